@@ -1,0 +1,1 @@
+"""Run containers somewhere. `base` is the contract, each other module one backend."""

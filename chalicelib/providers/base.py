@@ -1,0 +1,287 @@
+"""The Provider contract: Task in, TaskState out. No Kubernetes word lives below this line.
+
+A task is one or more containers that share an address, started together and ended together. What a task
+wants to know only at its start, its own address, stands in it as ADDRESS; the provider puts the
+real one in its place wherever it occurs in env values, command, args and file contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+ADDRESS = "--task-address--"  # stands for the task's own IP address until the provider knows it
+
+Restart = Literal["never", "on-failure", "always"]
+TaskPhase = Literal["pending", "running", "stopped"]
+ContainerPhase = Literal["waiting", "running", "stopped"]
+VolumeKind = Literal["files", "scratch", "memory", "host", "named"]
+
+
+class ProviderError(Exception):
+    """Base of all that a Provider raises."""
+
+
+class TaskRejected(ProviderError):
+    """This task can never run here; `reason` is a CamelCase word for status, str() says why."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class ProviderUnavailable(ProviderError):
+    """Not now: repeat later with the same task. `reason` as in TaskRejected."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class TaskNotFound(ProviderError):
+    """The provider knows no such task (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in a volume: path relative to the volume, content, and permission bits."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Space that containers of a task mount.
+
+    files: `files`, read-only by intent; scratch: empty disk, gone with the task; memory: the same
+    in RAM; host: the path `source` of the machine; named: outlives the task, known as `source`.
+    """
+
+    name: str
+    kind: VolumeKind
+    files: tuple[File, ...] = ()
+    source: str = ""
+    size_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume (or the part `sub_path` of it) at `path` in a container."""
+
+    volume: str
+    path: str
+    read_only: bool = False
+    sub_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container. `command` replaces the image's entry point and `args` its arguments; None keeps.
+
+    cpu_milli and memory_mib are upper limits, None for none. `stop_command` runs in the container before it
+    is asked to stop. `init` containers run one after the other, each to exit code 0, before the rest.
+    `user` is uid or uid:gid.
+    """
+
+    name: str
+    image: str
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    env: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    working_dir: str = ""
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    gpus: int = 0
+    init: bool = False
+    restart: Restart = "never"
+    stop_command: tuple[str, ...] | None = None
+    user: str = ""
+    read_only_root: bool = False
+    no_new_privileges: bool = False
+    privileged: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    drop_capabilities: tuple[str, ...] = ()
+    tty: bool = False
+    stdin: bool = False
+    pull: Literal["always", "missing", "never"] = "missing"
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLogin:
+    """A login for pulling images from `registry`."""
+
+    registry: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to run. `uid` makes run() idempotent; `labels` are copied to whatever the provider starts.
+
+    group and name are for people (a container's name, a log stream's); together they may recur after
+    the first has ended. cpu_milli and memory_mib are the sum that must be had; disk_gib likewise.
+    hostname and aliases should resolve to the task from its fellow tasks, where the provider can.
+    `placement` and `annotations` carry hints (architecture, capacity type, role) by well-known keys.
+    """
+
+    uid: str
+    group: str
+    name: str
+    containers: tuple[Container, ...]
+    volumes: tuple[Volume, ...] = ()
+    cpu_milli: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
+    hostname: str = ""
+    aliases: tuple[str, ...] = ()
+    host_entries: tuple[tuple[str, str], ...] = ()  # (address, name), as in /etc/hosts
+    stop_grace_seconds: int = 30
+    logins: tuple[RegistryLogin, ...] = ()
+    placement: tuple[tuple[str, str], ...] = ()
+    host_network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """What is known of one container.
+
+    exit_code is set only if the provider saw it: 128+n for death by signal n. reason is CamelCase
+    (OOMKilled, Error, Completed, ErrImagePull, ImagePullBackOff, ContainerCreating, ...).
+    """
+
+    name: str
+    phase: ContainerPhase
+    exit_code: int | None = None
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    restarts: int = 0
+    container_id: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What is known of one task. `version` grows with every change of the same task: drop older ones.
+
+    `interrupted` says the provider is about to take the task away (a Spot notice).
+    `times` holds further moments by name (pull_started, pull_stopped, ...), aware UTC.
+    """
+
+    uid: str
+    handle: str
+    phase: TaskPhase
+    containers: tuple[ContainerState, ...] = ()
+    address: str = ""
+    host_address: str = ""
+    reason: str = ""
+    message: str = ""
+    version: int = 0
+    interrupted: bool = False
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    times: tuple[tuple[str, datetime], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Which part of a log: the last `tail_lines`, lines since a moment, at most `limit_bytes`.
+
+    follow goes on until the container ends or `until` has passed. timestamps puts an RFC 3339 time
+    with nanoseconds and a space before each line. previous: of the container before its last restart.
+    """
+
+    follow: bool = False
+    tail_lines: int | None = None
+    since: datetime | None = None
+    limit_bytes: int | None = None
+    timestamps: bool = False
+    previous: bool = False
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much a provider can run: architecture and totals; None where it has no known end."""
+
+    architecture: str
+    cpu_milli: int | None = None
+    memory_mib: int | None = None
+    gpus: int = 0
+
+
+Observer = Callable[[TaskState], None]
+
+
+class Provider(Protocol):
+    """What a backend does. Thread-safe. Only `run` may take long; it stays well under 8 seconds."""
+
+    name: str  # a DNS label: process, docker, fargate, none
+
+    def run(self, task: Task) -> TaskState:
+        """Start the task, or find it started before under the same uid; return its state.
+
+        Returns once the task is on its way (pending is fine), with its handle. Idempotent on task.uid,
+        also after a crash of ours at any point. Raises TaskRejected, ProviderUnavailable.
+        """
+        ...
+
+    def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
+        """Ask the task to end: SIGTERM, and SIGKILL `grace_seconds` later. Returns at once.
+
+        May be repeated, also with a shorter grace. Raises TaskNotFound, ProviderUnavailable.
+        """
+        ...
+
+    def remove(self, handle: str) -> None:
+        """Forget an ended task: its logs, files and volumes. A running one is killed. Repeatable."""
+        ...
+
+    def describe(self, handles: Sequence[str]) -> list[TaskState]:
+        """Return the states of those that are still known, in any order."""
+        ...
+
+    def list_tasks(self) -> list[TaskState]:
+        """Return every task of this control plane's own that the provider still knows, ended ones too."""
+        ...
+
+    def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
+        """Yield the container's output in pieces. Raises TaskNotFound before the first piece.
+
+        stdout and stderr are one stream, in order. With follow an empty piece may come as a sign
+        of life; the caller may stop iterating at any time.
+        """
+        ...
+
+    def warnings(self, task: Task) -> list[str]:
+        """Return one sentence for each thing the task asks for that will not be honoured here."""
+        ...
+
+    def capacities(self) -> list[Capacity]:
+        """Return what this provider can run, one entry per architecture."""
+        ...
+
+    def start(self, observe: Observer) -> None:
+        """Begin to report changes of tasks to `observe`, from a thread of the provider's own.
+
+        Each change is reported at least once, in order per task. Providers whose news come another
+        way (EventBridge) do nothing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop reporting and let go of threads and connections. Tasks run on. May be repeated."""
+        ...

@@ -1,0 +1,1 @@
+"""What the API does to objects, the same for every resource."""

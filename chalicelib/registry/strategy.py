@@ -1,0 +1,117 @@
+"""Strategy: what is peculiar to one resource. Pure; the Registry does the rest.
+
+Compare k8s.io/apiserver/pkg/registry/rest (RESTCreateStrategy, RESTUpdateStrategy) and
+kubernetes/pkg/registry/<group>/<resource>/strategy.go, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.apimachinery import meta
+from chalicelib.apimachinery.status import JSON, Cause
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a Table; priority 0 is always shown, 1 with `-o wide`."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+NAME_DESCRIPTION = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may"
+    " allow a client to request the generation of an appropriate name automatically. Name is primarily intended"
+    " for creation idempotence and configuration definition. Cannot be updated."
+    " More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+AGE_DESCRIPTION = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created."
+    " It is not guaranteed to be set in happens-before order across separate operations. Clients may not set"
+    " this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for"
+    " lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+NAME_COLUMN = Column("Name", format="name", description=NAME_DESCRIPTION)
+AGE_COLUMN = Column("Age", description=AGE_DESCRIPTION)
+
+
+class Strategy:
+    """The defaults fit a plain namespaced kind without status, validation or special columns."""
+
+    group = ""
+    version = "v1"
+    resource = ""
+    singular = ""
+    kind = ""
+    namespaced = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    has_status = False  # a /status subresource, and `status` may not be set through the main one
+    has_generation = False  # metadata.generation counts changes of spec
+    columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
+
+    @property
+    def api_version(self) -> str:
+        """Return the apiVersion of its objects: `v1`, `apps/v1`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def default(self, obj: JSON) -> None:
+        """Fill in, in place, what a client left out: the API's documented defaults. Idempotent."""
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Clear, in place, what clients may not set, and set what only the server sets."""
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Carry over, in place, from `old` what an update may not touch."""
+
+    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
+        """Keep, in place, everything but status and metadata as in `old`."""
+        for key in [key for key in obj if key not in ("metadata", "status", "kind", "apiVersion")]:
+            del obj[key]
+        obj.update({key: value for key, value in old.items() if key not in ("metadata", "status")})
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with a new object, apart from its metadata. Never changes it."""
+        del obj
+        return []
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what is wrong with `obj` as the successor of `old`, apart from its metadata."""
+        del old
+        return self.validate(obj)
+
+    def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
+        """Return why `name` (or a generateName prefix) will not do, as texts of causes."""
+        return meta.dns_subdomain_errors(name, is_prefix=is_prefix)
+
+    def warnings(self, obj: JSON) -> list[str]:
+        """Return sentences for `Warning` headers: what will be ignored, what is discouraged."""
+        del obj
+        return []
+
+    def selectable_fields(self, obj: JSON) -> dict[str, str]:
+        """Return the values of the fields that a fieldSelector may name."""
+        metadata = obj.get("metadata") or {}
+        fields = {"metadata.name": metadata.get("name", "")}
+        if self.namespaced:
+            fields["metadata.namespace"] = metadata.get("namespace", "")
+        return fields
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the Table cells of `obj`, one per column."""
+        metadata = obj.get("metadata") or {}
+        return [metadata.get("name", ""), meta.age(metadata.get("creationTimestamp"), now)]
+
+    def grace_seconds(self, obj: JSON, requested: int | None) -> int:
+        """Return how long a deleted object lives on with deletionTimestamp; 0 removes it at once."""
+        del obj, requested
+        return 0

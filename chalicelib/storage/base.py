@@ -1,0 +1,221 @@
+"""The Storage contract: objects under keys, one revision, and the log of what happened to them.
+
+A store has one strictly increasing integer revision. Each write takes the next one **in the same
+transaction** as the object, its uid row and its event, so whoever reads revision N sees everything up
+to N: no gap, no reorder, no lost event. Revisions start above 0.
+
+Keys are `/registry/<resource>/<name>` or `/registry/<resource>/<namespace>/<name>`, compared by their
+UTF-8 bytes; `<resource>` never holds a slash. A prefix ends in `/` and names a resource or a resource and
+namespace (`/registry/pods/`, `/registry/pods/default/`).
+
+Values are Kubernetes objects. The store keeps an object as one JSON text, **without** `kind` and
+`apiVersion` (the key says them), with `metadata.resourceVersion` set to the write's revision.
+Compare etcd's API guarantees (etcd v3.6 docs, "KV API guarantees").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from chalicelib.apimachinery.status import JSON
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+GUARANTEED_UPDATE_ATTEMPTS = 20  # far above what a fair race needs; then the caller hears of it
+
+
+class StorageError(Exception):
+    """Base of all that a Storage raises."""
+
+
+class KeyExists(StorageError):
+    """create() met a living object under that key."""
+
+
+class KeyNotFound(StorageError):
+    """No living object under that key or uid."""
+
+
+class RevisionConflict(StorageError):
+    """The object's revision is not the expected one; `actual` is the stored one, if known."""
+
+    def __init__(self, key: str, *, expected: int, actual: int | None = None) -> None:
+        super().__init__(f"{key}: expected revision {expected}, found {actual}")
+        self.key = key
+        self.expected = expected
+        self.actual = actual
+
+
+class RevisionExpired(StorageError):
+    """The events needed are gone; `oldest` is the oldest revision that can still be asked for."""
+
+    def __init__(self, revision: int, *, oldest: int) -> None:
+        super().__init__(f"revision {revision} has expired, the oldest is {oldest}")
+        self.revision = revision
+        self.oldest = oldest
+
+
+class ObjectTooLarge(StorageError):
+    """The object does not fit the backend's item size; nothing was written."""
+
+    def __init__(self, key: str, *, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{key}: {size_bytes} bytes, the limit is {limit_bytes}")
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class StorageUnavailable(StorageError):
+    """The backend did not take the operation (throttled, disk full, locked too long).
+
+    Nothing was written, and the same call may be repeated.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as stored: `json` is its text without kind and apiVersion, at `revision`."""
+
+    key: str
+    revision: int
+    json: str
+
+    def object(self) -> JSON:
+        """Return the object, decoded anew at each call: the caller may change it."""
+        decoded: JSON = json.loads(self.json)
+        return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One write: the object after it (for DELETED the last state), and before it (None for ADDED).
+
+    `json` carries the event's own revision in metadata.resourceVersion, for DELETED too.
+    """
+
+    type: EventType
+    key: str
+    revision: int
+    json: str
+    previous_json: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, in key order, as of `revision`.
+
+    `next_key` is the first key not given, None on the last page; `remaining` counts what follows.
+    """
+
+    items: list[StoredObject]
+    revision: int
+    next_key: str | None = None
+    remaining: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events in revision order; complete up to and including `revision`, so go on from there."""
+
+    events: list[WatchEvent]
+    revision: int
+
+
+class Storage(Protocol):
+    """What a backend does. Safe to call from many threads, and from many processes on one store."""
+
+    def revision(self) -> int:
+        """Return the store's current revision, consistently read."""
+        ...
+
+    def create(self, key: str, obj: JSON) -> StoredObject:
+        """Store a new object and its ADDED event; return it with its revision.
+
+        `metadata.uid` must be set. `obj` is not changed. Raises KeyExists, ObjectTooLarge.
+        """
+        ...
+
+    def get(self, key: str) -> StoredObject:
+        """Return the object under `key`, consistently read. Raises KeyNotFound."""
+        ...
+
+    def get_by_uid(self, uid: str) -> StoredObject:
+        """Return the living object with that metadata.uid, consistently read. Raises KeyNotFound."""
+        ...
+
+    def list(
+        self,
+        prefix: str,
+        *,
+        limit: int | None = None,
+        start_key: str | None = None,
+        revision: int | None = None,
+    ) -> Page:
+        """Return the objects under `prefix` in key order, from `start_key` on (inclusive).
+
+        With `revision`, the state exactly as of that revision, rebuilt from the event log; raises
+        RevisionExpired if events after it are gone. Without it, a consistent state of now. A page
+        and its `revision` always belong together: a watch from it misses nothing.
+        """
+        ...
+
+    def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
+        """Replace the object if it still has that revision, with its MODIFIED event; return it.
+
+        metadata.uid must not change. Raises KeyNotFound, RevisionConflict, ObjectTooLarge.
+        """
+        ...
+
+    def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
+        """Remove the object if it still has that revision, with its DELETED event.
+
+        Returns its last state carrying the deletion's revision: `last` if given (say, with
+        deletionTimestamp set), else what was stored. Raises KeyNotFound, RevisionConflict.
+        """
+        ...
+
+    def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
+        """Return what happened under `prefix` after `revision`, in order, at most `limit` events.
+
+        Raises RevisionExpired if events after `revision` may be gone. A revision of the future
+        gives an empty batch with that same revision.
+        """
+        ...
+
+    def wait(self, revision: int, seconds: float, prefix: str | None = None) -> int:
+        """Block until the store's revision is above `revision`, or for `seconds`; return it.
+
+        Written to by this process, it returns at once; by another, within a second. With `prefix`
+        the backend may sleep through writes elsewhere, but may also return early: callers loop.
+        """
+        ...
+
+    def expire_events(self, keep_seconds: float) -> int:
+        """Drop events older than that; return the oldest revision still to be asked for."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files, connections and threads, and wake all waiters. May be repeated."""
+        ...
+
+
+def guaranteed_update(storage: Storage, key: str, change: Callable[[JSON], JSON | None]) -> StoredObject:
+    """Apply `change` to the object under `key` until no other writer interferes; return the result.
+
+    `change` gets a fresh copy each time and may run many times, so it must be pure; None, or an equal
+    object, writes nothing. Raises KeyNotFound; RevisionConflict if the race is lost
+    GUARANTEED_UPDATE_ATTEMPTS times; and whatever `change` raises.
+    """
+    for attempt in range(GUARANTEED_UPDATE_ATTEMPTS):
+        stored = storage.get(key)
+        changed = change(stored.object())
+        if changed is None or changed == stored.object():
+            return stored
+        try:
+            return storage.update(key, changed, expected_revision=stored.revision)
+        except RevisionConflict:
+            if attempt == GUARANTEED_UPDATE_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable: the loop returns or raises")
