@@ -56,6 +56,7 @@ class Strategy:
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
     has_status = False  # a /status subresource, and `status` may not be set through the main one
+    is_graceful = False  # deletion always marks the object before it removes it (pods)
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
 
