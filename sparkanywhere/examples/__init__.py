@@ -1,0 +1,1 @@
+"""Sources of the Spark examples that are compiled on the user's machine."""
