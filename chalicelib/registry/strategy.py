@@ -6,7 +6,7 @@ kubernetes/pkg/registry/<group>/<resource>/strategy.go, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,6 +59,8 @@ class Strategy:
     is_graceful = False  # deletion always marks the object before it removes it (pods)
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
+    # Text of the 400 for a fieldSelector that names a field which selectable_fields lacks; {} is that field.
+    field_label_error = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
     @property
     def api_version(self) -> str:
@@ -111,6 +113,20 @@ class Strategy:
         """Return the Table cells of `obj`, one per column."""
         metadata = obj.get("metadata") or {}
         return [metadata.get("name", ""), meta.age(metadata.get("creationTimestamp"), now)]
+
+    def row_conditions(self, obj: JSON) -> list[JSON]:
+        """Return the `conditions` of the Table row of `obj`; empty leaves them out."""
+        del obj
+        return []
+
+    def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
+        """Give `obj`, in place, what must be unique among all objects of the resource (a Service's addresses).
+
+        Called after validation found nothing. `old` is None on create. `siblings` lists the stored objects of
+        all namespaces and is called only if something must be given. Returns why it can't be.
+        """
+        del obj, old, siblings
+        return []
 
     def grace_seconds(self, obj: JSON, requested: int | None) -> int:
         """Return how long a deleted object lives on with deletionTimestamp; 0 removes it at once."""
