@@ -32,7 +32,7 @@ class StorageError(Exception):
 
 
 class KeyExists(StorageError):
-    """create() met a living object under that key."""
+    """create() met a living object under that key, or with that uid."""
 
 
 class KeyNotFound(StorageError):
@@ -133,7 +133,8 @@ class Storage(Protocol):
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object and its ADDED event; return it with its revision.
 
-        `metadata.uid` must be set. `obj` is not changed. Raises KeyExists, ObjectTooLarge.
+        `metadata.uid` must be set (ValueError). `obj` is not changed. Raises KeyExists, if the key or
+        the uid is in use; ObjectTooLarge.
         """
         ...
 
@@ -156,15 +157,16 @@ class Storage(Protocol):
         """Return the objects under `prefix` in key order, from `start_key` on (inclusive).
 
         With `revision`, the state exactly as of that revision, rebuilt from the event log; raises
-        RevisionExpired if events after it are gone. Without it, a consistent state of now. A page
-        and its `revision` always belong together: a watch from it misses nothing.
+        RevisionExpired if events after it are gone; a revision of the future gives the state of now,
+        at its own revision. Without `revision`, a consistent state of now. No limit, or 0, gives all.
+        A page and its `revision` always belong together: a watch from it misses nothing.
         """
         ...
 
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace the object if it still has that revision, with its MODIFIED event; return it.
 
-        metadata.uid must not change. Raises KeyNotFound, RevisionConflict, ObjectTooLarge.
+        metadata.uid must not change (ValueError). Raises KeyNotFound, RevisionConflict, ObjectTooLarge.
         """
         ...
 
