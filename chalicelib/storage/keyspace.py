@@ -1,0 +1,14 @@
+"""Keys and prefixes as ranges of an ordered key space."""
+
+from __future__ import annotations
+
+
+def prefix_range(prefix: str, start_key: str | None = None) -> tuple[str, str]:
+    """Return (first key, first key beyond) of a prefix, from `start_key` on if it lies inside.
+
+    Raises ValueError for a prefix without its final slash, which would match half a name.
+    """
+    if not prefix.endswith("/"):
+        raise ValueError(f"a prefix ends in a slash: {prefix!r}")
+    beyond = prefix[:-1] + chr(ord("/") + 1)
+    return max(prefix, start_key or prefix), beyond

@@ -1,0 +1,166 @@
+"""The SQLite file: its schema, its connections, and what its errors mean to a caller.
+
+Two tables. `history` is the event log: one row for each revision, holding the object as that write left
+it and the revision it replaced; it is kept until it has expired *and* no longer is anybody's present or
+previous state. `objects` says which revision of each living key is the present one. So a write stores
+an object once, and a read at an old revision finds what was there.
+
+WAL lets readers go on while one writer commits (sqlite.org, "Write-Ahead Logging"; not for network file
+systems).
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chalicelib.storage.base import StorageUnavailable
+
+SCHEMA_VERSION = 1
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS history (
+    revision INTEGER PRIMARY KEY,
+    at REAL NOT NULL,       -- seconds since 1970, by the writer's clock
+    type TEXT NOT NULL,     -- ADDED, MODIFIED or DELETED
+    key TEXT NOT NULL,
+    previous INTEGER,       -- the revision of the object before; NULL for ADDED
+    json TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS objects (
+    key TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    uid TEXT NOT NULL UNIQUE
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS store (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    compacted INTEGER NOT NULL  -- events up to this revision have expired
+);
+INSERT OR IGNORE INTO store VALUES (1, 1);
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+LOCK_SECONDS = 5.0  # another process's transaction takes milliseconds; longer means it hangs
+READERS = 8  # reads take microseconds on few cores; more connections would only cost memory
+
+
+class SqliteFile:
+    """One file's connections: one for the writer, a few for readers."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_closed = False
+        self._writer_lock = threading.Lock()
+        self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
+        with translated(path):
+            _create_private(path)
+            self._writer = _connect(path)
+            _prepare(self._writer, path)
+        for _ in range(READERS):
+            self._readers.put(None)  # opened when first needed
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection; each statement sees the state of its own moment."""
+        connection = self._readers.get()
+        try:
+            if self._is_closed:
+                raise StorageUnavailable(f"the store {self._path} has been closed")
+            with translated(self._path):
+                connection = connection or _connect(self._path)
+                yield connection
+        finally:
+            self._readers.put(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection whose statements all see one state of the store."""
+        with self.reader() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Lend the writing connection inside a transaction: on disk at the end, or undone."""
+        with self._writer_lock, translated(self._path):
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close all connections, each as soon as it is given back. May be repeated."""
+        self._is_closed = True
+        with self._writer_lock:  # so that two who close do not share out the readers between them
+            for _ in range(READERS):
+                if connection := self._readers.get():
+                    connection.close()
+            for _ in range(READERS):
+                self._readers.put(None)  # late callers meet _is_closed, and not an empty queue
+            self._writer.close()
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StorageUnavailable with a sentence that says what to do."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StorageUnavailable(_sentence(path, error)) from error
+
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "is on a full disk: make room, then try again",
+    sqlite3.SQLITE_BUSY: f"has been locked by another process for over {LOCK_SECONDS:g} seconds: try again",
+    sqlite3.SQLITE_CORRUPT: "is damaged: restore a copy, or move it away to start anew",
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database: name another file",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: does its folder exist, and may this user write there?",
+    sqlite3.SQLITE_READONLY: "is read-only for this user",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk may be failing or full",
+}
+_PRIMARY_CODE = 0xFF  # extended result codes keep the primary one in their low byte
+
+
+def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    advice = None if code is None else _ADVICE.get(code & _PRIMARY_CODE)
+    return f"the store {path} {advice}" if advice else f"the store {path} cannot be used: {error}"
+
+
+def _create_private(path: Path) -> None:
+    # Secrets lie in it. SQLite gives the -wal and -shm files the same mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    # FULL syncs the log at each commit: what was answered survives a power cut, not only a crash.
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise StorageUnavailable(
+            f"the store {path} was written by a newer release (schema {version}, this one knows"
+            f" {SCHEMA_VERSION}): use that release, or name another file"
+        )
+    connection.execute("PRAGMA journal_mode=WAL")
+    if version < SCHEMA_VERSION:
+        connection.executescript(SCHEMA)

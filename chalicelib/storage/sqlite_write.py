@@ -1,0 +1,166 @@
+"""Batches of writes to SQLite: decide each in order, then store all with a few statements.
+
+A batch takes the same handful of statements whatever its size, since each statement gives up and wins
+back Python's interpreter lock, which costs more than the statement when many threads run.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.storage.base import (
+    EventType,
+    KeyExists,
+    KeyNotFound,
+    RevisionConflict,
+    StoredObject,
+    WatchEvent,
+)
+from chalicelib.storage.encoding import Draft, restamp
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write asked for; `draft` is None for a DELETED whose last state is what is stored."""
+
+    type: EventType
+    key: str
+    draft: Draft | None
+    expected_revision: int = 0
+
+
+Outcome = StoredObject | Exception  # an exception is raised in the thread that asked for the write
+
+
+@dataclass(frozen=True, slots=True)
+class Living:
+    """What is stored under a key."""
+
+    revision: int
+    uid: str
+    json: str
+
+
+class Plan:
+    """Writes decided one after another, each seeing what those before it did. Pure."""
+
+    def __init__(self, revision: int, living: dict[str, Living]) -> None:
+        self.first_revision = revision  # the events follow it
+        self.living = living
+        self.events: list[WatchEvent] = []
+        self.previous_revisions: list[int | None] = []  # one for each event
+        self._uids = {found.uid for found in living.values()}
+
+    def decide(self, write: Write) -> Outcome:
+        """Take in a write, or return why it is refused."""
+        old = self.living.get(write.key)
+        refusal = self._refusal(write, old)
+        if refusal:
+            return refusal
+        revision = self.first_revision + len(self.events) + 1
+        text = write.draft.at(revision) if write.draft else restamp(old.json if old else "", revision)
+        previous = old.json if old else None
+        self.events.append(WatchEvent(write.type, write.key, revision, text, previous))
+        self.previous_revisions.append(old.revision if old else None)
+        self._replace(write, old, revision, text)
+        return StoredObject(write.key, revision, text)
+
+    def _refusal(self, write: Write, old: Living | None) -> Exception | None:
+        if write.type == "ADDED":
+            in_use = old is not None or (write.draft is not None and write.draft.uid in self._uids)
+            return KeyExists(write.key) if in_use else None
+        if old is None:
+            return KeyNotFound(write.key)
+        if old.revision != write.expected_revision:
+            return RevisionConflict(write.key, expected=write.expected_revision, actual=old.revision)
+        if write.type == "MODIFIED" and write.draft and write.draft.uid != old.uid:
+            return ValueError(f"{write.key}: metadata.uid must not change")
+        return None
+
+    def _replace(self, write: Write, old: Living | None, revision: int, text: str) -> None:
+        if old:
+            del self.living[write.key]
+            self._uids.discard(old.uid)
+        if write.type != "DELETED" and write.draft:
+            self.living[write.key] = Living(revision, write.draft.uid, text)
+            self._uids.add(write.draft.uid)
+
+
+def read_state(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the store's revision, and the one up to which events have expired."""
+    revision, compacted = connection.execute(
+        "SELECT max(compacted, coalesce((SELECT max(revision) FROM history), 0)), compacted FROM store"
+    ).fetchone()
+    return revision, compacted
+
+
+def read_plan(connection: sqlite3.Connection, writes: Sequence[Write]) -> Plan:
+    """Return an empty plan that knows what `writes` need to know of the store."""
+    revision, _ = read_state(connection)
+    keys = [write.key for write in writes]
+    uids = [write.draft.uid for write in writes if write.draft and write.type == "ADDED"]
+    rows = connection.execute(
+        "SELECT objects.key, revision, uid, json FROM objects JOIN history USING (revision)"
+        f" WHERE objects.key IN ({_marks(keys)}) OR uid IN ({_marks(uids)})",
+        (*keys, *uids),
+    )
+    return Plan(revision, {key: Living(revision, uid, json) for key, revision, uid, json in rows})
+
+
+def store(connection: sqlite3.Connection, plan: Plan, *, at: float) -> None:
+    """Write a plan's events and what they leave of the objects, inside the caller's transaction."""
+    if not plan.events:
+        return
+    history = [
+        (event.revision, at, event.type, event.key, previous, event.json)
+        for event, previous in zip(plan.events, plan.previous_revisions, strict=True)
+    ]
+    connection.execute(f"INSERT INTO history VALUES {_rows(history)}", _flat(history))
+    touched = dict.fromkeys(event.key for event in plan.events)
+    gone = [key for key in touched if key not in plan.living]
+    if gone:
+        connection.execute(f"DELETE FROM objects WHERE key IN ({_marks(gone)})", gone)
+    alive = [(key, plan.living[key].revision, plan.living[key].uid) for key in touched if key in plan.living]
+    if alive:
+        connection.execute(f"REPLACE INTO objects VALUES {_rows(alive)}", _flat(alive))
+
+
+def expire(connection: sqlite3.Connection, expired_at: float, *, limit: int) -> tuple[int, bool]:
+    """Drop up to `limit` events written before `expired_at`; return the state and if all are done.
+
+    A row goes once its successor has expired, or at once if it is a deletion: nobody can ask for it
+    any more. So each row is looked at once, and present states stay.
+    """
+    _, compacted = read_state(connection)
+    rows = connection.execute(
+        "SELECT revision, at, type, previous FROM history WHERE revision > ? ORDER BY revision LIMIT ?",
+        (compacted, limit),
+    ).fetchall()
+    expired = []
+    for row in rows:
+        if row[1] >= expired_at:
+            break
+        expired.append(row)
+    if not expired:
+        return compacted, True
+    gone = [previous for _, _, _, previous in expired if previous is not None]
+    gone += [revision for revision, _, type_, _ in expired if type_ == "DELETED"]
+    if gone:
+        connection.execute(f"DELETE FROM history WHERE revision IN ({_marks(gone)})", gone)
+    compacted = expired[-1][0]
+    connection.execute("UPDATE store SET compacted = ?", (compacted,))
+    return compacted, len(expired) < limit
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _rows(rows: Sequence[Sequence[object]]) -> str:
+    return ",".join([f"({_marks(rows[0])})"] * len(rows))
+
+
+def _flat(rows: Sequence[Sequence[object]]) -> list[object]:
+    return [value for row in rows for value in row]

@@ -1,0 +1,148 @@
+"""The newest events in memory, and those who wait for the next one.
+
+A process that writes fills the tail itself; what others wrote is added by whoever polls for it. The
+tail never has a hole: an event that does not follow the last one starts a new tail.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from chalicelib.storage.base import WatchEvent
+
+TAIL_EVENTS = 1_000  # a slow watcher's lag in a burst; older ones are read from the store
+TAIL_BYTES = 8 * 1024 * 1024  # keeps a burst of megabyte ConfigMaps from filling memory
+
+
+class Tail:
+    """Events (first, last] in order, shared by all threads; waiters sleep until one concerns them."""
+
+    def __init__(self, revision: int) -> None:
+        self._lock = threading.Lock()
+        self._events: deque[WatchEvent] = deque()
+        self._bytes = 0
+        self._first = revision  # events after this revision are here
+        self._last = revision
+        self._waiters: dict[str, _Waiters] = {}
+        self._closed = False
+
+    @property
+    def last(self) -> int:
+        """Return the newest revision known here."""
+        return self._last
+
+    @property
+    def has_waiters(self) -> bool:
+        """Return whether anybody waits."""
+        return bool(self._waiters)
+
+    def extend(self, events: Sequence[WatchEvent], *, after: int) -> None:
+        """Add events that follow revision `after`, and wake those whom they concern.
+
+        Repeated events are dropped. If `after` is news itself, somebody else wrote in between: the
+        tail starts anew from there, and everybody is woken to read the store.
+        """
+        with self._lock:
+            if after > self._last:
+                self._restart(after)
+                self._wake(None)
+            fresh = [event for event in events if event.revision > self._last]
+            if not fresh:
+                return
+            self._events.extend(fresh)
+            self._bytes += sum(map(_size, fresh))
+            self._last = fresh[-1].revision
+            while len(self._events) > TAIL_EVENTS or self._bytes > TAIL_BYTES:
+                self._drop_first()
+            self._wake(fresh)
+
+    def forget(self, revision: int) -> None:
+        """Drop the events up to `revision`: they have expired."""
+        with self._lock:
+            while self._events and self._events[0].revision <= revision:
+                self._drop_first()
+            self._first = max(self._first, min(revision, self._last))
+
+    def find(self, prefix: str, revision: int, *, limit: int) -> tuple[list[WatchEvent], int] | None:
+        """Return the events under `prefix` after `revision`, and up to where they are complete.
+
+        None if the tail does not reach back that far.
+        """
+        with self._lock:
+            after = self._after(revision)
+            last = self._last
+        if after is None:
+            return None
+        found = [event for event in after if event.key.startswith(prefix)]
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].revision
+        return found, last
+
+    def wait(self, revision: int, seconds: float, prefix: str | None) -> int:
+        """Sleep until there may be an event under `prefix` after `revision`; return the last revision."""
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            waiters = self._waiters.setdefault(prefix or "", _Waiters(self._lock))
+            waiters.count += 1
+            try:
+                while not self._closed and not self._concerns(prefix or "", revision):
+                    remaining = deadline - time.monotonic()
+                    if remaining <= 0 or not waiters.condition.wait(remaining):
+                        break
+            finally:
+                waiters.count -= 1
+                if not waiters.count:
+                    del self._waiters[prefix or ""]
+            return self._last
+
+    def close(self) -> None:
+        """Wake all waiters, for good."""
+        with self._lock:
+            self._closed = True
+            self._wake(None)
+
+    def _concerns(self, prefix: str, revision: int) -> bool:
+        if revision >= self._last:
+            return False
+        after = self._after(revision)
+        return not prefix or after is None or any(event.key.startswith(prefix) for event in after)
+
+    def _after(self, revision: int) -> list[WatchEvent] | None:
+        """Return the events after `revision`; without holes, their places follow from their numbers."""
+        if revision < self._first:
+            return None
+        count = max(0, self._last - revision)
+        newest = list(islice(reversed(self._events), count))
+        newest.reverse()
+        return newest
+
+    def _restart(self, revision: int) -> None:
+        self._events.clear()
+        self._bytes = 0
+        self._first = self._last = revision
+
+    def _drop_first(self) -> None:
+        dropped = self._events.popleft()
+        self._bytes -= _size(dropped)
+        self._first = dropped.revision
+
+    def _wake(self, fresh: list[WatchEvent] | None) -> None:
+        for prefix, waiters in self._waiters.items():
+            if fresh is None or any(event.key.startswith(prefix) for event in fresh):
+                waiters.condition.notify_all()
+
+
+class _Waiters:
+    """All who wait for one prefix."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.condition = threading.Condition(lock)
+        self.count = 0
+
+
+def _size(event: WatchEvent) -> int:
+    return len(event.json) + len(event.previous_json or "")

@@ -1,0 +1,70 @@
+"""The backends that the storage contract runs on, and the objects it stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.storage.base import Storage
+from chalicelib.storage.sqlite import SqliteStorage
+
+
+def pod_key(name: str) -> str:
+    """Return the key of a pod in the namespace `default`."""
+    return f"/registry/pods/default/{name}"
+
+
+def pod(name: str, *, uid: str | None = None, phase: str | None = None) -> JSON:
+    """Return a small pod; its uid is made of its name if not given."""
+    status: JSON = {"status": {"phase": phase}} if phase else {}
+    return {"metadata": {"name": name, "uid": uid or f"uid-of-{name}"}, "spec": {}, **status}
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        """Return the time, in seconds since 1970."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock forward."""
+        self.now += seconds
+
+
+class StoreFactory(Protocol):
+    """Opens handles on one store, each as another process would; closes them when the test ends."""
+
+    clock: Clock
+
+    def open(self) -> Storage:
+        """Return a new handle on the store."""
+        ...
+
+    def close(self) -> None:
+        """Close all handles."""
+        ...
+
+
+class SqliteStores:
+    """Handles on one SQLite file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self._path = folder / "store.db"
+        self._opened: list[SqliteStorage] = []
+
+    def open(self) -> Storage:
+        """Return a new handle on the file."""
+        storage = SqliteStorage(self._path, clock=self.clock)
+        self._opened.append(storage)
+        return storage
+
+    def close(self) -> None:
+        """Close all handles."""
+        for storage in self._opened:
+            storage.close()
