@@ -146,6 +146,13 @@ class Storage(Protocol):
         """Return the living object with that metadata.uid, consistently read. Raises KeyNotFound."""
         ...
 
+    def list_by_owner(self, uid: str) -> list[StoredObject]:
+        """Return the living objects that name `uid` in metadata.ownerReferences, in any order.
+
+        Consistently read, and at the cost of what is returned, not of what is stored: every delete asks.
+        """
+        ...
+
     def list(
         self,
         prefix: str,
