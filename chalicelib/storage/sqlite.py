@@ -84,6 +84,16 @@ class SqliteStorage:
         """Return the living object with that uid."""
         return self._get("uid", uid)
 
+    def list_by_owner(self, uid: str) -> list[StoredObject]:
+        """Return the living objects that name `uid` as an owner."""
+        with self._file.reader() as connection:
+            rows = connection.execute(
+                "SELECT owned.key, revision, json FROM owned JOIN objects USING (key)"
+                " JOIN history USING (revision) WHERE owner = ?",
+                (uid,),
+            ).fetchall()
+        return [StoredObject(*row) for row in rows]
+
     def list(
         self,
         prefix: str,
