@@ -342,7 +342,7 @@ def test_pages_cover_a_list_without_gap_or_repetition(storage: Storage) -> None:
             break
 
     assert seen == keys
-    assert remaining == [7, 3, 0]
+    assert remaining in ([7, 3, 0], [None, None, 0])  # see Page: a backend may decline to count
 
 
 def test_a_page_that_ends_with_the_list_is_the_last(storage: Storage) -> None:
@@ -388,7 +388,7 @@ def test_pages_at_an_old_revision_cover_the_list_of_then(storage: Storage) -> No
     third = storage.list(PODS, limit=2, start_key=second.next_key, revision=first.revision)
 
     assert [*first.items, *second.items, *third.items] == list(stored.values())
-    assert [page.remaining for page in (first, second, third)] == [4, 2, 0]
+    assert [page.remaining for page in (first, second, third)] in ([4, 2, 0], [None, None, 0])
     assert third.next_key is None
 
 
