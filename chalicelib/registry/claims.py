@@ -11,9 +11,9 @@ from datetime import datetime
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry import amounts as quantity
+from chalicelib.registry.amounts import amounts_texts, nanos
 from chalicelib.registry.field_docs import field_doc
-from chalicelib.registry.pod_defaults import canonical_amounts, drop_empty
+from chalicelib.registry.pod_defaults import drop_empty
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 
 MODES = {
@@ -81,7 +81,7 @@ class PersistentVolumeClaimStrategy(Strategy):
         resources = spec["resources"] = spec.get("resources") or {}
         for kind in ("limits", "requests"):
             if resources.get(kind):
-                resources[kind] = canonical_amounts(resources[kind])
+                resources[kind] = amounts_texts(resources[kind])
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the phase and the finalizer."""
@@ -146,7 +146,7 @@ class PersistentVolumeStrategy(Strategy):
         spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
         spec.setdefault("volumeMode", "Filesystem")
         if "capacity" in spec:
-            spec["capacity"] = canonical_amounts(spec["capacity"])
+            spec["capacity"] = amounts_texts(spec["capacity"])
         if spec.get("hostPath") is not None:
             spec["hostPath"].setdefault("type", "")
 
@@ -199,7 +199,7 @@ def claim_causes(spec: JSON, at: str) -> Iterator[Cause]:
     size = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
     if size is None:
         yield required(f"{at}.resources[storage]")
-    elif quantity.parse(size) <= 0:
+    elif nanos(size) <= 0:
         yield invalid(f"{at}.resources[storage]", size, "must be greater than zero")
     if spec.get("storageClassName"):
         for error in names.dns_subdomain_errors(spec["storageClassName"]):
@@ -220,7 +220,7 @@ def _claim_update_causes(claim: JSON, old: JSON) -> Iterator[Cause]:
     new_size, old_size = (
         ((each.get("resources") or {}).get("requests") or {}).get("storage", "0") for each in (spec, before)
     )
-    if quantity.parse(new_size) < quantity.parse(old_size):
+    if nanos(new_size) < nanos(old_size):
         yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
 
 
@@ -232,7 +232,7 @@ def _volume_causes(spec: JSON) -> Iterator[Cause]:
     elif list(capacity) != ["storage"]:
         yield not_supported("spec.capacity", capacity, ("storage",))
     for name, amount in capacity.items():
-        if quantity.parse(amount) <= 0:
+        if nanos(amount) <= 0:
             yield invalid(f"spec.capacity[{name}]", amount, "must be greater than zero")
     sources = [key for key in spec if key not in _NO_SOURCE]
     for extra in sources[1:]:

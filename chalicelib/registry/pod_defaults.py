@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.registry import amounts as quantity
+from chalicelib.registry.amounts import amount_text, amounts_texts
 
 FILE_MODE = 0o644  # of files made from ConfigMaps, Secrets and the downward API
 TOKEN_SECONDS = 3600  # life of a projected service account token
@@ -78,7 +78,7 @@ def default_pod_spec(spec: JSON) -> None:
     if spec.get("resources"):
         canonicalise(spec["resources"])
     if "overhead" in spec:
-        spec["overhead"] = canonical_amounts(spec["overhead"])
+        spec["overhead"] = amounts_texts(spec["overhead"])
 
 
 def default_container(container: JSON) -> None:
@@ -121,12 +121,7 @@ def canonicalise(resources: JSON) -> None:
     drop_empty(resources, frozenset(("limits", "requests", "claims")))
     for kind in ("limits", "requests"):
         if kind in resources:
-            resources[kind] = canonical_amounts(resources[kind])
-
-
-def canonical_amounts(amounts: JSON) -> JSON:
-    """Return a map of quantities with every quantity as the server writes it."""
-    return {name: quantity.canonical(amount) for name, amount in amounts.items()}
+            resources[kind] = amounts_texts(resources[kind])
 
 
 def _default_requests(resources: JSON) -> None:
@@ -168,7 +163,7 @@ def _default_volume(volume: JSON) -> None:
         if kind == "hostPath":
             source.setdefault("type", "")
         elif kind == "emptyDir" and "sizeLimit" in source:
-            source["sizeLimit"] = quantity.canonical(source["sizeLimit"])
+            source["sizeLimit"] = amount_text(source["sizeLimit"])
         elif kind == "downwardAPI":
             _default_files(source.get("items", ()))
         elif kind == "projected":

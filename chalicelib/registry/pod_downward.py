@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from chalicelib.apimachinery import names
 from chalicelib.apimachinery.causes import invalid, not_supported, required
 from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry import amounts as quantity
+from chalicelib.registry.amounts import nanos
 
 ENV_FIELDS_TEXT = (
     "metadata.name metadata.namespace metadata.uid spec.nodeName spec.serviceAccountName status.hostIP"
@@ -79,7 +79,7 @@ def resource_ref_causes(ref: JSON, at: str, *, is_volume: bool) -> Iterator[Caus
 
 def _divisor_causes(resource: str, divisor: object, at: str) -> Iterator[Cause]:
     kind = resource.partition(".")[2]
-    if divisor is None or quantity.parse(divisor) == 0 or not kind:
+    if divisor is None or nanos(divisor) == 0 or not kind:
         return
     if kind == "cpu" and divisor not in _CPU_DIVISORS:
         why = "only divisor's values 1m and 1 are supported with the cpu resource"

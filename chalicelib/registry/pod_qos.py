@@ -6,10 +6,9 @@ Compare kubernetes/pkg/apis/core/helper/qos, v1.36.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.registry import amounts as quantity
+from chalicelib.registry.amounts import nanos
 
 _COUNTED = ("cpu", "memory")
 
@@ -30,16 +29,15 @@ def qos_class(spec: JSON) -> str:
     return "Guaranteed" if limited and requests == limits else "Burstable"
 
 
-def _amount(holder: JSON, kind: str, name: str) -> Fraction:
-    text = (holder.get(kind) or {}).get(name)
-    return Fraction(0) if text is None else Fraction(quantity.parse(text))
+def _amount(holder: JSON, kind: str, name: str) -> int:
+    return nanos((holder.get(kind) or {}).get(name, 0))
 
 
-def _total(holders: Iterable[JSON], kind: str) -> dict[str, Fraction]:
-    total: dict[str, Fraction] = {}
+def _total(holders: Iterable[JSON], kind: str) -> dict[str, int]:
+    total: dict[str, int] = {}
     for holder in holders:
         for name in _COUNTED:
             amount = _amount(holder, kind, name)
             if amount > 0:
-                total[name] = total.get(name, Fraction(0)) + amount
+                total[name] = total.get(name, 0) + amount
     return total

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from chalicelib.apimachinery import names
 from chalicelib.apimachinery.causes import invalid, required
 from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry import amounts as quantity
+from chalicelib.registry.amounts import NANO, nanos
 from chalicelib.registry.formats import NOT_NEGATIVE
 
 _OF_CONTAINERS = frozenset(("cpu", "memory", "ephemeral-storage"))
@@ -35,9 +35,9 @@ def resources_causes(resources: JSON, at: str) -> Iterator[Cause]:
         if limit is None:
             if not _may_exceed(name):
                 yield required(f"{at}.limits", "Limit must be set for non overcommitable resources")
-        elif not _may_exceed(name) and quantity.parse(amount) != quantity.parse(limit):
+        elif not _may_exceed(name) and nanos(amount) != nanos(limit):
             yield invalid(here, amount, f"must be equal to {name} limit of {limit}")
-        elif quantity.parse(amount) > quantity.parse(limit):
+        elif nanos(amount) > nanos(limit):
             yield invalid(here, amount, f"must be less than or equal to {name} limit of {limit}")
 
 
@@ -63,8 +63,8 @@ def _entry_causes(name: str, amount: str, at: str) -> Iterator[Cause]:
         yield from name_causes(name, at)
         if "/" not in name and not name.startswith("hugepages-"):
             yield invalid(at, name, "must be a standard resource for containers")
-    value = quantity.parse(amount)
+    value = nanos(amount)
     if value < 0:
         yield invalid(at, amount, NOT_NEGATIVE)
-    elif not _may_exceed(name) and value % 1:
+    elif not _may_exceed(name) and value % NANO:
         yield invalid(at, amount, "must be an integer")

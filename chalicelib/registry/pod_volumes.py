@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from chalicelib.apimachinery import names
 from chalicelib.apimachinery.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry import amounts as quantity
+from chalicelib.registry.amounts import nanos
 from chalicelib.registry.formats import relative_path_error
 from chalicelib.registry.pod_downward import field_ref_causes, resource_ref_causes
 
@@ -76,7 +76,7 @@ def _need(source: JSON, at: str, *keys: str) -> Iterator[Cause]:
 
 def _empty_dir(source: JSON, at: str) -> Iterator[Cause]:
     size = source.get("sizeLimit")
-    if size is not None and quantity.parse(size) < 0:
+    if size is not None and nanos(size) < 0:
         yield forbidden(f"{at}.sizeLimit", "SizeLimit field must be a valid resource quantity")
 
 
