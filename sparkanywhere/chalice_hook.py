@@ -1,0 +1,67 @@
+"""Give `chalice local` our options and our server when `chalice.cli` is imported. Standard library alone.
+
+Runs at every start of Python in the environment (sparkanywhere_chalice.pth; from Python 3.15 on the .start
+file of the same name, PEP 829), so it must be quick, silent, and unable to break anything: it only puts
+a finder before the others, which waits for one module.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+_TARGET = "chalice.cli"
+
+
+class _ChaliceCliFinder:
+    """Finds chalice.cli as everybody else does, and lets us see the module once it is loaded."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
+        """Return the true spec of chalice.cli with our loader in it; None for every other module.
+
+        Any: importlib's types would have to be imported, at every start of Python.
+        """
+        if name != _TARGET:
+            return None
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)  # type: ignore[assignment]  # a loader by shape, see above
+        return spec
+
+
+class _Loader:
+    """Loads by the true loader, then extends the module."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: Any) -> Any:
+        """Leave it to the true loader."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module, then extend its `local` command; a failure of ours is a hint and nothing more."""
+        self._loader.exec_module(module)
+        try:
+            from sparkanywhere.local_command import extend
+
+            extend(module)
+        except Exception as error:  # whatever chalice has changed: its own commands must go on
+            print(
+                f"sparkanywhere: `chalice local` is left as it ships ({type(error).__name__}: {error}). "
+                "Is this chalice 1.34? SPARKANYWHERE_PROVIDER=docker chalice local needs no option.",
+                file=sys.stderr,
+            )
+
+
+def install() -> None:
+    """Put the finder in place, once. If chalice.cli is imported already, nothing happens."""
+    if not any(isinstance(finder, _ChaliceCliFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _ChaliceCliFinder())

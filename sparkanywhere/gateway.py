@@ -1,0 +1,91 @@
+"""Requests of the web server through Chalice's own local gateway: the very same handlers run as on Lambda.
+
+The dict that Chalice hands back may carry two keys more than on Lambda:
+
+- `x-stream`: an iterator of bytes. Each piece is sent at once; an empty one sends nothing and asks whether
+  the client is still there. Its close() is called when the answer ends, however it ends.
+- `x-upgrade`: a callable that takes the connection over (webserver.answer.Takeover).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from chalice.local import LocalGateway, LocalGatewayException
+
+from chalicelib.apimachinery.status import StatusError, too_large, unknown_path
+from sparkanywhere.webserver.answer import Answer, Request
+
+STREAM_KEY = "x-stream"
+UPGRADE_KEY = "x-upgrade"
+# What the app itself allows in a body, and what a real API server says of a larger one.
+APP_BODY_BYTES = 3 * 1024 * 1024
+
+_REASONS = {
+    400: "BadRequest",
+    403: "Forbidden",
+    408: "Timeout",
+    413: "RequestEntityTooLarge",
+    431: "BadRequest",
+    500: "InternalError",
+    501: "BadRequest",
+    505: "BadRequest",
+}
+
+
+class Gateway:
+    """The web server's handler: request -> Lambda event -> the app -> answer. One for all threads."""
+
+    def __init__(self, local_gateway: LocalGateway) -> None:
+        self._local_gateway = local_gateway
+
+    def __call__(self, request: Request) -> Answer:
+        """Return the app's answer. A path deeper than any route is a 404 Status."""
+        try:
+            response: dict[str, Any] = self._local_gateway.handle_request(  # Any: a Lambda proxy response
+                method=request.head.method,
+                path=request.head.target,
+                headers=dict(request.head.headers),
+                body=request.body or None,
+            )
+        except LocalGatewayException:
+            return status_answer(unknown_path())
+        return to_answer(response)
+
+
+def to_answer(response: dict[str, Any]) -> Answer:  # Any: a Lambda proxy response
+    """Return a Lambda proxy response as the web server's answer."""
+    headers = [(name, str(value)) for name, value in (response.get("headers") or {}).items()]
+    for name, values in (response.get("multiValueHeaders") or {}).items():
+        headers.extend((name, str(value)) for value in values)
+    return Answer(
+        status=int(response["statusCode"]),
+        headers=tuple(headers),
+        body=_body(response),
+        stream=response.get(STREAM_KEY),
+        takeover=response.get(UPGRADE_KEY),
+    )
+
+
+def _body(response: dict[str, Any]) -> bytes:
+    body = response.get("body")
+    if body is None:
+        return b""
+    if response.get("isBase64Encoded"):
+        return base64.b64decode(body)
+    return body if isinstance(body, bytes) else str(body).encode("utf-8")
+
+
+def refuse(code: int, message: str) -> Answer:
+    """Return the answer to a request that never reaches the app: a Status, as a real API server words it."""
+    if code == 413:
+        return status_answer(too_large(APP_BODY_BYTES))
+    return status_answer(StatusError(code, _REASONS.get(code, "InternalError"), message))
+
+
+def status_answer(error: StatusError) -> Answer:
+    """Return a Status as an answer."""
+    headers = (("Content-Type", "application/json"),)
+    return Answer(status=error.code, headers=headers, body=json.dumps(error.to_dict()).encode())

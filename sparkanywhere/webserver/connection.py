@@ -1,0 +1,183 @@
+"""One client's requests, one after the other, on a connection of its own thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from sparkanywhere.webserver.answer import (
+    CONTINUE,
+    LAST_CHUNK,
+    Answer,
+    Handler,
+    Request,
+    answer_head,
+    chunk,
+    has_body,
+)
+from sparkanywhere.webserver.body import BodyTooLarge, read_body
+from sparkanywhere.webserver.head import BadRequest, RequestHead, body_length, parse_head
+from sparkanywhere.webserver.limits import Limits
+from sparkanywhere.webserver.origin import refusal
+from sparkanywhere.webserver.transport import read_head
+from sparkanywhere.webserver.wire import Wire
+
+log = logging.getLogger("sparkanywhere.http")
+
+Refuse = Callable[[int, str], Answer]  # code, message -> an answer in the words of the application
+Phase = Literal["idle", "busy", "streaming"]
+
+
+class Connection:
+    """Serves requests until the client leaves, breaks the rules, is too slow, or we stop."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        client: tuple[str, int],
+        handler: Handler,
+        refuse: Refuse,
+        limits: Limits,
+        own_names: frozenset[str] = frozenset(),
+    ) -> None:
+        self.wire = wire
+        self.phase: Phase = "idle"
+        self._client = client
+        self._handler = handler
+        self._refuse = refuse
+        self._limits = limits
+        self._own_names = own_names
+        self._stopping = False
+        self._chunked = False
+
+    def serve(self) -> None:
+        """Serve requests one by one; return when the connection has ended. Raises nothing a client causes."""
+        try:
+            with contextlib.suppress(OSError):
+                while self._serve_one():
+                    pass
+        finally:
+            self.wire.close()
+
+    def stop(self) -> None:
+        """End soon, from another thread: an idle connection now, a busy one after its answer."""
+        self._stopping = True
+        if self.phase == "idle":
+            self.wire.cut(socket.SHUT_RD)  # what has arrived can still be read
+
+    def end(self) -> None:
+        """End now, from another thread: a stream with its last chunk, anything else in the middle."""
+        self.wire.finish(LAST_CHUNK if self.phase == "streaming" and self._chunked else b"")
+
+    def _serve_one(self) -> bool:
+        """Serve one request; return whether another may follow."""
+        self.phase = "idle"
+        head: RequestHead | None = None
+        try:
+            head = self._read_head()
+            if head is None:
+                return False
+            if why := refusal(head.headers, self._own_names):
+                raise BadRequest(403, why)
+            request = Request(head, self._read_body(head), self._client)
+        except BadRequest as error:
+            return self._send_refusal(error.code, error.message, head)
+        except BodyTooLarge:
+            return self._send_refusal(413, "the request body is too large", head)
+        return self._answer(request)
+
+    def _read_head(self) -> RequestHead | None:
+        self.wire.allow(self._limits.idle_seconds)
+        try:
+            if not self.wire.reader.peek(1):
+                return None
+            self.phase = "busy"
+            self.wire.allow(self._limits.head_seconds)
+            raw = read_head(self.wire.reader, self._limits.head_bytes)
+        except ValueError as error:
+            raise BadRequest(431, f"the request's headers are too large: {error}") from error
+        except TimeoutError:
+            if self.phase == "idle":
+                return None
+            raise BadRequest(408, "the request's headers did not arrive in time") from None
+        return None if raw is None else parse_head(raw, header_count=self._limits.header_count)
+
+    def _read_body(self, head: RequestHead) -> bytes:
+        length = body_length(head)
+        if length == 0:
+            return b""
+        if length is not None and length > self._limits.body_bytes:
+            raise BodyTooLarge
+        if head.expects_continue:
+            self.wire.send(CONTINUE)
+        self.wire.allow(self._limits.body_seconds)
+        try:
+            return read_body(self.wire.reader, length, limit=self._limits.body_bytes)
+        except TimeoutError:
+            raise BadRequest(408, "the request body did not arrive in time") from None
+
+    def _send_refusal(self, code: int, message: str, head: RequestHead | None) -> bool:
+        answer = self._refuse(code, message)
+        body = answer.body if head is None or head.method != "HEAD" else b""
+        self.wire.send(answer_head(answer, chunked=False, close=True, now=time.time()) + body)
+        self.wire.linger()
+        return False
+
+    def _answer(self, request: Request) -> bool:
+        answer = self._ask_handler(request)
+        if answer.takeover is not None:
+            self.phase = "streaming"
+            answer.takeover(self.wire)
+            return False
+        close = answer.asks_close or request.head.wants_close or self._stopping
+        if answer.stream is not None:
+            return self._send_stream(request.head, answer, close=close)
+        head = answer_head(answer, chunked=False, close=close, now=time.time())
+        self.wire.send(head + answer.body if has_body(answer, request.head.method) else head)
+        return not close
+
+    def _ask_handler(self, request: Request) -> Answer:
+        try:
+            return self._handler(request)
+        except Exception:  # the edge: whatever it was, the client gets an answer without internals
+            log.exception("request failed method=%s path=%s", request.head.method, request.head.path)
+            return self._refuse(500, "the server failed to answer this request")
+
+    def _send_stream(self, head: RequestHead, answer: Answer, *, close: bool) -> bool:
+        self._chunked = head.minor_version > 0
+        close = close or not self._chunked
+        try:
+            self.wire.send(answer_head(answer, chunked=self._chunked, close=close, now=time.time()))
+            if not has_body(answer, head.method):
+                return not close
+            self.phase = "streaming"
+            return self._send_pieces(head, answer) and not close
+        finally:
+            end_stream = getattr(answer.stream, "close", None)  # generators have one, plain iterators don't
+            if end_stream is not None:
+                end_stream()
+
+    def _send_pieces(self, head: RequestHead, answer: Answer) -> bool:
+        """Send every piece; return whether the stream ended whole and the connection is still good."""
+        try:
+            for piece in answer.stream or ():
+                if piece:
+                    data = chunk(piece) if self._chunked else piece
+                    self.wire.send(data, seconds=self._limits.stream_write_seconds)
+                elif self.wire.client_is_gone():
+                    return False
+                if self._stopping:
+                    break
+        except OSError:
+            return False
+        except Exception:  # the head is out: all that is left is to break off, so that the client notices
+            log.exception("stream failed path=%s", head.path)
+            return False
+        if self._chunked:
+            self.wire.send(LAST_CHUNK)
+        return not self._stopping

@@ -1,0 +1,168 @@
+"""The sockets we listen on, the connections that came in, and how all of it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from sparkanywhere.webserver.answer import Handler
+from sparkanywhere.webserver.connection import Connection, Refuse
+from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
+from sparkanywhere.webserver.wire import Wire, prepare
+
+log = logging.getLogger("sparkanywhere.http")
+
+_NO_ROOM_PAUSE_SECONDS = 0.05  # out of file descriptors or threads: let some connections end first
+
+
+def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one. Raises OSError if it can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=backlog)
+
+
+class WebServer:
+    """Serves `handler` on listening sockets, each connection in a thread of its own.
+
+    start() returns at once; stop() ends every stream whole, lets running requests finish, and returns
+    within the time it is given. Sockets may be added at any time before stop().
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        refuse: Refuse,
+        limits: Limits = DEFAULT_LIMITS,
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        own_names: frozenset[str] = frozenset(),
+    ) -> None:
+        self._handler = handler
+        self._refuse = refuse
+        self._limits = limits
+        self._tls = tls
+        self._own_names = own_names
+        self._connections: set[Connection] = set()
+        self._lock = threading.Lock()
+        self._listeners: list[socket.socket] = []
+        self._selector = selectors.DefaultSelector()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._acceptor = threading.Thread(target=self._accept_all, name="accept", daemon=True)
+        self._stopping = False
+
+    @property
+    def connection_count(self) -> int:
+        """Return how many connections are open."""
+        return len(self._connections)
+
+    def add_listener(self, listener: socket.socket) -> None:
+        """Accept connections from `listener`, which becomes ours to close."""
+        listener.setblocking(False)
+        self._listeners.append(listener)
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._wake_writer.send(b"\0")  # a selector that waits does not see new sockets everywhere
+
+    def start(self) -> None:
+        """Begin to accept connections."""
+        self._acceptor.start()
+
+    def stop(self, *, seconds: float = 1.5) -> None:
+        """Refuse new connections, end the open ones, and return within `seconds`. May be repeated."""
+        deadline = time.monotonic() + seconds
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self._wake_writer.send(b"\0")
+        if self._acceptor.is_alive():
+            self._acceptor.join(timeout=seconds / 3)
+        for listener in self._listeners:
+            listener.close()
+        for connection in self._open_connections():
+            connection.stop()
+        for connection in self._open_connections():
+            if connection.phase == "streaming":
+                connection.end()
+        self._wait_for_connections(deadline)
+        for connection in self._open_connections():
+            connection.end()
+
+    def _open_connections(self) -> Iterable[Connection]:
+        with self._lock:
+            return list(self._connections)
+
+    def _wait_for_connections(self, deadline: float) -> None:
+        while time.monotonic() < deadline:
+            if all(connection.phase == "streaming" for connection in self._open_connections()):
+                return  # only threads that sleep in a stream which has already been ended for its client
+            time.sleep(0.01)
+
+    def _accept_all(self) -> None:
+        while not self._stopping:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._wake_reader:
+                    self._wake_reader.recv(64)
+                elif isinstance(key.fileobj, socket.socket):
+                    self._accept_from(key.fileobj)
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        """Accept whoever waits. Without room they go on waiting in the backlog."""
+        if len(self._connections) >= self._limits.connections:
+            time.sleep(_NO_ROOM_PAUSE_SECONDS)
+            return
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError as error:
+            log.warning("accept failed error=%s", error)
+            time.sleep(_NO_ROOM_PAUSE_SECONDS)
+            return
+        self._begin(sock, (str(address[0]), int(address[1])))
+
+    def _begin(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        name = f"http-{client[1]}"
+        thread = threading.Thread(target=self._run, args=(sock, client), name=name, daemon=True)
+        before = threading.stack_size(self._limits.stack_bytes)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads
+            log.warning("connection refused error=%s", error)
+            sock.close()
+            time.sleep(_NO_ROOM_PAUSE_SECONDS)
+        finally:
+            threading.stack_size(before)
+
+    def _run(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        try:
+            sock.settimeout(self._limits.handshake_seconds)
+            prepare(sock)
+            context = self._tls()
+            if context is not None:
+                sock = context.wrap_socket(sock, server_side=True)
+        except OSError as error:
+            log.debug("connection ended before its first request client=%s error=%s", client[0], error)
+            sock.close()
+            return
+        connection = Connection(
+            Wire(sock, self._limits),
+            client=client,
+            handler=self._handler,
+            refuse=self._refuse,
+            limits=self._limits,
+            own_names=self._own_names,
+        )
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            if self._stopping:
+                connection.stop()
+            connection.serve()
+        finally:
+            with self._lock:
+                self._connections.discard(connection)

@@ -1,0 +1,105 @@
+"""One client's connection: its bytes in and out, and whether the client is still there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import select
+import socket
+import ssl
+import threading
+
+from sparkanywhere.webserver.limits import Limits
+from sparkanywhere.webserver.transport import DeadlineReader
+
+# Linux alone tells that the other side has closed while unread bytes lie before the end.
+_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
+
+
+class Wire:
+    """A connected socket with buffered reads that end in time and writes that are never torn.
+
+    Writes of several threads don't mix. After `finish` nothing more is written.
+    """
+
+    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        self.sock = sock
+        self._limits = limits
+        self._raw = DeadlineReader(sock)
+        self.reader = io.BufferedReader(self._raw, 16 * 1024)
+        self._write_lock = threading.Lock()
+        self._finished = False
+
+    def allow(self, seconds: float) -> None:
+        """Give the reads that follow `seconds` in all; then they raise TimeoutError."""
+        self._raw.allow(seconds)
+
+    def send(self, data: bytes, *, seconds: float | None = None) -> None:
+        """Write all of `data` within `seconds`. Raises OSError (TimeoutError among them) if that fails."""
+        with self._write_lock:
+            if self._finished:
+                raise BrokenPipeError("the connection is finished")
+            self.sock.settimeout(self._limits.write_seconds if seconds is None else seconds)
+            self.sock.sendall(data)
+
+    def finish(self, last: bytes = b"") -> None:
+        """Write `last` and end the connection, from any thread. A writer that is stuck is cut off."""
+        free = self._write_lock.acquire(timeout=0.1)  # long enough for a write that is under way
+        try:
+            if not self._finished and free and last:
+                with contextlib.suppress(OSError):
+                    self.sock.settimeout(0.1)
+                    self.sock.sendall(last)
+            self._finished = True
+            self.cut(socket.SHUT_RDWR)
+        finally:
+            if free:
+                self._write_lock.release()
+
+    def client_is_gone(self) -> bool:
+        """Return whether the client has closed its side. Never waits, reads nothing."""
+        poll = select.poll()
+        poll.register(self.sock.fileno(), _GONE | select.POLLIN)
+        for _, seen in poll.poll(0):
+            if seen & _GONE:
+                return True
+            if seen & select.POLLIN and not isinstance(self.sock, ssl.SSLSocket):
+                return self._peek_is_empty()
+        return False
+
+    def _peek_is_empty(self) -> bool:
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def cut(self, how: int) -> None:
+        """Shut one or both directions of the connection down, from any thread; a dead one is fine."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.sock, how)  # an SSLSocket's own shutdown would drop the session
+
+    def linger(self) -> None:
+        """Read on for a moment so that the client gets to read our refusal instead of a reset."""
+        self.cut(socket.SHUT_WR)
+        self.allow(self._limits.linger_seconds)
+        left = self._limits.linger_bytes
+        with contextlib.suppress(OSError, ValueError):
+            while left > 0 and (piece := self.reader.read1(64 * 1024)):
+                left -= len(piece)
+
+    def close(self) -> None:
+        """Let go of the socket; over TLS, say goodbye first without waiting for the reply."""
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(self.sock, ssl.SSLSocket):
+                self.sock.settimeout(0)
+                self.sock.unwrap()
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+
+def prepare(sock: socket.socket) -> None:
+    """Set what every connection wants: no Nagle, and probes that notice a dead peer of an idle stream."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
