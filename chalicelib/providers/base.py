@@ -277,8 +277,9 @@ class Provider(Protocol):
     def start(self, observe: Observer) -> None:
         """Begin to report changes of tasks to `observe`, from a thread of the provider's own.
 
-        Each change is reported at least once, in order per task. Providers whose news come another
-        way (EventBridge) do nothing.
+        What is known when this is called is reported first. After each change the latest state is reported at
+        least once, in order per task; states that lasted a moment may be passed over. Providers whose
+        news come another way (EventBridge) do nothing.
         """
         ...
 

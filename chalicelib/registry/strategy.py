@@ -12,6 +12,7 @@ from datetime import datetime
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.status import JSON, Cause
+from chalicelib.registry.field_docs import field_doc
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -27,20 +28,8 @@ class Column:
     priority: int = 0
 
 
-NAME_DESCRIPTION = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may"
-    " allow a client to request the generation of an appropriate name automatically. Name is primarily intended"
-    " for creation idempotence and configuration definition. Cannot be updated."
-    " More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
-)
-AGE_DESCRIPTION = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created."
-    " It is not guaranteed to be set in happens-before order across separate operations. Clients may not set"
-    " this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for"
-    " lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
-NAME_COLUMN = Column("Name", format="name", description=NAME_DESCRIPTION)
-AGE_COLUMN = Column("Age", description=AGE_DESCRIPTION)
+NAME_COLUMN = Column("Name", format="name", description=field_doc("ObjectMeta.name"))
+AGE_COLUMN = Column("Age", description=field_doc("ObjectMeta.creationTimestamp"))
 
 
 class Strategy:
@@ -59,6 +48,7 @@ class Strategy:
     is_graceful = False  # deletion always marks the object before it removes it (pods)
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
+    stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)
     # Text of the 400 for a fieldSelector that names a field which selectable_fields lacks; {} is that field.
     field_label_error = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
@@ -66,6 +56,14 @@ class Strategy:
     def api_version(self) -> str:
         """Return the apiVersion of its objects: `v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    def to_stored(self, obj: JSON) -> JSON:
+        """Return what a client sent in the shape that is stored; every other method sees that shape."""
+        return obj
+
+    def from_stored(self, obj: JSON) -> JSON:
+        """Return a stored object in the shape that clients of this resource see."""
+        return obj
 
     def default(self, obj: JSON) -> None:
         """Fill in, in place, what a client left out: the API's documented defaults. Idempotent."""
@@ -120,7 +118,7 @@ class Strategy:
         return []
 
     def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
-        """Give `obj`, in place, what must be unique among all objects of the resource (a Service's addresses).
+        """Give `obj`, in place, what must be unique in its resource (a Service's addresses).
 
         Called after validation found nothing. `old` is None on create. `siblings` lists the stored objects of
         all namespaces and is called only if something must be given. Returns why it can't be.

@@ -106,13 +106,14 @@ class WatchEvent:
 class Page:
     """One page of a list, in key order, as of `revision`.
 
-    `next_key` is the first key not given, None on the last page; `remaining` counts what follows.
+    `next_key` is the first key not given, None on the last page; `remaining` counts what follows, and is
+    None where counting would cost as much as reading (DynamoDB): leave remainingItemCount out then.
     """
 
     items: list[StoredObject]
     revision: int
     next_key: str | None = None
-    remaining: int = 0
+    remaining: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

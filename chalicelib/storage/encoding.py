@@ -22,6 +22,7 @@ class Draft:
     """An encoded object that lacks only its revision."""
 
     uid: str
+    owners: tuple[str, ...]  # uids in metadata.ownerReferences, sorted, each once
     tail: str
 
     @property
@@ -45,7 +46,12 @@ def draft(obj: JSON) -> Draft:
         raise ValueError("metadata.uid must be set before an object is stored")
     rest = {name: value for name, value in obj.items() if name not in ("kind", "apiVersion", "metadata")}
     text = _encode({"metadata": {**_REVISION_FIRST, **metadata, **_REVISION_FIRST}, **rest})
-    return Draft(uid=uid, tail=text[len(_HEAD) :])
+    return Draft(uid=uid, owners=_owners(metadata), tail=text[len(_HEAD) :])
+
+
+def _owners(metadata: JSON) -> tuple[str, ...]:
+    references = metadata.get("ownerReferences") or []
+    return tuple(sorted({reference["uid"] for reference in references if reference.get("uid")}))
 
 
 def restamp(text: str, revision: int) -> str:

@@ -7,8 +7,6 @@ for four times a second, while somebody waits.
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +26,7 @@ from chalicelib.storage.base import (
 from chalicelib.storage.encoding import Draft, draft
 from chalicelib.storage.group_commit import GroupCommit
 from chalicelib.storage.keyspace import prefix_range
+from chalicelib.storage.poller import Poller
 from chalicelib.storage.sqlite_file import SqliteFile
 from chalicelib.storage.sqlite_write import Outcome, Write, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
@@ -35,8 +34,6 @@ from chalicelib.storage.tail import TAIL_EVENTS, Tail
 OBJECT_BYTES = 1536 * 1024  # etcd's default for a request, so what fits a cluster fits here
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds
 EXPIRE_EVENTS = 500  # in one transaction, so that writers do not wait long
-
-log = logging.getLogger(__name__)
 
 _LIVING = "SELECT key, revision FROM objects WHERE key >= :start AND key < :beyond"
 # The living at :revision: what has not changed since, and what the first change since then replaced.
@@ -63,9 +60,7 @@ class SqliteStorage:
         self._clock = clock
         self._commits = GroupCommit(self._commit, failed=_interrupted)
         self._tail = Tail(self.revision())
-        self._closing = threading.Event()
-        self._poller: threading.Thread | None = None
-        self._poller_lock = threading.Lock()
+        self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
 
     def revision(self) -> int:
         """Return the store's current revision."""
@@ -83,6 +78,16 @@ class SqliteStorage:
     def get_by_uid(self, uid: str) -> StoredObject:
         """Return the living object with that uid."""
         return self._get("uid", uid)
+
+    def list_by_owner(self, uid: str) -> list[StoredObject]:
+        """Return the living objects that name `uid` as an owner."""
+        with self._file.reader() as connection:
+            rows = connection.execute(
+                "SELECT owned.key, revision, json FROM owned JOIN objects USING (key)"
+                " JOIN history USING (revision) WHERE owner = ?",
+                (uid,),
+            ).fetchall()
+        return [StoredObject(*row) for row in rows]
 
     def list(
         self,
@@ -144,8 +149,7 @@ class SqliteStorage:
 
     def wait(self, revision: int, seconds: float, prefix: str | None = None) -> int:
         """Sleep until there may be news under `prefix` after `revision`; return the store's revision."""
-        self._watch_other_processes()
-        return self._tail.wait(revision, seconds, prefix)
+        return self._poller.wait(revision, seconds, prefix)
 
     def expire_events(self, keep_seconds: float) -> int:
         """Drop events older than that; return the oldest revision still to be asked for."""
@@ -159,10 +163,7 @@ class SqliteStorage:
 
     def close(self) -> None:
         """Wake all waiters, end the polling thread and close the file. May be repeated."""
-        self._closing.set()
-        self._tail.close()
-        if self._poller:
-            self._poller.join()
+        self._poller.close()
         self._file.close()
 
     def _get(self, column: str, value: str) -> StoredObject:
@@ -193,26 +194,6 @@ class SqliteStorage:
             return [StorageUnavailable(str(error)) for _ in writes]
         self._tail.extend(plan.events, after=plan.first_revision)
         return outcomes
-
-    def _watch_other_processes(self) -> None:
-        """See to it that foreign writes reach the tail while somebody waits."""
-        if self._tail.has_waiters:
-            return  # somebody did this already
-        self._read_foreign_writes()
-        with self._poller_lock:
-            if self._poller is None and not self._closing.is_set():
-                self._poller = threading.Thread(target=self._poll, name="sqlite-poll", daemon=True)
-                self._poller.start()
-
-    def _poll(self) -> None:
-        while not self._closing.wait(FOREIGN_WRITES_SECONDS):
-            if not self._tail.has_waiters:
-                continue
-            try:
-                self._read_foreign_writes()
-            except StorageUnavailable as error:
-                # The waiters' own next call meets the same trouble and tells their clients.
-                log.warning("storage=sqlite poll_failed=%s", error)
 
     def _read_foreign_writes(self) -> None:
         known = self._tail.last

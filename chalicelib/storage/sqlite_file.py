@@ -1,9 +1,10 @@
 """The SQLite file: its schema, its connections, and what its errors mean to a caller.
 
-Two tables. `history` is the event log: one row for each revision, holding the object as that write left
+`history` is the event log: one row for each revision, holding the object as that write left
 it and the revision it replaced; it is kept until it has expired *and* no longer is anybody's present or
-previous state. `objects` says which revision of each living key is the present one. So a write stores
-an object once, and a read at an old revision finds what was there.
+previous state. `objects` says which revision of each living key is the present one, and `owned`
+what an object owns. So a write stores an object once, and a read at an old revision finds what was
+there.
 
 WAL lets readers go on while one writer commits (sqlite.org, "Write-Ahead Logging"; not for network file
 systems).
@@ -35,7 +36,13 @@ CREATE TABLE IF NOT EXISTS history (
 CREATE TABLE IF NOT EXISTS objects (
     key TEXT PRIMARY KEY,
     revision INTEGER NOT NULL,
-    uid TEXT NOT NULL UNIQUE
+    uid TEXT NOT NULL UNIQUE,
+    owners TEXT NOT NULL    -- a JSON list of uids: what `owned` says of this key
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS owned (
+    owner TEXT NOT NULL,    -- a uid
+    key TEXT NOT NULL,
+    PRIMARY KEY (owner, key)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1),

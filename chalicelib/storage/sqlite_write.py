@@ -6,8 +6,9 @@ back Python's interpreter lock, which costs more than the statement when many th
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.storage.base import (
@@ -40,6 +41,7 @@ class Living:
 
     revision: int
     uid: str
+    owners: tuple[str, ...]
     json: str
 
 
@@ -49,6 +51,7 @@ class Plan:
     def __init__(self, revision: int, living: dict[str, Living]) -> None:
         self.first_revision = revision  # the events follow it
         self.living = living
+        self.owners_before = {key: found.owners for key, found in living.items()}
         self.events: list[WatchEvent] = []
         self.previous_revisions: list[int | None] = []  # one for each event
         self._uids = {found.uid for found in living.values()}
@@ -84,7 +87,7 @@ class Plan:
             del self.living[write.key]
             self._uids.discard(old.uid)
         if write.type != "DELETED" and write.draft:
-            self.living[write.key] = Living(revision, write.draft.uid, text)
+            self.living[write.key] = Living(revision, write.draft.uid, write.draft.owners, text)
             self._uids.add(write.draft.uid)
 
 
@@ -102,11 +105,12 @@ def read_plan(connection: sqlite3.Connection, writes: Sequence[Write]) -> Plan:
     keys = [write.key for write in writes]
     uids = [write.draft.uid for write in writes if write.draft and write.type == "ADDED"]
     rows = connection.execute(
-        "SELECT objects.key, revision, uid, json FROM objects JOIN history USING (revision)"
+        "SELECT objects.key, revision, uid, owners, json FROM objects JOIN history USING (revision)"
         f" WHERE objects.key IN ({_marks(keys)}) OR uid IN ({_marks(uids)})",
         (*keys, *uids),
     )
-    return Plan(revision, {key: Living(revision, uid, json) for key, revision, uid, json in rows})
+    living = {key: Living(at, uid, tuple(json.loads(owners)), text) for key, at, uid, owners, text in rows}
+    return Plan(revision, living)
 
 
 def store(connection: sqlite3.Connection, plan: Plan, *, at: float) -> None:
@@ -122,9 +126,22 @@ def store(connection: sqlite3.Connection, plan: Plan, *, at: float) -> None:
     gone = [key for key in touched if key not in plan.living]
     if gone:
         connection.execute(f"DELETE FROM objects WHERE key IN ({_marks(gone)})", gone)
-    alive = [(key, plan.living[key].revision, plan.living[key].uid) for key in touched if key in plan.living]
+    alive = [(key, plan.living[key]) for key in touched if key in plan.living]
     if alive:
-        connection.execute(f"REPLACE INTO objects VALUES {_rows(alive)}", _flat(alive))
+        rows = [(key, now.revision, now.uid, json.dumps(now.owners)) for key, now in alive]
+        connection.execute(f"REPLACE INTO objects VALUES {_rows(rows)}", _flat(rows))
+    _store_owners(connection, plan, touched)
+
+
+def _store_owners(connection: sqlite3.Connection, plan: Plan, touched: Iterable[str]) -> None:
+    after = {key: plan.living[key].owners if key in plan.living else () for key in touched}
+    before = {key: plan.owners_before.get(key, ()) for key in after}
+    gone = [(owner, key) for key in after for owner in before[key] if owner not in after[key]]
+    if gone:
+        connection.execute(f"DELETE FROM owned WHERE (owner, key) IN (VALUES {_rows(gone)})", _flat(gone))
+    new = [(owner, key) for key in after for owner in after[key] if owner not in before[key]]
+    if new:
+        connection.execute(f"INSERT INTO owned VALUES {_rows(new)}", _flat(new))
 
 
 def expire(connection: sqlite3.Connection, expired_at: float, *, limit: int) -> tuple[int, bool]:

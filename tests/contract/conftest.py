@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
+from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
 from tests.contract.storage_backends import SqliteStores, StoreFactory
 
 
@@ -23,3 +25,21 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
 def storage(store_factory: StoreFactory) -> Storage:
     """Return a handle on an empty store."""
     return store_factory.open()
+
+
+@pytest.fixture(params=["fake", "process"])
+def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
+    """Yield what opens handles on one backend without tasks; they are removed afterwards."""
+    backends: dict[str, Callable[[Path], ProviderFactory]] = {
+        "fake": FakeProviders,
+        "process": ProcessProviders,
+    }
+    providers = backends[request.param](tmp_path)
+    yield providers
+    providers.close()
+
+
+@pytest.fixture
+def provider(provider_factory: ProviderFactory) -> Provider:
+    """Return a handle on a backend without tasks."""
+    return provider_factory.open()

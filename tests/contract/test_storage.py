@@ -243,6 +243,41 @@ def test_a_config_map_of_one_mebibyte_of_text_fits(storage: Storage) -> None:
     assert (event.json, event.previous_json) == (deleted.json, created.json)
 
 
+def owned_by(name: str, *owners: str) -> JSON:
+    obj = pod(name)
+    obj["metadata"]["ownerReferences"] = [{"kind": "Pod", "name": owner, "uid": owner} for owner in owners]
+    return obj
+
+
+def owned_keys(storage: Storage, owner: str) -> list[str]:
+    return sorted(stored.key for stored in storage.list_by_owner(owner))
+
+
+def test_what_an_object_owns_is_found_by_its_uid(storage: Storage) -> None:
+    one = storage.create(pod_key("one"), owned_by("one", "driver"))
+    both = storage.create("/registry/services/default/both", owned_by("both", "driver", "other", "driver"))
+    storage.create(pod_key("none"), pod("none"))
+
+    assert sorted(storage.list_by_owner("driver"), key=lambda stored: stored.key) == [one, both]
+    assert storage.list_by_owner("other") == [both]
+    assert storage.list_by_owner("uid-of-one") == []
+
+
+def test_owners_follow_each_write(storage: Storage) -> None:
+    stored = storage.create(pod_key("a"), owned_by("a", "driver"))
+    stored = storage.update(
+        pod_key("a"), owned_by("a", "driver", "other", "two words"), expected_revision=stored.revision
+    )
+    assert owned_keys(storage, "driver") == owned_keys(storage, "other") == [pod_key("a")]
+
+    stored = storage.update(pod_key("a"), owned_by("a", "other"), expected_revision=stored.revision)
+    assert owned_keys(storage, "driver") == owned_keys(storage, "two words") == []
+    assert storage.list_by_owner("other") == [stored]
+
+    storage.delete(pod_key("a"), expected_revision=stored.revision, last=owned_by("a", "driver"))
+    assert owned_keys(storage, "driver") == owned_keys(storage, "other") == []
+
+
 def create_all(storage: Storage, *keys: str) -> dict[str, StoredObject]:
     return {key: storage.create(key, pod(key.rsplit("/", 1)[1], uid=key)) for key in keys}
 
@@ -307,7 +342,7 @@ def test_pages_cover_a_list_without_gap_or_repetition(storage: Storage) -> None:
             break
 
     assert seen == keys
-    assert remaining == [7, 3, 0]
+    assert remaining in ([7, 3, 0], [None, None, 0])  # see Page: a backend may decline to count
 
 
 def test_a_page_that_ends_with_the_list_is_the_last(storage: Storage) -> None:
@@ -353,7 +388,7 @@ def test_pages_at_an_old_revision_cover_the_list_of_then(storage: Storage) -> No
     third = storage.list(PODS, limit=2, start_key=second.next_key, revision=first.revision)
 
     assert [*first.items, *second.items, *third.items] == list(stored.values())
-    assert [page.remaining for page in (first, second, third)] == [4, 2, 0]
+    assert [page.remaining for page in (first, second, third)] in ([4, 2, 0], [None, None, 0])
     assert third.next_key is None
 
 

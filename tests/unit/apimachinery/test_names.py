@@ -35,8 +35,8 @@ def test_prefix_may_end_in_a_dash() -> None:
 def test_label_text_is_the_servers() -> None:
     assert names.dns_label_errors("C_") == [
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-',"
-        " and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is"
-        " '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+        " and must start and end with an alphanumeric character (e.g."
+        " 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
     ]
 
 

@@ -12,6 +12,7 @@ from chalicelib.apimachinery import selectors
 from chalicelib.apimachinery.names import LABEL_VALUE_ERROR, QUALIFIED_ERROR
 from chalicelib.apimachinery.status import JSON, StatusError
 
+
 def answer(parse: Callable[[str], selectors.LabelSelector | selectors.FieldSelector], text: str) -> int:
     """Return the code that a request with this selector gets."""
     try:

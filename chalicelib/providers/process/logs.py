@@ -1,0 +1,184 @@
+"""Read a container's output back: by number of lines, since a moment, with times, or as it comes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chalicelib.providers.base import LogOptions
+from chalicelib.providers.process.supervisor.output import stamp
+
+STAMP_BYTES = 30
+PREFIX_BYTES = STAMP_BYTES + 3  # and " F "
+PIECE_BYTES = 64 * 1024
+FIRST_PAUSE_SECONDS = 0.02  # between looks at a file that is followed, growing while it is quiet
+LAST_PAUSE_SECONDS = 0.2
+
+
+class Formatter:
+    """Turns stored lines into what the caller asked for; remembers whether a line was left open."""
+
+    def __init__(self, options: LogOptions) -> None:
+        since = options.since
+        self._since = b"" if since is None else stamp(int(since.astimezone(UTC).timestamp() * 1e9))
+        self._timestamps = options.timestamps
+        self._left = options.limit_bytes
+        self._line_open = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the caller has got all the bytes it wanted."""
+        return self._left is not None and self._left <= 0
+
+    def format(self, lines: list[bytes]) -> bytes:
+        """Return the output that stored lines, each without its end, stand for."""
+        output = b"".join(self._one(line) for line in lines if line[:STAMP_BYTES] >= self._since)
+        if self._left is not None:
+            output = output[: self._left]
+            self._left -= len(output)
+        return output
+
+    def _one(self, line: bytes) -> bytes:
+        text = line[PREFIX_BYTES:]
+        if self._timestamps and not self._line_open:
+            text = line[:STAMP_BYTES] + b" " + text
+        self._line_open = line[STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"P"
+        return text if self._line_open else text + b"\n"
+
+
+def parts(path: Path) -> list[Path]:
+    """Return the files that hold a log, oldest first."""
+    numbered = [(int(one.suffix[1:]), one) for one in path.parent.glob(path.name + ".[0-9]*")]
+    found = [one for _, one in sorted(numbered, reverse=True)]
+    return [*found, path] if path.exists() else found
+
+
+def read(path: Path, options: LogOptions) -> Iterator[bytes]:
+    """Yield what there is of the log at `path`."""
+    formatter = Formatter(options)
+    for lines in _stored(path, options.tail_lines):
+        if piece := formatter.format(lines):
+            yield piece
+        if formatter.full:
+            return
+
+
+def _stored(path: Path, tail: int | None) -> Iterator[list[bytes]]:
+    """Yield the stored lines in groups, all or the last `tail`."""
+    files = parts(path)
+    if tail is None:
+        for file in files:
+            yield from _groups(file)
+    elif tail > 0:
+        yield _last(files, tail)
+
+
+def _groups(file: Path) -> Iterator[list[bytes]]:
+    try:
+        with file.open("rb") as stream:
+            while lines := stream.readlines(PIECE_BYTES):
+                yield [line.rstrip(b"\n") for line in lines]
+    except FileNotFoundError:  # rotated away meanwhile
+        return
+
+
+def _last(files: list[Path], tail: int) -> list[bytes]:
+    kept: deque[bytes] = deque()
+    complete = 0
+    for file in reversed(files):
+        for line in reversed([line for group in _groups(file) for line in group]):
+            if line[STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"F" or not kept:
+                complete += 1
+            if complete > tail:
+                return list(kept)
+            kept.appendleft(line)
+    return list(kept)
+
+
+class Tail:
+    """Reads on in a log that is being written, across its rotation."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._rest = b""
+
+    def skip_to_end(self) -> None:
+        """Leave out what is there now."""
+        while self.lines():
+            pass
+
+    def lines(self) -> list[bytes]:
+        """Return complete stored lines that have come since the last call, [] for none."""
+        if self._descriptor < 0 and not self._open():
+            return []
+        chunk = os.read(self._descriptor, PIECE_BYTES)
+        if not chunk and self._rotated():
+            chunk = os.read(self._descriptor, PIECE_BYTES)  # what came between our last look and the rotation
+            if not chunk:
+                self.close()
+                return self.lines()
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return lines
+
+    def _open(self) -> bool:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _rotated(self) -> bool:
+        try:
+            return not os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the file. May be repeated."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def follow(
+    path: Path, options: LogOptions, *, ended: Callable[[], bool], clock: Callable[[], datetime]
+) -> Iterator[bytes]:
+    """Yield what there is of a log and then what comes, until `ended` or the moment options.until.
+
+    Yields an empty piece from time to time.
+    """
+    formatter = Formatter(options)
+    tail = Tail(path)
+    try:
+        yield from _beginning(path, options, formatter, tail)
+        pause = FIRST_PAUSE_SECONDS
+        while not formatter.full:
+            last = ended() or (options.until is not None and clock() >= options.until)
+            quiet = True
+            while (lines := tail.lines()) and not formatter.full:
+                quiet = False
+                yield formatter.format(lines)
+            if last:
+                return
+            pause = min(pause * 1.5, LAST_PAUSE_SECONDS) if quiet else FIRST_PAUSE_SECONDS
+            yield b""
+            time.sleep(pause)
+    finally:
+        tail.close()
+
+
+def _beginning(path: Path, options: LogOptions, formatter: Formatter, tail: Tail) -> Iterator[bytes]:
+    """Yield what was stored before we came, and leave `tail` where that ends."""
+    older = [line for file in parts(path)[:-1] for group in _groups(file) for line in group]
+    current: list[bytes] = []
+    while lines := tail.lines():
+        current += lines
+    stored = older + current
+    if options.tail_lines is not None:
+        stored = stored[-options.tail_lines :] if options.tail_lines else []
+    yield formatter.format(stored)

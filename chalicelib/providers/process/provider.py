@@ -1,0 +1,278 @@
+"""ProcessProvider: the Provider whose tasks are groups of local processes.
+
+Each task has a directory (`directory`) and a supervisor (`supervisor`) that outlives us. A task exists from
+the moment its intent is written; it has begun once its supervisor has written a state; only one ever does.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from chalicelib.providers.base import (
+    Capacity,
+    LogOptions,
+    Observer,
+    ProviderUnavailable,
+    Task,
+    TaskNotFound,
+    TaskState,
+)
+from chalicelib.providers.process import addresses, limits, logs, plan, states, volumes
+from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
+from chalicelib.providers.process.images import SparkHomes
+from chalicelib.providers.process.launcher import Launcher
+from chalicelib.providers.process.leftovers import kill_leftovers
+from chalicelib.providers.process.monitor import Monitor
+from chalicelib.providers.process.records import Plan, Record, tell_listeners
+
+BACKOFF_SECONDS = 10.0  # Kubernetes' first wait before a restart
+LOG_BYTES = 10 * 1024 * 1024  # a kubelet's default (containerLogMaxSize)
+LOG_FILES = 5  # a kubelet's default (containerLogMaxFiles)
+REMOVE_SECONDS = 6.0  # until a killed task must be gone; KILL_SECONDS of the supervisor fit in
+REMOVE_PAUSE_SECONDS = 0.01
+
+
+def utc_now() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+class ProcessProvider:
+    """Runs tasks as processes of this machine; see the Provider protocol for what each method promises.
+
+    `state_dir` belongs to one control plane; `spark_dir` holds the installed Sparks, one per version;
+    `environ` is the host's environment, of which tasks see a few harmless variables; `python` is what
+    PySpark runs.
+    """
+
+    name = "process"
+
+    def __init__(
+        self,
+        state_dir: Path,
+        spark_dir: Path,
+        *,
+        environ: Mapping[str, str],
+        clock: Callable[[], datetime] = utc_now,
+        python: str = sys.executable,
+        backoff_seconds: float = BACKOFF_SECONDS,
+        log_bytes: int = LOG_BYTES,
+    ) -> None:
+        self._tasks = state_dir.absolute() / "tasks"
+        self._listeners = state_dir.absolute() / "listeners"
+        self._homes = SparkHomes(spark_dir.absolute())
+        self._site = plan.Site(environ, python, state_dir.absolute() / "named-volumes")
+        self._clock = clock
+        self._backoff_seconds = backoff_seconds
+        self._log_bytes = log_bytes
+        self._launcher = Launcher()
+        self._monitor: Monitor | None = None
+        self._observe: Observer | None = None
+        self._reported: dict[str, int] = {}
+        self._reporting = threading.Lock()
+
+    def run(self, task: Task) -> TaskState:
+        """Start the task, or find it; see Provider.run."""
+        directory = TaskDirectory(self._tasks, handle_of(task.uid))
+        if not directory.begun():
+            volumes.check(task)
+            with directory.locked():
+                if not directory.begun() and not directory.has_supervisor():
+                    self._begin(task, directory)
+        return states.task_state(self._known(directory.handle))
+
+    def _begin(self, task: Task, directory: TaskDirectory) -> None:
+        """Prepare the task and start its supervisor. A crash before its end is mended by doing it again."""
+        address, guard = addresses.claim(task.uid)
+        try:
+            placed = [
+                plan.Placed(
+                    task,
+                    container,
+                    self._homes.find(container.image, pull=container.pull),
+                    directory,
+                    address,
+                    self._site,
+                )
+                for container in task.containers
+            ]
+            prepared = self._plan(placed)
+            directory.clear()
+            directory.write_intent(prepared["record"])
+            volumes.place(placed)
+            self._launcher.launch(prepared, None if guard is None else guard.fileno())
+        except OSError as error:
+            message = f"the task's files could not be written: {error.strerror}"
+            raise ProviderUnavailable("FailedMount", message) from error
+        finally:
+            if guard is not None:
+                guard.close()
+            if not directory.begun():
+                directory.remove()
+
+    def _plan(self, placed: list[plan.Placed]) -> Plan:
+        task, directory, address = placed[0].task, placed[0].directory, placed[0].address
+        now = self._now()
+        return {
+            "directory": str(directory.path),
+            "listeners": str(self._listeners),
+            "containers": [one.plan() for one in placed],
+            "record": plan.first_record(task, handle=directory.handle, address=address, created_at=now),
+            "backoff_seconds": self._backoff_seconds,
+            "stop_grace_seconds": task.stop_grace_seconds,
+            "log_bytes": self._log_bytes,
+            "log_files": LOG_FILES,
+        }
+
+    def _now(self) -> int:
+        return int(self._clock().timestamp() * 1e9)
+
+    def _directory(self, handle: str) -> TaskDirectory:
+        directory = TaskDirectory(self._tasks, handle)
+        if os.sep in handle or not directory.exists():
+            raise TaskNotFound(handle)
+        return directory
+
+    def _known(self, handle: str) -> Record:
+        record = self._directory(handle).record()
+        if record is None:
+            raise TaskNotFound(handle)
+        return record
+
+    def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
+        """Ask the task to end; see Provider.stop."""
+        directory = self._directory(handle)
+        if self._known(handle)["phase"] == "stopped":
+            return
+        directory.request_stop({"grace_seconds": grace_seconds, "reason": reason})
+        self._repair(directory, reason=reason)
+
+    def _repair(self, directory: TaskDirectory, *, reason: str = "") -> None:
+        """Give a task whose supervisor is gone its last record, and end what is left of it.
+
+        One that never began is only ended if `reason` says why.
+        """
+        if directory.has_supervisor() or not (directory.begun() or reason):
+            return
+        with directory.locked():
+            record = directory.record()
+            if record is None or record["phase"] == "stopped" or directory.has_supervisor():
+                return
+            kill_leftovers(directory.handle)
+            why, message = (states.LOST, "its supervisor was killed") if directory.begun() else (reason, "")
+            directory.write_state(states.lost(record, now=self._now(), reason=why, message=message))
+        tell_listeners(str(self._listeners), directory.handle)
+
+    def remove(self, handle: str) -> None:
+        """Forget a task, killing it first if need be; see Provider.remove.
+
+        Raises ProviderUnavailable if it can't be killed.
+        """
+        try:
+            directory = self._directory(handle)
+            self.stop(handle, grace_seconds=0, reason="Removed")
+        except TaskNotFound:
+            return
+        deadline = time.monotonic() + REMOVE_SECONDS
+        while directory.has_supervisor():
+            if time.monotonic() > deadline:
+                raise ProviderUnavailable("FailedKillPod", "a process of the task survives SIGKILL")
+            time.sleep(REMOVE_PAUSE_SECONDS)
+        with directory.locked():
+            directory.remove()
+        with self._reporting:
+            self._reported.pop(handle, None)
+
+    def describe(self, handles: Sequence[str]) -> list[TaskState]:
+        """Return the states of those tasks that are still known."""
+        records = [TaskDirectory(self._tasks, handle).record() for handle in handles if os.sep not in handle]
+        return [states.task_state(record) for record in records if record is not None]
+
+    def list_tasks(self) -> list[TaskState]:
+        """Return the state of every task in the state directory."""
+        return self.describe(self._handles())
+
+    def _handles(self) -> list[str]:
+        try:
+            return [name for name in os.listdir(self._tasks) if not name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+    def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
+        """Yield the container's output; see Provider.logs."""
+        directory = self._directory(handle)
+        run = self._run_number(handle, container) - int(options.previous)
+        path = directory.log(container, run)
+        if run < 0:
+            raise TaskNotFound(f"{handle}: container {container} has not been restarted")
+        if not options.follow:
+            return logs.read(path, options)
+
+        def ended() -> bool:
+            return self._run_ended(handle, container, run)
+
+        return logs.follow(path, options, ended=ended, clock=self._clock)
+
+    def _run_number(self, handle: str, container: str) -> int:
+        for record in self._known(handle)["containers"]:
+            if record["name"] == container:
+                return record["restarts"]
+        raise TaskNotFound(f"{handle} has no container {container}")
+
+    def _run_ended(self, handle: str, container: str, run: int) -> bool:
+        record = TaskDirectory(self._tasks, handle).record()
+        if record is None or record["phase"] == "stopped":
+            return True
+        now = next(one for one in record["containers"] if one["name"] == container)
+        over = now["finished_at"] is not None and now["phase"] != "running"
+        return now["restarts"] > run or over
+
+    def warnings(self, task: Task) -> list[str]:
+        """Return one sentence for each thing the task asks for that processes don't get."""
+        return limits.warnings(task)
+
+    def capacities(self) -> list[Capacity]:
+        """Return this machine's processors and memory."""
+        architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+        memory_mib = psutil.virtual_memory().total // 2**20
+        return [Capacity(architecture, (os.cpu_count() or 1) * 1000, memory_mib)]
+
+    def start(self, observe: Observer) -> None:
+        """Report every known task once, then every change."""
+        self._tasks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sweep(self._tasks)
+        self._observe = observe
+        self._monitor = Monitor(self._listeners, handles=self._handles, check=self._check)
+        self._monitor.start()
+        self._launcher.fill_reserve()
+
+    def _check(self, handle: str) -> None:
+        directory = TaskDirectory(self._tasks, handle)
+        record = directory.record()
+        if record is not None and record["phase"] != "stopped":
+            self._repair(directory)
+            record = directory.record()
+        if record is None or self._observe is None:
+            return
+        with self._reporting:
+            if self._reported.get(handle) == record["version"]:
+                return
+        self._observe(states.task_state(record))
+        with self._reporting:
+            self._reported[handle] = record["version"]
+
+    def close(self) -> None:
+        """Stop reporting. Tasks run on. May be repeated."""
+        if self._monitor is not None:
+            self._monitor.close()
+            self._monitor = None
+        self._launcher.close()

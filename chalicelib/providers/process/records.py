@@ -1,0 +1,124 @@
+"""What provider and supervisor tell each other: a plan over a socket, records and requests in files.
+
+Times are integers, nanoseconds since 1970 UTC. Files are replaced whole, so a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Literal, TypedDict
+
+INTENT_FILE = "intent.json"  # the first record, written before anything is started
+STATE_FILE = "state.json"  # the latest record; the supervisor alone writes it while it lives
+STOP_FILE = "stop.json"  # the wish that the task end
+CONTROL_FIFO = "control"  # a byte in here makes the supervisor look at STOP_FILE
+SUPERVISOR_LOCK = "supervisor.lock"  # held by the supervisor for as long as it lives
+TASK_LOCK = "lock"  # held while a task is prepared, repaired or removed
+MARKER = "SPARKANYWHERE_CONTAINER"  # variable by which we know our processes: handle/container
+
+Restart = Literal["never", "on-failure", "always"]
+Phase = Literal["pending", "running", "stopped"]
+ContainerPhase = Literal["waiting", "running", "stopped"]
+
+
+class ContainerPlan(TypedDict):
+    """One container, resolved to what the operating system understands."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    init: bool
+    restart: Restart
+    stop_argv: list[str]
+    no_new_privileges: bool
+
+
+class ContainerRecord(TypedDict):
+    """What is known of one container; `process` is the id of its latest main process."""
+
+    name: str
+    image: str
+    phase: ContainerPhase
+    exit_code: int | None
+    reason: str
+    message: str
+    started_at: int | None
+    finished_at: int | None
+    restarts: int
+    process: int
+
+
+class Record(TypedDict):
+    """What is known of one task."""
+
+    uid: str
+    handle: str
+    version: int
+    phase: Phase
+    reason: str
+    message: str
+    address: str
+    labels: list[tuple[str, str]]
+    created_at: int
+    started_at: int | None
+    stopped_at: int | None
+    containers: list[ContainerRecord]
+
+
+class Plan(TypedDict):
+    """All that a supervisor is told. `backoff_seconds` is the wait before a second restart."""
+
+    directory: str
+    listeners: str
+    containers: list[ContainerPlan]
+    record: Record
+    backoff_seconds: float
+    stop_grace_seconds: float
+    log_bytes: int
+    log_files: int
+
+
+class StopRequest(TypedDict):
+    """The wish that a task end."""
+
+    grace_seconds: float
+    reason: str
+
+
+def write_json(path: str, value: Any) -> None:  # Any: json takes what json takes
+    """Replace the file at `path`, readable by its owner alone. Raises OSError."""
+    draft = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(value, file, separators=(",", ":"))
+    os.replace(draft, path)
+
+
+def read_json(path: str) -> Any:  # Any: the caller knows which of the shapes above it is
+    """Return the content of the file at `path`, None if there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def tell_listeners(listeners: str, handle: str) -> None:
+    """Write the handle into every FIFO in the directory `listeners`; those nobody reads are passed over."""
+    try:
+        names = os.listdir(listeners)
+    except OSError:
+        return
+    for name in names:
+        try:
+            descriptor = os.open(os.path.join(listeners, name), os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # ENXIO: its reader is gone
+            continue
+        try:
+            os.write(descriptor, handle.encode() + b"\n")
+        except OSError:  # full: its reader will look at everything anyway, if later
+            pass
+        finally:
+            os.close(descriptor)

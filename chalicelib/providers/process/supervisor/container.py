@@ -1,0 +1,181 @@
+"""One container's life: start, output, exit, back-off and restart. Knows nothing of its siblings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+
+from chalicelib.providers.process.records import MARKER, ContainerPlan, ContainerRecord
+from chalicelib.providers.process.supervisor import processes
+from chalicelib.providers.process.supervisor.output import LogWriter
+
+READ_BYTES = 64 * 1024  # a pipe's capacity on Linux
+BACKOFF_LIMIT_SECONDS = 300.0  # Kubernetes' longest wait before a restart
+BACKOFF_RESET_SECONDS = 600.0  # after running this long, the next failure counts as the first
+START_FAILED = 128  # the exit code that containerd gives when a program can't be started
+
+
+class Container:
+    """A container of the task. `record` is what the world is told about it; `changed` that it should be."""
+
+    def __init__(
+        self,
+        plan: ContainerPlan,
+        record: ContainerRecord,
+        *,
+        handle: str,
+        logs: tuple[int, int],
+        backoff: float,
+    ) -> None:
+        self.plan = plan
+        self.record = record
+        self.pid = 0  # 0: not running
+        self.stop_pid = 0  # of the stop command while that runs
+        self.output = -1  # the reading end of its pipe; -1: none
+        self.restart_at: float | None = None  # monotonic; None: no restart is due
+        self.changed = False
+        self._marker = f"{handle}/{plan['name']}"
+        self._log_bytes, self._log_files = logs
+        self._first_backoff = backoff
+        self._backoff = 0.0  # the first restart comes at once
+        self._running_since = 0.0
+        self._log: LogWriter | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended and will not be started again."""
+        return self.record["phase"] == "stopped"
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has ended with exit code 0."""
+        return self.done and self.record["exit_code"] == 0
+
+    def start(self) -> None:
+        """Start its main process; a program that can't be started counts as one that ended."""
+        restarts = self.record["restarts"]
+        self.restart_at = None
+        self._forget_log(restarts - 2)
+        self._log = LogWriter(self._log_path(restarts), limit=self._log_bytes, files=self._log_files)
+        self.output, writer = os.pipe()
+        os.set_blocking(self.output, False)
+        self.record["started_at"] = time.time_ns()
+        self._running_since = time.monotonic()
+        try:
+            self.pid = self._spawn(self.plan["argv"], writer, {})
+        except OSError as error:
+            self._log.write(f"{error.strerror}\n".encode())
+            self._ended(START_FAILED, "StartError", error.strerror or "")
+        else:
+            self.record.update({"phase": "running", "process": self.pid, "reason": "", "message": ""})
+            self.record.update({"exit_code": None, "finished_at": None})
+            self.changed = True
+        finally:
+            os.close(writer)
+
+    def _spawn(self, argv: list[str], output: int, more: dict[str, str]) -> int:
+        env = {**self.plan["env"], MARKER: self._marker, **more}
+        locked = self.plan["no_new_privileges"]
+        return processes.spawn(argv, env=env, cwd=self.plan["cwd"], output=output, no_new_privileges=locked)
+
+    def _log_path(self, number: int) -> str:
+        return os.path.join("logs", self.plan["name"], f"{number}.log")
+
+    def _forget_log(self, number: int) -> None:
+        """Remove the files of a run that nobody can ask for any more: `previous` reaches back one run."""
+        for suffix in ["", *(f".{part}" for part in range(1, self._log_files))]:
+            with contextlib.suppress(OSError):
+                os.unlink(self._log_path(number) + suffix)
+
+    def read_output(self) -> bool:
+        """Store what the pipe holds; return False at its end. Raises BlockingIOError if it holds nothing."""
+        chunk = os.read(self.output, READ_BYTES)
+        if chunk and self._log:
+            self._log.write(chunk)
+        return bool(chunk)
+
+    def close_output(self) -> None:
+        """Store the rest of the output and let go of pipe and file. May be repeated."""
+        if self.output < 0:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while self.read_output():
+                pass
+        os.close(self.output)
+        self.output = -1
+        if self._log:
+            self._log.close()
+            self._log = None
+
+    def exited(self, status: int, *, stopping: bool) -> None:
+        """Take note of the main process's end; `status` as waitpid gives it. Its kin must be gone by now."""
+        self.pid = 0
+        code = os.waitstatus_to_exitcode(status)
+        code = 128 - code if code < 0 else code
+        self._ended(code, "Error" if code else "Completed", "", stopping=stopping)
+
+    def _ended(self, code: int, reason: str, message: str, *, stopping: bool = False) -> None:
+        self.close_output()
+        self.changed = True
+        self.record["finished_at"] = time.time_ns()
+        self.record.update({"phase": "stopped", "exit_code": code, "reason": reason, "message": message})
+        if not stopping and self._may_restart(code):
+            self._plan_restart()
+
+    def _may_restart(self, code: int) -> bool:
+        restart = self.plan["restart"]
+        if restart == "always" and not self.plan["init"]:
+            return True
+        return restart != "never" and code != 0
+
+    def _plan_restart(self) -> None:
+        now = time.monotonic()
+        if now - self._running_since >= BACKOFF_RESET_SECONDS:
+            self._backoff = 0.0
+        self.restart_at = now + self._backoff
+        self.record["phase"] = "waiting"
+        self.record["reason"] = "CrashLoopBackOff"
+        name = self.plan["name"]
+        self.record["message"] = f"back-off {self._backoff:g}s restarting failed container={name}"
+        self._backoff = min(max(self._first_backoff, self._backoff * 2), BACKOFF_LIMIT_SECONDS)
+
+    def restart(self) -> None:
+        """Start it once more."""
+        self.record["restarts"] += 1
+        self.start()
+
+    def cancel_restart(self) -> None:
+        """Let its last end be the final one."""
+        if self.restart_at is not None:
+            self.restart_at = None
+            code = self.record["exit_code"]
+            reason = "Error" if code else "Completed"
+            self.record.update({"phase": "stopped", "reason": reason, "message": ""})
+            self.changed = True
+
+    def request_stop(self) -> None:
+        """Run its stop command if it has one, else send SIGTERM to its main process."""
+        if not self.pid:
+            return
+        if self.plan["stop_argv"] and not self.stop_pid:
+            more = {"SPARKANYWHERE_PID": str(self.pid)}
+            with open(os.devnull, "wb") as nowhere, contextlib.suppress(OSError):
+                self.stop_pid = self._spawn(self.plan["stop_argv"], nowhere.fileno(), more)
+        if not self.stop_pid:
+            self.terminate()
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the main process, and to it alone, as a container runtime does."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the main process; what is left of its kin ends when its end is noticed."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def owns(self, process: processes.Process, session: int) -> bool:
+        """Return whether a descendant of the supervisor came of this container's process `session`."""
+        return process.session == session or processes.has_marker(process.pid, f"{MARKER}={self._marker}")

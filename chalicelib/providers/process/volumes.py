@@ -1,0 +1,82 @@
+"""Put a task's files and directories on the disk, before anything of it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+from chalicelib.providers.base import ADDRESS, File, Task, TaskRejected, Volume
+from chalicelib.providers.process.paths import PathMap
+from chalicelib.providers.process.plan import Placed
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_INVALID = "CreateContainerConfigError"
+
+
+def check(task: Task) -> None:
+    """Raise TaskRejected if a name or path of the task would lead out of its directory."""
+    for name in [one.name for one in task.containers] + [one.name for one in task.volumes]:
+        if not _NAME.fullmatch(name):
+            raise TaskRejected(_INVALID, f"{name!r} can't be the name of a container or volume here")
+    for path in [file.path for volume in task.volumes for file in volume.files]:
+        _check_inside(path)
+    for mount in [mount for container in task.containers for mount in container.mounts]:
+        _check_inside(mount.sub_path or ".")
+        if not PurePosixPath(mount.path).is_absolute() or mount.path.strip("/") == "":
+            raise TaskRejected(_INVALID, f"a volume can't be mounted at {mount.path!r} here")
+
+
+def _check_inside(path: str) -> None:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise TaskRejected(_INVALID, f"the path {path!r} leads out of its volume")
+
+
+def place(placed: list[Placed]) -> None:
+    """Create the directories and files of all containers of one task. Raises OSError."""
+    for one in placed:
+        one.directory.work(one.container.name).mkdir(parents=True, exist_ok=True)
+        one.directory.scratch(one.container.name).mkdir(parents=True, exist_ok=True)
+        one.directory.log(one.container.name, 0).parent.mkdir(parents=True, exist_ok=True)
+    task = placed[0].task
+    for volume in task.volumes:
+        root = placed[0].volume_path(volume)
+        if volume.kind != "host":
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths = _properties_paths(volume, placed)
+        for file in volume.files:
+            _write(root / file.path, _content(file, placed[0].address, paths), file.mode)
+    for one in placed:
+        for mount in one.container.mounts:
+            shown = one.mount_path(mount)
+            if mount.sub_path and not shown.exists():
+                shown.mkdir(mode=0o700, parents=True)
+
+
+def _properties_paths(volume: Volume, placed: list[Placed]) -> PathMap | None:
+    """Return by whose paths properties files in a volume are rewritten: those of a Spark container.
+
+    Spark's own settings name paths of the container (jars, tokens, the executors' pod template).
+    """
+    for one in placed:
+        if one.spark and any(mount.volume == volume.name for mount in one.container.mounts):
+            return one.paths()
+    return None
+
+
+def _content(file: File, address: str, paths: PathMap | None) -> bytes:
+    content = file.content.replace(ADDRESS.encode(), address.encode())
+    if paths is None or not file.path.endswith(".properties"):
+        return content
+    try:
+        return paths.rewrite_properties(content.decode()).encode()
+    except UnicodeDecodeError:  # not what its name says: leave it alone
+        return content
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)

@@ -1,0 +1,51 @@
+"""Formats of values inside specs: port numbers, IP addresses, paths, percentages."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+MAX_PORT = 65535
+MAX_INT32 = 2**31 - 1
+
+_PERCENT = re.compile(r"[0-9]+%")
+
+PORT_RANGE = f"must be between 1 and {MAX_PORT}, inclusive"
+NOT_NEGATIVE = "must be greater than or equal to 0"
+NOT_AN_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def is_port(value: object) -> bool:
+    """Tell whether `value` is a port number."""
+    return isinstance(value, int) and 0 < value <= MAX_PORT
+
+
+def is_ip(text: str) -> bool:
+    """Tell whether `text` is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_cidr(text: str) -> bool:
+    """Tell whether `text` is a network in CIDR notation; host bits may be set."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "/" in text
+
+
+def is_percent(text: str) -> bool:
+    """Tell whether `text` is a whole percentage such as 25%."""
+    return bool(_PERCENT.fullmatch(text))
+
+
+def relative_path_error(path: str) -> str:
+    """Return why `path` may not be followed below a directory, or an empty string."""
+    if path.startswith("/"):
+        return "must be a relative path"
+    return "must not contain '..'" if ".." in path.split("/") else ""

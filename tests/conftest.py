@@ -1,0 +1,30 @@
+"""What every test may use: the tools that markers name, and a free port."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from tests.tools import missing, required
+
+TOOL_MARKERS = ("docker", "kubectl", "terraform", "spark")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose tool is missing; fail it where SPARKANYWHERE_REQUIRE_TOOLS=1 says so."""
+    for tool in TOOL_MARKERS:
+        problem = missing(tool) if item.get_closest_marker(tool) else ""
+        if problem and required():
+            pytest.fail(f"SPARKANYWHERE_REQUIRE_TOOLS=1, but {problem}", pytrace=False)
+        if problem:
+            pytest.skip(problem)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

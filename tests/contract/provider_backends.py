@@ -1,0 +1,117 @@
+"""The backends that the provider contract runs on, and the tasks it starts."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from chalicelib.providers.base import Container, Provider, Task, TaskState, Volume
+from chalicelib.providers.process.provider import ProcessProvider
+from tests.fake_provider import FakeProvider
+
+DEADLINE_SECONDS = 20.0
+PAUSE_SECONDS = 0.005
+
+
+class ProviderFactory(Protocol):
+    """Opens handles on one backend, as a control plane does that is started again and again."""
+
+    image: str  # of a small container that has sh
+
+    def open(self) -> Provider: ...
+
+    def close(self) -> None: ...
+
+
+class FakeProviders:
+    """The fake: what it knows outlives a handle, as long as the factory lives."""
+
+    image = "busybox"
+
+    def __init__(self, directory: Path) -> None:
+        del directory
+        self._provider = FakeProvider()
+
+    def open(self) -> Provider:
+        return self._provider
+
+    def close(self) -> None:
+        self._provider.close()
+
+
+class ProcessProviders:
+    """Processes of this machine."""
+
+    image = "busybox"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._opened: list[ProcessProvider] = []
+
+    def open(self) -> Provider:
+        provider = ProcessProvider(
+            self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05
+        )
+        self._opened.append(provider)
+        return provider
+
+    def close(self) -> None:
+        for provider in self._opened:
+            provider.close()
+            for state in provider.list_tasks():
+                provider.remove(state.handle)
+
+
+def container(script: str, *, name: str = "main", **fields: object) -> Container:
+    """Return a container that runs a shell script."""
+    known = {"image": "busybox", "command": ("sh", "-c", script), **fields}
+    return Container(name=name, **known)  # type: ignore[arg-type]  # fields are Container's own
+
+
+def task(*containers: Container, uid: str = "", volumes: tuple[Volume, ...] = ()) -> Task:
+    """Return a task of these containers with a uid of its own."""
+    labels = (("app", "test"),)
+    return Task(
+        uid=uid or str(uuid.uuid4()),
+        group="default",
+        name="test",
+        containers=containers,
+        volumes=volumes,
+        labels=labels,
+    )
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until the condition holds; fail after a deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"gave up waiting: {what}"
+        time.sleep(PAUSE_SECONDS)
+
+
+def state_of(provider: Provider, handle: str) -> TaskState:
+    """Return the state of a task that must be known."""
+    (state,) = provider.describe([handle])
+    return state
+
+
+def ended(provider: Provider, handle: str) -> TaskState:
+    """Wait for the task's end and return its last state."""
+    until(lambda: state_of(provider, handle).phase == "stopped", f"{handle} ends")
+    return state_of(provider, handle)
+
+
+def running(provider: Provider, handle: str, name: str = "main") -> TaskState:
+    """Wait until a container of the task runs and return the task's state."""
+
+    def runs() -> bool:
+        return any(
+            one.name == name and one.phase == "running" for one in state_of(provider, handle).containers
+        )
+
+    until(runs, f"{name} of {handle} runs")
+    return state_of(provider, handle)

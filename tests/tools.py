@@ -1,0 +1,43 @@
+"""The tools that marked tests need, and whether this machine has them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
+
+
+@cache
+def missing(tool: str) -> str:
+    """Return why the tool of a marker can't be used, in one sentence; empty if it can."""
+    if tool == "docker":
+        return _docker_problem()
+    if tool in ("kubectl", "terraform"):
+        return "" if find(tool) else f"{tool} is not installed"
+    return ""  # spark is fetched when asked for; slow needs nothing
+
+
+def find(tool: str) -> str | None:
+    """Return the path of a command, from PATH or from this Python's own folder (a wheel's command)."""
+    return shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
+
+
+def required() -> bool:
+    """Tell whether a missing tool is a failure, as in CI, and not a skip."""
+    return os.environ.get("SPARKANYWHERE_REQUIRE_TOOLS") == "1"
+
+
+def _docker_problem() -> str:
+    docker = find("docker")
+    if docker is None:
+        return "docker is not installed"
+    try:
+        subprocess.run([docker, "version"], capture_output=True, timeout=ANSWER_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "no Docker engine answers"
+    return ""
