@@ -44,10 +44,16 @@ class StatusError(Exception):
         self.message = message
         self.details = details
         self.retry_after_seconds = retry_after_seconds
+        self.list_metadata: JSON = {}  # a fresh continue token, say
 
     def to_dict(self) -> JSON:
         """Return the Status object (kind Status, apiVersion v1) for the response body."""
-        status: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status: JSON = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": dict(self.list_metadata),
+            "status": "Failure",
+        }
         if self.message:
             status["message"] = self.message
         if self.reason:
@@ -122,7 +128,9 @@ def bad_request(message: str) -> StatusError:
 def forbidden(resource: str, name: str, why: str, *, group: str = "") -> StatusError:
     """Return 403 Forbidden: `pods "a" is forbidden: <why>` (no name: `pods is forbidden: <why>`)."""
     what = f'{qualified(resource, group)} "{name}"' if name else qualified(resource, group)
-    return StatusError(403, "Forbidden", f"{what} is forbidden: {why}", details=_details(resource, name, group))
+    return StatusError(
+        403, "Forbidden", f"{what} is forbidden: {why}", details=_details(resource, name, group)
+    )
 
 
 def unauthorized() -> StatusError:
@@ -149,8 +157,8 @@ def too_large(limit_bytes: int) -> StatusError:
 
 def unsupported_media_type(accepted: list[str]) -> StatusError:
     """Return 415 UnsupportedMediaType naming what is accepted."""
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
+        accepted
     )
     return StatusError(415, "UnsupportedMediaType", message)
 
@@ -174,7 +182,9 @@ def too_many_requests(message: str, retry_after_seconds: int = 1) -> StatusError
 
 def unavailable(message: str, retry_after_seconds: int = 1) -> StatusError:
     """Return 503 ServiceUnavailable: nothing was changed, repeat later."""
-    return StatusError(503, "ServiceUnavailable", message, details={}, retry_after_seconds=retry_after_seconds)
+    return StatusError(
+        503, "ServiceUnavailable", message, details={}, retry_after_seconds=retry_after_seconds
+    )
 
 
 def internal_error(message: str) -> StatusError:

@@ -46,6 +46,9 @@ class Strategy:
     verbs: tuple[str, ...] = ALL_VERBS
     has_status = False  # a /status subresource, and `status` may not be set through the main one
     is_graceful = False  # deletion always marks the object before it removes it (pods)
+    returns_deleted = (
+        False  # a delete answers with the object, not with a Status (store.go, ReturnDeletedObject)
+    )
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)

@@ -1,0 +1,20 @@
+"""The Chalice app: built once, routes and events registered. No logic.
+
+What runs: bootstrap. What it answers: endpoints/routes. What happens then: controllers.
+"""
+
+from typing import Any
+
+from chalicelib.bootstrap import control_plane
+from chalicelib.endpoints.app import KubernetesApp
+from chalicelib.endpoints.routes import register
+
+app = KubernetesApp(app_name="sparkanywhere")
+
+
+def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no types
+    """Answer any request on any path."""
+    return control_plane().api.handle(app.current_request)
+
+
+register(app, answer)

@@ -1,0 +1,122 @@
+"""Settings: every environment variable with its type, unit and default. Read by bootstrap alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+PREFIX = "SPARKANYWHERE_"
+
+ProviderName = Literal["process", "docker", "fargate", "none"]
+StorageName = Literal["sqlite", "dynamodb"]
+WatchMode = Literal["streamed", "buffered"]
+
+
+class SettingsError(Exception):
+    """A setting has a value that will not do; str() names it and says what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; each field is the variable SPARKANYWHERE_<NAME>."""
+
+    provider: ProviderName = field(
+        default="process", metadata={"doc": "what runs the pods: process, docker, fargate or none"}
+    )
+    storage: StorageName = field(
+        default="sqlite", metadata={"doc": "where objects are kept: sqlite or dynamodb"}
+    )
+    watch: WatchMode = field(
+        default="buffered",
+        metadata={"doc": "how watches leave: streamed (local server) or buffered (Lambda)"},
+    )
+    instance: str = field(
+        default="default", metadata={"doc": "name of this control plane; labels what it starts"}
+    )
+    state: str = field(
+        default="",
+        metadata={"doc": "folder for the SQLite file, pods and kubeconfig; default under XDG_STATE_HOME"},
+    )
+    cache: str = field(
+        default="", metadata={"doc": "folder for Spark distributions; default under XDG_CACHE_HOME"}
+    )
+    url: str = field(default="", metadata={"doc": "URL that clients use"})
+    pod_url: str = field(default="", metadata={"doc": "URL that pods use; default the same as clients"})
+    token: str = field(
+        default="", metadata={"doc": "administrator's bearer token; empty means open, for loopback only"}
+    )
+    token_file: str = field(
+        default="", metadata={"doc": 'file of further tokens, a line each: token,user,uid,"group,..."'}
+    )
+    tls: bool = field(default=False, metadata={"doc": "whether the local server speaks https"})
+    ca_file: str = field(
+        default="", metadata={"doc": "certificate authority that pods shall trust, a PEM file"}
+    )
+    table: str = field(default="sparkanywhere", metadata={"doc": "DynamoDB table"})
+    event_keep_hours: int = field(
+        default=72, metadata={"doc": "hours that watch events are kept; a watch from longer ago gets 410"}
+    )
+    pod_keep_hours: int = field(default=24, metadata={"doc": "hours that a finished pod is kept"})
+    resync_seconds: int = field(
+        default=10, metadata={"doc": "seconds between two resyncs of the local control plane"}
+    )
+    host_paths: str = field(
+        default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons"}
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Return the settings that the environment gives. Raises SettingsError."""
+        env = os.environ if environ is None else environ
+        values: dict[str, object] = {}
+        for each in fields(cls):
+            name = PREFIX + each.name.upper()
+            if env.get(name, "") != "":
+                values[each.name] = _parse(name, env[name], each.default)
+        settings = cls(**values)  # type: ignore[arg-type]  # _parse gives each field its default's type
+        _check_choice("PROVIDER", settings.provider, get_args(ProviderName))
+        _check_choice("STORAGE", settings.storage, get_args(StorageName))
+        _check_choice("WATCH", settings.watch, get_args(WatchMode))
+        return settings
+
+    def state_dir(self, environ: Mapping[str, str] | None = None) -> Path:
+        """Return the folder of this instance's state."""
+        env = os.environ if environ is None else environ
+        root = self.state or str(
+            Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sparkanywhere"
+        )
+        return Path(root) / self.instance
+
+    def cache_dir(self, environ: Mapping[str, str] | None = None) -> Path:
+        """Return the folder of downloaded Spark distributions and Java."""
+        env = os.environ if environ is None else environ
+        cache = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(self.cache) if self.cache else Path(cache) / "sparkanywhere"
+
+
+def _parse(name: str, text: str, default: object) -> object:
+    if isinstance(default, bool):
+        return _parse_flag(name, text)
+    if not isinstance(default, int):
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}, but takes a whole number") from None
+    if number < 1:
+        raise SettingsError(f"{name} is {number}, but takes a number above 0")
+    return number
+
+
+def _parse_flag(name: str, text: str) -> bool:
+    if text.lower() not in ("1", "true", "0", "false"):
+        raise SettingsError(f"{name} is {text!r}, but takes 1 or 0")
+    return text.lower() in ("1", "true")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SettingsError(f"{PREFIX}{name} is {value!r}, but takes one of: {', '.join(choices)}")

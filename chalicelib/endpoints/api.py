@@ -1,0 +1,139 @@
+"""Api: one request in, one response out. The one `except Exception` of the whole lives here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from chalice.app import Response
+
+from chalicelib.apimachinery.status import StatusError, internal_error, method_not_allowed, unknown_path
+from chalicelib.endpoints import discovery, negotiation, openapi
+from chalicelib.endpoints.auth import Authenticator
+from chalicelib.endpoints.logs import LogEndpoint
+from chalicelib.endpoints.rbac import Rbac
+from chalicelib.endpoints.request_info import RequestInfo, User, request_info, split_path
+from chalicelib.endpoints.resource_verbs import ResourceVerbs
+from chalicelib.endpoints.responses import respond, status_response, text_response
+from chalicelib.endpoints.reviews import Reviews
+from chalicelib.endpoints.routes import Router
+from chalicelib.endpoints.subresources import Subresources
+from chalicelib.endpoints.watching import WatchEndpoint
+from chalicelib.registry.registry import Registries, Registry
+
+LOG = logging.getLogger(__name__)
+PAGE_NOT_FOUND = "404 page not found\n"
+
+View = Callable[[RequestInfo, User], Response]
+
+
+class Api:
+    """Answers every request of one control plane."""
+
+    def __init__(
+        self,
+        registries: Registries,
+        *,
+        authenticator: Authenticator,
+        rbac: Rbac,
+        resources: ResourceVerbs,
+        subresources: Subresources,
+        watches: WatchEndpoint,
+        logs: LogEndpoint,
+        reviews: Reviews,
+        is_ready: Callable[[], str],
+    ) -> None:
+        self._registries = registries
+        self._authenticator = authenticator
+        self._rbac = rbac
+        self._resources = resources
+        self._subresources = subresources
+        self._watches = watches
+        self._logs = logs
+        self._reviews = reviews
+        self._is_ready = is_ready
+        self._router = Router()
+        strategies = [registry.strategy for registry in registries.values()]
+        self._discovery = discovery.Discovery(strategies)
+        self._openapi = openapi.OpenApi(strategies)
+
+    def handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
+        """Return the answer to a Chalice request; never raises."""
+        is_pretty = False
+        try:
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            query = request.query_params
+            params = {key: query.getlist(key) for key in query} if query else {}
+            is_pretty = params.get("pretty", ["0"])[0] in ("true", "1")
+            path = split_path("/".join((request.uri_params or {}).values()))
+            return self._answer(request.method, path, params, headers, request.raw_body or b"")
+        except StatusError as error:
+            return status_response(error, is_pretty=is_pretty)
+        except Exception:
+            LOG.exception("method=%s path=%s unexpected error", request.method, request.context.get("path"))
+            return status_response(internal_error("the control plane met an unexpected error; see its log"))
+
+    def _answer(
+        self, method: str, path: list[str], query: dict[str, list[str]], headers: dict[str, str], body: bytes
+    ) -> Response:
+        user = self._authenticator.authenticate(headers)
+        match = self._router.find(method, path)
+        if isinstance(match, str):
+            return self._no_route(match, path)
+        info = request_info(
+            match, method=method, path="/" + "/".join(path), query=query, headers=headers, body=body
+        )
+        self._rbac.authorize(user, info)
+        return self._resource(info, user) if info.is_resource else self._non_resource(info)
+
+    def _no_route(self, why: str, path: list[str]) -> Response:
+        is_resource = len(path) > 2 and self._discovery.has_group_version(path)
+        if why == "method" or is_resource:
+            raise method_not_allowed() if why == "method" else unknown_path()
+        if path[:1] == ["api"]:
+            raise unknown_path()
+        return text_response(PAGE_NOT_FOUND, code=404)
+
+    def _non_resource(self, info: RequestInfo) -> Response:
+        if info.verb == "health":
+            problem = self._is_ready() if info.path == "/readyz" else ""
+            return text_response(problem or "ok", code=503 if problem else 200)
+        if info.verb.startswith("openapi"):
+            return self._openapi.answer(info)
+        document = self._discovery.answer(info)
+        if document is None:
+            return self._no_route("path", split_path(info.path))
+        value, content_type = document
+        is_pretty = info.flag("pretty")
+        response = respond(value, representation=negotiation.Representation(is_pretty=is_pretty))
+        if content_type:
+            response.headers["Content-Type"] = content_type
+        return response
+
+    def _resource(self, info: RequestInfo, user: User) -> Response:
+        if info.is_upgrade and info.verb == "watch":
+            return respond({})  # at once: Spark's client then falls back to a plain watch
+        review = self._reviews.kinds.get((info.group, info.resource))
+        if review is not None:
+            return self._reviews.answer(review, info, user)
+        registry = self._registry(info)
+        if info.subresource == "log":
+            return self._logs.answer(registry, info)
+        if info.subresource:
+            return self._subresources.answer(registry, info, user)
+        if registry.strategy.namespaced and not info.namespace and info.verb not in ("list", "watch"):
+            raise method_not_allowed() if info.verb == "deletecollection" else unknown_path()
+        if not registry.strategy.namespaced and "/namespaces/" in info.path and info.resource != "namespaces":
+            raise unknown_path()
+        if info.verb not in registry.strategy.verbs:
+            raise method_not_allowed()
+        if info.verb == "watch":
+            return self._watches.answer(registry, info)
+        return self._resources.answer(registry, info, user)
+
+    def _registry(self, info: RequestInfo) -> Registry:
+        registry = self._registries.get((info.group, info.resource))
+        if registry is None or registry.strategy.version != info.version:
+            raise unknown_path()
+        return registry

@@ -1,0 +1,74 @@
+"""Puts the edge together from what bootstrap has chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.controllers.tokens import TokenIssuer
+from chalicelib.endpoints.api import Api
+from chalicelib.endpoints.auth import Authenticator
+from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.logs import LogEndpoint, PodLogs
+from chalicelib.endpoints.pod_subresources import (
+    Binding,
+    EphemeralContainers,
+    Eviction,
+    Refused,
+    ServiceAccountToken,
+)
+from chalicelib.endpoints.rbac import Rbac
+from chalicelib.endpoints.representation import Shaper
+from chalicelib.endpoints.resource_verbs import ResourceVerbs
+from chalicelib.endpoints.reviews import Reviews
+from chalicelib.endpoints.subresources import Subresource, Subresources
+from chalicelib.endpoints.watching import WatchEndpoint
+from chalicelib.registry.registry import Registries
+
+NO_STREAMS = (
+    "{} needs a connection that stays open, which this control plane cannot give; use `kubectl logs`, or"
+    " `aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names"
+)
+NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What the edge is made of."""
+
+    registries: Registries
+    pods: PodLogs
+    authenticator: Authenticator
+    rbac: Rbac
+    issuer: TokenIssuer
+    clock: Callable[[], datetime]
+    streams: bool
+    is_ready: Callable[[], str]
+
+
+def build_api(edge: Edge) -> Api:
+    """Return the Api that answers every request."""
+    bodies = Bodies()
+    shaper = Shaper(edge.clock)
+    others: dict[tuple[str, str], Subresource] = {
+        ("pods", "binding"): Binding(bodies, edge.clock),
+        ("pods", "eviction"): Eviction(bodies),
+        ("pods", "ephemeralcontainers"): EphemeralContainers(bodies),
+        ("pods", "resize"): Refused(NO_RESIZE),
+        ("pods", "exec"): Refused(NO_STREAMS.format("exec")),
+        ("pods", "attach"): Refused(NO_STREAMS.format("attach")),
+        ("pods", "portforward"): Refused(NO_STREAMS.format("port-forward")),
+        ("serviceaccounts", "token"): ServiceAccountToken(bodies, edge.issuer, edge.clock),
+    }
+    return Api(
+        edge.registries,
+        authenticator=edge.authenticator,
+        rbac=edge.rbac,
+        resources=ResourceVerbs(bodies, shaper),
+        subresources=Subresources(bodies, others),
+        watches=WatchEndpoint(shaper, streams=edge.streams),
+        logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),
+        reviews=Reviews(bodies, edge.rbac, edge.issuer, edge.clock),
+        is_ready=edge.is_ready,
+    )

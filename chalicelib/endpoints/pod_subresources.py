@@ -1,0 +1,206 @@
+"""Subresources that act: binding and eviction of pods, tokens of service accounts, finalize of namespaces.
+
+Reference: Kubernetes API reference v1.36; binding and eviction as in kubernetes/pkg/registry/core/pod/storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from chalice.app import Response
+
+from chalicelib.apimachinery import time as kubetime
+from chalicelib.apimachinery.status import JSON, Cause, StatusError, bad_request, conflict, invalid
+from chalicelib.controllers.tokens import ISSUER, Claims, TokenIssuer
+from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.list_options import delete_options, write_options
+from chalicelib.endpoints.negotiation import Representation
+from chalicelib.endpoints.request_info import RequestInfo, User
+from chalicelib.endpoints.responses import object_response, respond
+from chalicelib.registry.keys import object_key
+from chalicelib.registry.registry import Registry
+from chalicelib.storage.base import KeyNotFound, guaranteed_update
+
+MIN_TOKEN_SECONDS = 600  # as TokenRequest demands
+MAX_TOKEN_SECONDS = 24 * 3600  # longer ones are cut, as --service-account-max-token-expiration does
+DEFAULT_TOKEN_SECONDS = 3600
+CREATED: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+class Binding:
+    """POST pods/NAME/binding: put a pod on a node by hand."""
+
+    verbs: tuple[str, ...] = ("create",)
+
+    def __init__(self, bodies: Bodies, clock: Callable[[], datetime]) -> None:
+        self._bodies = bodies
+        self._clock = clock
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Set spec.nodeName once. Raises 409 if the pod has a node or is being deleted."""
+        del user
+        body = self._bodies.typed_object(info, group="", version="v1", kind="Binding").obj
+        node = (body.get("target") or {}).get("name") or ""
+        if not node:
+            cause = Cause("FieldValueRequired", "Required value", "target.name")
+            raise invalid("Binding", info.name, [cause])
+        now = kubetime.format_time(self._clock())
+
+        def bound(pod: JSON) -> JSON:
+            assigned = pod["spec"].get("nodeName")
+            if pod["metadata"].get("deletionTimestamp"):
+                raise _refused(info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
+            if assigned:
+                raise _refused(info.name, f'pod {info.name} is already assigned to node "{assigned}"')
+            pod["spec"]["nodeName"] = node
+            status = pod.setdefault("status", {})
+            conditions = [each for each in status.get("conditions") or [] if each["type"] != "PodScheduled"]
+            scheduled = {
+                "type": "PodScheduled",
+                "status": "True",
+                "lastProbeTime": None,
+                "lastTransitionTime": now,
+            }
+            status["conditions"] = [*conditions, scheduled]
+            return pod
+
+        registry.get(info.namespace, info.name)
+        if not write_options(info, "CreateOptions").dry_run:
+            guaranteed_update(registry.storage, registry.key(info.namespace, info.name), bound)
+        return respond(CREATED, code=201)
+
+
+def _refused(name: str, why: str) -> StatusError:
+    return conflict("pods/binding", name, why)
+
+
+class Eviction:
+    """POST pods/NAME/eviction: delete a pod the polite way."""
+
+    verbs: tuple[str, ...] = ("create",)
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Delete the pod with the eviction's delete options; disruption budgets are not enforced."""
+        del user
+        body = self._bodies.typed_object(info, group="policy", version="v1", kind="Eviction").obj
+        sent = body.get("metadata", {}).get("name")
+        if sent and sent != info.name:
+            raise bad_request("name in URL does not match name in Eviction object")
+        options = delete_options(info, body.get("deleteOptions") or {})
+        registry.delete(info.namespace, info.name, options)
+        return respond(CREATED, code=201)
+
+
+class ServiceAccountToken:
+    """POST serviceaccounts/NAME/token: a TokenRequest."""
+
+    verbs: tuple[str, ...] = ("create",)
+
+    def __init__(self, bodies: Bodies, issuer: TokenIssuer, clock: Callable[[], datetime]) -> None:
+        self._bodies = bodies
+        self._issuer = issuer
+        self._clock = clock
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Return the TokenRequest with its token. Raises 404 for the account or the bound pod, 422."""
+        del user
+        body = self._bodies.typed_object(
+            info, group="authentication.k8s.io", version="v1", kind="TokenRequest"
+        )
+        spec = body.obj.get("spec") or {}
+        account = registry.get(info.namespace, info.name).object()
+        seconds = _seconds(spec)
+        claims = self._claims(registry, info, account, spec.get("boundObjectRef"))
+        issued = self._issuer.issue(claims, seconds=seconds, audiences=spec.get("audiences") or ())
+        answer: JSON = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {
+                "name": info.name,
+                "namespace": info.namespace,
+                "uid": account["metadata"]["uid"],
+                "creationTimestamp": kubetime.format_time(self._clock()),
+            },
+            "spec": {
+                "audiences": spec.get("audiences") or [ISSUER],
+                "expirationSeconds": seconds,
+                "boundObjectRef": spec.get("boundObjectRef"),
+            },
+            "status": {
+                "token": issued.token,
+                "expirationTimestamp": kubetime.format_time(issued.expires_at),
+            },
+        }
+        return respond(answer, code=201)
+
+    def _claims(self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None) -> Claims:
+        pod_name = pod_uid = ""
+        if bound:
+            if bound.get("kind") != "Pod":
+                raise bad_request(f"cannot bind token for serviceaccount to type {bound.get('kind')}")
+            pod_name = bound.get("name") or ""
+            try:
+                pod = registry.storage.get(object_key("pods", info.namespace, pod_name)).object()
+            except KeyNotFound:
+                raise StatusError(404, "NotFound", f'pods "{pod_name}" not found') from None
+            pod_uid = pod["metadata"]["uid"]
+            if bound.get("uid") and bound["uid"] != pod_uid:
+                raise conflict(
+                    "pods", pod_name, f"the UID in the bound object reference ({bound['uid']}) does not match"
+                )
+        return Claims(info.namespace, info.name, account["metadata"]["uid"], pod_name, pod_uid)
+
+
+def _seconds(spec: JSON) -> int:
+    seconds = int(spec.get("expirationSeconds") or DEFAULT_TOKEN_SECONDS)
+    if seconds < MIN_TOKEN_SECONDS:
+        text = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
+        cause = Cause("FieldValueInvalid", text, "spec.expirationSeconds")
+        raise invalid("TokenRequest", "", [cause], group="authentication.k8s.io")
+    return min(seconds, MAX_TOKEN_SECONDS)
+
+
+class Refused:
+    """A subresource that can't be had here: every verb answers why, and what to use instead."""
+
+    verbs: tuple[str, ...] = ("get", "create", "update", "patch")
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Raise 400 with the reason; kubectl shows it word for word."""
+        del registry, info, user
+        raise bad_request(self._message)
+
+
+class EphemeralContainers:
+    """get, update and patch of pods/NAME/ephemeralcontainers: kept, and never started."""
+
+    verbs: tuple[str, ...] = ("get", "update", "patch")
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Change spec.ephemeralContainers alone, and return the pod."""
+        del user
+        plain = Representation(is_pretty=info.flag("pretty"))
+        if info.verb == "get":
+            return object_response(registry, registry.get(info.namespace, info.name), 200, plain)
+        options = write_options(info, "PatchOptions")
+        if info.verb == "update":
+            body = self._bodies.object(registry, info).obj
+            written = registry.update(
+                info.namespace, info.name, body, options, subresource="ephemeralcontainers"
+            )
+        else:
+            patch = self._bodies.patch(registry, info).patch
+            written = registry.patch(
+                info.namespace, info.name, patch, options, subresource="ephemeralcontainers"
+            )
+        return object_response(registry, written.stored, 200, plain)

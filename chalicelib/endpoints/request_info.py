@@ -1,0 +1,114 @@
+"""Request to RequestInfo: who wants which verb on what. Nothing below the edge sees a URL or a header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import unquote
+
+from chalicelib.endpoints.routes import Match
+
+
+class Query(Protocol):
+    """Query parameters, each with all its values (Chalice's MultiDict)."""
+
+    def getlist(self, key: str) -> list[str]:
+        """Return all values of a parameter. Raises KeyError if it is not there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who is calling. `namespaces` None means no limit known here; authorization decides."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """One request, decoded: made once at the edge.
+
+    verb is Kubernetes' (get, list, watch, create, ...) for resources, and the row's own word for
+    everything else, where resource is "".
+    """
+
+    verb: str
+    path: str
+    method: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def is_resource(self) -> bool:
+        """Tell whether this is about a resource, not about discovery, health or the like."""
+        return bool(self.resource)
+
+    def first(self, name: str) -> str:
+        """Return the first value of a query parameter, or ""."""
+        values = self.query.get(name)
+        return values[0] if values else ""
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean query parameter as Go's conversion reads it: given and not false or 0."""
+        values = self.query.get(name)
+        return bool(values) and values is not None and values[0].lower() not in ("false", "0")
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Tell a WebSocket attempt, also where a gateway has stripped its Upgrade header."""
+        upgrade = self.headers.get("upgrade", "").lower()
+        return upgrade == "websocket" or "sec-websocket-key" in self.headers
+
+
+def split_path(path: str) -> list[str]:
+    """Return the decoded parts of a URL path, empty ones left out."""
+    return [unquote(part) for part in path.split("/") if part]
+
+
+def request_info(
+    match: Match,
+    *,
+    method: str,
+    path: str,
+    query: Mapping[str, list[str]],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> RequestInfo:
+    """Return the RequestInfo of a matched request."""
+    values = match.values
+    verb = match.route.verb
+    watching = query.get("watch")
+    if verb == "list" and watching and watching[0].lower() not in ("false", "0"):
+        verb = "watch"
+    resource, namespace, name = (
+        values.get("resource", ""),
+        values.get("namespace", ""),
+        values.get("name", ""),
+    )
+    if resource == "namespaces" and name:
+        namespace = name
+    return RequestInfo(
+        verb=verb,
+        path=path,
+        method=method,
+        group=values.get("group", ""),
+        version=values.get("version", ""),
+        resource=resource,
+        subresource=values.get("subresource", ""),
+        namespace=namespace,
+        name=name,
+        query=query,
+        headers=headers,
+        body=body,
+    )

@@ -1,0 +1,156 @@
+"""Reviews: kinds that are created, answered and never stored. Who am I, and what may I (or somebody) do?
+
+Reference: kubernetes.io/docs/reference/access-authn-authz/authorization, "Checking API access" (v1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalice.app import Response
+
+from chalicelib.apimachinery import time as kubetime
+from chalicelib.apimachinery.status import JSON, Cause, invalid, method_not_allowed
+from chalicelib.controllers.tokens import ISSUER, TokenInvalid, TokenIssuer
+from chalicelib.endpoints.auth import service_account_user
+from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.rbac import Attributes, Rbac
+from chalicelib.endpoints.request_info import RequestInfo, User
+from chalicelib.endpoints.responses import respond
+
+AUTHORIZATION = "authorization.k8s.io"
+AUTHENTICATION = "authentication.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewKind:
+    """One kind of review: where it is posted and what answers it."""
+
+    group: str
+    resource: str
+    kind: str
+    namespaced: bool
+    fill: Callable[[JSON, RequestInfo, User], None]
+
+
+class Reviews:
+    """Answers every kind of review."""
+
+    def __init__(
+        self, bodies: Bodies, rbac: Rbac, issuer: TokenIssuer, clock: Callable[[], datetime]
+    ) -> None:
+        self._bodies = bodies
+        self._rbac = rbac
+        self._issuer = issuer
+        self._clock = clock
+        kinds = (
+            ReviewKind(AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview", False, self._who_am_i),
+            ReviewKind(AUTHENTICATION, "tokenreviews", "TokenReview", False, self._token),
+            ReviewKind(
+                AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview", False, self._may_i
+            ),
+            ReviewKind(
+                AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview", False, self._my_rules
+            ),
+            ReviewKind(AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview", False, self._may_they),
+            ReviewKind(
+                AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", True, self._may_they
+            ),
+        )
+        self.kinds = {(kind.group, kind.resource): kind for kind in kinds}
+
+    def answer(self, review: ReviewKind, info: RequestInfo, user: User) -> Response:
+        """Return the review with its status. Raises 405 for anything but create, 422."""
+        if info.verb != "create" or info.name:
+            raise method_not_allowed()
+        api_version = f"{review.group}/v1"
+        body = self._bodies.typed_object(info, group=review.group, version="v1", kind=review.kind)
+        obj: JSON = {"kind": review.kind, "apiVersion": api_version, **body.obj}
+        obj["metadata"] = obj.get("metadata") or {}
+        if review.namespaced:
+            obj["metadata"]["namespace"] = info.namespace
+        review.fill(obj, info, user)
+        return respond(obj, code=201)
+
+    def _who_am_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info
+        obj["metadata"]["creationTimestamp"] = kubetime.format_time(self._clock())
+        obj["status"] = {"userInfo": _user_info(user)}
+        obj.pop("spec", None)
+
+    def _may_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info
+        self._decide(obj, user)
+
+    def _may_they(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del user
+        spec = obj.setdefault("spec", {})
+        if not spec.get("user") and not spec.get("groups"):
+            text = 'Invalid value: "": at least one of user or group must be specified'
+            raise invalid(
+                obj["kind"], "", [Cause("FieldValueInvalid", text, "spec.user")], group=AUTHORIZATION
+            )
+        if info.namespace:
+            spec.setdefault("resourceAttributes", {})["namespace"] = info.namespace
+        self._decide(obj, User(spec.get("user", ""), tuple(spec.get("groups") or ())))
+
+    def _decide(self, obj: JSON, user: User) -> None:
+        spec = obj.setdefault("spec", {})
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        if bool(resource) == bool(path):
+            text = (
+                "Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            )
+            cause = Cause("FieldValueInvalid", text, "spec.resourceAttributes")
+            raise invalid(obj["kind"], "", [cause], group=AUTHORIZATION)
+        asked = _asked(resource) if resource else Attributes(path.get("verb", ""), path=path.get("path", ""))
+        obj["status"] = {"allowed": self._rbac.allows(user, asked)}
+
+    def _my_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info
+        namespace = (obj.get("spec") or {}).get("namespace") or "default"
+        rules = list(self._rbac.rules(user, namespace))
+        if "system:masters" in user.groups:
+            rules = [
+                {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+                {"nonResourceURLs": ["*"], "verbs": ["*"]},
+            ]
+        obj["status"] = {
+            "resourceRules": [rule for rule in rules if rule.get("resources")],
+            "nonResourceRules": [rule for rule in rules if rule.get("nonResourceURLs")],
+            "incomplete": False,
+        }
+
+    def _token(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info, user
+        spec = obj.setdefault("spec", {})
+        audience = (spec.get("audiences") or [ISSUER])[0]
+        try:
+            claims = self._issuer.verify(spec.get("token") or "", audience)
+        except TokenInvalid as error:
+            obj["status"] = {"user": {}, "error": str(error)}
+            return
+        info_of = _user_info(service_account_user(claims))
+        obj["status"] = {"authenticated": True, "user": info_of, "audiences": [audience]}
+
+
+def _user_info(user: User) -> JSON:
+    info: JSON = {"username": user.name, "groups": list(user.groups)}
+    if user.uid:
+        info["uid"] = user.uid
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return info
+
+
+def _asked(attributes: JSON) -> Attributes:
+    resource, subresource = attributes.get("resource", ""), attributes.get("subresource", "")
+    return Attributes(
+        verb=attributes.get("verb", ""),
+        group=attributes.get("group", ""),
+        resource=f"{resource}/{subresource}" if subresource else resource,
+        namespace=attributes.get("namespace", ""),
+        name=attributes.get("name", ""),
+    )

@@ -1,0 +1,131 @@
+"""THE TABLE: which method on which path is which verb, and the loop that registers it with Chalice.
+
+Chalice (and API Gateway behind it) gets one resource per depth with all methods, so that every request
+reaches our own table and an unknown path gets a Kubernetes answer. Paths follow
+k8s.io/apiserver/pkg/endpoints/request/requestinfo.go and installer.go (v1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+MAX_DEPTH = 9  # /apis/GROUP/VERSION/namespaces/NS/RESOURCE/NAME/SUBRESOURCE is 8, and one to answer 404
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+
+
+class Route(NamedTuple):
+    """A row: `verb` names the action; `resource` is "" where the path says it, else fixed."""
+
+    method: str
+    path: str
+    verb: str
+
+
+class Match(NamedTuple):
+    """A row and the values of its path's variables."""
+
+    route: Route
+    values: dict[str, str]
+
+
+def _resource_rows(base: str) -> list[Route]:
+    """Return the rows of the resources under one base path, cluster-scoped and namespaced."""
+    rows = []
+    for scope in ("", "/namespaces/{namespace}"):
+        collection = f"{base}{scope}/{{resource}}"
+        one = f"{collection}/{{name}}"
+        rows += [
+            Route("GET", collection, "list"),
+            Route("POST", collection, "create"),
+            Route("DELETE", collection, "deletecollection"),
+            Route("GET", one, "get"),
+            Route("PUT", one, "update"),
+            Route("PATCH", one, "patch"),
+            Route("DELETE", one, "delete"),
+            Route("GET", f"{one}/{{subresource}}", "get"),
+            Route("POST", f"{one}/{{subresource}}", "create"),
+            Route("PUT", f"{one}/{{subresource}}", "update"),
+            Route("PATCH", f"{one}/{{subresource}}", "patch"),
+            Route("DELETE", f"{one}/{{subresource}}", "delete"),
+        ]
+    return rows
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", "paths"),
+    Route("GET", "/version", "version"),
+    Route("GET", "/healthz", "health"),
+    Route("GET", "/livez", "health"),
+    Route("GET", "/readyz", "health"),
+    Route("GET", "/openapi/v2", "openapi-v2"),
+    Route("GET", "/openapi/v3", "openapi-v3"),
+    Route("GET", "/openapi/v3/api/{version}", "openapi-v3-group"),
+    Route("GET", "/openapi/v3/apis/{group}/{version}", "openapi-v3-group"),
+    Route("GET", "/api", "api-versions"),
+    Route("GET", "/apis", "api-groups"),
+    Route("GET", "/apis/{group}", "api-group"),
+    Route("GET", "/api/{version}", "api-resources"),
+    Route("GET", "/apis/{group}/{version}", "api-resources"),
+    *_resource_rows("/api/{version}"),
+    *_resource_rows("/apis/{group}/{version}"),
+)
+
+# In these the part after the name belongs to the namespace itself and is no resource inside it.
+NAMESPACE_SUBRESOURCES = ("status", "finalize")
+ROWS = "/"  # no part of a path has a slash
+
+
+class Router:
+    """Finds the row of a request; literal parts win over variables."""
+
+    def __init__(self, routes: tuple[Route, ...] = ROUTES) -> None:
+        self._root: dict[str, Any] = {}  # a tree of path parts; the rows, by method, under ROWS
+        for route in routes:
+            node = self._root
+            for part in _parts(route.path):
+                node = node.setdefault("{}" if part.startswith("{") else part, {})
+            node.setdefault(ROWS, {})[route.method] = route
+
+    def find(self, method: str, path: list[str]) -> Match | str:
+        """Return the row that serves the request, or why there is none: "path" or "method"."""
+        if len(path) == 5 and path[2] == "namespaces" and path[4] in NAMESPACE_SUBRESOURCES:
+            node: dict[str, Any] | None = self._root["api"]["{}"]["{}"]["{}"]["{}"]
+        else:
+            node = _descend(self._root, path)
+        if node is None:
+            return "path"
+        route = node[ROWS].get(method)
+        if route is None:
+            return "method"
+        pairs = zip(_parts(route.path), path, strict=True)
+        values = {name[1:-1]: value for name, value in pairs if name.startswith("{")}
+        return Match(route, values)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
+def _descend(node: dict[str, Any], path: list[str]) -> dict[str, Any] | None:
+    if not path:
+        return node if ROWS in node else None
+    for key in (path[0], "{}"):
+        below = node.get(key)
+        found = _descend(below, path[1:]) if below is not None else None
+        if found is not None:
+            return found
+    return None
+
+
+def chalice_paths() -> list[str]:
+    """Return the paths to register with Chalice, one per depth."""
+    return ["/"] + [
+        "/" + "/".join(f"{{p{i}}}" for i in range(1, depth + 1)) for depth in range(1, MAX_DEPTH + 1)
+    ]
+
+
+def register(app: Any, view: Callable[..., Any]) -> None:  # Any: Chalice has no types
+    """Make `view` the answer to every path and method that Chalice can let through."""
+    for index, path in enumerate(chalice_paths()):
+        app.route(path, methods=METHODS, content_types=[], name=f"kubernetes_{index}")(view)

@@ -1,0 +1,97 @@
+"""What a delete does to one object: preconditions, finalizers, grace. Pure.
+
+Compare k8s.io/apiserver/pkg/registry/rest/delete.go (v1.36).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.apimachinery.status import JSON, Cause, StatusError, conflict, forbidden
+from chalicelib.registry import objects
+from chalicelib.registry.options import DeleteOptions
+from chalicelib.registry.strategy import Strategy
+
+KEPT_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Write `obj` if `writes`, then remove it if `removes`."""
+
+    obj: JSON
+    writes: bool
+    removes: bool
+
+
+def check_preconditions(strategy: Strategy, obj: JSON, name: str, options: DeleteOptions) -> None:
+    """Raise 409 unless `obj` is the very object that the preconditions name."""
+    found = obj["metadata"]
+    if options.uid and options.uid != found.get("uid"):
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record"
+            f" ({found.get('uid')}). The object might have been deleted and then recreated"
+        )
+        raise conflict(strategy.kind, name, why, group=strategy.group)
+    if options.resource_version and options.resource_version != found.get("resourceVersion"):
+        why = (
+            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the"
+            f" ResourceVersion in record ({found.get('resourceVersion')}). The object might have been modified"
+        )
+        raise conflict(strategy.kind, name, why, group=strategy.group)
+
+
+def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -> Plan:
+    """Return what deleting `obj` takes. `obj` is a copy of the caller's own and is changed."""
+    found = objects.metadata(obj)
+    was_deleting = objects.is_deleting(obj)
+    before = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
+    _set_finalizers(found, options)
+    grace = strategy.grace_seconds(obj, options.grace_seconds)
+    if was_deleting:
+        grace = min(grace, int(found.get("deletionGracePeriodSeconds") or 0))
+    removes = not grace and not found.get("finalizers")
+    marks = strategy.is_graceful or not removes
+    if marks and (not was_deleting or grace != before[0]):
+        _mark(obj, grace_seconds=grace, now=now, was_deleting=was_deleting)
+    after = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
+    return Plan(obj, writes=(not was_deleting and marks) or after != before, removes=removes)
+
+
+def _mark(obj: JSON, *, grace_seconds: int, now: datetime, was_deleting: bool) -> None:
+    objects.mark_deleting(obj, grace_seconds=grace_seconds, now=now)
+    found = obj["metadata"]
+    if not was_deleting and found.get("generation"):
+        found["generation"] = int(found["generation"]) + 1
+
+
+def _set_finalizers(found: JSON, options: DeleteOptions) -> None:
+    kept = list(found.get("finalizers") or [])
+    if options.propagation:
+        wanted = {"Orphan": objects.ORPHAN, "Foreground": objects.FOREGROUND}.get(options.propagation)
+        kept = [name for name in kept if name not in (objects.ORPHAN, objects.FOREGROUND) or name == wanted]
+        if wanted and wanted not in kept:
+            kept.append(wanted)
+    if kept:
+        found["finalizers"] = kept
+    else:
+        found.pop("finalizers", None)
+
+
+def is_due(strategy: Strategy, obj: JSON) -> bool:
+    """Tell whether a deleting object has nothing left to wait for: no finalizer, no grace."""
+    found = obj["metadata"]
+    spec = obj.get("spec") or {}
+    if found.get("finalizers") or (strategy.resource == "namespaces" and spec.get("finalizers")):
+        return False
+    return not found.get("deletionGracePeriodSeconds")
+
+
+def terminating(strategy: Strategy, namespace: str) -> StatusError:
+    """Return the 403 for creating something in a namespace that is being deleted."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(strategy.resource, "", why, group=strategy.group)
+    cause = Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")
+    error.details = {**(error.details or {}), "causes": [cause.to_dict()]}
+    return error

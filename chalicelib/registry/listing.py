@@ -1,0 +1,156 @@
+"""Lists: resourceVersion rules, continue tokens, selectors, and the pages that come of them.
+
+Reference: kubernetes.io/docs/reference/using-api/api-concepts, "Resource versions" and "Retrieving large
+results sets in chunks" (v1.36).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.apimachinery.status import JSON, StatusError, bad_request, expired, timeout
+from chalicelib.registry.options import ListOptions
+from chalicelib.storage.base import Page, RevisionExpired, Storage, StoredObject
+
+FUTURE_WAIT_SECONDS = 3.0  # how long a real API server waits for a revision it has not reached
+MAX_REVISION = 2**63 - 1
+TOKEN_VERSION = "meta.k8s.io/v1"
+
+Matches = Callable[[JSON], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The objects of one answer; continue_token is empty on the last page, remaining None if unknown."""
+
+    items: list[StoredObject]
+    revision: int
+    continue_token: str = ""
+    remaining: int | None = None
+
+
+def parse_revision(text: str) -> int:
+    """Return a resourceVersion as a number. Raises ValueError with Go's words."""
+    problem = f'strconv.ParseUint: parsing "{text}": '
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(problem + "invalid syntax")
+    if int(text) > MAX_REVISION * 2 + 1:
+        raise ValueError(problem + "value out of range")
+    return int(text)
+
+
+def encode_token(revision: int, start_key: str) -> str:
+    """Return the continue token for the page that begins at `start_key`; revision -1 means any."""
+    text = json.dumps({"v": TOKEN_VERSION, "rv": revision, "start": start_key}, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_token(token: str, prefix: str) -> tuple[int, str]:
+    """Return (revision, start key) of a token. Raises 400 for one that is not ours or not of this list."""
+    try:
+        decoded = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        revision, start = decoded["rv"], decoded["start"]
+        good = decoded["v"] == TOKEN_VERSION and isinstance(revision, int) and isinstance(start, str)
+    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
+        good = False
+    if not good:
+        raise bad_request("continue key is not valid: encoded value is not valid")
+    if not start.startswith(prefix):
+        raise bad_request(f"continue key is not valid: {start!r} is outside of the list")
+    return revision, start
+
+
+def future_revision(revision: int, current: int) -> StatusError:
+    """Return the 504 for a resourceVersion that the store has not reached."""
+    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
+    return timeout(f"Too large resource version: {revision}, current: {current}", details=details)
+
+
+def wait_for_revision(storage: Storage, revision: int) -> None:
+    """Block until the store reaches `revision`. Raises 504 after FUTURE_WAIT_SECONDS."""
+    deadline = time.monotonic() + FUTURE_WAIT_SECONDS
+    current = storage.revision()
+    while current < revision:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise future_revision(revision, current)
+        current = storage.wait(current, left)
+
+
+def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matches | None) -> Listed:
+    """Return one page of the objects under `prefix`. Raises StatusError for bad or expired positions."""
+    exact, start_key, limit = _position(storage, prefix, options)
+    try:
+        if matches is None or not limit:
+            page = storage.list(prefix, limit=limit or None, start_key=start_key, revision=exact)
+            items = page.items if matches is None else [item for item in page.items if matches(item.object())]
+        else:
+            page, items = _filtered_page(storage, prefix, limit, start_key, exact, matches)
+    except RevisionExpired as error:
+        raise _gone(error, options, start_key) from error
+    token = encode_token(page.revision, page.next_key) if page.next_key else ""
+    remaining = page.remaining if page.next_key and matches is None else None
+    return Listed(items, page.revision, token, remaining)
+
+
+def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int | None, str | None, int]:
+    version = options.resource_version
+    if options.continue_token:
+        if version not in ("", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
+        revision, start = decode_token(options.continue_token, prefix)
+        return (revision if revision > 0 else None), start, max(options.limit, 0) if version == "" else 0
+    try:
+        revision = parse_revision(version) if version else 0
+    except ValueError as error:
+        raise bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{version}": {error}'
+        ) from None
+    if revision:
+        wait_for_revision(storage, revision)
+    exact = revision if _is_exact(options, revision) else None
+    limit = 0 if version == "0" else max(options.limit, 0)  # a list from "any" version ignores the limit
+    return exact, None, limit
+
+
+def _is_exact(options: ListOptions, revision: int) -> bool:
+    match = options.resource_version_match
+    return bool(revision) and (match == "Exact" or (not match and options.limit > 0))
+
+
+def _filtered_page(
+    storage: Storage, prefix: str, limit: int, start_key: str | None, exact: int | None, matches: Matches
+) -> tuple[Page, list[StoredObject]]:
+    found: list[StoredObject] = []
+    chunk = max(limit, 100)  # rows read at a time: few round trips, little read in vain
+    while True:
+        page = storage.list(prefix, limit=chunk, start_key=start_key, revision=exact)
+        exact = page.revision
+        for item in page.items:
+            if not matches(item.object()):
+                continue
+            if len(found) == limit:
+                return Page(page.items, page.revision, item.key, None), found
+            found.append(item)
+        if page.next_key is None:
+            return page, found
+        start_key = page.next_key
+
+
+def _gone(error: RevisionExpired, options: ListOptions, start_key: str | None) -> StatusError:
+    if not options.continue_token or start_key is None:
+        return expired(f"The resourceVersion for the provided list is too old: {error.revision}")
+    gone = expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new"
+        " list without the continue parameter, or use the continue token in this response to retrieve the"
+        " remainder of the results. Continuing with the provided token results in an inconsistent list -"
+        " objects that were created, modified, or deleted between the time the first chunk was returned and"
+        " now may show up in the list."
+    )
+    gone.list_metadata = {"continue": encode_token(-1, start_key)}
+    return gone

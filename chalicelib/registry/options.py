@@ -1,0 +1,68 @@
+"""What a request asks for besides its object: the options of each verb, decoded and checked once.
+
+Reference: Kubernetes API reference v1.36, ListOptions, CreateOptions, DeleteOptions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from chalicelib.apimachinery.selectors import FieldSelector, LabelSelector
+from chalicelib.storage.base import StoredObject
+
+Propagation = Literal["", "Background", "Foreground", "Orphan"]
+PatchType = Literal["json", "merge", "strategic", "apply"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """Options of list, watch and deletecollection. timeout_seconds None means the server's choice."""
+
+    labels: LabelSelector | None = None
+    fields: FieldSelector | None = None
+    limit: int = 0
+    continue_token: str = ""
+    resource_version: str = ""
+    resource_version_match: str = ""
+    allow_bookmarks: bool = False
+    send_initial_events: bool = False
+    timeout_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """Options of create, update and patch."""
+
+    field_manager: str = "unknown"
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """Options of delete; uid and resource_version are preconditions, empty for none."""
+
+    grace_seconds: int | None = None
+    propagation: Propagation = ""
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch as sent: `document` is a list for JSON patches, an object for the other types."""
+
+    type: PatchType
+    document: object
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left behind. `warnings` become Warning headers; removed says the object is gone."""
+
+    stored: StoredObject
+    created: bool = False
+    removed: bool = False
+    warnings: list[str] = field(default_factory=list)

@@ -1,0 +1,158 @@
+"""What every change of a stored object goes through, whether it came as PUT or as a patch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.apimachinery import apply, meta
+from chalicelib.apimachinery.status import JSON, StatusError, bad_request, conflict, invalid
+from chalicelib.registry import objects, schemas
+from chalicelib.registry.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a client sent: the object (for PUT), to which subresource, under which field manager."""
+
+    obj: JSON
+    subresource: str
+    manager: str
+    is_apply: bool = False
+
+
+def is_conditional(sent: Sent) -> bool:
+    """Tell whether a PUT named the resourceVersion it wants to replace."""
+    return bool((sent.obj.get("metadata") or {}).get("resourceVersion"))
+
+
+def checked_new_metadata(obj: JSON, *, namespace: str | None) -> JSON:
+    """Return the metadata of an object to be created, with its namespace. Raises 400 or 500."""
+    found = objects.metadata(obj)
+    if found.get("resourceVersion"):
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+    _place(found, namespace)
+    return found
+
+
+def check_addressed(obj: JSON, *, name: str, namespace: str | None) -> None:
+    """Require, in place, that `obj` is what the URL names. Raises 400."""
+    found = objects.metadata(obj)
+    sent = found.get("name") or ""
+    if not sent:
+        raise bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if sent != name:
+        raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
+    _place(found, namespace)
+
+
+def _place(found: JSON, namespace: str | None) -> None:
+    if not namespace:
+        found.pop("namespace", None)
+    elif found.get("namespace") not in (None, "", namespace):
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    else:
+        found["namespace"] = namespace
+
+
+def replaced(live: JSON, sent: Sent) -> JSON:
+    """Return a copy of what a PUT sent, after checking that it means the live object. Raises 409."""
+    new = {**sent.obj, "metadata": dict(sent.obj.get("metadata") or {})}
+    uid, live_uid = new["metadata"].get("uid"), live["metadata"].get("uid")
+    if uid and uid != live_uid:
+        raise _other_uid(live, uid, str(live_uid))
+    return new
+
+
+def _other_uid(live: JSON, uid: str, live_uid: str) -> StatusError:
+    found = live["metadata"]
+    resource = str(live["kind"]).lower() + "s"
+    place = "/".join(part for part in (found.get("namespace"), found.get("name")) if part)
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{resource}/{place}, ResourceVersion: 0,"
+        f" AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}"
+    )
+    return conflict(resource, found.get("name", ""), why)
+
+
+def finish(
+    strategy: Strategy,
+    new: JSON,
+    old: JSON,
+    sent: Sent,
+    now: datetime,
+    siblings: Callable[[], Iterable[JSON]],
+) -> list[str]:
+    """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
+    new["metadata"]["resourceVersion"] = old["metadata"].get("resourceVersion", "")
+    if sent.subresource == "ephemeralcontainers":
+        _keep_all_but(new, old, "ephemeralContainers")
+    elif sent.subresource:
+        strategy.prepare_for_status_update(new, old)
+    else:
+        strategy.default(new)
+        strategy.prepare_for_update(new, old)
+    meta.carry_over(new["metadata"], old["metadata"])
+    causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
+    if not sent.subresource:
+        causes += strategy.validate_update(new, old)
+        causes = causes or strategy.allocate(new, old, siblings)
+    if causes:
+        raise invalid(strategy.kind, new["metadata"].get("name", ""), causes, group=strategy.group)
+    _count_generation(strategy, new, old)
+    if not sent.is_apply:
+        _track_update(strategy, new, old, sent, now)
+    return strategy.warnings(new)
+
+
+def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
+    changed = (new.get("spec") or {}).get(spec_field)
+    metadata = new["metadata"]
+    new.clear()
+    new.update(old)
+    new["metadata"] = {**old["metadata"], "resourceVersion": metadata.get("resourceVersion", "")}
+    new["spec"] = {**old["spec"], spec_field: changed} if changed else dict(old["spec"])
+    strategy_defaults = {"resources": {}, "terminationMessagePath": "/dev/termination-log"}
+    for container in changed or []:
+        for key, value in strategy_defaults.items():
+            container.setdefault(key, value)
+        container.setdefault("terminationMessagePolicy", "File")
+        container.setdefault("imagePullPolicy", "IfNotPresent")
+
+
+def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
+    if strategy.has_generation and new.get("spec") != old.get("spec"):
+        new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+
+
+def track_create(strategy: Strategy, obj: JSON, manager: str, now: datetime) -> None:
+    """Record, in place, who set which fields of a new object."""
+    if obj["metadata"].get("managedFields"):
+        return  # an apply that creates has recorded them itself
+    obj["metadata"].pop("managedFields", None)
+    _track(strategy, None, obj, Sent(obj, "", manager), now)
+
+
+def _track_update(strategy: Strategy, new: JSON, old: JSON, sent: Sent, now: datetime) -> None:
+    if new["metadata"].get("managedFields") == []:
+        new["metadata"].pop("managedFields")  # the documented way to reset them
+        return
+    _track(strategy, old, new, sent, now)
+
+
+def _track(strategy: Strategy, old: JSON | None, new: JSON, sent: Sent, now: datetime) -> None:
+    apply.update_managed_fields(
+        old,
+        new,
+        manager=sent.manager,
+        operation="Update",
+        now=now,
+        subresource=sent.subresource,
+        schema=schemas.schema_of(strategy),
+        api_version=strategy.api_version,
+    )
