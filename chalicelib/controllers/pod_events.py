@@ -1,0 +1,76 @@
+"""The Events of a pod's life, in the words of a scheduler and a kubelet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.pod_status import DEADLINE_MESSAGE, DEADLINE_REASON
+from chalicelib.controllers.recorder import Recorder
+from chalicelib.controllers.references import CONFIG, Missing
+
+
+class PodEvents:
+    """Says what happened to pods on the node `node_name`."""
+
+    def __init__(self, recorder: Recorder, node_name: str) -> None:
+        self._recorder = recorder
+        self._node_name = node_name
+
+    def launched(self, pod: JSON, unsupported: Sequence[str], warnings: Sequence[str]) -> None:
+        """The task is on its way; what of the pod it does not honour is named."""
+        metadata = pod["metadata"]
+        where = f"{metadata.get('namespace', '')}/{metadata['name']} to {self._node_name}"
+        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {where}")
+        if unsupported:
+            message = f"not honoured here: {', '.join(unsupported)}"
+            self._recorder.event(pod, "Warning", "UnsupportedField", message)
+        for warning in warnings:
+            self._recorder.event(pod, "Warning", "NotHonoured", warning)
+
+    def waiting(self, pod: JSON, missing: Sequence[Missing]) -> None:
+        """The pod waits for objects it refers to."""
+        for each in missing:
+            message = f"Error: {each.message}" if each.event == CONFIG else each.message
+            self._recorder.event(pod, "Warning", each.event, message)
+
+    def unavailable(self, pod: JSON, reason: str, message: str) -> None:
+        """The provider can't take the pod now."""
+        self._recorder.event(pod, "Warning", "FailedScheduling", f"{reason}: {message}")
+
+    def rejected(self, pod: JSON, reason: str, message: str) -> None:
+        """The pod can never run here."""
+        self._recorder.event(pod, "Warning", reason, message)
+
+    def stopping(self, pod: JSON) -> None:
+        """The pod's containers are asked to end."""
+        for container in pod["spec"].get("containers") or ():
+            self._recorder.event(pod, "Normal", "Killing", f"Stopping container {container['name']}")
+
+    def overdue(self, pod: JSON) -> None:
+        """The pod's activeDeadlineSeconds have passed."""
+        self._recorder.event(pod, "Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
+
+    def changed(self, before: JSON, after: JSON) -> None:
+        """The status of the pod has moved: say which containers have started, and why a pod failed."""
+        began = _running(after) - _running(before)
+        for container in pod_containers(after):
+            if container in began:
+                self._recorder.event(after, "Normal", "Started", f"Container started: {container}")
+        status, old = after.get("status") or {}, before.get("status") or {}
+        if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
+            self._recorder.event(
+                after, "Warning", status["reason"], status.get("message") or "The pod failed"
+            )
+
+
+def pod_containers(pod: JSON) -> list[str]:
+    """Return the names of all containers, init containers first."""
+    spec = pod["spec"]
+    return [each["name"] for each in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))]
+
+
+def _running(pod: JSON) -> set[str]:
+    status = pod.get("status") or {}
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    return {each["name"] for each in statuses if "running" in (each.get("state") or {})}

@@ -1,0 +1,73 @@
+"""What the PodController keeps in a pod besides its status: the task's handle and last version. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.time import find_time
+from chalicelib.controllers.pod_status import is_terminal, next_status
+from chalicelib.providers.base import TaskState
+
+TASK_ANNOTATION = "sparkanywhere.io/task"
+VERSION_ANNOTATION = "sparkanywhere.io/task-version"
+
+SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out while nobody watched
+
+
+def handle_of(pod: JSON) -> str:
+    """Return the provider's handle of the pod's task, empty if none is known."""
+    return str((pod["metadata"].get("annotations") or {}).get(TASK_ANNOTATION, ""))
+
+
+def version_of(pod: JSON) -> int | None:
+    """Return the version of the last recorded task state, None before the first."""
+    text = (pod["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION)
+    return int(text) if text is not None and str(text).lstrip("-").isdigit() else None
+
+
+def is_deleting(pod: JSON) -> bool:
+    """Tell whether the pod is on its way out."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_newer(pod: JSON, state: TaskState) -> bool:
+    """Tell whether a state is of this pod's task and later than what is recorded."""
+    handle, version = handle_of(pod), version_of(pod)
+    return (not handle or handle == state.handle) and (
+        version is None or state.version > version or not handle
+    )
+
+
+def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) -> JSON | None:
+    """Return the pod after a provider's report, None if that changes nothing.
+
+    A version alone is not worth a write: it is recorded with the next thing that changes. A terminal pod
+    is never changed again.
+    """
+    if is_terminal(pod) or not is_newer(pod, state):
+        return None
+    status = next_status(pod, state, now=now)
+    if status == pod.get("status") and handle_of(pod):
+        return None
+    annotations = {
+        **(pod["metadata"].get("annotations") or {}),
+        TASK_ANNOTATION: state.handle,
+        VERSION_ANNOTATION: str(state.version),
+    }
+    return {
+        **pod,
+        "metadata": {**pod["metadata"], "annotations": annotations},
+        "spec": {**pod["spec"], "nodeName": pod["spec"].get("nodeName") or node_name},
+        "status": status,
+    }
+
+
+def grace_left(pod: JSON, now: datetime) -> float:
+    """Return the seconds a deleting pod has left; 0 only if it was to be stopped at once."""
+    given = pod["metadata"].get("deletionGracePeriodSeconds")
+    if given == 0:
+        return 0.0
+    end = find_time(pod["metadata"].get("deletionTimestamp"))
+    left = (end - now).total_seconds() if end else float(given or 0)
+    return max(SHORTEST_GRACE_SECONDS, min(left, float(given)) if given else left)

@@ -1,0 +1,109 @@
+"""PodStore: the controller's writes to pods, each safe against every other writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.pod_record import handle_of, is_deleting, with_state
+from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.providers.base import TaskState
+from chalicelib.registry.keys import object_key, parse_key
+from chalicelib.storage.base import (
+    GUARANTEED_UPDATE_ATTEMPTS,
+    KeyNotFound,
+    RevisionConflict,
+    Storage,
+    StoredObject,
+    guaranteed_update,
+)
+
+
+def pod_key(pod: JSON) -> str:
+    """Return the storage key of a pod."""
+    return object_key("pods", pod["metadata"].get("namespace"), pod["metadata"]["name"])
+
+
+class PodStore:
+    """Pods in a Storage. A pod of the same name but another uid is not the pod that was meant."""
+
+    def __init__(self, storage: Storage, *, node_name: str, clock: Callable[[], datetime]) -> None:
+        self._storage = storage
+        self._node_name = node_name
+        self._clock = clock
+
+    def find(self, uid: str) -> StoredObject | None:
+        """Return the pod with that uid."""
+        try:
+            stored = self._storage.get_by_uid(uid)
+        except KeyNotFound:
+            return None
+        return stored if parse_key(stored.key)[0] == "pods" else None
+
+    def current(self, pod: JSON) -> JSON | None:
+        """Return the pod as it stands in the store, None if it is gone."""
+        try:
+            found = self._storage.get(pod_key(pod)).object()
+        except KeyNotFound:
+            return None
+        return found if found["metadata"]["uid"] == pod["metadata"]["uid"] else None
+
+    def record(self, key: str, state: TaskState) -> StoredObject | None:
+        """Write a task's state into its pod under `key`; None if that pod is gone."""
+
+        def change(pod: JSON) -> JSON | None:
+            return with_state(pod, state, node_name=self._node_name, now=self._clock())
+
+        return self._update(key, state.uid, change)
+
+    def set_status(self, pod: JSON, new_status: Callable[[JSON], JSON]) -> StoredObject | None:
+        """Give a pod that has no task yet another status; None if the pod is gone."""
+
+        def change(old: JSON) -> JSON | None:
+            return None if is_terminal(old) or handle_of(old) else {**old, "status": new_status(old)}
+
+        return self._update(pod_key(pod), pod["metadata"]["uid"], change)
+
+    def take_out(self, key: str, uid: str, state: TaskState | None) -> JSON | None:
+        """Remove a deleting pod with the status after `state`; return its last state, None if it stays.
+
+        A pod that finalizers hold gets the status and no more grace: the client that takes the last
+        finalizer off removes it.
+        """
+        for attempt in range(GUARANTEED_UPDATE_ATTEMPTS):
+            try:
+                stored = self._storage.get(key)
+                pod = stored.object()
+                if pod["metadata"]["uid"] != uid or not is_deleting(pod):
+                    return None
+                return self._take_out_once(stored, pod, state)
+            except KeyNotFound:
+                return None
+            except RevisionConflict:
+                if attempt == GUARANTEED_UPDATE_ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    def _take_out_once(self, stored: StoredObject, pod: JSON, state: TaskState | None) -> JSON | None:
+        last = pod
+        if state is not None:
+            last = with_state(pod, state, node_name=self._node_name, now=self._clock()) or pod
+        if not pod["metadata"].get("finalizers"):
+            self._storage.delete(stored.key, expected_revision=stored.revision, last=last)
+            return last
+        if last is not pod or pod["metadata"].get("deletionGracePeriodSeconds"):
+            last = {**last, "metadata": {**last["metadata"], "deletionGracePeriodSeconds": 0}}
+            self._storage.update(stored.key, last, expected_revision=stored.revision)
+        return None
+
+    def _update(self, key: str, uid: str, change: Callable[[JSON], JSON | None]) -> StoredObject | None:
+        def checked(pod: JSON) -> JSON | None:
+            if pod["metadata"]["uid"] != uid:
+                raise KeyNotFound(key)
+            return change(pod)
+
+        try:
+            return guaranteed_update(self._storage, key, checked)
+        except KeyNotFound:
+            return None

@@ -1,0 +1,208 @@
+"""A Pod, and what it refers to, as a provider's Task. Pure but for the Lookup and the token issuer.
+
+What is not there yet is a wait, as with a kubelet; what can't be had at all is a rejection; what will not be
+honoured is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Literal
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers import (
+    pod_logins,
+    pod_network,
+    pod_placement,
+    pod_resources,
+    pod_volumes,
+    spark_admission,
+)
+from chalicelib.controllers.lookup import Lookup
+from chalicelib.controllers.pod_env import PodView, container_env, expanded
+from chalicelib.controllers.pod_resources import UNKNOWN_SIZE, NodeSize
+from chalicelib.controllers.pod_unsupported import unsupported_fields
+from chalicelib.controllers.references import IssueToken, Missing, PodRejected, References
+from chalicelib.providers.base import Container, Mount, Restart, Task, Volume
+
+NAMESPACE_LABEL, POD_LABEL = "sparkanywhere.io/namespace", "sparkanywhere.io/pod"
+
+_RESTARTS: dict[str, Restart] = {"Never": "never", "OnFailure": "on-failure", "Always": "always"}
+_PULLS: dict[str, Literal["always", "missing", "never"]] = {
+    "Always": "always",
+    "IfNotPresent": "missing",
+    "Never": "never",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What pods run on: its name, where they find what they refer to, and what every container gets.
+
+    `issue_token` is None where the server gives out no tokens.
+    """
+
+    name: str
+    lookup: Lookup
+    issue_token: IssueToken | None = None
+    base_env: tuple[tuple[str, str], ...] = ()
+    size: NodeSize = UNKNOWN_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A pod's task; or None, and what it waits for. `unsupported` holds paths of fields not honoured."""
+
+    task: Task | None
+    missing: tuple[Missing, ...]
+    unsupported: tuple[str, ...]
+
+
+def translate(pod: JSON, node: Node) -> Translation:
+    """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""
+    metadata = pod["metadata"]
+    references = References(metadata.get("namespace", ""), node.lookup)
+    view = PodView(pod, references, node.name, node.size, node.base_env)
+    volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
+    token = _token_volume(view, node)
+    containers = _containers(view, token)
+    unsupported = tuple(unsupported_fields(pod))
+    if references.missing:
+        return Translation(None, tuple(references.missing), unsupported)
+    task = _task(view, containers, volumes + ((token,) if token else ()))
+    texts = [text for each in containers for text in (*(each.args or ()), *(value for _, value in each.env))]
+    task = replace(
+        task,
+        aliases=pod_network.aliases(pod, node.lookup),
+        host_entries=pod_network.host_entries(pod, node.lookup, texts),
+        logins=pod_logins.logins(pod, references),
+    )
+    return Translation(task, (), unsupported)
+
+
+def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volume, ...]) -> Task:
+    metadata, spec = view.pod["metadata"], view.spec
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    labels = {**(metadata.get("labels") or {}), NAMESPACE_LABEL: namespace, POD_LABEL: name}
+    return Task(
+        uid=metadata["uid"],
+        group=namespace,
+        name=name,
+        containers=containers,
+        volumes=volumes,
+        cpu_milli=ceil(pod_resources.pod_total(spec, "cpu") * 1000),
+        memory_mib=ceil(pod_resources.pod_total(spec, "memory") / pod_resources.MIB),
+        disk_gib=pod_resources.disk_gib(spec),
+        labels=tuple(sorted(labels.items())),
+        hostname=pod_network.hostname(view.pod),
+        stop_grace_seconds=int(spec.get("terminationGracePeriodSeconds", 30)),
+        placement=pod_placement.placement(view.pod),
+        host_network=bool(spec.get("hostNetwork")),
+    )
+
+
+def _containers(view: PodView, token: Volume | None) -> tuple[Container, ...]:
+    inits = [_container(view, each, token, init=True) for each in view.spec.get("initContainers") or ()]
+    mains = [_container(view, each, token, init=False) for each in view.spec.get("containers") or ()]
+    return (*inits, *mains)
+
+
+def _container(view: PodView, container: JSON, token: Volume | None, *, init: bool) -> Container:
+    env = container_env(view, container)
+    mounts = pod_volumes.mounts(view.spec, container, env)
+    if token and not _mounts_token(container):
+        mounts += (Mount(token.name, pod_volumes.TOKEN_DIRECTORY, read_only=True),)
+    args = spark_admission.respecting_properties(view.pod, container, _spark_properties(view, container))
+    security = container.get("securityContext") or {}
+    capabilities = security.get("capabilities") or {}
+    return Container(
+        name=container["name"],
+        image=container.get("image", ""),
+        command=expanded(container.get("command"), env),
+        args=expanded(args, env),
+        env=tuple(env.items()),
+        mounts=mounts,
+        working_dir=container.get("workingDir") or "",
+        cpu_milli=pod_resources.cpu_limit_milli(container),
+        memory_mib=pod_resources.memory_limit_mib(container),
+        gpus=pod_resources.gpus(container),
+        init=init,
+        restart=_restart(view.spec, container, init=init),
+        stop_command=_stop_command(container),
+        user=_user(view, container),
+        read_only_root=bool(security.get("readOnlyRootFilesystem")),
+        no_new_privileges=security.get("allowPrivilegeEscalation") is False,
+        privileged=bool(security.get("privileged")),
+        add_capabilities=tuple(capabilities.get("add") or ()),
+        drop_capabilities=tuple(capabilities.get("drop") or ()),
+        tty=bool(container.get("tty")),
+        stdin=bool(container.get("stdin")),
+        pull=_PULLS.get(container.get("imagePullPolicy", ""), "missing"),
+        ports=tuple(port["containerPort"] for port in container.get("ports") or ()),
+    )
+
+
+def _restart(spec: JSON, container: JSON, *, init: bool) -> Restart:
+    """Return when a container is started again; an init container that succeeded never is."""
+    own = container.get("restartPolicy")
+    if own in _RESTARTS:
+        return _RESTARTS[own]
+    policy = _RESTARTS.get(spec.get("restartPolicy", "Always"), "always")
+    return "on-failure" if init and policy == "always" else policy
+
+
+def _stop_command(container: JSON) -> tuple[str, ...] | None:
+    handler = ((container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
+    return tuple(handler["command"]) if handler.get("command") else None
+
+
+def _user(view: PodView, container: JSON) -> str:
+    context = {**(view.spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
+    user, group = context.get("runAsUser"), context.get("runAsGroup")
+    if context.get("runAsNonRoot") and user == 0:
+        metadata = view.pod["metadata"]
+        whose = f'pod: "{metadata["name"]}_{metadata.get("namespace", "")}({metadata["uid"]})"'
+        message = f"container's runAsUser breaks non-root policy ({whose}, container: {container['name']})"
+        raise PodRejected("CreateContainerConfigError", message)
+    if user is None:
+        return ""
+    return f"{user}" if group is None else f"{user}:{group}"
+
+
+def _token_volume(view: PodView, node: Node) -> Volume | None:
+    """Return the volume that the ServiceAccount admission plugin would have added to this pod.
+
+    Added here and not to the stored pod, which so stays as a server without that plugin shows it.
+    """
+    if node.issue_token is None or not _automounts(view):
+        return None
+    if all(_mounts_token(container) for container in pod_volumes.all_containers(view.spec)):
+        return None
+    return pod_volumes.token_volume(view, node.issue_token)
+
+
+def _automounts(view: PodView) -> bool:
+    wish = view.spec.get("automountServiceAccountToken")
+    if wish is None:
+        account = view.references.find("serviceaccounts", view.spec.get("serviceAccountName") or "default")
+        wish = (account or {}).get("automountServiceAccountToken")
+    return wish is not False
+
+
+def _mounts_token(container: JSON) -> bool:
+    return any(
+        mount.get("mountPath", "").rstrip("/") == pod_volumes.TOKEN_DIRECTORY
+        for mount in pod_volumes.mounts_of(container)
+    )
+
+
+def _spark_properties(view: PodView, container: JSON) -> str:
+    """Return the spark.properties that a container mounts from a ConfigMap, empty if none."""
+    mounted = {mount.get("name") for mount in pod_volumes.mounts_of(container)}
+    for volume in view.spec.get("volumes") or ():
+        if volume.get("name") in mounted and volume.get("configMap"):
+            data = view.references.data("configmaps", volume["configMap"].get("name", "")) or {}
+            if spark_admission.PROPERTIES_KEY in data:
+                return data[spark_admission.PROPERTIES_KEY].decode(errors="replace")
+    return ""

@@ -1,0 +1,275 @@
+"""PodController: makes tasks of pods, and pod status of task states.
+
+sync() is level-triggered: no task -> run; deleting -> stop; else nothing. observe() is the only writer of the
+status of pods that run. Each may be called again at any time, by any thread, after a crash at any line:
+
+- a pod is stored before its task is run, so no task is without a pod for long;
+- run() finds the task it started before, by the pod's uid;
+- whoever saves a handle and finds the pod gone stops the task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from chalicelib.apimachinery.status import JSON, bad_request, not_found, unavailable
+from chalicelib.controllers import pod_status
+from chalicelib.controllers.pod_events import PodEvents
+from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting
+from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.controllers.pod_store import PodStore, pod_key
+from chalicelib.controllers.pod_task import Node, Translation, translate
+from chalicelib.controllers.recorder import Recorder
+from chalicelib.controllers.references import PodRejected
+from chalicelib.controllers.retry import Backoff
+from chalicelib.controllers.waiting import WaitingPods
+from chalicelib.providers.base import (
+    LogOptions,
+    Provider,
+    ProviderUnavailable,
+    Task,
+    TaskNotFound,
+    TaskRejected,
+    TaskState,
+)
+from chalicelib.storage.base import Storage
+
+LOG = logging.getLogger(__name__)
+
+Removed = Callable[[JSON], None]  # told of each pod that the controller took out of the store
+
+
+class PodController:
+    """Keeps pods and tasks in step. Safe to call from many threads and processes at once.
+
+    With `launches` False no pod is ever started: they stay Pending, without a node.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        provider: Provider,
+        node: Node,
+        recorder: Recorder,
+        clock: Callable[[], datetime],
+        removed: Removed,
+        launches: bool = True,
+    ) -> None:
+        self.waiting = WaitingPods()
+        self.backoff = Backoff()
+        self._store = PodStore(storage, node_name=node.name, clock=clock)
+        self._provider = provider
+        self._node = node
+        self._events = PodEvents(recorder, node.name)
+        self._clock = clock
+        self._removed = removed
+        self._launches = launches
+
+    # -- towards the provider ------------------------------------------------------------------
+
+    def sync(self, pod: JSON) -> None:
+        """Bring the pod's task to where the pod wants it. Safe to repeat, and with an outdated pod.
+
+        Raises StorageError if the store fails; what the provider refuses becomes the pod's status.
+        """
+        if not self.is_ours(pod):
+            return
+        if is_deleting(pod):
+            self._end(pod)
+        elif not is_terminal(pod) and not handle_of(pod) and not _is_gated(pod):
+            self._launch(pod)
+
+    def is_ours(self, pod: JSON) -> bool:
+        """Tell whether the pod is for this provider: not bound to another node, and we launch at all."""
+        return self._launches and pod["spec"].get("nodeName") in (None, "", self._node.name)
+
+    def forget(self, pod: JSON) -> None:
+        """Let go of a pod that somebody has taken out of the store: its task ends now. Repeatable."""
+        self.waiting.discard(pod["metadata"]["uid"])
+        self.backoff.forget(pod["metadata"]["uid"])
+        if self.is_ours(pod) and pod["spec"].get("nodeName"):
+            self._discard(handle_of(pod) or self._find_handle(pod))
+
+    def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
+        """Yield the log of a container in pieces. Raises StatusError before the first."""
+        handle = handle_of(pod) or (self._find_handle(pod) if self._launches else "")
+        name = pod["metadata"]["name"]
+        if not handle:
+            why = _waiting_reason(pod, container)
+            raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
+        try:
+            pieces = self._provider.logs(handle, container, options)
+            first = next(pieces, b"")
+        except TaskNotFound as error:
+            raise not_found("pods", name) from error
+        except ProviderUnavailable as error:
+            raise unavailable(f"{error.reason}: {error.message}") from error
+        return _chained(first, pieces)
+
+    def _launch(self, pod: JSON) -> None:
+        current = self._store.current(pod)
+        if current is None or is_deleting(current) or is_terminal(current) or handle_of(current):
+            return
+        try:
+            translation = self._translate_or_wait(current)
+        except PodRejected as error:
+            self._reject(current, error.reason, error.message)
+            return
+        if translation.task is None:
+            self._wait(current, translation)
+        else:
+            self._run(current, translation.task, translation)
+
+    def _translate_or_wait(self, pod: JSON) -> Translation:
+        """Translate; if something is missing, enter the waiting list and look once more.
+
+        What is written between the look and the entry would otherwise wake nobody.
+        """
+        translation = translate(pod, self._node)
+        if translation.task is not None:
+            return translation
+        metadata = pod["metadata"]
+        wants = {(each.resource, metadata.get("namespace", ""), each.name) for each in translation.missing}
+        self.waiting.add(metadata["uid"], pod_key(pod), wants)
+        return translate(pod, self._node)
+
+    def _run(self, pod: JSON, task: Task, translation: Translation) -> None:
+        self.waiting.discard(task.uid)
+        try:
+            state = self._provider.run(task)
+        except TaskRejected as error:
+            self._reject(pod, error.reason, error.message)
+            return
+        except ProviderUnavailable as error:
+            self.backoff.postpone(task.uid, self._clock())
+            why = (error.reason, error.message)
+            self._store.set_status(
+                pod, lambda old: pod_status.unscheduled_status(old, *why, now=self._clock())
+            )
+            self._events.unavailable(pod, error.reason, error.message)
+            return
+        self.backoff.forget(task.uid)
+        stored = self._store.record(pod_key(pod), state)
+        if stored is None:
+            LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
+            self._discard(state.handle)
+            return
+        self._events.launched(pod, translation.unsupported, self._provider.warnings(task))
+        recorded = stored.object()
+        if is_deleting(recorded) or is_terminal(recorded):
+            self._stop(recorded, state.handle, grace_left(recorded, self._clock()))
+
+    def _wait(self, pod: JSON, translation: Translation) -> None:
+        missing = translation.missing
+        before = pod.get("status") or {}
+        stored = self._store.set_status(
+            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock())
+        )
+        if stored is None:
+            self.waiting.discard(pod["metadata"]["uid"])
+        elif stored.object().get("status") != before:
+            self._events.waiting(pod, missing)
+
+    def _reject(self, pod: JSON, reason: str, message: str) -> None:
+        self.waiting.discard(pod["metadata"]["uid"])
+        self.backoff.forget(pod["metadata"]["uid"])
+        self._store.set_status(
+            pod, lambda old: pod_status.rejected_status(old, reason, message, now=self._clock())
+        )
+        self._events.rejected(pod, reason, message)
+
+    def _end(self, pod: JSON) -> None:
+        """Stop the task of a deleting pod; take the pod out of the store if nothing runs (any more)."""
+        handle = handle_of(pod)
+        if not handle and pod["spec"].get("nodeName"):
+            handle = self._find_handle(pod)
+        if not handle or is_terminal(pod):
+            self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+            return
+        self._events.stopping(pod)
+        self._stop(pod, handle, grace_left(pod, self._clock()))
+
+    def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
+        try:
+            self._provider.stop(handle, grace_seconds=grace_seconds, reason=reason)
+        except TaskNotFound:
+            if is_deleting(pod):
+                self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+        except ProviderUnavailable as error:
+            LOG.warning("stop failed, left to resync task=%s reason=%s", handle, error.reason)
+
+    def stop_overdue(self, pod: JSON) -> None:
+        """Stop the task of a pod whose activeDeadlineSeconds have passed; its end makes it Failed."""
+        self._events.overdue(pod)
+        grace = float(pod["spec"].get("terminationGracePeriodSeconds", 30))
+        self._stop(pod, handle_of(pod), grace, pod_status.DEADLINE_REASON)
+
+    def _discard(self, handle: str) -> None:
+        """End a task at once and forget it; what fails here is a stray for resync."""
+        if not handle:
+            return
+        try:
+            self._provider.remove(handle)
+        except TaskNotFound:
+            return
+        except ProviderUnavailable as error:
+            LOG.warning("remove failed, left to resync task=%s reason=%s", handle, error.reason)
+
+    def _find_handle(self, pod: JSON) -> str:
+        """Return the handle of a pod whose annotation was lost (a client may replace annotations)."""
+        uid = pod["metadata"]["uid"]
+        try:
+            return next((state.handle for state in self._provider.list_tasks() if state.uid == uid), "")
+        except ProviderUnavailable:
+            return ""
+
+    # -- from the provider -----------------------------------------------------------------------
+
+    def observe(self, state: TaskState) -> None:
+        """Write what a provider reported about a task into its pod's status.
+
+        Safe to repeat and to call out of order: a state whose version is not newer than the recorded one
+        changes nothing. An unknown uid is logged and left to resync.
+        """
+        stored = self._store.find(state.uid)
+        if stored is None:
+            LOG.info("no pod for task uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
+            return
+        before = stored.object()
+        if is_deleting(before) and state.phase == "stopped":
+            self._remove(stored.key, state.uid, state)
+            return
+        recorded = self._store.record(stored.key, state)
+        if recorded is not None and recorded.revision != stored.revision:
+            self._events.changed(before, recorded.object())
+
+    def _remove(self, key: str, uid: str, state: TaskState | None) -> None:
+        """Take a deleting pod whose task has ended out of the store, then let go of the task."""
+        last = self._store.take_out(key, uid, state)
+        if last is None:
+            return
+        self.waiting.discard(uid)
+        self.backoff.forget(uid)
+        self._removed(last)
+        self._discard(handle_of(last))
+
+
+def _is_gated(pod: JSON) -> bool:
+    """Tell whether scheduling gates hold the pod back."""
+    return bool(pod["spec"].get("schedulingGates"))
+
+
+def _waiting_reason(pod: JSON, container: str) -> str:
+    status = pod.get("status") or {}
+    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        if each.get("name") == container:
+            return str(((each.get("state") or {}).get("waiting") or {}).get("reason") or "ContainerCreating")
+    return "ContainerCreating"
+
+
+def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest

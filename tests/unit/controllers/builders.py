@@ -1,0 +1,56 @@
+"""Pods and task states for the tests of controllers: small, with what a test names changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BEFORE = NOW - timedelta(minutes=1)
+UID = "11111111-0000-0000-0000-000000000001"
+HANDLE = f"fake-{UID}"
+
+
+def pod(
+    name: str = "a", *, uid: str = UID, metadata: JSON | None = None, **spec: Any
+) -> JSON:  # Any: pod fields
+    """Return a stored pod of one container `c`, Pending; keywords are fields of its spec."""
+    found = {
+        "containers": [container()],
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 30,
+        **spec,
+    }
+    about = {"name": name, "namespace": "ns", "uid": uid, "creationTimestamp": "2026-01-02T03:00:00Z"}
+    status = {"phase": "Pending", "qosClass": "BestEffort"}
+    return {"metadata": {**about, **(metadata or {})}, "spec": found, "status": status}
+
+
+def container(name: str = "c", **fields: Any) -> JSON:  # Any: container fields
+    """Return a container of a pod's spec."""
+    return {"name": name, "image": "image:1", "imagePullPolicy": "IfNotPresent", "resources": {}, **fields}
+
+
+def known(
+    name: str = "c", phase: ContainerPhase = "running", exit_code: int | None = None, **fields: Any
+) -> ContainerState:  # Any: fields of the state
+    """Return what a provider knows of a container."""
+    if phase != "waiting":
+        fields.setdefault("started_at", BEFORE)
+    if phase == "stopped":
+        fields.setdefault("finished_at", NOW)
+    return ContainerState(name, phase, exit_code=exit_code, **fields)
+
+
+def task(
+    phase: TaskPhase, containers: Iterable[ContainerState] = (), **fields: Any
+) -> TaskState:  # Any: as above
+    """Return a task's state."""
+    fields = {"uid": UID, "handle": HANDLE, "version": 1, **fields}
+    if phase == "stopped":
+        fields.setdefault("stopped_at", NOW)
+    return TaskState(phase=phase, containers=tuple(containers), **fields)
