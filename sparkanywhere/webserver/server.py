@@ -81,8 +81,7 @@ class WebServer:
             self._wake_writer.send(b"\0")
         if self._acceptor.is_alive():
             self._acceptor.join(timeout=seconds / 3)
-        for listener in self._listeners:
-            listener.close()
+        self._close_listeners()
         for connection in self._open_connections():
             connection.stop()
         for connection in self._open_connections():
@@ -91,6 +90,14 @@ class WebServer:
         self._wait_for_connections(deadline)
         for connection in self._open_connections():
             connection.end()
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        if not self._acceptor.is_alive():
+            self._selector.close()
+            self._wake_reader.close()
+            self._wake_writer.close()
 
     def _open_connections(self) -> Iterable[Connection]:
         with self._lock:

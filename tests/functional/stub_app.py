@@ -9,6 +9,7 @@ from typing import Any
 
 from chalice.app import Chalice, Response
 
+SLOW_SECONDS = 0.3  # what a slow request takes
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
@@ -20,6 +21,7 @@ class Streams:
         self.words = 0
         self.opened = 0
         self.closed = 0
+        self.slow = 0
 
     def ring(self) -> None:
         """Make every waiting stream send one piece."""
@@ -81,7 +83,8 @@ def stub_app(streams: Streams) -> Chalice:
         if path == "/fail":
             raise RuntimeError("the secret is 42")
         if path == "/slow":
-            time.sleep(0.5)
+            streams.slow += 1
+            time.sleep(SLOW_SECONDS)
         headers: dict[str, str | list[str]] = {"Content-Type": "text/plain"}
         if path == "/close":
             headers["Connection"] = "close"
