@@ -43,3 +43,17 @@ def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
 def provider(provider_factory: ProviderFactory) -> Provider:
     """Return a handle on a backend without tasks."""
     return provider_factory.open()
+
+
+@pytest.fixture(params=["process"])
+def container_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
+    """Yield the same for those backends alone that start real programs."""
+    providers = {"process": ProcessProviders}[request.param](tmp_path)
+    yield providers
+    providers.close()
+
+
+@pytest.fixture
+def containers(container_factory: ProviderFactory) -> Provider:
+    """Return a handle on such a backend."""
+    return container_factory.open()

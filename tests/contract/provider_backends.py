@@ -54,7 +54,11 @@ class ProcessProviders:
 
     def open(self) -> Provider:
         provider = ProcessProvider(
-            self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05
+            self._directory,
+            self._directory / "spark",
+            environ=os.environ,
+            backoff_seconds=0.05,
+            log_bytes=10_000,
         )
         self._opened.append(provider)
         return provider

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,16 +87,25 @@ def _groups(file: Path) -> Iterator[list[bytes]]:
 
 
 def _last(files: list[Path], tail: int) -> list[bytes]:
-    kept: deque[bytes] = deque()
-    complete = 0
+    """Return the stored lines of the last `tail` lines, reading no more files than needed."""
+    stored: list[bytes] = []
     for file in reversed(files):
-        for line in reversed([line for group in _groups(file) for line in group]):
-            if line[STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"F" or not kept:
-                complete += 1
-            if complete > tail:
-                return list(kept)
-            kept.appendleft(line)
-    return list(kept)
+        stored = [line for group in _groups(file) for line in group] + stored
+        kept = last_lines(stored, tail)
+        if len(kept) < len(stored):
+            return kept
+    return stored
+
+
+def last_lines(stored: list[bytes], tail: int) -> list[bytes]:
+    """Return those stored lines that make up the last `tail` lines; a line may be stored in parts."""
+    complete = 0
+    for index in range(len(stored) - 1, -1, -1):
+        ends = stored[index][STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"F"
+        complete += ends or index == len(stored) - 1
+        if complete > tail:
+            return stored[index + 1 :]
+    return stored
 
 
 class Tail:
@@ -107,10 +116,18 @@ class Tail:
         self._descriptor = -1
         self._rest = b""
 
-    def skip_to_end(self) -> None:
-        """Leave out what is there now."""
-        while self.lines():
-            pass
+    def older(self) -> list[Path]:
+        """Return the files that hold what came before the file that is being read, oldest first."""
+        if self._descriptor < 0 and not self._open():
+            return []
+        ours = os.fstat(self._descriptor)
+        found = []
+        for file in parts(self._path):
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(ours, file.stat()):
+                    break
+                found.append(file)
+        return found
 
     def lines(self) -> list[bytes]:
         """Return complete stored lines that have come since the last call, [] for none."""
@@ -155,7 +172,7 @@ def follow(
     formatter = Formatter(options)
     tail = Tail(path)
     try:
-        yield from _beginning(path, options, formatter, tail)
+        yield from _beginning(options, formatter, tail)
         pause = FIRST_PAUSE_SECONDS
         while not formatter.full:
             last = ended() or (options.until is not None and clock() >= options.until)
@@ -172,13 +189,11 @@ def follow(
         tail.close()
 
 
-def _beginning(path: Path, options: LogOptions, formatter: Formatter, tail: Tail) -> Iterator[bytes]:
+def _beginning(options: LogOptions, formatter: Formatter, tail: Tail) -> Iterator[bytes]:
     """Yield what was stored before we came, and leave `tail` where that ends."""
-    older = [line for file in parts(path)[:-1] for group in _groups(file) for line in group]
-    current: list[bytes] = []
+    stored = [line for file in tail.older() for group in _groups(file) for line in group]
     while lines := tail.lines():
-        current += lines
-    stored = older + current
+        stored += lines
     if options.tail_lines is not None:
-        stored = stored[-options.tail_lines :] if options.tail_lines else []
+        stored = last_lines(stored, options.tail_lines)
     yield formatter.format(stored)

@@ -1,0 +1,359 @@
+"""What the process provider promises beyond the contract: nothing survives, is lost, or runs twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from chalicelib.providers.base import (
+    LogOptions,
+    Mount,
+    ProviderUnavailable,
+    Task,
+    TaskRejected,
+    TaskState,
+    Volume,
+)
+from chalicelib.providers.process.provider import ProcessProvider
+from chalicelib.providers.process.records import MARKER
+from tests.contract.provider_backends import container, ended, running, state_of, task, until
+
+pytestmark = [
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
+]
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[ProcessProvider]:
+    """Return a provider without tasks, removed afterwards with all it started."""
+    one = open_provider(tmp_path)
+    yield one
+    for state in one.list_tasks():
+        one.remove(state.handle)
+    one.close()
+
+
+def open_provider(directory: Path) -> ProcessProvider:
+    """Return a provider whose state lies in `directory`."""
+    return ProcessProvider(directory / "state", directory / "spark", environ=os.environ)
+
+
+def processes_of(handle: str) -> list[psutil.Process]:
+    """Return the living processes that a task has started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            marker = process.environ().get(MARKER, "")
+            if marker.startswith(f"{handle}/") and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def supervisor_of(handle: str) -> int:
+    """Return the process id of a running task's supervisor."""
+    ours = {one.pid for one in processes_of(handle)}
+    (parent,) = {one.ppid() for one in processes_of(handle)} - ours
+    assert parent > 1
+    return parent
+
+
+def log_of(provider: ProcessProvider, handle: str) -> str:
+    """Return what the container `main` wrote."""
+    return b"".join(provider.logs(handle, "main", LogOptions())).decode()
+
+
+def says(provider: ProcessProvider, handle: str, text: str) -> None:
+    """Wait until the container `main` has written `text`."""
+    until(lambda: text in log_of(provider, handle), f"{text!r} is written")
+
+
+# A grandchild that ignores SIGTERM, in a session of its own, whose parent is gone.
+STUBBORN = """
+trap '' TERM
+setsid sh -c 'trap "" TERM; echo grandchild; while :; do sleep 0.05; done' &
+"""
+
+
+def test_a_grandchild_that_ignores_sigterm_dies_with_its_container(provider: ProcessProvider) -> None:
+    handle = provider.run(task(container(STUBBORN + "trap - TERM; sleep 600"))).handle
+    says(provider, handle, "grandchild")
+
+    provider.stop(handle, grace_seconds=10)
+
+    assert ended(provider, handle).containers[0].exit_code == 143
+    assert processes_of(handle) == []
+
+
+def test_nothing_survives_the_grace(provider: ProcessProvider) -> None:
+    handle = provider.run(task(container(STUBBORN + "while :; do sleep 0.05; done"))).handle
+    says(provider, handle, "grandchild")
+
+    provider.stop(handle, grace_seconds=0.1)
+
+    assert ended(provider, handle).containers[0].exit_code == 137
+    assert processes_of(handle) == []
+
+
+def test_a_background_process_ends_with_the_main_one(provider: ProcessProvider) -> None:
+    handle = provider.run(task(container("sleep 600 & exit 4"))).handle
+
+    assert ended(provider, handle).containers[0].exit_code == 4
+    assert processes_of(handle) == []
+
+
+def test_a_process_that_hides_its_origin_ends_with_the_task(
+    provider: ProcessProvider, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    hidden = (
+        f"env -i setsid sh -c 'echo $$ > {pid_file}; exec sleep 600' & until [ -s {pid_file} ]; do :; done"
+    )
+    handle = provider.run(task(container(f"{hidden}; exit 0"))).handle
+
+    ended(provider, handle)
+
+    until(lambda: not psutil.pid_exists(int(pid_file.read_text())), "the hidden process is gone")
+
+
+def test_one_containers_end_leaves_its_sibling_alone(provider: ProcessProvider) -> None:
+    two = task(
+        container("setsid sleep 600 & sleep 600", name="long"),
+        container("setsid sleep 600 & exit 0", name="short"),
+    )
+    handle = provider.run(two).handle
+
+    until(lambda: state_of(provider, handle).containers[1].phase == "stopped", "the short one ends")
+
+    markers = {one.environ()[MARKER] for one in processes_of(handle)}
+    assert markers == {f"{handle}/long"}
+
+
+RUN_AND_WAIT = """
+import os, sys, time
+from pathlib import Path
+from tests.contract.provider_backends import container, task
+from tests.functional.test_process_provider import open_provider
+provider = open_provider(Path(sys.argv[1]))
+provider.start(lambda state: None)
+print(provider.run(task(container(sys.argv[2]))).handle, flush=True)
+time.sleep(600)
+"""
+
+
+def run_in_another_process(directory: Path, script: str) -> tuple[str, subprocess.Popen[str]]:
+    """Start a task in a control plane of its own; return its handle and that process."""
+    command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()})
+    assert child.stdout
+    return child.stdout.readline().strip(), child
+
+
+def kill(child: subprocess.Popen[str]) -> None:
+    """Kill a control plane by SIGKILL."""
+    child.kill()
+    child.wait()
+    assert child.stdout
+    child.stdout.close()
+
+
+def test_a_task_outlives_a_killed_control_plane_and_is_adopted(
+    provider: ProcessProvider, tmp_path: Path
+) -> None:
+    handle, child = run_in_another_process(
+        tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5"
+    )
+    running(provider, handle)
+    kill(child)
+
+    seen: list[TaskState] = []
+    provider.start(seen.append)
+    until(lambda: bool(seen), "the adopted task is reported")
+    before = seen[-1]
+    (tmp_path / "state/tasks" / handle / "containers/main/work/go").touch()
+    until(lambda: seen[-1].phase == "stopped", "its end is reported")
+
+    assert before.phase == "running"
+    assert seen[-1].containers[0].exit_code == 5
+    assert log_of(provider, handle) == "done\n"
+
+
+def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Path) -> None:
+    handle, child = run_in_another_process(tmp_path, "sleep 600")
+    running(provider, handle)
+    kill(child)
+
+    provider.stop(handle, grace_seconds=10)
+
+    assert ended(provider, handle).containers[0].exit_code == 143
+
+
+def test_a_killed_control_plane_leaves_no_spare_supervisor(tmp_path: Path) -> None:
+    handle, child = run_in_another_process(tmp_path, "exit 0")
+    assert handle
+    spare = [one for one in psutil.process_iter() if is_supervisor(one, child.pid)]
+
+    kill(child)
+
+    _, alive = psutil.wait_procs(spare, timeout=10)
+    assert alive == []
+
+
+def is_supervisor(process: psutil.Process, session: int) -> bool:
+    """Return whether a process looks like a supervisor, started after the process `session`."""
+    try:
+        return process.pid > session and any("supervisor.entry" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def test_a_task_whose_supervisor_was_killed_is_lost_and_leaves_nothing(provider: ProcessProvider) -> None:
+    seen: list[TaskState] = []
+    provider.start(seen.append)
+    handle = provider.run(task(container("setsid sleep 600 & echo here; sleep 600"))).handle
+    says(provider, handle, "here")
+
+    os.kill(supervisor_of(handle), signal.SIGKILL)
+    until(lambda: bool(seen) and seen[-1].phase == "stopped", "the loss is reported")
+
+    assert seen[-1].reason == "Lost"
+    assert seen[-1].containers[0].exit_code is None
+    assert processes_of(handle) == []
+
+
+def test_a_lost_task_that_nobody_watched_is_reported_at_the_start(provider: ProcessProvider) -> None:
+    handle = provider.run(task(container("sleep 600"))).handle
+    running(provider, handle)
+    os.kill(supervisor_of(handle), signal.SIGKILL)
+
+    seen: list[TaskState] = []
+    provider.start(seen.append)
+
+    until(lambda: bool(seen) and seen[-1].phase == "stopped", "the loss is reported")
+    assert seen[-1].reason == "Lost"
+
+
+CRASH = """
+import os, signal, sys
+from pathlib import Path
+from tests.contract.provider_backends import container, task
+from tests.functional.test_process_provider import open_provider
+provider = open_provider(Path(sys.argv[1]))
+left = int(sys.argv[4])
+def trace(frame, event, argument):
+    global left
+    if "providers/process" not in frame.f_code.co_filename:
+        return None
+    if event == "line":
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return trace
+sys.settrace(trace)
+provider.run(task(container(sys.argv[3]), uid=sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", range(5, 300, 12))
+def test_a_crash_in_run_starts_no_task_twice_and_loses_none(
+    provider: ProcessProvider, tmp_path: Path, line: int
+) -> None:
+    started = tmp_path / "started"
+    script = f"echo once >> {started}; exit 0"
+    command = [sys.executable, "-c", CRASH, str(tmp_path), "some-uid", script, str(line)]
+    crashed = subprocess.run(command, env={"PYTHONPATH": os.getcwd()}, check=False)
+
+    handle = provider.run(task(container(script), uid="some-uid")).handle
+
+    assert crashed.returncode == -signal.SIGKILL
+    assert ended(provider, handle).containers[0].exit_code == 0
+    assert started.read_text() == "once\n"
+
+
+def test_two_control_planes_give_out_different_addresses(provider: ProcessProvider, tmp_path: Path) -> None:
+    other = open_provider(tmp_path / "other")
+    same = task(container("sleep 600"))
+
+    first = provider.run(same)
+    second = other.run(same)
+    other.remove(second.handle)
+    other.close()
+
+    assert first.address != second.address
+
+
+def test_an_address_is_given_again_after_its_tasks_end(provider: ProcessProvider) -> None:
+    one = task(container("exit 0"))
+    first = provider.run(one)
+    ended(provider, first.handle)
+    provider.remove(first.handle)
+
+    assert provider.run(one).address == first.address
+
+
+def test_a_spark_that_is_not_installed_is_named_with_its_remedy(provider: ProcessProvider) -> None:
+    one = task(container("", image="apache/spark:9.9.9", command=None, args=("executor",)))
+
+    with pytest.raises(ProviderUnavailable, match=r"make spark SPARK=9\.9\.9") as caught:
+        provider.run(one)
+
+    assert caught.value.reason == "ErrImagePull"
+    assert provider.list_tasks() == []
+
+
+def test_a_container_without_any_command_is_rejected(provider: ProcessProvider) -> None:
+    with pytest.raises(TaskRejected, match="names no command"):
+        provider.run(task(container("", command=None)))
+
+    assert provider.list_tasks() == []
+
+
+@pytest.mark.parametrize("sub_path", ["../x", "/etc", "a/../../b"])
+def test_a_mount_can_not_lead_out_of_its_volume(provider: ProcessProvider, sub_path: str) -> None:
+    one = container("exit 0", mounts=(Mount("v", "/v", sub_path=sub_path),))
+
+    with pytest.raises(TaskRejected, match="leads out of its volume"):
+        provider.run(task(one, volumes=(Volume("v", "scratch"),)))
+
+
+def test_a_tasks_directory_is_its_owners_alone(provider: ProcessProvider, tmp_path: Path) -> None:
+    handle = provider.run(task(container("exit 0"))).handle
+
+    mode = (tmp_path / "state/tasks" / handle).stat().st_mode & 0o777
+
+    assert mode == 0o700
+
+
+def test_secrets_of_the_environment_are_not_written_to_disk(
+    provider: ProcessProvider, tmp_path: Path
+) -> None:
+    handle = provider.run(task(container("sleep 600", env=(("TOKEN", "hush-hush"),)))).handle
+    running(provider, handle)
+
+    files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+
+    assert files
+    assert not [path for path in files if b"hush-hush" in path.read_bytes()]
+
+
+def test_what_a_task_made_unwritable_is_removed_all_the_same(
+    provider: ProcessProvider, tmp_path: Path
+) -> None:
+    script = "mkdir -p /s/a/b; touch /s/a/b/f; chmod 500 /s/a/b /s/a"
+    one: Task = task(container(script, mounts=(Mount("s", "/s"),)), volumes=(Volume("s", "scratch"),))
+    handle = provider.run(one).handle
+    ended(provider, handle)
+
+    provider.remove(handle)
+
+    assert list((tmp_path / "state/tasks").iterdir()) == []
