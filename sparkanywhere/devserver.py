@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import resource
 import secrets
@@ -14,14 +13,16 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from ssl import SSLContext
 from types import FrameType
 from typing import Any, Protocol
 
 from chalice import local as chalice_local
 
+from chalicelib.bootstrap import control_plane
+from chalicelib.config import SettingsError
 from chalicelib.providers.base import ProviderError
+from chalicelib.storage.base import StorageError
 from sparkanywhere.announcement import announcement
 from sparkanywhere.certificates import CertificateFiles, ensure_certificates, server_context
 from sparkanywhere.gateway import Gateway, refuse
@@ -35,6 +36,7 @@ from sparkanywhere.webserver.server import WebServer, listen
 STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
 OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
+SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "kubernetes.default.svc", "host.docker.internal"})
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 ChaliceApp = Any  # chalice ships no types
@@ -82,7 +84,7 @@ class DevServer:
         self._ended = threading.Event()
         self._ended.set()
         self._lock = InstanceLock(settings.state / "lock")
-        self._certificates = CertificateFiles(settings.state / "tls")
+        self._certificates = CertificateFiles(settings.tls_folder)
         self._tls: SSLContext | None = None
         self._web = WebServer(
             Gateway(chalice_local.LocalGateway(app, config)),
@@ -116,19 +118,16 @@ class DevServer:
 
     def _build_plane(self) -> Plane:
         try:
+            self._ensure_tls(())  # the authority's certificate is among the files that pods are given
             return self._new_plane()
-        except (ProviderError, OSError, ValueError) as error:
+        except (ProviderError, StorageError, SettingsError, OSError) as error:
             self._listener.close()
             raise CannotStart(str(error)) from error
 
     def _begin(self, plane: Plane) -> None:
         addresses: Sequence[str] = getattr(plane, "listen_addresses", ())
         listeners = [self._listener, *(self._also_listen(address) for address in addresses)]
-        if self.settings.tls:
-            names = frozenset({"localhost", "127.0.0.1", "::1", "kubernetes.default.svc", *addresses})
-            names |= {self.settings.host} - {"0.0.0.0", "::"}
-            ensure_certificates(self._certificates, names, datetime.now(UTC))
-            self._tls = server_context(self._certificates)
+        self._ensure_tls(addresses)
         for listener in listeners:
             self._web.add_listener(listener)
         if self._lock.take():
@@ -142,6 +141,12 @@ class DevServer:
         self._web.start()
         self._say(self._announce())
 
+    def _ensure_tls(self, addresses: Sequence[str]) -> None:
+        if self.settings.tls:
+            names = SERVER_NAMES | {self.settings.host, *addresses} - {"0.0.0.0", "::"}
+            ensure_certificates(self._certificates, names, datetime.now(UTC))
+            self._tls = server_context(self._certificates)
+
     def _also_listen(self, address: str) -> socket.socket:
         try:
             return listen(address, self.settings.port)
@@ -149,15 +154,10 @@ class DevServer:
             raise CannotStart(_cannot_listen(address, self.settings.port, error)) from error
 
     def _announce(self) -> str:
-        path = self.settings.state / "kubeconfig"
+        path = self.settings.kubeconfig_file
         ca_pem = self._certificates.ca.read_bytes() if self.settings.tls else b""
         write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
-        return announcement(
-            self.settings,
-            kubeconfig=path,
-            token_file=token_file(self.settings),
-            ca_file=self._certificates.ca,
-        )
+        return announcement(self.settings)
 
     def _end(self, plane: Plane) -> None:
         self._web.stop(seconds=STOP_SERVING_SECONDS)
@@ -179,14 +179,18 @@ def open_server(
     The port comes first: where it is taken nothing has been created. Raises CannotStart.
     """
     listener = bind(options.host, options.port)
-    settings = resolve(replace(options, port=listener.getsockname()[1]), environ)
+    try:
+        settings = resolve(replace(options, port=listener.getsockname()[1]), environ)
+    except SettingsError as error:
+        listener.close()
+        raise CannotStart(str(error)) from error
     settings = with_token(settings)
     variables = environment(settings, environ)
     environ.update(variables)
     app, config = load_app()
     environ.update(variables)  # Chalice has put the variables of its stage, which are Lambda's, over ours
     return DevServer(
-        localise(app), config, settings=settings, listener=listener, new_plane=_control_plane, say=say
+        localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say
     )
 
 
@@ -199,18 +203,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    why = error.strerror or str(error)
-    return f"Can't listen on {host} port {port}: {why}. Another port can be given with --port."
-
-
-def token_file(settings: LocalSettings) -> Path:
-    """Return where the token of this instance is kept."""
-    return settings.state / "token"
+    why = os.strerror(error.errno).lower() if error.errno else str(error)  # strerror of a bind is long
+    return f"Can't listen on {host} port {port}: {why}; --port gives another."
 
 
 def with_token(settings: LocalSettings) -> LocalSettings:
     """Return the settings with a token where one is needed: the given one, the kept one, or a new one."""
-    path = token_file(settings)
+    path = settings.token_file
     token = settings.token
     if not token and settings.needs_token:
         with contextlib.suppress(OSError):
@@ -226,12 +225,6 @@ def localise(app: ChaliceApp) -> ChaliceApp:
     chalice_local.CustomLocalChalice.__bases__ = (chalice_local.LocalChalice, app.__class__)
     app.__class__ = chalice_local.CustomLocalChalice
     return app
-
-
-def _control_plane() -> Plane:
-    # Not before the environment is set.
-    plane: Plane = importlib.import_module("chalicelib.bootstrap").control_plane()
-    return plane
 
 
 def _raise_open_files_limit() -> None:

@@ -16,9 +16,9 @@ from typing import Any
 from chalice.local import LocalGateway, LocalGatewayException
 
 from chalicelib.apimachinery.status import StatusError, too_large, unknown_path
+from chalicelib.endpoints.responses import STREAM_KEY
 from sparkanywhere.webserver.answer import Answer, Request
 
-STREAM_KEY = "x-stream"
 UPGRADE_KEY = "x-upgrade"
 # What the app itself allows in a body, and what a real API server says of a larger one.
 APP_BODY_BYTES = 3 * 1024 * 1024

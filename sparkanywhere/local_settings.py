@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_INSTANCE = "default"
-DEFAULT_PROVIDER = "process"
-DEFAULT_STORAGE = "sqlite"
+from chalicelib.config import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +38,24 @@ class LocalSettings:
     url: str  # for clients on this machine
 
     @property
-    def is_open(self) -> bool:
-        """Return whether everyone who reaches us is let in: only without a token, and on loopback alone."""
-        return not self.token and not self.needs_token
+    def kubeconfig_file(self) -> Path:
+        """Return where the kubeconfig is written."""
+        return self.state / "kubeconfig"
+
+    @property
+    def token_file(self) -> Path:
+        """Return where the token is kept."""
+        return self.state / "token"
+
+    @property
+    def tls_folder(self) -> Path:
+        """Return where certificates and their keys are kept."""
+        return self.state / "tls"
+
+    @property
+    def ca_file(self) -> Path:
+        """Return the certificate of our own authority."""
+        return self.tls_folder / "ca.crt"
 
     @property
     def needs_token(self) -> bool:
@@ -58,14 +71,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def state_base(environ: Mapping[str, str]) -> Path:
-    """Return the folder of all instances' state: never in the project's folder, which a reloader watches."""
-    if given := environ.get("SPARKANYWHERE_STATE"):
-        return Path(given).expanduser().absolute()
-    home = environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser().absolute() / "sparkanywhere"
-
-
 def client_url(host: str, port: int, *, tls: bool) -> str:
     """Return the URL by which clients on this machine reach a server bound to `host`."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
@@ -73,39 +78,57 @@ def client_url(host: str, port: int, *, tls: bool) -> str:
 
 
 def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
-    """Return the settings: an option beats the environment, the environment beats the default."""
-    instance = options.instance or environ.get("SPARKANYWHERE_INSTANCE") or DEFAULT_INSTANCE
-    tls = options.tls if options.tls is not None else environ.get("SPARKANYWHERE_TLS", "") in ("1", "true")
+    """Return the settings: an option beats the environment, the environment beats the default.
+
+    Raises SettingsError for a value that will not do.
+    """
+    given = {**environ, **_chosen(options)}
+    settings = Settings.from_env(given)
     return LocalSettings(
         host=options.host,
         port=options.port,
-        provider=options.provider or environ.get("SPARKANYWHERE_PROVIDER") or DEFAULT_PROVIDER,
-        storage=options.storage or environ.get("SPARKANYWHERE_STORAGE") or DEFAULT_STORAGE,
-        instance=instance,
-        tls=tls,
-        token=options.token or environ.get("SPARKANYWHERE_TOKEN") or "",
-        state=state_base(environ) / instance,
-        url=client_url(options.host, options.port, tls=tls),
+        provider=settings.provider,
+        storage=settings.storage,
+        instance=settings.instance,
+        tls=settings.tls,
+        token=settings.token,
+        state=settings.state_dir(given).expanduser().absolute(),
+        url=client_url(options.host, options.port, tls=settings.tls),
     )
+
+
+def _chosen(options: LocalOptions) -> dict[str, str]:
+    chosen = {
+        "SPARKANYWHERE_PROVIDER": options.provider,
+        "SPARKANYWHERE_STORAGE": options.storage,
+        "SPARKANYWHERE_INSTANCE": options.instance,
+        "SPARKANYWHERE_TLS": None if options.tls is None else str(int(options.tls)),
+        "SPARKANYWHERE_TOKEN": options.token,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to set before the app is imported.
 
-    A SPARKANYWHERE_URL, _POD_URL or _WATCH of the user's own stays. SPARKANYWHERE_POD_URL is left
+    A SPARKANYWHERE_URL, _POD_URL, _CA_FILE or _WATCH of the user's own stays. SPARKANYWHERE_POD_URL is left
     to the control plane where pods have a network of their own (docker), whose gateway it knows.
     """
-    variables = {
-        "SPARKANYWHERE_PROVIDER": settings.provider,
-        "SPARKANYWHERE_STORAGE": settings.storage,
-        "SPARKANYWHERE_INSTANCE": settings.instance,
-        "SPARKANYWHERE_TLS": "1" if settings.tls else "0",
-        "SPARKANYWHERE_TOKEN": settings.token,
-        "SPARKANYWHERE_URL": environ.get("SPARKANYWHERE_URL") or settings.url,
-        "SPARKANYWHERE_WATCH": environ.get("SPARKANYWHERE_WATCH") or "streamed",
+    own = {
+        "SPARKANYWHERE_URL": settings.url,
+        "SPARKANYWHERE_WATCH": "streamed",
+        "SPARKANYWHERE_CA_FILE": str(settings.ca_file) if settings.tls else "",
     }
+    variables = {name: environ.get(name) or value for name, value in own.items()}
     if settings.provider != "docker":
         variables["SPARKANYWHERE_POD_URL"] = (
             environ.get("SPARKANYWHERE_POD_URL") or variables["SPARKANYWHERE_URL"]
         )
-    return variables
+    return variables | {
+        "SPARKANYWHERE_PROVIDER": settings.provider,
+        "SPARKANYWHERE_STORAGE": settings.storage,
+        "SPARKANYWHERE_STATE": str(settings.state.parent),
+        "SPARKANYWHERE_INSTANCE": settings.instance,
+        "SPARKANYWHERE_TLS": str(int(settings.tls)),
+        "SPARKANYWHERE_TOKEN": settings.token,
+    }
