@@ -112,6 +112,9 @@ class Api:
         return response
 
     def _resource(self, info: RequestInfo, user: User) -> Response:
+        path = split_path(info.path)
+        if not self._discovery.has_group_version(path):
+            return self._no_route("path", path)
         if info.is_upgrade and info.verb == "watch":
             return respond({})  # at once: Spark's client then falls back to a plain watch
         review = self._reviews.kinds.get((info.group, info.resource))

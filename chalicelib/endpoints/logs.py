@@ -50,7 +50,7 @@ class LogEndpoint:
         pod = registry.typed(registry.get(info.namespace, info.name))
         container = _container(pod, info)
         if not (pod.get("spec") or {}).get("nodeName"):
-            return Response(body="", status_code=204, headers={})
+            return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
         pieces = self._pods.logs(pod, container, options)
         if self._streams:
             return StreamResponse(pieces, content_type=TEXT_TYPE)

@@ -25,6 +25,10 @@ def _representation(info: RequestInfo, *, is_list: bool) -> Representation:
     return negotiate(accept, is_list=is_list, is_pretty=info.flag("pretty"))
 
 
+def _namespace(registry: Registry, info: RequestInfo) -> str | None:
+    return (info.namespace or None) if registry.strategy.namespaced else None
+
+
 class ResourceVerbs:
     """Answers get, list, create, update, patch, delete and deletecollection."""
 
@@ -42,21 +46,21 @@ class ResourceVerbs:
     def _get(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         version = info.first("resourceVersion")
-        stored = registry.get(info.namespace, info.name, resource_version=version)
+        stored = registry.get(_namespace(registry, info), info.name, resource_version=version)
         if how.shape == "object":
             return object_response(registry, stored, 200, how)
         return respond(self._shaper.one(registry, stored, how, info), representation=how)
 
     def _list(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=True)
-        listed = registry.list_page(info.namespace or None, list_options(info, registry.strategy))
+        listed = registry.list_page(_namespace(registry, info), list_options(info, registry.strategy))
         return self._listed(registry, info, listed, how)
 
     def _deletecollection(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=True)
         options = delete_options(info, self._bodies.delete_options(info))
         selected = list_options(info, registry.strategy)
-        listed = registry.delete_collection(info.namespace or None, selected, options)
+        listed = registry.delete_collection(_namespace(registry, info), selected, options)
         return self._listed(registry, info, listed, how)
 
     def _listed(self, registry: Registry, info: RequestInfo, listed: Listed, how: Representation) -> Response:
@@ -74,27 +78,27 @@ class ResourceVerbs:
         how = _representation(info, is_list=False)
         options = write_options(info, "CreateOptions")
         body = self._bodies.object(registry, info)
-        written = registry.create(info.namespace or None, body.obj, options)
+        written = registry.create(_namespace(registry, info), body.obj, options)
         return self._written(registry, info, written, how, body.warnings, code=201)
 
     def _update(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         options = write_options(info, "UpdateOptions")
         body = self._bodies.object(registry, info)
-        written = registry.update(info.namespace or None, info.name, body.obj, options)
+        written = registry.update(_namespace(registry, info), info.name, body.obj, options)
         return self._written(registry, info, written, how, body.warnings)
 
     def _patch(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         patch = self._bodies.patch(registry, info)
         options = write_options(info, "PatchOptions")
-        written = registry.patch(info.namespace or None, info.name, patch.patch, options)
+        written = registry.patch(_namespace(registry, info), info.name, patch.patch, options)
         return self._written(registry, info, written, how, patch.warnings)
 
     def _delete(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         options = delete_options(info, self._bodies.delete_options(info))
-        written = registry.delete(info.namespace or None, info.name, options)
+        written = registry.delete(_namespace(registry, info), info.name, options)
         if written.removed and not registry.strategy.returns_deleted:
             uid = written.stored.object()["metadata"].get("uid")
             details = {

@@ -28,7 +28,7 @@ class StreamResponse(Response):
     """A response whose body is an iterator of bytes, written as it comes by the local server."""
 
     def __init__(self, pieces: Iterator[bytes], *, content_type: str, status_code: int = 200) -> None:
-        headers: Headers = {"Content-Type": content_type, "Connection": "close"}
+        headers: Headers = {"Content-Type": content_type}
         super().__init__(body="", status_code=status_code, headers=headers)
         self.pieces = pieces
 

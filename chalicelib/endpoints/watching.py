@@ -2,8 +2,8 @@
 
 Buffered: one complete answer inside the gateway's window, at once when there is something to say, else
 after a hold that ends with a BOOKMARK. Streamed: chunks until timeoutSeconds. In either each frame is a
-line of JSON with its newline (clients drop one without), and the connection is closed at the end: the
-client of Spark 4 (fabric8 7) races with a pooled connection otherwise and kills other requests.
+line of JSON with its newline (clients drop one without). After a buffer the connection is closed: the client
+of Spark 4 (fabric8 7) polls again at once, races with its pooled connection otherwise, and kills other requests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class WatchEndpoint:
         """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
         how = negotiate(info.headers.get("accept", ""), is_list=True)
         options = list_options(info, registry.strategy)
-        watch = registry.watch(info.namespace or None, options, seconds=self._seconds(options))
+        namespace = (info.namespace or None) if registry.strategy.namespaced else None
+        watch = registry.watch(namespace, options, seconds=self._seconds(options))
         lines = self._lines(registry, watch, how, info)
         if self._streams:
             return StreamResponse(lines, content_type=JSON_TYPE)
