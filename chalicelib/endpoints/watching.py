@@ -118,7 +118,8 @@ class WatchEndpoint:
             version = f"meta.k8s.io/{how.shape_version}"
             return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata}
         strategy = registry.strategy
-        return {"kind": strategy.kind, "apiVersion": strategy.api_version, "metadata": metadata}
+        types = {"kind": strategy.kind, "apiVersion": strategy.api_version}
+        return {**types, "metadata": metadata, **strategy.empty}
 
 
 def _is_error(pieces: list[bytes]) -> bool:

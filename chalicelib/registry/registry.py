@@ -239,8 +239,7 @@ class Registry:
 
     def _store_change(self, key: str, new: JSON, live: StoredObject, warnings: list[str]) -> Written:
         if objects.is_deleting(new) and deletion.is_due(self.strategy, new):
-            last = objects.without_type(new)
-            stored = self.storage.delete(key, expected_revision=live.revision, last=last)
+            stored = self.storage.delete(key, expected_revision=live.revision)
             self._after(stored, "DELETED")
             return Written(stored, removed=True, warnings=warnings)
         stored = self.storage.update(key, objects.without_type(new), expected_revision=live.revision)

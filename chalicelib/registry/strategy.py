@@ -49,6 +49,7 @@ class Strategy:
     returns_deleted = (
         False  # a delete answers with the object, not with a Status (store.go, ReturnDeletedObject)
     )
+    empty: JSON = {}  # what an object of this kind holds when it holds nothing: the body of a bookmark
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)
