@@ -10,10 +10,10 @@ from datetime import datetime
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.selectors import label_selector_causes
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.field_docs import field_doc
 from chalicelib.registry.formats import NOT_A_CIDR, PORT_RANGE, is_cidr, is_port
-from chalicelib.registry.label_selectors import selector_causes
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.table_text import selector_text
 
@@ -59,7 +59,7 @@ class NetworkPolicyStrategy(Strategy):
 
 
 def _spec_causes(spec: JSON) -> Iterator[Cause]:
-    yield from selector_causes(spec["podSelector"], "spec.podSelector")
+    yield from label_selector_causes(spec["podSelector"], "spec.podSelector")
     for kind, side in (("ingress", "from"), ("egress", "to")):
         for index, rule in enumerate(spec.get(kind, ())):
             at = f"spec.{kind}[{index}]"
@@ -101,7 +101,7 @@ def _peer_causes(peer: JSON, at: str) -> Iterator[Cause]:
     kinds = [kind for kind in _PEERS if peer.get(kind) is not None]
     for kind in kinds[:2]:
         if kind != "ipBlock":
-            yield from selector_causes(peer[kind], f"{at}.{kind}")
+            yield from label_selector_causes(peer[kind], f"{at}.{kind}")
     if not kinds:
         yield required(at, "must specify a peer")
     elif "ipBlock" in kinds:

@@ -30,6 +30,17 @@ class Column:
 
 NAME_COLUMN = Column("Name", format="name", description=field_doc("ObjectMeta.name"))
 AGE_COLUMN = Column("Age", description=field_doc("ObjectMeta.creationTimestamp"))
+# What a kind without a printer of its own shows.
+CREATED_COLUMNS = (
+    NAME_COLUMN,
+    Column("Created At", type="date", description=field_doc("ObjectMeta.creationTimestamp")),
+)
+
+
+def created_cells(obj: JSON) -> Sequence[object]:
+    """Return the cells for CREATED_COLUMNS: name and time of creation."""
+    metadata = obj.get("metadata") or {}
+    return [metadata.get("name", ""), metadata.get("creationTimestamp", "")]
 
 
 class Strategy:
@@ -52,6 +63,9 @@ class Strategy:
     empty: JSON = {}  # what an object of this kind holds when it holds nothing: the body of a bookmark
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
+    deprecation = ""  # a Warning for every request
+    # Why the dependents of a deleted object are kept unless the request says otherwise (jobs); a Warning.
+    orphan_warning = ""
     stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)
     # Text of the 400 for a fieldSelector that names a field which selectable_fields lacks; {} is that field.
     field_label_error = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'

@@ -1,0 +1,45 @@
+"""Leases.
+
+Compare kubernetes/pkg/apis/coordination/validation, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chalicelib.apimachinery import meta
+from chalicelib.apimachinery.causes import invalid
+from chalicelib.apimachinery.status import JSON, Cause
+from chalicelib.registry.field_docs import field_doc
+from chalicelib.registry.formats import NOT_NEGATIVE
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+
+
+class LeaseStrategy(Strategy):
+    """coordination.k8s.io/v1 leases."""
+
+    group, resource, singular, kind = "coordination.k8s.io", "leases", "lease", "Lease"
+    columns = (NAME_COLUMN, Column("Holder", description=field_doc("LeaseSpec.holderIdentity")), AGE_COLUMN)
+
+    def default(self, obj: JSON) -> None:
+        """Write a spec even if it is empty."""
+        obj["spec"] = obj.get("spec") or {}
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with duration, transitions and holder."""
+        spec, causes = obj["spec"], []
+        seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+        if seconds is not None and seconds <= 0:
+            causes.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+        if transitions is not None and transitions < 0:
+            causes.append(invalid("spec.leaseTransitions", transitions, NOT_NEGATIVE))
+        if spec.get("holderIdentity") == "":
+            causes.append(invalid("spec.holderIdentity", "", "must not be empty"))
+        return causes
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return name, holder and age."""
+        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        age = meta.age(metadata.get("creationTimestamp"), now)
+        return [metadata.get("name", ""), spec.get("holderIdentity") or "", age]
