@@ -325,12 +325,11 @@ class Registry:
 
     def _prepared(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Prepared:
         obj = self.strategy.to_stored(obj)
-        meta_of = updating.checked_new_metadata(
-            obj, namespace=namespace if self.strategy.namespaced else None
-        )
+        updating.check_new_metadata(obj, namespace=namespace if self.strategy.namespaced else None)
         self.strategy.default(obj)
         warnings = self._parts.admit(self.strategy.resource, obj)
         self.strategy.prepare_for_create(obj)
+        meta_of = obj["metadata"]
         now = self._parts.clock()
         meta_of.pop("deletionTimestamp", None)
         meta_of.pop("deletionGracePeriodSeconds", None)

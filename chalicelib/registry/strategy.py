@@ -6,9 +6,10 @@ kubernetes/pkg/registry/<group>/<resource>/strategy.go, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.status import JSON, Cause
@@ -60,7 +61,9 @@ class Strategy:
     returns_deleted = (
         False  # a delete answers with the object, not with a Status (store.go, ReturnDeletedObject)
     )
-    empty: JSON = {}  # what an object of this kind holds when it holds nothing: the body of a bookmark
+    empty: Mapping[str, object] = MappingProxyType(
+        {}
+    )  # what an object of this kind holds when it holds nothing: the body of a bookmark
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     deprecation = ""  # a Warning for every request

@@ -27,13 +27,12 @@ def is_conditional(sent: Sent) -> bool:
     return bool((sent.obj.get("metadata") or {}).get("resourceVersion"))
 
 
-def checked_new_metadata(obj: JSON, *, namespace: str | None) -> JSON:
-    """Return the metadata of an object to be created, with its namespace. Raises 400 or 500."""
+def check_new_metadata(obj: JSON, *, namespace: str | None) -> None:
+    """Require, in place, that an object to be created belongs where the URL says. Raises 400 or 500."""
     found = objects.metadata(obj)
     if found.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     _place(found, namespace)
-    return found
 
 
 def check_addressed(obj: JSON, *, name: str, namespace: str | None) -> None:
