@@ -350,6 +350,14 @@ class TestFiles:
 
         assert output(containers, handle) == "hello\n"
 
+    def test_a_working_directory_within_a_volume_is_made(self, containers: Provider) -> None:
+        one = container("touch f; ls /data/deep", working_dir="/data/deep", mounts=(Mount("s", "/data"),))
+
+        handle = containers.run(task(one, volumes=(Volume("s", "scratch"),))).handle
+        ended(containers, handle)
+
+        assert output(containers, handle) == "f\n"
+
     def test_a_named_volume_outlives_its_task(self, containers: Provider) -> None:
         volume = Volume("v", "named", source="default/claim")
         mounts = (Mount("v", "/data"),)

@@ -8,7 +8,7 @@ from chalicelib.providers.process.images import is_spark_image
 
 def warnings(task: Task) -> list[str]:
     """Return one sentence for each wish of the task that is not honoured."""
-    found = [sentence for container in task.containers for sentence in _container_warnings(container)]
+    found = [sentence for container in task.containers for sentence in _container_warnings(container, task)]
     for volume in task.volumes:
         if volume.kind == "memory":
             found.append(f'volume "{volume.name}": lies on the disk, not in memory, in process mode')
@@ -19,7 +19,7 @@ def warnings(task: Task) -> list[str]:
     return found
 
 
-def _container_warnings(container: Container) -> list[str]:
+def _container_warnings(container: Container, task: Task) -> list[str]:
     host_image = f'image "{container.image}" is not used: its command runs on the host'
     unmet = [
         (not is_spark_image(container.image), host_image),
@@ -33,10 +33,12 @@ def _container_warnings(container: Container) -> list[str]:
         (container.read_only_root, "its root file system, the host's, is not read-only in process mode"),
         (container.tty, "there is no terminal in process mode"),
         (container.stdin, "standard input is empty in process mode"),
-        (_has_read_only(container), "read-only mounts are not enforced in process mode"),
+        (_has_read_only(container, task), "read-only mounts are not enforced in process mode"),
     ]
     return [f'container "{container.name}": {sentence}' for applies, sentence in unmet if applies]
 
 
-def _has_read_only(container: Container) -> bool:
-    return any(mount.read_only for mount in container.mounts)
+def _has_read_only(container: Container, task: Task) -> bool:
+    """Return whether a container must not write where it could. Files are its own copies: writing harms nobody."""
+    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
+    return any(mount.read_only and mount.volume in shared for mount in container.mounts)

@@ -64,7 +64,7 @@ class Placed:
         if self.spark:
             places = [(spark.IMAGE_HOME, str(self.spark.path)), (spark.IMAGE_WORK, work), *places]
         wanted = self.container.working_dir
-        if wanted and not self.site.is_directory(wanted):
+        if wanted and not self.site.is_directory(wanted) and PathMap(places).rewrite(wanted) == wanted:
             places = [(wanted, work), *places]
         return PathMap(places)
 
@@ -108,16 +108,19 @@ class Placed:
             return list(spark.DECOMMISSION_COMMAND)
         return self.words(command, paths)
 
+    def cwd(self, paths: PathMap) -> str:
+        """Return the directory that the container starts in; it may have to be made."""
+        return paths.rewrite(self.container.working_dir) or str(self.directory.work(self.container.name))
+
     def plan(self) -> ContainerPlan:
         """Return the container's part of the plan."""
         paths = self.paths()
         env = self.env(paths)
-        working_dir = self.container.working_dir or str(self.directory.work(self.container.name))
         return {
             "name": self.container.name,
             "argv": self.argv(paths, env),
             "env": env,
-            "cwd": paths.rewrite(working_dir),
+            "cwd": self.cwd(paths),
             "init": self.container.init,
             "restart": self.container.restart,
             "stop_argv": self.stop_argv(paths),

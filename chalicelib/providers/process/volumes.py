@@ -15,16 +15,20 @@ _INVALID = "CreateContainerConfigError"
 
 
 def check(task: Task) -> None:
-    """Raise TaskRejected if a name or path of the task would lead out of its directory."""
+    """Raise TaskRejected if there is nothing to run, or a name or path would lead out of the task's directory."""
+    files = [file for volume in task.volumes for file in volume.files]
+    mounts = [mount for container in task.containers for mount in container.mounts]
     for name in [one.name for one in task.containers] + [one.name for one in task.volumes]:
         if not _NAME.fullmatch(name):
             raise TaskRejected(_INVALID, f"{name!r} can't be the name of a container or volume here")
-    for path in [file.path for volume in task.volumes for file in volume.files]:
-        _check_inside(path)
-    for mount in [mount for container in task.containers for mount in container.mounts]:
+    for file in files:
+        _check_inside(file.path)
+    for mount in mounts:
         _check_inside(mount.sub_path or ".")
         if not PurePosixPath(mount.path).is_absolute() or mount.path.strip("/") == "":
             raise TaskRejected(_INVALID, f"a volume can't be mounted at {mount.path!r} here")
+    if not task.containers:
+        raise TaskRejected(_INVALID, "the task has no container")
 
 
 def _check_inside(path: str) -> None:
@@ -47,10 +51,10 @@ def place(placed: list[Placed]) -> None:
         for file in volume.files:
             _write(root / file.path, _content(file, placed[0].address, paths), file.mode)
     for one in placed:
-        for mount in one.container.mounts:
-            shown = one.mount_path(mount)
-            if mount.sub_path and not shown.exists():
-                shown.mkdir(mode=0o700, parents=True)
+        wanted = [one.mount_path(mount) for mount in one.container.mounts if mount.sub_path]
+        for path in [*wanted, Path(one.cwd(one.paths()))]:
+            if not path.exists():
+                path.mkdir(mode=0o700, parents=True)
 
 
 def _properties_paths(volume: Volume, placed: list[Placed]) -> PathMap | None:

@@ -1,0 +1,128 @@
+"""The contract of Spark's image: what its entry point makes of args and variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.providers.process import spark
+from chalicelib.providers.process.images import SparkHome
+
+HOME = Path("/spark")
+EXECUTOR_ENV = {
+    "JAVA_HOME": "/java",
+    "SPARK_EXECUTOR_MEMORY": "600m",
+    "SPARK_DRIVER_URL": "spark://CoarseGrainedScheduler@127.1.0.10:7078",
+    "SPARK_EXECUTOR_ID": "1",
+    "SPARK_EXECUTOR_CORES": "2",
+    "SPARK_APPLICATION_ID": "spark-app",
+    "SPARK_EXECUTOR_POD_IP": "127.1.0.11",
+    "SPARK_RESOURCE_PROFILE_ID": "3",
+    "SPARK_EXECUTOR_POD_NAME": "pi-exec-1",
+    "SPARK_CONF_DIR": "/conf",
+}
+
+
+def test_a_driver_is_submitted_in_client_mode_bound_to_its_address() -> None:
+    env = {"SPARK_DRIVER_BIND_ADDRESS": "127.1.2.3"}
+
+    command = spark.main_command(["driver", "--class", "C", "local:///a.jar", "7"], env, HOME)
+
+    assert command == [
+        "/spark/bin/spark-submit",
+        "--conf",
+        "spark.driver.bindAddress=127.1.2.3",
+        "--conf",
+        "spark.executorEnv.SPARK_DRIVER_POD_IP=127.1.2.3",
+        "--deploy-mode",
+        "client",
+        "--class",
+        "C",
+        "local:///a.jar",
+        "7",
+    ]
+
+
+def test_an_executor_is_told_all_it_needs() -> None:
+    command = spark.main_command(["executor"], EXECUTOR_ENV, HOME)
+
+    assert command == [
+        "/java/bin/java",
+        "-Xms600m",
+        "-Xmx600m",
+        "-cp",
+        "/conf:/spark/jars/*:.",
+        "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
+        "--driver-url",
+        "spark://CoarseGrainedScheduler@127.1.0.10:7078",
+        "--executor-id",
+        "1",
+        "--cores",
+        "2",
+        "--app-id",
+        "spark-app",
+        "--hostname",
+        "127.1.0.11",
+        "--resourceProfileId",
+        "3",
+        "--podName",
+        "pi-exec-1",
+    ]
+
+
+def test_java_options_come_in_the_order_of_their_numbers() -> None:
+    env = {f"SPARK_JAVA_OPT_{number}": f"-D{number}" for number in (10, 2, 0, 1)}
+
+    assert spark.java_options({**env, "SPARK_JAVA_OPT_X": "no"}) == ["-D0", "-D1", "-D2", "-D10"]
+
+
+def test_java_options_come_before_the_memory_so_that_memory_wins() -> None:
+    command = spark.main_command(["executor"], {**EXECUTOR_ENV, "SPARK_JAVA_OPT_0": "-Da=b c"}, HOME)
+
+    assert command[1:4] == ["-Da=b c", "-Xms600m", "-Xmx600m"]
+
+
+def test_more_class_paths_are_honoured() -> None:
+    more = {"HADOOP_CONF_DIR": "/hadoop", "SPARK_EXTRA_CLASSPATH": "/x/*", "SPARK_DIST_CLASSPATH": "/dist/*"}
+
+    command = spark.main_command(["executor"], {**EXECUTOR_ENV, **more}, HOME)
+
+    assert command[command.index("-cp") + 1] == "/conf:/hadoop:/spark/jars/*:/x/*:/dist/*:."
+
+
+def test_anything_else_runs_as_it_stands() -> None:
+    assert spark.main_command(["python3", "-V"], {}, HOME) == ["python3", "-V"]
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (None, True),
+        ((), True),
+        (("/opt/entrypoint.sh",), True),
+        (("/usr/bin/tini", "-s", "--", "/opt/entrypoint.sh"), True),
+        (("/bin/sh",), False),
+    ],
+)
+def test_the_images_own_entry_point_is_recognised(command: tuple[str, ...] | None, expected: bool) -> None:
+    assert spark.is_entrypoint(command) is expected
+
+
+def test_spark_finds_java_python_and_its_own_address() -> None:
+    home = SparkHome(Path("/spark"), "/java")
+
+    env = spark.environment(home, address="127.1.2.3", python="/venv/python", path="/usr/bin")
+
+    assert env["SPARK_HOME"] == "/spark"
+    assert env["JAVA_HOME"] == "/java"
+    assert env["SPARK_LOCAL_IP"] == "127.1.2.3"
+    assert env["PYSPARK_PYTHON"] == "/venv/python"
+    assert env["PATH"] == "/java/bin:/usr/bin"
+
+
+def test_without_a_java_of_its_own_spark_takes_the_one_on_the_path() -> None:
+    env = spark.environment(SparkHome(Path("/spark"), ""), address="", python="p", path="/usr/bin")
+
+    assert "JAVA_HOME" not in env
+    assert spark.main_command(["executor"], env, HOME)[0] == "java"
