@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
@@ -60,7 +61,8 @@ class PersistentVolumeClaimStrategy(Strategy):
 
     resource, singular, kind = "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim"
     short_names = ("pvc",)
-    has_status = True
+    has_status = returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {"resources": {}}, "status": {}}
     columns = (
         NAME_COLUMN,
         Column("Status", description=field_doc("PersistentVolumeClaimStatus.phase")),
@@ -124,7 +126,8 @@ class PersistentVolumeStrategy(Strategy):
     resource, singular, kind = "persistentvolumes", "persistentvolume", "PersistentVolume"
     namespaced = False
     short_names = ("pv",)
-    has_status = True
+    has_status = returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": {}}
     columns = (
         NAME_COLUMN,
         Column("Capacity", description=field_doc("PersistentVolumeSpec.capacity")),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.causes import forbidden, immutable, invalid, not_supported
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.counts import count_causes, not_negative_causes, percent_causes
 from chalicelib.registry.field_docs import field_doc
+from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE
 from chalicelib.registry.pod_warnings import spec_warnings
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.table_text import containers_text, selector_text
@@ -30,6 +32,10 @@ class DeploymentStrategy(Strategy):
     group, resource, singular, kind = "apps", "deployments", "deployment", "Deployment"
     short_names, categories = ("deploy",), ("all",)
     has_status = has_generation = True
+    empty: ClassVar[JSON] = {
+        "spec": {"selector": None, "template": EMPTY_TEMPLATE, "strategy": {}},
+        "status": {},
+    }
     columns = (
         NAME_COLUMN,
         Column("Ready", description="Number of the pod with ready state"),
@@ -98,6 +104,10 @@ class ReplicaSetStrategy(Strategy):
     group, resource, singular, kind = "apps", "replicasets", "replicaset", "ReplicaSet"
     short_names, categories = ("rs",), ("all",)
     has_status = has_generation = True
+    empty: ClassVar[JSON] = {
+        "spec": {"selector": None, "template": EMPTY_TEMPLATE},
+        "status": {"replicas": 0},
+    }
     columns = (
         NAME_COLUMN,
         Column("Desired", type="integer", description=field_doc("ReplicaSetSpec.replicas")),

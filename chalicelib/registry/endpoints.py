@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import (
@@ -69,6 +70,7 @@ class EndpointSliceStrategy(Strategy):
 
     group, resource, singular, kind = "discovery.k8s.io", "endpointslices", "endpointslice", "EndpointSlice"
     has_generation = True
+    empty: ClassVar[JSON] = {"addressType": "", "endpoints": None, "ports": None}
     columns = (
         NAME_COLUMN,
         Column("AddressType", description=field_doc("EndpointSlice.addressType")),

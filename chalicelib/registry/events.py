@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.causes import invalid, required
@@ -62,6 +63,7 @@ class EventStrategy(Strategy):
 
     resource, singular, kind = "events", "event", "Event"
     short_names = ("ev",)
+    empty: ClassVar[JSON] = {**dict(_ALWAYS), "involvedObject": {}, "source": {}}
     field_label_error = "field label not supported: {}"
     columns = (
         Column("Last Seen", description=field_doc("Event.lastTimestamp")),
@@ -142,6 +144,7 @@ class EventViewStrategy(EventStrategy):
 
     group = "events.k8s.io"
     stored_as = "events"
+    empty = to_view(EventStrategy.empty)
 
     def to_stored(self, obj: JSON) -> JSON:
         """Return the event in the shape of core/v1."""

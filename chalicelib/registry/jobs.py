@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import forbidden, immutable, invalid, not_supported, required
@@ -16,7 +17,7 @@ from chalicelib.apimachinery.time import find_time
 from chalicelib.registry.counts import not_negative_causes
 from chalicelib.registry.field_docs import field_doc
 from chalicelib.registry.formats import MAX_INT32
-from chalicelib.registry.pod_defaults import default_template
+from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.registry.pod_validation import template_causes
 from chalicelib.registry.pod_warnings import spec_warnings
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
@@ -39,6 +40,7 @@ class JobStrategy(Strategy):
     group, resource, singular, kind = "batch", "jobs", "job", "Job"
     categories = ("all",)
     has_status = has_generation = True
+    empty: ClassVar[JSON] = {"spec": {"template": EMPTY_TEMPLATE}, "status": {}}
     field_label_error = 'field label "{}" not supported for Job'
     orphan_warning = (
         "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background"

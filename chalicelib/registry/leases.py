@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.causes import invalid
@@ -20,6 +21,7 @@ class LeaseStrategy(Strategy):
     """coordination.k8s.io/v1 leases."""
 
     group, resource, singular, kind = "coordination.k8s.io", "leases", "lease", "Lease"
+    empty: ClassVar[JSON] = {"spec": {}}
     columns = (NAME_COLUMN, Column("Holder", description=field_doc("LeaseSpec.holderIdentity")), AGE_COLUMN)
 
     def default(self, obj: JSON) -> None:

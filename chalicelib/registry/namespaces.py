@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.status import JSON
@@ -24,6 +25,7 @@ class NamespaceStrategy(Strategy):
     short_names = ("ns",)
     verbs = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
     has_status = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": {}}
     field_label_error = "field label not supported: {}"
     columns = (NAME_COLUMN, Column("Status", description="The status of the namespace"), AGE_COLUMN)
 

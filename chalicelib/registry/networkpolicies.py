@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
@@ -28,6 +29,7 @@ class NetworkPolicyStrategy(Strategy):
     group, resource, singular, kind = "networking.k8s.io", "networkpolicies", "networkpolicy", "NetworkPolicy"
     short_names = ("netpol",)
     has_generation = True
+    empty: ClassVar[JSON] = {"spec": {"podSelector": {}}}
     columns = (
         NAME_COLUMN,
         Column("Pod-Selector", description=field_doc("NetworkPolicySpec.podSelector")),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import duplicate, invalid, not_supported, required
@@ -35,6 +36,13 @@ class NodeStrategy(Strategy):
     namespaced = False
     short_names = ("no",)
     has_status = True
+    empty: ClassVar[JSON] = {
+        "spec": {},
+        "status": {
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+            "nodeInfo": dict.fromkeys(_INFO_TEXT.split(), ""),
+        },
+    }
     field_label_error = "field label not supported: {}"
     columns = (
         NAME_COLUMN,
@@ -82,6 +90,11 @@ class NodeStrategy(Strategy):
         for key in _FIXED:
             if key in (old.get("spec") or {}):
                 obj["spec"].setdefault(key, old["spec"][key])
+
+    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
+        """Keep everything but status, and complete that."""
+        super().prepare_for_status_update(obj, old)
+        self.default(obj)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with taints."""

@@ -13,6 +13,7 @@ from chalicelib.registry.amounts import amount_text, amounts_texts
 
 FILE_MODE = 0o644  # of files made from ConfigMaps, Secrets and the downward API
 TOKEN_SECONDS = 3600  # life of a projected service account token
+EMPTY_TEMPLATE: JSON = {"metadata": {}, "spec": {"containers": None}}
 
 # Fields that Go writes only when they are not empty; fields not named here keep an explicit false, 0 or "".
 _PLAIN_TEXT = (

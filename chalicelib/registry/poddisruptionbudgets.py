@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.causes import invalid, not_supported
@@ -26,6 +27,7 @@ class PodDisruptionBudgetStrategy(Strategy):
     kind = "PodDisruptionBudget"
     short_names = ("pdb",)
     has_status = has_generation = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": dict.fromkeys(_STATUS, 0)}
     columns = (
         NAME_COLUMN,
         Column("Min Available", description="The minimum number of pods that must be available."),

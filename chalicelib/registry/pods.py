@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry import pod_columns, pod_defaults, pod_update, pod_validation, pod_warnings
@@ -25,6 +26,8 @@ class PodStrategy(Strategy):
     short_names, categories = ("po",), ("all",)
     has_status = has_generation = is_graceful = True
     columns = pod_columns.COLUMNS
+    returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {"containers": None}, "status": {}}
     field_label_error = "field label not supported: {}"
 
     def default(self, obj: JSON) -> None:

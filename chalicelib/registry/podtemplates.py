@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry.pod_defaults import default_template
+from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.registry.pod_validation import template_causes
 from chalicelib.registry.pod_warnings import spec_warnings
 from chalicelib.registry.strategy import NAME_COLUMN, Column, Strategy
@@ -17,7 +18,8 @@ class PodTemplateStrategy(Strategy):
     """core/v1 podtemplates."""
 
     resource, singular, kind = "podtemplates", "podtemplate", "PodTemplate"
-    has_generation = True
+    has_generation = returns_deleted = True
+    empty: ClassVar[JSON] = {"template": EMPTY_TEMPLATE}
     columns = (
         NAME_COLUMN,
         Column("Containers", description="Names of each container in the template."),

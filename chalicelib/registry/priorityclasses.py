@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.causes import forbidden, immutable, not_supported
@@ -27,6 +28,7 @@ class PriorityClassStrategy(Strategy):
     namespaced = False
     short_names = ("pc",)
     has_generation = True
+    empty: ClassVar[JSON] = {"value": 0}
     columns = (
         NAME_COLUMN,
         Column("Value", type="integer", description=field_doc("PriorityClass.value")),

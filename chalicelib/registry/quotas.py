@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import duplicate, forbidden, immutable, invalid, not_supported
@@ -50,7 +51,8 @@ class ResourceQuotaStrategy(Strategy):
 
     resource, singular, kind = "resourcequotas", "resourcequota", "ResourceQuota"
     short_names = ("quota",)
-    has_status = True
+    has_status = returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": {}}
     columns = (
         NAME_COLUMN,
         Column(
@@ -116,6 +118,7 @@ class LimitRangeStrategy(Strategy):
 
     resource, singular, kind = "limitranges", "limitrange", "LimitRange"
     short_names = ("limits",)
+    empty: ClassVar[JSON] = {"spec": {"limits": None}}
     columns = CREATED_COLUMNS
 
     def default(self, obj: JSON) -> None:

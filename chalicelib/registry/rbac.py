@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import invalid, not_supported, required
@@ -38,6 +39,7 @@ class RoleStrategy(_RbacStrategy):
     """rbac.authorization.k8s.io/v1 roles."""
 
     resource, singular, kind = "roles", "role", "Role"
+    empty: ClassVar[JSON] = {"rules": None}
     columns = CREATED_COLUMNS
 
     def default(self, obj: JSON) -> None:
@@ -88,6 +90,7 @@ class RoleBindingStrategy(_RbacStrategy):
 
     resource, singular, kind = "rolebindings", "rolebinding", "RoleBinding"
     role_kinds: tuple[str, ...] = ("Role", "ClusterRole")
+    empty: ClassVar[JSON] = {"roleRef": {"apiGroup": "", "kind": "", "name": ""}}
     columns = (
         NAME_COLUMN,
         Column("Role", description=field_doc("RoleBinding.roleRef")),

@@ -49,11 +49,6 @@ class SecretStrategy(Strategy):
         else:
             obj.pop("data", None)
 
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep the type if the update says nothing about it: defaulting has made that Opaque."""
-        if obj.get("type") == "Opaque":
-            obj["type"] = old.get("type", "Opaque")
-
     def validate(self, obj: JSON) -> list[Cause]:
         """Check keys, size, and what the type demands."""
         data = obj.get("data") or {}

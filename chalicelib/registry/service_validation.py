@@ -41,6 +41,7 @@ def service_causes(service: JSON) -> Iterator[Cause]:
             yield invalid(f"spec.externalIPs[{index}]", ip, NOT_AN_IP)
     if kind not in TYPES:
         yield not_supported("spec.type", kind, TYPES)
+    yield from _exposure_causes(spec, kind)
     yield from _same_ports_causes(ports)
     for key in ("externalTrafficPolicy", "internalTrafficPolicy"):
         if key in spec:
@@ -104,6 +105,21 @@ def _port_causes(port: JSON, at: str, *, names_needed: bool, others: list[JSON])
     if port.get("appProtocol") is not None:
         for error in names.qualified_name_errors(port["appProtocol"]):
             yield invalid(f"{at}.appProtocol", port["appProtocol"], error)
+
+
+def _exposure_causes(spec: JSON, kind: str) -> Iterator[Cause]:
+    """Yield what only Services reachable from outside may have."""
+    if kind == "ClusterIP":
+        for index, port in enumerate(spec.get("ports") or ()):
+            if port.get("nodePort"):
+                yield forbidden(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'")
+    if kind not in ("LoadBalancer", "NodePort") and spec.get("externalTrafficPolicy"):
+        why = "may only be set for externally-accessible services"
+        yield invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], why)
+    if kind != "LoadBalancer":
+        for key in ("loadBalancerSourceRanges", "allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if spec.get(key) is not None:
+                yield forbidden(f"spec.{key}", "may only be used when `type` is 'LoadBalancer'")
 
 
 def _same_ports_causes(ports: list[JSON]) -> Iterator[Cause]:

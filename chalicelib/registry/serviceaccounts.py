@@ -16,6 +16,7 @@ class ServiceAccountStrategy(Strategy):
 
     resource, singular, kind = "serviceaccounts", "serviceaccount", "ServiceAccount"
     short_names = ("sa",)
+    returns_deleted = True
     columns = (
         NAME_COLUMN,
         Column("Secrets", description=field_doc("ServiceAccount.secrets")),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.status import JSON, Cause
@@ -20,6 +21,7 @@ from chalicelib.registry.table_text import labels_text
 
 NONE = "<none>"
 _EXPOSED = ("NodePort", "LoadBalancer")
+_ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
 _PLAIN_TEXT = (
     "clusterIP clusterIPs externalIPs externalName externalTrafficPolicy healthCheckNodePort ipFamilies"
     " loadBalancerIP loadBalancerSourceRanges name nodePort ports publishNotReadyAddresses selector"
@@ -43,7 +45,8 @@ class ServiceStrategy(Strategy):
 
     resource, singular, kind = "services", "service", "Service"
     short_names, categories = ("svc",), ("all",)
-    has_status = True
+    has_status = returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": {"loadBalancer": {}}}
     columns = COLUMNS
     field_label_error = "field label not supported: {}"
 
@@ -74,6 +77,7 @@ class ServiceStrategy(Strategy):
         """Keep status, and the addresses and ports that an update leaves out."""
         obj["status"] = old.get("status") or {"loadBalancer": {}}
         _patch_allocated(obj["spec"], old.get("spec") or {})
+        _drop_unneeded(obj["spec"], old.get("spec") or {})
         _default_families(obj["spec"])
 
     def validate(self, obj: JSON) -> list[Cause]:
@@ -157,6 +161,25 @@ def _patch_allocated(spec: JSON, old: JSON) -> None:
             number = before.get((port["protocol"], port.get("port")))
             if number and not port.get("nodePort") and number not in used:
                 port["nodePort"] = number
+
+
+def _drop_unneeded(spec: JSON, old: JSON) -> None:
+    """Drop what only the former type had, as long as the update does not set it anew."""
+    kind, was = spec["type"], old.get("type")
+    if kind == was:
+        return
+    gone = _ADDRESS_FIELDS if kind == "ExternalName" else ()
+    if kind not in _EXPOSED:
+        gone = (*gone, "externalTrafficPolicy", "healthCheckNodePort")
+        held = {port.get("nodePort") for port in old.get("ports", ())}
+        for port in spec.get("ports", ()):
+            if port.get("nodePort") in held:
+                port.pop("nodePort", None)
+    if kind != "LoadBalancer":
+        gone = (*gone, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+    for key in gone:
+        if key in spec and spec[key] == old.get(key):
+            del spec[key]
 
 
 def _port_text(port: JSON) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
@@ -14,6 +15,7 @@ from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.claims import PersistentVolumeClaimStrategy
 from chalicelib.registry.counts import not_negative_causes
 from chalicelib.registry.deployments import KEPT_REVISIONS
+from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE
 from chalicelib.registry.pod_warnings import spec_warnings
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.table_text import containers_text
@@ -35,6 +37,10 @@ class StatefulSetStrategy(Strategy):
     group, resource, singular, kind = "apps", "statefulsets", "statefulset", "StatefulSet"
     short_names, categories = ("sts",), ("all",)
     has_status = has_generation = True
+    empty: ClassVar[JSON] = {
+        "spec": {"selector": None, "template": EMPTY_TEMPLATE, "updateStrategy": {}},
+        "status": {"replicas": 0, "availableReplicas": 0},
+    }
     columns = (
         NAME_COLUMN,
         Column("Ready", description="Number of the pod with ready state"),

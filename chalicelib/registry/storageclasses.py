@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
@@ -35,6 +36,8 @@ class StorageClassStrategy(Strategy):
     group, resource, singular, kind = "storage.k8s.io", "storageclasses", "storageclass", "StorageClass"
     namespaced = False
     short_names = ("sc",)
+    returns_deleted = True
+    empty: ClassVar[JSON] = {"provisioner": ""}
     columns = (
         NAME_COLUMN,
         Column("Provisioner", description=field_doc("StorageClass.provisioner")),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import ClassVar
 
 from chalicelib.apimachinery import meta
 from chalicelib.apimachinery.status import JSON, Cause
@@ -61,9 +62,8 @@ class Strategy:
     returns_deleted = (
         False  # a delete answers with the object, not with a Status (store.go, ReturnDeletedObject)
     )
-    empty: Mapping[str, object] = MappingProxyType(
-        {}
-    )  # what an object of this kind holds when it holds nothing: the body of a bookmark
+    # What an object of this kind holds when it holds nothing: the body of a bookmark.
+    empty: ClassVar[Mapping[str, object]] = MappingProxyType({})
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     deprecation = ""  # a Warning for every request
