@@ -41,13 +41,17 @@ class PodStore:
             return None
         return stored if parse_key(stored.key)[0] == "pods" else None
 
-    def current(self, pod: JSON) -> JSON | None:
-        """Return the pod as it stands in the store, None if it is gone."""
+    def under(self, key: str) -> JSON | None:
+        """Return the pod under a key, None if there is none."""
         try:
-            found = self._storage.get(pod_key(pod)).object()
+            return self._storage.get(key).object()
         except KeyNotFound:
             return None
-        return found if found["metadata"]["uid"] == pod["metadata"]["uid"] else None
+
+    def current(self, pod: JSON) -> JSON | None:
+        """Return the pod as it stands in the store, None if it is gone."""
+        found = self.under(pod_key(pod))
+        return found if found and found["metadata"]["uid"] == pod["metadata"]["uid"] else None
 
     def record(self, key: str, state: TaskState) -> StoredObject | None:
         """Write a task's state into its pod under `key`; None if that pod is gone."""

@@ -82,6 +82,12 @@ class PodController:
         elif not is_terminal(pod) and not handle_of(pod) and not _is_gated(pod):
             self._launch(pod)
 
+    def sync_key(self, key: str) -> None:
+        """Sync the pod under a storage key, if there is one."""
+        pod = self._store.under(key)
+        if pod is not None:
+            self.sync(pod)
+
     def is_ours(self, pod: JSON) -> bool:
         """Tell whether the pod is for this provider: not bound to another node, and we launch at all."""
         return self._launches and pod["spec"].get("nodeName") in (None, "", self._node.name)
@@ -92,6 +98,28 @@ class PodController:
         self.backoff.forget(pod["metadata"]["uid"])
         if self.is_ours(pod) and pod["spec"].get("nodeName"):
             self._discard(handle_of(pod) or self._find_handle(pod))
+
+    def retry(self) -> None:
+        """Try again to start pods that wait, or that the provider could not take, where their pause is over.
+
+        Cheap if there are none. Also finds what was written through another process on the same store.
+        """
+        for uid in self.backoff.due(self._clock()):
+            stored = self._store.find(uid)
+            if stored is None:
+                self.waiting.discard(uid)
+                self.backoff.forget(uid)
+            else:
+                self.sync(stored.object())
+
+    def find(self, uid: str) -> JSON | None:
+        """Return the pod with that uid, None if there is none."""
+        stored = self._store.find(uid)
+        return stored.object() if stored else None
+
+    def give_up(self, pod: JSON) -> None:
+        """Take a deleting pod out of the store without asking anybody; finalizers still hold it."""
+        self._remove(pod_key(pod), pod["metadata"]["uid"], None)
 
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
@@ -164,12 +192,14 @@ class PodController:
 
     def _wait(self, pod: JSON, translation: Translation) -> None:
         missing = translation.missing
+        self.backoff.postpone(pod["metadata"]["uid"], self._clock())
         before = pod.get("status") or {}
         stored = self._store.set_status(
             pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock())
         )
         if stored is None:
             self.waiting.discard(pod["metadata"]["uid"])
+            self.backoff.forget(pod["metadata"]["uid"])
         elif stored.object().get("status") != before:
             self._events.waiting(pod, missing)
 

@@ -1,4 +1,4 @@
-"""Backoff: when to try again to start a pod that its provider could not take."""
+"""Backoff: when to try again to start a pod that waits, or that its provider could not take."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class Backoff:
             pause = self._pauses.get(uid)
         return pause is None or now >= pause[1]
 
-    def next_due(self) -> datetime | None:
-        """Return when the first of the postponed may be tried, None if there is none."""
+    def due(self, now: datetime) -> list[str]:
+        """Return the uids of those that failed and may be tried now."""
+        if not self._pauses:  # by far the usual case
+            return []
         with self._guard:
-            return min((when for _, when in self._pauses.values()), default=None)
+            return [uid for uid, (_, when) in self._pauses.items() if now >= when]

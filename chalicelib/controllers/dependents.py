@@ -1,0 +1,118 @@
+"""Dependents: after each write of an object, what else has to move.
+
+The one hook of the Registry, and of the controllers that take objects out of the store themselves. Never raises: the
+write it follows has happened, and what fails here is resync's to repeat.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.background import Later
+from chalicelib.controllers.claims import ClaimProtection, claims_of, is_protected
+from chalicelib.controllers.garbage import Garbage
+from chalicelib.controllers.namespaces import NamespaceEmptier
+from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.controllers.pods import PodController
+from chalicelib.registry.keys import prefix
+from chalicelib.registry.objects import is_deleting
+from chalicelib.storage.base import Storage
+
+LOG = logging.getLogger(__name__)
+
+WriteEvent = Literal["ADDED", "MODIFIED", "DELETED"]
+
+WAITED_FOR = ("configmaps", "secrets", "persistentvolumeclaims", "serviceaccounts")
+
+# As long as a real cluster's controllers take: a client that deletes in the foreground sees the object wait.
+FINALIZER_DELAY_SECONDS = 1.0
+
+
+class Dependents:
+    """Passes each write on to the controllers that it concerns.
+
+    `scans` is for hosts whose memory does not last (Lambda): waiting pods are then looked for in the store.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        pods: PodController,
+        garbage: Garbage,
+        namespaces: NamespaceEmptier,
+        claims: ClaimProtection,
+        later: Later,
+        scans: bool = False,
+    ) -> None:
+        self._storage = storage
+        self._pods = pods
+        self._garbage = garbage
+        self._namespaces = namespaces
+        self._claims = claims
+        self._later = later
+        self._scans = scans
+
+    def after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
+        """Have done what the write of `obj` brings on; returns at once where there are threads for it."""
+        if resource == "pods":
+            self._pod_written(obj, event)
+        elif resource in WAITED_FOR and event != "DELETED":
+            self._wake(resource, obj)
+        if event == "DELETED":
+            self._gone(resource, obj)
+        elif is_deleting(obj):
+            self._deleting(resource, obj)
+
+    def pod_removed(self, pod: JSON) -> None:
+        """Have done what follows when the PodController itself took a pod out of the store."""
+        self._gone("pods", pod)
+
+    def _pod_written(self, pod: JSON, event: WriteEvent) -> None:
+        if event == "DELETED":
+            self._later(lambda: self._pods.forget(pod))
+        elif is_deleting(pod) or not is_terminal(pod):
+            self._later(lambda: self._pods.sync(pod))
+
+    def _wake(self, resource: str, obj: JSON) -> None:
+        """Sync the pods that wait for this object."""
+        metadata = obj["metadata"]
+        namespace = metadata.get("namespace", "")
+        for key in self._pods.waiting.wanting((resource, namespace, metadata["name"])):
+            self._later(lambda key=key: self._pods.sync_key(key))  # type: ignore[misc]  # default binds the key
+        if self._scans:
+            for pod in self._waiting_in_store(namespace, metadata["name"]):
+                self._later(lambda pod=pod: self._pods.sync(pod))  # type: ignore[misc]
+
+    def _waiting_in_store(self, namespace: str, name: str) -> Sequence[JSON]:
+        items = self._storage.list(prefix("pods", namespace)).items
+        found = [
+            item.object() for item in items if f'"{name}"' in item.json and '"nodeName":' not in item.json
+        ]
+        return [pod for pod in found if not is_terminal(pod)]
+
+    def _gone(self, resource: str, obj: JSON) -> None:
+        if resource == "events":
+            return  # own nothing, and expire by the thousand
+        metadata = obj["metadata"]
+        self._later(lambda: self._garbage.owner_gone(obj))
+        namespace = metadata.get("namespace", "")
+        if resource == "pods":
+            for name in claims_of(obj):
+                self._later(lambda name=name: self._claims.release(namespace, name))  # type: ignore[misc]
+        if self._namespaces.is_emptying(namespace):
+            self._later(lambda: self._namespaces.empty(namespace))
+
+    def _deleting(self, resource: str, obj: JSON) -> None:
+        metadata = obj["metadata"]
+        delay = FINALIZER_DELAY_SECONDS
+        if self._garbage.is_held(obj):
+            self._later(lambda: self._garbage.release(metadata["uid"]), delay_seconds=delay)
+        if resource == "namespaces":
+            self._later(lambda: self._namespaces.empty(metadata["name"]), delay_seconds=delay)
+        if resource == "persistentvolumeclaims" and is_protected(obj):
+            namespace, name = metadata.get("namespace", ""), metadata["name"]
+            self._later(lambda: self._claims.release(namespace, name), delay_seconds=delay)
