@@ -7,7 +7,7 @@ write it follows has happened, and what fails here is resync's to repeat.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from chalicelib.apimachinery.status import JSON
@@ -73,46 +73,44 @@ class Dependents:
 
     def _pod_written(self, pod: JSON, event: WriteEvent) -> None:
         if event == "DELETED":
-            self._later(lambda: self._pods.forget(pod))
+            self._later(partial(self._pods.forget, pod))
         elif is_deleting(pod) or not is_terminal(pod):
-            self._later(lambda: self._pods.sync(pod))
+            self._later(partial(self._pods.sync, pod))
 
     def _wake(self, resource: str, obj: JSON) -> None:
         """Sync the pods that wait for this object."""
         metadata = obj["metadata"]
         namespace = metadata.get("namespace", "")
         for key in self._pods.waiting.wanting((resource, namespace, metadata["name"])):
-            self._later(lambda key=key: self._pods.sync_key(key))  # type: ignore[misc]  # default binds the key
+            self._later(partial(self._pods.sync_key, key))
         if self._scans:
-            for pod in self._waiting_in_store(namespace, metadata["name"]):
-                self._later(lambda pod=pod: self._pods.sync(pod))  # type: ignore[misc]
+            self._later(partial(self._wake_stored, namespace, metadata["name"]))
 
-    def _waiting_in_store(self, namespace: str, name: str) -> Sequence[JSON]:
-        items = self._storage.list(prefix("pods", namespace)).items
-        found = [
-            item.object() for item in items if f'"{name}"' in item.json and '"nodeName":' not in item.json
-        ]
-        return [pod for pod in found if not is_terminal(pod)]
+    def _wake_stored(self, namespace: str, name: str) -> None:
+        """Sync the pods that name the object and have no node yet; their text tells without decoding."""
+        for item in self._storage.list(prefix("pods", namespace)).items:
+            if f'"{name}"' in item.json and '"nodeName":' not in item.json:
+                self._pods.sync(item.object())
 
     def _gone(self, resource: str, obj: JSON) -> None:
         if resource == "events":
             return  # own nothing, and expire by the thousand
         metadata = obj["metadata"]
-        self._later(lambda: self._garbage.owner_gone(obj))
+        self._later(partial(self._garbage.owner_gone, obj))
         namespace = metadata.get("namespace", "")
         if resource == "pods":
             for name in claims_of(obj):
-                self._later(lambda name=name: self._claims.release(namespace, name))  # type: ignore[misc]
+                self._later(partial(self._claims.release, namespace, name))
         if self._namespaces.is_emptying(namespace):
-            self._later(lambda: self._namespaces.empty(namespace))
+            self._later(partial(self._namespaces.empty, namespace))
 
     def _deleting(self, resource: str, obj: JSON) -> None:
         metadata = obj["metadata"]
         delay = FINALIZER_DELAY_SECONDS
         if self._garbage.is_held(obj):
-            self._later(lambda: self._garbage.release(metadata["uid"]), delay_seconds=delay)
+            self._later(partial(self._garbage.release, metadata["uid"]), delay_seconds=delay)
         if resource == "namespaces":
-            self._later(lambda: self._namespaces.empty(metadata["name"]), delay_seconds=delay)
+            self._later(partial(self._namespaces.empty, metadata["name"]), delay_seconds=delay)
         if resource == "persistentvolumeclaims" and is_protected(obj):
             namespace, name = metadata.get("namespace", ""), metadata["name"]
-            self._later(lambda: self._claims.release(namespace, name), delay_seconds=delay)
+            self._later(partial(self._claims.release, namespace, name), delay_seconds=delay)

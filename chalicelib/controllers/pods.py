@@ -14,8 +14,8 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from chalicelib.apimachinery.status import JSON, bad_request, not_found, unavailable
-from chalicelib.controllers import pod_status
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers import pod_logs, pod_status
 from chalicelib.controllers.pod_events import PodEvents
 from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting
 from chalicelib.controllers.pod_status import is_terminal
@@ -124,18 +124,7 @@ class PodController:
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
         handle = handle_of(pod) or (self._find_handle(pod) if self._launches else "")
-        name = pod["metadata"]["name"]
-        if not handle:
-            why = _waiting_reason(pod, container)
-            raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
-        try:
-            pieces = self._provider.logs(handle, container, options)
-            first = next(pieces, b"")
-        except TaskNotFound as error:
-            raise not_found("pods", name) from error
-        except ProviderUnavailable as error:
-            raise unavailable(f"{error.reason}: {error.message}") from error
-        return _chained(first, pieces)
+        return pod_logs.read(self._provider, pod, handle, container=container, options=options)
 
     def _launch(self, pod: JSON) -> None:
         current = self._store.current(pod)
@@ -290,16 +279,3 @@ class PodController:
 def _is_gated(pod: JSON) -> bool:
     """Tell whether scheduling gates hold the pod back."""
     return bool(pod["spec"].get("schedulingGates"))
-
-
-def _waiting_reason(pod: JSON, container: str) -> str:
-    status = pod.get("status") or {}
-    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        if each.get("name") == container:
-            return str(((each.get("state") or {}).get("waiting") or {}).get("reason") or "ContainerCreating")
-    return "ContainerCreating"
-
-
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest

@@ -16,7 +16,6 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
 from chalicelib.controllers.pod_record import handle_of, is_deleting, version_of
 from chalicelib.controllers.pod_status import deadline, is_terminal
-from chalicelib.controllers.pod_store import PodStore
 from chalicelib.controllers.pods import PodController
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
 from chalicelib.registry.keys import prefix

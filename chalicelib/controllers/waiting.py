@@ -40,7 +40,7 @@ class WaitingPods:
         with self._guard:
             return [self._keys[uid] for uid in self._by_wanted.get(wanted, ())]
 
-    def keys(self) -> list[str]:
+    def storage_keys(self) -> list[str]:
         """Return the keys of all that wait."""
         with self._guard:
             return list(self._keys.values())

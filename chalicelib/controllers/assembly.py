@@ -1,0 +1,114 @@
+"""Puts the controllers together: what bootstrap chooses goes in, hooks and chores come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.background import Later, inline
+from chalicelib.controllers.claims import ClaimProtection
+from chalicelib.controllers.dependents import Dependents
+from chalicelib.controllers.expiry import PodExpiry
+from chalicelib.controllers.garbage import DeleteObject, Garbage
+from chalicelib.controllers.loop import Chore
+from chalicelib.controllers.namespaces import NamespaceEmptier
+from chalicelib.controllers.pod_task import Node
+from chalicelib.controllers.pods import PodController
+from chalicelib.controllers.recorder import EventRecorder
+from chalicelib.controllers.resync import Resync, ResyncTimes
+from chalicelib.providers.base import Provider
+from chalicelib.storage.base import Storage
+
+RETRY_SECONDS = 1.0  # the shortest pause of Backoff
+SWEEP_SECONDS = 60.0  # reads every object once
+EXPIRY_SECONDS = 300.0  # reads every finished pod once
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerParts:
+    """What the controllers are made of.
+
+    `resources` are the names of all that is stored, the namespaced ones among them in `namespaced`. `later` is
+    a Background where threads live on between requests, else `inline`; `scans` goes with the latter.
+    """
+
+    storage: Storage
+    provider: Provider
+    node: Node
+    delete: DeleteObject
+    clock: Callable[[], datetime]
+    new_uid: Callable[[], str]
+    resources: Sequence[str]
+    namespaced: Sequence[str]
+    later: Later = inline
+    launches: bool = True
+    scans: bool = False
+    resync_seconds: float = 10.0
+    pod_keep_seconds: float = 24 * 3600.0
+    times: ResyncTimes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Controllers:
+    """The controllers, wired. `chores` keep everything whole; a schedule without memory calls run_all()."""
+
+    pods: PodController
+    dependents: Dependents
+    resync: Resync
+    recorder: EventRecorder
+    chores: tuple[Chore, ...]
+
+    def run_all(self) -> None:
+        """Do every chore once, whatever its period."""
+        for chore in self.chores:
+            chore.do()
+
+
+def build_controllers(parts: ControllerParts) -> Controllers:
+    """Return the controllers; nothing is started."""
+
+    def pod_removed(pod: JSON) -> None:
+        dependents.pod_removed(pod)
+
+    def namespace_removed(resource: str, obj: JSON) -> None:
+        dependents.after_write(resource, obj, "DELETED")
+
+    storage, clock, delete = parts.storage, parts.clock, parts.delete
+    recorder = EventRecorder(storage, clock=clock, new_uid=parts.new_uid, later=parts.later)
+    pods = PodController(
+        storage=storage,
+        provider=parts.provider,
+        node=parts.node,
+        recorder=recorder,
+        clock=clock,
+        removed=pod_removed,
+        launches=parts.launches,
+    )
+    garbage = Garbage(storage=storage, resources=parts.resources, delete=delete, clock=clock)
+    namespaces = NamespaceEmptier(
+        storage=storage, resources=parts.namespaced, delete=delete, removed=namespace_removed
+    )
+    claims = ClaimProtection(storage=storage, delete=delete)
+    dependents = Dependents(
+        storage=storage,
+        pods=pods,
+        garbage=garbage,
+        namespaces=namespaces,
+        claims=claims,
+        later=parts.later,
+        scans=parts.scans,
+    )
+    resync = Resync(storage=storage, provider=parts.provider, pods=pods, clock=clock, times=parts.times)
+    expiry = PodExpiry(storage=storage, delete=delete, clock=clock, keep_seconds=parts.pod_keep_seconds)
+    chores = (
+        Chore("resync", parts.resync_seconds, resync.run),
+        Chore("retry", RETRY_SECONDS, pods.retry),
+        Chore("garbage", SWEEP_SECONDS, garbage.sweep),
+        Chore("namespaces", SWEEP_SECONDS, namespaces.sweep),
+        Chore("claims", SWEEP_SECONDS, claims.sweep),
+        Chore("pod-expiry", EXPIRY_SECONDS, expiry.sweep),
+        Chore("event-expiry", EXPIRY_SECONDS, recorder.expire),
+    )
+    return Controllers(pods, dependents, resync, recorder, chores)

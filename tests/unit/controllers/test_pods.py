@@ -1,0 +1,380 @@
+"""The PodController: what sync and observe make of pods and tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.apimachinery.status import StatusError
+from chalicelib.controllers.pod_record import handle_of, version_of
+from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
+from tests.unit.controllers.world import World, world
+
+MOUNTS: dict[str, Any] = {  # Any: fields of a spec
+    "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/conf"}]}],
+    "volumes": [{"name": "v", "configMap": {"name": "settings"}}],
+}
+
+
+def test_created_pod_becomes_a_task(w: World) -> None:
+    w.create_pod()
+
+    pod = w.pod()
+    assert [task.uid for task in w.provider.tasks] == [pod["metadata"]["uid"]]
+    assert pod["spec"]["nodeName"] == "fake"
+    assert handle_of(pod) == w.handle()
+    assert ("Scheduled", "Successfully assigned ns/a to fake") in w.events()
+
+
+def test_sync_again_starts_nothing_more(w: World) -> None:
+    w.create_pod()
+    before = w.storage.revision()
+
+    w.pods.sync(w.pod())
+
+    assert len(w.provider.tasks) == 1
+    assert w.storage.revision() == before
+
+
+def test_sync_with_an_outdated_pod_starts_nothing_more(w: World) -> None:
+    created = w.create_pod()
+
+    w.pods.sync(created)
+
+    assert len(w.provider.tasks) == 1
+
+
+def test_reports_move_the_status(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    assert w.phase() == "Running"
+    assert w.pod()["status"]["podIP"] == w.provider.list_tasks()[0].address
+
+    w.provider.finish(w.handle(), 0)
+    w.observe_all()
+
+    assert w.phase() == "Succeeded"
+    assert w.pod()["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 0
+
+
+def test_report_that_says_nothing_new_writes_nothing(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    before = w.storage.revision()
+    state = w.provider.list_tasks()[0]
+
+    w.pods.observe(state)
+    w.pods.observe(replace(state, version=state.version + 1))
+
+    assert w.storage.revision() == before
+
+
+def test_older_report_changes_nothing(w: World) -> None:
+    w.create_pod()
+    running = w.provider.list_tasks()[0]
+    w.provider.finish(w.handle(), 1)
+    ended = w.provider.list_tasks()[0]
+    w.pods.observe(ended)
+
+    w.pods.observe(running)
+
+    assert w.phase() == "Failed"
+
+
+def test_report_of_another_task_with_that_uid_is_dropped(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    ghost = replace(w.provider.list_tasks()[0], handle="ghost", phase="stopped", version=99)
+
+    w.pods.observe(ghost)
+
+    assert w.phase() == "Running"
+
+
+def test_report_about_no_pod_is_left_alone(w: World) -> None:
+    w.create_pod()
+    stranger = replace(w.provider.list_tasks()[0], uid="nobody")
+    before = w.storage.revision()
+
+    w.pods.observe(stranger)
+
+    assert w.storage.revision() == before
+
+
+def test_report_that_comes_before_the_handle_is_saved_saves_it(w: World) -> None:
+    w.provider.failures.append(ProviderUnavailable("Slow", "not yet"))
+    w.create_pod()
+    pod = w.pod()
+    w.create_pod("other")
+    state = replace(w.provider.list_tasks()[0], uid=pod["metadata"]["uid"], handle="h")
+
+    w.pods.observe(state)
+
+    assert handle_of(w.pod()) == "h"
+    assert w.pod()["spec"]["nodeName"] == "fake"
+    assert version_of(w.pod()) == state.version
+
+
+def test_pod_waits_for_its_configmap_and_starts_with_it(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    status = w.pod()["status"]
+    assert w.provider.tasks == []
+    assert "nodeName" not in w.pod()["spec"]
+    assert status["phase"] == "Pending"
+    assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+    message = 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found'
+    assert w.events() == [("FailedMount", message)]
+
+    w.create("configmaps", "settings", data={"k": "v"})
+
+    assert [file.path for file in w.provider.tasks[0].volumes[0].files] == ["k"]
+    assert w.pods.waiting.storage_keys() == []
+
+
+def test_configmap_of_another_name_wakes_nobody(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    w.create("configmaps", "other", data={})
+
+    assert w.provider.tasks == []
+    assert len(w.pods.waiting.storage_keys()) == 1
+
+
+def test_configmap_written_through_another_process_is_found_by_retry(w: World) -> None:
+    w.create_pod(**MOUNTS)
+    w.storage.create("/registry/configmaps/ns/settings", {"metadata": {"name": "settings", "uid": "u"}})
+
+    w.pass_time(1)
+    w.pods.retry()
+
+    assert len(w.provider.tasks) == 1
+
+
+def test_host_without_memory_finds_waiting_pods_in_the_store(tmp_path: Path) -> None:
+    with world(tmp_path, scans=True) as w:
+        w.create_pod(**MOUNTS)
+        for key in w.pods.waiting.storage_keys():  # what another Lambda would not know
+            w.pods.waiting.discard(w.storage.get(key).object()["metadata"]["uid"])
+
+        w.create("configmaps", "settings", data={})
+
+        assert len(w.provider.tasks) == 1
+
+
+def test_waiting_again_writes_nothing_and_says_nothing_more(w: World) -> None:
+    w.create_pod(**MOUNTS)
+    before = w.storage.revision()
+
+    w.pods.sync(w.pod())
+
+    assert w.storage.revision() == before
+
+
+def test_rejected_pod_fails_with_the_reason(w: World) -> None:
+    w.provider.failures.append(TaskRejected("TooBig", "needs 44 vCPU"))
+
+    w.create_pod()
+
+    status = w.pod()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "TooBig")
+    assert status["message"] == "Pod was rejected: needs 44 vCPU"
+    assert w.events() == [("TooBig", "needs 44 vCPU")]
+
+
+def test_pod_with_a_volume_that_cannot_be_had_fails(w: World) -> None:
+    w.create_pod(
+        containers=[{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}],
+        volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}],
+    )
+
+    assert w.phase() == "Failed"
+    assert w.pod()["status"]["reason"] == "UnsupportedVolume"
+    assert w.provider.tasks == []
+
+
+def test_unavailable_provider_leaves_the_pod_pending_and_is_asked_again_later(w: World) -> None:
+    w.provider.failures += [ProviderUnavailable("Capacity", "none left")] * 2
+    w.create_pod()
+    assert w.phase() == "Pending"
+    assert w.pod()["status"]["conditions"][0]["reason"] == "Capacity"
+    assert w.events() == [("FailedScheduling", "Capacity: none left")]
+
+    w.pods.retry()
+    assert len(w.provider.failures) == 1, "tried again at once"
+    w.pass_time(1)
+    w.pods.retry()
+    assert w.provider.failures == []
+    w.pass_time(1)
+    w.pods.retry()
+    assert w.provider.tasks == [], "the second pause is longer"
+    w.pass_time(1)
+    w.pods.retry()
+
+    assert len(w.provider.tasks) == 1
+    condition = next(c for c in w.pod()["status"]["conditions"] if c["type"] == "PodScheduled")
+    assert condition["status"] == "True"
+
+
+def test_gated_pod_is_not_started(w: World) -> None:
+    w.create_pod(schedulingGates=[{"name": "example.com/gate"}])
+
+    assert w.provider.tasks == []
+
+
+def test_pod_bound_to_another_node_is_left_alone(w: World) -> None:
+    w.create_pod(nodeName="elsewhere")
+
+    w.delete("pods", "a")
+
+    assert w.provider.tasks == []
+    assert w.get("pods", "a") is not None
+
+
+def test_control_plane_that_launches_nothing_writes_nothing(tmp_path: Path) -> None:
+    with world(tmp_path, launches=False) as w:
+        created = w.create_pod()
+
+        w.controllers.run_all()
+
+        assert w.provider.tasks == []
+        assert w.pod() == created
+
+
+def test_deleted_pod_is_stopped_with_its_grace_and_removed_when_it_has_ended(w: World) -> None:
+    w.create_pod(terminationGracePeriodSeconds=7)
+    w.observe_all()
+    uid = w.pod()["metadata"]["uid"]
+
+    w.delete("pods", "a")
+
+    assert w.provider.stops == [(f"fake-{uid}", 7.0)]
+    assert w.get("pods", "a") is not None
+    w.observe_all()
+    assert w.get("pods", "a") is None
+    assert w.provider.list_tasks() == []
+
+
+def test_last_state_of_a_deleted_pod_tells_how_it_ended(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    w.delete("pods", "a")
+    before = w.storage.revision()
+
+    w.observe_all()
+
+    events = w.storage.events_after("/registry/pods/", before).events
+    assert [event.type for event in events] == ["DELETED"]
+    assert '"exitCode":143' in events[0].json
+
+
+def test_second_delete_with_a_shorter_grace_stops_sooner(w: World) -> None:
+    w.create_pod()
+    w.provider.hold_pending = True
+
+    w.delete("pods", "a")
+    w.delete("pods", "a", grace_seconds=2)
+
+    assert [grace for _, grace in w.provider.stops] == [30.0, 2.0]
+
+
+def test_forced_delete_leaves_no_task(w: World) -> None:
+    w.create_pod()
+
+    w.delete("pods", "a", grace_seconds=0)
+
+    assert w.get("pods", "a") is None
+    assert w.provider.list_tasks() == []
+
+
+def test_deleting_a_finished_pod_removes_pod_and_task_at_once(w: World) -> None:
+    w.create_pod()
+    w.provider.finish(w.handle(), 0)
+    w.observe_all()
+
+    w.delete("pods", "a")
+
+    assert w.get("pods", "a") is None
+    assert w.provider.list_tasks() == []
+
+
+def test_deleting_a_waiting_pod_ends_the_wait(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    w.delete("pods", "a")
+
+    assert w.pods.waiting.storage_keys() == []
+    w.create("configmaps", "settings", data={})
+    assert w.provider.tasks == []
+
+
+def test_finalizer_holds_a_pod_whose_task_has_ended(w: World) -> None:
+    w.create_pod(metadata={"finalizers": ["example.com/hold"]})
+    w.observe_all()
+    w.delete("pods", "a")
+
+    w.observe_all()
+
+    pod = w.pod()
+    assert pod["status"]["phase"] == "Failed"
+    assert pod["metadata"]["deletionGracePeriodSeconds"] == 0
+
+
+def test_lost_annotation_is_no_lost_task(w: World) -> None:
+    w.create_pod()
+    pod = w.pod()
+    pod["metadata"]["annotations"] = {}
+    w.storage.update("/registry/pods/ns/a", pod, expected_revision=int(pod["metadata"]["resourceVersion"]))
+    w.provider.say(w.handle(), "c", b"hello\n")
+
+    assert b"".join(w.pods.logs(w.pod(), "c", LogOptions())) == b"hello\n"
+    w.delete("pods", "a")
+    assert [handle for handle, _ in w.provider.stops] == [w.handle()]
+
+
+def test_logs_come_from_the_provider(w: World) -> None:
+    w.create_pod()
+    w.provider.say(w.handle(), "c", b"one\ntwo\n")
+
+    assert b"".join(w.pods.logs(w.pod(), "c", LogOptions(tail_lines=1))) == b"two\n"
+
+
+def test_log_of_a_waiting_pod_says_what_it_waits_for(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    with pytest.raises(StatusError) as caught:
+        w.pods.logs(w.pod(), "c", LogOptions())
+
+    assert caught.value.code == 400
+    assert caught.value.message == 'container "c" in pod "a" is waiting to start: ContainerCreating'
+
+
+def test_log_of_a_forgotten_task_is_not_found(w: World) -> None:
+    w.create_pod()
+    w.provider.remove(w.handle())
+
+    with pytest.raises(StatusError) as caught:
+        w.pods.logs(w.pod(), "c", LogOptions())
+
+    assert caught.value.code == 404
+
+
+def test_field_that_is_not_honoured_is_named_in_an_event(w: World) -> None:
+    probe = {"exec": {"command": ["true"]}}
+    w.create_pod(containers=[{"name": "c", "image": "i", "livenessProbe": probe}])
+
+    assert ("UnsupportedField", "not honoured here: spec.containers[0].livenessProbe") in w.events()
+
+
+def test_whole_life_of_a_pod_takes_few_writes(w: World) -> None:
+    before = w.storage.revision()
+    w.create_pod()
+    w.observe_all()
+    w.provider.finish(w.handle(), 0)
+    w.observe_all()
+
+    events = w.storage.events_after("/registry/pods/", before).events
+    assert [event.type for event in events] == ["ADDED", "MODIFIED", "MODIFIED"]

@@ -1,0 +1,139 @@
+"""A world for the tests of controllers: real registries and controllers, a fake provider, a clock that stands still."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.assembly import ControllerParts, build_controllers
+from chalicelib.controllers.background import Later, inline
+from chalicelib.controllers.deletes import RegistryDeletes
+from chalicelib.controllers.lookup import StorageLookup
+from chalicelib.controllers.pod_task import Node
+from chalicelib.registry.keys import object_key
+from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
+from chalicelib.registry.registry import RegistryParts, WriteEvent, registries
+from chalicelib.registry.resources import ALL
+from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.sqlite import SqliteStorage
+from tests.fake_provider import FakeProvider
+from tests.unit.controllers.builders import NOW
+
+
+class World:
+    """One control plane without its edge, in namespace `ns`. `later` is inline unless a test brings threads."""
+
+    def __init__(
+        self, storage: Storage, *, later: Later = inline, provider: FakeProvider | None = None, **parts: Any
+    ) -> None:  # Any: fields of ControllerParts
+        self.now = NOW
+        self.storage = storage
+        self.provider = provider or FakeProvider(clock=self.clock)
+        uids = itertools.count(1)
+        self._new_uid = lambda: f"00000000-0000-0000-0000-{next(uids):012d}"
+        self.registries = registries(
+            ALL,
+            RegistryParts(
+                storage=storage,
+                clock=self.clock,
+                new_uid=self._new_uid,
+                pick=lambda text: text[0],
+                after_write=self._after_write,
+                admit=lambda resource, obj: [],  # noqa: ARG005
+            ),
+        )
+        self.lookup = StorageLookup(storage)
+        self.controllers = build_controllers(
+            ControllerParts(
+                storage=storage,
+                provider=self.provider,
+                node=parts.pop("node", Node(self.provider.name, self.lookup)),
+                delete=RegistryDeletes(self.registries),
+                clock=self.clock,
+                new_uid=self._new_uid,
+                resources=sorted({strategy.resource for strategy in ALL}),
+                namespaced=sorted({strategy.resource for strategy in ALL if strategy.namespaced}),
+                later=later,
+                **parts,
+            )
+        )
+        self.pods = self.controllers.pods
+        self.create("namespaces", "ns")
+
+    def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
+        self.controllers.dependents.after_write(resource, obj, event)
+
+    def clock(self) -> datetime:
+        """Return the world's time."""
+        return self.now
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def create(self, resource: str, name: str, *, metadata: JSON | None = None, **fields: Any) -> JSON:
+        """Create an object through its registry; return it as stored by then. Any: the object's fields."""
+        registry = next(found for (_, each), found in self.registries.items() if each == resource)
+        namespace = "ns" if registry.strategy.namespaced else None
+        typed = {"kind": registry.strategy.kind, "apiVersion": registry.strategy.api_version}
+        obj = {**typed, "metadata": {"name": name, **(metadata or {})}, **fields}
+        return registry.create(namespace, obj, WriteOptions()).stored.object()
+
+    def create_pod(self, name: str = "a", *, metadata: JSON | None = None, **spec: Any) -> JSON:
+        """Create a pod of one container `c` that is never restarted. Any: fields of the spec."""
+        fields = {"containers": [{"name": "c", "image": "image:1"}], "restartPolicy": "Never", **spec}
+        return self.create("pods", name, metadata=metadata, spec=fields)
+
+    def delete(self, resource: str, name: str, **options: Any) -> Written:  # Any: fields of DeleteOptions
+        """Delete an object through its registry."""
+        registry = next(found for (_, each), found in self.registries.items() if each == resource)
+        namespace = "ns" if registry.strategy.namespaced else None
+        return registry.delete(namespace, name, DeleteOptions(**options))
+
+    def get(self, resource: str, name: str, namespace: str | None = "ns") -> JSON | None:
+        """Return a stored object, None if there is none."""
+        try:
+            return self.storage.get(object_key(resource, namespace, name)).object()
+        except KeyNotFound:
+            return None
+
+    def pod(self, name: str = "a") -> JSON:
+        """Return a stored pod, which must be there."""
+        found = self.get("pods", name)
+        assert found is not None
+        return found
+
+    def phase(self, name: str = "a") -> str:
+        """Return the phase of a stored pod."""
+        return str(self.pod(name)["status"]["phase"])
+
+    def handle(self, name: str = "a") -> str:
+        """Return the fake provider's handle of a pod's task."""
+        return f"fake-{self.pod(name)['metadata']['uid']}"
+
+    def observe_all(self) -> None:
+        """Report the present state of every task, as the provider's thread would."""
+        for state in self.provider.list_tasks():
+            self.pods.observe(state)
+
+    def events(self, name: str = "a") -> list[tuple[str, str]]:
+        """Return (reason, message) of the Events about an object, in the order of their reasons."""
+        items = self.storage.list("/registry/events/").items
+        found = [item.object() for item in items]
+        mine = [each for each in found if each["involvedObject"]["name"] == name]
+        return sorted((each["reason"], each["message"]) for each in mine)
+
+
+@contextmanager
+def world(folder: Path, **options: Any) -> Iterator[World]:  # Any: those of World
+    """Give a World over a fresh SQLite store, and close that."""
+    storage = SqliteStorage(folder / "objects.sqlite")
+    try:
+        yield World(storage, **options)
+    finally:
+        storage.close()
