@@ -58,3 +58,8 @@ def restamp(text: str, revision: int) -> str:
     """Return a stored text with another revision in it."""
     end_of_revision = text.index('"', len(_HEAD))
     return f"{_HEAD}{revision}{text[end_of_revision:]}"
+
+
+def revision_of(text: str) -> int:
+    """Return the revision that a stored text carries."""
+    return int(text[len(_HEAD) : text.index('"', len(_HEAD))])

@@ -12,3 +12,14 @@ def prefix_range(prefix: str, start_key: str | None = None) -> tuple[str, str]:
         raise ValueError(f"a prefix ends in a slash: {prefix!r}")
     beyond = prefix[:-1] + chr(ord("/") + 1)
     return max(prefix, start_key or prefix), beyond
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return (resource, what follows it) of a key or prefix: `/registry/pods/a/b` -> (`pods`, `a/b`).
+
+    Raises ValueError for a key of another form.
+    """
+    root, registry, resource, *rest = key.split("/", 3)
+    if (root, registry) != ("", "registry") or not resource or not rest:
+        raise ValueError(f"neither a key nor a prefix: {key!r}")
+    return resource, rest[0]

@@ -16,22 +16,20 @@ from chalicelib.storage import sqlite_write
 from chalicelib.storage.base import (
     EventBatch,
     KeyNotFound,
-    ObjectTooLarge,
     Page,
     RevisionExpired,
     StorageUnavailable,
     StoredObject,
     WatchEvent,
 )
-from chalicelib.storage.encoding import Draft, draft
 from chalicelib.storage.group_commit import GroupCommit
 from chalicelib.storage.keyspace import prefix_range
 from chalicelib.storage.poller import Poller
 from chalicelib.storage.sqlite_file import SqliteFile
-from chalicelib.storage.sqlite_write import Outcome, Write, read_state
+from chalicelib.storage.sqlite_write import Outcome, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
+from chalicelib.storage.write import Write, sized_draft
 
-OBJECT_BYTES = 1536 * 1024  # etcd's default for a request, so what fits a cluster fits here
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds
 EXPIRE_EVENTS = 500  # in one transaction, so that writers do not wait long
 
@@ -69,7 +67,7 @@ class SqliteStorage:
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
-        return self._write(Write("ADDED", key, _fitting(key, obj)))
+        return self._write(Write("ADDED", key, sized_draft(key, obj)))
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
@@ -123,11 +121,11 @@ class SqliteStorage:
 
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object. Raises ValueError if its uid would change."""
-        return self._write(Write("MODIFIED", key, _fitting(key, obj), expected_revision))
+        return self._write(Write("MODIFIED", key, sized_draft(key, obj), expected_revision))
 
     def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
         """Remove an object; return its last state."""
-        final = None if last is None else _fitting(key, last)
+        final = None if last is None else sized_draft(key, last)
         return self._write(Write("DELETED", key, final, expected_revision))
 
     def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
@@ -206,13 +204,6 @@ class SqliteStorage:
         # Too many, or some expired meanwhile: then the tail starts anew from the revision read.
         is_complete = revision - known == len(events)
         self._tail.extend(events if is_complete else [], after=known if is_complete else revision)
-
-
-def _fitting(key: str, obj: JSON) -> Draft:
-    drafted = draft(obj)
-    if drafted.size_bytes > OBJECT_BYTES:
-        raise ObjectTooLarge(key, size_bytes=drafted.size_bytes, limit_bytes=OBJECT_BYTES)
-    return drafted
 
 
 def _interrupted() -> Outcome:

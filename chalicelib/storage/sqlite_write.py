@@ -11,26 +11,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from chalicelib.storage.base import (
-    EventType,
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    StoredObject,
-    WatchEvent,
-)
-from chalicelib.storage.encoding import Draft, restamp
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write asked for; `draft` is None for a DELETED whose last state is what is stored."""
-
-    type: EventType
-    key: str
-    draft: Draft | None
-    expected_revision: int = 0
-
+from chalicelib.storage.base import StoredObject, WatchEvent
+from chalicelib.storage.encoding import restamp
+from chalicelib.storage.write import Write, find_refusal
 
 Outcome = StoredObject | Exception  # an exception is raised in the thread that asked for the write
 
@@ -59,7 +42,12 @@ class Plan:
     def decide(self, write: Write) -> Outcome:
         """Take in a write, or return why it is refused."""
         old = self.living.get(write.key)
-        refusal = self._refusal(write, old)
+        refusal = find_refusal(
+            write,
+            revision=old.revision if old else None,
+            uid=old.uid if old else None,
+            is_uid_taken=write.draft is not None and write.draft.uid in self._uids,
+        )
         if refusal:
             return refusal
         revision = self.first_revision + len(self.events) + 1
@@ -69,18 +57,6 @@ class Plan:
         self.previous_revisions.append(old.revision if old else None)
         self._replace(write, old, revision, text)
         return StoredObject(write.key, revision, text)
-
-    def _refusal(self, write: Write, old: Living | None) -> Exception | None:
-        if write.type == "ADDED":
-            in_use = old is not None or (write.draft is not None and write.draft.uid in self._uids)
-            return KeyExists(write.key) if in_use else None
-        if old is None:
-            return KeyNotFound(write.key)
-        if old.revision != write.expected_revision:
-            return RevisionConflict(write.key, expected=write.expected_revision, actual=old.revision)
-        if write.type == "MODIFIED" and write.draft and write.draft.uid != old.uid:
-            return ValueError(f"{write.key}: metadata.uid must not change")
-        return None
 
     def _replace(self, write: Write, old: Living | None, revision: int, text: str) -> None:
         if old:

@@ -10,13 +10,13 @@ import pytest
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
-from tests.contract.storage_backends import SqliteStores, StoreFactory
+from tests.contract.storage_backends import MotoStores, SqliteStores, StoreFactory
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "moto"])
 def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFactory]:
     """Yield what opens handles on one empty store."""
-    stores = {"sqlite": SqliteStores}[request.param](tmp_path)
+    stores: StoreFactory = SqliteStores(tmp_path) if request.param == "sqlite" else MotoStores()
     yield stores
     stores.close()
 

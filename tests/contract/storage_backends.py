@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from moto import mock_aws
+
 from chalicelib.apimachinery.status import JSON
+from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Storage
+from chalicelib.storage.dynamodb import DynamoStorage
 from chalicelib.storage.sqlite import SqliteStorage
 
 
@@ -68,3 +72,32 @@ class SqliteStores:
         """Close all handles."""
         for storage in self._opened:
             storage.close()
+
+
+class MotoStores:
+    """Handles on one table in moto, inside this process."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self._opened: list[DynamoStorage] = []
+        self._moto = mock_aws()
+        self._moto.start()
+        self.open_at(None).create_table()
+
+    def open(self) -> Storage:
+        """Return a new handle on the table."""
+        return self.open_at(None)
+
+    def open_at(self, endpoint: str | None) -> DynamoStorage:
+        """Return a new handle on the table at that endpoint."""
+        storage = DynamoStorage(
+            "sparkanywhere", region="us-east-1", endpoint=endpoint, clock=self.clock, backoff=Backoff()
+        )
+        self._opened.append(storage)
+        return storage
+
+    def close(self) -> None:
+        """Close all handles."""
+        for storage in self._opened:
+            storage.close()
+        self._moto.stop()

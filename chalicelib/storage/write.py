@@ -1,0 +1,47 @@
+"""A write that was asked for, and whether what is stored allows it: the same rule for every backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.storage.base import EventType, KeyExists, KeyNotFound, ObjectTooLarge, RevisionConflict
+from chalicelib.storage.encoding import Draft, draft
+
+OBJECT_BYTES = 1536 * 1024  # etcd's default for a request, so what fits a cluster fits here
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write asked for; `draft` is None for a DELETED whose last state is what is stored."""
+
+    type: EventType
+    key: str
+    draft: Draft | None
+    expected_revision: int = 0  # of no meaning for ADDED
+
+
+def sized_draft(key: str, obj: JSON) -> Draft:
+    """Encode `obj`. Raises ObjectTooLarge, and ValueError as draft() does."""
+    drafted = draft(obj)
+    if drafted.size_bytes > OBJECT_BYTES:
+        raise ObjectTooLarge(key, size_bytes=drafted.size_bytes, limit_bytes=OBJECT_BYTES)
+    return drafted
+
+
+def find_refusal(
+    write: Write, *, revision: int | None, uid: str | None, is_uid_taken: bool
+) -> Exception | None:
+    """Return why the write must not be done, or None.
+
+    `revision` and `uid` are those of the object living under the key, None without one.
+    """
+    if write.type == "ADDED":
+        return KeyExists(write.key) if revision is not None or is_uid_taken else None
+    if revision is None:
+        return KeyNotFound(write.key)
+    if revision != write.expected_revision:
+        return RevisionConflict(write.key, expected=write.expected_revision, actual=revision)
+    if write.type == "MODIFIED" and write.draft and write.draft.uid != uid:
+        return ValueError(f"{write.key}: metadata.uid must not change")
+    return None
