@@ -10,19 +10,15 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from chalicelib.apimachinery import decode
-from chalicelib.apimachinery.status import JSON, bad_request, too_large, unsupported_media_type
+from chalicelib.apimachinery.decode import Kind, Validation
+from chalicelib.apimachinery.status import JSON, too_large
 from chalicelib.endpoints.request_info import RequestInfo
-from chalicelib.registry.options import Patch, PatchType
+from chalicelib.registry.options import Patch
+from chalicelib.registry.patching import decode_patch
 from chalicelib.registry.registry import Registry
 
 MAX_BODY_BYTES = 3 * 1024 * 1024  # what a real API server takes
-OBJECT_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
-PATCH_TYPES: dict[str, PatchType] = {
-    "application/json-patch+json": "json",
-    "application/merge-patch+json": "merge",
-    "application/strategic-merge-patch+json": "strategic",
-    "application/apply-patch+yaml": "apply",
-}
+VALIDATIONS = ("Strict", "Warn", "Ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,54 +37,39 @@ class PatchBody:
     warnings: list[str] = field(default_factory=list)
 
 
-def media_type(info: RequestInfo) -> str:
-    """Return the content type of a request without its parameters, JSON where it names none."""
-    return info.headers.get("content-type", "").split(";")[0].strip().lower() or "application/json"
-
-
 class Bodies:
     """Decodes bodies; stateless."""
 
     def object(self, registry: Registry, info: RequestInfo) -> ObjectBody:
         """Return the object that a create or update sent. Raises 400, 413, 415."""
-        kind = media_type(info)
-        if kind not in OBJECT_TYPES:
-            raise unsupported_media_type(list(OBJECT_TYPES))
-        self._check_size(info)
-        obj = decode.decode(info.body, kind)
-        if not isinstance(obj, dict):
-            raise bad_request("the object provided is unrecognized")
-        return ObjectBody(obj)
+        strategy = registry.strategy
+        return self.typed_object(info, group=strategy.group, version=strategy.version, kind=strategy.kind)
 
     def typed_object(self, info: RequestInfo, *, group: str, version: str, kind: str) -> ObjectBody:
-        """Return the object of a kind that is not the URL's own (Binding, Eviction, reviews)."""
-        content = media_type(info)
-        if content not in OBJECT_TYPES:
-            raise unsupported_media_type(list(OBJECT_TYPES))
-        self._check_size(info)
-        obj = decode.decode(info.body, content)
-        del group, version, kind
-        return ObjectBody(obj)
+        """Return an object of a kind that need not be the URL's own (Binding, Eviction, reviews)."""
+        _check_size(info)
+        expected = Kind(group, version, kind)
+        content_type = info.headers.get("content-type")
+        found = decode.decode_object(info.body, content_type, expected, validation=_validation(info))
+        return ObjectBody(found.value, found.warnings)
 
     def patch(self, registry: Registry, info: RequestInfo) -> PatchBody:
         """Return the patch that a request sent. Raises 400, 413, 415."""
-        kind = media_type(info)
-        if kind not in PATCH_TYPES:
-            raise unsupported_media_type(list(PATCH_TYPES))
-        self._check_size(info)
-        document = decode.decode(
-            info.body, "application/yaml" if kind.endswith("yaml") else "application/json"
-        )
-        return PatchBody(Patch(PATCH_TYPES[kind], document))
+        _check_size(info)
+        patch = decode_patch(registry.strategy, info.body, info.headers.get("content-type"))
+        return PatchBody(patch)
 
     def delete_options(self, info: RequestInfo) -> JSON:
-        """Return the DeleteOptions of a body, {} if it has none. Raises 400."""
-        if not info.body.strip():
-            return {}
-        decoded = decode.decode(info.body, media_type(info))
-        return cast(JSON, decoded)
+        """Return the DeleteOptions of a body, {} if it has none. Raises 400, 413, 415."""
+        _check_size(info)
+        return decode.decode_delete_options(info.body, info.headers.get("content-type"))
 
-    @staticmethod
-    def _check_size(info: RequestInfo) -> None:
-        if len(info.body) > MAX_BODY_BYTES:
-            raise too_large(MAX_BODY_BYTES)
+
+def _check_size(info: RequestInfo) -> None:
+    if len(info.body) > MAX_BODY_BYTES:
+        raise too_large(MAX_BODY_BYTES)
+
+
+def _validation(info: RequestInfo) -> Validation:
+    asked = info.first("fieldValidation")
+    return cast(Validation, asked) if asked in VALIDATIONS else "Warn"  # write_options refuses other words

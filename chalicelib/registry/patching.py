@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from typing import cast
 
 from chalicelib.apimachinery import patch as patches
-from chalicelib.apimachinery.status import JSON, bad_request
+from chalicelib.apimachinery.decode import media_type
+from chalicelib.apimachinery.status import JSON, bad_request, unsupported_media_type
 from chalicelib.registry import updating
-from chalicelib.registry.options import Patch
+from chalicelib.registry.options import Patch, PatchType
 from chalicelib.registry.schemas import schema_of
 from chalicelib.registry.strategy import Strategy
+
+PATCH_TYPES: dict[str, PatchType] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+}
+
+
+def decode_patch(strategy: Strategy, body: bytes, content_type: str | None) -> Patch:
+    """Return the patch of a body by its media type. Raises 400, 415."""
+    kind = media_type(content_type)
+    if kind not in PATCH_TYPES:
+        raise unsupported_media_type(list(PATCH_TYPES))
+    del strategy
+    if kind.endswith("yaml"):
+        import yaml  # lazy: few requests are YAML
+
+        return Patch("apply", yaml.safe_load(body))
+    try:
+        return Patch(PATCH_TYPES[kind], json.loads(body))
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from None
 
 
 def patched(strategy: Strategy, live: JSON, patch: Patch) -> JSON:
