@@ -6,6 +6,7 @@ k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.36).
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -110,11 +111,15 @@ class Registry:
 
     def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
         """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
-        obj, warnings = self._prepared(namespace, obj, options)
-        prefix_of_name = obj["metadata"].get("generateName", "") if not obj["metadata"].get("name") else ""
+        sent = obj
+        sent_metadata = sent.get("metadata") or {}
+        prefix_of_name = sent_metadata.get("generateName", "") if not sent_metadata.get("name") else ""
         for attempt in range(GENERATE_NAME_ATTEMPTS):
             if prefix_of_name:
+                # each try starts anew: some kinds write their name into labels (jobs, namespaces)
+                obj = copy.deepcopy(sent)
                 obj["metadata"]["name"] = meta.generate_name(prefix_of_name, self._parts.pick)
+            obj, warnings = self._prepared(namespace, obj, options)
             self._check_new(obj)
             self._require_namespace(namespace)
             name = obj["metadata"].get("name", "")
@@ -326,6 +331,7 @@ class Registry:
     def _prepared(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Prepared:
         obj = self.strategy.to_stored(obj)
         updating.check_new_metadata(obj, namespace=namespace if self.strategy.namespaced else None)
+        obj["metadata"]["uid"] = self._parts.new_uid()
         self.strategy.default(obj)
         warnings = self._parts.admit(self.strategy.resource, obj)
         self.strategy.prepare_for_create(obj)
@@ -334,7 +340,6 @@ class Registry:
         meta_of.pop("deletionTimestamp", None)
         meta_of.pop("deletionGracePeriodSeconds", None)
         meta_of.pop("selfLink", None)
-        meta_of["uid"] = self._parts.new_uid()
         meta_of["creationTimestamp"] = kubetime.format_time(now)
         meta_of.pop("generation", None)
         if self.strategy.has_generation:

@@ -90,7 +90,10 @@ class Strategy:
         """Fill in, in place, what a client left out: the API's documented defaults. Idempotent."""
 
     def prepare_for_create(self, obj: JSON) -> None:
-        """Clear, in place, what clients may not set, and set what only the server sets."""
+        """Clear, in place, what clients may not set, and set what only the server sets.
+
+        Name (a generated one too) and uid are there already.
+        """
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Carry over, in place, from `old` what an update may not touch."""
