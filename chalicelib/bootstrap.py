@@ -5,7 +5,6 @@ Everything heavy is imported where it is chosen, so that a cold Lambda loads one
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import threading
@@ -15,15 +14,16 @@ from pathlib import Path
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.config import Settings
-from chalicelib.controllers.background import Background, inline
+from chalicelib.controllers.admission import Admission
+from chalicelib.controllers.assembly import ControllerParts, build_controllers
+from chalicelib.controllers.background import Background, Later, inline
+from chalicelib.controllers.deletes import RegistryDeletes
 from chalicelib.controllers.lookup import StorageLookup
+from chalicelib.controllers.loop import Chore, ResyncLoop
 from chalicelib.controllers.pod_task import Node
-from chalicelib.controllers.pod_unsupported import unsupported_fields
-from chalicelib.controllers.pods import PodController
-from chalicelib.controllers.recorder import EventRecorder
-from chalicelib.controllers.references import TokenRequest
-from chalicelib.controllers.spark_admission import Injection, admit
-from chalicelib.controllers.tokens import Claims, TokenIssuer
+from chalicelib.controllers.pod_tokens import PodTokens
+from chalicelib.controllers.spark_admission import Injection
+from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.assembly import Edge, build_api
 from chalicelib.endpoints.auth import (
     ADMIN,
@@ -37,15 +37,13 @@ from chalicelib.endpoints.auth import (
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.providers.base import Provider
 from chalicelib.registry.default_objects import default_objects
-from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registries, RegistryParts, WriteEvent, registries
 from chalicelib.registry.resources import ALL
-from chalicelib.storage.base import KeyNotFound, Storage, StorageError
+from chalicelib.storage.base import Storage, StorageError
 
-LOG = logging.getLogger(__name__)
-# A pod's token lives as long as the longest job is likely to; it dies with its pod in any case.
-POD_TOKEN_SECONDS = 7 * 24 * 3600
+HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
+RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 _lock = threading.Lock()
 _built: list[ControlPlane] = []
 
@@ -93,108 +91,97 @@ def build_provider(settings: Settings) -> Provider:
 
 
 class ControlPlane:
-    """All parts of one control plane, wired."""
+    """All parts of one control plane, wired. On Lambda only `api`, `controllers` and `observe` are used."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.storage = build_storage(settings)
         self.provider = build_provider(settings)
+        self._has_threads = settings.storage == "sqlite"
+        self._later: Later = Background() if self._has_threads else inline
         self.issuer = TokenIssuer(self.storage, clock=utc_now, new_uid=new_uid)
         self.rbac = Rbac(self.storage)
-        self._later = Background() if settings.storage == "sqlite" else inline
-        recorder = EventRecorder(self.storage, clock=utc_now, new_uid=new_uid, later=self._later)
-        self.pods = PodController(
-            storage=self.storage,
-            provider=self.provider,
-            node=self._node(),
-            recorder=recorder,
-            clock=utc_now,
-            removed=self._removed,
-            launches=settings.provider != "none",
-        )
-        parts = RegistryParts(
+        self.registries: Registries = {}
+        self.controllers = build_controllers(self._controller_parts())
+        self.pods = self.controllers.pods
+        self._admission = Admission(self.pods, self.provider, self._injection())
+        self.registries.update(registries(ALL, self._registry_parts()))
+        self._ensure_defaults()
+        self.api = build_api(self._edge())
+        self._loop = ResyncLoop([*self.controllers.chores, self._history_chore()])
+
+    def _registry_parts(self) -> RegistryParts:
+        return RegistryParts(
             storage=self.storage,
             clock=utc_now,
             new_uid=new_uid,
             pick=random.choice,
             after_write=self._after_write,
-            admit=self._admit,
+            admit=self._admission.admit,
         )
-        self.registries: Registries = registries(ALL, parts)
-        self._ensure_defaults()
-        self.api = build_api(
-            Edge(
-                registries=self.registries,
-                pods=self.pods,
-                authenticator=build_authenticator(settings, self.issuer),
-                rbac=self.rbac,
-                issuer=self.issuer,
-                clock=utc_now,
-                streams=settings.watch == "streamed",
-                is_ready=self._problem,
-            )
+
+    def _controller_parts(self) -> ControllerParts:
+        return ControllerParts(
+            storage=self.storage,
+            provider=self.provider,
+            node=self._node(),
+            delete=RegistryDeletes(self.registries),
+            clock=utc_now,
+            new_uid=new_uid,
+            resources=[strategy.resource for strategy in ALL if not strategy.stored_as],
+            namespaced=[each.resource for each in ALL if each.namespaced and not each.stored_as],
+            later=self._later,
+            launches=self.settings.provider != "none",
+            scans=not self._has_threads,
+            resync_seconds=self.settings.resync_seconds,
+            pod_keep_seconds=self.settings.pod_keep_hours * 3600.0,
+        )
+
+    def _edge(self) -> Edge:
+        return Edge(
+            registries=self.registries,
+            pods=self.pods,
+            authenticator=build_authenticator(self.settings, self.issuer),
+            rbac=self.rbac,
+            issuer=self.issuer,
+            clock=utc_now,
+            streams=self.settings.watch == "streamed",
+            is_ready=self._problem,
         )
 
     def _node(self) -> Node:
         root_ca = Path(self.settings.ca_file).read_text() if self.settings.ca_file else ""
-        return Node(
-            name=self.provider.name,
-            lookup=StorageLookup(self.storage, root_ca=root_ca),
-            issue_token=self._issue_token if self.settings.token else None,
-        )
+        lookup = StorageLookup(self.storage, root_ca=root_ca)
+        tokens = PodTokens(self.issuer, lookup) if self._gives_tokens else None
+        return Node(name=self.provider.name, lookup=lookup, issue_token=tokens)
 
-    def _issue_token(self, request: TokenRequest) -> str:
-        account = object_key("serviceaccounts", request.namespace, request.service_account)
-        try:
-            uid = self.storage.get(account).object()["metadata"]["uid"]
-        except KeyNotFound as error:
-            raise LookupError(f'serviceaccount "{request.service_account}" not found') from error
-        claims = Claims(request.namespace, request.service_account, uid, request.pod_name, request.pod_uid)
-        audiences = [request.audience] if request.audience else []
-        seconds = request.expiration_seconds or POD_TOKEN_SECONDS
-        return self.issuer.issue(claims, seconds=seconds, audiences=audiences).token
-
-    def _admit(self, resource: str, obj: JSON) -> list[str]:
-        if resource != "pods" or not self.pods.is_ours(obj):
-            return []
-        injection = Injection(
+    def _injection(self) -> Injection:
+        return Injection(
             master_url=self.settings.pod_url or self.settings.url,
-            token=bool(self.settings.token),
+            token=self._gives_tokens,
             root_ca=bool(self.settings.ca_file),
         )
-        admitted = admit(obj, injection)
-        if admitted is not obj:
-            obj.clear()
-            obj.update(admitted)
-        return [f"{path}: not honoured by provider {self.provider.name}" for path in unsupported_fields(obj)]
+
+    @property
+    def _gives_tokens(self) -> bool:
+        return bool(self.settings.token)  # an open control plane asks for none
+
+    def _history_chore(self) -> Chore:
+        keep_seconds = self.settings.event_keep_hours * 3600.0
+        return Chore("history", HISTORY_SECONDS, lambda: self._expire_history(keep_seconds), at_start=False)
+
+    def _expire_history(self, keep_seconds: float) -> None:
+        self.storage.expire_events(keep_seconds)
 
     def _ensure_defaults(self) -> None:
         for group, resource, namespace, obj in default_objects():
-            registry = self.registries.get((group, resource))
-            if registry is not None:
-                registry.create_if_missing(namespace, obj, WriteOptions(field_manager="sparkanywhere"))
+            registry = self.registries[(group, resource)]
+            registry.create_if_missing(namespace, obj, WriteOptions(field_manager="sparkanywhere"))
 
     def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
-        if resource == "pods":
-            if event == "DELETED":
-                self.pods.forget(obj)
-            else:
-                self.pods.sync(obj)
-        elif event != "DELETED":
-            self._wake(resource, obj["metadata"])
-        if resource in ("roles", "rolebindings", "clusterroles", "clusterrolebindings"):
+        self.controllers.dependents.after_write(resource, obj, event)
+        if resource in RBAC_RESOURCES:
             self.rbac.forget()
-
-    def _wake(self, resource: str, metadata: JSON) -> None:
-        wanted = (resource, metadata.get("namespace", ""), metadata["name"])
-        for key in self.pods.waiting.wanting(wanted):
-            try:
-                self.pods.sync(self.storage.get(key).object())
-            except KeyNotFound:
-                continue
-
-    def _removed(self, pod: JSON) -> None:
-        self._after_write("pods", pod, "DELETED")
 
     def _problem(self) -> str:
         try:
@@ -204,11 +191,13 @@ class ControlPlane:
         return ""
 
     def start(self) -> None:
-        """Begin the work that goes on between requests: the provider's reports."""
+        """Begin what goes on between requests: the provider's reports, and the chores."""
         self.provider.start(self.pods.observe)
+        self._loop.start()
 
     def close(self) -> None:
         """End that work; pods that run go on. May be repeated."""
+        self._loop.close()
         self.provider.close()
         if isinstance(self._later, Background):
             self._later.close()
