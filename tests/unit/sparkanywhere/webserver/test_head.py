@@ -1,0 +1,110 @@
+"""The head of a request: what is read from it, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkanywhere.webserver.head import BadRequest, RequestHead, body_length, parse_head
+
+
+def parse(*lines: str, header_count: int = 100) -> RequestHead:
+    """Return the head of these lines."""
+    return parse_head("".join(f"{line}\r\n" for line in lines).encode("latin-1"), header_count=header_count)
+
+
+def test_a_plain_request_is_read() -> None:
+    head = parse("GET /api/v1/pods?limit=1 HTTP/1.1", "Host: a:1", "ACCEPT:  x/y \t")
+
+    assert (head.method, head.target, head.path) == ("GET", "/api/v1/pods?limit=1", "/api/v1/pods")
+    assert head.headers == {"host": "a:1", "accept": "x/y"}
+
+
+def test_repeated_headers_are_joined() -> None:
+    assert parse("GET / HTTP/1.1", "Host: a", "A: 1", "a: 2").headers["a"] == "1, 2"
+
+
+def test_bare_line_feeds_are_understood() -> None:
+    assert parse_head(b"GET / HTTP/1.1\nHost: a\n", header_count=9).headers == {"host": "a"}
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://other:1/api?x", "/api?x"),
+        ("HTTPS://other", "/"),
+        ("http://other?x=1", "/?x=1"),
+        ("//api", "//api"),
+    ],
+)
+def test_a_target_in_a_proxys_form_is_its_path(target: str, path: str) -> None:
+    assert parse(f"GET {target} HTTP/1.1", "Host: a").target == path
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["GET / HTTP/2.0", "Host: a"], 505),
+        (["GET  / HTTP/1.1", "Host: a"], 400),
+        (["GET / HTTP/1.1 x", "Host: a"], 400),
+        (["G@T / HTTP/1.1", "Host: a"], 400),
+        (["GET /\x00 HTTP/1.1", "Host: a"], 400),
+        (["GET /\xff HTTP/1.1", "Host: a"], 400),
+        (["GET api HTTP/1.1", "Host: a"], 400),
+        (["GET / HTTP/1.1"], 400),
+        (["GET / HTTP/1.1", "Host: a", "host: a"], 400),
+        (["GET / HTTP/1.1", "Host: a", "A : b"], 400),
+        (["GET / HTTP/1.1", "Host: a", " folded"], 400),
+        (["GET / HTTP/1.1", "Host: a", "A: b\x00c"], 400),
+        (["GET / HTTP/1.1", "Host: a", *["A: b"] * 3], 431),
+    ],
+)
+def test_a_malformed_head_is_refused(lines: list[str], code: int) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse(*lines, header_count=3)
+
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "closes"),
+    [
+        ("1.1", "", False),
+        ("1.1", "Close", True),
+        ("1.1", "keep-alive, close", True),
+        ("1.0", "", True),
+        ("1.0", "Keep-Alive", False),
+    ],
+)
+def test_the_client_decides_how_long_a_connection_lasts(version: str, connection: str, closes: bool) -> None:
+    assert parse(f"GET / HTTP/{version}", "Host: a", f"Connection: {connection}").wants_close is closes
+
+
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        ([], 0),
+        (["Content-Length: 7"], 7),
+        (["Content-Length: 7", "Content-Length: 7"], 7),
+        (["Transfer-Encoding: Chunked"], None),
+    ],
+)
+def test_the_body_is_as_long_as_the_headers_say(headers: list[str], length: int | None) -> None:
+    assert body_length(parse("POST / HTTP/1.1", "Host: a", *headers)) == length
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        (["Content-Length: -1"], 400),
+        (["Content-Length: +1"], 400),
+        (["Content-Length: \xb2"], 400),
+        (["Content-Length: 1", "Content-Length: 2"], 400),
+        (["Content-Length: 1", "Transfer-Encoding: chunked"], 400),
+        (["Transfer-Encoding: gzip, chunked"], 501),
+    ],
+)
+def test_a_body_of_two_lengths_or_none_is_refused(headers: list[str], code: int) -> None:
+    with pytest.raises(BadRequest) as refused:
+        body_length(parse("POST / HTTP/1.1", "Host: a", *headers))
+
+    assert refused.value.code == code
