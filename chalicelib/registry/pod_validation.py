@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery import meta, names
-from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.causes import forbidden, invalid, not_supported
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.formats import MAX_INT32, NOT_AN_IP, is_ip
 from chalicelib.registry.pod_containers import containers_causes
+from chalicelib.registry.pod_scheduling import affinity_causes, dns_causes, spread_causes, toleration_causes
 from chalicelib.registry.pod_volumes import volumes_causes
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
-_NAMES_ON_EXTRA_HOSTS = "hostnames"
 
 
 def pod_causes(pod: JSON) -> Iterator[Cause]:
@@ -52,9 +51,9 @@ def spec_causes(spec: JSON, path: str) -> Iterator[Cause]:
     if spec.get("nodeSelector"):
         yield from meta.labels_causes(spec["nodeSelector"], f"{path}.nodeSelector")
     yield from _security_causes(spec.get("securityContext") or {}, f"{path}.securityContext")
-    for index, secret in enumerate(spec.get("imagePullSecrets", ())):
-        if not secret.get("name"):
-            yield required(f"{path}.imagePullSecrets[{index}].name")
+    yield from affinity_causes(spec.get("affinity") or {}, f"{path}.affinity")
+    yield from dns_causes(spec, f"{path}.dnsConfig")
+    yield from spread_causes(spec.get("topologySpreadConstraints", []), f"{path}.topologySpreadConstraints")
     yield from _names_causes(spec, path)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= MAX_INT32:
@@ -66,7 +65,7 @@ def spec_causes(spec: JSON, path: str) -> Iterator[Cause]:
             for error in names.dns_label_errors(spec[name]):
                 yield invalid(f"{path}.{name}", spec[name], error)
     for index, toleration in enumerate(spec.get("tolerations", ())):
-        yield from _toleration_causes(toleration, f"{path}.tolerations[{index}]")
+        yield from toleration_causes(toleration, f"{path}.tolerations[{index}]")
     yield from _host_aliases_causes(spec.get("hostAliases", []), f"{path}.hostAliases")
     for name in ("priorityClassName", "runtimeClassName"):
         if spec.get(name):
@@ -96,33 +95,10 @@ def _security_causes(context: JSON, at: str) -> Iterator[Cause]:
             )
 
 
-def _toleration_causes(toleration: JSON, at: str) -> Iterator[Cause]:
-    key, operator = toleration.get("key") or "", toleration.get("operator") or ""
-    effect, value = toleration.get("effect") or "", toleration.get("value") or ""
-    if key:
-        for error in names.qualified_name_errors(key):
-            yield invalid(f"{at}.key", key, error)
-    elif operator != "Exists":
-        why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
-        yield invalid(f"{at}.operator", operator, why)
-    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-        yield invalid(f"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set")
-    if operator in ("", "Equal"):
-        for error in names.label_value_errors(value):
-            yield invalid(f"{at}.operator", value, error)
-    elif operator == "Exists":
-        if value:
-            yield invalid(f"{at}.operator", toleration, "value must be empty when `operator` is 'Exists'")
-    else:
-        yield not_supported(f"{at}.operator", operator, ("Equal", "Exists"))
-    if effect and effect not in EFFECTS:
-        yield not_supported(f"{at}.effect", effect, EFFECTS)
-
-
 def _host_aliases_causes(aliases: list[JSON], at: str) -> Iterator[Cause]:
     for index, alias in enumerate(aliases):
         if not is_ip(alias.get("ip") or ""):
             yield invalid(f"{at}[{index}].ip", alias.get("ip") or "", NOT_AN_IP)
-        for name in alias.get(_NAMES_ON_EXTRA_HOSTS) or ():
+        for name in alias.get("hostnames") or ():
             for error in names.dns_subdomain_errors(name):
                 yield invalid(f"{at}[{index}].hostnames", name, error)

@@ -22,13 +22,48 @@ _DEPRECATED_VOLUMES = {
 }
 
 
+_OLD_LABELS = {
+    "beta.kubernetes.io/arch": ("v1.14", "kubernetes.io/arch"),
+    "beta.kubernetes.io/os": ("v1.14", "kubernetes.io/os"),
+    "failure-domain.beta.kubernetes.io/region": ("v1.17", "topology.kubernetes.io/region"),
+    "failure-domain.beta.kubernetes.io/zone": ("v1.17", "topology.kubernetes.io/zone"),
+    "beta.kubernetes.io/instance-type": ("v1.17", "node.kubernetes.io/instance-type"),
+}
+_OLD_ANNOTATIONS = {
+    "seccomp.security.alpha.kubernetes.io/": 'non-functional in v1.27+; use the "seccompProfile" field instead',
+    "container.seccomp.security.alpha.kubernetes.io/": (
+        'non-functional in v1.27+; use the "seccompProfile" field instead'
+    ),
+    "container.apparmor.security.beta.kubernetes.io/": (
+        'deprecated since v1.30; use the "appArmorProfile" field instead'
+    ),
+    "scheduler.alpha.kubernetes.io/critical-pod": (
+        'non-functional in v1.16+; use the "priorityClassName" field instead'
+    ),
+}
+
+
 def pod_warnings(pod: JSON) -> list[str]:
     """Return the warnings for a pod."""
-    return list(spec_warnings(pod.get("spec") or {}, "spec"))
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    found = [
+        f"metadata.annotations[{key}]: {why}"
+        for key in sorted(annotations)
+        for prefix, why in _OLD_ANNOTATIONS.items()
+        if key.startswith(prefix)
+    ]
+    return [*spec_warnings(pod.get("spec") or {}, "spec"), *found]
 
 
 def spec_warnings(spec: JSON, path: str) -> Iterator[str]:
     """Yield the warnings for a pod spec that stands at `path`."""
+    for key in spec.get("nodeSelector", ()):
+        if key in _OLD_LABELS:
+            since, new = _OLD_LABELS[key]
+            yield f'{path}.nodeSelector[{key}]: deprecated since {since}; use "{new}" instead'
+    for index, secret in enumerate(spec.get("imagePullSecrets", ())):
+        if not secret.get("name"):
+            yield f'{path}.imagePullSecrets[{index}].name: invalid empty name ""'
     for index, volume in enumerate(spec.get("volumes", ())):
         for kind, since in _DEPRECATED_VOLUMES.items():
             if volume.get(kind) is not None:
@@ -36,9 +71,6 @@ def spec_warnings(spec: JSON, path: str) -> Iterator[str]:
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind, ())):
             yield from _container_warnings(container, f"{path}.{kind}[{index}]")
-    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
-        why = "must be >= 0; negative values are invalid and will be treated as 1"
-        yield f"{path}.terminationGracePeriodSeconds: {why}"
 
 
 def _container_warnings(container: JSON, at: str) -> Iterator[str]:

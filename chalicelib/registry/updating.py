@@ -9,6 +9,8 @@ from datetime import datetime
 from chalicelib.apimachinery import apply, meta
 from chalicelib.apimachinery.status import JSON, StatusError, bad_request, conflict, invalid
 from chalicelib.registry import objects, schemas
+from chalicelib.registry.pod_containers import ephemeral_causes
+from chalicelib.registry.pod_defaults import default_container
 from chalicelib.registry.strategy import Strategy
 
 
@@ -98,7 +100,9 @@ def finish(
         strategy.prepare_for_update(new, old)
     meta.carry_over(new["metadata"], old["metadata"])
     causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
-    if not sent.subresource:
+    if sent.subresource == "ephemeralcontainers":
+        causes += ephemeral_causes(new["spec"], old["spec"])
+    elif not sent.subresource:
         causes += strategy.validate_update(new, old)
         causes = causes or strategy.allocate(new, old, siblings)
     if causes:
@@ -116,12 +120,8 @@ def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
     new.update(old)
     new["metadata"] = {**old["metadata"], "resourceVersion": metadata.get("resourceVersion", "")}
     new["spec"] = {**old["spec"], spec_field: changed} if changed else dict(old["spec"])
-    strategy_defaults = {"resources": {}, "terminationMessagePath": "/dev/termination-log"}
     for container in changed or []:
-        for key, value in strategy_defaults.items():
-            container.setdefault(key, value)
-        container.setdefault("terminationMessagePolicy", "File")
-        container.setdefault("imagePullPolicy", "IfNotPresent")
+        default_container(container)
 
 
 def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
