@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import spark_admission
-from chalicelib.controllers.pod_unsupported import unsupported_fields
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.providers.base import Provider
@@ -20,11 +19,19 @@ class Admission:
 
     def admit(self, resource: str, obj: JSON) -> list[str]:
         """Change a new object in place; return sentences for Warning headers."""
-        if resource != "pods" or not self._pods.is_ours(obj):
+        if resource != "pods":
             return []
-        admitted = spark_admission.admit(obj, self._injection)
-        if admitted is not obj:
-            obj.clear()
-            obj.update(admitted)
-        name = self._provider.name
-        return [f"{path}: not honoured by provider {name}" for path in unsupported_fields(obj)]
+        try:
+            return self._admit_pod(obj)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return []  # not a valid pod: validation comes next, and has the words for it
+
+    def _admit_pod(self, pod: JSON) -> list[str]:
+        if not self._pods.is_ours(pod):
+            return []
+        admitted = spark_admission.admit(pod, self._injection)
+        if admitted is not pod:
+            pod["spec"] = admitted["spec"]
+            pod["metadata"]["annotations"] = admitted["metadata"].get("annotations", {})
+        paths, sentences = self._pods.foresee(pod)
+        return [f"{path}: not honoured by provider {self._provider.name}" for path in paths] + sentences

@@ -23,7 +23,7 @@ from chalicelib.controllers.lookup import Lookup
 from chalicelib.controllers.pod_env import PodView, container_env, expanded
 from chalicelib.controllers.pod_resources import UNKNOWN_SIZE, NodeSize
 from chalicelib.controllers.pod_unsupported import unsupported_fields
-from chalicelib.controllers.references import IssueToken, Missing, PodRejected, References
+from chalicelib.controllers.references import IssueToken, Missing, PodRejected, References, TokenRequest
 from chalicelib.providers.base import Container, Mount, Restart, Task, Volume
 
 NAMESPACE_LABEL, POD_LABEL = "sparkanywhere.io/namespace", "sparkanywhere.io/pod"
@@ -61,24 +61,48 @@ class Translation:
 
 def translate(pod: JSON, node: Node) -> Translation:
     """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""
-    metadata = pod["metadata"]
-    references = References(metadata.get("namespace", ""), node.lookup)
+    view, task = _parts(pod, node)
+    unsupported = tuple(unsupported_fields(pod))
+    if view.references.missing:
+        return Translation(None, tuple(view.references.missing), unsupported)
+    said = [
+        text for each in task.containers for text in (*(each.args or ()), *(value for _, value in each.env))
+    ]
+    task = replace(
+        task,
+        aliases=pod_network.aliases(pod, node.lookup),
+        host_entries=pod_network.host_entries(pod, node.lookup, said),
+        logins=pod_logins.logins(pod, view.references),
+    )
+    return Translation(task, (), unsupported)
+
+
+def draft(pod: JSON, node: Node) -> Task | None:
+    """Return the task as far as it can be told before the pod is stored; None for a pod to be rejected.
+
+    Without what is missing, tokens and names: enough to ask a provider what it would not honour.
+    """
+    unsigned = {**pod, "metadata": {"uid": "", **pod["metadata"]}}
+    unsigned["metadata"].setdefault("name", "")
+    try:
+        return _parts(unsigned, replace(node, issue_token=_no_token))[1]
+    except PodRejected:
+        return None
+
+
+def _no_token(request: TokenRequest) -> str:
+    del request
+    return ""
+
+
+def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
+    """Return the task without its names, and the view that knows what is missing for it."""
+    references = References(pod["metadata"].get("namespace", ""), node.lookup)
     view = PodView(pod, references, node.name, node.size, node.base_env)
     volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
     token = _token_volume(view, node)
     containers = _containers(view, token)
-    unsupported = tuple(unsupported_fields(pod))
-    if references.missing:
-        return Translation(None, tuple(references.missing), unsupported)
-    task = _task(view, containers, volumes + ((token,) if token else ()))
-    texts = [text for each in containers for text in (*(each.args or ()), *(value for _, value in each.env))]
-    task = replace(
-        task,
-        aliases=pod_network.aliases(pod, node.lookup),
-        host_entries=pod_network.host_entries(pod, node.lookup, texts),
-        logins=pod_logins.logins(pod, references),
-    )
-    return Translation(task, (), unsupported)
+    return view, _task(view, containers, volumes + ((token,) if token else ()))
 
 
 def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volume, ...]) -> Task:

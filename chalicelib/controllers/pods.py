@@ -20,7 +20,8 @@ from chalicelib.controllers.pod_events import PodEvents
 from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pod_store import PodStore, pod_key
-from chalicelib.controllers.pod_task import Node, Translation, translate
+from chalicelib.controllers.pod_task import Node, Translation, draft, translate
+from chalicelib.controllers.pod_unsupported import unsupported_fields
 from chalicelib.controllers.recorder import Recorder
 from chalicelib.controllers.references import PodRejected
 from chalicelib.controllers.retry import Backoff
@@ -116,6 +117,11 @@ class PodController:
         """Return the pod with that uid, None if there is none."""
         stored = self._store.find(uid)
         return stored.object() if stored else None
+
+    def foresee(self, pod: JSON) -> tuple[list[str], list[str]]:
+        """Return what of a pod not stored yet will not be honoured: paths of fields, and the provider's words."""
+        task = draft(pod, self._node)
+        return unsupported_fields(pod), self._provider.warnings(task) if task else []
 
     def give_up(self, pod: JSON) -> None:
         """Take a deleting pod out of the store without asking anybody; finalizers still hold it."""
