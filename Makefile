@@ -1,8 +1,15 @@
 # The verbs people type. Each one prepares what it needs; the second time it starts at once.
-# `make help` lists them; settings are given behind the verb: make check PYTHON=python3.12
+# `make help` lists them; settings are given behind the verb: make pi INSTANCES=4 ARGS=1000
 
 PYTHON ?= python3
 VENV ?= .venv
+SPARK ?= 4.3.0
+PROVIDER ?= process
+INSTANCES ?= 2
+ARGS ?= 100
+EXAMPLE ?= SparkPi
+CLASS ?=
+PORT ?=
 
 BIN := $(VENV)/bin
 RUN := $(VENV)/.ready
@@ -11,10 +18,21 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test check fix
+.PHONY: help pi serve test check fix spark
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  settings      SPARK=$(SPARK) PROVIDER=$(PROVIDER) INSTANCES=$(INSTANCES) ARGS=$(ARGS) EXAMPLE=$(EXAMPLE) PORT=(free)"
+
+pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .jar for your own)
+	@exec $(BIN)/python -m sparkanywhere pi --spark "$(SPARK)" --provider "$(PROVIDER)" --instances "$(INSTANCES)" \
+	  --example "$(EXAMPLE)" --class "$(CLASS)" --port "$(or $(PORT),0)" --args "$(ARGS)"
+
+serve: $(RUN) ## Serve the Kubernetes API in the foreground (PORT=8001 PROVIDER=process|docker|none)
+	@exec $(BIN)/python -m sparkanywhere serve --port "$(or $(PORT),8001)" --provider "$(PROVIDER)"
+
+spark: $(RUN) ## Download and lay out a Spark (SPARK=4.3.0)
+	@exec $(BIN)/python -m sparkanywhere spark install "$(SPARK)"
 
 check: $(DEV) ## Format, lint, types, layers and fast tests, in under a minute
 	@$(BIN)/ruff format --check --quiet . || { echo "make fix mends the format"; exit 1; }

@@ -1,0 +1,53 @@
+"""The `sparkanywhere` command: a group whose subcommands are imported only when they are called.
+
+`--help` must answer at once, so the table below holds names and one line each, and nothing else is loaded.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+# command -> (module:attribute, what it does)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "pi": ("sparkanywhere.pi:pi", "Run SparkPi, or a program of your own, in cluster mode on this machine."),
+    "serve": ("sparkanywhere.serve:serve", "Serve the Kubernetes API in the foreground."),
+    "spark": ("sparkanywhere.spark_command:spark", "Download and lay out a Spark."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and loads the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names, in order."""
+        return sorted(COMMANDS)
+
+    def get_command(  # click's signature
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import and return a command, None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list for --help from the table, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sparkanywhere")
+def main() -> None:
+    """Run Apache Spark on any container scheduler, by the Kubernetes API that Spark speaks."""
+
+
+if __name__ == "__main__":
+    main(prog_name="sparkanywhere")

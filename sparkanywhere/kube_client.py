@@ -1,0 +1,112 @@
+"""A small client of the Kubernetes API: as much as our own commands need, with the standard library alone.
+
+It goes straight to the server: a proxy of the environment would never reach a port of this machine.
+Paths, watch frames and log parameters: Kubernetes API reference, v1.36.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import HTTPHandler, HTTPSHandler, ProxyHandler, Request, build_opener
+
+from chalicelib.apimachinery.status import JSON
+
+ANSWER_SECONDS = 10.0  # for any answer that is not a stream
+
+
+class ApiError(Exception):
+    """The server refused: `code` is HTTP's, str() the server's own words."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ApiUnreachable(Exception):
+    """No answer came; str() says from where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where an API server is and how to get in; `ca_pem` empty means the machine's own CAs."""
+
+    url: str
+    token: str = ""
+    ca_pem: str = ""
+
+
+class KubeClient:
+    """Reads and deletes objects, watches lists and follows logs. Each call is one connection."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        context = ssl.create_default_context(cadata=access.ca_pem or None)
+        self._opener = build_opener(ProxyHandler({}), HTTPHandler(), HTTPSHandler(context=context))
+
+    def get(self, path: str, **query: str) -> JSON:
+        """Return the object or list at `path`. Raises ApiError, ApiUnreachable."""
+        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
+            return _json(answer.read())
+
+    def delete(self, path: str, **query: str) -> JSON:
+        """Delete an object or a collection. Raises ApiError (404: it is gone), ApiUnreachable."""
+        with self._open("DELETE", path, query, seconds=ANSWER_SECONDS) as answer:
+            return _json(answer.read())
+
+    def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[JSON]:
+        """Yield watch events ({type, object}) until the server ends the watch or is silent for `seconds`."""
+        with self._open("GET", path, {**query, "watch": "true"}, seconds=seconds) as answer:
+            for line in _lines(answer):
+                if line.strip():
+                    yield _json(line)
+
+    def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:
+        """Yield the lines of a pod's log as they come, until it ends or is silent for `seconds`."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        with self._open("GET", path, {"follow": "true"}, seconds=seconds) as answer:
+            for line in _lines(answer):
+                yield line.decode(errors="replace").rstrip("\r\n")
+
+    def _open(self, verb: str, path: str, query: dict[str, str], *, seconds: float) -> HTTPResponse:
+        url = f"{self._access.url}{path}" + (f"?{urlencode(query)}" if query else "")
+        request = Request(url, method=verb)
+        if self._access.token:
+            request.add_header("Authorization", f"Bearer {self._access.token}")
+        try:
+            answer: HTTPResponse = self._opener.open(request, timeout=seconds)
+        except HTTPError as error:
+            raise ApiError(error.code, _message(error.read(), error.reason)) from error
+        except (URLError, HTTPException, OSError) as error:
+            raise ApiUnreachable(f"{self._access.url} did not answer: {error}") from error
+        return answer
+
+
+def _lines(answer: HTTPResponse) -> Iterator[bytes]:
+    """Yield lines until the stream ends; one that breaks or falls silent just ends, callers ask again."""
+    while True:
+        try:
+            line = answer.readline()
+        except (HTTPException, OSError):
+            return
+        if not line:
+            return
+        yield line
+
+
+def _json(body: bytes) -> JSON:
+    decoded = json.loads(body)
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+def _message(body: bytes, otherwise: str) -> str:
+    try:
+        return str(_json(body).get("message") or otherwise)
+    except (ValueError, AssertionError):
+        return otherwise
