@@ -6,15 +6,13 @@ import contextlib
 import os
 import resource
 import secrets
-import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ssl import SSLContext
-from types import FrameType
 from typing import Any, Protocol
 
 from chalice import local as chalice_local
@@ -29,6 +27,7 @@ from sparkanywhere.gateway import Gateway, refuse
 from sparkanywhere.instance_lock import InstanceLock
 from sparkanywhere.kubeconfig import kubeconfig, write_kubeconfig, write_private
 from sparkanywhere.local_settings import LocalOptions, LocalSettings, environment, resolve
+from sparkanywhere.stop_signals import StopSignals
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS
 from sparkanywhere.webserver.server import WebServer, listen
 
@@ -37,7 +36,6 @@ STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
 OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
 SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "kubernetes.default.svc", "host.docker.internal"})
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 ChaliceApp = Any  # chalice ships no types
 ChaliceConfig = Any
@@ -80,7 +78,7 @@ class DevServer:
         self._listener = listener
         self._new_plane = new_plane
         self._say = say
-        self._stop = threading.Event()
+        self._stop = StopSignals()
         self._ended = threading.Event()
         self._ended.set()
         self._lock = InstanceLock(settings.state / "lock")
@@ -101,14 +99,16 @@ class DevServer:
         _raise_open_files_limit()
         self._ended.clear()
         try:
-            with _signals_set(self._stop):
+            with self._stop.installed():
                 plane = self._build_plane()
                 try:
                     self._begin(plane)
                     self._stop.wait()
                 finally:
-                    self._end(plane)
+                    self._stop.run(lambda: self._end(plane))
         finally:
+            self._web.stop()
+            self._stop.close()
             self._ended.set()
 
     def shutdown(self) -> None:
@@ -233,26 +233,6 @@ def _raise_open_files_limit() -> None:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-@contextlib.contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on the first signal, end the process on the second. Does nothing outside the main thread."""
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run(server: Callable[[], DevServer]) -> int:

@@ -46,8 +46,16 @@ def binding(role: str, subject: JSON, *, kind: str = "ClusterRole") -> JSON:
         ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, Attributes("get", "", "pods"), True),
         ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, Attributes("list", "", "pods"), False),
         ({"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]}, Attributes("get", "", "pods"), False),
-        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}, Attributes("get", "", "pods/log"), False),
-        ({"apiGroups": [""], "resources": ["*/log"], "verbs": ["*"]}, Attributes("get", "", "pods/log"), True),
+        (
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]},
+            Attributes("get", "", "pods/log"),
+            False,
+        ),
+        (
+            {"apiGroups": [""], "resources": ["*/log"], "verbs": ["*"]},
+            Attributes("get", "", "pods/log"),
+            True,
+        ),
         (
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["a"]},
             Attributes("get", "", "pods", "x", "b"),

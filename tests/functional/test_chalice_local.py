@@ -1,0 +1,199 @@
+"""`chalice local` as a process: start, what it says, TLS, signals, and two on one state folder."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.functional.local_server import LocalServer, chalice_local
+from tests.functional.waiting import until
+from tests.functional.web_client import WebClient, connected
+
+NONE = ("--provider", "none", "--port", "0")
+NAMESPACES = "/api/v1/namespaces"
+
+
+def kubectl(server: LocalServer, *arguments: str) -> str:
+    """Run kubectl with the server's kubeconfig; return what it prints."""
+    command = [
+        "kubectl",
+        "--kubeconfig",
+        str(server.kubeconfig),
+        "--cache-dir",
+        str(server.state),
+        *arguments,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def post_namespace(client: WebClient, name: str) -> None:
+    """Create a namespace."""
+    body = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).encode()
+    assert client.get(NAMESPACES, method="POST", body=body).status == 201
+
+
+@pytest.mark.kubectl
+def test_kubectl_works_with_the_kubeconfig_that_is_written(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE) as server:
+        server.wait_until_ready()
+
+        assert "namespace/default" in kubectl(server, "get", "namespaces", "-o", "name")
+
+
+@pytest.mark.kubectl
+def test_kubectl_works_over_tls_with_a_token(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, "--tls", "--token", "geheim") as server:
+        server.wait_until_ready()
+
+        assert "namespace/default" in kubectl(server, "get", "namespaces", "-o", "name")
+        assert server.url.startswith("https://")
+        assert "geheim" not in server.output
+
+
+def test_without_the_token_nobody_comes_in(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, "--token", "geheim") as server:
+        server.wait_until_ready()
+        with connected(server.port) as client:
+            anonymous = client.get(NAMESPACES)
+            wrong = client.get(NAMESPACES, headers="Authorization: Bearer falsch\r\n")
+            right = client.get(NAMESPACES, headers="Authorization: Bearer geheim\r\n")
+
+    assert (anonymous.status, wrong.status, right.status) == (403, 401, 200)
+
+
+def test_over_tls_only_http_1_1_is_offered_and_the_certificate_is_ours(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, "--tls") as server:
+        server.wait_until_ready()
+        ca = server.kubeconfig.parent / "tls" / "ca.crt"
+        context = ssl.create_default_context(cafile=str(ca))
+        context.set_alpn_protocols(["h2", "http/1.1"])
+
+        with (
+            socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as sock,
+        ):
+            client = WebClient(sock)
+            with client.file:
+                reply = client.get(NAMESPACES)
+            protocol = sock.selected_alpn_protocol()
+
+    assert (reply.status, protocol) == (200, "http/1.1")
+
+
+def test_someone_who_speaks_plain_http_to_tls_disturbs_nobody(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, "--tls") as server:
+        server.wait_until_ready()
+        with connected(server.port) as client:
+            client.ask("/")
+            assert client.is_at_end()
+
+        assert server.process.poll() is None
+
+
+def test_a_server_that_listens_wider_asks_for_a_token_it_made(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, "--host", "0.0.0.0") as server:
+        server.wait_until_ready()
+        token = yaml.safe_load(server.kubeconfig.read_text())["users"][0]["user"]["token"]
+        with connected(server.port) as client:
+            refused = client.get(NAMESPACES).status
+            allowed = client.get(NAMESPACES, headers=f"Authorization: Bearer {token}\r\n").status
+
+    assert (refused, allowed) == (403, 200)
+    assert token == (server.kubeconfig.parent / "token").read_text()
+    assert token not in server.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_watches_whole_and_the_server_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with chalice_local(tmp_path, *NONE) as server:
+        server.wait_until_ready()
+        with connected(server.port) as client:
+            client.ask(f"{NAMESPACES}?watch=true")
+            client.head()
+            first = client.chunk()
+
+            code = server.end(number)
+
+            rest = b"".join(iter(client.chunk, b""))  # fails if the last chunk is missing
+
+    assert code == 0, server.output
+    assert b'"ADDED"' in first + rest
+    assert "Traceback" not in server.output
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, environ={"SPARKANYWHERE_WATCH": "buffered"}) as server:
+        server.wait_until_ready()
+        with connected(server.port) as client:
+            last = client.get(NAMESPACES).json()["metadata"]["resourceVersion"]
+            client.ask(f"{NAMESPACES}?watch=true&resourceVersion={last}")  # is held for 25 s
+            server.process.send_signal(signal.SIGINT)
+            until(lambda: not is_listening(server.port), "the first signal to be heard")
+
+            code = server.end(signal.SIGINT)
+
+    assert code == 128 + signal.SIGINT
+
+
+def is_listening(port: int) -> bool:
+    """Return whether somebody listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_port_in_use_is_one_sentence_and_nothing_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with chalice_local(tmp_path, "--port", str(port)) as server:
+            code = server.wait()
+
+    assert (code, len(server.lines)) == (1, 1)
+    assert f"Can't listen on 127.0.0.1 port {port}: address already in use" in server.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_setting_is_one_sentence_and_nothing_is_made(tmp_path: Path) -> None:
+    environ = {"SPARKANYWHERE_STORAGE": "floppy"}
+    with chalice_local(tmp_path, "--port", "0", environ=environ) as server:
+        code = server.wait()
+
+    assert (code, len(server.lines)) == (1, 1)
+    assert "SPARKANYWHERE_STORAGE is 'floppy'" in server.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("--docker", "--provider", "none"), ("--provider", "moon")])
+def test_options_that_make_no_sense_are_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with chalice_local(tmp_path, "--port", "0", *arguments) as server:
+        code = server.wait()
+
+    assert code == 2
+    assert "Error:" in server.output
+
+
+def test_two_servers_share_a_state_folder_and_the_second_takes_over(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE) as first, chalice_local(tmp_path, *NONE) as second:
+        first.wait_until_ready()
+        if "Another server" not in first.output:
+            second.wait_until_ready()
+        leader, other = (first, second) if "Another server" in second.output else (second, first)
+        other.wait_until_ready()
+        lock = first.kubeconfig.parent / "lock"
+        with connected(leader.port) as client:
+            post_namespace(client, "shared")
+
+        leader.process.kill()
+
+        until(lambda: lock.read_text() == str(other.process.pid), "the other to take over")
+        with connected(other.port) as client:
+            assert client.get(f"{NAMESPACES}/shared").status == 200
+    assert f"(process {leader.process.pid})" in other.output

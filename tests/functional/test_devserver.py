@@ -1,0 +1,149 @@
+"""The server beside its control plane: what it asks of it, and when."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chalice.config import Config
+
+from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.devserver import CannotStart, DevServer, bind, localise, with_token
+from sparkanywhere.local_settings import LocalOptions, LocalSettings, resolve
+from tests.functional.stub_app import Streams, stub_app
+from tests.functional.waiting import until
+from tests.functional.web_client import connected
+
+
+class FakePlane:
+    """A control plane that keeps a diary."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.listen_addresses = addresses
+        self.diary: list[str] = []
+
+    def start(self) -> None:
+        """Begin."""
+        self.diary.append("start")
+
+    def close(self) -> None:
+        """End."""
+        self.diary.append("close")
+
+
+def settings(state: Path, *, port: int, provider: str = "none", tls: bool = False) -> LocalSettings:
+    """Return the settings of a server with its state under `state`."""
+    environ = {"XDG_STATE_HOME": str(state)}
+    return resolve(LocalOptions(port=port, provider=provider, tls=tls), environ)
+
+
+@contextlib.contextmanager
+def serving(state: Path, plane: FakePlane, *, tls: bool = False) -> Iterator[DevServer]:
+    """Run a server for this plane in a thread; yield it once it has announced itself."""
+    said: list[str] = []
+    listener = bind("127.0.0.1", 0)
+    port = listener.getsockname()[1]
+    server = DevServer(
+        localise(stub_app(Streams())),
+        Config.create(lambda_timeout=900),
+        settings=settings(state, port=port, tls=tls),
+        listener=listener,
+        new_plane=lambda: plane,
+        say=said.append,
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        until(lambda: any("Type next" in text for text in said), "the announcement")
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def test_background_work_begins_and_ends_with_the_server(tmp_path: Path) -> None:
+    plane = FakePlane()
+
+    with serving(tmp_path, plane) as server, connected(server.settings.port) as client:
+        assert client.get("/x").status == 200
+        assert plane.diary == ["start"]
+
+    assert plane.diary == ["start", "close"]
+
+
+def test_only_one_of_two_does_the_background_work_until_it_ends(tmp_path: Path) -> None:
+    first, second = FakePlane(), FakePlane()
+
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(serving(tmp_path, first))
+        stack.enter_context(serving(tmp_path, second))
+        assert (first.diary, second.diary) == (["start"], [])
+
+        one.shutdown()
+
+        until(lambda: second.diary == ["start"], "the second to take over")
+
+
+def test_the_plane_names_further_addresses_to_listen_on(tmp_path: Path) -> None:
+    plane = FakePlane("127.0.0.2")
+
+    with serving(tmp_path, plane) as server, connected(server.settings.port, "127.0.0.2") as client:
+        assert client.get("/x").status == 200
+
+
+def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    plane = FakePlane("192.0.2.1")  # of the documentation's block: no machine has it
+    listener = bind("127.0.0.1", 0)
+    server = DevServer(
+        localise(stub_app(Streams())),
+        Config.create(lambda_timeout=900),
+        settings=settings(tmp_path, port=listener.getsockname()[1]),
+        listener=listener,
+        new_plane=lambda: plane,
+        say=print,
+    )
+
+    with pytest.raises(CannotStart, match=re.escape("Can't listen on 192.0.2.1")):
+        server.serve_forever()
+
+    assert plane.diary == ["close"]
+    listener.close()
+
+
+def test_a_provider_that_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
+    def no_engine() -> FakePlane:
+        raise ProviderUnavailable("NoEngine", "no Docker engine answers at unix:///var/run/docker.sock")
+
+    listener = bind("127.0.0.1", 0)
+    server = DevServer(
+        localise(stub_app(Streams())),
+        Config.create(lambda_timeout=900),
+        settings=settings(tmp_path, port=listener.getsockname()[1]),
+        listener=listener,
+        new_plane=no_engine,
+        say=print,
+    )
+
+    with pytest.raises(CannotStart, match="no Docker engine answers"):
+        server.serve_forever()
+
+    assert listener.fileno() == -1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_is_made_once_and_kept(tmp_path: Path) -> None:
+    wide = settings(tmp_path, port=1, provider="docker")
+
+    first, second = with_token(wide), with_token(wide)
+
+    assert first.token == second.token == wide.token_file.read_text()
+    assert len(first.token) >= 40
+
+
+def test_on_loopback_no_token_is_made(tmp_path: Path) -> None:
+    assert with_token(settings(tmp_path, port=1)).token == ""
+    assert list(tmp_path.iterdir()) == []
