@@ -171,16 +171,28 @@ def _unhandled(actual: Kind, expected: Kind, why: str) -> StatusError:
 
 def _mismatch(actual: Kind, expected: Kind) -> StatusError:
     """Return what is said of an object of another kind than the path's."""
-    if find_type(*actual) is None:
-        return _unhandled(actual, expected, _not_registered(actual, _SCHEME))
-    if actual.kind == expected.kind:
+    if actual.kind == expected.kind and find_type(*actual) is not None:
         return bad_request(
             f"the API version in the data ({actual.api_version}) does not match"
             f" the expected API version ({expected.api_version})"
         )
+    return _unhandled(actual, expected, _conversion_problem(actual, expected))
+
+
+def _conversion_problem(actual: Kind, expected: Kind) -> str:
+    if find_type(*actual) is None:
+        return _not_registered(actual, _SCHEME)
     package = _INTERNAL_PACKAGES.get(expected.group) or expected.group.split(".")[0]
-    why = f"converting ({actual.version}.{actual.kind}) to ({package}.{expected.kind}): unknown conversion"
-    return _unhandled(actual, expected, why)
+    return f"converting ({actual.version}.{actual.kind}) to ({package}.{expected.kind}): unknown conversion"
+
+
+def kind_problem(document: object, expected: Kind) -> str:
+    """Return why a document cannot become an object of kind `expected`, "" if its kind and apiVersion allow it."""
+    try:
+        actual = _kind_of(document, expected)
+    except DecodeError as error:
+        return str(error)
+    return "" if actual == expected else _conversion_problem(actual, expected)
 
 
 def _not_registered(actual: Kind, scheme: str) -> str:

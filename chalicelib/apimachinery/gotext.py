@@ -57,3 +57,19 @@ def value_text(value: object) -> str:
 def byte_length(text: str) -> int:
     """Return the length that Go's len gives: bytes of UTF-8, lone surrogates counted as three."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def plain_value(value: object) -> str:
+    """Return JSON as Go's %v prints it: `map[a:1 b:[x y]]`."""
+    match value:
+        case dict():
+            inside = " ".join(f"{key}:{plain_value(value[key])}" for key in sorted(value))
+            return f"map[{inside}]"
+        case list():
+            return f"[{' '.join(plain_value(item) for item in value)}]"
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return str(value)

@@ -1,22 +1,118 @@
-# ruff: noqa: ARG001
-"""Stand-in until patches land."""
+"""Patches of a stored object: JSON patch, merge patch, strategic merge patch.
+
+Reference: RFC 6902, RFC 7386; k8s.io/apiserver/pkg/endpoints/handlers/patch.go, v1.36, for what goes wrong and how it is told.
+A patch works on the object as clients see it, and its result is brought into the shape of the kind.
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+import json
+from typing import Any, Literal
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery import causes
+from chalicelib.apimachinery.conform import UnfitError, conform
+from chalicelib.apimachinery.conform_report import Pairs, plain, report
+from chalicelib.apimachinery.decode import Kind, kind_problem
+from chalicelib.apimachinery.go_json import DecodeError, parse_json
+from chalicelib.apimachinery.gotext import plain_value
+from chalicelib.apimachinery.schema import find_type
+from chalicelib.apimachinery.status import JSON, StatusError, bad_request, invalid
+from chalicelib.apimachinery.strategic_patch import strategic_merge_patch
+
+__all__ = ["decode_patch", "json_patch", "merge_patch", "shaped", "strategic_merge_patch"]
+
+PatchType = Literal["json", "merge", "strategic"]
+
+MAX_OPERATIONS = 10_000  # of one JSON patch
+MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all its copy operations together, or they double without end
+_OPERATION_FIELDS = ("op", "path", "from")
 
 
-def json_patch(obj: JSON, operations: Any) -> JSON:
+def decode_patch(body: bytes, patch_type: PatchType) -> Any:  # Any: a list of operations, or an object
+    """Return the document of a patch.
+
+    Raises StatusError 400 for broken JSON and documents of the wrong shape, 413 for too many operations.
+    """
+    prefix = "" if patch_type == "strategic" else "error decoding patch: "
+    try:
+        document = plain(parse_json(body))
+    except DecodeError as error:
+        raise bad_request(f"{prefix}{error}") from None
+    if patch_type == "json":
+        return _checked_operations(document)
+    if not isinstance(document, dict | None):
+        found = _json_kind(document)
+        wanted = "Go value of type map[string]interface {}"
+        raise bad_request(f"{prefix}json: cannot unmarshal {found} into {wanted}")
+    return document or {}
+
+
+def _checked_operations(document: Any) -> list[JSON]:  # Any: what the client sent
+    prefix = "error decoding patch: json: cannot unmarshal"
+    if not isinstance(document, list | None):
+        raise bad_request(f"{prefix} {_json_kind(document)} into Go value of type []handlers.jsonPatchOp")
+    for operation in document or []:
+        if not isinstance(operation, dict):
+            raise bad_request(f"{prefix} {_json_kind(operation)} into Go value of type handlers.jsonPatchOp")
+        for name in _OPERATION_FIELDS:
+            if not isinstance(operation.get(name), str | None):
+                found = _json_kind(operation[name])
+                raise bad_request(f"{prefix} {found} into Go struct field jsonPatchOp.{name} of type string")
+    if document and len(document) > MAX_OPERATIONS:
+        text = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(document)}"
+        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {text}", details={})
+    return document or []
+
+
+def _json_kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "object" if isinstance(value, dict | Pairs) else "array"
+
+
+def json_patch(obj: JSON, operations: list[JSON]) -> Any:  # Any: a patch may put anything in the root's place
+    """Return `obj` with the operations applied in order, all or none; `obj` is not changed.
+
+    Raises StatusError 422, without a word on which operation failed, as a real server.
+    """
     import jsonpatch
+    import jsonpointer
 
-    result: JSON = jsonpatch.apply_patch(obj, operations)
+    result: Any = copy.deepcopy(obj)
+    copied = 0
+    try:
+        for operation in operations:
+            if operation.get("op") == "copy":
+                source = jsonpointer.resolve_pointer(result, operation["from"])
+                copied += len(json.dumps(source))
+                if copied > MAX_COPIED_BYTES:
+                    raise _rejected()
+            result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
+    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
+        raise _rejected() from None
+    except (
+        TypeError,
+        KeyError,
+        IndexError,
+        ValueError,
+        AttributeError,
+    ):  # the library on odd paths and values
+        raise _rejected() from None
     return result
 
 
-def merge_patch(obj: Any, patch: Any) -> Any:
+def _rejected() -> StatusError:
+    message = "the server rejected our request due to an error in our request"
+    return StatusError(422, "Invalid", message, details={})
+
+
+def merge_patch(obj: Any, patch: Any) -> Any:  # Any: values out of JSON
+    """Return `obj` with a merge patch applied (RFC 7386): null removes, objects merge, all else replaces."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = dict(obj) if isinstance(obj, dict) else {}
@@ -28,6 +124,31 @@ def merge_patch(obj: Any, patch: Any) -> Any:
     return result
 
 
-def strategic_merge_patch(obj: JSON, patch: JSON, schema: Any) -> JSON:
-    result: JSON = merge_patch(obj, patch)
-    return result
+def shaped(
+    patched: Any,  # Any: what came of a patch
+    expected: Kind,
+    *,
+    patch_type: PatchType,
+    document: object,
+    is_strict: bool,
+) -> tuple[JSON, list[str]]:
+    """Return the result of a patch in the shape of its kind, and complaints about fields it does not have.
+
+    Raises StatusError 422 where the result is of another kind or does not fit, or has unknown fields and `is_strict`.
+    """
+    kind = find_type(*expected)
+    if kind is None:
+        return patched, []
+    problem = kind_problem(patched, expected)
+    if not problem:
+        try:
+            return conform(patched, kind), []
+        except UnfitError:
+            found = report(patched, kind)
+        problem = found.error
+        if found.complaints and is_strict:
+            problem = problem or f"strict decoding error: {', '.join(found.complaints)}"
+        if not problem:
+            return found.value, found.complaints
+    shown = plain_value(document) if patch_type == "strategic" else json.dumps(patched, separators=(",", ":"))
+    raise invalid("", "", [causes.invalid("patch", shown, problem)])
