@@ -1,7 +1,7 @@
 """Patches of a stored object: JSON patch, merge patch, strategic merge patch.
 
-Reference: RFC 6902, RFC 7386; k8s.io/apiserver/pkg/endpoints/handlers/patch.go, v1.36, for what goes wrong and how it is told.
-A patch works on the object as clients see it, and its result is brought into the shape of the kind.
+Reference: RFC 6902, RFC 7386; k8s.io/apiserver/pkg/endpoints/handlers/patch.go, v1.36, for what goes wrong and
+how it is told. A patch works on the object as clients see it; its result is brought into the shape of the kind.
 """
 
 from __future__ import annotations
@@ -95,13 +95,8 @@ def json_patch(obj: JSON, operations: list[JSON]) -> Any:  # Any: a patch may pu
             result = jsonpatch.JsonPatch([operation]).apply(result, in_place=True)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException):
         raise _rejected() from None
-    except (
-        TypeError,
-        KeyError,
-        IndexError,
-        ValueError,
-        AttributeError,
-    ):  # the library on odd paths and values
+    except (TypeError, KeyError, IndexError, ValueError, AttributeError, RecursionError):
+        # the library on odd paths and values, and on an object copied into itself again and again
         raise _rejected() from None
     return result
 

@@ -61,9 +61,14 @@ def test_complaints_are_gos(text: str, complaint: str) -> None:
     assert str(caught.value) == complaint
 
 
-def test_deep_nesting_is_refused() -> None:
+@pytest.mark.parametrize("depth", [201, 900, 200_000])
+def test_deep_nesting_is_refused(depth: int) -> None:
     with pytest.raises(DecodeError, match="exceeded max depth"):
-        parse_json(b"[" * 200_000)
+        parse_json(b"[" * depth + b"]" * depth)
+
+
+def test_wide_documents_are_not_deep() -> None:
+    assert parse_json(b"[" + b"[]," * 1000 + b"[" * 199 + b"]" * 200) is not None
 
 
 def test_huge_integer_is_refused() -> None:
