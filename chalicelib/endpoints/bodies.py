@@ -53,11 +53,10 @@ class Bodies:
         found = decode.decode_object(info.body, content_type, expected, validation=_validation(info))
         return ObjectBody(found.value, found.warnings)
 
-    def patch(self, registry: Registry, info: RequestInfo) -> PatchBody:
+    def patch(self, info: RequestInfo) -> PatchBody:
         """Return the patch that a request sent. Raises 400, 413, 415."""
         _check_size(info)
-        patch = decode_patch(registry.strategy, info.body, info.headers.get("content-type"))
-        return PatchBody(patch)
+        return PatchBody(decode_patch(info.body, info.headers.get("content-type"), _validation(info)))
 
     def delete_options(self, info: RequestInfo) -> JSON:
         """Return the DeleteOptions of a body, {} if it has none. Raises 400, 413, 415."""

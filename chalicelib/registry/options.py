@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from chalicelib.apimachinery.decode import Validation
 from chalicelib.apimachinery.selectors import FieldSelector, LabelSelector
 from chalicelib.storage.base import StoredObject
 
@@ -56,6 +57,7 @@ class Patch:
 
     type: PatchType
     document: object
+    validation: Validation = "Warn"  # what becomes of fields that the kind does not have
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import cast
 
 from chalicelib.apimachinery import patch as patches
-from chalicelib.apimachinery.decode import media_type
+from chalicelib.apimachinery.decode import Kind, Validation, media_type
 from chalicelib.apimachinery.status import JSON, bad_request, unsupported_media_type
 from chalicelib.registry import updating
 from chalicelib.registry.options import Patch, PatchType
@@ -21,31 +20,37 @@ PATCH_TYPES: dict[str, PatchType] = {
 }
 
 
-def decode_patch(strategy: Strategy, body: bytes, content_type: str | None) -> Patch:
-    """Return the patch of a body by its media type. Raises 400, 415."""
+def decode_patch(body: bytes, content_type: str | None, validation: Validation = "Warn") -> Patch:
+    """Return the patch of a body by its media type. Raises 400, 413, 415."""
     kind = media_type(content_type)
     if kind not in PATCH_TYPES:
         raise unsupported_media_type(list(PATCH_TYPES))
-    del strategy
     if kind.endswith("yaml"):
         import yaml  # lazy: few requests are YAML
 
-        return Patch("apply", yaml.safe_load(body))
-    try:
-        return Patch(PATCH_TYPES[kind], json.loads(body))
-    except ValueError as error:
-        raise bad_request(f"error decoding patch: {error}") from None
+        return Patch("apply", yaml.safe_load(body), validation)
+    patch_type = cast(patches.PatchType, PATCH_TYPES[kind])  # apply, the fourth, was YAML
+    return Patch(patch_type, patches.decode_patch(body, patch_type), validation)
 
 
-def patched(strategy: Strategy, live: JSON, patch: Patch) -> JSON:
-    """Return `live` with a JSON, merge or strategic merge patch applied; `live` may be changed."""
-    if patch.type == "json":
-        return patches.json_patch(live, patch.document)
-    document = cast(JSON, patch.document)  # bodies have checked that it is an object
-    if patch.type == "merge":
-        merged: JSON = patches.merge_patch(live, document)
-        return merged
-    return patches.strategic_merge_patch(live, document, schema_of(strategy))
+def patched(strategy: Strategy, live: JSON, patch: Patch) -> tuple[JSON, list[str]]:
+    """Return `live` with a JSON, merge or strategic merge patch applied, and warnings. Raises 400, 422, 500."""
+    document = cast(JSON, patch.document)  # decode_patch has checked its shape
+    patch_type = cast(patches.PatchType, patch.type)  # apply goes another way
+    if patch_type == "json":
+        result = patches.json_patch(live, cast(list[JSON], patch.document))
+    elif patch_type == "merge":
+        result = patches.merge_patch(live, document)
+    else:
+        result = patches.strategic_merge_patch(live, document, schema_of(strategy))
+    obj, complaints = patches.shaped(
+        result,
+        Kind(strategy.group, strategy.version, strategy.kind),
+        patch_type=patch_type,
+        document=document,
+        is_strict=patch.validation == "Strict",
+    )
+    return obj, complaints if patch.validation == "Warn" else []
 
 
 def checked_apply(strategy: Strategy, document: object, *, name: str, namespace: str | None) -> JSON:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -171,13 +171,16 @@ class Registry:
         if patch.type == "apply":
             return self._apply(namespace, name, patch, options, sent)
 
+        complaints: list[str] = []  # of the last try: the object it met may have had other fields
+
         def changed(live: JSON) -> JSON:
-            patched = patching.patched(self.strategy, self.strategy.from_stored(live), patch)
+            patched, complaints[:] = patching.patched(self.strategy, self.strategy.from_stored(live), patch)
             patched = self.strategy.to_stored(patched)
             updating.check_addressed(patched, name=name, namespace=namespace)
             return patched
 
-        return self._change(namespace, name, changed, sent, options)
+        written = self._change(namespace, name, changed, sent, options)
+        return replace(written, warnings=[*complaints, *written.warnings])
 
     def _apply(
         self, namespace: str | None, name: str, patch: Patch, options: WriteOptions, sent: updating.Sent
