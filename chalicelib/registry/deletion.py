@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.apimachinery import time as kubetime
 from chalicelib.apimachinery.status import JSON, Cause, StatusError, conflict, forbidden
 from chalicelib.registry import objects
 from chalicelib.registry.options import DeleteOptions
@@ -46,6 +47,8 @@ def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -
     """Return what deleting `obj` takes. `obj` is a copy of the caller's own and is changed."""
     found = objects.metadata(obj)
     was_deleting = objects.is_deleting(obj)
+    if strategy.resource == "namespaces" and (obj.get("spec") or {}).get("finalizers"):
+        return _namespace_plan(obj, now)
     before = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
     _set_finalizers(found, options)
     grace = strategy.grace_seconds(obj, options.grace_seconds)
@@ -57,6 +60,18 @@ def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -
         _mark(obj, grace_seconds=grace, now=now, was_deleting=was_deleting)
     after = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
     return Plan(obj, writes=(not was_deleting and marks) or after != before, removes=removes)
+
+
+def _namespace_plan(obj: JSON, now: datetime) -> Plan:
+    """Return the mark that has a namespace emptied; it goes with the last of its spec.finalizers.
+
+    Compare kubernetes/pkg/registry/core/namespace/storage/storage.go (v1.36): no grace period is noted.
+    """
+    was_deleting = objects.is_deleting(obj)
+    if not was_deleting:
+        objects.metadata(obj)["deletionTimestamp"] = kubetime.format_time(now)
+        obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+    return Plan(obj, writes=not was_deleting, removes=False)
 
 
 def _mark(obj: JSON, *, grace_seconds: int, now: datetime, was_deleting: bool) -> None:
