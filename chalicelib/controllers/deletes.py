@@ -14,7 +14,9 @@ class RegistryDeletes:
     def __init__(self, registries: Mapping[tuple[str, str], Registry]) -> None:
         self._registries = registries
 
-    def __call__(self, resource: str, namespace: str, name: str, *, uid: str) -> None:
-        """Delete an object in the background. Raises StatusError (404 gone, 409 another by now)."""
+    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+        """Delete an object in the background. Raises StatusError (404 gone, 409 changed by now)."""
         registry = next(found for (_, each), found in self._registries.items() if each == resource)
-        registry.delete(namespace or None, name, DeleteOptions(uid=uid, propagation="Background"))
+        version = str(revision) if revision else ""
+        options = DeleteOptions(uid=uid, resource_version=version, propagation="Background")
+        registry.delete(namespace or None, name, options)

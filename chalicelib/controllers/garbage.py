@@ -17,10 +17,11 @@ from chalicelib.apimachinery.status import JSON, StatusError
 from chalicelib.apimachinery.time import find_time
 from chalicelib.registry.keys import parse_key, prefix
 from chalicelib.registry.objects import FOREGROUND, ORPHAN, is_deleting
-from chalicelib.storage.base import KeyNotFound, Storage, StorageError, StoredObject, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
 
 LOG = logging.getLogger(__name__)
 
+RACE_ATTEMPTS = 5  # reads of an object that keeps changing; then the next sweep has it
 PAGE = 500  # objects read at once by a sweep
 YOUNG_SECONDS = 120.0  # a sweep leaves younger objects alone: their owner may be about to be stored
 
@@ -31,8 +32,8 @@ _UID = re.compile(r'"uid":\s*"([^"]+)"')
 class DeleteObject(Protocol):
     """Deletes an object as a client would, with propagationPolicy Background."""
 
-    def __call__(self, resource: str, namespace: str, name: str, *, uid: str) -> None:
-        """Delete it if it still has that uid. Raises StatusError."""
+    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+        """Delete it if it still has that uid, and revision if given. Raises StatusError."""
         ...
 
 
@@ -84,7 +85,8 @@ class Garbage:
                 self._judge(dependent)
             if any(_blocks(dependent.object(), uid) for dependent in self._storage.list_by_owner(uid)):
                 return
-        self._delete_stored(stored, obj)  # a Background delete takes these finalizers off
+        # A Background delete takes these finalizers off. No revision: what is being deleted stays so.
+        self._delete_stored(stored, obj, revision=0)
 
     def sweep(self) -> None:
         """Find dependents whose owners went while nobody looked, and finalizers nobody acted on."""
@@ -117,15 +119,30 @@ class Garbage:
         return created is not None and self._clock() - created < timedelta(seconds=YOUNG_SECONDS)
 
     def _judge(self, dependent: StoredObject) -> None:
-        """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone."""
-        obj = dependent.object()
-        owners = obj["metadata"].get("ownerReferences") or []
+        """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
+
+        Judged by what is stored now: between the reading and the delete somebody may have orphaned it.
+        """
+        uid = dependent.object()["metadata"]["uid"]
+        for _ in range(RACE_ATTEMPTS):
+            try:
+                current = self._storage.get(dependent.key)
+            except KeyNotFound:
+                return
+            obj = current.object()
+            if obj["metadata"]["uid"] != uid or self._judge_once(current, obj):
+                return
+        LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
+
+    def _judge_once(self, dependent: StoredObject, obj: JSON) -> bool:
+        """Judge once; return whether that is settled, or the object has changed meanwhile."""
+        owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()}
         namespace = obj["metadata"].get("namespace", "")
-        gone = {owner["uid"] for owner in owners if not self._stays(owner["uid"], namespace)}
-        if len(gone) < len({owner["uid"] for owner in owners}):
-            self._drop_owners(dependent, {uid for uid in gone if self._find(uid) is None})
-        elif not is_deleting(obj):
-            self._delete_stored(dependent, obj)
+        going = {uid for uid in owners if not self._stays(uid, namespace)}
+        if going == owners and owners:
+            return is_deleting(obj) or self._delete_stored(dependent, obj, revision=dependent.revision)
+        self._drop_owners(dependent, going)
+        return True
 
     def _find(self, uid: str) -> JSON | None:
         try:
@@ -165,16 +182,18 @@ class Garbage:
         if owner is not None and self.is_held(owner):
             self.release(uid)
 
-    def _delete_stored(self, stored: StoredObject, obj: JSON) -> None:
-        """Delete one object; that it is gone, or another by now, is as good."""
+    def _delete_stored(self, stored: StoredObject, obj: JSON, *, revision: int) -> bool:
+        """Delete one object, at that revision; return whether there is nothing left to do about it."""
         resource, namespace, name = parse_key(stored.key)
+        uid = obj["metadata"]["uid"]
         try:
-            self._delete(resource, namespace, name, uid=obj["metadata"]["uid"])
+            self._delete(resource, namespace, name, uid=uid, revision=revision)
         except StatusError as error:
-            if error.code not in (404, 409):
+            if error.code == 409:
+                return False
+            if error.code != 404:
                 LOG.warning("garbage stays key=%s code=%s message=%s", stored.key, error.code, error.message)
-        except StorageError as error:
-            LOG.warning("garbage stays key=%s error=%s", stored.key, error)
+        return True
 
 
 def _blocks(dependent: JSON, owner_uid: str) -> bool:

@@ -56,8 +56,8 @@ class World:
                 delete=RegistryDeletes(self.registries),
                 clock=self.clock,
                 new_uid=self._new_uid,
-                resources=sorted({strategy.resource for strategy in ALL}),
-                namespaced=sorted({strategy.resource for strategy in ALL if strategy.namespaced}),
+                resources=[each.resource for each in ALL if not each.stored_as],
+                namespaced=[each.resource for each in ALL if each.namespaced and not each.stored_as],
                 later=later,
                 **parts,
             )
@@ -120,6 +120,14 @@ class World:
         """Report the present state of every task, as the provider's thread would."""
         for state in self.provider.list_tasks():
             self.pods.observe(state)
+
+    def owner_of(self, name: str = "a", *, resource: str = "pods", blocks: bool = False) -> JSON:
+        """Return the ownerReference to a stored object, as metadata for its dependents."""
+        owner = self.get(resource, name)
+        assert owner is not None
+        kind = {"pods": "Pod", "configmaps": "ConfigMap"}[resource]
+        reference = {"apiVersion": "v1", "kind": kind, "name": name, "uid": owner["metadata"]["uid"]}
+        return {"ownerReferences": [{**reference, **({"blockOwnerDeletion": True} if blocks else {})}]}
 
     def events(self, name: str = "a") -> list[tuple[str, str]]:
         """Return (reason, message) of the Events about an object, in the order of their reasons."""

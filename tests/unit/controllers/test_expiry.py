@@ -1,0 +1,73 @@
+"""Finished pods go after a while."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.controllers.expiry import keep_seconds
+from tests.unit.controllers.builders import pod
+from tests.unit.controllers.world import World
+
+
+def expire(w: World) -> None:
+    next(chore for chore in w.controllers.chores if chore.name == "pod-expiry").do()
+
+
+def finish(w: World, name: str = "a", **metadata: object) -> None:
+    w.create_pod(name, metadata=dict(metadata))
+    w.provider.finish(w.handle(name), 0)
+    w.observe_all()
+
+
+def test_finished_pod_goes_after_a_day_with_its_task(w: World) -> None:
+    finish(w)
+    w.pass_time(24 * 3600 - 1)
+    expire(w)
+    assert w.get("pods", "a") is not None
+
+    w.pass_time(1)
+    expire(w)
+
+    assert w.get("pods", "a") is None
+    assert w.provider.list_tasks() == []
+
+
+def test_annotation_says_how_long_a_pod_is_kept(w: World) -> None:
+    finish(w, "short", annotations={"sparkanywhere.io/ttl": "90s"})
+    finish(w, "long", annotations={"sparkanywhere.io/ttl": "never"})
+    w.pass_time(90)
+    expire(w)
+    assert w.get("pods", "short") is None
+
+    w.pass_time(10**7)
+    expire(w)
+
+    assert w.get("pods", "long") is not None
+
+
+def test_running_pod_never_expires(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    w.pass_time(10**7)
+
+    expire(w)
+
+    assert w.phase() == "Running"
+
+
+def test_what_an_expired_pod_owned_goes_too(w: World) -> None:
+    finish(w)
+    w.create("configmaps", "conf", metadata=w.owner_of(), data={})
+    w.pass_time(24 * 3600)
+
+    expire(w)
+
+    assert w.get("configmaps", "conf") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("", 7.0), ("30", 30.0), ("30s", 30.0), ("2m", 120.0), ("2h", 7200.0), ("1D", 86400.0), ("soon", 7.0)],
+)
+def test_ttl_texts(text: str, seconds: float) -> None:
+    assert keep_seconds(pod(metadata={"annotations": {"sparkanywhere.io/ttl": text}}), 7.0) == seconds
