@@ -72,15 +72,13 @@ class JobStrategy(Strategy):
         spec["podReplacementPolicy"] = spec.get("podReplacementPolicy") or replacement
         spec["template"] = spec.get("template") or {}
         default_template(spec["template"])
-        labels = (spec["template"].get("metadata") or {}).get("labels")
-        if labels and not obj["metadata"].get("labels"):
-            obj["metadata"]["labels"] = dict(labels)
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Empty the status, and mark the pods to come with the job's uid, which must be set."""
         obj["status"] = {}
         if not obj["spec"]["manualSelector"]:
             _generate_selector(obj)
+        _label_as_pods(obj)
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and the marks that the server has set."""
@@ -92,6 +90,7 @@ class JobStrategy(Strategy):
             marks = {key: labels[key] for key in _marks(obj) if key in labels}
             metadata = spec["template"]["metadata"]
             metadata["labels"] = {**(metadata.get("labels") or {}), **marks}
+        _label_as_pods(obj)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a Job."""
@@ -128,6 +127,13 @@ class JobStrategy(Strategy):
             *containers_text(spec.get("template") or {}),
             selector_text(spec.get("selector")),
         ]
+
+
+def _label_as_pods(job: JSON) -> None:
+    """Give a job without labels those of its pods."""
+    labels = job["spec"]["template"]["metadata"].get("labels")
+    if labels and not job["metadata"].get("labels"):
+        job["metadata"]["labels"] = dict(labels)
 
 
 def _marks(job: JSON) -> dict[str, str]:

@@ -96,7 +96,7 @@ def default_container(container: JSON) -> None:
     for variable in container.get("env", ()):
         drop_empty(variable)
         if "valueFrom" in variable:
-            _default_field_ref(variable["valueFrom"])
+            _default_references(variable["valueFrom"])
     for mount in container.get("volumeMounts", ()):
         drop_empty(mount)
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -147,9 +147,11 @@ def _default_handler(handler: JSON) -> None:
         request["scheme"] = request.get("scheme") or "HTTP"
 
 
-def _default_field_ref(source: JSON) -> None:
+def _default_references(source: JSON) -> None:
     if source.get("fieldRef") is not None:
         source["fieldRef"]["apiVersion"] = source["fieldRef"].get("apiVersion") or "v1"
+    if source.get("resourceFieldRef") is not None:
+        source["resourceFieldRef"].setdefault("divisor", "0")
 
 
 def _default_volume(volume: JSON) -> None:
@@ -184,7 +186,7 @@ def _default_projection(projected: JSON) -> None:
 
 def _default_files(files: Iterable[JSON]) -> None:
     for file in files:
-        _default_field_ref(file)
+        _default_references(file)
 
 
 _NULL_TIMES = {"terminated": ("finishedAt", "startedAt"), "running": ("startedAt",), "waiting": ()}

@@ -23,9 +23,8 @@ PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 
 def pod_causes(pod: JSON) -> Iterator[Cause]:
     """Yield what is wrong with a new pod."""
-    spec = pod["spec"]
-    yield from spec_causes(spec, "spec")
-    if spec.get("ephemeralContainers") and not pod.get("metadata", {}).get("uid"):
+    yield from spec_causes(pod["spec"], "spec")
+    if pod["spec"].get("ephemeralContainers"):
         yield forbidden("spec.ephemeralContainers", "cannot be set on create")
 
 

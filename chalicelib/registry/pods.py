@@ -68,7 +68,7 @@ class PodStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Return what may not be changed in a pod that exists."""
-        return [*self.validate(obj), *pod_update.update_causes(obj, old)]
+        return [*pod_validation.spec_causes(obj["spec"], "spec"), *pod_update.update_causes(obj, old)]
 
     def warnings(self, obj: JSON) -> list[str]:
         """Return what a real server warns about in a pod."""
