@@ -1,0 +1,96 @@
+"""Box: what the engine says of one of our containers, read from `docker inspect`'s JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+from chalicelib.providers.docker import labels
+
+Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead", "removed"]
+
+NEVER = "0001-01-01"  # how the engine writes a moment that has not come
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One container of a task. `error` is the engine's word on a start that failed."""
+
+    id: str
+    uid: str
+    name: str
+    role: labels.Role
+    order: int
+    count: int
+    status: Status
+    image: str = ""
+    address: str = ""
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    restarts: int = 0
+    stop_signal: str = ""
+    restarts_itself: bool = False
+    # left out of comparisons, since they never change
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_started(self) -> bool:
+        """Say whether its process ever ran."""
+        return self.started_at is not None
+
+    @property
+    def is_live(self) -> bool:
+        """Say whether it runs, or will again without our doing."""
+        return self.status in ("running", "paused", "restarting")
+
+    @property
+    def has_failed_to_start(self) -> bool:
+        """Say whether the engine tried to start it and could not."""
+        return self.status == "created" and bool(self.error)
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether nothing will run in it any more."""
+        return self.status in ("exited", "dead", "removed", "removing") or self.has_failed_to_start
+
+
+def box(raw: Mapping[str, Any]) -> Box:
+    """Return the Box for one `GET /containers/{id}/json` answer of a container of ours."""
+    state, config = raw["State"], raw["Config"]
+    marks: dict[str, str] = config.get("Labels") or {}
+    started_at = moment(state.get("StartedAt"))
+    return Box(
+        id=raw["Id"],
+        uid=marks.get(labels.UID, ""),
+        name=marks.get(labels.CONTAINER, ""),
+        role=cast(labels.Role, marks.get(labels.ROLE, "main")),
+        order=int(marks.get(labels.ORDER, "0")),
+        count=int(marks.get(labels.COUNT, "1")),
+        status=cast(Status, state["Status"]),
+        image=marks.get(labels.IMAGE, config.get("Image", "")),
+        address=marks.get(labels.ADDRESS, ""),
+        exit_code=int(state.get("ExitCode") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        error=state.get("Error") or "",
+        created_at=moment(raw.get("Created")),
+        started_at=started_at,
+        finished_at=moment(state.get("FinishedAt")) if started_at else None,
+        restarts=int(raw.get("RestartCount") or 0),
+        stop_signal=config.get("StopSignal") or "",
+        restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no")
+        not in ("", "no"),
+        labels=marks,
+    )
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the engine's time (RFC 3339 with nanoseconds) as aware UTC, None for `not yet`."""
+    if not text or text.startswith(NEVER):
+        return None
+    return datetime.fromisoformat(text).astimezone(UTC)

@@ -1,0 +1,171 @@
+"""Translate a Task into what the engine is asked to create. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from docker.types import Mount
+
+from chalicelib.providers.base import Container, Task
+from chalicelib.providers.docker import archives, labels, mounts, pause_image
+from chalicelib.providers.docker.engine import Raw
+
+HOLDER = ".holder"  # no container of a task can have this name: it is no DNS label
+LONGEST_HOSTNAME = 63  # of a DNS label; the kernel would take 64
+LOG_FILES = {"max-size": "64m", "max-file": "3"}  # so that a chatty pod cannot fill the engine's disk
+MIB = 1024 * 1024
+NANO_PER_MILLI = 1_000_000
+SHARES_PER_CPU = 1024  # the kernel's weight of one CPU, as Kubernetes reckons it
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a task's containers are put into: network, names of the control plane, the machine's size."""
+
+    ground: mounts.Ground
+    network: str
+    gateway: str
+    host_names: tuple[str, ...] = ()  # names under which containers reach the control plane
+    cpus: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One container to create: its name, the engine's JSON, and the tar to unpack in it before the start."""
+
+    name: str
+    config: Raw
+    archive: bytes = b""
+
+
+def needs_holder(task: Task) -> bool:
+    """Say whether something must keep the task's network (or RAM volumes) while its containers come and go.
+
+    A lone main container needs none: init containers have the same address one after the other.
+    """
+    mains = sum(not container.init for container in task.containers)
+    return (mains > 1 and not task.host_network) or (mounts.shares_memory(task) and len(task.containers) > 1)
+
+
+def specs(task: Task, *, address: str, around: Surroundings) -> list[Spec]:
+    """Return the containers of the task in the order of their creation: holder, init ones, the rest.
+
+    The task's ADDRESS has been replaced already. Raises TaskRejected.
+    """
+    holder = [Container(name=HOLDER, image="")] if needs_holder(task) else []
+    ordered = sorted(task.containers, key=lambda container: not container.init)
+    count = len(holder) + len(ordered)
+    made = [
+        _spec(task, container, role="holder", order=0, count=count, address=address, around=around)
+        for container in holder
+    ]
+    for order, container in enumerate(ordered, start=1):
+        role: labels.Role = "init" if container.init else "main"
+        made.append(
+            _spec(task, container, role=role, order=order, count=count, address=address, around=around)
+        )
+    return made
+
+
+def loader_config(mounted: list[Mount], marks: dict[str, str]) -> Raw:
+    """Return the engine's JSON of a container that never runs and only shows volumes."""
+    return {
+        "Image": pause_image.NAME,
+        "Labels": marks,
+        "HostConfig": {"Mounts": mounted, "NetworkMode": "none"},
+    }
+
+
+def _spec(
+    task: Task,
+    container: Container,
+    *,
+    role: labels.Role,
+    order: int,
+    count: int,
+    address: str,
+    around: Surroundings,
+) -> Spec:
+    marks = labels.of_task(around.ground.control_plane_id, task)
+    marks |= labels.of_container(container, role=role, order=order, count=count, address=address)
+    entries = mounts.container_entries(task, container)
+    if entries:
+        marks[labels.LAST_COPY] = json.dumps([entries[-1].path, entries[-1].mode])
+    owns_network = role == "holder" or not needs_holder(task)
+    config: Raw = {
+        "Image": pause_image.NAME if role == "holder" else container.image,
+        "Cmd": list(container.args) if container.args is not None else None,
+        "Entrypoint": list(container.command) if container.command is not None else None,
+        "Env": [f"{name}={value}" for name, value in container.env],
+        "Labels": marks,
+        "User": container.user,
+        "WorkingDir": container.working_dir,
+        "Tty": container.tty,
+        "OpenStdin": container.stdin,
+        "Healthcheck": {"Test": ["NONE"]},  # an image's own check is no business of a pod
+        "HostConfig": _host_config(task, container, role=role, around=around, owns_network=owns_network),
+    }
+    if owns_network and not task.host_network:
+        config["Hostname"] = _hostname(task)
+        config["NetworkingConfig"] = {"EndpointsConfig": {around.network: _endpoint(task, address)}}
+    name = labels.container_name(around.ground.control_plane_id, task, container.name)
+    return Spec(name=name, config=config, archive=archives.archive(entries) if entries else b"")
+
+
+def _hostname(task: Task) -> str:
+    return (task.hostname or task.name)[:LONGEST_HOSTNAME].rstrip("-.")
+
+
+def _endpoint(task: Task, address: str) -> Raw:
+    aliases = list(dict.fromkeys(name for name in (task.hostname, *task.aliases) if name))
+    return {"IPAMConfig": {"IPv4Address": address}, "Aliases": aliases}
+
+
+def _host_config(
+    task: Task, container: Container, *, role: labels.Role, around: Surroundings, owns_network: bool
+) -> Raw:
+    holder = labels.container_name(around.ground.control_plane_id, task, HOLDER)
+    network = "host" if task.host_network else around.network
+    memory = (container.memory_mib or 0) * MIB  # 0: no limit
+    hosts = dict.fromkeys(around.host_names, around.gateway) | {name: at for at, name in task.host_entries}
+    if role == "holder":
+        mounted = mounts.holder_mounts(task, around.ground)
+    else:
+        mounted = mounts.container_mounts(task, container, around.ground)
+    return {
+        "Init": True,  # PID 1 without a handler ignores SIGTERM, and nobody reaps orphans
+        "NetworkMode": network if owns_network else f"container:{holder}",
+        "ExtraHosts": [f"{name}:{at}" for name, at in hosts.items()] if owns_network else [],
+        "Memory": memory,
+        "MemorySwap": memory,  # otherwise the engine allows as much swap again
+        "NanoCpus": _nano_cpus(container, around.cpus),
+        "CpuShares": _shares(task),
+        "Mounts": mounted,
+        "CapAdd": list(container.add_capabilities),
+        "CapDrop": list(container.drop_capabilities),
+        "Privileged": container.privileged,
+        "ReadonlyRootfs": container.read_only_root,
+        "SecurityOpt": ["no-new-privileges"] if container.no_new_privileges else [],
+        "DeviceRequests": [{"Count": container.gpus, "Capabilities": [["gpu"]]}] if container.gpus else [],
+        "RestartPolicy": {"Name": _restart(container, role)},
+        "LogConfig": {"Type": "json-file", "Config": LOG_FILES},
+    }
+
+
+def _nano_cpus(container: Container, cpus: int) -> int:
+    if not container.cpu_milli:
+        return 0
+    least = 10  # the engine refuses less than 0.01 CPU, and more than there are
+    return min(max(container.cpu_milli, least), cpus * 1000) * NANO_PER_MILLI
+
+
+def _shares(task: Task) -> int:
+    running = max(1, sum(not container.init for container in task.containers))
+    return max(2, task.cpu_milli * SHARES_PER_CPU // 1000 // running) if task.cpu_milli else 0
+
+
+def _restart(container: Container, role: labels.Role) -> str:
+    if role == "holder" or container.restart == "never":
+        return "no"
+    return "on-failure" if role == "init" else container.restart

@@ -1,0 +1,106 @@
+"""A connection to a Docker engine that speaks of failures as the Provider contract does.
+
+Reference: Docker Engine API v1.41 (engine 20.10), docker SDK for Python 7.x, APIClient.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import docker.errors
+import docker.utils
+import requests
+import urllib3
+
+from chalicelib.providers.base import ProviderUnavailable
+
+OLDEST_API = "1.41"  # engine 20.10, December 2020: host-gateway and the prune filters we rely on
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+CALL_TIMEOUT_SECONDS = (
+    60  # starting a container took up to 1.3 s with both cores busy; a full disk takes longer
+)
+UNAVAILABLE = "EngineUnavailable"
+
+Raw = dict[str, Any]  # JSON of the engine: its shape is Docker's, not ours
+Client = Any  # a docker.APIClient: the stubs know only half of its methods, and some of them wrongly
+Stream = Any  # a docker.types.CancellableStream: iterate it, close() it
+
+
+def connect(host: str = "", *, tls_directory: str = "") -> Client:
+    """Return a client of the engine at `host` (as in DOCKER_HOST; empty: the default socket).
+
+    `tls_directory` holds ca.pem, cert.pem and key.pem. Raises ProviderUnavailable with one sentence
+    that says what to do: no engine, no permission, or an engine too old.
+    """
+    where = host or DEFAULT_HOST
+    try:
+        client = docker.APIClient(
+            base_url=where, timeout=CALL_TIMEOUT_SECONDS, tls=_tls(tls_directory), version="auto"
+        )
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise ProviderUnavailable(UNAVAILABLE, explain(where, error)) from error
+    if docker.utils.version_lt(client.api_version, OLDEST_API):
+        engine = client.version().get("Version", "unknown")
+        message = (
+            f"Docker engine {engine} at {where} is too old (API {client.api_version}):"
+            f" 20.10 (API {OLDEST_API}) or newer is needed."
+        )
+        raise ProviderUnavailable("EngineTooOld", message)
+    return client
+
+
+def _tls(directory: str) -> Any:  # docker.tls.TLSConfig or False, as the SDK wants it
+    if not directory:
+        return False
+    return docker.tls.TLSConfig(
+        client_cert=(f"{directory}/cert.pem", f"{directory}/key.pem"),
+        ca_cert=f"{directory}/ca.pem",
+        verify=True,
+    )
+
+
+def explain(where: str, error: BaseException) -> str:
+    """Return one sentence on why the engine at `where` cannot be used."""
+    causes = _chain(error)
+    if any(isinstance(cause, PermissionError) or "Permission denied" in str(cause) for cause in causes):
+        return (
+            f"No permission to use the Docker engine at {where}:"
+            " add your user to the group that owns the socket (often `docker`) and log in again."
+        )
+    missing = (FileNotFoundError, ConnectionRefusedError, requests.ConnectionError)
+    words = ("No such file", "Connection refused", "Connection aborted")
+    if any(isinstance(cause, missing) or any(word in str(cause) for word in words) for cause in causes):
+        return f"No Docker engine answers at {where}: start one, or say with DOCKER_HOST where it is."
+    return f"The Docker engine at {where} cannot be used: {error}"
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+@contextlib.contextmanager
+def reachable() -> Iterator[None]:
+    """Turn a lost connection inside the block into ProviderUnavailable; other errors pass."""
+    try:
+        yield
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError, OSError) as error:
+        raise ProviderUnavailable(UNAVAILABLE, f"The Docker engine does not answer: {error}") from error
+
+
+def words(error: docker.errors.APIError) -> str:
+    """Return what the engine itself said, without the SDK's wrapping."""
+    return str(error.explanation or error)
+
+
+def machine(client: Client) -> Raw:
+    """Return the engine's description of its machine: NCPU, MemTotal, Architecture, Runtimes, ..."""
+    with reachable():
+        info: Raw = client.info()
+    return info

@@ -1,0 +1,240 @@
+"""What the provider knows of its tasks, and the one place that tells others of a change.
+
+Only a picture of the engine: it is filled from labels at the start and after every gap. Versions are the
+clock's nanoseconds, always growing, so that those of a restarted control plane are newer than the last one's.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from chalicelib.providers.base import ContainerState, Observer, Task, TaskState
+from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.task_state import Wait, task_state
+
+LOGGER = logging.getLogger(__name__)
+
+OBSERVE_TRIES = 3  # of one state; what still fails is left to the controller's resync
+OBSERVE_PAUSE_SECONDS = 0.5
+
+
+@dataclass
+class Entry:
+    """One task. Until its containers are made, `task` says what it will be and `waits` what it waits for."""
+
+    uid: str
+    boxes: dict[str, Box] = field(default_factory=dict)  # by container id
+    task: Task | None = None
+    waits: dict[str, Wait] = field(default_factory=dict)  # by image
+    times: dict[str, datetime] = field(default_factory=dict)
+    address: str = ""
+    created_at: datetime | None = None
+    stop_reason: str = ""
+    is_stopping: bool = False
+    pulled: set[str] = field(default_factory=set)  # images that have been fetched for it
+    start_asked: set[str] = field(default_factory=set)  # ids: none is ever started twice
+    state: TaskState | None = None
+
+
+class Ledger:
+    """All entries by uid, and the queue of states to report. Thread-safe."""
+
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self.host_address = ""
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._entries: dict[str, Entry] = {}
+        self._last_version = 0
+        self._reports: queue.SimpleQueue[TaskState | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+
+    def entry(self, uid: str) -> Entry | None:
+        """Return the entry, to be read and, by its own launch only, changed."""
+        with self._lock:
+            return self._entries.get(uid)
+
+    def uids(self) -> list[str]:
+        """Return every uid known."""
+        with self._lock:
+            return list(self._entries)
+
+    def states(self, uids: Iterable[str] | None = None) -> list[TaskState]:
+        """Return the last states of these tasks, of all if None; unknown ones are left out."""
+        with self._lock:
+            entries = self._entries.values() if uids is None else map(self._entries.get, uids)
+            return [entry.state for entry in entries if entry and entry.state]
+
+    def boxes(self, uid: str) -> list[Box]:
+        """Return what is known of a task's containers."""
+        with self._lock:
+            entry = self._entries.get(uid)
+            return list(entry.boxes.values()) if entry else []
+
+    def find_box(self, container_id: str) -> Box | None:
+        """Return the container with this id, if it is ours and known."""
+        with self._lock:
+            for entry in self._entries.values():
+                if container_id in entry.boxes:
+                    return entry.boxes[container_id]
+        return None
+
+    def expect(self, task: Task) -> Entry:
+        """Note a task whose containers cannot be made yet."""
+        with self._lock:
+            entry = self._entries.setdefault(task.uid, Entry(uid=task.uid, created_at=self._clock()))
+            entry.task = task
+            return entry
+
+    def wait(self, uid: str, image: str, wait: Wait) -> None:
+        """Note why a task's containers of that image are not there yet, and report it."""
+        with self._lock:
+            entry = self._entries.get(uid)
+            if entry and not entry.boxes and not entry.is_stopping:
+                entry.waits[image] = wait
+                entry.times.setdefault("pull_started", self._clock())
+                self._publish(entry)
+
+    def pulled(self, uid: str, image: str) -> None:
+        """Note that an image has come."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.waits.pop(image, None)
+                entry.times["pull_stopped"] = self._clock()
+
+    def fail(self, uid: str, wait: Wait) -> None:
+        """Note that a task's containers can never be made."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.waits = {"": replace(wait, is_final=True)}
+                self._publish(entry)
+
+    def update(self, boxes: Iterable[Box]) -> None:
+        """Put these containers in the place of what was known of them, and report tasks that changed."""
+        with self._lock:
+            touched: dict[str, Entry] = {}
+            for box in boxes:
+                entry = self._entries.setdefault(box.uid, Entry(uid=box.uid))
+                entry.boxes[box.id] = box
+                touched[box.uid] = entry
+            for entry in touched.values():
+                self._publish(entry)
+
+    def gone(self, container_id: str) -> str | None:
+        """Note that somebody removed a container of ours; return the uid of its task, None if not ours."""
+        with self._lock:
+            box = self.find_box(container_id)
+            if box is None:
+                return None
+            if not box.has_ended:  # the logs of an ended one are lost, its end is not
+                entry = self._entries[box.uid]
+                entry.boxes[container_id] = replace(box, status="removed", finished_at=self._clock())
+                self._publish(entry)
+            return box.uid
+
+    def stopping(self, uid: str, reason: str) -> Entry | None:
+        """Note that a task is to end and nothing more of it may start; return its entry."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.is_stopping = True
+                entry.stop_reason = entry.stop_reason or reason
+            return entry
+
+    def may_start(self, uid: str, container_id: str) -> bool:
+        """Say, once for each container, whether it may be started now."""
+        with self._lock:
+            entry = self._entries.get(uid)
+            if entry is None or entry.is_stopping or container_id in entry.start_asked:
+                return False
+            entry.start_asked.add(container_id)
+            return True
+
+    def may_start_again(self, uid: str) -> None:
+        """Take back what may_start() noted, for containers that are still to be started."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.start_asked -= {box.id for box in entry.boxes.values() if box.status == "created"}
+
+    def cancel(self, uid: str) -> None:
+        """Note that a task that never started never will."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.boxes.clear()
+                entry.task = entry.task or None
+                entry.waits = {"": Wait(reason=entry.stop_reason or "Stopped", is_final=True)}
+                self._publish(entry)
+
+    def forget(self, uid: str) -> Entry | None:
+        """Drop all that is known of a task and return it."""
+        with self._lock:
+            return self._entries.pop(uid, None)
+
+    def _publish(self, entry: Entry) -> None:
+        """Compute the state and, if it differs from the last one, give it a version and queue it."""
+        state = self._state(entry)
+        if entry.state is not None and replace(entry.state, version=0) == state:
+            return
+        now = int(self._clock().timestamp() * 1_000_000_000)
+        self._last_version = max(self._last_version + 1, now)
+        entry.state = replace(state, version=self._last_version)
+        self._reports.put(entry.state)
+
+    def _state(self, entry: Entry) -> TaskState:
+        times = tuple(sorted(entry.times.items()))
+        if entry.boxes:
+            boxes = list(entry.boxes.values())
+            state = task_state(boxes, host_address=self.host_address, stop_reason=entry.stop_reason)
+            return replace(state, times=times)
+        return self._waiting(entry, times)
+
+    def _waiting(self, entry: Entry, times: tuple[tuple[str, datetime], ...]) -> TaskState:
+        final = next((wait for wait in entry.waits.values() if wait.is_final), None)
+        known = entry.state.containers if entry.state else ()
+        names = [(box.name, box.image) for box in known]
+        if entry.task:
+            names = [(container.name, container.image) for container in entry.task.containers]
+        containers = []
+        for name, image in names:
+            wait = final or entry.waits.get(image, Wait())
+            containers.append(
+                ContainerState(
+                    name=name, phase="waiting", reason=wait.reason, message=wait.message, image=image
+                )
+            )
+        return TaskState(
+            uid=entry.uid,
+            handle=entry.uid,
+            phase="stopped" if final else "pending",
+            containers=tuple(containers),
+            address=entry.address,
+            host_address=self.host_address,
+            reason=final.reason if final else "",
+            message=final.message if final else "",
+            created_at=entry.created_at,
+            stopped_at=self._clock() if final else None,
+            times=times,
+            labels=entry.task.labels if entry.task else (entry.state.labels if entry.state else ()),
+        )
+
+    def report_to(self, observe: Observer) -> None:
+        """Begin to hand states to `observe`, from a thread of its own, in order; those of now first."""
+        threading.Thread(target=self._report, args=(observe,), name="docker-reports", daemon=True).start()
+
+    def close(self) -> None:
+        """End reporting; repeatable."""
+        self._closed.set()
+        self._reports.put(None)
+
+    def _report(self, observe: Observer) -> None:
+        while (state := self._reports.get()) is not None and not self._closed.is_set():
+            for attempt in range(1, OBSERVE_TRIES + 1):
+                try:
+                    observe(state)
+                    break
+                except Exception:  # an observer's failure must not end the reports of all other tasks
+                    LOGGER.exception("event=observe-failed task=%s try=%d", state.uid, attempt)
+                    self._closed.wait(OBSERVE_PAUSE_SECONDS)

@@ -1,0 +1,217 @@
+"""What a task's volumes become in Docker, and what must be copied into them first. Pure.
+
+Two ways. Direct: each container gets volumes of its own, filled through itself, at the price of one copy.
+Loaded: all volumes have names and are filled through a loader container before any other is made; dearer, but
+the only way for read-only roots (which take no copy) and for parts of volumes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from docker.types import DriverConfig, Mount
+
+from chalicelib.providers import base
+from chalicelib.providers.docker import archives, labels
+
+LOADED_AT = "/volumes"  # where the loader sees a task's volumes
+MIB = 1024 * 1024
+STICKY_FOR_ALL = 0o1777
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What mounts depend on beyond the task: whose they are, the host paths allowed, where volumes lie."""
+
+    control_plane_id: str
+    host_paths: tuple[str, ...] = ()
+    # volume name -> the engine's own folder of it, known once the loader has run
+    folders: Mapping[str, str] | None = None
+
+
+def needs_loader(task: base.Task) -> bool:
+    """Say whether this task's volumes must be filled before its containers are made."""
+    kinds = {volume.name: volume.kind for volume in task.volumes}
+    return any(
+        mount.sub_path
+        or (container.read_only_root and kinds.get(mount.volume) in ("files", "scratch", "named"))
+        for container in task.containers
+        for mount in container.mounts
+        if kinds.get(mount.volume) != "host"
+    )
+
+
+def is_shared(task: base.Task, volume: str) -> bool:
+    """Say whether more than one mount of the task shows this volume."""
+    counts = Counter(mount.volume for container in task.containers for mount in container.mounts)
+    return counts[volume] > 1
+
+
+def shares_memory(task: base.Task) -> bool:
+    """Say whether a volume in RAM is shared: it lasts only while some container that mounts it runs."""
+    return any(volume.kind == "memory" and is_shared(task, volume.name) for volume in task.volumes)
+
+
+def container_mounts(task: base.Task, container: base.Container, ground: Ground) -> list[Mount]:
+    """Return the engine's mounts for one container. Raises TaskRejected."""
+    volumes = {volume.name: volume for volume in task.volumes}
+    loaded = needs_loader(task)
+    found: list[Mount] = []
+    for mount in container.mounts:
+        volume = _volume(volumes, mount)
+        if volume.kind == "host":
+            found.append(_host(mount, volume, ground))
+        elif mount.sub_path:
+            found.append(_part(mount, volume, ground))
+        elif volume.kind == "memory" and not is_shared(task, volume.name):
+            size = volume.size_mib * MIB if volume.size_mib else None
+            found.append(
+                Mount(
+                    target=mount.path, source=None, type="tmpfs", tmpfs_size=size, tmpfs_mode=STICKY_FOR_ALL
+                )
+            )
+        else:
+            found.append(_engine_volume(task, mount, volume, ground, loaded=loaded))
+    return found
+
+
+def holder_mounts(task: base.Task, ground: Ground) -> list[Mount]:
+    """Return the shared volumes in RAM, which live as long as the holder mounts them."""
+    return [
+        _engine_volume(
+            task,
+            base.Mount(volume=volume.name, path=f"{LOADED_AT}/{volume.name}"),
+            volume,
+            ground,
+            loaded=False,
+        )
+        for volume in task.volumes
+        if volume.kind == "memory" and is_shared(task, volume.name)
+    ]
+
+
+def container_entries(task: base.Task, container: base.Container) -> list[archives.Entry]:
+    """Return what the direct way copies into one container, what only this task has at the end."""
+    if needs_loader(task):
+        return []
+    volumes = {volume.name: volume for volume in task.volumes}
+    outlasting: list[archives.Entry] = []
+    own: list[archives.Entry] = []
+    for mount in container.mounts:
+        volume = _volume(volumes, mount)
+        if volume.kind == "named" and not mount.read_only:
+            outlasting.append(archives.directory(mount.path))
+        elif volume.kind == "scratch":
+            own.append(archives.directory(mount.path))
+        elif volume.kind == "files":
+            own.extend(archives.files(volume, mount.path))
+    return outlasting + own
+
+
+def loader_volumes(task: base.Task, ground: Ground) -> dict[str, Mount]:
+    """Return the mounts by which a loader sees the task's volumes, by volume name."""
+    return {
+        volume.name: _engine_volume(
+            task,
+            base.Mount(volume=volume.name, path=f"{LOADED_AT}/{volume.name}"),
+            volume,
+            ground,
+            loaded=True,
+        )
+        for volume in task.volumes
+        if volume.kind in ("files", "scratch", "named")
+        or (volume.kind == "memory" and _has_parts(task, volume.name))
+    }
+
+
+def loader_entries(task: base.Task) -> list[archives.Entry]:
+    """Return what the loader copies: modes, files, and the directories that mounts show parts of."""
+    entries: list[archives.Entry] = []
+    for volume in task.volumes:
+        at = f"{LOADED_AT}/{volume.name}"
+        if volume.kind == "files":
+            entries += archives.files(volume, at)
+        elif volume.kind != "host":
+            entries.append(archives.directory(at))
+        known = {archives.inside(at, file.path) for file in volume.files}
+        for part in _parts(task, volume.name):
+            path = archives.inside(at, part)
+            if path not in known and not any(file.startswith(path + "/") for file in known):
+                entries.append(archives.directory(path))
+    return entries
+
+
+def _parts(task: base.Task, volume: str) -> list[str]:
+    mounts = [mount for container in task.containers for mount in container.mounts if mount.volume == volume]
+    return sorted({mount.sub_path for mount in mounts if mount.sub_path})
+
+
+def _has_parts(task: base.Task, volume: str) -> bool:
+    return bool(_parts(task, volume))
+
+
+def _volume(volumes: Mapping[str, base.Volume], mount: base.Mount) -> base.Volume:
+    if mount.volume not in volumes:
+        raise base.TaskRejected("InvalidVolume", f"the task has no volume {mount.volume!r}")
+    return volumes[mount.volume]
+
+
+def _engine_volume(
+    task: base.Task, mount: base.Mount, volume: base.Volume, ground: Ground, *, loaded: bool
+) -> Mount:
+    """Return a mount of a volume that the engine makes on first sight."""
+    marks = labels.of_control_plane(ground.control_plane_id) | {labels.VOLUME: volume.name}
+    name = None  # one container's own, gone with it
+    if volume.kind == "named":
+        name = labels.volume_name(ground.control_plane_id, owner="named", volume=volume.source)
+        marks[labels.VOLUME] = volume.source
+    elif loaded or (is_shared(task, volume.name) and volume.kind != "files"):
+        name = labels.volume_name(ground.control_plane_id, owner=task.uid, volume=volume.name)
+        marks[labels.UID] = task.uid
+    writable_first = (
+        volume.kind in ("files", "scratch") and not loaded
+    )  # the copy goes through this very mount
+    return Mount(
+        target=mount.path,
+        source=name,
+        type="volume",
+        no_copy=True,
+        read_only=False if writable_first else mount.read_only or (loaded and volume.kind == "files"),
+        labels=marks,
+        driver_config=_in_memory(volume)
+        if volume.kind == "memory" and not _has_parts(task, volume.name)
+        else None,
+    )
+
+
+def _in_memory(volume: base.Volume) -> DriverConfig:
+    size = f",size={volume.size_mib}m" if volume.size_mib else ""
+    return DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": f"mode=1777{size}"})
+
+
+def _part(mount: base.Mount, volume: base.Volume, ground: Ground) -> Mount:
+    folder = (ground.folders or {})[volume.name]
+    read_only = mount.read_only or volume.kind == "files"
+    return Mount(
+        target=mount.path, source=archives.inside(folder, mount.sub_path), type="bind", read_only=read_only
+    )
+
+
+def _host(mount: base.Mount, volume: base.Volume, ground: Ground) -> Mount:
+    source = posixpath.normpath(volume.source)
+    if mount.sub_path:
+        source = archives.inside(source, mount.sub_path)
+    if not is_allowed(source, ground.host_paths):
+        message = f"host path {volume.source!r} is not among those allowed here: {list(ground.host_paths)}"
+        raise base.TaskRejected("HostPathNotAllowed", message)
+    return Mount(target=mount.path, source=source, type="bind", read_only=mount.read_only)
+
+
+def is_allowed(path: str, allowed: Sequence[str]) -> bool:
+    """Say whether a normalised absolute path is one of those allowed, or below one."""
+    return any(
+        path == root or path.startswith(root.rstrip("/") + "/") for root in map(posixpath.normpath, allowed)
+    )

@@ -1,0 +1,138 @@
+"""End tasks: the stop command first, then the stop signal, then SIGKILL when the grace is over.
+
+Nothing here blocks the caller. What a crash of ours interrupts is taken up when stop() is repeated.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import docker
+import docker.errors
+
+from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.engine import Client, reachable, words
+
+LOGGER = logging.getLogger(__name__)
+
+WORKERS = 3
+RETRY_SECONDS = 2.0  # after a signal that the engine could not deliver
+IDLE_SECONDS = 3600.0  # the longest sleep without anything due; a push wakes earlier
+
+
+class Stopper:
+    """Brings containers to their end within a grace period. Thread-safe.
+
+    `live(uid)` returns the containers of a task that still run; `kill(id, signal)` may be repeated.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        live: Callable[[str], list[Box]],
+        kill: Callable[[str, str], None],
+    ) -> None:
+        self._client = client
+        self._live = live
+        self._kill = kill
+        self._lock = threading.Condition()
+        self._due: list[tuple[float, int, str]] = []
+        self._count = itertools.count()
+        self._asked: set[str] = set()  # ids of containers that are on their way out
+        self._closed = False
+        self._workers = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="docker-stop")
+        self._clock = threading.Thread(target=self._watch_deadlines, name="docker-deadlines", daemon=True)
+        self._clock.start()
+
+    def stop(self, uid: str, *, grace_seconds: float) -> None:
+        """Ask all running containers of a task to end, and see that they do. Returns at once."""
+        deadline = time.monotonic() + max(0.0, grace_seconds)
+        with self._lock:
+            heapq.heappush(self._due, (deadline, next(self._count), uid))
+            self._lock.notify()
+            fresh = [box for box in self._live(uid) if box.id not in self._asked]
+            self._asked |= {box.id for box in fresh}
+        if grace_seconds <= 0:
+            return  # the deadline has come already
+        for box in fresh:
+            command = labels.stop_command(box.labels)
+            if command:
+                threading.Thread(
+                    target=self._run_command,
+                    args=(box, command, deadline),
+                    name="docker-stop-command",
+                    daemon=True,
+                ).start()
+            else:
+                self._signal_soon(box)
+
+    def _run_command(self, box: Box, command: tuple[str, ...], deadline: float) -> None:
+        """Run the stop command to its end, then send the signal; SIGKILL at the deadline ends both."""
+        try:
+            with reachable():
+                made = self._client.exec_create(box.id, list(command))
+                for _ in self._client.exec_start(made["Id"], stream=True):
+                    if time.monotonic() > deadline:
+                        break
+                code = self._client.exec_inspect(made["Id"]).get("ExitCode")
+            if code:
+                LOGGER.warning(
+                    "event=stop-command-failed task=%s container=%s exit=%s", box.uid, box.name, code
+                )
+        except (docker.errors.APIError, ProviderUnavailable) as error:
+            LOGGER.warning(
+                "event=stop-command-failed task=%s container=%s error=%s", box.uid, box.name, error
+            )
+        self._signal_soon(box)
+
+    def _signal_soon(self, box: Box) -> None:
+        with self._lock:
+            if not self._closed:
+                self._workers.submit(self._signal, box.uid, box.id, box.stop_signal or "SIGTERM")
+
+    def _signal(self, uid: str, container_id: str, signal: str) -> None:
+        try:
+            self._kill(container_id, signal)
+        except (docker.errors.APIError, ProviderUnavailable) as error:
+            LOGGER.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, _text(error))
+            self._again(uid)
+
+    def _again(self, uid: str) -> None:
+        with self._lock:
+            heapq.heappush(self._due, (time.monotonic() + RETRY_SECONDS, next(self._count), uid))
+            self._lock.notify()
+
+    def _watch_deadlines(self) -> None:
+        while True:
+            with self._lock:
+                if self._closed:
+                    return
+                pause = self._due[0][0] - time.monotonic() if self._due else IDLE_SECONDS
+                if pause > 0:
+                    self._lock.wait(pause)
+                    continue
+                _, _, uid = heapq.heappop(self._due)
+                live = self._live(uid)
+                self._asked -= {box.id for box in live}  # a later stop() may try again
+                for box in live:
+                    self._workers.submit(self._signal, uid, box.id, "SIGKILL")
+
+    def close(self) -> None:
+        """Give no further signal; repeatable."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+def _text(error: docker.errors.APIError | ProviderUnavailable) -> str:
+    return words(error) if isinstance(error, docker.errors.APIError) else error.message
