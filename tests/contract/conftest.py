@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
+from tests.contract.docker_backend import DockerProviders
 from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
 from tests.contract.storage_backends import MotoStores, SqliteStores, StoreFactory
 
@@ -27,10 +28,14 @@ def storage(store_factory: StoreFactory) -> Storage:
     return store_factory.open()
 
 
-@pytest.fixture(params=["fake", "process"])
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
+
+
+@pytest.fixture(params=["fake", "process", DOCKER])
 def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield what opens handles on one backend without tasks; they are removed afterwards."""
     backends: dict[str, Callable[[Path], ProviderFactory]] = {
+        "docker": DockerProviders,
         "fake": FakeProviders,
         "process": ProcessProviders,
     }
@@ -45,10 +50,14 @@ def provider(provider_factory: ProviderFactory) -> Provider:
     return provider_factory.open()
 
 
-@pytest.fixture(params=["process"])
+@pytest.fixture(params=["process", DOCKER])
 def container_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield the same for those backends alone that start real programs."""
-    providers = {"process": ProcessProviders}[request.param](tmp_path)
+    backends: dict[str, Callable[[Path], ProviderFactory]] = {
+        "docker": DockerProviders,
+        "process": ProcessProviders,
+    }
+    providers = backends[request.param](tmp_path)
     yield providers
     providers.close()
 

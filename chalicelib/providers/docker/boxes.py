@@ -36,6 +36,8 @@ class Box:
     restarts: int = 0
     stop_signal: str = ""
     restarts_itself: bool = False
+    tty: bool = False
+    previous_end: datetime | None = None  # of the run before this one, known while it runs
     # left out of comparisons, since they never change
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -65,6 +67,7 @@ def box(raw: Mapping[str, Any]) -> Box:
     state, config = raw["State"], raw["Config"]
     marks: dict[str, str] = config.get("Labels") or {}
     started_at = moment(state.get("StartedAt"))
+    is_again = state["Status"] == "running" and bool(raw.get("RestartCount"))
     return Box(
         id=raw["Id"],
         uid=marks.get(labels.UID, ""),
@@ -80,13 +83,22 @@ def box(raw: Mapping[str, Any]) -> Box:
         error=state.get("Error") or "",
         created_at=moment(raw.get("Created")),
         started_at=started_at,
-        finished_at=moment(state.get("FinishedAt")) if started_at else None,
+        finished_at=_end(started_at, moment(state.get("FinishedAt"))),
         restarts=int(raw.get("RestartCount") or 0),
         stop_signal=config.get("StopSignal") or "",
         restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no")
         not in ("", "no"),
+        tty=bool(config.get("Tty")),
+        previous_end=moment(state.get("FinishedAt")) if is_again else None,
         labels=marks,
     )
+
+
+def _end(started_at: datetime | None, finished_at: datetime | None) -> datetime | None:
+    """Return when it ended; the engine notes the start of a very short process after its end."""
+    if started_at is None or finished_at is None:
+        return None
+    return max(started_at, finished_at)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -90,8 +90,23 @@ def reachable() -> Iterator[None]:
     """Turn a lost connection inside the block into ProviderUnavailable; other errors pass."""
     try:
         yield
+    except docker.errors.APIError:
+        raise  # an answer, though one of requests' errors too
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError, OSError) as error:
         raise ProviderUnavailable(UNAVAILABLE, f"The Docker engine does not answer: {error}") from error
+
+
+def interrupt(stream: Stream) -> None:
+    """Make a read of the stream by another thread end now; that thread closes it."""
+    with contextlib.suppress(Exception):  # the SDK looks for a socket that a stream at its end has no more
+        stream.close()
+
+
+def close_stream(stream: Stream) -> None:
+    """Let go of a stream that this thread has read, and of its connection; repeatable."""
+    interrupt(stream)
+    with contextlib.suppress(Exception):  # the SDK's own close() leaves the socket to the garbage collector
+        stream._response.close()
 
 
 def words(error: docker.errors.APIError) -> str:

@@ -12,12 +12,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-import docker
-import docker.errors
-
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.engine import Client, Raw, Stream, reachable
+from chalicelib.providers.docker.engine import Client, Raw, Stream, close_stream, interrupt, reachable
 
 LOGGER = logging.getLogger(__name__)
 
@@ -82,10 +79,13 @@ class EventFollower:
                     LOGGER.info("event=engine-back")
                 pause = FIRST_PAUSE_SECONDS
                 self._read()
-            except (ProviderUnavailable, docker.errors.DockerException) as error:
-                LOGGER.warning("event=engine-lost error=%s", error)
+            except Exception as error:  # however a connection ends, the answer is a new one
+                if not self._closed.is_set():
+                    LOGGER.warning("event=engine-lost error=%s", error)
             self._connected.clear()
-            self._close_stream()
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                close_stream(stream)
             self._closed.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
@@ -110,18 +110,12 @@ class EventFollower:
         except Exception:  # one odd container must not end the events of all others
             LOGGER.exception("event=event-failed action=%s container=%s", action, actor.get("ID"))
 
-    def _close_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            try:
-                stream.close()
-            except (OSError, AttributeError):  # the SDK looks for a socket that a dead stream has no more
-                LOGGER.debug("event=stream-already-closed")
-
     def close(self) -> None:
         """End the thread; repeatable."""
         self._closed.set()
-        self._close_stream()
+        stream = self._stream
+        if stream is not None:
+            interrupt(stream)
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout=LONGEST_PAUSE_SECONDS)
 

@@ -205,15 +205,22 @@ class Launcher:
         return replace(around.ground, folders=folders)
 
     def _undo(self, task: Task, made: Sequence[str], address: str) -> None:
-        for container_id in made:
-            try:
+        try:
+            for container_id in made:
                 self.remove_container(container_id)
-            except (docker.errors.APIError, ProviderUnavailable) as error:
-                LOGGER.warning(
-                    "event=undo-failed task=%s container=%s error=%s", task.uid, container_id, error
-                )
+            self.remove_volumes(task.uid)
+        except (docker.errors.APIError, ProviderUnavailable) as error:
+            LOGGER.warning("event=undo-failed task=%s error=%s", task.uid, error)
         if not task.host_network:
             self._network.give_back(address)
+
+    def remove_volumes(self, uid: str) -> None:
+        """Remove the volumes of one task; its containers are gone. Repeatable."""
+        own = labels.of_control_plane(self._around().ground.control_plane_id) | {labels.UID: uid}
+        wanted = {"label": [f"{key}={value}" for key, value in own.items()]}
+        with reachable():
+            for volume in self._client.volumes(filters=wanted)["Volumes"] or []:
+                self._client.remove_volume(volume["Name"], force=True)
 
     def inspect(self, container_id: str) -> Box:
         """Return what the engine says of a container; raises docker.errors.NotFound, ProviderUnavailable."""

@@ -47,7 +47,7 @@ class Ledger:
     def __init__(self, *, clock: Callable[[], datetime]) -> None:
         self.host_address = ""
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = threading.Condition()  # of a lock that its holder may take again
         self._entries: dict[str, Entry] = {}
         self._last_version = 0
         self._reports: queue.SimpleQueue[TaskState | None] = queue.SimpleQueue()
@@ -82,6 +82,11 @@ class Ledger:
                 if container_id in entry.boxes:
                     return entry.boxes[container_id]
         return None
+
+    def await_news(self, seconds: float) -> None:
+        """Wait until something changes, but not longer than that."""
+        with self._lock:
+            self._lock.wait(seconds)
 
     def expect(self, task: Task) -> Entry:
         """Note a task whose containers cannot be made yet."""
@@ -119,7 +124,7 @@ class Ledger:
             touched: dict[str, Entry] = {}
             for box in boxes:
                 entry = self._entries.setdefault(box.uid, Entry(uid=box.uid))
-                entry.boxes[box.id] = box
+                entry.boxes[box.id] = _with_memory(box, entry.boxes.get(box.id))
                 touched[box.uid] = entry
             for entry in touched.values():
                 self._publish(entry)
@@ -182,6 +187,7 @@ class Ledger:
         self._last_version = max(self._last_version + 1, now)
         entry.state = replace(state, version=self._last_version)
         self._reports.put(entry.state)
+        self._lock.notify_all()
 
     def _state(self, entry: Entry) -> TaskState:
         times = tuple(sorted(entry.times.items()))
@@ -238,3 +244,10 @@ class Ledger:
                 except Exception:  # an observer's failure must not end the reports of all other tasks
                     LOGGER.exception("event=observe-failed task=%s try=%d", state.uid, attempt)
                     self._closed.wait(OBSERVE_PAUSE_SECONDS)
+
+
+def _with_memory(box: Box, known: Box | None) -> Box:
+    """Return the box with what the engine no longer says of the same run: when the run before it ended."""
+    if known and not box.previous_end and known.started_at == box.started_at:
+        return replace(box, previous_end=known.previous_end)
+    return box

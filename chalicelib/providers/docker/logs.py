@@ -1,7 +1,7 @@
 """Read a container's output, also while it is being written.
 
-A thread reads from the engine, so that the caller gets a sign of life when nothing is written and can go away
-at any time. After a restart the engine's log goes on in one piece: the moment of the last start parts it.
+Each entry of the engine's log comes with its time: it parts the runs of a container that was restarted, whose
+log goes on in one piece, and tells what a stream that ended too early has left out.
 Reference: Docker Engine API v1.41, GET /containers/{id}/logs.
 """
 
@@ -10,74 +10,146 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import docker
 import docker.errors
 
 from chalicelib.providers.base import LogOptions, TaskNotFound
 from chalicelib.providers.docker.boxes import Box
-from chalicelib.providers.docker.engine import Client, Stream, reachable
+from chalicelib.providers.docker.engine import Client, Stream, close_stream, interrupt, reachable
 
-SIGN_OF_LIFE_SECONDS = 1.0  # also how late a reader is let go after `until`
+SIGN_OF_LIFE_SECONDS = 1.0  # the longest silence for one who follows
 PIECES_AHEAD = 64  # the reader waits for a slow caller instead of filling memory
+# The engine waits 100 ms at least before it restarts a container, and notes a start after the first output
+BEFORE_START = timedelta(milliseconds=100)
 
 
-def read(client: Client, box: Box, options: LogOptions) -> Iterator[bytes]:
-    """Yield the output of a container as the Provider contract says. Raises TaskNotFound."""
-    since, until = _window(box, options)
+Find = Callable[[float], tuple[Box | None, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a log, or a piece of a long one; `time` is its text, RFC 3339 with nanoseconds."""
+
+    time: bytes
+    text: bytes
+    continues: bool  # the piece before had no end of line
+
+
+def read(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
+    """Yield the output of a container as the Provider contract says.
+
+    `find(seconds)` waits for news for so long, and returns the container as it is then (None: not made yet)
+    and whether it may still start. Raises TaskNotFound, before the first piece.
+    """
+    box, _ = find(0)
+    if options.previous and (box is None or not box.restarts):
+        raise TaskNotFound("there was no restart, so there is no previous log")
+    return _limited(_pieces(client, find, options), options.limit_bytes)
+
+
+def _pieces(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
+    """Yield the pieces; with follow, wait for the container's start first."""
+    deadline = _deadline(options.until)
+    patience = 0.0
+    while True:
+        box, may_start = find(patience)
+        patience = SIGN_OF_LIFE_SECONDS
+        if box is not None and (box.has_started or not may_start or not options.follow):
+            break
+        if not (options.follow and may_start) or time.monotonic() >= deadline:
+            return
+        yield b""
+    window = _window(box, options)
+    shown = b""
+    for entry in _entries(client, box, window, deadline):
+        if entry is None:
+            yield b""
+            continue
+        shown = entry.time
+        yield _rendered(entry, options)
+    if options.follow and not options.previous and time.monotonic() < deadline:
+        rest = replace(window, follow=False, tail_lines=None)
+        for entry in _entries(client, box, rest, deadline):
+            # a stream that follows may end with the container before its last words
+            if entry and entry.time > shown:
+                yield _rendered(entry, options)
+
+
+def _rendered(entry: Entry, options: LogOptions) -> bytes:
+    return entry.time + b" " + entry.text if options.timestamps and not entry.continues else entry.text
+
+
+def _deadline(until: datetime | None) -> float:
+    left = (until - datetime.now(UTC)).total_seconds() if until else float("inf")
+    return time.monotonic() + left
+
+
+def _window(box: Box, options: LogOptions) -> LogOptions:
+    """Return the options with the bounds of the run that is meant."""
+    if not box.restarts or box.started_at is None:
+        return options if options.follow or not options.previous else replace(options, follow=False)
+    border = box.previous_end or box.started_at - BEFORE_START
+    if options.previous:
+        return replace(options, until=border, follow=False)
+    return replace(options, since=max(options.since, border) if options.since else border)
+
+
+def _entries(client: Client, box: Box, options: LogOptions, deadline: float) -> Iterator[Entry | None]:
+    """Yield the entries in the window, None as a sign of life. Raises TaskNotFound."""
+    since, until = _text(options.since), _text(options.until)
     try:
         with reachable():
             stream = client.logs(
                 box.id,
                 stream=True,
-                follow=options.follow and not options.previous,
-                timestamps=options.timestamps,
+                follow=options.follow,
+                timestamps=True,
                 tail=options.tail_lines if options.tail_lines is not None else "all",
-                since=since,
-                until=until,
+                since=options.since.timestamp() if options.since else None,
             )
     except docker.errors.NotFound as error:
         raise TaskNotFound(f"the engine has no container {box.id[:12]} any more") from error
-    pieces = _followed(stream, options.until) if options.follow else _all(stream)
-    return _limited(pieces, options.limit_bytes)
+    continues = False
+    pieces = _followed(stream, deadline) if options.follow else _all(stream)
+    for piece in pieces:
+        if not piece:
+            yield None
+            continue
+        for line in piece.splitlines(keepends=True) if box.tty else [piece]:
+            at, _, text = line.partition(b" ")
+            entry = Entry(time=at, text=text, continues=continues)
+            continues = not line.endswith(b"\n")
+            if (not since or at >= since) and (not until or options.follow or at <= until):
+                yield entry
 
 
-def _window(box: Box, options: LogOptions) -> tuple[float | None, float | None]:
-    """Return the part of time to show. Raises TaskNotFound for a previous log that there is not."""
-    since = options.since.timestamp() if options.since else None
-    restarted_at = box.started_at.timestamp() if box.restarts and box.started_at else None
-    if options.previous:
-        if restarted_at is None:
-            raise TaskNotFound(f"container {box.name!r} was not restarted: it has no previous log")
-        return since, restarted_at
-    if restarted_at:
-        since = max(since or 0.0, restarted_at)
-    until = options.until.timestamp() if options.until and not options.follow else None
-    return since, until
+def _text(moment: datetime | None) -> bytes:
+    """Return a moment as the engine writes it, to be compared as text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode() if moment else b""
 
 
 def _all(stream: Stream) -> Iterator[bytes]:
     try:
         yield from stream
     finally:
-        _close(stream)
+        close_stream(stream)
 
 
-def _followed(stream: Stream, until: datetime | None) -> Iterator[bytes]:
-    """Yield pieces as they come, an empty one when none does; end with the container or at `until`."""
+def _followed(stream: Stream, deadline: float) -> Iterator[bytes]:
+    """Yield pieces as they come, an empty one when none does; end with the stream or at the deadline."""
     pieces: queue.Queue[bytes | None] = queue.Queue(PIECES_AHEAD)
     gone = threading.Event()
     reader = threading.Thread(target=_pump, args=(stream, pieces, gone), name="docker-logs", daemon=True)
     reader.start()
-    left = (until - datetime.now(UTC)).total_seconds() if until else float("inf")
-    deadline = time.monotonic() + left
     try:
-        while time.monotonic() < deadline:
+        while (left := deadline - time.monotonic()) > 0:
             try:
-                piece = pieces.get(timeout=min(SIGN_OF_LIFE_SECONDS, max(0.0, deadline - time.monotonic())))
+                piece = pieces.get(timeout=min(SIGN_OF_LIFE_SECONDS, left))
             except queue.Empty:
                 piece = b""
             if piece is None:
@@ -85,14 +157,16 @@ def _followed(stream: Stream, until: datetime | None) -> Iterator[bytes]:
             yield piece
     finally:
         gone.set()
-        _close(stream)
+        interrupt(stream)
+        reader.join(timeout=2 * SIGN_OF_LIFE_SECONDS)
 
 
 def _pump(stream: Stream, pieces: queue.Queue[bytes | None], gone: threading.Event) -> None:
     with suppress(Exception):  # whatever ends the stream, the caller sees its end
         for piece in stream:
             if not _put(pieces, piece, gone):
-                return
+                break
+    close_stream(stream)
     _put(pieces, None, gone)
 
 
@@ -115,13 +189,6 @@ def _limited(pieces: Iterator[bytes], limit_bytes: int | None) -> Iterator[bytes
     for piece in pieces:
         if len(piece) >= left:
             yield piece[:left]
-            break
+            return
         left -= len(piece)
         yield piece
-    if isinstance(pieces, Generator):
-        pieces.close()
-
-
-def _close(stream: Stream) -> None:
-    with suppress(Exception):  # the SDK looks for a socket that a finished stream has no more
-        stream.close()

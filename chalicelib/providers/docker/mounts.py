@@ -74,20 +74,17 @@ def container_mounts(task: base.Task, container: base.Container, ground: Ground)
                 )
             )
         else:
-            found.append(_engine_volume(task, mount, volume, ground, loaded=loaded))
+            # a direct copy goes through this very mount
+            filled = volume.kind in ("files", "scratch") and not loaded
+            read_only = not filled and (mount.read_only or volume.kind == "files")
+            found.append(_engine_volume(task, volume, ground, at=mount.path, read_only=read_only))
     return found
 
 
 def holder_mounts(task: base.Task, ground: Ground) -> list[Mount]:
     """Return the shared volumes in RAM, which live as long as the holder mounts them."""
     return [
-        _engine_volume(
-            task,
-            base.Mount(volume=volume.name, path=f"{LOADED_AT}/{volume.name}"),
-            volume,
-            ground,
-            loaded=False,
-        )
+        _engine_volume(task, volume, ground, at=f"{LOADED_AT}/{volume.name}")
         for volume in task.volumes
         if volume.kind == "memory" and is_shared(task, volume.name)
     ]
@@ -114,16 +111,10 @@ def container_entries(task: base.Task, container: base.Container) -> list[archiv
 def loader_volumes(task: base.Task, ground: Ground) -> dict[str, Mount]:
     """Return the mounts by which a loader sees the task's volumes, by volume name."""
     return {
-        volume.name: _engine_volume(
-            task,
-            base.Mount(volume=volume.name, path=f"{LOADED_AT}/{volume.name}"),
-            volume,
-            ground,
-            loaded=True,
-        )
+        volume.name: _engine_volume(task, volume, ground, at=f"{LOADED_AT}/{volume.name}")
         for volume in task.volumes
         if volume.kind in ("files", "scratch", "named")
-        or (volume.kind == "memory" and _has_parts(task, volume.name))
+        or (volume.kind == "memory" and _parts(task, volume.name))
     }
 
 
@@ -149,10 +140,6 @@ def _parts(task: base.Task, volume: str) -> list[str]:
     return sorted({mount.sub_path for mount in mounts if mount.sub_path})
 
 
-def _has_parts(task: base.Task, volume: str) -> bool:
-    return bool(_parts(task, volume))
-
-
 def _volume(volumes: Mapping[str, base.Volume], mount: base.Mount) -> base.Volume:
     if mount.volume not in volumes:
         raise base.TaskRejected("InvalidVolume", f"the task has no volume {mount.volume!r}")
@@ -160,7 +147,7 @@ def _volume(volumes: Mapping[str, base.Volume], mount: base.Mount) -> base.Volum
 
 
 def _engine_volume(
-    task: base.Task, mount: base.Mount, volume: base.Volume, ground: Ground, *, loaded: bool
+    task: base.Task, volume: base.Volume, ground: Ground, *, at: str, read_only: bool = False
 ) -> Mount:
     """Return a mount of a volume that the engine makes on first sight."""
     marks = labels.of_control_plane(ground.control_plane_id) | {labels.VOLUME: volume.name}
@@ -168,22 +155,18 @@ def _engine_volume(
     if volume.kind == "named":
         name = labels.volume_name(ground.control_plane_id, owner="named", volume=volume.source)
         marks[labels.VOLUME] = volume.source
-    elif loaded or (is_shared(task, volume.name) and volume.kind != "files"):
+    elif needs_loader(task) or (is_shared(task, volume.name) and volume.kind != "files"):
         name = labels.volume_name(ground.control_plane_id, owner=task.uid, volume=volume.name)
         marks[labels.UID] = task.uid
-    writable_first = (
-        volume.kind in ("files", "scratch") and not loaded
-    )  # the copy goes through this very mount
+    in_memory = volume.kind == "memory" and not _parts(task, volume.name)
     return Mount(
-        target=mount.path,
+        target=at,
         source=name,
         type="volume",
         no_copy=True,
-        read_only=False if writable_first else mount.read_only or (loaded and volume.kind == "files"),
+        read_only=read_only,
         labels=marks,
-        driver_config=_in_memory(volume)
-        if volume.kind == "memory" and not _has_parts(task, volume.name)
-        else None,
+        driver_config=_in_memory(volume) if in_memory else None,
     )
 
 

@@ -101,7 +101,7 @@ class DockerProvider:
                 first_pause_seconds=self._pull_pause_seconds,
                 starters=self._starters,
             )
-            self._stopper = Stopper(self._client, live=self._live, kill=self._launcher.kill)
+            self._stopper = Stopper(self._client, live=self._live, kill=self._launcher.kill, look=self._look)
             self._events = EventFollower(self._client, self._id, on_event=self._on_event, resync=self._resync)
             self._adopt_records()
             self._events.start()
@@ -185,8 +185,7 @@ class DockerProvider:
             self._ledger.forget(handle)
             for container_id in self._ids({labels.UID: handle}):
                 self._launcher.remove_container(container_id)
-            for volume in self._volumes({labels.UID: handle}):
-                self._client.remove_volume(volume)
+            self._launcher.remove_volumes(handle)
             if entry is not None:
                 for address in held - {"", self._network.gateway}:
                     self._network.give_back(address)
@@ -210,12 +209,22 @@ class DockerProvider:
         entry = self._ledger.entry(handle)
         if entry is None or entry.state is None:
             raise TaskNotFound(handle)
-        for box in self._ledger.boxes(handle):
-            if box.name == container and box.role in ("init", "main"):
-                return logs.read(self._client, box, options)
-        if any(state.name == container for state in entry.state.containers):
-            return iter(())
-        raise TaskNotFound(f"{handle} has no container {container!r}")
+        if all(state.name != container for state in entry.state.containers):
+            raise TaskNotFound(f"{handle} has no container {container!r}")
+
+        def find(seconds: float) -> tuple[Box | None, bool]:
+            if seconds:
+                self._ledger.await_news(seconds)
+            named = [box for box in self._ledger.boxes(handle) if box.name == container]
+            return (named[0] if named else None), self._may_start(handle)
+
+        return logs.read(self._client, find, options)
+
+    def _may_start(self, handle: str) -> bool:
+        """Say whether containers of the task may yet be started."""
+        entry = self._ledger.entry(handle)
+        over = entry is None or entry.is_stopping or entry.state is None or entry.state.phase == "stopped"
+        return not over
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing that is not honoured here."""
@@ -238,6 +247,7 @@ class DockerProvider:
                 self._launcher.close()
                 self._stopper.close()
                 self._events.close()
+                self._client.close()  # only its connections: a later call makes new ones
             self._ledger.close()
 
     # --- what the engine says
@@ -250,16 +260,18 @@ class DockerProvider:
         if action == "destroy":
             self._settle(self._ledger.gone(container_id))
             return
+        if self._ledger.entry(uid) is not None:  # else its launch will tell, or it was removed
+            self._look(container_id)
+
+    def _look(self, container_id: str) -> None:
+        """Ask the engine about a container and act on what is new."""
         try:
             box = self._launcher.inspect(container_id)
         except docker.errors.NotFound:
             self._settle(self._ledger.gone(container_id))
             return
-        if self._ledger.entry(uid) is None:
-            return  # created by us a moment ago, and its launch will tell; or removed
         self._ledger.update([box])
-        if action in ("start", "die"):
-            self._settle(uid)
+        self._settle(box.uid)
 
     def _settle(self, uid: str | None) -> None:
         """Have the next step of a task taken, and give its address back if it has ended."""
@@ -356,7 +368,3 @@ class DockerProvider:
         return [
             item["Id"] for item in self._client.containers(all=True, filters={"label": self._label(more)})
         ]
-
-    def _volumes(self, more: dict[str, str]) -> list[str]:
-        listed = self._client.volumes(filters={"label": self._label(more)})["Volumes"] or []
-        return [item["Name"] for item in listed]

@@ -19,19 +19,21 @@ import docker.errors
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.boxes import Box
-from chalicelib.providers.docker.engine import Client, reachable, words
+from chalicelib.providers.docker.engine import Client, close_stream, reachable, words
 
 LOGGER = logging.getLogger(__name__)
 
 WORKERS = 3
 RETRY_SECONDS = 2.0  # after a signal that the engine could not deliver
+CHECKS, CHECK_SECONDS = 40, 0.05  # for the engine to notice that a restart has been called off
 IDLE_SECONDS = 3600.0  # the longest sleep without anything due; a push wakes earlier
 
 
 class Stopper:
     """Brings containers to their end within a grace period. Thread-safe.
 
-    `live(uid)` returns the containers of a task that still run; `kill(id, signal)` may be repeated.
+    `live(uid)` returns the containers of a task that still run; `kill(id, signal)` may be repeated;
+    `look(id)` has the engine asked about a container.
     """
 
     def __init__(
@@ -40,10 +42,13 @@ class Stopper:
         *,
         live: Callable[[str], list[Box]],
         kill: Callable[[str, str], None],
+        look: Callable[[str], None],
     ) -> None:
         self._client = client
         self._live = live
         self._kill = kill
+        self._look = look
+        self._gone = threading.Event()
         self._lock = threading.Condition()
         self._due: list[tuple[float, int, str]] = []
         self._count = itertools.count()
@@ -80,9 +85,13 @@ class Stopper:
         try:
             with reachable():
                 made = self._client.exec_create(box.id, list(command))
-                for _ in self._client.exec_start(made["Id"], stream=True):
-                    if time.monotonic() > deadline:
-                        break
+                stream = self._client.exec_start(made["Id"], stream=True)
+                try:
+                    for _ in stream:
+                        if time.monotonic() > deadline:
+                            break
+                finally:
+                    close_stream(stream)
                 code = self._client.exec_inspect(made["Id"]).get("ExitCode")
             if code:
                 LOGGER.warning(
@@ -102,9 +111,20 @@ class Stopper:
     def _signal(self, uid: str, container_id: str, signal: str) -> None:
         try:
             self._kill(container_id, signal)
+            self._check_soon(uid, container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
             LOGGER.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, _text(error))
             self._again(uid)
+
+    def _check_soon(self, uid: str, container_id: str) -> None:
+        """See to a container that waits for its restart: the engine ends it without an event."""
+        for _ in range(CHECKS):
+            waiting = [
+                box for box in self._live(uid) if box.id == container_id and box.status == "restarting"
+            ]
+            if not waiting or self._gone.wait(CHECK_SECONDS):
+                return
+            self._look(container_id)
 
     def _again(self, uid: str) -> None:
         with self._lock:
@@ -130,6 +150,7 @@ class Stopper:
         """Give no further signal; repeatable."""
         with self._lock:
             self._closed = True
+            self._gone.set()
             self._lock.notify()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
