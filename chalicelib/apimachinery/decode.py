@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from chalicelib.apimachinery.conform import UnfitError, conform
 from chalicelib.apimachinery.conform_report import Pairs, plain, report
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
+from chalicelib.apimachinery.go_yaml import Parsed, parse_yaml
 from chalicelib.apimachinery.gotext import quote
 from chalicelib.apimachinery.schema import Type, find_type, named_type
 from chalicelib.apimachinery.status import JSON, StatusError, bad_request, unsupported_media_type
@@ -69,7 +70,7 @@ def decode_object(
     415.
     """
     try:
-        raw = parse_body(body, content_type)
+        raw, repeated = parse_body(body, content_type)
         actual = _kind_of(raw, expected)
     except DecodeError as error:
         what = f"the object provided is unrecognized (must be of type {expected.kind})"
@@ -80,6 +81,7 @@ def decode_object(
     if kind is None:
         return Decoded(plain(raw), [])
     value, complaints = _shape(raw, kind, actual, expected)
+    complaints = repeated + complaints
     if complaints and validation == "Strict":
         raise _unhandled(actual, expected, f"strict decoding error: {', '.join(complaints)}")
     value["apiVersion"], value["kind"] = expected.api_version, expected.kind
@@ -95,7 +97,7 @@ def decode_delete_options(body: bytes, content_type: str | None) -> JSON:
         return {}
     expected = Kind("", "v1", "DeleteOptions")
     try:
-        raw = parse_body(body, content_type)
+        raw, _ = parse_body(body, content_type)
         actual = _kind_of(raw, expected)
     except DecodeError as error:
         raise bad_request(str(error)) from None
@@ -107,17 +109,19 @@ def decode_delete_options(body: bytes, content_type: str | None) -> JSON:
     return found.value
 
 
-def parse_body(body: bytes, content_type: str | None) -> Any:  # Any: whatever a document holds
-    """Return the document of a body by its media type.
+def parse_body(body: bytes, content_type: str | None) -> Parsed:
+    """Return the document of a body by its media type, and complaints about repeated keys (YAML; JSON keeps Pairs).
 
     Raises DecodeError, or StatusError 415.
     """
     match media_type(content_type):
         case "application/json":
             try:
-                return parse_json(body)
+                return Parsed(parse_json(body), [])
             except DecodeError as error:
                 raise DecodeError(f"couldn't get version/kind; json parse error: {error}") from None
+        case "application/yaml":
+            return parse_yaml(body)
         case _:
             raise unsupported_media_type(BODY_TYPES)
 

@@ -15,12 +15,13 @@ from chalicelib.apimachinery.conform import UnfitError, conform
 from chalicelib.apimachinery.conform_report import Pairs, plain, report
 from chalicelib.apimachinery.decode import Kind, kind_problem
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
+from chalicelib.apimachinery.go_yaml import parse_yaml
 from chalicelib.apimachinery.gotext import plain_value
 from chalicelib.apimachinery.schema import find_type
 from chalicelib.apimachinery.status import JSON, StatusError, bad_request, invalid
 from chalicelib.apimachinery.strategic_patch import strategic_merge_patch
 
-__all__ = ["decode_patch", "json_patch", "merge_patch", "shaped", "strategic_merge_patch"]
+__all__ = ["decode_apply", "decode_patch", "json_patch", "merge_patch", "shaped", "strategic_merge_patch"]
 
 PatchType = Literal["json", "merge", "strategic"]
 
@@ -46,6 +47,23 @@ def decode_patch(body: bytes, patch_type: PatchType) -> Any:  # Any: a list of o
         wanted = "Go value of type map[string]interface {}"
         raise bad_request(f"{prefix}json: cannot unmarshal {found} into {wanted}")
     return document or {}
+
+
+def decode_apply(body: bytes) -> tuple[JSON, list[str]]:
+    """Return the configuration of a server-side apply, YAML or JSON, and complaints about repeated keys.
+
+    Raises StatusError 400.
+    """
+    try:
+        document, repeated = parse_yaml(body)
+    except DecodeError as error:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
+    if not isinstance(document, dict | None):
+        found = (
+            f"json: cannot unmarshal {_json_kind(document)} into Go value of type map[string]interface {{}}"
+        )
+        raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {found}")
+    return document or {}, repeated
 
 
 def _checked_operations(document: Any) -> list[JSON]:  # Any: what the client sent

@@ -56,7 +56,7 @@ class Bodies:
     def patch(self, info: RequestInfo) -> PatchBody:
         """Return the patch that a request sent. Raises 400, 413, 415."""
         _check_size(info)
-        return PatchBody(decode_patch(info.body, info.headers.get("content-type"), _validation(info)))
+        return PatchBody(*decode_patch(info.body, info.headers.get("content-type"), _validation(info)))
 
     def delete_options(self, info: RequestInfo) -> JSON:
         """Return the DeleteOptions of a body, {} if it has none. Raises 400, 413, 415."""

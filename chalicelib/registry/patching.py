@@ -20,17 +20,20 @@ PATCH_TYPES: dict[str, PatchType] = {
 }
 
 
-def decode_patch(body: bytes, content_type: str | None, validation: Validation = "Warn") -> Patch:
-    """Return the patch of a body by its media type. Raises 400, 413, 415."""
+def decode_patch(
+    body: bytes, content_type: str | None, validation: Validation = "Warn"
+) -> tuple[Patch, list[str]]:
+    """Return the patch of a body by its media type, and warnings about it. Raises 400, 413, 415."""
     kind = media_type(content_type)
     if kind not in PATCH_TYPES:
         raise unsupported_media_type(list(PATCH_TYPES))
     if kind.endswith("yaml"):
-        import yaml  # lazy: few requests are YAML
-
-        return Patch("apply", yaml.safe_load(body), validation)
+        config, complaints = patches.decode_apply(body)
+        if complaints and validation == "Strict":
+            raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {complaints[0]}")
+        return Patch("apply", config, validation), complaints if validation == "Warn" else []
     patch_type = cast(patches.PatchType, PATCH_TYPES[kind])  # apply, the fourth, was YAML
-    return Patch(patch_type, patches.decode_patch(body, patch_type), validation)
+    return Patch(patch_type, patches.decode_patch(body, patch_type), validation), []
 
 
 def patched(strategy: Strategy, live: JSON, patch: Patch) -> tuple[JSON, list[str]]:
