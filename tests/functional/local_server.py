@@ -61,9 +61,13 @@ class LocalServer:
         """Return the kubeconfig it has written."""
         return self.state / "sparkanywhere" / "default" / "kubeconfig"
 
-    def wait_until_ready(self) -> None:
-        """Wait until it has said that it serves."""
-        until(lambda: READY in self.output or self.process.poll() is not None, "the server to start")
+    def wait_until_ready(self, *, times: int = 1) -> None:
+        """Wait until it has said that it serves, so many times since the first start."""
+
+        def is_ready() -> bool:
+            return self.output.count(READY) >= times or self.process.poll() is not None
+
+        until(is_ready, "the server to start")
         assert self.process.poll() is None, self.output
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -80,18 +84,24 @@ class LocalServer:
 
 @contextlib.contextmanager
 def chalice_local(
-    state: Path, *arguments: str, environ: Mapping[str, str] | None = None, command: tuple[str, ...] = ()
+    state: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    command: tuple[str, ...] = (),
+    project: Path = PROJECT,
 ) -> Iterator[LocalServer]:
     """Start `chalice local` with its state under `state`; kill it at the end if it still runs.
 
-    Nothing of the tester's own SPARKANYWHERE_ settings is passed on. `command` is another chalice.
+    Nothing of the tester's own SPARKANYWHERE_ settings is passed on. `command` is another chalice,
+    which then finds the packages of its own environment; `project` is the folder to start it in.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARKANYWHERE_")}
-    env = {**kept, "XDG_STATE_HOME": str(state), "PYTHONPATH": str(PROJECT), **(environ or {})}
+    env = {**kept, "XDG_STATE_HOME": str(state), **(environ or {})}
+    env["PYTHONPATH"] = "" if command else str(PROJECT)
     chalice = list(command) or [sys.executable, "-c", CHALICE]
     process = subprocess.Popen(
         [*chalice, "local", *arguments],
-        cwd=PROJECT,
+        cwd=project,
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
