@@ -3,6 +3,7 @@
 What runs: bootstrap. What it answers: endpoints/routes. What happens then: controllers.
 """
 
+import contextlib
 from typing import Any
 
 from chalicelib.bootstrap import control_plane
@@ -18,3 +19,8 @@ def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no 
 
 
 register(app, answer)
+
+with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
+    from sparkanywhere.chalice_hook import mend_local_server
+
+    mend_local_server()

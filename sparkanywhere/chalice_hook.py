@@ -65,3 +65,30 @@ def install() -> None:
     """Put the finder in place, once. If chalice.cli is imported already, nothing happens."""
     if not any(isinstance(finder, _ChaliceCliFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _ChaliceCliFinder())
+
+
+def mend_local_server() -> None:
+    """Put our server behind a `chalice local` that the hook has not reached, as in a clone not installed.
+
+    app.py calls it when it is imported. Outside `chalice local` nothing happens.
+    """
+    local = sys.modules.get("chalice.local")
+    if local is not None:
+        local.create_local_server = _create_local_server  # type: ignore[attr-defined]  # found by name
+
+
+def _create_local_server(app: Any, config: Any, host: str, port: int) -> Any:
+    """Return our server for an app that is imported already; Chalice calls its serve_forever().
+
+    Any: Chalice's types, and ours, are only imported where a server is wanted.
+    """
+    import os
+
+    from sparkanywhere.devserver import CannotStart, open_server
+    from sparkanywhere.local_settings import LocalOptions
+
+    try:
+        return open_server(LocalOptions(host=host, port=port), os.environ, lambda: (app, config))
+    except CannotStart as error:
+        print(str(error), file=sys.stderr, flush=True)
+        os._exit(1)  # under its reloader Chalice asks from a thread, and would go on without a server

@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ from tests.functional.waiting import until
 from tests.functional.web_client import WebClient, connected
 
 NONE = ("--provider", "none", "--port", "0")
+UNHOOKED = (  # as where we are not installed
+    sys.executable,
+    "-c",
+    "import sys; sys.meta_path = [one for one in sys.meta_path if 'Chalice' not in type(one).__name__]; "
+    "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('sparkanywhere')]; "
+    "from chalice.cli import main; sys.exit(main())",
+)
 NAMESPACES = "/api/v1/namespaces"
 
 
@@ -142,6 +150,17 @@ def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
             code = server.end(signal.SIGINT)
 
     assert code == 128 + signal.SIGINT
+
+
+def test_without_our_hook_the_server_is_ours_all_the_same(tmp_path: Path) -> None:
+    environ = {"SPARKANYWHERE_PROVIDER": "none"}
+    arguments = ("--port", "0", "--no-autoreload")
+    with chalice_local(tmp_path, *arguments, environ=environ, command=UNHOOKED) as server:
+        server.wait_until_ready()
+        with connected(server.port) as client:
+            assert client.get(NAMESPACES, headers="Expect: 100-continue\r\n").status == 200
+
+        assert server.end() == 0
 
 
 def is_listening(port: int) -> bool:
