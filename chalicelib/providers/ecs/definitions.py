@@ -1,0 +1,244 @@
+"""A task's shape as a task definition, and what RunTask is told beside it. Pure.
+
+Definitions are registered once per shape (image, size, containers, volumes, roles, architecture) and found again by
+the hash in their family's name: all executors of an application share one. Amazon ECS API Reference,
+RegisterTaskDefinition and RunTask (2014-11-13).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
+from chalicelib.providers.ecs import payload
+from chalicelib.providers.ecs.sizes import Size, fit
+
+Document = dict[str, Any]  # a parameter of the ECS API
+
+ARCHITECTURES = {"": "X86_64", "amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarch64": "ARM64"}
+ARCHITECTURE_KEY = "kubernetes.io/arch"
+CAPACITY_KEY = "sparkanywhere.io/capacity-type"
+ZONE_KEY = "topology.kubernetes.io/zone"
+ROLE_KEY = "eks.amazonaws.com/role-arn"
+MAX_STOP_SECONDS = 120  # Fargate's longest stopTimeout
+MAX_TAGS, MAX_TAG_VALUE = 50, 256
+PLATFORM_VERSION = "1.4.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every task of one deployment has in common."""
+
+    name: str
+    cluster: str
+    region: str
+    subnets: tuple[tuple[str, str], ...]  # (availability zone or "", subnet id)
+    security_group: str
+    assign_public_ip: bool
+    execution_role_arn: str
+    task_role_arn: str
+    log_group: str
+
+
+def size_of(task: Task) -> Size:
+    """Return the Fargate size that holds a task. Raises TaskRejected."""
+    return fit(cpu_milli=task.cpu_milli, memory_mib=task.memory_mib, disk_gib=task.disk_gib)
+
+
+def placement(task: Task, key: str) -> str:
+    """Return a placement hint, "" if there is none."""
+    return dict(task.placement).get(key, "")
+
+
+def definition(task: Task, site: Site) -> Document:
+    """Return RegisterTaskDefinition's parameters for a task's shape, its family named by their hash."""
+    architecture = ARCHITECTURES.get(placement(task, ARCHITECTURE_KEY))
+    if architecture is None:
+        wanted = placement(task, ARCHITECTURE_KEY)
+        raise TaskRejected("NodeAffinity", f"Fargate has no architecture {wanted}: amd64 and arm64 are there")
+    size = size_of(task)
+    document: Document = {
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": ["FARGATE"],
+        "cpu": str(size.cpu_units),
+        "memory": str(size.memory_mib),
+        "runtimePlatform": {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
+        "executionRoleArn": site.execution_role_arn,
+        "taskRoleArn": placement(task, ROLE_KEY) or site.task_role_arn,
+        "containerDefinitions": _containers(task, site),
+        "volumes": [{"name": each.name} for each in task.volumes if each.kind != "memory"],
+    }
+    document["volumes"].append({"name": payload.VOLUME})
+    if size.disk_gib:
+        document["ephemeralStorage"] = {"sizeInGiB": size.disk_gib}
+    text = json.dumps(document, sort_keys=True)
+    document["family"] = f"{site.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return document
+
+
+def _containers(task: Task, site: Site) -> list[Document]:
+    volumes = {each.name: each for each in task.volumes}
+    made = [_fetcher(task, site)]
+    before = [payload.FETCHER]
+    for each in task.containers:
+        document = _container(each, task, site, volumes)
+        document["dependsOn"] = [{"containerName": name, "condition": "SUCCESS"} for name in before]
+        made.append(document)
+        if each.init:
+            before = [each.name]
+    return made
+
+
+def _fetcher(task: Task, site: Site) -> Document:
+    mounts = [_mount(payload.VOLUME, payload.START_PATH)]
+    mounts += [
+        _mount(each.name, f"{payload.VOLUMES_PATH}/{each.name}")
+        for each in task.volumes
+        if each.kind != "memory"
+    ]
+    main = next(each for each in task.containers if not each.init)
+    return {
+        "name": payload.FETCHER,
+        "image": main.image,
+        "essential": False,
+        "user": "0",
+        "entryPoint": ["/bin/sh", "-c", payload.FETCH_SCRIPT],
+        "command": [payload.FETCHER],
+        "mountPoints": mounts,
+        "logConfiguration": _logs(site),
+    }
+
+
+def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volume]) -> Document:
+    document: Document = {
+        "name": each.name,
+        "image": each.image,
+        "essential": not each.init,
+        "entryPoint": ["/bin/sh", "-c", payload.START_SCRIPT, each.name],
+        "command": [],
+        "mountPoints": [
+            _mount(payload.VOLUME, payload.START_PATH, read_only=True),
+            *(_volume_mount(mount) for mount in each.mounts if volumes[mount.volume].kind != "memory"),
+        ],
+        "logConfiguration": _logs(site),
+        "stopTimeout": min(task.stop_grace_seconds, MAX_STOP_SECONDS),
+        "readonlyRootFilesystem": each.read_only_root,
+        "linuxParameters": {"initProcessEnabled": True},
+    }
+    if each.user:
+        document["user"] = each.user
+    if each.memory_mib:
+        document["memory"] = each.memory_mib
+    if each.cpu_milli:
+        document["cpu"] = each.cpu_milli * 1024 // 1000
+    tmpfs = [
+        {
+            "containerPath": mount.path,
+            "size": volumes[mount.volume].size_mib or 64,
+            "mountOptions": ["mode=1777"],
+        }
+        for mount in each.mounts
+        if volumes[mount.volume].kind == "memory"
+    ]
+    if tmpfs:
+        document["linuxParameters"]["tmpfs"] = tmpfs
+    if each.drop_capabilities:
+        document["linuxParameters"]["capabilities"] = {"drop": list(each.drop_capabilities)}
+    if each.restart != "never":
+        document["restartPolicy"] = {
+            "enabled": True,
+            "ignoredExitCodes": [0] if each.restart == "on-failure" else [],
+        }
+    return document
+
+
+def _mount(volume: str, path: str, *, read_only: bool = False) -> Document:
+    return {"sourceVolume": volume, "containerPath": path, "readOnly": read_only}
+
+
+def _volume_mount(mount: Mount) -> Document:
+    if mount.sub_path:
+        raise TaskRejected(
+            "SubPathNotSupported", f"{mount.path}: Fargate mounts whole volumes, not {mount.sub_path}"
+        )
+    return _mount(mount.volume, mount.path, read_only=mount.read_only)
+
+
+def _logs(site: Site) -> Document:
+    options = {
+        "awslogs-group": site.log_group,
+        "awslogs-region": site.region,
+        "awslogs-stream-prefix": site.name,
+        "mode": "non-blocking",  # a slow log must not stop Spark
+        "max-buffer-size": "4m",
+    }
+    return {"logDriver": "awslogs", "options": options}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What is this run's own: where to fetch the payload, and how often it has been tried."""
+
+    definition_arn: str
+    payload_url: str
+    payload_token: str
+    attempt: int = 0
+    capacity_provider: str = "FARGATE"
+
+
+def run_task(task: Task, site: Site, launch: Launch) -> Document:
+    """Return RunTask's parameters for one task."""
+    values = {payload.URL: launch.payload_url, payload.TOKEN: launch.payload_token}
+    override = {
+        "name": payload.FETCHER,
+        "environment": [{"name": name, "value": value} for name, value in values.items()],
+    }
+    return {
+        "cluster": site.cluster,
+        "taskDefinition": launch.definition_arn,
+        "count": 1,
+        "clientToken": client_token(task.uid, launch.attempt),
+        "startedBy": task.uid,
+        "group": f"{site.name}:{task.group}"[:255],
+        "platformVersion": PLATFORM_VERSION,
+        "capacityProviderStrategy": [{"capacityProvider": launch.capacity_provider, "weight": 1}],
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": _subnets(task, site),
+                "securityGroups": [site.security_group],
+                "assignPublicIp": "ENABLED" if site.assign_public_ip else "DISABLED",
+            }
+        },
+        "overrides": {"containerOverrides": [override]},
+        "tags": _tags(task, site),
+        "propagateTags": "TASK_DEFINITION",
+        "enableECSManagedTags": True,
+    }
+
+
+def client_token(uid: str, attempt: int) -> str:
+    """Return the token under which ECS starts a task at most once: 64 characters at most."""
+    return uid if not attempt else hashlib.sha256(f"{uid}/{attempt}".encode()).hexdigest()
+
+
+def _subnets(task: Task, site: Site) -> list[str]:
+    zone = placement(task, ZONE_KEY)
+    chosen = [subnet for where, subnet in site.subnets if not zone or where == zone]
+    if not chosen:
+        raise TaskRejected("NodeAffinity", f"this deployment has no subnet in zone {zone}")
+    return chosen
+
+
+def _tags(task: Task, site: Site) -> list[Document]:
+    own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
+    tags = dict([*own, *task.labels])
+    pairs = [(key[:128], value[:MAX_TAG_VALUE]) for key, value in tags.items() if not key.startswith("aws:")]
+    return [{"key": key, "value": value} for key, value in pairs[:MAX_TAGS]]
+
+
+def capacity_provider(task: Task) -> str:
+    """Return FARGATE_SPOT where the task asks for it, else FARGATE."""
+    return "FARGATE_SPOT" if placement(task, CAPACITY_KEY) == "spot" else "FARGATE"

@@ -1,0 +1,65 @@
+"""AWS errors as provider errors: what to try again, and what never.
+
+The lists are those that operators of ECS keep (dagster, AWS Batch, Airflow): see the README's sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chalicelib.providers.base import ProviderError, ProviderUnavailable, TaskRejected
+
+# Error codes of the API that pass.
+PASSING = {
+    "ThrottlingException": "Throttled",
+    "Throttling": "Throttled",
+    "RequestLimitExceeded": "Throttled",
+    "TooManyRequestsException": "Throttled",
+    "ServerException": "ServerError",
+    "ServiceUnavailable": "ServerError",
+    "InternalError": "ServerError",
+    "InternalFailure": "ServerError",
+    "LimitExceededException": "QuotaExceeded",
+    "PlatformTaskDefinitionIncompatibilityException": "Incompatible",
+    "ExpiredTokenException": "Credentials",
+    "ClusterNotFoundException": "ClusterNotFound",
+    "AccessDeniedException": "AccessDenied",
+    "UnrecognizedClientException": "Credentials",
+}
+# Of these, words in the message say that waiting may help.
+PASSING_WORDS = (
+    "capacity is unavailable",
+    "rate exceeded",
+    "rate limit exceeded",
+    "limit on the number of vcpus",
+    "vcpus limit",
+    "insufficient free addresses",
+    "does not have enough free addresses",
+    "timeout waiting for network interface",
+    "timeout waiting for ephemeralstorage",
+    "i/o timeout",
+)
+NOT_FATAL_FAILURES = ("RESOURCE:", "AGENT", "Capacity")
+
+
+def translated(error: Exception) -> ProviderError:
+    """Return the provider error for what boto3 has raised."""
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    code = str((response.get("Error") or {}).get("Code") or type(error).__name__)
+    message = str((response.get("Error") or {}).get("Message") or error)
+    if code in PASSING:
+        return ProviderUnavailable(PASSING[code], f"{code}: {message}")
+    if not response or any(word in message.lower() for word in PASSING_WORDS):
+        return ProviderUnavailable("Unavailable", f"{code}: {message}")
+    return TaskRejected(code.removesuffix("Exception"), f"{code}: {message}")
+
+
+def failure(failures: Sequence[dict[str, Any]]) -> ProviderError:
+    """Return the provider error for RunTask's `failures`, which come with HTTP 200."""
+    first = failures[0] if failures else {}
+    reason, detail = str(first.get("reason") or "unknown"), str(first.get("detail") or "")
+    text = f"{reason}: {detail}" if detail else reason
+    if reason == "INACTIVE" or "MISSING" in reason:
+        return ProviderUnavailable("ClusterNotFound", text)
+    return ProviderUnavailable("FailedScheduling", text)

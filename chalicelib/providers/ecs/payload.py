@@ -1,0 +1,91 @@
+"""What a task fetches when it starts: its files, and each container's environment and arguments.
+
+Nothing of a pod's own goes into task definitions or RunTask overrides, which anyone who may describe tasks can
+read and which hold no more than 8,192 characters. A first container, run as root from the task's own image,
+fetches the payload over HTTPS with a token good for this task alone, unpacks it into the task's volumes, and puts
+the task's address in its place. The others wait for it, take their environment and arguments from it, and
+start what their image starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import shlex
+import tarfile
+
+from chalicelib.providers.base import ADDRESS, Container, Task
+
+VOLUME = "sparkanywhere"  # shared by all containers: where start scripts lie
+START_PATH = "/.sparkanywhere"  # where that volume is mounted
+VOLUMES_PATH = f"{START_PATH}/volumes"  # where the first container sees the task's volumes
+FETCHER = "sparkanywhere-start"  # the first container's name
+SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
+URL, TOKEN = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_PAYLOAD_TOKEN"
+START_FAILED = 125  # exit code, as docker's for what failed before the command
+
+# POSIX sh. curl, wget or python3 does the fetching: the official Spark images have one of them.
+FETCH_SCRIPT = f"""
+set -eu
+cd {START_PATH}
+fetch() {{
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 -H "$2" "$1"
+  elif command -v wget >/dev/null 2>&1; then wget -q -O - --tries=5 --header="$2" "$1"
+  elif command -v python3 >/dev/null 2>&1; then python3 -c '
+import sys, urllib.request
+name, value = sys.argv[2].split(": ", 1)
+request = urllib.request.Request(sys.argv[1], headers={{name: value}})
+sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "$1" "$2"
+  else echo "the image has neither curl nor wget nor python3, one of which fetches the files of a pod" >&2
+    exit {START_FAILED}
+  fi
+}}
+ip=$(fetch "$ECS_CONTAINER_METADATA_URI_V4" "Accept: application/json" \\
+  | tr -d ' \\n' | sed -n 's/.*"IPv4Addresses":\\["\\([0-9.]*\\)".*/\\1/p')
+[ -n "$ip" ] || ip=$(hostname -i | cut -d' ' -f1)
+fetch "${URL}" "Authorization: Bearer ${TOKEN}" | base64 -d | tar -xz -f - -C {START_PATH}
+[ ! -s addressed ] || xargs -0 sed -i "s/{ADDRESS}/$ip/g" < addressed
+for folder in {VOLUMES_PATH}/*; do [ ! -d "$folder" ] || chmod a+rwx "$folder"; done
+chmod 0755 {START_PATH}
+echo "started on $ip"
+"""
+
+# Its name comes as $0, so that one definition serves every pod of the same shape.
+START_SCRIPT = f"""
+. "{START_PATH}/start/$0.sh"
+[ "$SPARKANYWHERE_OWN_COMMAND" = 1 ] || [ ! -x {SPARK_ENTRYPOINT} ] || set -- {SPARK_ENTRYPOINT} "$@"
+unset SPARKANYWHERE_OWN_COMMAND
+exec "$@"
+"""
+
+
+def render(task: Task) -> str:
+    """Return the payload of a task: a gzipped tar in base64, text so that any gateway lets it pass."""
+    files = {f"start/{each.name}.sh": (start_script(each).encode(), 0o644) for each in task.containers}
+    for volume in task.volumes:
+        for file in volume.files:
+            files[f"volumes/{volume.name}/{file.path}"] = (file.content, file.mode)
+    addressed = [path for path, (content, _) in files.items() if ADDRESS.encode() in content]
+    files["addressed"] = (b"\0".join(path.encode() for path in addressed), 0o600)
+    return base64.b64encode(_tar(files)).decode()
+
+
+def start_script(container: Container) -> str:
+    """Return what sets a container's environment, folder and arguments, for a shell to read."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in container.env]
+    if container.working_dir:
+        lines.append(f"cd {shlex.quote(container.working_dir)}")
+    words = [*(container.command or ()), *(container.args or ())]
+    lines.append(f"set -- {shlex.join(words)}" if words else "set --")
+    lines.append(f"SPARKANYWHERE_OWN_COMMAND={1 if container.command else 0}")
+    return "\n".join(lines) + "\n"
+
+
+def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
+        for path, (content, mode) in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,133 @@
+"""What ECS reports of a task as a TaskState. Pure, for the API's answers and EventBridge's events alike.
+
+Amazon ECS Developer Guide, "Amazon ECS task state change events" and "Stopped tasks error codes"; API Reference,
+Task (2014-11-13). Events carry times as text, the API as datetime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
+from chalicelib.providers.ecs.payload import FETCHER
+
+Raw = Mapping[str, Any]  # a task as ECS writes it
+
+OOM = "OutOfMemory"
+INTERRUPTED = ("SpotInterruption", "TerminationNotice")
+TIMES = {
+    "connectivity": "connectivityAt",
+    "pull_started": "pullStartedAt",
+    "pull_stopped": "pullStoppedAt",
+    "stopping": "stoppingAt",
+    "execution_stopped": "executionStoppedAt",
+}
+# What begins a stop reason, and the reason that Kubernetes users know for it.
+REASONS: tuple[tuple[str, str], ...] = (
+    ("CannotPullContainerError", "ErrImagePull"),
+    ("CannotPullImageManifestError", "ErrImagePull"),
+    ("CannotPullECRContainerError", "ErrImagePull"),
+    ("CannotCreateContainerError", "CreateContainerError"),
+    ("CannotStartContainerError", "RunContainerError"),
+    ("CannotStartContainer", "RunContainerError"),
+    ("ResourceInitializationError", "CreateContainerError"),
+    ("OutOfMemoryError", "OOMKilled"),
+    ("Your Spot Task was interrupted", "SpotInterruption"),
+)
+STOP_CODES = {
+    "SpotInterruption": "SpotInterruption",
+    "TerminationNotice": "SpotInterruption",
+    "InfrastructureHealth": "InfrastructureHealth",
+    "TaskFailedToStart": "TaskFailedToStart",
+}
+
+
+def task_state(raw: Raw) -> TaskState:
+    """Return the state of a task; startedBy is the pod's uid, since ECS keeps tags out of events."""
+    containers = tuple(_container(each) for each in raw.get("containers") or () if each["name"] != FETCHER)
+    fetcher: Raw = next((each for each in raw.get("containers") or () if each["name"] == FETCHER), {})
+    phase = _phase(raw, containers)
+    return TaskState(
+        uid=str(raw.get("startedBy") or ""),
+        handle=str(raw["taskArn"]),
+        phase=phase,
+        containers=containers,
+        address=_address(raw),
+        reason=_reason(raw) if phase == "stopped" else "",
+        message=_message(raw, fetcher),
+        version=int(raw.get("version") or 0),
+        interrupted=raw.get("stopCode") in INTERRUPTED,
+        created_at=_time(raw.get("createdAt")),
+        started_at=_time(raw.get("startedAt")),
+        stopped_at=_time(raw.get("executionStoppedAt")) or _time(raw.get("stoppedAt")),
+        times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
+    )
+
+
+def _phase(raw: Raw, containers: tuple[ContainerState, ...]) -> TaskPhase:
+    status = raw.get("lastStatus")
+    # Taking the network down can last a minute more: the task has ended when its containers have.
+    if status == "STOPPED" or (containers and all(each.phase == "stopped" for each in containers)):
+        return "stopped"
+    return "running" if status in ("RUNNING", "DEACTIVATING", "STOPPING") else "pending"
+
+
+def _container(raw: Raw) -> ContainerState:
+    status, code = raw.get("lastStatus"), raw.get("exitCode")
+    phase: ContainerPhase = {"RUNNING": "running", "STOPPED": "stopped"}.get(str(status), "waiting")  # type: ignore[assignment]
+    text = str(raw.get("reason") or "")
+    return ContainerState(
+        name=str(raw["name"]),
+        phase=phase,
+        exit_code=int(code) if code is not None else None,
+        reason=_known_reason(text) or (_exit_reason(code) if phase == "stopped" else "ContainerCreating"),
+        message=text,
+        container_id=str(raw.get("runtimeId") or ""),
+        image=str(raw.get("image") or ""),
+    )
+
+
+def _exit_reason(code: int | None) -> str:
+    if code is None:
+        return "ContainerStatusUnknown"
+    return "Completed" if int(code) == 0 else "Error"
+
+
+def _known_reason(text: str) -> str:
+    return next((reason for start, reason in REASONS if text.startswith(start)), "")
+
+
+def _reason(raw: Raw) -> str:
+    known = _known_reason(str(raw.get("stoppedReason") or ""))
+    return known or STOP_CODES.get(str(raw.get("stopCode") or ""), "")
+
+
+def _message(raw: Raw, fetcher: Raw) -> str:
+    text = str(raw.get("stoppedReason") or "")
+    if fetcher.get("exitCode"):
+        return f"{text}: the pod's files could not be fetched, see the log of container {FETCHER}".lstrip(
+            ": "
+        )
+    return text
+
+
+def _address(raw: Raw) -> str:
+    for attachment in raw.get("attachments") or ():
+        for detail in attachment.get("details") or ():
+            if detail.get("name") == "privateIPv4Address":
+                return str(detail.get("value") or "")
+    for container in raw.get("containers") or ():
+        for interface in container.get("networkInterfaces") or ():
+            if interface.get("privateIpv4Address"):
+                return str(interface["privateIpv4Address"])
+    return ""
+
+
+def _time(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, str) and value:
+        return datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(UTC)
+    return None
