@@ -6,8 +6,9 @@ What runs: bootstrap. What it answers: endpoints/routes. What happens then: cont
 import contextlib
 from typing import Any
 
-from chalicelib.bootstrap import control_plane
+from chalicelib.bootstrap import control_plane, load_settings
 from chalicelib.endpoints.app import KubernetesApp
+from chalicelib.endpoints.events import register_events
 from chalicelib.endpoints.routes import register
 
 app = KubernetesApp(app_name="sparkanywhere")
@@ -19,6 +20,7 @@ def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no 
 
 
 register(app, answer)
+register_events(app, control_plane, cluster_arn=load_settings().cluster_arn)
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
     from sparkanywhere.chalice_hook import mend_local_server

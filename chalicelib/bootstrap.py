@@ -9,19 +9,23 @@ import os
 import random
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.config import Settings
+from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
 from chalicelib.controllers.background import Background, Later, inline
 from chalicelib.controllers.deletes import RegistryDeletes
 from chalicelib.controllers.lookup import StorageLookup
 from chalicelib.controllers.loop import Chore, ResyncLoop
+from chalicelib.controllers.payloads import TaskPayloads
 from chalicelib.controllers.pod_task import Node
 from chalicelib.controllers.pod_tokens import PodTokens
+from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.assembly import Edge, build_api
@@ -35,12 +39,15 @@ from chalicelib.endpoints.auth import (
     read_token_file,
 )
 from chalicelib.endpoints.rbac import Rbac
-from chalicelib.providers.base import Provider
+from chalicelib.providers.base import Provider, Task
 from chalicelib.registry.default_objects import default_objects
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registries, RegistryParts, WriteEvent, registries
 from chalicelib.registry.resources import ALL
 from chalicelib.storage.base import Storage, StorageError
+
+if TYPE_CHECKING:
+    from chalicelib.providers.ecs.definitions import Site
 
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
@@ -52,8 +59,13 @@ def control_plane() -> ControlPlane:
     """Return this process's control plane, built at the first call. Raises SettingsError."""
     with _lock:
         if not _built:
-            _built.append(ControlPlane(Settings.from_env()))
+            _built.append(ControlPlane(load_settings()))
         return _built[0]
+
+
+def load_settings() -> Settings:
+    """Return the settings that the environment gives. Raises SettingsError."""
+    return Settings.from_env()
 
 
 def utc_now() -> datetime:
@@ -78,16 +90,41 @@ def build_storage(settings: Settings) -> Storage:
     return SqliteStorage(settings.state_dir() / "objects.sqlite")
 
 
-def build_provider(settings: Settings) -> Provider:
+def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[str, str]]) -> Provider:
     """Return the provider that the settings choose."""
     if settings.provider == "process":
         from chalicelib.providers.process.provider import ProcessProvider
 
         spark = settings.cache_dir() / "spark"
         return ProcessProvider(settings.state_dir() / "pods", spark, environ=os.environ)
+    if settings.provider == "fargate":
+        from chalicelib.providers.ecs.provider import EcsProvider
+
+        return EcsProvider(ecs_site(settings), payloads=payload_source)
     from chalicelib.providers.none import NoneProvider
 
     return NoneProvider()
+
+
+def ecs_site(settings: Settings) -> Site:
+    """Return what every task of this deployment has in common. Raises SettingsError."""
+    from chalicelib.providers.ecs.definitions import Site
+
+    for name in ("cluster", "subnets", "security_group", "execution_role", "log_group"):
+        if not getattr(settings, name):
+            raise SettingsError(f"SPARKANYWHERE_{name.upper()} is not set, but provider fargate needs it")
+    pairs = [each.strip().rpartition("=") for each in settings.subnets.split(",") if each.strip()]
+    return Site(
+        name=settings.deployment,
+        cluster=settings.cluster,
+        region=settings.region,
+        subnets=tuple((zone, subnet) for zone, _, subnet in pairs),
+        security_group=settings.security_group,
+        assign_public_ip=settings.assign_public_ip,
+        execution_role_arn=settings.execution_role,
+        task_role_arn=settings.task_role,
+        log_group=settings.log_group,
+    )
 
 
 class ControlPlane:
@@ -96,15 +133,17 @@ class ControlPlane:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.storage = build_storage(settings)
-        self.provider = build_provider(settings)
+        self.provider = build_provider(settings, lambda task: self._payload_request(task))
+        self.url = PublicUrl(self.storage, settings.pod_url or settings.url, new_uid)
         self._has_threads = settings.storage == "sqlite"
         self._later: Later = Background() if self._has_threads else inline
         self.issuer = TokenIssuer(self.storage, clock=utc_now, new_uid=new_uid)
         self.rbac = Rbac(self.storage)
+        self._payloads = self._build_payloads()
         self.registries: Registries = {}
         self.controllers = build_controllers(self._controller_parts())
         self.pods = self.controllers.pods
-        self._admission = Admission(self.pods, self.provider, self._injection())
+        self._admission = Admission(self.pods, self.provider, self._injection)
         self.registries.update(registries(ALL, self._registry_parts()))
         self._ensure_defaults()
         self.api = build_api(self._edge())
@@ -147,7 +186,21 @@ class ControlPlane:
             clock=utc_now,
             streams=self.settings.watch == "streamed",
             is_ready=self._problem,
+            url=self.url,
+            payloads=self._payloads,
         )
+
+    def _build_payloads(self) -> TaskPayloads | None:
+        if self.settings.provider != "fargate":
+            return None
+        from chalicelib.providers.ecs.payload import render
+
+        return TaskPayloads(self.storage, node=self._node(), issuer=self.issuer, url=self.url, render=render)
+
+    def _payload_request(self, task: Task) -> tuple[str, str]:
+        if self._payloads is None:
+            raise AssertionError("only a provider of far machines asks for payloads")
+        return self._payloads.request(task)
 
     def _node(self) -> Node:
         root_ca = Path(self.settings.ca_file).read_text() if self.settings.ca_file else ""
@@ -157,14 +210,14 @@ class ControlPlane:
 
     def _injection(self) -> Injection:
         return Injection(
-            master_url=self.settings.pod_url or self.settings.url,
+            master_url=self.url.get(),
             token=self._gives_tokens,
             root_ca=bool(self.settings.ca_file),
         )
 
     @property
     def _gives_tokens(self) -> bool:
-        return bool(self.settings.token)  # an open control plane asks for none
+        return bool(self.settings.token) or self.settings.provider == "fargate"  # an open one asks for none
 
     def _history_chore(self) -> Chore:
         keep_seconds = self.settings.event_keep_hours * 3600.0
@@ -189,6 +242,17 @@ class ControlPlane:
         except StorageError as error:
             return str(error)
         return ""
+
+    def observe_event(self, detail: dict[str, Any]) -> None:
+        """Take in the detail of an ECS task-state event; in any order, twice, late."""
+        from chalicelib.providers.ecs.states import task_state
+
+        self.pods.observe(task_state(detail))
+
+    def run_chores(self) -> None:
+        """Do every chore once: what the schedule is for where no thread lives between requests."""
+        self.controllers.run_all()
+        self._expire_history(self.settings.event_keep_hours * 3600.0)
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""

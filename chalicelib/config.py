@@ -56,6 +56,24 @@ class Settings:
         default="", metadata={"doc": "certificate authority that pods shall trust, a PEM file"}
     )
     table: str = field(default="sparkanywhere", metadata={"doc": "DynamoDB table"})
+    region: str = field(
+        default="us-east-1", metadata={"doc": "AWS region of the cluster, the table and the logs"}
+    )
+    deployment: str = field(default="sparkanywhere", metadata={"doc": "name of the deployment on AWS"})
+    cluster: str = field(default="", metadata={"doc": "ECS cluster that tasks run in"})
+    cluster_arn: str = field(default="", metadata={"doc": "its ARN, which task events are filtered by"})
+    subnets: str = field(
+        default="",
+        metadata={"doc": "subnets of the tasks: zone=subnet pairs or subnets, separated by commas"},
+    )
+    security_group: str = field(default="", metadata={"doc": "security group of the tasks"})
+    assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
+    execution_role: str = field(
+        default="", metadata={"doc": "ARN of the role that pulls images, writes logs"}
+    )
+    task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
+    log_group: str = field(default="", metadata={"doc": "CloudWatch log group of the tasks"})
+    bucket: str = field(default="", metadata={"doc": "bucket of staged job files and event logs"})
     event_keep_hours: int = field(
         default=72, metadata={"doc": "hours that watch events are kept; a watch from longer ago gets 410"}
     )

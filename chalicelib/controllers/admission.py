@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import spark_admission
 from chalicelib.controllers.pods import PodController
@@ -12,7 +14,7 @@ from chalicelib.providers.base import Provider
 class Admission:
     """Completes pods that this provider will run, and says what of them it will not honour."""
 
-    def __init__(self, pods: PodController, provider: Provider, injection: Injection) -> None:
+    def __init__(self, pods: PodController, provider: Provider, injection: Callable[[], Injection]) -> None:
         self._pods = pods
         self._provider = provider
         self._injection = injection
@@ -29,7 +31,7 @@ class Admission:
     def _admit_pod(self, pod: JSON) -> list[str]:
         if not self._pods.is_ours(pod):
             return []
-        admitted = spark_admission.admit(pod, self._injection)
+        admitted = spark_admission.admit(pod, self._injection())
         if admitted is not pod:
             pod["spec"] = admitted["spec"]
             pod["metadata"]["annotations"] = admitted["metadata"].get("annotations", {})

@@ -9,8 +9,10 @@ from typing import Any
 from chalice.app import Response
 
 from chalicelib.apimachinery.status import StatusError, internal_error, method_not_allowed, unknown_path
+from chalicelib.controllers.payloads import TaskPayloads
+from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.endpoints import discovery, negotiation, openapi
-from chalicelib.endpoints.auth import Authenticator
+from chalicelib.endpoints.auth import Authenticator, bearer_token
 from chalicelib.endpoints.logs import LogEndpoint
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.request_info import RequestInfo, User, request_info, split_path
@@ -28,6 +30,15 @@ PAGE_NOT_FOUND = "404 page not found\n"
 View = Callable[[RequestInfo, User], Response]
 
 
+def gateway_url(context: dict[str, Any]) -> str:
+    """Return the URL of the API Gateway stage that a request came through, "" if it came through none."""
+    domain, stage = context.get("domainName"), context.get("stage")
+    if not domain or not stage:
+        return ""
+    is_own_domain = ".execute-api." not in domain  # a custom domain's mapping hides the stage
+    return f"https://{domain}" if is_own_domain else f"https://{domain}/{stage}"
+
+
 class Api:
     """Answers every request of one control plane."""
 
@@ -42,6 +53,8 @@ class Api:
         watches: WatchEndpoint,
         logs: LogEndpoint,
         reviews: Reviews,
+        payloads: TaskPayloads | None,
+        url: PublicUrl,
         is_ready: Callable[[], str],
     ) -> None:
         self._registries = registries
@@ -52,6 +65,8 @@ class Api:
         self._watches = watches
         self._logs = logs
         self._reviews = reviews
+        self._payloads = payloads
+        self._url = url
         self._is_ready = is_ready
         self._router = Router()
         strategies = [registry.strategy for registry in registries.values()]
@@ -63,6 +78,7 @@ class Api:
         is_pretty = False
         try:
             headers = {name.lower(): value for name, value in request.headers.items()}
+            self._url.saw(gateway_url(request.context))
             query = request.query_params
             params = {key: query.getlist(key) for key in query} if query else {}
             is_pretty = params.get("pretty", ["0"])[0] in ("true", "1")
@@ -77,8 +93,10 @@ class Api:
     def _answer(
         self, method: str, path: list[str], query: dict[str, list[str]], headers: dict[str, str], body: bytes
     ) -> Response:
-        user = self._authenticator.authenticate(headers)
         match = self._router.find(method, path)
+        if not isinstance(match, str) and match.route.verb == "payload":
+            return self._payload(match.values["uid"], headers)  # has a token of its own kind
+        user = self._authenticator.authenticate(headers)
         if isinstance(match, str):
             return self._no_route(match, path)
         info = request_info(
@@ -86,6 +104,11 @@ class Api:
         )
         self._rbac.authorize(user, info)
         return self._resource(info, user) if info.is_resource else self._non_resource(info)
+
+    def _payload(self, uid: str, headers: dict[str, str]) -> Response:
+        if self._payloads is None:
+            raise unknown_path()
+        return text_response(self._payloads.payload(uid, bearer_token(headers)))
 
     def _no_route(self, why: str, path: list[str]) -> Response:
         is_resource = len(path) > 2 and self._discovery.has_group_version(path)

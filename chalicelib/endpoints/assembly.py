@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.controllers.payloads import TaskPayloads
+from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.api import Api
 from chalicelib.endpoints.auth import Authenticator
@@ -45,6 +47,8 @@ class Edge:
     clock: Callable[[], datetime]
     streams: bool
     is_ready: Callable[[], str]
+    url: PublicUrl
+    payloads: TaskPayloads | None = None
 
 
 def build_api(edge: Edge) -> Api:
@@ -70,5 +74,7 @@ def build_api(edge: Edge) -> Api:
         watches=WatchEndpoint(shaper, streams=edge.streams),
         logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),
         reviews=Reviews(bodies, edge.rbac, edge.issuer, edge.clock),
+        payloads=edge.payloads,
+        url=edge.url,
         is_ready=edge.is_ready,
     )

@@ -94,6 +94,12 @@ def read_token_file(path: Path) -> list[StaticToken]:
     return tokens
 
 
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """Return the bearer token of a request, "" if it brings none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 class Authenticator:
     """Asks each kind of token in turn; who brings none is `anonymous`."""
 

@@ -48,6 +48,7 @@ class RequestInfo:
     query: Mapping[str, list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    uid: str = ""  # of the task that a payload is for
 
     @property
     def is_resource(self) -> bool:
@@ -111,4 +112,5 @@ def request_info(
         query=query,
         headers=headers,
         body=body,
+        uid=values.get("uid", ""),
     )

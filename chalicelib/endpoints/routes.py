@@ -58,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", "health"),
     Route("GET", "/livez", "health"),
     Route("GET", "/readyz", "health"),
+    Route("GET", "/sparkanywhere/v1/tasks/{uid}/payload", "payload"),
     Route("GET", "/openapi/v2", "openapi-v2"),
     Route("GET", "/openapi/v3", "openapi-v3"),
     Route("GET", "/openapi/v3/api/{version}", "openapi-v3-group"),
