@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check fix spark
+.PHONY: help pi serve test check fix spark image
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .j
 
 serve: $(RUN) ## Serve the Kubernetes API in the foreground (PORT=8001 PROVIDER=process|docker|none)
 	@exec $(BIN)/python -m sparkanywhere serve --port "$(or $(PORT),8001)" --provider "$(PROVIDER)"
+
+image: $(RUN) ## Build the image sparkanywhere/spark:4.3.0 in the Docker engine (SPARK=4.3.0)
+	@exec $(BIN)/python -m sparkanywhere image "$(SPARK)"
 
 spark: $(RUN) ## Download and lay out a Spark (SPARK=4.3.0)
 	@exec $(BIN)/python -m sparkanywhere spark install "$(SPARK)"

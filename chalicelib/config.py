@@ -114,6 +114,18 @@ class Settings:
         cache = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(self.cache) if self.cache else Path(cache) / "sparkanywhere"
 
+    def docker_host(self, environ: Mapping[str, str] | None = None) -> str:
+        """Return where the Docker engine is, as its own clients are told; empty for the default socket."""
+        env = os.environ if environ is None else environ
+        return env.get("DOCKER_HOST", "")
+
+    def docker_tls_directory(self, environ: Mapping[str, str] | None = None) -> str:
+        """Return the folder of the certificates for the Docker engine; empty where it asks for none."""
+        env = os.environ if environ is None else environ
+        if not env.get("DOCKER_TLS_VERIFY"):
+            return ""
+        return env.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
+
 
 def _parse(name: str, text: str, default: object) -> object:
     if isinstance(default, bool):

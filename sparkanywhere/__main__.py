@@ -11,6 +11,7 @@ import click
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "image": ("sparkanywhere.image_command:image", "Build the Spark image that pods run in containers."),
     "pi": ("sparkanywhere.pi:pi", "Run SparkPi, or a program of your own, in cluster mode on this machine."),
     "serve": ("sparkanywhere.serve:serve", "Serve the Kubernetes API in the foreground."),
     "spark": ("sparkanywhere.spark_command:spark", "Download and lay out a Spark."),
