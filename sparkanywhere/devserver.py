@@ -26,7 +26,7 @@ from sparkanywhere.certificates import CertificateFiles, ensure_certificates, se
 from sparkanywhere.gateway import Gateway, refuse
 from sparkanywhere.instance_lock import InstanceLock
 from sparkanywhere.kubeconfig import kubeconfig, write_kubeconfig, write_private
-from sparkanywhere.local_settings import LocalOptions, LocalSettings, environment, resolve
+from sparkanywhere.local_settings import POD_HOST, LocalOptions, LocalSettings, environment, resolve
 from sparkanywhere.stop_signals import StopSignals
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS
 from sparkanywhere.webserver.server import WebServer, listen
@@ -35,7 +35,7 @@ from sparkanywhere.webserver.server import WebServer, listen
 STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
 OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
-SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "kubernetes.default.svc", "host.docker.internal"})
+SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", POD_HOST, "host.docker.internal"})
 
 ChaliceApp = Any  # chalice ships no types
 ChaliceConfig = Any

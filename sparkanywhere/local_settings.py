@@ -10,6 +10,9 @@ from pathlib import Path
 from chalicelib.config import Settings
 
 
+POD_HOST = "kubernetes.default.svc"  # what every client within a cluster tries first
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalOptions:
     """The options of `chalice local` that are ours; None where the environment decides."""
@@ -111,8 +114,9 @@ def _chosen(options: LocalOptions) -> dict[str, str]:
 def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to set before the app is imported.
 
-    A SPARKANYWHERE_URL, _POD_URL, _CA_FILE or _WATCH of the user's own stays. SPARKANYWHERE_POD_URL is left
-    to the control plane where pods have a network of their own (docker), whose gateway it knows.
+    A SPARKANYWHERE_URL, _POD_URL, _CA_FILE or _WATCH of the user's own stays. Containers have a network of their
+    own, where POD_HOST names us: the docker provider makes it mean the network's gateway, on which we listen
+    too (devserver.Plane.listen_addresses).
     """
     own = {
         "SPARKANYWHERE_URL": settings.url,
@@ -120,11 +124,11 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
         "SPARKANYWHERE_CA_FILE": str(settings.ca_file) if settings.tls else "",
     }
     variables = {name: environ.get(name) or value for name, value in own.items()}
-    if settings.provider != "docker":
-        variables["SPARKANYWHERE_POD_URL"] = (
-            environ.get("SPARKANYWHERE_POD_URL") or variables["SPARKANYWHERE_URL"]
-        )
+    pod_url = variables["SPARKANYWHERE_URL"]
+    if settings.provider == "docker":
+        pod_url = client_url(POD_HOST, settings.port, tls=settings.tls)
     return variables | {
+        "SPARKANYWHERE_POD_URL": environ.get("SPARKANYWHERE_POD_URL") or pod_url,
         "SPARKANYWHERE_PROVIDER": settings.provider,
         "SPARKANYWHERE_STORAGE": settings.storage,
         "SPARKANYWHERE_STATE": str(settings.state.parent),

@@ -83,10 +83,10 @@ def test_urls_of_the_users_own_stay() -> None:
     assert found["SPARKANYWHERE_WATCH"] == "buffered"
 
 
-def test_the_address_for_containers_is_left_to_their_provider() -> None:
-    settings = resolve(LocalOptions(provider="docker"), HOME)
+def test_containers_get_a_name_that_their_network_knows() -> None:
+    settings = resolve(LocalOptions(provider="docker", port=8123, tls=True), HOME)
 
-    assert "SPARKANYWHERE_POD_URL" not in environment(settings, HOME)
+    assert environment(settings, HOME)["SPARKANYWHERE_POD_URL"] == "https://kubernetes.default.svc:8123"
 
 
 def test_open_mode_is_said_and_said_to_be_for_loopback() -> None:
