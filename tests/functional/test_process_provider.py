@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,8 @@ from chalicelib.providers.base import (
     TaskState,
     Volume,
 )
+from chalicelib.providers.process.directory import TaskDirectory
+from chalicelib.providers.process.plan import first_record
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.process.records import MARKER
 from tests.contract.provider_backends import container, ended, running, state_of, task, until
@@ -197,9 +200,9 @@ def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Pat
     assert ended(provider, handle).containers[0].exit_code == 143
 
 
-def test_a_killed_control_plane_leaves_no_spare_supervisor(tmp_path: Path) -> None:
+def test_a_killed_control_plane_leaves_no_spare_supervisor(provider: ProcessProvider, tmp_path: Path) -> None:
     handle, child = run_in_another_process(tmp_path, "exit 0")
-    assert handle
+    ended(provider, handle)
     spare = [one for one in psutil.process_iter() if is_supervisor(one, child.pid)]
 
     kill(child)
@@ -332,6 +335,61 @@ def test_a_tasks_directory_is_its_owners_alone(provider: ProcessProvider, tmp_pa
     mode = (tmp_path / "state/tasks" / handle).stat().st_mode & 0o777
 
     assert mode == 0o700
+
+
+def test_a_task_waits_while_another_may_yet_begin_it(provider: ProcessProvider, tmp_path: Path) -> None:
+    one = task(container("exit 0"), uid="some-uid")
+    directory = TaskDirectory(tmp_path / "state/tasks", "some-uid")
+    with directory.locked():
+        claim = directory.claim(0)
+    assert claim is not None
+
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(provider.run, one)
+        with pytest.raises(TimeoutError):
+            started.result(timeout=0.1)
+        before = directory.begun()
+        os.close(claim)
+        started.result(timeout=10)
+
+    assert not before
+    assert ended(provider, "some-uid").containers[0].exit_code == 0
+
+
+def test_a_stop_reaches_a_task_that_a_crash_kept_from_beginning(
+    provider: ProcessProvider, tmp_path: Path
+) -> None:
+    directory = TaskDirectory(tmp_path / "state/tasks", "some-uid")
+    one = task(container("exit 0"), uid="some-uid")
+    with directory.locked():
+        directory.write_intent(first_record(one, handle="some-uid", address="", created_at=0))
+
+    provider.stop("some-uid", grace_seconds=1)
+
+    assert state_of(provider, "some-uid").phase == "stopped"
+    assert provider.run(one).containers[0].started_at is None
+
+
+def test_temporary_files_go_with_the_task(provider: ProcessProvider) -> None:
+    handle = provider.run(task(container("mktemp; echo $TMPDIR"))).handle
+    ended(provider, handle)
+    file, directory = log_of(provider, handle).splitlines()
+    assert file.startswith(f"{directory}/")
+    assert Path(file).exists()
+
+    provider.remove(handle)
+
+    assert not Path(directory).exists()
+
+
+def test_a_state_directory_that_can_not_be_written_is_news_about_the_task(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where a directory should be")
+    provider = open_provider(tmp_path)
+
+    with pytest.raises(ProviderUnavailable, match="can't be prepared"):
+        provider.run(task(container("exit 0")))
+
+    provider.close()
 
 
 def test_secrets_of_the_environment_are_not_written_to_disk(

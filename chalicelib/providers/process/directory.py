@@ -1,9 +1,13 @@
 """One task's directory: where everything of it lies, its records, its locks, its end.
 
-intent.json  state.json  stop.json  control     records and requests, see `records`
-volumes/<volume>/        files and scratch space
-containers/<name>/       work (working directory), tmp
-logs/<name>/<n>.log      output of the container's n-th run, rotated to .log.1 and on
+Within it:
+
+    intent.json  state.json  stop.json  control     records and requests, see `records`
+    volumes/<volume>/        files and scratch space
+    containers/<name>/work   where a container starts
+    logs/<name>/<n>.log      output of the container's n-th run, rotated to .log.1 and on
+    bin/                     programs that an image would have
+    tmp                      a link to the task's temporary files, see make_scratch()
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chalicelib.providers.process.records import (
@@ -31,6 +36,10 @@ from chalicelib.providers.process.records import (
     write_json,
 )
 
+CLAIM_PAUSE_SECONDS = 0.002
+TEMPORARY = Path("/tmp")
+SCRATCH_PREFIX = "sparkanywhere-"
+SCRATCH_LINK = "tmp"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -58,9 +67,26 @@ class TaskDirectory:
         """Return the directory that a container starts in by default."""
         return self.path / "containers" / container / "work"
 
-    def scratch(self, container: str) -> Path:
-        """Return the directory for a container's temporary files."""
-        return self.path / "containers" / container / "tmp"
+    @property
+    def scratch(self) -> Path:
+        """Return the directory for the task's temporary files, which is not below this one.
+
+        Its path is short: programs make sockets in there, whose paths must stay below some 100 bytes.
+        """
+        digest = hashlib.sha256(str(self.path).encode()).hexdigest()[:12]
+        return TEMPORARY / f"{SCRATCH_PREFIX}{digest}"
+
+    def make_scratch(self) -> None:
+        """Make the directory for temporary files and remember it. Raises OSError if others have it."""
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.scratch.is_symlink() or self.scratch.stat().st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "belongs to another user", str(self.scratch))
+        with contextlib.suppress(FileExistsError):
+            (self.path / SCRATCH_LINK).symlink_to(self.scratch)
+
+    def program(self, name: str) -> Path:
+        """Return where a program that we provide to the task's containers lies."""
+        return self.path / "bin" / name
 
     def log(self, container: str, run: int) -> Path:
         """Return the file that holds the newest output of a container's run, counted from 0."""
@@ -89,8 +115,29 @@ class TaskDirectory:
                     return descriptor
             os.close(descriptor)
 
+    def claim(self, patience_seconds: float, *, unless: Callable[[], bool] = lambda: False) -> int | None:
+        """Return a descriptor that holds the right to run the task, None if somebody keeps it that long.
+
+        The right goes to the supervisor with the descriptor: even while that is on its way, and when we
+        are killed meanwhile, nobody else gets it. Whoever has it either begins the task or lets it go,
+        so waiting ends; it ends at once where `unless` comes true. Only under the lock. Raises OSError.
+        """
+        descriptor = os.open(self.path / SUPERVISOR_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + patience_seconds
+        while not unless():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(CLAIM_PAUSE_SECONDS)
+            else:
+                return descriptor
+        os.close(descriptor)
+        return None
+
     def has_supervisor(self) -> bool:
-        """Return whether a supervisor lives that has this task."""
+        """Return whether a supervisor has this task, or one is about to get it."""
         try:
             descriptor = os.open(self.path / SUPERVISOR_LOCK, os.O_RDWR)
         except FileNotFoundError:
@@ -103,9 +150,13 @@ class TaskDirectory:
             os.close(descriptor)
         return False
 
+    def is_orphaned(self) -> bool:
+        """Return whether a supervisor took this task on and is gone. Its last record may be about to be read."""
+        return self.begun() and not self.has_supervisor()
+
     def clear(self) -> None:
         """Remove what an earlier, unfinished preparation left. Only under the lock, before any supervisor."""
-        for name in ("volumes", "containers", "logs"):
+        for name in ("volumes", "containers", "logs", "bin"):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def begun(self) -> bool:
@@ -139,27 +190,30 @@ class TaskDirectory:
             os.write(descriptor, b"!")
         os.close(descriptor)
 
-    def remove(self) -> bool:
-        """Remove everything, unless a supervisor lives: then return False. Only under the lock.
-
-        A supervisor that comes late finds its lock gone and gives up. A crash on the way leaves
-        a hidden rest, see sweep().
-        """
-        descriptor = os.open(self.path / SUPERVISOR_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            rest = self.path.with_name(f".{self.handle}.removed.{os.getpid()}")
-            os.replace(self.path, rest)
-        except BlockingIOError:
+    def remove(self, patience_seconds: float) -> bool:
+        """Remove everything, unless a supervisor keeps the task: then return False. Only under the lock."""
+        descriptor = self.claim(patience_seconds)
+        if descriptor is None:
             return False
+        try:
+            self.discard()
         finally:
             os.close(descriptor)
-        remove_tree(rest)
         return True
+
+    def discard(self) -> None:
+        """Remove everything; only with the claim. A crash on the way leaves a hidden rest, see sweep()."""
+        rest = self.path.with_name(f".{self.handle}.removed.{os.getpid()}")
+        os.replace(self.path, rest)
+        remove_tree(rest)
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory, also where a task took away its own right to write in a part of it."""
+    """Remove a task's directory and its temporary files, also where the task took away its own right to."""
+    with contextlib.suppress(OSError):
+        scratch = Path(os.readlink(path / SCRATCH_LINK))
+        if scratch.name.startswith(SCRATCH_PREFIX):
+            remove_tree(scratch)
     for parent, _, _ in os.walk(path):
         with contextlib.suppress(OSError):
             os.chmod(parent, 0o700)

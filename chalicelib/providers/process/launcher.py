@@ -32,22 +32,24 @@ class Launcher:
         self._reserve: socket.socket | None = None
         self._closed = False
 
-    def launch(self, plan: Plan, guard: int | None) -> None:
+    def launch(self, plan: Plan, descriptors: list[int]) -> None:
         """Give the plan to a supervisor and wait until it has written the first state.
 
-        `guard` is a descriptor that it holds open for as long as it lives. Returns as well if another
-        supervisor has this task. Raises ProviderUnavailable if no supervisor answers.
+        The first of `descriptors` is the claim on the task; the supervisor holds them open for as long as it
+        lives. Raises ProviderUnavailable if no supervisor answers: the one that has the claim may yet begin.
         """
-        channel = self._take() or self._start()
         try:
-            self._hand_over(channel, plan, guard)
-        except OSError:  # the one in reserve may have died of anything: try a fresh one
-            channel.close()
-            channel = self._start()
-            self._try_once_more(channel, plan, guard)
-        finally:
-            channel.close()
+            reserve = self._take()
+            if reserve is None or not self._hand_over(reserve, plan, descriptors):
+                self._launch_fresh(plan, descriptors)
+        except OSError as error:
+            message = f"the task's supervisor does not answer: {error}"
+            raise ProviderUnavailable("FailedCreatePodSandBox", message) from error
         threading.Thread(target=self.fill_reserve, name="process-reserve", daemon=True).start()
+
+    def _launch_fresh(self, plan: Plan, descriptors: list[int]) -> None:
+        if not self._hand_over(self._start(), plan, descriptors):
+            raise ConnectionResetError("it ended at once")
 
     def fill_reserve(self) -> None:
         """Have a supervisor stand by, unless one does. May be repeated."""
@@ -78,17 +80,14 @@ class Launcher:
         return ours
 
     @staticmethod
-    def _hand_over(channel: socket.socket, plan: Plan, guard: int | None) -> None:
+    def _hand_over(channel: socket.socket, plan: Plan, descriptors: list[int]) -> bool:
+        """Return True once the supervisor has answered, False if it is gone. Raises TimeoutError."""
         body = json.dumps(plan).encode()
         header = len(body).to_bytes(LENGTH_BYTES, "big")
-        socket.send_fds(channel, [header], [] if guard is None else [guard])
-        channel.sendall(body)
-        if not channel.recv(1):
-            raise ConnectionResetError("the supervisor ended without an answer")
-
-    def _try_once_more(self, channel: socket.socket, plan: Plan, guard: int | None) -> None:
-        try:
-            self._hand_over(channel, plan, guard)
-        except OSError as error:
-            reason = "FailedCreatePodSandBox"
-            raise ProviderUnavailable(reason, f"the task's supervisor did not start: {error}") from error
+        with channel:
+            try:
+                socket.send_fds(channel, [header], descriptors)
+                channel.sendall(body)
+                return bool(channel.recv(1))
+            except ConnectionError:  # the one in reserve may have died of anything
+                return False

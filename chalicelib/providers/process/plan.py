@@ -62,7 +62,9 @@ class Placed:
         work = str(self.directory.work(self.container.name))
         places = [(mount.path, str(self.mount_path(mount))) for mount in self.container.mounts]
         if self.spark:
-            places = [(spark.IMAGE_HOME, str(self.spark.path)), (spark.IMAGE_WORK, work), *places]
+            entrypoint = str(self.directory.program("entrypoint.sh"))
+            image = [(spark.IMAGE_HOME, str(self.spark.path)), (spark.IMAGE_WORK, work)]
+            places = [*image, (spark.ENTRYPOINT, entrypoint), *places]
         wanted = self.container.working_dir
         if wanted and not self.site.is_directory(wanted) and PathMap(places).rewrite(wanted) == wanted:
             places = [(wanted, work), *places]
@@ -75,8 +77,9 @@ class Placed:
             python = self.site.python
             more = spark.environment(self.spark, address=self.address, python=python, path=found["PATH"])
             found.update(more)
+            found["SPARK_SUBMIT_OPTS"] = spark.temporary_files(str(self.directory.scratch))
         found["HOSTNAME"] = self.task.hostname or self.task.name
-        found["TMPDIR"] = str(self.directory.scratch(self.container.name))
+        found["TMPDIR"] = str(self.directory.scratch)
         found["KUBECONFIG"] = NO_FILE  # else Spark's client would read the user's own, through HOME
         found.update({name: paths.rewrite(self.known(value)) for name, value in self.container.env})
         return found

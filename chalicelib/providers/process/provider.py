@@ -6,11 +6,12 @@ the moment its intent is written; it has begun once its supervisor has written a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from chalicelib.providers.base import (
 from chalicelib.providers.process import addresses, limits, logs, plan, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
 from chalicelib.providers.process.images import SparkHomes
-from chalicelib.providers.process.launcher import Launcher
+from chalicelib.providers.process.launcher import ANSWER_SECONDS, Launcher
 from chalicelib.providers.process.leftovers import kill_leftovers
 from chalicelib.providers.process.monitor import Monitor
 from chalicelib.providers.process.records import Plan, Record, tell_listeners
@@ -38,7 +39,6 @@ BACKOFF_SECONDS = 10.0  # Kubernetes' first wait before a restart
 LOG_BYTES = 10 * 1024 * 1024  # a kubelet's default (containerLogMaxSize)
 LOG_FILES = 5  # a kubelet's default (containerLogMaxFiles)
 REMOVE_SECONDS = 6.0  # until a killed task must be gone; KILL_SECONDS of the supervisor fit in
-REMOVE_PAUSE_SECONDS = 0.01
 
 
 def utc_now() -> datetime:
@@ -85,39 +85,46 @@ class ProcessProvider:
         directory = TaskDirectory(self._tasks, handle_of(task.uid))
         if not directory.begun():
             volumes.check(task)
-            with directory.locked():
-                if not directory.begun() and not directory.has_supervisor():
-                    self._begin(task, directory)
+            try:
+                with directory.locked():
+                    claim = directory.claim(ANSWER_SECONDS, unless=directory.begun)
+                    if claim is not None:
+                        self._begin(task, directory, claim)
+                    elif not directory.begun():
+                        raise TimeoutError("its supervisor does not begin")
+            except (OSError, subprocess.SubprocessError) as error:
+                raise ProviderUnavailable("FailedMount", f"the task can't be prepared: {error}") from error
         return states.task_state(self._known(directory.handle))
 
-    def _begin(self, task: Task, directory: TaskDirectory) -> None:
+    def _begin(self, task: Task, directory: TaskDirectory, claim: int) -> None:
         """Prepare the task and start its supervisor. A crash before its end is mended by doing it again."""
-        address, guard = addresses.claim(task.uid)
+        try:
+            if directory.begun():
+                return
+            address, guard = addresses.claim(task.uid)
+            with guard or contextlib.nullcontext():
+                prepared = self._prepare(task, directory, address)
+                self._launcher.launch(prepared, [claim] if guard is None else [claim, guard.fileno()])
+        finally:
+            os.close(claim)
+
+    def _prepare(self, task: Task, directory: TaskDirectory, address: str) -> Plan:
+        """Write the task's intent and files; if that fails, leave nothing."""
         try:
             placed = [
                 plan.Placed(
-                    task,
-                    container,
-                    self._homes.find(container.image, pull=container.pull),
-                    directory,
-                    address,
-                    self._site,
+                    task, one, self._homes.find(one.image, pull=one.pull), directory, address, self._site
                 )
-                for container in task.containers
+                for one in task.containers
             ]
             prepared = self._plan(placed)
             directory.clear()
             directory.write_intent(prepared["record"])
             volumes.place(placed)
-            self._launcher.launch(prepared, None if guard is None else guard.fileno())
-        except OSError as error:
-            message = f"the task's files could not be written: {error.strerror}"
-            raise ProviderUnavailable("FailedMount", message) from error
-        finally:
-            if guard is not None:
-                guard.close()
-            if not directory.begun():
-                directory.remove()
+        except BaseException:
+            directory.discard()
+            raise
+        return prepared
 
     def _plan(self, placed: list[plan.Placed]) -> Plan:
         task, directory, address = placed[0].task, placed[0].directory, placed[0].address
@@ -154,21 +161,18 @@ class ProcessProvider:
         if self._known(handle)["phase"] == "stopped":
             return
         directory.request_stop({"grace_seconds": grace_seconds, "reason": reason})
-        self._repair(directory, reason=reason)
+        if not directory.has_supervisor():
+            self._end(directory, unbegun_reason=reason)
 
-    def _repair(self, directory: TaskDirectory, *, reason: str = "") -> None:
-        """Give a task whose supervisor is gone its last record, and end what is left of it.
-
-        One that never began is only ended if `reason` says why.
-        """
-        if directory.has_supervisor() or not (directory.begun() or reason):
-            return
+    def _end(self, directory: TaskDirectory, *, unbegun_reason: str = "") -> None:
+        """Give a task whose supervisor is gone its last record, and end what is left of it."""
         with directory.locked():
             record = directory.record()
             if record is None or record["phase"] == "stopped" or directory.has_supervisor():
                 return
             kill_leftovers(directory.handle)
-            why, message = (states.LOST, "its supervisor was killed") if directory.begun() else (reason, "")
+            begun = directory.begun()
+            why, message = (states.LOST, "its supervisor was killed") if begun else (unbegun_reason, "")
             directory.write_state(states.lost(record, now=self._now(), reason=why, message=message))
         tell_listeners(str(self._listeners), directory.handle)
 
@@ -182,13 +186,9 @@ class ProcessProvider:
             self.stop(handle, grace_seconds=0, reason="Removed")
         except TaskNotFound:
             return
-        deadline = time.monotonic() + REMOVE_SECONDS
-        while directory.has_supervisor():
-            if time.monotonic() > deadline:
-                raise ProviderUnavailable("FailedKillPod", "a process of the task survives SIGKILL")
-            time.sleep(REMOVE_PAUSE_SECONDS)
         with directory.locked():
-            directory.remove()
+            if not directory.remove(REMOVE_SECONDS):
+                raise ProviderUnavailable("FailedKillPod", "a process of the task survives SIGKILL")
         with self._reporting:
             self._reported.pop(handle, None)
 
@@ -258,8 +258,8 @@ class ProcessProvider:
     def _check(self, handle: str) -> None:
         directory = TaskDirectory(self._tasks, handle)
         record = directory.record()
-        if record is not None and record["phase"] != "stopped":
-            self._repair(directory)
+        if record is not None and record["phase"] != "stopped" and directory.is_orphaned():
+            self._end(directory)
             record = directory.record()
         if record is None or self._observe is None:
             return

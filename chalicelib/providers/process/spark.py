@@ -68,6 +68,7 @@ def _executor(env: Mapping[str, str], home: Path) -> list[str]:
     return [
         java,
         *java_options(env),
+        *([temporary_files(env["TMPDIR"])] if env.get("TMPDIR") else []),
         *(f"-Xms{memory}", f"-Xmx{memory}"),
         *("-cp", _class_path(env, home)),
         EXECUTOR_BACKEND,
@@ -79,6 +80,11 @@ def _executor(env: Mapping[str, str], home: Path) -> list[str]:
         *("--resourceProfileId", env.get("SPARK_RESOURCE_PROFILE_ID", "0")),
         *("--podName", env.get("SPARK_EXECUTOR_POD_NAME", "")),
     ]
+
+
+def temporary_files(directory: str) -> str:
+    """Return the Java option that keeps temporary files in `directory`: Java ignores TMPDIR."""
+    return f"-Djava.io.tmpdir={directory}"
 
 
 def java_options(env: Mapping[str, str]) -> list[str]:

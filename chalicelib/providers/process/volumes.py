@@ -7,6 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from chalicelib.providers.base import ADDRESS, File, Task, TaskRejected, Volume
+from chalicelib.providers.process import entrypoint
 from chalicelib.providers.process.paths import PathMap
 from chalicelib.providers.process.plan import Placed
 
@@ -38,9 +39,12 @@ def _check_inside(path: str) -> None:
 
 def place(placed: list[Placed]) -> None:
     """Create the directories and files of all containers of one task. Raises OSError."""
+    placed[0].directory.make_scratch()
+    if any(one.spark for one in placed):
+        script = entrypoint.script(placed[0].site.python)
+        _write(placed[0].directory.program("entrypoint.sh"), script, 0o700)
     for one in placed:
         one.directory.work(one.container.name).mkdir(parents=True, exist_ok=True)
-        one.directory.scratch(one.container.name).mkdir(parents=True, exist_ok=True)
         one.directory.log(one.container.name, 0).parent.mkdir(parents=True, exist_ok=True)
     task = placed[0].task
     for volume in task.volumes:

@@ -6,39 +6,35 @@ It may be started before there is anything to do; if its starter goes away first
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
 import sys
-import time
 
-from chalicelib.providers.process.records import STATE_FILE, SUPERVISOR_LOCK, Plan
+from chalicelib.providers.process.records import STATE_FILE, Plan
 from chalicelib.providers.process.supervisor.loop import Supervisor
 
 LENGTH_BYTES = 8  # of the number before the plan: its size in bytes, big-endian
 READY = b"+"
 REFUSED = b"-"
 ERRORS_FILE = "supervisor.log"
-LOCK_ATTEMPTS = 100  # others hold this lock for microseconds, to see whether we live
-LOCK_PAUSE_SECONDS = 0.01
+MAX_DESCRIPTORS = 2
 
 
 def main() -> None:
-    """Run one task; return when it is over or another supervisor has it."""
+    """Run one task; return when it is over or was begun before."""
     if os.fork():
         os._exit(0)  # whoever started us need not wait for us
     channel = socket.socket(fileno=0)
     received = _receive(channel)
     if received is None:
         return
-    plan, guards = received
-    for guard in guards:
-        os.set_inheritable(guard, False)  # held open for as long as we live: the address is ours
+    plan, held = received
+    for descriptor in held:  # the claim on the task and on its address, for as long as we live
+        os.set_inheritable(descriptor, False)
     os.chdir(plan["directory"])
     os.umask(0o077)
-    lock = _lock(os.path.join(plan["directory"], SUPERVISOR_LOCK))
-    if lock is None or os.path.exists(STATE_FILE):
+    if os.path.exists(STATE_FILE):  # one like us had this task before, and died
         channel.sendall(REFUSED)
         return
     supervisor = Supervisor(plan)
@@ -51,7 +47,7 @@ def main() -> None:
 
 def _receive(channel: socket.socket) -> tuple[Plan, list[int]] | None:
     """Return the plan and the descriptors that come with it; None if the other side went away."""
-    header, guards, _, _ = socket.recv_fds(channel, LENGTH_BYTES, 1)
+    header, held, _, _ = socket.recv_fds(channel, LENGTH_BYTES, MAX_DESCRIPTORS)
     if len(header) < LENGTH_BYTES:
         return None
     length = int.from_bytes(header, "big")
@@ -62,25 +58,7 @@ def _receive(channel: socket.socket) -> tuple[Plan, list[int]] | None:
             return None
         body += chunk
     plan: Plan = json.loads(body)
-    return plan, guards
-
-
-def _lock(place: str) -> int | None:
-    """Return the descriptor of our lock on the task, None if another supervisor has it or it was removed."""
-    descriptor = os.open(SUPERVISOR_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    for _ in range(LOCK_ATTEMPTS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(LOCK_PAUSE_SECONDS)
-        else:
-            break
-    else:
-        return None
-    try:
-        return descriptor if os.path.samestat(os.fstat(descriptor), os.stat(place)) else None
-    except FileNotFoundError:
-        return None
+    return plan, held
 
 
 def _detach(channel: socket.socket) -> None:

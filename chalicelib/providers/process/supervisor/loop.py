@@ -167,6 +167,8 @@ class Supervisor:
                     one.terminate()
 
     def _kill_kin(self, container: Container, session: int) -> None:
+        processes.kill_group(session)
+
         def kin() -> list[int]:
             mains = {one.pid for one in self._containers}
             family = processes.descendants(os.getpid())

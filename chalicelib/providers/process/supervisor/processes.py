@@ -145,6 +145,12 @@ def has_marker(pid: int, marker: str) -> bool:
         return False
 
 
+def kill_group(leader: int) -> None:
+    """Send SIGKILL to what is left of the process group that `leader` led."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 def kill_each(find: Callable[[], list[int]], reap: Callable[[], None]) -> None:
     """Send SIGKILL to what `find` returns, again and again until it returns nothing."""
     deadline = time.monotonic() + KILL_SECONDS

@@ -21,6 +21,7 @@ EXECUTOR_ENV = {
     "SPARK_RESOURCE_PROFILE_ID": "3",
     "SPARK_EXECUTOR_POD_NAME": "pi-exec-1",
     "SPARK_CONF_DIR": "/conf",
+    "TMPDIR": "/tmp/x",
 }
 
 
@@ -49,6 +50,7 @@ def test_an_executor_is_told_all_it_needs() -> None:
 
     assert command == [
         "/java/bin/java",
+        "-Djava.io.tmpdir=/tmp/x",
         "-Xms600m",
         "-Xmx600m",
         "-cp",
@@ -80,7 +82,7 @@ def test_java_options_come_in_the_order_of_their_numbers() -> None:
 def test_java_options_come_before_the_memory_so_that_memory_wins() -> None:
     command = spark.main_command(["executor"], {**EXECUTOR_ENV, "SPARK_JAVA_OPT_0": "-Da=b c"}, HOME)
 
-    assert command[1:4] == ["-Da=b c", "-Xms600m", "-Xmx600m"]
+    assert command[1:5] == ["-Da=b c", "-Djava.io.tmpdir=/tmp/x", "-Xms600m", "-Xmx600m"]
 
 
 def test_more_class_paths_are_honoured() -> None:
