@@ -11,13 +11,18 @@ from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.docker_backend import DockerProviders
 from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
-from tests.contract.storage_backends import MotoStores, SqliteStores, StoreFactory
+from tests.contract.storage_backends import MemoryStores, MotoStores, SqliteStores, StoreFactory
 
 
-@pytest.fixture(params=["sqlite", "moto"])
+@pytest.fixture(params=["sqlite", "moto", "memory"])
 def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFactory]:
     """Yield what opens handles on one empty store."""
-    stores: StoreFactory = SqliteStores(tmp_path) if request.param == "sqlite" else MotoStores()
+    backends: dict[str, Callable[[], StoreFactory]] = {
+        "sqlite": lambda: SqliteStores(tmp_path),
+        "moto": MotoStores,
+        "memory": MemoryStores,
+    }
+    stores = backends[request.param]()
     yield stores
     stores.close()
 

@@ -12,6 +12,7 @@ from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Storage
 from chalicelib.storage.dynamodb import DynamoStorage
 from chalicelib.storage.sqlite import SqliteStorage
+from tests.memory_storage import MemoryStorage
 
 
 def pod_key(name: str) -> str:
@@ -72,6 +73,22 @@ class SqliteStores:
         """Close all handles."""
         for storage in self._opened:
             storage.close()
+
+
+class MemoryStores:
+    """Handles on one MemoryStorage, which is its own only handle."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self._storage = MemoryStorage(self.clock)
+
+    def open(self) -> Storage:
+        """Return the store."""
+        return self._storage
+
+    def close(self) -> None:
+        """Wake all waiters."""
+        self._storage.close()
 
 
 class MotoStores:
