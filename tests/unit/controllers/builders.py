@@ -15,6 +15,21 @@ UID = "11111111-0000-0000-0000-000000000001"
 HANDLE = f"fake-{UID}"
 
 
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock forward."""
+        self.now += timedelta(seconds=seconds)
+
+
 def pod(
     name: str = "a", *, uid: str = UID, metadata: JSON | None = None, **spec: Any
 ) -> JSON:  # Any: pod fields

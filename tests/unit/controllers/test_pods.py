@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from chalicelib.apimachinery.status import StatusError
 from chalicelib.controllers.pod_record import handle_of, version_of
 from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
-from tests.unit.controllers.world import World, world
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.world import World
 
 MOUNTS: dict[str, Any] = {  # Any: fields of a spec
     "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/conf"}]}],
@@ -154,15 +154,15 @@ def test_configmap_written_through_another_process_is_found_by_retry(w: World) -
     assert len(w.provider.tasks) == 1
 
 
-def test_host_without_memory_finds_waiting_pods_in_the_store(tmp_path: Path) -> None:
-    with world(tmp_path, scans=True) as w:
-        w.create_pod(**MOUNTS)
-        for key in w.pods.waiting.storage_keys():  # what another Lambda would not know
-            w.pods.waiting.discard(w.storage.get(key).object()["metadata"]["uid"])
+def test_host_without_memory_finds_waiting_pods_in_the_store() -> None:
+    w = World(MemoryStorage(), scans=True)
+    w.create_pod(**MOUNTS)
+    for key in w.pods.waiting.storage_keys():  # what another Lambda would not know
+        w.pods.waiting.discard(w.storage.get(key).object()["metadata"]["uid"])
 
-        w.create("configmaps", "settings", data={})
+    w.create("configmaps", "settings", data={})
 
-        assert len(w.provider.tasks) == 1
+    assert len(w.provider.tasks) == 1
 
 
 def test_waiting_again_writes_nothing_and_says_nothing_more(w: World) -> None:
@@ -234,14 +234,14 @@ def test_pod_bound_to_another_node_is_left_alone(w: World) -> None:
     assert w.get("pods", "a") is not None
 
 
-def test_control_plane_that_launches_nothing_writes_nothing(tmp_path: Path) -> None:
-    with world(tmp_path, launches=False) as w:
-        created = w.create_pod()
+def test_control_plane_that_launches_nothing_writes_nothing() -> None:
+    w = World(MemoryStorage(), launches=False)
+    created = w.create_pod()
 
-        w.controllers.run_all()
+    w.controllers.run_all()
 
-        assert w.provider.tasks == []
-        assert w.pod() == created
+    assert w.provider.tasks == []
+    assert w.pod() == created
 
 
 def test_deleted_pod_is_stopped_with_its_grace_and_removed_when_it_has_ended(w: World) -> None:

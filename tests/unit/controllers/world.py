@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-from pathlib import Path
+import uuid
 from typing import Any
 
 from chalicelib.apimachinery.status import JSON
@@ -20,22 +17,32 @@ from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.registry import RegistryParts, WriteEvent, registries
 from chalicelib.registry.resources import ALL
 from chalicelib.storage.base import KeyNotFound, Storage
-from chalicelib.storage.sqlite import SqliteStorage
 from tests.fake_provider import FakeProvider
-from tests.unit.controllers.builders import NOW
+from tests.unit.controllers.builders import Clock
+
+_UIDS = itertools.count(1)  # for all worlds: some share a store
 
 
 class World:
-    """One control plane without its edge, in namespace `ns`. `later` is inline unless a test brings threads."""
+    """One control plane without its edge, in namespace `ns`, which the first of those on a store makes.
+
+    `later` is inline unless a test brings threads.
+    """
 
     def __init__(
-        self, storage: Storage, *, later: Later = inline, provider: FakeProvider | None = None, **parts: Any
-    ) -> None:  # Any: fields of ControllerParts
-        self.now = NOW
+        self,
+        storage: Storage,
+        *,
+        later: Later = inline,
+        provider: FakeProvider | None = None,
+        clock: Clock | None = None,
+        first: bool = True,
+        **parts: Any,  # fields of ControllerParts
+    ) -> None:
+        self.clock = clock or Clock()
         self.storage = storage
         self.provider = provider or FakeProvider(clock=self.clock)
-        uids = itertools.count(1)
-        self._new_uid = lambda: f"00000000-0000-0000-0000-{next(uids):012d}"
+        self._new_uid = lambda: str(uuid.UUID(int=next(_UIDS)))
         self.registries = registries(
             ALL,
             RegistryParts(
@@ -63,18 +70,15 @@ class World:
             )
         )
         self.pods = self.controllers.pods
-        self.create("namespaces", "ns")
+        if first:
+            self.create("namespaces", "ns")
 
     def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
         self.controllers.dependents.after_write(resource, obj, event)
 
-    def clock(self) -> datetime:
-        """Return the world's time."""
-        return self.now
-
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""
-        self.now += timedelta(seconds=seconds)
+        self.clock.advance(seconds)
 
     def create(self, resource: str, name: str, *, metadata: JSON | None = None, **fields: Any) -> JSON:
         """Create an object through its registry; return it as stored by then. Any: the object's fields."""
@@ -135,13 +139,3 @@ class World:
         found = [item.object() for item in items]
         mine = [each for each in found if each["involvedObject"]["name"] == name]
         return sorted((each["reason"], each["message"]) for each in mine)
-
-
-@contextmanager
-def world(folder: Path, **options: Any) -> Iterator[World]:  # Any: those of World
-    """Give a World over a fresh SQLite store, and close that."""
-    storage = SqliteStorage(folder / "objects.sqlite")
-    try:
-        yield World(storage, **options)
-    finally:
-        storage.close()

@@ -1,0 +1,67 @@
+"""A store and a provider that die at a chosen call, as the process would: before it took effect, or right after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib.storage.base import Storage
+from tests.fake_provider import FakeProvider
+
+WRITES = ("create", "update", "delete")
+ACTS = ("run", "stop", "remove")
+
+
+class Crash(BaseException):
+    """The process dies here; nothing of ours may catch this."""
+
+
+class Countdown:
+    """Lets `calls` calls pass, then crashes at the next one, once; None never does."""
+
+    def __init__(self, calls: int | None, *, after: bool) -> None:
+        self._left = calls
+        self._after = after
+        self.crashed = False
+
+    def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:  # Any: whatever it takes and gives
+        """Return the call with its turn in the countdown."""
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if self.crashed:
+                raise Crash  # a dead process does nothing more
+            if self._left == 0:
+                self.crashed = True
+                if self._after:
+                    call(*args, **kwargs)
+                raise Crash
+            if self._left is not None:
+                self._left -= 1
+            return call(*args, **kwargs)
+
+        return counted
+
+
+class _Proxy:
+    """Stands for an object; some of its methods take part in a countdown."""
+
+    def __init__(self, target: object, methods: tuple[str, ...], countdown: Countdown) -> None:
+        self._target = target
+        self._counted = {name: countdown.wrap(getattr(target, name)) for name in methods}
+
+    def __getattr__(self, name: str) -> Any:  # Any: any attribute of the target
+        return self._counted.get(name) or getattr(self._target, name)
+
+
+def crashing_storage(storage: Storage, countdown: Countdown) -> Storage:
+    """Return the store with its writes counted."""
+    proxy: Any = _Proxy(storage, WRITES, countdown)  # Any: a proxy has every method of its target
+    found: Storage = proxy
+    return found
+
+
+def crashing_provider(provider: FakeProvider, countdown: Countdown) -> FakeProvider:
+    """Return the provider with what it does counted."""
+    proxy: Any = _Proxy(provider, ACTS, countdown)  # Any: as above
+    found: FakeProvider = proxy
+    return found
