@@ -34,9 +34,9 @@ def is_deleting(pod: JSON) -> bool:
 def is_newer(pod: JSON, state: TaskState) -> bool:
     """Tell whether a state is of this pod's task and later than what is recorded."""
     handle, version = handle_of(pod), version_of(pod)
-    return (not handle or handle == state.handle) and (
-        version is None or state.version > version or not handle
-    )
+    if not handle:
+        return True
+    return handle == state.handle and (version is None or state.version > version)
 
 
 def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) -> JSON | None:

@@ -73,13 +73,24 @@ def test_report_that_says_nothing_new_writes_nothing(w: World) -> None:
 
 
 def test_older_report_changes_nothing(w: World) -> None:
+    w.provider.hold_pending = True
+    w.create_pod()
+    pending = w.provider.list_tasks()[0]
+    w.provider.begin(w.handle())
+    w.observe_all()
+
+    w.pods.observe(pending)
+
+    assert w.phase() == "Running"
+
+
+def test_finished_pod_stays_finished(w: World) -> None:
     w.create_pod()
     running = w.provider.list_tasks()[0]
     w.provider.finish(w.handle(), 1)
-    ended = w.provider.list_tasks()[0]
-    w.pods.observe(ended)
+    w.observe_all()
 
-    w.pods.observe(running)
+    w.pods.observe(replace(running, version=99))
 
     assert w.phase() == "Failed"
 

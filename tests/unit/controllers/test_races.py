@@ -1,0 +1,160 @@
+"""Races, with the other party's move made at the worst moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.lookup import StorageLookup
+from chalicelib.controllers.pod_record import handle_of
+from chalicelib.controllers.pod_task import Node
+from chalicelib.providers.base import Task, TaskState
+from chalicelib.registry.options import Patch, WriteOptions
+from chalicelib.storage.base import StoredObject, guaranteed_update
+from tests.fake_provider import FakeProvider
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.world import World
+
+
+class SlowProvider(FakeProvider):
+    """Does `meanwhile` once, while it starts a task."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def run(self, task: Task) -> TaskState:
+        """Start the task; the world moves on before the caller hears of it."""
+        state = super().run(task)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return state
+
+
+def slow_world() -> tuple[World, SlowProvider]:
+    provider = SlowProvider()
+    return World(MemoryStorage(), provider=provider), provider
+
+
+def test_pod_deleted_while_its_task_starts_leaves_no_task() -> None:
+    w, provider = slow_world()
+    provider.meanwhile = lambda: w.delete("pods", "a")
+
+    w.create_pod()
+
+    assert w.get("pods", "a") is None
+    assert provider.list_tasks() == []
+
+
+def test_pod_replaced_while_its_task_starts_gets_a_task_of_its_own() -> None:
+    w, provider = slow_world()
+
+    def replace() -> None:
+        w.delete("pods", "a")
+        w.create_pod()
+
+    provider.meanwhile = replace
+
+    w.create_pod()
+
+    uid = w.pod()["metadata"]["uid"]
+    assert [state.uid for state in provider.list_tasks()] == [uid]
+    assert handle_of(w.pod()) == f"fake-{uid}"
+
+
+def test_pod_marked_for_deletion_while_its_task_starts_is_stopped() -> None:
+    w, provider = slow_world()
+    provider.meanwhile = lambda: w.delete("pods", "a")
+
+    w.create_pod(metadata={"finalizers": ["example.com/hold"]})
+
+    assert [handle for handle, _ in provider.stops] == [w.handle()]
+    w.observe_all()
+    assert w.phase() == "Failed"
+
+
+def test_label_set_while_the_task_starts_is_kept() -> None:
+    w, provider = slow_world()
+    patch = Patch("merge", {"metadata": {"labels": {"spark-exec-inactive": "true"}}})
+    registry = w.registries[("", "pods")]
+    provider.meanwhile = lambda: registry.patch("ns", "a", patch, WriteOptions())
+
+    w.create_pod()
+
+    assert w.pod()["metadata"]["labels"] == {"spark-exec-inactive": "true"}
+    assert handle_of(w.pod()) == w.handle()
+    assert len(provider.tasks) == 1
+
+
+def test_end_reported_while_the_task_starts_is_not_overwritten() -> None:
+    w, provider = slow_world()
+
+    def end() -> None:
+        provider.finish(provider.list_tasks()[0].handle, 0)
+        w.observe_all()
+
+    provider.meanwhile = end
+
+    w.create_pod()
+
+    assert w.phase() == "Succeeded"
+
+
+class LateLookup(StorageLookup):
+    """Does `meanwhile` once, right after it has found that a ConfigMap is missing."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def find(self, resource: str, namespace: str, name: str) -> JSON | None:
+        """Look; the world moves on before the caller hears of it."""
+        found = super().find(resource, namespace, name)
+        if resource == "configmaps" and found is None and self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        return found
+
+
+def test_configmap_written_between_the_look_and_the_wait_is_not_missed() -> None:
+    storage = MemoryStorage()
+    lookup = LateLookup(storage)
+    w = World(storage, node=Node("fake", lookup))
+    lookup.meanwhile = lambda: w.create("configmaps", "conf", data={})
+
+    w.create_pod(
+        containers=[{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
+        volumes=[{"name": "v", "configMap": {"name": "conf"}}],
+    )
+
+    assert len(w.provider.tasks) == 1
+    assert w.pods.waiting.storage_keys() == []
+
+
+class BusyStorage(MemoryStorage):
+    """Does `meanwhile` once, right after a reading of the object under `key`."""
+
+    key = ""
+    meanwhile: Callable[[], object] | None = None
+
+    def get(self, key: str) -> StoredObject:
+        """Read; the world moves on before the caller hears of it."""
+        found = super().get(key)
+        if key == self.key and self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        return found
+
+
+def test_dependent_orphaned_at_the_last_moment_stays() -> None:
+    storage = BusyStorage()
+    w = World(storage)
+    w.create("configmaps", "a", data={})
+    w.create("configmaps", "c", metadata=w.owner_of("a", resource="configmaps"), data={})
+    storage.key = "/registry/configmaps/ns/c"
+
+    def orphan(obj: JSON) -> JSON:
+        return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k != "ownerReferences"}}
+
+    storage.meanwhile = lambda: guaranteed_update(storage, storage.key, orphan)
+
+    w.delete("configmaps", "a")
+
+    assert w.get("configmaps", "c") is not None
