@@ -36,8 +36,10 @@ from chalicelib.endpoints.auth import (
     ServiceAccountTokens,
     StaticToken,
     StaticTokens,
+    TokenAuthenticator,
     read_token_file,
 )
+from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.providers.base import Provider, Task
 from chalicelib.registry.default_objects import default_objects
@@ -273,5 +275,9 @@ def build_authenticator(settings: Settings, issuer: TokenIssuer) -> Authenticato
     tokens = [StaticToken(ADMIN, settings.token)] if settings.token else []
     if settings.token_file:
         tokens += read_token_file(Path(settings.token_file))
-    anonymous = ANONYMOUS if settings.token else ADMIN
-    return Authenticator([StaticTokens(tokens), ServiceAccountTokens(issuer)], anonymous)
+    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
+    if settings.iam_users:
+        mappings = parse_mappings(settings.iam_users)
+        kinds.append(IamTokens(mappings, cluster=settings.deployment, ask_sts=ask_sts, clock=utc_now))
+    is_open = not settings.token and not settings.iam_users and settings.provider != "fargate"
+    return Authenticator(kinds, ADMIN if is_open else ANONYMOUS)

@@ -51,6 +51,10 @@ class Settings:
     token_file: str = field(
         default="", metadata={"doc": 'file of further tokens, a line each: token,user,uid,"group,..."'}
     )
+    iam_users: str = field(
+        default="",
+        metadata={"doc": 'IAM identities that may enter: a JSON list of {"arn", "username", "groups"}'},
+    )
     tls: bool = field(default=False, metadata={"doc": "whether the local server speaks https"})
     ca_file: str = field(
         default="", metadata={"doc": "certificate authority that pods shall trust, a PEM file"}
