@@ -10,7 +10,7 @@ import ssl
 import threading
 
 from sparkanywhere.webserver.limits import Limits
-from sparkanywhere.webserver.transport import DeadlineReader
+from sparkanywhere.webserver.transport import DeadlineReader, Transport
 
 # Linux alone tells that the other side has closed while unread bytes lie before the end.
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
@@ -25,7 +25,8 @@ class Wire:
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
         self.sock = sock
         self._limits = limits
-        self._raw = DeadlineReader(sock)
+        self._transport = Transport(sock)
+        self._raw = DeadlineReader(self._transport)
         self.reader = io.BufferedReader(self._raw, 16 * 1024)
         self._write_lock = threading.Lock()
         self._finished = False
@@ -39,8 +40,10 @@ class Wire:
         with self._write_lock:
             if self._finished:
                 raise BrokenPipeError("the connection is finished")
-            self.sock.settimeout(self._limits.write_seconds if seconds is None else seconds)
-            self.sock.sendall(data)
+            self._send(data, self._limits.write_seconds if seconds is None else seconds)
+
+    def _send(self, data: bytes, seconds: float) -> None:
+        self._transport.send(data, self._transport.clock() + seconds)
 
     def finish(self, last: bytes = b"") -> None:
         """Write `last` and end the connection, from any thread. A writer that is stuck is cut off."""
@@ -48,8 +51,7 @@ class Wire:
         try:
             if not self._finished and free and last:
                 with contextlib.suppress(OSError):
-                    self.sock.settimeout(0.1)
-                    self.sock.sendall(last)
+                    self._send(last, 0.1)
             self._finished = True
             self.cut(socket.SHUT_RDWR)
         finally:
@@ -93,7 +95,6 @@ class Wire:
         """Let go of the socket; over TLS, say goodbye first without waiting for the reply."""
         with contextlib.suppress(OSError, ValueError):
             if isinstance(self.sock, ssl.SSLSocket):
-                self.sock.settimeout(0)
                 self.sock.unwrap()
         with contextlib.suppress(OSError):
             self.sock.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sparkanywhere.webserver.limits import MIB, stack_bytes
-from sparkanywhere.webserver.transport import DeadlineReader, read_head
+from sparkanywhere.webserver.transport import DeadlineReader, Transport, read_head
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_a_deadline_bounds_all_reads_together(pair: tuple[socket.socket, socket.socket]) -> None:
     moments = iter([0.0, 0.0, 4.0, 6.0])
-    reader = DeadlineReader(pair[0], clock=lambda: next(moments))
+    reader = DeadlineReader(Transport(pair[0], clock=lambda: next(moments)))
     reader.allow(5.0)
     pair[1].send(b"ab")
 
@@ -34,11 +34,18 @@ def test_a_deadline_bounds_all_reads_together(pair: tuple[socket.socket, socket.
 
 
 def test_silence_is_a_timeout(pair: tuple[socket.socket, socket.socket]) -> None:
-    reader = DeadlineReader(pair[0])
+    reader = DeadlineReader(Transport(pair[0]))
     reader.allow(0.01)
 
     with pytest.raises(TimeoutError):
         reader.read(1)
+
+
+def test_who_does_not_read_is_not_waited_for(pair: tuple[socket.socket, socket.socket]) -> None:
+    transport = Transport(pair[0])
+
+    with pytest.raises(TimeoutError):
+        transport.send(b"x" * 10_000_000, transport.clock() + 0.05)
 
 
 @pytest.mark.parametrize(
