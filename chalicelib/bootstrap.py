@@ -49,9 +49,12 @@ from chalicelib.registry.resources import ALL
 from chalicelib.storage.base import Storage, StorageError
 
 if TYPE_CHECKING:
+    from chalicelib.providers.docker import DockerProvider
     from chalicelib.providers.ecs.definitions import Site
 
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
+# names by which programs in a pod look for the API of the cluster they run in
+API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 _lock = threading.Lock()
 _built: list[ControlPlane] = []
@@ -99,6 +102,8 @@ def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[st
 
         spark = settings.cache_dir() / "spark"
         return ProcessProvider(settings.state_dir() / "pods", spark, environ=os.environ)
+    if settings.provider == "docker":
+        return docker_provider(settings)
     if settings.provider == "fargate":
         from chalicelib.providers.ecs.provider import EcsProvider
 
@@ -106,6 +111,25 @@ def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[st
     from chalicelib.providers.none import NoneProvider
 
     return NoneProvider()
+
+
+def docker_provider(settings: Settings) -> DockerProvider:
+    """Return a provider that has reached its engine. Raises ProviderUnavailable and SettingsError."""
+    try:
+        from chalicelib.providers.docker import DockerProvider, connect, control_plane_id
+    except ModuleNotFoundError as error:
+        missing = "the Docker SDK is not installed: pip install 'sparkanywhere[docker]'"
+        raise SettingsError(f"SPARKANYWHERE_PROVIDER is docker, but {missing}") from error
+    state = settings.state_dir()
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    provider = DockerProvider(
+        control_plane_id(state, settings.instance, new_uid),
+        connect=lambda: connect(settings.docker_host(), tls_directory=settings.docker_tls_directory()),
+        host_paths=tuple(path for path in settings.host_paths.split(":") if path),
+        host_names=API_NAMES,
+    )
+    provider.open()  # who has no engine shall hear it before anything is promised
+    return provider
 
 
 def ecs_site(settings: Settings) -> Site:
@@ -136,6 +160,8 @@ class ControlPlane:
         self.settings = settings
         self.storage = build_storage(settings)
         self.provider = build_provider(settings, lambda task: self._payload_request(task))
+        # where a server on this machine must listen too, for pods that have a network of their own
+        self.listen_addresses: tuple[str, ...] = getattr(self.provider, "listen_addresses", ())
         self.url = PublicUrl(self.storage, settings.pod_url or settings.url, new_uid)
         self._has_threads = settings.storage == "sqlite"
         self._later: Later = Background() if self._has_threads else inline

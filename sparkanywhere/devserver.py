@@ -35,6 +35,7 @@ from sparkanywhere.webserver.server import WebServer, listen
 STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
 OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
+EVERYWHERE = ("0.0.0.0", "::")
 SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", POD_HOST, "host.docker.internal"})
 
 ChaliceApp = Any  # chalice ships no types
@@ -126,7 +127,11 @@ class DevServer:
 
     def _begin(self, plane: Plane) -> None:
         addresses: Sequence[str] = getattr(plane, "listen_addresses", ())
-        listeners = [self._listener, *(self._also_listen(address) for address in addresses)]
+        is_everywhere = self.settings.host in EVERYWHERE  # which has those addresses too
+        listeners = [
+            self._listener,
+            *(self._also_listen(address) for address in addresses if not is_everywhere),
+        ]
         self._ensure_tls(addresses)
         for listener in listeners:
             self._web.add_listener(listener)

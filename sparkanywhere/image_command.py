@@ -20,15 +20,24 @@ from sparkanywhere.progress import StepPrinter
 @click.option("--again", is_flag=True, help="Build it even if it is there.")
 def image(version: str, again: bool) -> None:
     """Build the image sparkanywhere/spark:VERSION in the Docker engine, if it has none."""
+    name = built(version, again=again)
+    with closing(engine(Settings.from_env())) as client:
+        click.echo(describe(client, name))
+
+
+def built(version: str, *, again: bool = False) -> str:
+    """Return the name of the image, showing on stderr how it is built where there is none.
+
+    Raises click.ClickException with one sentence if it can't be had.
+    """
     show = StepPrinter()
     settings = Settings.from_env()
     try:
         with closing(engine(settings)) as client:
-            name = ensure_image(
+            return ensure_image(
                 client, version, cache=settings.cache_dir(), environ=os.environ, progress=show, again=again
             )
-            show.close()
-            click.echo(describe(client, name))
     except (ImageFailed, ProviderUnavailable) as error:
-        show.close()
         raise click.ClickException(str(error)) from error
+    finally:
+        show.close()

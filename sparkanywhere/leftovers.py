@@ -1,11 +1,15 @@
-"""End what a control plane that is gone has left running: the tasks in its state folder."""
+"""End what a control plane that is gone has left running: its processes, its containers."""
 
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
+from chalicelib.config import Settings
+from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.process.provider import ProcessProvider
+from sparkanywhere.docker_engine import engine
 
 
 def remove_tasks(folder: Path) -> int:
@@ -18,3 +22,21 @@ def remove_tasks(folder: Path) -> int:
     for task in tasks:
         provider.remove(task.handle)
     return len(tasks)
+
+
+def remove_containers(folder: Path, settings: Settings) -> int:
+    """Remove every container, network and volume of the instance whose state is in `folder`; return how many.
+
+    Repeatable. An instance that never used an engine has none. Without its engine nothing can be removed.
+    """
+    marker = folder / "control-plane-id"
+    if not marker.exists():
+        return 0
+    from chalicelib.providers.docker import down  # loads the Docker SDK: only for those who used it
+
+    try:
+        with closing(engine(settings)) as client:
+            removed = down(client, marker.read_text().strip())
+    except ProviderUnavailable:
+        return 0
+    return removed.containers + removed.networks + removed.volumes

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from chalicelib.config import Settings
 
-
 POD_HOST = "kubernetes.default.svc"  # what every client within a cluster tries first
 
 

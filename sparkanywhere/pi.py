@@ -22,14 +22,22 @@ import psutil
 from rich.console import Console
 
 from chalicelib.config import Settings
+from sparkanywhere.image_command import built
 from sparkanywhere.job_progress import JobProgress
 from sparkanywhere.job_run import JobFailed, JobRun
 from sparkanywhere.job_screen import JobScreen, phase_table, pod_table
 from sparkanywhere.kube_client import KubeClient
-from sparkanywhere.leftovers import remove_tasks
+from sparkanywhere.leftovers import remove_containers, remove_tasks
 from sparkanywhere.local_server import LocalServer, ServerFailed, ServerOptions
 from sparkanywhere.spark_command import installed
-from sparkanywhere.spark_submit import NoSuchExample, Submission, command, environment, find_program
+from sparkanywhere.spark_submit import (
+    NoSuchExample,
+    Submission,
+    command,
+    environment,
+    find_program,
+    in_containers,
+)
 
 JVM_BYTES = 400 * 1024 * 1024  # resident memory of a small driver or executor (measured: 240 to 400 MiB)
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -108,8 +116,14 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
         options.example, options.args, spark_home=spark_home, main_class=options.main_class
     )
     settings = Settings.from_env()
+    image = f"apache/spark:{options.spark}"
+    mounted: tuple[tuple[str, str], ...] = ()
+    own_file = program.file
+    if options.provider == "docker":
+        image = built(options.spark)
+        program, mounted = in_containers(program)
     job = JobProgress(instances=options.instances, began_at=clock())
-    with _sigterm_as_interrupt(), _own_server(options, settings) as server:
+    with _sigterm_as_interrupt(), _own_server(options, settings, own_file) as server:
         screen = JobScreen(job, console)
         screen.start()
         run = None
@@ -117,9 +131,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
             screen.update(clock())
             access = server.start()
             job.end("control plane", clock())
-            submission = Submission(
-                program, access.url, f"apache/spark:{options.spark}", options.instances, options.conf
-            )
+            submission = Submission(program, access.url, image, options.instances, (*mounted, *options.conf))
             run = JobRun(
                 KubeClient(access),
                 job,
@@ -153,12 +165,18 @@ def check_memory(instances: int, available_bytes: int) -> None:
 
 
 @contextmanager
-def _own_server(options: PiOptions, settings: Settings) -> Iterator[LocalServer]:
+def _own_server(options: PiOptions, settings: Settings, own_file: str) -> Iterator[LocalServer]:
     """Yield a server with a state folder of its own; stop it and remove all that is left of it after."""
     state = settings.state_dir().parent
     instance = f"pi-{uuid.uuid4().hex[:8]}"
     server = LocalServer(
-        ServerOptions(state=state, instance=instance, provider=options.provider, port=options.port),
+        ServerOptions(
+            state=state,
+            instance=instance,
+            provider=options.provider,
+            port=options.port,
+            settings={"SPARKANYWHERE_HOST_PATHS": own_file} if own_file else None,
+        ),
         os.environ,
     )
     try:
@@ -167,6 +185,7 @@ def _own_server(options: PiOptions, settings: Settings) -> Iterator[LocalServer]
         with _uninterrupted():
             server.stop()
             remove_tasks(server.folder)
+            remove_containers(server.folder, settings)
             shutil.rmtree(server.folder, ignore_errors=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparkanywhere.example_jar import example_jar
@@ -19,12 +19,16 @@ class NoSuchExample(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, as spark-submit takes it: the main file's URL, its class (Java, Scala), its arguments."""
+    """What to run, as spark-submit takes it: the main file's URL, its class (Java, Scala), its arguments.
+
+    `file` is the main file on this machine where it is the user's own and in no image.
+    """
 
     name: str
     resource: str
     main_class: str = ""
     args: tuple[str, ...] = ()
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,31 @@ def find_program(example: str, args: Sequence[str], *, spark_home: Path, main_cl
     if own.is_file():
         if own.suffix == ".jar" and not main_class:
             raise NoSuchExample(f"EXAMPLE={example} is a jar: say which class to run with CLASS=.")
-        return Program(own.stem, f"local://{own.resolve()}", main_class, tuple(args))
+        path = str(own.resolve())
+        return Program(own.stem, f"local://{path}", main_class, tuple(args), path)
     shipped = Path("examples/src/main/python") / example
     if own.suffix == ".py" and (spark_home / shipped).is_file():
         return Program(own.stem, f"local://{IMAGE_HOME}/{shipped}", "", tuple(args))
     raise NoSuchExample(f"EXAMPLE={example} was not found here nor among Spark's own examples.")
+
+
+def in_containers(program: Program) -> tuple[Program, tuple[tuple[str, str], ...]]:
+    """Return the program as containers find it, and the settings that mount the user's own file there.
+
+    The file alone is mounted: its folder may be closed to the image's user.
+    """
+    if not program.file:
+        return program, ()
+    inside = f"{IMAGE_HOME}/work-dir/{Path(program.file).name}"
+    settings = []
+    for role in ("driver", "executor"):
+        volume = f"spark.kubernetes.{role}.volumes.hostPath.program"
+        settings += [
+            (f"{volume}.options.path", program.file),
+            (f"{volume}.mount.path", inside),
+            (f"{volume}.mount.readOnly", "true"),
+        ]
+    return replace(program, resource=f"local://{inside}"), tuple(settings)
 
 
 def command(submission: Submission, spark_home: Path) -> list[str]:

@@ -26,6 +26,7 @@ class Surroundings:
     ground: mounts.Ground
     network: str
     gateway: str
+    control_plane: str  # address, or the engine's word for it, behind host_names
     host_names: tuple[str, ...] = ()  # names under which containers reach the control plane
     cpus: int = 1
 
@@ -128,7 +129,9 @@ def _host_config(
     holder = labels.container_name(around.ground.control_plane_id, task, HOLDER)
     network = "host" if task.host_network else around.network
     memory = (container.memory_mib or 0) * MIB  # 0: no limit
-    hosts = dict.fromkeys(around.host_names, around.gateway) | {name: at for at, name in task.host_entries}
+    hosts = dict.fromkeys(around.host_names, around.control_plane) | {
+        name: at for at, name in task.host_entries
+    }
     if role == "holder":
         mounted = mounts.holder_mounts(task, around.ground)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ from chalicelib.providers.docker.task_state import has_ended
 
 LOGGER = logging.getLogger(__name__)
 
-KILLED = 137
+FORWARDED = "host-gateway"  # the engine puts in the address that leads to the machine it serves
 
 
 def utc_now() -> datetime:
@@ -92,6 +93,7 @@ class DockerProvider:
             self._network = TaskNetwork(self._client, self._id, subnets=self._subnets)
             self._network.ensure()
             self._ledger.host_address = self._network.gateway
+            self._is_gateway_ours = _is_ours(self._network.gateway)
             self._launcher = Launcher(
                 self._client,
                 ledger=self._ledger,
@@ -108,10 +110,14 @@ class DockerProvider:
             self._is_open = True
 
     @property
-    def gateway(self) -> str:
-        """Address at which tasks reach a server of this machine; raises ProviderUnavailable."""
+    def listen_addresses(self) -> tuple[str, ...]:
+        """Addresses of this machine at which tasks look for the control plane.
+
+        Normally the gateway of their network. Where the engine runs in a virtual machine (Docker Desktop) that
+        is none of ours; there the engine forwards to our loopback, and no further address is needed.
+        """
         self.open()
-        return self._network.gateway
+        return (self._network.gateway,) if self._is_gateway_ours else ()
 
     @property
     def bridge(self) -> str:
@@ -124,6 +130,7 @@ class DockerProvider:
             ground=mounts.Ground(control_plane_id=self._id, host_paths=self._host_paths),
             network=self._network.name,
             gateway=self._network.gateway,
+            control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
             host_names=self._host_names,
             cpus=self._machine.cpus,
         )
@@ -368,3 +375,13 @@ class DockerProvider:
         return [
             item["Id"] for item in self._client.containers(all=True, filters={"label": self._label(more)})
         ]
+
+
+def _is_ours(address: str) -> bool:
+    """Say whether this machine has the address."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,31 @@
+"""Who we are to a Docker engine that several control planes may share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+FILE = "control-plane-id"
+
+
+def control_plane_id(state: Path, instance: str, new_uid: Callable[[], str]) -> str:
+    """Return the id of the control plane whose state is in `state`, made and kept there the first time.
+
+    The instance's name alone would not do: two people on one engine both call theirs `default`, and each would
+    take the other's containers for strays.
+    """
+    path = state / FILE
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    fresh = path.with_name(f".{FILE}-{os.getpid()}")
+    fresh.write_text(f"{instance}-{new_uid().replace('-', '')[:8]}\n")
+    try:
+        os.link(fresh, path)  # unless another process was first
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_text().strip()
