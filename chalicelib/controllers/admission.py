@@ -9,6 +9,7 @@ from chalicelib.controllers import spark_admission
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.providers.base import Provider
+from chalicelib.registry.pods import PodStrategy
 
 
 class Admission:
@@ -26,6 +27,8 @@ class Admission:
         try:
             return self._admit_pod(obj)
         except (AttributeError, KeyError, TypeError, ValueError):
+            if not PodStrategy().validate(obj):
+                raise
             return []  # not a valid pod: validation comes next, and has the words for it
 
     def _admit_pod(self, pod: JSON) -> list[str]:

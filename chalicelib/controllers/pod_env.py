@@ -45,7 +45,7 @@ def container_env(view: PodView, container: JSON) -> dict[str, str]:
     for variable in container.get("env") or ():
         text = variable.get("value") or ""
         if text or not variable.get("valueFrom"):
-            values[variable["name"]] = expand(text, {**base, **values})
+            values[variable["name"]] = expand(text, {**base, **values}) if "$" in text else text
             continue
         found = _value_from(view, container, variable["valueFrom"])
         if found is not None:

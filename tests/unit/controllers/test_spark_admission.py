@@ -17,6 +17,7 @@ from chalicelib.controllers.spark_admission import (
     driver_container,
     respecting_properties,
 )
+from chalicelib.registry.pods import PodStrategy
 from tests.unit.controllers.world import World
 
 DATA = Path(__file__).parents[2] / "data" / "spark"
@@ -176,7 +177,7 @@ def test_what_was_not_injected_stays() -> None:
 
 
 def admission(w: World) -> Admission:
-    return Admission(w.pods, w.provider, FULL)
+    return Admission(w.pods, w.provider, lambda: FULL)
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:
@@ -200,9 +201,29 @@ def test_hook_names_what_is_not_honoured(w: World) -> None:
     assert 'container "main": no GPUs in the fake' in warnings
 
 
-@pytest.mark.parametrize("broken", [{}, {"metadata": {}}, {"metadata": {}, "spec": {"containers": [{}]}}])
-def test_hook_leaves_invalid_pods_to_validation(w: World, broken: JSON) -> None:
-    assert admission(w).admit("pods", broken) == []
+def test_fault_of_our_own_is_not_taken_for_an_invalid_pod(w: World) -> None:
+    def fail() -> Injection:
+        raise TypeError("ours")
+
+    pod = {**w.create_pod(), "kind": "Pod", "apiVersion": "v1"}
+
+    with pytest.raises(TypeError, match="ours"):
+        Admission(w.pods, w.provider, fail).admit("pods", pod)
+
+
+NAMELESS_MOUNT = {"name": "c", "image": "i", "volumeMounts": [{}]}
+NAMELESS_VOLUME = {"volumes": [{"emptyDir": {}}], "containers": [{"name": "c", "image": "i"}]}
+
+
+@pytest.mark.parametrize(
+    "spec", [{}, {"containers": [{}]}, {"containers": [NAMELESS_MOUNT]}, NAMELESS_VOLUME], ids=str
+)
+def test_hook_leaves_invalid_pods_to_validation(w: World, spec: JSON) -> None:
+    pod = {"metadata": {}, "spec": spec}
+    PodStrategy().default(pod)
+
+    assert admission(w).admit("pods", pod) == []
+    assert PodStrategy().validate(pod)
 
 
 def test_hook_leaves_other_resources_alone(w: World) -> None:
