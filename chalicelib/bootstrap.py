@@ -40,6 +40,7 @@ from chalicelib.endpoints.auth import (
     read_token_file,
 )
 from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
+from chalicelib.endpoints.limits import UserLimits
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.providers.base import Provider, Task
 from chalicelib.registry.default_objects import default_objects
@@ -216,6 +217,10 @@ class ControlPlane:
             is_ready=self._problem,
             url=self.url,
             payloads=self._payloads,
+            user_limits=UserLimits(
+                requests_per_second=self.settings.user_requests_per_second,
+                watches=self.settings.user_watches,
+            ),
         )
 
     def _build_payloads(self) -> TaskPayloads | None:

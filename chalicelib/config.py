@@ -85,6 +85,10 @@ class Settings:
     resync_seconds: int = field(
         default=10, metadata={"doc": "seconds between two resyncs of the local control plane"}
     )
+    user_requests_per_second: int = field(
+        default=5000, metadata={"doc": "requests a second that one user may make before 429"}
+    )
+    user_watches: int = field(default=2000, metadata={"doc": "watches that one user may hold at once"})
     host_paths: str = field(
         default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons"}
     )

@@ -13,6 +13,7 @@ from chalicelib.controllers.payloads import TaskPayloads
 from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.endpoints import discovery, negotiation, openapi
 from chalicelib.endpoints.auth import Authenticator, bearer_token
+from chalicelib.endpoints.limits import Limits
 from chalicelib.endpoints.logs import LogEndpoint
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.request_info import RequestInfo, User, request_info, split_path
@@ -55,6 +56,7 @@ class Api:
         reviews: Reviews,
         payloads: TaskPayloads | None,
         url: PublicUrl,
+        limits: Limits,
         is_ready: Callable[[], str],
     ) -> None:
         self._registries = registries
@@ -65,6 +67,7 @@ class Api:
         self._watches = watches
         self._logs = logs
         self._reviews = reviews
+        self._limits = limits
         self._payloads = payloads
         self._url = url
         self._is_ready = is_ready
@@ -97,6 +100,7 @@ class Api:
         if not isinstance(match, str) and match.route.verb == "payload":
             return self._payload(match.values["uid"], headers)  # has a token of its own kind
         user = self._authenticator.authenticate(headers)
+        self._limits.request(user.name)
         if isinstance(match, str):
             return self._no_route(match, path)
         info = request_info(
@@ -155,7 +159,7 @@ class Api:
         if info.verb not in registry.strategy.verbs:
             raise method_not_allowed()
         if info.verb == "watch":
-            return self._watches.answer(registry, info)
+            return self._watches.answer(registry, info, user)
         return self._resources.answer(registry, info, user)
 
     def _registry(self, info: RequestInfo) -> Registry:

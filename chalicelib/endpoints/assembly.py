@@ -12,6 +12,7 @@ from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.api import Api
 from chalicelib.endpoints.auth import Authenticator
 from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.limits import NO_LIMITS, Limits, UserLimits
 from chalicelib.endpoints.logs import LogEndpoint, PodLogs
 from chalicelib.endpoints.pod_subresources import (
     Binding,
@@ -49,12 +50,14 @@ class Edge:
     is_ready: Callable[[], str]
     url: PublicUrl
     payloads: TaskPayloads | None = None
+    user_limits: UserLimits = NO_LIMITS
 
 
 def build_api(edge: Edge) -> Api:
     """Return the Api that answers every request."""
     bodies = Bodies()
     shaper = Shaper(edge.clock)
+    limits = Limits(edge.user_limits)
     others: dict[tuple[str, str], Subresource] = {
         ("pods", "binding"): Binding(bodies, edge.clock),
         ("pods", "eviction"): Eviction(bodies),
@@ -71,10 +74,11 @@ def build_api(edge: Edge) -> Api:
         rbac=edge.rbac,
         resources=ResourceVerbs(bodies, shaper),
         subresources=Subresources(bodies, others),
-        watches=WatchEndpoint(shaper, streams=edge.streams),
+        watches=WatchEndpoint(shaper, limits, streams=edge.streams),
         logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),
         reviews=Reviews(bodies, edge.rbac, edge.issuer, edge.clock),
         payloads=edge.payloads,
         url=edge.url,
+        limits=limits,
         is_ready=edge.is_ready,
     )

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from chalice.app import Response
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.endpoints.limits import Limits
 from chalicelib.endpoints.list_options import list_options
 from chalicelib.endpoints.negotiation import Representation, negotiate
 from chalicelib.endpoints.representation import Shaper
-from chalicelib.endpoints.request_info import RequestInfo
+from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import JSON_TYPE, StreamResponse, dumps, typed_text
 from chalicelib.registry.options import ListOptions
 from chalicelib.registry.registry import Registry
@@ -35,21 +37,25 @@ MAX_BUFFER_BYTES = 4_000_000  # a Lambda answer may have 6 MB; clients come back
 class WatchEndpoint:
     """Answers watch requests in the one way that its host can deliver."""
 
-    def __init__(self, shaper: Shaper, *, streams: bool, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, shaper: Shaper, limits: Limits, *, streams: bool, jitter: Callable[[], float] = random.random
+    ) -> None:
         self._shaper = shaper
+        self._limits = limits
         self._streams = streams
         self._jitter = jitter
 
-    def answer(self, registry: Registry, info: RequestInfo) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
         """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
         how = negotiate(info.headers.get("accept", ""), is_list=True)
         options = list_options(info, registry.strategy)
         namespace = (info.namespace or None) if registry.strategy.namespaced else None
         watch = registry.watch(namespace, options, seconds=self._seconds(options))
-        lines = self._lines(registry, watch, how, info)
+        lines = self._limits.watch(user.name, self._lines(registry, watch, how, info))
         if self._streams:
             return StreamResponse(lines, content_type=JSON_TYPE)
-        body = self._buffered(watch, lines, registry, how, info)
+        with closing(lines):
+            body = self._buffered(watch, lines, registry, how, info)
         return Response(
             body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"}
         )
