@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check fix spark image
+.PHONY: help pi serve test check fix spark image down
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ serve: $(RUN) ## Serve the Kubernetes API in the foreground (PORT=8001 PROVIDER=
 
 image: $(RUN) ## Build the image sparkanywhere/spark:4.3.0 in the Docker engine (SPARK=4.3.0)
 	@exec $(BIN)/python -m sparkanywhere image "$(SPARK)"
+
+down: $(RUN) ## Remove what ended control planes have left: processes, containers, networks, volumes
+	@exec $(BIN)/python -m sparkanywhere down
 
 spark: $(RUN) ## Download and lay out a Spark (SPARK=4.3.0)
 	@exec $(BIN)/python -m sparkanywhere spark install "$(SPARK)"

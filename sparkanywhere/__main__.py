@@ -11,6 +11,7 @@ import click
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "down": ("sparkanywhere.down:down", "Remove what control planes that ended have left running."),
     "image": ("sparkanywhere.image_command:image", "Build the Spark image that pods run in containers."),
     "pi": ("sparkanywhere.pi:pi", "Run SparkPi, or a program of your own, in cluster mode on this machine."),
     "serve": ("sparkanywhere.serve:serve", "Serve the Kubernetes API in the foreground."),

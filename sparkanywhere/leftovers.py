@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 from chalicelib.config import Settings
-from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.process.provider import ProcessProvider
 from sparkanywhere.docker_engine import engine
 
@@ -27,16 +26,14 @@ def remove_tasks(folder: Path) -> int:
 def remove_containers(folder: Path, settings: Settings) -> int:
     """Remove every container, network and volume of the instance whose state is in `folder`; return how many.
 
-    Repeatable. An instance that never used an engine has none. Without its engine nothing can be removed.
+    Repeatable. An instance that never used an engine has none. Raises ProviderUnavailable where it did and the
+    engine does not answer.
     """
     marker = folder / "control-plane-id"
     if not marker.exists():
         return 0
     from chalicelib.providers.docker import down  # loads the Docker SDK: only for those who used it
 
-    try:
-        with closing(engine(settings)) as client:
-            removed = down(client, marker.read_text().strip())
-    except ProviderUnavailable:
-        return 0
+    with closing(engine(settings)) as client:
+        removed = down(client, marker.read_text().strip())
     return removed.containers + removed.networks + removed.volumes

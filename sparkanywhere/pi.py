@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -22,6 +22,7 @@ import psutil
 from rich.console import Console
 
 from chalicelib.config import Settings
+from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.image_command import built
 from sparkanywhere.job_progress import JobProgress
 from sparkanywhere.job_run import JobFailed, JobRun
@@ -185,7 +186,8 @@ def _own_server(options: PiOptions, settings: Settings, own_file: str) -> Iterat
         with _uninterrupted():
             server.stop()
             remove_tasks(server.folder)
-            remove_containers(server.folder, settings)
+            with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
+                remove_containers(server.folder, settings)
             shutil.rmtree(server.folder, ignore_errors=True)
 
 
