@@ -37,6 +37,19 @@ def deadline(pod: JSON) -> datetime | None:
     return None if seconds is None or started is None else started + timedelta(seconds=seconds)
 
 
+def has_only_sidecars_left(pod: JSON) -> bool:
+    """Tell whether every main container has ended for good while sidecars still run: they end with it."""
+    spec, status = pod["spec"], pod.get("status") or {}
+    sidecars = {each["name"] for each in spec.get("initContainers") or () if is_sidecar(each)}
+    if not sidecars or is_terminal(pod):
+        return False
+    policy = spec.get("restartPolicy", "Always")
+    ended = [(each.get("state") or {}).get("terminated") for each in status.get("containerStatuses") or ()]
+    if policy == "Always" or not ended or not all(ended):
+        return False
+    return policy == "Never" or all(each["exitCode"] == 0 for each in ended)
+
+
 def phase_of(pod: JSON, state: TaskState) -> Phase:
     """Return the phase that a task's state means. The table of the house:
 

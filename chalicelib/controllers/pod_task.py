@@ -127,9 +127,17 @@ def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volum
 
 
 def _containers(view: PodView, token: Volume | None) -> tuple[Container, ...]:
-    inits = [_container(view, each, token, init=True) for each in view.spec.get("initContainers") or ()]
+    """Return the containers, init containers first.
+
+    A sidecar (an init container that always restarts) starts with the main ones and not before the init
+    containers that follow it; the controller stops it when the main ones have ended.
+    """
+    inits = [
+        _container(view, each, token, init=not pod_resources.is_sidecar(each))
+        for each in view.spec.get("initContainers") or ()
+    ]
     mains = [_container(view, each, token, init=False) for each in view.spec.get("containers") or ()]
-    return (*inits, *mains)
+    return tuple(sorted([*inits, *mains], key=lambda container: not container.init))
 
 
 def _container(view: PodView, container: JSON, token: Volume | None, *, init: bool) -> Container:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import pod_placement
-from chalicelib.controllers.pod_resources import GPU_RESOURCES
+from chalicelib.controllers.pod_resources import GPU_RESOURCES, is_sidecar
 
 _POD = (
     "hostPID",
@@ -57,8 +57,16 @@ def _of_spec(spec: JSON) -> Iterator[str]:
         for index, container in enumerate(spec.get(kind) or ()):
             host_ports = not spec.get("hostNetwork")
             yield from _of_container(f"spec.{kind}[{index}]", container, host_ports=host_ports)
+    yield from _of_sidecars(spec.get("initContainers") or ())
     for index, volume in enumerate(spec.get("volumes") or ()):
         yield from _of_volume(f"spec.volumes[{index}]", volume)
+
+
+def _of_sidecars(inits: Sequence[JSON]) -> Iterator[str]:
+    """Yield the sidecars that init containers behind them may count on: they start only with the main ones."""
+    for index, container in enumerate(inits):
+        if is_sidecar(container) and not all(is_sidecar(later) for later in inits[index + 1 :]):
+            yield f"spec.initContainers[{index}].restartPolicy"
 
 
 def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[str]:

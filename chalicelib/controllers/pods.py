@@ -226,6 +226,12 @@ class PodController:
         except ProviderUnavailable as error:
             LOG.warning("stop failed, left to resync task=%s reason=%s", handle, error.reason)
 
+    def stop_sidecars(self, pod: JSON) -> None:
+        """Stop the task of a pod in which nothing but sidecars runs any more."""
+        if pod_status.has_only_sidecars_left(pod):
+            grace = float(pod["spec"].get("terminationGracePeriodSeconds", 30))
+            self._stop(pod, handle_of(pod), grace)
+
     def stop_overdue(self, pod: JSON) -> None:
         """Stop the task of a pod whose activeDeadlineSeconds have passed; its end makes it Failed."""
         self._events.overdue(pod)
@@ -269,7 +275,9 @@ class PodController:
             return
         recorded = self._store.record(stored.key, state)
         if recorded is not None and recorded.revision != stored.revision:
-            self._events.changed(before, recorded.object())
+            after = recorded.object()
+            self._events.changed(before, after)
+            self.stop_sidecars(after)
 
     def _remove(self, key: str, uid: str, state: TaskState | None) -> None:
         """Take a deleting pod whose task has ended out of the store, then let go of the task."""

@@ -103,6 +103,7 @@ class Resync:
         end = deadline(pod)
         if end is not None and now >= end:
             self._pods.stop_overdue(pod)
+        self._pods.stop_sidecars(pod)  # again, should the first word have been lost
         return True
 
     def _is_settled(self, pod: JSON, now: datetime) -> bool:

@@ -68,12 +68,15 @@ def test_restart_policy(policy: str, kind: str, expected: str) -> None:
     assert (first if kind == "initContainers" else second).restart == expected
 
 
-def test_sidecar_is_an_init_container_that_always_restarts() -> None:
-    obj = pod(initContainers=[container("s", restartPolicy="Always")])
+def test_sidecar_starts_beside_the_main_containers() -> None:
+    obj = pod(initContainers=[container("s", restartPolicy="Always"), container("i")])
 
-    found = task_of(obj).containers[0]
+    translation = translate(obj, node())
 
-    assert (found.init, found.restart) == (True, "always")
+    assert translation.task is not None
+    found = [(each.name, each.init, each.restart) for each in translation.task.containers]
+    assert found == [("i", True, "never"), ("s", False, "always"), ("c", False, "never")]
+    assert translation.unsupported == ("spec.initContainers[0].restartPolicy",)
 
 
 def test_everything_else_of_a_container() -> None:

@@ -230,6 +230,45 @@ def test_unavailable_provider_leaves_the_pod_pending_and_is_asked_again_later(w:
     assert condition["status"] == "True"
 
 
+def with_sidecar(w: World, policy: str) -> None:
+    sidecar = {"name": "s", "image": "i", "restartPolicy": "Always"}
+    w.create_pod(initContainers=[sidecar], restartPolicy=policy, terminationGracePeriodSeconds=5)
+    w.observe_all()
+
+
+@pytest.mark.parametrize(("policy", "exit_code"), [("Never", 0), ("Never", 1), ("OnFailure", 0)])
+def test_sidecar_is_stopped_when_the_main_container_has_ended(w: World, policy: str, exit_code: int) -> None:
+    with_sidecar(w, policy)
+
+    w.provider.finish(w.handle(), exit_code, container="c")
+    w.observe_all()
+    assert w.provider.stops == [(w.handle(), 5.0)]
+    w.observe_all()
+
+    assert w.phase() == ("Failed" if exit_code else "Succeeded")
+
+
+@pytest.mark.parametrize(("policy", "exit_code"), [("OnFailure", 1), ("Always", 0)])
+def test_sidecar_goes_on_while_the_main_container_starts_again(w: World, policy: str, exit_code: int) -> None:
+    with_sidecar(w, policy)
+
+    w.provider.finish(w.handle(), exit_code, container="c")
+    w.observe_all()
+
+    assert w.provider.stops == []
+
+
+def test_sidecar_that_was_not_stopped_is_stopped_by_resync(w: World) -> None:
+    with_sidecar(w, "Never")
+    w.provider.finish(w.handle(), 0, container="c")
+    w.observe_all()
+    w.provider.stops.clear()
+
+    w.controllers.resync.run()
+
+    assert [handle for handle, _ in w.provider.stops] == [w.handle()]
+
+
 def test_gated_pod_is_not_started(w: World) -> None:
     w.create_pod(schedulingGates=[{"name": "example.com/gate"}])
 
