@@ -44,10 +44,10 @@ def has_only_sidecars_left(pod: JSON) -> bool:
     if not sidecars or is_terminal(pod):
         return False
     policy = spec.get("restartPolicy", "Always")
-    ended = [(each.get("state") or {}).get("terminated") for each in status.get("containerStatuses") or ()]
-    if policy == "Always" or not ended or not all(ended):
+    states = [each.get("state") or {} for each in status.get("containerStatuses") or ()]
+    if policy == "Always" or not states or not all("terminated" in state for state in states):
         return False
-    return policy == "Never" or all(each["exitCode"] == 0 for each in ended)
+    return policy == "Never" or all(state["terminated"]["exitCode"] == 0 for state in states)
 
 
 def phase_of(pod: JSON, state: TaskState) -> Phase:
