@@ -46,6 +46,11 @@ class GroupCommit(Generic[Request, Outcome]):
         self._queue: deque[_Ticket[Request, Outcome]] = deque()
         self._is_led = False
 
+    @property
+    def queue_length(self) -> int:
+        """Return how many writes wait for the one under way."""
+        return len(self._queue)
+
     def write(self, request: Request) -> Outcome:
         """Commit one request, together with others that wait; return its outcome."""
         ticket: _Ticket[Request, Outcome] = _Ticket(request)

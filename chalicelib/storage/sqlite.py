@@ -57,7 +57,7 @@ class SqliteStorage:
         self._file = SqliteFile(Path(path))
         self._clock = clock
         self._commits = GroupCommit(self._commit, failed=_interrupted)
-        self._tail = Tail(self.revision())
+        self._tail = Tail(self._first_revision())
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
 
     def revision(self) -> int:
@@ -163,6 +163,13 @@ class SqliteStorage:
         """Wake all waiters, end the polling thread and close the file. May be repeated."""
         self._poller.close()
         self._file.close()
+
+    def _first_revision(self) -> int:
+        try:
+            return self.revision()
+        except StorageUnavailable:
+            self._file.close()
+            raise
 
     def _get(self, column: str, value: str) -> StoredObject:
         with self._file.reader() as connection:

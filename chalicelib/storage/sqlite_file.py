@@ -59,15 +59,20 @@ READERS = 8  # reads take microseconds on few cores; more connections would only
 class SqliteFile:
     """One file's connections: one for the writer, a few for readers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self._path = path
+        self._lock_seconds = lock_seconds
         self._is_closed = False
         self._writer_lock = threading.Lock()
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         with translated(path):
             _create_private(path)
-            self._writer = _connect(path)
-            _prepare(self._writer, path)
+            self._writer = _connect(path, lock_seconds)
+            try:
+                _prepare(self._writer, path)
+            except BaseException:
+                self._writer.close()
+                raise
         for _ in range(READERS):
             self._readers.put(None)  # opened when first needed
 
@@ -79,7 +84,7 @@ class SqliteFile:
             if self._is_closed:
                 raise StorageUnavailable(f"the store {self._path} has been closed")
             with translated(self._path):
-                connection = connection or _connect(self._path)
+                connection = connection or _connect(self._path, self._lock_seconds)
                 yield connection
         finally:
             self._readers.put(connection)
@@ -131,7 +136,7 @@ def translated(path: Path) -> Iterator[None]:
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "is on a full disk: make room, then try again",
-    sqlite3.SQLITE_BUSY: f"has been locked by another process for over {LOCK_SECONDS:g} seconds: try again",
+    sqlite3.SQLITE_BUSY: "has been locked by another process for seconds: try again",
     sqlite3.SQLITE_CORRUPT: "is damaged: restore a copy, or move it away to start anew",
     sqlite3.SQLITE_NOTADB: "is not a SQLite database: name another file",
     sqlite3.SQLITE_CANTOPEN: "cannot be opened: does its folder exist, and may this user write there?",
@@ -152,9 +157,9 @@ def _create_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, lock_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+        path, timeout=lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     # FULL syncs the log at each commit: what was answered survives a power cut, not only a crash.
     connection.execute("PRAGMA synchronous=FULL")

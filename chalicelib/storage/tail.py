@@ -65,7 +65,6 @@ class Tail:
         with self._lock:
             while self._events and self._events[0].revision <= revision:
                 self._drop_first()
-            self._first = max(self._first, min(revision, self._last))
 
     def find(self, prefix: str, revision: int, *, limit: int) -> tuple[list[WatchEvent], int] | None:
         """Return the events under `prefix` after `revision`, and up to where they are complete.

@@ -11,16 +11,44 @@ from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.docker_backend import DockerProviders
 from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
-from tests.contract.storage_backends import MemoryStores, MotoStores, SqliteStores, StoreFactory
+from tests.contract.storage_backends import (
+    FakeStores,
+    MemoryStores,
+    MotoServerStores,
+    MotoStores,
+    SqliteStores,
+    StoreFactory,
+)
 
 
-@pytest.fixture(params=["sqlite", "moto", "memory"])
-def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreFactory]:
+@pytest.fixture
+def no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set credentials that no real account takes."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "memory",
+        "dynamodb-fake",
+        pytest.param("dynamodb-moto", marks=pytest.mark.slow),
+        pytest.param("dynamodb-moto-server", marks=pytest.mark.slow),
+    ]
+)
+def store_factory(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    no_aws_account: None,  # noqa: ARG001
+) -> Iterator[StoreFactory]:
     """Yield what opens handles on one empty store."""
     backends: dict[str, Callable[[], StoreFactory]] = {
         "sqlite": lambda: SqliteStores(tmp_path),
-        "moto": MotoStores,
         "memory": MemoryStores,
+        "dynamodb-fake": FakeStores,
+        "dynamodb-moto": MotoStores,
+        "dynamodb-moto-server": MotoServerStores,
     }
     stores = backends[request.param]()
     yield stores

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Storage
 from chalicelib.storage.dynamodb import DynamoStorage
 from chalicelib.storage.sqlite import SqliteStorage
+from tests.contract.fake_dynamodb import FakeDynamoDB, Faults
 from tests.memory_storage import MemoryStorage
 
 
@@ -91,30 +95,77 @@ class MemoryStores:
         self._storage.close()
 
 
-class MotoStores:
-    """Handles on one table in moto, inside this process."""
+class DynamoStores:
+    """Handles on one table, wherever `opened` leads them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, endpoint: str | None = None) -> None:
         self.clock = Clock()
+        self._endpoint = endpoint
+        self._table_name = f"sparkanywhere-{uuid4()}"  # moto keeps its tables as long as the process lives
+        # There is no network to wait for, so pauses may be short.
+        self.backoff = Backoff(chance=lambda: random.random() / 10)
         self._opened: list[DynamoStorage] = []
-        self._moto = mock_aws()
-        self._moto.start()
-        self.open_at(None).create_table()
 
     def open(self) -> Storage:
         """Return a new handle on the table."""
-        return self.open_at(None)
-
-    def open_at(self, endpoint: str | None) -> DynamoStorage:
-        """Return a new handle on the table at that endpoint."""
         storage = DynamoStorage(
-            "sparkanywhere", region="us-east-1", endpoint=endpoint, clock=self.clock, backoff=Backoff()
+            self._table_name,
+            region="us-east-1",
+            endpoint=self._endpoint,
+            clock=self.clock,
+            backoff=self.backoff,
         )
+        self.connect(storage)
+        if not self._opened:
+            storage.create_table()
         self._opened.append(storage)
         return storage
+
+    def connect(self, storage: DynamoStorage) -> None:
+        """Lead a handle to the table; its endpoint does, if nothing else."""
 
     def close(self) -> None:
         """Close all handles."""
         for storage in self._opened:
             storage.close()
+
+
+class FakeStores(DynamoStores):
+    """Handles on one table of our own fake, inside this process."""
+
+    def __init__(self, faults: Faults | None = None, *, seed: int = 0) -> None:
+        super().__init__()
+        self.fake = FakeDynamoDB(faults, seed=seed)
+
+    def connect(self, storage: DynamoStorage) -> None:
+        """Have the fake answer in place of the network."""
+        storage.client.meta.events.register("before-send.dynamodb", self.fake.answer)
+
+
+class MotoStores(DynamoStores):
+    """Handles on one table in moto, inside this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moto = mock_aws()
+        self._moto.start()
+
+    def close(self) -> None:
+        """Close all handles and end moto's hold on botocore."""
+        super().close()
         self._moto.stop()
+
+
+class MotoServerStores(DynamoStores):
+    """Handles on one table in a moto server, over HTTP."""
+
+    def __init__(self) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        super().__init__(endpoint=f"http://{host}:{port}")
+
+    def close(self) -> None:
+        """Close all handles and the server."""
+        super().close()
+        self._server.stop()

@@ -360,7 +360,7 @@ def test_a_start_key_that_is_gone_starts_at_the_next(storage: Storage) -> None:
 
 
 def test_a_list_at_an_old_revision_shows_the_state_of_then(storage: Storage) -> None:
-    stored = create_all(storage, pod_key("changed"), pod_key("gone"), pod_key("kept"), pod_key("again"))
+    stored = create_all(storage, pod_key("changed"), pod_key("gone"), pod_key("again"), pod_key("kept"))
     old = storage.revision()
     changed = stored[pod_key("changed")]
     for phase in ("Running", "Failed"):
@@ -534,6 +534,18 @@ def test_expiry_in_many_steps_keeps_each_state_that_can_be_asked_for(store_facto
             assert storage.list(PODS, revision=revision).items == [states[revision]]
         events = storage.events_after(PODS, oldest).events
         assert [event.previous_json for event in events] == [states[e.revision - 1].json for e in events]
+
+
+def test_expiry_keeps_what_was_written_after_a_deletion(store_factory: StoreFactory) -> None:
+    storage = store_factory.open()
+    gone = storage.create(pod_key("gone"), pod("gone"))
+    storage.delete(pod_key("gone"), expected_revision=gone.revision)
+    stored = create_all(storage, pod_key("a"), pod_key("gone"))
+    store_factory.clock.advance(100)
+
+    storage.expire_events(keep_seconds=50)
+
+    assert storage.list(PODS).items == list(stored.values())
 
 
 def test_nothing_expires_before_its_time(storage: Storage) -> None:

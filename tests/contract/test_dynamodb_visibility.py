@@ -1,0 +1,250 @@
+"""What is concluded from a transaction of which only a part is visible, on a fake that shows just that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from chalicelib.storage.backoff import Backoff
+from chalicelib.storage.base import RevisionExpired, StorageUnavailable
+from chalicelib.storage.dynamodb_item import revision_sk
+from tests.contract.fake_dynamodb import Faults
+from tests.contract.storage_backends import FakeStores, pod, pod_key
+
+PODS = "/registry/pods/"
+
+
+class Stage:
+    """A store in which a transaction's items appear one by one, the next at a chosen pause."""
+
+    def __init__(self) -> None:
+        self.stores = FakeStores()
+        self.stores.backoff = Backoff(pause=self._pause)
+        self.fake = self.stores.fake
+        self.writer = self.stores.open()
+        self.start = self.writer.revision()
+        self.reader = self.stores.open()  # knows nothing of what the writer remembers
+        self.pauses = 0
+        self._at_pause: dict[int, Callable[[], None]] = {}
+
+    def hide_event(self, revision: int, *, until_pause: int = 3) -> None:
+        """Take an event out of sight until the reader has paused that often."""
+        item = self.fake.take("event#pods", revision_sk(revision))
+        self._at_pause[until_pause] = lambda: self.fake.put(item)
+
+    def set_back_head(self, change: Callable[[], object], *, until_pause: int = 3) -> None:
+        """Make a change, but show the store's row as it was before until the reader has paused."""
+        before = self.fake.take("store", "revision")
+        self.fake.put(before)
+        change()
+        after = self.fake.take("store", "revision")
+        self.fake.put(before)
+        self._at_pause[until_pause] = lambda: self.fake.put(after)
+
+    def create(self, name: str) -> int:
+        """Create a pod; return its revision."""
+        return self.writer.create(pod_key(name), pod(name)).revision
+
+    def listed(self) -> list[str]:
+        """Return the names that the reader lists."""
+        return [stored.object()["metadata"]["name"] for stored in self.reader.list(PODS).items]
+
+    def _pause(self, _: float) -> None:
+        self.pauses += 1
+        self._at_pause.pop(self.pauses, lambda: None)()
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """Yield an empty store."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    stage = Stage()
+    yield stage
+    stage.stores.close()
+
+
+def test_a_watch_waits_for_the_next_event_to_become_visible(stage: Stage) -> None:
+    revisions = [stage.create(name) for name in "abc"]
+    stage.hide_event(revisions[0])
+
+    batch = stage.reader.events_after(PODS, stage.start)
+
+    assert [event.revision for event in batch.events] == revisions
+    assert stage.pauses == 3
+
+
+def test_a_watch_gets_what_comes_before_a_hidden_event(stage: Stage) -> None:
+    revisions = [stage.create(name) for name in "abc"]
+    stage.hide_event(revisions[1])
+
+    batch = stage.reader.events_after(PODS, stage.start)
+
+    assert ([event.revision for event in batch.events], batch.revision) == (revisions[:1], revisions[0])
+
+
+def test_a_watch_does_not_pass_a_hidden_last_event(stage: Stage) -> None:
+    revisions = [stage.create(name) for name in "ab"]
+    stage.hide_event(revisions[1])
+
+    batch = stage.reader.events_after(PODS, stage.start)
+
+    assert batch.revision == revisions[0]
+
+
+def test_an_event_that_stays_hidden_is_not_skipped(stage: Stage) -> None:
+    stage.hide_event(stage.create("a"), until_pause=1000)
+
+    with pytest.raises(StorageUnavailable, match="not visible yet"):
+        stage.reader.events_after(PODS, stage.start)
+
+
+def test_a_missing_event_that_is_old_has_expired(stage: Stage) -> None:
+    first, second = stage.create("a"), stage.create("b")
+    stage.fake.take("event#pods", revision_sk(first))
+    stage.stores.clock.advance(61)
+
+    with pytest.raises(RevisionExpired) as refused:
+        stage.reader.events_after(PODS, stage.start)
+
+    assert refused.value.oldest == first
+    assert [event.revision for event in stage.reader.events_after(PODS, first).events] == [second]
+
+
+def test_a_list_at_a_revision_whose_later_events_expired_is_refused(stage: Stage) -> None:
+    first, second = stage.create("a"), stage.create("b")
+    stage.fake.take("event#pods", revision_sk(second))
+    stage.stores.clock.advance(61)
+
+    with pytest.raises(RevisionExpired):
+        stage.reader.list(PODS, revision=first)
+
+    assert stage.listed() == ["a", "b"]
+
+
+def test_events_that_expired_after_a_long_rest_do_not_hold_up_lists(stage: Stage) -> None:
+    for revision in (stage.create("a"), stage.create("b")):
+        stage.fake.take("event#pods", revision_sk(revision))
+    stage.stores.clock.advance(61)
+    stage.create("c")
+
+    assert stage.listed() == ["a", "b", "c"]
+    assert stage.pauses == 0
+
+
+def test_a_list_shows_a_written_object_that_is_not_visible_yet(stage: Stage) -> None:
+    stage.create("a")
+    stage.create("b")
+    stage.fake.take("object#pods", "default/b")
+
+    assert stage.listed() == ["a", "b"]
+
+
+def test_a_list_waits_for_an_event_that_would_tell_of_a_hidden_object(stage: Stage) -> None:
+    stage.create("a")
+    stage.hide_event(stage.create("b"))
+    stage.fake.take("object#pods", "default/b")
+
+    assert stage.listed() == ["a", "b"]
+    assert stage.pauses == 3
+
+
+def test_a_list_undoes_a_write_whose_revision_is_not_visible_yet(stage: Stage) -> None:
+    first = stage.create("a")
+    stage.set_back_head(lambda: stage.create("b"))
+
+    page = stage.reader.list(PODS)
+
+    assert ([stored.revision for stored in page.items], page.revision) == ([first], first)
+    assert stage.pauses == 0
+
+
+def test_a_list_waits_if_nothing_but_an_object_is_visible_of_its_write(stage: Stage) -> None:
+    stage.create("a")
+    stage.set_back_head(lambda: stage.hide_event(stage.create("b"), until_pause=4))
+
+    page = stage.reader.list(PODS)
+
+    assert (len(page.items), page.revision) == (2, page.items[1].revision)
+    assert stage.pauses == 4
+
+
+def test_a_waiter_is_not_told_of_a_revision_with_hidden_events(stage: Stage) -> None:
+    revision = stage.create("a")
+    stage.reader.wait(revision, 0)
+    stage.hide_event(stage.create("b"), until_pause=1)
+
+    stage.reader.wait(revision, 5, PODS)
+
+    assert [event.key for event in stage.reader.events_after(PODS, revision).events] == [pod_key("b")]
+
+
+def test_a_lost_answer_is_not_written_twice(stage: Stage) -> None:
+    stage.fake.faults = Faults(lose_answer_every=1)
+
+    created = stage.writer.create(pod_key("a"), pod("a"))
+
+    assert created.revision == stage.writer.revision() == stage.start + 1
+
+
+def test_a_race_that_is_never_won_ends(stage: Stage) -> None:
+    stage.fake.faults = Faults(conflict_every=1)
+
+    with pytest.raises(StorageUnavailable, match="too many write"):
+        stage.create("a")
+
+    assert stage.reader.revision() == stage.start
+
+
+def test_a_throttled_write_ends(stage: Stage) -> None:
+    stage.fake.faults = Faults(throttle_every=1)
+
+    with pytest.raises(StorageUnavailable, match="throttled"):
+        stage.create("a")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("AccessDeniedException", "see the role's policy"),
+        ("ResourceNotFoundException", "create it with terraform"),
+        ("SomethingElse", "cannot be used"),
+    ],
+)
+def test_a_refused_request_says_what_to_do(stage: Stage, code: str, words: str) -> None:
+    stage.fake.faults = Faults(refuse_all=code)
+
+    for call in (
+        stage.reader.revision,
+        lambda: stage.reader.get(pod_key("a")),
+        lambda: stage.reader.list(PODS),
+        lambda: stage.reader.events_after(PODS, stage.start),
+        lambda: stage.create("a"),
+    ):
+        with pytest.raises(StorageUnavailable, match=words):
+            call()
+
+
+def test_two_large_states_fit_an_event_and_an_item_apart(stage: Stage) -> None:
+    # Digits compress to under half, and two such states would not fit one item together.
+    digits = "".join(str(hash((n, "x")) % 10**18).zfill(18) for n in range(40_000))
+    first = stage.writer.create(pod_key("a"), {**pod("a"), "data": digits})
+    second = stage.writer.update(
+        pod_key("a"), {**pod("a"), "data": digits[::-1]}, expected_revision=first.revision
+    )
+
+    (event,) = stage.reader.events_after(PODS, first.revision).events
+
+    assert (event.json, event.previous_json) == (second.json, first.json)
+    assert stage.reader.list(PODS, revision=first.revision).items == [first]
+
+
+def test_events_carry_the_time_of_their_expiry(stage: Stage) -> None:
+    stage.create("a")
+
+    (event,) = [item for item in stage.fake.items() if item["pk"]["S"].startswith("event#")]
+    (obj,) = [item for item in stage.fake.items() if item["pk"]["S"].startswith("object#")]
+
+    assert int(event["expires"]["N"]) == int(stage.stores.clock()) + 7 * 24 * 3600
+    assert "expires" not in obj
