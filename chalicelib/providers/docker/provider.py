@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -21,17 +20,19 @@ from chalicelib.providers.base import (
     TaskNotFound,
     TaskState,
 )
-from chalicelib.providers.docker import admission, engine, labels, logs, mounts, pause_image, record
+from chalicelib.providers.docker import admission, engine, logs, mounts, pause_image
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.container_spec import Surroundings
+from chalicelib.providers.docker.containers import Containers
+from chalicelib.providers.docker.creator import Creator
 from chalicelib.providers.docker.engine import Client
 from chalicelib.providers.docker.events import EventFollower
-from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS
+from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS, Images
 from chalicelib.providers.docker.launcher import STARTERS, Launcher
 from chalicelib.providers.docker.ledger import Ledger
 from chalicelib.providers.docker.network import SUBNETS, TaskNetwork
 from chalicelib.providers.docker.stopper import Stopper
-from chalicelib.providers.docker.task_state import has_ended
+from chalicelib.providers.docker.watcher import Watcher
 
 LOGGER = logging.getLogger(__name__)
 
@@ -94,20 +95,29 @@ class DockerProvider:
             self._network.ensure()
             self._ledger.host_address = self._network.gateway
             self._is_gateway_ours = _is_ours(self._network.gateway)
-            self._launcher = Launcher(
-                self._client,
-                ledger=self._ledger,
-                network=self._network,
-                around=self._surroundings,
-                clock=self._clock,
-                first_pause_seconds=self._pull_pause_seconds,
-                starters=self._starters,
+            self._containers = Containers(self._client, self._id)
+            creator = Creator(self._containers, self._network, self._surroundings)
+            self._launcher = Launcher(self._containers, creator, self._ledger, starters=self._starters)
+            self._launcher.fetch_by(self._fetcher())
+            self._watcher = Watcher(self._containers, self._ledger, self._launcher, self._network)
+            self._stopper = Stopper(
+                self._client, live=self._live, kill=self._containers.kill, look=self._watcher.look
             )
-            self._stopper = Stopper(self._client, live=self._live, kill=self._launcher.kill, look=self._look)
-            self._events = EventFollower(self._client, self._id, on_event=self._on_event, resync=self._resync)
-            self._adopt_records()
+            self._events = EventFollower(
+                self._client, self._id, on_event=self._watcher.on_event, resync=self._watcher.resync
+            )
+            self._watcher.adopt_records()
             self._events.start()
             self._is_open = True
+
+    def _fetcher(self) -> Images:
+        return Images(
+            self._client,
+            on_wait=self._ledger.wait,
+            on_ready=self._launcher.image_ready,
+            clock=self._clock,
+            first_pause_seconds=self._pull_pause_seconds,
+        )
 
     @property
     def listen_addresses(self) -> tuple[str, ...]:
@@ -169,14 +179,14 @@ class DockerProvider:
         try:
             with self._launcher.lock(uid):
                 self._launcher.drop(uid)
-                self._refresh(uid)
+                for box in self._ledger.boxes(uid):
+                    self._watcher.look(box.id)
                 if any(box.has_started for box in self._ledger.boxes(uid)):
                     self._stopper.stop(uid, grace_seconds=grace_seconds)
                     return
-                created = self._ledger.boxes(uid)
                 self._ledger.cancel(uid)
-                for container_id in [box.id for box in created] + self._ids({labels.UID: uid}):
-                    self._launcher.remove_container(container_id)
+                for container_id in self._containers.of_task(uid):
+                    self._containers.remove(container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
             LOGGER.warning(
                 "event=cancel-failed task=%s error=%s", uid, error
@@ -185,29 +195,28 @@ class DockerProvider:
     def remove(self, handle: str) -> None:
         """Kill what runs of the task, and forget its containers, volumes and address."""
         self.open()
-        with self._launcher.lock(handle), engine.reachable():
+        with self._launcher.lock(handle):
             self._launcher.drop(handle)
-            entry = self._ledger.stopping(handle, "Removed")
-            held = {box.address for box in self._ledger.boxes(handle)}
+            self._ledger.stopping(handle, "Removed")
+            addresses = {box.address for box in self._ledger.boxes(handle)}
             self._ledger.forget(handle)
-            for container_id in self._ids({labels.UID: handle}):
-                self._launcher.remove_container(container_id)
-            self._launcher.remove_volumes(handle)
-            if entry is not None:
-                for address in held - {"", self._network.gateway}:
-                    self._network.give_back(address)
+            for container_id in self._containers.of_task(handle):
+                self._containers.remove(container_id)
+            self._containers.remove_volumes(handle)
+            for address in addresses - {"", self._network.gateway}:
+                self._network.give_back(address)
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of the tasks still known, anew from the engine if its news do not reach us."""
         self.open()
         if not self._events.is_connected:
-            self._resync()
+            self._watcher.resync()
         return self._ledger.states(handles)
 
     def list_tasks(self) -> list[TaskState]:
         """Return all tasks, as the engine has them now."""
         self.open()
-        self._resync()
+        self._watcher.resync()
         return self._ledger.states()
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
@@ -257,124 +266,8 @@ class DockerProvider:
                 self._client.close()  # only its connections: a later call makes new ones
             self._ledger.close()
 
-    # --- what the engine says
-
-    def _on_event(self, action: str, container_id: str, attributes: dict[str, str]) -> None:
-        role = attributes.get(labels.ROLE)
-        if role in ("record", "loader"):
-            return
-        uid = attributes.get(labels.UID, "")
-        if action == "destroy":
-            self._settle(self._ledger.gone(container_id))
-            return
-        if self._ledger.entry(uid) is not None:  # else its launch will tell, or it was removed
-            self._look(container_id)
-
-    def _look(self, container_id: str) -> None:
-        """Ask the engine about a container and act on what is new."""
-        try:
-            box = self._launcher.inspect(container_id)
-        except docker.errors.NotFound:
-            self._settle(self._ledger.gone(container_id))
-            return
-        self._ledger.update([box])
-        self._settle(box.uid)
-
-    def _settle(self, uid: str | None) -> None:
-        """Have the next step of a task taken, and give its address back if it has ended."""
-        boxes = self._ledger.boxes(uid) if uid else []
-        if not uid or not boxes:
-            return
-        if has_ended(boxes) and not any(box.is_live for box in boxes):
-            for address in {box.address for box in boxes} - {"", self._network.gateway}:
-                self._network.give_back(address)
-        else:
-            self._launcher.advance_soon(uid)
-
-    def _resync(self) -> None:
-        """Bring the ledger up to the engine's state. Raises ProviderUnavailable."""
-        with engine.reachable():
-            listed = self._client.containers(all=True, filters={"label": self._label()})
-        tasks: dict[str, list[Box]] = defaultdict(list)
-        present: set[str] = set()
-        for item in listed:
-            if item["Labels"].get(labels.ROLE) in ("record", "loader"):
-                continue
-            present.add(item["Id"])
-            try:
-                box = self._current(item["Id"], str(item["State"]))
-            except docker.errors.NotFound:
-                present.discard(item["Id"])
-                continue
-            tasks[box.uid].append(box)
-        for uid in self._ledger.uids():
-            for box in self._ledger.boxes(uid):
-                if box.id not in present:
-                    self._ledger.gone(box.id)
-        for uid, boxes in tasks.items():
-            self._take_over(uid, boxes)
-
-    def _current(self, container_id: str, status: str) -> Box:
-        """Return a container's state, from memory if it cannot have changed since."""
-        known = self._ledger.find_box(container_id)
-        if known and known.status == status and not known.restarts_itself:
-            return known
-        return self._launcher.inspect(container_id)
-
-    def _take_over(self, uid: str, boxes: list[Box]) -> None:
-        """Adopt a task found in the engine, or bring a known one up to date."""
-        if self._ledger.entry(uid) is None:
-            with self._launcher.lock(uid):
-                if self._ledger.entry(uid) is None and not self._launcher.is_complete(boxes):
-                    for box in boxes:  # a launch of ours died before anything could run
-                        self._launcher.remove_container(box.id)
-                    return
-            LOGGER.info("event=adopted task=%s", uid)
-        if not has_ended(boxes) or any(box.is_live for box in boxes):
-            for box in boxes:
-                if box.address and box.address != self._network.gateway:
-                    self._network.hold(box.address)
-        self._ledger.update(boxes)
-        self._settle(uid)
-
-    def _adopt_records(self) -> None:
-        """Go on with tasks whose images were on their way when the last instance died; drop loaders."""
-        made: set[str] = set()
-        records: list[str] = []
-        with engine.reachable():
-            for item in self._client.containers(all=True, filters={"label": self._label()}):
-                role = item["Labels"].get(labels.ROLE)
-                if role == "loader":
-                    self._launcher.remove_container(item["Id"], volumes=False)
-                elif role == "record":
-                    records.append(item["Id"])
-                else:
-                    made.add(item["Labels"].get(labels.UID, ""))
-            for container_id in records:
-                task = record.read(self._client, container_id)
-                if task is not None and task.uid not in made:
-                    self._launcher.launch(task)
-
-    def _refresh(self, uid: str) -> None:
-        boxes = []
-        for box in self._ledger.boxes(uid):
-            try:
-                boxes.append(self._launcher.inspect(box.id))
-            except docker.errors.NotFound:
-                self._ledger.gone(box.id)
-        self._ledger.update(boxes)
-
     def _live(self, uid: str) -> list[Box]:
         return [box for box in self._ledger.boxes(uid) if box.is_live and box.role != "holder"]
-
-    def _label(self, more: dict[str, str] | None = None) -> list[str]:
-        wanted = labels.of_control_plane(self._id) | (more or {})
-        return [f"{key}={value}" for key, value in wanted.items()]
-
-    def _ids(self, more: dict[str, str]) -> list[str]:
-        return [
-            item["Id"] for item in self._client.containers(all=True, filters={"label": self._label(more)})
-        ]
 
 
 def _is_ours(address: str) -> bool:

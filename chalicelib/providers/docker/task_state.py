@@ -13,6 +13,7 @@ from chalicelib.providers.docker.boxes import Box
 
 KILLED = 128 + signal.SIGKILL
 NEVER_RAN = 128  # what the engine and containerd report for a process that could not be started
+NO_SUCH_PROGRAM = 127  # the exit code of the engine's init for a program that is not there, and of a shell's
 REMOVED_MESSAGE = "The container was removed from the Docker engine by somebody else."
 
 
@@ -71,6 +72,8 @@ def ended(box: Box) -> tuple[str, str]:
         return "OOMKilled", ""
     if box.exit_code == 0:
         return "Completed", ""
+    if box.exit_code == NO_SUCH_PROGRAM and box.error:
+        return "ContainerCannotRun", box.error
     return "Error", box.error
 
 

@@ -1,0 +1,101 @@
+"""The containers and volumes of one control plane in an engine: find, inspect, signal, remove. Thread-safe."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import docker
+import docker.errors
+
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.boxes import Box, box
+from chalicelib.providers.docker.engine import Client, Raw, reachable, words
+
+CONFLICT = 409  # the engine's answer to what a container's state forbids, and to a name that is taken
+
+
+class Containers:
+    """Engine calls about what is ours. All raise ProviderUnavailable if the engine does not answer."""
+
+    def __init__(self, client: Client, control_plane_id: str) -> None:
+        self.client = client
+        self.control_plane_id = control_plane_id
+
+    def summaries(self, **more: str) -> list[Raw]:
+        """Return the engine's summaries of our containers, in any state, that have these labels too."""
+        with reachable():
+            found: list[Raw] = self.client.containers(all=True, filters={"label": self._labels(more)})
+        return found
+
+    def of_task(self, uid: str) -> list[str]:
+        """Return the ids of all containers made for a task, its record and loader too."""
+        return [str(item["Id"]) for item in self.summaries(**{labels.UID: uid})]
+
+    def _labels(self, more: dict[str, str]) -> list[str]:
+        wanted = labels.of_control_plane(self.control_plane_id) | more
+        return [f"{key}={value}" for key, value in wanted.items()]
+
+    def inspect(self, container_id: str) -> Box:
+        """Return what the engine says of a container. Raises docker.errors.NotFound."""
+        with reachable():
+            raw: Raw = self.client.inspect_container(container_id)
+        return box(raw)
+
+    def kill(self, container_id: str, signal: str) -> None:
+        """Send a signal; a container that does not run (any more) is no error."""
+        with reachable():
+            try:
+                self.client.kill(container_id, signal)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != CONFLICT:  # it is not running
+                    raise
+
+    def remove(self, container_id: str, *, volumes: bool = True) -> None:
+        """Kill and remove a container and the volumes that are its own; repeatable."""
+        with reachable():
+            try:
+                self.client.remove_container(container_id, v=volumes, force=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != CONFLICT:  # its removal is under way already
+                    raise
+
+    def remove_volumes(self, uid: str) -> None:
+        """Remove the volumes of one task; its containers are gone. Repeatable."""
+        with reachable():
+            listed = self.client.volumes(filters={"label": self._labels({labels.UID: uid})})
+            for volume in listed["Volumes"] or []:
+                self.client.remove_volume(volume["Name"], force=True)
+
+    def is_filled(self, item: Box) -> bool:
+        """Say whether the last entry of what was to be copied into a container is there."""
+        mark = item.labels.get(labels.LAST_COPY)
+        if not mark or item.status != "created":
+            return True
+        path, mode = json.loads(mark)
+        try:
+            with reachable():
+                stream, stat = self.client.get_archive(item.id, path)
+                stream.close()
+        except docker.errors.NotFound:
+            return False
+        return bool(int(stat["mode"]) & 0o777 == mode & 0o777)
+
+    def is_complete(self, boxes: list[Box]) -> bool:
+        """Say whether all containers of a task were made and filled, or have run."""
+        if any(item.has_started for item in boxes):
+            return True
+        return len(boxes) == boxes[0].count and all(self.is_filled(item) for item in boxes)
+
+    def last_line(self, container_id: str) -> str:
+        """Return the last line of a container's output, empty if it cannot be had."""
+        try:
+            with reachable():
+                said: Any = self.client.logs(container_id, tail=1)
+        except docker.errors.APIError as error:
+            return words(error)
+        return bytes(said).decode(errors="replace").strip()

@@ -1,0 +1,135 @@
+"""Create a task's containers and fill their volumes: all of it, or nothing is left.
+
+Everything is created before anything is started. What is complete is started by whoever comes next; what is
+incomplete has never run and is removed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import docker
+import docker.errors
+
+from chalicelib.providers.base import ProviderUnavailable, Task, TaskRejected
+from chalicelib.providers.docker import archives, container_spec, labels, mounts
+from chalicelib.providers.docker.address import with_address
+from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.container_spec import Surroundings
+from chalicelib.providers.docker.containers import CONFLICT, Containers
+from chalicelib.providers.docker.engine import reachable, words
+from chalicelib.providers.docker.network import TaskNetwork
+
+LOGGER = logging.getLogger(__name__)
+
+LOADER = ".loader"  # no container of a task can have this name
+
+
+class ImageMissing(Exception):
+    """The engine has no such image."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__(image)
+        self.image = image
+
+
+class Creator:
+    """Makes containers ready to be started. Thread-safe for different tasks."""
+
+    def __init__(
+        self, containers: Containers, network: TaskNetwork, around: Callable[[], Surroundings]
+    ) -> None:
+        self._containers = containers
+        self._client = containers.client
+        self._network = network
+        self._around = around
+
+    def create(self, task: Task) -> list[Box]:
+        """Create all containers of the task; if one fails, none is left.
+
+        Raises ImageMissing, TaskRejected (the engine will not have it) and ProviderUnavailable.
+        """
+        around = self._around()
+        address = around.gateway if task.host_network else self._network.take()
+        made: list[str] = []
+        try:
+            with reachable():
+                ready = with_address(task, address)
+                if mounts.needs_loader(ready):
+                    around = replace(around, ground=self._load(ready, around))
+                for spec in container_spec.specs(ready, address=address, around=around):
+                    made.append(self._create_one(spec))
+                return [self._containers.inspect(container_id) for container_id in made]
+        except BaseException as error:
+            self._undo(task, made, address)
+            if isinstance(error, docker.errors.APIError):
+                raise _translated(error) from error
+            raise
+
+    def _create_one(self, spec: container_spec.Spec) -> str:
+        """Create and fill one container, in the place of what a run of ours that died left half-made."""
+        try:
+            made = self._create_named(spec)
+        except docker.errors.APIError as error:
+            if error.status_code != CONFLICT:
+                raise
+            self._remove_leftover(spec)
+            made = self._create_named(spec)
+        if spec.archive:
+            try:
+                self._client.put_archive(made, "/", spec.archive)
+            except BaseException:
+                self._containers.remove(made)
+                raise
+        return made
+
+    def _create_named(self, spec: container_spec.Spec) -> str:
+        try:
+            return str(self._client.create_container_from_config(spec.config, spec.name)["Id"])
+        except docker.errors.APIError as error:
+            if error.status_code == 404 and "no such image" in words(error).lower():
+                raise ImageMissing(str(spec.config["Image"])) from error
+            raise
+
+    def _remove_leftover(self, spec: container_spec.Spec) -> None:
+        """Remove a container of ours that never ran and has the name; leave any other alone."""
+        raw = self._client.inspect_container(spec.name)
+        marks, wanted = raw["Config"].get("Labels") or {}, spec.config["Labels"]
+        is_ours = all(marks.get(key) == wanted[key] for key in (labels.CONTROL_PLANE, labels.UID))
+        if is_ours and raw["State"]["Status"] == "created":
+            self._containers.remove(raw["Id"])
+
+    def _load(self, task: Task, around: Surroundings) -> mounts.Ground:
+        """Make and fill the task's volumes through a loader; return the ground with their folders."""
+        seen = mounts.loader_volumes(task, around.ground)
+        marks = labels.of_task(around.ground.control_plane_id, task) | {labels.ROLE: "loader"}
+        spec = container_spec.Spec(
+            name=labels.container_name(around.ground.control_plane_id, task, LOADER),
+            config=container_spec.loader_config(list(seen.values()), marks),
+            archive=archives.archive(mounts.loader_entries(task)),
+        )
+        self._containers.remove(self._create_one(spec), volumes=False)
+        folders = {
+            volume: str(self._client.inspect_volume(mount["Source"])["Mountpoint"])
+            for volume, mount in seen.items()
+        }
+        return replace(around.ground, folders=folders)
+
+    def _undo(self, task: Task, made: Sequence[str], address: str) -> None:
+        try:
+            for container_id in made:
+                self._containers.remove(container_id)
+            self._containers.remove_volumes(task.uid)
+        except (docker.errors.APIError, ProviderUnavailable) as error:
+            LOGGER.warning("event=undo-failed task=%s error=%s", task.uid, error)
+        if not task.host_network:
+            self._network.give_back(address)
+
+
+def _translated(error: docker.errors.APIError) -> Exception:
+    """Return the contract's error for one the engine gave on creating a container."""
+    if error.status_code is not None and 400 <= error.status_code < 500 and error.status_code != CONFLICT:
+        return TaskRejected("CreateContainerConfigError", words(error))
+    return ProviderUnavailable("CreateContainerError", words(error))
