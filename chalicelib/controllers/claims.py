@@ -1,35 +1,40 @@
-"""Claims in use stay: takes the protecting finalizer off a deleting PersistentVolumeClaim.
+"""Claims and volumes in use stay: takes the protecting finalizer off those that are being deleted.
 
-Compare kubernetes/pkg/controller/volume/pvcprotection (v1.36): a claim goes when no unfinished pod names it.
+Compare kubernetes/pkg/controller/volume/pvcprotection and pvprotection (v1.36): a claim goes when no unfinished
+pod names it, a volume when no claim is bound to it.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from chalicelib.apimachinery.status import JSON, StatusError
 from chalicelib.controllers.garbage import DeleteObject
 from chalicelib.controllers.pod_status import is_terminal
-from chalicelib.registry.claims import CLAIM_FINALIZER
+from chalicelib.registry.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 
+PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VOLUME_FINALIZER}
+
 
 class ClaimProtection:
-    """Lets deleting claims go once nobody uses them. Repeatable."""
+    """Lets deleting claims and volumes go once nobody uses them. Repeatable."""
 
     def __init__(self, *, storage: Storage, delete: DeleteObject) -> None:
         self._storage = storage
         self._delete = delete
 
-    def release(self, namespace: str, name: str) -> None:
-        """Take the finalizer off a deleting claim that no pod needs, and finish its deletion."""
-        key = object_key("persistentvolumeclaims", namespace, name)
+    def release(self, resource: str, namespace: str, name: str) -> None:
+        """Take the finalizer off a deleting claim or volume that nobody needs, and finish its deletion."""
+        key = object_key(resource, namespace, name)
         try:
-            claim = self._storage.get(key).object()
-            if not is_protected(claim) or self._is_used(namespace, name):
+            obj = self._storage.get(key).object()
+            if not is_protected(resource, obj) or self._is_used(resource, obj):
                 return
-            guaranteed_update(self._storage, key, _released)
-            self._delete("persistentvolumeclaims", namespace, name, uid=claim["metadata"]["uid"])
+            guaranteed_update(self._storage, key, partial(_released, resource))
+            self._delete(resource, namespace, name, uid=obj["metadata"]["uid"])
         except KeyNotFound:
             return
         except StatusError as error:
@@ -37,13 +42,17 @@ class ClaimProtection:
                 raise
 
     def sweep(self) -> None:
-        """Look at every deleting claim."""
-        for item in self._storage.list(prefix("persistentvolumeclaims")).items:
-            if '"deletionTimestamp"' in item.json:
-                metadata = item.object()["metadata"]
-                self.release(metadata["namespace"], metadata["name"])
+        """Look at every deleting claim and volume."""
+        for resource in PROTECTING:
+            for item in self._storage.list(prefix(resource)).items:
+                if '"deletionTimestamp"' in item.json:
+                    metadata = item.object()["metadata"]
+                    self.release(resource, metadata.get("namespace", ""), metadata["name"])
 
-    def _is_used(self, namespace: str, name: str) -> bool:
+    def _is_used(self, resource: str, obj: JSON) -> bool:
+        if resource == "persistentvolumes":
+            return bool((obj.get("status") or {}).get("phase") == "Bound")
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         for item in self._storage.list(prefix("pods", namespace)).items:
             if f'"{name}"' in item.json:
                 pod = item.object()
@@ -52,9 +61,10 @@ class ClaimProtection:
         return False
 
 
-def is_protected(claim: JSON) -> bool:
-    """Tell whether a claim is on its way out and held by our finalizer."""
-    return is_deleting(claim) and CLAIM_FINALIZER in (claim["metadata"].get("finalizers") or ())
+def is_protected(resource: str, obj: JSON) -> bool:
+    """Tell whether a claim or volume is on its way out and held by our finalizer."""
+    held = PROTECTING.get(resource)
+    return held is not None and is_deleting(obj) and held in (obj["metadata"].get("finalizers") or ())
 
 
 def claims_of(pod: JSON) -> set[str]:
@@ -64,9 +74,9 @@ def claims_of(pod: JSON) -> set[str]:
     return names - {""}
 
 
-def _released(claim: JSON) -> JSON | None:
-    if not is_protected(claim):
+def _released(resource: str, obj: JSON) -> JSON | None:
+    if not is_protected(resource, obj):
         return None
-    kept = [each for each in claim["metadata"]["finalizers"] if each != CLAIM_FINALIZER]
-    metadata = {key: value for key, value in claim["metadata"].items() if key != "finalizers"}
-    return {**claim, "metadata": {**metadata, "finalizers": kept} if kept else metadata}
+    kept = [each for each in obj["metadata"]["finalizers"] if each != PROTECTING[resource]]
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "finalizers"}
+    return {**obj, "metadata": {**metadata, "finalizers": kept} if kept else metadata}

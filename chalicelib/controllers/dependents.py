@@ -100,7 +100,7 @@ class Dependents:
         namespace = metadata.get("namespace", "")
         if resource == "pods":
             for name in claims_of(obj):
-                self._later(partial(self._claims.release, namespace, name))
+                self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))
         if self._namespaces.is_emptying(namespace):
             self._later(partial(self._namespaces.empty, namespace))
 
@@ -111,6 +111,6 @@ class Dependents:
             self._later(partial(self._garbage.release, metadata["uid"]), delay_seconds=delay)
         if resource == "namespaces":
             self._later(partial(self._namespaces.empty, metadata["name"]), delay_seconds=delay)
-        if resource == "persistentvolumeclaims" and is_protected(obj):
+        if is_protected(resource, obj):
             namespace, name = metadata.get("namespace", ""), metadata["name"]
-            self._later(partial(self._claims.release, namespace, name), delay_seconds=delay)
+            self._later(partial(self._claims.release, resource, namespace, name), delay_seconds=delay)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.registry.keys import object_key
+from chalicelib.storage.base import guaranteed_update
 from tests.unit.controllers.world import World
 
 
@@ -262,6 +264,27 @@ def test_claim_that_nobody_uses_goes(w: World) -> None:
     w.delete("persistentvolumeclaims", "data")
 
     assert w.get("persistentvolumeclaims", "data") is None
+
+
+VOLUME = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/v"}}
+
+
+def test_volume_that_no_claim_is_bound_to_goes(w: World) -> None:
+    w.create("persistentvolumes", "v", spec=VOLUME)
+
+    w.delete("persistentvolumes", "v")
+
+    assert w.get("persistentvolumes", "v", namespace=None) is None
+
+
+def test_bound_volume_stays(w: World) -> None:
+    w.create("persistentvolumes", "v", spec=VOLUME)
+    key = object_key("persistentvolumes", None, "v")
+    guaranteed_update(w.storage, key, lambda volume: {**volume, "status": {"phase": "Bound"}})
+
+    w.delete("persistentvolumes", "v")
+
+    assert w.get("persistentvolumes", "v", namespace=None) is not None
 
 
 def test_claim_of_a_finished_pod_goes_with_the_next_sweep(w: World) -> None:
