@@ -194,6 +194,32 @@ VolumeMountStatus: recursiveReadOnly
 WindowsSecurityContextOptions: gmsaCredentialSpecName gmsaCredentialSpec runAsUserName hostProcess
 """
 
+# Type: fields that hold a struct itself and no pointer, though the schema calls them optional: never absent in Go.
+_VALUES = """
+DeploymentSpec: strategy
+DaemonSetSpec: updateStrategy
+Event: source regarding deprecatedSource
+IngressStatus: loadBalancer
+JobTemplateSpec: metadata spec
+NetworkPolicySpec: podSelector
+NodeDaemonEndpoints: kubeletEndpoint
+NodeStatus: daemonEndpoints nodeInfo
+PersistentVolumeClaimSpec: resources
+PodTemplate: template
+PodTemplateSpec: metadata spec
+ReplicaSetSpec: template
+ServiceStatus: loadBalancer
+StatefulSetSpec: updateStrategy
+"""
+
+# Type: fields that the schema requires, and that are pointers all the same: null in an empty object.
+_REQUIRED_POINTERS = """
+DaemonSetSpec: selector
+DeploymentSpec: selector
+StatefulSetSpec: selector
+ReplicaSetSpec: selector
+"""
+
 
 def _pairs(table: str) -> list[tuple[str, str]]:
     rows = (line.split(":") for line in table.strip().splitlines())
@@ -201,6 +227,8 @@ def _pairs(table: str) -> list[tuple[str, str]]:
 
 
 POINTERS = frozenset(_pairs(_POINTERS))
+VALUES = frozenset(_pairs(_VALUES))
+REQUIRED_POINTERS = frozenset(_pairs(_REQUIRED_POINTERS))
 NAMES = {
     (kind, word.split("=")[0]): ("types." if word.endswith("=UID") else "v1.") + word.split("=")[1]
     for kind, word in _pairs(_NAMES)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.go_types import NAMES, POINTERS
+from tools.go_types import NAMES, POINTERS, REQUIRED_POINTERS, VALUES
 
 Definition = dict[str, Any]  # one OpenAPI schema: JSON of many shapes
 
@@ -158,6 +158,9 @@ def field_of(owner: str, name: str, schema: Definition, *, required: bool) -> De
     optional_struct = kind == "struct" and not container
     if required or optional_struct or (owner, name) in POINTERS:
         field["keep"] = 1
+    always = (owner, name) in VALUES or name in ("metadata", "spec", "status")
+    if (required and (owner, name) not in REQUIRED_POINTERS) or (optional_struct and always):
+        field["always"] = 1
     for key, extension in (
         ("list", "x-kubernetes-list-type"),
         ("keys", "x-kubernetes-list-map-keys"),
@@ -195,7 +198,7 @@ def types_of(definitions: dict[str, Definition]) -> Definition:
 def check_tables(types: Definition) -> None:
     """Refuse a row of go_types that the schema does not know: a slip, or a field that went away."""
     known = {(name.rsplit(".", 1)[1], field) for name, kind in types.items() for field in kind["fields"]}
-    strangers = sorted((POINTERS | NAMES.keys()) - known)
+    strangers = sorted((POINTERS | VALUES | REQUIRED_POINTERS | NAMES.keys()) - known)
     if strangers:
         raise SystemExit(f"go_types names what the schema does not have: {strangers}")
 

@@ -46,6 +46,7 @@ class Field:
     ref: str
     go_element: str  # the Go type of one value
     keep_zero: bool  # written out even when "", 0, false or empty
+    is_always_there: bool  # in Go no pointer and not left out when empty: an empty object has it
     list_type: str  # "" where the schema is silent, which means atomic; "set", "map"
     list_keys: tuple[str, ...]  # of a list of list_type map
     is_atomic_map: bool
@@ -114,6 +115,7 @@ def _field(name: str, raw: dict[str, Any]) -> Field:  # Any: JSON of our own dat
         ref=ref,
         go_element=element,
         keep_zero=bool(raw.get("keep")),
+        is_always_there=bool(raw.get("always")),
         list_type=raw.get("list", ""),
         list_keys=tuple(raw.get("keys", ())),
         is_atomic_map=raw.get("map") == "atomic",

@@ -109,7 +109,9 @@ class Registry:
 
     # -- writing ------------------------------------------------------------------------------
 
-    def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
+    def create(
+        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool = False
+    ) -> Written:
         """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
         sent = obj
         sent_metadata = sent.get("metadata") or {}
@@ -119,7 +121,7 @@ class Registry:
                 # each try starts anew: some kinds write their name into labels (jobs, namespaces)
                 obj = copy.deepcopy(sent)
                 obj["metadata"]["name"] = meta.generate_name(prefix_of_name, self._parts.pick)
-            obj, warnings = self._prepared(namespace, obj, options)
+            obj, warnings = self._prepared(namespace, obj, options, is_applied=is_applied)
             self._check_new(obj)
             self._require_namespace(namespace)
             name = obj["metadata"].get("name", "")
@@ -199,8 +201,6 @@ class Registry:
                 schema=schema,
                 subresource=sent.subresource,
                 api_version=self.strategy.api_version,
-                resource=self.strategy.resource,
-                group=self.strategy.group,
             )
 
         for _ in range(RACE_ATTEMPTS):
@@ -212,7 +212,7 @@ class Registry:
             if (config.get("metadata") or {}).get("resourceVersion"):
                 raise conflict(self.strategy.resource, name, group=self.strategy.group)
             try:
-                return self.create(namespace, applied(None), options)
+                return self.create(namespace, applied(None), options, is_applied=True)
             except StatusError as error:
                 if error.reason != "AlreadyExists":
                     raise
@@ -331,15 +331,19 @@ class Registry:
         types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
         return {**types, **stored.object()}
 
-    def _prepared(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Prepared:
+    def _prepared(
+        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool
+    ) -> Prepared:
         obj = self.strategy.to_stored(obj)
         updating.check_new_metadata(obj, namespace=namespace if self.strategy.namespaced else None)
         obj["metadata"]["uid"] = self._parts.new_uid()
         self.strategy.default(obj)
+        now = self._parts.clock()
+        if not is_applied:  # apply has recorded its fields already; what admission adds is nobody's
+            updating.track_create(self.strategy, obj, options.field_manager, now)
         warnings = self._parts.admit(self.strategy.resource, obj)
         self.strategy.prepare_for_create(obj)
         meta_of = obj["metadata"]
-        now = self._parts.clock()
         meta_of.pop("deletionTimestamp", None)
         meta_of.pop("deletionGracePeriodSeconds", None)
         meta_of.pop("selfLink", None)
@@ -347,7 +351,6 @@ class Registry:
         meta_of.pop("generation", None)
         if self.strategy.has_generation:
             meta_of["generation"] = 1
-        updating.track_create(self.strategy, obj, options.field_manager, now)
         return obj, warnings + self.strategy.warnings(obj)
 
     def _check_new(self, obj: JSON) -> None:

@@ -109,7 +109,7 @@ def finish(
         raise invalid(strategy.kind, new["metadata"].get("name", ""), causes, group=strategy.group)
     _count_generation(strategy, new, old)
     if not sent.is_apply:
-        _track_update(strategy, new, old, sent, now)
+        _track(strategy, old, new, sent, now)
     return strategy.warnings(new)
 
 
@@ -131,17 +131,7 @@ def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
 
 def track_create(strategy: Strategy, obj: JSON, manager: str, now: datetime) -> None:
     """Record, in place, who set which fields of a new object."""
-    if obj["metadata"].get("managedFields"):
-        return  # an apply that creates has recorded them itself
-    obj["metadata"].pop("managedFields", None)
     _track(strategy, None, obj, Sent(obj, "", manager), now)
-
-
-def _track_update(strategy: Strategy, new: JSON, old: JSON, sent: Sent, now: datetime) -> None:
-    if new["metadata"].get("managedFields") == []:
-        new["metadata"].pop("managedFields")  # the documented way to reset them
-        return
-    _track(strategy, old, new, sent, now)
 
 
 def _track(strategy: Strategy, old: JSON | None, new: JSON, sent: Sent, now: datetime) -> None:
@@ -149,7 +139,6 @@ def _track(strategy: Strategy, old: JSON | None, new: JSON, sent: Sent, now: dat
         old,
         new,
         manager=sent.manager,
-        operation="Update",
         now=now,
         subresource=sent.subresource,
         schema=schemas.schema_of(strategy),
