@@ -96,6 +96,8 @@ def _window(box: Box, options: LogOptions) -> LogOptions:
     border = box.previous_end or box.started_at - BEFORE_START
     if options.previous:
         return replace(options, until=border, follow=False)
+    if box.status == "restarting" and not options.follow:  # what the next run says already is not its log
+        options = replace(options, until=min(filter(None, (options.until, box.finished_at)), default=None))
     return replace(options, since=max(options.since, border) if options.since else border)
 
 

@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import docker
@@ -227,6 +228,9 @@ class DockerProvider:
             raise TaskNotFound(handle)
         if all(state.name != container for state in entry.state.containers):
             raise TaskNotFound(f"{handle} has no container {container!r}")
+        for box in self._ledger.boxes(handle):
+            if box.name == container and box.restarts_itself:
+                self._look(box.id)  # the border between two runs must be true now
 
         def find(seconds: float) -> tuple[Box | None, bool]:
             if seconds:
@@ -235,6 +239,10 @@ class DockerProvider:
             return (named[0] if named else None), self._may_start(handle)
 
         return logs.read(self._client, find, options)
+
+    def _look(self, container_id: str) -> None:
+        with suppress(docker.errors.APIError):
+            self._watcher.look(container_id)
 
     def _may_start(self, handle: str) -> bool:
         """Say whether containers of the task may yet be started."""
