@@ -8,7 +8,7 @@ from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.background import Later, inline
-from chalicelib.controllers.claims import ClaimProtection
+from chalicelib.controllers.claims import Claims
 from chalicelib.controllers.dependents import Dependents
 from chalicelib.controllers.expiry import PodExpiry
 from chalicelib.controllers.garbage import DeleteObject, Garbage
@@ -76,6 +76,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         dependents.after_write(resource, obj, "DELETED")
 
     storage, clock, delete = parts.storage, parts.clock, parts.delete
+    claims = Claims(storage=storage, delete=delete)
     recorder = EventRecorder(storage, clock=clock, new_uid=parts.new_uid, later=parts.later)
     pods = PodController(
         storage=storage,
@@ -83,6 +84,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         node=parts.node,
         recorder=recorder,
         clock=clock,
+        launched=claims.bind,
         removed=pod_removed,
         launches=parts.launches,
     )
@@ -90,7 +92,6 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     namespaces = NamespaceEmptier(
         storage=storage, resources=parts.namespaced, delete=delete, removed=namespace_removed
     )
-    claims = ClaimProtection(storage=storage, delete=delete)
     dependents = Dependents(
         storage=storage,
         pods=pods,

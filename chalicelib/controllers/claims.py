@@ -1,11 +1,12 @@
-"""Claims and volumes in use stay: takes the protecting finalizer off those that are being deleted.
+"""Claims and volumes: bound by the first pod that mounts them, gone only when nobody uses them.
 
-Compare kubernetes/pkg/controller/volume/pvcprotection and pvprotection (v1.36): a claim goes when no unfinished
-pod names it, a volume when no claim is bound to it.
+Compare kubernetes/pkg/controller/volume/{persistentvolume,pvcprotection,pvprotection} (v1.36): a claim goes when no
+unfinished pod names it, a volume when no claim is bound to it. A provider's named volume stands behind a claim.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 from chalicelib.apimachinery.status import JSON, StatusError
@@ -19,12 +20,19 @@ from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VOLUME_FINALIZER}
 
 
-class ClaimProtection:
-    """Lets deleting claims and volumes go once nobody uses them. Repeatable."""
+class Claims:
+    """Binds claims, and lets deleting claims and volumes go once nobody uses them. Repeatable."""
 
     def __init__(self, *, storage: Storage, delete: DeleteObject) -> None:
         self._storage = storage
         self._delete = delete
+
+    def bind(self, pod: JSON) -> None:
+        """Mark the claims of a pod that has been launched as Bound."""
+        for name in claims_of(pod):
+            key = object_key("persistentvolumeclaims", pod["metadata"].get("namespace"), name)
+            with suppress(KeyNotFound):
+                guaranteed_update(self._storage, key, _bound)
 
     def release(self, resource: str, namespace: str, name: str) -> None:
         """Take the finalizer off a deleting claim or volume that nobody needs, and finish its deletion."""
@@ -72,6 +80,15 @@ def claims_of(pod: JSON) -> set[str]:
     volumes = (pod.get("spec") or {}).get("volumes") or ()
     names = {(volume.get("persistentVolumeClaim") or {}).get("claimName", "") for volume in volumes}
     return names - {""}
+
+
+def _bound(claim: JSON) -> JSON | None:
+    status, spec = claim.get("status") or {}, claim.get("spec") or {}
+    if status.get("phase") == "Bound":
+        return None
+    capacity = {"storage": ((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")}
+    bound = {"phase": "Bound", "accessModes": spec.get("accessModes") or [], "capacity": capacity}
+    return {**claim, "status": {**status, **bound}}
 
 
 def _released(resource: str, obj: JSON) -> JSON | None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.background import Later
-from chalicelib.controllers.claims import ClaimProtection, claims_of, is_protected
+from chalicelib.controllers.claims import Claims, claims_of, is_protected
 from chalicelib.controllers.garbage import Garbage
 from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_status import is_terminal
@@ -44,7 +44,7 @@ class Dependents:
         pods: PodController,
         garbage: Garbage,
         namespaces: NamespaceEmptier,
-        claims: ClaimProtection,
+        claims: Claims,
         later: Later,
         scans: bool = False,
     ) -> None:

@@ -16,6 +16,10 @@ from chalicelib.storage.base import Storage
 LOG = logging.getLogger(__name__)
 
 TTL_ANNOTATION = "sparkanywhere.io/ttl"  # seconds, or 90s, 15m, 12h, 7d; `never` keeps the pod
+APPLICATION = "spark-app-selector"
+INACTIVE = (
+    "spark-exec-inactive"  # on executors that their driver keeps on purpose (deleteOnTermination=false)
+)
 PAGE = 500  # pods read at once
 
 _TTL = re.compile(r"(\d+)([smhd]?)")
@@ -53,11 +57,43 @@ class PodExpiry:
         if keep is None or finished is None or self._clock() - finished < timedelta(seconds=keep):
             return
         LOG.info("pod expired namespace=%s name=%s", metadata.get("namespace"), metadata["name"])
+        self._delete_one("pods", metadata)
+        if _is_left_behind(metadata):
+            self._clear_application(metadata["namespace"], metadata["labels"][APPLICATION])
+
+    def _clear_application(self, namespace: str, application: str) -> None:
+        """Delete the ConfigMaps of an application whose client-mode driver died, with its last executor.
+
+        They have no owner, since the driver is no pod. A driver that lives deletes its finished
+        executors within seconds: one that was left until it expired has no driver any more.
+        """
+        mark = f'"{application}"'
+        pods = (item for item in self._storage.list(prefix("pods", namespace)).items if mark in item.json)
+        if any(_application(item.object()["metadata"]) == application for item in pods):
+            return
+        for item in self._storage.list(prefix("configmaps", namespace)).items:
+            if mark in item.json:
+                metadata = item.object()["metadata"]
+                if _application(metadata) == application and _is_left_behind(metadata):
+                    self._delete_one("configmaps", metadata)
+
+    def _delete_one(self, resource: str, metadata: JSON) -> None:
         try:
-            self._delete("pods", metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"])
+            self._delete(resource, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"])
         except StatusError as error:
             if error.code not in (404, 409):
-                LOG.warning("pod stays name=%s message=%s", metadata["name"], error.message)
+                LOG.warning("%s stays name=%s message=%s", resource, metadata["name"], error.message)
+
+
+def _application(metadata: JSON) -> str:
+    return str((metadata.get("labels") or {}).get(APPLICATION, ""))
+
+
+def _is_left_behind(metadata: JSON) -> bool:
+    """Tell whether an executor's object has no driver pod to own it, and was not meant to stay."""
+    labels = metadata.get("labels") or {}
+    is_executors = labels.get("spark-role") == "executor" and bool(_application(metadata))
+    return is_executors and not metadata.get("ownerReferences") and INACTIVE not in labels
 
 
 def keep_seconds(pod: JSON, default: float) -> float | None:

@@ -22,11 +22,10 @@ class PodEvents:
         metadata = pod["metadata"]
         where = f"{metadata.get('namespace', '')}/{metadata['name']} to {self._node_name}"
         self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {where}")
-        if unsupported:
-            message = f"not honoured here: {', '.join(unsupported)}"
-            self._recorder.event(pod, "Warning", "UnsupportedField", message)
-        for warning in warnings:
-            self._recorder.event(pod, "Warning", "NotHonoured", warning)
+        said = [", ".join(unsupported)] if unsupported else []
+        if said or warnings:  # one Event, since each is a write for each pod
+            message = "; ".join([*said, *warnings])
+            self._recorder.event(pod, "Warning", "NotHonoured", f"not honoured here: {message}")
 
     def waiting(self, pod: JSON, missing: Sequence[Missing]) -> None:
         """The pod waits for objects it refers to."""

@@ -39,7 +39,7 @@ from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
-Removed = Callable[[JSON], None]  # told of each pod that the controller took out of the store
+Told = Callable[[JSON], None]  # told of a pod: that it has been launched, or taken out of the store
 
 
 class PodController:
@@ -56,7 +56,8 @@ class PodController:
         node: Node,
         recorder: Recorder,
         clock: Callable[[], datetime],
-        removed: Removed,
+        launched: Told,
+        removed: Told,
         launches: bool = True,
     ) -> None:
         self.waiting = WaitingPods()
@@ -66,6 +67,7 @@ class PodController:
         self._node = node
         self._events = PodEvents(recorder, node.name)
         self._clock = clock
+        self._launched = launched
         self._removed = removed
         self._launches = launches
 
@@ -180,6 +182,7 @@ class PodController:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
             self._discard(state.handle)
             return
+        self._launched(pod)
         self._events.launched(pod, translation.unsupported, self._provider.warnings(task))
         recorded = stored.object()
         if is_deleting(recorded) or is_terminal(recorded):

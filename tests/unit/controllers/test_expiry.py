@@ -65,6 +65,40 @@ def test_what_an_expired_pod_owned_goes_too(w: World) -> None:
     assert w.get("configmaps", "conf") is None
 
 
+APP = {"spark-app-selector": "spark-1", "spark-role": "executor"}
+
+
+def test_leftovers_of_a_dead_client_mode_driver_go_with_its_last_executor(w: World) -> None:
+    w.create("configmaps", "conf", metadata={"labels": APP}, data={})
+    w.create("configmaps", "other", metadata={"labels": {**APP, "spark-app-selector": "spark-2"}}, data={})
+    finish(w, "exec-1", labels=APP)
+    w.pass_time(3600)
+    finish(w, "exec-2", labels=APP)
+    w.pass_time(23 * 3600)
+    expire(w)
+    assert w.get("configmaps", "conf") is not None, "an executor is still there"
+
+    w.pass_time(3600)
+    expire(w)
+
+    assert w.get("configmaps", "conf") is None
+    assert w.get("configmaps", "other") is not None
+
+
+@pytest.mark.parametrize(
+    "labels", [{**APP, "spark-exec-inactive": "true"}, {"spark-app-selector": "spark-1"}]
+)
+def test_executor_kept_on_purpose_says_nothing_of_its_driver(w: World, labels: dict[str, str]) -> None:
+    w.create("configmaps", "conf", metadata={"labels": APP}, data={})
+    finish(w, "exec-1", labels=labels)
+    w.pass_time(24 * 3600)
+
+    expire(w)
+
+    assert w.get("pods", "exec-1") is None
+    assert w.get("configmaps", "conf") is not None
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("", 7.0), ("30", 30.0), ("30s", 30.0), ("2m", 120.0), ("2h", 7200.0), ("1D", 86400.0), ("soon", 7.0)],

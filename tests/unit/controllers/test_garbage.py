@@ -258,6 +258,20 @@ def test_claim_stays_while_a_pod_uses_it(w: World) -> None:
     assert w.get("persistentvolumeclaims", "data") is None
 
 
+def test_claim_is_bound_by_the_first_pod_that_mounts_it(w: World) -> None:
+    w.create("persistentvolumeclaims", "data", spec=CLAIM)
+    before = w.get("persistentvolumeclaims", "data")
+    assert before is not None
+    assert before["status"]["phase"] == "Pending"
+
+    w.create("pods", "a", spec={**USES_CLAIM, "restartPolicy": "Never"})
+
+    after = w.get("persistentvolumeclaims", "data")
+    assert after is not None
+    status = {"phase": "Bound", "accessModes": ["ReadWriteOncePod"], "capacity": {"storage": "1Gi"}}
+    assert after["status"] == status
+
+
 def test_claim_that_nobody_uses_goes(w: World) -> None:
     w.create("persistentvolumeclaims", "data", spec=CLAIM)
 

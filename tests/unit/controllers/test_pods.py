@@ -416,7 +416,7 @@ def test_field_that_is_not_honoured_is_named_in_an_event(w: World) -> None:
     probe = {"exec": {"command": ["true"]}}
     w.create_pod(containers=[{"name": "c", "image": "i", "livenessProbe": probe}])
 
-    assert ("UnsupportedField", "not honoured here: spec.containers[0].livenessProbe") in w.events()
+    assert ("NotHonoured", "not honoured here: spec.containers[0].livenessProbe") in w.events()
 
 
 def test_whole_life_of_a_pod_takes_few_writes(w: World) -> None:
