@@ -152,6 +152,9 @@ def _patch_allocated(spec: JSON, old: JSON) -> None:
     for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
         if key not in spec and key in old:
             spec[key] = old[key]
+    if spec.get("clusterIP") != old.get("clusterIP") and spec.get("clusterIPs") == old.get("clusterIPs"):
+        # a client that knows only the older of the two fields
+        spec["clusterIPs"] = [spec["clusterIP"]]
     if spec["type"] in _EXPOSED and old.get("type") in _EXPOSED:
         before = {
             (port.get("protocol"), port.get("port")): port.get("nodePort") for port in old.get("ports", ())
