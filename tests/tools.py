@@ -17,14 +17,35 @@ def missing(tool: str) -> str:
     """Return why the tool of a marker can't be used, in one sentence; empty if it can."""
     if tool == "docker":
         return _docker_problem()
-    if tool in ("kubectl", "terraform"):
-        return "" if find(tool) else f"{tool} is not installed"
+    if tool == "kubectl":
+        return "" if find(tool) else "kubectl is not installed"
+    if tool == "terraform":
+        return _terraform_problem()
     return ""  # spark is fetched when asked for; slow needs nothing
 
 
 def find(tool: str) -> str | None:
     """Return the path of a command, from PATH or from this Python's own folder (a wheel's command)."""
     return shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
+
+
+def terraform_plugins() -> str:
+    """Return the folder of Terraform plugins that holds an AWS provider, "" if there is none.
+
+    TF_PLUGIN_DIR names it; else it is looked for by the provider's name, since a registry may be out of reach.
+    """
+    given = os.environ.get("TF_PLUGIN_DIR")
+    roots = [Path(given)] if given else [Path("/opt"), Path("/usr/local"), Path.home() / ".terraform.d"]
+    for root in roots:
+        for found in sorted(root.glob("**/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*")):
+            return str(found.parents[5])
+    return ""
+
+
+def _terraform_problem() -> str:
+    if not find("terraform"):
+        return "terraform is not installed"
+    return "" if terraform_plugins() else "no terraform-provider-aws is found; TF_PLUGIN_DIR may name its folder"
 
 
 def required() -> bool:

@@ -1,0 +1,89 @@
+"""Terraform's outputs into a Chalice stage: `make config STAGE=prod` after `terraform apply`.
+
+Reads `terraform output -json` from standard input or a file and rewrites .chalice/config.json: the stage's
+environment, its role and nothing else. May be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+# Setting (SPARKANYWHERE_...) by output; lists and flags are written as config.py reads them.
+SETTINGS = {
+    "REGION": "region",
+    "DEPLOYMENT": "name",
+    "CLUSTER": "ecs_cluster_name",
+    "CLUSTER_ARN": "ecs_cluster_arn",
+    "SUBNETS": "subnet_zones",
+    "SECURITY_GROUP": "security_group",
+    "ASSIGN_PUBLIC_IP": "assign_public_ip",
+    "EXECUTION_ROLE": "execution_role_arn",
+    "TASK_ROLE": "task_role_arn",
+    "LOG_GROUP": "log_group",
+    "TABLE": "table",
+    "BUCKET": "bucket",
+}
+ROLE = "control_plane_role_arn"
+FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}
+
+
+class OutputMissing(Exception):
+    """Terraform gave no such output: it was not applied, or by another version."""
+
+
+def environment(outputs: dict[str, Any]) -> dict[str, str]:
+    """Return a stage's environment variables for Terraform's outputs. Raises OutputMissing."""
+    values = {name: _text(_value(outputs, output)) for name, output in SETTINGS.items()}
+    return {f"SPARKANYWHERE_{name}": value for name, value in {**FIXED, **values}.items()}
+
+
+def _value(outputs: dict[str, Any], name: str) -> Any:  # Any: whatever an output holds
+    if name not in outputs:
+        raise OutputMissing(f"Terraform has no output {name}: run terraform apply first")
+    return outputs[name]["value"]
+
+
+def _text(value: Any) -> str:  # Any: whatever an output holds
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, dict):
+        return ",".join(f"{key}={each}" for key, each in sorted(value.items()))
+    return str(value)
+
+
+def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> dict[str, Any]:
+    """Return Chalice's configuration with the stage filled in; what it had otherwise stays."""
+    stages = dict(config.get("stages") or {})
+    before = dict(stages.get(stage) or {})
+    variables = {**(before.get("environment_variables") or {}), **environment(outputs)}
+    stages[stage] = {
+        **before,
+        "environment_variables": variables,
+        "manage_iam_role": False,
+        "iam_role_arn": _value(outputs, ROLE),
+    }
+    return {**config, "stages": stages}
+
+
+@click.command(help="Write Terraform's outputs (JSON) into a stage of .chalice/config.json.")
+@click.option("--stage", default="prod", show_default=True, help="The Chalice stage.")
+@click.option("--config", default=".chalice/config.json", show_default=True, type=click.Path(path_type=Path))
+@click.argument("outputs", type=click.File(), default="-")
+def main(stage: str, config: Path, outputs: TextIO) -> None:
+    """Rewrite the configuration file."""
+    try:
+        document = json.load(outputs)
+        made = configured(json.loads(config.read_text()), stage, document)
+    except (OutputMissing, ValueError, OSError) as error:
+        sys.exit(f"{error}")
+    config.write_text(json.dumps(made, indent=2) + "\n")
+    click.echo(f"{config}: stage {stage} is ready; chalice deploy --stage {stage} puts it up")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+resource "aws_budgets_budget" "monthly" {
+  count        = var.monthly_budget_usd > 0 ? 1 : 0
+  name         = var.name
+  budget_type  = "COST"
+  limit_amount = tostring(var.monthly_budget_usd)
+  limit_unit   = "USD"
+  time_unit    = "MONTHLY"
+
+  cost_filter {
+    name   = "TagKeyValue"
+    values = [format("user:sparkanywhere:deployment$%s", var.name)]
+  }
+
+  notification {
+    comparison_operator        = "GREATER_THAN"
+    threshold                  = 80
+    threshold_type             = "PERCENTAGE"
+    notification_type          = "FORECASTED"
+    subscriber_email_addresses = [var.budget_mail]
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.budget_mail != ""
+      error_message = "A budget alarm needs budget_mail."
+    }
+  }
+}

@@ -1,0 +1,205 @@
+data "aws_iam_policy_document" "tasks_assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+  }
+}
+
+# What Fargate's agent does before a container runs: pull the image, open the log stream.
+resource "aws_iam_role" "execution" {
+  name               = "${var.name}-task-execution"
+  assume_role_policy = data.aws_iam_policy_document.tasks_assume.json
+}
+
+data "aws_iam_policy_document" "execution" {
+  statement {
+    sid       = "PullImages"
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = ["arn:${local.partition}:ecr:${var.region}:${local.account}:repository/*"]
+  }
+
+  statement {
+    sid       = "LogInToRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"] # this action knows no resource
+  }
+
+  statement {
+    sid       = "WriteLogs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.tasks.arn}:*"]
+  }
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name   = "pull-and-log"
+  role   = aws_iam_role.execution.id
+  policy = data.aws_iam_policy_document.execution.json
+}
+
+# What Spark itself may do, unless a job names a role of its own: its staged files and its event logs.
+resource "aws_iam_role" "task" {
+  name               = "${var.name}-task"
+  path               = var.task_role_path
+  assume_role_policy = data.aws_iam_policy_document.tasks_assume.json
+}
+
+data "aws_iam_policy_document" "task" {
+  statement {
+    sid       = "ReadStagedFiles"
+    actions   = ["s3:GetObject"]
+    resources = ["${aws_s3_bucket.files.arn}/staged/*"]
+  }
+
+  statement {
+    sid       = "KeepEventLogs"
+    actions   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    resources = ["${aws_s3_bucket.files.arn}/event-logs/*"]
+  }
+
+  statement {
+    sid       = "ListBoth"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.files.arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = ["event-logs/*", "staged/*"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "task" {
+  name   = "own-files"
+  role   = aws_iam_role.task.id
+  policy = data.aws_iam_policy_document.task.json
+}
+
+data "aws_iam_policy_document" "lambda_assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+# The control plane: its table, tasks in its own cluster, its two kinds of role to pass on, its log group to read.
+resource "aws_iam_role" "control_plane" {
+  name               = "${var.name}-control-plane"
+  assume_role_policy = data.aws_iam_policy_document.lambda_assume.json
+}
+
+data "aws_iam_policy_document" "control_plane" {
+  statement {
+    sid = "Objects"
+    actions = [
+      "dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem",
+      "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem",
+    ]
+    resources = [aws_dynamodb_table.objects.arn]
+  }
+
+  statement {
+    sid       = "RunTasks"
+    actions   = ["ecs:RunTask"]
+    resources = ["arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${var.name}-*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [aws_ecs_cluster.this.arn]
+    }
+  }
+
+  statement {
+    sid       = "WatchAndStopTasks"
+    actions   = ["ecs:DescribeTasks", "ecs:StopTask"]
+    resources = ["arn:${local.partition}:ecs:${var.region}:${local.account}:task/${var.name}/*"]
+  }
+
+  statement {
+    sid       = "ListTasks"
+    actions   = ["ecs:ListTasks"]
+    resources = ["*"] # knows container instances only; the cluster bounds it
+
+    condition {
+      test     = "ArnEquals"
+      variable = "ecs:cluster"
+      values   = [aws_ecs_cluster.this.arn]
+    }
+  }
+
+  statement {
+    sid       = "DefineTasks"
+    actions   = ["ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"]
+    resources = ["*"] # two of the three know no resource
+  }
+
+  statement {
+    sid     = "TagWhatItMakes"
+    actions = ["ecs:TagResource"]
+    resources = [
+      "arn:${local.partition}:ecs:${var.region}:${local.account}:task-definition/${var.name}-*",
+      "arn:${local.partition}:ecs:${var.region}:${local.account}:task/${var.name}/*",
+    ]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ecs:CreateAction"
+      values   = ["RegisterTaskDefinition", "RunTask"]
+    }
+  }
+
+  statement {
+    sid     = "PassTaskRoles"
+    actions = ["iam:PassRole"]
+    resources = [
+      aws_iam_role.execution.arn,
+      "arn:${local.partition}:iam::${local.account}:role${var.task_role_path}*",
+    ]
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:PassedToService"
+      values   = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+
+  statement {
+    sid       = "ReadTaskLogs"
+    actions   = ["logs:GetLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.tasks.arn}:*"]
+  }
+
+  statement {
+    sid       = "StagedFiles"
+    actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    resources = ["${aws_s3_bucket.files.arn}/staged/*"]
+  }
+
+  statement {
+    sid       = "OwnLog"
+    actions   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/sparkanywhere-*"]
+  }
+}
+
+resource "aws_iam_role_policy" "control_plane" {
+  name   = "control-plane"
+  role   = aws_iam_role.control_plane.id
+  policy = data.aws_iam_policy_document.control_plane.json
+}

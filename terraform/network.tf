@@ -1,0 +1,157 @@
+data "aws_availability_zones" "here" {
+  state = "available"
+}
+
+locals {
+  zones      = slice(data.aws_availability_zones.here.names, 0, min(var.availability_zones, length(data.aws_availability_zones.here.names)))
+  is_public  = var.network == "public"
+  interfaces = var.network == "endpoints" ? toset(["ecr.api", "ecr.dkr", "logs", "sts", "execute-api"]) : toset([])
+}
+
+resource "aws_vpc" "this" {
+  cidr_block           = var.vpc_cidr
+  enable_dns_support   = true
+  enable_dns_hostnames = true
+  tags                 = { Name = var.name }
+}
+
+resource "aws_internet_gateway" "this" {
+  count  = var.network == "endpoints" ? 0 : 1
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = var.name }
+}
+
+# The subnets that tasks run in.
+resource "aws_subnet" "tasks" {
+  for_each                = { for index, zone in local.zones : zone => index }
+  vpc_id                  = aws_vpc.this.id
+  availability_zone       = each.key
+  cidr_block              = cidrsubnet(var.vpc_cidr, 4, each.value)
+  map_public_ip_on_launch = local.is_public
+  tags                    = { Name = "${var.name}-tasks-${each.key}" }
+}
+
+resource "aws_route_table" "tasks" {
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = "${var.name}-tasks" }
+}
+
+resource "aws_route_table_association" "tasks" {
+  for_each       = aws_subnet.tasks
+  subnet_id      = each.value.id
+  route_table_id = aws_route_table.tasks.id
+}
+
+resource "aws_route" "internet" {
+  count                  = local.is_public ? 1 : 0
+  route_table_id         = aws_route_table.tasks.id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.this[0].id
+}
+
+# One NAT gateway in a public subnet of its own: by choice, since it costs while nothing runs.
+resource "aws_subnet" "nat" {
+  count             = var.network == "nat" ? 1 : 0
+  vpc_id            = aws_vpc.this.id
+  availability_zone = local.zones[0]
+  cidr_block        = cidrsubnet(var.vpc_cidr, 8, 255)
+  tags              = { Name = "${var.name}-nat" }
+}
+
+resource "aws_route_table" "nat" {
+  count  = var.network == "nat" ? 1 : 0
+  vpc_id = aws_vpc.this.id
+
+  route {
+    cidr_block = "0.0.0.0/0"
+    gateway_id = aws_internet_gateway.this[0].id
+  }
+
+  tags = { Name = "${var.name}-nat" }
+}
+
+resource "aws_route_table_association" "nat" {
+  count          = var.network == "nat" ? 1 : 0
+  subnet_id      = aws_subnet.nat[0].id
+  route_table_id = aws_route_table.nat[0].id
+}
+
+resource "aws_eip" "nat" {
+  count  = var.network == "nat" ? 1 : 0
+  domain = "vpc"
+  tags   = { Name = "${var.name}-nat" }
+}
+
+resource "aws_nat_gateway" "this" {
+  count         = var.network == "nat" ? 1 : 0
+  allocation_id = aws_eip.nat[0].id
+  subnet_id     = aws_subnet.nat[0].id
+  tags          = { Name = var.name }
+  depends_on    = [aws_internet_gateway.this]
+}
+
+resource "aws_route" "nat" {
+  count                  = var.network == "nat" ? 1 : 0
+  route_table_id         = aws_route_table.tasks.id
+  destination_cidr_block = "0.0.0.0/0"
+  nat_gateway_id         = aws_nat_gateway.this[0].id
+}
+
+# Data in S3 and objects in DynamoDB by gateway endpoints: these cost nothing, in any kind of network.
+resource "aws_vpc_endpoint" "gateway" {
+  for_each          = toset(["s3", "dynamodb"])
+  vpc_id            = aws_vpc.this.id
+  service_name      = "com.amazonaws.${var.region}.${each.key}"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_route_table.tasks.id]
+  tags              = { Name = "${var.name}-${each.key}" }
+}
+
+resource "aws_security_group" "endpoints" {
+  count       = var.network == "endpoints" ? 1 : 0
+  name        = "${var.name}-endpoints"
+  description = "Interface endpoints: HTTPS from the tasks"
+  vpc_id      = aws_vpc.this.id
+
+  ingress {
+    description     = "HTTPS from the tasks"
+    from_port       = 443
+    to_port         = 443
+    protocol        = "tcp"
+    security_groups = [aws_security_group.tasks.id]
+  }
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each            = local.interfaces
+  vpc_id              = aws_vpc.this.id
+  service_name        = "com.amazonaws.${var.region}.${each.key}"
+  vpc_endpoint_type   = "Interface"
+  private_dns_enabled = true
+  subnet_ids          = [for subnet in aws_subnet.tasks : subnet.id]
+  security_group_ids  = [aws_security_group.endpoints[0].id]
+  tags                = { Name = "${var.name}-${each.key}" }
+}
+
+# Executors open random ports to one another and to the driver: all TCP among the tasks, nothing from outside.
+resource "aws_security_group" "tasks" {
+  name        = "${var.name}-tasks"
+  description = "Spark tasks: all TCP among themselves, nobody else in"
+  vpc_id      = aws_vpc.this.id
+
+  ingress {
+    description = "Tasks of this group"
+    from_port   = 0
+    to_port     = 65535
+    protocol    = "tcp"
+    self        = true
+  }
+
+  egress {
+    description = "Anywhere"
+    from_port   = 0
+    to_port     = 0
+    protocol    = "-1"
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+}

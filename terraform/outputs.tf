@@ -1,0 +1,74 @@
+output "name" {
+  description = "Name of this deployment: the prefix of its task definitions."
+  value       = var.name
+}
+
+output "region" {
+  description = "AWS region."
+  value       = var.region
+}
+
+output "ecs_cluster_name" {
+  description = "The cluster that tasks run in."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "ecs_cluster_arn" {
+  description = "Its ARN, which the event rule filters by."
+  value       = aws_ecs_cluster.this.arn
+}
+
+output "security_group" {
+  description = "The security group of every task."
+  value       = aws_security_group.tasks.id
+}
+
+output "subnets" {
+  description = "The subnets that tasks run in, one for each availability zone."
+  value       = [for subnet in aws_subnet.tasks : subnet.id]
+}
+
+output "subnet" {
+  description = "The first of them."
+  value       = [for subnet in aws_subnet.tasks : subnet.id][0]
+}
+
+output "subnet_zones" {
+  description = "The subnet of each availability zone."
+  value       = { for subnet in aws_subnet.tasks : subnet.availability_zone => subnet.id }
+}
+
+output "assign_public_ip" {
+  description = "Whether tasks need a public address to reach the outside."
+  value       = local.is_public
+}
+
+output "table" {
+  description = "The DynamoDB table of objects."
+  value       = aws_dynamodb_table.objects.name
+}
+
+output "bucket" {
+  description = "The bucket of staged job files and event logs."
+  value       = aws_s3_bucket.files.bucket
+}
+
+output "log_group" {
+  description = "The tasks' log group."
+  value       = aws_cloudwatch_log_group.tasks.name
+}
+
+output "execution_role_arn" {
+  description = "The role of Fargate's agent."
+  value       = aws_iam_role.execution.arn
+}
+
+output "task_role_arn" {
+  description = "The role of Spark, unless a job names one of its own."
+  value       = aws_iam_role.task.arn
+}
+
+output "control_plane_role_arn" {
+  description = "The role of the control plane's functions."
+  value       = aws_iam_role.control_plane.arn
+}

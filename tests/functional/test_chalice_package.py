@@ -1,0 +1,54 @@
+"""`chalice package` makes a small archive that holds what Lambda needs and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAX_BYTES = 15_000_000
+
+pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("package")
+    subprocess.run(["make", "--silent", "vendor"], cwd=ROOT, check=True, timeout=300, capture_output=True)
+    environ = {
+        **os.environ,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/sparkanywhere",
+    }
+    command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(made)]
+    subprocess.run(command, cwd=ROOT, env=environ, check=True, timeout=300, capture_output=True)
+    return made
+
+
+def test_the_archive_is_small_and_has_no_boto(package: Path) -> None:
+    archive = package / "deployment.zip"
+    names = zipfile.ZipFile(archive).namelist()
+
+    assert archive.stat().st_size < MAX_BYTES
+    tops = {name.split("/")[0] for name in names}
+    assert {"app.py", "chalicelib", "chalice", "pynamodb", "jwt", "jsonpatch.py", "yaml"} <= tops
+    assert not {"boto3", "botocore", "docker", "sparkanywhere", "tests", "kubernetes"} & tops
+
+
+def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> None:
+    resources = json.loads((package / "sam.json").read_text())["Resources"]
+    functions = {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
+
+    assert set(functions) == {"APIHandler", "TaskEvents", "Resync"}
+    assert resources["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
+    properties = functions["APIHandler"]["Properties"]
+    assert (properties["MemorySize"], properties["Timeout"], properties["Architectures"]) == (512, 29, ["arm64"])
+    pattern = json.dumps(functions["TaskEvents"]["Properties"]["Events"])
+    assert "ECS Task State Change" in pattern
+    assert "cluster/sparkanywhere" in pattern

@@ -1,0 +1,104 @@
+"""terraform/ by the real Terraform: formatted, valid, and applied, planned again and destroyed on an AWS emulator.
+
+What this cannot prove: that AWS's own limits and IAM take it; the emulator checks neither.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from chalicelib.config import Settings
+from sparkanywhere.stage_config import environment
+from tests.tools import find, terraform_plugins
+
+SOURCE = Path(__file__).parents[2] / "terraform"
+APPLY_SECONDS = 240  # the provider itself waits for buckets' lifecycle rules, a minute at least
+
+pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+class Terraform:
+    """The terraform command in a copy of our folder."""
+
+    def __init__(self, folder: Path, endpoint: str) -> None:
+        self._folder = folder
+        self._variables = ["-var", f"endpoint_url={endpoint}"]
+        self._environ = {
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "TF_IN_AUTOMATION": "1",
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+    def run(self, *words: str, variables: bool = False, codes: tuple[int, ...] = (0,)) -> str:
+        command = [str(find("terraform")), *words, *(self._variables if variables else [])]
+        ran = subprocess.run(
+            command,
+            cwd=self._folder,
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            timeout=APPLY_SECONDS,
+            check=False,
+        )
+        assert ran.returncode in codes, f"{words}: {ran.stdout}\n{ran.stderr}"
+        return ran.stdout
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def terraform(tmp_path: Path, endpoint: str) -> Terraform:
+    folder = tmp_path / "terraform"
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    made = Terraform(folder, endpoint)
+    made.run("init", "-backend=false", "-input=false", f"-plugin-dir={terraform_plugins()}")
+    return made
+
+
+def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
+    terraform.run("fmt", "-check", "-recursive")
+    terraform.run("validate")
+
+
+def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(terraform: Terraform) -> None:
+    terraform.run("apply", "-auto-approve", "-input=false", variables=True)
+    terraform.run("plan", "-detailed-exitcode", "-input=false", variables=True)  # 2 would be a difference
+    outputs: dict[str, Any] = json.loads(terraform.run("output", "-json"))
+
+    settings = Settings.from_env(environment(outputs))
+
+    assert settings.cluster == "sparkanywhere"
+    assert settings.cluster_arn.endswith(":cluster/sparkanywhere")
+    assert len(settings.subnets.split(",")) == 3
+    assert settings.table == "sparkanywhere-objects"
+    terraform.run("destroy", "-auto-approve", "-input=false", variables=True)
+    assert not json.loads(terraform.run("output", "-json"))
+
+
+@pytest.mark.parametrize("network", ["public", "nat", "endpoints"])
+def test_every_kind_of_network_can_be_planned(terraform: Terraform, network: str) -> None:
+    budget = ["-var", "monthly_budget_usd=50", "-var", "budget_mail=me@example.com"]
+
+    planned = terraform.run("plan", "-input=false", "-var", f"network={network}", *budget, variables=True)
+
+    assert "Plan:" in planned
+    assert ("aws_nat_gateway" in planned) is (network == "nat")

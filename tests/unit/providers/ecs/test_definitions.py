@@ -1,0 +1,115 @@
+"""Tasks of one shape share a definition; nothing of a pod's own is in it, nor any secret beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, TaskRejected, Volume
+from chalicelib.providers.ecs import payload
+from chalicelib.providers.ecs.definitions import Launch, Site, client_token, definition, run_task
+
+SITE = Site(
+    name="sparkanywhere",
+    cluster="jobs",
+    region="us-east-1",
+    subnets=(("us-east-1a", "subnet-a"), ("us-east-1b", "subnet-b")),
+    security_group="sg-1",
+    assign_public_ip=True,
+    execution_role_arn="arn:aws:iam::1:role/execution",
+    task_role_arn="arn:aws:iam::1:role/task",
+    log_group="/sparkanywhere/tasks",
+)
+LAUNCH = Launch("arn:definition", "https://api/payload", "tok")
+
+
+def executor(number: int, **changed: object) -> Task:
+    container = Container(
+        name="spark-kubernetes-executor",
+        image="apache/spark:4.3.0",
+        args=("executor",),
+        env=(("SPARK_EXECUTOR_ID", str(number)), ("SPARK_EXECUTOR_POD_IP", ADDRESS), ("KEY", "s3cret")),
+        mounts=(Mount("conf", "/opt/spark/conf"), Mount("tmp", "/dev/fast")),
+    )
+    files = (File("spark.properties", f"spark.id={number}".encode()),)
+    task = Task(
+        uid=f"uid-{number}",
+        group="jobs",
+        name=f"exec-{number}",
+        containers=(container,),
+        volumes=(Volume("conf", "files", files=files), Volume("tmp", "memory", size_mib=128)),
+        cpu_milli=1000,
+        memory_mib=1408,
+    )
+    return replace(task, **changed)  # type: ignore[arg-type]  # fields of Task by name
+
+
+def test_executors_of_one_application_share_a_definition() -> None:
+    assert definition(executor(1), SITE) == definition(executor(2), SITE)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cpu_milli": 2000},
+        {"disk_gib": 50},
+        {"placement": (("kubernetes.io/arch", "arm64"),)},
+        {"placement": (("eks.amazonaws.com/role-arn", "arn:aws:iam::1:role/other"),)},
+        {"volumes": (Volume("conf", "files"), Volume("tmp", "scratch"))},
+    ],
+)
+def test_another_shape_is_another_family(changed: dict[str, object]) -> None:
+    assert definition(executor(1, **changed), SITE)["family"] != definition(executor(1), SITE)["family"]
+
+
+def test_neither_definition_nor_overrides_hold_what_is_secret() -> None:
+    task = executor(1)
+
+    public = json.dumps([definition(task, SITE), run_task(task, SITE, LAUNCH)])
+
+    assert "s3cret" not in public
+    assert "spark.id" not in public
+    assert len(json.dumps(run_task(task, SITE, LAUNCH)["overrides"])) < 8192
+
+
+def test_containers_start_once_the_payload_is_there_and_init_containers_are_done() -> None:
+    init = Container(name="prepare", image="busybox", init=True)
+    task = executor(1)
+
+    made = definition(replace(task, containers=(init, *task.containers)), SITE)["containerDefinitions"]
+
+    assert [each["name"] for each in made] == [payload.FETCHER, "prepare", "spark-kubernetes-executor"]
+    assert [each["essential"] for each in made] == [False, False, True]
+    assert made[1]["dependsOn"] == [{"containerName": payload.FETCHER, "condition": "SUCCESS"}]
+    assert [each["containerName"] for each in made[2]["dependsOn"]] == ["prepare"]
+
+
+def test_memory_volumes_are_tmpfs() -> None:
+    main = definition(executor(1), SITE)["containerDefinitions"][1]
+
+    assert main["linuxParameters"]["tmpfs"] == [
+        {"containerPath": "/dev/fast", "size": 128, "mountOptions": ["mode=1777"]}
+    ]
+
+
+def test_a_zone_chooses_its_subnet_and_an_unknown_one_is_rejected() -> None:
+    zone = executor(1, placement=(("topology.kubernetes.io/zone", "us-east-1b"),))
+    nowhere = executor(1, placement=(("topology.kubernetes.io/zone", "mars"),))
+
+    network = run_task(zone, SITE, LAUNCH)["networkConfiguration"]["awsvpcConfiguration"]
+
+    assert network["subnets"] == ["subnet-b"]
+    with pytest.raises(TaskRejected):
+        run_task(nowhere, SITE, LAUNCH)
+
+
+def test_a_client_token_is_the_pods_own_and_another_for_each_attempt() -> None:
+    uid = "8d2b0b2e-7b0a-4d60-9d1c-0a3a2f9f6c11"
+
+    tokens = [client_token(uid, attempt) for attempt in range(3)]
+
+    assert tokens[0] == uid
+    assert len(set(tokens)) == 3
+    assert all(len(token) <= 64 for token in tokens)

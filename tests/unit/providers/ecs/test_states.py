@@ -1,0 +1,111 @@
+"""ECS's reports become task states, from events and from the API alike."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.providers.ecs.payload import FETCHER
+from chalicelib.providers.ecs.states import task_state
+
+DATA = Path(__file__).parents[3] / "data" / "ecs"
+
+
+def recorded(name: str) -> dict[str, Any]:
+    detail: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())["event"]["detail"]
+    return detail
+
+
+def task(**changed: Any) -> dict[str, Any]:
+    container = {"name": "c", "lastStatus": "RUNNING", "image": "i"}
+    return {
+        "taskArn": "arn:t",
+        "startedBy": "u",
+        "lastStatus": "RUNNING",
+        "containers": [container],
+        "version": 3,
+        **changed,
+    }
+
+
+def test_an_executor_killed_for_its_memory_says_so() -> None:
+    state = task_state(recorded("executor_oom"))
+
+    (container,) = state.containers
+    assert (state.uid, state.phase, state.address, state.version) == (
+        "pod-uid",
+        "stopped",
+        "172.31.68.200",
+        9,
+    )
+    assert (container.exit_code, container.reason) == (137, "OOMKilled")
+    assert state.stopped_at == datetime(2024, 11, 13, 21, 22, 46, 710000, tzinfo=UTC)
+    assert dict(state.times)["pull_started"] < dict(state.times)["pull_stopped"]
+
+
+def test_times_of_the_api_count_as_those_of_events() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert task_state(task(startedAt=moment)).started_at == moment
+    assert task_state(task(startedAt="2026-01-01T00:00:00Z")).started_at == moment
+
+
+@pytest.mark.parametrize(
+    ("status", "phase"),
+    [
+        ("PROVISIONING", "pending"),
+        ("PENDING", "pending"),
+        ("ACTIVATING", "pending"),
+        ("RUNNING", "running"),
+        ("DEACTIVATING", "running"),
+        ("STOPPED", "stopped"),
+    ],
+)
+def test_the_last_status_is_the_phase(status: str, phase: str) -> None:
+    assert task_state(task(lastStatus=status)).phase == phase
+
+
+def test_a_task_has_ended_when_its_containers_have() -> None:
+    ended = {"name": "c", "lastStatus": "STOPPED", "exitCode": 0}
+
+    state = task_state(task(lastStatus="DEPROVISIONING", containers=[ended]))
+
+    assert (state.phase, state.containers[0].reason) == ("stopped", "Completed")
+
+
+def test_the_fetching_container_is_not_the_pods() -> None:
+    fetcher = {"name": FETCHER, "lastStatus": "STOPPED", "exitCode": 1}
+    failed = {"name": "c", "lastStatus": "STOPPED"}
+
+    state = task_state(task(lastStatus="STOPPED", containers=[fetcher, failed], stoppedReason="Essential"))
+
+    assert [each.name for each in state.containers] == ["c"]
+    assert "could not be fetched" in state.message
+
+
+@pytest.mark.parametrize(
+    ("stop", "reason"),
+    [
+        ({"stoppedReason": "CannotPullContainerError: pull access denied"}, "ErrImagePull"),
+        ({"stoppedReason": "ResourceInitializationError: unable to pull secrets"}, "CreateContainerError"),
+        ({"stopCode": "SpotInterruption", "stoppedReason": "x"}, "SpotInterruption"),
+        ({"stopCode": "TaskFailedToStart", "stoppedReason": "Timeout waiting"}, "TaskFailedToStart"),
+        ({"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"}, ""),
+    ],
+)
+def test_why_a_task_stopped_has_a_word(stop: dict[str, str], reason: str) -> None:
+    containers = [{"name": "c", "lastStatus": "STOPPED"}]
+
+    state = task_state(task(lastStatus="STOPPED", containers=containers, **stop))
+
+    assert state.reason == reason
+
+
+def test_a_spot_warning_is_an_interruption_of_a_running_task() -> None:
+    state = task_state(task(desiredStatus="STOPPED", stopCode="SpotInterruption"))
+
+    assert (state.phase, state.interrupted) == ("running", True)

@@ -1,0 +1,41 @@
+"""Terraform's outputs become a stage's environment, and nothing else of the configuration changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.config import Settings
+from sparkanywhere.stage_config import ROLE, SETTINGS, OutputMissing, configured, environment
+
+OUTPUTS: dict[str, Any] = {
+    **{name: {"value": f"the-{name}"} for name in [*SETTINGS.values(), ROLE]},
+    "assign_public_ip": {"value": True},
+    "subnet_zones": {"value": {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}},
+}
+
+
+def test_the_environment_is_what_settings_read() -> None:
+    settings = Settings.from_env(environment(OUTPUTS))
+
+    assert (settings.provider, settings.storage, settings.watch) == ("fargate", "dynamodb", "buffered")
+    assert settings.cluster == "the-ecs_cluster_name"
+    assert settings.subnets == "us-east-1a=subnet-a,us-east-1b=subnet-b"
+    assert settings.assign_public_ip is True
+
+
+def test_the_rest_of_a_configuration_stays() -> None:
+    config = {"app_name": "x", "stages": {"prod": {"a": 1, "environment_variables": {"B": "2"}}, "dev": {}}}
+
+    made = configured(config, "prod", OUTPUTS)
+
+    prod = made["stages"]["prod"]
+    assert (made["app_name"], prod["a"], made["stages"]["dev"]) == ("x", 1, {})
+    assert prod["environment_variables"]["B"] == "2"
+    assert (prod["manage_iam_role"], prod["iam_role_arn"]) == (False, f"the-{ROLE}")
+
+
+def test_a_missing_output_is_named() -> None:
+    with pytest.raises(OutputMissing, match="ecs_cluster_name"):
+        environment({name: value for name, value in OUTPUTS.items() if name != "ecs_cluster_name"})
