@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+STAGE ?= prod
 SPARK ?= 4.3.0
 PROVIDER ?= process
 INSTANCES ?= 2
@@ -18,7 +19,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check fix spark image down
+.PHONY: help pi serve test check fix spark image down vendor package config deploy
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,19 @@ fix: $(DEV) ## Mend what ruff can mend
 
 test: $(DEV) ## Run every test; those whose tool is missing say so (SPARKANYWHERE_REQUIRE_TOOLS=1: they fail)
 	@$(BIN)/python -m pytest tests
+
+vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target vendor \
+	  --requirement vendor.txt
+
+package: vendor ## Make the Lambda package and its template in build/ (STAGE=prod)
+	@$(BIN)/chalice package --stage "$(STAGE)" build
+
+config: $(RUN) ## Write Terraform's outputs into the Chalice stage (STAGE=prod)
+	@terraform -chdir=terraform output -json | $(BIN)/python -m sparkanywhere.stage_config --stage "$(STAGE)"
+
+deploy: vendor ## Put the control plane up on AWS, after make config (STAGE=prod)
+	@$(BIN)/chalice deploy --stage "$(STAGE)"
 
 # --- the environment -----------------------------------------------------------------------------
 
