@@ -37,19 +37,24 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
     """
     where = host or DEFAULT_HOST
     try:
-        client = docker.APIClient(
-            base_url=where, timeout=CALL_TIMEOUT_SECONDS, tls=_tls(tls_directory), version="auto"
-        )
+        tls = _tls(tls_directory)
+        with contextlib.closing(_client(where, OLDEST_API, tls)) as probe:
+            told: Raw = probe.version(api_version=False)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise ProviderUnavailable(UNAVAILABLE, explain(where, error)) from error
-    if docker.utils.version_lt(client.api_version, OLDEST_API):
-        engine = client.version().get("Version", "unknown")
+    spoken = str(told.get("ApiVersion", "0"))
+    if docker.utils.version_lt(spoken, OLDEST_API):
         message = (
-            f"Docker engine {engine} at {where} is too old (API {client.api_version}):"
+            f"Docker engine {told.get('Version', 'unknown')} at {where} is too old (API {spoken}):"
             f" 20.10 (API {OLDEST_API}) or newer is needed."
         )
         raise ProviderUnavailable("EngineTooOld", message)
-    return client
+    return _client(where, spoken, tls)
+
+
+def _client(where: str, version: str, tls: Any) -> Client:
+    """Return a client that has not yet said anything."""
+    return docker.APIClient(base_url=where, timeout=CALL_TIMEOUT_SECONDS, tls=tls, version=version)
 
 
 def _tls(directory: str) -> Any:  # docker.tls.TLSConfig or False, as the SDK wants it

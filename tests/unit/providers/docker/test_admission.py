@@ -1,0 +1,58 @@
+"""What is refused, put off and warned about before anything is created."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.providers.base import Container, Mount, ProviderUnavailable, TaskRejected, Volume
+from chalicelib.providers.docker.admission import capacity, check, machine, warnings
+from tests.unit.providers.docker.builders import task
+
+MACHINE = machine({"Architecture": "x86_64", "NCPU": 2, "MemTotal": 4 * 2**30, "Runtimes": {"runc": {}}})
+
+
+def test_the_machine_is_named_as_kubernetes_names_it() -> None:
+    known = capacity(MACHINE)
+
+    assert (known.architecture, known.cpu_milli, known.memory_mib) == ("amd64", 2000, 4096)
+
+
+def test_a_task_that_fits_is_let_in() -> None:
+    check(task(cpu_milli=2000, memory_mib=4096), MACHINE, allow_privileged=False)
+
+
+def test_more_than_the_machine_has_waits_and_says_what_is_short() -> None:
+    with pytest.raises(ProviderUnavailable) as error:
+        check(task(cpu_milli=3000, memory_mib=8192), MACHINE, allow_privileged=False)
+
+    assert error.value.reason == "Unschedulable"
+    assert "Insufficient cpu (3000m asked" in error.value.message
+    assert "Insufficient memory (8192Mi asked" in error.value.message
+
+
+def test_gpus_need_an_engine_that_has_them() -> None:
+    with pytest.raises(ProviderUnavailable, match="GPU"):
+        check(task(Container("main", "i", gpus=1)), MACHINE, allow_privileged=False)
+
+
+def test_privileged_containers_are_for_those_who_allow_them() -> None:
+    wanted = task(Container("main", "i", privileged=True))
+
+    check(wanted, MACHINE, allow_privileged=True)
+    with pytest.raises(TaskRejected):
+        check(wanted, MACHINE, allow_privileged=False)
+
+
+def test_what_is_not_honoured_is_told() -> None:
+    wanted = task(
+        Container("main", "i", mounts=(Mount("m", "/m", sub_path="a"), Mount("s", "/s"))),
+        volumes=(Volume("m", "memory"), Volume("s", "scratch", size_mib=5)),
+        disk_gib=7,
+    )
+
+    told = " ".join(warnings(wanted))
+
+    assert "kept on disk" in told
+    assert "not enforced" in told
+    assert "7 GiB" in told
+    assert warnings(task()) == []

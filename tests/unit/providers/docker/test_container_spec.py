@@ -1,0 +1,223 @@
+"""What the engine is asked to create for a task."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from typing import Any
+
+import pytest
+
+from chalicelib.providers.base import Container, File, Mount, Task, TaskRejected, Volume
+from chalicelib.providers.docker import container_spec, labels, mounts
+from tests.unit.providers.docker.builders import around, task
+
+
+def only(wanted: Task, **fields: Any) -> dict[str, Any]:
+    """Return the engine's JSON for a task with one container."""
+    (spec,) = container_spec.specs(wanted, address="10.0.0.9", around=around(**fields))
+    return spec.config
+
+
+def test_the_address_and_names_are_fixed_before_the_start() -> None:
+    config = only(task(hostname="pi-1", aliases=("pi.default.svc", "pi-1")))
+
+    endpoint = config["NetworkingConfig"]["EndpointsConfig"]["net"]
+    assert endpoint == {"IPAMConfig": {"IPv4Address": "10.0.0.9"}, "Aliases": ["pi-1", "pi.default.svc"]}
+    assert config["Hostname"] == "pi-1"
+
+
+def test_a_lone_container_has_no_holder() -> None:
+    init = Container("first", "busybox", init=True)
+
+    assert not container_spec.needs_holder(task(Container("main", "busybox"), init))
+
+
+def test_several_containers_share_the_holders_network() -> None:
+    two = task(Container("one", "busybox"), Container("two", "busybox"))
+
+    holder, one, second = container_spec.specs(two, address="10.0.0.9", around=around())
+
+    assert [spec.config["Labels"][labels.ROLE] for spec in (holder, one, second)] == [
+        "holder",
+        "main",
+        "main",
+    ]
+    assert {one.config["HostConfig"]["NetworkMode"], second.config["HostConfig"]["NetworkMode"]} == {
+        f"container:{holder.name}"
+    }
+    assert "NetworkingConfig" not in one.config
+    assert "Hostname" not in one.config
+
+
+def test_init_containers_come_first_whatever_their_place() -> None:
+    specs = container_spec.specs(
+        task(Container("main", "busybox"), Container("first", "busybox", init=True)),
+        address="10.0.0.9",
+        around=around(),
+    )
+
+    assert [spec.config["Labels"][labels.CONTAINER] for spec in specs] == ["first", "main"]
+
+
+def test_limits_are_the_engines_and_swap_is_none() -> None:
+    host = only(task(Container("main", "busybox", cpu_milli=500, memory_mib=512)))["HostConfig"]
+
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 512 * 2**20, 512 * 2**20)
+
+
+def test_more_cpus_than_there_are_is_all_there_are() -> None:
+    assert (
+        only(task(Container("main", "busybox", cpu_milli=64_000)))["HostConfig"]["NanoCpus"] == 2_000_000_000
+    )
+
+
+def test_security_settings_are_carried_over() -> None:
+    container = Container(
+        "main",
+        "busybox",
+        user="185:0",
+        read_only_root=True,
+        no_new_privileges=True,
+        add_capabilities=("NET_ADMIN",),
+        drop_capabilities=("ALL",),
+    )
+
+    config = only(task(container))
+
+    host = config["HostConfig"]
+    assert config["User"] == "185:0"
+    assert host["ReadonlyRootfs"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert (host["CapAdd"], host["CapDrop"]) == (["NET_ADMIN"], ["ALL"])
+    assert host["Init"]
+
+
+@pytest.mark.parametrize(
+    ("restart", "init", "policy"),
+    [
+        ("never", False, "no"),
+        ("on-failure", False, "on-failure"),
+        ("always", False, "always"),
+        ("always", True, "on-failure"),
+    ],
+)
+def test_restart_policies_are_the_engines(restart: Any, init: bool, policy: str) -> None:
+    both = task(Container("main", "busybox"), Container("it", "busybox", restart=restart, init=init))
+
+    spec = next(s for s in container_spec.specs(both, address="", around=around()) if "_it_" in s.name)
+
+    assert spec.config["HostConfig"]["RestartPolicy"] == {"Name": policy}
+
+
+def test_the_control_planes_names_lead_to_it() -> None:
+    host = only(task(host_entries=(("10.0.0.7", "db"),)), host_names=("kubernetes.default.svc",))[
+        "HostConfig"
+    ]
+
+    assert host["ExtraHosts"] == ["kubernetes.default.svc:10.0.0.1", "db:10.0.0.7"]
+
+
+def test_names_that_the_engine_would_refuse_are_made_fit() -> None:
+    name = labels.container_name("cp", task(group="ä/b", name="-x y-"), "main")
+
+    assert name.startswith("b_-x-y-_main_")
+    assert name != labels.container_name("cp", task(group="ä/b", name="-x y-", uid="u2"), "main")
+
+
+def test_files_and_scratch_are_copied_at_once_and_known_by_the_last() -> None:
+    wanted = task(
+        Container("main", "busybox", mounts=(Mount("conf", "/conf"), Mount("tmp", "/scratch"))),
+        volumes=(Volume("conf", "files", (File("a/b", b"x", 0o600),)), Volume("tmp", "scratch")),
+    )
+
+    (spec,) = container_spec.specs(wanted, address="", around=around())
+
+    with tarfile.open(fileobj=io.BytesIO(spec.archive)) as tar:
+        found = [(member.name, member.mode, member.isdir()) for member in tar]
+    assert found == [("conf", 0o755, True), ("conf/a/b", 0o600, False), ("scratch", 0o777, True)]
+    assert json.loads(spec.config["Labels"][labels.LAST_COPY]) == ["/scratch", 0o777]
+    assert [mount["Type"] for mount in spec.config["HostConfig"]["Mounts"]] == ["volume", "volume"]
+    assert all(not mount["Source"] for mount in spec.config["HostConfig"]["Mounts"])
+
+
+def test_what_several_mount_has_a_name() -> None:
+    shared = (Mount("s", "/s"),)
+    two = task(
+        Container("one", "busybox", mounts=shared),
+        Container("two", "busybox", mounts=shared),
+        volumes=(Volume("s", "scratch"),),
+    )
+
+    _, one, second = container_spec.specs(two, address="", around=around())
+
+    names = [spec.config["HostConfig"]["Mounts"][0]["Source"] for spec in (one, second)]
+    assert names[0] == names[1] != ""
+
+
+def test_memory_is_a_tmpfs_of_the_size_asked_for() -> None:
+    wanted = task(
+        Container("main", "busybox", mounts=(Mount("m", "/m"),)), volumes=(Volume("m", "memory", size_mib=8),)
+    )
+
+    (mount,) = only(wanted)["HostConfig"]["Mounts"]
+
+    assert (mount["Type"], mount["TmpfsOptions"]["SizeBytes"]) == ("tmpfs", 8 * 2**20)
+
+
+def test_shared_memory_is_held_while_containers_change() -> None:
+    shared = (Mount("m", "/m"),)
+    wanted = task(
+        Container("first", "busybox", init=True, mounts=shared),
+        Container("main", "busybox", mounts=shared),
+        volumes=(Volume("m", "memory"),),
+    )
+
+    holder, first, _ = container_spec.specs(wanted, address="", around=around())
+
+    (held,), (used,) = holder.config["HostConfig"]["Mounts"], first.config["HostConfig"]["Mounts"]
+    assert held["Source"] == used["Source"]
+    assert held["VolumeOptions"]["DriverConfig"]["Options"]["type"] == "tmpfs"
+
+
+def test_a_read_only_root_and_parts_of_volumes_need_a_loader() -> None:
+    volume = (Volume("v", "files", (File("a", b""),)),)
+    mount = Mount("v", "/v")
+    part = Mount("v", "/v", sub_path="a")
+
+    assert not mounts.needs_loader(task(Container("m", "i", mounts=(mount,)), volumes=volume))
+    assert mounts.needs_loader(
+        task(Container("m", "i", mounts=(mount,), read_only_root=True), volumes=volume)
+    )
+    assert mounts.needs_loader(task(Container("m", "i", mounts=(part,)), volumes=volume))
+
+
+@pytest.mark.parametrize(
+    ("source", "allowed"),
+    [("/data", True), ("/data/x", True), ("/database", False), ("/data/../etc", False), ("/", False)],
+)
+def test_host_paths_are_those_allowed_and_below(source: str, allowed: bool) -> None:
+    wanted = task(
+        Container("main", "busybox", mounts=(Mount("h", "/h"),)),
+        volumes=(Volume("h", "host", source=source),),
+    )
+    ground = mounts.Ground(control_plane_id="cp", host_paths=("/data",))
+
+    if allowed:
+        assert only(wanted, ground=ground)["HostConfig"]["Mounts"][0]["Type"] == "bind"
+    else:
+        with pytest.raises(TaskRejected) as refusal:
+            only(wanted, ground=ground)
+        assert refusal.value.reason == "HostPathNotAllowed"
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x"])
+def test_a_file_may_not_leave_its_volume(path: str) -> None:
+    wanted = task(
+        Container("main", "busybox", mounts=(Mount("v", "/v"),)),
+        volumes=(Volume("v", "files", (File(path, b""),)),),
+    )
+
+    with pytest.raises(TaskRejected):
+        only(wanted)

@@ -1,0 +1,108 @@
+"""The state of a task from its containers, and the step to take next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.task_state import Step, Wait, next_step, phase, task_state
+from tests.unit.providers.docker.builders import NOON, box, exited, running
+
+HOLDER: dict[str, Any] = {"role": "holder", "order": 0}
+INIT: dict[str, Any] = {"role": "init", "order": 1}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "step"),
+    [
+        pytest.param([box()], Step(start=("id-main",)), id="a lone container is started"),
+        pytest.param([running()], Step(), id="one that runs is left alone"),
+        pytest.param([exited()], Step(), id="one that ended is not started again"),
+        pytest.param(
+            [box("h", **HOLDER), box("i", **INIT), box(order=2)], Step(start=("id-h",)), id="the holder first"
+        ),
+        pytest.param(
+            [running("h", **HOLDER), box("i", **INIT), box(order=2)],
+            Step(start=("id-i",)),
+            id="then init ones",
+        ),
+        pytest.param([running("i", **INIT), box(order=2)], Step(), id="wait for an init container"),
+        pytest.param([exited("i", **INIT), box(order=2)], Step(start=("id-main",)), id="after its success"),
+        pytest.param([exited("i", 1, **INIT), box(order=2)], Step(), id="after its failure nothing"),
+        pytest.param(
+            [box("i", status="restarting", started_at=NOON, exit_code=1, **INIT), box(order=2)],
+            Step(),
+            id="an init container that is tried again",
+        ),
+        pytest.param(
+            [running("h", **HOLDER), box("a", order=2), box("b", order=3)],
+            Step(start=("id-a", "id-b")),
+            id="all main containers together",
+        ),
+        pytest.param(
+            [running("h", **HOLDER), exited("a", order=2), running("b", order=3)], Step(), id="one still runs"
+        ),
+        pytest.param(
+            [running("h", **HOLDER), exited("a", order=2), exited("b", order=3)],
+            Step(kill=("id-h",)),
+            id="the holder ends with the last",
+        ),
+        pytest.param(
+            [exited("h", 137, **HOLDER), running("a", order=2)],
+            Step(kill=("id-a",)),
+            id="no network, no task",
+        ),
+        pytest.param([box(error="no such user")], Step(), id="a start that failed is not repeated"),
+        pytest.param(
+            [running("h", **HOLDER), box("a", order=2, error="bad"), box("b", order=3)],
+            Step(start=("id-b",)),
+            id="another container's failure to start changes nothing",
+        ),
+    ],
+)
+def test_the_next_step(boxes: list[Box], step: Step) -> None:
+    assert next_step(boxes) == step
+
+
+@pytest.mark.parametrize(
+    ("boxes", "waits", "expected"),
+    [
+        ([], [Wait()], "pending"),
+        ([], [Wait("TaskRejected", is_final=True)], "stopped"),
+        ([box()], [], "pending"),
+        ([running()], [], "running"),
+        ([running("i", **INIT), box(order=2)], [], "pending"),
+        ([exited("i", 2, **INIT), box(order=2)], [], "stopped"),
+        ([exited()], [], "stopped"),
+        ([exited("a"), running("b", order=2)], [], "running"),
+        ([box(status="restarting", started_at=NOON)], [], "running"),
+        ([box(error="no such user")], [], "stopped"),
+        ([box(status="removed", started_at=NOON)], [], "stopped"),
+    ],
+)
+def test_the_phase(boxes: list[Box], waits: list[Wait], expected: str) -> None:
+    assert phase(boxes, waits) == expected
+
+
+def test_a_container_that_somebody_removed_has_no_exit_code() -> None:
+    state = task_state([box(status="removed", started_at=NOON, finished_at=NOON)], host_address="10.0.0.1")
+
+    (only,) = state.containers
+    assert (only.exit_code, only.reason) == (None, "ContainerRemoved")
+    assert state.reason == "ContainerRemoved"
+    assert "removed" in state.message
+
+
+def test_a_program_that_is_not_there_is_told_apart_from_a_shells_127() -> None:
+    missing = task_state([exited(code=127, error="exec /x failed: No such file")], host_address="")
+    shell = task_state([exited(code=127)], host_address="")
+
+    assert [state.containers[0].reason for state in (missing, shell)] == ["ContainerCannotRun", "Error"]
+
+
+def test_the_holder_is_not_shown() -> None:
+    state = task_state([running("h", **HOLDER), running(order=2, address="10.0.0.9")], host_address="")
+
+    assert [container.name for container in state.containers] == ["main"]
