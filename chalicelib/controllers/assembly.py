@@ -101,7 +101,14 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         later=parts.later,
         scans=parts.scans,
     )
-    resync = Resync(storage=storage, provider=parts.provider, pods=pods, clock=clock, times=parts.times)
+    resync = Resync(
+        storage=storage,
+        provider=parts.provider,
+        pods=pods,
+        clock=clock,
+        later=parts.later,
+        times=parts.times,
+    )
     expiry = PodExpiry(storage=storage, delete=delete, clock=clock, keep_seconds=parts.pod_keep_seconds)
     chores = (
         Chore("resync", parts.resync_seconds, resync.run),

@@ -140,6 +140,15 @@ def rejected_status(pod: JSON, reason: str, message: str, *, now: datetime) -> J
     return status
 
 
+def overdue_status(pod: JSON, *, now: datetime) -> JSON:
+    """Return the status of a pod whose deadline passed before it had a task."""
+    status: JSON = {**(pod.get("status") or {}), "phase": "Failed"}
+    status.update(reason=DEADLINE_REASON, message=DEADLINE_MESSAGE)
+    found: list[Condition] = [("Ready", False, "PodFailed", ""), ("ContainersReady", False, "PodFailed", "")]
+    status["conditions"] = _merge(status, found, now)
+    return status
+
+
 _SCHEDULED: Condition = ("PodScheduled", True, "", "")
 
 

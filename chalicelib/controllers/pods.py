@@ -21,6 +21,7 @@ from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pod_store import PodStore, pod_key
 from chalicelib.controllers.pod_task import Node, Translation, draft, translate
+from chalicelib.controllers.pod_tasks import PodTasks
 from chalicelib.controllers.pod_unsupported import unsupported_fields
 from chalicelib.controllers.recorder import Recorder
 from chalicelib.controllers.references import PodRejected
@@ -31,7 +32,6 @@ from chalicelib.providers.base import (
     Provider,
     ProviderUnavailable,
     Task,
-    TaskNotFound,
     TaskRejected,
     TaskState,
 )
@@ -64,6 +64,7 @@ class PodController:
         self.backoff = Backoff()
         self._store = PodStore(storage, node_name=node.name, clock=clock)
         self._provider = provider
+        self._tasks = PodTasks(provider)
         self._node = node
         self._events = PodEvents(recorder, node.name)
         self._clock = clock
@@ -97,10 +98,9 @@ class PodController:
 
     def forget(self, pod: JSON) -> None:
         """Let go of a pod that somebody has taken out of the store: its task ends now. Repeatable."""
-        self.waiting.discard(pod["metadata"]["uid"])
-        self.backoff.forget(pod["metadata"]["uid"])
+        self._set_aside(pod["metadata"]["uid"])
         if self.is_ours(pod) and pod["spec"].get("nodeName"):
-            self._discard(handle_of(pod) or self._find_handle(pod))
+            self._tasks.discard(handle_of(pod) or self._tasks.find(pod["metadata"]["uid"]))
 
     def retry(self) -> None:
         """Try again to start pods that wait, or that the provider could not take, where their pause is over.
@@ -110,8 +110,7 @@ class PodController:
         for uid in self.backoff.due(self._clock()):
             stored = self._store.find(uid)
             if stored is None:
-                self.waiting.discard(uid)
-                self.backoff.forget(uid)
+                self._set_aside(uid)
             else:
                 self.sync(stored.object())
 
@@ -131,7 +130,7 @@ class PodController:
 
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
-        handle = handle_of(pod) or (self._find_handle(pod) if self._launches else "")
+        handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._launches else "")
         return pod_logs.read(self._provider, pod, handle, container=container, options=options)
 
     def _launch(self, pod: JSON) -> None:
@@ -180,7 +179,7 @@ class PodController:
         stored = self._store.record(pod_key(pod), state)
         if stored is None:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
-            self._discard(state.handle)
+            self._tasks.discard(state.handle)
             return
         self._launched(pod)
         self._events.launched(pod, translation.unsupported, self._provider.warnings(task))
@@ -196,14 +195,12 @@ class PodController:
             pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock())
         )
         if stored is None:
-            self.waiting.discard(pod["metadata"]["uid"])
-            self.backoff.forget(pod["metadata"]["uid"])
+            self._set_aside(pod["metadata"]["uid"])
         elif stored.object().get("status") != before:
             self._events.waiting(pod, missing)
 
     def _reject(self, pod: JSON, reason: str, message: str) -> None:
-        self.waiting.discard(pod["metadata"]["uid"])
-        self.backoff.forget(pod["metadata"]["uid"])
+        self._set_aside(pod["metadata"]["uid"])
         self._store.set_status(
             pod, lambda old: pod_status.rejected_status(old, reason, message, now=self._clock())
         )
@@ -213,7 +210,7 @@ class PodController:
         """Stop the task of a deleting pod; take the pod out of the store if nothing runs (any more)."""
         handle = handle_of(pod)
         if not handle and pod["spec"].get("nodeName"):
-            handle = self._find_handle(pod)
+            handle = self._tasks.find(pod["metadata"]["uid"])
         if not handle or is_terminal(pod):
             self._remove(pod_key(pod), pod["metadata"]["uid"], None)
             return
@@ -221,13 +218,9 @@ class PodController:
         self._stop(pod, handle, grace_left(pod, self._clock()))
 
     def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
-        try:
-            self._provider.stop(handle, grace_seconds=grace_seconds, reason=reason)
-        except TaskNotFound:
-            if is_deleting(pod):
-                self._remove(pod_key(pod), pod["metadata"]["uid"], None)
-        except ProviderUnavailable as error:
-            LOG.warning("stop failed, left to resync task=%s reason=%s", handle, error.reason)
+        known = self._tasks.stop(handle, grace_seconds=grace_seconds, reason=reason)
+        if not known and is_deleting(pod):
+            self._remove(pod_key(pod), pod["metadata"]["uid"], None)
 
     def stop_sidecars(self, pod: JSON) -> None:
         """Stop the task of a pod in which nothing but sidecars runs any more."""
@@ -236,29 +229,19 @@ class PodController:
             self._stop(pod, handle_of(pod), grace)
 
     def stop_overdue(self, pod: JSON) -> None:
-        """Stop the task of a pod whose activeDeadlineSeconds have passed; its end makes it Failed."""
+        """End a pod whose activeDeadlineSeconds have passed: with its task, or at once if it has none."""
         self._events.overdue(pod)
+        if not handle_of(pod):
+            self._set_aside(pod["metadata"]["uid"])
+            self._store.set_status(pod, lambda old: pod_status.overdue_status(old, now=self._clock()))
+            return
         grace = float(pod["spec"].get("terminationGracePeriodSeconds", 30))
         self._stop(pod, handle_of(pod), grace, pod_status.DEADLINE_REASON)
 
-    def _discard(self, handle: str) -> None:
-        """End a task at once and forget it; what fails here is a stray for resync."""
-        if not handle:
-            return
-        try:
-            self._provider.remove(handle)
-        except TaskNotFound:
-            return
-        except ProviderUnavailable as error:
-            LOG.warning("remove failed, left to resync task=%s reason=%s", handle, error.reason)
-
-    def _find_handle(self, pod: JSON) -> str:
-        """Return the handle of a pod whose annotation was lost (a client may replace annotations)."""
-        uid = pod["metadata"]["uid"]
-        try:
-            return next((state.handle for state in self._provider.list_tasks() if state.uid == uid), "")
-        except ProviderUnavailable:
-            return ""
+    def _set_aside(self, uid: str) -> None:
+        """Forget that a pod is to be tried again."""
+        self.waiting.discard(uid)
+        self.backoff.forget(uid)
 
     # -- from the provider -----------------------------------------------------------------------
 
@@ -287,10 +270,9 @@ class PodController:
         last = self._store.take_out(key, uid, state)
         if last is None:
             return
-        self.waiting.discard(uid)
-        self.backoff.forget(uid)
+        self._set_aside(uid)
         self._removed(last)
-        self._discard(handle_of(last))
+        self._tasks.discard(handle_of(last))
 
 
 def _is_gated(pod: JSON) -> bool:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
+from chalicelib.controllers.background import Later, inline
 from chalicelib.controllers.pod_record import handle_of, is_deleting, version_of
 from chalicelib.controllers.pod_status import deadline, is_terminal
 from chalicelib.controllers.pods import PodController
@@ -53,13 +54,16 @@ class Resync:
         provider: Provider,
         pods: PodController,
         clock: Callable[[], datetime],
+        later: Later = inline,
         times: ResyncTimes | None = None,
     ) -> None:
         self._storage = storage
         self._provider = provider
         self._pods = pods
         self._clock = clock
+        self._later = later
         self._times = times or ResyncTimes()
+        self._syncing: set[str] = set()  # uids of pods whose sync has not ended since an earlier run
         self._strays_looked_at: datetime | None = None
 
     def run(self) -> None:
@@ -92,19 +96,34 @@ class Resync:
                 self._pods.give_up(pod)
             return False
         if is_deleting(pod):
-            self._pods.sync(pod)
+            self._sync(pod)
             return bool(handle_of(pod))
         if is_terminal(pod):
-            return False
-        if not handle_of(pod):
-            if self._is_settled(pod, now) and self._pods.backoff.is_due(pod["metadata"]["uid"], now):
-                self._pods.sync(pod)
             return False
         end = deadline(pod)
         if end is not None and now >= end:
             self._pods.stop_overdue(pod)
+        elif not handle_of(pod) and self._is_settled(pod, now):
+            self._sync(pod)
+        if not handle_of(pod):
+            return False
         self._pods.stop_sidecars(pod)  # again, should the first word have been lost
         return True
+
+    def _sync(self, pod: JSON) -> None:
+        """Sync a pod beside this thread, unless that is still being done or too soon after a failure."""
+        uid = pod["metadata"]["uid"]
+        if uid in self._syncing or not self._pods.backoff.is_due(uid, self._clock()):
+            return
+        self._syncing.add(uid)
+
+        def work() -> None:
+            try:
+                self._pods.sync(pod)
+            finally:
+                self._syncing.discard(uid)
+
+        self._later(work)
 
     def _is_settled(self, pod: JSON, now: datetime) -> bool:
         created = find_time(pod["metadata"].get("creationTimestamp"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.pod_record import handle_of
 from chalicelib.providers.base import Container, ProviderUnavailable, Task
+from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import pod
 from tests.unit.controllers.world import World
 
@@ -148,6 +150,40 @@ def test_pod_past_its_deadline_is_stopped_and_fails(w: World) -> None:
     assert w.provider.stops == [(w.handle(), 5.0)]
     message = "Pod was active on the node longer than the specified deadline"
     assert ("DeadlineExceeded", message) in w.events()
+
+
+def test_pod_that_waits_past_its_deadline_fails(w: World) -> None:
+    w.create_pod(
+        activeDeadlineSeconds=60,
+        containers=[{"name": "c", "image": "i", "envFrom": [{"secretRef": {"name": "absent"}}]}],
+    )
+    w.pass_time(60)
+
+    resync(w)
+
+    status = w.pod()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert w.pods.waiting.storage_keys() == []
+    w.create("secrets", "absent")
+    assert w.provider.tasks == []
+
+
+def test_sync_that_takes_long_is_not_asked_for_again() -> None:
+    put_off: list[Callable[[], None]] = []
+
+    def later(work: Callable[[], None], *, delay_seconds: float = 0.0) -> None:
+        del delay_seconds
+        put_off.append(work)
+
+    w = World(MemoryStorage(), later=later)
+    put(w, pod())
+    put_off.clear()
+
+    resync(w)
+    resync(w)
+    assert len(put_off) == 1
+    put_off.pop()()
+    assert len(w.provider.tasks) == 1
 
 
 def test_stray_task_is_stopped_and_then_forgotten(w: World) -> None:
