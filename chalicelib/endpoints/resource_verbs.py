@@ -13,8 +13,9 @@ from chalicelib.endpoints.negotiation import Representation, negotiate
 from chalicelib.endpoints.representation import Shaper
 from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import list_text, object_response, respond, success_status, with_warnings
+from chalicelib.registry.deletion import with_propagation
 from chalicelib.registry.listing import Listed
-from chalicelib.registry.options import Written
+from chalicelib.registry.options import DeleteOptions, Written
 from chalicelib.registry.registry import Registry
 
 MAX_ANSWER_BYTES = 5_500_000  # a Lambda answer may have 6 MB; the rest is for the envelope
@@ -41,7 +42,8 @@ class ResourceVerbs:
         del user
         verb = getattr(self, f"_{info.verb}")
         response: Response = verb(registry, info)
-        return response
+        deprecation = registry.strategy.deprecation
+        return with_warnings(response, [deprecation]) if deprecation else response
 
     def _get(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
@@ -58,10 +60,14 @@ class ResourceVerbs:
 
     def _deletecollection(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=True)
-        options = delete_options(info, self._bodies.delete_options(info))
+        options, warnings = self._delete_options(registry, info)
         selected = list_options(info, registry.strategy)
         listed = registry.delete_collection(_namespace(registry, info), selected, options)
-        return self._listed(registry, info, listed, how)
+        return with_warnings(self._listed(registry, info, listed, how), warnings)
+
+    def _delete_options(self, registry: Registry, info: RequestInfo) -> tuple[DeleteOptions, list[str]]:
+        options = delete_options(info, self._bodies.delete_options(info))
+        return with_propagation(registry.strategy, options)
 
     def _listed(self, registry: Registry, info: RequestInfo, listed: Listed, how: Representation) -> Response:
         metadata: JSON = {"resourceVersion": str(listed.revision)}
@@ -97,7 +103,7 @@ class ResourceVerbs:
 
     def _delete(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
-        options = delete_options(info, self._bodies.delete_options(info))
+        options, warnings = self._delete_options(registry, info)
         written = registry.delete(_namespace(registry, info), info.name, options)
         if written.removed and not registry.strategy.returns_deleted:
             uid = written.stored.object()["metadata"].get("uid")
@@ -107,8 +113,8 @@ class ResourceVerbs:
                 "kind": registry.strategy.resource,
                 "uid": uid,
             }
-            return respond(success_status(details), representation=how)
-        return self._written(registry, info, written, how, [])
+            return with_warnings(respond(success_status(details), representation=how), warnings)
+        return self._written(registry, info, written, how, warnings)
 
     def _written(
         self,

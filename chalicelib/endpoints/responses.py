@@ -107,7 +107,9 @@ def list_text(registry: Registry, metadata: JSON, items: Iterable[StoredObject])
 
 def with_warnings(response: Response, warnings: Iterable[str]) -> Response:
     """Add a Warning header (RFC 7234, code 299) per sentence to a response, and return it."""
-    values = [warning_value(text) for text in dict.fromkeys(warnings)]
+    before = response.headers.get("Warning", [])
+    values = [before] if isinstance(before, str) else list(before)
+    values += [warning_value(text) for text in dict.fromkeys(warnings)]
     if values:
         response.headers["Warning"] = values if len(values) > 1 else values[0]
     return response

@@ -5,7 +5,7 @@ Compare k8s.io/apiserver/pkg/registry/rest/delete.go (v1.36).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.apimachinery import time as kubetime
@@ -41,6 +41,13 @@ def check_preconditions(strategy: Strategy, obj: JSON, name: str, options: Delet
             f" ResourceVersion in record ({found.get('resourceVersion')}). The object might have been modified"
         )
         raise conflict(strategy.kind, name, why, group=strategy.group)
+
+
+def with_propagation(strategy: Strategy, options: DeleteOptions) -> tuple[DeleteOptions, list[str]]:
+    """Return the options with the propagation that the kind implies, and what to warn about it."""
+    if options.propagation or not strategy.orphan_warning:
+        return options, []
+    return replace(options, propagation="Orphan"), [strategy.orphan_warning]
 
 
 def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -> Plan:
