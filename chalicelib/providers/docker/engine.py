@@ -6,6 +6,7 @@ Reference: Docker Engine API v1.41 (engine 20.10), docker SDK for Python 7.x, AP
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,7 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
     """
     where = host or DEFAULT_HOST
     try:
+        _knock(where)
         tls = _tls(tls_directory)
         with contextlib.closing(_client(where, OLDEST_API, tls)) as probe:
             told: Raw = probe.version(api_version=False)
@@ -50,6 +52,14 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
         )
         raise ProviderUnavailable("EngineTooOld", message)
     return _client(where, spoken, tls)
+
+
+def _knock(where: str) -> None:
+    """Raise OSError if nobody listens on a Unix socket; the SDK would leak the socket it tried."""
+    if where.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(CALL_TIMEOUT_SECONDS)
+            probe.connect("/" + where.removeprefix("unix://").lstrip("/"))
 
 
 def _client(where: str, version: str, tls: Any) -> Client:
