@@ -22,6 +22,7 @@ from chalicelib.storage.dynamodb_log import rewind
 from chalicelib.storage.dynamodb_table import Table
 from chalicelib.storage.keyspace import prefix_range, split_key
 
+OBJECT_ATTRIBUTES = ("key", "revision", "text", "packed")  # what a list shows: the rest costs only time
 READ_TRIES = 10  # some seconds; a transaction under way ends within milliseconds
 # How many later writes may pass one whose object is not visible yet. Each must take the store's row,
 # which is one of its own items, so even one or two are rare.
@@ -88,7 +89,9 @@ class Lister:
     def _read_objects(self, wanted: Range, count: int | None) -> list[StoredObject]:
         if wanted.start >= wanted.beyond:
             return []
-        read = self._table.query(object_pk(wanted.resource), _condition(wanted), limit=count)
+        read = self._table.query(
+            object_pk(wanted.resource), _condition(wanted), limit=count, attributes=OBJECT_ATTRIBUTES
+        )
         return [stored_object(item) for item in read]
 
     def _read_events(self, resource: str, at: int, head: Head) -> list[LoggedEvent] | None:

@@ -121,7 +121,11 @@ class Table:
         """Yield a partition's items in order of sk; each page of 1 MB is of a moment of its own."""
         with self._translated():
             yield from self.items.query(
-                pk, condition, consistent_read=True, limit=limit, attributes_to_get=attributes
+                pk,
+                condition,
+                consistent_read=True,
+                limit=limit,
+                attributes_to_get=list(attributes) if attributes else None,
             )
 
     def transact(self, transaction: Transaction, *, token: str) -> str | None:
