@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.controllers.expiry import keep_seconds
+from chalicelib.controllers.expiry import PAGE, keep_seconds
+from chalicelib.providers.base import TaskRejected
 from tests.unit.controllers.builders import pod
 from tests.unit.controllers.world import World
 
@@ -43,6 +44,28 @@ def test_annotation_says_how_long_a_pod_is_kept(w: World) -> None:
     expire(w)
 
     assert w.get("pods", "long") is not None
+
+
+def test_more_than_a_page_of_pods_expires(w: World) -> None:
+    for number in range(PAGE + 1):
+        ended = pod(f"p{number:04}", uid=f"u{number}")
+        ended["status"]["phase"] = "Succeeded"
+        w.storage.create(f"/registry/pods/ns/p{number:04}", ended)
+    w.pass_time(48 * 3600)
+
+    expire(w)
+
+    assert w.storage.list("/registry/pods/").items == []
+
+
+def test_pod_that_never_ran_expires_too(w: World) -> None:
+    w.provider.failures.append(TaskRejected("TooBig", "needs 44 vCPU"))
+    w.create_pod()
+    w.pass_time(24 * 3600)
+
+    expire(w)
+
+    assert w.get("pods", "a") is None
 
 
 def test_running_pod_never_expires(w: World) -> None:

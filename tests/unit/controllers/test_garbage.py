@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.garbage import PAGE
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import guaranteed_update
 from tests.unit.controllers.world import World
@@ -174,6 +175,17 @@ def test_sweep_finds_dependents_whose_owner_went_unseen(w: World) -> None:
     assert w.get("configmaps", "c") is None
 
 
+def test_sweep_reads_more_than_a_page(w: World) -> None:
+    for number in range(PAGE):
+        put(w, f"c{number:04}", OLD)
+    put(w, "z", {**OLD, **LOST_OWNER})
+
+    w.controllers.run_all()
+
+    assert w.get("configmaps", "z") is None
+    assert len(w.storage.list("/registry/configmaps/ns/").items) == PAGE
+
+
 def test_sweep_leaves_young_objects_alone(w: World) -> None:
     put(w, "c", {"creationTimestamp": "2026-01-02T03:04:00Z", **LOST_OWNER})
 
@@ -226,6 +238,37 @@ def test_empty_namespace_goes(w: World) -> None:
     w.delete("namespaces", "ns")
 
     assert w.get("namespaces", "ns", None) is None
+
+
+def test_claim_whose_finalizer_nobody_looked_after_goes_with_the_next_sweep(w: World) -> None:
+    going = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}
+    held = {"name": "data", "namespace": "ns", "uid": "u", "finalizers": ["kubernetes.io/pvc-protection"]}
+    w.storage.create("/registry/persistentvolumeclaims/ns/data", {"metadata": {**held, **going}})
+
+    w.controllers.run_all()
+
+    assert w.get("persistentvolumeclaims", "data") is None
+
+
+def test_namespace_that_nobody_emptied_goes_with_the_next_sweep(w: World) -> None:
+    w.create("configmaps", "a", data={})
+    stored = w.storage.get("/registry/namespaces/ns")
+    going = stored.object()
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    w.storage.update(stored.key, going, expected_revision=stored.revision)
+
+    w.controllers.run_all()
+
+    assert w.get("configmaps", "a") is None
+    assert w.get("namespaces", "ns", None) is None
+
+
+def test_namespace_that_is_not_going_is_left_alone(w: World) -> None:
+    w.create("configmaps", "a", data={})
+
+    w.controllers.run_all()
+
+    assert w.get("configmaps", "a") is not None
 
 
 def test_finalizer_of_others_holds_a_namespace(w: World) -> None:

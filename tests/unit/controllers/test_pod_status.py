@@ -364,6 +364,27 @@ def test_only_the_container_that_lacks_a_variable_says_so() -> None:
     assert second["state"] == {"waiting": why}
 
 
+def test_init_containers_wait_too() -> None:
+    missing = [Missing(MOUNT, "no", "configmaps", "x")]
+
+    status = waiting_status(WITH_INIT, missing, now=NOW)
+
+    initializing = {"waiting": {"reason": "PodInitializing"}}
+    assert status["initContainerStatuses"][0]["state"] == initializing
+    assert status["containerStatuses"][0]["state"] == initializing
+    assert conditions(status)["Initialized"] == ("False", "ContainersNotInitialized")
+
+
+def test_start_that_the_provider_did_not_time_is_timed_once() -> None:
+    untimed = ContainerState("c", "running")
+    running = after(pod(), task("running", [untimed]))
+
+    again = after(running, task("running", [untimed], address="10.0.0.1"), task("running", [untimed]))
+
+    state = again["status"]["containerStatuses"][0]["state"]
+    assert state == {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
+
+
 def test_pod_without_its_claim_is_unschedulable() -> None:
     missing = [Missing(SCHEDULE, 'persistentvolumeclaim "x" not found', "persistentvolumeclaims", "x")]
 

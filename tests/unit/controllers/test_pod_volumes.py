@@ -99,6 +99,22 @@ def test_volume(source: JSON, expected: Volume) -> None:
     assert volume_of(**source) == expected
 
 
+def test_labels_and_annotations_as_files() -> None:
+    items = [
+        {"path": kind, "fieldRef": {"fieldPath": f"metadata.{kind}"}} for kind in ("labels", "annotations")
+    ]
+    obj = pod(
+        metadata={"labels": {"b": "2", "a": "1"}, "annotations": {"note": 'say "hi"\n'}},
+        containers=[container(volumeMounts=[{"name": "v", "mountPath": "/m"}])],
+        volumes=[{"name": "v", "downwardAPI": {"items": items}}],
+    )
+
+    labels, annotations = task_of(obj).volumes[0].files
+
+    assert labels.content == b'a="1"\nb="2"'
+    assert annotations.content == rb'note="say \"hi\"\n"'
+
+
 MISSING_VOLUMES = [
     ({"configMap": {"name": "no"}}, "FailedMount", 'configmap "no" not found'),
     ({"secret": {"secretName": "no"}}, "FailedMount", 'secret "no" not found'),

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.pod_record import handle_of
+from chalicelib.controllers.resync import PAGE
 from chalicelib.providers.base import Container, ProviderUnavailable, Task
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import pod
@@ -80,6 +81,18 @@ def test_many_pods_are_asked_for_in_hundreds(w: World, monkeypatch: pytest.Monke
     resync(w)
 
     assert asked == [100, 1]
+
+
+def test_more_than_a_page_of_pods_is_looked_at(w: World) -> None:
+    for number in range(PAGE):
+        ended = pod(f"p{number:04}", uid=f"u{number}")
+        ended["status"]["phase"] = "Succeeded"
+        put(w, ended)
+    put(w, pod("z"))
+
+    resync(w)
+
+    assert [each.name for each in w.provider.tasks] == ["z"]
 
 
 def test_second_resync_writes_nothing(w: World) -> None:
