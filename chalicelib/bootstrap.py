@@ -43,6 +43,7 @@ from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
 from chalicelib.endpoints.limits import UserLimits
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.providers.base import Provider, Task
+from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.default_objects import default_objects
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registries, RegistryParts, WriteEvent, registries
@@ -215,6 +216,7 @@ class ControlPlane:
             clock=utc_now,
             streams=self.settings.watch == "streamed",
             is_ready=self._problem,
+            interactive=self._interactive(),
             url=self.url,
             payloads=self._payloads,
             user_limits=UserLimits(
@@ -234,6 +236,11 @@ class ControlPlane:
         if self._payloads is None:
             raise AssertionError("only a provider of far machines asks for payloads")
         return self._payloads.request(task)
+
+    def _interactive(self) -> InteractiveProvider | None:
+        if self.settings.watch == "streamed" and isinstance(self.provider, InteractiveProvider):
+            return self.provider
+        return None
 
     def _node(self) -> Node:
         root_ca = Path(self.settings.ca_file).read_text() if self.settings.ca_file else ""

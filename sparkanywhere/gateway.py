@@ -4,7 +4,7 @@ The dict that Chalice hands back may carry two keys more than on Lambda:
 
 - `x-stream`: an iterator of bytes. Each piece is sent at once; an empty one sends nothing and asks whether
   the client is still there. Its close() is called when the answer ends, however it ends.
-- `x-upgrade`: a callable that takes the connection over (webserver.answer.Takeover).
+- `x-upgrade`: a PodStream, for which the connection is taken over (streaming.upgrade).
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any
 from chalice.local import LocalGateway, LocalGatewayException
 
 from chalicelib.apimachinery.status import StatusError, too_large, unknown_path
+from chalicelib.endpoints.pod_streams import UPGRADE_KEY
 from chalicelib.endpoints.responses import STREAM_KEY
+from sparkanywhere.streaming.upgrade import takeover
 from sparkanywhere.webserver.answer import Answer, Request
 from sparkanywhere.webserver.head import RequestHead
 
-UPGRADE_KEY = "x-upgrade"
 # What the app itself allows in a body, and what a real API server says of a larger one.
 APP_BODY_BYTES = 3 * 1024 * 1024
+
+ProxyResponse = dict[str, Any]  # Any: as Lambda answers API Gateway, and two keys more
 
 _REASONS = {
     400: "BadRequest",
@@ -52,26 +55,31 @@ class Gateway:
 
     def __call__(self, request: Request) -> Answer:
         """Return the app's answer. A path deeper than any route is a 404 Status."""
-        if not is_quick_read(request.head):
-            return self._answer(request)
+        try:
+            response = self._ask_in_turn(request) if is_quick_read(request.head) else self._ask(request)
+            return to_answer(response, request.head)
+        except StatusError as error:
+            return status_answer(error)
+
+    def _ask_in_turn(self, request: Request) -> ProxyResponse:
         has_turn = self._turn.acquire(timeout=TURN_SECONDS)
         try:
-            return self._answer(request)
+            return self._ask(request)
         finally:
             if has_turn:
                 self._turn.release()
 
-    def _answer(self, request: Request) -> Answer:
+    def _ask(self, request: Request) -> ProxyResponse:
         try:
-            response: dict[str, Any] = self._local_gateway.handle_request(  # Any: a Lambda proxy response
+            response: ProxyResponse = self._local_gateway.handle_request(
                 method=request.head.method,
                 path=request.head.target,
                 headers=dict(request.head.headers),
                 body=request.body or None,
             )
-        except LocalGatewayException:
-            return status_answer(unknown_path())
-        return to_answer(response)
+        except LocalGatewayException as error:
+            raise unknown_path() from error
+        return response
 
 
 def is_quick_read(head: RequestHead) -> bool:
@@ -80,8 +88,10 @@ def is_quick_read(head: RequestHead) -> bool:
     return head.method in ("GET", "HEAD") and "watch=" not in query and "follow=" not in query
 
 
-def to_answer(response: dict[str, Any]) -> Answer:  # Any: a Lambda proxy response
-    """Return a Lambda proxy response as the web server's answer."""
+def to_answer(response: ProxyResponse, head: RequestHead) -> Answer:
+    """Return a Lambda proxy response as the web server's answer. Raises StatusError if it can't be had."""
+    if UPGRADE_KEY in response:
+        return Answer(status=101, takeover=takeover(response[UPGRADE_KEY], head))
     headers = [(name, str(value)) for name, value in (response.get("headers") or {}).items()]
     for name, values in (response.get("multiValueHeaders") or {}).items():
         headers.extend((name, str(value)) for value in values)
@@ -90,11 +100,10 @@ def to_answer(response: dict[str, Any]) -> Answer:  # Any: a Lambda proxy respon
         headers=tuple(headers),
         body=_body(response),
         stream=response.get(STREAM_KEY),
-        takeover=response.get(UPGRADE_KEY),
     )
 
 
-def _body(response: dict[str, Any]) -> bytes:
+def _body(response: ProxyResponse) -> bytes:
     body = response.get("body")
     if body is None:
         return b""

@@ -61,8 +61,11 @@ class LocalSettings:
 
     @property
     def needs_token(self) -> bool:
-        """Return whether others than this machine's programs can reach us: containers, or the network."""
-        return self.provider == "docker" or not is_loopback(self.host)
+        """Return whether others than this machine's programs can reach us: containers, or the network.
+
+        And with TLS: kubectl asks for a name and a password where https comes without credentials.
+        """
+        return self.tls or self.provider == "docker" or not is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:

@@ -14,6 +14,7 @@ from chalicelib.endpoints.auth import Authenticator
 from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.limits import NO_LIMITS, Limits, UserLimits
 from chalicelib.endpoints.logs import LogEndpoint, PodLogs
+from chalicelib.endpoints.pod_streams import Kind, PodStreams
 from chalicelib.endpoints.pod_subresources import (
     Binding,
     EphemeralContainers,
@@ -27,6 +28,7 @@ from chalicelib.endpoints.resource_verbs import ResourceVerbs
 from chalicelib.endpoints.reviews import Reviews
 from chalicelib.endpoints.subresources import Subresource, Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
+from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.registry import Registries
 
 NO_STREAMS = (
@@ -51,6 +53,11 @@ class Edge:
     url: PublicUrl
     payloads: TaskPayloads | None = None
     user_limits: UserLimits = NO_LIMITS
+    interactive: InteractiveProvider | None = None  # None: no connection stays open here
+
+
+def _stream(kind: Kind, provider: InteractiveProvider | None) -> Subresource:
+    return Refused(NO_STREAMS.format(kind)) if provider is None else PodStreams(kind, provider)
 
 
 def build_api(edge: Edge) -> Api:
@@ -63,9 +70,9 @@ def build_api(edge: Edge) -> Api:
         ("pods", "eviction"): Eviction(bodies),
         ("pods", "ephemeralcontainers"): EphemeralContainers(bodies),
         ("pods", "resize"): Refused(NO_RESIZE),
-        ("pods", "exec"): Refused(NO_STREAMS.format("exec")),
-        ("pods", "attach"): Refused(NO_STREAMS.format("attach")),
-        ("pods", "portforward"): Refused(NO_STREAMS.format("port-forward")),
+        ("pods", "exec"): _stream("exec", edge.interactive),
+        ("pods", "attach"): _stream("attach", edge.interactive),
+        ("pods", "portforward"): _stream("portforward", edge.interactive),
         ("serviceaccounts", "token"): ServiceAccountToken(bodies, edge.issuer, edge.clock),
     }
     return Api(

@@ -48,7 +48,7 @@ class LogEndpoint:
             raise method_not_allowed()
         options = self._options(info)
         pod = registry.typed(registry.get(info.namespace, info.name))
-        container = _container(pod, info)
+        container = container_of(pod, info)
         if not (pod.get("spec") or {}).get("nodeName"):
             return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
         pieces = self._pods.logs(pod, container, options)
@@ -98,7 +98,8 @@ def _option_causes(info: RequestInfo, tail: int | None, since: int | None, limit
     return causes
 
 
-def _container(pod: JSON, info: RequestInfo) -> str:
+def container_of(pod: JSON, info: RequestInfo) -> str:
+    """Return the container that a request means: named, or the default. Raises 400 if it is not plain."""
     spec = pod["spec"]
     kinds = ("initContainers", "containers", "ephemeralContainers")
     names = [container["name"] for kind in kinds for container in spec.get(kind) or []]

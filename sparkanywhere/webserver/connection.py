@@ -131,7 +131,7 @@ class Connection:
     def _answer(self, request: Request) -> bool:
         answer = self._ask_handler(request)
         if answer.takeover is not None:
-            self.phase = "streaming"
+            self.phase, self._chunked = "streaming", False
             answer.takeover(self.wire)
             return False
         close = answer.asks_close or request.head.wants_close or self._stopping

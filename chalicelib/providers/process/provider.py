@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import socket
 import subprocess
 import sys
 import threading
@@ -27,7 +28,8 @@ from chalicelib.providers.base import (
     TaskNotFound,
     TaskState,
 )
-from chalicelib.providers.process import addresses, limits, logs, plan, states, volumes
+from chalicelib.providers.interactive import Session, Streams
+from chalicelib.providers.process import addresses, limits, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
 from chalicelib.providers.process.images import SparkHomes
 from chalicelib.providers.process.launcher import ANSWER_SECONDS, Launcher
@@ -235,6 +237,20 @@ class ProcessProvider:
         now = next(one for one in record["containers"] if one["name"] == container)
         over = now["finished_at"] is not None and now["phase"] != "running"
         return now["restarts"] > run or over
+
+    def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
+        """Start a command in a container that runs; see InteractiveProvider.exec."""
+        return sessions.start_command(sessions.main_process(self._known(handle), container), command, streams)
+
+    def attach(self, handle: str, container: str, streams: Streams) -> Session:
+        """Follow the output of a container that runs; see InteractiveProvider.attach."""
+        del streams  # its input is empty, its output one
+        sessions.main_process(self._known(handle), container)
+        return sessions.OutputSession(self.logs(handle, container, LogOptions(follow=True, tail_lines=0)))
+
+    def connect(self, handle: str, port: int) -> socket.socket:
+        """Return a connection to a port of the task; see InteractiveProvider.connect."""
+        return sessions.connect(self._known(handle), port)
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing the task asks for that processes don't get."""

@@ -9,6 +9,8 @@ import pytest
 from sparkanywhere.gateway import is_quick_read, refuse, to_answer
 from sparkanywhere.webserver.head import RequestHead
 
+HEAD = RequestHead("GET", "/", 1, {})
+
 
 def test_single_and_multiple_headers_are_kept() -> None:
     response = {
@@ -18,7 +20,7 @@ def test_single_and_multiple_headers_are_kept() -> None:
         "body": "é",
     }
 
-    answer = to_answer(response)
+    answer = to_answer(response, HEAD)
 
     assert answer.headers == (("A", "b"), ("Warning", "one"), ("Warning", "two"))
     assert answer.body == "é".encode()
@@ -33,13 +35,13 @@ def test_single_and_multiple_headers_are_kept() -> None:
     ],
 )
 def test_bodies_come_as_text_bytes_or_base64(response: dict[str, object], body: bytes) -> None:
-    assert to_answer({"statusCode": 200, **response}).body == body
+    assert to_answer({"statusCode": 200, **response}, HEAD).body == body
 
 
 def test_a_stream_is_handed_on() -> None:
     pieces = iter([b"x"])
 
-    assert to_answer({"statusCode": 200, "body": "", "x-stream": pieces}).stream is pieces
+    assert to_answer({"statusCode": 200, "body": "", "x-stream": pieces}, HEAD).stream is pieces
 
 
 @pytest.mark.parametrize("code", [400, 403, 408, 413, 431, 500, 501, 505])
