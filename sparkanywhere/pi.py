@@ -23,6 +23,7 @@ from rich.console import Console
 
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere import class_archive
 from sparkanywhere.image_command import built
 from sparkanywhere.job_progress import JobProgress
 from sparkanywhere.job_run import JobFailed, JobRun
@@ -152,6 +153,9 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
                     run.clear_away()
                 screen.stop()
     _print_summary(job, run, console, clock)
+    if job.succeeded and class_archive.is_due(spark_home):
+        console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
+        class_archive.make_archive(spark_home)
     return 0 if job.succeeded else 1
 
 

@@ -1,7 +1,7 @@
 """Lay out a complete Spark of any version from PyPI's pyspark, ready to submit and to run pods.
 
 `<cache>/spark/<version>/` becomes a SPARK_HOME in the official distribution's layout (bin, sbin, jars,
-python/lib, examples, data, conf) with one file more: JAVA_HOME, the path of the Java to run it with.
+python/lib, examples, data, conf) with a folder `java`, its Java, and a file JAVA_HOME that names that folder.
 The source package is taken apart, not installed: building its wheel takes ten times as long.
 """
 
@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from sparkanywhere.example_jar import CompileFailed, compile_examples
 from sparkanywhere.java_home import JavaNotFound, ensure_java, java_range
+from sparkanywhere.java_wrapper import WrappedJava, wrap
 from sparkanywhere.pip_download import DownloadFailed, download
 from sparkanywhere.progress import Progress, Step, silent
 
@@ -58,7 +59,7 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
             if not home.is_dir():
                 _build(home, version, cache=cache, environ=environ, progress=progress)
             elif not is_ready(home):  # the Java it was built for has gone
-                _write_java_home(home, version, cache=cache, environ=environ, progress=progress)
+                _choose_java(home, home, cache=cache, environ=environ, progress=progress)
     except (CompileFailed, DownloadFailed, JavaNotFound) as error:
         raise SparkUnavailable(str(error)) from error
     except OSError as error:
@@ -68,15 +69,11 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
 
 def is_ready(home: Path) -> bool:
     """Tell whether `home` is complete and its Java is still there."""
+    wrapped = WrappedJava(home)
     try:
-        return os.access(java_of(home), os.X_OK)
+        return os.access(wrapped.command, os.X_OK) and os.access(wrapped.real / "bin" / "java", os.X_OK)
     except FileNotFoundError:
         return False
-
-
-def java_of(home: Path) -> Path:
-    """Read which `java` runs this SPARK_HOME; raises FileNotFoundError if it was never built."""
-    return Path((home / "JAVA_HOME").read_text().strip()) / "bin" / "java"
 
 
 def place(member: str) -> PurePosixPath | None:
@@ -108,9 +105,9 @@ def _build(home: Path, version: str, *, cache: Path, environ: Mapping[str, str],
         tree = staging / "tree"
         _unpack(package, tree, name=f"Unpacking Spark {version}", progress=progress)
         package.unlink()
-        java = _write_java_home(tree, version, cache=cache, environ=environ, progress=progress)
+        real = _choose_java(tree, home, cache=cache, environ=environ, progress=progress)
         progress(Step("Compiling SparkPi"))
-        compile_examples(tree, version, java=java, scratch=staging / "compile")
+        compile_examples(tree, version, java=real / "bin" / "java", scratch=staging / "compile")
         tree.rename(home)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -137,18 +134,19 @@ def _unpack(package: Path, tree: Path, *, name: str, progress: Progress) -> None
     (tree / "RELEASE").write_text(f"{package.name.removesuffix('.tar.gz')}, laid out by sparkanywhere\n")
 
 
-def _write_java_home(
-    tree: Path, version: str, *, cache: Path, environ: Mapping[str, str], progress: Progress
+def _choose_java(
+    tree: Path, home: Path, *, cache: Path, environ: Mapping[str, str], progress: Progress
 ) -> Path:
-    """Choose the Java for this Spark, note its home in the file JAVA_HOME, and return the java command."""
+    """Wrap the Java for the Spark in `tree`, which is or will be `home`; return that Java's own home."""
     jars = [jar.name for jar in (tree / "jars").glob("hadoop-client-api-*.jar")]
     hadoop = jars[0].removeprefix("hadoop-client-api-").removesuffix(".jar") if jars else "0"
     with _lock(cache / "java", "install", progress):  # two Spark versions may want the same Java
-        java_home = ensure_java(java_range(version, hadoop), cache=cache, environ=environ, progress=progress)
+        real = ensure_java(java_range(home.name, hadoop), cache=cache, environ=environ, progress=progress)
+    wrap(tree, home, real)
     fresh = tree / ".JAVA_HOME"
-    fresh.write_text(f"{java_home}\n")
+    fresh.write_text(f"{WrappedJava(home).folder}\n")
     fresh.replace(tree / "JAVA_HOME")
-    return java_of(tree)
+    return real
 
 
 @contextmanager

@@ -1,14 +1,14 @@
-"""Which Java runs which Spark, and the wrapper around a Java without the vector module."""
+"""Which Java runs which Spark, and which one of a machine's is taken."""
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from sparkanywhere.java_home import ensure_java, java_major, java_range, numbers
+from sparkanywhere.java_home import ensure_java, java_major, java_range, numbers, unwrapped
 from sparkanywhere.progress import silent
+from tests.unit.sparkanywhere.fake_java import fake_java
 
 
 @pytest.mark.parametrize(
@@ -60,36 +60,11 @@ def test_the_users_own_java_comes_first(tmp_path: Path) -> None:
     assert home / "bin" / "java" == java
 
 
-def test_a_java_without_the_vector_module_gets_a_wrapper_that_drops_the_argument(tmp_path: Path) -> None:
-    fake_java(tmp_path, version_line='openjdk version "17.0.9"', modules="java.base@17")
+def test_a_wrapper_of_ours_is_never_wrapped_again(tmp_path: Path) -> None:
+    java = fake_java(tmp_path / "real", version_line='openjdk version "17.0.9"', modules="")
+    wrapper = tmp_path / "4.3.0" / "java"
+    wrapper.mkdir(parents=True)
+    (wrapper / "real-home").write_text(f"{tmp_path / 'real'}\n")
 
-    home = ensure_java(
-        java_range("4.3.0", "3.5.0"),
-        cache=tmp_path / "cache",
-        environ={"JAVA_HOME": str(tmp_path)},
-        progress=silent,
-    )
-    ran = subprocess.run(
-        [home / "bin" / "java", "-Xmx1g", "--add-modules=jdk.incubator.vector", "a b"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert ran.stdout.splitlines() == ["-Xmx1g", "a b"]
-
-
-def fake_java(home: Path, *, version_line: str, modules: str) -> Path:
-    """Write a `java` that knows -version and --list-modules and else prints its arguments."""
-    java = home / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text(
-        "#!/bin/sh\n"
-        'case "$1" in\n'
-        f"  -version) echo '{version_line}' >&2 ;;\n"
-        f"  --list-modules) echo '{modules}' ;;\n"
-        "  *) printf '%s\\n' \"$@\" ;;\n"
-        "esac\n"
-    )
-    java.chmod(0o755)
-    return java
+    assert unwrapped(wrapper) == java.parent.parent
+    assert unwrapped(tmp_path / "real") == tmp_path / "real"

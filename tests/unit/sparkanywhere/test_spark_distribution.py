@@ -6,8 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from sparkanywhere.java_wrapper import wrap
 from sparkanywhere.progress import Step
-from sparkanywhere.spark_distribution import SparkUnavailable, ensure, is_ready, java_of, place
+from sparkanywhere.spark_distribution import SparkUnavailable, ensure, is_ready, place
+from tests.unit.sparkanywhere.fake_java import fake_java
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_a_complete_spark_is_used_again_without_a_word(tmp_path: Path) -> None:
 def test_a_spark_whose_java_has_gone_is_not_ready(tmp_path: Path) -> None:
     home = lay_out(tmp_path, "4.3.0")
 
-    java_of(home).unlink()
+    (tmp_path / "jdk" / "bin" / "java").unlink()
 
     assert not is_ready(home)
 
@@ -73,10 +75,7 @@ def test_a_cache_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) 
 def lay_out(cache: Path, name: str) -> Path:
     """Make the least that counts as a complete SPARK_HOME, with a Java that can be executed."""
     home = cache / "spark" / name
-    java = cache / "java" / "bin" / "java"
-    home.mkdir(parents=True)
-    java.parent.mkdir(parents=True)
-    java.write_text("#!/bin/sh\n")
-    java.chmod(0o755)
-    (home / "JAVA_HOME").write_text(f"{java.parent.parent}\n")
+    (home / "jars").mkdir(parents=True)
+    fake_java(cache / "jdk", version_line='openjdk version "17.0.9"', modules="java.base@17")
+    wrap(home, home, cache / "jdk")
     return home

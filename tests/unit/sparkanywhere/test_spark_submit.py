@@ -86,9 +86,11 @@ def test_the_users_cluster_proxy_and_spark_settings_stay_out(spark_home: Path) -
 
     environ = environment(given, spark_home=spark_home, kubeconfig=Path("/ours"))
 
-    assert environ == {
+    assert {name: environ.get(name) for name in (*given, "SPARK_HOME", "JAVA_HOME")} == {
         "PATH": "/bin",
         "KUBECONFIG": "/ours",
+        "https_proxy": None,
+        "SPARK_CONF_DIR": None,
         "SPARK_HOME": str(spark_home),
         "JAVA_HOME": "/java",
     }
