@@ -10,6 +10,7 @@ INSTANCES ?= 2
 ARGS ?= 100
 EXAMPLE ?= SparkPi
 CLASS ?=
+BENCH ?=
 PORT ?=
 
 BIN := $(VENV)/bin
@@ -19,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check fix spark image down vendor package config deploy
+.PHONY: help pi serve test check fix e2e bench spark image down vendor package config deploy
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,12 @@ fix: $(DEV) ## Mend what ruff can mend
 
 test: $(DEV) ## Run every test; those whose tool is missing say so (SPARKANYWHERE_REQUIRE_TOOLS=1: they fail)
 	@$(BIN)/python -m pytest tests
+
+e2e: $(DEV) ## Run the tests with real Spark alone
+	@$(BIN)/python -m pytest tests/e2e
+
+bench: $(DEV) ## Measure, and print the tables of the README (BENCH=pi for one)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target vendor \

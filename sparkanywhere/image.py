@@ -23,7 +23,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "images"
 REPOSITORY = "sparkanywhere/spark"
 OWN_FILES = ("Dockerfile", "entrypoint.sh", "decom.sh")
 # this machine's Java, and what jobs run from this SPARK_HOME have left behind
-LEFT_OUT = frozenset({"JAVA_HOME", "logs", "work"})
+LEFT_OUT = frozenset({"JAVA_HOME", "java", "logs", "work"})
 PIECE_BYTES = 1 << 20
 PIECES_AHEAD = 8  # the engine sets the pace
 GIVE_UP_SECONDS = 300.0  # an engine that takes no piece for so long has gone

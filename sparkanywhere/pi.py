@@ -153,7 +153,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
                     run.clear_away()
                 screen.stop()
     _print_summary(job, run, console, clock)
-    if job.succeeded and class_archive.is_due(spark_home):
+    if job.succeeded and options.provider == "process" and class_archive.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
         class_archive.make_archive(spark_home)
     return 0 if job.succeeded else 1

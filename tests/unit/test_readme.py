@@ -27,7 +27,7 @@ def test_every_make_verb_is_told_and_no_other(readme: str) -> None:
 
     assert set(re.findall(r"^\| `make ([a-z0-9-]+)` \|", readme, re.MULTILINE)) == verbs
     planned = readme.partition("## What is planned")[2].partition("\n## ")[0]
-    shown = set(re.findall(r"\bmake ([a-z][a-z0-9-]+)", readme.replace(planned, "")))
+    shown = set(re.findall(r"(?:`|^    )make ([a-z][a-z0-9-]+)", readme.replace(planned, ""), re.MULTILINE))
     assert shown <= verbs
 
 

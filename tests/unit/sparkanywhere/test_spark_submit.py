@@ -43,7 +43,9 @@ def test_a_script_of_the_users_is_named_by_its_whole_path(spark_home: Path, tmp_
     script = tmp_path / "mine.py"
     script.touch()
 
-    assert find_program(str(script), [], spark_home=spark_home) == Program("mine", f"local://{script}")
+    program = find_program(str(script), [], spark_home=spark_home)
+
+    assert program == Program("mine", f"local://{script}", file=str(script))
 
 
 @pytest.mark.parametrize(
