@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.pod_status import next_status
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -69,3 +70,16 @@ def task(
     if phase == "stopped":
         fields.setdefault("stopped_at", NOW)
     return TaskState(phase=phase, containers=tuple(containers), **fields)
+
+
+MOUNTS: JSON = {  # the spec of a pod that mounts the ConfigMap `settings`
+    "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/conf"}]}],
+    "volumes": [{"name": "v", "configMap": {"name": "settings"}}],
+}
+
+
+def after(obj: JSON, *states: TaskState) -> JSON:
+    """Return the pod after these reports, a second apart."""
+    for number, state in enumerate(states):
+        obj = {**obj, "status": next_status(obj, state, now=NOW + timedelta(seconds=number))}
+    return obj

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from chalicelib.apimachinery.status import JSON
@@ -16,7 +14,7 @@ from chalicelib.controllers.pod_status import (
 )
 from chalicelib.controllers.references import CONFIG, MOUNT, SCHEDULE, Missing
 from chalicelib.providers.base import ContainerState, TaskState
-from tests.unit.controllers.builders import BEFORE, NOW, container, known, pod, task
+from tests.unit.controllers.builders import BEFORE, NOW, after, container, known, pod, task
 
 TWO = pod(containers=[container("c"), container("d")])
 WITH_INIT = pod(initContainers=[container("i")])
@@ -74,80 +72,6 @@ PHASES: list[tuple[str, JSON, TaskState, str]] = [
 def test_phase(obj: JSON, state: TaskState, phase: str) -> None:
     assert phase_of(obj, state) == phase
     assert next_status(obj, state, now=NOW)["phase"] == phase
-
-
-STARTED, ENDED = "2026-01-02T03:03:05Z", "2026-01-02T03:04:05Z"
-
-STATES: list[tuple[str, TaskState, JSON]] = [
-    ("no word of it", task("pending"), {"waiting": {"reason": "ContainerCreating"}}),
-    (
-        "task tells why",
-        task("pending", reason="ImagePull", message="x"),
-        {"waiting": {"reason": "ImagePull", "message": "x"}},
-    ),
-    (
-        "image is not there",
-        task("pending", [known("c", "waiting", reason="ErrImagePull", message="no such image")]),
-        {"waiting": {"reason": "ErrImagePull", "message": "no such image"}},
-    ),
-    ("runs", task("running", [known()]), {"running": {"startedAt": STARTED}}),
-    (
-        "ended well",
-        task("stopped", [known("c", "stopped", 0)]),
-        {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": STARTED, "finishedAt": ENDED}},
-    ),
-    (
-        "ended badly",
-        task("stopped", [known("c", "stopped", 1, message="boom")]),
-        {
-            "terminated": {
-                "exitCode": 1,
-                "reason": "Error",
-                "message": "boom",
-                "startedAt": STARTED,
-                "finishedAt": ENDED,
-            }
-        },
-    ),
-    (
-        "out of memory",
-        task("stopped", [known("c", "stopped", 137, reason="OOMKilled", container_id="docker://1")]),
-        {
-            "terminated": {
-                "exitCode": 137,
-                "reason": "OOMKilled",
-                "containerID": "docker://1",
-                "startedAt": STARTED,
-                "finishedAt": ENDED,
-            }
-        },
-    ),
-    (
-        "nobody saw its end",
-        task("stopped", [known("c", "running")]),
-        {
-            "terminated": {
-                "exitCode": 137,
-                "reason": "ContainerStatusUnknown",
-                "message": "The container could not be located when the pod was terminated",
-                "startedAt": STARTED,
-                "finishedAt": ENDED,
-            }
-        },
-    ),
-    (
-        "never started",
-        task("stopped", [known("c", "waiting")], reason="CannotPullContainerError", message="no route"),
-        {"waiting": {"reason": "CannotPullContainerError", "message": "no route"}},
-    ),
-]
-
-
-@pytest.mark.parametrize(("state", "expected"), [row[1:] for row in STATES], ids=[row[0] for row in STATES])
-def test_container_state(state: TaskState, expected: JSON) -> None:
-    status = next_status(pod(), state, now=NOW)
-
-    assert status["containerStatuses"][0]["state"] == expected
 
 
 def conditions(status: JSON) -> dict[str, tuple[str, str]]:
@@ -238,13 +162,6 @@ def test_conditions(obj: JSON, state: TaskState, expected: dict[str, tuple[str, 
     assert conditions(next_status(obj, state, now=NOW)) == expected
 
 
-def after(obj: JSON, *states: TaskState) -> JSON:
-    """Return the pod after these reports, a second apart."""
-    for number, state in enumerate(states):
-        obj = {**obj, "status": next_status(obj, state, now=NOW + timedelta(seconds=number))}
-    return obj
-
-
 def test_terminal_pod_never_changes() -> None:
     ended = after(pod(), task("stopped", [known("c", "stopped", 1)]))
 
@@ -275,7 +192,7 @@ def test_addresses_and_start_time_are_told() -> None:
     assert status["podIPs"] == [{"ip": "10.0.0.1"}]
     assert status["hostIP"] == "10.9.9.9"
     assert status["hostIPs"] == [{"ip": "10.9.9.9"}]
-    assert status["startTime"] == STARTED
+    assert status["startTime"] == "2026-01-02T03:03:05Z"
     assert status["qosClass"] == "BestEffort"
 
 
@@ -285,37 +202,6 @@ def test_address_survives_a_report_without_one() -> None:
     )
 
     assert ended["status"]["podIP"] == "10.0.0.1"
-
-
-def test_restart_counts_and_keeps_how_the_last_run_ended() -> None:
-    obj = pod(restartPolicy="Always")
-    crashed = task("running", [known("c", "stopped", 3)])
-    again = task("running", [known("c", "running", restarts=1, started_at=NOW)])
-
-    status = after(obj, task("running", [known()]), crashed, again)["status"]["containerStatuses"][0]
-
-    assert status["restartCount"] == 1
-    assert status["state"] == {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
-    assert status["lastState"]["terminated"]["exitCode"] == 3
-    assert status["ready"] is True
-
-
-def test_container_waiting_to_restart_keeps_how_it_ended() -> None:
-    crashed = task("running", [known("c", "stopped", 3)])
-    waits = task("running", [known("c", "waiting", reason="CrashLoopBackOff")])
-
-    status = after(pod(restartPolicy="Always"), crashed, waits)["status"]["containerStatuses"][0]
-
-    assert status["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
-    assert status["lastState"]["terminated"]["exitCode"] == 3
-
-
-def test_container_that_ran_and_is_not_mentioned_has_ended() -> None:
-    ended = after(pod(), task("running", [known()]), task("stopped", reason="TaskLost", message="gone"))
-
-    status = ended["status"]
-    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
-    assert (status["phase"], status["reason"], status["message"]) == ("Failed", "TaskLost", "gone")
 
 
 FAILED: list[tuple[str, JSON, list[ContainerState], JSON]] = [
@@ -373,16 +259,6 @@ def test_init_containers_wait_too() -> None:
     assert status["initContainerStatuses"][0]["state"] == initializing
     assert status["containerStatuses"][0]["state"] == initializing
     assert conditions(status)["Initialized"] == ("False", "ContainersNotInitialized")
-
-
-def test_start_that_the_provider_did_not_time_is_timed_once() -> None:
-    untimed = ContainerState("c", "running")
-    running = after(pod(), task("running", [untimed]))
-
-    again = after(running, task("running", [untimed], address="10.0.0.1"), task("running", [untimed]))
-
-    state = again["status"]["containerStatuses"][0]["state"]
-    assert state == {"running": {"startedAt": "2026-01-02T03:04:05Z"}}
 
 
 def test_pod_without_its_claim_is_unschedulable() -> None:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import StatusError
 from chalicelib.controllers.pod_record import handle_of, version_of
 from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
-
-MOUNTS: dict[str, Any] = {  # Any: fields of a spec
-    "containers": [{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/conf"}]}],
-    "volumes": [{"name": "v", "configMap": {"name": "settings"}}],
-}
 
 
 def test_created_pod_becomes_a_task(w: World) -> None:
@@ -129,62 +122,6 @@ def test_report_that_comes_before_the_handle_is_saved_saves_it(w: World) -> None
     assert version_of(w.pod()) == state.version
 
 
-def test_pod_waits_for_its_configmap_and_starts_with_it(w: World) -> None:
-    w.create_pod(**MOUNTS)
-
-    status = w.pod()["status"]
-    assert w.provider.tasks == []
-    assert "nodeName" not in w.pod()["spec"]
-    assert status["phase"] == "Pending"
-    assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
-    message = 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found'
-    assert w.events() == [("FailedMount", message)]
-
-    w.create("configmaps", "settings", data={"k": "v"})
-
-    assert [file.path for file in w.provider.tasks[0].volumes[0].files] == ["k"]
-    assert w.pods.waiting.storage_keys() == []
-
-
-def test_configmap_of_another_name_wakes_nobody(w: World) -> None:
-    w.create_pod(**MOUNTS)
-
-    w.create("configmaps", "other", data={})
-
-    assert w.provider.tasks == []
-    assert len(w.pods.waiting.storage_keys()) == 1
-
-
-def test_configmap_written_through_another_process_is_found_by_retry(w: World) -> None:
-    w.create_pod(**MOUNTS)
-    w.storage.create("/registry/configmaps/ns/settings", {"metadata": {"name": "settings", "uid": "u"}})
-
-    w.pass_time(1)
-    w.pods.retry()
-
-    assert len(w.provider.tasks) == 1
-
-
-def test_host_without_memory_finds_waiting_pods_in_the_store() -> None:
-    w = World(MemoryStorage(), scans=True)
-    w.create_pod(**MOUNTS)
-    for key in w.pods.waiting.storage_keys():  # what another Lambda would not know
-        w.pods.waiting.discard(w.storage.get(key).object()["metadata"]["uid"])
-
-    w.create("configmaps", "settings", data={})
-
-    assert len(w.provider.tasks) == 1
-
-
-def test_waiting_again_writes_nothing_and_says_nothing_more(w: World) -> None:
-    w.create_pod(**MOUNTS)
-    before = w.storage.revision()
-
-    w.pods.sync(w.pod())
-
-    assert w.storage.revision() == before
-
-
 def test_rejected_pod_fails_with_the_reason(w: World) -> None:
     w.provider.failures.append(TaskRejected("TooBig", "needs 44 vCPU"))
 
@@ -294,85 +231,6 @@ def test_control_plane_that_launches_nothing_writes_nothing() -> None:
     assert w.pod() == created
 
 
-def test_deleted_pod_is_stopped_with_its_grace_and_removed_when_it_has_ended(w: World) -> None:
-    w.create_pod(terminationGracePeriodSeconds=7)
-    w.observe_all()
-    uid = w.pod()["metadata"]["uid"]
-
-    w.delete("pods", "a")
-
-    assert w.provider.stops == [(f"fake-{uid}", 7.0)]
-    assert w.get("pods", "a") is not None
-    w.observe_all()
-    assert w.get("pods", "a") is None
-    assert w.provider.list_tasks() == []
-
-
-def test_last_state_of_a_deleted_pod_tells_how_it_ended(w: World) -> None:
-    w.create_pod()
-    w.observe_all()
-    w.delete("pods", "a")
-    before = w.storage.revision()
-
-    w.observe_all()
-
-    events = w.storage.events_after("/registry/pods/", before).events
-    assert [event.type for event in events] == ["DELETED"]
-    assert '"exitCode":143' in events[0].json
-
-
-def test_second_delete_with_a_shorter_grace_stops_sooner(w: World) -> None:
-    w.create_pod()
-    w.provider.hold_pending = True
-
-    w.delete("pods", "a")
-    w.delete("pods", "a", grace_seconds=2)
-
-    assert [grace for _, grace in w.provider.stops] == [30.0, 2.0]
-
-
-def test_forced_delete_leaves_no_task(w: World) -> None:
-    w.create_pod()
-
-    w.delete("pods", "a", grace_seconds=0)
-
-    assert w.get("pods", "a") is None
-    assert w.provider.list_tasks() == []
-
-
-def test_deleting_a_finished_pod_removes_pod_and_task_at_once(w: World) -> None:
-    w.create_pod()
-    w.provider.finish(w.handle(), 0)
-    w.observe_all()
-
-    w.delete("pods", "a")
-
-    assert w.get("pods", "a") is None
-    assert w.provider.list_tasks() == []
-
-
-def test_deleting_a_waiting_pod_ends_the_wait(w: World) -> None:
-    w.create_pod(**MOUNTS)
-
-    w.delete("pods", "a")
-
-    assert w.pods.waiting.storage_keys() == []
-    w.create("configmaps", "settings", data={})
-    assert w.provider.tasks == []
-
-
-def test_finalizer_holds_a_pod_whose_task_has_ended(w: World) -> None:
-    w.create_pod(metadata={"finalizers": ["example.com/hold"]})
-    w.observe_all()
-    w.delete("pods", "a")
-
-    w.observe_all()
-
-    pod = w.pod()
-    assert pod["status"]["phase"] == "Failed"
-    assert pod["metadata"]["deletionGracePeriodSeconds"] == 0
-
-
 def test_lost_annotation_is_no_lost_task(w: World) -> None:
     w.create_pod()
     pod = w.pod()
@@ -383,33 +241,6 @@ def test_lost_annotation_is_no_lost_task(w: World) -> None:
     assert b"".join(w.pods.logs(w.pod(), "c", LogOptions())) == b"hello\n"
     w.delete("pods", "a")
     assert [handle for handle, _ in w.provider.stops] == [w.handle()]
-
-
-def test_logs_come_from_the_provider(w: World) -> None:
-    w.create_pod()
-    w.provider.say(w.handle(), "c", b"one\ntwo\n")
-
-    assert b"".join(w.pods.logs(w.pod(), "c", LogOptions(tail_lines=1))) == b"two\n"
-
-
-def test_log_of_a_waiting_pod_says_what_it_waits_for(w: World) -> None:
-    w.create_pod(**MOUNTS)
-
-    with pytest.raises(StatusError) as caught:
-        w.pods.logs(w.pod(), "c", LogOptions())
-
-    assert caught.value.code == 400
-    assert caught.value.message == 'container "c" in pod "a" is waiting to start: ContainerCreating'
-
-
-def test_log_of_a_forgotten_task_is_not_found(w: World) -> None:
-    w.create_pod()
-    w.provider.remove(w.handle())
-
-    with pytest.raises(StatusError) as caught:
-        w.pods.logs(w.pod(), "c", LogOptions())
-
-    assert caught.value.code == 404
 
 
 def test_field_that_is_not_honoured_is_named_in_an_event(w: World) -> None:

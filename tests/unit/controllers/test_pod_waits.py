@@ -1,0 +1,94 @@
+"""Pods that wait for what they mount, and what their logs say meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.apimachinery.status import StatusError
+from chalicelib.providers.base import LogOptions
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.builders import MOUNTS
+from tests.unit.controllers.world import World
+
+
+def test_pod_waits_for_its_configmap_and_starts_with_it(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    status = w.pod()["status"]
+    assert w.provider.tasks == []
+    assert "nodeName" not in w.pod()["spec"]
+    assert status["phase"] == "Pending"
+    assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
+    message = 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found'
+    assert w.events() == [("FailedMount", message)]
+
+    w.create("configmaps", "settings", data={"k": "v"})
+
+    assert [file.path for file in w.provider.tasks[0].volumes[0].files] == ["k"]
+    assert w.pods.waiting.storage_keys() == []
+
+
+def test_configmap_of_another_name_wakes_nobody(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    w.create("configmaps", "other", data={})
+
+    assert w.provider.tasks == []
+    assert len(w.pods.waiting.storage_keys()) == 1
+
+
+def test_configmap_written_through_another_process_is_found_by_retry(w: World) -> None:
+    w.create_pod(**MOUNTS)
+    w.storage.create("/registry/configmaps/ns/settings", {"metadata": {"name": "settings", "uid": "u"}})
+
+    w.pass_time(1)
+    w.pods.retry()
+
+    assert len(w.provider.tasks) == 1
+
+
+def test_host_without_memory_finds_waiting_pods_in_the_store() -> None:
+    w = World(MemoryStorage(), scans=True)
+    w.create_pod(**MOUNTS)
+    for key in w.pods.waiting.storage_keys():  # what another Lambda would not know
+        w.pods.waiting.discard(w.storage.get(key).object()["metadata"]["uid"])
+
+    w.create("configmaps", "settings", data={})
+
+    assert len(w.provider.tasks) == 1
+
+
+def test_waiting_again_writes_nothing_and_says_nothing_more(w: World) -> None:
+    w.create_pod(**MOUNTS)
+    before = w.storage.revision()
+
+    w.pods.sync(w.pod())
+
+    assert w.storage.revision() == before
+
+
+def test_logs_come_from_the_provider(w: World) -> None:
+    w.create_pod()
+    w.provider.say(w.handle(), "c", b"one\ntwo\n")
+
+    assert b"".join(w.pods.logs(w.pod(), "c", LogOptions(tail_lines=1))) == b"two\n"
+
+
+def test_log_of_a_waiting_pod_says_what_it_waits_for(w: World) -> None:
+    w.create_pod(**MOUNTS)
+
+    with pytest.raises(StatusError) as caught:
+        w.pods.logs(w.pod(), "c", LogOptions())
+
+    assert caught.value.code == 400
+    assert caught.value.message == 'container "c" in pod "a" is waiting to start: ContainerCreating'
+
+
+def test_log_of_a_forgotten_task_is_not_found(w: World) -> None:
+    w.create_pod()
+    w.provider.remove(w.handle())
+
+    with pytest.raises(StatusError) as caught:
+        w.pods.logs(w.pod(), "c", LogOptions())
+
+    assert caught.value.code == 404
