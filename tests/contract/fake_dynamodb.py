@@ -15,15 +15,14 @@ import random
 import threading
 import time
 from bisect import bisect_left, insort
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 
 from tests.contract.fake_expressions import Attributes, Expression
+from tests.contract.fake_http import json_answer
 
 ITEM_BYTES = 400 * 1024
 PAGE_BYTES = 1024 * 1024
@@ -88,9 +87,9 @@ class FakeDynamoDB:
             if not self._exists and operation not in ("CreateTable", "DescribeTable"):
                 raise DynamoDBError("ResourceNotFoundException", "Requested resource not found")
             body = json.loads(_text(request.body))  # type: ignore[arg-type]  # never a stream for DynamoDB
-            return _response(request.url, 200, getattr(self, f"_{operation}")(body))
+            return json_answer(request.url, 200, getattr(self, f"_{operation}")(body))
         except DynamoDBError as error:
-            return _response(request.url, 400, error.body)
+            return json_answer(request.url, 400, error.body)
 
     def items(self) -> list[Attributes]:
         """Return all items."""
@@ -297,20 +296,3 @@ def _require(is_valid: bool, message: str) -> None:
 
 def _is_nth(number: int, every: int) -> bool:
     return bool(every) and number % every == 0
-
-
-class _Raw:
-    """What AWSResponse reads its body from."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self) -> Iterator[bytes]:
-        """Yield the body."""
-        yield self._body
-
-
-def _response(url: str, status: int, body: Request) -> AWSResponse:
-    headers = HTTPHeaders()
-    headers["Content-Type"] = "application/x-amz-json-1.0"
-    return AWSResponse(url, status, headers, _Raw(json.dumps(body).encode()))

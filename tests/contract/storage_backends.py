@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.storage.backoff import Backoff
-from chalicelib.storage.base import Storage
+from chalicelib.storage.base import Storage, StoredObject
 from chalicelib.storage.dynamodb import DynamoStorage
 from chalicelib.storage.sqlite import SqliteStorage
 from tests.contract.fake_dynamodb import FakeDynamoDB, Faults
@@ -28,6 +28,11 @@ def pod(name: str, *, uid: str | None = None, phase: str | None = None) -> JSON:
     """Return a small pod; its uid is made of its name if not given."""
     status: JSON = {"status": {"phase": phase}} if phase else {}
     return {"metadata": {"name": name, "uid": uid or f"uid-of-{name}"}, "spec": {}, **status}
+
+
+def create_all(storage: Storage, *keys: str) -> dict[str, StoredObject]:
+    """Create a pod under each key, with the key as its uid; return what was stored, by key."""
+    return {key: storage.create(key, pod(key.rsplit("/", 1)[1], uid=key)) for key in keys}
 
 
 class Clock:
