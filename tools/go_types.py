@@ -194,11 +194,15 @@ VolumeMountStatus: recursiveReadOnly
 WindowsSecurityContextOptions: gmsaCredentialSpecName gmsaCredentialSpec runAsUserName hostProcess
 """
 
-# Type: fields that hold a struct itself and no pointer, though the schema calls them optional: never absent in Go.
+# Type: fields that are no pointers and never left out in Go, though the schema calls them optional.
 _VALUES = """
+ClusterRole: rules
+Container: resources
 DeploymentSpec: strategy
 DaemonSetSpec: updateStrategy
-Event: source regarding deprecatedSource
+EndpointSlice: endpoints ports
+EphemeralContainer: resources
+Event: source regarding deprecatedSource reportingComponent reportingInstance
 IngressStatus: loadBalancer
 JobTemplateSpec: metadata spec
 NetworkPolicySpec: podSelector
@@ -207,7 +211,9 @@ NodeStatus: daemonEndpoints nodeInfo
 PersistentVolumeClaimSpec: resources
 PodTemplate: template
 PodTemplateSpec: metadata spec
+PriorityClass: value
 ReplicaSetSpec: template
+Role: rules
 ServiceStatus: loadBalancer
 StatefulSetSpec: updateStrategy
 """

@@ -156,10 +156,10 @@ def field_of(owner: str, name: str, schema: Definition, *, required: bool) -> De
     if (owner, name) in NAMES:
         field["go"] = NAMES[owner, name]
     optional_struct = kind == "struct" and not container
-    if required or optional_struct or (owner, name) in POINTERS:
+    if required or optional_struct or (owner, name) in POINTERS | VALUES:
         field["keep"] = 1
-    always = (owner, name) in VALUES or name in ("metadata", "spec", "status")
-    if (required and (owner, name) not in REQUIRED_POINTERS) or (optional_struct and always):
+    part = optional_struct and name in ("metadata", "spec", "status")
+    if part or (owner, name) in VALUES or (required and (owner, name) not in REQUIRED_POINTERS):
         field["always"] = 1
     for key, extension in (
         ("list", "x-kubernetes-list-type"),

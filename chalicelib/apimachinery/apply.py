@@ -16,7 +16,7 @@ from chalicelib.apimachinery.conform import UnfitError, conform
 from chalicelib.apimachinery.conform_report import report
 from chalicelib.apimachinery.field_merge import merge, remove, with_named_parents
 from chalicelib.apimachinery.field_set import Tree
-from chalicelib.apimachinery.field_walk import compare, empty_object
+from chalicelib.apimachinery.field_walk import compare
 from chalicelib.apimachinery.field_walk import field_set as fields_of
 from chalicelib.apimachinery.gotext import quote
 from chalicelib.apimachinery.managed_fields import BEFORE_FIRST_APPLY, Entry, ManagedFields, Manager
@@ -87,8 +87,9 @@ def apply(
 
 
 def _described(config: JSON) -> str:
-    metadata = config.get("metadata") or {}
-    group, _, version = (config.get("apiVersion") or "").rpartition("/")
+    metadata = config.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    group, _, version = str(config.get("apiVersion") or "").rpartition("/")
     kind = f"{group}/{version}, Kind={config.get('kind', '')}"
     return f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {kind}"
 
@@ -109,7 +110,7 @@ class _Application:
         return managed
 
     def run(self, live: JSON | None, config: JSON, managed: ManagedFields, *, force: bool) -> JSON:
-        base = _without_managed_fields(live) if live is not None else empty_object(self.kind)
+        base = _without_managed_fields(live) if live is not None else {}
         last = managed.entries.get(self.manager)
         without = managed_fields.ignored(self.kind, self.manager.subresource)
         applied = managed_fields.owned(fields_of(config, self.kind), without)

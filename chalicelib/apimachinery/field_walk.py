@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.schema import Field, Type
 from chalicelib.apimachinery.shape import UNKNOWN, Path, Shape, list_element, struct_shape
 from chalicelib.apimachinery.status import JSON
 
@@ -67,7 +68,10 @@ class Comparison:
 
 
 def compare(old: JSON, new: JSON, kind: Type) -> Comparison:
-    """Return the differences. Raises ValueError for list items without their key."""
+    """Return the differences between two objects of a kind, `old` being {} for a new one.
+
+    Raises ValueError for list items without their key.
+    """
     result = Comparison()
     _compare(old, new, struct_shape(kind), (), result)
     return result
@@ -78,8 +82,8 @@ def _is_empty(value: Value) -> bool:
 
 
 def _compare(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
-    if old is not MISSING and new is not MISSING and old == new:
-        return
+    if old == new or (old in (MISSING, None) and new in (MISSING, None)):
+        return  # what Go writes as null or leaves out is the same field: unset
     container = list if shape.kind == "list" else dict
     fits = all(value is MISSING or value is None or isinstance(value, container) for value in (old, new))
     if shape.kind == "leaf" or not fits or (_is_empty(old) and _is_empty(new)):
@@ -102,11 +106,28 @@ def _record(old: Value, new: Value, path: Path, result: Comparison, *, is_leaf: 
 
 
 def _compare_fields(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
-    before = old if isinstance(old, dict) else {}
-    after = new if isinstance(new, dict) else {}
+    always = _always_there(shape.type) if shape.type else {}
+    before = {**always, **old} if isinstance(old, dict) else {}
+    after = {**always, **new} if isinstance(new, dict) else {}
     for key in after.keys() | before.keys():
         inner = shape.child(key) or UNKNOWN
         _compare(before.get(key, MISSING), after.get(key, MISSING), inner, (*path, f"f:{key}"), result)
+
+
+_ZEROS: dict[str, object] = {"string": "", "bool": False, "int32": 0, "int64": 0}
+
+
+@cache
+def _always_there(kind: Type) -> JSON:
+    """Return the fields that an object in Go has even when nobody set them: parts as {}, the rest as null or zero."""
+    fields = [part for part in kind.fields.values() if part.is_always_there]
+    return {part.name: _go_zero(part) for part in fields if part.name not in ("kind", "apiVersion")}
+
+
+def _go_zero(part: Field) -> object:
+    if part.container:
+        return None
+    return {} if part.kind == "struct" else _ZEROS.get(part.kind)
 
 
 def _compare_items(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
@@ -128,16 +149,3 @@ def index_items(items: Value, shape: Shape) -> dict[str, Value]:
         else:
             found[element] = item
     return {**found, **repeated}
-
-
-def empty_object(kind: Type) -> JSON:
-    """Return what a new, empty object of the kind looks like in Go: parts that are never absent, as {} or null."""
-    empty: JSON = {}
-    for name, part in kind.fields.items():
-        if not part.is_always_there or name in ("kind", "apiVersion"):
-            continue
-        if part.kind == "struct" and not part.container:
-            empty[name] = empty_object(part.struct)
-        elif part.container:
-            empty[name] = None
-    return empty

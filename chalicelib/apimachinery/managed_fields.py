@@ -14,7 +14,7 @@ from typing import Literal
 
 from chalicelib.apimachinery import field_set
 from chalicelib.apimachinery.field_set import Tree
-from chalicelib.apimachinery.field_walk import compare, empty_object
+from chalicelib.apimachinery.field_walk import compare
 from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.shape import Path
 from chalicelib.apimachinery.status import JSON
@@ -177,7 +177,7 @@ def record_update(
     Objects whose lists cannot be told apart by key are let pass without a note, as by a real server.
     """
     try:
-        difference = compare(_typed(old or empty_object(kind)), _typed(new), kind)
+        difference = compare(_typed(old or {}), _typed(new), kind)
     except ValueError:
         return
     without = ignored(kind, manager.subresource)

@@ -58,14 +58,17 @@ def patched(strategy: Strategy, live: JSON, patch: Patch) -> tuple[JSON, list[st
 
 def checked_apply(strategy: Strategy, document: object, *, name: str, namespace: str | None) -> JSON:
     """Return an apply configuration after checking that it is of this kind and name. Raises 400."""
-    config = cast(JSON, document)  # bodies have checked that it is an object
+    config = dict(cast(JSON, document))  # decode_patch has checked that it is an object
     version, kind = config.get("apiVersion") or "", config.get("kind") or ""
     if (version, kind) != (strategy.api_version, strategy.kind):
-        shown = version if "/" in version else f"/{version}"
+        shown = version if "/" in str(version) else f"/{version}"
         raise bad_request(f"invalid object type: {shown}, Kind={kind}")
-    metadata = config.setdefault("metadata", {})
+    if not isinstance(config.get("metadata"), dict | None):
+        return config  # apply says what is wrong with it
+    metadata = config["metadata"] = dict(config.get("metadata") or {})
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     metadata.setdefault("name", name)
-    updating.check_addressed(config, name=name, namespace=namespace if strategy.namespaced else None)
+    addressed = {**config, "metadata": dict(metadata)}  # the configuration itself gets no namespace it did not name
+    updating.check_addressed(addressed, name=name, namespace=namespace if strategy.namespaced else None)
     return config
