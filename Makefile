@@ -20,10 +20,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check fix e2e bench spark image down vendor package config deploy
+.PHONY: help pi serve test check conformance fix e2e bench spark image down vendor package config deploy
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  settings      SPARK=$(SPARK) PROVIDER=$(PROVIDER) INSTANCES=$(INSTANCES) ARGS=$(ARGS) EXAMPLE=$(EXAMPLE) PORT=(free)"
 
 pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .jar for your own)
@@ -61,6 +61,9 @@ e2e: $(DEV) ## Run the tests with real Spark alone
 
 bench: $(DEV) ## Measure, and print the tables of the README (BENCH=pi for one)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+conformance: $(DEV) ## Compare our API with a real server's recorded answers, and keep the table in the README
+	@$(BIN)/python -m tools.conformance
 
 vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target vendor \

@@ -13,7 +13,7 @@ from chalicelib.endpoints.routes import ROUTES
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Set for the tests alone, or told under another heading than the settings.
-NOT_SETTINGS = {"SPARKANYWHERE_REQUIRE_TOOLS"}
+NOT_SETTINGS = {"SPARKANYWHERE_REQUIRE_TOOLS", "SPARKANYWHERE_CONFORMANCE"}
 
 
 @pytest.fixture(scope="module")
