@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import PREFIX, Settings
+from chalicelib.controllers.expiry import TTL_ANNOTATION
+from chalicelib.controllers.pod_placement import CAPACITY_TYPE
+from chalicelib.controllers.pod_record import TASK_ANNOTATION, VERSION_ANNOTATION
+from chalicelib.controllers.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.routes import ROUTES
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -47,3 +51,9 @@ def test_every_route_is_told(readme: str) -> None:
     told = set(re.findall(r"`(/[^`]*)`", readme.partition("## Routes")[2].partition("\n## ")[0]))
 
     assert told == paths
+
+
+def test_every_annotation_is_told_and_no_other(readme: str) -> None:
+    ours = {INJECT, INJECTED, TTL_ANNOTATION, TASK_ANNOTATION, VERSION_ANNOTATION, CAPACITY_TYPE}
+
+    assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", readme)) == ours
