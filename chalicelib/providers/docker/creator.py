@@ -123,7 +123,7 @@ class Creator:
                 self._containers.remove(container_id)
             self._containers.remove_volumes(task.uid)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOGGER.warning("event=undo-failed task=%s error=%s", task.uid, error)
+            LOGGER.warning("event=undo-failed task=%s error=%s", task.uid, str(error))
         if not task.host_network:
             self._network.give_back(address)
 

@@ -18,7 +18,7 @@ from chalicelib.providers.docker.engine import Client, Raw, Stream, close_stream
 
 LOGGER = logging.getLogger(__name__)
 
-CHANGES = frozenset({"start", "die", "oom", "pause", "unpause", "destroy"})
+CHANGES = frozenset({"start", "die", "pause", "unpause", "destroy"})
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 NANOS = 1_000_000_000
@@ -81,7 +81,7 @@ class EventFollower:
                 self._read()
             except Exception as error:  # however a connection ends, the answer is a new one
                 if not self._closed.is_set():
-                    LOGGER.warning("event=engine-lost error=%s", error)
+                    LOGGER.warning("event=engine-lost error=%s", str(error))
             self._connected.clear()
             stream, self._stream = self._stream, None
             if stream is not None:

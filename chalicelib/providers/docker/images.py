@@ -37,8 +37,13 @@ class Pull:
     """One image on its way: who waits, and whether it is there."""
 
     image: str
+    login: RegistryLogin | None = None
+    anew: bool = False
     waiting: set[str] = field(default_factory=set)
     wake: threading.Event = field(default_factory=threading.Event)
+
+
+Key = tuple[str, str, bool]  # image, user, whether to ask the registry in any case
 
 
 class Images:
@@ -63,7 +68,7 @@ class Images:
         self._clock = clock
         self._first_pause_seconds = first_pause_seconds
         self._lock = threading.Lock()
-        self._pulls: dict[tuple[str, str], Pull] = {}
+        self._pulls: dict[Key, Pull] = {}
         self._places = threading.Semaphore(AT_ONCE)
         self._closed = False
 
@@ -78,17 +83,20 @@ class Images:
                 raise ProviderUnavailable("ImageInspectError", words(error)) from error
         return True
 
-    def want(self, uid: str, image: str, logins: Sequence[RegistryLogin]) -> None:
-        """Begin, or join, the pull of an image; on_ready tells when it is there. Returns at once."""
+    def want(self, uid: str, image: str, logins: Sequence[RegistryLogin], *, anew: bool = False) -> None:
+        """Begin, or join, the pull of an image; on_ready tells when it is there. Returns at once.
+
+        `anew` asks the registry also where the engine has the image.
+        """
         login = find_login(image, logins)
-        key = (image, login.username if login else "")
+        key = (image, login.username if login else "", anew)
         with self._lock:
             pull = self._pulls.get(key)
             if pull is not None:
                 pull.waiting.add(uid)
                 return
-            pull = self._pulls[key] = Pull(image=image, waiting={uid})
-        work = threading.Thread(target=self._work, args=(key, pull, login), name=f"pull-{image}", daemon=True)
+            pull = self._pulls[key] = Pull(image=image, login=login, anew=anew, waiting={uid})
+        work = threading.Thread(target=self._work, args=(key, pull), name=f"pull-{image}", daemon=True)
         work.start()
 
     def drop(self, uid: str) -> None:
@@ -107,11 +115,11 @@ class Images:
                 pull.waiting.clear()
                 pull.wake.set()
 
-    def _work(self, key: tuple[str, str], pull: Pull, login: RegistryLogin | None) -> None:
+    def _work(self, key: Key, pull: Pull) -> None:
         pause = self._first_pause_seconds
         while True:
             self._tell(pull, Wait(message=f'Pulling image "{pull.image}"'))
-            failure = self._attempt(pull, login)
+            failure = self._attempt(pull)
             with self._lock:
                 if self._closed or not pull.waiting or failure is None:
                     self._pulls.pop(key, None)
@@ -127,10 +135,22 @@ class Images:
         for uid in ready:
             self._on_ready(uid, pull.image)
 
-    def _attempt(self, pull: Pull, login: RegistryLogin | None) -> str | None:
-        """Pull once; return None, or the engine's words on what went wrong."""
-        if pull.image.startswith(OUR_IMAGES):
-            return self._built_here(pull.image)
+    def _attempt(self, pull: Pull) -> str | None:
+        """Pull once, unless the image has come another way; return None, or what went wrong."""
+        ours = pull.image.startswith(OUR_IMAGES)
+        try:
+            if (ours or not pull.anew) and self.is_present(pull.image):
+                return None
+        except ProviderUnavailable as error:
+            return error.message
+        if ours:
+            version = pull.image.partition(":")[2]
+            return f"No image {pull.image} here: build it with `make image SPARK={version}`."
+        return self._pull(pull)
+
+    def _pull(self, pull: Pull) -> str | None:
+        """Ask the registry; return None, or the engine's words on what went wrong."""
+        login = pull.login
         auth = {"username": login.username, "password": login.password} if login else None
         repository, tag = docker.utils.parse_repository_tag(pull.image)
         try:
@@ -151,15 +171,6 @@ class Images:
         except ProviderUnavailable as error:
             return error.message
         return None
-
-    def _built_here(self, image: str) -> str | None:
-        try:
-            if self.is_present(image):
-                return None
-        except ProviderUnavailable as error:
-            return error.message
-        version = image.partition(":")[2]
-        return f"No image {image} here: build it with `make image SPARK={version}`."
 
     def _tell(self, pull: Pull, wait: Wait) -> None:
         with self._lock:

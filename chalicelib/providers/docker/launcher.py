@@ -35,7 +35,7 @@ RETRY_SECONDS = 5.0  # between two tries to create what the engine was not ready
 class Fetcher(Protocol):
     """What fetches images (images.Images)."""
 
-    def want(self, uid: str, image: str, logins: tuple[RegistryLogin, ...]) -> None: ...
+    def want(self, uid: str, image: str, logins: tuple[RegistryLogin, ...], *, anew: bool) -> None: ...
 
     def drop(self, uid: str) -> None: ...
 
@@ -94,7 +94,8 @@ class Launcher:
             return
         self._ledger.wait(task.uid, image, Wait(message=f'Pulling image "{image}"'))
         if self._images is not None:
-            self._images.want(task.uid, image, task.logins)
+            anew = any(item.image == image and item.pull == "always" for item in task.containers)
+            self._images.want(task.uid, image, task.logins, anew=anew)
 
     def image_ready(self, uid: str, image: str) -> None:
         """Go on with a task that waited for an image, on a thread of ours."""

@@ -118,11 +118,16 @@ class Ledger:
                 entry.waits = {"": replace(wait, is_final=True)}
                 self._publish(entry)
 
-    def update(self, boxes: Iterable[Box]) -> None:
-        """Put these containers in the place of what was known of them, and report tasks that changed."""
+    def update(self, boxes: Iterable[Box], *, adopt: bool = True) -> None:
+        """Put these containers in the place of what was known of them, and report tasks that changed.
+
+        Without `adopt` those of unknown tasks are passed over: news may come late of one that was removed.
+        """
         with self._lock:
             touched: dict[str, Entry] = {}
             for box in boxes:
+                if not adopt and box.uid not in self._entries:
+                    continue
                 entry = self._entries.setdefault(box.uid, Entry(uid=box.uid))
                 entry.boxes[box.id] = _with_memory(box, entry.boxes.get(box.id))
                 touched[box.uid] = entry

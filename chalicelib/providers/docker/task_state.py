@@ -14,6 +14,7 @@ from chalicelib.providers.docker.boxes import Box
 KILLED = 128 + signal.SIGKILL
 NEVER_RAN = 128  # what the engine and containerd report for a process that could not be started
 NO_SUCH_PROGRAM = 127  # the exit code of the engine's init for a program that is not there, and of a shell's
+BEING_REMOVED = ("removing", "removed")  # by somebody else: we forget a task before we remove it
 REMOVED_MESSAGE = "The container was removed from the Docker engine by somebody else."
 
 
@@ -64,7 +65,7 @@ def ended(box: Box) -> tuple[str, str]:
     The engine says OOMKilled also when only a child was killed and the container went on to end in its own
     way: only with exit code 137 was it the end of it.
     """
-    if box.status == "removed":
+    if box.status in BEING_REMOVED:
         return "ContainerRemoved", REMOVED_MESSAGE
     if box.has_failed_to_start:
         return "StartError", box.error
@@ -78,8 +79,8 @@ def ended(box: Box) -> tuple[str, str]:
 
 
 def _exit_code(box: Box) -> int | None:
-    if box.status == "removed":
-        return box.exit_code or None
+    if box.status in BEING_REMOVED:
+        return box.exit_code or None  # nobody may have seen its end
     return box.exit_code or NEVER_RAN if box.has_failed_to_start else box.exit_code
 
 
@@ -154,7 +155,7 @@ def task_state(boxes: Sequence[Box], *, host_address: str, stop_reason: str = ""
 def _why(boxes: Sequence[Box]) -> tuple[str, str]:
     """Return what ended a task before its time; empty for containers that ended by themselves."""
     for box in boxes:
-        if box.status == "removed" or box.has_failed_to_start:
+        if box.status in BEING_REMOVED or box.has_failed_to_start:
             return ended(box)
         if box.role == "holder" and box.has_ended and any(other.is_live for other in boxes):
             return "NetworkLost", "The container that held the task's network ended."

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import defaultdict
 from dataclasses import replace
 
 import docker
 import docker.errors
 
-from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels, record
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.containers import Containers
@@ -18,12 +16,10 @@ from chalicelib.providers.docker.engine import reachable
 from chalicelib.providers.docker.launcher import Launcher
 from chalicelib.providers.docker.ledger import Ledger
 from chalicelib.providers.docker.network import TaskNetwork
-from chalicelib.providers.docker.task_state import KILLED, NO_SUCH_PROGRAM, has_ended
+from chalicelib.providers.docker.task_state import NO_SUCH_PROGRAM, has_ended
 
 LOGGER = logging.getLogger(__name__)
 
-# `docker rm -f` kills first: the removal follows within milliseconds, and is what there is to tell
-REMOVAL_SECONDS = 0.2
 INIT_SAYS = "[FATAL tini"
 HELPERS = ("record", "loader")
 
@@ -38,7 +34,6 @@ class Watcher:
         self._ledger = ledger
         self._launcher = launcher
         self._network = network
-        self._out_of_memory: set[str] = set()  # ids for which an `oom` event came, until they end
 
     def on_event(self, action: str, container_id: str, attributes: dict[str, str]) -> None:
         """Take an event in."""
@@ -46,29 +41,9 @@ class Watcher:
         if attributes.get(labels.ROLE) in HELPERS or self._ledger.entry(uid) is None:
             return  # no task of ours, or one whose launch will tell
         if action == "destroy":
-            self._out_of_memory.discard(container_id)
             self._settle(self._ledger.gone(container_id))
-        elif action == "oom":
-            self._out_of_memory.add(container_id)
-        elif action == "die" and self._may_be_removal(uid, container_id, attributes):
-            later = threading.Timer(REMOVAL_SECONDS, self._look_again, args=(container_id,))
-            later.daemon = True
-            later.start()
         else:
             self.look(container_id)
-
-    def _may_be_removal(self, uid: str, container_id: str, attributes: dict[str, str]) -> bool:
-        """Say whether a container may have died since somebody else is removing it."""
-        entry = self._ledger.entry(uid)
-        killed = attributes.get("exitCode") == str(KILLED)
-        is_ours = entry is None or entry.is_stopping or attributes.get(labels.ROLE) == "holder"
-        return killed and not is_ours and container_id not in self._out_of_memory
-
-    def _look_again(self, container_id: str) -> None:
-        try:
-            self.look(container_id)
-        except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOGGER.warning("event=look-failed container=%s error=%s", container_id, error)  # a resync follows
 
     def look(self, container_id: str) -> None:
         """Ask the engine about a container and act on what is new."""
@@ -77,7 +52,7 @@ class Watcher:
         except docker.errors.NotFound:
             self._settle(self._ledger.gone(container_id))
             return
-        self._ledger.update([self._explained(box)])
+        self._ledger.update([self._explained(box)], adopt=False)
         self._settle(box.uid)
 
     def _explained(self, box: Box) -> Box:
