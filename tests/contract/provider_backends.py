@@ -89,9 +89,9 @@ def task(*containers: Container, uid: str = "", volumes: tuple[Volume, ...] = ()
     )
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
+def until(condition: Callable[[], bool], what: str, *, seconds: float = DEADLINE_SECONDS) -> None:
     """Wait until the condition holds; fail after a deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"gave up waiting: {what}"
         time.sleep(PAUSE_SECONDS)
