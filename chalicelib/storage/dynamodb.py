@@ -46,8 +46,8 @@ from chalicelib.storage.poller import Poller
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
 from chalicelib.storage.write import Write, find_refusal, sized_draft
 
-WRITE_TRIES = 50  # some five seconds: a burst of 200 writers gets through, and Spark waits ten
-WRITE_QUEUE_SECONDS = 8.0  # for the threads of one process, which write one after another
+WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten
+WRITE_QUEUE_SECONDS = 4.0  # threads of one process write in turn; with WRITE_TRIES still under ten
 FOREIGN_WRITES_SECONDS = 0.4  # a second is promised; each look costs one read unit
 KEEP_EVENTS_SECONDS = 7 * 24 * 3600.0  # then DynamoDB deletes them; no living driver's watch is older
 

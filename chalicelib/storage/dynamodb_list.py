@@ -23,7 +23,7 @@ from chalicelib.storage.dynamodb_table import Table
 from chalicelib.storage.keyspace import prefix_range, split_key
 
 OBJECT_ATTRIBUTES = ("key", "revision", "text", "packed")  # what a list shows: the rest costs only time
-READ_TRIES = 10  # some seconds; a transaction under way ends within milliseconds
+READ_TRIES = 10  # about a second; a transaction under way ends within milliseconds
 # How many later writes may pass one whose object is not visible yet. Each must take the store's row,
 # which is one of its own items, so even one or two are rare.
 SETTLING_REVISIONS = 20
