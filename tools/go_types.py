@@ -202,13 +202,20 @@ DeploymentSpec: strategy
 DaemonSetSpec: updateStrategy
 EndpointSlice: endpoints ports
 EphemeralContainer: resources
+DeploymentCondition: lastUpdateTime lastTransitionTime
 Event: source regarding deprecatedSource reportingComponent reportingInstance
+Event: firstTimestamp lastTimestamp eventTime
 IngressStatus: loadBalancer
+JobCondition: lastProbeTime lastTransitionTime
 JobTemplateSpec: metadata spec
 NetworkPolicySpec: podSelector
 NodeDaemonEndpoints: kubeletEndpoint
+NodeCondition: lastHeartbeatTime lastTransitionTime
 NodeStatus: daemonEndpoints nodeInfo
+PersistentVolumeClaimCondition: lastProbeTime lastTransitionTime
 PersistentVolumeClaimSpec: resources
+PodCondition: lastProbeTime lastTransitionTime
+PodDisruptionBudgetStatus: disruptionsAllowed currentHealthy desiredHealthy expectedPods
 PodTemplate: template
 PodTemplateSpec: metadata spec
 PriorityClass: value

@@ -48,14 +48,17 @@ def conform(value: object, kind: Type) -> JSON:
 @cache
 def _struct(kind: Type) -> Convert:
     table: dict[str, tuple[type | None, Convert | None, bool]] = {}
+    nullable = {name for name, field in kind.fields.items() if keeps_null(field)}
 
     def convert(value: Any) -> Any:  # Any: a value out of JSON
         if not table:
             table.update({name: _entry(field) for name, field in kind.fields.items()})
-        out = {}
+        out: JSON = {}
         for key, item in value.items():
             expected, inner, keep_zero = table[key]
             if item is None:
+                if key in nullable:
+                    out[key] = None
                 continue
             if expected is not None and item.__class__ is not expected:
                 raise UnfitError
@@ -65,6 +68,11 @@ def _struct(kind: Type) -> Convert:
         return out
 
     return convert if kind.fields else _empty
+
+
+def keeps_null(field: Field) -> bool:
+    """Return whether an unset field is written as null: times that are no pointers in Go."""
+    return field.is_always_there and field.kind in ("time", "microtime")
 
 
 def _empty(value: Any) -> Any:  # Any: a value out of JSON

@@ -120,6 +120,8 @@ class _Walk:
                 (known.keep_zero or known.kind in ("raw", "intstr", "quantity")) and item is not None
             ):
                 out[key] = shaped
+            elif item is None and conform.keeps_null(known):
+                out[key] = None
             elif item is not None:
                 out.pop(key, None)  # a repeated field that ends up empty
         return out

@@ -14,6 +14,7 @@ from chalicelib.apimachinery.conform_report import Pairs, plain, report
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
 from chalicelib.apimachinery.go_yaml import Parsed, parse_yaml
 from chalicelib.apimachinery.gotext import quote
+from chalicelib.apimachinery.protobuf import decode_protobuf
 from chalicelib.apimachinery.schema import Type, find_type, named_type
 from chalicelib.apimachinery.status import JSON, StatusError, bad_request, unsupported_media_type
 
@@ -122,6 +123,8 @@ def parse_body(body: bytes, content_type: str | None) -> Parsed:
                 raise DecodeError(f"couldn't get version/kind; json parse error: {error}") from None
         case "application/yaml":
             return parse_yaml(body)
+        case "application/vnd.kubernetes.protobuf":
+            return Parsed(decode_protobuf(body), [])
         case _:
             raise unsupported_media_type(BODY_TYPES)
 

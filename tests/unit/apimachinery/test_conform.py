@@ -64,6 +64,13 @@ def test_zeros_and_nulls_go_as_go_leaves_them_out(sent: JSON, kept: JSON) -> Non
     assert report(pod(**sent), POD) == Report(pod(**kept))
 
 
+def test_times_that_go_writes_as_null_stay_null() -> None:
+    sent = {"status": {"conditions": [{"type": "Ready", "lastProbeTime": None, "message": None}]}}
+
+    assert conform(sent, POD) == {"status": {"conditions": [{"type": "Ready", "lastProbeTime": None}]}}
+    assert report(sent, POD).value == conform(sent, POD)
+
+
 def test_times_are_written_in_utc_seconds() -> None:
     sent = {**pod(), "metadata": {"name": "a", "creationTimestamp": "2026-01-02T04:04:05.5+01:00"}}
 
