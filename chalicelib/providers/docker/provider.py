@@ -21,7 +21,7 @@ from chalicelib.providers.base import (
     TaskNotFound,
     TaskState,
 )
-from chalicelib.providers.docker import admission, engine, logs, mounts, pause_image
+from chalicelib.providers.docker import admission, engine, logs, mounts, pause_image, sessions
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.container_spec import Surroundings
 from chalicelib.providers.docker.containers import Containers
@@ -34,9 +34,11 @@ from chalicelib.providers.docker.ledger import Ledger
 from chalicelib.providers.docker.network import SUBNETS, TaskNetwork
 from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.watcher import Watcher
+from chalicelib.providers.interactive import Session, Streams
 
 LOGGER = logging.getLogger(__name__)
 
+CONNECT_SECONDS = 5.0  # to a port on this machine's own network
 FORWARDED = "host-gateway"  # the engine puts in the address that leads to the machine it serves
 
 
@@ -249,6 +251,32 @@ class DockerProvider:
         entry = self._ledger.entry(handle)
         over = entry is None or entry.is_stopping or entry.state is None or entry.state.phase == "stopped"
         return not over
+
+    def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
+        """Start a command in a container that runs; see InteractiveProvider."""
+        return sessions.run_command(self._client, self._running(handle, container), command, streams)
+
+    def attach(self, handle: str, container: str, streams: Streams) -> Session:
+        """Hold the input and output of a container that runs; see InteractiveProvider."""
+        return sessions.hold(self._client, self._running(handle, container), streams)
+
+    def connect(self, handle: str, port: int) -> socket.socket:
+        """Return a connection to a port of a task that runs; see InteractiveProvider.
+
+        To its address: what listens on the task's loopback alone cannot be reached.
+        """
+        self.open()
+        live = self._live(handle)
+        if not live:
+            raise TaskNotFound(f"task {handle} does not run")
+        return socket.create_connection((live[0].address, port), timeout=CONNECT_SECONDS)
+
+    def _running(self, handle: str, container: str) -> Box:
+        self.open()
+        for box in self._live(handle):
+            if box.name == container and box.status == "running":
+                return box
+        raise TaskNotFound(f"task {handle}: container {container} does not run")
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing that is not honoured here."""
