@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import struct
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ class Hijacked:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the connection, by the thread that reads."""
+        """Let go of the connection, which nobody reads any more."""
         with contextlib.suppress(Exception):  # the SDK expects an answer that ends; this one was taken over
             self._response.close()
         with contextlib.suppress(OSError):
@@ -111,7 +112,8 @@ class DockerSession:
         self._resize = resize
         self._exit_code = exit_code
         self._kill = kill
-        self._is_over = self._is_closed = False
+        self._is_closed = False
+        self._reading = threading.Lock()
         self._is_at_end = False
         self._header = b""  # as much of the next frame's as has come
         self._left = 0  # bytes of the frame being read
@@ -122,10 +124,9 @@ class DockerSession:
         """Wait for output; see Session.read."""
         if self.waiting:
             return self.waiting.popleft()
-        piece = None if self._is_over else self._next_piece()
+        with self._reading:
+            piece = None if self._is_closed else self._next_piece()
         if piece is None:
-            self._is_over = True
-            self._stream.close()
             return None
         channel, data = piece
         wanted = self._streams.stdout if channel == "stdout" else self._streams.stderr
@@ -186,7 +187,7 @@ class DockerSession:
         self._is_closed = True
         self._stream.interrupt()
         self._kill()
-        if self._is_over:
+        with self._reading:  # who waits for output has been woken
             self._stream.close()
 
 
@@ -216,7 +217,6 @@ def run_command(client: Client, box: Box, command: Sequence[str], streams: Strea
         _await_start(client, made["Id"], session)
     except BaseException:
         session.close()
-        stream.close()
         raise
     return session
 
