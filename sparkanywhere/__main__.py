@@ -11,6 +11,22 @@ import click
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "contexts": (
+        "sparkanywhere.jobs.commands:contexts_command",
+        "List the control planes of your kubeconfig.",
+    ),
+    "cost": ("sparkanywhere.jobs.commands:cost", "Say what an application has used and what that costs."),
+    "describe": (
+        "sparkanywhere.jobs.commands:describe",
+        "Say what an application is and what happened to it.",
+    ),
+    "doctor": ("sparkanywhere.jobs.doctor:doctor", "Look at what jobs need on this machine."),
+    "kill": ("sparkanywhere.jobs.commands:kill", "End an application."),
+    "logs": ("sparkanywhere.jobs.commands:logs", "Print a driver's or an executor's log."),
+    "ps": ("sparkanywhere.jobs.commands:ps", "List applications."),
+    "submit": ("sparkanywhere.jobs.submit_command:submit", "Run a job, follow it, and say what it took."),
+    "ui": ("sparkanywhere.jobs.commands:ui", "Print where an application's Spark UI is."),
+    "wait": ("sparkanywhere.jobs.commands:wait", "Wait until an application has ended."),
     "down": ("sparkanywhere.down:down", "Remove what control planes that ended have left running."),
     "image": ("sparkanywhere.image_command:image", "Build the Spark image that pods run in containers."),
     "pi": ("sparkanywhere.pi:pi", "Run SparkPi, or a program of your own, in cluster mode on this machine."),

@@ -21,8 +21,6 @@ from sparkanywhere.job_progress import TERMINAL, JobProgress, is_own_output
 from sparkanywhere.job_screen import JobScreen
 from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
 
-PODS = "/api/v1/namespaces/default/pods"
-EVENTS = "/api/v1/namespaces/default/events"
 BEGIN_SECONDS = 300.0  # for a driver to run: an image may have to be pulled, a machine may be busy
 WATCH_SECONDS = 60.0  # of silence until a watch is opened anew
 TICK_SECONDS = 0.1  # between two draws while nothing happens
@@ -78,6 +76,8 @@ class JobRun:
         server_alive: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
         verbose: bool = False,
+        namespace: str = "default",
+        selector: str = "",
     ) -> None:
         self._client = client
         self._job = job
@@ -86,12 +86,15 @@ class JobRun:
         self._server_alive = server_alive
         self._clock = clock
         self._verbose = verbose
+        self._namespace = namespace
+        self._query = {"labelSelector": selector} if selector else {}
         self._news: queue.Queue[News] = queue.Queue()
         self._stop = threading.Event()
         self._submit: subprocess.Popen[bytes] | None = None
         self._log_follower: threading.Thread | None = None
         self._log_ended = False
         self.last_lines: list[str] = []
+        self.last_pods: dict[str, JSON] = {}  # by name, as last seen
 
     def run(self, command: list[str], environ: dict[str, str]) -> None:
         """Submit, and follow until the driver has ended. Raises JobFailed if it never began."""
@@ -106,6 +109,9 @@ class JobRun:
                 start_new_session=True,
             )
         threading.Thread(target=self._wait_for_submit, args=(self._submit,), daemon=True).start()
+        self._follow()
+
+    def _follow(self) -> None:
         begin_by = self._clock() + BEGIN_SECONDS
         while not self._over():
             self._take_in_news(TICK_SECONDS)
@@ -114,6 +120,25 @@ class JobRun:
             if "driver" not in self._job.ends and self._clock() > begin_by:
                 raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {self._last_event()}")
         self._take_in_rest_of_log()
+
+    def follow(self, submit: Callable[[], None]) -> None:
+        """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed."""
+        threading.Thread(target=self._watch_pods, name="watch", daemon=True).start()
+        submit()
+        self._follow()
+
+    def finish(self) -> None:
+        """Stop following; what has been seen stays. May be repeated."""
+        self._stop.set()
+        self._drain()
+
+    def delete_driver(self, name: str) -> None:
+        """Delete the driver pod, and with it all that it owns; one that is gone is fine."""
+        with contextlib.suppress(ApiError, ApiUnreachable):
+            self._client.delete(f"{self._path('pods')}/{name}", gracePeriodSeconds=str(GRACE_SECONDS))
+
+    def _path(self, resource: str) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/{resource}"
 
     def clear_away(self) -> bool:
         """End whatever still runs and delete every pod; return whether all are gone. May be repeated."""
@@ -130,9 +155,9 @@ class JobRun:
         return gone
 
     def _delete_pods(self) -> bool:
-        self._client.delete(PODS, gracePeriodSeconds=str(GRACE_SECONDS))
+        self._client.delete(self._path("pods"), gracePeriodSeconds=str(GRACE_SECONDS))
         deadline = self._clock() + GONE_SECONDS
-        while self._client.get(PODS)["items"]:
+        while self._client.get(self._path("pods"))["items"]:
             if self._clock() > deadline:
                 return False
             self._take_in_news(TICK_SECONDS)
@@ -140,7 +165,7 @@ class JobRun:
 
     def _last_event(self) -> str:
         """Return what the control plane said last about any pod."""
-        events = self._client.get(EVENTS)["items"]
+        events = self._client.get(self._path("events"))["items"]
         return str(events[-1].get("message", "")) if events else _last_line(self._submit_log)
 
     def _over(self) -> bool:
@@ -167,6 +192,7 @@ class JobRun:
         match news:
             case PodNews():
                 self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
+                self.last_pods[news.pod["metadata"]["name"]] = news.pod
                 self._follow_log_once()
             case LogLine(line=None):
                 self._log_ended = True
@@ -197,7 +223,7 @@ class JobRun:
         """Bring news of pods until told to stop; a watch that ends is opened again."""
         while not self._stop.is_set():
             try:
-                for event in self._client.watch(PODS, seconds=WATCH_SECONDS):
+                for event in self._client.watch(self._path("pods"), seconds=WATCH_SECONDS, **self._query):
                     if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
                         self._news.put(PodNews(event["object"], gone=event["type"] == "DELETED"))
                     if self._stop.is_set():
@@ -212,7 +238,9 @@ class JobRun:
         while not (ended or self._stop.is_set()):
             ended = self._over()  # before the stream: one read after the end has every line
             try:
-                for number, line in enumerate(self._client.follow_log("default", pod, seconds=WATCH_SECONDS)):
+                for number, line in enumerate(
+                    self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)
+                ):
                     if number >= taken:
                         self._news.put(LogLine(line))
                         taken = number + 1

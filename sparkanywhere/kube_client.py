@@ -54,6 +54,17 @@ class KubeClient:
         with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
             return _json(answer.read())
 
+    def text(self, path: str, **query: str) -> str:
+        """Return the plain text at `path`, a log. Raises ApiError, ApiUnreachable."""
+        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
+            return answer.read().decode(errors="replace")
+
+    def create(self, path: str, obj: JSON) -> JSON:
+        """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable."""
+        body = json.dumps(obj).encode()
+        with self._open("POST", path, {}, seconds=ANSWER_SECONDS, body=body) as answer:
+            return _json(answer.read())
+
     def delete(self, path: str, **query: str) -> JSON:
         """Delete an object or a collection. Raises ApiError (404: it is gone), ApiUnreachable."""
         with self._open("DELETE", path, query, seconds=ANSWER_SECONDS) as answer:
@@ -73,9 +84,13 @@ class KubeClient:
             for line in _lines(answer):
                 yield line.decode(errors="replace").rstrip("\r\n")
 
-    def _open(self, verb: str, path: str, query: dict[str, str], *, seconds: float) -> HTTPResponse:
+    def _open(
+        self, verb: str, path: str, query: dict[str, str], *, seconds: float, body: bytes | None = None
+    ) -> HTTPResponse:
         url = f"{self._access.url}{path}" + (f"?{urlencode(query)}" if query else "")
-        request = Request(url, method=verb)
+        request = Request(url, data=body, method=verb)
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
         if self._access.token:
             request.add_header("Authorization", f"Bearer {self._access.token}")
         try:
