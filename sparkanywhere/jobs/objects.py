@@ -34,7 +34,7 @@ class Objects:
 
 def resource_name(spec: JobSpec, suffix: str) -> str:
     """Return the prefix of the application's object names: lower case, digits and dashes."""
-    clean = "".join(each if each.isalnum() else "-" for each in spec.app_name.lower())
+    clean = "".join(each if each.isascii() and each.isalnum() else "-" for each in spec.app_name.lower())
     clean = "-".join(part for part in clean.split("-") if part)[:NAME_LIMIT].strip("-") or "spark"
     if not clean[0].isalpha():
         clean = f"spark-{clean}"
@@ -59,7 +59,9 @@ def build(spec: JobSpec, *, suffix: str, user: str) -> Objects:
 
 
 def _labels(spec: JobSpec, app_id: str) -> dict[str, str]:
-    clean = "".join(each if each.isalnum() or each in "-_." else "-" for each in spec.app_name)[:63]
+    clean = "".join(
+        each if each.isascii() and (each.isalnum() or each in "-_.") else "-" for each in spec.app_name
+    )[:63]
     return {
         **spec.labels,
         "spark-app-selector": app_id,

@@ -1,0 +1,113 @@
+"""The Python API: `from sparkanywhere import Client`. Synchronous, and usable from Airflow tasks and notebooks.
+
+client = Client()                                # the current context of your kubeconfig
+app = client.submit(JobSpec(application="my_job.py", executors=4))
+app.wait()
+print(app.logs())
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.access import Target, find_target
+from sparkanywhere.jobs.applications import Application, find_application, list_applications
+from sparkanywhere.jobs.cost import Usage
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.submission import new_suffix, submit
+from sparkanywhere.kube_client import KubeClient
+
+ENDED = ("Succeeded", "Failed")
+LOOK_SECONDS = 1.0  # between two looks at a driver that is waited for
+SILENCE_SECONDS = 60.0  # after which a followed log is opened anew
+
+
+class JobTimeout(Exception):
+    """The application has not ended in the time it was given; it runs on."""
+
+
+class Client:
+    """Submits to, and looks at, one control plane. Safe to share between threads.
+
+    Raises NoAccess where there is none; its methods raise ApiError and ApiUnreachable.
+    """
+
+    def __init__(self, *, context: str = "", namespace: str = "", target: Target | None = None) -> None:
+        self._target = target or find_target(os.environ, context=context, namespace=namespace)
+        self._client = KubeClient(self._target.access)
+
+    @property
+    def namespace(self) -> str:
+        """Return the namespace that applications are looked for in."""
+        return self._target.namespace
+
+    def submit(self, spec: JobSpec) -> App:
+        """Submit a job and return at once. Each call is a job of its own. Raises SpecError."""
+        driver = submit(self._client, spec, suffix=new_suffix())
+        return App(self._client, spec.namespace, driver["metadata"]["name"])
+
+    def applications(self) -> list[Application]:
+        """Return what runs and what has ended and is still known, the youngest first."""
+        return list_applications(self._client, self.namespace)
+
+    def find(self, application: str) -> App:
+        """Return an application by id, driver pod or name. Raises NoSuchApplication."""
+        found = find_application(self._client, self.namespace, application)
+        return App(self._client, self.namespace, found.driver_name)
+
+
+class App:
+    """One submitted application, known by its driver pod."""
+
+    def __init__(self, client: KubeClient, namespace: str, driver: str) -> None:
+        self._client = client
+        self.namespace = namespace
+        self.driver = driver
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods/{self.driver}"
+
+    def pod(self) -> JSON:
+        """Return the driver pod as it is now."""
+        return self._client.get(self._path)
+
+    @property
+    def state(self) -> str:
+        """Return Pending, Running, Succeeded or Failed."""
+        return str((self.pod().get("status") or {}).get("phase", "Pending"))
+
+    def wait(
+        self,
+        timeout_seconds: float | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> str:
+        """Block until the application has ended; return its state. Raises JobTimeout."""
+        deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
+        while (state := self.state) not in ENDED:
+            if deadline is not None and monotonic() >= deadline:
+                raise JobTimeout(f"{self.driver} is {state} after {timeout_seconds:g} s")
+            sleep(LOOK_SECONDS)
+        return state
+
+    def logs(self) -> str:
+        """Return what the driver has written so far."""
+        return self._client.text(f"{self._path}/log")
+
+    def follow(self) -> Iterator[str]:
+        """Yield the driver's lines as they come, until it ends."""
+        return self._client.follow_log(self.namespace, self.driver, seconds=SILENCE_SECONDS)
+
+    def usage(self) -> Usage:
+        """Return what it has used, as far as its pods are still known."""
+        return find_application(self._client, self.namespace, self.driver).usage(datetime.now(UTC))
+
+    def kill(self) -> None:
+        """End the application: its driver is deleted, and all that it owns with it."""
+        self._client.delete(self._path)
