@@ -48,13 +48,16 @@ def update_managed_fields(
     before = ((old or {}).get("metadata") or {}).get("managedFields")
     if sent == [{}] and not subresource:
         return
-    managed = ManagedFields() if subresource else managed_fields.decode(sent)
-    if not managed.entries:
-        managed = managed_fields.decode(before)
-    if old is not None and not managed.entries:
-        return
     who = Manager(manager, "Update", api_version, subresource)
-    managed_fields.record_update(managed, old, new, manager=who, kind=schema, now=now)
+    if old is None:
+        managed = managed_fields.record_create(new, manager=who, kind=schema, now=now)
+    else:
+        is_own = subresource or not sent or sent == before
+        managed = ManagedFields() if is_own else managed_fields.decode(sent, trusted=False)
+        managed = managed if managed.entries else managed_fields.decode(before)
+        if not managed.entries:
+            return
+        managed_fields.record_update(managed, old, new, manager=who, kind=schema, now=now)
     if managed.entries:
         metadata["managedFields"] = managed.encoded()
 
@@ -106,7 +109,7 @@ class _Application:
         managed = managed_fields.decode(((live or {}).get("metadata") or {}).get("managedFields"))
         if live is not None and not managed.entries:
             who = Manager(BEFORE_FIRST_APPLY, "Update", self.api_version)
-            managed_fields.record_update(managed, None, live, manager=who, kind=self.kind, now=self.now)
+            return managed_fields.record_create(live, manager=who, kind=self.kind, now=self.now)
         return managed
 
     def run(self, live: JSON | None, config: JSON, managed: ManagedFields, *, force: bool) -> JSON:

@@ -106,7 +106,7 @@ def _record(old: Value, new: Value, path: Path, result: Comparison, *, is_leaf: 
 
 
 def _compare_fields(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
-    always = _always_there(shape.type) if shape.type else {}
+    always = always_there(shape.type) if shape.type else {}
     before = {**always, **old} if isinstance(old, dict) else {}
     after = {**always, **new} if isinstance(new, dict) else {}
     for key in after.keys() | before.keys():
@@ -118,7 +118,7 @@ _ZEROS: dict[str, object] = {"string": "", "bool": False, "int32": 0, "int64": 0
 
 
 @cache
-def _always_there(kind: Type) -> JSON:
+def always_there(kind: Type) -> JSON:
     """Return the fields that an object in Go has even when nobody set them: parts as {}, the rest as null or zero."""
     fields = [part for part in kind.fields.values() if part.is_always_there]
     return {part.name: _go_zero(part) for part in fields if part.name not in ("kind", "apiVersion")}

@@ -6,13 +6,13 @@ k8s.io/apimachinery/pkg/util/managedfields, v1.36.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from chalicelib.apimachinery import field_set
+from chalicelib.apimachinery.created_fields import created_fields
 from chalicelib.apimachinery.field_set import Tree
 from chalicelib.apimachinery.field_walk import compare
 from chalicelib.apimachinery.schema import Type
@@ -52,6 +52,18 @@ class Entry:
     fields: Tree
     api_version: str
     time: str = ""  # RFC 3339, "" if it never changed the object
+    raw: JSON | None = None  # the entry as stored, while nothing in it changed: `fields` is part of it
+    is_sorted: bool = False
+
+    def own(self) -> None:
+        """Make the fields this entry's own, so that they may be changed."""
+        if self.raw is not None:
+            self.fields, self.raw = _copied(self.fields), None
+        self.is_sorted = False
+
+
+def _copied(tree: Tree) -> Tree:
+    return {element: _copied(node) for element, node in tree.items()}
 
 
 @dataclass(slots=True)
@@ -60,25 +72,31 @@ class ManagedFields:
 
     entries: dict[Manager, Entry] = field(default_factory=dict)
 
-    def forget(self, paths: Iterable[Path], *, keep: Manager | None = None) -> None:
+    def forget(self, paths: Sequence[Path], *, keep: Manager | None = None) -> None:
         """Take paths from every manager but one; managers left with nothing go."""
-        gone = list(paths)
         for manager in [manager for manager in self.entries if manager != keep]:
+            entry = self.entries[manager]
+            gone = [path for path in paths if field_set.contains(entry.fields, path)]
+            if gone:
+                entry.own()
             for path in gone:
-                field_set.discard(self.entries[manager].fields, path)
-            if not self.entries[manager].fields:
+                field_set.discard(entry.fields, path)
+            if not entry.fields:
                 del self.entries[manager]
 
     def add(self, manager: Manager, paths: Iterable[Path], *, api_version: str, now: datetime) -> None:
         """Give paths to a manager, on top of what it has."""
         entry = self.entries.setdefault(manager, Entry({}, api_version))
+        entry.own()
         for path in paths:
             field_set.insert(entry.fields, path)
         entry.time = format_time(now)
 
     def encoded(self) -> list[JSON]:
         """Return the entries as metadata.managedFields holds them, in the server's order."""
-        return [_encode(manager, entry) for manager, entry in sorted(self.entries.items(), key=_rank)]
+        return [
+            entry.raw or _encode(manager, entry) for manager, entry in sorted(self.entries.items(), key=_rank)
+        ]
 
     def cap(self) -> None:
         """Merge the oldest updaters of a version into one entry while there are too many."""
@@ -96,8 +114,10 @@ class ManagedFields:
             bucket = Manager(ANCIENT, "Update", version)
             if bucket not in self.entries:
                 self.entries[bucket] = self.entries.pop(first[version])
+                self.entries[bucket].own()  # it goes by another name now
             if manager != bucket:
                 merged = self.entries.pop(manager)
+                self.entries[bucket].own()
                 for path in field_set.members(merged.fields):
                     field_set.insert(self.entries[bucket].fields, path)
                 self.entries[bucket].time = merged.time
@@ -123,18 +143,22 @@ def _encode(manager: Manager, entry: Entry) -> JSON:
     encoded |= {"operation": manager.operation, "apiVersion": entry.api_version}
     if entry.time:
         encoded["time"] = entry.time
-    encoded |= {"fieldsType": "FieldsV1", "fieldsV1": field_set.sorted_tree(entry.fields)}
+    tree = entry.fields if entry.is_sorted else field_set.sorted_tree(entry.fields)
+    encoded |= {"fieldsType": "FieldsV1", "fieldsV1": tree}
     if manager.subresource:
         encoded["subresource"] = manager.subresource
     return encoded
 
 
-def decode(entries: Sequence[JSON] | None) -> ManagedFields:
-    """Return what metadata.managedFields says; nothing at all if any of it is malformed, as a real server has it."""
+def decode(entries: Sequence[JSON] | None, *, trusted: bool = True) -> ManagedFields:
+    """Return what metadata.managedFields says; nothing at all if any of it is malformed, as a real server has it.
+
+    Entries that we wrote ourselves (`trusted`) are kept as they are until something in them changes.
+    """
     found = ManagedFields()
     for raw in entries or []:
         operation, tree = raw.get("operation"), raw.get("fieldsV1")
-        if operation not in ("Apply", "Update") or tree is None or not field_set.is_tree(tree):
+        if operation not in ("Apply", "Update") or tree is None or not (trusted or field_set.is_tree(tree)):
             return ManagedFields()
         version = raw.get("apiVersion") or ""
         manager = Manager(
@@ -143,7 +167,10 @@ def decode(entries: Sequence[JSON] | None) -> ManagedFields:
             "" if operation == "Apply" else version,
             raw.get("subresource") or "",
         )
-        found.entries[manager] = Entry(copy.deepcopy(tree), version, raw.get("time") or "")
+        entry = Entry(tree, version, raw.get("time") or "", raw)
+        if not trusted:
+            entry.own()
+        found.entries[manager] = entry
     return found
 
 
@@ -163,21 +190,31 @@ def owned(paths: Iterable[Path], without: Sequence[Path]) -> list[Path]:
     ]
 
 
+def record_create(obj: JSON, *, manager: Manager, kind: Type, now: datetime) -> ManagedFields:
+    """Return the record of a new object: what is set in it is its creator's.
+
+    Objects whose lists cannot be told apart by key are let pass without a note, as by a real server.
+    """
+    parts = {path[0].removeprefix("f:") for path in ignored(kind, manager.subresource)}
+    try:
+        tree = created_fields(obj, kind, without=frozenset({"apiVersion", "kind", *parts}))
+    except ValueError:
+        return ManagedFields()
+    for path in STRIPPED:
+        field_set.discard(tree, path)
+    entry = Entry(tree, manager.api_version, format_time(now), is_sorted=True)
+    return ManagedFields({manager: entry} if tree else {})
+
+
 def record_update(
-    managed: ManagedFields,
-    old: JSON | None,
-    new: JSON,
-    *,
-    manager: Manager,
-    kind: Type,
-    now: datetime,
+    managed: ManagedFields, old: JSON, new: JSON, *, manager: Manager, kind: Type, now: datetime
 ) -> None:
-    """Note, in place, that `manager` made `new` out of `old` (None: created it): what changed is its, of no one else.
+    """Note, in place, that `manager` made `new` out of `old`: what changed is its, and of no one else.
 
     Objects whose lists cannot be told apart by key are let pass without a note, as by a real server.
     """
     try:
-        difference = compare(_typed(old or {}), _typed(new), kind)
+        difference = compare(_typed(old), _typed(new), kind)
     except ValueError:
         return
     without = ignored(kind, manager.subresource)

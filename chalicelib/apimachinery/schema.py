@@ -32,7 +32,7 @@ _GO_SCALARS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Field:
     """One field of a type.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from json.encoder import encode_basestring
 from typing import Any, Literal
 
 from chalicelib.apimachinery.schema import Field, Type
@@ -37,6 +38,7 @@ class Shape:
         return field_shape(field) if field else None
 
 
+_ENCODE = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode
 ATOMIC = Shape("leaf", "atomic")
 UNKNOWN = Shape("leaf", "raw")
 
@@ -74,11 +76,14 @@ def list_element(shape: Shape, item: Any) -> str:  # Any: a value out of JSON
             raise ValueError("not supported: associative list with lists as elements")
         if item is None:
             raise ValueError("associative list without keys has an element that's an explicit null")
-        return "v:" + compact(item)
+        return "v:" + (encode_basestring(item) if isinstance(item, str) else compact(item))
     if item is None:
         raise ValueError("associative list with keys may not have a null element")
     if not isinstance(item, dict):
         raise ValueError("associative list with keys may not have non-map elements")
+    only = item.get(shape.keys[0]) if len(shape.keys) == 1 else None
+    if isinstance(only, str):  # nearly every list: by name
+        return f'k:{{"{shape.keys[0]}":{encode_basestring(only)}}}'
     key = {}
     for name in shape.keys:
         value = item.get(name)
@@ -93,7 +98,7 @@ def list_element(shape: Shape, item: Any) -> str:  # Any: a value out of JSON
 
 def compact(value: Any) -> str:  # Any: a value out of JSON
     """Return JSON without spaces, keys sorted."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return _ENCODE(value)
 
 
 def path_text(path: Path) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from chalicelib.apimachinery.created_fields import created_fields
 from chalicelib.apimachinery.field_merge import merge, remove
 from chalicelib.apimachinery.field_set import tree_of
 from chalicelib.apimachinery.field_walk import compare, field_set
@@ -146,3 +149,44 @@ def test_remove_takes_members_and_empties_become_null() -> None:
         "spec": {"containers": [{"name": "c"}]},
     }
     assert remove(obj, tree_of([("f:spec", "f:containers", C)]), POD)["spec"] == {"containers": None}
+
+
+METADATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.just("a"),
+        "labels": st.dictionaries(st.sampled_from("ab"), st.sampled_from(["", "x"]), max_size=2),
+        "finalizers": st.lists(st.sampled_from(["a/a", "b/b"]), max_size=2),
+        "creationTimestamp": st.none(),
+    },
+)
+CONTAINERS = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from("cd")},
+        optional={
+            "image": st.sampled_from(["", "i"]),
+            "resources": st.sampled_from([{}, {"limits": {"cpu": "1"}}]),
+            "env": st.lists(st.fixed_dictionaries({"name": st.sampled_from("AB")}), max_size=3),
+            "securityContext": st.sampled_from([{}, {"privileged": False}]),
+        },
+    ),
+    max_size=3,
+)
+
+
+@given(METADATA, CONTAINERS, st.sampled_from([{}, {"phase": "Pending"}, None]))
+def test_creating_sets_what_comparing_with_nothing_finds(
+    metadata: JSON, containers: list[JSON], status: object
+) -> None:
+    obj = {
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": containers, "nodeName": ""},
+        "status": status,
+    }
+    changed = [path for path in compare({}, obj, POD).changed() if path[0] not in ("f:kind", "f:status")]
+
+    tree = created_fields(obj, POD, without=frozenset({"kind", "status"}))
+
+    assert tree == tree_of(changed)
+    assert list(tree) == sorted(tree)
