@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery import field_set, managed_fields
+from chalicelib.apimachinery import field_set, last_applied, managed_fields
 from chalicelib.apimachinery.config_check import find_problem
 from chalicelib.apimachinery.conform import UnfitError, conform
 from chalicelib.apimachinery.conform_report import report
@@ -86,7 +86,12 @@ def apply(
         raise StatusError(500, "", f"failed to create typed patch object ({_described(config)}): {problem}")
     application = _Application(Manager(manager, "Apply", "", subresource), api_version, schema, now)
     managed = application.starting_point(live)
-    return application.run(live, config, managed, force=force)
+    try:
+        return application.run(live, config, managed, force=force)
+    except ValueError as error:  # a stored list whose items cannot be told apart
+        raise StatusError(
+            500, "", f"failed to create typed live object ({_described(config)}): {error}"
+        ) from None
 
 
 def _described(config: JSON) -> str:
@@ -123,14 +128,17 @@ class _Application:
         difference = compare(base, merged, self.kind)
         changed = managed_fields.owned(difference.changed(), without)
         if not force:
-            self._refuse_conflicts(managed, changed)
+            self._refuse_conflicts(managed, changed, base)
         removed = managed_fields.owned(difference.removed, without)
         managed.forget([*changed, *removed], keep=self.manager)
         if not entry.fields:
             del managed.entries[self.manager]
-        if live is None or merged != {**base, "apiVersion": merged["apiVersion"], "kind": merged["kind"]}:
+        types: JSON = {key: merged[key] for key in ("apiVersion", "kind") if key in merged}
+        if live is None or merged != {**base, **types}:
             entry.time = format_time(self.now)
         result = self._shaped(merged, config)
+        if self.manager.name == last_applied.MANAGER:
+            last_applied.refresh(result, config)
         result.setdefault("metadata", {})["managedFields"] = managed.encoded()
         return result
 
@@ -145,7 +153,10 @@ class _Application:
             raise StatusError(500, "", text)
         return found.value
 
-    def _refuse_conflicts(self, managed: ManagedFields, changed: list[Path]) -> None:
+    def _refuse_conflicts(self, managed: ManagedFields, changed: list[Path], live: JSON) -> None:
+        if self.manager.name == last_applied.MANAGER and changed:
+            ours = last_applied.client_side_fields(live, self.kind, self.api_version)
+            changed = [path for path in changed if path not in ours]
         conflicts = [
             (other, path)
             for other, entry in sorted(managed.entries.items(), key=lambda item: _identity(item[0]))

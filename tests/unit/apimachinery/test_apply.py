@@ -337,6 +337,45 @@ def test_value_that_does_not_convert_is_refused() -> None:
     )
 
 
+LAST = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def client_side(data: JSON, last: JSON | str) -> JSON:
+    text = last if isinstance(last, str) else json.dumps(config_map(last))
+    return updated(None, config_map(data, annotations={LAST: text}), "kubectl-client-side-apply")
+
+
+def test_kubectl_takes_back_what_it_applied_client_side() -> None:
+    live = client_side({"a": "1", "b": "1"}, {"a": "1", "b": "1"})
+
+    result = applied(live, config_map({"a": "2"}), "kubectl")
+
+    assert result["data"] == {"a": "2", "b": "1"}
+    assert json.loads(result["metadata"]["annotations"][LAST]) == config_map({"a": "2"})
+
+
+def test_fields_that_changed_since_client_side_apply_conflict() -> None:
+    live = client_side({"a": "other", "b": "1"}, {"a": "1", "b": "1"})
+
+    error = refusal(live, config_map({"a": "2", "b": "2"}), "kubectl")
+
+    assert error.message == (
+        'Apply failed with 1 conflict: conflict with "kubectl-client-side-apply" using v1: .data.a'
+    )
+
+
+@pytest.mark.parametrize("last", ["", "{", "[]", '{"apiVersion":"v2"}', '{"apiVersion":"v1","data":5}'])
+def test_unusable_annotation_gives_kubectl_no_rights(last: str) -> None:
+    assert refusal(client_side({"a": "1"}, last), config_map({"a": "2"}), "kubectl").code == 409
+
+
+def test_other_managers_leave_the_annotation_alone() -> None:
+    live = client_side({"a": "1"}, {"a": "1"})
+
+    assert refusal(live, config_map({"a": "2"})).code == 409
+    assert applied(live, config_map({"c": "2"}))["metadata"]["annotations"] == live["metadata"]["annotations"]
+
+
 def test_applying_twice_changes_nothing() -> None:
     config = pod({"name": "c", "image": "i", "ports": [{"containerPort": 80}]}, labels={"a": "b"})
     once = applied(None, config)
