@@ -44,6 +44,7 @@ from chalicelib.endpoints.limits import UserLimits
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
+from chalicelib.registry.custom_registries import CustomRegistries, StoredResources
 from chalicelib.registry.default_objects import default_objects
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registries, RegistryParts, WriteEvent, registries
@@ -174,7 +175,9 @@ class ControlPlane:
         self.controllers = build_controllers(self._controller_parts())
         self.pods = self.controllers.pods
         self._admission = Admission(self.pods, self.provider, self._injection)
-        self.registries.update(registries(ALL, self._registry_parts()))
+        parts = self._registry_parts()
+        self.registries.update(registries(ALL, parts))
+        self.custom = CustomRegistries(self.storage, parts)
         self._ensure_defaults()
         self.api = build_api(self._edge())
         self._loop = ResyncLoop([*self.controllers.chores, self._history_chore()])
@@ -194,11 +197,12 @@ class ControlPlane:
             storage=self.storage,
             provider=self.provider,
             node=self._node(),
-            delete=RegistryDeletes(self.registries),
+            delete=RegistryDeletes(self.registries, lambda name: self.custom.stored_under(name)),
+            registries=self.registries,
             clock=utc_now,
             new_uid=new_uid,
-            resources=[strategy.resource for strategy in ALL if not strategy.stored_as],
-            namespaced=[each.resource for each in ALL if each.namespaced and not each.stored_as],
+            resources=self._stored_resources(namespaced_only=False),
+            namespaced=self._stored_resources(namespaced_only=True),
             later=self._later,
             launches=self.settings.provider != "none",
             scans=not self._has_threads,
@@ -206,9 +210,15 @@ class ControlPlane:
             pod_keep_seconds=self.settings.pod_keep_hours * 3600.0,
         )
 
+    def _stored_resources(self, *, namespaced_only: bool) -> StoredResources:
+        kinds = [each for each in ALL if not each.stored_as and (each.namespaced or not namespaced_only)]
+        names = [each.resource for each in kinds]
+        return StoredResources(names, self.storage, namespaced_only=namespaced_only)
+
     def _edge(self) -> Edge:
         return Edge(
             registries=self.registries,
+            custom=self.custom,
             pods=self.pods,
             authenticator=build_authenticator(self.settings, self.issuer),
             rbac=self.rbac,

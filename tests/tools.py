@@ -45,7 +45,9 @@ def terraform_plugins() -> str:
 def _terraform_problem() -> str:
     if not find("terraform"):
         return "terraform is not installed"
-    return "" if terraform_plugins() else "no terraform-provider-aws is found; TF_PLUGIN_DIR may name its folder"
+    return (
+        "" if terraform_plugins() else "no terraform-provider-aws is found; TF_PLUGIN_DIR may name its folder"
+    )
 
 
 def required() -> bool:

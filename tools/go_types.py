@@ -133,6 +133,8 @@ ISCSIVolumeSource: initiatorName
 IngressClassParametersReference: apiGroup scope namespace
 IngressPortStatus: error
 IngressSpec: ingressClassName
+JSONSchemaProps: maximum minimum maxLength minLength maxItems minItems multipleOf maxProperties minProperties
+JSONSchemaProps: x-kubernetes-preserve-unknown-fields x-kubernetes-list-type x-kubernetes-map-type
 JobSpec: parallelism completions activeDeadlineSeconds backoffLimit backoffLimitPerIndex maxFailedIndexes
 JobSpec: manualSelector ttlSecondsAfterFinished completionMode suspend podReplacementPolicy managedBy
 JobStatus: terminating failedIndexes ready
@@ -197,6 +199,7 @@ WindowsSecurityContextOptions: gmsaCredentialSpecName gmsaCredentialSpec runAsUs
 # Type: fields that are no pointers and never left out in Go, though the schema calls them optional.
 _VALUES = """
 ClusterRole: rules
+CustomResourceDefinitionStatus: acceptedNames conditions storedVersions
 Container: resources
 DeploymentSpec: strategy
 DaemonSetSpec: updateStrategy

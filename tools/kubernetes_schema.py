@@ -34,6 +34,7 @@ KINDS = {
     "core.v1": "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume"
     " PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota Secret Service"
     " ServiceAccount",
+    "apiextensions.v1": "CustomResourceDefinition",
     "apps.v1": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
     "authentication.v1": "SelfSubjectReview TokenRequest TokenReview",
     "authorization.v1": "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview"
@@ -53,7 +54,14 @@ META = (
     "APIGroup APIGroupList APIResourceList APIVersions Condition DeleteOptions LabelSelector ListMeta"
     " ObjectMeta Patch Status WatchEvent"
 )
-PREFIXES = ("io.k8s.api.", "io.k8s.apimachinery.pkg.apis.", "io.k8s.apimachinery.pkg.")
+# Groups whose definitions have another name in front than io.k8s.api.
+OTHER_PREFIXES = {"apiextensions.v1": "io.k8s.apiextensions-apiserver.pkg.apis."}
+PREFIXES = (
+    *OTHER_PREFIXES.values(),
+    "io.k8s.api.",
+    "io.k8s.apimachinery.pkg.apis.",
+    "io.k8s.apimachinery.pkg.",
+)
 LEAVES = {
     "api.resource.Quantity": "quantity",
     "meta.v1.Time": "time",
@@ -61,6 +69,10 @@ LEAVES = {
     "meta.v1.FieldsV1": "raw",
     "runtime.RawExtension": "raw",
     "util.intstr.IntOrString": "intstr",
+    "apiextensions.v1.JSON": "raw",
+    "apiextensions.v1.JSONSchemaPropsOrArray": "raw",
+    "apiextensions.v1.JSONSchemaPropsOrBool": "raw",
+    "apiextensions.v1.JSONSchemaPropsOrStringArray": "raw",
 }
 FORMATS = {"int32": "int32", "int64": "int64", "byte": "bytes", "double": "float", "date-time": "time"}
 
@@ -84,9 +96,9 @@ def as_published(schema: Any) -> Any:  # Any: walks JSON
         out["type"] = next(kind for kind in out["type"] if kind != "null")
     if isinstance(out.get("enum"), list):
         out["enum"] = [value for value in out["enum"] if value is not None]
-    if "$ref" in out:
+    if isinstance(out.get("$ref"), str):
         out["$ref"] = out["$ref"].replace("#/$defs/", "#/definitions/")
-    if "oneOf" in out:
+    if isinstance(out.get("oneOf"), list):
         kinds = {choice.get("type") for choice in out.pop("oneOf")}
         out["type"] = "string"
         if "integer" in kinds:
@@ -101,7 +113,7 @@ def references(schema: Any) -> Iterator[str]:  # Any: walks JSON
             yield from references(item)
     elif isinstance(schema, dict):
         for key, value in schema.items():
-            if key == "$ref":
+            if key == "$ref" and isinstance(value, str):  # a schema of schemas has a field of that name
                 yield value.rsplit("/", 1)[1]
             else:
                 yield from references(value)
@@ -123,10 +135,11 @@ def roots(definitions: dict[str, Definition]) -> list[str]:
     """Return the names of the kinds served and of their lists."""
     names = [f"io.k8s.apimachinery.pkg.apis.meta.v1.{kind}" for kind in META.split()]
     for group, kinds in KINDS.items():
+        start = OTHER_PREFIXES.get(group, "io.k8s.api.") + group
         for kind in kinds.split():
-            names.append(f"io.k8s.api.{group}.{kind}")
-            if f"io.k8s.api.{group}.{kind}List" in definitions:
-                names.append(f"io.k8s.api.{group}.{kind}List")
+            names.append(f"{start}.{kind}")
+            if f"{start}.{kind}List" in definitions:
+                names.append(f"{start}.{kind}List")
     return names
 
 
@@ -145,7 +158,7 @@ def field_of(owner: str, name: str, schema: Definition, *, required: bool) -> De
         kind = LEAVES.get(target, "struct")
         if kind == "struct":
             field["ref"] = target
-    elif inner.get("type") == "object":
+    elif inner.get("type") == "object" or "type" not in inner:  # a schema within a CustomResourceDefinition
         kind = "raw"
     else:
         plain = {"boolean": "bool", "number": "float", "integer": "int64"}

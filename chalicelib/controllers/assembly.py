@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.background import Later, inline
 from chalicelib.controllers.claims import Claims
+from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.dependents import Dependents
 from chalicelib.controllers.expiry import PodExpiry
 from chalicelib.controllers.garbage import DeleteObject, Garbage
@@ -19,6 +20,7 @@ from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.recorder import EventRecorder
 from chalicelib.controllers.resync import Resync, ResyncTimes
 from chalicelib.providers.base import Provider
+from chalicelib.registry.registry import Registries
 from chalicelib.storage.base import Storage
 
 RETRY_SECONDS = 1.0  # the shortest pause of Backoff
@@ -40,8 +42,9 @@ class ControllerParts:
     delete: DeleteObject
     clock: Callable[[], datetime]
     new_uid: Callable[[], str]
-    resources: Sequence[str]
-    namespaced: Sequence[str]
+    resources: Iterable[str]
+    namespaced: Iterable[str]
+    registries: Registries
     later: Later = inline
     launches: bool = True
     scans: bool = False
@@ -92,12 +95,16 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     namespaces = NamespaceEmptier(
         storage=storage, resources=parts.namespaced, delete=delete, removed=namespace_removed
     )
+    definitions = DefinitionController(
+        storage=storage, registries=parts.registries, delete=delete, clock=clock
+    )
     dependents = Dependents(
         storage=storage,
         pods=pods,
         garbage=garbage,
         namespaces=namespaces,
         claims=claims,
+        definitions=definitions,
         later=parts.later,
         scans=parts.scans,
     )
@@ -115,6 +122,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         Chore("retry", RETRY_SECONDS, pods.retry),
         Chore("garbage", SWEEP_SECONDS, garbage.sweep),
         Chore("namespaces", SWEEP_SECONDS, namespaces.sweep),
+        Chore("definitions", SWEEP_SECONDS, definitions.sweep),
         Chore("claims", SWEEP_SECONDS, claims.sweep),
         Chore("pod-expiry", EXPIRY_SECONDS, expiry.sweep),
         Chore("event-expiry", EXPIRY_SECONDS, recorder.expire),

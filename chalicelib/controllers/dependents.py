@@ -13,6 +13,8 @@ from typing import Literal
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.background import Later
 from chalicelib.controllers.claims import Claims, claims_of, is_protected
+from chalicelib.controllers.definitions import RESOURCE as DEFINITIONS
+from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.garbage import Garbage
 from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_status import is_terminal
@@ -45,6 +47,7 @@ class Dependents:
         garbage: Garbage,
         namespaces: NamespaceEmptier,
         claims: Claims,
+        definitions: DefinitionController,
         later: Later,
         scans: bool = False,
     ) -> None:
@@ -53,6 +56,7 @@ class Dependents:
         self._garbage = garbage
         self._namespaces = namespaces
         self._claims = claims
+        self._definitions = definitions
         self._later = later
         self._scans = scans
 
@@ -62,6 +66,8 @@ class Dependents:
             self._pod_written(obj, event)
         elif resource in WAITED_FOR and event != "DELETED":
             self._wake(resource, obj)
+        elif resource == DEFINITIONS and event != "DELETED":
+            self._later(partial(self._definitions.sync, obj["metadata"]["name"]))
         if event == "DELETED":
             self._gone(resource, obj)
         elif is_deleting(obj):
@@ -98,6 +104,8 @@ class Dependents:
         metadata = obj["metadata"]
         self._later(partial(self._garbage.owner_gone, obj))
         namespace = metadata.get("namespace", "")
+        if "." in resource:  # a custom resource: its definition may wait for it
+            self._later(partial(self._definitions.object_gone, resource))
         if resource == "pods":
             for name in claims_of(obj):
                 self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -44,7 +44,7 @@ class Garbage:
         self,
         *,
         storage: Storage,
-        resources: Sequence[str],
+        resources: Iterable[str],
         delete: DeleteObject,
         clock: Callable[[], datetime],
     ) -> None:

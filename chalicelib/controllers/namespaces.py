@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from chalicelib.apimachinery.status import JSON, StatusError
 from chalicelib.controllers.garbage import DeleteObject
@@ -24,7 +24,7 @@ class NamespaceEmptier:
         self,
         *,
         storage: Storage,
-        resources: Sequence[str],
+        resources: Iterable[str],
         delete: DeleteObject,
         removed: Callable[[str, JSON], None],
     ) -> None:

@@ -11,8 +11,9 @@ from chalice.app import Response
 from chalicelib.apimachinery.status import StatusError, internal_error, method_not_allowed, unknown_path
 from chalicelib.controllers.payloads import TaskPayloads
 from chalicelib.controllers.public_url import PublicUrl
-from chalicelib.endpoints import discovery, negotiation, openapi
+from chalicelib.endpoints import negotiation
 from chalicelib.endpoints.auth import Authenticator, bearer_token
+from chalicelib.endpoints.documents import Documents
 from chalicelib.endpoints.limits import Limits
 from chalicelib.endpoints.logs import LogEndpoint
 from chalicelib.endpoints.rbac import Rbac
@@ -23,6 +24,7 @@ from chalicelib.endpoints.reviews import Reviews
 from chalicelib.endpoints.routes import Router
 from chalicelib.endpoints.subresources import Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
+from chalicelib.registry.custom_registries import CustomRegistries
 from chalicelib.registry.registry import Registries, Registry
 
 LOG = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Api:
         self,
         registries: Registries,
         *,
+        custom: CustomRegistries,
         authenticator: Authenticator,
         rbac: Rbac,
         resources: ResourceVerbs,
@@ -72,9 +75,8 @@ class Api:
         self._url = url
         self._is_ready = is_ready
         self._router = Router()
-        strategies = [registry.strategy for registry in registries.values()]
-        self._discovery = discovery.Discovery(strategies)
-        self._openapi = openapi.OpenApi(strategies)
+        self._custom = custom
+        self._documents = Documents([registry.strategy for registry in registries.values()], custom)
 
     def handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
         """Return the answer to a Chalice request; never raises."""
@@ -115,7 +117,7 @@ class Api:
         return text_response(self._payloads.payload(uid, bearer_token(headers)))
 
     def _no_route(self, why: str, path: list[str]) -> Response:
-        is_resource = len(path) > 2 and self._discovery.has_group_version(path)
+        is_resource = len(path) > 2 and self._has_group_version(path)
         if why == "method" or is_resource:
             raise method_not_allowed() if why == "method" else unknown_path()
         if path[:1] == ["api"]:
@@ -127,8 +129,8 @@ class Api:
             problem = self._is_ready() if info.path == "/readyz" else ""
             return text_response(problem or "ok", code=503 if problem else 200)
         if info.verb.startswith("openapi"):
-            return self._openapi.answer(info)
-        document = self._discovery.answer(info)
+            return self._documents.openapi().answer(info)
+        document = self._documents.discovery().answer(info)
         if document is None:
             return self._no_route("path", split_path(info.path))
         value, content_type = document
@@ -140,7 +142,7 @@ class Api:
 
     def _resource(self, info: RequestInfo, user: User) -> Response:
         path = split_path(info.path)
-        if not self._discovery.has_group_version(path):
+        if not self._has_group_version(path):
             return self._no_route("path", path)
         if info.is_upgrade and info.verb == "watch":
             return respond({})  # at once: Spark's client then falls back to a plain watch
@@ -162,8 +164,15 @@ class Api:
             return self._watches.answer(registry, info, user)
         return self._resources.answer(registry, info, user)
 
+    def _has_group_version(self, path: list[str]) -> bool:
+        return self._documents.built_in.has_group_version(
+            path
+        ) or self._documents.discovery().has_group_version(path)
+
     def _registry(self, info: RequestInfo) -> Registry:
         registry = self._registries.get((info.group, info.resource))
+        if registry is None:
+            registry = self._custom.find(info.group, info.version, info.resource)
         if registry is None or registry.strategy.version != info.version:
             raise unknown_path()
         return registry

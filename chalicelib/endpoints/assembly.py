@@ -29,6 +29,7 @@ from chalicelib.endpoints.reviews import Reviews
 from chalicelib.endpoints.subresources import Subresource, Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
 from chalicelib.providers.interactive import InteractiveProvider
+from chalicelib.registry.custom_registries import CustomRegistries
 from chalicelib.registry.registry import Registries
 
 NO_STREAMS = (
@@ -43,6 +44,7 @@ class Edge:
     """What the edge is made of."""
 
     registries: Registries
+    custom: CustomRegistries
     pods: PodLogs
     authenticator: Authenticator
     rbac: Rbac
@@ -77,6 +79,7 @@ def build_api(edge: Edge) -> Api:
     }
     return Api(
         edge.registries,
+        custom=edge.custom,
         authenticator=edge.authenticator,
         rbac=edge.rbac,
         resources=ResourceVerbs(bodies, shaper),

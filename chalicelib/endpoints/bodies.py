@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from chalicelib.apimachinery import decode
-from chalicelib.apimachinery.decode import Kind, Validation
-from chalicelib.apimachinery.status import JSON, too_large
+from chalicelib.apimachinery.decode import Kind, Validation, media_type
+from chalicelib.apimachinery.status import JSON, too_large, unsupported_media_type
 from chalicelib.endpoints.request_info import RequestInfo
 from chalicelib.registry.options import Patch
-from chalicelib.registry.patching import decode_patch
+from chalicelib.registry.patching import PATCH_TYPES, decode_patch, shaped
 from chalicelib.registry.registry import Registry
 
 MAX_BODY_BYTES = 3 * 1024 * 1024  # what a real API server takes
+STRATEGIC = "application/strategic-merge-patch+json"  # needs merge keys that a custom resource does not have
 VALIDATIONS = ("Strict", "Warn", "Ignore")
 
 
@@ -43,7 +44,10 @@ class Bodies:
     def object(self, registry: Registry, info: RequestInfo) -> ObjectBody:
         """Return the object that a create or update sent. Raises 400, 413, 415."""
         strategy = registry.strategy
-        return self.typed_object(info, group=strategy.group, version=strategy.version, kind=strategy.kind)
+        found = self.typed_object(info, group=strategy.group, version=strategy.version, kind=strategy.kind)
+        validation = _validation(info)
+        complaints = shaped(strategy, found.obj, is_strict=validation == "Strict")
+        return ObjectBody(found.obj, found.warnings + (complaints if validation == "Warn" else []))
 
     def typed_object(self, info: RequestInfo, *, group: str, version: str, kind: str) -> ObjectBody:
         """Return an object of a kind that need not be the URL's own (Binding, Eviction, reviews)."""
@@ -53,9 +57,11 @@ class Bodies:
         found = decode.decode_object(info.body, content_type, expected, validation=_validation(info))
         return ObjectBody(found.value, found.warnings)
 
-    def patch(self, info: RequestInfo) -> PatchBody:
+    def patch(self, registry: Registry, info: RequestInfo) -> PatchBody:
         """Return the patch that a request sent. Raises 400, 413, 415."""
         _check_size(info)
+        if registry.strategy.is_custom and media_type(info.headers.get("content-type")) == STRATEGIC:
+            raise unsupported_media_type([each for each in PATCH_TYPES if each != STRATEGIC])
         return PatchBody(*decode_patch(info.body, info.headers.get("content-type"), _validation(info)))
 
     def delete_options(self, info: RequestInfo) -> JSON:

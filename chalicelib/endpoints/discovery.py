@@ -194,6 +194,8 @@ class Discovery:
 
 def _subresource_rows(strategy: Strategy) -> list[SubresourceRow]:
     rows = list(SUBRESOURCES.get((strategy.group, strategy.resource), ()))
+    if strategy.is_custom and strategy.scale:
+        rows.append(("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")))
     if strategy.has_status:
         rows.append(("status", strategy.kind, ("", ""), ("get", "patch", "update")))
     return sorted(rows)

@@ -48,8 +48,10 @@ class OpenApi:
 
     def __init__(self, strategies: Iterable[Strategy]) -> None:
         self._by_group: dict[tuple[str, str], list[Strategy]] = {}
+        self._custom: dict[str, Any] = {}  # definitions of custom resources, by full name
         for strategy in strategies:
             self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
+            self._custom |= _custom_definition(strategy)
         self._texts: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
 
@@ -80,7 +82,7 @@ class OpenApi:
             return self._texts[key]
 
     def _v3(self, key: tuple[str, str]) -> JSON:
-        definitions = schema.openapi_definitions()
+        definitions = {**schema.openapi_definitions(), **self._custom}
         names = _names_by_kind(definitions)
         strategies = self._by_group[key]
         roots = [names[_gvk(each)] for each in strategies if _gvk(each) in names]
@@ -96,7 +98,7 @@ class OpenApi:
         }
 
     def _v2(self) -> JSON:
-        definitions = schema.openapi_definitions()
+        definitions = {**schema.openapi_definitions(), **self._custom}
         names = _names_by_kind(definitions)
         paths: JSON = {}
         for strategies in self._by_group.values():
@@ -108,6 +110,21 @@ class OpenApi:
             "paths": paths,
             "definitions": definitions,
         }
+
+
+def _custom_definition(strategy: Strategy) -> dict[str, Any]:
+    """Return the definition of a custom resource under its full name, {} for a kind that is published."""
+    if strategy.structural is None:
+        return {}
+    name = ".".join([*reversed(strategy.group.split(".")), strategy.version, strategy.kind])
+    known = {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"$ref": f"{V2_PREFIX}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+    }
+    properties = {**(strategy.structural.get("properties") or {}), **known}
+    gvk = {"group": strategy.group, "version": strategy.version, "kind": strategy.kind}
+    return {name: {**strategy.structural, "properties": properties, GVK: [gvk]}}
 
 
 Gvk = tuple[str, str, str]

@@ -199,7 +199,7 @@ class EphemeralContainers:
                 info.namespace, info.name, body, options, subresource="ephemeralcontainers"
             )
         else:
-            patch = self._bodies.patch(info).patch
+            patch = self._bodies.patch(registry, info).patch
             written = registry.patch(
                 info.namespace, info.name, patch, options, subresource="ephemeralcontainers"
             )

@@ -57,10 +57,10 @@ class Shaper:
             }
         strategy = registry.strategy
         return {
-            "kind": f"{strategy.kind}List",
+            "kind": strategy.list_kind,
             "apiVersion": strategy.api_version,
             "metadata": metadata,
-            "items": [item.object() for item in items],
+            "items": [registry.typed(item) if strategy.is_custom else item.object() for item in items],
         }
 
     def watched(

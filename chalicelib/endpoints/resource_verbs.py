@@ -96,7 +96,7 @@ class ResourceVerbs:
 
     def _patch(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
-        patch = self._bodies.patch(info)
+        patch = self._bodies.patch(registry, info)
         options = write_options(info, "PatchOptions")
         written = registry.patch(_namespace(registry, info), info.name, patch.patch, options)
         return self._written(registry, info, written, how, patch.warnings)

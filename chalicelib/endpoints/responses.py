@@ -99,7 +99,16 @@ def object_response(registry: Registry, stored: StoredObject, code: int, how: Re
 def list_text(registry: Registry, metadata: JSON, items: Iterable[StoredObject]) -> str:
     """Return the JSON text of a list of stored objects; items carry no kind, as on a real server."""
     strategy = registry.strategy
-    head = dumps({"kind": f"{strategy.kind}List", "apiVersion": strategy.api_version, "metadata": metadata})
+    head = dumps({"kind": strategy.list_kind, "apiVersion": strategy.api_version, "metadata": metadata})
+    if strategy.is_custom:  # as on a real server, these do carry their kind
+        head = dumps(
+            {
+                "kind": strategy.list_kind,
+                "apiVersion": strategy.api_version,
+                "metadata": {"continue": "", **metadata},
+            }
+        )
+        return head[:-1] + ',"items":[' + ",".join(typed_text(registry, item) for item in items) + "]}"
     if strategy.stored_as:
         items = list(registry.as_seen(items))
     return head[:-1] + ',"items":[' + ",".join(item.json for item in items) + "]}"

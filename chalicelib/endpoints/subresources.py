@@ -46,7 +46,7 @@ class StatusSubresource:
             written = registry.update(namespace, info.name, body.obj, options, subresource="status")
             warnings = body.warnings
         else:
-            patch = self._bodies.patch(info)
+            patch = self._bodies.patch(registry, info)
             options = write_options(info, "PatchOptions")
             written = registry.patch(namespace, info.name, patch.patch, options, subresource="status")
             warnings = patch.warnings

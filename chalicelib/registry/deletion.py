@@ -11,9 +11,11 @@ from datetime import datetime
 from chalicelib.apimachinery import time as kubetime
 from chalicelib.apimachinery.status import JSON, Cause, StatusError, conflict, forbidden
 from chalicelib.registry import objects
+from chalicelib.registry.customresourcedefinitions import CLEANUP
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
 
+DEFINITIONS = "customresourcedefinitions"
 KEPT_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -56,6 +58,8 @@ def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -
     was_deleting = objects.is_deleting(obj)
     if strategy.resource == "namespaces" and (obj.get("spec") or {}).get("finalizers"):
         return _namespace_plan(obj, now)
+    if strategy.resource == DEFINITIONS and not was_deleting:
+        return _definition_plan(obj, now)
     before = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
     _set_finalizers(found, options)
     grace = strategy.grace_seconds(obj, options.grace_seconds)
@@ -79,6 +83,24 @@ def _namespace_plan(obj: JSON, now: datetime) -> Plan:
         objects.metadata(obj)["deletionTimestamp"] = kubetime.format_time(now)
         obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
     return Plan(obj, writes=not was_deleting, removes=False)
+
+
+def _definition_plan(obj: JSON, now: datetime) -> Plan:
+    """Return the mark that has the objects of a CustomResourceDefinition deleted before it goes itself."""
+    found = objects.metadata(obj)
+    found["deletionTimestamp"] = kubetime.format_time(now)
+    kept = list(found.get("finalizers") or [])
+    found["finalizers"] = kept if CLEANUP in kept else [*kept, CLEANUP]
+    status = dict(obj.get("status") or {})
+    going = {
+        "type": "Terminating",
+        "status": "True",
+        "lastTransitionTime": found["deletionTimestamp"],
+        "reason": "InstanceDeletionPending",
+        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    }
+    obj["status"] = {**status, "conditions": [*(status.get("conditions") or []), going]}
+    return Plan(obj, writes=True, removes=False)
 
 
 def _mark(obj: JSON, *, grace_seconds: int, now: datetime, was_deleting: bool) -> None:

@@ -53,7 +53,17 @@ def patched(strategy: Strategy, live: JSON, patch: Patch) -> tuple[JSON, list[st
         document=document,
         is_strict=patch.validation == "Strict",
     )
+    complaints += shaped(strategy, obj, is_strict=patch.validation == "Strict")
     return obj, complaints if patch.validation == "Warn" else []
+
+
+def shaped(strategy: Strategy, obj: JSON, *, is_strict: bool) -> list[str]:
+    """Bring an object of a kind with a type of its own into shape, in place; return complaints. Raises 400."""
+    complaints = strategy.shape(obj)
+    if complaints and is_strict:
+        what = f'{strategy.kind} in version "{strategy.version}" cannot be handled as a {strategy.kind}'
+        raise bad_request(f"{what}: strict decoding error: {', '.join(complaints)}")
+    return complaints
 
 
 def checked_apply(strategy: Strategy, document: object, *, name: str, namespace: str | None) -> JSON:
@@ -69,6 +79,9 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     metadata.setdefault("name", name)
-    addressed = {**config, "metadata": dict(metadata)}  # the configuration itself gets no namespace it did not name
+    addressed = {
+        **config,
+        "metadata": dict(metadata),
+    }  # the configuration itself gets no namespace it did not name
     updating.check_addressed(addressed, name=name, namespace=namespace if strategy.namespaced else None)
     return config

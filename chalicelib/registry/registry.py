@@ -341,7 +341,7 @@ class Registry:
         now = self._parts.clock()
         if not is_applied:  # apply has recorded its fields already; what admission adds is nobody's
             updating.track_create(self.strategy, obj, options.field_manager, now)
-        warnings = self._parts.admit(self.strategy.resource, obj)
+        warnings = self._parts.admit(self._kept_as, obj)
         self.strategy.prepare_for_create(obj)
         meta_of = obj["metadata"]
         meta_of.pop("deletionTimestamp", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chalicelib.registry.claims import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
 from chalicelib.registry.configmaps import ConfigMapStrategy
+from chalicelib.registry.customresourcedefinitions import CustomResourceDefinitionStrategy
 from chalicelib.registry.deployments import DeploymentStrategy, ReplicaSetStrategy
 from chalicelib.registry.endpoints import EndpointSliceStrategy, EndpointsStrategy
 from chalicelib.registry.events import EventStrategy, EventViewStrategy
@@ -45,6 +46,7 @@ ALL: tuple[Strategy, ...] = (
     SecretStrategy(),
     ServiceAccountStrategy(),
     ServiceStrategy(),
+    CustomResourceDefinitionStrategy(),
     DeploymentStrategy(),
     ReplicaSetStrategy(),
     StatefulSetStrategy(),

@@ -10,7 +10,7 @@ from chalicelib.registry.strategy import Strategy
 
 def schema_of(strategy: Strategy) -> schema.Type | None:
     """Return the type of a strategy's kind."""
-    return _find(strategy.group, strategy.version, strategy.kind)
+    return strategy.own_type() or _find(strategy.group, strategy.version, strategy.kind)
 
 
 @cache

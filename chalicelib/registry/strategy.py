@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from chalicelib.apimachinery import meta
+from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.field_docs import field_doc
 
@@ -69,6 +70,9 @@ class Strategy:
     deprecation = ""  # a Warning for every request
     # Why the dependents of a deleted object are kept unless the request says otherwise (jobs); a Warning.
     orphan_warning = ""
+    scale: Mapping[str, str] | None = None  # where the /scale subresource finds its numbers
+    structural: JSON | None = None  # the schema of a custom resource's version
+    is_custom = False  # of a CustomResourceDefinition: no strategic patches, no protobuf
     stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)
     # Text of the 400 for a fieldSelector that names a field which selectable_fields lacks; {} is that field.
     field_label_error = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
@@ -77,6 +81,29 @@ class Strategy:
     def api_version(self) -> str:
         """Return the apiVersion of its objects: `v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """Return the kind of a list of its objects."""
+        return f"{self.kind}List"
+
+    def own_type(self) -> Type | None:
+        """Return the type of a kind that no published schema knows, None for all others."""
+        return None
+
+    def shape(self, obj: JSON) -> list[str]:
+        """Drop, in place, what a kind with a type of its own does not have; return a complaint each. Raises 400."""
+        del obj
+        return []
+
+    def counts_as_change(self, obj: JSON, old: JSON) -> bool:
+        """Tell whether metadata.generation counts what has become of `old`."""
+        return bool(obj.get("spec") != old.get("spec"))
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what is wrong with `obj` as what an update of the status alone made of `old`."""
+        del obj, old
+        return []
 
     def to_stored(self, obj: JSON) -> JSON:
         """Return what a client sent in the shape that is stored; every other method sees that shape."""

@@ -102,7 +102,9 @@ def finish(
     causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
     if sent.subresource == "ephemeralcontainers":
         causes += ephemeral_causes(new["spec"], old["spec"])
-    elif not sent.subresource:
+    elif sent.subresource:
+        causes += strategy.validate_status_update(new, old)
+    else:
         causes += strategy.validate_update(new, old)
         causes = causes or strategy.allocate(new, old, siblings)
     if causes:
@@ -125,7 +127,7 @@ def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
 
 
 def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
-    if strategy.has_generation and new.get("spec") != old.get("spec"):
+    if strategy.has_generation and strategy.counts_as_change(new, old):
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
 

@@ -43,12 +43,18 @@ def test_the_archive_is_small_and_has_no_boto(package: Path) -> None:
 
 def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> None:
     resources = json.loads((package / "sam.json").read_text())["Resources"]
-    functions = {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
+    functions = {
+        name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"
+    }
 
     assert set(functions) == {"APIHandler", "TaskEvents", "Resync"}
     assert resources["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
     properties = functions["APIHandler"]["Properties"]
-    assert (properties["MemorySize"], properties["Timeout"], properties["Architectures"]) == (512, 29, ["arm64"])
+    assert (properties["MemorySize"], properties["Timeout"], properties["Architectures"]) == (
+        512,
+        29,
+        ["arm64"],
+    )
     pattern = json.dumps(functions["TaskEvents"]["Properties"]["Events"])
     assert "ECS Task State Change" in pattern
     assert "cluster/sparkanywhere" in pattern

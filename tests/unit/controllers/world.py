@@ -12,6 +12,7 @@ from chalicelib.controllers.background import Later, inline
 from chalicelib.controllers.deletes import RegistryDeletes
 from chalicelib.controllers.lookup import StorageLookup
 from chalicelib.controllers.pod_task import Node
+from chalicelib.registry.custom_registries import CustomRegistries
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.registry import RegistryParts, WriteEvent, registries
@@ -43,24 +44,24 @@ class World:
         self.storage = storage
         self.provider = provider or FakeProvider(clock=self.clock)
         self._new_uid = lambda: str(uuid.UUID(int=next(_UIDS)))
-        self.registries = registries(
-            ALL,
-            RegistryParts(
-                storage=storage,
-                clock=self.clock,
-                new_uid=self._new_uid,
-                pick=lambda text: text[0],
-                after_write=self._after_write,
-                admit=lambda resource, obj: [],  # noqa: ARG005
-            ),
+        registry_parts = RegistryParts(
+            storage=storage,
+            clock=self.clock,
+            new_uid=self._new_uid,
+            pick=lambda text: text[0],
+            after_write=self._after_write,
+            admit=lambda resource, obj: [],  # noqa: ARG005
         )
+        self.registries = registries(ALL, registry_parts)
+        self.custom = CustomRegistries(storage, registry_parts)
         self.lookup = StorageLookup(storage)
         self.controllers = build_controllers(
             ControllerParts(
                 storage=storage,
                 provider=self.provider,
                 node=parts.pop("node", Node(self.provider.name, self.lookup)),
-                delete=RegistryDeletes(self.registries),
+                delete=RegistryDeletes(self.registries, self.custom.stored_under),
+                registries=self.registries,
                 clock=self.clock,
                 new_uid=self._new_uid,
                 resources=[each.resource for each in ALL if not each.stored_as],

@@ -1,0 +1,229 @@
+"""Validation of a value against a structural schema, in a real server's words.
+
+Compare k8s.io/kube-openapi/pkg/validation and k8s.io/apiextensions-apiserver/pkg/apiserver/validation, v1.36.
+Rules in CEL (x-kubernetes-validations) are not evaluated; a definition that has them is warned about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from chalicelib.apimachinery import causes, time
+from chalicelib.apimachinery.gotext import value_text
+from chalicelib.apimachinery.shape import compact
+from chalicelib.apimachinery.status import JSON, Cause
+from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVES, values_schema
+
+Value = Any  # a value out of JSON
+
+MAX_CAUSES = 100  # more tell nobody anything
+MAX_PATTERN_INPUT = (
+    10_000  # characters that a pattern is tried on: Python's regular expressions may backtrack
+)
+
+
+def validate(value: Value, schema: JSON, path: str = "") -> list[Cause]:
+    """Return what is wrong with a value, parts at most MAX_CAUSES, in the order of the value's fields."""
+    found: list[Cause] = []
+    for cause in _value(value, schema, path):
+        found.append(cause)
+        if len(found) == MAX_CAUSES:
+            break
+    return found
+
+
+def _value(value: Value, schema: JSON, path: str) -> Iterator[Cause]:
+    if value is None and (
+        schema.get("nullable") or (not schema.get("type") and not _is_int_or_string(schema))
+    ):
+        return
+    problem = _type_problem(value, schema)
+    if problem:
+        found = _json_type(value)
+        shown = f'{_at(path)} in body must be of type {problem}: "{found}"'
+        yield Cause("FieldValueTypeInvalid", f'Invalid value: "{found}": {shown}', path)
+        return
+    yield from _junctions(value, schema, path)
+    if "enum" in schema and value not in schema["enum"]:
+        yield causes.not_supported(path, value, [_enum_text(each) for each in schema["enum"]])
+    if isinstance(value, str):
+        yield from _string(value, schema, path)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _number(value, schema, path)
+    elif isinstance(value, list):
+        yield from _list(value, schema, path)
+    elif isinstance(value, dict):
+        yield from _object(value, schema, path)
+
+
+def _at(path: str) -> str:
+    return path or "<nil>"
+
+
+def _is_int_or_string(schema: JSON) -> bool:
+    return bool(schema.get(INT_OR_STRING))
+
+
+def _json_type(value: Value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    names: dict[type, str] = {float: "number", str: "string", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+def _type_problem(value: Value, schema: JSON) -> str:
+    """Return the type that a value should have and has not, "" if all is well."""
+    if _is_int_or_string(schema):
+        return "" if isinstance(value, int | str) and not isinstance(value, bool) else "integer,string"
+    wanted = schema.get("type", "")
+    found = _json_type(value)
+    if not wanted or found == wanted or (wanted == "number" and found == "integer"):
+        return ""
+    if wanted == "integer" and isinstance(value, float) and value.is_integer():
+        return ""
+    return str(wanted)
+
+
+def _enum_text(value: Value) -> str:
+    return value if isinstance(value, str) else compact(value)
+
+
+def _string(value: str, schema: JSON, path: str) -> Iterator[Cause]:
+    if "maxLength" in schema and len(value) > schema["maxLength"]:
+        yield causes.too_long(path, schema["maxLength"])
+    if "minLength" in schema and len(value) < schema["minLength"]:
+        yield _bad(path, value, f"should be at least {schema['minLength']} chars long")
+    pattern = schema.get("pattern")
+    if pattern and not _matches(pattern, value):
+        yield _bad(path, value, f"should match '{pattern}'")
+    shape = schema.get("format", "")
+    if shape in _FORMATS and not _FORMATS[shape](value):
+        text = f'{_at(path)} in body must be of type {shape}: "{value}"'
+        yield Cause("FieldValueTypeInvalid", f"Invalid value: {value_text(value)}: {text}", path)
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(pattern)
+    except re.error:
+        return None  # Go's syntax has what Python's has not: let it pass
+
+
+def _matches(pattern: str, value: str) -> bool:
+    compiled = _compiled(pattern)
+    return compiled is None or len(value) > MAX_PATTERN_INPUT or compiled.search(value) is not None
+
+
+def _is_date_time(text: str) -> bool:
+    try:
+        time.parse_time(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) == len("2006-01-02")
+
+
+_UUID = re.compile(r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
+_FORMATS: dict[str, Callable[[str], bool]] = {
+    "date-time": _is_date_time,
+    "datetime": _is_date_time,
+    "date": _is_date,
+    "uuid": lambda text: _UUID.fullmatch(text) is not None,
+}
+
+
+def _bad(path: str, value: Value, what: str) -> Cause:
+    return causes.invalid(path, value, f"{_at(path)} in body {what}")
+
+
+def _number(value: float, schema: JSON, path: str) -> Iterator[Cause]:
+    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
+    if low is not None and (value <= low if schema.get("exclusiveMinimum") else value < low):
+        words = "greater than" if schema.get("exclusiveMinimum") else "greater than or equal to"
+        yield _bad(path, value, f"should be {words} {low}")
+    if high is not None and (value >= high if schema.get("exclusiveMaximum") else value > high):
+        words = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
+        yield _bad(path, value, f"should be {words} {high}")
+    if step and value % step:
+        yield _bad(path, value, f"should be a multiple of {step}")
+
+
+def _list(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:
+    if "maxItems" in schema and len(value) > schema["maxItems"]:
+        yield causes.too_many(path, len(value), schema["maxItems"])
+    if "minItems" in schema and len(value) < schema["minItems"]:
+        yield _bad(path, value, f"should have at least {schema['minItems']} items")
+    items = schema.get("items") or {}
+    for index, item in enumerate(value):
+        yield from _value(item, items, f"{path}[{index}]")
+    yield from _repeated(value, schema, path)
+
+
+def _repeated(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:
+    kind = schema.get(LIST_TYPE)
+    if kind not in ("set", "map"):
+        return
+    seen: set[str] = set()
+    for index, item in enumerate(value):
+        identity = item
+        if kind == "map":
+            keys = schema.get(LIST_KEYS) or ()
+            identity = {key: item[key] for key in keys if key in item} if isinstance(item, dict) else item
+        text = compact(identity)
+        if text in seen:
+            yield causes.duplicate(f"{path}[{index}]", identity)
+        seen.add(text)
+
+
+def _object(value: JSON, schema: JSON, path: str) -> Iterator[Cause]:
+    if "maxProperties" in schema and len(value) > schema["maxProperties"]:
+        yield causes.too_many(path, len(value), schema["maxProperties"])
+    if "minProperties" in schema and len(value) < schema["minProperties"]:
+        yield _bad(path, value, f"should have at least {schema['minProperties']} properties")
+    for key in schema.get("required") or ():
+        if key not in value:
+            yield causes.required(f"{path}.{key}" if path else key)
+    properties = schema.get("properties") or {}
+    of_values = values_schema(schema)
+    for key, item in value.items():
+        below = f"{path}.{key}" if path else key
+        if key in properties:
+            yield from _value(item, properties[key], below)
+        elif of_values is not None and not of_values.get(PRESERVES):
+            yield from _value(item, of_values, below)
+
+
+def _junctions(value: Value, schema: JSON, path: str) -> Iterator[Cause]:
+    for each in schema.get("allOf") or ():
+        yield from _value(value, each, path)
+    choices = schema.get("anyOf") or ()
+    if choices and not any(_fits(value, each, path) for each in choices):
+        yield _bad(path, value, "must validate at least one schema (anyOf)")
+    choices = schema.get("oneOf") or ()
+    if choices:
+        fitting = sum(_fits(value, each, path) for each in choices)
+        if fitting != 1:
+            words = "Found none valid" if not fitting else f"Found {fitting} valid alternatives"
+            yield _bad(path, value, f"must validate one and only one schema (oneOf). {words}")
+    if schema.get("not") and _fits(value, schema["not"], path):
+        yield _bad(path, value, "must not validate the schema (not)")
+
+
+def _fits(value: Value, schema: JSON, path: str) -> bool:
+    return next(_value(value, schema, path), None) is None
