@@ -157,12 +157,17 @@ def ecs_site(settings: Settings) -> Site:
 
 
 class ControlPlane:
-    """All parts of one control plane, wired. On Lambda only `api`, `controllers` and `observe` are used."""
+    """All parts of one control plane, wired. On Lambda only `api`, `controllers` and `observe` are used.
 
-    def __init__(self, settings: Settings) -> None:
+    A `storage` or `provider` given takes the place of the one that the settings choose.
+    """
+
+    def __init__(
+        self, settings: Settings, *, storage: Storage | None = None, provider: Provider | None = None
+    ) -> None:
         self.settings = settings
-        self.storage = build_storage(settings)
-        self.provider = build_provider(settings, lambda task: self._payload_request(task))
+        self.storage = storage or build_storage(settings)
+        self.provider = provider or build_provider(settings, lambda task: self._payload_request(task))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses: tuple[str, ...] = getattr(self.provider, "listen_addresses", ())
         self.url = PublicUrl(self.storage, settings.pod_url or settings.url, new_uid)
