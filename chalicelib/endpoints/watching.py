@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from chalice.app import Response
 
@@ -49,6 +50,8 @@ class WatchEndpoint:
         """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
         how = negotiate(info.headers.get("accept", ""), is_list=True)
         options = list_options(info, registry.strategy)
+        if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
+            options = replace(options, allow_bookmarks=False)
         namespace = (info.namespace or None) if registry.strategy.namespaced else None
         watch = registry.watch(namespace, options, seconds=self._seconds(options))
         lines = self._limits.watch(user.name, self._lines(registry, watch, how, info))
@@ -91,7 +94,7 @@ class WatchEndpoint:
             pieces += [line] if line else []
             if size > MAX_BUFFER_BYTES:
                 break
-        if watch.bookmarks and size <= MAX_BUFFER_BYTES and not _is_error(pieces):
+        if info.flag("allowWatchBookmarks") and size <= MAX_BUFFER_BYTES and not _is_error(pieces):
             pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces).encode())
         return b"".join(pieces).decode()
 
