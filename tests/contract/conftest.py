@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.bootstrap import ControlPlane
+from chalicelib.config import Settings
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
+from tests.contract.api_client import ApiClient
 from tests.contract.docker_backend import DockerProviders
 from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
 from tests.contract.storage_backends import (
@@ -59,6 +62,25 @@ def store_factory(
 def storage(store_factory: StoreFactory) -> Storage:
     """Return a handle on an empty store."""
     return store_factory.open()
+
+
+@pytest.fixture(
+    scope="module",
+    params=["sqlite-streamed", "sqlite-buffered", "dynamodb-streamed", "dynamodb-buffered"],
+)
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
+    """Yield an API that launches nothing, on each store, with watches of both kinds; one for a module's tests."""
+    store, _, watch = request.param.partition("-")
+    folder = tmp_path_factory.mktemp("api")
+    settings = Settings(provider="none", storage=store, watch=watch, state=str(folder))
+    with pytest.MonkeyPatch.context() as environ:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environ.setenv(name, "testing")
+        stores: StoreFactory = FakeStores() if store == "dynamodb" else SqliteStores(folder)
+        plane = ControlPlane(settings, storage=stores.open())
+        yield ApiClient(plane, streams=watch == "streamed")
+        plane.close()
+        stores.close()
 
 
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
