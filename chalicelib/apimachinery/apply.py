@@ -81,9 +81,7 @@ def apply(
     """
     if schema is None:
         raise StatusError(500, "", f"no schema to apply {api_version} {config.get('kind', '')} by")
-    problem = find_problem(config, schema)
-    if problem:
-        raise StatusError(500, "", f"failed to create typed patch object ({_described(config)}): {problem}")
+    check_config(config, schema)
     application = _Application(Manager(manager, "Apply", "", subresource), api_version, schema, now)
     managed = application.starting_point(live)
     try:
@@ -92,6 +90,13 @@ def apply(
         raise StatusError(
             500, "", f"failed to create typed live object ({_described(config)}): {error}"
         ) from None
+
+
+def check_config(config: JSON, schema: Type) -> None:
+    """Raise StatusError 500 for a configuration that the schema does not fit."""
+    problem = find_problem(config, schema)
+    if problem:
+        raise StatusError(500, "", f"failed to create typed patch object ({_described(config)}): {problem}")
 
 
 def _described(config: JSON) -> str:

@@ -17,7 +17,15 @@ from chalicelib.apimachinery.schema import Field, Type
 from chalicelib.apimachinery.status import JSON
 
 MAX_COMPLAINTS = 100  # unknown and repeated fields told of; sigs.k8s.io/json stops there
-_ZEROS: dict[str, object] = {"string": "", "bool": False, "int32": 0, "int64": 0, "float": 0, "quantity": "0"}
+_ZEROS: dict[str, object] = {
+    "string": "",
+    "bool": False,
+    "int32": 0,
+    "int64": 0,
+    "float": 0,
+    "quantity": "0",
+    "bytes": "",
+}
 _TIME_LAYOUTS = {"time": "2006-01-02T15:04:05Z07:00", "microtime": "2006-01-02T15:04:05.000000Z07:00"}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from chalicelib.apimachinery import apply
 from chalicelib.apimachinery import patch as patches
 from chalicelib.apimachinery.decode import Kind, Validation, media_type
 from chalicelib.apimachinery.status import JSON, bad_request, unsupported_media_type
@@ -73,8 +74,9 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     if (version, kind) != (strategy.api_version, strategy.kind):
         shown = version if "/" in str(version) else f"/{version}"
         raise bad_request(f"invalid object type: {shown}, Kind={kind}")
-    if not isinstance(config.get("metadata"), dict | None):
-        return config  # apply says what is wrong with it
+    schema = schema_of(strategy)
+    if schema and not isinstance(config.get("metadata"), dict | None):
+        apply.check_config(config, schema)  # has the words for it
     metadata = config["metadata"] = dict(config.get("metadata") or {})
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")

@@ -204,6 +204,10 @@ def test_base64_faults_are_where_go_finds_them(text: str, offset: int) -> None:
     assert report({"data": {"a": text}}, SECRET).error == f"illegal base64 data at input byte {offset}"
 
 
+def test_null_bytes_are_empty() -> None:
+    assert report({"data": {"a": None}}, SECRET).value == {"data": {"a": ""}}
+
+
 def test_raw_json_is_left_alone() -> None:
     kind = named_type("apps.v1.ControllerRevision")
     sent = {"data": {"Any": [None, {"x": ""}]}, "revision": 0}

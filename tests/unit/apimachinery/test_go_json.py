@@ -13,8 +13,9 @@ from chalicelib.apimachinery.conform_report import Pairs, plain
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=16,
 )
 
 

@@ -87,11 +87,11 @@ def test_copies_do_not_double_without_end() -> None:
     operations: list[JSON] = [{"op": "copy", "from": "", "path": f"/a{index}"} for index in range(60)]
 
     with pytest.raises(StatusError, match="the server rejected"):
-        json_patch(LIVE, operations)
+        json_patch({"large": "x" * 100_000}, operations)
 
 
 def test_object_is_not_nested_in_itself_without_end() -> None:
-    operations: list[JSON] = [{"op": "copy", "from": "", "path": "/again"}] * 3000
+    operations: list[JSON] = [{"op": "copy", "from": "", "path": "/again"}] * 1200
 
     with pytest.raises(StatusError, match="the server rejected"):
         json_patch(LIVE, operations)
