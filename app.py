@@ -20,7 +20,7 @@ def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no 
 
 
 register(app, answer)
-register_events(app, control_plane, cluster_arn=load_settings().cluster_arn)
+task_events, resync = register_events(app, control_plane, cluster_arn=load_settings().cluster_arn)
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
     from sparkanywhere.chalice_hook import mend_local_server

@@ -155,6 +155,12 @@ def too_large(limit_bytes: int) -> StatusError:
     return StatusError(413, "RequestEntityTooLarge", message)
 
 
+def answer_too_large(limit_bytes: int) -> StatusError:
+    """Return 413 RequestEntityTooLarge for a list that no answer can hold."""
+    message = f"the list is larger than the {limit_bytes} bytes that one answer may have here: ask with a limit"
+    return StatusError(413, "RequestEntityTooLarge", message)
+
+
 def unsupported_media_type(accepted: list[str]) -> StatusError:
     """Return 415 UnsupportedMediaType naming what is accepted."""
     message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(

@@ -26,8 +26,16 @@ STATUSES: dict[int, StatusError] = {
 }
 
 
+# Bodies that API Gateway must not take for text, which would destroy them.
+BINARY_TYPES = ("application/vnd.kubernetes.protobuf",)
+
+
 class KubernetesApp(Chalice):
     """A Chalice app that gives a Status where Chalice itself would give its own kind of error."""
+
+    def __init__(self, app_name: str) -> None:
+        super().__init__(app_name=app_name)
+        self.api.binary_types = [*self.api.binary_types, *BINARY_TYPES]
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Handle a Lambda event (a REST proxy request); return the proxy response."""

@@ -24,7 +24,7 @@ from chalicelib.endpoints.pod_subresources import (
 )
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.representation import Shaper
-from chalicelib.endpoints.resource_verbs import ResourceVerbs
+from chalicelib.endpoints.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
 from chalicelib.endpoints.reviews import Reviews
 from chalicelib.endpoints.subresources import Subresource, Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
@@ -82,7 +82,7 @@ def build_api(edge: Edge) -> Api:
         custom=edge.custom,
         authenticator=edge.authenticator,
         rbac=edge.rbac,
-        resources=ResourceVerbs(bodies, shaper),
+        resources=ResourceVerbs(bodies, shaper, max_list_bytes=None if edge.streams else MAX_ANSWER_BYTES),
         subresources=Subresources(bodies, others),
         watches=WatchEndpoint(shaper, limits, streams=edge.streams),
         logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),

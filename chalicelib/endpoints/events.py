@@ -28,13 +28,19 @@ class EventTarget(Protocol):
         ...
 
 
-def register_events(app: Chalice, target: Callable[[], EventTarget], *, cluster_arn: str) -> None:
-    """Make functions of their own for the cluster's task events and for the schedule.
+Function = Callable[[Any, Any], Any]  # Lambda's event and context, and what it returns
 
-    Without a cluster there are none: a local control plane hears of its tasks itself.
+
+def register_events(
+    app: Chalice, target: Callable[[], EventTarget], *, cluster_arn: str
+) -> tuple[Function | None, Function | None]:
+    """Make functions of their own for the cluster's task events and for the schedule; return the two.
+
+    Lambda looks for them as `task_events` and `resync` in app.py. Without a cluster there are none: a local
+    control plane hears of its tasks itself.
     """
     if not cluster_arn:
-        return
+        return None, None
     pattern = {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
@@ -48,5 +54,7 @@ def register_events(app: Chalice, target: Callable[[], EventTarget], *, cluster_
         del event
         target().run_chores()
 
-    app.on_cw_event(pattern, name="task_events")(task_events)
-    app.schedule(Rate(RESYNC_MINUTES, unit=Rate.MINUTES), name="resync")(resync)
+    return (
+        app.on_cw_event(pattern, name="task_events")(task_events),
+        app.schedule(Rate(RESYNC_MINUTES, unit=Rate.MINUTES), name="resync")(resync),
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.status import JSON, answer_too_large
 from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.list_options import delete_options, list_options, write_options
 from chalicelib.endpoints.negotiation import Representation, negotiate
@@ -19,6 +21,7 @@ from chalicelib.registry.options import DeleteOptions, Written
 from chalicelib.registry.registry import Registry
 
 MAX_ANSWER_BYTES = 5_500_000  # a Lambda answer may have 6 MB; the rest is for the envelope
+PAGE_MARGIN = 0.8  # objects differ in size: the next try takes so much of what the last one's average allows
 
 
 def _representation(info: RequestInfo, *, is_list: bool) -> Representation:
@@ -31,11 +34,15 @@ def _namespace(registry: Registry, info: RequestInfo) -> str | None:
 
 
 class ResourceVerbs:
-    """Answers get, list, create, update, patch, delete and deletecollection."""
+    """Answers get, list, create, update, patch, delete and deletecollection.
 
-    def __init__(self, bodies: Bodies, shaper: Shaper) -> None:
+    `max_list_bytes` bounds the answer to a list, None does not: a page becomes shorter, a whole list is refused.
+    """
+
+    def __init__(self, bodies: Bodies, shaper: Shaper, *, max_list_bytes: int | None = None) -> None:
         self._bodies = bodies
         self._shaper = shaper
+        self._max_list_bytes = max_list_bytes
 
     def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
         """Return the answer to one request on `registry`. Raises StatusError."""
@@ -55,15 +62,28 @@ class ResourceVerbs:
 
     def _list(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=True)
-        listed = registry.list_page(_namespace(registry, info), list_options(info, registry.strategy))
-        return self._listed(registry, info, listed, how)
+        namespace, options = _namespace(registry, info), list_options(info, registry.strategy)
+        while True:  # each page is shorter than the one before, down to one object
+            listed = registry.list_page(namespace, options)
+            response = self._listed(registry, info, listed, how)
+            size = len(json.dumps(response.body))  # as Lambda sends it: text within JSON
+            if self._max_list_bytes is None or size <= self._max_list_bytes:
+                return response
+            if not options.limit or len(listed.items) <= 1:
+                raise answer_too_large(self._max_list_bytes)
+            fitting = int(len(listed.items) * self._max_list_bytes / size * PAGE_MARGIN)
+            options = replace(options, limit=max(1, fitting))
 
     def _deletecollection(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=True)
         options, warnings = self._delete_options(registry, info)
         selected = list_options(info, registry.strategy)
         listed = registry.delete_collection(_namespace(registry, info), selected, options)
-        return with_warnings(self._listed(registry, info, listed, how), warnings)
+        response = self._listed(registry, info, listed, how)
+        if self._max_list_bytes is not None and len(json.dumps(response.body)) > self._max_list_bytes:
+            details = {"group": registry.strategy.group, "kind": registry.strategy.resource}
+            response = respond(success_status(details), representation=how)  # they are deleted, seen or not
+        return with_warnings(response, warnings)
 
     def _delete_options(self, registry: Registry, info: RequestInfo) -> tuple[DeleteOptions, list[str]]:
         options = delete_options(info, self._bodies.delete_options(info))

@@ -58,3 +58,27 @@ def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> 
     pattern = json.dumps(functions["TaskEvents"]["Properties"]["Events"])
     assert "ECS Task State Change" in pattern
     assert "cluster/sparkanywhere" in pattern
+
+
+def test_the_gateway_takes_bodies_in_protobuf_for_binary(package: Path) -> None:
+    api = json.loads((package / "sam.json").read_text())["Resources"]["RestAPI"]["Properties"][
+        "DefinitionBody"
+    ]
+
+    assert "application/vnd.kubernetes.protobuf" in api["x-amazon-apigateway-binary-media-types"]
+
+
+def test_every_function_is_found_in_the_module_that_lambda_looks_in(package: Path) -> None:
+    resources = json.loads((package / "sam.json").read_text())["Resources"]
+    handlers = [
+        each["Properties"]["Handler"] for each in resources.values() if "Handler" in each["Properties"]
+    ]
+
+    command = [sys.executable, "-c", "import app, sys; print([hasattr(app, name) for name in sys.argv[1:]])"]
+    names = [handler.removeprefix("app.") for handler in handlers]
+    environ = {**os.environ, "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/c"}
+    found = subprocess.run(
+        [*command, *names], cwd=ROOT, env=environ, check=True, capture_output=True, text=True
+    )
+
+    assert found.stdout == "[True, True, True]\n"

@@ -1,0 +1,135 @@
+"""The control plane as it is deployed: the packaged functions, their table and their API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sparkanywhere.certificates import CertificateFiles, ensure_certificates, server_context
+from tests.aws_box.dynamodb_server import DynamoDBServer
+from tests.aws_box.execution_environment import runtime_folder
+from tests.aws_box.gateway import Gateway
+from tests.aws_box.lambda_function import LambdaFunction
+from tests.aws_box.package import CLUSTER_ARN, Package
+from tests.aws_box.wire import LOOPBACK
+
+TOKEN = "administrator-of-the-box"
+NOWHERE = "http://127.0.0.1:9"  # the port `discard`, where nobody listens
+
+
+class Deployment:
+    """Three functions of one archive, a table, and a REST API; what Terraform gives comes as settings."""
+
+    def __init__(
+        self,
+        package: Package,
+        folder: Path,
+        *,
+        ecs_url: str = NOWHERE,
+        logs_url: str = NOWHERE,
+        host: str = LOOPBACK,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.dynamodb = DynamoDBServer()
+        self.log = folder / "lambda.log"
+        runtime = runtime_folder(folder / "runtime")
+        environ = {
+            **_lambda_environ(),
+            "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb.url,
+            "AWS_ENDPOINT_URL_ECS": ecs_url,
+            "AWS_ENDPOINT_URL_LOGS": logs_url,
+            **{f"SPARKANYWHERE_{name}": value for name, value in {**_stage(), **(settings or {})}.items()},
+        }
+
+        def function(handler: str) -> LambdaFunction:
+            return LambdaFunction(
+                handler, task_root=package.task_root, runtime=runtime, environ=environ, log=self.log
+            )
+
+        self.api = function("app.app")
+        self.task_events = function("app.task_events")
+        self.resync = function("app.resync")
+        certificates = CertificateFiles(folder / "tls")
+        ensure_certificates(certificates, frozenset({host}), datetime.now(UTC))
+        self.ca_file = certificates.ca
+        tls = server_context(certificates)
+        self.gateway = Gateway(package.api_definition, self.api.invoke, host=host, tls=tls)
+
+    @property
+    def url(self) -> str:
+        """Return the URL of the Kubernetes API."""
+        return self.gateway.url
+
+    @property
+    def functions(self) -> tuple[LambdaFunction, ...]:
+        """Return all functions."""
+        return (self.api, self.task_events, self.resync)
+
+    def set(self, **settings: str) -> None:
+        """Deploy again with further settings."""
+        changes = {f"SPARKANYWHERE_{name}": value for name, value in settings.items()}
+        for each in self.functions:
+            each.restart(**changes)
+
+    def run_schedule(self) -> None:
+        """Invoke what EventBridge's schedule invokes every minute."""
+        self.resync.invoke(scheduled_event())
+
+    def close(self) -> None:
+        """Take everything down."""
+        self.gateway.close()
+        for each in self.functions:
+            each.close()
+        self.dynamodb.close()
+
+
+def scheduled_event() -> dict[str, Any]:
+    """Return an event as EventBridge's schedules send it."""
+    return {
+        "version": "0",
+        "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": "123456789012",
+        "time": "2026-01-08T16:53:06Z",
+        "region": "us-east-1",
+        "resources": ["arn:aws:events:us-east-1:123456789012:rule/sparkanywhere-prod-resync"],
+        "detail": {},
+    }
+
+
+def _lambda_environ() -> dict[str, str]:
+    return {
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "box",
+        "AWS_SECRET_ACCESS_KEY": "box",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_LAMBDA_FUNCTION_NAME": "sparkanywhere-prod",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+    }
+
+
+def _stage() -> dict[str, str]:
+    """Return what `make config` writes into the stage, with names of the box."""
+    return {
+        "PROVIDER": "fargate",
+        "STORAGE": "dynamodb",
+        "WATCH": "buffered",
+        "REGION": "us-east-1",
+        "DEPLOYMENT": "sparkanywhere",
+        "CLUSTER": "sparkanywhere",
+        "CLUSTER_ARN": CLUSTER_ARN,
+        "SUBNETS": "us-east-1a=subnet-0a,us-east-1b=subnet-0b",
+        "SECURITY_GROUP": "sg-0a",
+        "ASSIGN_PUBLIC_IP": "1",
+        "EXECUTION_ROLE": "arn:aws:iam::123456789012:role/sparkanywhere-task-execution",
+        "TASK_ROLE": "arn:aws:iam::123456789012:role/sparkanywhere/tasks/default",
+        "LOG_GROUP": "/sparkanywhere/tasks",
+        "TABLE": "sparkanywhere-objects",
+        "BUCKET": "sparkanywhere-box",
+        "TOKEN": TOKEN,
+    }

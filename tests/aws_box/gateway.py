@@ -1,0 +1,194 @@
+"""A front that behaves as API Gateway's REST API with Lambda proxy integration does.
+
+API Gateway Developer Guide, "Lambda proxy integrations", "Important notes" and "Quotas". It serves the paths and
+methods of the packaged template's API definition and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.aws_box.execution_environment import FunctionError
+from tests.aws_box.wire import LOOPBACK, Answer, HttpServer, Request
+
+GATEWAY_BYTES = 10 * 1024 * 1024  # of a request or an answer
+LAMBDA_BYTES = 6 * 1024 * 1024  # of an invocation's event or result
+# Not passed on to the function: they belong to one connection.
+HOP_BY_HOP = (
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authorization",
+)
+# Not passed on to the client under their own names.
+REMAPPED = (
+    "connection",
+    "content-length",
+    "date",
+    "server",
+    "www-authenticate",
+    "authorization",
+    "transfer-encoding",
+)
+
+Invoke = Callable[[Any], bytes]
+
+
+class Gateway:
+    """One stage of one REST API in front of one function."""
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        invoke: Invoke,
+        *,
+        stage: str = "api",
+        host: str = LOOPBACK,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._routes = [
+            (_segments(path), path, {method.upper() for method in methods})
+            for path, methods in definition["paths"].items()
+        ]
+        self._binary = set(definition.get("x-amazon-apigateway-binary-media-types") or ())
+        self._invoke = invoke
+        self._stage = stage
+        self.requests: list[str] = []  # method and path, in order of arrival
+        self.fail_next: list[Answer] = []  # answered in place of the function's, one each
+        self._server = HttpServer(self._serve, host=host)
+        self._tls_server = HttpServer(self._serve, host=host, tls=tls) if tls else None
+
+    @property
+    def url(self) -> str:
+        """Return the stage's URL, without TLS: pods and Spark know no certificate of ours."""
+        return f"{self._server.url}/{self._stage}"
+
+    @property
+    def tls_url(self) -> str:
+        """Return the stage's URL with TLS: kubectl sends tokens to no other."""
+        assert self._tls_server is not None
+        return f"{self._tls_server.url}/{self._stage}"
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.close()
+        if self._tls_server is not None:
+            self._tls_server.close()
+
+    def _serve(self, request: Request) -> Answer:
+        path = urlsplit(request.target).path
+        self.requests.append(f"{request.method} {path}")
+        if self.fail_next:
+            return self.fail_next.pop(0)
+        match = self._match(request.method, path)
+        if match is None:
+            return _message(403, "Missing Authentication Token")
+        if len(request.body) > GATEWAY_BYTES:
+            return _message(413, "Request Too Long")
+        event = self._event(request, path, *match)
+        if len(json.dumps(event)) > LAMBDA_BYTES:
+            return _message(413, "Request Too Long")
+        try:
+            result = self._invoke(event)
+        except FunctionError as error:
+            timed_out = error.kind == "Sandbox.Timedout"
+            return (
+                _message(504, "Endpoint request timed out")
+                if timed_out
+                else _message(502, "Internal server error")
+            )
+        if len(result) > LAMBDA_BYTES:
+            return _message(502, "Internal server error")
+        return _response(json.loads(result))
+
+    def _match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
+        stage, *segments = _segments(path) or [""]
+        if stage != self._stage:
+            return None
+        for pattern, resource, methods in self._routes:
+            if len(pattern) == len(segments) and method in methods:
+                pairs = zip(pattern, segments, strict=True)
+                return resource, {name[1:-1]: unquote(value) for name, value in pairs}
+        return None
+
+    def _event(
+        self, request: Request, path: str, resource: str, parameters: dict[str, str]
+    ) -> dict[str, Any]:
+        headers: dict[str, list[str]] = {}
+        for name, value in request.headers:
+            if name.lower() not in HOP_BY_HOP:
+                headers.setdefault(name, []).append(value)
+        query: dict[str, list[str]] = {}
+        for name, value in parse_qsl(urlsplit(request.target).query, keep_blank_values=True):
+            query.setdefault(name, []).append(value)
+        media_type = request.header("content-type").split(";")[0].strip()
+        is_binary = bool(request.body) and media_type in self._binary
+        body = base64.b64encode(request.body).decode() if is_binary else request.body.decode(errors="replace")
+        return {
+            "resource": resource,
+            "path": path.removeprefix(f"/{self._stage}") or "/",
+            "httpMethod": request.method,
+            "headers": {name: values[-1] for name, values in headers.items()} or None,
+            "multiValueHeaders": headers or None,
+            "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+            "multiValueQueryStringParameters": query or None,
+            "pathParameters": parameters or None,
+            "stageVariables": None,
+            "requestContext": self._context(request, path, resource),
+            "body": body if request.body else None,
+            "isBase64Encoded": is_binary,
+        }
+
+    def _context(self, request: Request, path: str, resource: str) -> dict[str, Any]:
+        return {
+            "accountId": "123456789012",
+            "apiId": "a1b2c3d4e5",
+            "domainName": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "a1b2c3d4e5",
+            "extendedRequestId": "JKJaXmPLvHcESHA=",
+            "httpMethod": request.method,
+            "identity": {"sourceIp": "192.0.2.1", "userAgent": request.header("user-agent")},
+            "path": path,
+            "protocol": "HTTP/1.1",
+            "requestId": str(uuid.uuid4()),
+            "requestTimeEpoch": int(time.time() * 1000),
+            "resourceId": "123456",
+            "resourcePath": resource,
+            "stage": self._stage,
+        }
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.split("/") if segment]
+
+
+def _message(status: int, text: str) -> Answer:
+    return Answer(status, json.dumps({"message": text}).encode(), [("Content-Type", "application/json")])
+
+
+def _response(result: Any) -> Answer:
+    """Return the answer that a proxy result asks for, 502 for one that is none."""
+    if not isinstance(result, dict) or not isinstance(result.get("statusCode"), int):
+        return _message(502, "Internal server error")
+    headers = [(name, str(value)) for name, value in (result.get("headers") or {}).items()]
+    for name, values in (result.get("multiValueHeaders") or {}).items():
+        headers = [pair for pair in headers if pair[0].lower() != name.lower()]
+        headers += [(name, str(value)) for value in values]
+    headers = [
+        (f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name, value) for name, value in headers
+    ]
+    text = result.get("body") or ""
+    body = base64.b64decode(text) if result.get("isBase64Encoded") else str(text).encode()
+    if len(body) > GATEWAY_BYTES:
+        return _message(502, "Internal server error")
+    return Answer(result["statusCode"], body, headers)

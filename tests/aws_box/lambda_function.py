@@ -1,0 +1,88 @@
+"""A Lambda function: as many execution environments as are asked for at once, each used again when free."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.aws_box.execution_environment import ExecutionEnvironment, FunctionError
+
+CONCURRENCY = 16  # of one function; a real account has 1,000, this machine has not
+
+
+class LambdaFunction:
+    """One function of the packaged archive. Safe to call from many threads."""
+
+    def __init__(
+        self,
+        handler: str,
+        *,
+        task_root: Path,
+        runtime: Path,
+        environ: Mapping[str, str],
+        log: Path,
+        timeout_seconds: float = 29.0,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
+        self.environ = dict(environ)
+        self.invocations = 0
+        self.cold_starts = 0
+        self._make: Callable[[], ExecutionEnvironment] = lambda: ExecutionEnvironment(
+            task_root=task_root, runtime=runtime, handler=handler, environ=self.environ, log=log
+        )
+        self._timeout_seconds = timeout_seconds
+        self._slots = threading.Semaphore(concurrency)
+        self._lock = threading.Lock()
+        self._free: list[ExecutionEnvironment] = []
+        self._all: list[ExecutionEnvironment] = []
+
+    def invoke(self, event: Any) -> bytes:
+        """Return the handler's answer as JSON text. Raises FunctionError."""
+        with self._slots:
+            environment = self._take()
+            try:
+                return environment.invoke(event, timeout_seconds=self._timeout_seconds)
+            finally:
+                self._give_back(environment)
+
+    def kill_busy(self) -> int:
+        """Kill the processes of all invocations under way, as a lost host would; return how many."""
+        with self._lock:
+            busy = [each for each in self._all if each not in self._free and each.is_alive]
+        for each in busy:
+            each.kill()
+        return len(busy)
+
+    def restart(self, **changes: str) -> None:
+        """Let every environment go, so that the next have further settings: a new deployment."""
+        self.environ.update(changes)
+        with self._lock:
+            ended, self._all, self._free = self._all, [], []
+        for each in ended:
+            each.close()
+
+    def close(self) -> None:
+        """End all environments."""
+        self.restart()
+
+    def _take(self) -> ExecutionEnvironment:
+        with self._lock:
+            self.invocations += 1
+            while self._free:
+                environment = self._free.pop()
+                if environment.is_alive:
+                    return environment
+            self.cold_starts += 1
+            environment = self._make()
+            self._all.append(environment)
+            return environment
+
+    def _give_back(self, environment: ExecutionEnvironment) -> None:
+        with self._lock:
+            if environment.is_alive and environment in self._all:
+                self._free.append(environment)
+
+
+__all__ = ["FunctionError", "LambdaFunction"]

@@ -1,0 +1,47 @@
+"""The archive and the template that `chalice package` makes, unpacked as Lambda does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parents[2]
+PACKAGE_SECONDS = 300
+CLUSTER_ARN = "arn:aws:ecs:us-east-1:123456789012:cluster/sparkanywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What `make package` leaves: the archive, its content, and the API's definition."""
+
+    archive: Path
+    task_root: Path
+    template: dict[str, Any]
+
+    @property
+    def api_definition(self) -> dict[str, Any]:
+        """Return the Swagger document of the REST API."""
+        body: dict[str, Any] = self.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+        return body
+
+
+def make_package(folder: Path) -> Package:
+    """Package the stage prod into a folder."""
+    subprocess.run(
+        ["make", "--silent", "vendor"], cwd=PROJECT, check=True, timeout=PACKAGE_SECONDS, capture_output=True
+    )
+    environ = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SPARKANYWHERE_CLUSTER_ARN": CLUSTER_ARN}
+    command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(folder)]
+    subprocess.run(
+        command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True
+    )
+    archive = folder / "deployment.zip"
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder / "task")
+    return Package(archive, folder / "task", json.loads((folder / "sam.json").read_text()))

@@ -1,0 +1,215 @@
+"""The archive that `chalice package` makes, run by AWS's runtime client behind what behaves as API Gateway."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.aws_box.client import PODS, Client
+from tests.aws_box.deployment import Deployment
+from tests.aws_box.package import make_package
+from tests.functional.waiting import until
+
+pytestmark = [pytest.mark.slow]
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+GATEWAY_SECONDS = 29.0
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("lambda")
+    made = Deployment(make_package(folder), folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(deployment: Deployment, tmp_path: Path) -> Client:
+    return Client(deployment, tmp_path)
+
+
+def config_map(name: str, **data: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def frames(response: requests.Response) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def test_an_unknown_path_gets_a_status(client: Client) -> None:
+    response = client.call("GET", "/api/v1/nothing")
+
+    assert response.status_code == 404
+    assert response.json()["kind"] == "Status"
+
+
+def test_a_path_deeper_than_kubernetes_has_any_is_the_gateways_to_refuse(client: Client) -> None:
+    response = client.call("GET", "/1/2/3/4/5/6/7/8/9/10")
+
+    assert (response.status_code, response.json()) == (403, {"message": "Missing Authentication Token"})
+
+
+def test_who_brings_no_token_or_a_wrong_one_is_kept_out(deployment: Deployment, tmp_path: Path) -> None:
+    unknown = Client(deployment, tmp_path, token="wrong").call("GET", PODS)
+    anonymous = requests.get(deployment.url + PODS, timeout=GATEWAY_SECONDS)
+
+    assert (unknown.status_code, unknown.json()["reason"]) == (401, "Unauthorized")
+    assert (anonymous.status_code, anonymous.json()["reason"]) == (403, "Forbidden")
+
+
+@pytest.mark.kubectl
+def test_kubectl_applies_changes_and_deletes(client: Client) -> None:
+    applied = client.kubectl("apply", "-f", "-", text=json.dumps(config_map("applied", a="1")))
+    again = client.kubectl(
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "-f",
+        "-",
+        text=json.dumps(config_map("applied", a="2")),
+    )
+    shown = client.kubectl("get", "configmap", "applied", "-o", "jsonpath={.data.a}")
+    deleted = client.kubectl("delete", "configmap", "applied")
+
+    assert applied.stdout == "configmap/applied created\n", applied.stderr
+    assert again.stdout == "configmap/applied serverside-applied\n", again.stderr
+    assert shown.stdout == "2"
+    assert deleted.stdout == 'configmap "applied" deleted\n', deleted.stderr
+
+
+def test_several_warnings_come_as_headers_of_their_own(client: Client) -> None:
+    body = {**config_map("warned"), "spec": {}, "unknown": 1}
+
+    response = client.call("POST", CONFIG_MAPS, json=body, params={"fieldValidation": "Warn"})
+
+    assert response.status_code == 201
+    assert response.raw.headers.getlist("Warning") == [
+        '299 - "unknown field \\"spec\\""',
+        '299 - "unknown field \\"unknown\\""',
+    ]
+
+
+def test_a_watch_answers_with_what_has_happened_and_a_bookmark(client: Client) -> None:
+    revision = client.get(CONFIG_MAPS)["metadata"]["resourceVersion"]
+    client.call("POST", CONFIG_MAPS, json=config_map("watched"))
+
+    params = {"watch": "1", "resourceVersion": revision, "allowWatchBookmarks": "true"}
+    response = client.call("GET", CONFIG_MAPS, params=params)
+
+    seen = frames(response)
+    assert [frame["type"] for frame in seen] == ["ADDED", "BOOKMARK"]
+    assert seen[0]["object"]["metadata"]["name"] == "watched"
+
+
+def test_a_watch_wakes_for_what_another_environment_writes(client: Client, deployment: Deployment) -> None:
+    revision = client.get(CONFIG_MAPS)["metadata"]["resourceVersion"]
+    answers: list[requests.Response] = []
+
+    def watch() -> None:
+        params = {"watch": "1", "resourceVersion": revision, "timeoutSeconds": "20"}
+        answers.append(client.call("GET", CONFIG_MAPS, params=params))
+
+    before = deployment.api.invocations
+    watching = threading.Thread(target=watch)
+    watching.start()
+    until(lambda: deployment.api.invocations > before, "the watch to reach its function")
+    client.call("POST", CONFIG_MAPS, json=config_map("woken"))
+    watching.join()
+
+    assert [frame["object"]["metadata"]["name"] for frame in frames(answers[0])] == ["woken"]
+    assert deployment.api.cold_starts > 1  # the watch held an environment of its own
+
+
+@pytest.mark.parametrize("key", [{}, {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}])
+def test_an_attempt_to_upgrade_ends_inside_the_gateways_window(client: Client, key: dict[str, str]) -> None:
+    params = {"watch": "1", "timeoutSeconds": "1"}
+
+    response = client.call("GET", CONFIG_MAPS, params=params, headers={**UPGRADE, **key})
+
+    assert response.status_code == 200
+
+
+def test_a_body_beyond_a_real_servers_limit_is_refused(client: Client) -> None:
+    response = client.call("POST", CONFIG_MAPS, json=config_map("large", a="x" * 3_200_000))
+
+    assert (response.status_code, response.json()["reason"]) == (413, "RequestEntityTooLarge")
+
+
+def test_a_list_larger_than_lambda_may_answer_comes_in_pages_or_is_refused(client: Client) -> None:
+    for number in range(20):
+        created = client.call("POST", CONFIG_MAPS, json=config_map(f"large-{number}", a="x" * 350_000))
+        assert created.status_code == 201, created.text
+
+    whole = client.call("GET", CONFIG_MAPS)
+    names: list[str] = []
+    params = {"limit": "500", "continue": ""}
+    while True:
+        page = client.call("GET", CONFIG_MAPS, params=params)
+        assert page.status_code == 200, page.text
+        names += [each["metadata"]["name"] for each in page.json()["items"]]
+        params["continue"] = page.json()["metadata"].get("continue", "")
+        if not params["continue"]:
+            break
+
+    assert (whole.status_code, whole.json()["reason"]) == (413, "RequestEntityTooLarge")
+    assert {f"large-{number}" for number in range(20)} <= set(names)
+    assert client.call("DELETE", CONFIG_MAPS).status_code == 200
+
+
+def test_a_function_killed_in_mid_request_leaves_the_next_one_whole(
+    client: Client, deployment: Deployment
+) -> None:
+    answers: list[requests.Response] = []
+    params = {"watch": "1", "timeoutSeconds": "20"}
+    waiting = threading.Thread(target=lambda: answers.append(client.call("GET", PODS, params=params)))
+    before = deployment.api.invocations
+    waiting.start()
+    until(lambda: deployment.api.invocations > before, "the watch to reach its function")
+
+    killed = deployment.api.kill_busy()
+    waiting.join()
+
+    assert killed == 1
+    assert answers[0].status_code == 502
+    assert client.get(PODS)["kind"] == "PodList"
+
+
+def test_a_pod_that_ecs_can_not_take_now_is_pending_and_says_why(client: Client) -> None:
+    client.create_pod("unreachable")  # nobody answers for ECS in this box
+
+    status = client.pod("unreachable")["status"]
+
+    assert status["phase"] == "Pending"
+    scheduled = next(each for each in status["conditions"] if each["type"] == "PodScheduled")
+    assert (scheduled["status"], scheduled["reason"]) == ("False", "Unavailable")
+    assert client.call("DELETE", f"{PODS}/unreachable").status_code == 200
+    assert client.pod("unreachable") is None
+
+
+def test_pods_are_told_the_address_that_requests_came_to(client: Client) -> None:
+    driver = {"name": "driver", "image": "spark", "args": ["driver", "--class", "Main"]}
+    created = client.create_pod("driver", containers=[driver], metadata={"labels": {"spark-role": "driver"}})
+
+    args = created["spec"]["containers"][0]["args"]
+    client.call("DELETE", f"{PODS}/driver")
+
+    url = "https://a1b2c3d4e5.execute-api.us-east-1.amazonaws.com/api"
+    assert f"spark.kubernetes.driver.master={url}" in args
+
+
+def test_the_schedule_runs_in_a_function_of_its_own(deployment: Deployment) -> None:
+    started = time.monotonic()
+
+    deployment.run_schedule()
+
+    assert time.monotonic() - started < GATEWAY_SECONDS
+    assert deployment.resync.invocations == 1
