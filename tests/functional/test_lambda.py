@@ -86,6 +86,15 @@ def test_kubectl_applies_changes_and_deletes(client: Client) -> None:
     assert deleted.stdout == 'configmap "applied" deleted\n', deleted.stderr
 
 
+@pytest.mark.kubectl
+def test_a_body_in_protobuf_comes_through_the_gateway_unharmed(client: Client) -> None:
+    created = client.kubectl("create", "configmap", "binary", "--from-literal=a=über")  # sent as protobuf
+    shown = client.kubectl("get", "configmap", "binary", "-o", "jsonpath={.data.a}")
+
+    assert created.stdout == "configmap/binary created\n", created.stderr
+    assert shown.stdout == "über"
+
+
 def test_several_warnings_come_as_headers_of_their_own(client: Client) -> None:
     body = {**config_map("warned"), "spec": {}, "unknown": 1}
 
