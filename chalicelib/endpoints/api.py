@@ -16,6 +16,7 @@ from chalicelib.endpoints.auth import Authenticator, bearer_token
 from chalicelib.endpoints.documents import Documents
 from chalicelib.endpoints.limits import Limits
 from chalicelib.endpoints.logs import LogEndpoint
+from chalicelib.endpoints.page import page_response, wants_page
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.request_info import RequestInfo, User, request_info, split_path
 from chalicelib.endpoints.resource_verbs import ResourceVerbs
@@ -101,6 +102,8 @@ class Api:
         match = self._router.find(method, path)
         if not isinstance(match, str) and match.route.verb == "payload":
             return self._payload(match.values["uid"], headers)  # has a token of its own kind
+        if not path and method == "GET" and wants_page(headers.get("accept", "")):
+            return page_response()  # a browser asks before it has a token; nothing of the store is in it
         user = self._authenticator.authenticate(headers)
         self._limits.request(user.name)
         if isinstance(match, str):

@@ -196,8 +196,8 @@ def _exit_code(application: Application) -> int:
 @with_target
 def cost(client: KubeClient, target: Target, *, application: str) -> None:
     """Say what an application has used, and what that costs on Fargate by list price."""
+    from chalicelib.prices import prices
     from sparkanywhere.jobs.applications import find_application
-    from sparkanywhere.jobs.cost import prices
 
     used = find_application(client, target.namespace, application).usage(datetime.now(UTC))
     click.echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")

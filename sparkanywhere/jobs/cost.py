@@ -5,19 +5,15 @@ A local job costs nothing; its figure says what the same pods would have cost on
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from chalicelib.apimachinery.quantity import parse_quantity
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
+from chalicelib.prices import prices
 
-PRICES = Path(__file__).with_name("prices.json")
 HOUR = 3600.0
 
 
@@ -33,13 +29,6 @@ class Usage:
         return Usage(
             self.vcpu_seconds + other.vcpu_seconds, self.gib_seconds + other.gib_seconds, self.usd + other.usd
         )
-
-
-@cache
-def prices() -> dict[str, Any]:  # Any: numbers and texts of our own data file
-    """Return the price table."""
-    table: dict[str, Any] = json.loads(PRICES.read_text())
-    return table
 
 
 def usage(pods: Iterable[JSON], now: datetime) -> Usage:

@@ -218,7 +218,8 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
 
 
 def _cost_line(run: Any) -> str:  # Any: a JobRun, imported late
-    from sparkanywhere.jobs.cost import prices, usage
+    from chalicelib.prices import prices
+    from sparkanywhere.jobs.cost import usage
 
     used = usage(run.last_pods.values(), datetime.now(UTC))
     return (
@@ -228,8 +229,9 @@ def _cost_line(run: Any) -> str:  # Any: a JobRun, imported late
 
 
 def _summary(job: Any, run: Any, spec: JobSpec, suffix: str) -> dict[str, Any]:  # Any: as above
+    from chalicelib.prices import prices
     from sparkanywhere.job_progress import PHASES
-    from sparkanywhere.jobs.cost import prices, usage
+    from sparkanywhere.jobs.cost import usage
 
     used = usage(run.last_pods.values(), datetime.now(UTC))
     now = time.monotonic()

@@ -1,0 +1,164 @@
+// Pods to applications: state, phases, use and cost. Pure. The same rules as sparkanywhere/jobs/cost.py.
+
+const SELECTOR = "spark-app-selector";
+const HOUR = 3600;
+const PRICES = JSON.parse(byId("prices").textContent);
+const DONE = ["Succeeded", "Failed"];
+
+const earliest = (times) => times.reduce((a, b) => (Number.isNaN(b) || b >= a ? a : b), Infinity);
+
+const requests = (spec) => {
+  let cpu = 0, gib = 0;
+  for (const { resources = {} } of spec.containers || []) {
+    const asked = { ...resources.limits, ...resources.requests };
+    cpu += quantity(asked.cpu ?? "1");
+    gib += quantity(asked.memory ?? "0") / 2 ** 30;
+  }
+  return { cpu, gib };
+};
+
+// Why it ended, or what it waits for, in one line.
+const reasonOf = (status, states) => {
+  const parts = [];
+  for (const { terminated, waiting } of states) {
+    if (terminated) parts.push(`${terminated.reason || "ended"}, exit ${terminated.exitCode}`);
+    if (terminated?.message) parts.push(terminated.message);
+    if (waiting && !DONE.includes(status.phase)) parts.push(waiting.message || waiting.reason || "");
+  }
+  const unscheduled = (status.conditions || []).find((each) => each.type === "PodScheduled" && each.status === "False");
+  if (unscheduled) parts.push(unscheduled.message || unscheduled.reason || "");
+  if (status.reason || status.message) parts.unshift([status.reason, status.message].filter(Boolean).join(": "));
+  return parts.filter(Boolean).join("; ");
+};
+
+// Only what is shown is kept: a thousand applications' pods are megabytes.
+const slim = (pod) => {
+  const { metadata, spec = {}, status = {} } = pod;
+  const labels = metadata.labels || {};
+  const states = (status.containerStatuses || []).map((each) => each.state || {});
+  const begun = states.map((each) => each.terminated || each.running).filter((each) => each?.startedAt);
+  const ends = begun.map((each) => instant(each.finishedAt));
+  const condition = (type) => (status.conditions || []).find((each) => each.type === type && each.status === "True");
+  const moved = (status.conditions || []).map((each) => instant(each.lastTransitionTime)).filter((each) => each);
+  const waiting = states.map((each) => each.waiting).find(Boolean);
+  return {
+    uid: metadata.uid, name: metadata.name, namespace: metadata.namespace, version: metadata.resourceVersion,
+    app: labels[SELECTOR], appName: labels["spark-app-name"] || "", isDriver: labels["spark-role"] === "driver",
+    created: instant(metadata.creationTimestamp), isDeleting: Boolean(metadata.deletionTimestamp),
+    phase: status.phase || "Pending", why: reasonOf(status, states), moved: Math.max(0, ...moved),
+    scheduled: instant(condition("PodScheduled")?.lastTransitionTime),
+    started: begun.length ? earliest(begun.map((each) => instant(each.startedAt))) : NaN,
+    ended: ends.length && !ends.some(Number.isNaN) ? Math.max(...ends) : NaN,
+    isPulling: /^(ErrImagePull|ImagePull|ErrImageNeverPull)/.test(waiting?.reason || "") || /^Pulling image/.test(waiting?.message || ""),
+    containers: (spec.containers || []).map((each) => each.name),
+    arch: spec.nodeSelector?.["kubernetes.io/arch"] || "amd64",
+    isSpot: spec.nodeSelector?.["sparkanywhere.io/capacity-type"] === "spot",
+    ...requests(spec),
+  };
+};
+
+const runningSeconds = (pod, now) =>
+  Number.isNaN(pod.started) ? 0 : Math.max(0, ((Number.isNaN(pod.ended) ? now : pod.ended) - pod.started) / 1000);
+
+const podUsage = (pod, now) => {
+  const seconds = runningSeconds(pod, now);
+  if (!seconds) return { vcpu: 0, gib: 0, usd: 0 };
+  const arch = pod.arch in PRICES.usd_per_vcpu_hour ? pod.arch : "amd64";
+  const rate = pod.cpu * PRICES.usd_per_vcpu_hour[arch] + pod.gib * PRICES.usd_per_gib_hour[arch];
+  const billed = Math.max(seconds, PRICES.minimum_seconds);
+  const usd = (billed / HOUR) * rate * (pod.isSpot ? PRICES.spot_factor : 1);
+  return { vcpu: pod.cpu * seconds, gib: pod.gib * seconds, usd };
+};
+
+const isOver = (pod) => DONE.includes(pod.phase);
+
+// When a pod's bar ends; of one that never ran, the last that its status says.
+const endOf = (pod, now) => {
+  if (!Number.isNaN(pod.ended) && (isOver(pod) || pod.isDeleting)) return pod.ended;
+  return isOver(pod) ? pod.moved || pod.created : now;
+};
+
+// [kind, words, from, to] of each part of a pod's life. `pull` is {from, to} where Events tell it.
+const phases = (pod, pull, now) => {
+  const end = endOf(pod, now);
+  const start = Number.isNaN(pod.started) ? end : pod.started;
+  const scheduled = Number.isNaN(pod.scheduled) ? start : Math.min(pod.scheduled, start);
+  const parts = [["queued", "queued", pod.created, scheduled]];
+  if (pull && pull.from >= scheduled && pull.to <= start) {
+    parts.push(["starting", "starting", scheduled, pull.from], ["pull", "image pull", pull.from, pull.to]);
+    parts.push(["starting", "starting", pull.to, start]);
+  } else {
+    parts.push(pod.isPulling ? ["pull", "image pull", scheduled, start] : ["starting", "image pull and start", scheduled, start]);
+  }
+  const kind = pod.phase === "Succeeded" ? "good" : pod.phase === "Failed" ? "bad" : "running";
+  if (!Number.isNaN(pod.started)) parts.push([kind, isOver(pod) ? "ran" : "running", start, end]);
+  return parts.filter(([, , from, to]) => to > from);
+};
+
+class Application {
+  constructor(key, namespace, id) {
+    Object.assign(this, { key, namespace, id, pods: new Map(), created: Infinity });
+  }
+
+  put(pod) {
+    this.pods.set(pod.uid, pod);
+    this.created = Math.min(this.created, pod.created);
+  }
+
+  get list() {
+    return [...this.pods.values()].sort((a, b) => b.isDriver - a.isDriver || a.created - b.created || (a.name < b.name ? -1 : 1));
+  }
+
+  get driver() { return this.list.find((pod) => pod.isDriver); }
+  get executors() { return this.list.filter((pod) => !pod.isDriver); }
+  get name() { return this.driver?.name || this.list[0]?.appName || this.id; }
+
+  get state() {
+    const driver = this.driver;
+    if (!driver) return "Running";
+    return driver.isDeleting ? "Deleting" : driver.phase;
+  }
+
+  get executorText() {
+    const all = this.executors;
+    const running = all.filter((pod) => pod.phase === "Running").length;
+    return isOver(this.driver || {}) ? `${all.length} known` : `${running} of ${all.length}`;
+  }
+
+  usage(now) {
+    const total = { vcpu: 0, gib: 0, usd: 0 };
+    for (const pod of this.pods.values()) {
+      for (const [name, value] of Object.entries(podUsage(pod, now))) total[name] += value;
+    }
+    return total;
+  }
+}
+
+// All applications, by key; told of every pod that comes, changes or goes.
+class Applications {
+  constructor() { this.clear(); }
+  clear() { this.all = new Map(); this.homes = new Map(); }
+
+  put(raw) {
+    const pod = slim(raw);
+    if (!pod.app) return;
+    const key = `${pod.namespace}/${pod.app}`;
+    if (!this.all.has(key)) this.all.set(key, new Application(key, pod.namespace, pod.app));
+    this.all.get(key).put(pod);
+    this.homes.set(pod.uid, key);
+  }
+
+  remove(uid) {
+    const application = this.all.get(this.homes.get(uid));
+    this.homes.delete(uid);
+    if (!application) return;
+    application.pods.delete(uid);
+    if (!application.pods.size) this.all.delete(application.key);
+  }
+
+  retain(uids) {
+    for (const uid of [...this.homes.keys()]) if (!uids.has(uid)) this.remove(uid);
+  }
+
+  sorted() { return [...this.all.values()].sort((a, b) => b.created - a.created); }
+}
