@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
@@ -21,6 +22,8 @@ def missing(tool: str) -> str:
         return "" if find(tool) else "kubectl is not installed"
     if tool == "terraform":
         return _terraform_problem()
+    if tool == "browser":
+        return _browser_problem()
     return ""  # spark is fetched when asked for; slow needs nothing
 
 
@@ -48,6 +51,13 @@ def _terraform_problem() -> str:
     return (
         "" if terraform_plugins() else "no terraform-provider-aws is found; TF_PLUGIN_DIR may name its folder"
     )
+
+
+def _browser_problem() -> str:
+    for command in ("chromium", "chromedriver"):
+        if not find(command):
+            return f"{command} is not installed"
+    return "" if find_spec("selenium") else "the Python package selenium is not installed"
 
 
 def required() -> bool:
