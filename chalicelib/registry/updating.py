@@ -97,6 +97,9 @@ def finish(
         strategy.prepare_for_status_update(new, old)
     else:
         strategy.default(new)
+    if not sent.is_apply:  # before anything is judged or corrected: a sent record never stands as it came
+        _track(strategy, old, new, sent, now)
+    if not sent.subresource:
         strategy.prepare_for_update(new, old)
     meta.carry_over(new["metadata"], old["metadata"])
     causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
@@ -110,8 +113,6 @@ def finish(
     if causes:
         raise invalid(strategy.kind, new["metadata"].get("name", ""), causes, group=strategy.group)
     _count_generation(strategy, new, old)
-    if not sent.is_apply:
-        _track(strategy, old, new, sent, now)
     return strategy.warnings(new)
 
 
