@@ -16,10 +16,14 @@ PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
 TERMINAL = ("Succeeded", "Failed")
 REGISTERED = re.compile(r"Registered executor .* with ID (\w+)")
 TASKS = re.compile(r"Finished task .*\((\d+)/(\d+)\)$")
-# A line of Spark's own: log4j's default layout, the launcher's and the JVM's remarks.
+# A line of Spark's own: log4j's default layout, the JDK's two-line one, the launcher's and the JVM's remarks,
+# and the stack traces below any of them.
 OWN_LINE = re.compile(
-    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) |WARNING: |Files \S+ from "
-    r"|Using Spark's default log4j profile|Setting default log level|To adjust logging level|NOTE: Picked up "
+    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) "
+    r"|[A-Z][a-z]{2} \d{1,2}, \d{4},? .*[AP]M |(?:SEVERE|WARNING|INFO): "
+    r"|\s+at [\w.$/@-]+\(?|\s+\.\.\. \d+ more|Caused by: |(?:java|io|org)\.[\w.$]+(?:Exception|Error)\b"
+    r"|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
+    r"|To adjust logging level|NOTE: Picked up "
 )
 
 

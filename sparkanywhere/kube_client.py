@@ -77,6 +77,12 @@ class KubeClient:
                 if line.strip():
                     yield _json(line)
 
+    def log(self, namespace: str, pod: str) -> str:
+        """Return what a pod has logged so far. Raises ApiError, ApiUnreachable."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        with self._open("GET", path, {}, seconds=ANSWER_SECONDS) as answer:
+            return answer.read().decode(errors="replace")
+
     def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:
         """Yield the lines of a pod's log as they come, until it ends or is silent for `seconds`."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"

@@ -74,6 +74,12 @@ def test_a_deleted_executor_keeps_the_last_that_was_seen_of_it() -> None:
         ("WARNING: Using incubator modules: jdk.incubator.vector", False),
         ("Using Spark's default log4j profile: org/apache/spark/log4j2-defaults.properties", False),
         ("", False),
+        ("        at app//io.vertx.core.impl.ContextImpl.execute(ContextImpl.java:327)", False),
+        ("io.vertx.core.VertxException: Thread blocked", False),
+        ("Nov 23, 2026 2:06:20 AM io.vertx.core.impl.BlockedThreadChecker", False),
+        ("WARNING: Thread vert.x-eventloop-thread-0 has been blocked for 2000 ms", False),
+        ("    indented output of mine", True),
+        ("Traceback (most recent call last):", True),
     ],
 )
 def test_the_programs_own_output_is_told_from_sparks(line: str, own: bool) -> None:

@@ -1,0 +1,184 @@
+"""What the tests with real Spark do: submit with stock spark-submit, look at pods, kill processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.providers.process.records import MARKER
+from sparkanywhere.example_jar import example_jar
+from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.leftovers import remove_tasks
+from sparkanywhere.local_server import LocalServer, ServerOptions
+from sparkanywhere.spark_submit import IMAGE_HOME, SPARK_PI, environment
+from tests.functional.waiting import until
+
+JOB_SECONDS = 240.0  # a job takes 15 to 60 s on two busy cores
+JOBS = Path(__file__).resolve().parent / "jobs"
+NAMESPACE = "/api/v1/namespaces/default"
+TASK_ANNOTATION = "sparkanywhere.io/task"
+SMALL = (
+    "spark.driver.memory=512m",
+    "spark.executor.memory=512m",
+    "spark.kubernetes.memoryOverheadFactor=0.1",
+)
+
+
+class SparkCluster:
+    """A control plane of its own, and what a person does with it."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self.server = server
+        self.client = KubeClient(server.access)
+
+    def pods(self, role: str = "") -> list[JSON]:
+        """Return the pods, or those of a role: driver, executor."""
+        query = {"labelSelector": f"spark-role={role}"} if role else {}
+        return list(self.client.get(f"{NAMESPACE}/pods", **query)["items"])
+
+    def running(self, role: str) -> list[JSON]:
+        """Return the pods of a role that run."""
+        return [pod for pod in self.pods(role) if pod["status"].get("phase") == "Running"]
+
+    def names(self, resource: str) -> set[str]:
+        """Return the names of what there is of a resource of the core group."""
+        return {item["metadata"]["name"] for item in self.client.get(f"{NAMESPACE}/{resource}")["items"]}
+
+    def driver(self) -> JSON:
+        """Return the one driver."""
+        (driver,) = self.pods("driver")
+        return driver
+
+    def driver_ends(self) -> JSON:
+        """Wait until the one driver has ended; return its pod."""
+        until(lambda: is_over(self.driver()), "the driver to end", seconds=JOB_SECONDS)
+        return self.driver()
+
+    def log(self, pod: JSON) -> str:
+        """Return what a pod has logged so far."""
+        return self.client.log("default", pod["metadata"]["name"])
+
+    def executors_register(self, count: int) -> None:
+        """Wait until so many executors have registered with the one driver, which runs before that."""
+        until(lambda: len(self.running("executor")) == count, f"{count} executors", seconds=JOB_SECONDS)
+        until(
+            lambda: self.log(self.driver()).count("Registered executor") >= count,
+            f"{count} executors to register",
+            seconds=JOB_SECONDS,
+        )
+
+    def submit(
+        self, home: Path, *program: str, name: str = "job", mode: str = "cluster", conf: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Submit and wait for spark-submit to end; `program` is options, the main file and its arguments."""
+        process = self.start(home, *program, name=name, mode=mode, conf=conf)
+        output, _ = process.communicate(timeout=JOB_SECONDS)
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+    def start(
+        self, home: Path, *program: str, name: str = "job", mode: str = "cluster", conf: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Start a spark-submit and return it."""
+        line = [str(home / "bin" / "spark-submit"), "--master", f"k8s://{self.server.access.url}"]
+        line += ["--deploy-mode", mode, "--name", name]
+        for entry in (f"spark.kubernetes.container.image=apache/spark:{home.name}", *SMALL, *conf):
+            line += ["--conf", entry]
+        environ = environment(os.environ, spark_home=home, kubeconfig=self.server.kubeconfig)
+        return subprocess.Popen(
+            [*line, *program],
+            env={**environ, "SPARK_LOCAL_IP": "127.0.0.1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+@contextmanager
+def spark_cluster(state: Path, **settings: str) -> Iterator[SparkCluster]:
+    """Yield a running control plane; at the end delete its pods, stop it, and see that nothing is left."""
+    server = LocalServer(ServerOptions(state, "e2e", settings=settings), _without_own_settings())
+    try:
+        server.start()
+        yield SparkCluster(server)
+        KubeClient(server.access).delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
+        until(lambda: not SparkCluster(server).pods(), "all pods to be gone")
+        until(lambda: not processes_below(server.folder), "every process of a pod to be gone")
+    finally:
+        server.stop()
+        remove_tasks(server.folder)
+
+
+def _without_own_settings() -> dict[str, str]:
+    """Return the environment without the tester's settings, the cache of Sparks excepted."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SPARKANYWHERE_") or name == "SPARKANYWHERE_CACHE"
+    }
+
+
+def spark_pi(home: Path, slices: int = 20) -> tuple[str, ...]:
+    """Return the program SparkPi, as spark-submit takes it."""
+    jar = example_jar(home, home.name).name
+    return ("--class", SPARK_PI, f"local://{IMAGE_HOME}/examples/jars/{jar}", str(slices))
+
+
+def sleepers(*, seconds: float, tasks: int, rounds: int = 1, pause: float = 0) -> tuple[str, ...]:
+    """Return the program that sleeps in its tasks."""
+    return (f"local://{JOBS / 'sleepers.py'}", str(seconds), str(tasks), str(rounds), str(pause))
+
+
+def is_over(pod: JSON) -> bool:
+    """Tell whether a pod has ended."""
+    return pod["status"].get("phase") in ("Succeeded", "Failed")
+
+
+def exit_code(pod: JSON) -> int | None:
+    """Return the exit code of a pod's one container, None while it has none."""
+    (container,) = pod["status"]["containerStatuses"]
+    code: int | None = container["state"].get("terminated", {}).get("exitCode")
+    return code
+
+
+def java_of(pod: JSON) -> psutil.Process:
+    """Return the JVM of a running pod."""
+    handle = pod["metadata"]["annotations"][TASK_ANNOTATION]
+    found = [process for process in psutil.process_iter() if _is_java_of(process, handle)]
+    assert len(found) == 1, f"{len(found)} JVMs in {pod['metadata']['name']}"
+    return found[0]
+
+
+def _is_java_of(process: psutil.Process, handle: str) -> bool:
+    try:
+        return process.name() == "java" and process.environ().get(MARKER, "").startswith(f"{handle}/")
+    except (psutil.Error, OSError):
+        return False
+
+
+def processes_below(folder: Path) -> list[int]:
+    """Return the processes that name a pod's folder below `folder` in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environ = process.environ()
+        except (psutil.Error, OSError):
+            continue
+        if MARKER in environ and any(str(folder) in value for value in environ.values()):
+            found.append(process.pid)
+    return found
+
+
+def answers(cluster: SparkCluster) -> bool:
+    """Tell whether the control plane answers."""
+    try:
+        cluster.pods()
+    except (ApiError, ApiUnreachable):
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""`make pi` as a person runs it: what it prints, how it ends, and that it leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sparkanywhere.local_server import PROJECT
+from tests.e2e.spark_cluster import JOB_SECONDS, processes_below, sleepers
+from tests.functional.waiting import until
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+Spark = Callable[[str], Path]
+
+
+def start_pi(state: Path, *options: str) -> subprocess.Popen[str]:
+    """Start what `make pi` runs, with its state under `state`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sparkanywhere", "pi", *options],
+        cwd=PROJECT,
+        env={**os.environ, "SPARKANYWHERE_STATE": str(state), "PYTHONPATH": str(PROJECT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end; return the exit code and what was printed."""
+    output, _ = process.communicate(timeout=JOB_SECONDS)
+    return process.returncode, output
+
+
+def is_clear(state: Path) -> bool:
+    """Tell whether nothing is left: no instance, no process."""
+    return not processes_below(state) and (not state.exists() or list(state.iterdir()) == [])
+
+
+def test_pi_is_printed_with_the_pods_and_the_phases(spark: Spark, tmp_path: Path) -> None:
+    spark("4.3.0")
+
+    code, output = end_of(start_pi(tmp_path / "state", "--args", "10"))
+
+    assert code == 0, output
+    assert "Pi is roughly 3.1" in output
+    assert "executors  2/2" in output
+    assert "exec-2" in output
+    assert "control plane  submit  driver  executors" in output
+    assert is_clear(tmp_path / "state")
+
+
+def test_a_program_that_fails_makes_the_exit_code_1(spark: Spark, tmp_path: Path) -> None:
+    spark("4.3.0")
+    program = tmp_path / "fails.py"
+    program.write_text("print('about to fail')\nraise SystemExit(3)\n")
+
+    code, output = end_of(start_pi(tmp_path / "state", "--example", str(program)))
+
+    assert code == 1, output
+    assert "about to fail" in output
+    assert "The driver failed" in output
+    assert is_clear(tmp_path / "state")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(number: signal.Signals, spark: Spark, tmp_path: Path) -> None:
+    spark("4.3.0")
+    state = tmp_path / "state"
+    resource, *args = sleepers(seconds=120, tasks=2)
+    program = resource.removeprefix("local://")
+    process = start_pi(state, "--example", program, "--args", " ".join(args), "--instances", "1")
+    until(lambda: len(processes_below(state)) >= 2, "driver and executor to run", seconds=JOB_SECONDS)
+
+    process.send_signal(number)
+
+    code, output = end_of(process)
+    assert code == 130, output
+    assert is_clear(state)
+
+
+def test_a_port_that_is_taken_is_told_in_one_sentence(spark: Spark, tmp_path: Path) -> None:
+    spark("4.3.0")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        code, output = end_of(start_pi(tmp_path / "state", "--port", port))
+
+    assert code == 1
+    assert output.count("\n") <= 2, output
+    assert port in output
+    assert "address already in use" in output.lower()
+    assert is_clear(tmp_path / "state")
