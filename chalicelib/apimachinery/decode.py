@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from chalicelib.apimachinery.conform import UnfitError, conform
 from chalicelib.apimachinery.conform_report import Pairs, plain, report
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
-from chalicelib.apimachinery.go_yaml import Parsed, parse_yaml
+from chalicelib.apimachinery.go_yaml import Parsed, as_warnings, parse_yaml
 from chalicelib.apimachinery.gotext import quote
 from chalicelib.apimachinery.protobuf import decode_protobuf
 from chalicelib.apimachinery.schema import Type, find_type, named_type
@@ -87,7 +87,7 @@ def decode_object(
     if complaints and validation == "Strict":
         raise _unhandled(actual, expected, f"strict decoding error: {', '.join(complaints)}")
     value["apiVersion"], value["kind"] = expected.api_version, expected.kind
-    return Decoded(value, complaints if validation == "Warn" else [])
+    return Decoded(value, as_warnings(complaints) if validation == "Warn" else [])
 
 
 def decode_delete_options(body: bytes, content_type: str | None) -> JSON:

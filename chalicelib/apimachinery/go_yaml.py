@@ -29,6 +29,7 @@ _CONSTANTS: dict[str, object] = {
 }
 _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_REPEATED = "yaml: unmarshal errors:\n  "
 _LONGEST_NUMBER = 400  # characters; no number of 64 bits comes near
 
 
@@ -84,11 +85,21 @@ def _problem(error: Any) -> str:  # Any: PyYAML's errors share no typed base wit
     return f"line {line}: {problem}" if line else str(problem)
 
 
+def as_warnings(complaints: list[str]) -> list[str]:
+    """Return complaints as Warning headers carry them: one for each repeated key, on a line of its own."""
+    lines: list[str] = []
+    for complaint in complaints:
+        found = complaint.removeprefix(_REPEATED)
+        lines += found.split("\n  ") if found != complaint else [complaint]
+    return lines
+
+
 def _repeated(keys: list[tuple[int, str]]) -> list[str]:
     if not keys:
         return []
-    lines = "".join(f"\n  line {line}: key {quote(key)} already set in map" for line, key in keys)
-    return [f"yaml: unmarshal errors:{lines}"]
+    return [
+        _REPEATED + "\n  ".join(f"line {line}: key {quote(key)} already set in map" for line, key in keys)
+    ]
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from chalicelib.apimachinery.conform import UnfitError, conform
 from chalicelib.apimachinery.conform_report import Pairs, plain, report
 from chalicelib.apimachinery.decode import Kind, kind_problem
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
-from chalicelib.apimachinery.go_yaml import parse_yaml
+from chalicelib.apimachinery.go_yaml import as_warnings, parse_yaml
 from chalicelib.apimachinery.gotext import plain_value
 from chalicelib.apimachinery.schema import find_type
 from chalicelib.apimachinery.status import JSON, StatusError, bad_request, invalid
@@ -49,10 +49,10 @@ def decode_patch(body: bytes, patch_type: PatchType) -> Any:  # Any: a list of o
     return document or {}
 
 
-def decode_apply(body: bytes) -> tuple[JSON, list[str]]:
-    """Return the configuration of a server-side apply, YAML or JSON, and complaints about repeated keys.
+def decode_apply(body: bytes, *, is_strict: bool = False) -> tuple[JSON, list[str]]:
+    """Return the configuration of a server-side apply, YAML or JSON, and warnings about repeated keys.
 
-    Raises StatusError 400.
+    Raises StatusError 400, also for repeated keys if `is_strict`.
     """
     try:
         document, repeated = parse_yaml(body)
@@ -63,7 +63,9 @@ def decode_apply(body: bytes) -> tuple[JSON, list[str]]:
             f"json: cannot unmarshal {_json_kind(document)} into Go value of type map[string]interface {{}}"
         )
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {found}")
-    return document or {}, repeated
+    if repeated and is_strict:
+        raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {repeated[0]}")
+    return document or {}, as_warnings(repeated)
 
 
 def _checked_operations(document: Any) -> list[JSON]:  # Any: what the client sent

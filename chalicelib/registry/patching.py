@@ -29,10 +29,8 @@ def decode_patch(
     if kind not in PATCH_TYPES:
         raise unsupported_media_type(list(PATCH_TYPES))
     if kind.endswith("yaml"):
-        config, complaints = patches.decode_apply(body)
-        if complaints and validation == "Strict":
-            raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {complaints[0]}")
-        return Patch("apply", config, validation), complaints if validation == "Warn" else []
+        config, warnings = patches.decode_apply(body, is_strict=validation == "Strict")
+        return Patch("apply", config, validation), warnings if validation == "Warn" else []
     patch_type = cast(patches.PatchType, PATCH_TYPES[kind])  # apply, the fourth, was YAML
     return Patch(patch_type, patches.decode_patch(body, patch_type), validation), []
 

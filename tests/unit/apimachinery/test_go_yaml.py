@@ -126,6 +126,19 @@ def test_bytes_give_a_value_or_a_complaint(body: bytes) -> None:
         json.dumps(found.value).encode()
 
 
+def test_repeated_keys_of_configurations_are_warned_of_or_refused() -> None:
+    body = b"a: 1\na: 2\nb: 1\nb: 2\n"
+
+    assert decode_apply(body) == (
+        {"a": 2, "b": 2},
+        ['line 2: key "a" already set in map', 'line 4: key "b" already set in map'],
+    )
+    with pytest.raises(
+        StatusError, match="error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal"
+    ):
+        decode_apply(body, is_strict=True)
+
+
 def test_yaml_body_becomes_an_object() -> None:
     body = (
         b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: c\n    image: i\n"
@@ -161,10 +174,18 @@ def test_bad_yaml_bodies_are_refused(body: bytes, message: str) -> None:
 def test_repeated_yaml_keys_become_warnings() -> None:
     found = decode_object(b"metadata: {name: a}\nmetadata: {name: b}\nx: 1\n", "application/yaml", POD)
 
-    assert found.warnings == [
-        'yaml: unmarshal errors:\n  line 2: key "metadata" already set in map',
-        'unknown field "x"',
-    ]
+    assert found.warnings == ['line 2: key "metadata" already set in map', 'unknown field "x"']
+
+
+def test_repeated_yaml_keys_are_refused_when_strict() -> None:
+    with pytest.raises(StatusError) as caught:
+        decode_object(
+            b"metadata: {name: a}\nmetadata: {name: b}\n", "application/yaml", POD, validation="Strict"
+        )
+
+    assert caught.value.message.endswith(
+        'strict decoding error: yaml: unmarshal errors:\n  line 2: key "metadata" already set in map'
+    )
 
 
 @pytest.mark.parametrize(
