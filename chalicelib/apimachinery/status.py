@@ -157,7 +157,9 @@ def too_large(limit_bytes: int) -> StatusError:
 
 def answer_too_large(limit_bytes: int) -> StatusError:
     """Return 413 RequestEntityTooLarge for a list that no answer can hold."""
-    message = f"the list is larger than the {limit_bytes} bytes that one answer may have here: ask with a limit"
+    message = (
+        f"the list is larger than the {limit_bytes} bytes that one answer may have here: ask with a limit"
+    )
     return StatusError(413, "RequestEntityTooLarge", message)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.prices import prices
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.access import NoAccess, find_target
 from sparkanywhere.jobs.applications import group
-from sparkanywhere.jobs.cost import pod_usage, prices
+from sparkanywhere.jobs.cost import pod_usage
 from sparkanywhere.jobs.objects import FILES_PATH, MAX_FILES_BYTES, build, owned_by, resource_name
 from sparkanywhere.jobs.spec import JobSpec, SpecError, from_document
 
