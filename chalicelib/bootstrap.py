@@ -179,7 +179,7 @@ class ControlPlane:
         self.registries: Registries = {}
         self.controllers = build_controllers(self._controller_parts())
         self.pods = self.controllers.pods
-        self._admission = Admission(self.pods, self.provider, self._injection)
+        self._admission = Admission(self.pods, self.provider, self._injection, self.controllers.quotas)
         parts = self._registry_parts()
         self.registries.update(registries(ALL, parts))
         self.custom = CustomRegistries(self.storage, parts)
@@ -195,6 +195,9 @@ class ControlPlane:
             pick=random.choice,
             after_write=self._after_write,
             admit=self._admission.admit,
+            room=lambda resource, obj, is_dry_run: self.controllers.quotas.room(
+                resource, obj, is_dry_run=is_dry_run
+            ),
         )
 
     def _controller_parts(self) -> ControllerParts:
@@ -212,6 +215,7 @@ class ControlPlane:
             launches=self.settings.provider != "none",
             scans=not self._has_threads,
             resync_seconds=self.settings.resync_seconds,
+            namespace_objects=self.settings.namespace_objects,
             pod_keep_seconds=self.settings.pod_keep_hours * 3600.0,
         )
 

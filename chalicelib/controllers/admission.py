@@ -7,6 +7,7 @@ from collections.abc import Callable
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import spark_admission
 from chalicelib.controllers.pods import PodController
+from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.providers.base import Provider
 from chalicelib.registry.pods import PodStrategy
@@ -15,8 +16,11 @@ from chalicelib.registry.pods import PodStrategy
 class Admission:
     """Completes pods that this provider will run, and says what of them it will not honour."""
 
-    def __init__(self, pods: PodController, provider: Provider, injection: Callable[[], Injection]) -> None:
+    def __init__(
+        self, pods: PodController, provider: Provider, injection: Callable[[], Injection], quotas: Quotas
+    ) -> None:
         self._pods = pods
+        self._quotas = quotas
         self._provider = provider
         self._injection = injection
 
@@ -32,6 +36,7 @@ class Admission:
             return []  # not a valid pod: validation comes next, and has the words for it
 
     def _admit_pod(self, pod: JSON) -> list[str]:
+        self._quotas.fill_in(pod)
         if not self._pods.is_ours(pod):
             return []
         admitted = spark_admission.admit(pod, self._injection())

@@ -17,6 +17,7 @@ from chalicelib.controllers.loop import Chore
 from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_task import Node
 from chalicelib.controllers.pods import PodController
+from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.recorder import EventRecorder
 from chalicelib.controllers.resync import Resync, ResyncTimes
 from chalicelib.providers.base import Provider
@@ -50,6 +51,7 @@ class ControllerParts:
     scans: bool = False
     resync_seconds: float = 10.0
     pod_keep_seconds: float = 24 * 3600.0
+    namespace_objects: int = 0  # of one resource; 0 is no limit
     times: ResyncTimes | None = None
 
 
@@ -61,6 +63,7 @@ class Controllers:
     dependents: Dependents
     resync: Resync
     recorder: EventRecorder
+    quotas: Quotas
     chores: tuple[Chore, ...]
 
     def run_all(self) -> None:
@@ -74,6 +77,9 @@ def build_controllers(parts: ControllerParts) -> Controllers:
 
     def pod_removed(pod: JSON) -> None:
         dependents.pod_removed(pod)
+
+    def pod_changed(pod: JSON) -> None:
+        dependents.pod_changed(pod)
 
     def namespace_removed(resource: str, obj: JSON) -> None:
         dependents.after_write(resource, obj, "DELETED")
@@ -89,6 +95,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         clock=clock,
         launched=claims.bind,
         removed=pod_removed,
+        changed=pod_changed,
         launches=parts.launches,
     )
     garbage = Garbage(storage=storage, resources=parts.resources, delete=delete, clock=clock)
@@ -98,6 +105,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     definitions = DefinitionController(
         storage=storage, registries=parts.registries, delete=delete, clock=clock
     )
+    quotas = Quotas(storage=storage, later=parts.later, max_objects=parts.namespace_objects)
     dependents = Dependents(
         storage=storage,
         pods=pods,
@@ -105,6 +113,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         namespaces=namespaces,
         claims=claims,
         definitions=definitions,
+        quotas=quotas,
         later=parts.later,
         scans=parts.scans,
     )
@@ -123,8 +132,9 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         Chore("garbage", SWEEP_SECONDS, garbage.sweep),
         Chore("namespaces", SWEEP_SECONDS, namespaces.sweep),
         Chore("definitions", SWEEP_SECONDS, definitions.sweep),
+        Chore("quotas", SWEEP_SECONDS, quotas.sweep),
         Chore("claims", SWEEP_SECONDS, claims.sweep),
         Chore("pod-expiry", EXPIRY_SECONDS, expiry.sweep),
         Chore("event-expiry", EXPIRY_SECONDS, recorder.expire),
     )
-    return Controllers(pods, dependents, resync, recorder, chores)
+    return Controllers(pods, dependents, resync, recorder, quotas, chores)

@@ -19,6 +19,7 @@ from chalicelib.controllers.garbage import Garbage
 from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pods import PodController
+from chalicelib.controllers.quotas import Quotas
 from chalicelib.registry.keys import prefix
 from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import Storage
@@ -48,6 +49,7 @@ class Dependents:
         namespaces: NamespaceEmptier,
         claims: Claims,
         definitions: DefinitionController,
+        quotas: Quotas,
         later: Later,
         scans: bool = False,
     ) -> None:
@@ -57,6 +59,7 @@ class Dependents:
         self._namespaces = namespaces
         self._claims = claims
         self._definitions = definitions
+        self._quotas = quotas
         self._later = later
         self._scans = scans
 
@@ -68,6 +71,8 @@ class Dependents:
             self._wake(resource, obj)
         elif resource == DEFINITIONS and event != "DELETED":
             self._later(partial(self._definitions.sync, obj["metadata"]["name"]))
+        elif resource == "resourcequotas" and event != "DELETED":
+            self._quotas.recount_soon(obj["metadata"]["namespace"])
         if event == "DELETED":
             self._gone(resource, obj)
         elif is_deleting(obj):
@@ -76,6 +81,11 @@ class Dependents:
     def pod_removed(self, pod: JSON) -> None:
         """Have done what follows when the PodController itself took a pod out of the store."""
         self._gone("pods", pod)
+
+    def pod_changed(self, pod: JSON) -> None:
+        """Have done what follows when the PodController has written a pod's status."""
+        if is_terminal(pod):
+            self._quotas.object_gone(pod["metadata"].get("namespace", ""))
 
     def _pod_written(self, pod: JSON, event: WriteEvent) -> None:
         if event == "DELETED":
@@ -104,6 +114,7 @@ class Dependents:
         metadata = obj["metadata"]
         self._later(partial(self._garbage.owner_gone, obj))
         namespace = metadata.get("namespace", "")
+        self._quotas.object_gone(namespace)
         if "." in resource:  # a custom resource: its definition may wait for it
             self._later(partial(self._definitions.object_gone, resource))
         if resource == "pods":

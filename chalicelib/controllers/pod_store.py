@@ -28,7 +28,15 @@ def pod_key(pod: JSON) -> str:
 class PodStore:
     """Pods in a Storage. A pod of the same name but another uid is not the pod that was meant."""
 
-    def __init__(self, storage: Storage, *, node_name: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        node_name: str,
+        clock: Callable[[], datetime],
+        changed: Callable[[JSON], None],
+    ) -> None:
+        self._changed = changed
         self._storage = storage
         self._node_name = node_name
         self._clock = clock
@@ -102,12 +110,19 @@ class PodStore:
         return None
 
     def _update(self, key: str, uid: str, change: Callable[[JSON], JSON | None]) -> StoredObject | None:
+        last: JSON = {}
+
         def checked(pod: JSON) -> JSON | None:
+            nonlocal last
             if pod["metadata"]["uid"] != uid:
                 raise KeyNotFound(key)
+            last = pod
             return change(pod)
 
         try:
-            return guaranteed_update(self._storage, key, checked)
+            stored = guaranteed_update(self._storage, key, checked)
         except KeyNotFound:
             return None
+        if str(stored.revision) != last["metadata"].get("resourceVersion"):
+            self._changed(stored.object())
+        return stored

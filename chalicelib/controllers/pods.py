@@ -39,7 +39,12 @@ from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
-Told = Callable[[JSON], None]  # told of a pod: that it has been launched, or taken out of the store
+Told = Callable[[JSON], None]  # told of a pod: that it has been launched, changed, or taken out of the store
+
+
+def _nobody(pod: JSON) -> None:
+    """Tell nobody."""
+    del pod
 
 
 class PodController:
@@ -58,11 +63,12 @@ class PodController:
         clock: Callable[[], datetime],
         launched: Told,
         removed: Told,
+        changed: Told = _nobody,
         launches: bool = True,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
-        self._store = PodStore(storage, node_name=node.name, clock=clock)
+        self._store = PodStore(storage, node_name=node.name, clock=clock, changed=changed)
         self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -35,12 +36,19 @@ from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, St
 
 WriteEvent = Literal["ADDED", "MODIFIED", "DELETED"]
 AfterWrite = Callable[[str, JSON, WriteEvent], None]
+Room = Callable[[str, JSON, bool], AbstractContextManager[None]]  # (resource, new object, is a dry run)
 Admit = Callable[[str, JSON], list[str]]  # (resource, object changed in place) -> warnings
 
 Prepared = tuple[JSON, list[str]]  # an object ready to be checked and stored, and warnings
 
 GENERATE_NAME_ATTEMPTS = 8  # as a real server: a clash of five random letters is rare
 RACE_ATTEMPTS = 20  # a patch or an unconditional update meets other writers at most this often
+
+
+def _plenty(resource: str, obj: JSON, is_dry_run: bool) -> AbstractContextManager[None]:
+    """Let every object in: for who keeps no quotas."""
+    del resource, obj, is_dry_run
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class RegistryParts:
     pick: Callable[[str], str]  # one character of a text, at random
     after_write: AfterWrite
     admit: Admit
+    room: Room = _plenty
 
 
 class Registry:
@@ -126,7 +135,10 @@ class Registry:
             self._require_namespace(namespace)
             name = obj["metadata"].get("name", "")
             key = self.key(namespace, name)
-            with translated(self.strategy, name):
+            with (
+                translated(self.strategy, name),
+                self._parts.room(self._kept_as, obj, options.dry_run),
+            ):
                 if options.dry_run:
                     self._require_absent(key, name)
                     return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)

@@ -1,0 +1,164 @@
+"""ResourceQuotas and LimitRanges through the whole API."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.apimachinery.status import JSON
+from tests.api_client import Answer, ApiClient, control_plane
+from tests.functional.waiting import until
+
+BASE = "/api/v1/namespaces/default"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[ApiClient]:
+    """Return a client of a fresh API."""
+    plane = control_plane(tmp_path, namespace_objects=30)
+    yield ApiClient(plane)
+    plane.close()
+
+
+def _pod(name: str, **resources: JSON) -> JSON:
+    return {
+        "metadata": {"name": name},
+        "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]},
+    }
+
+
+def _quota(api: ApiClient, hard: dict[str, str], **spec: Any) -> None:  # Any: fields of a spec
+    api.create(f"{BASE}/resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": hard, **spec}})
+
+
+def _used(api: ApiClient) -> dict[str, str]:
+    used: dict[str, str] = api.get(f"{BASE}/resourcequotas/q").get("status", {}).get("used", {})
+    return used
+
+
+def _message(answer: Answer) -> str:
+    assert (answer.status, answer.reason) == (403, "Forbidden"), answer.body
+    return str(answer.body["message"])
+
+
+def test_pods_beyond_a_quota_are_forbidden_in_kubernetes_words(api: ApiClient) -> None:
+    _quota(api, {"pods": "1"})
+    api.create(f"{BASE}/pods", _pod("a"))
+
+    answer = api.request("POST", f"{BASE}/pods", _pod("b"))
+
+    assert _message(answer) == (
+        'pods "b" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    )
+    assert _used(api) == {"pods": "1"}
+
+
+def test_what_is_asked_for_is_summed_up_and_given_back(api: ApiClient) -> None:
+    _quota(api, {"requests.cpu": "1", "limits.memory": "2Gi"})
+    asked = {"requests": {"cpu": "600m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+    api.create(f"{BASE}/pods", _pod("a", **asked))
+
+    refused = api.request("POST", f"{BASE}/pods", _pod("b", **asked))
+    used = _used(api)
+    api.request("DELETE", f"{BASE}/pods/a")
+    api.create(f"{BASE}/pods", _pod("b", **asked))
+
+    assert "requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1" in _message(
+        refused
+    )
+    assert used == {"requests.cpu": "600m", "limits.memory": "1Gi"}
+
+
+def test_a_pod_that_leaves_out_what_a_quota_demands_is_forbidden(api: ApiClient) -> None:
+    _quota(api, {"limits.cpu": "1", "requests.memory": "1Gi"})
+
+    answer = api.request("POST", f"{BASE}/pods", _pod("a"))
+
+    assert _message(answer) == (
+        'pods "a" is forbidden: failed quota: q: must specify limits.cpu for: c; requests.memory for: c'
+    )
+
+
+@pytest.mark.parametrize("key", ["configmaps", "count/configmaps"])
+def test_other_objects_are_counted_too(api: ApiClient, key: str) -> None:
+    _quota(api, {key: "1"})
+    api.create(f"{BASE}/configmaps", {"metadata": {"name": "a"}})
+
+    answer = api.request("POST", f"{BASE}/configmaps", {"metadata": {"name": "b"}})
+
+    assert f"exceeded quota: q, requested: {key}=1, used: {key}=1, limited: {key}=1" in _message(answer)
+
+
+def test_a_failed_create_and_a_dry_run_take_nothing(api: ApiClient) -> None:
+    _quota(api, {"configmaps": "2"})
+    api.create(f"{BASE}/configmaps", {"metadata": {"name": "a"}})
+
+    assert api.request("POST", f"{BASE}/configmaps", {"metadata": {"name": "a"}}).status == 409
+    assert api.request("POST", f"{BASE}/configmaps?dryRun=All", {"metadata": {"name": "b"}}).status == 201
+
+    until(lambda: _used(api) == {"configmaps": "1"}, "the quota to be counted anew")
+    api.create(f"{BASE}/configmaps", {"metadata": {"name": "b"}})
+
+
+def test_many_at_once_never_get_more_than_there_is(api: ApiClient) -> None:
+    _quota(api, {"configmaps": "5"})
+    codes: list[int] = []
+
+    def create(number: int) -> None:
+        codes.append(api.request("POST", f"{BASE}/configmaps", {"metadata": {"name": f"c{number}"}}).status)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(codes) == [201] * 5 + [403] * 11
+
+
+def test_a_scoped_quota_counts_only_what_is_in_its_scope(api: ApiClient) -> None:
+    _quota(api, {"pods": "0"}, scopes=["BestEffort"])
+
+    refused = api.request("POST", f"{BASE}/pods", _pod("a"))
+    api.create(f"{BASE}/pods", _pod("b", requests={"cpu": "1"}))
+
+    assert "exceeded quota: q" in _message(refused)
+
+
+def test_a_limit_range_fills_in_what_is_left_out(api: ApiClient) -> None:
+    item = {"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "250m"}}
+    api.create(f"{BASE}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [item]}})
+
+    pod = api.create(f"{BASE}/pods", _pod("a"))
+
+    resources = pod["spec"]["containers"][0]["resources"]
+    assert resources == {"limits": {"cpu": "500m"}, "requests": {"cpu": "250m"}}
+    assert pod["metadata"]["annotations"] == {
+        "kubernetes.io/limit-ranger": "LimitRanger plugin set: cpu request for container c; cpu limit for container c"
+    }
+
+
+def test_pods_out_of_bounds_are_forbidden_in_kubernetes_words(api: ApiClient) -> None:
+    item = {"type": "Container", "max": {"cpu": "1"}, "min": {"cpu": "100m"}}
+    api.create(f"{BASE}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [item]}})
+
+    much = api.request("POST", f"{BASE}/pods", _pod("a", limits={"cpu": "2"}))
+    little = api.request("POST", f"{BASE}/pods", _pod("a", requests={"cpu": "50m"}))
+
+    assert _message(much) == ('pods "a" is forbidden: maximum cpu usage per Container is 1, but limit is 2')
+    assert "minimum cpu usage per Container is 100m, but request is 50m" in _message(little)
+
+
+def test_a_namespace_holds_only_so_many_objects_of_a_resource(api: ApiClient) -> None:
+    api.create("/api/v1/namespaces", {"metadata": {"name": "n1"}})
+    url = "/api/v1/namespaces/n1/secrets"
+    for number in range(30):
+        api.create(url, {"metadata": {"name": f"s{number}"}})
+
+    answer = api.request("POST", url, {"metadata": {"name": "one-more"}})
+
+    assert "used: count/secrets=30, limited: count/secrets=30" in _message(answer)
