@@ -13,7 +13,7 @@ const span = (application, now) => {
 
 const bar = ([kind, words, from, to], { from: origin, width }) => {
   const node = el("i", { class: kind, title: `${words} ${duration(to - from)}` });
-  node.style.left = `${((from - origin) / width) * 100}%`;
+  node.style.left = `min(${((from - origin) / width) * 100}%, 100% - 2px)`; // what ended at once shows too
   node.style.width = `${((to - from) / width) * 100}%`;
   return node;
 };

@@ -91,8 +91,8 @@ const phases = (pod, pull, now) => {
     parts.push(pod.isPulling ? ["pull", "image pull", scheduled, start] : ["starting", "image pull and start", scheduled, start]);
   }
   const kind = pod.phase === "Succeeded" ? "good" : pod.phase === "Failed" ? "bad" : "running";
-  if (!Number.isNaN(pod.started)) parts.push([kind, isOver(pod) ? "ran" : "running", start, end]);
-  return parts.filter(([, , from, to]) => to > from);
+  const before = parts.filter(([, , from, to]) => to > from);
+  return Number.isNaN(pod.started) ? before : [...before, [kind, isOver(pod) ? "ran" : "running", start, end]];
 };
 
 class Application {

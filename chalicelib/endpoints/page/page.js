@@ -57,13 +57,15 @@ const wantedKey = () => {
   return id ? `${decodeURIComponent(namespace)}/${decodeURIComponent(id)}` : "";
 };
 
+const closeDetail = () => {
+  view.detail?.close();
+  view.detail = null;
+  byId("detail").replaceChildren();
+};
+
 const draw = () => {
   const key = wantedKey();
-  if (view.detail && view.detail.application.key !== key) {
-    view.detail.close();
-    view.detail = null;
-    byId("detail").replaceChildren();
-  }
+  if (view.detail && view.detail.application.key !== key) closeDetail();
   byId("list").hidden = Boolean(key);
   byId("detail").hidden = !key;
   if (!key) return drawList();
@@ -87,18 +89,17 @@ const drawSoon = () => {
   }), wait);
 };
 
-const HINTS = {
-  401: "The control plane asks for a bearer token, or does not know this one.",
-  403: "Not allowed. Name a namespace that you may see.",
-};
+const TOKEN_HINT = "The control plane asks for a bearer token, or does not know this one.";
+const NAMESPACE_HINT = "Not allowed. Name a namespace that you may see.";
 
 const showProblem = (error) => {
   const node = byId("problem");
   node.hidden = !error;
   if (!error) { view.isListed = true; return; }
-  setText(node, `${HINTS[error.code] || ""} ${error.message}`.trim());
+  const asksToken = error.code === 401 || !sessionStorage.getItem(TOKEN); // who brings none is anonymous: a 403
+  setText(node, `${asksToken ? TOKEN_HINT : NAMESPACE_HINT} ${error.message}`);
   setText(byId("connection"), "Not connected");
-  if (error.code === 401) {
+  if (asksToken) {
     byId("access").open = true;
     byId("token").focus();
   } else byId("namespace").focus();
@@ -112,9 +113,11 @@ const follower = new Follower(applications, {
 
 const restart = () => {
   view.isListed = false;
+  byId("problem").hidden = true;
   setText(byId("connection"), "Connecting");
   follower.start(byId("namespace").value.trim());
-  drawSoon();
+  closeDetail();
+  draw(); // at once: what the last token showed is gone
 };
 
 const useToken = (token) => {

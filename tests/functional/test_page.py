@@ -1,0 +1,272 @@
+"""The page at `/` in a real Chromium, with real pods behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from selenium.webdriver.common.keys import Keys
+
+from tests.functional.browser import Browser, chromium, has_focus
+from tests.functional.local_server import LocalServer, chalice_local
+from tests.functional.page_pods import dollars_of, pods_of, put, spark_pod
+from tests.functional.stage_proxy import stage_of
+from tests.functional.waiting import until
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+MARKUP = "<img src=x onerror=alert(1)><b>bold</b>"
+TOKEN = "a-token-of-the-test"
+WIDE, PHONE = 1100, 360
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """Return a control plane with one application that runs and one that has failed."""
+    with chalice_local(tmp_path_factory.mktemp("plane"), "--provider", "process", "--port", "0") as one:
+        one.wait_until_ready()
+        counting = f"echo '{MARKUP}'; i=0; while [ $i -lt 600 ]; do i=$((i+1)); echo line $i; sleep 0.2; done"
+        put(one.url, spark_pod("runs", "driver", counting))
+        put(one.url, spark_pod("runs", "executor", "sleep 600", name="runs-exec-1", cpu="2"))
+        put(one.url, spark_pod("fails", "driver", "echo the last words; exit 3"))
+        until(lambda: pods_of(one.url, "fails")[0]["status"].get("phase") == "Failed", "a pod to fail")
+        until(
+            lambda: all(each["status"].get("phase") == "Running" for each in pods_of(one.url, "runs")), "pods"
+        )
+        yield one
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return a Chromium for all tests of this file."""
+    with chromium(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+@pytest.fixture
+def browser(window: Browser) -> Iterator[Browser]:
+    """Return the Chromium, wide and light; a complaint in its console fails the test."""
+    window.emulate(width=WIDE, dark=False)
+    window.complaints()
+    window.requested()
+    yield window
+    assert window.complaints() == []
+
+
+def test_applications_are_listed_with_state_executors_and_cost(server: LocalServer, browser: Browser) -> None:
+    browser.open(server.url)
+
+    browser.wait_for("#count", "2")
+    rows = {row.text.split("\n")[0]: row.text for row in browser.all("#rows tr")}
+    assert set(rows) == {"runs-driver", "fails-driver"}
+    assert "Running 1 of 1" in rows["runs-driver"]
+    assert "Failed" in rows["fails-driver"]
+    assert dollars_of(server.url, "fails") in rows["fails-driver"]
+    browser.wait_for("#connection", "Live")
+
+
+def test_a_new_pod_and_its_end_show_without_reloading(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/news")
+    browser.wait_for("#connection", "Live")
+
+    put(server.url, spark_pod("news", "driver", "exit 0"))
+
+    browser.wait_for("#detail dl", "Succeeded")
+    browser.wait_for(".timeline", "Completed, exit 0")
+    requests.delete(f"{server.url}/api/v1/namespaces/default/pods/news-driver", timeout=30)
+    browser.wait_for("#detail dl", "Removed from the control plane")
+
+
+def test_an_application_shows_its_timeline_events_and_use(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/runs")
+
+    browser.wait_for(".timeline", "runs-exec-1")
+    browser.wait_for("#detail table", "Container started: spark-kubernetes-driver")
+    browser.wait_for("#detail table", "runs-exec-1")
+    assert [each.get_attribute("data-pod") for each in browser.all(".timeline li")] == [
+        "runs-driver",
+        "runs-exec-1",
+    ]
+    assert "running" in browser.text(".timeline")
+    assert browser.all(".track .running")
+    captions = [each.text for each in browser.all("figcaption")]
+    assert captions == [
+        "vCPU requested: 3 vCPU now, 3 vCPU at most",
+        "Memory requested: 2.75 GiB now, 2.75 GiB at most",
+    ]
+
+
+def test_a_log_is_followed_line_by_line_each_once(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/runs")
+    browser.wait_for("pre", "line 3")
+    before = len(browser.text("pre").splitlines())
+
+    until(lambda: len(browser.text("pre").splitlines()) > before + 15, "the log to grow, look after look")
+
+    lines = browser.text("pre").splitlines()
+    assert lines[1:] == [f"line {number}" for number in range(1, len(lines))]
+
+
+def test_markup_in_a_log_stays_text(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/runs")
+
+    browser.wait_for("pre", MARKUP)
+
+    assert browser.all("pre *") == []
+    assert browser.all("img") == []
+
+
+def test_why_a_job_ended_is_told(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/fails")
+
+    browser.wait_for("#detail dl", "Error, exit 3")
+    browser.wait_for("pre", "the last words")
+    assert browser.all(".track .bad")
+
+
+def test_only_the_control_plane_is_asked(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/runs")
+    browser.wait_for("pre", "line 3")
+
+    origins = {
+        "{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in browser.requested() if "about:" not in url
+    }
+
+    assert origins == {server.url}
+
+
+def test_the_keyboard_reaches_everything(server: LocalServer, browser: Browser) -> None:
+    browser.open(server.url)
+    browser.wait_for("#rows", "fails-driver")
+
+    keys = browser.driver.switch_to.active_element
+    for _ in range(12):
+        if has_focus(browser, lambda element: element.text == "fails-driver"):
+            break
+        keys.send_keys(Keys.TAB)
+        keys = browser.driver.switch_to.active_element
+    keys.send_keys(Keys.ENTER)
+
+    browser.wait_for("#detail h2", "fails-driver")
+    assert has_focus(browser, lambda element: element.get_attribute("id") == "detail-title")
+    browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    browser.wait_for("#list h2", "Applications")
+    assert has_focus(browser, lambda element: element.get_attribute("id") == "list-title")
+
+
+def test_every_field_has_a_name_for_those_who_cannot_see(server: LocalServer, browser: Browser) -> None:
+    browser.open(f"{server.url}/#/default/runs")
+    browser.wait_for("pre", "line 1")
+
+    nameless = (
+        "return [...document.querySelectorAll('input, select')].filter((each) => !each.labels.length).length"
+    )
+
+    assert browser.run(nameless) == 0
+    assert {each.aria_role for each in browser.all("svg")} == {"image"}
+    assert all(each.accessible_name for each in browser.all("svg, pre, button") if each.is_displayed())
+
+
+@pytest.mark.parametrize("where", ["", "#/default/runs"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_nothing_reaches_beyond_the_window(
+    server: LocalServer, browser: Browser, width: int, where: str
+) -> None:
+    browser.emulate(width=width, dark=False)
+    browser.open(f"{server.url}/{where}")
+    browser.wait_for("main", "runs-driver")
+
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+
+
+def test_it_is_dark_for_who_likes_it_dark(server: LocalServer, browser: Browser) -> None:
+    colours = "const style = getComputedStyle(document.body); return [style.backgroundColor, style.color]"
+    browser.open(server.url)
+    light = browser.run(colours)
+
+    browser.emulate(width=WIDE, dark=True)
+
+    assert light == ["rgb(255, 255, 255)", "rgb(27, 31, 39)"]
+    assert browser.run(colours) == ["rgb(20, 23, 28)", "rgb(232, 235, 240)"]
+
+
+def test_other_clients_still_get_the_paths(server: LocalServer) -> None:
+    assert "/api/v1" in requests.get(server.url, timeout=30).json()["paths"]
+    page = requests.get(server.url, headers={"Accept": "text/html"}, timeout=30)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_it_works_below_the_path_of_a_stage_with_buffered_watches(
+    server: LocalServer, browser: Browser
+) -> None:
+    with stage_of(server.url) as stage:
+        browser.open(stage.url)
+        browser.wait_for("#rows", "runs-driver")
+
+        put(server.url, spark_pod("staged", "driver", "exit 0"))
+
+        browser.wait_for("#rows", "staged-driver")
+        browser.wait_for("#connection", "Live")
+        assert stage.outside == []
+        browser.open("about:blank")
+
+
+def test_it_polls_where_watches_fail(server: LocalServer, window: Browser) -> None:
+    with stage_of(server.url) as stage:
+        stage.refuses_watches = True
+        window.open(stage.url)
+        window.wait_for("#connection", "Polling every 5 seconds")
+
+        put(server.url, spark_pod("polled", "driver", "exit 0"))
+
+        window.wait_for("#rows", "polled-driver")
+        window.open("about:blank")
+
+
+def test_a_token_is_asked_for_and_kept_for_the_tab_alone(tmp_path: Path, window: Browser) -> None:
+    environ = {"SPARKANYWHERE_TOKEN": TOKEN}
+    with chalice_local(tmp_path, "--provider", "process", "--port", "0", environ=environ) as server:
+        server.wait_until_ready()
+        put(server.url, spark_pod("secret", "driver", "exit 0"), token=TOKEN)
+        window.open(server.url)
+        window.wait_for("#problem", "bearer token")
+        assert "secret-driver" not in window.driver.page_source
+        assert has_focus(window, lambda element: element.get_attribute("id") == "token")
+
+        window.driver.switch_to.active_element.send_keys("wrong", Keys.ENTER)
+        window.wait_for("#problem", "bearer token")
+        until(lambda: window.find("#token").is_displayed(), "the field to open again")
+        window.find("#token").send_keys(TOKEN, Keys.ENTER)
+
+        window.wait_for("#rows", "secret-driver")
+        assert window.run("return Object.values(localStorage)") == []
+        assert window.run("return document.cookie") == ""
+        assert TOKEN in window.run("return Object.values(sessionStorage)")
+        assert TOKEN not in window.driver.current_url + window.driver.page_source
+        window.find("#access summary").click()
+        window.find("#forget").click()
+        window.wait_for("#problem", "bearer token")
+        assert TOKEN not in window.run("return Object.values(sessionStorage)")
+        assert "secret-driver" not in window.driver.page_source
+        window.open("about:blank")
+
+
+def test_a_thousand_applications_are_shown_a_hundred_at_a_time(tmp_path: Path, browser: Browser) -> None:
+    with chalice_local(tmp_path, "--provider", "none", "--port", "0") as server:
+        server.wait_until_ready()
+        for number in range(1000):
+            put(server.url, spark_pod(f"app-{number:04}", "driver", "exit 0"))
+
+        browser.open(server.url)
+
+        browser.wait_for("#count", "100 of 1000")
+        browser.find("#more").click()
+        browser.wait_for("#count", "200 of 1000")
+        browser.find("#filter").send_keys("app-0007")
+        browser.wait_for("#rows", "app-0007-driver")
+        assert len(browser.all("#rows tr")) == 1
+        browser.open("about:blank")
