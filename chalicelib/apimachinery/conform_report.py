@@ -80,7 +80,8 @@ def report(value: object, kind: Type) -> Report:
     return result
 
 
-def _json_kind(value: object) -> str:
+def json_kind(value: object) -> str:
+    """Return the word that Go's decoder has for a JSON value that is not null, as in "cannot unmarshal array"."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
@@ -110,7 +111,7 @@ class _Walk:
         if value is None:
             return {}
         if not isinstance(value, dict | Pairs):
-            self._report.refuse(place.mismatch(_json_kind(value), kind.go_type))
+            self._report.refuse(place.mismatch(json_kind(value), kind.go_type))
             return {}
         out: JSON = {}
         seen: set[str] = set()
@@ -139,7 +140,7 @@ class _Walk:
             return None
         if known.container == "list":
             if not isinstance(value, list) or isinstance(value, Pairs):
-                self._report.refuse(place.mismatch(_json_kind(value), known.go_type))
+                self._report.refuse(place.mismatch(json_kind(value), known.go_type))
                 return []
             return [
                 self._element(item, known, _Place(f"{place.path}[{index}]", place.struct, place.fields))
@@ -151,7 +152,7 @@ class _Walk:
 
     def _map(self, value: Any, known: Field, place: _Place) -> Any:  # Any: a value out of JSON
         if not isinstance(value, dict | Pairs):
-            self._report.refuse(place.mismatch(_json_kind(value), known.go_type))
+            self._report.refuse(place.mismatch(json_kind(value), known.go_type))
             return {}
         out: JSON = {}
         for key, item in _items(value):
@@ -172,11 +173,11 @@ class _Walk:
                 kind = known.struct
                 if isinstance(value, dict | Pairs):
                     return self.struct(value, kind, place)
-                self._report.refuse(place.mismatch(_json_kind(value), known.go_element))
+                self._report.refuse(place.mismatch(json_kind(value), known.go_element))
                 return {}
-            case "string" | "bool" if _json_kind(value) == known.kind:
+            case "string" | "bool" if json_kind(value) == known.kind:
                 return value
-            case "int32" | "int64" | "float" if _json_kind(value) == "number":
+            case "int32" | "int64" | "float" if json_kind(value) == "number":
                 return self._number(value, known, place)
             case "raw":
                 return plain(value)
@@ -190,7 +191,7 @@ class _Walk:
                 return self._time(value, known, place)
             case "intstr":
                 return self._int_or_string(value, place)
-        self._report.refuse(place.mismatch(_json_kind(value), known.go_element))
+        self._report.refuse(place.mismatch(json_kind(value), known.go_element))
         return _ZEROS.get(known.kind)
 
     def _number(self, value: float, known: Field, place: _Place) -> object:
@@ -212,7 +213,7 @@ class _Walk:
     def _strings(self, value: list[Any], place: _Place) -> list[str]:  # Any: values out of JSON
         for item in value:
             if item is not None and not isinstance(item, str):
-                self._report.refuse(place.mismatch(_json_kind(item), "string"))
+                self._report.refuse(place.mismatch(json_kind(item), "string"))
         return [item if isinstance(item, str) else "" for item in value]
 
     def _quantity(self, value: object, known: Field) -> str:
@@ -224,7 +225,7 @@ class _Walk:
 
     def _time(self, value: object, known: Field, place: _Place) -> str:
         if not isinstance(value, str):
-            raise _FatalError(place.mismatch(_json_kind(value), "string"))
+            raise _FatalError(place.mismatch(json_kind(value), "string"))
         try:
             return conform.time_text(value) if known.kind == "time" else conform.micro_time_text(value)
         except ValueError:
@@ -237,7 +238,7 @@ class _Walk:
             return value
         if isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31:
             return value
-        found = _json_kind(value)
+        found = json_kind(value)
         found = f"number {number_text(value)}" if found == "number" else found
         raise _FatalError(place.mismatch(found, "int32"))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from chalicelib.apimachinery.conform import UnfitError, conform
-from chalicelib.apimachinery.conform_report import Pairs, plain, report
+from chalicelib.apimachinery.conform_report import Pairs, json_kind, plain, report
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
 from chalicelib.apimachinery.go_yaml import Parsed, as_warnings, parse_yaml
 from chalicelib.apimachinery.gotext import quote
@@ -136,13 +136,11 @@ def _kind_of(raw: object, default: Kind) -> Kind:
     if raw is None:
         return default
     if not isinstance(raw, dict | Pairs):
-        raise DecodeError(f"{prefix} {_json_kind(raw)} into Go value of type {_HEADER}")
+        raise DecodeError(f"{prefix} {json_kind(raw)} into Go value of type {_HEADER}")
     fields = dict(raw)
     for key in ("apiVersion", "kind"):
         if not isinstance(fields.get(key), str | None):
-            raise DecodeError(
-                f"{prefix} {_json_kind(fields[key])} into Go struct field .{key} of type string"
-            )
+            raise DecodeError(f"{prefix} {json_kind(fields[key])} into Go struct field .{key} of type string")
     api_version, kind = fields.get("apiVersion") or "", fields.get("kind") or ""
     if api_version.count("/") > 1:
         raise DecodeError(f"unexpected GroupVersion string: {api_version}")
@@ -150,16 +148,6 @@ def _kind_of(raw: object, default: Kind) -> Kind:
     if not version and group in ("", default.group):
         group, version = default.group, default.version
     return Kind(group, version, kind or default.kind)
-
-
-def _json_kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "object" if isinstance(value, dict | Pairs) else "array"
 
 
 def _shape(raw: Any, kind: Type, actual: Kind, expected: Kind) -> tuple[JSON, list[str]]:  # Any: a document

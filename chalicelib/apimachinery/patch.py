@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from chalicelib.apimachinery import causes
 from chalicelib.apimachinery.conform import UnfitError, conform
-from chalicelib.apimachinery.conform_report import Pairs, plain, report
+from chalicelib.apimachinery.conform_report import json_kind, plain, report
 from chalicelib.apimachinery.decode import Kind, kind_problem
 from chalicelib.apimachinery.go_json import DecodeError, parse_json
 from chalicelib.apimachinery.go_yaml import as_warnings, parse_yaml
@@ -43,7 +43,7 @@ def decode_patch(body: bytes, patch_type: PatchType) -> Any:  # Any: a list of o
     if patch_type == "json":
         return _checked_operations(document)
     if not isinstance(document, dict | None):
-        found = _json_kind(document)
+        found = json_kind(document)
         wanted = "Go value of type map[string]interface {}"
         raise bad_request(f"{prefix}json: cannot unmarshal {found} into {wanted}")
     return document or {}
@@ -60,7 +60,7 @@ def decode_apply(body: bytes, *, is_strict: bool = False) -> tuple[JSON, list[st
         raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
     if not isinstance(document, dict | None):
         found = (
-            f"json: cannot unmarshal {_json_kind(document)} into Go value of type map[string]interface {{}}"
+            f"json: cannot unmarshal {json_kind(document)} into Go value of type map[string]interface {{}}"
         )
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {found}")
     if repeated and is_strict:
@@ -71,28 +71,18 @@ def decode_apply(body: bytes, *, is_strict: bool = False) -> tuple[JSON, list[st
 def _checked_operations(document: Any) -> list[JSON]:  # Any: what the client sent
     prefix = "error decoding patch: json: cannot unmarshal"
     if not isinstance(document, list | None):
-        raise bad_request(f"{prefix} {_json_kind(document)} into Go value of type []handlers.jsonPatchOp")
+        raise bad_request(f"{prefix} {json_kind(document)} into Go value of type []handlers.jsonPatchOp")
     for operation in document or []:
         if not isinstance(operation, dict):
-            raise bad_request(f"{prefix} {_json_kind(operation)} into Go value of type handlers.jsonPatchOp")
+            raise bad_request(f"{prefix} {json_kind(operation)} into Go value of type handlers.jsonPatchOp")
         for name in _OPERATION_FIELDS:
             if not isinstance(operation.get(name), str | None):
-                found = _json_kind(operation[name])
+                found = json_kind(operation[name])
                 raise bad_request(f"{prefix} {found} into Go struct field jsonPatchOp.{name} of type string")
     if document and len(document) > MAX_OPERATIONS:
         text = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(document)}"
         raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {text}", details={})
     return document or []
-
-
-def _json_kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "object" if isinstance(value, dict | Pairs) else "array"
 
 
 def json_patch(obj: JSON, operations: list[JSON]) -> Any:  # Any: a patch may put anything in the root's place
