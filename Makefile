@@ -59,7 +59,7 @@ test: $(DEV) ## Run every test; those whose tool is missing say so (SPARKANYWHER
 e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(BIN)/python -m pytest tests/e2e
 
-bench: $(DEV) ## Measure, and print the tables of the README (BENCH=pi for one)
+bench: $(DEV) ## Measure, and write the tables of the README (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 conformance: $(DEV) ## Compare our API with a real server's recorded answers, and keep the table in the README

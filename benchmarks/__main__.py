@@ -1,6 +1,7 @@
-"""`make bench`: run every benchmark, or those named, and print their tables.
+"""`make bench`: run the benchmarks, or those named, print their tables, and write them into the README.
 
-A module of this package with a function `run() -> str` is a benchmark. One that fails is told, and the rest go on.
+A module of this package with a function `run() -> str` is a benchmark. One that fails is told, and the rest go on. In
+the README a benchmark's table stands between two comments that name it; one without them is only printed.
 """
 
 from __future__ import annotations
@@ -8,28 +9,47 @@ from __future__ import annotations
 import os
 import pkgutil
 import platform
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import benchmarks
 
+README = Path(__file__).resolve().parents[1] / "README.md"
+# Those that need a Spark or an engine, and minutes more: run if the variable is set, or if named.
+ON_REQUEST = {"pi": "PI", "docker": "DOCKER"}
+
 
 def main(names: list[str]) -> int:
-    """Run the named benchmarks, or all; return 0 if none failed."""
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {machine()}\n", flush=True)
+    """Run the named benchmarks, or all that need nothing but this machine; return 0 if none failed."""
     failed = []
-    for name in names or found():
+    for name in names or [name for name in found() if is_wanted(name, os.environ)]:
         run = cast(Callable[[], str], import_module(f"benchmarks.{name}").run)
         print(f"### {name}\n", flush=True)
+        when = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}"
         try:
-            print(f"{run()}\n", flush=True)
+            text = f"{when}\n\n{run()}"
+            print(f"{text}\n", flush=True)
+            README.write_text(placed(README.read_text(), name, text))
         except Exception as error:  # the edge: one benchmark that fails must not take the others with it
             failed.append(name)
             print(f"failed: {type(error).__name__}: {error}\n", flush=True)
     return 1 if failed else 0
+
+
+def is_wanted(name: str, environ: Mapping[str, str]) -> bool:
+    """Return whether a benchmark that nobody named is run."""
+    return name not in ON_REQUEST or environ.get(ON_REQUEST[name], "") not in ("", "0")
+
+
+def placed(readme: str, name: str, text: str) -> str:
+    """Return the README with `text` between the comments of that benchmark, if it has them."""
+    pattern = rf"(<!-- bench {name}: .*? -->\n).*?(<!-- bench {name} ends -->)"
+    return re.sub(pattern, lambda found: f"{found[1]}{text}\n{found[2]}", readme, flags=re.DOTALL)
 
 
 def found() -> list[str]:
