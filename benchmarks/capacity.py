@@ -1,0 +1,123 @@
+"""What one `chalice local` holds: its memory at rest and with many pods, and many watches beside many requests."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import psutil
+
+from benchmarks.api import Bench
+from benchmarks.load import Connection, Measured, request
+from tests.functional.local_server import chalice_local
+
+MIB = 1024 * 1024
+PODS = 10_000
+WATCHES = 300
+RATE = 500  # requests a second beside them
+SECONDS = 10.0
+THREADS = 16  # each has its own connection, and a new one for every tenth request
+REQUESTS_OF_A_CONNECTION = 10
+WATCHED = "/api/v1/namespaces/kube-system/configmaps"
+ASKED = "/api/v1/namespaces/default/configmaps"
+
+
+class Paced:
+    """Requests sent when they are due, whatever the others take: three reads to a write."""
+
+    def __init__(self, port: int) -> None:
+        self.measured = Measured()
+        self.failures: list[str] = []
+        self._port = port
+
+    def run(self) -> None:
+        """Send RATE requests a second for SECONDS."""
+        threads = [threading.Thread(target=self._send, args=(number,)) for number in range(THREADS)]
+        begun = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.measured.wall_seconds = time.perf_counter() - begun
+
+    def _send(self, thread: int) -> None:
+        begun = time.perf_counter()
+        each = THREADS / RATE
+        count = int(SECONDS / each)
+        try:
+            for first in range(0, count, REQUESTS_OF_A_CONNECTION):
+                connection = Connection(self._port)
+                with closing(connection.sock):
+                    for number in range(first, min(first + REQUESTS_OF_A_CONNECTION, count)):
+                        time.sleep(max(begun + number * each - time.perf_counter(), 0))
+                        connection.ask(self._request(thread, number))
+                        self.measured.seconds.append(time.perf_counter() - connection.begun)
+        except Exception as error:  # in a thread of its own: told in the table
+            self.failures.append(f"{type(error).__name__}: {error}")
+
+    def _request(self, thread: int, number: int) -> bytes:
+        if number % 4:
+            return request("GET", "/api/v1/namespaces/default")
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"paced-{thread}-{number}"}}
+        return request("POST", ASKED, body)
+
+
+def run() -> str:
+    """Measure; return the table."""
+    lines = ["| | measured | goal |", "|---|--:|--:|"]
+    with (
+        tempfile.TemporaryDirectory() as state,
+        chalice_local(Path(state), "--provider", "none", "--port", "0") as server,
+    ):
+        server.wait_until_ready()
+        bench = Bench(server.port, server.process.pid)
+        Connection(server.port).ask(request("GET", "/api/v1/namespaces"))
+        lines.append(f"| memory at rest | {memory(server.process.pid):.0f} MiB | < 120 MiB |")
+        lines += watches(server.port, server.process.pid)
+        bench.fill("many", PODS)
+        lines.append(f"| memory with {PODS:,} pods | {memory(server.process.pid):.0f} MiB | < 400 MiB |")
+        Connection(server.port).ask(request("GET", "/api/v1/pods"))
+        after = f"{memory(server.process.pid):.0f} MiB"
+        lines.append(f"| memory after one answer with all of them | {after} | < 400 MiB |")
+        server.end()
+    return "\n".join(lines)
+
+
+def memory(pid: int) -> float:
+    """Return a process's resident memory, in MiB."""
+    resident: int = psutil.Process(pid).memory_info().rss
+    return resident / MIB
+
+
+def watches(port: int, pid: int) -> list[str]:
+    """Hold watches that wait, send requests beside them, write once; return the rows."""
+    with ExitStack() as stack:
+        waiting = []
+        for _ in range(WATCHES):
+            watch = Connection(port)
+            stack.enter_context(watch.sock)
+            watch.send(request("GET", f"{WATCHED}?watch=true&resourceVersion=1"))
+            waiting.append(watch.sock.makefile("rb"))
+        paced = Paced(port)
+        paced.run()
+        resident = memory(pid)
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "heard-by-all"}}
+        writer = Connection(port)
+        writer.ask(request("POST", WATCHED, body))
+        for stream in waiting:
+            while b"heard-by-all" not in stream.readline():
+                pass
+        heard_ms = (time.perf_counter() - writer.begun) * 1000
+    measured = paced.measured
+    told = f"{measured.percentile_ms(50):.1f} / {measured.percentile_ms(99):.1f} ms"
+    goal = f"{RATE} /s, no failure"
+    return [
+        f"| requests beside {WATCHES} watches that wait | {measured.rate:.0f} /s | {goal} |",
+        f"| failures, p50 / p99 of them | {len(paced.failures)}, {told} | 0 |",
+        f"| memory with {WATCHES} watches | {resident:.0f} MiB | |",
+        f"| a write is heard by all {WATCHES} after | {heard_ms:.0f} ms | |",
+        *[f"| failure | {failure} | |" for failure in paced.failures[:3]],
+    ]
