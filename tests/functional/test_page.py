@@ -12,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.functional.browser import Browser, chromium, has_focus
 from tests.functional.local_server import LocalServer, chalice_local
-from tests.functional.page_pods import dollars_of, pods_of, put, spark_pod
+from tests.functional.page_pods import dollars_of, pods_of, pods_url, put, spark_pod
 from tests.functional.stage_proxy import stage_of
 from tests.functional.waiting import until
 
@@ -76,8 +76,22 @@ def test_a_new_pod_and_its_end_show_without_reloading(server: LocalServer, brows
 
     browser.wait_for("#detail dl", "Succeeded")
     browser.wait_for(".timeline", "Completed, exit 0")
-    requests.delete(f"{server.url}/api/v1/namespaces/default/pods/news-driver", timeout=30)
+    requests.delete(f"{pods_url(server.url)}/news-driver", timeout=30)
     browser.wait_for("#detail dl", "Removed from the control plane")
+
+
+def test_an_executor_that_spark_deletes_stays_in_the_picture(server: LocalServer, browser: Browser) -> None:
+    put(server.url, spark_pod("shrinks", "driver", "sleep 600"))
+    put(server.url, spark_pod("shrinks", "executor", "sleep 600", name="shrinks-exec-1"))
+    browser.open(f"{server.url}/#/default/shrinks")
+    browser.wait_for("#detail dl", "1 of 1")
+
+    options = {"gracePeriodSeconds": 1}
+    requests.delete(f"{pods_url(server.url)}/shrinks-exec-1", json=options, timeout=30)
+
+    browser.wait_for("figcaption", "1 vCPU now, 2 vCPU at most")
+    browser.wait_for("#detail dl", "0 of 1")
+    assert "shrinks-exec-1" in browser.text(".timeline")
 
 
 def test_an_application_shows_its_timeline_events_and_use(server: LocalServer, browser: Browser) -> None:

@@ -119,8 +119,8 @@ class Follower {
     this.watching = new AbortController();
     const signal = AbortSignal.any([stop, this.watching.signal]);
     const last = await watchOnce(path, { labelSelector: SELECTOR }, version, (type, pod) => {
+      this.applications.put(pod);
       if (type === "DELETED") this.applications.remove(pod.metadata.uid);
-      else this.applications.put(pod);
       this.onNews();
     }, signal);
     if (last === version) await sleep(Math.max(0, MIN_WATCH_MS - (performance.now() - began)));

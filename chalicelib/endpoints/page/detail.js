@@ -85,7 +85,6 @@ class Detail {
   draw() {
     const now = Date.now();
     this.#drawFigures(now);
-    if (!this.application.pods.size) return; // gone: the last picture stays
     drawTimeline(this.timeline, this.application, { pulls: this.pulls, now, showsAll: this.showsAll });
     this.all.hidden = this.showsAll || this.application.pods.size <= MAX_TRACKS;
     drawCharts(this.charts, this.application, now);
@@ -95,11 +94,10 @@ class Detail {
 
   #drawFigures(now) {
     const { application } = this;
-    const gone = !application.pods.size;
     const used = application.usage(now);
     const { driver } = application;
-    const rows = gone ? [["State", "Removed from the control plane"]] : [
-      ["State", application.state], ["Age", duration(now - application.created)],
+    const rows = [
+      ["State", application.isGone ? "Removed from the control plane" : application.state], ["Age", duration(now - application.created)],
       ["Executors", application.executorText], ["On Fargate", dollars(used.usd)],
       ["vCPU-hours", hours(used.vcpu)], ["GiB-hours", hours(used.gib)],
       ["Namespace", application.namespace], ["Application", application.id],
@@ -133,7 +131,7 @@ class Detail {
     const { tail } = this;
     if (!tail || this.isReading === tail || this.isRead || !(this.follow.checked || !tail.last)) return;
     tail.pod = this.application.pods.get(tail.pod.uid) || tail.pod;
-    if (Number.isNaN(tail.pod.started)) return;
+    if (Number.isNaN(tail.pod.started) || tail.pod.isGone) return;
     this.isReading = tail;
     const wasOver = isOver(tail.pod);
     try {
@@ -157,7 +155,7 @@ class Detail {
 
   // Only pods that have changed are asked about, and the driver now and then.
   async #readEvents() {
-    const pods = this.application.list.slice(0, EVENT_PODS).filter((pod) => pod.isDriver || this.seen.get(pod.uid) !== pod.version);
+    const pods = this.application.list.slice(0, EVENT_PODS).filter((pod) => !pod.isGone && (pod.isDriver || this.seen.get(pod.uid) !== pod.version));
     for (const pod of pods) {
       if (isOver(pod) && this.seen.get(pod.uid) === pod.version) continue;
       const path = podsPath(pod.namespace).replace(/pods$/, "events");

@@ -70,7 +70,12 @@ const podUsage = (pod, now) => {
   return { vcpu: pod.cpu * seconds, gib: pod.gib * seconds, usd };
 };
 
-const isOver = (pod) => DONE.includes(pod.phase);
+const isOver = (pod) => pod.isGone || DONE.includes(pod.phase);
+
+// Spark deletes its executors when it ends; whoever has seen them still sees what they did.
+const gone = (pod, now) => ({
+  ...pod, isGone: true, phase: isOver(pod) ? pod.phase : "Removed", ended: Number.isNaN(pod.ended) ? now : pod.ended, moved: now,
+});
 
 // When a pod's bar ends; of one that never ran, the last that its status says.
 const endOf = (pod, now) => {
@@ -113,8 +118,11 @@ class Application {
   get executors() { return this.list.filter((pod) => !pod.isDriver); }
   get name() { return this.driver?.name || this.list[0]?.appName || this.id; }
 
+  get isGone() { return [...this.pods.values()].every((pod) => pod.isGone); }
+
   get state() {
     const driver = this.driver;
+    if (this.isGone) return "Removed";
     if (!driver) return "Running";
     return driver.isDeleting ? "Deleting" : driver.phase;
   }
@@ -152,8 +160,8 @@ class Applications {
     const application = this.all.get(this.homes.get(uid));
     this.homes.delete(uid);
     if (!application) return;
-    application.pods.delete(uid);
-    if (!application.pods.size) this.all.delete(application.key);
+    application.put(gone(application.pods.get(uid), Date.now()));
+    if (application.isGone) this.all.delete(application.key);
   }
 
   retain(uids) {
