@@ -15,6 +15,7 @@ def announcement(settings: LocalSettings) -> str:
             f"Sparkanywhere answers the Kubernetes API on {settings.url} "
             f"(provider {settings.provider}, storage {settings.storage}, state in {settings.state})",
             _who_may_come_in(settings),
+            f"In a browser {settings.url}/ shows applications, their logs and what they cost.",
             "",
             "Type next:",
             f"  export KUBECONFIG={settings.kubeconfig_file}",
