@@ -20,6 +20,7 @@ from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.recorder import EventRecorder
 from chalicelib.controllers.resync import Resync, ResyncTimes
+from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.providers.base import Provider
 from chalicelib.registry.registry import Registries
 from chalicelib.storage.base import Storage
@@ -106,6 +107,13 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         storage=storage, registries=parts.registries, delete=delete, clock=clock
     )
     quotas = Quotas(storage=storage, later=parts.later, max_objects=parts.namespace_objects)
+    workloads = WorkloadController(
+        storage=storage,
+        registries=parts.registries,
+        delete=delete,
+        recorder=recorder,
+        clock=clock,
+    )
     dependents = Dependents(
         storage=storage,
         pods=pods,
@@ -114,6 +122,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         claims=claims,
         definitions=definitions,
         quotas=quotas,
+        workloads=workloads if parts.launches else None,
         later=parts.later,
         scans=parts.scans,
     )
@@ -126,7 +135,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         times=parts.times,
     )
     expiry = PodExpiry(storage=storage, delete=delete, clock=clock, keep_seconds=parts.pod_keep_seconds)
-    chores = (
+    chores: tuple[Chore, ...] = (
         Chore("resync", parts.resync_seconds, resync.run),
         Chore("retry", RETRY_SECONDS, pods.retry),
         Chore("garbage", SWEEP_SECONDS, garbage.sweep),
@@ -137,4 +146,9 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         Chore("pod-expiry", EXPIRY_SECONDS, expiry.sweep),
         Chore("event-expiry", EXPIRY_SECONDS, recorder.expire),
     )
+    if parts.launches:  # who runs no pods has nobody make them either
+        chores += (
+            Chore("workloads-due", RETRY_SECONDS, workloads.run_due),
+            Chore("workloads", SWEEP_SECONDS, workloads.sweep),
+        )
     return Controllers(pods, dependents, resync, recorder, quotas, chores)

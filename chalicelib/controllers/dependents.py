@@ -20,6 +20,8 @@ from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
+from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
+from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.registry.keys import prefix
 from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import Storage
@@ -50,6 +52,7 @@ class Dependents:
         claims: Claims,
         definitions: DefinitionController,
         quotas: Quotas,
+        workloads: WorkloadController | None,
         later: Later,
         scans: bool = False,
     ) -> None:
@@ -60,6 +63,7 @@ class Dependents:
         self._claims = claims
         self._definitions = definitions
         self._quotas = quotas
+        self._workloads = workloads
         self._later = later
         self._scans = scans
 
@@ -73,6 +77,11 @@ class Dependents:
             self._later(partial(self._definitions.sync, obj["metadata"]["name"]))
         elif resource == "resourcequotas" and event != "DELETED":
             self._quotas.recount_soon(obj["metadata"]["namespace"])
+        elif resource in WORKLOADS and event != "DELETED" and self._workloads is not None:
+            metadata = obj["metadata"]
+            self._later(partial(self._workloads.sync, resource, metadata["namespace"], metadata["name"]))
+        if resource in ("pods", "replicasets") and event != "DELETED":
+            self._sync_owner(obj)
         if event == "DELETED":
             self._gone(resource, obj)
         elif is_deleting(obj):
@@ -86,6 +95,11 @@ class Dependents:
         """Have done what follows when the PodController has written a pod's status."""
         if is_terminal(pod):
             self._quotas.object_gone(pod["metadata"].get("namespace", ""))
+        self._sync_owner(pod)
+
+    def _sync_owner(self, obj: JSON) -> None:
+        if self._workloads is not None and obj["metadata"].get("ownerReferences"):
+            self._later(partial(self._workloads.sync_owner, obj))
 
     def _pod_written(self, pod: JSON, event: WriteEvent) -> None:
         if event == "DELETED":
@@ -117,6 +131,8 @@ class Dependents:
         self._quotas.object_gone(namespace)
         if "." in resource:  # a custom resource: its definition may wait for it
             self._later(partial(self._definitions.object_gone, resource))
+        if resource in ("pods", "replicasets"):
+            self._sync_owner(obj)
         if resource == "pods":
             for name in claims_of(obj):
                 self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))

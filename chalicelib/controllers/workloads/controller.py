@@ -1,0 +1,185 @@
+"""WorkloadController: does what the plans say, one workload at a time, again until nothing is left to do."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from chalicelib.apimachinery.status import JSON, StatusError
+from chalicelib.controllers.garbage import DeleteObject
+from chalicelib.controllers.recorder import EventType, Recorder
+from chalicelib.controllers.workloads import deployments, jobs, sets
+from chalicelib.controllers.workloads.plan import Plan
+from chalicelib.registry.keys import object_key, parse_key, prefix
+from chalicelib.registry.objects import is_deleting
+from chalicelib.registry.options import WriteOptions
+from chalicelib.registry.registry import Registry
+from chalicelib.storage.base import KeyNotFound, Storage
+
+LOG = logging.getLogger(__name__)
+
+MAX_ROUNDS = 50  # of one workload at one go; the sweep takes it from there
+REFUSED_SECONDS = 10.0  # until a pod that was refused (by a quota, say) is tried again
+WRITER = WriteOptions(field_manager="sparkanywhere")
+
+PlanOf = Callable[[JSON, list[JSON], datetime], Plan]
+# By resource: group, kind, what it owns, its plan.
+KINDS: dict[str, tuple[str, str, str, PlanOf]] = {
+    "jobs": ("batch", "Job", "pods", jobs.plan),
+    "replicasets": ("apps", "ReplicaSet", "pods", sets.replica_set_plan),
+    "statefulsets": ("apps", "StatefulSet", "pods", sets.stateful_set_plan),
+    "deployments": ("apps", "Deployment", "replicasets", deployments.plan),
+}
+_RESOURCES = {kind: resource for resource, (_, kind, _, _) in KINDS.items()}
+Key = tuple[str, str, str]  # resource, namespace, name
+
+
+class WorkloadController:
+    """Keeps workloads and their pods in step. Safe to call from many threads, and to repeat."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        registries: Mapping[tuple[str, str], Registry],
+        delete: DeleteObject,
+        recorder: Recorder,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._storage = storage
+        self._registries = registries
+        self._delete = delete
+        self._recorder = recorder
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._busy: set[Key] = set()
+        self._again: set[Key] = set()
+        self._due: dict[Key, datetime] = {}
+
+    def sync_owner(self, dependent: JSON) -> None:
+        """Sync the workload that controls an object, if one does."""
+        metadata = dependent["metadata"]
+        for owner in metadata.get("ownerReferences") or ():
+            resource = _RESOURCES.get(owner.get("kind", ""))
+            if owner.get("controller") and resource:
+                self.sync(resource, metadata.get("namespace", ""), owner["name"])
+
+    def sync(self, resource: str, namespace: str, name: str) -> None:
+        """Do what a workload needs; if that is being done already, have it looked at once more."""
+        key = (resource, namespace, name)
+        with self._guard:
+            if key in self._busy:
+                self._again.add(key)
+                return
+            self._busy.add(key)
+        try:
+            for _ in range(MAX_ROUNDS):
+                with self._guard:
+                    self._again.discard(key)
+                self._once(key)
+                with self._guard:
+                    if key not in self._again:
+                        self._busy.discard(key)  # in the same breath: nobody is told "busy" in vain
+                        return
+        finally:
+            with self._guard:
+                self._busy.discard(key)
+
+    def run_due(self) -> None:
+        """Sync what has waited for its time. Cheap if there is none."""
+        now = self._clock()
+        for key in [key for key, due in list(self._due.items()) if due <= now]:
+            self._due.pop(key, None)
+            self.sync(*key)
+
+    def sweep(self) -> None:
+        """Sync every workload: what a lost event or another process left undone."""
+        for resource in KINDS:
+            for item in self._storage.list(prefix(resource)).items:
+                self.sync(*parse_key(item.key))
+
+    def _once(self, key: Key) -> None:
+        resource, namespace, name = key
+        _, _, owns, plan_of = KINDS[resource]
+        try:
+            stored = self._storage.get(object_key(resource, namespace, name))
+        except KeyNotFound:
+            self._due.pop(key, None)
+            return
+        owner = stored.object()
+        if is_deleting(owner):
+            return
+        dependents = self._storage.list_by_owner(owner["metadata"]["uid"])
+        owned = [item.object() for item in dependents if parse_key(item.key)[0] == owns]
+        plan = plan_of(owner, owned, self._clock())
+        if plan.due_seconds is not None:
+            self._due[key] = self._clock() + timedelta(seconds=plan.due_seconds)
+        try:
+            self._do(key, owner, plan)
+        except StatusError as error:
+            if error.code not in (404, 409):
+                raise
+            with self._guard:
+                self._again.add(key)  # somebody else was faster: look again
+
+    def _do(self, key: Key, owner: JSON, plan: Plan) -> None:
+        resource, namespace, name = key
+        if plan.removes_owner:
+            self._delete(resource, namespace, name, uid=owner["metadata"]["uid"])
+            return
+        self._write_status(key, owner, plan.status)
+        for made in plan.create:
+            if not self._create(key, owner, *made):
+                break
+        for replica_set, replicas in plan.scale:
+            changed = {**replica_set, "spec": {**replica_set["spec"], "replicas": replicas}}
+            own_name = replica_set["metadata"]["name"]
+            self._registry("replicasets").update(namespace, own_name, changed, WRITER)
+        for pod in plan.delete:
+            self._remove(key, owner, pod)
+        for reason, message in plan.events:
+            kind: EventType = "Normal" if reason == "Completed" else "Warning"
+            self._recorder.event(owner, kind, reason, message, kind=KINDS[resource][1])
+
+    def _registry(self, resource: str) -> Registry:
+        group = KINDS[resource][0] if resource in KINDS else ""
+        return self._registries[(group, resource)]
+
+    def _write_status(self, key: Key, owner: JSON, status: JSON) -> None:
+        if status == (owner.get("status") or {}):
+            return
+        resource, namespace, name = key
+        self._registry(resource).update(
+            namespace, name, {**owner, "status": status}, WRITER, subresource="status"
+        )
+
+    def _create(self, key: Key, owner: JSON, resource: str, obj: JSON) -> bool:
+        """Create something; False if it was refused, which is told and tried again later."""
+        kind = KINDS[key[0]][1]
+        name = obj["metadata"]["name"]
+        try:
+            self._registry(resource).create(key[1], obj, WRITER)
+        except StatusError as error:
+            if error.reason == "AlreadyExists":
+                return True  # another process, or the same before a crash
+            self._recorder.event(
+                owner, "Warning", "FailedCreate", f"Error creating: {error.message}", kind=kind
+            )
+            self._due[key] = self._clock() + timedelta(seconds=REFUSED_SECONDS)
+            return False
+        if resource == "pods":
+            self._recorder.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {name}", kind=kind)
+        return True
+
+    def _remove(self, key: Key, owner: JSON, pod: JSON) -> None:
+        metadata = pod["metadata"]
+        try:
+            self._delete("pods", key[1], metadata["name"], uid=metadata["uid"])
+        except StatusError as error:
+            if error.code not in (404, 409):
+                raise
+            return
+        message = f"Deleted pod: {metadata['name']}"
+        self._recorder.event(owner, "Normal", "SuccessfulDelete", message, kind=KINDS[key[0]][1])

@@ -1,0 +1,265 @@
+"""Jobs: pods run until enough of them have succeeded, or too many have failed. Pure.
+
+Compare kubernetes/pkg/controller/job/job_controller.go, v1.36. Not honoured: podFailurePolicy, successPolicy,
+backoffLimitPerIndex. Counts never go down, so finished pods may be removed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.time import find_time, format_time
+from chalicelib.controllers.workloads.plan import (
+    Plan,
+    fresh_names,
+    is_active,
+    is_ready,
+    names_of,
+    owned_by,
+    pod_from,
+    short_hash,
+    without_zeros,
+)
+from chalicelib.registry.objects import is_deleting
+
+INDEX = "batch.kubernetes.io/job-completion-index"
+FIRST_PAUSE_SECONDS = 10.0  # after the first failure; doubled with each
+LONGEST_PAUSE_SECONDS = 600.0  # as on a real server
+DEFAULT_RETRIES = 6
+
+
+def plan(job: JSON, pods: list[JSON], now: datetime) -> Plan:
+    """Return what a Job needs now."""
+    status = dict(job.get("status") or {})
+    finished = next((each for each in status.get("conditions") or () if _is_end(each)), None)
+    if finished is not None:
+        return _after_end(job, pods, status, finished, now)
+    return _Progress(job, pods, status, now).plan()
+
+
+def _is_end(condition: JSON) -> bool:
+    return condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
+
+
+def _after_end(job: JSON, pods: list[JSON], status: JSON, finished: JSON, now: datetime) -> Plan:
+    status["terminating"] = sum(is_deleting(pod) for pod in pods)
+    result = Plan(status)
+    ttl = job["spec"].get("ttlSecondsAfterFinished")
+    ended = find_time(finished.get("lastTransitionTime"))
+    if ttl is not None and ended is not None:
+        left = (ended + timedelta(seconds=ttl) - now).total_seconds()
+        result.removes_owner = left <= 0
+        result.due_seconds = max(left, 0.0)
+    return result
+
+
+class _Progress:
+    """One look at a Job that has not ended."""
+
+    def __init__(self, job: JSON, pods: list[JSON], status: JSON, now: datetime) -> None:
+        self._job, self._pods, self._now = job, pods, now
+        self._spec = job["spec"]
+        self._status = status
+        self._active = [pod for pod in pods if is_active(pod)]
+        self._parallelism = self._spec.get("parallelism", 1)
+        self._completions: int | None = self._spec.get("completions")
+        self._is_indexed = self._spec.get("completionMode") == "Indexed"
+        done = [pod for pod in pods if _phase(pod) == "Succeeded"]
+        self._indexes = parse_indexes(status.get("completedIndexes", "")) | {_index(pod) for pod in done}
+        succeeded = len(self._indexes) if self._is_indexed else len(done)
+        self._succeeded = max(status.get("succeeded") or 0, succeeded)
+        self._broken = [pod for pod in pods if _phase(pod) == "Failed"]
+        self._failed = max(status.get("failed") or 0, len(self._broken))
+
+    def plan(self) -> Plan:
+        """Return what to do."""
+        if self._spec.get("suspend"):
+            return self._suspend()
+        if not self._status.get("startTime"):
+            self._status["startTime"] = format_time(self._now)
+            self._resume()
+        problem = self._problem()
+        if problem:
+            return self._end("FailureTarget", "Failed", *problem)
+        if self._is_done():
+            why = "Reached expected number of succeeded pods"
+            return self._end("SuccessCriteriaMet", "Complete", "CompletionsReached", why)
+        return self._go_on()
+
+    def _problem(self) -> tuple[str, str] | None:
+        deadline = self._deadline()
+        if deadline is not None and deadline <= self._now:
+            return "DeadlineExceeded", "Job was active longer than specified deadline"
+        limit = self._spec.get("backoffLimit", DEFAULT_RETRIES)
+        if self._failed + self._restarts() > limit:
+            return "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+        return None
+
+    def _restarts(self) -> int:
+        if self._spec["template"]["spec"].get("restartPolicy") != "OnFailure":
+            return 0
+        statuses = [each for pod in self._active for each in pod["status"].get("containerStatuses") or ()]
+        return sum(each.get("restartCount", 0) for each in statuses)
+
+    def _deadline(self) -> datetime | None:
+        seconds = self._spec.get("activeDeadlineSeconds")
+        started = find_time(self._status.get("startTime"))
+        return None if seconds is None or started is None else started + timedelta(seconds=seconds)
+
+    def _is_done(self) -> bool:
+        if self._completions is None:
+            return self._succeeded > 0 and not self._active
+        return self._succeeded >= self._completions
+
+    def _suspend(self) -> Plan:
+        self._status.pop("startTime", None)
+        self._set("Suspended", "True", "JobSuspended", "Job suspended")
+        result = self._result(active=0)
+        result.delete = self._active
+        return result
+
+    def _resume(self) -> None:
+        if any(each["type"] == "Suspended" for each in self._status.get("conditions") or ()):
+            self._set("Suspended", "False", "JobResumed", "Job resumed")
+
+    def _end(self, first: str, last: str, reason: str, why: str) -> Plan:
+        """End: what still runs goes first, then the last condition is set."""
+        self._set(first, "True", reason, why)
+        leaving = [
+            pod for pod in self._pods if is_deleting(pod) and _phase(pod) not in ("Succeeded", "Failed")
+        ]
+        events: list[tuple[str, str]] = []
+        if not self._active and not leaving:
+            self._set(last, "True", reason, why)
+            if last == "Complete":
+                self._status["completionTime"] = format_time(self._now)
+            events = [("Completed", "Job completed") if last == "Complete" else (reason, why)]
+        result = self._result(active=0)
+        result.delete, result.events = self._active, events
+        if self._spec.get("ttlSecondsAfterFinished") is not None:
+            result.due_seconds = 0.0
+        return result
+
+    def _go_on(self) -> Plan:
+        missing = self._wanted() - len(self._active)
+        pause = self._pause_left()
+        new = self._new_pods(missing) if missing > 0 and pause <= 0 else []
+        result = self._result(active=len(self._active) + len(new))
+        result.create = [("pods", pod) for pod in new]
+        if missing < 0:
+            ranked = sorted(self._active, key=lambda pod: (is_ready(pod), pod["metadata"]["name"]))
+            result.delete = ranked[:-missing]
+            result.status["active"] = self._wanted()
+        dues = [pause] if missing > 0 and pause > 0 else []
+        deadline = self._deadline()
+        if deadline is not None:
+            dues.append((deadline - self._now).total_seconds())
+        result.due_seconds = min(dues) if dues else None
+        return result
+
+    def _wanted(self) -> int:
+        if self._completions is None:  # any success ends it: no new pods after the first
+            return len(self._active) if self._succeeded else int(self._parallelism)
+        return int(min(self._parallelism, self._completions - self._succeeded))
+
+    def _pause_left(self) -> float:
+        if not self._broken:
+            return 0.0
+        last = max(_ended(pod) or self._now for pod in self._broken)
+        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failed - 1, 10), LONGEST_PAUSE_SECONDS)
+        return (last + timedelta(seconds=pause) - self._now).total_seconds()
+
+    def _new_pods(self, count: int) -> list[JSON]:
+        if self._is_indexed:
+            busy = self._indexes | {_index(pod) for pod in self._active}
+            free = [each for each in range(self._completions or 0) if each not in busy]
+            return [self._indexed_pod(index) for index in free[:count]]
+        start = self._succeeded + self._failed
+        return [self._pod(name) for name in fresh_names(self._job, count, names_of(self._pods), start=start)]
+
+    def _pod(self, name: str) -> JSON:
+        owners = owned_by(self._job, "batch/v1", "Job")
+        namespace = self._job["metadata"]["namespace"]
+        return pod_from(self._spec["template"], name=name, namespace=namespace, owners=owners)
+
+    def _indexed_pod(self, index: int) -> JSON:
+        metadata = self._job["metadata"]
+        tries = sum(_index(pod) == index for pod in self._pods)
+        base = f"{metadata['name'][:50]}-{index}"
+        pod = self._pod(f"{base}-{short_hash(metadata['uid'], index, tries, self._failed)}")
+        for key in ("labels", "annotations"):
+            pod["metadata"].setdefault(key, {})[INDEX] = str(index)
+        pod["spec"].setdefault("hostname", base)
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
+            env = container.setdefault("env", [])
+            if all(each["name"] != "JOB_COMPLETION_INDEX" for each in env):
+                source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{INDEX}']"}}
+                env.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
+        return pod
+
+    def _set(self, kind: str, value: str, reason: str, message: str) -> None:
+        conditions = [dict(each) for each in self._status.get("conditions") or ()]
+        found = next((each for each in conditions if each["type"] == kind), None)
+        if found is not None and found["status"] == value:
+            return
+        now = format_time(self._now)
+        made = {"type": kind, "status": value, "lastProbeTime": now, "lastTransitionTime": now}
+        made |= {"reason": reason, "message": message}
+        if found is None:
+            conditions.append(made)
+        else:
+            conditions[conditions.index(found)] = made
+        self._status["conditions"] = conditions
+
+    def _result(self, *, active: int) -> Plan:
+        counts: JSON = {
+            "active": active,
+            "ready": sum(is_ready(pod) for pod in self._active) if active else 0,
+            "succeeded": self._succeeded,
+            "failed": self._failed,
+            "terminating": sum(is_deleting(pod) for pod in self._pods),
+            "uncountedTerminatedPods": {},
+        }
+        if self._is_indexed:
+            counts["completedIndexes"] = format_indexes(self._indexes)
+        status = {**self._status, **counts}
+        return Plan(without_zeros(status, "ready", "terminating", "uncountedTerminatedPods"))
+
+
+def _phase(pod: JSON) -> str:
+    return str((pod.get("status") or {}).get("phase", ""))
+
+
+def _index(pod: JSON) -> int:
+    text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
+    return int(text) if text.isdecimal() else -1
+
+
+def _ended(pod: JSON) -> datetime | None:
+    """Return when the last container of a pod ended."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    ended = [(each.get("state") or {}).get("terminated") or {} for each in statuses]
+    times = [found for each in ended if (found := find_time(each.get("finishedAt")))]
+    return max(times) if times else find_time(pod["metadata"].get("creationTimestamp"))
+
+
+def parse_indexes(text: str) -> set[int]:
+    """Return the indexes of a text like `0-2,5`; parts that are none are left out."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first.isdecimal() and (last or first).isdecimal():
+            found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def format_indexes(indexes: set[int]) -> str:
+    """Return indexes as a text like `0-2,5`."""
+    parts: list[list[int]] = []
+    for index in sorted(each for each in indexes if each >= 0):
+        if parts and index == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], index]
+        else:
+            parts.append([index])
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) == 2 else str(part[0]) for part in parts)

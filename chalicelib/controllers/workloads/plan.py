@@ -1,0 +1,91 @@
+"""Plan: what a workload needs done now; and what all kinds of workloads read of pods. Pure."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.registry.objects import is_deleting
+
+# No vowels and nothing that looks like another: names never spell a word.
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIX_LENGTH = 5
+MAX_BASE = 57  # characters of an owner's name in its pods': with dash and suffix they still fit a label
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to create, change and delete, the status to write, and when to look again (None: when something happens)."""
+
+    status: JSON
+    create: list[tuple[str, JSON]] = field(default_factory=list)  # (resource, object)
+    scale: list[tuple[JSON, int]] = field(default_factory=list)  # (ReplicaSet, replicas)
+    delete: list[JSON] = field(default_factory=list)  # pods
+    removes_owner: bool = False
+    due_seconds: float | None = None
+    events: list[tuple[str, str]] = field(default_factory=list)  # (reason, message)
+
+
+def short_hash(*parts: object, length: int = SUFFIX_LENGTH) -> str:
+    """Return letters and digits that stand for the parts."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).digest()
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:length])
+
+
+def fresh_names(owner: JSON, count: int, taken: Iterable[str], *, start: int = 0) -> list[str]:
+    """Return names for new pods of an owner: always the same ones until they are taken."""
+    metadata, used = owner["metadata"], set(taken)
+    found: list[str] = []
+    number = start
+    while len(found) < count:
+        name = f"{metadata['name'][:MAX_BASE]}-{short_hash(metadata['uid'], number)}"
+        number += 1
+        if name not in used:
+            found.append(name)
+            used.add(name)
+    return found
+
+
+def owned_by(owner: JSON, api_version: str, kind: str) -> list[JSON]:
+    """Return the ownerReferences of what `owner` controls."""
+    metadata = owner["metadata"]
+    reference = {"apiVersion": api_version, "kind": kind, "name": metadata["name"], "uid": metadata["uid"]}
+    return [{**reference, "controller": True, "blockOwnerDeletion": True}]
+
+
+def pod_from(template: JSON, *, name: str, namespace: str, owners: list[JSON]) -> JSON:
+    """Return a pod made of a template."""
+    given = template.get("metadata") or {}
+    metadata: JSON = {"name": name, "namespace": namespace, "ownerReferences": owners}
+    for key in ("labels", "annotations", "finalizers"):
+        if given.get(key):
+            metadata[key] = copy.deepcopy(given[key])
+    spec = copy.deepcopy(template.get("spec") or {})
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def is_active(pod: JSON) -> bool:
+    """Tell whether a pod runs or will, and nobody has asked it to go."""
+    return not is_terminal(pod) and not is_deleting(pod)
+
+
+def is_ready(pod: JSON) -> bool:
+    """Tell whether a pod is ready."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+
+
+def names_of(pods: Collection[JSON]) -> set[str]:
+    """Return the names of pods."""
+    return {pod["metadata"]["name"] for pod in pods}
+
+
+def without_zeros(status: JSON, *kept: str) -> JSON:
+    """Return a status without what is zero or empty, but for the fields that Go always writes."""
+    return {key: value for key, value in status.items() if value or key in kept}

@@ -1,0 +1,186 @@
+"""ReplicaSets and StatefulSets: as many pods as asked for, nameless or by number. Pure.
+
+Compare kubernetes/pkg/controller/replicaset and .../statefulset, v1.36. Claims of a StatefulSet are always kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.controllers.workloads.plan import (
+    Plan,
+    fresh_names,
+    is_active,
+    is_ready,
+    names_of,
+    owned_by,
+    pod_from,
+    short_hash,
+    without_zeros,
+)
+from chalicelib.registry.objects import is_deleting
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+REVISION = "controller-revision-hash"
+POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
+
+
+def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> Plan:
+    """Return what a ReplicaSet needs now; finished pods don't count and stay."""
+    del now
+    spec, metadata = owner["spec"], owner["metadata"]
+    active = [pod for pod in pods if is_active(pod)]
+    missing = spec.get("replicas", 1) - len(active)
+    ready = sum(is_ready(pod) for pod in active)
+    status = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": len(active),
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+        "observedGeneration": metadata.get("generation", 1),
+    }
+    result = Plan(without_zeros(status, "replicas"))
+    if missing > 0:
+        owners = owned_by(owner, "apps/v1", "ReplicaSet")
+        for name in fresh_names(owner, missing, names_of(pods)):
+            made = pod_from(spec["template"], name=name, namespace=metadata["namespace"], owners=owners)
+            result.create.append(("pods", made))
+    elif missing < 0:
+        result.delete = sorted(active, key=_deletion_rank)[:-missing]
+    return result
+
+
+def _deletion_rank(pod: JSON) -> tuple[bool, bool, bool, int, str, str]:
+    """Return a key that sorts first what is missed least: not placed, not running, not ready, cheap, young."""
+    metadata = pod["metadata"]
+    cost = (metadata.get("annotations") or {}).get(DELETION_COST, "0")
+    digits = cost.removeprefix("-")
+    price = int(cost) if digits.isdecimal() else 0
+    created = metadata.get("creationTimestamp") or ""
+    younger_first = "".join(chr(0x7F - ord(each)) for each in created)
+    running = (pod.get("status") or {}).get("phase") == "Running"
+    placed = bool(pod["spec"].get("nodeName"))
+    return placed, running, is_ready(pod), price, younger_first, metadata["name"]
+
+
+def stateful_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> Plan:
+    """Return what a StatefulSet needs now."""
+    del now
+    return _Numbered(owner, pods).plan()
+
+
+class _Numbered:
+    """One look at a StatefulSet."""
+
+    def __init__(self, owner: JSON, pods: list[JSON]) -> None:
+        self._owner, self._spec, self._metadata = owner, owner["spec"], owner["metadata"]
+        self._status: JSON = owner.get("status") or {}
+        self._revision = f"{self._metadata['name']}-{short_hash(self._spec['template'], length=10)}"
+        self._by_number = {number: pod for pod in pods if (number := self._number(pod)) is not None}
+        start = (self._spec.get("ordinals") or {}).get("start") or 0
+        self._wanted = range(start, start + self._spec.get("replicas", 1))
+        self._is_parallel = self._spec.get("podManagementPolicy") == "Parallel"
+
+    def _number(self, pod: JSON) -> int | None:
+        base, _, number = pod["metadata"]["name"].rpartition("-")
+        return int(number) if base == self._metadata["name"] and number.isdecimal() else None
+
+    def plan(self) -> Plan:
+        """Return what to do."""
+        result = Plan(self._new_status())
+        result.delete = [pod for pod in self._by_number.values() if is_terminal(pod) and not is_deleting(pod)]
+        steps = self._all_missing() if self._is_parallel else self._next_missing()
+        for number in steps:
+            result.create += self._made(number)
+        extra = sorted((each for each in self._by_number if each not in self._wanted), reverse=True)
+        if self._is_parallel:
+            result.delete += [self._by_number[each] for each in extra if is_active(self._by_number[each])]
+        elif not result.create and self._is_settled():
+            going = [self._by_number[each] for each in extra]
+            if going and not any(is_deleting(pod) for pod in going):
+                result.delete.append(going[0])
+        if not result.create and not result.delete and self._is_settled() and not extra:
+            result.delete += self._outdated()
+        return result
+
+    def _all_missing(self) -> list[int]:
+        return [each for each in self._wanted if each not in self._by_number]
+
+    def _next_missing(self) -> list[int]:
+        for number in self._wanted:
+            pod = self._by_number.get(number)
+            if pod is None:
+                return [number]
+            if not is_active(pod) or not is_ready(pod):
+                return []
+        return []
+
+    def _is_settled(self) -> bool:
+        wanted = [self._by_number.get(each) for each in self._wanted]
+        return all(pod is not None and is_active(pod) and is_ready(pod) for pod in wanted)
+
+    def _outdated(self) -> list[JSON]:
+        """Return the pod with the highest number that is of another template, if an update shall replace it."""
+        strategy = self._spec.get("updateStrategy") or {}
+        if strategy.get("type") == "OnDelete":
+            return []
+        partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+        for number in sorted(self._by_number, reverse=True):
+            pod = self._by_number[number]
+            if number >= partition and not self._is_updated(pod):
+                return [pod]
+        return []
+
+    def _is_updated(self, pod: JSON) -> bool:
+        return (pod["metadata"].get("labels") or {}).get(REVISION) == self._revision
+
+    def _made(self, number: int) -> list[tuple[str, JSON]]:
+        name, namespace = f"{self._metadata['name']}-{number}", self._metadata["namespace"]
+        owners = owned_by(self._owner, "apps/v1", "StatefulSet")
+        pod = pod_from(self._spec["template"], name=name, namespace=namespace, owners=owners)
+        labels = {POD_NAME: name, POD_INDEX: str(number), REVISION: self._revision}
+        pod["metadata"]["labels"] = {**pod["metadata"].get("labels", {}), **labels}
+        pod["spec"]["hostname"] = name
+        if self._spec.get("serviceName"):
+            pod["spec"]["subdomain"] = self._spec["serviceName"]
+        claims = [self._claim(template, name) for template in self._spec.get("volumeClaimTemplates") or ()]
+        own = {claim["metadata"]["name"].removesuffix(f"-{name}"): claim for claim in claims}
+        volumes = [each for each in pod["spec"].get("volumes") or () if each["name"] not in own]
+        for volume, claim in own.items():
+            source = {"claimName": claim["metadata"]["name"]}
+            volumes.append({"name": volume, "persistentVolumeClaim": source})
+        if volumes:
+            pod["spec"]["volumes"] = volumes
+        return [*(("persistentvolumeclaims", claim) for claim in claims), ("pods", pod)]
+
+    def _claim(self, template: JSON, pod_name: str) -> JSON:
+        metadata = copy.deepcopy(template.get("metadata") or {})
+        metadata |= {"name": f"{metadata['name']}-{pod_name}", "namespace": self._metadata["namespace"]}
+        labels = (self._spec.get("selector") or {}).get("matchLabels") or {}
+        metadata["labels"] = {**metadata.get("labels", {}), **labels}
+        spec = copy.deepcopy(template.get("spec") or {})
+        return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+    def _new_status(self) -> JSON:
+        pods = [pod for pod in self._by_number.values() if not is_terminal(pod)]
+        ready = sum(is_ready(pod) and not is_deleting(pod) for pod in pods)
+        updated = sum(self._is_updated(pod) for pod in pods)
+        current = self._status.get("currentRevision") or self._revision
+        if updated == len(pods) and len(pods) == len(self._wanted):
+            current = self._revision
+        of_current = updated if current == self._revision else len(pods) - updated
+        status = {
+            "observedGeneration": self._metadata.get("generation", 1),
+            "replicas": len(pods),
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "currentReplicas": of_current,
+            "updatedReplicas": updated,
+            "currentRevision": current,
+            "updateRevision": self._revision,
+            "collisionCount": 0,
+        }
+        return without_zeros(status, "replicas", "availableReplicas", "collisionCount")
