@@ -39,7 +39,7 @@ class Deployment:
             **_lambda_environ(),
             "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb.url,
             "AWS_ENDPOINT_URL_ECS": ecs_url,
-            "AWS_ENDPOINT_URL_LOGS": logs_url,
+            "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
             **{f"SPARKANYWHERE_{name}": value for name, value in {**_stage(), **(settings or {})}.items()},
         }
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.providers.base import LogOptions
+from chalicelib.providers.base import LogOptions, ProviderUnavailable
+from chalicelib.providers.ecs.failures import translated
 
 FOLLOW_PAUSE_SECONDS = 1.0  # log lines reach CloudWatch some seconds late; asking faster would cost more only
 PAGE_EVENTS = 10_000
@@ -74,6 +75,8 @@ def _pages(client: Any, group: str, stream: str, options: LogOptions, token: str
             page = client.get_log_events(limit=PAGE_EVENTS, **asked)
         except client.exceptions.ResourceNotFoundException:
             return
+        except Exception as error:  # boto3's errors have no common base of ours
+            raise ProviderUnavailable("Unavailable", str(translated(error))) from error
         following = page.get("nextForwardToken")
         for event in page.get("events") or ():
             yield following, _line(event, options)

@@ -1,0 +1,84 @@
+"""AWS in a box: the packaged control plane, ECS and its events, CloudWatch Logs, and Fargate on Docker."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from tests.aws_box.client import Client
+from tests.aws_box.deployment import Deployment
+from tests.aws_box.ecs_task import EcsTask
+from tests.aws_box.event_bus import EventBus
+from tests.aws_box.fake_ecs import FakeEcs
+from tests.aws_box.fake_logs import FakeLogs
+from tests.aws_box.fargate import Fargate
+from tests.aws_box.lambda_function import FunctionError
+from tests.aws_box.package import Package
+from tests.functional.waiting import until
+
+CLUSTER = "sparkanywhere"
+QUIET_SECONDS = 60.0
+
+
+class AwsBox:
+    """Everything, wired; the schedule runs every `schedule_seconds`, on AWS every 60."""
+
+    def __init__(
+        self, package: Package, folder: Path, *, schedule_seconds: float = 5.0, seed: int = 0
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.logs = FakeLogs()
+        self.fargate = Fargate(self.logs)
+        self.events = EventBus(lambda event: self.deployment.task_events.invoke(event), seed=seed)
+        self.ecs = FakeEcs(self.fargate, self.events.send, cluster=CLUSTER)
+        self.deployment = Deployment(
+            package, folder, ecs_url=self.ecs.url, logs_url=self.logs.url, host=self.fargate.host
+        )
+        self.deployment.set(URL=self.deployment.url)  # the box has no name with a certificate that pods know
+        self.client = Client(self.deployment, folder)
+        self._closed = threading.Event()
+        self._schedule = threading.Thread(target=self._run_schedule, args=(schedule_seconds,), daemon=True)
+        self._schedule.start()
+
+    @property
+    def url(self) -> str:
+        """Return the URL of the Kubernetes API."""
+        return self.deployment.url
+
+    def tasks(self, name: str = "") -> list[EcsTask]:
+        """Return the tasks whose pod's name has `name` in it."""
+        found = []
+        for task in self.ecs.tasks:
+            tags = {each["key"]: each["value"] for each in task.document["tags"]}
+            if name in tags.get("sparkanywhere:pod", ""):
+                found.append(task)
+        return found
+
+    def living_tasks(self) -> list[EcsTask]:
+        """Return the tasks that are not over."""
+        return [task for task in self.ecs.tasks if not task.is_stopped]
+
+    def wait_until_quiet(self) -> None:
+        """Wait until no task lives and no container runs."""
+        until(
+            lambda: not self.living_tasks() and not self.fargate.running(),
+            "all tasks to end",
+            seconds=QUIET_SECONDS,
+        )
+
+    def close(self) -> None:
+        """Take everything down."""
+        self._closed.set()
+        self._schedule.join()
+        self.fargate.close()
+        self.events.close()
+        self.deployment.close()
+        self.ecs.close()
+        self.logs.close()
+
+    def _run_schedule(self, seconds: float) -> None:
+        while not self._closed.wait(seconds):
+            try:
+                self.deployment.run_schedule()
+            except FunctionError:
+                continue  # it is in the function's log; the next run heals
