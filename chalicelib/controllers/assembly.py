@@ -13,6 +13,7 @@ from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.dependents import Dependents
 from chalicelib.controllers.expiry import PodExpiry
 from chalicelib.controllers.garbage import DeleteObject, Garbage
+from chalicelib.controllers.interruptions import Interruptions
 from chalicelib.controllers.loop import Chore
 from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_task import Node
@@ -81,12 +82,14 @@ def build_controllers(parts: ControllerParts) -> Controllers:
 
     def pod_changed(pod: JSON) -> None:
         dependents.pod_changed(pod)
+        interruptions.pod_changed(pod)
 
     def namespace_removed(resource: str, obj: JSON) -> None:
         dependents.after_write(resource, obj, "DELETED")
 
     storage, clock, delete = parts.storage, parts.clock, parts.delete
     claims = Claims(storage=storage, delete=delete)
+    interruptions = Interruptions(delete)
     recorder = EventRecorder(storage, clock=clock, new_uid=parts.new_uid, later=parts.later)
     pods = PodController(
         storage=storage,

@@ -8,6 +8,7 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.pod_status import DEADLINE_MESSAGE, DEADLINE_REASON
 from chalicelib.controllers.recorder import Recorder
 from chalicelib.controllers.references import CONFIG, Missing
+from chalicelib.providers.base import TaskState
 
 
 class PodEvents:
@@ -50,6 +51,14 @@ class PodEvents:
         """The pod's activeDeadlineSeconds have passed."""
         self._recorder.event(pod, "Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
 
+    def timed(self, before: JSON, after: JSON, state: TaskState) -> None:
+        """The pod runs: say where the time of its start went, as far as the provider tells."""
+        if not _running(after) or _running(before):
+            return
+        text = _start_times(state)
+        if text:
+            self._recorder.event(after, "Normal", "Pulled", text)
+
     def changed(self, before: JSON, after: JSON) -> None:
         """The status of the pod has moved: say which containers have started, and why a pod failed."""
         began = _running(after) - _running(before)
@@ -61,6 +70,23 @@ class PodEvents:
             self._recorder.event(
                 after, "Warning", status["reason"], status.get("message") or "The pod failed"
             )
+
+
+def _start_times(state: TaskState) -> str:
+    """Return how long network, images and start took, "" where the provider does not know."""
+    times = dict(state.times)
+    began, ended = times.get("pull_started"), times.get("pull_stopped")
+    if began is None or ended is None:
+        return ""
+    text = f"Images pulled in {(ended - began).total_seconds():.1f}s"
+    steps = [("network up", times.get("connectivity")), ("pull begun", began), ("started", state.started_at)]
+    created = state.created_at
+    after = [
+        f"{what} after {(moment - created).total_seconds():.1f}s"
+        for what, moment in steps
+        if created and moment
+    ]
+    return f"{text} ({', '.join(after)})" if after else text
 
 
 def pod_containers(pod: JSON) -> list[str]:

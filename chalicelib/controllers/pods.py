@@ -269,6 +269,7 @@ class PodController:
         if recorded is not None and recorded.revision != stored.revision:
             after = recorded.object()
             self._events.changed(before, after)
+            self._events.timed(before, after, state)
             self.stop_sidecars(after)
 
     def _remove(self, key: str, uid: str, state: TaskState | None) -> None:
