@@ -5,6 +5,7 @@ Everything heavy is imported where it is chosen, so that a cold Lambda loads one
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -18,7 +19,7 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
-from chalicelib.controllers.background import Background, Later, inline
+from chalicelib.controllers.background import DEFAULT_THREADS, Background
 from chalicelib.controllers.deletes import RegistryDeletes
 from chalicelib.controllers.lookup import StorageLookup
 from chalicelib.controllers.loop import Chore, ResyncLoop
@@ -55,6 +56,12 @@ if TYPE_CHECKING:
     from chalicelib.providers.docker import DockerProvider
     from chalicelib.providers.ecs.definitions import Site
 
+LOG = logging.getLogger(__name__)
+
+FAR_THREADS = (
+    8  # on Lambda, calls of AWS's APIs that one request brings on: 100 StopTasks must fit into seconds
+)
+SCHEDULE_SETTLE_SECONDS = 15.0  # of the 29 that a function has; chores before it take the most of them
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
 # names by which programs in a pod look for the API of the cluster they run in
 API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
@@ -172,7 +179,7 @@ class ControlPlane:
         self.listen_addresses: tuple[str, ...] = getattr(self.provider, "listen_addresses", ())
         self.url = PublicUrl(self.storage, settings.pod_url or settings.url, new_uid)
         self._has_threads = settings.storage == "sqlite"
-        self._later: Later = Background() if self._has_threads else inline
+        self._later = Background(threads=DEFAULT_THREADS if self._has_threads else FAR_THREADS)
         self.issuer = TokenIssuer(self.storage, clock=utc_now, new_uid=new_uid)
         self.rbac = Rbac(self.storage)
         self._payloads = self._build_payloads()
@@ -235,6 +242,7 @@ class ControlPlane:
             clock=utc_now,
             streams=self.settings.watch == "streamed",
             is_ready=self._problem,
+            settle=self._settle,
             interactive=self._interactive(),
             url=self.url,
             payloads=self._payloads,
@@ -307,11 +315,18 @@ class ControlPlane:
         from chalicelib.providers.ecs.states import task_state
 
         self.pods.observe(task_state(detail))
+        self._settle(SCHEDULE_SETTLE_SECONDS)
+
+    def _settle(self, seconds: float) -> None:
+        """Where a process is frozen between requests, wait for what this one has begun; resync does the rest."""
+        if not self._has_threads and not self._later.settle(seconds):
+            LOG.info("work left to resync after %.1f s", seconds)
 
     def run_chores(self) -> None:
         """Do every chore once: what the schedule is for where no thread lives between requests."""
         self.controllers.run_all()
         self._expire_history(self.settings.event_keep_hours * 3600.0)
+        self._settle(SCHEDULE_SETTLE_SECONDS)
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""
@@ -322,8 +337,7 @@ class ControlPlane:
         """End that work; pods that run go on. May be repeated."""
         self._loop.close()
         self.provider.close()
-        if isinstance(self._later, Background):
-            self._later.close()
+        self._later.close()
         self.storage.close()
 
 

@@ -1,4 +1,4 @@
-"""Background: a few threads for work that a request should not wait for. On Lambda, `inline` does it at once.
+"""Background: a few threads for work that a request should not wait for. On Lambda it is waited for in the end.
 
 Work may be lost when the process ends; all of it is such that resync does it again.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ from chalicelib.registry.custom_registries import CustomRegistries
 from chalicelib.registry.registry import Registries, Registry
 
 LOG = logging.getLogger(__name__)
+ANSWER_SECONDS = 7.0  # Spark's client waits ten for an answer, a cold start takes up to two of them
+LEAST_SETTLE_SECONDS = 0.5  # for what an earlier request has left, after a watch that used up its time
 PAGE_NOT_FOUND = "404 page not found\n"
 
 View = Callable[[RequestInfo, User], Response]
@@ -62,6 +65,7 @@ class Api:
         url: PublicUrl,
         limits: Limits,
         is_ready: Callable[[], str],
+        settle: Callable[[float], None],
     ) -> None:
         self._registries = registries
         self._authenticator = authenticator
@@ -75,12 +79,19 @@ class Api:
         self._payloads = payloads
         self._url = url
         self._is_ready = is_ready
+        self._settle = settle
         self._router = Router()
         self._custom = custom
         self._documents = Documents([registry.strategy for registry in registries.values()], custom)
 
     def handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
-        """Return the answer to a Chalice request; never raises."""
+        """Return the answer to a Chalice request, once what it brought on is done or time is up; never raises."""
+        started = time.monotonic()
+        response = self._handle(request)
+        self._settle(max(LEAST_SETTLE_SECONDS, ANSWER_SECONDS - (time.monotonic() - started)))
+        return response
+
+    def _handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
         is_pretty = False
         try:
             headers = {name.lower(): value for name, value in request.headers.items()}

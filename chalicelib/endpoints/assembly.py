@@ -54,6 +54,7 @@ class Edge:
     is_ready: Callable[[], str]
     url: PublicUrl
     payloads: TaskPayloads | None = None
+    settle: Callable[[float], None] = lambda _seconds: None
     user_limits: UserLimits = NO_LIMITS
     interactive: InteractiveProvider | None = None  # None: no connection stays open here
 
@@ -91,4 +92,5 @@ def build_api(edge: Edge) -> Api:
         url=edge.url,
         limits=limits,
         is_ready=edge.is_ready,
+        settle=edge.settle,
     )

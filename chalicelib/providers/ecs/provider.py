@@ -95,6 +95,7 @@ class EcsProvider:
         self._sleep = sleep
         self._clients: dict[str, Any] = {}  # by service, made at first use
         self._registered: dict[str, str] = {}  # ARN by family
+        self._making = threading.Lock()  # boto3 makes clients in one thread only; a shape is registered once
         self._bucket = TokenBucket(RUNS_PER_SECOND, RUN_BURST)
 
     def run(self, task: Task) -> TaskState:
@@ -151,21 +152,24 @@ class EcsProvider:
 
     def _definition_arn(self, document: Document) -> str:
         family = document["family"]
-        if family not in self._registered:
-            self._registered[family] = self._found_definition(family) or self._register(document)
-        return self._registered[family]
-
-    def _found_definition(self, family: str) -> str:
         ecs = self._service("ecs")
+        with self._making:
+            if family not in self._registered:
+                self._registered[family] = self._found_definition(ecs, family) or self._register(
+                    ecs, document
+                )
+            return self._registered[family]
+
+    def _found_definition(self, ecs: Any, family: str) -> str:  # Any: a boto3 client
         try:
             found = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
         except ecs.exceptions.ClientException:
             return ""
         return str(found["taskDefinitionArn"]) if found.get("status", "ACTIVE") == "ACTIVE" else ""
 
-    def _register(self, document: Document) -> str:
+    def _register(self, ecs: Any, document: Document) -> str:  # Any: a boto3 client
         tags = [{"key": "sparkanywhere:deployment", "value": self._site.name}]
-        answer = self._service("ecs").register_task_definition(**document, tags=tags)
+        answer = ecs.register_task_definition(**document, tags=tags)
         arn = str(answer["taskDefinition"]["taskDefinitionArn"])
         LOG.info("registered task definition=%s", arn)
         return arn
@@ -262,6 +266,7 @@ class EcsProvider:
         """Do nothing: there are no threads."""
 
     def _service(self, name: str) -> Any:  # Any: a boto3 client
-        if name not in self._clients:
-            self._clients[name] = self._client(name, self._site.region)
-        return self._clients[name]
+        with self._making:
+            if name not in self._clients:
+                self._clients[name] = self._client(name, self._site.region)
+            return self._clients[name]
