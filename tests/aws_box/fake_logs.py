@@ -1,4 +1,7 @@
-"""The part of CloudWatch Logs that we read, and the awslogs driver's writing. API Reference, GetLogEvents (2014-03-28)."""
+"""The part of CloudWatch Logs that we read, and the awslogs driver's writing.
+
+Amazon CloudWatch Logs API Reference, GetLogEvents (2014-03-28).
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,6 @@ class Fargate:
     """Runs tasks' containers. Keeps nothing of them after close()."""
 
     def __init__(self, logs: FakeLogs) -> None:
-        self.notice_seconds = 120.0  # between a Spot notice and SIGTERM
         self._client: Any = docker.from_env(timeout=ENGINE_SECONDS)
         self._logs = logs
         self._id = uuid.uuid4().hex[:12]
@@ -57,16 +56,8 @@ class Fargate:
         thread.start()
 
     def interrupt(self, task: EcsTask) -> None:
-        """Take a task's Spot capacity away: notice, and the end `notice_seconds` later."""
-        task.change(
-            desiredStatus="STOPPED",
-            stopCode="SpotInterruption",
-            stoppedReason="Your Spot Task was interrupted.",
-            stoppingAt=time.time(),
-        )
-        timer = threading.Timer(self.notice_seconds, task.stop_asked.set)
-        timer.daemon = True
-        timer.start()
+        """Take a task's Spot capacity away: notice and SIGTERM come together, SIGKILL after the stopTimeout."""
+        task.ask_to_stop("SpotInterruption", "Your Spot Task was interrupted.")
 
     def kill(self, task: EcsTask, container: str) -> None:
         """Kill a container's processes, as the kernel would."""
@@ -257,11 +248,15 @@ class _TaskRun:
         try:
             for piece in container.logs(stream=True, follow=True, timestamps=True):
                 *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    stamp, _, text = line.decode(errors="replace").partition(" ")
-                    self._fargate._logs.put(options["awslogs-group"], stream, _milliseconds(stamp), text)
+                self._put(options["awslogs-group"], stream, lines)
         except (docker.errors.APIError, OSError):
             return
+        self._put(options["awslogs-group"], stream, [rest] if rest else [])
+
+    def _put(self, group: str, stream: str, lines: list[bytes]) -> None:
+        for line in lines:
+            stamp, _, text = line.decode(errors="replace").partition(" ")
+            self._fargate._logs.put(group, stream, _milliseconds(stamp), text)
 
     def _take_ends(self) -> None:
         try:

@@ -1,0 +1,241 @@
+"""Pods on AWS in a box: what ECS, its events and its capacity do to them, with small containers in place of Spark's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.aws_box.box import AwsBox
+from tests.aws_box.client import PODS
+from tests.aws_box.ecs_task import Document
+from tests.aws_box.event_bus import Trouble
+from tests.aws_box.fake_ecs import EcsError
+from tests.aws_box.package import make_package
+from tests.functional.waiting import until
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+POD_SECONDS = 90.0
+CONFIG_MAP = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "settings"},
+    "data": {"address": "in a file"},
+}
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsBox]:
+    folder = tmp_path_factory.mktemp("aws")
+    made = AwsBox(make_package(folder / "package"), folder / "box", schedule_seconds=2.0)
+    made.client.call("POST", "/api/v1/namespaces/default/configmaps", json=CONFIG_MAP)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def quiet_end(box: AwsBox) -> Iterator[None]:
+    """Hold after each test that no task is left, and no pod that says it runs."""
+    yield
+    box.events.trouble = Trouble()
+    box.client.call("DELETE", PODS, params={"gracePeriodSeconds": "1"})
+    box.wait_until_quiet()
+    until(lambda: not box.client.get(PODS)["items"], "deleted pods to go", seconds=POD_SECONDS)
+
+
+def shell(script: str, **more: Any) -> dict[str, Any]:
+    """Return a pod spec's containers: one that runs a script."""
+    container = {"name": "main", "image": "busybox:latest", "command": ["sh", "-c", script], **more}
+    return {"containers": [container]}
+
+
+def wait_for(box: AwsBox, name: str, *phases: str) -> dict[str, Any]:
+    """Return the pod's status once its phase is one of these."""
+    until(
+        lambda: box.client.phase(name) in phases,
+        f"pod {name} to be {' or '.join(phases)}",
+        seconds=POD_SECONDS,
+    )
+    status: dict[str, Any] = box.client.pod(name)["status"]
+    return status
+
+
+def terminated(status: dict[str, Any]) -> dict[str, Any]:
+    """Return how the pod's first container ended."""
+    found: dict[str, Any] = status["containerStatuses"][0]["state"]["terminated"]
+    return found
+
+
+def events(box: AwsBox, name: str) -> dict[str, str]:
+    """Return the pod's Events: message by reason."""
+    selector = f"fieldSelector=involvedObject.name%3D{name}"
+    found = box.client.get(f"/api/v1/namespaces/default/events?{selector}")["items"]
+    return {each["reason"]: each["message"] for each in found}
+
+
+@pytest.mark.kubectl
+def test_a_pod_gets_its_environment_files_and_address_and_its_log_is_read(box: AwsBox) -> None:
+    script = 'echo "$GREETING from $(hostname -i)"; cat /settings/address; exit 3'
+    variables = [{"name": "GREETING", "value": 'it\'s a "quoted" $HOME'}]
+    mounts = [{"name": "settings", "mountPath": "/settings"}]
+    volumes = [{"name": "settings", "configMap": {"name": "settings"}}]
+    box.client.create_pod("told", **shell(script, env=variables, volumeMounts=mounts), volumes=volumes)
+
+    status = wait_for(box, "told", "Failed")
+
+    assert terminated(status)["exitCode"] == 3
+    log = box.client.kubectl("logs", "told").stdout
+    assert log == f'it\'s a "quoted" $HOME from {status["podIP"]}\nin a file\n'
+
+
+def test_nothing_of_the_pod_stands_in_what_describes_its_task(box: AwsBox) -> None:
+    box.client.create_pod("secretive", **shell("true", env=[{"name": "PASSWORD", "value": "hunter2"}]))
+
+    wait_for(box, "secretive", "Succeeded")
+
+    (task,) = box.tasks("secretive")
+    assert "hunter2" not in str(task.document) + str(task.definition)
+
+
+def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:
+    script = "trap 'echo asked to end; exit 0' TERM; sleep 600 & wait"
+    box.client.create_pod("polite", **shell(script))
+    wait_for(box, "polite", "Running")
+
+    box.client.call("DELETE", f"{PODS}/polite")
+
+    until(lambda: box.client.pod("polite") is None, "the pod to go", seconds=POD_SECONDS)
+    assert "asked to end" in box.logs.text("main")
+
+
+def test_an_image_that_can_not_be_pulled_fails_the_pod_with_its_name(box: AwsBox) -> None:
+    container = {"name": "main", "image": "no.such.registry/image:1"}
+    box.client.create_pod("imageless", containers=[container])
+
+    status = wait_for(box, "imageless", "Failed")
+
+    assert status["reason"] == "ErrImagePull"
+    assert "no.such.registry/image:1" in status["message"]
+
+
+def test_a_container_beyond_its_memory_was_killed_for_that(box: AwsBox) -> None:
+    limits = {"resources": {"limits": {"memory": "16Mi"}}}
+    box.client.create_pod("hungry", **shell("tail /dev/zero", **limits))
+
+    status = wait_for(box, "hungry", "Failed")
+
+    assert (terminated(status)["reason"], terminated(status)["exitCode"]) == ("OOMKilled", 137)
+
+
+def test_failures_in_an_answer_of_200_are_tried_again(box: AwsBox) -> None:
+    failure = {"arn": "x", "reason": "RESOURCE:FARGATE", "detail": "Capacity is unavailable at this time."}
+    box.ecs.faults["RunTask"] = [lambda _asked, _go_on: {"tasks": [], "failures": [failure]}]
+
+    box.client.create_pod("unlucky", **shell("true"))
+
+    assert box.client.phase("unlucky") == "Pending"
+    wait_for(box, "unlucky", "Succeeded")
+    assert len(box.tasks("unlucky")) == 1
+
+
+def test_a_throttled_launch_is_tried_again(box: AwsBox) -> None:
+    def throttled(_asked: Document, _go_on: Any) -> Document:
+        raise EcsError("ThrottlingException", "Rate exceeded")
+
+    box.ecs.faults["RunTask"] = [throttled] * 3  # botocore itself tries twice
+
+    box.client.create_pod("throttled", **shell("true"))
+
+    wait_for(box, "throttled", "Succeeded")
+    assert len(box.tasks("throttled")) == 1
+
+
+def test_an_answer_lost_on_its_way_starts_no_second_task(box: AwsBox) -> None:
+    def lost(asked: Document, go_on: Any) -> Document:
+        go_on(asked)
+        raise EcsError("ServerException", "the answer got lost")
+
+    box.ecs.faults["RunTask"] = [lost, lost]
+
+    box.client.create_pod("doubted", **shell("sleep 3"))
+
+    wait_for(box, "doubted", "Succeeded")
+    assert len(box.tasks("doubted")) == 1
+
+
+def test_what_ecs_refuses_for_good_fails_the_pod(box: AwsBox) -> None:
+    def refused(_asked: Document, _go_on: Any) -> Document:
+        raise EcsError("InvalidParameterException", "Subnets do not exist")
+
+    box.ecs.faults["RunTask"] = [refused]
+
+    box.client.create_pod("refused", **shell("true"))
+
+    status = wait_for(box, "refused", "Failed")
+    assert "Subnets do not exist" in status["message"]
+
+
+def test_a_pod_without_any_event_is_healed_by_the_schedule(box: AwsBox) -> None:
+    box.events.trouble = Trouble(drop=1.0)
+
+    box.client.create_pod("unheard", **shell("exit 4"))
+
+    status = wait_for(box, "unheard", "Failed")
+    assert terminated(status)["exitCode"] == 4
+
+
+def test_doubled_and_reordered_events_change_nothing_twice(box: AwsBox) -> None:
+    box.events.trouble = Trouble(double=0.7, delay_seconds=4.0)
+    names = [f"shuffled-{number}" for number in range(3)]
+    for name in names:
+        box.client.create_pod(name, **shell("exit 0"))
+
+    for name in names:
+        status = wait_for(box, name, "Succeeded", "Failed")
+        assert status["phase"] == "Succeeded"
+        assert terminated(status)["exitCode"] == 0
+
+
+def test_an_interrupted_pod_that_has_an_owner_is_terminating(box: AwsBox) -> None:
+    owner = box.client.create_pod("owner", **shell("sleep 600"))
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "owner", "uid": owner["metadata"]["uid"]}
+    spot = {"sparkanywhere.io/capacity-type": "spot"}
+    box.client.create_pod(
+        "interrupted",
+        **shell("trap 'sleep 5; exit 0' TERM; sleep 600 & wait"),
+        nodeSelector=spot,
+        metadata={"ownerReferences": [reference]},
+    )
+    wait_for(box, "interrupted", "Running")
+    (task,) = box.tasks("interrupted")
+
+    box.fargate.interrupt(task)
+
+    assert task.document["capacityProviderName"] == "FARGATE_SPOT"
+    until(
+        lambda: "deletionTimestamp" in (box.client.pod("interrupted") or {"metadata": {}})["metadata"],
+        "the pod to be Terminating",
+        seconds=POD_SECONDS,
+    )
+    until(lambda: box.client.pod("interrupted") is None, "the pod to go", seconds=POD_SECONDS)
+
+
+def test_the_pods_events_say_where_the_time_of_its_start_went(box: AwsBox) -> None:
+    box.client.create_pod("timed", **shell("true"))
+
+    wait_for(box, "timed", "Succeeded")
+
+    assert "Pulled" in events(box, "timed")
+
+
+def test_pods_of_one_shape_share_one_task_definition(box: AwsBox) -> None:
+    before = len(box.ecs.definitions)
+    for number in range(3):
+        box.client.create_pod(f"alike-{number}", **shell("true", env=[{"name": "N", "value": str(number)}]))
+
+    for number in range(3):
+        wait_for(box, f"alike-{number}", "Succeeded")
+
+    assert len(box.ecs.definitions) - before <= 1
