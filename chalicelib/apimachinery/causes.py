@@ -61,11 +61,6 @@ def too_many(field: str, actual: int, limit: int) -> Cause:
     return Cause("FieldValueTooMany", f"Too many: {actual}: must have at most {limit} {unit}", field)
 
 
-def internal(field: str, detail: str) -> Cause:
-    """Return `Internal error: detail`."""
-    return Cause("InternalError", _text("Internal error", detail), field)
-
-
 def immutable(field: str, new: object, old: object) -> list[Cause]:
     """Return the cause for a field that an update may not change, or nothing when it did not."""
     return [] if new == old else [invalid(field, new, IMMUTABLE)]

@@ -6,11 +6,9 @@ Reference: api-concepts, "Receiving resources as Tables"; meta.k8s.io/v1 Table a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from chalicelib.apimachinery.status import JSON
 
-IncludeObject = Literal["None", "Metadata", "Object"]
 Row = tuple[Sequence[object], list[JSON], JSON]  # cells, conditions, object
 
 

@@ -12,7 +12,6 @@ from chalicelib.controllers.quota_usage import pod_totals
 from chalicelib.registry.amounts import nanos
 
 ANNOTATION = "kubernetes.io/limit-ranger"
-NONE_GIVEN = "minimum", "maximum"
 
 Amounts = dict[str, str]
 

@@ -34,8 +34,6 @@ ANSWER_SECONDS = 7.0  # Spark's client waits ten for an answer, a cold start tak
 LEAST_SETTLE_SECONDS = 0.5  # for what an earlier request has left, after a watch that used up its time
 PAGE_NOT_FOUND = "404 page not found\n"
 
-View = Callable[[RequestInfo, User], Response]
-
 
 def gateway_url(context: dict[str, Any]) -> str:
     """Return the URL of the API Gateway stage that a request came through, "" if it came through none."""

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 from urllib.parse import unquote
 
 from chalicelib.endpoints.routes import Match
 
 
-class Query(Protocol):
-    """Query parameters, each with all its values (Chalice's MultiDict)."""
-
-    def getlist(self, key: str) -> list[str]:
-        """Return all values of a parameter. Raises KeyError if it is not there."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who is calling. `namespaces` None means no limit known here; authorization decides."""
+    """Who is calling."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -62,14 +53,19 @@ class RequestInfo:
 
     def flag(self, name: str) -> bool:
         """Return a boolean query parameter as Go's conversion reads it: given and not false or 0."""
-        values = self.query.get(name)
-        return bool(values) and values is not None and values[0].lower() not in ("false", "0")
+        return _is_true(self.query.get(name))
 
     @property
     def is_upgrade(self) -> bool:
         """Tell a WebSocket attempt, also where a gateway has stripped its Upgrade header."""
         upgrade = self.headers.get("upgrade", "").lower()
         return upgrade == "websocket" or "sec-websocket-key" in self.headers
+
+
+def _is_true(values: list[str] | None) -> bool:
+    if not values:
+        return False
+    return values[0].lower() not in ("false", "0")
 
 
 def split_path(path: str) -> list[str]:
@@ -89,8 +85,7 @@ def request_info(
     """Return the RequestInfo of a matched request."""
     values = match.values
     verb = match.route.verb
-    watching = query.get("watch")
-    if verb == "list" and watching and watching[0].lower() not in ("false", "0"):
+    if verb == "list" and _is_true(query.get("watch")):
         verb = "watch"
     resource, namespace, name = (
         values.get("resource", ""),

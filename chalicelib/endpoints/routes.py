@@ -15,7 +15,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
 class Route(NamedTuple):
-    """A row: `verb` names the action; `resource` is "" where the path says it, else fixed."""
+    """A row: `verb` names the action; `path` has variables in braces."""
 
     method: str
     path: str

@@ -14,7 +14,6 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, ALL_VERBS, NAME_COLUMN, Column, Strategy
 
 NAME_LABEL = "kubernetes.io/metadata.name"
-KEPT = frozenset(("default", "kube-system", "kube-public"))  # may not be deleted
 
 
 class NamespaceStrategy(Strategy):

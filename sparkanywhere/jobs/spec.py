@@ -12,7 +12,6 @@ from typing import Any
 from sparkanywhere.jobs import memory
 
 DEFAULT_SPARK = "4.3.0"
-SPARK_PI_JAR = "local:///opt/spark/examples/jars/"
 NAME_LIMIT = 40  # characters of an application's name in its pods' names
 REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
 

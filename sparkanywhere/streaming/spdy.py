@@ -11,13 +11,12 @@ import zlib
 from dataclasses import dataclass
 
 VERSION = 3
-SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
+SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS = 1, 2, 3, 4, 6, 7, 8
 FLAG_FIN = 0x01
-REFUSED_STREAM, CANCEL = 3, 5
+REFUSED_STREAM = 3
 
 FRAME_BYTES = 1024 * 1024  # clients send 32 KiB at a time
 HEADER_BYTES = 16 * 1024  # a stream's headers, unpacked
-DATA_BYTES = 32 * 1024  # of ours in one frame
 
 # Draft 3, 2.6.10.1: words as they stand in a header block (length, then text), and then a tail.
 _WORDS = (

@@ -40,7 +40,6 @@ PASSING_WORDS = (
     "timeout waiting for ephemeralstorage",
     "i/o timeout",
 )
-NOT_FATAL_FAILURES = ("RESOURCE:", "AGENT", "Capacity")
 
 
 def translated(error: Exception) -> ProviderError:

@@ -15,7 +15,6 @@ from chalicelib.providers.ecs.payload import FETCHER
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
-OOM = "OutOfMemory"
 INTERRUPTED = ("SpotInterruption", "TerminationNotice")
 TIMES = {
     "connectivity": "connectivityAt",
