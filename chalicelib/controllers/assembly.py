@@ -11,11 +11,13 @@ from chalicelib.controllers.background import Later, inline
 from chalicelib.controllers.claims import Claims
 from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.dependents import Dependents
+from chalicelib.controllers.endpoints import EndpointController
 from chalicelib.controllers.expiry import PodExpiry
 from chalicelib.controllers.garbage import DeleteObject, Garbage
 from chalicelib.controllers.interruptions import Interruptions
 from chalicelib.controllers.loop import Chore
 from chalicelib.controllers.namespaces import NamespaceEmptier
+from chalicelib.controllers.nodes import NodeController
 from chalicelib.controllers.pod_task import Node
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
@@ -117,6 +119,8 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         recorder=recorder,
         clock=clock,
     )
+    endpoints = EndpointController(storage=storage, registries=parts.registries)
+    nodes = NodeController(storage=storage, registries=parts.registries, provider=parts.provider, clock=clock)
     dependents = Dependents(
         storage=storage,
         pods=pods,
@@ -126,6 +130,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         definitions=definitions,
         quotas=quotas,
         workloads=workloads if parts.launches else None,
+        endpoints=endpoints if parts.launches else None,
         later=parts.later,
         scans=parts.scans,
     )
@@ -153,5 +158,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         chores += (
             Chore("workloads-due", RETRY_SECONDS, workloads.run_due),
             Chore("workloads", SWEEP_SECONDS, workloads.sweep),
+            Chore("endpoints", SWEEP_SECONDS, endpoints.sweep),
+            Chore("nodes", EXPIRY_SECONDS, nodes.keep),
         )
     return Controllers(pods, dependents, resync, recorder, quotas, chores)

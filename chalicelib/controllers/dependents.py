@@ -15,6 +15,7 @@ from chalicelib.controllers.background import Later
 from chalicelib.controllers.claims import Claims, claims_of, is_protected
 from chalicelib.controllers.definitions import RESOURCE as DEFINITIONS
 from chalicelib.controllers.definitions import DefinitionController
+from chalicelib.controllers.endpoints import EndpointController
 from chalicelib.controllers.garbage import Garbage
 from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_status import is_terminal
@@ -53,6 +54,7 @@ class Dependents:
         definitions: DefinitionController,
         quotas: Quotas,
         workloads: WorkloadController | None,
+        endpoints: EndpointController | None,
         later: Later,
         scans: bool = False,
     ) -> None:
@@ -64,6 +66,7 @@ class Dependents:
         self._definitions = definitions
         self._quotas = quotas
         self._workloads = workloads
+        self._endpoints = endpoints
         self._later = later
         self._scans = scans
 
@@ -80,6 +83,9 @@ class Dependents:
         elif resource in WORKLOADS and event != "DELETED" and self._workloads is not None:
             metadata = obj["metadata"]
             self._later(partial(self._workloads.sync, resource, metadata["namespace"], metadata["name"]))
+        elif resource == "services" and event != "DELETED" and self._endpoints is not None:
+            metadata = obj["metadata"]
+            self._later(partial(self._endpoints.sync, metadata["namespace"], metadata["name"]))
         if resource in ("pods", "replicasets") and event != "DELETED":
             self._sync_owner(obj)
         if event == "DELETED":
@@ -96,6 +102,11 @@ class Dependents:
         if is_terminal(pod):
             self._quotas.object_gone(pod["metadata"].get("namespace", ""))
         self._sync_owner(pod)
+        self._sync_services(pod)
+
+    def _sync_services(self, pod: JSON) -> None:
+        if self._endpoints is not None and pod["metadata"].get("labels"):
+            self._later(partial(self._endpoints.pod_changed, pod))
 
     def _sync_owner(self, obj: JSON) -> None:
         if self._workloads is not None and obj["metadata"].get("ownerReferences"):
@@ -134,6 +145,7 @@ class Dependents:
         if resource in ("pods", "replicasets"):
             self._sync_owner(obj)
         if resource == "pods":
+            self._sync_services(obj)
             for name in claims_of(obj):
                 self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))
         if self._namespaces.is_emptying(namespace):

@@ -12,6 +12,7 @@ from chalicelib.endpoints.list_options import write_options
 from chalicelib.endpoints.negotiation import negotiate
 from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import object_response, with_warnings
+from chalicelib.endpoints.scale import ScaleSubresource
 from chalicelib.registry.registry import Registry
 
 
@@ -59,6 +60,7 @@ class Subresources:
 
     def __init__(self, bodies: Bodies, others: dict[tuple[str, str], Subresource]) -> None:
         self._status = StatusSubresource(bodies)
+        self._scale = ScaleSubresource(bodies)
         self._others = others
 
     def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
@@ -73,4 +75,6 @@ class Subresources:
     def _find(self, registry: Registry, info: RequestInfo) -> Subresource | None:
         if info.subresource == "status":
             return self._status if registry.strategy.has_status else None
+        if info.subresource == "scale":
+            return self._scale if registry.strategy.scale else None
         return self._others.get((info.resource, info.subresource))

@@ -16,7 +16,7 @@ from chalicelib.registry.counts import count_causes, not_negative_causes, percen
 from chalicelib.registry.field_docs import field_doc
 from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE
 from chalicelib.registry.pod_warnings import spec_warnings
-from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
 from chalicelib.registry.table_text import containers_text, selector_text
 from chalicelib.registry.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, default_workload, workload_causes
 
@@ -32,6 +32,7 @@ class DeploymentStrategy(Strategy):
     group, resource, singular, kind = "apps", "deployments", "deployment", "Deployment"
     short_names, categories = ("deploy",), ("all",)
     has_status = has_generation = True
+    scale = SCALE_PATHS
     empty: ClassVar[JSON] = {
         "spec": {"selector": None, "template": EMPTY_TEMPLATE, "strategy": {}},
         "status": {},
@@ -104,6 +105,7 @@ class ReplicaSetStrategy(Strategy):
     group, resource, singular, kind = "apps", "replicasets", "replicaset", "ReplicaSet"
     short_names, categories = ("rs",), ("all",)
     has_status = has_generation = True
+    scale = SCALE_PATHS
     empty: ClassVar[JSON] = {
         "spec": {"selector": None, "template": EMPTY_TEMPLATE},
         "status": {"replicas": 0},

@@ -17,7 +17,7 @@ from chalicelib.registry.counts import not_negative_causes
 from chalicelib.registry.deployments import KEPT_REVISIONS
 from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE
 from chalicelib.registry.pod_warnings import spec_warnings
-from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
 from chalicelib.registry.table_text import containers_text
 from chalicelib.registry.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, default_workload, workload_causes
 
@@ -37,6 +37,7 @@ class StatefulSetStrategy(Strategy):
     group, resource, singular, kind = "apps", "statefulsets", "statefulset", "StatefulSet"
     short_names, categories = ("sts",), ("all",)
     has_status = has_generation = True
+    scale = SCALE_PATHS
     empty: ClassVar[JSON] = {
         "spec": {"selector": None, "template": EMPTY_TEMPLATE, "updateStrategy": {}},
         "status": {"replicas": 0, "availableReplicas": 0},

@@ -17,6 +17,8 @@ from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.field_docs import field_doc
 
+# Where a /scale subresource finds its numbers in the kinds that Kubernetes itself has.
+SCALE_PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 

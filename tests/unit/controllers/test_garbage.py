@@ -212,6 +212,7 @@ def test_sweep_changes_nothing_where_all_is_well(w: World) -> None:
     w.create_pod("driver")
     w.observe_all()
     w.create("configmaps", "conf", metadata=w.owner_of("driver"), data={})
+    w.controllers.run_all()  # makes the provider's node
     w.pass_time(600)
     before = w.storage.revision()
 
