@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check conformance fix e2e bench spark image down vendor package config deploy
+.PHONY: help pi serve test check conformance fix e2e bench spark image down vendor package config deploy docs
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: $(DEV) ## Measure, and write the tables of the README (BENCH=api for one;
 
 conformance: $(DEV) ## Compare our API with a real server's recorded answers, and keep the table in the README
 	@$(BIN)/python -m tools.conformance
+
+docs: $(DEV) ## Write docs/settings.md, the page of every setting, from the code
+	@$(BIN)/python -m tools.settings_page
 
 vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target vendor \

@@ -1,0 +1,67 @@
+"""The pages under docs/ say what there is: settings, commands, options, and no link leads nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from sparkanywhere.__main__ import main
+from tools import settings_page
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = sorted((PROJECT / "docs").glob("*.md"))
+COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULTILINE)
+
+
+def test_the_page_of_settings_is_what_the_code_says() -> None:
+    assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "make docs writes it anew"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
+    context = click.Context(main)
+    for name, rest in _commands(path.read_text(encoding="utf-8")):
+        command = main.get_command(context, name)
+        assert isinstance(command, click.Command), f"{path.name} tells of `sparkanywhere {name}`"
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {
+            "--help",
+            "-h",
+        }
+        told = set(re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", f" {rest}"))
+        assert told <= known, f"{path.name}: sparkanywhere {name}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_make_verb_that_is_told_exists(path: Path) -> None:
+    verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+
+    told = set(
+        re.findall(r"(?:`|^    )make ([a-z][a-z0-9-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+    assert told <= verbs
+
+
+def test_the_example_dag_is_python() -> None:
+    source = (PROJECT / "examples" / "airflow_dag.py").read_text(encoding="utf-8")
+
+    assert "KubernetesPodOperator(" in source
+    compile(source, "airflow_dag.py", "exec")
+
+
+def _commands(text: str) -> Iterator[tuple[str, str]]:
+    code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^    (.*)$", text, re.MULTILINE)
+    for line in code:
+        for name, rest in COMMAND.findall(line):
+            yield name, rest.split(" -- ")[0]

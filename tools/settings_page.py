@@ -1,0 +1,58 @@
+"""Write docs/settings.md, the page of every setting, from chalicelib/config.py: `make docs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from chalicelib.config import PREFIX, Settings
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+HEAD = """# Settings
+
+<!-- Written by `make docs` from chalicelib/config.py; a test compares the two. -->
+
+Environment variables of the control plane. A local server (`make serve`, `chalice local`) takes the first ones from
+its own options too; on AWS, Terraform's outputs become them (`make config`). A value that will not do ends the
+start with one sentence that names the variable.
+
+| variable | takes | default | meaning |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the text of the page."""
+    return HEAD + "".join(f"{row}\n" for row in rows())
+
+
+def rows() -> Iterator[str]:
+    """Yield a row for each setting, in the order of the code."""
+    types = get_type_hints(Settings)
+    for each in fields(Settings):
+        cells = [
+            f"`{PREFIX}{each.name.upper()}`",
+            _takes(types[each.name]),
+            _default(each),
+            each.metadata["doc"],
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _takes(kind: Any) -> str:  # Any: a type, or a Literal of texts
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    return {bool: "`1` or `0`", int: "a whole number above 0"}.get(kind, "text")
+
+
+def _default(each: Field[Any]) -> str:
+    if isinstance(each.default, bool):
+        return f"`{int(each.default)}`"
+    return f"`{each.default}`" if each.default != "" else "(empty)"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"{PAGE.name} is written")
