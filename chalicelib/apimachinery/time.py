@@ -46,6 +46,17 @@ def parse_time(text: str) -> datetime:
         raise ValueError(f"out of range: {text!r}") from None
 
 
+def after(moment: datetime, seconds: float) -> datetime:
+    """Return the time so many seconds after `moment`, before it if negative, but no further than the calendar goes.
+
+    A client may send any int64 for a number of seconds, and the years of a datetime end with 9999.
+    """
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return (datetime.max if seconds > 0 else datetime.min).replace(tzinfo=UTC)
+
+
 def find_time(text: object) -> datetime | None:
     """Return the time of a field that may be absent, null, empty or broken; None for those."""
     if not isinstance(text, str) or not text:

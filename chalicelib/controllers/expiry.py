@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON, StatusError
-from chalicelib.apimachinery.time import find_time
+from chalicelib.apimachinery.time import after, find_time
 from chalicelib.controllers.garbage import DeleteObject
 from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage
@@ -54,7 +54,7 @@ class PodExpiry:
         metadata = pod["metadata"]
         keep = keep_seconds(pod, self._keep_seconds)
         finished = finished_at(pod)
-        if keep is None or finished is None or self._clock() - finished < timedelta(seconds=keep):
+        if keep is None or finished is None or self._clock() < after(finished, keep):
             return
         LOG.info("pod expired namespace=%s name=%s", metadata.get("namespace"), metadata["name"])
         self._delete_one("pods", metadata)

@@ -12,6 +12,8 @@ from chalicelib.providers.base import TaskState
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
+DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
+LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
 SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out while nobody watched
 
 
@@ -63,6 +65,12 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
     }
 
 
+def task_grace_seconds(pod: JSON) -> int:
+    """Return how long the pod's task may take to end once it is asked to."""
+    given = (pod.get("spec") or {}).get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
+    return min(int(given), LONGEST_GRACE_SECONDS)
+
+
 def grace_left(pod: JSON, now: datetime) -> float:
     """Return the seconds a deleting pod has left; 0 only if it was to be stopped at once."""
     given = pod["metadata"].get("deletionGracePeriodSeconds")
@@ -70,4 +78,5 @@ def grace_left(pod: JSON, now: datetime) -> float:
         return 0.0
     end = find_time(pod["metadata"].get("deletionTimestamp"))
     left = (end - now).total_seconds() if end else float(given or 0)
-    return max(SHORTEST_GRACE_SECONDS, min(left, float(given)) if given else left)
+    bounded = min(left, LONGEST_GRACE_SECONDS, float(given or LONGEST_GRACE_SECONDS))
+    return max(SHORTEST_GRACE_SECONDS, bounded)

@@ -6,11 +6,11 @@ Compare getPhase in kubernetes/pkg/kubelet/kubelet_pods.go, and pkg/kubelet/stat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.apimachinery.time import find_time, format_time
+from chalicelib.apimachinery.time import after, find_time, format_time
 from chalicelib.controllers.container_status import Circumstances, container_status, waiting_statuses
 from chalicelib.controllers.pod_resources import is_sidecar
 from chalicelib.controllers.references import Missing
@@ -34,7 +34,7 @@ def deadline(pod: JSON) -> datetime | None:
     """Return when activeDeadlineSeconds end, None without them or before the pod has started."""
     seconds = (pod.get("spec") or {}).get("activeDeadlineSeconds")
     started = find_time((pod.get("status") or {}).get("startTime"))
-    return None if seconds is None or started is None else started + timedelta(seconds=seconds)
+    return None if seconds is None or started is None else after(started, seconds)
 
 
 def has_only_sidecars_left(pod: JSON) -> bool:

@@ -21,6 +21,7 @@ from chalicelib.controllers import (
 )
 from chalicelib.controllers.lookup import Lookup
 from chalicelib.controllers.pod_env import PodView, container_env, expanded
+from chalicelib.controllers.pod_record import task_grace_seconds
 from chalicelib.controllers.pod_resources import UNKNOWN_SIZE, NodeSize
 from chalicelib.controllers.pod_unsupported import unsupported_fields
 from chalicelib.controllers.references import IssueToken, Missing, PodRejected, References, TokenRequest
@@ -120,7 +121,7 @@ def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volum
         disk_gib=pod_resources.disk_gib(spec),
         labels=tuple(sorted(labels.items())),
         hostname=pod_network.hostname(view.pod),
-        stop_grace_seconds=int(spec.get("terminationGracePeriodSeconds", 30)),
+        stop_grace_seconds=task_grace_seconds(view.pod),
         placement=pod_placement.placement(view.pod),
         host_network=bool(spec.get("hostNetwork")),
     )

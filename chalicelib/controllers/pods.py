@@ -17,7 +17,7 @@ from datetime import datetime
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import pod_logs, pod_status
 from chalicelib.controllers.pod_events import PodEvents
-from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting
+from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting, task_grace_seconds
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pod_store import PodStore, pod_key
 from chalicelib.controllers.pod_task import Node, Translation, draft, translate
@@ -231,8 +231,7 @@ class PodController:
     def stop_sidecars(self, pod: JSON) -> None:
         """Stop the task of a pod in which nothing but sidecars runs any more."""
         if pod_status.has_only_sidecars_left(pod):
-            grace = float(pod["spec"].get("terminationGracePeriodSeconds", 30))
-            self._stop(pod, handle_of(pod), grace)
+            self._stop(pod, handle_of(pod), task_grace_seconds(pod))
 
     def stop_overdue(self, pod: JSON) -> None:
         """End a pod whose activeDeadlineSeconds have passed: with its task, or at once if it has none."""
@@ -241,8 +240,7 @@ class PodController:
             self._set_aside(pod["metadata"]["uid"])
             self._store.set_status(pod, lambda old: pod_status.overdue_status(old, now=self._clock()))
             return
-        grace = float(pod["spec"].get("terminationGracePeriodSeconds", 30))
-        self._stop(pod, handle_of(pod), grace, pod_status.DEADLINE_REASON)
+        self._stop(pod, handle_of(pod), task_grace_seconds(pod), pod_status.DEADLINE_REASON)
 
     def _set_aside(self, uid: str) -> None:
         """Forget that a pod is to be tried again."""

@@ -6,7 +6,7 @@ Reference: Kubernetes API reference v1.36, Pod, "read log of the specified Pod".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from chalice.app import Response
@@ -21,6 +21,7 @@ from chalicelib.providers.base import LogOptions
 from chalicelib.registry.registry import Registry
 
 TEXT_TYPE = "text/plain"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no log is older, and some providers count from there
 MAX_LOG_BYTES = 5_000_000  # a Lambda answer may have 6 MB
 
 
@@ -65,13 +66,13 @@ class LogEndpoint:
             raise invalid("PodLogOptions", info.name, causes)
         follows = info.flag("follow")
         now = self._clock()
-        moment = now - timedelta(seconds=since) if since is not None else None
+        moment = kubetime.after(now, -since) if since is not None else None
         if info.first("sinceTime"):
             moment = kubetime.parse_time(info.first("sinceTime"))
         return LogOptions(
             follow=follows,
             tail_lines=tail,
-            since=moment,
+            since=moment and max(moment, EPOCH),
             limit_bytes=limit,
             timestamps=info.flag("timestamps"),
             previous=info.flag("previous"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from chalicelib.apimachinery import time as kubetime
@@ -38,7 +38,7 @@ def is_deleting(obj: JSON) -> bool:
 def mark_deleting(obj: JSON, *, grace_seconds: int, now: datetime) -> None:
     """Set deletionTimestamp (now plus grace) and deletionGracePeriodSeconds, in place."""
     meta = metadata(obj)
-    meta["deletionTimestamp"] = kubetime.format_time(now + timedelta(seconds=grace_seconds))
+    meta["deletionTimestamp"] = kubetime.format_time(kubetime.after(now, grace_seconds))
     meta["deletionGracePeriodSeconds"] = grace_seconds
 
 

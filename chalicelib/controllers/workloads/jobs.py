@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.apimachinery.time import find_time, format_time
+from chalicelib.apimachinery.time import after, find_time, format_time
 from chalicelib.controllers.workloads.plan import (
     Plan,
     fresh_names,
@@ -48,7 +48,7 @@ def _after_end(job: JSON, pods: list[JSON], status: JSON, finished: JSON, now: d
     ttl = job["spec"].get("ttlSecondsAfterFinished")
     ended = find_time(finished.get("lastTransitionTime"))
     if ttl is not None and ended is not None:
-        left = (ended + timedelta(seconds=ttl) - now).total_seconds()
+        left = (after(ended, ttl) - now).total_seconds()
         result.removes_owner = left <= 0
         result.due_seconds = max(left, 0.0)
     return result
@@ -105,7 +105,7 @@ class _Progress:
     def _deadline(self) -> datetime | None:
         seconds = self._spec.get("activeDeadlineSeconds")
         started = find_time(self._status.get("startTime"))
-        return None if seconds is None or started is None else started + timedelta(seconds=seconds)
+        return None if seconds is None or started is None else after(started, seconds)
 
     def _is_done(self) -> bool:
         if self._completions is None:

@@ -57,6 +57,13 @@ def test_micro_times_come_back(moment: datetime) -> None:
     assert time.parse_time(time.format_micro_time(moment)) == moment
 
 
+@pytest.mark.parametrize("seconds", [2**63 - 1, 99_999_999_999_999.0])
+def test_the_calendar_ends_what_a_client_may_ask_for(seconds: float) -> None:
+    assert time.after(MOMENT, 60) == MOMENT + timedelta(minutes=1)
+    assert time.after(MOMENT, seconds).year == 9999
+    assert time.after(MOMENT, -seconds).year == 1
+
+
 @given(st.text())
 def test_parse_never_crashes(text: str) -> None:
     assert time.find_time(text) is None or time.parse_time(text).tzinfo is UTC

@@ -46,6 +46,16 @@ def test_annotation_says_how_long_a_pod_is_kept(w: World) -> None:
     assert w.get("pods", "long") is not None
 
 
+def test_a_span_beyond_the_calendar_keeps_its_pod_alone(w: World) -> None:
+    finish(w, "a", annotations={"sparkanywhere.io/ttl": "999999999999999d"})
+    finish(w, "b")
+    w.pass_time(24 * 3600)
+
+    expire(w)
+
+    assert (w.get("pods", "a") is not None, w.get("pods", "b")) == (True, None)
+
+
 def test_more_than_a_page_of_pods_expires(w: World) -> None:
     for number in range(PAGE + 1):
         ended = pod(f"p{number:04}", uid=f"u{number}")
