@@ -12,7 +12,9 @@ from datetime import datetime
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import format_time
 from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
+from chalicelib.registry.amounts import amounts_texts
 from chalicelib.registry.keys import object_key
+from chalicelib.registry.nodes import NOT_READY
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, Storage
@@ -62,7 +64,13 @@ class NodeController:
             found = self._storage.get(object_key("nodes", None, name)).object()
         except KeyNotFound:
             registry.create_if_missing(None, wanted, WRITER)
-            return
+            found = self._storage.get(object_key("nodes", None, name)).object()
+        if NOT_READY in (found.get("spec") or {}).get(
+            "taints", ()
+        ):  # admission's, for nodes that have yet to report
+            taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
+            changed = {**found, "spec": {**found["spec"], "taints": taints}}
+            found = registry.update(None, name, changed, WRITER).stored.object()
         if (found.get("status") or {}).get("capacity") != wanted["status"]["capacity"]:
             registry.update(None, name, {**found, "status": wanted["status"]}, WRITER, subresource="status")
 
@@ -71,9 +79,10 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
     """Return the node of one architecture of a provider."""
     cpu = f"{capacity.cpu_milli}m" if capacity.cpu_milli is not None else str(ENDLESS_CPUS)
     memory = f"{capacity.memory_mib}Mi" if capacity.memory_mib is not None else f"{ENDLESS_GIB}Gi"
-    amounts = {"cpu": _whole(cpu), "memory": memory, "pods": str(PODS)}
+    amounts = {"cpu": cpu, "memory": memory, "pods": str(PODS)}
     if capacity.gpus:
         amounts["nvidia.com/gpu"] = str(capacity.gpus)
+    amounts = amounts_texts(amounts)
     time = format_time(now)
     conditions = [
         {
@@ -112,9 +121,3 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
         },
     }
-
-
-def _whole(cpu: str) -> str:
-    """Return `2` for `2000m`, as a server writes it."""
-    milli = cpu.removesuffix("m")
-    return str(int(milli) // 1000) if cpu.endswith("000m") else cpu

@@ -61,5 +61,6 @@ def test_a_node_stands_for_the_provider(w: World) -> None:
     node = w.get("nodes", w.provider.name, namespace=None)
 
     assert node is not None
-    assert node["status"]["capacity"]["cpu"]
+    assert node["status"]["capacity"]["memory"] == "16Gi"
+    assert not node["spec"].get("taints")
     assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
