@@ -27,7 +27,9 @@ from chalicelib.endpoints.routes import Router
 from chalicelib.endpoints.subresources import Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
 from chalicelib.registry.custom_registries import CustomRegistries
+from chalicelib.registry.errors import store_unavailable
 from chalicelib.registry.registry import Registries, Registry
+from chalicelib.storage.base import StorageUnavailable
 
 LOG = logging.getLogger(__name__)
 ANSWER_SECONDS = 7.0  # Spark's client waits ten for an answer, a cold start takes up to two of them
@@ -101,6 +103,8 @@ class Api:
             return self._answer(request.method, path, params, headers, request.raw_body or b"")
         except StatusError as error:
             return status_response(error, is_pretty=is_pretty)
+        except StorageUnavailable as error:  # met outside of a registry: by who may do what, or what there is
+            return status_response(store_unavailable(error), is_pretty=is_pretty)
         except Exception:
             LOG.exception("method=%s path=%s unexpected error", request.method, request.context.get("path"))
             return status_response(internal_error("the control plane met an unexpected error; see its log"))

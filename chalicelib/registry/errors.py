@@ -44,4 +44,9 @@ def translated(strategy: Strategy, name: str) -> Iterator[None]:
         )
         raise StatusError(413, "RequestEntityTooLarge", message) from error
     except StorageUnavailable as error:
-        raise unavailable(f"the object store is not available: {error}") from error
+        raise store_unavailable(error) from error
+
+
+def store_unavailable(error: StorageUnavailable) -> StatusError:
+    """Return the 503 for a store that did not take an operation; the client may repeat its request."""
+    return unavailable(f"the object store is not available: {error}")
