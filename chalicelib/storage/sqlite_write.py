@@ -80,9 +80,11 @@ def read_plan(connection: sqlite3.Connection, writes: Sequence[Write]) -> Plan:
     revision, _ = read_state(connection)
     keys = [write.key for write in writes]
     uids = [write.draft.uid for write in writes if write.draft and write.type == "ADDED"]
+    # An empty list after OR would make SQLite read all objects.
+    or_uid = f" OR uid IN ({_marks(uids)})" if uids else ""
     rows = connection.execute(
         "SELECT objects.key, revision, uid, owners, json FROM objects JOIN history USING (revision)"
-        f" WHERE objects.key IN ({_marks(keys)}) OR uid IN ({_marks(uids)})",
+        f" WHERE objects.key IN ({_marks(keys)}){or_uid}",
         (*keys, *uids),
     )
     living = {key: Living(at, uid, tuple(json.loads(owners)), text) for key, at, uid, owners, text in rows}
