@@ -284,7 +284,7 @@ class ControlPlane:
 
     @property
     def _gives_tokens(self) -> bool:
-        return bool(self.settings.token) or self.settings.provider == "fargate"  # an open one asks for none
+        return not is_open(self.settings)
 
     def _history_chore(self) -> Chore:
         keep_seconds = self.settings.event_keep_hours * 3600.0
@@ -342,13 +342,20 @@ class ControlPlane:
 
 
 def build_authenticator(settings: Settings, issuer: TokenIssuer) -> Authenticator:
-    """Return the authenticator: open to all where no token is set, which is for loopback only."""
+    """Return the authenticator. Raises SettingsError for tokens or identities that cannot be read."""
     tokens = [StaticToken(ADMIN, settings.token)] if settings.token else []
-    if settings.token_file:
-        tokens += read_token_file(Path(settings.token_file))
-    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
-    if settings.iam_users:
+    try:
+        tokens += read_token_file(Path(settings.token_file)) if settings.token_file else []
         mappings = parse_mappings(settings.iam_users)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"SPARKANYWHERE_TOKEN_FILE or SPARKANYWHERE_IAM_USERS: {error}") from error
+    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
+    if mappings:
         kinds.append(IamTokens(mappings, cluster=settings.deployment, ask_sts=ask_sts, clock=utc_now))
-    is_open = not settings.token and not settings.iam_users and settings.provider != "fargate"
-    return Authenticator(kinds, ADMIN if is_open else ANONYMOUS)
+    return Authenticator(kinds, ADMIN if is_open(settings) else ANONYMOUS)
+
+
+def is_open(settings: Settings) -> bool:
+    """Tell whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
+    knows_somebody = settings.token or settings.token_file or settings.iam_users
+    return not knows_somebody and settings.provider != "fargate"

@@ -82,13 +82,19 @@ def service_account_user(claims: Claims) -> User:
 
 
 def read_token_file(path: Path) -> list[StaticToken]:
-    """Return the tokens of a file in kube-apiserver's --token-auth-file format: token,user,uid,"groups"."""
+    """Return the tokens of a file in kube-apiserver's --token-auth-file format: token,user,uid,"groups".
+
+    Raises ValueError for a line that is not so, without the line itself: it may hold a token.
+    """
     tokens = []
     with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.reader(file):
+        reader = csv.reader(file)
+        for row in reader:
             if not row or row[0].startswith("#"):
                 continue
-            token, user, uid, *rest = [cell.strip() for cell in row]
+            token, user, uid, *rest = [cell.strip() for cell in row] + [""] * (3 - len(row))
+            if not (token and user and uid):
+                raise ValueError(f'{path}, line {reader.line_num}: a line is token,user,uid,"groups"')
             groups = tuple(name.strip() for name in rest[0].split(",") if name.strip()) if rest else ()
             tokens.append(StaticToken(User(user, (*groups, AUTHENTICATED), uid), token))
     return tokens

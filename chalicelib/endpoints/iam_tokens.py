@@ -64,8 +64,11 @@ class TokenRefused(Exception):
     """The token is of this kind, and bad; str() says why, for the log alone."""
 
 
-def checked_url(token: str, *, cluster: str, now: datetime) -> tuple[str, datetime]:
-    """Return the presigned URL in a token and when the token ends. Raises TokenRefused."""
+def checked_url(token: str, *, now: datetime) -> tuple[str, datetime]:
+    """Return the presigned URL in a token and when the token ends. Raises TokenRefused.
+
+    The cluster's name is no part of it: it is sent as the signed header, so a token for another fails at STS.
+    """
     if len(token) > MAX_BYTES:
         raise TokenRefused("too long")
     encoded = token.removeprefix(PREFIX)
@@ -86,7 +89,6 @@ def checked_url(token: str, *, cluster: str, now: datetime) -> tuple[str, dateti
         raise TokenRefused("not GetCallerIdentity")
     if CLUSTER_HEADER not in parameters.get("x-amz-signedheaders", "").lower().split(";"):
         raise TokenRefused("not signed for a cluster")
-    del cluster  # its name is sent as the signed header: a token for another cluster fails at STS
     return url, _end(parameters, now)
 
 
@@ -131,10 +133,13 @@ def canonical_arn(arn: str) -> str:
 
 def parse_mappings(text: str) -> tuple[MappedArn, ...]:
     """Return the ARNs that may enter: a JSON list of {arn, username, groups}. Raises ValueError."""
-    return tuple(
-        MappedArn(entry["arn"], entry.get("username") or entry["arn"], tuple(entry.get("groups") or ()))
-        for entry in json.loads(text or "[]")
-    )
+    try:
+        return tuple(
+            MappedArn(entry["arn"], entry.get("username") or entry["arn"], tuple(entry.get("groups") or ()))
+            for entry in json.loads(text or "[]")
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError('not a JSON list of {"arn", "username", "groups"}') from error
 
 
 class IamTokens:
@@ -176,7 +181,7 @@ class IamTokens:
         return user
 
     def _verify(self, token: str, now: datetime) -> tuple[User, datetime]:
-        url, end = checked_url(token, cluster=self._cluster, now=now)
+        url, end = checked_url(token, now=now)
         try:
             identity = self._ask_sts(url, {CLUSTER_HEADER: self._cluster, "accept": "application/json"})
             arn, uid = canonical_arn(str(identity["Arn"])), str(identity["UserId"])

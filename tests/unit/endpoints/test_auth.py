@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.apimachinery.status import StatusError
+from chalicelib.bootstrap import build_authenticator
+from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.tokens import Claims, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth import (
     ADMIN,
@@ -130,3 +132,37 @@ def test_a_token_file_is_read_as_kube_apiserver_reads_it(tmp_path: Path) -> None
     assert (ana.token, ana.user.name, ana.user.uid) == ("abc", "ana", "7")
     assert ana.user.groups == ("devs", "ops", "system:authenticated")
     assert bob.user.groups == ("system:authenticated",)
+
+
+@pytest.mark.parametrize("line", ["hush", "hush,ana", "hush,,7", ",ana,7"])
+def test_a_line_that_is_no_token_is_refused_without_telling_it(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "tokens.csv"
+    path.write_text(f"# comment\n{line}\n")
+
+    with pytest.raises(ValueError, match="line 2") as caught:
+        read_token_file(path)
+
+    assert "hush" not in str(caught.value)
+
+
+def test_who_sets_up_a_token_file_alone_leaves_the_door_open_to_nobody(
+    tmp_path: Path, issuer: TokenIssuer
+) -> None:
+    path = tmp_path / "tokens.csv"
+    path.write_text("abc,ana,7\n")
+
+    authenticator = build_authenticator(Settings(token_file=str(path)), issuer)
+
+    assert authenticator.authenticate({}) == ANONYMOUS
+    assert authenticator.authenticate({"authorization": "Bearer abc"}).name == "ana"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"token_file": "none"}, {"iam_users": "["}, {"iam_users": "[7]"}, {"iam_users": '[{"a": 1}]'}],
+)
+def test_tokens_that_cannot_be_read_are_a_wrong_setting(
+    issuer: TokenIssuer, settings: dict[str, str]
+) -> None:
+    with pytest.raises(SettingsError):
+        build_authenticator(Settings(**settings), issuer)  # type: ignore[arg-type]  # two fields of text

@@ -115,11 +115,11 @@ def test_another_kind_of_token_is_left_to_others() -> None:
 )
 def test_a_token_that_smells_is_refused(bad: str) -> None:
     with pytest.raises(TokenRefused):
-        checked_url(bad, cluster="prod", now=NOW)
+        checked_url(bad, now=NOW)
 
 
 def test_a_token_ends_a_quarter_of_an_hour_after_its_date() -> None:
-    _, end = checked_url(token(), cluster="prod", now=NOW)
+    _, end = checked_url(token(), now=NOW)
 
     assert end == datetime(2026, 11, 23, 11, 59, tzinfo=UTC) + timedelta(minutes=15)
 
