@@ -48,7 +48,8 @@ from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.custom_registries import CustomRegistries, StoredResources
 from chalicelib.registry.default_objects import default_objects
 from chalicelib.registry.options import WriteOptions
-from chalicelib.registry.registry import Registries, RegistryParts, WriteEvent, registries
+from chalicelib.registry.parts import RegistryParts, WriteEvent
+from chalicelib.registry.registry import Registries, registries
 from chalicelib.registry.resources import ALL
 from chalicelib.storage.base import Storage, StorageError
 

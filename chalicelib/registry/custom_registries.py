@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from chalicelib.apimachinery.status import JSON
 from chalicelib.registry.customresources import CustomResourceStrategy
 from chalicelib.registry.keys import object_key, prefix
-from chalicelib.registry.registry import Registry, RegistryParts
+from chalicelib.registry.parts import RegistryParts
+from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
 
 DEFINITIONS = "customresourcedefinitions"

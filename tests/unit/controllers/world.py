@@ -15,7 +15,8 @@ from chalicelib.controllers.pod_task import Node
 from chalicelib.registry.custom_registries import CustomRegistries
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
-from chalicelib.registry.registry import RegistryParts, WriteEvent, registries
+from chalicelib.registry.parts import RegistryParts, WriteEvent
+from chalicelib.registry.registry import registries
 from chalicelib.registry.resources import ALL
 from chalicelib.storage.base import KeyNotFound, Storage
 from tests.fake_provider import FakeProvider
