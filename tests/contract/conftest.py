@@ -13,7 +13,7 @@ from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.api_client import ApiClient
 from tests.contract.docker_backend import DockerProviders
-from tests.contract.provider_backends import FakeProviders, ProcessProviders, ProviderFactory
+from tests.contract.provider_backends import FakeProviders, LookedInto, ProcessProviders, ProviderFactory
 from tests.contract.storage_backends import (
     FakeStores,
     MemoryStores,
@@ -121,3 +121,18 @@ def container_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 def containers(container_factory: ProviderFactory) -> Provider:
     """Return a handle on such a backend."""
     return container_factory.open()
+
+
+@pytest.fixture(params=["process"])
+def session_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
+    """Yield the same for those backends alone that are also InteractiveProviders."""
+    backends: dict[str, Callable[[Path], ProviderFactory]] = {"process": ProcessProviders}
+    providers = backends[request.param](tmp_path)
+    yield providers
+    providers.close()
+
+
+@pytest.fixture
+def sessions(session_factory: ProviderFactory) -> LookedInto:
+    """Return a backend and a task that runs on it."""
+    return LookedInto(session_factory.open())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chalicelib.providers.base import Container, Provider, Task, TaskState, Volume
+from chalicelib.providers.interactive import InteractiveProvider, Session
 from chalicelib.providers.process.provider import ProcessProvider
 from tests.fake_provider import FakeProvider
 
@@ -119,3 +120,26 @@ def running(provider: Provider, handle: str, name: str = "main") -> TaskState:
 
     until(runs, f"{name} of {handle} runs")
     return state_of(provider, handle)
+
+
+class LookedInto:
+    """A provider with sessions, and one task on it whose container `main` runs a script."""
+
+    def __init__(self, provider: Provider) -> None:
+        assert isinstance(provider, InteractiveProvider)
+        self.provider: Provider = provider
+        self.interactive: InteractiveProvider = provider
+
+    def run(self, script: str) -> str:
+        """Run a task with this script; return its handle once the container runs."""
+        handle = self.provider.run(task(container(script))).handle
+        running(self.provider, handle)
+        return handle
+
+
+def output(session: Session) -> dict[str, bytes]:
+    """Return all that the session says until its end, by channel."""
+    said: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+    while (piece := session.read()) is not None:
+        said[piece[0]] += piece[1]
+    return said
