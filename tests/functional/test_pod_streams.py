@@ -1,0 +1,253 @@
+"""exec, attach, cp and port-forward into a pod of local processes, by kubectl and the Python client."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes import client, config
+
+from tests.functional.local_server import LocalServer, chalice_local
+from tests.functional.waiting import until
+
+POD = "looked-into"
+# Serves its directory on every address at a port that the system picks, and says which.
+SCRIPT = """
+import functools, http.server
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=".")
+server = http.server.ThreadingHTTPServer(("", 0), handler)
+open("index.html", "w").write("hello from the pod")
+print("port", server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture(scope="module", params=["http", "https"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A server with a pod that runs."""
+    tls = ("--tls",) if request.param == "https" else ()
+    with chalice_local(tmp_path_factory.mktemp("state"), "--port", "0", *tls) as running:
+        running.wait_until_ready()
+        with core(running) as api:
+            container = client.V1Container(name="main", image="busybox", command=["python3", "-c", SCRIPT])
+            spec = client.V1PodSpec(restart_policy="Never", containers=[container])
+            api.create_namespaced_pod(
+                "default", client.V1Pod(metadata=client.V1ObjectMeta(name=POD), spec=spec)
+            )
+            until(lambda: port_in_log(api) is not None, "the pod to serve")
+            yield running
+            api.delete_namespaced_pod(POD, "default", grace_period_seconds=0)
+            until(lambda: not api.list_namespaced_pod("default").items, "the pod to be gone")
+
+
+@contextlib.contextmanager
+def core(server: LocalServer) -> Iterator[client.CoreV1Api]:
+    """Yield a client of the server."""
+    one: client.ApiClient = config.new_client_from_config(str(server.kubeconfig))  # type: ignore[no-untyped-call]
+    with one:
+        yield client.CoreV1Api(one)
+        one.rest_client.pool_manager.clear()  # which leaving it does not
+
+
+def port_in_log(api: client.CoreV1Api) -> int | None:
+    """Return the port that the pod says it serves."""
+    pod = api.read_namespaced_pod(POD, "default")
+    if pod.status is None or pod.status.phase != "Running":
+        return None
+    found = re.search(r"port (\d+)", api.read_namespaced_pod_log(POD, "default"))
+    return int(found[1]) if found else None
+
+
+@pytest.fixture
+def port(server: LocalServer) -> int:
+    """The port that the pod serves."""
+    with core(server) as api:
+        found = port_in_log(api)
+    assert found is not None
+    return found
+
+
+def kubectl(server: LocalServer, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """Run kubectl to its end."""
+    command = [
+        "kubectl",
+        "--kubeconfig",
+        str(server.kubeconfig),
+        "--cache-dir",
+        str(server.state),
+        *arguments,
+    ]
+    return subprocess.run(command, input=input, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.kubectl
+def test_exec_has_input_both_outputs_and_an_exit_code(server: LocalServer) -> None:
+    done = kubectl(server, "exec", "-i", POD, "--", "sh", "-c", "cat; echo err >&2; exit 5", input=b"in")
+
+    assert (done.stdout, done.returncode) == (b"in", 5)
+    assert done.stderr == b"err\ncommand terminated with exit code 5\n"
+
+
+@pytest.mark.kubectl
+def test_much_goes_in_and_comes_out_unharmed(server: LocalServer) -> None:
+    much = os.urandom(5_000_000)
+
+    there = kubectl(server, "exec", "-i", POD, "--", "sha256sum", input=much)
+    back = kubectl(server, "exec", "-i", POD, "--", "cat", input=much)
+
+    assert there.stdout.split()[0].decode() == hashlib.sha256(much).hexdigest()
+    assert back.stdout == much
+
+
+@pytest.mark.kubectl
+def test_a_terminal_is_a_terminal(server: LocalServer) -> None:
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "exec", "-it", POD, "--", "sh"]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        said = b""
+
+        def says(word: bytes) -> bool:
+            nonlocal said
+            with contextlib.suppress(OSError):  # nothing yet, or the end
+                said += os.read(ours, 65536)
+            return word in said
+
+        os.write(ours, b"test -t 0 && echo ter''minal\r")
+        until(lambda: says(b"terminal"), "the terminal's answer")
+        os.write(ours, b"exit 4\r")
+        until(lambda: says(b"exit code 4") or process.poll() is not None, "the end")
+    os.close(ours)
+
+    assert process.returncode == 4
+
+
+@pytest.mark.kubectl
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("exec", POD, "--", "no-such-program"), "executable file not found"),
+        (("exec", POD, "-c", "other", "--", "true"), "container other is not valid for pod"),
+        (("exec", "nobody", "--", "true"), 'pods "nobody" not found'),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(server: LocalServer, arguments: tuple[str, ...], words: str) -> None:
+    done = kubectl(server, *arguments)
+
+    assert done.returncode == 1
+    assert words in done.stderr.decode()
+
+
+@pytest.mark.kubectl
+def test_files_are_copied_both_ways(server: LocalServer, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(300_000))
+
+    into = kubectl(server, "cp", str(source), f"{POD}:copied")
+    back = kubectl(server, "cp", f"{POD}:copied", str(target))
+
+    assert (into.returncode, back.returncode) == (0, 0), (into.stderr, back.stderr)
+    assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.kubectl
+def test_kubectl_forwards_a_port_again_and_again(server: LocalServer, port: int) -> None:
+    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "port-forward", POD, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert found is not None
+        try:
+            pages = {fetch(f"http://127.0.0.1:{found[1]}/index.html") for _ in range(5)}
+        finally:
+            process.terminate()
+
+    assert pages == {b"hello from the pod"}
+
+
+def fetch(url: str) -> bytes:
+    """Return what is at a URL of this machine."""
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+# The client leaks sockets of its own making, which here would count as ours: it runs in processes of its own.
+CLIENT = """
+import json, sys
+from kubernetes import client, config
+from kubernetes.stream import portforward, stream
+kubeconfig, pod, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+api = client.CoreV1Api(config.new_client_from_config(kubeconfig))
+"""
+EXEC = """
+command = ["sh", "-c", "read line; echo $line; echo err >&2; exit 6"]
+call = api.connect_get_namespaced_pod_exec
+streams = {"stdin": True, "stdout": True, "stderr": True, "tty": False}
+session = stream(call, pod, "default", command=command, **streams, _preload_content=False)
+session.write_stdin("a line\\n")
+session.run_forever(timeout=20)
+print(json.dumps([session.read_stdout(), session.read_stderr(), session.returncode]))
+"""
+FORWARD = """
+forward = portforward(api.connect_get_namespaced_pod_portforward, pod, "default", ports=str(port))
+sock = forward.socket(port)
+sock.settimeout(20)
+sock.sendall(b"GET /index.html HTTP/1.0\\r\\n\\r\\n")
+said = b""
+while piece := sock.recv(65536):
+    said += piece
+print(json.dumps([said.decode().splitlines()[-1], forward.error(port)]))
+"""
+
+
+def python_client(server: LocalServer, port: int, script: str) -> list[object]:
+    """Run a script with the Python client; return the list that it prints."""
+    command = [sys.executable, "-c", CLIENT + script, str(server.kubeconfig), POD, str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    printed: list[object] = json.loads(done.stdout)
+    return printed
+
+
+def test_the_python_client_runs_commands(server: LocalServer, port: int) -> None:
+    assert python_client(server, port, EXEC) == ["a line\n", "err\n", 6]
+
+
+def test_the_python_client_forwards_a_port(server: LocalServer, port: int) -> None:
+    assert python_client(server, port, FORWARD) == ["hello from the pod", None]
+
+
+@pytest.mark.kubectl
+def test_attach_shows_what_comes(server: LocalServer, port: int) -> None:
+    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "attach", POD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        said = b""
+
+        def says(word: bytes) -> bool:
+            nonlocal said
+            kubectl(server, "exec", POD, "--", "python3", "-c", GET.format(port=port))
+            assert process.stdout is not None
+            said += process.stdout.read() or b""
+            return word in said
+
+        until(lambda: says(b"GET /index.html"), "the pod's log of a request")
+        process.terminate()
+
+
+GET = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/index.html')"
