@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from chalicelib.apimachinery.status import JSON, unknown_path
 from chalicelib.endpoints.negotiation import parse_accept
 from chalicelib.endpoints.request_info import RequestInfo
+from chalicelib.endpoints.review_kinds import REVIEW_VERSION, REVIEWS, ReviewKind
 from chalicelib.endpoints.version import version_document
 from chalicelib.registry.strategy import Strategy
 
@@ -36,16 +37,6 @@ SUBRESOURCES: dict[tuple[str, str], tuple[SubresourceRow, ...]] = {
     ("apps", "statefulsets"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
 }
 
-# Kinds that are only ever created and never stored: reviews.
-REVIEWS: tuple[tuple[str, str, str, bool], ...] = (
-    ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview", False),
-    ("authentication.k8s.io", "tokenreviews", "TokenReview", False),
-    ("authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview", True),
-    ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False),
-    ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False),
-    ("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview", False),
-)
-
 
 class Discovery:
     """Answers what the server is and has."""
@@ -54,8 +45,8 @@ class Discovery:
         self._by_group: dict[tuple[str, str], list[Strategy]] = {}
         for strategy in strategies:
             self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
-        for group, *_ in REVIEWS:
-            self._by_group.setdefault((group, "v1"), [])
+        for review in REVIEWS:
+            self._by_group.setdefault((review.group, REVIEW_VERSION), [])
 
     def has_group_version(self, path: Sequence[str]) -> bool:
         """Tell whether /api/VERSION/... or /apis/GROUP/VERSION/... is a group version we serve."""
@@ -130,17 +121,7 @@ class Discovery:
         resources = []
         for strategy in sorted(self._by_group[key], key=lambda each: each.resource):
             resources += _legacy_rows(strategy)
-        resources += [
-            {
-                "name": name,
-                "singularName": kind.lower(),
-                "namespaced": namespaced,
-                "kind": kind,
-                "verbs": ["create"],
-            }
-            for group, name, kind, namespaced in REVIEWS
-            if (group, "v1") == key
-        ]
+        resources += [_legacy_review_row(each) for each in _reviews_of(key)]
         version = f"{info.group}/{info.version}" if info.group else info.version
         return {
             "kind": "APIResourceList",
@@ -170,26 +151,38 @@ class Discovery:
         }
 
     def _aggregated_rows(self, key: tuple[str, str]) -> list[JSON]:
-        group, version = key
         rows = [_aggregated_row(each) for each in sorted(self._by_group[key], key=lambda each: each.resource)]
-        for review_group, name, kind, namespaced in REVIEWS:
-            if (review_group, "v1") == key:
-                rows.append(
-                    {
-                        "resource": name,
-                        "responseKind": {"group": group, "version": version, "kind": kind},
-                        "scope": "Namespaced" if namespaced else "Cluster",
-                        "singularResource": kind.lower(),
-                        "verbs": ["create"],
-                    }
-                )
-        return rows
+        return rows + [_aggregated_review_row(each) for each in _reviews_of(key)]
 
     def _paths(self) -> list[str]:
         paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
         for group, version in self._by_group:
             paths += [f"/apis/{group}", f"/apis/{group}/{version}"] if group else [f"/api/{version}"]
         return sorted(set(paths))
+
+
+def _reviews_of(key: tuple[str, str]) -> list[ReviewKind]:
+    return [each for each in REVIEWS if (each.group, REVIEW_VERSION) == key]
+
+
+def _legacy_review_row(review: ReviewKind) -> JSON:
+    return {
+        "name": review.resource,
+        "singularName": review.kind.lower(),
+        "namespaced": review.is_namespaced,
+        "kind": review.kind,
+        "verbs": ["create"],
+    }
+
+
+def _aggregated_review_row(review: ReviewKind) -> JSON:
+    return {
+        "resource": review.resource,
+        "responseKind": {"group": review.group, "version": REVIEW_VERSION, "kind": review.kind},
+        "scope": "Namespaced" if review.is_namespaced else "Cluster",
+        "singularResource": review.kind.lower(),
+        "verbs": ["create"],
+    }
 
 
 def _subresource_rows(strategy: Strategy) -> list[SubresourceRow]:

@@ -6,7 +6,6 @@ Reference: kubernetes.io/docs/reference/access-authn-authz/authorization, "Check
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from chalice.app import Response
@@ -19,20 +18,9 @@ from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.rbac import Attributes, Rbac
 from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import respond
+from chalicelib.endpoints.review_kinds import AUTHORIZATION, REVIEW_VERSION, REVIEWS, ReviewKind
 
-AUTHORIZATION = "authorization.k8s.io"
-AUTHENTICATION = "authentication.k8s.io"
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewKind:
-    """One kind of review: where it is posted and what answers it."""
-
-    group: str
-    resource: str
-    kind: str
-    namespaced: bool
-    fill: Callable[[JSON, RequestInfo, User], None]
+Fill = Callable[[JSON, RequestInfo, User], None]
 
 
 class Reviews:
@@ -45,33 +33,27 @@ class Reviews:
         self._rbac = rbac
         self._issuer = issuer
         self._clock = clock
-        kinds = (
-            ReviewKind(AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview", False, self._who_am_i),
-            ReviewKind(AUTHENTICATION, "tokenreviews", "TokenReview", False, self._token),
-            ReviewKind(
-                AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview", False, self._may_i
-            ),
-            ReviewKind(
-                AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview", False, self._my_rules
-            ),
-            ReviewKind(AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview", False, self._may_they),
-            ReviewKind(
-                AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", True, self._may_they
-            ),
-        )
-        self.kinds = {(kind.group, kind.resource): kind for kind in kinds}
+        self._fills: dict[str, Fill] = {
+            "SelfSubjectReview": self._who_am_i,
+            "TokenReview": self._token,
+            "SelfSubjectAccessReview": self._may_i,
+            "SelfSubjectRulesReview": self._my_rules,
+            "SubjectAccessReview": self._may_they,
+            "LocalSubjectAccessReview": self._may_they,
+        }
+        self.kinds = {(kind.group, kind.resource): kind for kind in REVIEWS}
 
     def answer(self, review: ReviewKind, info: RequestInfo, user: User) -> Response:
         """Return the review with its status. Raises 405 for anything but create, 422."""
         if info.verb != "create" or info.name:
             raise method_not_allowed()
-        api_version = f"{review.group}/v1"
-        body = self._bodies.typed_object(info, group=review.group, version="v1", kind=review.kind)
-        obj: JSON = {"kind": review.kind, "apiVersion": api_version, **body.obj}
+        body = self._bodies.typed_object(info, group=review.group, version=REVIEW_VERSION, kind=review.kind)
+        types = {"kind": review.kind, "apiVersion": f"{review.group}/{REVIEW_VERSION}"}
+        obj: JSON = {**types, **body.obj}
         obj["metadata"] = obj.get("metadata") or {}
-        if review.namespaced:
+        if review.is_namespaced:
             obj["metadata"]["namespace"] = info.namespace
-        review.fill(obj, info, user)
+        self._fills[review.kind](obj, info, user)
         return respond(obj, code=201)
 
     def _who_am_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
