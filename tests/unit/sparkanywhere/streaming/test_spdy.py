@@ -13,6 +13,8 @@ from sparkanywhere.streaming import spdy
 from sparkanywhere.streaming.spdy import Data, Decoder, Encoder, Opened, Pinged, Reset, SpdyError
 from tests.unit.sparkanywhere.streaming.spdy_client import SpdyClient, control
 
+SETTINGS, WINDOW_UPDATE = 4, 9
+
 
 def test_the_dictionary_is_the_drafts() -> None:
     # The number by which a packed header block names its dictionary: seen in what kubectl 1.32 sends.
@@ -44,9 +46,7 @@ def test_frames_are_read_however_they_are_cut() -> None:
 
 
 def test_frames_that_say_nothing_to_us_are_passed_over() -> None:
-    raw = control(spdy.SETTINGS, struct.pack(">I", 0)) + control(
-        spdy.WINDOW_UPDATE, struct.pack(">II", 1, 100)
-    )
+    raw = control(SETTINGS, struct.pack(">I", 0)) + control(WINDOW_UPDATE, struct.pack(">II", 1, 100))
 
     assert Decoder().feed(raw) == []
 
@@ -89,4 +89,4 @@ def test_our_data_is_read_back_as_it_was() -> None:
     encoder = Encoder()
 
     assert Decoder().feed(encoder.data(5, b"x", ends=True)) == [Data(5, b"x", True)]
-    assert Decoder().feed(encoder.reset(5, spdy.CANCEL) + encoder.pong(2)) == [Reset(5), Pinged(2)]
+    assert Decoder().feed(encoder.reset(5, spdy.REFUSED_STREAM) + encoder.pong(2)) == [Reset(5), Pinged(2)]
