@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -100,6 +102,18 @@ def phase_table(job: JobProgress, now: float) -> Table:
     seconds = [job.seconds(phase, now) for phase in PHASES]
     table.add_row(*(f"{each:.1f} s" for each in (*seconds, sum(seconds))))
     return table
+
+
+def print_result(console: Console, job: JobProgress, *, last_lines: Sequence[str], now: float) -> None:
+    """Print what came of a job: its pods and phases, after the end of its driver's log if it failed."""
+    if not job.succeeded:
+        console.print("The driver failed. The end of its log:", style="red")
+        for line in last_lines:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+    console.print()
+    console.print(pod_table(job))
+    console.print()
+    console.print(phase_table(job, now))
 
 
 def _phase(pod: PodSeen) -> str:

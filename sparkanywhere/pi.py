@@ -27,7 +27,7 @@ from sparkanywhere import class_archive
 from sparkanywhere.image_command import built
 from sparkanywhere.job_progress import JobProgress
 from sparkanywhere.job_run import JobFailed, JobRun
-from sparkanywhere.job_screen import JobScreen, phase_table, pod_table
+from sparkanywhere.job_screen import JobScreen, print_result
 from sparkanywhere.kube_client import KubeClient
 from sparkanywhere.leftovers import remove_containers, remove_tasks
 from sparkanywhere.local_server import LocalServer, ServerFailed, ServerOptions
@@ -152,7 +152,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
                 if run is not None:
                     run.clear_away()
                 screen.stop()
-    _print_summary(job, run, console, clock)
+    print_result(console, job, last_lines=run.last_lines, now=clock())
     if job.succeeded and options.provider == "process" and class_archive.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
         class_archive.make_archive(spark_home)
@@ -193,17 +193,6 @@ def _own_server(options: PiOptions, settings: Settings, own_file: str) -> Iterat
             with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
                 remove_containers(server.folder, settings)
             shutil.rmtree(server.folder, ignore_errors=True)
-
-
-def _print_summary(job: JobProgress, run: JobRun, console: Console, clock: Callable[[], float]) -> None:
-    if not job.succeeded:
-        console.print("The driver failed. The end of its log:", style="red")
-        for line in run.last_lines:
-            console.print(f"  {line}", markup=False, soft_wrap=True)
-    console.print()
-    console.print(pod_table(job))
-    console.print()
-    console.print(phase_table(job, clock()))
 
 
 @contextmanager

@@ -151,7 +151,7 @@ def _run(spec: JobSpec, options: dict[str, Any]) -> int:
                     spec, provider=options["provider"], context=options["context"], environ=os.environ
                 )
             )
-            return _follow(spec, target, options)
+            return _detach(spec, target, options) if options["detach"] else _follow(spec, target, options)
     except (JobFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
         click.echo(f"Error: {error}", err=True)
         return USAGE if isinstance(error, SpecError) else FAILURE
@@ -160,22 +160,28 @@ def _run(spec: JobSpec, options: dict[str, Any]) -> int:
         return INTERRUPTED
 
 
+def _detach(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any: a Target, imported late
+    from sparkanywhere.jobs.submission import new_suffix, submit
+    from sparkanywhere.kube_client import KubeClient
+
+    suffix = new_suffix()
+    driver = submit(KubeClient(target.access), spec, suffix=suffix)
+    told = {"id": f"spark-{suffix}", "driver": driver["metadata"]["name"], "namespace": spec.namespace}
+    click.echo(json.dumps(told) if options["output"] == "json" else told["driver"])
+    return 0
+
+
 def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any: a Target, imported late
     from rich.console import Console
 
     from sparkanywhere.job_progress import JobProgress
     from sparkanywhere.job_run import JobRun
-    from sparkanywhere.job_screen import JobScreen, phase_table, pod_table
+    from sparkanywhere.job_screen import JobScreen, print_result
     from sparkanywhere.jobs.submission import new_suffix, submit
     from sparkanywhere.kube_client import KubeClient
 
     client, suffix = KubeClient(target.access), new_suffix()
     is_json = options["output"] == "json"
-    if options["detach"]:
-        driver = submit(client, spec, suffix=suffix)
-        told = {"id": f"spark-{suffix}", "driver": driver["metadata"]["name"], "namespace": spec.namespace}
-        click.echo(json.dumps(told) if is_json else told["driver"])
-        return 0
     console = Console(highlight=False, stderr=is_json)
     job = JobProgress(instances=spec.executors, began_at=time.monotonic())
     job.end("control plane", time.monotonic())
@@ -205,14 +211,7 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     if is_json:
         click.echo(json.dumps(_summary(job, run, spec, suffix)))
         return 0 if job.succeeded else FAILURE
-    if not job.succeeded:
-        console.print("The job failed. The end of its log:", style="red")
-        for line in run.last_lines:
-            console.print(f"  {line}", markup=False, soft_wrap=True)
-    console.print()
-    console.print(pod_table(job))
-    console.print()
-    console.print(phase_table(job, time.monotonic()))
+    print_result(console, job, last_lines=run.last_lines, now=time.monotonic())
     console.print(_cost_line(run))
     return 0 if job.succeeded else FAILURE
 
