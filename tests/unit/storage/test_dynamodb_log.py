@@ -1,3 +1,5 @@
+"""The log of events on DynamoDB: what is complete, what is missing, and what the past looked like."""
+
 from __future__ import annotations
 
 from chalicelib.storage.base import EventType, StoredObject, WatchEvent

@@ -1,3 +1,5 @@
+"""Objects as texts: a revision is stamped in late, and what JSON cannot say is refused."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Writers share a commit, and none is left waiting."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""The SQLite file under the store: commits, snapshots, and what goes wrong with disks and locks."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The newest events, kept in memory: what is found there, and what is not known."""
+
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
