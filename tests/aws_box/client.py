@@ -27,7 +27,7 @@ class Client:
         """Return the response to one request, on a connection of its own."""
         headers = {"Authorization": f"Bearer {self._token}", **more.pop("headers", {})}
         url = self._deployment.url + path
-        return requests.request(method, url, headers=headers, timeout=CALL_SECONDS, **more)
+        return requests.request(method, url, headers=headers, **{"timeout": CALL_SECONDS, **more})
 
     def get(self, path: str) -> Any:  # Any: JSON
         """Return the document at a path."""

@@ -87,6 +87,7 @@ class ExecutionEnvironment:
             env={
                 "PATH": "/usr/bin:/bin",
                 "LANG": "C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE": "1",  # the folder of a deployed function can not be written to
                 "PYTHONPATH": f"{task_root}:{runtime}",
                 "LAMBDA_TASK_ROOT": str(task_root),
                 "AWS_LAMBDA_RUNTIME_API": f"{self._server.host}:{self._server.port}",

@@ -115,7 +115,8 @@ class FakeEcs:
         self.calls[operation] += 1
         try:
             with self._lock:
-                fault = self.faults.get(operation) and self.faults[operation].pop(0)
+                waiting = self.faults.get(operation)
+                fault = waiting.pop(0) if waiting else None
             go_on = getattr(self, f"_{operation}")
             asked = json.loads(request.body)
             answer = fault(asked, go_on) if fault else go_on(asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,20 @@ class SparkJob:
 
     def log(self) -> str:
         """Return the driver's log."""
-        return self.box.client.kubectl("logs", self.driver()["metadata"]["name"]).stdout
+        log: str = self.box.client.kubectl("logs", self.driver()["metadata"]["name"]).stdout
+        return log
 
 
 def submit(
-    box: AwsBox, folder: Path, *, version: str = "4.3.0", instances: int = 2, parts: int = 20, **conf: str
+    box: AwsBox,
+    folder: Path,
+    *,
+    version: str = "4.3.0",
+    instances: int = 2,
+    parts: int = 20,
+    conf: Mapping[str, str] | None = None,
 ) -> SparkJob:
-    """Start a stock spark-submit of SparkPi in cluster mode; `conf` has __ for each dot of a setting's name."""
+    """Start a stock spark-submit of SparkPi in cluster mode."""
     home = ensure(version, cache=Settings.from_env(os.environ).cache_dir(), environ=os.environ)
     name = f"pi-{os.urandom(3).hex()}"
     kubeconfig = folder / "none"
@@ -87,7 +95,7 @@ def submit(
         "spark.executor.memory": "600m",
         "spark.kubernetes.executor.request.cores": "250m",
         "spark.kubernetes.driver.request.cores": "250m",
-        **{key.replace("__", "."): value for key, value in conf.items()},
+        **(conf or {}),
     }
     image = f"sparkanywhere/spark:{version}"
     submission = Submission(program, box.url, image, instances, tuple(settings.items()))
