@@ -209,15 +209,17 @@ class EcsProvider:
             yield from answer.get("tasks") or []
 
     def list_tasks(self) -> list[TaskState]:
-        """Return this deployment's tasks, those that ended within the last hour too."""
+        """Return this deployment's tasks that run or are about to. Of ended ones there is nothing to clean up.
+
+        ECS shows those for an hour, and asking it to forget them would cost a call for each, each minute.
+        """
         arns: list[str] = []
-        for status in ("RUNNING", "STOPPED"):
-            try:
-                pages = self._service("ecs").get_paginator("list_tasks")
-                for page in pages.paginate(cluster=self._site.cluster, desiredStatus=status):
-                    arns += page.get("taskArns") or []
-            except Exception as error:
-                raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
+        try:
+            pages = self._service("ecs").get_paginator("list_tasks")
+            for page in pages.paginate(cluster=self._site.cluster, desiredStatus="RUNNING"):
+                arns += page.get("taskArns") or []
+        except Exception as error:
+            raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
         return [task_state(raw) for raw in self._describe(arns, tags=True) if self._is_ours(raw)]
 
     def _is_ours(self, raw: dict[str, Any]) -> bool:
