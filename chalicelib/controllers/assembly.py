@@ -119,7 +119,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         recorder=recorder,
         clock=clock,
     )
-    endpoints = EndpointController(storage=storage, registries=parts.registries)
+    endpoints = EndpointController(storage=storage, clock=clock, new_uid=parts.new_uid)
     nodes = NodeController(storage=storage, registries=parts.registries, provider=parts.provider, clock=clock)
     dependents = Dependents(
         storage=storage,

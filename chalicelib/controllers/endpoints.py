@@ -6,30 +6,33 @@ with it. Nothing here routes anything: names and addresses of pods are the provi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 
-from chalicelib.apimachinery.status import JSON, StatusError
+from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.time import format_time
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.workloads.plan import is_ready, owned_by, short_hash
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.objects import is_deleting
-from chalicelib.registry.options import WriteOptions
-from chalicelib.registry.registry import Registry
-from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, guaranteed_update
 
-ENDPOINTS, SLICES = ("", "endpoints"), ("discovery.k8s.io", "endpointslices")
+ENDPOINTS, SLICES = "endpoints", "endpointslices"
 SERVICE_LABEL, MANAGER_LABEL = "kubernetes.io/service-name", "endpointslice.kubernetes.io/managed-by"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 MANAGER = "endpointslice-controller.k8s.io"
-WRITER = WriteOptions(field_manager="sparkanywhere")
 
 
 class EndpointController:
     """Keeps the addresses of Services. Safe to repeat."""
 
-    def __init__(self, *, storage: Storage, registries: Mapping[tuple[str, str], Registry]) -> None:
+    def __init__(
+        self, *, storage: Storage, clock: Callable[[], datetime], new_uid: Callable[[], str]
+    ) -> None:
         self._storage = storage
-        self._registries = registries
+        self._clock = clock
+        self._new_uid = new_uid
 
     def pod_changed(self, pod: JSON) -> None:
         """Sync the Services whose selector matches a pod."""
@@ -64,19 +67,21 @@ class EndpointController:
             _, namespace, name = parse_key(item.key)
             self.sync(namespace, name)
 
-    def _write(self, key: tuple[str, str], namespace: str, obj: JSON) -> None:
-        registry, name = self._registries[key], obj["metadata"]["name"]
-        typed = {"kind": registry.strategy.kind, "apiVersion": registry.strategy.api_version, **obj}
+    def _write(self, resource: str, namespace: str, obj: JSON) -> None:
+        """Write into the store itself: pods of local processes have loopback addresses, which no client may write."""
+        key = object_key(resource, namespace, obj["metadata"]["name"])
+        now = format_time(self._clock())
+        fresh = {**obj["metadata"], "uid": self._new_uid(), "creationTimestamp": now}
         try:
-            registry.update(namespace, name, typed, WRITER)
-        except StatusError as error:
-            if error.code != 404:
-                raise
-            try:
-                registry.create(namespace, typed, WRITER)
-            except StatusError as clash:
-                if clash.code not in (404, 409):  # the namespace went, or another was faster
-                    raise
+            guaranteed_update(self._storage, key, lambda old: _updated(old, obj))
+        except KeyNotFound:
+            with suppress(KeyExists):  # another was faster
+                self._storage.create(key, {**obj, "metadata": fresh})
+
+
+def _updated(old: JSON, new: JSON) -> JSON:
+    kept = {key: value for key, value in old.items() if key != "subsets"}
+    return {**kept, **new, "metadata": {**old["metadata"], **new["metadata"]}}
 
 
 def _is_behind(pod: JSON, selector: dict[str, str]) -> bool:

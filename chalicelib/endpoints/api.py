@@ -15,6 +15,7 @@ from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.endpoints import negotiation
 from chalicelib.endpoints.auth import Authenticator, bearer_token
 from chalicelib.endpoints.documents import Documents
+from chalicelib.endpoints.impersonation import acting_user
 from chalicelib.endpoints.limits import Limits
 from chalicelib.endpoints.logs import LogEndpoint
 from chalicelib.endpoints.page import page_response, wants_page
@@ -117,12 +118,19 @@ class Api:
             return self._payload(match.values["uid"], headers)  # has a token of its own kind
         if not path and method == "GET" and wants_page(headers.get("accept", "")):
             return page_response()  # a browser asks before it has a token; nothing of the store is in it
-        user = self._authenticator.authenticate(headers)
-        self._limits.request(user.name)
+        caller = self._authenticator.authenticate(headers)
+        user = acting_user(caller, headers, self._rbac)
+        self._limits.request(caller.name)
         if isinstance(match, str):
             return self._no_route(match, path)
         info = request_info(
-            match, method=method, path="/" + "/".join(path), query=query, headers=headers, body=body
+            match,
+            method=method,
+            path="/" + "/".join(path),
+            query=query,
+            headers=headers,
+            body=body,
+            user=user,
         )
         self._rbac.authorize(user, info)
         return self._resource(info, user) if info.is_resource else self._non_resource(info)

@@ -83,7 +83,9 @@ def build_api(edge: Edge) -> Api:
         custom=edge.custom,
         authenticator=edge.authenticator,
         rbac=edge.rbac,
-        resources=ResourceVerbs(bodies, shaper, max_list_bytes=None if edge.streams else MAX_ANSWER_BYTES),
+        resources=ResourceVerbs(
+            bodies, shaper, edge.rbac, max_list_bytes=None if edge.streams else MAX_ANSWER_BYTES
+        ),
         subresources=Subresources(bodies, others),
         watches=WatchEndpoint(shaper, limits, streams=edge.streams),
         logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),

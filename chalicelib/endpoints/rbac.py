@@ -34,6 +34,7 @@ DRIVER_RULES: tuple[JSON, ...] = (
     {"apiGroups": ["apps"], "resources": ["statefulsets", "deployments"], "verbs": ["*"]},
     {"apiGroups": ["apps"], "resources": ["statefulsets/scale", "deployments/scale"], "verbs": ["*"]},
 )
+RBAC_GROUP = "rbac.authorization.k8s.io"
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
 
@@ -131,6 +132,13 @@ class Rbac:
         if namespace:
             for binding in self._list(prefix("rolebindings", namespace)):
                 yield from self._bound(binding, user, namespace)
+
+    def rules_of(self, kind: str, namespace: str, name: str) -> list[JSON]:
+        """Return the PolicyRules of one role; `kind` is roles or clusterroles."""
+        roles = self._list(prefix(kind, namespace if kind == "roles" else None))
+        return [
+            rule for role in roles if role["metadata"]["name"] == name for rule in _effective(role, roles)
+        ]
 
     def _bound(self, binding: JSON, user: User, namespace: str) -> Iterator[JSON]:
         if not any(subject_is(each, user, namespace) for each in binding.get("subjects") or []):

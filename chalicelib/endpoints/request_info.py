@@ -19,6 +19,9 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+NOBODY = User("")
+
+
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
     """One request, decoded: made once at the edge.
@@ -40,6 +43,7 @@ class RequestInfo:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     uid: str = ""  # of the task that a payload is for
+    user: User = NOBODY  # as whom the request acts
 
     @property
     def is_resource(self) -> bool:
@@ -81,6 +85,7 @@ def request_info(
     query: Mapping[str, list[str]],
     headers: Mapping[str, str],
     body: bytes,
+    user: User = NOBODY,
 ) -> RequestInfo:
     """Return the RequestInfo of a matched request."""
     values = match.values
@@ -108,4 +113,5 @@ def request_info(
         headers=headers,
         body=body,
         uid=values.get("uid", ""),
+        user=user,
     )

@@ -10,14 +10,16 @@ from chalice.app import Response
 
 from chalicelib.apimachinery.status import JSON, answer_too_large
 from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.escalation import check_grant
 from chalicelib.endpoints.list_options import delete_options, list_options, write_options
 from chalicelib.endpoints.negotiation import Representation, negotiate
+from chalicelib.endpoints.rbac import RBAC_GROUP, Rbac
 from chalicelib.endpoints.representation import Shaper
 from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import list_text, object_response, respond, success_status, with_warnings
 from chalicelib.registry.deletion import with_propagation
 from chalicelib.registry.listing import Listed
-from chalicelib.registry.options import DeleteOptions, Written
+from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.registry import Registry
 
 MAX_ANSWER_BYTES = 5_500_000  # a Lambda answer may have 6 MB; the rest is for the envelope
@@ -39,8 +41,11 @@ class ResourceVerbs:
     `max_list_bytes` bounds the answer to a list, None does not: a page becomes shorter, a whole list is refused.
     """
 
-    def __init__(self, bodies: Bodies, shaper: Shaper, *, max_list_bytes: int | None = None) -> None:
+    def __init__(
+        self, bodies: Bodies, shaper: Shaper, rbac: Rbac, *, max_list_bytes: int | None = None
+    ) -> None:
         self._bodies = bodies
+        self._rbac = rbac
         self._shaper = shaper
         self._max_list_bytes = max_list_bytes
 
@@ -51,6 +56,13 @@ class ResourceVerbs:
         response: Response = verb(registry, info)
         deprecation = registry.strategy.deprecation
         return with_warnings(response, [deprecation]) if deprecation else response
+
+    def _write_options(self, registry: Registry, info: RequestInfo, kind: str) -> WriteOptions:
+        options = write_options(info, kind)
+        if registry.strategy.group != RBAC_GROUP:
+            return options
+        resource, user = registry.strategy.resource, info.user
+        return replace(options, permit=lambda obj: check_grant(self._rbac, user, resource, obj))
 
     def _get(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
@@ -102,14 +114,14 @@ class ResourceVerbs:
 
     def _create(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
-        options = write_options(info, "CreateOptions")
+        options = self._write_options(registry, info, "CreateOptions")
         body = self._bodies.object(registry, info)
         written = registry.create(_namespace(registry, info), body.obj, options)
         return self._written(registry, info, written, how, body.warnings, code=201)
 
     def _update(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
-        options = write_options(info, "UpdateOptions")
+        options = self._write_options(registry, info, "UpdateOptions")
         body = self._bodies.object(registry, info)
         written = registry.update(_namespace(registry, info), info.name, body.obj, options)
         return self._written(registry, info, written, how, body.warnings)
@@ -117,7 +129,7 @@ class ResourceVerbs:
     def _patch(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         patch = self._bodies.patch(registry, info)
-        options = write_options(info, "PatchOptions")
+        options = self._write_options(registry, info, "PatchOptions")
         written = registry.patch(_namespace(registry, info), info.name, patch.patch, options)
         return self._written(registry, info, written, how, patch.warnings)
 

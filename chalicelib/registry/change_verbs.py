@@ -102,6 +102,8 @@ class ChangeVerbs(CreateVerb):
                 new = change(self._stored_form(live))
                 self._check_version(new, live, name)
                 warnings = updating.finish(self.strategy, new, old, sent, self._parts.clock(), self.siblings)
+                if options.permit is not None and not objects.is_same(new, old):
+                    options.permit(new)
                 if objects.is_same(new, old):
                     return Written(live, warnings=warnings)
                 if options.dry_run:

@@ -36,6 +36,8 @@ class CreateVerb(Place):
                 obj["metadata"]["name"] = meta.generate_name(prefix_of_name, self._parts.pick)
             obj, warnings = self._prepared(namespace, obj, options, is_applied=is_applied)
             self._check_new(obj)
+            if options.permit is not None:
+                options.permit(obj)
             self._require_namespace(namespace)
             name = obj["metadata"].get("name", "")
             key = self.key(namespace, name)

@@ -5,11 +5,13 @@ Reference: Kubernetes API reference v1.36, ListOptions, CreateOptions, DeleteOpt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from chalicelib.apimachinery.decode import Validation
 from chalicelib.apimachinery.selectors import FieldSelector, LabelSelector
+from chalicelib.apimachinery.status import JSON
 from chalicelib.storage.base import StoredObject
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]
@@ -38,6 +40,7 @@ class WriteOptions:
     field_manager: str = "unknown"
     dry_run: bool = False
     force: bool = False
+    permit: Callable[[JSON], None] | None = None  # raises 403 for an object that the caller may not store
 
 
 @dataclass(frozen=True, slots=True)

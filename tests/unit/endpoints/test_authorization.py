@@ -1,0 +1,214 @@
+"""Who may do what, through the whole API: every route by every kind of caller, acting as others, and granting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.tokens import Claims
+from chalicelib.endpoints.discovery import REVIEWS
+from chalicelib.endpoints.routes import ROUTES, Route
+from tests.api_client import ApiClient, control_plane
+
+ADMIN, VIEWER, STRANGER, MANAGER = "admin-token", "viewer-token", "stranger-token", "manager-token"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ROLES, BINDINGS = f"{RBAC}/namespaces/mine/roles", f"{RBAC}/namespaces/mine/rolebindings"
+PUBLIC = ("/version", "/healthz", "/livez", "/readyz")
+READING = ("get", "list", "watch")
+
+
+def _binding(role: str, user: str, kind: str = "ClusterRole") -> JSON:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+    return {"metadata": {"name": f"{user}-{role}"}, "roleRef": reference, "subjects": [subject]}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
+    """Return a client of an API with a viewer and a manager of namespace `mine`, and a driver in it."""
+    folder: Path = tmp_path_factory.mktemp("plane")
+    tokens = folder / "tokens.csv"
+    tokens.write_text(f"{VIEWER},viewer,1\n{STRANGER},stranger,2\n{MANAGER},manager,3\n")
+    plane = control_plane(folder, token=ADMIN, token_file=str(tokens), user_requests_per_second=0)
+    client = ApiClient(plane, ADMIN)
+    for name in ("mine", "other"):
+        client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    client.create(BINDINGS, _binding("view", "viewer"))
+    client.create(BINDINGS, _binding("admin", "manager"))
+    yield client
+    plane.close()
+
+
+@pytest.fixture(scope="module")
+def driver(api: ApiClient) -> str:
+    """Return the token of a Spark driver in namespace `mine`, bound to its pod."""
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    body = {"metadata": {"name": "driver", "labels": {"spark-role": "driver"}}, "spec": spec}
+    pod = api.create("/api/v1/namespaces/mine/pods", body)
+    account = {"metadata": {"name": "spark"}}
+    made = api.create("/api/v1/namespaces/mine/serviceaccounts", account)
+    claims = Claims("mine", "spark", made["metadata"]["uid"], "driver", pod["metadata"]["uid"])
+    return api.plane.issuer.issue(claims, seconds=3600).token
+
+
+def _resource_routes() -> list[Route]:
+    return [route for route in ROUTES if "{resource}" in route.path]
+
+
+def _url(route: Route, *, namespace: str, resource: str = "pods") -> str:
+    given = {"version": "v1", "group": "apps", "namespace": namespace, "resource": resource}
+    given |= {"name": "no-such", "subresource": "status"}
+    if "{group}" in route.path:
+        given["resource"] = "statefulsets"
+    return re.sub(r"\{(\w+)\}", lambda found: given[found[1]], route.path)
+
+
+def _forbidden(api: ApiClient, route: Route, namespace: str, token: str) -> bool:
+    answer = api.request(route.method, _url(route, namespace=namespace), token=token)
+    assert answer.status != 401
+    assert answer.status < 500
+    return answer.status == 403
+
+
+def test_no_route_lets_a_bad_token_in(api: ApiClient) -> None:
+    for route in ROUTES:
+        url = re.sub(r"\{\w+\}", "x", route.path)
+        answer = api.request(route.method, url, token="nobody-knows-this")
+
+        assert (answer.status, answer.reason) in [(401, "Unauthorized"), (404, "NotFound")], route
+        assert answer.status == 401 or route.verb == "payload", route
+
+
+def test_who_brings_no_token_sees_health_and_version_alone(api: ApiClient) -> None:
+    for route in ROUTES:
+        if route.verb == "payload":
+            continue
+        url = re.sub(r"\{\w+\}", "x", route.path)
+        anonymous = ApiClient(api.plane)
+
+        answer = anonymous.request(route.method, url)
+
+        assert answer.status == (200 if route.path in PUBLIC else 403), route
+
+
+def test_the_administrator_is_never_forbidden(api: ApiClient) -> None:
+    for route in _resource_routes():
+        if route.method != "DELETE":
+            assert not _forbidden(api, route, "other", ADMIN), route
+
+
+def test_a_viewer_reads_his_namespace_and_writes_nowhere(api: ApiClient) -> None:
+    for route in _resource_routes():
+        in_namespace = "{namespace}" in route.path
+        # statefulsets/status is not among what `view` shows here, pods/status is
+        may = in_namespace and route.verb in READING and not ("{group}" in route.path and "sub" in route.path)
+
+        assert _forbidden(api, route, "mine", VIEWER) != may, route
+        assert _forbidden(api, route, "other", VIEWER), route
+
+
+def test_a_stranger_may_nothing(api: ApiClient) -> None:
+    for route in _resource_routes():
+        assert _forbidden(api, route, "mine", STRANGER), route
+
+
+def test_a_driver_has_its_namespace_and_no_other(api: ApiClient, driver: str) -> None:
+    pods = "/api/v1/namespaces/{}/pods"
+
+    assert api.request("GET", pods.format("mine"), token=driver).status == 200
+    assert api.request("GET", pods.format("other"), token=driver).status == 403
+    assert api.request("GET", "/api/v1/pods", token=driver).status == 403
+    assert api.request("GET", "/api/v1/namespaces/mine/secrets", token=driver).status == 403
+    for route in _resource_routes():
+        assert _forbidden(api, route, "other", driver), route
+
+
+def test_a_driver_token_dies_with_its_pod(api: ApiClient) -> None:
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    pod = api.create("/api/v1/namespaces/mine/pods", {"metadata": {"name": "short"}, "spec": spec})
+    made = api.create("/api/v1/namespaces/mine/serviceaccounts", {"metadata": {"name": "short"}})
+    claims = Claims("mine", "short", made["metadata"]["uid"], "short", pod["metadata"]["uid"])
+    token = api.plane.issuer.issue(claims, seconds=3600).token
+    assert api.request("GET", "/api", token=token).status == 200
+
+    api.request("DELETE", "/api/v1/namespaces/mine/pods/short")
+
+    assert api.request("GET", "/api", token=token).status == 401
+
+
+@pytest.mark.parametrize("group", sorted({row[0] for row in REVIEWS}))
+def test_reviews_of_others_are_for_who_may(api: ApiClient, group: str) -> None:
+    for each, resource, _kind, namespaced in REVIEWS:
+        if each != group:
+            continue
+        place = "/namespaces/mine" if namespaced else ""
+        answer = api.request("POST", f"/apis/{group}/v1{place}/{resource}", {}, token=STRANGER)
+
+        assert (answer.status == 403) == (not resource.startswith("self")), resource
+
+
+# -- acting as others ----------------------------------------------------------------------------
+
+
+def test_who_acts_as_another_has_the_rights_of_that_other(api: ApiClient) -> None:
+    url = "/api/v1/namespaces/mine/pods"
+
+    assert api.request("GET", url, impersonate_user="viewer").status == 200
+    assert api.request("GET", url, impersonate_user="stranger").status == 403
+    answer = api.request(
+        "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, impersonate_user="viewer"
+    )
+    assert answer.body["status"]["userInfo"]["username"] == "viewer"
+
+
+@pytest.mark.parametrize(
+    ("headers", "what"),
+    [
+        ({"impersonate_user": "sparkanywhere-admin"}, 'users "sparkanywhere-admin"'),
+        ({"impersonate_user": "viewer", "impersonate_group": "system:masters"}, 'users "viewer"'),
+        ({"impersonate_user": "system:serviceaccount:other:spark"}, 'serviceaccounts "spark"'),
+    ],
+)
+def test_who_may_not_act_as_another_is_forbidden(api: ApiClient, headers: dict[str, str], what: str) -> None:
+    answer = api.request("GET", "/api/v1/namespaces/mine/pods", token=VIEWER, **headers)
+
+    assert (answer.status, answer.reason) == (403, "Forbidden")
+    assert f'{what} is forbidden: User "viewer" cannot impersonate resource' in answer.body["message"]
+
+
+def test_acting_without_a_name_is_no_way_to_the_callers_rights(api: ApiClient) -> None:
+    answer = api.request("GET", "/api/v1/namespaces/mine/pods", impersonate_group="system:masters")
+
+    assert answer.status == 400
+
+
+# -- granting ------------------------------------------------------------------------------------
+
+
+def test_nobody_grants_by_a_role_what_he_does_not_hold(api: ApiClient) -> None:
+    held = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    more = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["delete"]}
+
+    fine = api.request("POST", ROLES, {"metadata": {"name": "fine"}, "rules": [held]}, token=MANAGER)
+    refused = api.request("POST", ROLES, {"metadata": {"name": "more"}, "rules": [held, more]}, token=MANAGER)
+    changed = api.request(
+        "PUT", f"{ROLES}/fine", {"metadata": {"name": "fine"}, "rules": [more]}, token=MANAGER
+    )
+
+    assert fine.status == 201
+    for answer in (refused, changed):
+        assert (answer.status, answer.reason) == (403, "Forbidden")
+        assert "is attempting to grant RBAC permissions not currently held:" in answer.body["message"]
+        assert '{APIGroups:[""], Resources:["nodes"], Verbs:["delete"]}' in answer.body["message"]
+
+
+def test_nobody_binds_a_role_that_has_more_than_he(api: ApiClient) -> None:
+    fine = api.request("POST", BINDINGS, _binding("view", "friend"), token=MANAGER)
+    refused = api.request("POST", BINDINGS, _binding("cluster-admin", "manager"), token=MANAGER)
+
+    assert fine.status == 201
+    assert (refused.status, refused.reason) == (403, "Forbidden")
