@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -17,6 +18,7 @@ import click
 from sparkanywhere.jobs.spec import DEFAULT_SPARK, JobSpec, SpecError, from_document
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+SEPARATOR = re.compile(r"\s*[=:\s]\s*")  # the first one ends the key, as in Java's Properties.load
 
 
 @click.command(
@@ -132,26 +134,33 @@ def _properties(path: Path | None) -> dict[str, str]:
     for line in path.read_text().splitlines():
         text = line.strip()
         if text and not text.startswith(("#", "!")):
-            key, _, value = text.replace("=", " ", 1).partition(" ")
-            found[key] = value.strip()
+            key, *value = SEPARATOR.split(text, maxsplit=1)
+            found[key] = "".join(value)
     return found
 
 
 def _run(spec: JobSpec, options: dict[str, Any]) -> int:
     from sparkanywhere.job_run import JobFailed
-    from sparkanywhere.jobs.access import NoAccess
+    from sparkanywhere.jobs.access import NoAccess, find_target
     from sparkanywhere.jobs.local_plane import local_plane
     from sparkanywhere.kube_client import ApiError, ApiUnreachable
     from sparkanywhere.local_server import ServerFailed
 
     try:
+        if options["detach"]:
+            if options["provider"]:
+                raise SpecError(
+                    "--provider starts a control plane for this job alone: --detach would end both."
+                )
+            target = find_target(os.environ, context=options["context"], namespace=spec.namespace)
+            return _detach(spec, target, options)
         with ExitStack() as stack:
             target = stack.enter_context(
                 local_plane(
                     spec, provider=options["provider"], context=options["context"], environ=os.environ
                 )
             )
-            return _detach(spec, target, options) if options["detach"] else _follow(spec, target, options)
+            return _follow(spec, target, options)
     except (JobFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
         click.echo(f"Error: {error}", err=True)
         return USAGE if isinstance(error, SpecError) else FAILURE
