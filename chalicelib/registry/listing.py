@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.status import JSON, StatusError, bad_request, expired, timeout
+from chalicelib.apimachinery.status import StatusError, bad_request, expired, timeout
 from chalicelib.registry.options import ListOptions
 from chalicelib.storage.base import Page, RevisionExpired, Storage, StoredObject
 
@@ -21,7 +21,7 @@ FUTURE_WAIT_SECONDS = 3.0  # how long a real API server waits for a revision it 
 MAX_REVISION = 2**63 - 1
 TOKEN_VERSION = "meta.k8s.io/v1"
 
-Matches = Callable[[JSON], bool]
+Matches = Callable[[str], bool]  # asked of an object's stored text
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matc
     try:
         if matches is None or not limit:
             page = storage.list(prefix, limit=limit or None, start_key=start_key, revision=exact)
-            items = page.items if matches is None else [item for item in page.items if matches(item.object())]
+            items = page.items if matches is None else [item for item in page.items if matches(item.json)]
         else:
             page, items = _filtered_page(storage, prefix, limit, start_key, exact, matches)
     except RevisionExpired as error:
@@ -132,7 +132,7 @@ def _filtered_page(
         page = storage.list(prefix, limit=chunk, start_key=start_key, revision=exact)
         exact = page.revision
         for item in page.items:
-            if not matches(item.object()):
+            if not matches(item.json):
                 continue
             if len(found) == limit:
                 return Page(page.items, page.revision, item.key, None), found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 
-from chalicelib.apimachinery.status import JSON, StatusError
+from chalicelib.apimachinery.status import StatusError
 from chalicelib.registry import listing
 from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed, Matches, parse_revision, wait_for_revision
@@ -12,6 +13,7 @@ from chalicelib.registry.options import ListOptions
 from chalicelib.registry.parts import Place
 from chalicelib.registry.watch import Watch
 from chalicelib.storage.base import StoredObject
+from chalicelib.storage.encoding import stored_metadata
 
 
 class ReadVerbs(Place):
@@ -71,9 +73,9 @@ class ReadVerbs(Place):
             return None
         strategy = self.strategy
 
-        def matches(obj: JSON) -> bool:
-            if labels is not None and not labels.matches((obj.get("metadata") or {}).get("labels") or {}):
+        def matches(text: str) -> bool:
+            if labels is not None and not labels.matches(stored_metadata(text).get("labels")):
                 return False
-            return fields is None or fields.matches(strategy.selectable_fields(obj))
+            return fields is None or fields.matches(strategy.selectable_fields(json.loads(text)))
 
         return matches

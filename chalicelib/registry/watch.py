@@ -104,10 +104,10 @@ class Watch:
         kind: FrameType = event.type
         text = event.json
         if self.matches is not None:
-            is_in = event.type != "DELETED" and self.matches(_parse(event.json))
-            was_in = event.previous_json is not None and self.matches(_parse(event.previous_json))
+            is_in = event.type != "DELETED" and self.matches(event.json)
+            was_in = event.previous_json is not None and self.matches(event.previous_json)
             if event.type == "DELETED":
-                was_in = was_in or (event.previous_json is None and self.matches(_parse(event.json)))
+                was_in = was_in or (event.previous_json is None and self.matches(event.json))
             if not (is_in or was_in):
                 return None
             kind = "MODIFIED" if is_in and was_in else "ADDED" if is_in else "DELETED"

@@ -15,6 +15,8 @@ _HEAD = '{"metadata":{"resourceVersion":"'
 _REVISION_FIRST = {"resourceVersion": ""}  # a dict keeps the place of a name's first appearance
 # One encoder for all: json.dumps with arguments builds a new one at each call.
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_decode_at = json.JSONDecoder().raw_decode
+_METADATA_AT = len('{"metadata":')
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +65,9 @@ def restamp(text: str, revision: int) -> str:
 def revision_of(text: str) -> int:
     """Return the revision that a stored text carries."""
     return int(text[len(_HEAD) : text.index('"', len(_HEAD))])
+
+
+def stored_metadata(text: str) -> JSON:
+    """Return the metadata of a stored text; the rest, which is most of a pod, is not decoded."""
+    metadata: JSON = _decode_at(text, _METADATA_AT)[0]
+    return metadata

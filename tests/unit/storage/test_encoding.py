@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.storage.encoding import draft, restamp, revision_of
+from chalicelib.storage.encoding import draft, restamp, revision_of, stored_metadata
 
 
 def test_a_draft_takes_its_revision_later() -> None:
@@ -46,3 +46,11 @@ def test_what_json_can_not_say_is_refused(number: float) -> None:
 def test_a_uid_is_needed(metadata: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="uid"):
         draft({"metadata": metadata})
+
+
+def test_the_metadata_can_be_read_alone() -> None:
+    metadata = {"name": "a", "uid": "u", "labels": {"x": "}"}, "annotations": {"y": '"labels":{'}}
+    text = draft({"spec": {"labels": {"not": "these"}}, "metadata": metadata}).at(7)
+
+    assert stored_metadata(text) == {**metadata, "resourceVersion": "7"}
+    assert stored_metadata(text.removesuffix("}")) == stored_metadata(text)  # what follows is not looked at
