@@ -29,6 +29,7 @@ from chalicelib.storage.base import (
 LOG = logging.getLogger(__name__)
 
 QUOTAS, RANGES = "resourcequotas", "limitranges"
+COUNTS_KEPT = 10_000  # by namespace and resource, in memory
 TAKE_ATTEMPTS = (
     20  # rounds against other creates in the namespace, each of which ends with one of them served
 )
@@ -46,6 +47,7 @@ class Quotas:
         self._later = later
         self._max_objects = max_objects
         self._guard = threading.Lock()
+        self._counts: dict[str, tuple[int, int]] = {}  # by prefix: objects, and the revision as of which
         self._pending: dict[str, tuple[str, JSON]] = {}  # by uid: room is taken for it, it is not stored yet
 
     def fill_in(self, pod: JSON) -> None:
@@ -125,12 +127,28 @@ class Quotas:
     def _check_count(self, resource: str, obj: JSON, namespace: str) -> None:
         if not self._max_objects or resource == "events":
             return
-        page = self._storage.list(prefix(resource, namespace), limit=1)
-        count = len(page.items) + (page.remaining or 0)
+        count = self._count(prefix(resource, namespace))
         if count >= self._max_objects:
             limit = self._max_objects
             why = f"exceeded quota: namespace-objects, requested: count/{resource}=1, used: count/{resource}={count}"
             raise _forbidden(resource, obj, f"{why}, limited: count/{resource}={limit}")
+
+    def _count(self, counted: str) -> int:
+        """Return how many objects are under a prefix; while there is room for sure, at most so many.
+
+        To count costs as much as there is. But each write adds one object at most: as long as all since the
+        last count would fit, there is no need to.
+        """
+        count, revision = self._counts.get(counted, (self._max_objects, 0))
+        most = count + self._storage.revision() - revision
+        if most < self._max_objects:
+            return most
+        page = self._storage.list(counted, limit=1)
+        count = len(page.items) + (page.remaining or 0)
+        if len(self._counts) >= COUNTS_KEPT:
+            self._counts.clear()
+        self._counts[counted] = (count, page.revision)
+        return count
 
     def _take(self, resource: str, obj: JSON, namespace: str, *, is_dry_run: bool) -> bool:
         """Take from every quota that counts the object; return whether there was one."""

@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.status import JSON, StatusError
+from chalicelib.controllers.background import inline
+from chalicelib.controllers.quotas import Quotas
+from chalicelib.storage.base import Page
 from tests.api_client import Answer, ApiClient, control_plane
 from tests.functional.waiting import until
+from tests.memory_storage import MemoryStorage
 
 BASE = "/api/v1/namespaces/default"
 
@@ -162,3 +166,33 @@ def test_a_namespace_holds_only_so_many_objects_of_a_resource(api: ApiClient) ->
     answer = api.request("POST", url, {"metadata": {"name": "one-more"}})
 
     assert "used: count/secrets=30, limited: count/secrets=30" in _message(answer)
+
+
+class CountingStorage(MemoryStorage):
+    """A store that knows how often its ConfigMaps were counted."""
+
+    counts = 0
+
+    def list(self, prefix: str, **options: Any) -> Page:  # Any: whatever list() takes
+        """Return a page."""
+        self.counts += prefix.startswith("/registry/configmaps/")
+        return super().list(prefix, **options)
+
+
+def test_a_namespace_is_not_counted_while_there_is_room() -> None:
+    storage = CountingStorage()
+    quotas = Quotas(storage=storage, later=inline, max_objects=10)
+    objs: list[JSON] = [
+        {"metadata": {"name": f"c{n}", "uid": f"u{n}", "namespace": "default"}} for n in range(11)
+    ]
+
+    for obj in objs[:10]:
+        with quotas.room("configmaps", obj, is_dry_run=False):
+            storage.create(f"/registry/configmaps/default/{obj['metadata']['name']}", obj)
+    with (
+        pytest.raises(StatusError, match="exceeded quota"),
+        quotas.room("configmaps", objs[10], is_dry_run=False),
+    ):
+        storage.create("/registry/configmaps/default/c10", objs[10])
+
+    assert storage.counts == 2  # at first, and when it may be full
