@@ -21,6 +21,7 @@ RATE = 500  # requests a second beside them
 SECONDS = 10.0
 THREADS = 16  # each has its own connection, and a new one for every tenth request
 REQUESTS_OF_A_CONNECTION = 10
+BURST = 800  # connections opened at once, each with one request
 WATCHED = "/api/v1/namespaces/kube-system/configmaps"
 ASKED = "/api/v1/namespaces/default/configmaps"
 
@@ -77,6 +78,7 @@ def run() -> str:
         Connection(server.port).ask(request("GET", "/api/v1/namespaces"))
         lines.append(f"| memory at rest | {memory(server.process.pid):.0f} MiB | < 120 MiB |")
         lines += watches(server.port, server.process.pid)
+        lines.append(burst(server.port))
         bench.fill("many", PODS)
         lines.append(f"| memory with {PODS:,} pods | {memory(server.process.pid):.0f} MiB | < 400 MiB |")
         Connection(server.port).ask(request("GET", "/api/v1/pods"))
@@ -121,3 +123,26 @@ def watches(port: int, pid: int) -> list[str]:
         f"| a write is heard by all {WATCHES} after | {heard_ms:.0f} ms | |",
         *[f"| failure | {failure} | |" for failure in paced.failures[:3]],
     ]
+
+
+def burst(port: int) -> str:
+    """Open many connections at once and ask on each; return the row."""
+    failures: list[str] = []
+    begun = time.perf_counter()
+    connections: list[Connection] = []
+    try:
+        for _ in range(BURST):
+            connections.append(Connection(port))
+        for connection in connections:
+            connection.send(request("GET", "/version"))
+        for connection in connections:
+            while connection.receive() is None:
+                pass
+    except Exception as error:  # told in the table
+        failures.append(f", {type(error).__name__}: {error}")
+    finally:
+        for connection in connections:
+            connection.sock.close()
+    seconds = time.perf_counter() - begun
+    told = f"{len(connections)} answered in {seconds:.1f} s{''.join(failures)}"
+    return f"| {BURST} connections opened at once | {told} | no failure |"
