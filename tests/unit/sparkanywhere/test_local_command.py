@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from importlib.machinery import PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -94,3 +96,14 @@ def test_the_hook_is_put_in_place_once_and_finds_nothing_else(monkeypatch: pytes
 
     assert len(sys.meta_path) - before <= 1
     assert sys.meta_path[0].find_spec("chalice.cli.factory", None) is None
+
+
+def test_the_page_about_the_local_server_tells_every_option(cli: ModuleType) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "local-server.md").read_text()
+    extend(cli)
+
+    told = set(re.findall(r"--[a-z][a-z-]*", page.partition("\n## ")[0]))
+
+    options = {word for one in cli.cli.commands["local"].params for word in (*one.opts, *one.secondary_opts)}
+    assert options - told <= {"--stage", "--no-autoreload"}
+    assert told <= options
