@@ -17,7 +17,6 @@ from chalicelib.endpoints.logs import LogEndpoint, PodLogs
 from chalicelib.endpoints.pod_streams import Kind, PodStreams
 from chalicelib.endpoints.pod_subresources import (
     Binding,
-    EphemeralContainers,
     Eviction,
     Refused,
     ServiceAccountToken,
@@ -26,7 +25,7 @@ from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.representation import Shaper
 from chalicelib.endpoints.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
 from chalicelib.endpoints.reviews import Reviews
-from chalicelib.endpoints.subresources import Subresource, Subresources
+from chalicelib.endpoints.subresources import PartSubresource, Subresource, Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.custom_registries import CustomRegistries
@@ -71,7 +70,7 @@ def build_api(edge: Edge) -> Api:
     others: dict[tuple[str, str], Subresource] = {
         ("pods", "binding"): Binding(bodies, edge.clock),
         ("pods", "eviction"): Eviction(bodies),
-        ("pods", "ephemeralcontainers"): EphemeralContainers(bodies),
+        ("pods", "ephemeralcontainers"): PartSubresource(bodies, "ephemeralcontainers"),
         ("pods", "resize"): Refused(NO_RESIZE),
         ("pods", "exec"): _stream("exec", edge.interactive),
         ("pods", "attach"): _stream("attach", edge.interactive),

@@ -15,9 +15,8 @@ from chalicelib.apimachinery.status import JSON, Cause, StatusError, bad_request
 from chalicelib.controllers.tokens import ISSUER, Claims, TokenIssuer
 from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.list_options import delete_options, write_options
-from chalicelib.endpoints.negotiation import Representation
 from chalicelib.endpoints.request_info import RequestInfo, User
-from chalicelib.endpoints.responses import object_response, respond
+from chalicelib.endpoints.responses import respond
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, guaranteed_update
@@ -176,31 +175,3 @@ class Refused:
         """Raise 400 with the reason; kubectl shows it word for word."""
         del registry, info, user
         raise bad_request(self._message)
-
-
-class EphemeralContainers:
-    """get, update and patch of pods/NAME/ephemeralcontainers: kept, and never started."""
-
-    verbs: tuple[str, ...] = ("get", "update", "patch")
-
-    def __init__(self, bodies: Bodies) -> None:
-        self._bodies = bodies
-
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
-        """Change spec.ephemeralContainers alone, and return the pod."""
-        del user
-        plain = Representation(is_pretty=info.flag("pretty"))
-        if info.verb == "get":
-            return object_response(registry, registry.get(info.namespace, info.name), 200, plain)
-        options = write_options(info, "PatchOptions")
-        if info.verb == "update":
-            body = self._bodies.object(registry, info).obj
-            written = registry.update(
-                info.namespace, info.name, body, options, subresource="ephemeralcontainers"
-            )
-        else:
-            patch = self._bodies.patch(registry, info).patch
-            written = registry.patch(
-                info.namespace, info.name, patch, options, subresource="ephemeralcontainers"
-            )
-        return object_response(registry, written.stored, 200, plain)

@@ -26,13 +26,14 @@ class Subresource(Protocol):
         ...
 
 
-class StatusSubresource:
-    """get, update and patch of an object's status alone."""
+class PartSubresource:
+    """get, update and patch of one part of an object alone: status, or a pod's ephemeralcontainers."""
 
     verbs: tuple[str, ...] = ("get", "update", "patch")
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: Bodies, name: str) -> None:
         self._bodies = bodies
+        self._name = name
 
     def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
         """Return the whole object, as a real server does."""
@@ -44,12 +45,12 @@ class StatusSubresource:
         if info.verb == "update":
             options = write_options(info, "UpdateOptions")
             body = self._bodies.object(registry, info)
-            written = registry.update(namespace, info.name, body.obj, options, subresource="status")
+            written = registry.update(namespace, info.name, body.obj, options, subresource=self._name)
             warnings = body.warnings
         else:
             patch = self._bodies.patch(registry, info)
             options = write_options(info, "PatchOptions")
-            written = registry.patch(namespace, info.name, patch.patch, options, subresource="status")
+            written = registry.patch(namespace, info.name, patch.patch, options, subresource=self._name)
             warnings = patch.warnings
         response = object_response(registry, written.stored, 201 if written.created else 200, how)
         return with_warnings(response, warnings)
@@ -59,7 +60,7 @@ class Subresources:
     """Finds the subresource of a request by (resource, subresource) and lets it answer."""
 
     def __init__(self, bodies: Bodies, others: dict[tuple[str, str], Subresource]) -> None:
-        self._status = StatusSubresource(bodies)
+        self._status = PartSubresource(bodies, "status")
         self._scale = ScaleSubresource(bodies)
         self._others = others
 
