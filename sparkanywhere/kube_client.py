@@ -77,10 +77,10 @@ class KubeClient:
                 if line.strip():
                     yield _json(line)
 
-    def log(self, namespace: str, pod: str) -> str:
-        """Return what a pod has logged so far. Raises ApiError, ApiUnreachable."""
+    def log(self, namespace: str, pod: str, **query: str) -> str:
+        """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
-        with self._open("GET", path, {}, seconds=ANSWER_SECONDS) as answer:
+        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
             return answer.read().decode(errors="replace")
 
     def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.tools import missing, required
 
-TOOL_MARKERS = ("docker", "kubectl", "terraform", "browser", "spark")
+TOOL_MARKERS = ("docker", "own_engine", "kubectl", "terraform", "browser", "spark")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

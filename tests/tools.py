@@ -18,6 +18,12 @@ def missing(tool: str) -> str:
     """Return why the tool of a marker can't be used, in one sentence; empty if it can."""
     if tool == "docker":
         return _docker_problem()
+    if tool == "own_engine":
+        return (
+            ""
+            if os.geteuid() == 0 and shutil.which("dockerd")
+            else "an engine of one's own takes dockerd and root"
+        )
     if tool == "kubectl":
         return "" if find(tool) else "kubectl is not installed"
     if tool == "terraform":
