@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import docker
 import docker.errors
 
+from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.engine import Client, reachable
+from chalicelib.providers.docker.containers import CONFLICT
+from chalicelib.providers.docker.engine import Client, reachable, words
 
-TRIES, PAUSE_SECONDS = 25, 0.2  # for a start that was under way: it ends, and only then lets the network go
+TRIES, PAUSE_SECONDS = 25, 0.05  # looks for containers that were made while others were removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +29,46 @@ class Removed:
 def down(client: Client, control_plane_id: str) -> Removed:
     """Remove all containers, networks and volumes of one control plane, and nothing else. Repeatable.
 
-    Raises ProviderUnavailable if the engine does not answer, docker.errors.APIError if it refuses.
+    Raises ProviderUnavailable if the engine does not answer, or will not let something go.
     """
     wanted = {"label": [f"{labels.CONTROL_PLANE}={control_plane_id}"]}
-    containers: set[str] = set()
-    networks: set[str] = set()
     with reachable():
-        for attempt in range(1, TRIES + 1):
-            found = [item["Id"] for item in client.containers(all=True, filters=wanted)]
-            for container_id in found:
-                _unless_gone(client.remove_container, container_id, v=True, force=True)
-            containers |= set(found)
-            try:
-                for item in client.networks(filters=wanted):
-                    networks.add(item["Id"])
-                    _unless_gone(client.remove_network, item["Id"])
-                break
-            except docker.errors.APIError:
-                if attempt == TRIES:
-                    raise
-                time.sleep(PAUSE_SECONDS)
-        volumes = [item["Name"] for item in client.volumes(filters=wanted)["Volumes"] or []]
-        for name in volumes:
-            _unless_gone(client.remove_volume, name, force=True)
-    return Removed(containers=len(containers), networks=len(networks), volumes=len(volumes))
+        try:
+            containers = _remove_containers(client, wanted)
+            networks = [item["Id"] for item in client.networks(filters=wanted)]
+            for network in networks:
+                _unless_gone(client.remove_network, network)
+            volumes = [item["Name"] for item in client.volumes(filters=wanted)["Volumes"] or []]
+            for name in volumes:
+                _unless_gone(client.remove_volume, name, force=True)
+        except docker.errors.APIError as error:
+            raise ProviderUnavailable("CleanUpFailed", f"The Docker engine says: {words(error)}") from error
+    return Removed(containers=containers, networks=len(networks), volumes=len(volumes))
 
 
-def _unless_gone(remove: Callable[..., object], name: str, **options: bool) -> None:
+def _remove_containers(client: Client, wanted: dict[str, list[str]]) -> int:
+    """Remove them all; look again until there are none, since one may have been made meanwhile."""
+    removed: set[str] = set()
+    for _ in range(TRIES):
+        found = client.containers(all=True, filters=wanted)
+        if not found:
+            break
+        for item in found:
+            if item["State"] == "created":
+                # waits for a start that is under way: engine 20.10 never frees the network of a container that
+                # was removed while it started
+                _unless_gone(client.inspect_container, item["Id"])
+            _unless_gone(client.remove_container, item["Id"], v=True, force=True)
+            removed.add(item["Id"])
+        time.sleep(PAUSE_SECONDS)
+    return len(removed)
+
+
+def _unless_gone(call: Callable[..., object], name: str, **options: bool) -> None:
     try:
-        remove(name, **options)
+        call(name, **options)
     except docker.errors.NotFound:
         return  # by somebody else, meanwhile
     except docker.errors.APIError as error:
-        if error.status_code != 409:  # its removal is under way already
+        if error.status_code != CONFLICT:  # its removal is under way already
             raise

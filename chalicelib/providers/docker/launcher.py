@@ -177,4 +177,6 @@ class Launcher:
         self._closed.set()
         if self._images is not None:
             self._images.close()
-        self._starters.shutdown(wait=False, cancel_futures=True)
+        # a start is finished, which takes the engine less than a second: whoever removes the container meanwhile
+        # would make the engine keep its network for ever
+        self._starters.shutdown(wait=True, cancel_futures=True)
