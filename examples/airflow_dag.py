@@ -1,8 +1,9 @@
 """A daily Spark job from Airflow, by Airflow's own KubernetesPodOperator; nothing of ours is imported.
 
-The operator creates the driver pod, follows its log and deletes it; the driver asks for its executors itself.
+The operator creates the driver pod and follows its log; the driver asks for its executors itself.
 Set up: a connection `sparkanywhere` of the kind Kubernetes, whose kubeconfig is that of the control plane
-(`sparkanywhere serve` prints its path; on AWS the one of docs/aws.md). Works with provider 10 and Airflow 3.
+(`sparkanywhere serve` prints its path; on AWS the one of docs/aws.md). Run with Airflow 3.3.2 and its
+provider cncf.kubernetes 10.25.0 against local processes.
 """
 
 from __future__ import annotations

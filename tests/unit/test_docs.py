@@ -17,6 +17,37 @@ PAGES = sorted((PROJECT / "docs").glob("*.md"))
 COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULTILINE)
 
 
+# Of each message that the page of troubles quotes, the words that the code says.
+MESSAGES = (
+    "is not there.",
+    "needs its main class: --class com.example.Main.",
+    "is no memory size: write 512m or 4g",
+    "is not of the form key=value.",
+    "in the job file",
+    "The job's own files have",
+    "No control plane is known:",
+    "did not answer:",
+    "has no context",
+    "Can't listen on",
+    "uses this state folder",
+    "which is not installed here: run",
+    "Insufficient memory (",
+    "MountVolume.SetUp failed for volume",
+    "Pod was active on the node longer than the specified deadline",
+    "its memory limit is not enforced in process mode",
+    "needs a connection that stays open, which this control plane cannot give",
+)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_message_that_is_explained_is_one_that_the_code_says(message: str) -> None:
+    told = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    sources = [path for room in ("chalicelib", "sparkanywhere") for path in (PROJECT / room).rglob("*.py")]
+
+    assert message in told
+    assert any(message in path.read_text(encoding="utf-8") for path in sources)
+
+
 def test_the_page_of_settings_is_what_the_code_says() -> None:
     assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "make docs writes it anew"
 
