@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.tokens import Claims
-from chalicelib.endpoints.discovery import REVIEWS
+from chalicelib.endpoints.review_kinds import REVIEWS
 from chalicelib.endpoints.routes import ROUTES, Route
 from tests.api_client import ApiClient, control_plane
 
