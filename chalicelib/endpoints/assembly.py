@@ -75,6 +75,7 @@ def build_api(edge: Edge) -> Api:
         ("pods", "exec"): _stream("exec", edge.interactive),
         ("pods", "attach"): _stream("attach", edge.interactive),
         ("pods", "portforward"): _stream("portforward", edge.interactive),
+        ("namespaces", "finalize"): PartSubresource(bodies, "finalize", ("update",)),
         ("serviceaccounts", "token"): ServiceAccountToken(bodies, edge.issuer, edge.clock),
     }
     return Api(

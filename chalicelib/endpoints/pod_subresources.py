@@ -1,4 +1,4 @@
-"""Subresources that act: binding and eviction of pods, tokens of service accounts, finalize of namespaces.
+"""Subresources that act: binding and eviction of pods, tokens of service accounts.
 
 Reference: Kubernetes API reference v1.36; binding and eviction as in kubernetes/pkg/registry/core/pod/storage.
 """

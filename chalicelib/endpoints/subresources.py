@@ -27,13 +27,17 @@ class Subresource(Protocol):
 
 
 class PartSubresource:
-    """get, update and patch of one part of an object alone: status, or a pod's ephemeralcontainers."""
+    """get, update and patch of one part of an object alone.
 
-    verbs: tuple[str, ...] = ("get", "update", "patch")
+    The part is status, a pod's ephemeralcontainers, or (update only) the spec.finalizers of a namespace.
+    """
 
-    def __init__(self, bodies: Bodies, name: str) -> None:
+    def __init__(
+        self, bodies: Bodies, name: str, verbs: tuple[str, ...] = ("get", "update", "patch")
+    ) -> None:
         self._bodies = bodies
         self._name = name
+        self.verbs = verbs
 
     def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
         """Return the whole object, as a real server does."""

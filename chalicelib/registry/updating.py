@@ -92,7 +92,11 @@ def finish(
     """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
     new["metadata"]["resourceVersion"] = old["metadata"].get("resourceVersion", "")
     if sent.subresource == "ephemeralcontainers":
-        _keep_all_but(new, old, "ephemeralContainers")
+        _keep_all_but(new, old, "ephemeralContainers", may_go=False)
+        for container in new["spec"].get("ephemeralContainers") or ():
+            default_container(container)
+    elif sent.subresource == "finalize":
+        _keep_all_but(new, old, "finalizers", may_go=True)
     elif sent.subresource:
         strategy.prepare_for_status_update(new, old)
     else:
@@ -116,15 +120,18 @@ def finish(
     return strategy.warnings(new)
 
 
-def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
+def _keep_all_but(new: JSON, old: JSON, spec_field: str, *, may_go: bool) -> None:
+    """Make `new` what `old` is but for one field of spec; without `may_go` none sent means no change."""
     changed = (new.get("spec") or {}).get(spec_field)
-    metadata = new["metadata"]
+    version = new["metadata"].get("resourceVersion", "")
     new.clear()
     new.update(old)
-    new["metadata"] = {**old["metadata"], "resourceVersion": metadata.get("resourceVersion", "")}
-    new["spec"] = {**old["spec"], spec_field: changed} if changed else dict(old["spec"])
-    for container in changed or []:
-        default_container(container)
+    new["metadata"] = {**old["metadata"], "resourceVersion": version}
+    new["spec"] = dict(old.get("spec") or {})
+    if changed:
+        new["spec"][spec_field] = changed
+    elif may_go:
+        new["spec"].pop(spec_field, None)
 
 
 def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
