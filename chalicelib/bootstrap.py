@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sys
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +65,7 @@ FAR_THREADS = (
     8  # on Lambda, calls of AWS's APIs that one request brings on: 100 StopTasks must fit into seconds
 )
 SCHEDULE_SETTLE_SECONDS = 15.0  # of the 29 that a function has; chores before it take the most of them
+AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
 # names by which programs in a pod look for the API of the cluster they run in
 API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
@@ -104,6 +107,20 @@ def build_storage(settings: Settings) -> Storage:
 
     settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
     return SqliteStorage(settings.state_dir() / "objects.sqlite")
+
+
+def audit_log(settings: Settings) -> logging.Logger:
+    """Return where audit lines go: a file beside the local store, standard output (CloudWatch) on AWS."""
+    log = logging.Logger("audit", logging.INFO)  # nobody else's: no library may turn it off
+    handler: logging.Handler
+    if settings.storage == "sqlite":
+        file = settings.state_dir() / "audit.log"
+        handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=1, delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    else:
+        handler = logging.StreamHandler(sys.stdout)
+    log.addHandler(handler)
+    return log
 
 
 def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[str, str]]) -> Provider:
@@ -183,6 +200,7 @@ class ControlPlane:
         self._later = Background(threads=DEFAULT_THREADS if self._has_threads else FAR_THREADS)
         self.issuer = TokenIssuer(self.storage, clock=utc_now, new_uid=new_uid)
         self.rbac = Rbac(self.storage)
+        self._audit = audit_log(settings)
         self._payloads = self._build_payloads()
         self.registries: Registries = {}
         self.controllers = build_controllers(self._controller_parts())
@@ -247,6 +265,7 @@ class ControlPlane:
             interactive=self._interactive(),
             url=self.url,
             payloads=self._payloads,
+            audit=self._audit.info,
             user_limits=UserLimits(
                 requests_per_second=self.settings.user_requests_per_second,
                 watches=self.settings.user_watches,
@@ -340,6 +359,8 @@ class ControlPlane:
         self.provider.close()
         self._later.close()
         self.storage.close()
+        for handler in self._audit.handlers:
+            handler.close()
 
 
 def build_authenticator(settings: Settings, issuer: TokenIssuer) -> Authenticator:

@@ -47,6 +47,7 @@ class Answer:
     status: int
     headers: Mapping[str, Any]
     body: Any  # JSON, or text
+    raw: bytes = b""  # of a stream
 
     @property
     def reason(self) -> str:
@@ -89,8 +90,8 @@ class ApiClient:
         )
         response = self.plane.api.handle(request)
         if isinstance(response, StreamResponse):
-            text = b"".join(response.pieces).decode()
-            return Answer(response.status_code, response.headers, text)
+            raw = b"".join(response.pieces)
+            return Answer(response.status_code, response.headers, raw.decode(errors="replace"), raw)
         text = response.body
         is_json = str(response.headers.get("Content-Type", "")).startswith(JSON_TYPE)
         try:

@@ -13,7 +13,9 @@ from chalicelib.apimachinery.status import StatusError, internal_error, method_n
 from chalicelib.controllers.payloads import TaskPayloads
 from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.endpoints import negotiation
+from chalicelib.endpoints.audit import WRITES, Audit, audit_line, nothing
 from chalicelib.endpoints.auth import Authenticator, bearer_token
+from chalicelib.endpoints.compression import compressed
 from chalicelib.endpoints.documents import Documents
 from chalicelib.endpoints.impersonation import acting_user
 from chalicelib.endpoints.limits import Limits
@@ -66,8 +68,12 @@ class Api:
         url: PublicUrl,
         limits: Limits,
         is_ready: Callable[[], str],
+        audit: Audit = nothing,
+        compresses: bool = False,
         settle: Callable[[float], None],
     ) -> None:
+        self._audit = audit
+        self._compresses = compresses
         self._registries = registries
         self._authenticator = authenticator
         self._rbac = rbac
@@ -101,7 +107,8 @@ class Api:
             params = {key: query.getlist(key) for key in query} if query else {}
             is_pretty = params.get("pretty", ["0"])[0] in ("true", "1")
             path = split_path("/".join((request.uri_params or {}).values()))
-            return self._answer(request.method, path, params, headers, request.raw_body or b"")
+            response = self._answer(request.method, path, params, headers, request.raw_body or b"")
+            return compressed(response, headers) if self._compresses else response
         except StatusError as error:
             return status_response(error, is_pretty=is_pretty)
         except StorageUnavailable as error:  # met outside of a registry: by who may do what, or what there is
@@ -132,6 +139,20 @@ class Api:
             body=body,
             user=user,
         )
+        if info.verb not in WRITES:
+            return self._authorized(info, user)
+        code = 500
+        try:
+            response = self._authorized(info, user)
+            code = response.status_code
+        except StatusError as error:
+            code = error.code
+            raise
+        finally:
+            self._audit(audit_line(info, caller, code))
+        return response
+
+    def _authorized(self, info: RequestInfo, user: User) -> Response:
         self._rbac.authorize(user, info)
         return self._resource(info, user) if info.is_resource else self._non_resource(info)
 

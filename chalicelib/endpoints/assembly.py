@@ -10,6 +10,7 @@ from chalicelib.controllers.payloads import TaskPayloads
 from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.api import Api
+from chalicelib.endpoints.audit import Audit, nothing
 from chalicelib.endpoints.auth import Authenticator
 from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.limits import NO_LIMITS, Limits, UserLimits
@@ -55,6 +56,7 @@ class Edge:
     payloads: TaskPayloads | None = None
     settle: Callable[[float], None] = lambda _seconds: None
     user_limits: UserLimits = NO_LIMITS
+    audit: Audit = nothing
     interactive: InteractiveProvider | None = None  # None: no connection stays open here
 
 
@@ -94,5 +96,7 @@ def build_api(edge: Edge) -> Api:
         url=edge.url,
         limits=limits,
         is_ready=edge.is_ready,
+        audit=edge.audit,
+        compresses=edge.streams,
         settle=edge.settle,
     )

@@ -140,15 +140,15 @@ def test_a_driver_token_dies_with_its_pod(api: ApiClient) -> None:
     assert api.request("GET", "/api", token=token).status == 401
 
 
-@pytest.mark.parametrize("group", sorted({row[0] for row in REVIEWS}))
+@pytest.mark.parametrize("group", sorted({row.group for row in REVIEWS}))
 def test_reviews_of_others_are_for_who_may(api: ApiClient, group: str) -> None:
-    for each, resource, _kind, namespaced in REVIEWS:
-        if each != group:
+    for review in REVIEWS:
+        if review.group != group:
             continue
-        place = "/namespaces/mine" if namespaced else ""
-        answer = api.request("POST", f"/apis/{group}/v1{place}/{resource}", {}, token=STRANGER)
+        place = "/namespaces/mine" if review.is_namespaced else ""
+        answer = api.request("POST", f"/apis/{group}/v1{place}/{review.resource}", {}, token=STRANGER)
 
-        assert (answer.status == 403) == (not resource.startswith("self")), resource
+        assert (answer.status == 403) == (not review.resource.startswith("self")), review
 
 
 # -- acting as others ----------------------------------------------------------------------------
