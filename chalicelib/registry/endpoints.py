@@ -177,7 +177,7 @@ def _port_causes(port: JSON, at: str, *, is_named: bool) -> Iterator[Cause]:
 
 
 def _slice_causes(obj: JSON) -> Iterator[Cause]:
-    kind, endpoints, ports = obj.get("addressType") or "", obj["endpoints"] or [], obj["ports"] or []
+    kind, endpoints = obj.get("addressType") or "", obj["endpoints"] or []
     if not kind:
         yield required("addressType")
     elif kind not in ADDRESS_TYPES:
@@ -192,6 +192,13 @@ def _slice_causes(obj: JSON) -> Iterator[Cause]:
             yield too_many(f"{at}.addresses", len(addresses), MAX_ADDRESSES)
         for number, address in enumerate(addresses[:MAX_ADDRESSES]):
             yield from _slice_address_causes(address, f"{at}.addresses[{number}]", kind=kind)
+    yield from _slice_ports_causes(obj["ports"] or [])
+
+
+def _slice_ports_causes(ports: list[JSON]) -> Iterator[Cause]:
+    if len(ports) > MAX_PORTS:
+        yield too_many("ports", len(ports), MAX_PORTS)
+        return
     seen = set()
     for index, port in enumerate(ports):
         at, name = f"ports[{index}]", port.get("name") or ""
