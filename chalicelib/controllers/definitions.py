@@ -12,7 +12,7 @@ from datetime import datetime
 from chalicelib.apimachinery.status import JSON, StatusError
 from chalicelib.apimachinery.time import format_time
 from chalicelib.controllers.garbage import DeleteObject
-from chalicelib.registry.customresourcedefinitions import CLEANUP
+from chalicelib.registry.customresourcedefinitions import CLEANUP, DEFINITIONS
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.objects import is_deleting
 from chalicelib.registry.options import WriteOptions
@@ -21,8 +21,7 @@ from chalicelib.storage.base import KeyNotFound, Storage
 
 LOG = logging.getLogger(__name__)
 
-RESOURCE = "customresourcedefinitions"
-KEY = ("apiextensions.k8s.io", RESOURCE)
+KEY = ("apiextensions.k8s.io", DEFINITIONS)
 WRITER = WriteOptions(field_manager="kube-apiserver")
 
 
@@ -45,7 +44,7 @@ class DefinitionController:
     def sync(self, name: str) -> None:
         """Do what a definition needs now: be accepted, or be emptied and removed."""
         try:
-            stored = self._storage.get(object_key(RESOURCE, None, name))
+            stored = self._storage.get(object_key(DEFINITIONS, None, name))
         except KeyNotFound:
             return
         definition = stored.object()
@@ -60,13 +59,13 @@ class DefinitionController:
 
     def sweep(self) -> None:
         """Look at every definition."""
-        for item in self._storage.list(prefix(RESOURCE)).items:
+        for item in self._storage.list(prefix(DEFINITIONS)).items:
             self.sync(parse_key(item.key)[2])
 
     def object_gone(self, resource: str) -> None:
         """Go on with a definition that waits for its objects to go; `resource` is its name."""
         try:
-            stored = self._storage.get(object_key(RESOURCE, None, resource))
+            stored = self._storage.get(object_key(DEFINITIONS, None, resource))
         except KeyNotFound:
             return
         if '"deletionTimestamp"' in stored.json:
@@ -80,7 +79,7 @@ class DefinitionController:
         self._registries[KEY].update(None, name, changed, WRITER, subresource="status")
 
     def _others(self, name: str) -> list[JSON]:
-        items = self._storage.list(prefix(RESOURCE)).items
+        items = self._storage.list(prefix(DEFINITIONS)).items
         return [item.object() for item in items if parse_key(item.key)[2] != name]
 
     def _empty(self, name: str, definition: JSON) -> None:

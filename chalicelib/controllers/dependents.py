@@ -13,7 +13,6 @@ from typing import Literal
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.background import Later
 from chalicelib.controllers.claims import Claims, claims_of, is_protected
-from chalicelib.controllers.definitions import RESOURCE as DEFINITIONS
 from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.endpoints import EndpointController
 from chalicelib.controllers.garbage import Garbage
@@ -23,6 +22,7 @@ from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
+from chalicelib.registry.customresourcedefinitions import DEFINITIONS
 from chalicelib.registry.keys import prefix
 from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import Storage

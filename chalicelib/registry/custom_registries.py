@@ -11,13 +11,13 @@ import threading
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.registry.customresourcedefinitions import DEFINITIONS
 from chalicelib.registry.customresources import CustomResourceStrategy
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
 
-DEFINITIONS = "customresourcedefinitions"
 MAX_KEPT = 500  # definitions whose registries are kept; then they are made anew
 
 

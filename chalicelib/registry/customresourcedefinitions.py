@@ -16,6 +16,7 @@ from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path
 from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy, created_cells
 
+DEFINITIONS = "customresourcedefinitions"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the finalizer of a definition that goes
 SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
@@ -28,7 +29,7 @@ _FIXED = ("group", "scope")
 class CustomResourceDefinitionStrategy(Strategy):
     """apiextensions.k8s.io/v1 customresourcedefinitions. A controller accepts their names and empties what goes."""
 
-    group, resource = "apiextensions.k8s.io", "customresourcedefinitions"
+    group, resource = "apiextensions.k8s.io", DEFINITIONS
     singular, kind = "customresourcedefinition", "CustomResourceDefinition"
     namespaced = False
     short_names, categories = ("crd", "crds"), ("api-extensions",)

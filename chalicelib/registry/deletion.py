@@ -11,11 +11,10 @@ from datetime import datetime
 from chalicelib.apimachinery import time as kubetime
 from chalicelib.apimachinery.status import JSON, Cause, StatusError, conflict, forbidden
 from chalicelib.registry import objects
-from chalicelib.registry.customresourcedefinitions import CLEANUP
+from chalicelib.registry.customresourcedefinitions import CLEANUP, DEFINITIONS
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
 
-DEFINITIONS = "customresourcedefinitions"
 KEPT_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
