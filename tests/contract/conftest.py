@@ -123,10 +123,13 @@ def containers(container_factory: ProviderFactory) -> Provider:
     return container_factory.open()
 
 
-@pytest.fixture(params=["process"])
+@pytest.fixture(params=["process", DOCKER])
 def session_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield the same for those backends alone that are also InteractiveProviders."""
-    backends: dict[str, Callable[[Path], ProviderFactory]] = {"process": ProcessProviders}
+    backends: dict[str, Callable[[Path], ProviderFactory]] = {
+        "docker": DockerProviders,
+        "process": ProcessProviders,
+    }
     providers = backends[request.param](tmp_path)
     yield providers
     providers.close()
