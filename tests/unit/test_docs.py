@@ -52,7 +52,7 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
     assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "make docs writes it anew"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, PROJECT / "README.md"], ids=lambda path: str(path.name))
 def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
 
