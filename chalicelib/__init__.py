@@ -2,7 +2,8 @@
 
 The map of the layers; imports point down, and import-linter says so:
 
-    bootstrap                 chooses: storage + provider + registries + controller
+    bootstrap                 puts it together: storage + provider + registries + controllers + edge
+    backends                  chooses the storage and the provider by the settings
     endpoints                 HTTP and Lambda events (the only package that imports chalice)
     controllers               make the world match the stored objects
     registry                  what the API does to objects, the same for every resource

@@ -1,23 +1,17 @@
-"""Bootstrap: the only file that chooses storage, provider, registries and controllers; built lazily, once.
-
-Everything heavy is imported where it is chosen, so that a cold Lambda loads one backend of each sort.
-"""
+"""Bootstrap: puts storage, provider, registries, controllers and edge together; lazily, once."""
 
 from __future__ import annotations
 
 import logging
-import os
 import random
-import sys
 import threading
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.backends import audit_log, build_provider, build_storage
 from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
@@ -55,20 +49,13 @@ from chalicelib.registry.registry import Registries, registries
 from chalicelib.registry.resources import ALL
 from chalicelib.storage.base import Storage, StorageError
 
-if TYPE_CHECKING:
-    from chalicelib.providers.docker import DockerProvider
-    from chalicelib.providers.ecs.definitions import Site
-
 LOG = logging.getLogger(__name__)
 
 FAR_THREADS = (
     8  # on Lambda, calls of AWS's APIs that one request brings on: 100 StopTasks must fit into seconds
 )
 SCHEDULE_SETTLE_SECONDS = 15.0  # of the 29 that a function has; chores before it take the most of them
-AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
-# names by which programs in a pod look for the API of the cluster they run in
-API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 _lock = threading.Lock()
 _built: list[ControlPlane] = []
@@ -95,90 +82,6 @@ def utc_now() -> datetime:
 def new_uid() -> str:
     """Return a fresh metadata.uid."""
     return str(uuid.uuid4())
-
-
-def build_storage(settings: Settings) -> Storage:
-    """Return the store that the settings choose."""
-    if settings.storage == "dynamodb":
-        from chalicelib.storage.dynamodb import DynamoStorage
-
-        return DynamoStorage(settings.table)
-    from chalicelib.storage.sqlite import SqliteStorage
-
-    settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
-    return SqliteStorage(settings.state_dir() / "objects.sqlite")
-
-
-def audit_log(settings: Settings) -> logging.Logger:
-    """Return where audit lines go: a file beside the local store, standard output (CloudWatch) on AWS."""
-    log = logging.Logger("audit", logging.INFO)  # nobody else's: no library may turn it off
-    handler: logging.Handler
-    if settings.storage == "sqlite":
-        file = settings.state_dir() / "audit.log"
-        handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=1, delay=True)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    else:
-        handler = logging.StreamHandler(sys.stdout)
-    log.addHandler(handler)
-    return log
-
-
-def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[str, str]]) -> Provider:
-    """Return the provider that the settings choose."""
-    if settings.provider == "process":
-        from chalicelib.providers.process.provider import ProcessProvider
-
-        spark = settings.cache_dir() / "spark"
-        return ProcessProvider(settings.state_dir() / "pods", spark, environ=os.environ)
-    if settings.provider == "docker":
-        return docker_provider(settings)
-    if settings.provider == "fargate":
-        from chalicelib.providers.ecs.provider import EcsProvider
-
-        return EcsProvider(ecs_site(settings), payloads=payload_source)
-    from chalicelib.providers.none import NoneProvider
-
-    return NoneProvider()
-
-
-def docker_provider(settings: Settings) -> DockerProvider:
-    """Return a provider that has reached its engine. Raises ProviderUnavailable and SettingsError."""
-    try:
-        from chalicelib.providers.docker import DockerProvider, connect, control_plane_id
-    except ModuleNotFoundError as error:
-        missing = "the Docker SDK is not installed: pip install 'sparkanywhere[docker]'"
-        raise SettingsError(f"SPARKANYWHERE_PROVIDER is docker, but {missing}") from error
-    state = settings.state_dir()
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    provider = DockerProvider(
-        control_plane_id(state, settings.instance, new_uid),
-        connect=lambda: connect(settings.docker_host(), tls_directory=settings.docker_tls_directory()),
-        host_paths=tuple(path for path in settings.host_paths.split(":") if path),
-        host_names=API_NAMES,
-    )
-    provider.open()  # who has no engine shall hear it before anything is promised
-    return provider
-
-
-def ecs_site(settings: Settings) -> Site:
-    """Return what every task of this deployment has in common. Raises SettingsError."""
-    from chalicelib.providers.ecs.definitions import Site
-
-    for name in ("cluster", "subnets", "security_group", "execution_role", "log_group"):
-        if not getattr(settings, name):
-            raise SettingsError(f"SPARKANYWHERE_{name.upper()} is not set, but provider fargate needs it")
-    pairs = [each.strip().rpartition("=") for each in settings.subnets.split(",") if each.strip()]
-    return Site(
-        name=settings.deployment,
-        cluster=settings.cluster,
-        region=settings.region,
-        subnets=tuple((zone, subnet) for zone, _, subnet in pairs),
-        security_group=settings.security_group,
-        assign_public_ip=settings.assign_public_ip,
-        execution_role_arn=settings.execution_role,
-        task_role_arn=settings.task_role,
-        log_group=settings.log_group,
-    )
 
 
 class ControlPlane:

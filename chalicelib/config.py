@@ -1,4 +1,4 @@
-"""Settings: every environment variable with its type, unit and default. Read by bootstrap alone."""
+"""Settings: every environment variable with its type, unit and default. Bootstrap reads them and hands them on."""
 
 from __future__ import annotations
 

@@ -1,0 +1,110 @@
+"""Backends: the storage and the provider that the settings choose, and where audit lines go.
+
+Everything heavy is imported where it is chosen, so that a cold Lambda loads one backend of each sort.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+from chalicelib.config import Settings, SettingsError
+from chalicelib.providers.base import Provider, Task
+from chalicelib.storage.base import Storage
+
+if TYPE_CHECKING:
+    from chalicelib.providers.docker import DockerProvider
+    from chalicelib.providers.ecs.definitions import Site
+
+AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
+# names by which programs in a pod look for the API of the cluster they run in
+API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
+
+
+def build_storage(settings: Settings) -> Storage:
+    """Return the store that the settings choose."""
+    if settings.storage == "dynamodb":
+        from chalicelib.storage.dynamodb import DynamoStorage
+
+        return DynamoStorage(settings.table)
+    from chalicelib.storage.sqlite import SqliteStorage
+
+    settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
+    return SqliteStorage(settings.state_dir() / "objects.sqlite")
+
+
+def audit_log(settings: Settings) -> logging.Logger:
+    """Return where audit lines go: a file beside the local store, standard output (CloudWatch) on AWS."""
+    log = logging.Logger("audit", logging.INFO)  # nobody else's: no library may turn it off
+    handler: logging.Handler
+    if settings.storage == "sqlite":
+        file = settings.state_dir() / "audit.log"
+        handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=1, delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    else:
+        handler = logging.StreamHandler(sys.stdout)
+    log.addHandler(handler)
+    return log
+
+
+def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[str, str]]) -> Provider:
+    """Return the provider that the settings choose."""
+    if settings.provider == "process":
+        from chalicelib.providers.process.provider import ProcessProvider
+
+        spark = settings.cache_dir() / "spark"
+        return ProcessProvider(settings.state_dir() / "pods", spark, environ=os.environ)
+    if settings.provider == "docker":
+        return docker_provider(settings)
+    if settings.provider == "fargate":
+        from chalicelib.providers.ecs.provider import EcsProvider
+
+        return EcsProvider(ecs_site(settings), payloads=payload_source)
+    from chalicelib.providers.none import NoneProvider
+
+    return NoneProvider()
+
+
+def docker_provider(settings: Settings) -> DockerProvider:
+    """Return a provider that has reached its engine. Raises ProviderUnavailable and SettingsError."""
+    try:
+        from chalicelib.providers.docker import DockerProvider, connect, control_plane_id
+    except ModuleNotFoundError as error:
+        missing = "the Docker SDK is not installed: pip install 'sparkanywhere[docker]'"
+        raise SettingsError(f"SPARKANYWHERE_PROVIDER is docker, but {missing}") from error
+    state = settings.state_dir()
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    provider = DockerProvider(
+        control_plane_id(state, settings.instance, lambda: str(uuid.uuid4())),
+        connect=lambda: connect(settings.docker_host(), tls_directory=settings.docker_tls_directory()),
+        host_paths=tuple(path for path in settings.host_paths.split(":") if path),
+        host_names=API_NAMES,
+    )
+    provider.open()  # who has no engine shall hear it before anything is promised
+    return provider
+
+
+def ecs_site(settings: Settings) -> Site:
+    """Return what every task of this deployment has in common. Raises SettingsError."""
+    from chalicelib.providers.ecs.definitions import Site
+
+    for name in ("cluster", "subnets", "security_group", "execution_role", "log_group"):
+        if not getattr(settings, name):
+            raise SettingsError(f"SPARKANYWHERE_{name.upper()} is not set, but provider fargate needs it")
+    pairs = [each.strip().rpartition("=") for each in settings.subnets.split(",") if each.strip()]
+    return Site(
+        name=settings.deployment,
+        cluster=settings.cluster,
+        region=settings.region,
+        subnets=tuple((zone, subnet) for zone, _, subnet in pairs),
+        security_group=settings.security_group,
+        assign_public_ip=settings.assign_public_ip,
+        execution_role_arn=settings.execution_role,
+        task_role_arn=settings.task_role,
+        log_group=settings.log_group,
+    )
