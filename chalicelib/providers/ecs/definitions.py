@@ -23,6 +23,7 @@ ARCHITECTURE_KEY = "kubernetes.io/arch"
 CAPACITY_KEY = "sparkanywhere.io/capacity-type"
 ZONE_KEY = "topology.kubernetes.io/zone"
 ROLE_KEY = "eks.amazonaws.com/role-arn"
+TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
 MAX_STOP_SECONDS = 120  # Fargate's longest stopTimeout
 MAX_TAGS, MAX_TAG_VALUE = 50, 256
 PLATFORM_VERSION = "1.4.0"
@@ -134,15 +135,7 @@ def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volum
         document["memory"] = each.memory_mib
     if each.cpu_milli:
         document["cpu"] = each.cpu_milli * 1024 // 1000
-    tmpfs = [
-        {
-            "containerPath": mount.path,
-            "size": volumes[mount.volume].size_mib or 64,
-            "mountOptions": ["mode=1777"],
-        }
-        for mount in each.mounts
-        if volumes[mount.volume].kind == "memory"
-    ]
+    tmpfs = _tmpfs(each, volumes)
     if tmpfs:
         document["linuxParameters"]["tmpfs"] = tmpfs
     if each.drop_capabilities:
@@ -153,6 +146,18 @@ def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volum
             "ignoredExitCodes": [0] if each.restart == "on-failure" else [],
         }
     return document
+
+
+def _tmpfs(each: Container, volumes: dict[str, Volume]) -> list[Document]:
+    return [
+        {
+            "containerPath": mount.path,
+            "size": volumes[mount.volume].size_mib or TMPFS_MIB,
+            "mountOptions": ["mode=1777"],
+        }
+        for mount in each.mounts
+        if volumes[mount.volume].kind == "memory"
+    ]
 
 
 def _mount(volume: str, path: str, *, read_only: bool = False) -> Document:
