@@ -17,7 +17,7 @@ from tests.aws_box.package import Package
 from tests.functional.waiting import until
 
 CLUSTER = "sparkanywhere"
-QUIET_SECONDS = 60.0
+QUIET_SECONDS = 180.0
 
 
 class AwsBox:

@@ -16,9 +16,10 @@ from sparkanywhere.spark_submit import Submission
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
 from tests.aws_box.deployment import TOKEN
+from tests.aws_box.ecs_task import EcsTask
 from tests.functional.waiting import until
 
-JOB_SECONDS = 240.0  # two busy processors shared with others; alone it takes some 25
+JOB_SECONDS = 360.0  # two busy processors shared with others; alone it takes some 25
 EXECUTOR = "spark-kubernetes-executor"
 
 
@@ -29,18 +30,27 @@ class SparkJob:
     process: subprocess.Popen[str]
     box: AwsBox
     name: str
+    first_task: int
 
     def driver(self) -> Any:  # Any: a pod, as JSON
         """Return the driver's pod, None before it is there."""
-        return next(iter(self._pods("driver")), None)
+        named = [each for each in self._pods("driver") if _labels(each).get("spark-app-name") == self.name]
+        return next(iter(named), None)
 
     def executors(self) -> list[Any]:
-        """Return the executors' pods."""
-        return self._pods("executor")
+        """Return the executors' pods: they bear the name that the program has given itself."""
+        driver = self.driver()
+        application = _labels(driver)["spark-app-selector"] if driver else ""
+        return [each for each in self._pods("executor") if _labels(each)["spark-app-selector"] == application]
+
+    def executor_tasks(self) -> list[EcsTask]:
+        """Return the executors' tasks since the job began, ended ones too."""
+        since = self.box.ecs.tasks[self.first_task :]
+        return [task for task in since if "-exec-" in str(task.document["tags"])]
 
     def _pods(self, role: str) -> list[Any]:
         found: list[Any] = self.box.client.get(f"{PODS}?labelSelector=spark-role%3D{role}")["items"]
-        return [each for each in found if each["metadata"]["labels"].get("spark-app-name") == self.name]
+        return found
 
     def running_executors(self) -> list[Any]:
         """Return those of them that run."""
@@ -73,6 +83,11 @@ class SparkJob:
         return log
 
 
+def _labels(pod: Any) -> dict[str, str]:  # Any: a pod, as JSON
+    labels: dict[str, str] = pod["metadata"].get("labels") or {}
+    return labels
+
+
 def submit(
     box: AwsBox,
     folder: Path,
@@ -86,7 +101,7 @@ def submit(
     home = ensure(version, cache=Settings.from_env(os.environ).cache_dir(), environ=os.environ)
     name = f"pi-{os.urandom(3).hex()}"
     kubeconfig = folder / "none"
-    kubeconfig.touch()
+    kubeconfig.write_text("apiVersion: v1\nkind: Config\n")  # Spark 3.5 does not bear an empty one
     program = spark_submit.find_program("SparkPi", [str(parts)], spark_home=home)
     settings = {
         "spark.kubernetes.authenticate.submission.oauthToken": TOKEN,
@@ -101,6 +116,7 @@ def submit(
     submission = Submission(program, box.url, image, instances, tuple(settings.items()))
     line = spark_submit.command(submission, home)
     line[line.index("--name") + 1] = name
+    first_task = len(box.ecs.tasks)
     process = subprocess.Popen(
         line,
         env=spark_submit.environment(os.environ, spark_home=home, kubeconfig=kubeconfig),
@@ -108,4 +124,4 @@ def submit(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    return SparkJob(process, box, name)
+    return SparkJob(process, box, name, first_task)
