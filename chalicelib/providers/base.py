@@ -255,7 +255,10 @@ class Provider(Protocol):
         ...
 
     def list_tasks(self) -> list[TaskState]:
-        """Return every task of this control plane's own that the provider still knows, ended ones too."""
+        """Return every task of this control plane's own that runs, and ended ones that hold something still.
+
+        Those are the ones that remove() would free; a provider where they hold nothing may leave them out.
+        """
         ...
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
