@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from chalicelib.apimachinery import names
 from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.conform_report import report
+from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path
 from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy, created_cells
@@ -22,6 +24,7 @@ SCOPES = ("Cluster", "Namespaced")
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 APPROVAL = "api-approved.kubernetes.io"
 PROTECTED = (".k8s.io", ".kubernetes.io")
+SCHEMA_TYPE = "apiextensions.v1.JSONSchemaProps"
 MAX_DEPTH = 100  # of a schema; deeper ones are nobody's
 _FIXED = ("group", "scope")
 
@@ -175,7 +178,7 @@ def _versions_causes(versions: list[JSON]) -> Iterator[Cause]:
         if not schema:
             yield required(f"{at}.schema.openAPIV3Schema", "schemas are required")
         else:
-            yield from _schema_causes(schema, f"{at}.schema.openAPIV3Schema", is_root=True)
+            yield from schema_causes(schema, f"{at}.schema.openAPIV3Schema", is_root=True)
         yield from _column_causes(version, at)
     if sum(bool(each.get("storage")) for each in versions) != 1:
         yield invalid("spec.versions", versions, "must have exactly one version marked as storage version")
@@ -196,7 +199,9 @@ def _column_causes(version: JSON, at: str) -> Iterator[Cause]:
             )
 
 
-def _schema_causes(schema: Any, at: str, *, is_root: bool = False, depth: int = 0) -> Iterator[Cause]:
+def schema_causes(
+    schema: Any, at: str, *, is_root: bool = False, is_raw: bool = False, depth: int = 0
+) -> Iterator[Cause]:
     # Any: parts of a schema are whatever JSON the client sent
     if not isinstance(schema, dict):
         yield invalid(at, schema, "must be a schema")
@@ -204,6 +209,11 @@ def _schema_causes(schema: Any, at: str, *, is_root: bool = False, depth: int = 
     if depth > MAX_DEPTH:
         yield forbidden(at, f"schemas may be nested {MAX_DEPTH} deep")
         return
+    if is_root or is_raw:  # what the decoder has not looked into
+        problem = report(schema, named_type(SCHEMA_TYPE)).error
+        if problem:
+            yield invalid(at, "", problem)
+            return
     kind = schema.get("type")
     if is_root and kind != "object":
         yield invalid(f"{at}.type", kind or "", "must be object at the root")
@@ -226,10 +236,18 @@ def _schema_causes(schema: Any, at: str, *, is_root: bool = False, depth: int = 
     for key, below in (schema.get("properties") or {}).items():
         if is_root and key in ("apiVersion", "kind", "metadata"):
             continue
-        yield from _schema_causes(below, f"{at}.properties[{key}]", depth=depth + 1)
-    if isinstance(schema.get("items"), dict):
-        yield from _schema_causes(schema["items"], f"{at}.items", depth=depth + 1)
-    if isinstance(schema.get("additionalProperties"), dict):
-        yield from _schema_causes(
-            schema["additionalProperties"], f"{at}.additionalProperties", depth=depth + 1
-        )
+        yield from schema_causes(below, f"{at}.properties[{key}]", depth=depth + 1)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from schema_causes(schema[key], f"{at}.{key}", is_raw=True, depth=depth + 1)
+    yield from _junction_causes(schema, at, depth=depth)
+
+
+def _junction_causes(schema: JSON, at: str, *, depth: int) -> Iterator[Cause]:
+    """Yield what is wrong with the schemas of allOf and its like, which need no types of their own."""
+    below = [(f"{at}.not", schema["not"])] if schema.get("not") else []
+    for key in ("allOf", "anyOf", "oneOf"):
+        below += [(f"{at}.{key}[{index}]", each) for index, each in enumerate(schema.get(key) or ())]
+    for where, each in below:
+        typed = {PRESERVES: True, **each}
+        yield from schema_causes(typed, where, depth=depth + 1)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
+from re import _parser as _sre  # type: ignore[attr-defined]  # knows what a pattern is made of
 from typing import Any
 
 from chalicelib.apimachinery import causes, time
@@ -21,6 +22,7 @@ from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TY
 Value = Any  # a value out of JSON
 
 MAX_CAUSES = 100  # more tell nobody anything
+MAX_REPEATS = 1  # how often something may be repeated within a repetition
 MAX_PATTERN_INPUT = (
     10_000  # characters that a pattern is tried on: Python's regular expressions may backtrack
 )
@@ -113,9 +115,27 @@ def _string(value: str, schema: JSON, path: str) -> Iterator[Cause]:
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     try:
-        return re.compile(pattern)
-    except re.error:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
         return None  # Go's syntax has what Python's has not: let it pass
+    return None if _may_take_ages(_sre.parse(pattern), inside=False) else compiled
+
+
+def _may_take_ages(parts: Any, *, inside: bool) -> bool:  # Any: the tree that re makes of a pattern
+    """Tell whether a pattern repeats a repetition or a choice: Go is never slow at that, Python may never end."""
+    for name, argument in parts:
+        if name in (_sre.MAX_REPEAT, _sre.MIN_REPEAT):
+            is_endless = argument[1] > MAX_REPEATS
+            if (inside and is_endless) or _may_take_ages(argument[2], inside=inside or is_endless):
+                return True
+        elif name is _sre.SUBPATTERN and _may_take_ages(argument[3], inside=inside):
+            return True
+        elif name is _sre.BRANCH:
+            if inside or any(_may_take_ages(each, inside=inside) for each in argument[1]):
+                return True
+        elif name in (_sre.ASSERT, _sre.ASSERT_NOT) and _may_take_ages(argument[1], inside=inside):
+            return True
+    return False
 
 
 def _matches(pattern: str, value: str) -> bool:

@@ -12,6 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.structural.pruning import fill_in, prune
+from chalicelib.apimachinery.structural.types import type_of
+from chalicelib.apimachinery.structural.validation import validate
+from chalicelib.registry.customresourcedefinitions import schema_causes
 from tests.api_client import ApiClient, control_plane
 
 EXAMPLES = 150  # per decoder: some seconds in all; thousands were run while this was written
@@ -166,3 +170,44 @@ def test_tokens(api: ApiClient, token: str, version: str) -> None:
 )
 def test_paths(api: ApiClient, parts: list[str], method: str) -> None:
     _check(api, method, "/" + "/".join(quote(part, safe="") for part in parts), b"{}")
+
+
+SCHEMA_WORDS = (
+    "type properties items additionalProperties required default enum pattern minimum maxItems anyOf not nullable"
+    " format x-kubernetes-list-type x-kubernetes-preserve-unknown-fields"
+)
+schema_keys = st.sampled_from(SCHEMA_WORDS.split())
+schemas = st.recursive(
+    leaves | st.sampled_from(["object", "string", "integer", "array", "set", "^(a+)+$"]),
+    lambda below: (
+        st.lists(below, max_size=3) | st.dictionaries(schema_keys | st.text(max_size=3), below, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@bounded
+@given(schema=schemas, version=documents)
+def test_definitions_of_custom_resources(api: ApiClient, schema: object, version: object) -> None:
+    url = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All"
+    names = {"plural": "things", "kind": "Thing"}
+    made = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    for each in (made, version):
+        spec = {"group": "example.org", "scope": "Namespaced", "names": names, "versions": [each]}
+        body = {"metadata": {"name": "things.example.org"}, "spec": spec}
+
+        _check(api, "POST", url, json.dumps(body).encode())
+
+
+@bounded
+@given(schema=schemas.filter(lambda each: isinstance(each, dict)), value=documents)
+def test_objects_against_any_schema_that_is_accepted(schema: JSON, value: object) -> None:
+    root = {"type": "object", "properties": {"spec": schema}}
+    if list(schema_causes(root, "schema", is_root=True)):
+        return
+    obj = {"metadata": {"name": "a"}, "spec": value}
+
+    prune(obj, root)
+    fill_in(obj, root)
+    validate(obj, root)
+    type_of("example.org.v1.Thing", root)

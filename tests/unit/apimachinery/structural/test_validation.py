@@ -166,3 +166,15 @@ def test_printer_columns_find_their_values(path: str, found: list[object]) -> No
 def test_a_path_that_is_not_understood_is_refused(path: str) -> None:
     with pytest.raises(json_path.PathError):
         json_path.parse(path)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^([a-z]+|x)*$", "^((a{1,9})*)*$"])
+def test_a_pattern_that_might_never_end_is_not_tried(pattern: str) -> None:
+    assert _messages("a" * 50 + "!", {"type": "string", "pattern": pattern}) == []
+
+
+def test_plain_patterns_are_tried() -> None:
+    name = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+    assert _messages("good-name", {"type": "string", "pattern": name}) == []
+    assert len(_messages("-bad", {"type": "string", "pattern": name})) == 1
