@@ -56,10 +56,9 @@ def respond(value: Any, *, code: int = 200, representation: Representation | Non
 
 
 def _yaml(value: Any) -> str:
-    import yaml  # lazy: few answers are YAML
+    from chalicelib.endpoints.yaml_text import yaml_text  # lazy: few answers are YAML
 
-    text: str = yaml.safe_dump(value, sort_keys=True, default_flow_style=False, allow_unicode=True)
-    return text
+    return yaml_text(value)
 
 
 def text_response(text: str, *, code: int = 200) -> Response:
