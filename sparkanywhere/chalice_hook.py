@@ -63,8 +63,21 @@ class _Loader:
 
 def install() -> None:
     """Put the finder in place, once. If chalice.cli is imported already, nothing happens."""
-    if not any(isinstance(finder, _ChaliceCliFinder) for finder in sys.meta_path):
+    known = (
+        type(finder).__name__ for finder in sys.meta_path
+    )  # by name: another copy of us may have been first
+    if _ChaliceCliFinder.__name__ not in known:
         sys.meta_path.insert(0, _ChaliceCliFinder())
+
+
+def at_start() -> None:
+    """Install the finder and leave no other trace: what the .pth and .start files call.
+
+    Which copy of our package a program imports is for its own path to say, say in another clone's tests.
+    """
+    install()
+    for name in (__name__, __package__ or ""):
+        sys.modules.pop(name, None)
 
 
 def mend_local_server() -> None:

@@ -35,7 +35,7 @@ class Limits:
     write_seconds: float = 60.0  # one answer; a list of 10,000 pods is some 60 MiB
     stream_write_seconds: float = 3600.0  # one piece of a stream: `kubectl logs -f | less` may sit for long
     handshake_seconds: float = 10.0  # TLS
-    linger_seconds: float = 1.0  # after a refusal: read on, or the reset would swallow our answer
+    linger_seconds: float = 2.0  # after a refusal: read on, or the reset would swallow our answer
     linger_bytes: int = 32 * MIB
     stack_bytes: int = stack_bytes(sys.version_info[:2])
 

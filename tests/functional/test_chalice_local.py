@@ -22,7 +22,6 @@ UNHOOKED = (  # as where we are not installed
     sys.executable,
     "-c",
     "import sys; sys.meta_path = [one for one in sys.meta_path if 'Chalice' not in type(one).__name__]; "
-    "[sys.modules.pop(name) for name in list(sys.modules) if name.startswith('sparkanywhere')]; "
     "from chalice.cli import main; sys.exit(main())",
 )
 NAMESPACES = "/api/v1/namespaces"

@@ -42,8 +42,6 @@ class CommandSession:
         self._descriptors = {*outputs, *([] if sink is None else [sink])}
         for descriptor in self._descriptors:
             os.set_blocking(descriptor, False)
-        self._wake_reader, self._wake_writer = os.pipe()
-        self._descriptors |= {self._wake_reader, self._wake_writer}
         self._guard = threading.Lock()
         self._users = 0
         self._closed = False
@@ -131,7 +129,6 @@ class CommandSession:
             if self._closed:
                 return
             self._closed = True
-            os.write(self._wake_writer, b"!")
             self._release()
         if self._process.poll() is None:
             self._kill()
@@ -162,9 +159,10 @@ class CommandSession:
             while self._descriptors:
                 os.close(self._descriptors.pop())
 
-    def _poll(self, descriptors: list[int], event: int) -> list[int]:
+    @staticmethod
+    def _poll(descriptors: list[int], event: int) -> list[int]:
+        """Return those that are ready; those of a killed command are at once."""
         poll = select.poll()
-        poll.register(self._wake_reader, select.POLLIN)
         for descriptor in descriptors:
             poll.register(descriptor, event)
-        return [ready for ready, _ in poll.poll(LOOK_SECONDS * 1000) if ready != self._wake_reader]
+        return [ready for ready, _ in poll.poll(LOOK_SECONDS * 1000)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -27,6 +28,7 @@ class FakeSession:
         self.diary: queue.Queue[str] = queue.Queue()
         self.closed = threading.Event()
         self.takes_input = True
+        self.is_stuck = False
         self._code = code
 
     def read(self) -> tuple[Channel, bytes] | None:
@@ -34,7 +36,10 @@ class FakeSession:
         return self.says.get(timeout=SECONDS)
 
     def write(self, data: bytes) -> None:
-        """Write it down."""
+        """Write it down, or wait until the end."""
+        if self.is_stuck:
+            self.diary.put("stuck")
+            self.closed.wait(2 * SECONDS)  # longer than any test waits for what must free it
         if not self.takes_input:
             raise BrokenPipeError
         self.diary.put(f"write {data.decode()}")
@@ -125,10 +130,15 @@ def test_a_client_that_leaves_ends_the_session(line: Line, start: Callable[[Fake
     assert session.closed.wait(SECONDS)
 
 
-def test_a_client_that_left_in_silence_is_noticed(line: Line, start: Callable[[FakeSession], None]) -> None:
+def test_a_client_that_leaves_while_its_input_waits_is_noticed(
+    line: Line, start: Callable[[FakeSession], None]
+) -> None:
     session = FakeSession()
+    session.is_stuck = True
     start(session)
-    line.client.sock.shutdown(2)
+    line.client.say(b"\x00nobody reads this")
+    assert session.diary.get(timeout=SECONDS) == "stuck"
+    line.client.sock.shutdown(socket.SHUT_RDWR)
 
     session.says.put(("stdout", b""))
 
