@@ -90,7 +90,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         dependents.after_write(resource, obj, "DELETED")
 
     storage, clock, delete = parts.storage, parts.clock, parts.delete
-    claims = Claims(storage=storage, delete=delete)
+    claims = Claims(storage=storage, delete=delete, provider=parts.provider)
     interruptions = Interruptions(delete)
     recorder = EventRecorder(storage, clock=clock, new_uid=parts.new_uid, later=parts.later)
     pods = PodController(
@@ -159,6 +159,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
             Chore("workloads-due", RETRY_SECONDS, workloads.run_due),
             Chore("workloads", SWEEP_SECONDS, workloads.sweep),
             Chore("endpoints", SWEEP_SECONDS, endpoints.sweep),
+            Chore("volumes", SWEEP_SECONDS, claims.drop_volumes),
             Chore("nodes", EXPIRY_SECONDS, nodes.keep),
         )
     return Controllers(pods, dependents, resync, recorder, quotas, chores)

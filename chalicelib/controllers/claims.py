@@ -12,6 +12,8 @@ from functools import partial
 from chalicelib.apimachinery.status import JSON, StatusError
 from chalicelib.controllers.garbage import DeleteObject
 from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.named_volumes import VolumeKeeper
 from chalicelib.registry.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.objects import is_deleting
@@ -23,8 +25,9 @@ PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VO
 class Claims:
     """Binds claims, and lets deleting claims and volumes go once nobody uses them. Repeatable."""
 
-    def __init__(self, *, storage: Storage, delete: DeleteObject) -> None:
+    def __init__(self, *, storage: Storage, delete: DeleteObject, provider: object = None) -> None:
         self._storage = storage
+        self._provider = provider
         self._delete = delete
 
     def bind(self, pod: JSON) -> None:
@@ -56,6 +59,17 @@ class Claims:
                 if '"deletionTimestamp"' in item.json:
                     metadata = item.object()["metadata"]
                     self.release(resource, metadata.get("namespace", ""), metadata["name"])
+
+    def drop_volumes(self) -> None:
+        """Have the provider throw away what stood behind claims that are gone."""
+        if isinstance(self._provider, VolumeKeeper):
+            with suppress(ProviderUnavailable):  # the next round does it
+                self._provider.keep_volumes(self._sources)
+
+    def _sources(self) -> set[str]:
+        """Return what all claims have as their named volume's source (pod_volumes)."""
+        items = self._storage.list(prefix("persistentvolumeclaims")).items
+        return {item.object()["metadata"]["uid"] for item in items}
 
     def _is_used(self, resource: str, obj: JSON) -> bool:
         if resource == "persistentvolumes":

@@ -19,6 +19,7 @@ from chalicelib.providers.base import (
     TaskState,
     Volume,
 )
+from chalicelib.providers.named_volumes import VolumeKeeper
 from tests.contract.provider_backends import ProviderFactory, container, ended, running, state_of, task, until
 
 pytestmark = pytest.mark.timeout(60)
@@ -372,6 +373,24 @@ class TestFiles:
         ended(containers, second)
 
         assert output(containers, second) == "kept\n"
+
+    def test_named_volumes_that_nobody_wants_are_thrown_away(self, containers: Provider) -> None:
+        assert isinstance(containers, VolumeKeeper)
+        volumes = (Volume("a", "named", source="wanted/one"), Volume("b", "named", source="not/wanted"))
+        mounts = (Mount("a", "/a"), Mount("b", "/b"), Mount("s", "/s"))
+        ours = (*volumes, Volume("s", "scratch"))
+        first = containers.run(
+            task(container("echo kept | tee /a/f /b/f", mounts=mounts), volumes=ours)
+        ).handle
+        ended(containers, first)
+        containers.remove(first)
+
+        containers.keep_volumes(lambda: {"wanted/one"})
+
+        second = containers.run(task(container("cat /a/f /b/f", mounts=mounts), volumes=ours)).handle
+        ended(containers, second)
+        said = output(containers, second)
+        assert said.count("kept") == 1, said
 
     def test_the_address_stands_in_env_command_args_and_files(self, containers: Provider) -> None:
         volume = Volume("v", "files", files=(File("f", f"<{ADDRESS}>".encode()),))

@@ -1,4 +1,4 @@
-"""exec, attach, cp and port-forward into a pod of local processes, by kubectl and the Python client."""
+"""exec, attach, cp and port-forward into a pod, of local processes or a container, by kubectl and the Python client."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from pathlib import Path
 import pytest
 from kubernetes import client, config
 
+from chalicelib.config import Settings
+from sparkanywhere.base_image import ensure_base
+from sparkanywhere.docker_engine import engine
+from sparkanywhere.leftovers import remove_containers
+from sparkanywhere.progress import silent
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.functional.waiting import until
 
@@ -32,14 +37,18 @@ server.serve_forever()
 """
 
 
-@pytest.fixture(scope="module", params=["http", "https"])
+CASES = {"http": (), "https": ("--tls",), "docker": ("--docker",)}
+
+
+@pytest.fixture(scope="module", params=["http", "https", pytest.param("docker", marks=pytest.mark.docker)])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """A server with a pod that runs."""
-    tls = ("--tls",) if request.param == "https" else ()
-    with chalice_local(tmp_path_factory.mktemp("state"), "--port", "0", *tls) as running:
+    image = python_image() if request.param == "docker" else "busybox"
+    state = tmp_path_factory.mktemp("state")
+    with chalice_local(state, "--port", "0", *CASES[request.param]) as running:
         running.wait_until_ready()
         with core(running) as api:
-            container = client.V1Container(name="main", image="busybox", command=["python3", "-c", SCRIPT])
+            container = client.V1Container(name="main", image=image, command=["python3", "-c", SCRIPT])
             spec = client.V1PodSpec(restart_policy="Never", containers=[container])
             api.create_namespaced_pod(
                 "default", client.V1Pod(metadata=client.V1ObjectMeta(name=POD), spec=spec)
@@ -48,6 +57,13 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield running
             api.delete_namespaced_pod(POD, "default", grace_period_seconds=0)
             until(lambda: not api.list_namespaced_pod("default").items, "the pod to be gone")
+    remove_containers(state / "sparkanywhere" / "default", Settings.from_env())
+
+
+def python_image() -> str:
+    """Return an image that has Python: the one that Spark's stand on."""
+    with contextlib.closing(engine(Settings.from_env())) as docker:
+        return ensure_base(docker, silent)
 
 
 @contextlib.contextmanager

@@ -71,6 +71,28 @@ class Containers:
             for volume in listed["Volumes"] or []:
                 self.client.remove_volume(volume["Name"], force=True)
 
+    def named_volumes(self) -> dict[str, str]:
+        """Return the volumes that outlive tasks: the engine's name by source."""
+        with reachable():
+            listed = self.client.volumes(filters={"label": self._labels({})})["Volumes"] or []
+        sources = {item["Name"]: str((item.get("Labels") or {}).get(labels.VOLUME)) for item in listed}
+        return {
+            source: name
+            for name, source in sources.items()
+            if name == labels.volume_name(self.control_plane_id, owner="named", volume=source)
+        }
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that a container mounts stays. Repeatable."""
+        with reachable():
+            try:
+                self.client.remove_volume(name)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != CONFLICT:  # in use
+                    raise
+
     def is_filled(self, item: Box) -> bool:
         """Say whether the last entry of what was to be copied into a container is there."""
         mark = item.labels.get(labels.LAST_COPY)

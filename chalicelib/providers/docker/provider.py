@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -277,6 +277,15 @@ class DockerProvider:
             if box.name == container and box.status == "running":
                 return box
         raise TaskNotFound(f"task {handle}: container {container} does not run")
+
+    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove named volumes that nobody wants; see VolumeKeeper."""
+        self.open()
+        there = self._containers.named_volumes()
+        kept = set(wanted())
+        for source, name in there.items():
+            if source not in kept:
+                self._containers.remove_volume(name)
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing that is not honoured here."""

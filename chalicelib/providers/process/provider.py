@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
@@ -81,6 +83,15 @@ class ProcessProvider:
         self._observe: Observer | None = None
         self._reported: dict[str, int] = {}
         self._reporting = threading.Lock()
+
+    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove named volumes that nobody wants; see VolumeKeeper."""
+        folder = self._site.named_volumes
+        there = list(folder.iterdir()) if folder.is_dir() else []
+        kept = {quote(source, safe="") for source in wanted()}  # as plan names them
+        for volume in there:
+            if volume.name not in kept:
+                shutil.rmtree(volume, ignore_errors=True)
 
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it; see Provider.run."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 MIB = 1024 * 1024
+seconds = float(sys.argv[1])  # here: a Python worker has arguments of its own
 spark = SparkSession.builder.appName("eats-memory").getOrCreate()
 
 
@@ -19,7 +20,7 @@ def eat(number: int) -> int:
         eaten = []
         while True:
             eaten.append(bytearray(8 * MIB))
-    time.sleep(float(sys.argv[1]))
+    time.sleep(seconds)
     return number
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 import pytest
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.garbage import PAGE
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import guaranteed_update
+from tests.fake_provider import FakeProvider
+from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
 
@@ -322,6 +326,27 @@ def test_claim_that_nobody_uses_goes(w: World) -> None:
     w.delete("persistentvolumeclaims", "data")
 
     assert w.get("persistentvolumeclaims", "data") is None
+
+
+class KeepingProvider(FakeProvider):
+    """A fake that remembers which named volumes were still wanted."""
+
+    wanted: set[str] | None = None
+
+    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
+        self.wanted = set(wanted())
+
+
+def test_what_stood_behind_a_claim_goes_after_it() -> None:
+    provider = KeepingProvider()
+    w = World(MemoryStorage(), provider=provider)
+    kept = w.create("persistentvolumeclaims", "kept", spec=CLAIM)["metadata"]["uid"]
+    w.create("persistentvolumeclaims", "gone", spec=CLAIM)
+    w.delete("persistentvolumeclaims", "gone")
+
+    next(chore for chore in w.controllers.chores if chore.name == "volumes").do()
+
+    assert provider.wanted == {kept}
 
 
 VOLUME = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/v"}}
