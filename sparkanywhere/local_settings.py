@@ -85,20 +85,22 @@ def client_url(host: str, port: int, *, tls: bool) -> str:
 def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
     """Return the settings: an option beats the environment, the environment beats the default.
 
-    Raises SettingsError for a value that will not do.
+    Containers are not let in without a token, and kubectl sends a token over https alone: where nobody says
+    otherwise the docker provider is served with TLS. Raises SettingsError for a value that will not do.
     """
     given = {**environ, **_chosen(options)}
     settings = Settings.from_env(given)
+    tls = settings.tls or (settings.provider == "docker" and not given.get("SPARKANYWHERE_TLS"))
     return LocalSettings(
         host=options.host,
         port=options.port,
         provider=settings.provider,
         storage=settings.storage,
         instance=settings.instance,
-        tls=settings.tls,
+        tls=tls,
         token=settings.token,
         state=settings.state_dir(given).expanduser().absolute(),
-        url=client_url(options.host, options.port, tls=settings.tls),
+        url=client_url(options.host, options.port, tls=tls),
     )
 
 

@@ -64,6 +64,26 @@ def test_a_token_is_needed_where_others_reach_us_or_kubectl_would_ask(
     assert resolve(options, HOME).needs_token is needs
 
 
+@pytest.mark.parametrize(
+    ("options", "environ", "tls"),
+    [
+        (LocalOptions(), {}, False),
+        (LocalOptions(provider="docker"), {}, True),
+        (LocalOptions(provider="docker", tls=False), {}, False),
+        (LocalOptions(provider="docker"), {"SPARKANYWHERE_TLS": "0"}, False),
+        (LocalOptions(tls=True), {}, True),
+    ],
+)
+def test_containers_are_served_with_tls_unless_somebody_says_otherwise(
+    options: LocalOptions, environ: dict[str, str], tls: bool
+) -> None:
+    """kubectl sends a token over https alone, and containers are let in by a token alone."""
+    settings = resolve(options, {**HOME, **environ})
+
+    assert settings.tls is tls
+    assert settings.url.startswith("https://" if tls else "http://")
+
+
 def test_the_control_plane_reads_back_what_was_decided() -> None:
     settings = resolve(LocalOptions(port=8123, tls=True, token="t", provider="none"), HOME)
 
