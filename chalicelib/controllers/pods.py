@@ -268,6 +268,9 @@ class PodController:
             after = recorded.object()
             self._events.changed(before, after)
             self._events.timed(before, after, state)
+            if is_deleting(after) and state.phase == "stopped":  # deleted since `before` was read
+                self._remove(stored.key, state.uid, state)
+                return
             self.stop_sidecars(after)
 
     def _remove(self, key: str, uid: str, state: TaskState | None) -> None:

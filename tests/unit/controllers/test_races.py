@@ -158,3 +158,19 @@ def test_dependent_orphaned_at_the_last_moment_stays() -> None:
     w.delete("configmaps", "a")
 
     assert w.get("configmaps", "c") is not None
+
+
+def test_pod_deleted_while_its_end_is_written_is_gone() -> None:
+    storage = BusyStorage()
+    w = World(storage)
+    w.create_pod()
+    w.observe_all()
+    w.provider.finish(w.handle(), 0)
+    storage.key = "/registry/pods/ns/a"
+    storage.meanwhile = lambda: w.delete("pods", "a")
+
+    w.observe_all()
+
+    assert storage.meanwhile is None
+    assert w.get("pods", "a") is None
+    assert not list(w.provider.list_tasks())
