@@ -30,7 +30,12 @@ def announcement(settings: LocalSettings) -> str:
 
 def _who_may_come_in(settings: LocalSettings) -> str:
     if settings.token:
-        return f"A token is asked for; it is in the kubeconfig and in {settings.token_file}."
+        asked = f"A token is asked for; it is in the kubeconfig and in {settings.token_file}."
+        return (
+            asked
+            if settings.tls
+            else f"{asked} kubectl sends it over https alone: start with --tls for that."
+        )
     return (
         "Open mode: no token is asked for, so every program on this machine may run pods. "
         "That is for loopback only; --token sets one."

@@ -61,11 +61,16 @@ class LocalSettings:
 
     @property
     def needs_token(self) -> bool:
-        """Return whether others than this machine's programs can reach us: containers, or the network.
+        """Return whether a token must be asked for: where others than this machine's programs can reach us.
 
         And with TLS: kubectl asks for a name and a password where https comes without credentials.
         """
-        return self.tls or self.provider == "docker" or not is_loopback(self.host)
+        return self.tls or is_reached_from_outside(self.provider, self.host)
+
+
+def is_reached_from_outside(provider: str, host: str) -> bool:
+    """Return whether containers or other machines can reach a server with this provider, bound to `host`."""
+    return provider == "docker" or not is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:
@@ -85,12 +90,13 @@ def client_url(host: str, port: int, *, tls: bool) -> str:
 def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
     """Return the settings: an option beats the environment, the environment beats the default.
 
-    Containers are not let in without a token, and kubectl sends a token over https alone: where nobody says
-    otherwise the docker provider is served with TLS. Raises SettingsError for a value that will not do.
+    kubectl sends a token over https alone: where a token is asked for there is TLS, unless somebody
+    says otherwise. Raises SettingsError for a value that will not do.
     """
     given = {**environ, **_chosen(options)}
     settings = Settings.from_env(given)
-    tls = settings.tls or (settings.provider == "docker" and not given.get("SPARKANYWHERE_TLS"))
+    asks_token = bool(settings.token) or is_reached_from_outside(settings.provider, options.host)
+    tls = settings.tls or (asks_token and not given.get("SPARKANYWHERE_TLS"))
     return LocalSettings(
         host=options.host,
         port=options.port,

@@ -65,8 +65,16 @@ def test_kubectl_works_over_tls_with_a_token_made_for_it(tmp_path: Path) -> None
         assert server.url.startswith("https://")
 
 
-def test_without_the_token_nobody_comes_in(tmp_path: Path) -> None:
+@pytest.mark.kubectl
+def test_kubectl_comes_in_with_the_token_that_was_given(tmp_path: Path) -> None:
     with chalice_local(tmp_path, *NONE, "--token", "geheim") as server:
+        server.wait_until_ready()
+
+        assert "namespace/default" in kubectl(server, "get", "namespaces", "-o", "name")
+
+
+def test_without_the_token_nobody_comes_in(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE, "--no-tls", "--token", "geheim") as server:
         server.wait_until_ready()
         with connected(server.port) as client:
             anonymous = client.get(NAMESPACES)
@@ -106,7 +114,7 @@ def test_someone_who_speaks_plain_http_to_tls_disturbs_nobody(tmp_path: Path) ->
 
 
 def test_a_server_that_listens_wider_asks_for_a_token_it_made(tmp_path: Path) -> None:
-    with chalice_local(tmp_path, *NONE, "--host", "0.0.0.0") as server:
+    with chalice_local(tmp_path, *NONE, "--no-tls", "--host", "0.0.0.0") as server:
         server.wait_until_ready()
         token = yaml.safe_load(server.kubeconfig.read_text())["users"][0]["user"]["token"]
         with connected(server.port) as client:

@@ -242,7 +242,7 @@ def test_it_polls_where_watches_fail(server: LocalServer, window: Browser) -> No
 
 
 def test_a_token_is_asked_for_and_kept_for_the_tab_alone(tmp_path: Path, window: Browser) -> None:
-    environ = {"SPARKANYWHERE_TOKEN": TOKEN}
+    environ = {"SPARKANYWHERE_TOKEN": TOKEN, "SPARKANYWHERE_TLS": "0"}  # browsers ask about our certificate
     with chalice_local(tmp_path, "--provider", "process", "--port", "0", environ=environ) as server:
         server.wait_until_ready()
         put(server.url, spark_pod("secret", "driver", "exit 0"), token=TOKEN)
