@@ -90,13 +90,14 @@ def client_url(host: str, port: int, *, tls: bool) -> str:
 def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
     """Return the settings: an option beats the environment, the environment beats the default.
 
-    kubectl sends a token over https alone: where a token is asked for there is TLS, unless somebody
-    says otherwise. Raises SettingsError for a value that will not do.
+    No token crosses a network in the clear, and kubectl sends one over https alone: where others than
+    this machine's programs can reach us there is TLS, unless somebody says otherwise. Raises
+    SettingsError for a value that will not do.
     """
     given = {**environ, **_chosen(options)}
     settings = Settings.from_env(given)
-    asks_token = bool(settings.token) or is_reached_from_outside(settings.provider, options.host)
-    tls = settings.tls or (asks_token and not given.get("SPARKANYWHERE_TLS"))
+    exposed = is_reached_from_outside(settings.provider, options.host)
+    tls = settings.tls or (exposed and not given.get("SPARKANYWHERE_TLS"))
     return LocalSettings(
         host=options.host,
         port=options.port,

@@ -67,7 +67,7 @@ def test_kubectl_works_over_tls_with_a_token_made_for_it(tmp_path: Path) -> None
 
 @pytest.mark.kubectl
 def test_kubectl_comes_in_with_the_token_that_was_given(tmp_path: Path) -> None:
-    with chalice_local(tmp_path, *NONE, "--token", "geheim") as server:
+    with chalice_local(tmp_path, *NONE, "--tls", "--token", "geheim") as server:
         server.wait_until_ready()
 
         assert "namespace/default" in kubectl(server, "get", "namespaces", "-o", "name")

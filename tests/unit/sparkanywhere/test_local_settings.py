@@ -72,13 +72,12 @@ def test_a_token_is_needed_where_others_reach_us_or_kubectl_would_ask(
         (LocalOptions(provider="docker", tls=False), {}, False),
         (LocalOptions(provider="docker"), {"SPARKANYWHERE_TLS": "0"}, False),
         (LocalOptions(tls=True), {}, True),
-        (LocalOptions(token="t"), {}, True),
-        (LocalOptions(), {"SPARKANYWHERE_TOKEN": "t"}, True),
-        (LocalOptions(token="t", tls=False), {}, False),
+        (LocalOptions(token="t"), {}, False),
+        (LocalOptions(), {"SPARKANYWHERE_TOKEN": "t"}, False),
         (LocalOptions(host="0.0.0.0"), {}, True),
     ],
 )
-def test_where_a_token_is_asked_for_there_is_tls_unless_somebody_says_otherwise(
+def test_where_others_can_reach_it_there_is_tls_unless_somebody_says_otherwise(
     options: LocalOptions, environ: dict[str, str], tls: bool
 ) -> None:
     """kubectl sends a token over https alone, and containers are let in by a token alone."""
@@ -127,7 +126,7 @@ def test_a_token_without_tls_comes_with_a_warning() -> None:
     plain = announcement(resolve(LocalOptions(token="t", tls=False), HOME))
 
     assert "kubectl sends it over https alone" in plain
-    assert "https alone" not in announcement(resolve(LocalOptions(token="t"), HOME))
+    assert "https alone" not in announcement(resolve(LocalOptions(token="t", tls=True), HOME))
 
 
 def test_a_token_is_never_printed_but_its_file_is() -> None:
