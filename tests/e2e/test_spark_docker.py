@@ -79,7 +79,7 @@ def test_client_mode(version: str, spark: Spark, cluster: DockerCluster) -> None
 
     assert ran.returncode == 0, ran.stdout
     assert PI in ran.stdout
-    assert cluster.pods() == []
+    patiently(lambda: not cluster.pods(), "the executors to be gone")
 
 
 def _network(cluster: DockerCluster) -> dict[str, dict[str, list[dict[str, str]]]]:
