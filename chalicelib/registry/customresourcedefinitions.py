@@ -249,5 +249,5 @@ def _junction_causes(schema: JSON, at: str, *, depth: int) -> Iterator[Cause]:
     for key in ("allOf", "anyOf", "oneOf"):
         below += [(f"{at}.{key}[{index}]", each) for index, each in enumerate(schema.get(key) or ())]
     for where, each in below:
-        typed = {PRESERVES: True, **each}
+        typed = {PRESERVES: True, **each} if isinstance(each, dict) else each
         yield from schema_causes(typed, where, depth=depth + 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.apimachinery.status import JSON
@@ -210,6 +210,7 @@ def test_definitions_of_custom_resources(api: ApiClient, schema: object, version
 
 @bounded
 @given(schema=schemas.filter(lambda each: isinstance(each, dict)), value=documents)
+@example(schema={"anyOf": [None]}, value=None)
 def test_objects_against_any_schema_that_is_accepted(schema: JSON, value: object) -> None:
     root = {"type": "object", "properties": {"spec": schema}}
     if list(schema_causes(root, "schema", is_root=True)):
