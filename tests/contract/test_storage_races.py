@@ -15,6 +15,7 @@ from chalicelib.storage.base import (
     KeyNotFound,
     RevisionConflict,
     Storage,
+    StorageUnavailable,
     WatchEvent,
     guaranteed_update,
 )
@@ -63,8 +64,8 @@ def write_at_random(storage: Storage, seed: int, writes: int) -> int:
         key = f"/registry/{chance.choice(RESOURCES)}/{chance.choice('ab')}/{chance.randrange(4)}"
         try:
             written += write_one(storage, key, chance, uid=f"{seed}-{chance.random()}")
-        except (KeyExists, KeyNotFound, RevisionConflict):
-            continue  # another writer was faster
+        except (KeyExists, KeyNotFound, RevisionConflict, StorageUnavailable):
+            continue  # another writer was faster, or too many were
     return written
 
 
