@@ -16,6 +16,7 @@ from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
 from chalicelib.controllers.background import DEFAULT_THREADS, Background
+from chalicelib.controllers.classes import Classes
 from chalicelib.controllers.deletes import RegistryDeletes
 from chalicelib.controllers.lookup import StorageLookup
 from chalicelib.controllers.loop import Chore, ResyncLoop
@@ -108,7 +109,9 @@ class ControlPlane:
         self.registries: Registries = {}
         self.controllers = build_controllers(self._controller_parts())
         self.pods = self.controllers.pods
-        self._admission = Admission(self.pods, self.provider, self._injection, self.controllers.quotas)
+        self._admission = Admission(
+            self.pods, self.provider, self._injection, self.controllers.quotas, Classes(self.storage)
+        )
         parts = self._registry_parts()
         self.registries.update(registries(ALL, parts))
         self.custom = CustomRegistries(self.storage, parts)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import spark_admission
+from chalicelib.controllers.classes import Classes
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.spark_admission import Injection
@@ -17,8 +18,14 @@ class Admission:
     """Completes pods that this provider will run, and says what of them it will not honour."""
 
     def __init__(
-        self, pods: PodController, provider: Provider, injection: Callable[[], Injection], quotas: Quotas
+        self,
+        pods: PodController,
+        provider: Provider,
+        injection: Callable[[], Injection],
+        quotas: Quotas,
+        classes: Classes,
     ) -> None:
+        self._classes = classes
         self._pods = pods
         self._quotas = quotas
         self._provider = provider
@@ -26,6 +33,8 @@ class Admission:
 
     def admit(self, resource: str, obj: JSON) -> list[str]:
         """Change a new object in place; return sentences for Warning headers."""
+        if resource == "persistentvolumeclaims":
+            self._classes.give_storage_class(obj)
         if resource != "pods":
             return []
         try:
@@ -37,6 +46,7 @@ class Admission:
 
     def _admit_pod(self, pod: JSON) -> list[str]:
         self._quotas.fill_in(pod)
+        self._classes.give_priority(pod)
         if not self._pods.is_ours(pod):
             return []
         admitted = spark_admission.admit(pod, self._injection())

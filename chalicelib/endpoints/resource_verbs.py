@@ -122,6 +122,9 @@ class ResourceVerbs:
     def _update(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         options = self._write_options(registry, info, "UpdateOptions")
+        options = replace(
+            options, permit_create=lambda: self._rbac.authorize(info.user, replace(info, verb="create"))
+        )
         body = self._bodies.object(registry, info)
         written = registry.update(_namespace(registry, info), info.name, body.obj, options)
         return self._written(registry, info, written, how, body.warnings)

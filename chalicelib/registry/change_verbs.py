@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.apimachinery import apply
-from chalicelib.apimachinery.status import JSON, StatusError, conflict
+from chalicelib.apimachinery import apply, causes
+from chalicelib.apimachinery.status import JSON, StatusError, conflict, invalid
 from chalicelib.registry import deletion, objects, patching, schemas, updating
 from chalicelib.registry.create_verb import CreateVerb
 from chalicelib.registry.errors import translated
@@ -24,11 +24,28 @@ class ChangeVerbs(CreateVerb):
     ) -> Written:
         """Replace an object (or its status) and return it; writes nothing if nothing changed.
 
-        Raises 404, 409 for a stale resourceVersion or foreign uid, 422.
+        Creates what is missing where the kind lets a PUT do so. Raises 404, 409 for a stale resourceVersion or
+        foreign uid, 422.
         """
         updating.check_addressed(obj, name=name, namespace=namespace)
         sent = updating.Sent(self.strategy.to_stored(obj), subresource, options.field_manager)
-        return self._change(namespace, name, lambda live: updating.replaced(live, sent), sent, options)
+        try:
+            return self._change(namespace, name, lambda live: updating.replaced(live, sent), sent, options)
+        except StatusError as error:
+            if error.code != 404 or subresource or not self.strategy.creates_on_update:
+                raise
+        return self._create_by_update(namespace, name, obj, options)
+
+    def _create_by_update(
+        self, namespace: str | None, name: str, obj: JSON, options: WriteOptions
+    ) -> Written:
+        """Create what a PUT found missing; its resourceVersion means nothing, a uid means another object."""
+        missing: JSON = {"kind": self.strategy.kind, "metadata": {"name": name, "namespace": namespace or ""}}
+        metadata = dict(updating.replaced(missing, updating.Sent(obj, "", ""))["metadata"])
+        metadata.pop("resourceVersion", None)
+        if options.permit_create is not None:
+            options.permit_create()
+        return self.create(namespace, {**obj, "metadata": metadata}, options)
 
     def patch(
         self, namespace: str | None, name: str, patch: Patch, options: WriteOptions, *, subresource: str = ""
@@ -126,7 +143,12 @@ class ChangeVerbs(CreateVerb):
 
     def _check_version(self, new: JSON, live: StoredObject, name: str) -> None:
         sent = (new.get("metadata") or {}).get("resourceVersion", "")
-        if sent in ("", "0", None) or sent == str(live.revision):
+        if sent in ("", "0", None):
+            if self.strategy.unconditional_update:
+                return
+            why = causes.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise invalid(self.strategy.resource, name, [why], group=self.strategy.group)
+        if sent == str(live.revision):
             return
         try:
             parse_revision(sent)

@@ -38,7 +38,6 @@ class CreateVerb(Place):
             self._check_new(obj)
             if options.permit is not None:
                 options.permit(obj)
-            self._require_namespace(namespace)
             name = obj["metadata"].get("name", "")
             key = self.key(namespace, name)
             with (
@@ -74,6 +73,7 @@ class CreateVerb(Place):
     ) -> Prepared:
         obj = self.strategy.to_stored(obj)
         updating.check_new_metadata(obj, namespace=namespace if self.strategy.namespaced else None)
+        self._require_namespace(namespace)
         obj["metadata"]["uid"] = self._parts.new_uid()
         self.strategy.default(obj)
         now = self._parts.clock()

@@ -32,6 +32,7 @@ _FIXED = ("group", "scope")
 class CustomResourceDefinitionStrategy(Strategy):
     """apiextensions.k8s.io/v1 customresourcedefinitions. A controller accepts their names and empties what goes."""
 
+    unconditional_update = False
     group, resource = "apiextensions.k8s.io", DEFINITIONS
     singular, kind = "customresourcedefinition", "CustomResourceDefinition"
     namespaced = False

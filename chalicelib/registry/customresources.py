@@ -25,6 +25,7 @@ _TYPED = ("apiVersion", "kind", "metadata")
 class CustomResourceStrategy(Strategy):
     """One version of one custom resource. Objects of all versions are stored alike: they only differ in apiVersion."""
 
+    unconditional_update = False
     is_custom = True
     has_generation = True
 

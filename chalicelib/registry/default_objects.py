@@ -1,4 +1,4 @@
-"""What every control plane begins with: system namespaces, the default service account, the default roles.
+"""What every control plane begins with: system namespaces and priorities, a service account, the default roles.
 
 Roles follow kubernetes.io/docs/reference/access-authn-authz/rbac, "Default roles and role bindings" (v1.36), cut
 to the resources that we serve. They are made where missing, never changed where present.
@@ -7,6 +7,7 @@ to the resources that we serve. They are made where missing, never changed where
 from __future__ import annotations
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.registry.priorityclasses import SYSTEM_VALUES
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -46,6 +47,13 @@ EDITED = [
     ("networking.k8s.io", ["networkpolicies"]),
     ("policy", ["poddisruptionbudgets"]),
 ]
+SYSTEM_USES = {
+    "system-cluster-critical": (
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if"
+        " necessary."
+    ),
+    "system-node-critical": "Used for system critical pods that must not be moved from their node.",
+}
 EVERYTHING: JSON = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 EVERY_PATH: JSON = {"nonResourceURLs": ["*"], "verbs": ["*"]}
 
@@ -91,6 +99,14 @@ def cluster_role_bindings() -> list[JSON]:
     ]
 
 
+def priority_classes() -> list[JSON]:
+    """Return the PriorityClasses of the system, which every real server has."""
+    return [
+        {"metadata": {"name": name}, "value": value, "description": SYSTEM_USES[name]}
+        for name, value in SYSTEM_VALUES.items()
+    ]
+
+
 def default_objects() -> list[tuple[str, str, str | None, JSON]]:
     """Return (group, resource, namespace, object) of all that must be there, in the order to make it."""
     found: list[tuple[str, str, str | None, JSON]] = [
@@ -99,4 +115,5 @@ def default_objects() -> list[tuple[str, str, str | None, JSON]]:
     found.append(("", "serviceaccounts", "default", {"metadata": {"name": "default"}}))
     found += [(RBAC_GROUP, "clusterroles", None, role) for role in cluster_roles()]
     found += [(RBAC_GROUP, "clusterrolebindings", None, binding) for binding in cluster_role_bindings()]
+    found += [("scheduling.k8s.io", "priorityclasses", None, each) for each in priority_classes()]
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.status import StatusError, forbidden
+from chalicelib.apimachinery.status import StatusError
 from chalicelib.registry import deletion, objects
 from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed
@@ -34,8 +34,7 @@ class DeleteVerbs(ReadVerbs):
     def _delete_once(self, live: StoredObject, name: str, options: DeleteOptions) -> Written:
         obj = self._stored_form(live)
         deletion.check_preconditions(self.strategy, obj, name, options)
-        if self.strategy.resource == "namespaces" and name in deletion.KEPT_NAMESPACES:
-            raise forbidden("namespaces", name, "this namespace may not be deleted")
+        deletion.check_may_go(self.strategy, name)
         plan = deletion.plan(self.strategy, obj, options, self._parts.clock())
         if options.dry_run:
             stored = objects.as_stored(live.key, plan.obj, live.revision)

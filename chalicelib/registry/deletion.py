@@ -13,9 +13,17 @@ from chalicelib.apimachinery.status import JSON, Cause, StatusError, conflict, f
 from chalicelib.registry import objects
 from chalicelib.registry.customresourcedefinitions import CLEANUP, DEFINITIONS
 from chalicelib.registry.options import DeleteOptions
+from chalicelib.registry.priorityclasses import SYSTEM_VALUES
 from chalicelib.registry.strategy import Strategy
 
-KEPT_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+# What may never be deleted: a reason, and the names that it holds for, by resource.
+KEPT = {
+    "namespaces": (
+        "this namespace may not be deleted",
+        ("default", "kube-system", "kube-public", "kube-node-lease"),
+    ),
+    "priorityclasses": ("this is a system priority class and cannot be deleted", tuple(SYSTEM_VALUES)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,13 @@ class Plan:
     obj: JSON
     writes: bool
     removes: bool
+
+
+def check_may_go(strategy: Strategy, name: str) -> None:
+    """Raise 403 for what every control plane must have."""
+    why, names = KEPT.get(strategy.resource, ("", ()))
+    if name in names:
+        raise forbidden(strategy.resource, name, why, group=strategy.group)
 
 
 def check_preconditions(strategy: Strategy, obj: JSON, name: str, options: DeleteOptions) -> None:

@@ -36,6 +36,7 @@ _PLAIN = frozenset(("addresses", "appProtocol", "hostname", "name", "notReadyAdd
 class EndpointsStrategy(Strategy):
     """core/v1 endpoints."""
 
+    creates_on_update = True
     resource, singular, kind = "endpoints", "endpoints", "Endpoints"
     short_names = ("ep",)
     deprecation = DEPRECATED

@@ -61,6 +61,7 @@ def to_view(event: JSON) -> JSON:
 class EventStrategy(Strategy):
     """core/v1 events."""
 
+    creates_on_update = True
     resource, singular, kind = "events", "event", "Event"
     short_names = ("ev",)
     empty: ClassVar[JSON] = {**dict(_ALWAYS), "involvedObject": {}, "source": {}}

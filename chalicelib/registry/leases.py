@@ -20,6 +20,7 @@ from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strate
 class LeaseStrategy(Strategy):
     """coordination.k8s.io/v1 leases."""
 
+    creates_on_update, unconditional_update = True, False
     group, resource, singular, kind = "coordination.k8s.io", "leases", "lease", "Lease"
     empty: ClassVar[JSON] = {"spec": {}}
     columns = (NAME_COLUMN, Column("Holder", description=field_doc("LeaseSpec.holderIdentity")), AGE_COLUMN)

@@ -23,6 +23,7 @@ _STATUS = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPo
 class PodDisruptionBudgetStrategy(Strategy):
     """policy/v1 poddisruptionbudgets."""
 
+    unconditional_update = False
     group, resource, singular = "policy", "poddisruptionbudgets", "poddisruptionbudget"
     kind = "PodDisruptionBudget"
     short_names = ("pdb",)

@@ -16,7 +16,6 @@ from chalicelib.registry.pod_qos import qos_class
 from chalicelib.registry.strategy import Strategy
 
 TOLERATION_SECONDS = 300  # how long a pod stays on a node that is not ready or unreachable
-SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 class PodStrategy(Strategy):
@@ -115,8 +114,7 @@ def _keep(obj: JSON, old: JSON, key: str) -> None:
 
 def _admit(spec: JSON) -> None:
     """Do what admission does to every pod. Idempotent."""
-    if "priority" not in spec:
-        spec["priority"] = SYSTEM_PRIORITIES.get(spec.get("priorityClassName", ""), 0)
+    spec.setdefault("priority", 0)  # what its class says has been written before (controllers/classes.py)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         spec["terminationGracePeriodSeconds"] = 1

@@ -5,11 +5,11 @@ Compare kubernetes/pkg/apis/scheduling/validation, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery import meta
+from chalicelib.apimachinery import meta, status
 from chalicelib.apimachinery.causes import forbidden, immutable, not_supported
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.field_docs import field_doc
@@ -19,6 +19,22 @@ from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strate
 MAX_VALUE = 1_000_000_000  # above are only the classes of the system
 SYSTEM_PREFIX = "system-"
 SYSTEM_VALUES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+DEFAULT_POLICY = PREEMPTION_POLICIES[0]
+
+
+def default_class(classes: Iterable[JSON]) -> JSON | None:
+    """Return the class of pods that name none: of several the one with the lowest value; None if there is none."""
+    marked = [each for each in classes if each.get("globalDefault")]
+    return min(marked, key=lambda each: int(each.get("value", 0)), default=None)
+
+
+def _system_name_problem(obj: JSON, name: str) -> str:
+    """Return why a class may not have a name of the system's, "" if it is the system's own."""
+    if name not in SYSTEM_VALUES:
+        return f"{name} is not a known system priority class"
+    if obj["value"] != SYSTEM_VALUES[name]:
+        return f"value of {name} PriorityClass must be {SYSTEM_VALUES[name]}"
+    return f"globalDefault of {name} PriorityClass must be false" if obj.get("globalDefault") else ""
 
 
 class PriorityClassStrategy(Strategy):
@@ -49,14 +65,10 @@ class PriorityClassStrategy(Strategy):
         """Return what is wrong with value, name and policy."""
         name, value, causes = (obj.get("metadata") or {}).get("name") or "", obj["value"], []
         if name.startswith(SYSTEM_PREFIX):
-            if SYSTEM_VALUES.get(name) != value:
-                causes.append(
-                    forbidden(
-                        "metadata.name",
-                        "priority class names with 'system-' prefix are reserved for system use only."
-                        " error: this name is reserved",
-                    )
-                )
+            problem = _system_name_problem(obj, name)
+            if problem:
+                why = f"priority class names with '{SYSTEM_PREFIX}' prefix are reserved for system use only."
+                causes.append(forbidden("metadata.name", f"{why} error: {problem}"))
         elif value > MAX_VALUE:
             why = f"maximum allowed value of a user defined priority is {MAX_VALUE}"
             causes.append(forbidden("value", why))
@@ -70,6 +82,19 @@ class PriorityClassStrategy(Strategy):
         if obj["value"] != old.get("value", 0):
             causes.append(forbidden("value", "may not be changed in an update."))
         return causes + immutable("preemptionPolicy", obj["preemptionPolicy"], old.get("preemptionPolicy"))
+
+    def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
+        """Let there be one class only that is the default. Raises 403."""
+        del old
+        other = default_class(siblings()) if obj.get("globalDefault") else None
+        name = obj["metadata"].get("name", "")
+        if other is not None and other["metadata"]["name"] != name:
+            why = (
+                f"PriorityClass {other['metadata']['name']} is already marked as default."
+                " Only one default can exist"
+            )
+            raise status.forbidden(self.resource, name, why, group=self.group)
+        return []
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get priorityclasses` shows."""

@@ -116,6 +116,7 @@ class ResourceQuotaStrategy(Strategy):
 class LimitRangeStrategy(Strategy):
     """core/v1 limitranges."""
 
+    creates_on_update = True
     resource, singular, kind = "limitranges", "limitrange", "LimitRange"
     short_names = ("limits",)
     empty: ClassVar[JSON] = {"spec": {"limits": None}}

@@ -28,6 +28,7 @@ _RULE_LISTS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceU
 
 
 class _RbacStrategy(Strategy):
+    creates_on_update = True
     group = GROUP
 
     def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:

@@ -43,6 +43,7 @@ COLUMNS = (
 class ServiceStrategy(Strategy):
     """core/v1 services."""
 
+    creates_on_update = True
     resource, singular, kind = "services", "service", "Service"
     short_names, categories = ("svc",), ("all",)
     has_status = returns_deleted = True

@@ -67,6 +67,8 @@ class Strategy:
     )
     # What an object of this kind holds when it holds nothing: the body of a bookmark.
     empty: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    creates_on_update = False  # a PUT of what is missing creates it
+    unconditional_update = True  # a PUT needs no resourceVersion
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     deprecation = ""  # a Warning for every request

@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.admission import Admission
+from chalicelib.controllers.classes import Classes
 from chalicelib.controllers.spark_admission import (
     INJECT,
     INJECTED,
@@ -177,7 +178,7 @@ def test_what_was_not_injected_stays() -> None:
 
 
 def admission(w: World) -> Admission:
-    return Admission(w.pods, w.provider, lambda: FULL, w.controllers.quotas)
+    return Admission(w.pods, w.provider, lambda: FULL, w.controllers.quotas, Classes(w.storage))
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:
@@ -208,7 +209,7 @@ def test_fault_of_our_own_is_not_taken_for_an_invalid_pod(w: World) -> None:
     pod = {**w.create_pod(), "kind": "Pod", "apiVersion": "v1"}
 
     with pytest.raises(TypeError, match="ours"):
-        Admission(w.pods, w.provider, fail, w.controllers.quotas).admit("pods", pod)
+        Admission(w.pods, w.provider, fail, w.controllers.quotas, Classes(w.storage)).admit("pods", pod)
 
 
 NAMELESS_MOUNT = {"name": "c", "image": "i", "volumeMounts": [{}]}

@@ -116,12 +116,6 @@ def test_a_toleration_of_everything_needs_no_other() -> None:
     assert obj["spec"]["tolerations"] == [{"operator": "Exists"}]
 
 
-def test_the_systems_classes_have_their_priority() -> None:
-    _, obj = made("Pod", pod(priorityClassName="system-node-critical"))
-
-    assert obj["spec"]["priority"] == 2_000_001_000
-
-
 def test_a_status_is_written_out_as_go_writes_it() -> None:
     each, old = made("Pod", pod())
     new = {
