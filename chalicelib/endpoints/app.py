@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from chalice.app import Chalice
+from chalice.app import APIGateway, Chalice, RestAPIEventHandler
 
 from chalicelib.apimachinery.status import (
     StatusError,
@@ -26,8 +26,9 @@ STATUSES: dict[int, StatusError] = {
 }
 
 
-# Bodies that API Gateway must not take for text, which would destroy them.
-BINARY_TYPES = ("application/vnd.kubernetes.protobuf",)
+# Bodies that API Gateway must not take for text, which would destroy them. For an answer in gzip it asks the first
+# type of the request's Accept, and kubectl's are many: "Binary media types for REST APIs" in its Developer Guide.
+BINARY_TYPES = ("*/*", "application/vnd.kubernetes.protobuf")
 
 
 class KubernetesApp(Chalice):
@@ -35,11 +36,15 @@ class KubernetesApp(Chalice):
 
     def __init__(self, app_name: str) -> None:
         super().__init__(app_name=app_name)
-        self.api.binary_types = [*self.api.binary_types, *BINARY_TYPES]
+        self.api.binary_types = list(BINARY_TYPES)
+        self._answers = APIGateway()  # Chalice would encode every answer of those types, text too
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Handle a Lambda event (a REST proxy request); return the proxy response."""
-        response = super().__call__(event, context)
+        self.lambda_context = context
+        handler = RestAPIEventHandler(self.routes, self._answers, self.log, self.debug)
+        self.current_request = handler.create_request_object(event, context)
+        response = handler(event, context)
         if not isinstance(response, dict) or not _is_chalice_error(response):
             return response
         status = STATUSES.get(response["statusCode"], STATUSES[500])

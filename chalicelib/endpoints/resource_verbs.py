@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from chalice.app import Response
 
 from chalicelib.apimachinery.status import JSON, answer_too_large
 from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.compression import fitted
 from chalicelib.endpoints.escalation import check_grant
 from chalicelib.endpoints.list_options import delete_options, list_options, write_options
 from chalicelib.endpoints.negotiation import Representation, negotiate
@@ -78,8 +78,10 @@ class ResourceVerbs:
         while True:  # each page is shorter than the one before, down to one object
             listed = registry.list_page(namespace, options)
             response = self._listed(registry, info, listed, how)
-            size = len(json.dumps(response.body))  # as Lambda sends it: text within JSON
-            if self._max_list_bytes is None or size <= self._max_list_bytes:
+            if self._max_list_bytes is None:
+                return response
+            response, size = fitted(response, info.headers, max_bytes=self._max_list_bytes)
+            if size <= self._max_list_bytes:
                 return response
             if not options.limit or len(listed.items) <= 1:
                 raise answer_too_large(self._max_list_bytes)
@@ -92,9 +94,13 @@ class ResourceVerbs:
         selected = list_options(info, registry.strategy)
         listed = registry.delete_collection(_namespace(registry, info), selected, options)
         response = self._listed(registry, info, listed, how)
-        if self._max_list_bytes is not None and len(json.dumps(response.body)) > self._max_list_bytes:
-            details = {"group": registry.strategy.group, "kind": registry.strategy.resource}
-            response = respond(success_status(details), representation=how)  # they are deleted, seen or not
+        if self._max_list_bytes is not None:
+            response, size = fitted(response, info.headers, max_bytes=self._max_list_bytes)
+            if size > self._max_list_bytes:
+                details = {"group": registry.strategy.group, "kind": registry.strategy.resource}
+                response = respond(
+                    success_status(details), representation=how
+                )  # they are deleted, seen or not
         return with_warnings(response, warnings)
 
     def _delete_options(self, registry: Registry, info: RequestInfo) -> tuple[DeleteOptions, list[str]]:

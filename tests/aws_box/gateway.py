@@ -109,7 +109,12 @@ class Gateway:
             )
         if len(result) > LAMBDA_BYTES:
             return _message(502, "Internal server error")
-        return _response(json.loads(result))
+        return _response(json.loads(result), is_binary=self._is_binary(request.header("accept")))
+
+    def _is_binary(self, header: str) -> bool:
+        """Tell whether the first type that a Content-Type or Accept names is one of binary bodies."""
+        first = header.split(",")[0].split(";")[0].strip()
+        return "*/*" in self._binary or first in self._binary
 
     def _match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
         stage, *segments = _segments(path) or [""]
@@ -131,8 +136,7 @@ class Gateway:
         query: dict[str, list[str]] = {}
         for name, value in parse_qsl(urlsplit(request.target).query, keep_blank_values=True):
             query.setdefault(name, []).append(value)
-        media_type = request.header("content-type").split(";")[0].strip()
-        is_binary = bool(request.body) and media_type in self._binary
+        is_binary = bool(request.body) and self._is_binary(request.header("content-type"))
         body = base64.b64encode(request.body).decode() if is_binary else request.body.decode(errors="replace")
         return {
             "resource": resource,
@@ -176,8 +180,11 @@ def _message(status: int, text: str) -> Answer:
     return Answer(status, json.dumps({"message": text}).encode(), [("Content-Type", "application/json")])
 
 
-def _response(result: Any) -> Answer:
-    """Return the answer that a proxy result asks for, 502 for one that is none."""
+def _response(result: Any, *, is_binary: bool) -> Answer:
+    """Return the answer that a proxy result asks for, 502 for one that is none.
+
+    Base64 is taken off where the API has the first type that the client accepts for binary, and only there.
+    """
     if not isinstance(result, dict) or not isinstance(result.get("statusCode"), int):
         return _message(502, "Internal server error")
     headers = [(name, str(value)) for name, value in (result.get("headers") or {}).items()]
@@ -188,7 +195,8 @@ def _response(result: Any) -> Answer:
         (f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name, value) for name, value in headers
     ]
     text = result.get("body") or ""
-    body = base64.b64decode(text) if result.get("isBase64Encoded") else str(text).encode()
+    is_packed = is_binary and result.get("isBase64Encoded")
+    body = base64.b64decode(text) if is_packed else str(text).encode()
     if len(body) > GATEWAY_BYTES:
         return _message(502, "Internal server error")
     return Answer(result["statusCode"], body, headers)

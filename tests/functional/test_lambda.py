@@ -153,25 +153,56 @@ def test_a_body_beyond_a_real_servers_limit_is_refused(client: Client) -> None:
     assert (response.status_code, response.json()["reason"]) == (413, "RequestEntityTooLarge")
 
 
-def test_a_list_larger_than_lambda_may_answer_comes_in_pages_or_is_refused(client: Client) -> None:
-    for number in range(20):
-        created = client.call("POST", CONFIG_MAPS, json=config_map(f"large-{number}", a="x" * 350_000))
+@pytest.fixture
+def large_maps(client: Client) -> Iterator[set[str]]:
+    """Yield the names of ConfigMaps that are more than one answer of Lambda may hold."""
+    names = {f"large-{number}" for number in range(20)}
+    for name in names:
+        created = client.call("POST", CONFIG_MAPS, json=config_map(name, a="x" * 350_000))
         assert created.status_code == 201, created.text
+    yield names
+    assert client.call("DELETE", CONFIG_MAPS).status_code == 200
 
-    whole = client.call("GET", CONFIG_MAPS)
-    names: list[str] = []
+
+def names_in(answer: Any) -> set[str]:
+    return {each["metadata"]["name"] for each in answer["items"]}
+
+
+def test_a_list_larger_than_lambda_may_answer_comes_in_pages_or_is_refused(
+    client: Client, large_maps: set[str]
+) -> None:
+    plain = {"Accept-Encoding": "identity"}
+
+    whole = client.call("GET", CONFIG_MAPS, headers=plain)
+    names: set[str] = set()
+    pages = 0
     params = {"limit": "500", "continue": ""}
     while True:
-        page = client.call("GET", CONFIG_MAPS, params=params)
+        page = client.call("GET", CONFIG_MAPS, params=params, headers=plain)
         assert page.status_code == 200, page.text
-        names += [each["metadata"]["name"] for each in page.json()["items"]]
+        names |= names_in(page.json())
+        pages += 1
         params["continue"] = page.json()["metadata"].get("continue", "")
         if not params["continue"]:
             break
 
     assert (whole.status_code, whole.json()["reason"]) == (413, "RequestEntityTooLarge")
-    assert {f"large-{number}" for number in range(20)} <= set(names)
-    assert client.call("DELETE", CONFIG_MAPS).status_code == 200
+    assert pages > 1
+    assert large_maps <= names
+
+
+@pytest.mark.kubectl
+def test_a_list_larger_than_lambda_may_answer_comes_whole_for_who_takes_gzip(
+    client: Client, large_maps: set[str]
+) -> None:
+    by_kubectl = client.kubectl("get", "configmaps", "--chunk-size=0", "-o", "json")
+    by_fabric8 = client.call("GET", CONFIG_MAPS, headers={"Accept-Encoding": "gzip", "Accept": None})
+
+    assert by_kubectl.returncode == 0, by_kubectl.stderr
+    assert large_maps <= names_in(json.loads(by_kubectl.stdout))
+    assert by_fabric8.headers["Content-Encoding"] == "gzip"
+    assert len(by_fabric8.content) > 6 * 2**20
+    assert large_maps <= names_in(by_fabric8.json())
 
 
 def test_a_function_killed_in_mid_request_leaves_the_next_one_whole(
