@@ -6,21 +6,23 @@ What runs: bootstrap. What it answers: endpoints/routes. What happens then: cont
 import contextlib
 from typing import Any
 
-from chalicelib.bootstrap import control_plane, load_settings
+from chalicelib.bootstrap import control_plane
+from chalicelib.config import event_cluster_arn
 from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.endpoints.events import register_events
 from chalicelib.endpoints.routes import register
+from chalicelib.endpoints.startup import answered
 
 app = KubernetesApp(app_name="sparkanywhere")
 
 
 def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no types
     """Answer any request on any path."""
-    return control_plane().api.handle(app.current_request)
+    return answered(lambda: control_plane().api, app.current_request)
 
 
 register(app, answer)
-task_events, resync = register_events(app, control_plane, cluster_arn=load_settings().cluster_arn)
+task_events, resync = register_events(app, control_plane, cluster_arn=event_cluster_arn())
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
     from sparkanywhere.chalice_hook import mend_local_server

@@ -66,13 +66,8 @@ def control_plane() -> ControlPlane:
     """Return this process's control plane, built at the first call. Raises SettingsError."""
     with _lock:
         if not _built:
-            _built.append(ControlPlane(load_settings()))
+            _built.append(ControlPlane(Settings.from_env()))
         return _built[0]
-
-
-def load_settings() -> Settings:
-    """Return the settings that the environment gives. Raises SettingsError."""
-    return Settings.from_env()
 
 
 def utc_now() -> datetime:

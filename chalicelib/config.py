@@ -139,6 +139,12 @@ class Settings:
         return env.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
 
 
+def event_cluster_arn(environ: Mapping[str, str] | None = None) -> str:
+    """Return the setting cluster_arn alone: it is needed at import, where a wrong setting could tell nobody."""
+    env = os.environ if environ is None else environ
+    return env.get(f"{PREFIX}CLUSTER_ARN", "")
+
+
 def _parse(name: str, text: str, default: object) -> object:
     if isinstance(default, bool):
         return _parse_flag(name, text)

@@ -109,6 +109,11 @@ class FakeEcs:
         with self._lock:
             return list(self._definitions.values())
 
+    def forget_definitions(self) -> None:
+        """Forget every registered task definition, as in an account that is new."""
+        with self._lock:
+            self._definitions.clear()
+
     def _serve(self, request: Request) -> Answer:
         operation = request.header("x-amz-target").rpartition(".")[2]
         headers = [("Content-Type", "application/x-amz-json-1.1")]

@@ -27,19 +27,19 @@ PASSING = {
     "AccessDeniedException": "AccessDenied",
     "UnrecognizedClientException": "Credentials",
 }
-# Of these, words in the message say that waiting may help.
-PASSING_WORDS = (
-    "capacity is unavailable",
-    "rate exceeded",
-    "rate limit exceeded",
-    "limit on the number of vcpus",
-    "vcpus limit",
-    "insufficient free addresses",
-    "does not have enough free addresses",
-    "timeout waiting for network interface",
-    "timeout waiting for ephemeralstorage",
-    "i/o timeout",
-)
+# Of these, words in the message say that waiting may help, and for what.
+PASSING_WORDS = {
+    "capacity is unavailable": "CapacityUnavailable",
+    "rate exceeded": "Throttled",
+    "rate limit exceeded": "Throttled",
+    "limit on the number of": "QuotaExceeded",  # of vCPUs, of tasks
+    "vcpus limit": "QuotaExceeded",
+    "insufficient free addresses": "NoFreeAddresses",
+    "does not have enough free addresses": "NoFreeAddresses",
+    "timeout waiting for network interface": "Unavailable",
+    "timeout waiting for ephemeralstorage": "Unavailable",
+    "i/o timeout": "Unavailable",
+}
 
 
 def translated(error: Exception) -> ProviderError:
@@ -49,8 +49,9 @@ def translated(error: Exception) -> ProviderError:
     message = str((response.get("Error") or {}).get("Message") or error)
     if code in PASSING:
         return ProviderUnavailable(PASSING[code], f"{code}: {message}")
-    if not response or any(word in message.lower() for word in PASSING_WORDS):
-        return ProviderUnavailable("Unavailable", f"{code}: {message}")
+    reason = next((found for words, found in PASSING_WORDS.items() if words in message.lower()), "")
+    if reason or not response:
+        return ProviderUnavailable(reason or "Unavailable", f"{code}: {message}")
     return TaskRejected(code.removesuffix("Exception"), f"{code}: {message}")
 
 
