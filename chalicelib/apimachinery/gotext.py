@@ -1,6 +1,6 @@
 """Texts as Go prints them, which Kubernetes' messages are made of.
 
-Reference: pkg.go.dev/strconv (Quote), pkg.go.dev/fmt (%q, %v).
+Reference: pkg.go.dev/strconv (Quote), pkg.go.dev/fmt (%q, %v), pkg.go.dev/time (Duration.String).
 """
 
 from __future__ import annotations
@@ -73,3 +73,16 @@ def plain_value(value: object) -> str:
             return "true" if value else "false"
         case _:
             return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Return a time span, cut to milliseconds, as Go prints it: `350ms`, `1.2s`, `2m3.5s`."""
+    whole = int(seconds * 1000)
+    if whole < 1000:
+        return f"{whole}ms" if whole else "0s"
+    minutes, rest = divmod(whole, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.container_events import container_news
 from chalicelib.controllers.pod_status import DEADLINE_MESSAGE, DEADLINE_REASON
 from chalicelib.controllers.recorder import Recorder
-from chalicelib.controllers.references import CONFIG, Missing
+from chalicelib.controllers.references import CONFIG, MOUNT, Missing
 from chalicelib.providers.base import TaskState
+
+QUIET_MOUNT_SECONDS = 2.0  # that a mount may be missing before an Event says so
 
 
 class PodEvents:
@@ -28,11 +31,16 @@ class PodEvents:
             message = "; ".join([*said, *warnings])
             self._recorder.event(pod, "Warning", "NotHonoured", f"not honoured here: {message}")
 
-    def waiting(self, pod: JSON, missing: Sequence[Missing]) -> None:
-        """The pod waits for objects it refers to."""
+    def waiting(self, pod: JSON, missing: Sequence[Missing], *, is_new: bool, seconds: float) -> None:
+        """The pod has waited so long for objects it refers to; `is_new` if its status says so only now.
+
+        A mount that is missing is said again and again, as a kubelet does, but not at first: Spark makes each
+        driver's ConfigMap a moment after the driver.
+        """
         for each in missing:
-            message = f"Error: {each.message}" if each.event == CONFIG else each.message
-            self._recorder.event(pod, "Warning", each.event, message)
+            if is_new if each.event != MOUNT else seconds >= QUIET_MOUNT_SECONDS:
+                message = f"Error: {each.message}" if each.event == CONFIG else each.message
+                self._recorder.event(pod, "Warning", each.event, message)
 
     def unavailable(self, pod: JSON, reason: str, message: str) -> None:
         """The provider can't take the pod now."""
@@ -51,20 +59,19 @@ class PodEvents:
         """The pod's activeDeadlineSeconds have passed."""
         self._recorder.event(pod, "Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
 
-    def timed(self, before: JSON, after: JSON, state: TaskState) -> None:
-        """The pod runs: say where the time of its start went, as far as the provider tells."""
-        if not _running(after) or _running(before):
+    def _timed(self, before: JSON, after: JSON, state: TaskState) -> None:
+        """Say where the time of a start went, where the provider knows that of the pod, not of its containers."""
+        if not _running(after) or _running(before) or any(each.fetch for each in state.containers):
             return
         text = _start_times(state)
         if text:
             self._recorder.event(after, "Normal", "Pulled", text)
 
-    def changed(self, before: JSON, after: JSON) -> None:
-        """The status of the pod has moved: say which containers have started, and why a pod failed."""
-        began = _running(after) - _running(before)
-        for container in pod_containers(after):
-            if container in began:
-                self._recorder.event(after, "Normal", "Started", f"Container started: {container}")
+    def changed(self, before: JSON, after: JSON, task: TaskState) -> None:
+        """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
+        for news in container_news(before, after, task):
+            self._recorder.event(after, news.type, news.reason, news.message, part=news.part)
+        self._timed(before, after, task)
         status, old = after.get("status") or {}, before.get("status") or {}
         if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
             self._recorder.event(
@@ -87,12 +94,6 @@ def _start_times(state: TaskState) -> str:
         if created and moment
     ]
     return f"{text} ({', '.join(after)})" if after else text
-
-
-def pod_containers(pod: JSON) -> list[str]:
-    """Return the names of all containers, init containers first."""
-    spec = pod["spec"]
-    return [each["name"] for each in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))]
 
 
 def _running(pod: JSON) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
@@ -23,6 +24,21 @@ from chalicelib.storage.base import (
 def pod_key(pod: JSON) -> str:
     """Return the storage key of a pod."""
     return object_key("pods", pod["metadata"].get("namespace"), pod["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A pod right before and after a report was written into it."""
+
+    before: JSON
+    after: JSON
+
+    @property
+    def has_changed(self) -> bool:
+        """Tell whether the report said anything new."""
+        return bool(
+            self.before["metadata"].get("resourceVersion") != self.after["metadata"]["resourceVersion"]
+        )
 
 
 class PodStore:
@@ -61,13 +77,17 @@ class PodStore:
         found = self.under(pod_key(pod))
         return found if found and found["metadata"]["uid"] == pod["metadata"]["uid"] else None
 
-    def record(self, key: str, state: TaskState) -> StoredObject | None:
+    def record(self, key: str, state: TaskState) -> Recorded | None:
         """Write a task's state into its pod under `key`; None if that pod is gone."""
+        before: JSON = {}
 
         def change(pod: JSON) -> JSON | None:
+            nonlocal before
+            before = pod
             return with_state(pod, state, node_name=self._node_name, now=self._clock())
 
-        return self._update(key, state.uid, change)
+        stored = self._update(key, state.uid, change)
+        return Recorded(before, stored.object()) if stored else None
 
     def set_status(self, pod: JSON, new_status: Callable[[JSON], JSON]) -> StoredObject | None:
         """Give a pod that has no task yet another status; None if the pod is gone."""

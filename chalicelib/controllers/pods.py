@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.time import find_time
 from chalicelib.controllers import pod_logs, pod_status
 from chalicelib.controllers.pod_events import PodEvents
 from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting, task_grace_seconds
@@ -182,14 +183,16 @@ class PodController:
             self._events.unavailable(pod, error.reason, error.message)
             return
         self.backoff.forget(task.uid)
-        stored = self._store.record(pod_key(pod), state)
-        if stored is None:
+        written = self._store.record(pod_key(pod), state)
+        if written is None:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
             self._tasks.discard(state.handle)
             return
         self._launched(pod)
         self._events.launched(pod, translation.unsupported, self._provider.warnings(task))
-        recorded = stored.object()
+        recorded = written.after
+        if written.has_changed:
+            self._events.changed(written.before, recorded, state)
         if is_deleting(recorded) or is_terminal(recorded):
             self._stop(recorded, state.handle, grace_left(recorded, self._clock()))
 
@@ -202,8 +205,11 @@ class PodController:
         )
         if stored is None:
             self._set_aside(pod["metadata"]["uid"])
-        elif stored.object().get("status") != before:
-            self._events.waiting(pod, missing)
+            return
+        status = stored.object().get("status") or {}
+        since = find_time(status.get("startTime")) or self._clock()
+        waited = (self._clock() - since).total_seconds()
+        self._events.waiting(pod, missing, is_new=status != before, seconds=waited)
 
     def _reject(self, pod: JSON, reason: str, message: str) -> None:
         self._set_aside(pod["metadata"]["uid"])
@@ -263,11 +269,10 @@ class PodController:
         if is_deleting(before) and state.phase == "stopped":
             self._remove(stored.key, state.uid, state)
             return
-        recorded = self._store.record(stored.key, state)
-        if recorded is not None and recorded.revision != stored.revision:
-            after = recorded.object()
-            self._events.changed(before, after)
-            self._events.timed(before, after, state)
+        written = self._store.record(stored.key, state)
+        if written is not None and written.has_changed:
+            after = written.after
+            self._events.changed(written.before, after, state)
             if is_deleting(after) and state.phase == "stopped":  # deleted since `before` was read
                 self._remove(stored.key, state.uid, state)
                 return

@@ -41,8 +41,13 @@ NAME_LIMIT = 253 - 17  # characters of the object's name in the Event's, which e
 class Recorder(Protocol):
     """Takes note of events."""
 
-    def event(self, obj: JSON, type: EventType, reason: str, message: str, *, kind: str = "Pod") -> None:
-        """Record that `reason` happened to `obj`. Returns at once and never raises."""
+    def event(
+        self, obj: JSON, type: EventType, reason: str, message: str, *, kind: str = "Pod", part: str = ""
+    ) -> None:
+        """Record that `reason` happened to `obj`, or to the part of it at that field path.
+
+        Returns at once and never raises.
+        """
         ...
 
 
@@ -63,10 +68,13 @@ class EventRecorder:
         self._later = later
         self._counts: OrderedDict[str, set[str]] = OrderedDict()
 
-    def event(self, obj: JSON, type: EventType, reason: str, message: str, *, kind: str = "Pod") -> None:
+    def event(
+        self, obj: JSON, type: EventType, reason: str, message: str, *, kind: str = "Pod", part: str = ""
+    ) -> None:
         """Write the Event, or count up the one there is."""
         metadata = obj["metadata"]
-        event = _event(metadata, type, reason, message[:MESSAGE_LIMIT], kind=kind)
+        about = {"kind": kind, "apiVersion": "v1", **({"fieldPath": part} if part else {})}
+        event = _event(metadata, type, reason, message[:MESSAGE_LIMIT], about=about)
         if self._is_within_bounds(str(metadata.get("uid", "")), event["metadata"]["name"]):
             self._later(lambda: self._write(event))
 
@@ -115,13 +123,11 @@ def _counted(old: JSON, now: str) -> JSON:
     return {**old, "count": int(old.get("count") or 1) + 1, "lastTimestamp": now}
 
 
-def _event(metadata: JSON, type: EventType, reason: str, message: str, *, kind: str) -> JSON:
+def _event(metadata: JSON, type: EventType, reason: str, message: str, *, about: JSON) -> JSON:
     """Return the Event without its times; its name says which events are the same."""
-    involved = {"kind": kind, "apiVersion": "v1"}
-    for field in ("namespace", "name", "uid", "resourceVersion"):
-        if metadata.get(field):
-            involved[field] = metadata[field]
-    same = "\0".join((str(metadata.get("uid", "")), type, reason, message))
+    wanted = ("namespace", "name", "uid", "resourceVersion")
+    involved = {**about, **{field: metadata[field] for field in wanted if metadata.get(field)}}
+    same = "\0".join((str(metadata.get("uid", "")), involved.get("fieldPath", ""), type, reason, message))
     digest = hashlib.sha256(same.encode()).hexdigest()[:16]
     return {
         "metadata": {

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 ADDRESS = "--task-address--"  # stands for the task's own IP address until the provider knows it
+PULLING = "Pulling image"  # how the message of a container that waits for its image begins
 
 Restart = Literal["never", "on-failure", "always"]
 TaskPhase = Literal["pending", "running", "stopped"]
@@ -152,11 +153,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Fetch:
+    """How a container's image was had: fetched in `seconds`, `asked_seconds` after it was first asked for.
+
+    Both are 0 where it was there already.
+    """
+
+    seconds: float = 0.0
+    asked_seconds: float = 0.0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerState:
     """What is known of one container.
 
     exit_code is set only if the provider saw it: 128+n for death by signal n. reason is CamelCase
-    (OOMKilled, Error, Completed, ErrImagePull, ImagePullBackOff, ContainerCreating, ...).
+    (OOMKilled, Error, Completed, ErrImagePull, ImagePullBackOff, ContainerCreating, ...). The message of one
+    whose image is being fetched begins with PULLING. fetch is None where the provider can't tell.
     """
 
     name: str
@@ -169,6 +183,7 @@ class ContainerState:
     restarts: int = 0
     container_id: str = ""
     image: str = ""
+    fetch: Fetch | None = None
 
 
 @dataclass(frozen=True, slots=True)

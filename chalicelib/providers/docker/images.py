@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import docker
 import docker.auth
 import docker.errors
 import docker.utils
 
-from chalicelib.providers.base import ProviderUnavailable, RegistryLogin
+from chalicelib.providers.base import PULLING, ProviderUnavailable, RegistryLogin
 from chalicelib.providers.docker.engine import Client, Raw, reachable, words
 from chalicelib.providers.docker.task_state import Wait
 
@@ -30,6 +31,12 @@ AT_ONCE = 3  # pulls share one line and one disk
 REPORT_SECONDS = 1.0  # between two words on progress
 MIB = 1024 * 1024
 DEFAULT_REGISTRIES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+
+
+class Ready(Protocol):
+    """Told that an image is there for a task: fetched in `seconds`, 0 if nothing had to be fetched."""
+
+    def __call__(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None: ...
 
 
 @dataclass
@@ -49,8 +56,8 @@ Key = tuple[str, str, bool]  # image, user, whether to ask the registry in any c
 class Images:
     """The engine's images: ask for one to be there. Thread-safe.
 
-    `on_wait(uid, image, wait)` is called with each news, `on_ready(uid, image)` when the image is there; both
-    from threads of this class.
+    `on_wait(uid, image, wait)` is called with each news, `on_ready` when the image is there; both from threads
+    of this class.
     """
 
     def __init__(
@@ -58,7 +65,7 @@ class Images:
         client: Client,
         *,
         on_wait: Callable[[str, str, Wait], None],
-        on_ready: Callable[[str, str], None],
+        on_ready: Ready,
         clock: Callable[[], datetime],
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
     ) -> None:
@@ -118,8 +125,8 @@ class Images:
     def _work(self, key: Key, pull: Pull) -> None:
         pause = self._first_pause_seconds
         while True:
-            self._tell(pull, Wait(message=f'Pulling image "{pull.image}"'))
-            failure = self._attempt(pull)
+            self._tell(pull, Wait(message=f'{PULLING} "{pull.image}"'))
+            failure, seconds = self._attempt(pull)
             with self._lock:
                 if self._closed or not pull.waiting or failure is None:
                     self._pulls.pop(key, None)
@@ -132,21 +139,32 @@ class Images:
                 )
             pull.wake.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        size_bytes = self._size(pull.image) if ready else 0
         for uid in ready:
-            self._on_ready(uid, pull.image)
+            self._on_ready(uid, pull.image, seconds=seconds, size_bytes=size_bytes)
 
-    def _attempt(self, pull: Pull) -> str | None:
-        """Pull once, unless the image has come another way; return None, or what went wrong."""
+    def _attempt(self, pull: Pull) -> tuple[str | None, float]:
+        """Pull once, unless the image has come another way; return None, or what went wrong, and the seconds."""
         ours = pull.image.startswith(OUR_IMAGES)
         try:
             if (ours or not pull.anew) and self.is_present(pull.image):
-                return None
+                return None, 0.0
         except ProviderUnavailable as error:
-            return error.message
+            return error.message, 0.0
         if ours:
             version = pull.image.partition(":")[2]
-            return f"No image {pull.image} here: build it with `make image SPARK={version}`."
-        return self._pull(pull)
+            return f"No image {pull.image} here: build it with `make image SPARK={version}`.", 0.0
+        began = self._clock()
+        failure = self._pull(pull)
+        return failure, (self._clock() - began).total_seconds()
+
+    def _size(self, image: str) -> int:
+        """Return the bytes of an image, 0 if the engine does not say."""
+        try:
+            with reachable():
+                return int(self._client.inspect_image(image).get("Size") or 0)
+        except (docker.errors.APIError, ProviderUnavailable):
+            return 0
 
     def _pull(self, pull: Pull) -> str | None:
         """Ask the registry; return None, or the engine's words on what went wrong."""
@@ -165,7 +183,7 @@ class Images:
                     progress.add(line)
                     if (self._clock() - last).total_seconds() >= REPORT_SECONDS:
                         last = self._clock()
-                        self._tell(pull, Wait(message=f'Pulling image "{pull.image}": {progress}'))
+                        self._tell(pull, Wait(message=f'{PULLING} "{pull.image}": {progress}'))
         except docker.errors.APIError as error:
             return words(error)
         except ProviderUnavailable as error:

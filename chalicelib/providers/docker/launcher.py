@@ -15,7 +15,7 @@ from typing import Protocol
 import docker
 import docker.errors
 
-from chalicelib.providers.base import ProviderUnavailable, RegistryLogin, Task, TaskRejected
+from chalicelib.providers.base import PULLING, ProviderUnavailable, RegistryLogin, Task, TaskRejected
 from chalicelib.providers.docker import record
 from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.creator import Creator, ImageMissing
@@ -80,7 +80,7 @@ class Launcher:
             except ImageMissing as error:
                 self._fetch(task, error.image)
                 return
-            self._ledger.update(boxes)
+            self._ledger.made(boxes)
         self.advance_soon(task.uid)
 
     def _fetch(self, task: Task, image: str) -> None:
@@ -92,23 +92,22 @@ class Launcher:
             message = f'Container image "{image}" is not present with pull policy of Never'
             self._ledger.wait(task.uid, image, Wait("ErrImageNeverPull", message))
             return
-        self._ledger.wait(task.uid, image, Wait(message=f'Pulling image "{image}"'))
+        self._ledger.wait(task.uid, image, Wait(message=f'{PULLING} "{image}"'))
         if self._images is not None:
             anew = any(item.image == image and item.pull == "always" for item in task.containers)
             self._images.want(task.uid, image, task.logins, anew=anew)
 
-    def image_ready(self, uid: str, image: str) -> None:
+    def image_ready(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None:
         """Go on with a task that waited for an image, on a thread of ours."""
-        self._ledger.pulled(uid, image)
+        self._ledger.pulled(uid, image, seconds=seconds, size_bytes=size_bytes)
         self._submit(self._resume, uid, image)
 
     def _resume(self, uid: str, image: str) -> None:
         entry = self._ledger.entry(uid)
         if entry is None or entry.task is None or entry.is_stopping or self._closed.is_set():
             return
-        entry.pulled.add(image)
         try:
-            self.launch(entry.task, pulled=frozenset(entry.pulled))
+            self.launch(entry.task, pulled=frozenset(entry.fetched))
         except TaskRejected as error:
             self._ledger.fail(uid, Wait(error.reason, error.message))
         except ProviderUnavailable as error:

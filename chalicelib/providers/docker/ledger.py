@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from chalicelib.providers.base import ContainerState, Observer, Task, TaskState
+from chalicelib.providers.base import ContainerState, Fetch, Observer, Task, TaskState
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.task_state import Wait, task_state
 
@@ -36,7 +36,7 @@ class Entry:
     created_at: datetime | None = None
     stop_reason: str = ""
     is_stopping: bool = False
-    pulled: set[str] = field(default_factory=set)  # images that have been fetched for it
+    fetched: dict[str, Fetch] = field(default_factory=dict)  # how its images were had, as far as we saw it
     start_asked: set[str] = field(default_factory=set)  # ids: none is ever started twice
     state: TaskState | None = None
 
@@ -104,12 +104,15 @@ class Ledger:
                 entry.times.setdefault("pull_started", self._clock())
                 self._publish(entry)
 
-    def pulled(self, uid: str, image: str) -> None:
-        """Note that an image has come."""
+    def pulled(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None:
+        """Note that an image has come, in so many seconds."""
         with self._lock:
             if entry := self._entries.get(uid):
+                now = self._clock()
+                asked = (now - entry.times.get("pull_started", now)).total_seconds()
                 entry.waits.pop(image, None)
-                entry.times["pull_stopped"] = self._clock()
+                entry.times["pull_stopped"] = now
+                entry.fetched[image] = Fetch(seconds, max(asked, seconds), size_bytes)
 
     def fail(self, uid: str, wait: Wait) -> None:
         """Note that a task's containers can never be made."""
@@ -117,6 +120,15 @@ class Ledger:
             if entry := self._entries.get(uid):
                 entry.waits = {"": replace(wait, is_final=True)}
                 self._publish(entry)
+
+    def made(self, boxes: Iterable[Box]) -> None:
+        """Take in containers just made: what of their images was not fetched for them was there."""
+        new = list(boxes)
+        with self._lock:
+            for box in new:
+                entry = self._entries.setdefault(box.uid, Entry(uid=box.uid))
+                entry.fetched.setdefault(box.image, Fetch())
+            self.update(new)
 
     def update(self, boxes: Iterable[Box], *, adopt: bool = True) -> None:
         """Put these containers in the place of what was known of them, and report tasks that changed.
@@ -199,7 +211,8 @@ class Ledger:
         if entry.boxes:
             boxes = list(entry.boxes.values())
             state = task_state(boxes, host_address=self.host_address, stop_reason=entry.stop_reason)
-            return replace(state, times=times)
+            containers = [replace(each, fetch=entry.fetched.get(each.image)) for each in state.containers]
+            return replace(state, times=times, containers=tuple(containers))
         return self._waiting(entry, times)
 
     def _waiting(self, entry: Entry, times: tuple[tuple[str, datetime], ...]) -> TaskState:

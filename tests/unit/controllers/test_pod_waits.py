@@ -19,13 +19,36 @@ def test_pod_waits_for_its_configmap_and_starts_with_it(w: World) -> None:
     assert "nodeName" not in w.pod()["spec"]
     assert status["phase"] == "Pending"
     assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "ContainerCreating"
-    message = 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found'
-    assert w.events() == [("FailedMount", message)]
 
     w.create("configmaps", "settings", data={"k": "v"})
 
     assert [file.path for file in w.provider.tasks[0].volumes[0].files] == ["k"]
     assert w.pods.waiting.storage_keys() == []
+    assert "FailedMount" not in dict(w.events())
+
+
+def test_a_mount_that_stays_missing_is_told_and_told_again(w: World) -> None:
+    w.create_pod(**MOUNTS)
+    message = 'MountVolume.SetUp failed for volume "v" : configmap "settings" not found'
+
+    w.pass_time(1)
+    w.pods.retry()
+    assert w.events() == []  # a driver's ConfigMap comes right behind it
+    w.pass_time(2)
+    w.pods.retry()
+    assert w.events() == [("FailedMount", message)]
+    w.pass_time(60)
+    w.pods.retry()
+
+    (event,) = [item.object() for item in w.storage.list("/registry/events/").items]
+    assert event["count"] == 2
+
+
+def test_a_variable_that_is_missing_is_told_at_once(w: World) -> None:
+    source = {"configMapKeyRef": {"name": "settings", "key": "k"}}
+    w.create_pod(containers=[{"name": "c", "image": "i", "env": [{"name": "K", "valueFrom": source}]}])
+
+    assert w.events() == [("Failed", 'Error: configmap "settings" not found')]
 
 
 def test_configmap_of_another_name_wakes_nobody(w: World) -> None:
