@@ -8,14 +8,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import FrameType
 
 import click
 import psutil
@@ -40,9 +38,9 @@ from sparkanywhere.spark_submit import (
     find_program,
     in_containers,
 )
+from sparkanywhere.stop_signals import signals_as_interrupt, uninterrupted
 
 JVM_BYTES = 400 * 1024 * 1024  # resident memory of a small driver or executor (measured: 240 to 400 MiB)
-INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130  # the shell's exit code for a program ended by Ctrl-C
 
 
@@ -98,7 +96,8 @@ def pi(
         verbose=verbose,
     )
     try:
-        sys.exit(run_pi(options, Console(highlight=False)))
+        with signals_as_interrupt():
+            sys.exit(run_pi(options, Console(highlight=False)))
     except (JobFailed, NoSuchExample, ServerFailed) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -110,7 +109,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
     """Run the job; return 0 if its driver ended well, else 1.
 
     Nothing is left running, however it ends. Raises click.ClickException (Spark can't be had), JobFailed,
-    NoSuchExample, ServerFailed; KeyboardInterrupt on Ctrl-C and SIGTERM.
+    NoSuchExample, ServerFailed; KeyboardInterrupt on Ctrl-C.
     """
     check_memory(options.instances, psutil.virtual_memory().available)
     spark_home = installed(options.spark)
@@ -125,7 +124,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
         image = built(options.spark)
         program, mounted = in_containers(program)
     job = JobProgress(instances=options.instances, began_at=clock())
-    with _sigterm_as_interrupt(), _own_server(options, settings, own_file) as server:
+    with _own_server(options, settings, own_file) as server:
         screen = JobScreen(job, console)
         screen.start()
         run = None
@@ -148,7 +147,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
                 environment(os.environ, spark_home=spark_home, kubeconfig=server.kubeconfig),
             )
         finally:
-            with _uninterrupted():
+            with uninterrupted():
                 if run is not None:
                     run.clear_away()
                 screen.stop()
@@ -187,38 +186,12 @@ def _own_server(options: PiOptions, settings: Settings, own_file: str) -> Iterat
     try:
         yield server
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             server.stop()
             remove_tasks(server.folder)
             with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
                 remove_containers(server.folder, settings)
             shutil.rmtree(server.folder, ignore_errors=True)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C: clear away, then end."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Pass over Ctrl-C and its kin while we clear away; every step of that is bounded."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _pair(entry: str) -> tuple[str, str]:

@@ -19,6 +19,56 @@ from types import FrameType
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # SIGHUP: the terminal was closed
 _LOOK_SECONDS = 0.1  # how long a thread that has ended may go unseen
 
+Handler = Callable[[int, FrameType | None], object] | int | None  # what signal.signal() takes and returns
+
+
+def heeded() -> tuple[signal.Signals, ...]:
+    """Return the signals that shall end us: all of them but a SIGHUP that nohup has us ignore.
+
+    An ignored SIGINT is heeded: a shell without job control gives that to all it starts in the background,
+    where no terminal sends one and whoever does means it.
+    """
+    stays = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return tuple(number for number in SIGNALS if not (stays and number == signal.SIGHUP))
+
+
+@contextlib.contextmanager
+def signals_as_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt on any of the signals within, as Python does on Ctrl-C; only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in heeded()}
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Pass over the signals within, while something is cleared away; only in the main thread.
+
+    Every step of what is done within must be bounded.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _restore(handlers: dict[signal.Signals, Handler]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
 
 class StopSignals:
     """Whether to stop, and a thread's sleep until then. Without `installed` only set() ends the sleep."""
@@ -59,12 +109,11 @@ class StopSignals:
             yield
             return
         wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        before = {number: signal.signal(number, self._on_signal) for number in heeded()}
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            _restore(before)
             signal.set_wakeup_fd(wakeup)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ from sparkanywhere.jobs.access import NoAccess, Target, find_target
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.leftovers import remove_containers, remove_tasks
 from sparkanywhere.local_server import LocalServer, ServerOptions
+from sparkanywhere.stop_signals import signals_as_interrupt, uninterrupted
 
 
 @contextmanager
@@ -43,14 +44,16 @@ def _own(spec: JobSpec, provider: str, environ: Mapping[str, str]) -> Iterator[T
         state=settings.state_dir().parent, instance=f"job-{uuid.uuid4().hex[:8]}", provider=provider
     )
     server = LocalServer(options, environ)
-    try:
-        yield Target(server.start(), spec.namespace)
-    finally:
-        server.stop()
-        remove_tasks(server.folder)
-        with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
-            remove_containers(server.folder, settings)
-        shutil.rmtree(Path(server.folder), ignore_errors=True)
+    with signals_as_interrupt():
+        try:
+            yield Target(server.start(), spec.namespace)
+        finally:
+            with uninterrupted():
+                server.stop()
+                remove_tasks(server.folder)
+                with suppress(ProviderUnavailable):  # then they went with it, or `make down` removes them
+                    remove_containers(server.folder, settings)
+                shutil.rmtree(Path(server.folder), ignore_errors=True)
 
 
 def _prepare(spec: JobSpec, provider: str) -> None:

@@ -21,10 +21,13 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 Spark = Callable[[str], Path]
 
 
-def start_pi(state: Path, *options: str) -> subprocess.Popen[str]:
+DEAF = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # what a script starts behind `&` ignores Ctrl-C
+
+
+def start_pi(state: Path, *options: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """Start what `make pi` runs, with its state under `state`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "sparkanywhere", "pi", *options],
+        [*before, sys.executable, "-m", "sparkanywhere", "pi", *options],
         cwd=PROJECT,
         env={**os.environ, "SPARKANYWHERE_STATE": str(state), "PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL,
@@ -73,11 +76,13 @@ def test_a_program_that_fails_makes_the_exit_code_1(spark: Spark, tmp_path: Path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(number: signal.Signals, spark: Spark, tmp_path: Path) -> None:
+    """Also where a script started it in the background, and so with SIGINT ignored."""
     spark("4.3.0")
     state = tmp_path / "state"
     resource, *args = sleepers(seconds=120, tasks=2)
     program = resource.removeprefix("local://")
-    process = start_pi(state, "--example", program, "--args", " ".join(args), "--instances", "1")
+    options = ("--example", program, "--args", " ".join(args), "--instances", "1")
+    process = start_pi(state, *options, before=DEAF)
     until(lambda: len(processes_below(state)) >= 2, "driver and executor to run", seconds=JOB_SECONDS)
 
     process.send_signal(number)
