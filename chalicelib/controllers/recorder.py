@@ -34,6 +34,9 @@ COMPONENT = "sparkanywhere"
 KEEP_SECONDS = 3600  # an hour, as a real server's --event-ttl
 MESSAGE_LIMIT = 1024  # characters; the API's own limit
 EVENTS_PER_OBJECT = 50  # distinct ones, against an object whose messages never repeat
+# Events of the same second are shown in the order of their names: those of a start get theirs by its steps
+ORDER = {"Scheduled": 0, "Pulling": 1, "Pulled": 2, "Created": 3, "Started": 4}
+LAST = 9
 OBJECTS_COUNTED = 10_000  # objects whose events are counted; the oldest are forgotten
 NAME_LIMIT = 253 - 17  # characters of the object's name in the Event's, which ends in a dot and 16 digits
 
@@ -128,7 +131,7 @@ def _event(metadata: JSON, type: EventType, reason: str, message: str, *, about:
     wanted = ("namespace", "name", "uid", "resourceVersion")
     involved = {**about, **{field: metadata[field] for field in wanted if metadata.get(field)}}
     same = "\0".join((str(metadata.get("uid", "")), involved.get("fieldPath", ""), type, reason, message))
-    digest = hashlib.sha256(same.encode()).hexdigest()[:16]
+    digest = f"{ORDER.get(reason, LAST)}{hashlib.sha256(same.encode()).hexdigest()[:15]}"
     return {
         "metadata": {
             "name": f"{metadata['name'][:NAME_LIMIT]}.{digest}",

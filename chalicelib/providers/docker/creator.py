@@ -130,6 +130,8 @@ class Creator:
 
 def _translated(error: docker.errors.APIError) -> Exception:
     """Return the contract's error for one the engine gave on creating a container."""
+    if "invalid reference format" in words(error).lower():
+        return TaskRejected("InvalidImageName", words(error))
     if error.status_code is not None and 400 <= error.status_code < 500 and error.status_code != CONFLICT:
         return TaskRejected("CreateContainerConfigError", words(error))
     return ProviderUnavailable("CreateContainerError", words(error))

@@ -188,7 +188,8 @@ def _host(mount: base.Mount, volume: base.Volume, ground: Ground) -> Mount:
     if mount.sub_path:
         source = archives.inside(source, mount.sub_path)
     if not is_allowed(source, ground.host_paths):
-        message = f"host path {volume.source!r} is not among those allowed here: {list(ground.host_paths)}"
+        allowed = ", ".join(ground.host_paths) or "none; SPARKANYWHERE_HOST_PATHS lists them"
+        message = f"host path {volume.source!r} is not among those allowed here: {allowed}"
         raise base.TaskRejected("HostPathNotAllowed", message)
     return Mount(target=mount.path, source=source, type="bind", read_only=mount.read_only)
 
