@@ -109,6 +109,8 @@ class OwnEngine:
                         child.kill()
                     process.kill()
             time.sleep(0.05)
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)
         for mount in sorted(_mounts_below(self._folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         shutil.rmtree(self._folder, ignore_errors=True)
