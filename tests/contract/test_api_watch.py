@@ -38,9 +38,8 @@ def write(api: ApiClient, path: str, name: str, **data: str) -> int:
 
 def seen(found: list[Json]) -> list[tuple[str, str]]:
     """Return type and name of the frames that carry objects."""
-    return [
-        (frame["type"], frame["object"]["metadata"]["name"]) for frame in found if frame["type"] != "BOOKMARK"
-    ]
+    objects = [frame for frame in found if frame["type"] not in ("BOOKMARK", "ERROR")]
+    return [(frame["type"], frame["object"]["metadata"]["name"]) for frame in objects]
 
 
 def test_every_frame_is_a_line(api: ApiClient, quiet: str) -> None:
@@ -173,3 +172,40 @@ def test_who_leaves_the_selector_is_deleted_for_it(api: ApiClient) -> None:
     reply = api.ask("GET", PODS, query={**query, "resourceVersion": version})
 
     assert seen(frames(reply.body)) == [("DELETED", name)]
+
+
+FABRIC8 = "fabric8-kubernetes-client/7.6.1"
+
+
+@pytest.mark.parametrize(
+    ("agent", "selector", "is_told"),
+    [
+        (FABRIC8, "", True),
+        (FABRIC8, "metadata.name=a", False),
+        ("fabric8-kubernetes-client/6.7.2", "", False),
+        ("kubectl/v1.32.0 (linux/amd64) kubernetes/70d3cc9", "", False),
+    ],
+)
+def test_a_buffer_with_events_ends_for_spark_4_such_that_it_lets_go_of_the_connection(
+    api: ApiClient, quiet: str, agent: str, selector: str, is_told: bool
+) -> None:
+    start = str(api.revision)
+    write(api, quiet, "a")
+    query = {"watch": "1", "resourceVersion": start, "timeoutSeconds": "1", "allowWatchBookmarks": "1"}
+    chosen = {"fieldSelector": selector} if selector else {}
+
+    reply = api.ask("GET", quiet, query={**query, **chosen}, headers={"user-agent": agent})
+
+    found = frames(reply.body)
+    assert seen(found)[0] == ("ADDED", "a")
+    errors = [frame["object"]["code"] for frame in found if frame["type"] == "ERROR"]
+    assert errors == ([504] if is_told and not api.streams else [])
+    assert errors == [] or found[-1]["type"] == "ERROR"
+
+
+def test_a_buffer_without_events_tells_nobody_of_an_error(api: ApiClient, quiet: str) -> None:
+    query = {"watch": "1", "resourceVersion": str(api.revision), "timeoutSeconds": "1"}
+
+    reply = api.ask("GET", quiet, query=query, headers={"user-agent": FABRIC8})
+
+    assert [frame["type"] for frame in frames(reply.body) if frame["type"] == "ERROR"] == []
