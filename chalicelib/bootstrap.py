@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,7 @@ from chalicelib.endpoints.auth import (
 from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
 from chalicelib.endpoints.limits import UserLimits
 from chalicelib.endpoints.rbac import Rbac
+from chalicelib.endpoints.secret_token import SecretToken
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.custom_registries import CustomRegistries, StoredResources
@@ -48,6 +50,7 @@ from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.registry import Registries, registries
 from chalicelib.registry.resources import ALL
+from chalicelib.secret_value import check_arn, read_secret
 from chalicelib.storage.base import Storage, StorageError
 
 LOG = logging.getLogger(__name__)
@@ -275,10 +278,14 @@ def build_authenticator(settings: Settings, issuer: TokenIssuer) -> Authenticato
     kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
     if mappings:
         kinds.append(IamTokens(mappings, cluster=settings.deployment, ask_sts=ask_sts, clock=utc_now))
+    if settings.token_from:
+        arn = settings.token_from
+        check_arn(arn)
+        kinds.append(SecretToken(ADMIN, lambda: read_secret(arn), monotonic=time.monotonic))
     return Authenticator(kinds, ADMIN if is_open(settings) else ANONYMOUS)
 
 
 def is_open(settings: Settings) -> bool:
     """Tell whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
-    knows_somebody = settings.token or settings.token_file or settings.iam_users
+    knows_somebody = settings.token or settings.token_from or settings.token_file or settings.iam_users
     return not knows_somebody and settings.provider != "fargate"

@@ -48,6 +48,12 @@ class Settings:
     token: str = field(
         default="", metadata={"doc": "administrator's bearer token; empty means open, for loopback only"}
     )
+    token_from: str = field(
+        default="",
+        metadata={
+            "doc": "where that token is kept: ARN of a Secrets Manager secret or Parameter Store parameter"
+        },
+    )
     token_file: str = field(
         default="", metadata={"doc": 'file of further tokens, a line each: token,user,uid,"group,..."'}
     )

@@ -27,6 +27,7 @@ SETTINGS = {
     "LOG_GROUP": "log_group",
     "TABLE": "table",
     "BUCKET": "bucket",
+    "TOKEN_FROM": "admin_token_arn",
 }
 ROLE = "control_plane_role_arn"
 FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}

@@ -185,6 +185,15 @@ data "aws_iam_policy_document" "control_plane" {
     resources = ["${aws_cloudwatch_log_group.tasks.arn}:*"]
   }
 
+  dynamic "statement" {
+    for_each = aws_ssm_parameter.admin_token[*].arn
+    content {
+      sid       = "ReadAdminToken"
+      actions   = ["ssm:GetParameter"]
+      resources = [statement.value]
+    }
+  }
+
   statement {
     sid       = "StagedFiles"
     actions   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]

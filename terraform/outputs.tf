@@ -72,3 +72,8 @@ output "control_plane_role_arn" {
   description = "The role of the control plane's functions."
   value       = aws_iam_role.control_plane.arn
 }
+
+output "admin_token_arn" {
+  description = "The parameter that holds the administrator's token; empty if there is none."
+  value       = var.admin_token ? aws_ssm_parameter.admin_token[0].arn : ""
+}

@@ -89,6 +89,18 @@ variable "budget_mail" {
   default     = ""
 }
 
+variable "admin_token" {
+  description = "Whether to make a token for the administrator; without it, name IAM identities in the stage."
+  type        = bool
+  default     = true
+}
+
+variable "admin_token_version" {
+  description = "Raise it to draw another token; the old one is good for five more minutes."
+  type        = number
+  default     = 1
+}
+
 variable "deletion_protection" {
   description = "Whether the table of objects refuses to be destroyed."
   type        = bool

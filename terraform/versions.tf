@@ -1,9 +1,9 @@
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.11" # values that are written and never kept in the state
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.80, < 7.0"
+      version = ">= 5.95, < 7.0"
     }
   }
 }
@@ -27,6 +27,8 @@ provider "aws" {
       ecs            = endpoints.value
       iam            = endpoints.value
       s3             = endpoints.value
+      secretsmanager = endpoints.value
+      ssm            = endpoints.value
       sts            = endpoints.value
     }
   }

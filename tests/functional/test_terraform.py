@@ -17,6 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from chalicelib.config import Settings
+from chalicelib.secret_value import read_secret
 from sparkanywhere.stage_config import environment
 from tests.tools import find, terraform_plugins
 
@@ -79,7 +80,9 @@ def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
     terraform.run("validate")
 
 
-def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(terraform: Terraform) -> None:
+def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(
+    terraform: Terraform, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     terraform.run("apply", "-auto-approve", "-input=false", variables=True)
     terraform.run("plan", "-detailed-exitcode", "-input=false", variables=True)  # 2 would be a difference
     outputs: dict[str, Any] = json.loads(terraform.run("output", "-json"))
@@ -90,6 +93,12 @@ def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(terraform: Ter
     assert settings.cluster_arn.endswith(":cluster/sparkanywhere")
     assert len(settings.subnets.split(",")) == 3
     assert settings.table == "sparkanywhere-objects"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    token = read_secret(settings.token_from)
+    assert len(token) == 48
+    assert token not in (tmp_path / "terraform" / "terraform.tfstate").read_text()
     terraform.run("destroy", "-auto-approve", "-input=false", variables=True)
     assert not json.loads(terraform.run("output", "-json"))
 

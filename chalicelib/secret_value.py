@@ -1,0 +1,66 @@
+"""A secret's text from AWS, by its ARN: Secrets Manager's or Parameter Store's. Nothing of it is ever logged.
+
+AWS Secrets Manager API Reference, GetSecretValue; AWS Systems Manager API Reference, GetParameter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib.config import SettingsError
+
+ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>secretsmanager|ssm):(?P<region>[a-z0-9-]+):\d{12}:.+")
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 3, 2  # within the ten seconds that clients wait for an answer
+
+Client = Callable[[str, str], Any]  # (service, region) -> a boto3 client, which is made at run time
+
+
+class SecretUnreadable(Exception):
+    """AWS did not give the secret; str() says why, without any of it."""
+
+
+def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clients at run time
+    """Return a boto3 client whose calls end soon enough to answer a request."""
+    import boto3  # lazy: only the administrator's own requests need it
+    from botocore.config import Config
+
+    limits = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    make: Any = boto3.client  # its stubs know services by literal names only
+    return make(service, region_name=region, config=limits)
+
+
+def check_arn(arn: str) -> None:
+    """Raise SettingsError for what is no ARN of a secret or a parameter."""
+    if not ARN.fullmatch(arn):
+        raise SettingsError(
+            f"SPARKANYWHERE_TOKEN_FROM is {arn!r}, but takes the ARN of a secret of Secrets Manager or of a"
+            " parameter of Parameter Store"
+        )
+
+
+def read_secret(arn: str, *, client: Client = boto3_client) -> str:
+    """Return the secret's text, without white space around it. Raises SecretUnreadable, also for an empty one."""
+    found = ARN.fullmatch(arn)
+    if found is None:
+        raise SecretUnreadable(f"{arn} is no ARN of a secret")
+    try:
+        text = _read(client(found["service"], found["region"]), found["service"], arn)
+    except Exception as error:  # boto3's errors have no common base of ours
+        response = getattr(error, "response", None) or {}
+        code = (response.get("Error") or {}).get("Code") or type(error).__name__
+        raise SecretUnreadable(f"{arn} cannot be read: {code}") from error
+    if not text.strip():
+        raise SecretUnreadable(f"{arn} holds no text")
+    return text.strip()
+
+
+def _read(client: Any, service: str, arn: str) -> str:  # Any: a boto3 client
+    if service == "ssm":
+        return str(client.get_parameter(Name=arn, WithDecryption=True)["Parameter"]["Value"])
+    return str(client.get_secret_value(SecretId=arn).get("SecretString") or "")
