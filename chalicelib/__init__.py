@@ -8,5 +8,6 @@ The map of the layers; imports point down, and import-linter says so:
     controllers               make the world match the stored objects
     registry                  what the API does to objects, the same for every resource
     storage | providers       objects and revisions | run containers somewhere; they never meet
+    | files                   | keep the files of jobs
     apimachinery              Kubernetes' rules, pure
 """

@@ -10,18 +10,25 @@ import os
 import sys
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
 from chalicelib.config import Settings, SettingsError
+from chalicelib.controllers.public_url import PublicUrl
+from chalicelib.controllers.staged_files import FileLimits, StagedFiles
+from chalicelib.controllers.tokens import TokenIssuer
+from chalicelib.files.base import FileStore
 from chalicelib.providers.base import Provider, Task
 from chalicelib.storage.base import Storage
 
 if TYPE_CHECKING:
+    from chalicelib.files.bucket import JobBuckets
     from chalicelib.providers.docker import DockerProvider
     from chalicelib.providers.ecs.definitions import Site
 
 AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
+MB_BYTES = 1_000_000
 # names by which programs in a pod look for the API of the cluster they run in
 API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 
@@ -36,6 +43,48 @@ def build_storage(settings: Settings) -> Storage:
 
     settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
     return SqliteStorage(settings.state_dir() / "objects.sqlite")
+
+
+def build_files(settings: Settings) -> FileStore | None:
+    """Return where staged job files are kept: the bucket, or beside the local store; None for nowhere."""
+    if settings.bucket:
+        from chalicelib.files.bucket import BucketFiles
+
+        return BucketFiles(settings.bucket, settings.region)
+    if settings.storage != "sqlite":
+        return None
+    from chalicelib.files.folder import FolderFiles
+
+    return FolderFiles(settings.state_dir() / "files")
+
+
+def build_job_buckets(settings: Settings) -> JobBuckets | None:
+    """Return the buckets that jobs bring files from by our own role, None if there are none."""
+    names = [each.strip() for each in settings.job_buckets.split(",") if each.strip()]
+    if not names:
+        return None
+    from chalicelib.files.bucket import JobBuckets
+
+    return JobBuckets(names, settings.region)
+
+
+def build_staged_files(
+    settings: Settings,
+    storage: Storage,
+    *,
+    issuer: TokenIssuer,
+    url: PublicUrl,
+    clock: Callable[[], datetime],
+    new_uid: Callable[[], str],
+) -> StagedFiles | None:
+    """Return what takes and gives the files of jobs, None where they can be kept nowhere."""
+    files = build_files(settings)
+    if files is None:
+        return None
+    limits = FileLimits(
+        max_bytes=settings.file_max_mb * MB_BYTES, keep_seconds=settings.file_keep_minutes * 60.0
+    )
+    return StagedFiles(storage, files, issuer=issuer, url=url, limits=limits, clock=clock, new_uid=new_uid)
 
 
 def audit_log(settings: Settings) -> logging.Logger:

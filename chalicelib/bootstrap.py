@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.backends import audit_log, build_provider, build_storage
+from chalicelib.backends import (
+    audit_log,
+    build_job_buckets,
+    build_provider,
+    build_staged_files,
+    build_storage,
+)
 from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
@@ -42,6 +48,7 @@ from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
 from chalicelib.endpoints.limits import UserLimits
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.secret_token import SecretToken
+from chalicelib.endpoints.staged_files import FileEndpoint
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.custom_registries import CustomRegistries, StoredResources
@@ -104,6 +111,9 @@ class ControlPlane:
         self.rbac = Rbac(self.storage)
         self._audit = audit_log(settings)
         self._payloads = self._build_payloads()
+        self.files = build_staged_files(
+            settings, self.storage, issuer=self.issuer, url=self.url, clock=utc_now, new_uid=new_uid
+        )
         self.registries: Registries = {}
         self.controllers = build_controllers(self._controller_parts())
         self.pods = self.controllers.pods
@@ -146,6 +156,7 @@ class ControlPlane:
             scans=not self._has_threads,
             resync_seconds=self.settings.resync_seconds,
             namespace_objects=self.settings.namespace_objects,
+            files=self.files,
             pod_keep_seconds=self.settings.pod_keep_hours * 3600.0,
         )
 
@@ -169,6 +180,7 @@ class ControlPlane:
             interactive=self._interactive(),
             url=self.url,
             payloads=self._payloads,
+            files=FileEndpoint(self.files, build_job_buckets(self.settings), root_ca=self._root_ca()),
             audit=self._audit.info,
             user_limits=UserLimits(
                 requests_per_second=self.settings.user_requests_per_second,
@@ -193,9 +205,11 @@ class ControlPlane:
             return self.provider
         return None
 
+    def _root_ca(self) -> str:
+        return Path(self.settings.ca_file).read_text() if self.settings.ca_file else ""
+
     def _node(self) -> Node:
-        root_ca = Path(self.settings.ca_file).read_text() if self.settings.ca_file else ""
-        lookup = StorageLookup(self.storage, root_ca=root_ca)
+        lookup = StorageLookup(self.storage, root_ca=self._root_ca())
         tokens = PodTokens(self.issuer, lookup) if self._gives_tokens else None
         return Node(name=self.provider.name, lookup=lookup, issue_token=tokens)
 

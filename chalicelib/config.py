@@ -84,6 +84,20 @@ class Settings:
     task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
     log_group: str = field(default="", metadata={"doc": "CloudWatch log group of the tasks"})
     bucket: str = field(default="", metadata={"doc": "bucket of staged job files and event logs"})
+    job_buckets: str = field(
+        default="",
+        metadata={
+            "doc": "buckets, separated by commas, whose objects any job may bring by the control plane's own role"
+        },
+    )
+    file_max_mb: int = field(
+        default=1000,
+        metadata={"doc": "MB (10^6 bytes) that one staged job file may have; a bucket takes 5000 at most"},
+    )
+    file_keep_minutes: int = field(
+        default=60,
+        metadata={"doc": "minutes that a staged job file is kept after the last job that needed it"},
+    )
     event_keep_hours: int = field(
         default=72, metadata={"doc": "hours that watch events are kept; a watch from longer ago gets 410"}
     )

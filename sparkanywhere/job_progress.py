@@ -60,6 +60,7 @@ class JobProgress:
     registered: set[str] = field(default_factory=set)
     tasks_done: int = 0
     tasks: int = 0
+    attempts: int = 1  # drivers that may fail
 
     def end(self, phase: str, now: float) -> None:
         """Note that a phase is over, and with it all before it. The first word on a phase counts."""
@@ -76,7 +77,7 @@ class JobProgress:
             self.end("submit", now)
             if seen.ran_at is not None:
                 self.end("driver", now)
-            if seen.ended_at is not None:
+            if self.is_over:
                 self.end("job", now)
         self._judge_executors(now)
 
@@ -105,8 +106,21 @@ class JobProgress:
 
     @property
     def driver(self) -> PodSeen | None:
-        """Return the driver's pod."""
-        return next((pod for pod in self.pods.values() if pod.role == "driver"), None)
+        """Return the driver's pod, the one of the last attempt."""
+        return next(reversed(self.drivers), None)
+
+    @property
+    def drivers(self) -> list[PodSeen]:
+        """Return the driver's pods, one for each attempt so far."""
+        return [pod for pod in self.pods.values() if pod.role == "driver"]
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the last driver has ended, and no other will be tried."""
+        driver = self.driver
+        if driver is None or driver.phase == "Failed":
+            return driver is not None and len(self.drivers) >= self.attempts
+        return driver.gone or driver.phase == "Succeeded"
 
     @property
     def succeeded(self) -> bool:

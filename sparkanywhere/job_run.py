@@ -25,6 +25,7 @@ BEGIN_SECONDS = 300.0  # for a driver to run: an image may have to be pulled, a 
 WATCH_SECONDS = 60.0  # of silence until a watch is opened anew
 TICK_SECONDS = 0.1  # between two draws while nothing happens
 RETRY_SECONDS = 0.2  # before a stream that broke is opened again
+GAVE_UP_SECONDS = 2.0  # between two looks at whether another driver comes
 LOG_SECONDS = 2.0  # for the rest of the log to come once the driver has ended
 GRACE_SECONDS = 5  # for pods that still run when we clear away
 GONE_SECONDS = 15.0  # for all pods to be gone: the grace and the kill behind it
@@ -48,6 +49,7 @@ class LogLine:
     """A line of the driver's log; None at its end."""
 
     line: str | None
+    pod: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class JobRun:
         self._stop = threading.Event()
         self._submit: subprocess.Popen[bytes] | None = None
         self._log_follower: threading.Thread | None = None
+        self._followed = ""  # the pod whose log is followed
         self._log_ended = False
         self.last_lines: list[str] = []
         self.last_pods: dict[str, JSON] = {}  # by name, as last seen
@@ -111,31 +114,43 @@ class JobRun:
         threading.Thread(target=self._wait_for_submit, args=(self._submit,), daemon=True).start()
         self._follow()
 
-    def _follow(self) -> None:
+    def _follow(self, gave_up: Callable[[], bool] = lambda: False) -> None:
         begin_by = self._clock() + BEGIN_SECONDS
-        while not self._over():
+        ask_at = 0.0
+        while not self._job.is_over:
             self._take_in_news(TICK_SECONDS)
             if not self._server_alive():
                 raise JobFailed("The control plane ended while the job ran.")
             if "driver" not in self._job.ends and self._clock() > begin_by:
                 raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {self._last_event()}")
+            if self._is_between_attempts() and self._clock() >= ask_at:
+                ask_at = self._clock() + GAVE_UP_SECONDS
+                if gave_up():
+                    break
         self._take_in_rest_of_log()
 
-    def follow(self, submit: Callable[[], None]) -> None:
-        """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed."""
+    def _is_between_attempts(self) -> bool:
+        driver = self._job.driver
+        return driver is not None and driver.phase in TERMINAL
+
+    def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
+        """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
+
+        `gave_up` tells whether no more drivers come, though more had been allowed.
+        """
         threading.Thread(target=self._watch_pods, name="watch", daemon=True).start()
         submit()
-        self._follow()
+        self._follow(gave_up)
 
     def finish(self) -> None:
         """Stop following; what has been seen stays. May be repeated."""
         self._stop.set()
         self._drain()
 
-    def delete_driver(self, name: str) -> None:
-        """Delete the driver pod, and with it all that it owns; one that is gone is fine."""
+    def delete(self, path: str) -> None:
+        """Delete the driver's pod or Job, and with it all that it owns; one that is gone is fine."""
         with contextlib.suppress(ApiError, ApiUnreachable):
-            self._client.delete(f"{self._path('pods')}/{name}", gracePeriodSeconds=str(GRACE_SECONDS))
+            self._client.delete(path, gracePeriodSeconds=str(GRACE_SECONDS), propagationPolicy="Background")
 
     def _path(self, resource: str) -> str:
         return f"/api/v1/namespaces/{self._namespace}/{resource}"
@@ -168,9 +183,9 @@ class JobRun:
         events = self._client.get(self._path("events"))["items"]
         return str(events[-1].get("message", "")) if events else _last_line(self._submit_log)
 
-    def _over(self) -> bool:
-        driver = self._job.driver
-        return driver is not None and (driver.gone or driver.phase in TERMINAL)
+    def _has_ended(self, pod: str) -> bool:
+        seen = self._job.pods[pod]
+        return seen.gone or seen.phase in TERMINAL
 
     def _take_in_rest_of_log(self) -> None:
         deadline = self._clock() + LOG_SECONDS
@@ -194,8 +209,8 @@ class JobRun:
                 self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
                 self.last_pods[news.pod["metadata"]["name"]] = news.pod
                 self._follow_log_once()
-            case LogLine(line=None):
-                self._log_ended = True
+            case LogLine(line=None, pod=pod):
+                self._log_ended = self._log_ended or pod == self._followed
             case LogLine(line=str(line)):
                 self._take_in_line(line)
             case Submitted(exit_code=0):
@@ -212,8 +227,9 @@ class JobRun:
 
     def _follow_log_once(self) -> None:
         driver = self._job.driver
-        if driver is None or driver.phase == "Pending" or self._log_follower is not None:
+        if driver is None or driver.phase == "Pending" or self._followed == driver.name:
             return
+        self._followed, self._log_ended = driver.name, False
         self._log_follower = threading.Thread(
             target=self._follow_log, args=(driver.name,), name="log", daemon=True
         )
@@ -236,19 +252,19 @@ class JobRun:
         taken = 0
         ended = False
         while not (ended or self._stop.is_set()):
-            ended = self._over()  # before the stream: one read after the end has every line
+            ended = self._has_ended(pod)  # before the stream: one read after the end has every line
             try:
                 for number, line in enumerate(
                     self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)
                 ):
                     if number >= taken:
-                        self._news.put(LogLine(line))
+                        self._news.put(LogLine(line, pod))
                         taken = number + 1
             except (ApiError, ApiUnreachable):
                 self._stop.wait(RETRY_SECONDS)
-            if not self._over():
+            if not self._has_ended(pod):
                 self._stop.wait(RETRY_SECONDS)
-        self._news.put(LogLine(None))
+        self._news.put(LogLine(None, pod))
 
     def _wait_for_submit(self, process: subprocess.Popen[bytes]) -> None:
         self._news.put(Submitted(process.wait()))

@@ -18,6 +18,8 @@ from urllib.request import HTTPHandler, HTTPSHandler, ProxyHandler, Request, bui
 from chalicelib.apimachinery.status import JSON
 
 ANSWER_SECONDS = 10.0  # for any answer that is not a stream
+PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written
+BINARY = "application/octet-stream"
 
 
 class ApiError(Exception):
@@ -65,6 +67,11 @@ class KubeClient:
         with self._open("POST", path, {}, seconds=ANSWER_SECONDS, body=body) as answer:
             return _json(answer.read())
 
+    def put(self, path: str, content: bytes, **query: str) -> JSON:
+        """Send bytes; return the answer. Raises ApiError, ApiUnreachable."""
+        with self._open("PUT", path, query, seconds=PUT_SECONDS, body=content, content_type=BINARY) as answer:
+            return _json(answer.read())
+
     def delete(self, path: str, **query: str) -> JSON:
         """Delete an object or a collection. Raises ApiError (404: it is gone), ApiUnreachable."""
         with self._open("DELETE", path, query, seconds=ANSWER_SECONDS) as answer:
@@ -91,12 +98,19 @@ class KubeClient:
                 yield line.decode(errors="replace").rstrip("\r\n")
 
     def _open(
-        self, verb: str, path: str, query: dict[str, str], *, seconds: float, body: bytes | None = None
+        self,
+        verb: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        seconds: float,
+        body: bytes | None = None,
+        content_type: str = "application/json",
     ) -> HTTPResponse:
         url = f"{self._access.url}{path}" + (f"?{urlencode(query)}" if query else "")
         request = Request(url, data=body, method=verb)
         if body is not None:
-            request.add_header("Content-Type", "application/json")
+            request.add_header("Content-Type", content_type)
         if self._access.token:
             request.add_header("Authorization", f"Bearer {self._access.token}")
         try:

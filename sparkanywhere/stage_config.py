@@ -28,6 +28,7 @@ SETTINGS = {
     "TABLE": "table",
     "BUCKET": "bucket",
     "TOKEN_FROM": "admin_token_arn",
+    "JOB_BUCKETS": "job_buckets",
 }
 ROLE = "control_plane_role_arn"
 FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}

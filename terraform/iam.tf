@@ -200,6 +200,16 @@ data "aws_iam_policy_document" "control_plane" {
     resources = ["${aws_s3_bucket.files.arn}/staged/*"]
   }
 
+  dynamic "statement" {
+    for_each = length(var.job_buckets) > 0 ? [var.job_buckets] : []
+
+    content {
+      sid       = "FilesOfJobs"
+      actions   = ["s3:GetObject"]
+      resources = [for bucket in statement.value : "arn:${local.partition}:s3:::${bucket}/*"]
+    }
+  }
+
   statement {
     sid       = "OwnLog"
     actions   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]

@@ -53,6 +53,11 @@ output "bucket" {
   value       = aws_s3_bucket.files.bucket
 }
 
+output "job_buckets" {
+  description = "Buckets whose objects any job may bring."
+  value       = join(",", var.job_buckets)
+}
+
 output "log_group" {
   description = "The tasks' log group."
   value       = aws_cloudwatch_log_group.tasks.name

@@ -65,6 +65,12 @@ variable "staged_file_days" {
   default     = 7
 }
 
+variable "job_buckets" {
+  description = "Buckets whose objects any job may bring by the control plane's role, where its user has no credentials."
+  type        = list(string)
+  default     = []
+}
+
 variable "event_log_days" {
   description = "Days that Spark event logs are kept for the history server."
   type        = number

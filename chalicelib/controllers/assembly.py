@@ -23,6 +23,7 @@ from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.recorder import EventRecorder
 from chalicelib.controllers.resync import Resync, ResyncTimes
+from chalicelib.controllers.staged_files import StagedFiles
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.providers.base import Provider
 from chalicelib.registry.registry import Registries
@@ -56,6 +57,7 @@ class ControllerParts:
     resync_seconds: float = 10.0
     pod_keep_seconds: float = 24 * 3600.0
     namespace_objects: int = 0  # of one resource; 0 is no limit
+    files: StagedFiles | None = None
     times: ResyncTimes | None = None
 
 
@@ -162,4 +164,6 @@ def build_controllers(parts: ControllerParts) -> Controllers:
             Chore("volumes", SWEEP_SECONDS, claims.drop_volumes),
             Chore("nodes", EXPIRY_SECONDS, nodes.keep),
         )
+    if parts.files is not None:
+        chores += (Chore("files", EXPIRY_SECONDS, parts.files.sweep),)
     return Controllers(pods, dependents, resync, recorder, quotas, chores)

@@ -27,6 +27,7 @@ from chalicelib.endpoints.resource_verbs import ResourceVerbs
 from chalicelib.endpoints.responses import respond, status_response, text_response
 from chalicelib.endpoints.reviews import Reviews
 from chalicelib.endpoints.routes import Router
+from chalicelib.endpoints.staged_files import FETCH, SEND, STAGE, FileEndpoint, authorized_as
 from chalicelib.endpoints.subresources import Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
 from chalicelib.registry.custom_registries import CustomRegistries
@@ -65,6 +66,7 @@ class Api:
         logs: LogEndpoint,
         reviews: Reviews,
         payloads: TaskPayloads | None,
+        files: FileEndpoint,
         url: PublicUrl,
         limits: Limits,
         is_ready: Callable[[], str],
@@ -84,6 +86,7 @@ class Api:
         self._reviews = reviews
         self._limits = limits
         self._payloads = payloads
+        self._files = files
         self._url = url
         self._is_ready = is_ready
         self._settle = settle
@@ -123,6 +126,8 @@ class Api:
         match = self._router.find(method, path)
         if not isinstance(match, str) and match.route.verb == "payload":
             return self._payload(match.values["uid"], headers)  # has a token of its own kind
+        if not isinstance(match, str) and match.route.verb == FETCH:
+            return self._files.fetch(match.values["namespace"], match.values["name"], query)  # this too
         if not path and method == "GET" and wants_page(headers.get("accept", "")):
             return page_response()  # a browser asks before it has a token; nothing of the store is in it
         caller = self._authenticator.authenticate(headers)
@@ -153,7 +158,7 @@ class Api:
         return response
 
     def _authorized(self, info: RequestInfo, user: User) -> Response:
-        self._rbac.authorize(user, info)
+        self._rbac.authorize(user, authorized_as(info))
         return self._resource(info, user) if info.is_resource else self._non_resource(info)
 
     def _payload(self, uid: str, headers: dict[str, str]) -> Response:
@@ -170,6 +175,8 @@ class Api:
         return text_response(PAGE_NOT_FOUND, code=404)
 
     def _non_resource(self, info: RequestInfo) -> Response:
+        if info.verb in (STAGE, SEND):
+            return self._files.answer(info)
         if info.verb == "health":
             problem = self._is_ready() if info.path == "/readyz" else ""
             return text_response(problem or "ok", code=503 if problem else 200)

@@ -26,6 +26,7 @@ from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.representation import Shaper
 from chalicelib.endpoints.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
 from chalicelib.endpoints.reviews import Reviews
+from chalicelib.endpoints.staged_files import FileEndpoint
 from chalicelib.endpoints.subresources import PartSubresource, Subresource, Subresources
 from chalicelib.endpoints.watching import WatchEndpoint
 from chalicelib.providers.interactive import InteractiveProvider
@@ -54,6 +55,7 @@ class Edge:
     is_ready: Callable[[], str]
     url: PublicUrl
     payloads: TaskPayloads | None = None
+    files: FileEndpoint | None = None
     settle: Callable[[float], None] = lambda _seconds: None
     user_limits: UserLimits = NO_LIMITS
     audit: Audit = nothing
@@ -93,6 +95,7 @@ def build_api(edge: Edge) -> Api:
         logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),
         reviews=Reviews(bodies, edge.rbac, edge.issuer, edge.clock),
         payloads=edge.payloads,
+        files=edge.files or FileEndpoint(None),
         url=edge.url,
         limits=limits,
         is_ready=edge.is_ready,

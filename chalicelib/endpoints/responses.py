@@ -33,8 +33,9 @@ class StreamResponse(Response):
         self.pieces = pieces
 
     def to_dict(self, binary_types: Any = None) -> dict[str, Any]:
-        """Return Chalice's response dict with the iterator under STREAM_KEY."""
-        as_dict: dict[str, Any] = super().to_dict(binary_types)
+        """Return Chalice's response dict with the iterator under STREAM_KEY; the body itself is never binary."""
+        del binary_types
+        as_dict: dict[str, Any] = super().to_dict()
         as_dict[STREAM_KEY] = self.pieces
         return as_dict
 

@@ -9,7 +9,9 @@ from datetime import datetime
 from chalicelib.apimachinery.meta import age
 from chalicelib.apimachinery.status import JSON
 from sparkanywhere.jobs.cost import Usage, usage
-from sparkanywhere.kube_client import KubeClient
+from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.kube_client import ApiError, KubeClient
 
 SELECTOR = "spark-app-selector"
 ROLE = "spark-role"
@@ -40,6 +42,12 @@ class Application:
         return str(self.driver["metadata"]["name"]) if self.driver else ""
 
     @property
+    def job_name(self) -> str:
+        """Return the name of the Job that makes its driver, "" if it is not tried more than once."""
+        owners = (self.driver or {"metadata": {}})["metadata"].get("ownerReferences") or ()
+        return next((str(owner["name"]) for owner in owners if owner.get("kind") == "Job"), "")
+
+    @property
     def state(self) -> str:
         """Return the driver's phase, Deleting while it goes, or Running for one in client mode."""
         if self.driver is None:
@@ -66,20 +74,67 @@ class Application:
 
 def group(pods: Iterable[JSON]) -> list[Application]:
     """Return the applications that pods belong to, the youngest first."""
-    drivers: dict[str, JSON] = {}
+    drivers: dict[str, JSON] = {}  # the last attempt of each
     executors: dict[str, list[JSON]] = {}
     for pod in pods:
         labels = pod["metadata"].get("labels") or {}
-        app_id = labels.get(SELECTOR)
+        app_id = labels.get(APPLICATION_LABEL) or labels.get(SELECTOR)
         if not app_id:
             continue
         executors.setdefault(app_id, [])
         if labels.get(ROLE) == "driver":
-            drivers[app_id] = pod
+            drivers[app_id] = max(drivers.get(app_id, pod), pod, key=_created_at)
         else:
             executors[app_id].append(pod)
     found = [Application(each, drivers.get(each), tuple(pods)) for each, pods in executors.items()]
     return sorted(found, key=_created, reverse=True)
+
+
+def _created_at(pod: JSON) -> str:
+    return str(pod["metadata"].get("creationTimestamp", ""))
+
+
+def selector_of(spec: JobSpec, app_id: str) -> str:
+    """Return the label selector of all pods of a submitted application."""
+    return f"{APPLICATION_LABEL if spec.max_attempts > 1 else SELECTOR}={app_id}"
+
+
+def find_job(client: KubeClient, namespace: str, application: Application) -> JSON | None:
+    """Return the Job that makes an application's driver, None if there is none (any more)."""
+    if not application.job_name:
+        return None
+    try:
+        return client.get(job_path(namespace, application.job_name))
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        return None
+
+
+def job_path(namespace: str, name: str) -> str:
+    """Return the path of a Job."""
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+
+
+def root_path(client: KubeClient, namespace: str, application: Application) -> str:
+    """Return what ends the application when it is deleted: the path of its driver's Job, else of its pod."""
+    if find_job(client, namespace, application) is not None:
+        return job_path(namespace, application.job_name)
+    return f"/api/v1/namespaces/{namespace}/pods/{application.driver_name}"
+
+
+def has_ended(client: KubeClient, namespace: str, application: Application) -> bool:
+    """Tell whether an application has ended for good: a driver that failed may be tried again."""
+    if application.state != "Failed":
+        return application.state == "Succeeded"
+    job = find_job(client, namespace, application)
+    return job is None or has_failed(job)
+
+
+def has_failed(job: JSON) -> bool:
+    """Tell whether a Job makes no more pods and has not succeeded."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Failed" and each.get("status") == "True" for each in conditions)
 
 
 def _created(application: Application) -> str:
@@ -99,7 +154,7 @@ def find_application(client: KubeClient, namespace: str, wanted: str) -> Applica
     """
     applications = list_applications(client, namespace)
     for each in applications:
-        if wanted in (each.id, each.driver_name, each.name):
+        if wanted in (each.id, each.driver_name, each.name, each.job_name):
             return each
     known = ", ".join(each.driver_name or each.id for each in applications[:5]) or "none"
     raise NoSuchApplication(f"No application {wanted!r} in namespace {namespace}; there are: {known}.")

@@ -15,7 +15,13 @@ from datetime import UTC, datetime
 
 from chalicelib.apimachinery.status import JSON
 from sparkanywhere.jobs.access import Target, find_target
-from sparkanywhere.jobs.applications import Application, find_application, list_applications
+from sparkanywhere.jobs.applications import (
+    Application,
+    find_application,
+    has_ended,
+    list_applications,
+    root_path,
+)
 from sparkanywhere.jobs.cost import Usage
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
@@ -47,8 +53,8 @@ class Client:
 
     def submit(self, spec: JobSpec) -> App:
         """Submit a job and return at once. Each call is a job of its own. Raises SpecError."""
-        driver = submit(self._client, spec, suffix=new_suffix())
-        return App(self._client, spec.namespace, driver["metadata"]["name"])
+        made = submit(self._client, spec, suffix=new_suffix())
+        return App(self._client, spec.namespace, made.name)
 
     def applications(self) -> list[Application]:
         """Return what runs and what has ended and is still known, the youngest first."""
@@ -61,25 +67,28 @@ class Client:
 
 
 class App:
-    """One submitted application, known by its driver pod."""
+    """One submitted application, known by its driver's pod, or by the Job that makes it (max_attempts)."""
 
     def __init__(self, client: KubeClient, namespace: str, driver: str) -> None:
         self._client = client
         self.namespace = namespace
         self.driver = driver
 
-    @property
-    def _path(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/pods/{self.driver}"
+    def _found(self) -> Application:
+        return find_application(self._client, self.namespace, self.driver)
 
     def pod(self) -> JSON:
-        """Return the driver pod as it is now."""
-        return self._client.get(self._path)
+        """Return the driver pod as it is now, that of the last attempt. Raises NoSuchApplication."""
+        found = self._found()
+        assert found.driver is not None  # it was found by its driver
+        return found.driver
 
     @property
     def state(self) -> str:
-        """Return Pending, Running, Succeeded or Failed."""
-        return str((self.pod().get("status") or {}).get("phase", "Pending"))
+        """Return Pending, Running, Succeeded or Failed; Pending too between two attempts, Deleting while it goes."""
+        found = self._found()
+        is_over = found.state != "Failed" or has_ended(self._client, self.namespace, found)
+        return found.state if is_over else "Pending"
 
     def wait(
         self,
@@ -98,16 +107,17 @@ class App:
 
     def logs(self) -> str:
         """Return what the driver has written so far."""
-        return self._client.text(f"{self._path}/log")
+        return self._client.log(self.namespace, self._found().driver_name)
 
     def follow(self) -> Iterator[str]:
         """Yield the driver's lines as they come, until it ends."""
-        return self._client.follow_log(self.namespace, self.driver, seconds=SILENCE_SECONDS)
+        return self._client.follow_log(self.namespace, self._found().driver_name, seconds=SILENCE_SECONDS)
 
     def usage(self) -> Usage:
         """Return what it has used, as far as its pods are still known."""
-        return find_application(self._client, self.namespace, self.driver).usage(datetime.now(UTC))
+        return self._found().usage(datetime.now(UTC))
 
     def kill(self) -> None:
         """End the application: its driver is deleted, and all that it owns with it."""
-        self._client.delete(self._path)
+        path = root_path(self._client, self.namespace, self._found())
+        self._client.delete(path, propagationPolicy="Background")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 FAILURE = 1
 WAIT_SECONDS = 1.0  # between two looks while waiting
 FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
-ENDED = ("Succeeded", "Failed")
 
 
 def with_target(command: Callable[..., None]) -> Callable[..., None]:
@@ -154,13 +153,13 @@ def _pod_row(pod: dict[str, Any]) -> list[str]:
 @with_target
 def kill(client: KubeClient, target: Target, *, application: str) -> None:
     """End an application: its driver is deleted, and all that it owns with it."""
-    from sparkanywhere.jobs.applications import find_application
+    from sparkanywhere.jobs.applications import find_application, root_path
 
     found = find_application(client, target.namespace, application)
-    base = f"/api/v1/namespaces/{target.namespace}/pods"
     if found.driver_name:
-        client.delete(f"{base}/{found.driver_name}")
+        client.delete(root_path(client, target.namespace, found), propagationPolicy="Background")
     else:
+        base = f"/api/v1/namespaces/{target.namespace}/pods"
         client.delete(base, labelSelector=f"spark-app-selector={found.id}")
     click.echo(f"{found.driver_name or found.id} is being ended")
 
@@ -171,12 +170,12 @@ def kill(client: KubeClient, target: Target, *, application: str) -> None:
 @with_target
 def wait(client: KubeClient, target: Target, *, application: str, timeout: float) -> None:
     """Wait until an application has ended; the exit code is its driver's."""
-    from sparkanywhere.jobs.applications import find_application
+    from sparkanywhere.jobs.applications import find_application, has_ended
 
     deadline = time.monotonic() + timeout
     while True:
         found = find_application(client, target.namespace, application)
-        if found.state in ENDED:
+        if has_ended(client, target.namespace, found):
             click.echo(f"{found.driver_name} {found.state}")
             sys.exit(_exit_code(found))
         if timeout and time.monotonic() > deadline:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sparkanywhere.jobs import memory
+from sparkanywhere.jobs.conf_fields import contradiction
+from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
 
 DEFAULT_SPARK = "4.3.0"
-NAME_LIMIT = 40  # characters of an application's name in its pods' names
-REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
+NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
+MAX_ATTEMPTS = 100
+PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
+SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 
 class SpecError(Exception):
@@ -41,13 +43,19 @@ class JobSpec:
     py_files: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     jars: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # Secret -> folder it is mounted at
+    secret_env: Mapping[str, str] = field(default_factory=dict)  # variable -> SECRET:KEY
+    driver_template: str = ""  # a file with a pod
+    executor_template: str = ""
     service_account: str = ""
     spot: bool = False
     arch: str = ""
     time_limit: int = 0
+    max_attempts: int = 1
     dynamic_allocation: bool = False
 
     def __post_init__(self) -> None:
@@ -70,70 +78,102 @@ class JobSpec:
         """Return the image of driver and executors: given, or ours of the Spark version."""
         return self.image or f"sparkanywhere/spark:{self.spark}"
 
+    @property
+    def named_files(self) -> tuple[str, ...]:
+        """Return every file that the job names, the application first."""
+        return (self.application, *self.py_files, *self.files, *self.jars, *self.archives)
+
 
 def _problem(spec: JobSpec) -> str:
+    return (
+        _program_problem(spec)
+        or _memory_problem(spec)
+        or _number_problem(spec)
+        or _pairs_problem(spec)
+        or contradiction(spec)
+        or _file_problem(spec)
+    )
+
+
+def _program_problem(spec: JobSpec) -> str:
     if not spec.application:
         return "No application is given: name a .py or a .jar file."
-    if not spec.is_python and not spec.application.split("?")[0].endswith((".jar", ".py")):
+    if not spec.is_python and not spec.application.split("?")[0].endswith(".jar"):
         return f"{spec.application} is neither a .py nor a .jar file."
     if not spec.is_python and not spec.main_class:
         return f"{spec.application} needs its main class: --class com.example.Main."
     if spec.is_python and spec.main_class:
         return "--class goes with a .jar, not with a Python program."
-    for option, text in (
-        ("--executor-memory", spec.executor_memory),
-        ("--driver-memory", spec.driver_memory),
-    ):
+    if spec.py_files and not spec.is_python:
+        return "--py-files go with a Python program, not with a .jar: use --jars."
+    return ""
+
+
+def _memory_problem(spec: JobSpec) -> str:
+    texts = {
+        "--executor-memory": spec.executor_memory,
+        "--driver-memory": spec.driver_memory,
+        "--conf spark.driver.memoryOverhead": spec.conf.get("spark.driver.memoryOverhead", "1g"),
+        "--conf spark.executor.memoryOverhead": spec.conf.get("spark.executor.memoryOverhead", "1g"),
+    }
+    for option, text in texts.items():
         try:
             memory.mib(text)
         except ValueError as error:
             return f"{option}: {error}."
-    for option, number in (("--executor-cores", spec.executor_cores), ("--driver-cores", spec.driver_cores)):
-        if number < 1:
-            return f"{option} must be at least 1."
-    if spec.executors < 1:
-        return "--executors must be at least 1."
-    return _file_problem(spec)
-
-
-def _file_problem(spec: JobSpec) -> str:
-    for path in local_files(spec):
-        if not path.is_file():
-            return f"{path} is not there."
-        if path.stat().st_size == 0:
-            return f"{path} is empty."
     return ""
 
 
-def is_local(path: str) -> bool:
-    """Tell whether a path names a file of this machine (local:// is one of the image)."""
-    return not REMOTE.match(path)
+def _number_problem(spec: JobSpec) -> str:
+    least = {
+        "--executor-cores": (spec.executor_cores, 1),
+        "--driver-cores": (spec.driver_cores, 1),
+        "--executors": (spec.executors, 1),
+        "--time-limit": (spec.time_limit, 0),
+        "--max-attempts": (spec.max_attempts, 1),
+    }
+    for option, (number, at_least) in least.items():
+        if number < at_least:
+            return f"{option} must be at least {at_least}."
+    if spec.max_attempts > MAX_ATTEMPTS:
+        return f"--max-attempts must be at most {MAX_ATTEMPTS}."
+    if spec.arch not in ("", "amd64", "arm64"):
+        return f"--arch {spec.arch} is unknown: amd64 and arm64 are there."
+    if spec.image_pull_policy not in ("Always", "IfNotPresent", "Never"):
+        return f"--image-pull-policy {spec.image_pull_policy} is unknown: Always, IfNotPresent or Never."
+    return ""
 
 
-def local_files(spec: JobSpec) -> list[Path]:
-    """Return the files of this machine that the job needs, the application first, each once."""
-    named = [spec.application, *spec.py_files, *spec.files, *spec.jars]
-    return [Path(path) for path in dict.fromkeys(named) if is_local(path)]
+def _pairs_problem(spec: JobSpec) -> str:
+    for package in spec.packages:
+        if not PACKAGE.fullmatch(package):
+            return f"--packages {package} is no Maven coordinate: write group:artifact:version."
+    for name, path in spec.secrets.items():
+        if not path.startswith("/"):
+            return f"--secret {name}={path} names no folder: write {name}=/folder."
+    for variable, place in spec.secret_env.items():
+        if not SECRET_KEY.fullmatch(place):
+            return f"--secret-env {variable}={place} names no key of a Secret: write {variable}=SECRET:KEY."
+        if variable in spec.env:
+            return f"--env and --secret-env both set {variable}: leave one out."
+    return ""
 
 
-def from_document(document: Any) -> JobSpec:  # Any: a parsed YAML file
-    """Return the job that a file describes. Raises SpecError, also for a key that is unknown."""
-    if not isinstance(document, dict):
-        raise SpecError("A job file is a mapping of keys: application, executors, ...")
-    known = {each.name for each in fields(JobSpec)}
-    values: dict[str, Any] = {}
-    for key, value in document.items():
-        name = str(key).replace("-", "_").replace("class", "main_class", 1 if key == "class" else 0)
-        if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            raise SpecError(
-                f"Unknown key {key!r} in the job file" + (f": did you mean {near[0]}?" if near else ".")
-            )
-        values[name] = tuple(map(str, value)) if isinstance(value, list) else value
-    for name in ("conf", "env", "labels"):
-        if name in values:
-            values[name] = {str(each): str(text) for each, text in (values[name] or {}).items()}
-    try:
-        return JobSpec(**values)
-    except TypeError as error:
-        raise SpecError(f"The job file: {error}.") from error
+def _file_problem(spec: JobSpec) -> str:
+    for named in (*spec.named_files, spec.driver_template, spec.executor_template):
+        if not named or not is_local(named):
+            continue
+        path = Path(source_of(named))
+        if not path.exists():
+            return f"{path} is not there."
+        if not path.is_file():
+            return f"{path} is a folder, not a file."
+        if path.stat().st_size == 0:
+            return f"{path} is empty."
+    for named in spec.named_files:
+        if named.startswith(S3) and (named.count("/") < 3 or not pod_name(source_of(named))):
+            return f"{named} names no object: write s3://bucket/key."
+        if "#" in named and is_brought(named) and named in (spec.application, *spec.py_files, *spec.jars):
+            return f"{named}: only --files and --archives take another name behind #."
+    double = same_names(spec.named_files)
+    return f"Two of the job's files are called {double}; rename one." if double else ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import sys
 import time
 from contextlib import ExitStack
@@ -14,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from sparkanywhere.jobs.spec import DEFAULT_SPARK, JobSpec, SpecError, from_document
+from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.submit_options import job_options, spec_from
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
-SEPARATOR = re.compile(r"\s*[=:\s]\s*")  # the first one ends the key, as in Java's Properties.load
 
 
 @click.command(
@@ -28,29 +27,7 @@ SEPARATOR = re.compile(r"\s*[=:\s]\s*")  # the first one ends the key, as in Jav
 )
 @click.argument("application")
 @click.argument("arguments", nargs=-1)
-@click.option("--arg", "more_arguments", multiple=True, help="An argument for the program; repeatable.")
-@click.option("--class", "main_class", default="", help="Main class of a .jar.")
-@click.option("--name", default="", help="Name of the application; default: its file's.")
-@click.option("--executors", type=int, default=2, show_default=True, help="How many executors.")
-@click.option("--executor-cores", type=int, default=1, show_default=True)
-@click.option("--executor-memory", default="1g", show_default=True, help="Heap of an executor: 512m, 4g.")
-@click.option("--driver-cores", type=int, default=1, show_default=True)
-@click.option("--driver-memory", default="1g", show_default=True)
-@click.option("--dynamic-allocation", is_flag=True, help="Let Spark grow and shrink up to --executors.")
-@click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A Spark setting; repeatable.")
-@click.option("--properties-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--py-files", default="", help="Python files and zips, separated by commas.")
-@click.option("--files", default="", help="Files for the working directory, separated by commas.")
-@click.option("--jars", default="", help="Jars, separated by commas.")
-@click.option("--packages", default="", help="Maven coordinates, separated by commas; passed on to Spark.")
-@click.option("--env", multiple=True, metavar="KEY=VALUE", help="An environment variable; repeatable.")
-@click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the driver; repeatable.")
-@click.option("--image", default="", help="Container image; default: ours of the Spark version.")
-@click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark.")
-@click.option("--service-account", default="")
-@click.option("--spot", is_flag=True, help="Executors on interruptible capacity, where the provider has it.")
-@click.option("--arch", type=click.Choice(["amd64", "arm64"]), default=None)
-@click.option("--time-limit", type=int, default=0, metavar="SECONDS", help="End the job after so long.")
+@job_options
 @click.option("--context", default="", help="A context of your kubeconfig.")
 @click.option("--namespace", "-n", default="", help="Default: the context's.")
 @click.option(
@@ -60,89 +37,25 @@ SEPARATOR = re.compile(r"\s*[=:\s]\s*")  # the first one ends the key, as in Jav
 @click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--verbose", is_flag=True, help="Print every line of the driver's log.")
-def submit(**options: Any) -> None:  # Any: click's values, each of its option's type
+@click.pass_context
+def submit(
+    context: click.Context, /, **options: Any
+) -> None:  # Any: click's values, each of its option's type
     """Run APPLICATION, a .py, a .jar or a job file (.yaml), with ARGUMENTS."""
+    typed = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     try:
-        spec = _spec(options)
+        spec = spec_from(options, typed)
     except SpecError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(USAGE)
     sys.exit(_run(spec, options))
 
 
-def _spec(options: dict[str, Any]) -> JobSpec:
-    application = options["application"]
-    if application.endswith((".yaml", ".yml")):
-        return from_document(_job_file(Path(application)))
-    conf = {**_properties(options["properties_file"]), **_pairs("--conf", options["conf"])}
-    return JobSpec(
-        application=application,
-        args=(*options["arguments"], *options["more_arguments"]),
-        main_class=options["main_class"],
-        name=options["name"],
-        namespace=options["namespace"] or "default",
-        executors=options["executors"],
-        executor_cores=options["executor_cores"],
-        executor_memory=options["executor_memory"],
-        driver_cores=options["driver_cores"],
-        driver_memory=options["driver_memory"],
-        dynamic_allocation=options["dynamic_allocation"],
-        conf=conf,
-        py_files=_list(options["py_files"]),
-        files=_list(options["files"]),
-        jars=_list(options["jars"]),
-        packages=_list(options["packages"]),
-        env=_pairs("--env", options["env"]),
-        labels=_pairs("--label", options["label"]),
-        image=options["image"],
-        spark=options["spark"],
-        service_account=options["service_account"],
-        spot=options["spot"],
-        arch=options["arch"] or "",
-        time_limit=options["time_limit"],
-    )
-
-
-def _job_file(path: Path) -> Any:  # Any: parsed YAML
-    import yaml  # lazy: --help needs none
-
-    try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SpecError(f"{path} cannot be read: {error}") from error
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(",") if each.strip())
-
-
-def _pairs(option: str, entries: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for entry in entries:
-        key, equals, value = entry.partition("=")
-        if not equals or not key:
-            raise SpecError(f"{option} {shlex.quote(entry)} is not of the form key=value.")
-        found[key] = value
-    return found
-
-
-def _properties(path: Path | None) -> dict[str, str]:
-    """Return the settings of a Spark properties file: `key value` or `key=value`, # for comments."""
-    if path is None:
-        return {}
-    found = {}
-    for line in path.read_text().splitlines():
-        text = line.strip()
-        if text and not text.startswith(("#", "!")):
-            key, *value = SEPARATOR.split(text, maxsplit=1)
-            found[key] = "".join(value)
-    return found
-
-
 def _run(spec: JobSpec, options: dict[str, Any]) -> int:
     from sparkanywhere.job_run import JobFailed
     from sparkanywhere.jobs.access import NoAccess, find_target
     from sparkanywhere.jobs.local_plane import local_plane
+    from sparkanywhere.jobs.s3_objects import FileFailed
     from sparkanywhere.kube_client import ApiError, ApiUnreachable
     from sparkanywhere.local_server import ServerFailed
 
@@ -161,7 +74,7 @@ def _run(spec: JobSpec, options: dict[str, Any]) -> int:
                 )
             )
             return _follow(spec, target, options)
-    except (JobFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
+    except (JobFailed, FileFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
         click.echo(f"Error: {error}", err=True)
         return USAGE if isinstance(error, SpecError) else FAILURE
     except KeyboardInterrupt:
@@ -174,8 +87,8 @@ def _detach(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     from sparkanywhere.kube_client import KubeClient
 
     suffix = new_suffix()
-    driver = submit(KubeClient(target.access), spec, suffix=suffix)
-    told = {"id": f"spark-{suffix}", "driver": driver["metadata"]["name"], "namespace": spec.namespace}
+    made = submit(KubeClient(target.access), spec, suffix=suffix)
+    told = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
     click.echo(json.dumps(told) if options["output"] == "json" else told["driver"])
     return 0
 
@@ -186,13 +99,15 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     from sparkanywhere.job_progress import JobProgress
     from sparkanywhere.job_run import JobRun
     from sparkanywhere.job_screen import JobScreen, print_result
-    from sparkanywhere.jobs.submission import new_suffix, submit
+    from sparkanywhere.jobs.applications import has_failed, selector_of
+    from sparkanywhere.jobs.failures import reason
+    from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
     from sparkanywhere.kube_client import KubeClient
 
     client, suffix = KubeClient(target.access), new_suffix()
     is_json = options["output"] == "json"
     console = Console(highlight=False, stderr=is_json)
-    job = JobProgress(instances=spec.executors, began_at=time.monotonic())
+    job = JobProgress(instances=spec.executors, began_at=time.monotonic(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
     screen = JobScreen(job, console)
     run = JobRun(
@@ -202,26 +117,32 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
         submit_log=Path(os.devnull),
         verbose=options["verbose"],
         namespace=spec.namespace,
-        selector=f"spark-app-selector=spark-{suffix}",
+        selector=selector_of(spec, f"spark-{suffix}"),
     )
-    drivers: list[str] = []
+    made: list[Submitted] = []
 
     def begin() -> None:
-        drivers.append(submit(client, spec, suffix=suffix)["metadata"]["name"])
+        made.append(submit(client, spec, suffix=suffix, say=screen.print_line))
+
+    def gave_up() -> bool:
+        return spec.max_attempts > 1 and bool(made) and has_failed(client.get(made[0].path))
 
     screen.start()
     try:
-        run.follow(begin)
+        run.follow(begin, gave_up)
     finally:
         screen.stop()
         run.finish()
-        if drivers and not (options["keep"] and job.succeeded):
-            run.delete_driver(drivers[0])
+        why = "" if job.succeeded or not made else reason(client, spec, run.last_pods, run.last_lines)
+        if made and not (options["keep"] and job.succeeded):
+            run.delete(made[0].path)
     if is_json:
-        click.echo(json.dumps(_summary(job, run, spec, suffix)))
+        click.echo(json.dumps({**_summary(job, run, spec, suffix), **({"reason": why} if why else {})}))
         return 0 if job.succeeded else FAILURE
     print_result(console, job, last_lines=run.last_lines, now=time.monotonic())
     console.print(_cost_line(run))
+    if why:
+        click.echo(f"Error: {why}", err=True)
     return 0 if job.succeeded else FAILURE
 
 

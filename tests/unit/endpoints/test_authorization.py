@@ -85,7 +85,7 @@ def test_no_route_lets_a_bad_token_in(api: ApiClient) -> None:
 
 def test_who_brings_no_token_sees_health_and_version_alone(api: ApiClient) -> None:
     for route in ROUTES:
-        if route.verb == "payload":
+        if route.verb in ("payload", "fetch-file"):  # these ask for tokens of their own
             continue
         url = re.sub(r"\{\w+\}", "x", route.path)
         anonymous = ApiClient(api.plane)

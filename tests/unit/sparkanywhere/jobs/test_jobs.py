@@ -16,8 +16,10 @@ from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.access import NoAccess, find_target
 from sparkanywhere.jobs.applications import group
 from sparkanywhere.jobs.cost import pod_usage
-from sparkanywhere.jobs.objects import FILES_PATH, MAX_FILES_BYTES, build, owned_by, resource_name
-from sparkanywhere.jobs.spec import JobSpec, SpecError, from_document
+from sparkanywhere.jobs.job_file import from_document
+from sparkanywhere.jobs.job_files import CARRIED_PATH
+from sparkanywhere.jobs.objects import build, owned_by, resource_name
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -66,7 +68,7 @@ def test_the_driver_is_what_spark_submit_makes(program: Path) -> None:
     assert made.driver["metadata"]["name"] == "my-job-1-0a-driver"
     assert made.driver["metadata"]["labels"]["spark-role"] == "driver"
     assert container["args"][:3] == ["driver", "--properties-file", "/opt/spark/conf/spark.properties"]
-    assert container["args"][-2:] == [f"file://{FILES_PATH}/My Job_1.py", "1"]
+    assert container["args"][-2:] == [f"file://{CARRIED_PATH}/My_Job_1.py", "1"]
     assert container["resources"]["limits"]["memory"] == "1433Mi"
     bind = next(each for each in container["env"] if each["name"] == "SPARK_DRIVER_BIND_ADDRESS")
     assert bind["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
@@ -81,7 +83,7 @@ def test_own_files_travel_with_the_job(program: Path) -> None:
 
     files = made.owned[-1][1]
 
-    assert base64.b64decode(files["binaryData"]["My Job_1.py"]) == b"print(1)\n"
+    assert base64.b64decode(files["binaryData"]["My_Job_1.py"]) == b"print(1)\n"
 
 
 def test_what_is_owned_goes_with_the_driver(program: Path) -> None:
@@ -92,14 +94,6 @@ def test_what_is_owned_goes_with_the_driver(program: Path) -> None:
 
     assert owned["metadata"]["ownerReferences"][0]["uid"] == "u"
     assert "ownerReferences" not in made.owned[0][1]["metadata"]
-
-
-def test_files_that_are_too_large_are_refused_by_number(tmp_path: Path) -> None:
-    big = tmp_path / "big.py"
-    big.write_bytes(b"#" * (MAX_FILES_BYTES + 1))
-
-    with pytest.raises(SpecError, match="1,000,001 bytes"):
-        build(JobSpec(application=str(big)), suffix="0a", user="ana")
 
 
 @pytest.mark.parametrize(

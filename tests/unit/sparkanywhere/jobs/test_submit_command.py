@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sparkanywhere.jobs.submit_command import USAGE, _properties, submit
+from sparkanywhere.jobs.submit_command import USAGE, submit
+from sparkanywhere.jobs.submit_options import properties
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_a_properties_file_is_read_as_spark_reads_it(tmp_path: Path, line: str, 
     path = tmp_path / "spark-defaults.conf"
     path.write_text(f"# comment\n\n  {line}\n")
 
-    assert _properties(path) == {key: value}
+    assert properties(str(path)) == {key: value}
 
 
 def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(program: str) -> None:

@@ -1,0 +1,108 @@
+"""Files in a folder of this machine: a whole content under its checksum, one that is still coming beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, OffsetWrong, Upload
+
+BLOCK_BYTES = 256 * 1024  # read and written at once
+COMING = ".part"  # suffix of what is not whole yet
+
+
+class FolderFiles:
+    """A FileStore under one folder. One process writes to it; safe to call from many threads."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._writing = threading.Lock()
+
+    def _path(self, namespace: str, sha256: str) -> Path:
+        return self._root / namespace / sha256
+
+    def size(self, namespace: str, sha256: str) -> int | None:
+        """Return the bytes of a whole content, else None."""
+        return _size(self._path(namespace, sha256))
+
+    def upload(self, namespace: str, sha256: str, *, size: int) -> Upload:
+        """Return that it comes in pieces, and how many bytes have."""
+        del size
+        return Upload(have=_size(_coming(self._path(namespace, sha256))) or 0)
+
+    def append(self, namespace: str, sha256: str, piece: bytes, *, offset: int, size: int) -> int:
+        """Keep a piece; the last one is checked against the checksum, and the content is whole."""
+        path = self._path(namespace, sha256)
+        with self._writing:
+            if (whole := _size(path)) is not None:
+                return whole
+            have = _size(_coming(path)) or 0
+            if offset != have:
+                raise OffsetWrong(have)
+            if have + len(piece) > size:
+                _coming(path).unlink(missing_ok=True)
+                raise ChecksumWrong(f"more came than the {size} bytes that were said")
+            self._write(path, piece, is_last=have + len(piece) == size)
+        return have + len(piece)
+
+    def _write(self, path: Path, piece: bytes, *, is_last: bool) -> None:
+        coming = _coming(path)
+        try:
+            coming.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with coming.open("ab") as file:
+                file.write(piece)
+                if is_last:
+                    file.flush()
+                    os.fsync(file.fileno())
+            if is_last:
+                _check(coming, path.name)
+                coming.replace(path)
+        except OSError as error:
+            coming.unlink(missing_ok=True)
+            raise FileStoreUnavailable(f"it could not be written: {error.strerror}") from error
+
+    def open(self, namespace: str, sha256: str) -> Iterator[bytes] | str:
+        """Return the pieces of a whole content."""
+        try:
+            file = self._path(namespace, sha256).open("rb")
+        except FileNotFoundError:
+            raise FileNotHere("no such file is kept") from None
+
+        def pieces() -> Iterator[bytes]:
+            with file:
+                while piece := file.read(BLOCK_BYTES):
+                    yield piece
+
+        return pieces()
+
+    def remove(self, namespace: str, sha256: str) -> None:
+        """Remove a content and what has come of it, and the namespace's folder with the last."""
+        path = self._path(namespace, sha256)
+        with self._writing:
+            path.unlink(missing_ok=True)
+            _coming(path).unlink(missing_ok=True)
+            with suppress(OSError):  # others are in it
+                path.parent.rmdir()
+
+
+def _coming(path: Path) -> Path:
+    return path.with_name(path.name + COMING)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _check(path: Path, sha256: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        path.unlink()
+        raise ChecksumWrong(f"what came has the SHA-256 {found}")

@@ -1,0 +1,89 @@
+"""Spark settings that say the same as an option of ours: which, and what if both are given.
+
+Compare spark-submit (Spark 4.3, SparkSubmitArguments): an option wins over the properties file. Said twice in
+different words, it is an error here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparkanywhere.jobs.spec import JobSpec
+
+# setting -> (field of a JobSpec, option)
+CONF_FIELDS = {
+    "spark.app.name": ("name", "--name"),
+    "spark.driver.cores": ("driver_cores", "--driver-cores"),
+    "spark.driver.memory": ("driver_memory", "--driver-memory"),
+    "spark.executor.cores": ("executor_cores", "--executor-cores"),
+    "spark.executor.instances": ("executors", "--executors"),
+    "spark.executor.memory": ("executor_memory", "--executor-memory"),
+    "spark.kubernetes.authenticate.driver.serviceAccountName": ("service_account", "--service-account"),
+    "spark.kubernetes.container.image": ("image", "--image"),
+    "spark.kubernetes.container.image.pullPolicy": ("image_pull_policy", "--image-pull-policy"),
+    "spark.kubernetes.driver.podTemplateFile": ("driver_template", "--driver-template"),
+    "spark.kubernetes.executor.podTemplateFile": ("executor_template", "--executor-template"),
+    "spark.kubernetes.namespace": ("namespace", "--namespace"),
+}
+# Settings that a job cannot have here, and what to do instead.
+REFUSED = {
+    "spark.master": "choose the control plane by --context or --provider",
+    "spark.submit.deployMode": "the driver always runs as a pod",
+    "spark.kubernetes.driver.pod.name": "use --name",
+    "spark.kubernetes.executor.podNamePrefix": "use --name",
+    "spark.app.id": "each run gets one of its own",
+    "spark.kubernetes.file.upload.path": "files are staged by the control plane",
+}
+
+
+class ConfError(ValueError):
+    """A setting contradicts an option; str() is one sentence."""
+
+
+def as_fields(
+    conf: Mapping[str, str], given: Mapping[str, Any], *, where: str, wins: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return (fields that settings mean, the other settings). Raises ConfError.
+
+    `given` are the fields said otherwise. Where `wins`, a setting may not contradict them; else they win over it.
+    """
+    found: dict[str, Any] = {}
+    rest: dict[str, str] = {}
+    for key, text in conf.items():
+        if key not in CONF_FIELDS:
+            rest[key] = text
+            continue
+        name, option = CONF_FIELDS[key]
+        value: Any = (
+            _number(key, text, where) if name in ("executors", "executor_cores", "driver_cores") else text
+        )
+        if name not in given:
+            found[name] = value
+        elif wins and given[name] != value:
+            raise ConfError(
+                f"{where} {key}={text} contradicts {option} {given[name]}: leave one of them out."
+            )
+    return found, rest
+
+
+def _number(key: str, text: str, where: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfError(f"{where} {key}={text}: that takes a whole number.") from None
+
+
+def contradiction(spec: JobSpec) -> str:
+    """Return what in a spec's conf contradicts its fields or cannot be had, "" if nothing does."""
+    for key, value in spec.conf.items():
+        if key in REFUSED:
+            return f"--conf {key} cannot be set: {REFUSED[key]}."
+        if key in CONF_FIELDS:
+            name, option = CONF_FIELDS[key]
+            if str(getattr(spec, name)) != value:
+                return f"--conf {key}={value} contradicts {option} {getattr(spec, name)}: use the option."
+    if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
+        return "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
+    return ""

@@ -1,0 +1,202 @@
+"""Pure: the driver's pod of a JobSpec, as spark-submit itself would make it in cluster mode.
+
+Compare Spark 4.3, resource-managers/kubernetes: KubernetesDriverBuilder's feature steps; checked against
+requests recorded from spark-submit (tests/data/spark).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs import memory, pod_template
+from sparkanywhere.jobs.job_files import (
+    CARRIED_PATH,
+    FETCHED_PATH,
+    STAGED_ANNOTATION,
+    Fetched,
+    fetcher,
+    in_pod,
+)
+from sparkanywhere.jobs.spark_properties import (
+    APPLICATION_LABEL,
+    BLOCK_MANAGER_PORT,
+    RPC_PORT,
+    TEMPLATE_PATH,
+    UI_PORT,
+    overhead_factor,
+    under,
+)
+from sparkanywhere.jobs.spec import JobSpec
+
+CONTAINER = "spark-kubernetes-driver"
+CONF_PATH = "/opt/spark/conf"
+PYTHON_RUNNER = "org.apache.spark.deploy.PythonRunner"
+POD_NAME = "SPARK_DRIVER_POD_NAME"  # variable of a pod that a Job makes, and so names
+# What each attempt has of its own: executors of the one before must not be taken for its own.
+PER_ATTEMPT = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix", "spark.app.id")
+
+
+def labels(spec: JobSpec, app_id: str) -> dict[str, str]:
+    """Return the labels of the driver."""
+    clean = "".join(
+        each if each.isascii() and (each.isalnum() or each in "-_.") else "-" for each in spec.app_name
+    )[:63]
+    return {
+        **under(dict(spec.conf), "spark.kubernetes.driver.label."),
+        **spec.labels,
+        "spark-app-selector": app_id,
+        "spark-app-name": clean.strip("-_.") or "spark",
+        "spark-role": "driver",
+        "spark-version": spec.spark,
+        **({APPLICATION_LABEL: app_id} if spec.max_attempts > 1 else {}),
+    }
+
+
+def driver_pod(
+    spec: JobSpec,
+    *,
+    name: str,
+    app_id: str,
+    user: str,
+    has_carried: bool,
+    fetched: Sequence[Fetched] = (),
+) -> JSON:
+    """Return the pod of the driver, over the user's template if there is one. Raises SpecError for that."""
+    parts = _Parts(spec, name=name, app_id=app_id)
+    if has_carried:
+        parts.mount("files", CARRIED_PATH, {"configMap": {"name": f"{name}-files"}})
+    if fetched:
+        parts.mount("fetched", FETCHED_PATH, {"emptyDir": {}})
+        parts.volumes.append({"name": "fetch-list", "secret": {"secretName": f"{name}-fetch"}})
+    if spec.executor_template:
+        parts.mount("pod-template-volume", TEMPLATE_PATH, {"configMap": {"name": f"{name}-podspec"}})
+    for number, (secret, path) in enumerate(parts.secrets().items()):
+        parts.mount(f"secret-{number}", path, {"secret": {"secretName": secret}})
+    pod_spec: JSON = {
+        "containers": [parts.container(user, fetched)],
+        "restartPolicy": "Never",
+        "volumes": parts.volumes,
+    }
+    if fetched:
+        pod_spec["initContainers"] = [fetcher(spec.image_name, spec.image_pull_policy)]
+    if spec.service_account:
+        pod_spec["serviceAccountName"] = spec.service_account
+    if spec.time_limit and spec.max_attempts == 1:
+        pod_spec["activeDeadlineSeconds"] = spec.time_limit
+    if selector := parts.node_selector():
+        pod_spec["nodeSelector"] = selector
+    metadata: JSON = {"name": f"{name}-driver", "namespace": spec.namespace, "labels": labels(spec, app_id)}
+    if annotations := parts.annotations(fetched):
+        metadata["annotations"] = annotations
+    pod: JSON = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec}
+    if not spec.driver_template:
+        return pod
+    template = pod_template.read(spec.driver_template, "--driver-template")
+    wanted = spec.conf.get("spark.kubernetes.driver.podTemplateContainerName", "")
+    return pod_template.laid_over(template, pod, container_name=wanted)
+
+
+class _Parts:
+    """What a driver's pod is put together from."""
+
+    def __init__(self, spec: JobSpec, *, name: str, app_id: str) -> None:
+        self._spec = spec
+        self._conf = dict(spec.conf)
+        self._app_id = app_id
+        self.volumes: list[JSON] = []
+        self._mounts: list[JSON] = []
+        self._local_dir = f"/var/data/{app_id}"
+        self.mount("spark-local-dir-1", self._local_dir, {"emptyDir": {}})
+        self.mount("spark-conf-volume-driver", CONF_PATH, {"configMap": {"name": f"{name}-conf-map"}})
+
+    def mount(self, name: str, path: str, source: JSON) -> None:
+        """Add a volume and mount it."""
+        self._mounts.append({"name": name, "mountPath": path})
+        self.volumes.append({"name": name, **source})
+
+    def secrets(self) -> dict[str, str]:
+        """Return the Secrets to mount and where."""
+        return {**under(self._conf, "spark.kubernetes.driver.secrets."), **self._spec.secrets}
+
+    def node_selector(self) -> dict[str, str]:
+        """Return the labels of the nodes that the driver may run on."""
+        selector = under(self._conf, "spark.kubernetes.node.selector.")
+        selector |= under(self._conf, "spark.kubernetes.driver.node.selector.")
+        return {**selector, **({"kubernetes.io/arch": self._spec.arch} if self._spec.arch else {})}
+
+    def annotations(self, fetched: Sequence[Fetched]) -> dict[str, str]:
+        """Return the annotations: the user's, and which staged files are needed."""
+        found = under(self._conf, "spark.kubernetes.driver.annotation.")
+        staged = [each.sha256 for each in fetched if each.is_staged]
+        return {**found, **({STAGED_ANNOTATION: " ".join(staged)} if staged else {})}
+
+    def container(self, user: str, fetched: Sequence[Fetched]) -> JSON:
+        """Return the driver's container."""
+        return {
+            "name": CONTAINER,
+            "image": self._spec.image_name,
+            "imagePullPolicy": self._spec.image_pull_policy,
+            "args": self._args(fetched),
+            "env": self._env(user),
+            "ports": [
+                {"name": "driver-rpc-port", "containerPort": RPC_PORT},
+                {"name": "blockmanager", "containerPort": BLOCK_MANAGER_PORT},
+                {"name": "spark-ui", "containerPort": UI_PORT},
+            ],
+            "resources": self._resources(),
+            "volumeMounts": self._mounts,
+        }
+
+    def _env(self, user: str) -> list[JSON]:
+        spec = self._spec
+        values = {
+            "SPARK_USER": user,
+            "SPARK_APPLICATION_ID": self._app_id,
+            "SPARK_LOCAL_DIRS": self._local_dir,
+            "SPARK_CONF_DIR": CONF_PATH,
+            **under(self._conf, "spark.kubernetes.driverEnv."),
+            **spec.env,
+        }
+        found: list[JSON] = [{"name": key, "value": value} for key, value in values.items()]
+        keys = {**under(self._conf, "spark.kubernetes.driver.secretKeyRef."), **spec.secret_env}
+        for variable, place in keys.items():
+            secret, _, key = place.partition(":")
+            source = {"secretKeyRef": {"name": secret, "key": key}}
+            found.append({"name": variable, "valueFrom": source})
+        found.append(_from_field("SPARK_DRIVER_BIND_ADDRESS", "status.podIP"))
+        if spec.max_attempts > 1:
+            found.append(_from_field(POD_NAME, "metadata.name"))
+        return found
+
+    def _resources(self) -> JSON:
+        spec, conf = self._spec, self._conf
+        overhead = conf.get("spark.driver.memoryOverhead", "")
+        mib = memory.pod_mib(spec.driver_memory, overhead=overhead, factor=overhead_factor(spec))
+        cpu = conf.get("spark.kubernetes.driver.request.cores", str(spec.driver_cores))
+        limits = {"memory": f"{mib}Mi"}
+        if "spark.kubernetes.driver.limit.cores" in conf:
+            limits["cpu"] = conf["spark.kubernetes.driver.limit.cores"]
+        return {"limits": limits, "requests": {"cpu": cpu, "memory": f"{mib}Mi"}}
+
+    def _args(self, fetched: Sequence[Fetched]) -> list[str]:
+        spec = self._spec
+        args = ["driver", "--properties-file", f"{CONF_PATH}/spark.properties"]
+        if spec.max_attempts > 1:
+            for key in PER_ATTEMPT:
+                args += ["--conf", f"{key}=$({POD_NAME})"]
+        lists = {
+            "--py-files": spec.py_files,
+            "--files": spec.files,
+            "--jars": spec.jars,
+            "--archives": spec.archives,
+        }
+        for option, named in lists.items():
+            if named:
+                args += [option, ",".join(in_pod(each, fetched) for each in named)]
+        main_class = PYTHON_RUNNER if spec.is_python else spec.main_class
+        return [*args, "--class", main_class, in_pod(spec.application, fetched), *spec.args]
+
+
+def _from_field(name: str, path: str) -> JSON:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

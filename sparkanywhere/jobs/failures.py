@@ -1,0 +1,72 @@
+"""Why a job failed, in one sentence with the option to change, where what is known says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.job_files import FETCHER
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
+
+NO_CLASS = re.compile(r"Failed to load class (\S+?)\.?$|ClassNotFoundException: (\S+)")
+NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
+UNRESOLVED = re.compile(r"unresolved dependency: (\S+)|not found\]?: (\S+#\S+)")
+OOM_CODE = 137
+
+
+def reason(client: KubeClient, spec: JobSpec, pods: Mapping[str, JSON], lines: Sequence[str]) -> str:
+    """Return why the last driver failed, "" where its log says all there is."""
+    drivers = [
+        pod for pod in pods.values() if pod["metadata"].get("labels", {}).get("spark-role") == "driver"
+    ]
+    if not drivers:
+        return ""
+    driver = drivers[-1]
+    return _fetching(client, driver) or _by_status(driver, spec) or _by_log(lines, spec)
+
+
+def _fetching(client: KubeClient, driver: JSON) -> str:
+    """Return what the container said that fetches files, if that is what failed."""
+    statuses = (driver.get("status") or {}).get("initContainerStatuses") or ()
+    states = [each.get("state") or {} for each in statuses if each["name"] == FETCHER]
+    ended = next((each["terminated"] for each in states if "terminated" in each), None)
+    if ended is None or ended.get("exitCode") == 0:
+        return ""
+    metadata = driver["metadata"]
+    text = str(ended.get("message") or "")
+    try:
+        text = text or client.log(metadata["namespace"], metadata["name"], container=FETCHER)
+    except (ApiError, ApiUnreachable):
+        return "a file of the job could not be fetched, and what went wrong is not known any more."
+    said = [line for line in text.splitlines() if line.startswith(f"{FETCHER}: ")]
+    return said[-1].removeprefix(f"{FETCHER}: ") + "." if said else "a file of the job could not be fetched."
+
+
+def _by_status(driver: JSON, spec: JobSpec) -> str:
+    status = driver.get("status") or {}
+    if status.get("reason") == "DeadlineExceeded":
+        return f"it ran longer than --time-limit {spec.time_limit} allows."
+    ended = [
+        (each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()
+    ]
+    if any(each.get("reason") == "OOMKilled" for each in ended):
+        return f"the driver used more memory than its pod has: raise --driver-memory ({spec.driver_memory})."
+    if status.get("phase") == "Failed" and not any("exitCode" in each for each in ended):
+        return f"the driver could not be started: {status.get('message') or status.get('reason') or 'no reason given'}"
+    return ""
+
+
+def _by_log(lines: Sequence[str], spec: JobSpec) -> str:
+    for line in lines:
+        if found := NO_CLASS.search(line):
+            name = found[1] or found[2]
+            if name == spec.main_class:
+                return f"there is no class {name} in {spec.application}: see --class."
+            return f"the class {name} was not found: bring its jar by --jars or --packages."
+        if found := NO_MODULE.search(line):
+            return f"there is no Python module {found[1]}: bring it by --py-files or --archives, or in the image."
+        if found := UNRESOLVED.search(line):
+            return f"{found[1] or found[2]} was not found in any repository: see --packages."
+    return ""

@@ -1,0 +1,82 @@
+"""A job as a YAML file: the fields of a JobSpec, words joined by dashes or underscores, `class` for main_class."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sparkanywhere.jobs.conf_fields import ConfError, as_fields
+from sparkanywhere.jobs.spec import JobSpec, SpecError
+
+LISTS = ("args", "py_files", "files", "jars", "archives", "packages")
+MAPPINGS = ("conf", "env", "labels", "secrets", "secret_env")
+NUMBERS = ("executors", "executor_cores", "driver_cores", "time_limit", "max_attempts")
+FLAGS = ("spot", "dynamic_allocation")
+
+
+def read(path: Path) -> Any:  # Any: parsed YAML
+    """Return what a job file holds. Raises SpecError."""
+    import yaml  # lazy: --help needs none
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise SpecError(f"{path} is not there.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML file; fields of a JobSpec
+    """Return the job that a file describes; `given` fields win. Raises SpecError, also for an unknown key."""
+    if not isinstance(document, dict):
+        raise SpecError("A job file is a mapping of keys: application, executors, ...")
+    known = {each.name for each in fields(JobSpec)}
+    values: dict[str, Any] = {}
+    for key, value in document.items():
+        name = "main_class" if key == "class" else str(key).replace("-", "_")
+        if name not in known:
+            raise SpecError(_unknown(str(key), known))
+        values[name] = _checked(str(key), name, value)
+    try:
+        by_conf, conf = as_fields(values.get("conf", {}), values, where="The job file: conf", wins=True)
+    except ConfError as error:
+        raise SpecError(str(error)) from error
+    more = given.pop("conf", {})
+    merged = {**values, **by_conf, **given, "conf": {**conf, **more}}
+    if not merged.get("application"):
+        raise SpecError("The job file names no application: a .py or a .jar file.")
+    return JobSpec(**merged)
+
+
+def _unknown(key: str, known: set[str]) -> str:
+    words = {name.replace("_", "-") for name in known} - {"main-class"} | {"class"}
+    near = difflib.get_close_matches(key.replace("_", "-"), sorted(words), n=1)
+    return f"Unknown key {key!r} in the job file" + (f": did you mean {near[0]}?" if near else ".")
+
+
+def _checked(key: str, name: str, value: Any) -> Any:  # Any: of the file, and of the field
+    if name in LISTS:
+        if not isinstance(value, list) or any(isinstance(each, dict | list) for each in value):
+            raise SpecError(f"{key} in the job file is a list of texts.")
+        return tuple(_text(each) for each in value)
+    if name in MAPPINGS:
+        if not isinstance(value, dict) or any(isinstance(each, dict | list) for each in value.values()):
+            raise SpecError(f"{key} in the job file is a mapping of names to texts.")
+        return {str(each): _text(text) for each, text in value.items()}
+    if name in NUMBERS and type(value) is not int:
+        raise SpecError(f"{key} in the job file is a whole number, not {value!r}.")
+    if name in FLAGS and not isinstance(value, bool):
+        raise SpecError(f"{key} in the job file is true or false, not {value!r}.")
+    if name in (*NUMBERS, *FLAGS):
+        return value
+    if value is None or isinstance(value, dict | list):
+        raise SpecError(f"{key} in the job file is a text.")
+    return _text(value)
+
+
+def _text(value: Any) -> str:  # Any: a YAML scalar
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

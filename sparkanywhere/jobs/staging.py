@@ -1,0 +1,173 @@
+"""Bring a job's files to where its pods fetch them: uploads to the control plane or its bucket, and s3:// by URL.
+
+An upload that breaks goes on where it broke; what nobody needs any more the control plane removes by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from sparkanywhere.jobs.job_files import Fetched, Sorted
+from sparkanywhere.jobs.s3_objects import FileFailed, signed
+from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
+
+PIECE_BYTES = 2 * 1024 * 1024  # below the 3 MiB that a request may have
+ATTEMPTS = 5  # without progress, of one upload
+RETRY_SECONDS = 1.0
+PUT_SECONDS = 120.0  # of silence while S3 takes a file
+PASSING = (409, 429, 500, 502, 503, 504)  # HTTP codes after which an upload is tried again
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+
+Say = Callable[[str], None]
+
+
+def nothing(_line: str) -> None:
+    """Say nothing."""
+
+
+def bring(
+    client: KubeClient,
+    namespace: str,
+    files: Sorted,
+    *,
+    say: Say = nothing,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Fetched, ...]:
+    """Upload what is not there yet and return what the pod has to fetch. Raises FileFailed, ApiUnreachable.
+
+    May be repeated: what has been uploaded once is found again.
+    """
+    objects = [signed(url) or _signed_there(client, namespace, url) for url in files.objects]
+    return (*(_staged(client, namespace, path, say, sleep) for path in files.staged), *objects)
+
+
+def _staged(
+    client: KubeClient, namespace: str, path: str, say: Say, sleep: Callable[[float], None]
+) -> Fetched:
+    with Path(path).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    status = _Upload(client, namespace, path, sha256, size, say=say, sleep=sleep).run()
+    authority = str(status.get("certificateAuthority") or "")
+    return Fetched(path, status["fetchURL"], size, sha256, authority, is_staged=True)
+
+
+def _signed_there(client: KubeClient, namespace: str, url: str) -> Fetched:
+    """Have the control plane sign for an object that we have no credentials for."""
+    try:
+        told = client.create(f"/sparkanywhere/v1/namespaces/{namespace}/files", {"url": url})
+    except ApiError as error:
+        why = "it keeps no files" if error.code in (404, 405) else str(error)
+        raise FileFailed(
+            f"{url}: there are no AWS credentials here, and the control plane does not give it either: {why}"
+        ) from error
+    return Fetched(url, told["status"]["fetchURL"], int(told["spec"]["size"]))
+
+
+class _Upload:
+    """One file on its way."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        path: str,
+        sha256: str,
+        size: int,
+        *,
+        say: Say,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._client = client
+        self._place = f"/sparkanywhere/v1/namespaces/{namespace}/files"
+        self._path = path
+        self._sha256 = sha256
+        self._size = size
+        self._say = say
+        self._sleep = sleep
+
+    def run(self) -> dict[str, Any]:  # Any: the status of the ticket
+        """Send what is missing; return the ticket's status."""
+        left, best = ATTEMPTS, -1
+        while True:
+            status = self._ticket()
+            if status["present"]:
+                return status
+            if int(status["upload"]["offset"]) > best:  # it goes on: every piece counts
+                left, best = ATTEMPTS, int(status["upload"]["offset"])
+            left -= 1
+            problem = self._send(status["upload"])
+            if not problem:
+                return status
+            if left <= 0:
+                raise FileFailed(f"{self._path} could not be uploaded: {problem}")
+            self._sleep(RETRY_SECONDS)
+
+    def _ticket(self) -> dict[str, Any]:  # Any: as above
+        asked = {"sha256": self._sha256, "size": self._size}
+        for attempt in range(ATTEMPTS):
+            try:
+                status: dict[str, Any] = self._client.create(self._place, asked)["status"]
+                return status
+            except ApiError as error:
+                if error.code not in PASSING or attempt == ATTEMPTS - 1:
+                    raise self._refused(error) from error
+            self._sleep(RETRY_SECONDS)
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    def _refused(self, error: ApiError) -> FileFailed:
+        if error.code in (404, 405) and "namespaces" not in str(error):
+            return FileFailed(
+                f"{self._path} has {self._size:,} bytes, more than travel with a job, and this control plane keeps"
+                " no files: put it into the image, or into a bucket (s3://)"
+            )
+        return FileFailed(f"{self._path} was not taken: {error}")
+
+    def _send(self, upload: dict[str, Any]) -> str:  # Any: of the ticket
+        """Send what is missing; return "", or why it should be tried again. Raises FileFailed."""
+        self._say(f"uploading {self._path}, {self._size / 1e6:,.1f} MB")
+        return (
+            self._put(upload["url"], upload["headers"]) if upload["url"] else self._pieces(upload["offset"])
+        )
+
+    def _pieces(self, offset: int) -> str:
+        with Path(self._path).open("rb") as file:
+            file.seek(offset)
+            while offset < self._size:
+                piece = file.read(PIECE_BYTES)
+                if not piece:
+                    raise FileFailed(f"{self._path} became shorter while it was uploaded")
+                try:
+                    told = self._client.put(f"{self._place}/{self._sha256}", piece, offset=str(offset))
+                except ApiError as error:
+                    if error.code in PASSING:
+                        return str(error)
+                    raise FileFailed(f"{self._path} was not taken: {error}") from error
+                except ApiUnreachable as error:
+                    return str(error)
+                if int(told["status"]["offset"]) != offset + len(piece):
+                    return "the control plane counts otherwise"
+                offset += len(piece)
+        return ""
+
+    def _put(self, url: str, headers: dict[str, str]) -> str:
+        with Path(self._path).open("rb") as file:
+            try:
+                with urlopen(Request(url, data=file, headers=headers, method="PUT"), timeout=PUT_SECONDS):
+                    return ""
+            except HTTPError as error:
+                body = error.read().decode(errors="replace")
+                code = found[1] if (found := _CODE.search(body)) else error.reason
+                if error.code in PASSING:
+                    return f"the bucket said {code}"
+                raise FileFailed(f"{self._path} was not taken by the project's bucket: {code}") from error
+            except (OSError, HTTPException) as error:
+                return f"the bucket did not answer: {error}"

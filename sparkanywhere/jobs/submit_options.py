@@ -1,0 +1,170 @@
+"""The options of `sparkanywhere submit` and the job that they say: options, --conf, the properties file, a job file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sparkanywhere.jobs.spec import DEFAULT_SPARK, JobSpec, SpecError
+
+LISTS = ("py_files", "files", "jars", "archives", "packages")
+# option -> field of a JobSpec, for those that are called the same and are handed on as they come
+PLAIN = (
+    "main_class",
+    "name",
+    "namespace",
+    "executors",
+    "executor_cores",
+    "executor_memory",
+    "driver_cores",
+    "driver_memory",
+    "dynamic_allocation",
+    "image",
+    "image_pull_policy",
+    "spark",
+    "service_account",
+    "driver_template",
+    "executor_template",
+    "spot",
+    "arch",
+    "time_limit",
+    "max_attempts",
+)
+PAIRS = {"env": "--env", "label": "--label", "secret": "--secret", "secret_env": "--secret-env"}
+FIELDS = {"label": "labels", "secret": "secrets"}
+
+Decorator = Callable[[Any], Any]  # Any: click's commands have no types worth naming
+
+OPTIONS: tuple[Decorator, ...] = (
+    click.option("--arg", "more_arguments", multiple=True, help="An argument for the program; repeatable."),
+    click.option("--class", "main_class", default="", help="Main class of a .jar."),
+    click.option("--name", default="", help="Name of the application; default: its file's."),
+    click.option("--executors", type=int, default=2, show_default=True, help="How many executors."),
+    click.option("--executor-cores", type=int, default=1, show_default=True),
+    click.option("--executor-memory", default="1g", show_default=True, help="Heap of an executor: 512m, 4g."),
+    click.option("--driver-cores", type=int, default=1, show_default=True),
+    click.option("--driver-memory", default="1g", show_default=True),
+    click.option("--dynamic-allocation", is_flag=True, help="Let Spark grow and shrink up to --executors."),
+    click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A Spark setting; repeatable."),
+    click.option(
+        "--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."
+    ),
+    click.option("--py-files", default="", help="Python files and zips, separated by commas."),
+    click.option("--files", default="", help="Files for the working directory, separated by commas."),
+    click.option("--jars", default="", help="Jars, separated by commas."),
+    click.option("--archives", default="", help="Archives to unpack, separated by commas: env.tar.gz#env."),
+    click.option(
+        "--packages", default="", help="Maven coordinates, separated by commas; passed on to Spark."
+    ),
+    click.option("--env", multiple=True, metavar="KEY=VALUE", help="An environment variable; repeatable."),
+    click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the driver; repeatable."),
+    click.option("--secret", multiple=True, metavar="SECRET=/FOLDER", help="Mount a Secret; repeatable."),
+    click.option(
+        "--secret-env", multiple=True, metavar="NAME=SECRET:KEY", help="A variable from a Secret; repeatable."
+    ),
+    click.option("--driver-template", default="", metavar="FILE", help="A pod to build the driver's on."),
+    click.option("--executor-template", default="", metavar="FILE", help="A pod to build executors' on."),
+    click.option("--image", default="", help="Container image; default: ours of the Spark version."),
+    click.option("--image-pull-policy", default="IfNotPresent", show_default=True),
+    click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark."),
+    click.option("--service-account", default=""),
+    click.option(
+        "--spot", is_flag=True, help="Executors on interruptible capacity, where the provider has it."
+    ),
+    click.option("--arch", type=click.Choice(["amd64", "arm64"]), default=None),
+    click.option("--time-limit", type=int, default=0, metavar="SECONDS", help="End the job after so long."),
+    click.option(
+        "--max-attempts",
+        type=int,
+        default=1,
+        show_default=True,
+        help="Start a driver that failed again, after a pause.",
+    ),
+)
+
+
+def job_options(command: Any) -> Any:  # Any: a function that click decorates
+    """Give a command the options that describe a job."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
+    """Return the job that a command line says; `given` names the options that were typed. Raises SpecError."""
+    from sparkanywhere.jobs import job_file  # lazy: --help needs no job
+    from sparkanywhere.jobs.conf_fields import ConfError, as_fields
+
+    said = dict(_said(options, set(given)))
+    try:
+        by_conf, conf = as_fields(pairs("--conf", options["conf"]), said, where="--conf", wins=True)
+        values = {**said, **by_conf}
+        by_file, from_file = as_fields(
+            properties(options["properties_file"]), values, where="--properties-file", wins=False
+        )
+    except ConfError as error:
+        raise SpecError(str(error)) from error
+    values = {**by_file, **values, "conf": {**from_file, **conf}}
+    application = options["application"]
+    if not application.endswith((".yaml", ".yml")):
+        return JobSpec(application=application, **values)
+    return job_file.from_document(job_file.read(Path(application)), **values)
+
+
+def _said(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
+    """Yield (field, value) of what was typed."""
+    args = (*options["arguments"], *options["more_arguments"])
+    if args:
+        yield "args", args
+    for name in PLAIN:
+        if name in given and options[name] is not None:
+            yield name, options[name]
+    for name in LISTS:
+        if name in given:
+            yield name, _list(options[name])
+    for name, option in PAIRS.items():
+        if options[name]:
+            yield FIELDS.get(name, name), pairs(option, options[name])
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
+
+
+def pairs(option: str, entries: Iterable[str]) -> dict[str, str]:
+    """Return what an option says that is given as key=value, any number of times. Raises SpecError."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        key, equals, value = entry.partition("=")
+        if not equals or not key:
+            raise SpecError(f"{option} {shlex.quote(entry)} is not of the form key=value.")
+        if found.setdefault(key, value) != value:
+            raise SpecError(f"{option} {key} is given twice: {found[key]} and {value}.")
+    return found
+
+
+SEPARATOR = re.compile(r"\s*[=:\s]\s*")  # the first one ends the key, as in Java's Properties.load
+
+
+def properties(name: str) -> dict[str, str]:
+    """Return the settings of a Spark properties file: `key value` or `key=value`, # for comments. Raises SpecError."""
+    if not name:
+        return {}
+    try:
+        lines = Path(name).read_text().splitlines()
+    except FileNotFoundError:
+        raise SpecError(f"--properties-file {name} is not there.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"--properties-file {name} cannot be read: {error}.") from error
+    found = {}
+    for line in lines:
+        text = line.strip()
+        if text and not text.startswith(("#", "!")):
+            key, *value = SEPARATOR.split(text, maxsplit=1)
+            found[key] = "".join(value)
+    return found
