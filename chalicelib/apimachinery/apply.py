@@ -22,7 +22,7 @@ from chalicelib.apimachinery.gotext import quote
 from chalicelib.apimachinery.managed_fields import BEFORE_FIRST_APPLY, Entry, ManagedFields, Manager
 from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.shape import Path, path_text
-from chalicelib.apimachinery.status import JSON, Cause, StatusError
+from chalicelib.apimachinery.status import JSON, Cause, StatusError, bad_request
 from chalicelib.apimachinery.time import format_time
 
 
@@ -76,20 +76,18 @@ def apply(
     """Return the object that applying `config` to `live` (None: there is none) makes, managedFields included.
 
     Fields that the manager applied before and leaves out now go, unless someone else owns them. Neither argument is
-    changed. Raises StatusError 409 with a cause per field that another manager owns otherwise, unless `force`; 500 for
-    a configuration that the schema does not fit.
+    changed. Raises StatusError 409 with a cause per field that another manager owns otherwise, unless `force`; 400 or,
+    as a real server, 500 for a configuration that the schema does not fit.
     """
     if schema is None:
-        raise StatusError(500, "", f"no schema to apply {api_version} {config.get('kind', '')} by")
+        raise bad_request(f"no schema to apply {api_version} {config.get('kind', '')} by")
     check_config(config, schema)
     application = _Application(Manager(manager, "Apply", "", subresource), api_version, schema, now)
     managed = application.starting_point(live)
     try:
         return application.run(live, config, managed, force=force)
     except ValueError as error:  # a stored list whose items cannot be told apart
-        raise StatusError(
-            500, "", f"failed to create typed live object ({_described(config)}): {error}"
-        ) from None
+        raise bad_request(f"failed to create typed live object ({_described(config)}): {error}") from None
 
 
 def check_config(config: JSON, schema: Type) -> None:
@@ -154,8 +152,9 @@ class _Application:
         except UnfitError:
             found = report(merged, self.kind)
         if found.error:
-            text = f"failed to convert new typed object ({_described(config)}) to object: {found.error}"
-            raise StatusError(500, "", text)
+            # a real server answers 500 here; but it is the client who is wrong
+            what = f"failed to convert new typed object ({_described(config)}) to object"
+            raise bad_request(f"{what}: {found.error}")
         return found.value
 
     def _refuse_conflicts(self, managed: ManagedFields, changed: list[Path], live: JSON) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.apimachinery.gotext import plain_value
 from chalicelib.apimachinery.schema import Field, Type
-from chalicelib.apimachinery.status import JSON, StatusError, bad_request
+from chalicelib.apimachinery.status import JSON, bad_request
 
 Value = Any  # a value out of JSON: what a patch holds is the client's
 
@@ -25,13 +25,10 @@ _ORDER = "$setElementOrder"
 def strategic_merge_patch(obj: JSON, patch: JSON, kind: Type | None) -> JSON:
     """Return `obj` with the patch merged in, by the merge keys of its type; neither argument is changed.
 
-    Raises StatusError 400 for malformed directives, 500 for elements without their merge key (as a real server).
+    Raises StatusError 400 for malformed directives, and for elements without their merge key: there a real server
+    answers 500 in the same words, though it is the client who is wrong.
     """
     return _merge_maps(copy.deepcopy(obj), copy.deepcopy(patch), kind)
-
-
-def _server_error(text: str) -> StatusError:
-    return StatusError(500, "", text)
 
 
 def _merge_maps(original: JSON, patch: JSON, kind: Type | None) -> JSON:
@@ -55,7 +52,7 @@ def _directed(patch: JSON) -> JSON:
         return patch
     if directive == "delete":
         return {}
-    raise _server_error(
+    raise bad_request(
         f"unknown patch type: {plain_value(directive)} in map: {plain_value({**patch, _PATCH: directive})}"
     )
 
@@ -158,7 +155,7 @@ def _check_order(new: list[Value], order: list[Value], merge_key: str) -> None:
         while position < len(order) and not same(order[position], item):
             position += 1
         if position == len(order):
-            raise _server_error(
+            raise bad_request(
                 f"The order in patch list:\n{plain_value(kept)}\n doesn't match {_ORDER} list:\n{plain_value(order)}\n"
             )
 
@@ -170,9 +167,9 @@ def _merge_lists(old: list[Value], new: list[Value], field: Field) -> list[Value
     if not elements:
         return _ordered(_deduplicated([*old, *new]), new, old, "")
     if not field.merge_key:
-        raise _server_error(f"cannot merge lists without merge key for {field.struct.go_struct}")
+        raise bad_request(f"cannot merge lists without merge key for {field.struct.go_struct}")
     if len(elements) != len(old) + len(new):
-        raise _server_error("list element types are not identical")
+        raise bad_request("list element types are not identical")
     return _merge_by_key(old, new, field)
 
 
@@ -184,7 +181,7 @@ def _merge_by_key(old: list[Value], new: list[Value], field: Field) -> list[Valu
         if directive is None or directive == "delete":
             if key not in item:
                 text = f"map: {plain_value(item)} does not contain declared merge key: {key}"
-                raise _server_error(text)
+                raise bad_request(text)
             if directive is None:
                 additions.append(item)
             else:
@@ -192,9 +189,9 @@ def _merge_by_key(old: list[Value], new: list[Value], field: Field) -> list[Valu
         elif directive == "replace":
             replace = True
         elif directive == "merge":
-            raise _server_error("merging lists cannot yet be specified in the patch")
+            raise bad_request("merging lists cannot yet be specified in the patch")
         else:
-            raise _server_error(f"unknown patch type: {plain_value(directive)} in map: {plain_value(item)}")
+            raise bad_request(f"unknown patch type: {plain_value(directive)} in map: {plain_value(item)}")
     if replace:
         return [_without_directives(item) for item in additions]
     return _ordered(_with_additions(live, additions, field), additions, live, key)
