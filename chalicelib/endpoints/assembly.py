@@ -20,6 +20,7 @@ from chalicelib.endpoints.pod_subresources import (
     Binding,
     Eviction,
     Refused,
+    Resize,
     ServiceAccountToken,
 )
 from chalicelib.endpoints.rbac import Rbac
@@ -37,7 +38,6 @@ NO_STREAMS = (
     "{} needs a connection that stays open, which this control plane cannot give; use `kubectl logs`, or"
     " `aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names"
 )
-NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def build_api(edge: Edge) -> Api:
         ("pods", "binding"): Binding(bodies, edge.clock),
         ("pods", "eviction"): Eviction(bodies),
         ("pods", "ephemeralcontainers"): PartSubresource(bodies, "ephemeralcontainers"),
-        ("pods", "resize"): Refused(NO_RESIZE),
+        ("pods", "resize"): Resize(bodies),
         ("pods", "exec"): _stream("exec", edge.interactive),
         ("pods", "attach"): _stream("attach", edge.interactive),
         ("pods", "portforward"): _stream("portforward", edge.interactive),

@@ -10,20 +10,26 @@ from datetime import datetime
 
 from chalice.app import Response
 
+from chalicelib.apimachinery import causes
 from chalicelib.apimachinery import time as kubetime
-from chalicelib.apimachinery.status import JSON, Cause, StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.status import JSON, StatusError, bad_request, conflict, invalid, not_found
+from chalicelib.controllers.pod_record import TASK_ANNOTATION
 from chalicelib.controllers.tokens import ISSUER, Claims, TokenIssuer
 from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.list_options import delete_options, write_options
 from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import respond
+from chalicelib.endpoints.subresources import PartSubresource
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, guaranteed_update
 
+NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
 MIN_TOKEN_SECONDS = 600  # as TokenRequest demands
+LONGEST_TOKEN_SECONDS = 1 << 32  # that may be asked for
 MAX_TOKEN_SECONDS = 24 * 3600  # longer ones are cut, as --service-account-max-token-expiration does
 DEFAULT_TOKEN_SECONDS = 3600
+TOKEN_GROUP = "authentication.k8s.io"
 CREATED: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
@@ -40,10 +46,12 @@ class Binding:
         """Set spec.nodeName once. Raises 409 if the pod has a node or is being deleted."""
         del user
         body = self._bodies.typed_object(info, group="", version="v1", kind="Binding").obj
-        node = (body.get("target") or {}).get("name") or ""
-        if not node:
-            cause = Cause("FieldValueRequired", "Required value", "target.name")
-            raise invalid("Binding", info.name, [cause])
+        _check_named(body, info, "Binding")
+        target = body.get("target") or {}
+        node, kind = target.get("name") or "", target.get("kind") or "Node"
+        wrong = [] if kind == "Node" else [causes.not_supported("target.kind", kind, ("Node", "<empty>"))]
+        if wrong or not node:
+            raise invalid("Binding", info.name, wrong or [causes.required("target.name")])
         now = kubetime.format_time(self._clock())
 
         def bound(pod: JSON) -> JSON:
@@ -52,6 +60,8 @@ class Binding:
                 raise _refused(info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
             if assigned:
                 raise _refused(info.name, f'pod {info.name} is already assigned to node "{assigned}"')
+            if pod["spec"].get("schedulingGates"):
+                raise _refused(info.name, f"pod {info.name} has non-empty .spec.schedulingGates")
             pod["spec"]["nodeName"] = node
             status = pod.setdefault("status", {})
             conditions = [each for each in status.get("conditions") or [] if each["type"] != "PodScheduled"]
@@ -70,6 +80,11 @@ class Binding:
         return respond(CREATED, code=201)
 
 
+def _check_named(body: JSON, info: RequestInfo, kind: str) -> None:
+    if (body.get("metadata") or {}).get("name") != info.name:
+        raise bad_request(f"name in URL does not match name in {kind} object")
+
+
 def _refused(name: str, why: str) -> StatusError:
     return conflict("pods/binding", name, why)
 
@@ -86,9 +101,7 @@ class Eviction:
         """Delete the pod with the eviction's delete options; disruption budgets are not enforced."""
         del user
         body = self._bodies.typed_object(info, group="policy", version="v1", kind="Eviction").obj
-        sent = body.get("metadata", {}).get("name")
-        if sent and sent != info.name:
-            raise bad_request("name in URL does not match name in Eviction object")
+        _check_named(body, info, "Eviction")
         options = delete_options(info, body.get("deleteOptions") or {})
         registry.delete(info.namespace, info.name, options)
         return respond(CREATED, code=201)
@@ -111,6 +124,7 @@ class ServiceAccountToken:
             info, group="authentication.k8s.io", version="v1", kind="TokenRequest"
         )
         spec = body.obj.get("spec") or {}
+        _check_addressed(body.obj.get("metadata") or {}, info)
         account = registry.get(info.namespace, info.name).object()
         seconds = _seconds(spec)
         claims = self._claims(registry, info, account, spec.get("boundObjectRef"))
@@ -139,28 +153,63 @@ class ServiceAccountToken:
     def _claims(self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None) -> Claims:
         pod_name = pod_uid = ""
         if bound:
-            if bound.get("kind") != "Pod":
-                raise bad_request(f"cannot bind token for serviceaccount to type {bound.get('kind')}")
+            if (bound.get("apiVersion") or "v1", bound.get("kind")) != ("v1", "Pod"):
+                group, _, version = (bound.get("apiVersion") or "").rpartition("/")
+                what = f"{group}/{version}, Kind={bound.get('kind') or ''}"
+                raise bad_request(f"cannot bind token to object of type {what}")
             pod_name = bound.get("name") or ""
             try:
                 pod = registry.storage.get(object_key("pods", info.namespace, pod_name)).object()
             except KeyNotFound:
-                raise StatusError(404, "NotFound", f'pods "{pod_name}" not found') from None
+                raise not_found("pods", pod_name) from None
+            if (pod["spec"].get("serviceAccountName") or "default") != info.name:
+                why = "to pod running with different serviceaccount name."
+                raise bad_request(f'cannot bind token for serviceaccount "{info.name}" {why}')
             pod_uid = pod["metadata"]["uid"]
             if bound.get("uid") and bound["uid"] != pod_uid:
                 raise conflict(
-                    "pods", pod_name, f"the UID in the bound object reference ({bound['uid']}) does not match"
+                    "Pod",
+                    pod_name,
+                    f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record."
+                    " The object might have been deleted and then recreated",
                 )
         return Claims(info.namespace, info.name, account["metadata"]["uid"], pod_name, pod_uid)
 
 
+def _check_addressed(metadata: JSON, info: RequestInfo) -> None:
+    """Raise 422 for a TokenRequest that names another account than the URL does."""
+    for key, wanted, words in (("name", info.name, "name"), ("namespace", info.namespace, "namespace")):
+        if metadata.get(key) and metadata[key] != wanted:
+            why = f"must match the service account {words} if specified"
+            wrong = [causes.invalid(f"metadata.{key}", metadata[key], why)]
+            raise invalid("TokenRequest", info.name, wrong, group=TOKEN_GROUP)
+
+
 def _seconds(spec: JSON) -> int:
-    seconds = int(spec.get("expirationSeconds") or DEFAULT_TOKEN_SECONDS)
-    if seconds < MIN_TOKEN_SECONDS:
-        text = f"Invalid value: {seconds}: may not specify a duration less than 10 minutes"
-        cause = Cause("FieldValueInvalid", text, "spec.expirationSeconds")
-        raise invalid("TokenRequest", "", [cause], group="authentication.k8s.io")
+    given = spec.get("expirationSeconds")
+    seconds = DEFAULT_TOKEN_SECONDS if given is None else int(given)
+    why = "may not specify a duration less than 10 minutes" if seconds < MIN_TOKEN_SECONDS else ""
+    if seconds > LONGEST_TOKEN_SECONDS:
+        why = "may not specify a duration larger than 2^32 seconds"
+    if why:
+        wrong = [causes.invalid("spec.expirationSeconds", seconds, why)]
+        raise invalid("TokenRequest", "", wrong, group=TOKEN_GROUP)
     return min(seconds, MAX_TOKEN_SECONDS)
+
+
+class Resize(PartSubresource):
+    """get, update and patch of what a pod's containers ask for; only before a provider runs them."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        super().__init__(bodies, "resize")
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Return the pod. Raises 400 for one that has a task."""
+        if info.verb != "get":
+            pod = registry.get(info.namespace, info.name).object()
+            if TASK_ANNOTATION in (pod["metadata"].get("annotations") or {}):
+                raise bad_request(NO_RESIZE)
+        return super().answer(registry, info, user)
 
 
 class Refused:

@@ -96,6 +96,10 @@ class ChangeVerbs(CreateVerb):
                     raise
             if (config.get("metadata") or {}).get("resourceVersion"):
                 raise conflict(self.strategy.resource, name, group=self.strategy.group)
+            if (config.get("metadata") or {}).get("uid"):
+                why = f"uid mismatch: the provided object specified uid {config['metadata']['uid']},"
+                why += " and no existing object was found"
+                raise conflict(self.strategy.resource, name, why, group=self.strategy.group)
             try:
                 return self.create(namespace, applied(None), options, is_applied=True)
             except StatusError as error:

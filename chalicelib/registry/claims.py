@@ -59,6 +59,7 @@ def protect(obj: JSON, finalizer: str) -> None:
 class PersistentVolumeClaimStrategy(Strategy):
     """core/v1 persistentvolumeclaims."""
 
+    condition_times = ("lastProbeTime", "lastTransitionTime")
     resource, singular, kind = "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim"
     short_names = ("pvc",)
     has_status = returns_deleted = True

@@ -16,6 +16,7 @@ from chalicelib.registry.counts import count_causes, not_negative_causes, percen
 from chalicelib.registry.field_docs import field_doc
 from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE
 from chalicelib.registry.pod_warnings import spec_warnings
+from chalicelib.registry.status_counts import AVAILABLE, READY, status_causes
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
 from chalicelib.registry.table_text import containers_text, selector_text
 from chalicelib.registry.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, default_workload, workload_causes
@@ -25,10 +26,22 @@ PROGRESS_SECONDS = 600  # how long a rollout may stand still before it is said t
 KEPT_REVISIONS = 10
 STEP = "25%"  # of the pods, of a rolling update
 
+DEPLOYMENT_COUNTS = (
+    "observedGeneration",
+    "replicas",
+    "updatedReplicas",
+    READY,
+    AVAILABLE,
+    "unavailableReplicas",
+    "collisionCount",
+)
+REPLICA_SET_COUNTS = ("replicas", "fullyLabeledReplicas", READY, AVAILABLE, "observedGeneration")
+
 
 class DeploymentStrategy(Strategy):
     """apps/v1 deployments."""
 
+    condition_times = ("lastUpdateTime", "lastTransitionTime")
     group, resource, singular, kind = "apps", "deployments", "deployment", "Deployment"
     short_names, categories = ("deploy",), ("all",)
     has_status = has_generation = True
@@ -85,6 +98,11 @@ class DeploymentStrategy(Strategy):
         """Return what its pods would be warned about."""
         return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
 
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers do not fit together."""
+        del old
+        return list(status_causes(obj, counts=DEPLOYMENT_COUNTS, parts=("updatedReplicas", READY, AVAILABLE)))
+
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get deployments` shows."""
         metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
@@ -102,6 +120,7 @@ class DeploymentStrategy(Strategy):
 class ReplicaSetStrategy(Strategy):
     """apps/v1 replicasets."""
 
+    condition_times = ("lastTransitionTime",)
     group, resource, singular, kind = "apps", "replicasets", "replicaset", "ReplicaSet"
     short_names, categories = ("rs",), ("all",)
     has_status = has_generation = True
@@ -149,6 +168,13 @@ class ReplicaSetStrategy(Strategy):
             "spec.selector", obj["spec"].get("selector"), (old.get("spec") or {}).get("selector")
         )
         return [*self.validate(obj), *selector]
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers do not fit together."""
+        del old
+        return list(
+            status_causes(obj, counts=REPLICA_SET_COUNTS, parts=("fullyLabeledReplicas", READY, AVAILABLE))
+        )
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get replicasets` shows."""

@@ -82,8 +82,8 @@ class EndpointSliceStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Set name and protocol of ports, and write lists that Go always writes."""
-        obj.setdefault("endpoints", None)
-        obj.setdefault("ports", None)
+        for key in ("endpoints", "ports"):
+            obj[key] = obj.get(key) or None
         for port in obj["ports"] or ():
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")

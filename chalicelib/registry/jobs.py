@@ -37,6 +37,7 @@ _FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managed
 class JobStrategy(Strategy):
     """batch/v1 jobs."""
 
+    condition_times = ("lastProbeTime", "lastTransitionTime")
     group, resource, singular, kind = "batch", "jobs", "job", "Job"
     categories = ("all",)
     has_status = has_generation = True

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery import meta
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.causes import invalid
+from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.strategy import AGE_COLUMN, ALL_VERBS, NAME_COLUMN, Column, Strategy
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -19,6 +20,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 class NamespaceStrategy(Strategy):
     """core/v1 namespaces. Deletion is a controller's work: they terminate until they are empty."""
 
+    condition_times = ("lastTransitionTime",)
     resource, singular, kind = "namespaces", "namespace", "Namespace"
     namespaced = False
     short_names = ("ns",)
@@ -47,6 +49,13 @@ class NamespaceStrategy(Strategy):
         """Keep finalizers, which only /finalize changes, and status."""
         obj["spec"] = old.get("spec") or {}
         obj["status"] = old.get("status") or {}
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold the phase to whether the namespace is being deleted."""
+        is_going = bool((old.get("metadata") or {}).get("deletionTimestamp"))
+        wanted, found = "Terminating" if is_going else "Active", (obj.get("status") or {}).get("phase") or ""
+        why = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' if is_going else ''}empty"
+        return [] if found == wanted else [invalid("status.Phase", found, why)]
 
     def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
         """Return why `name` is no DNS label."""

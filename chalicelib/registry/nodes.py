@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
-from chalicelib.apimachinery.causes import duplicate, invalid, not_supported, required
+from chalicelib.apimachinery.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.amounts import amounts_texts
 from chalicelib.registry.field_docs import field_doc
+from chalicelib.registry.formats import NOT_A_CIDR, is_cidr
 from chalicelib.registry.pod_defaults import drop_empty
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 
@@ -64,6 +65,10 @@ class NodeStrategy(Strategy):
         spec, status = obj.get("spec") or {}, obj.get("status") or {}
         obj["spec"], obj["status"] = spec, status
         drop_empty(spec, _PLAIN)
+        if spec.get("podCIDR") and not spec.get("podCIDRs"):
+            spec["podCIDRs"] = [spec["podCIDR"]]
+        elif spec.get("podCIDRs"):
+            spec["podCIDR"] = spec["podCIDRs"][0]
         port = status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {})
         port.setdefault("Port", 0)
         info = status.setdefault("nodeInfo", {})
@@ -97,8 +102,25 @@ class NodeStrategy(Strategy):
         self.default(obj)
 
     def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with taints."""
-        return list(_taints_causes(obj["spec"].get("taints") or [], "spec.taints"))
+        """Return what is wrong with taints and addresses."""
+        spec = obj["spec"]
+        taints = list(_taints_causes(spec.get("taints") or [], "spec.taints"))
+        networks = enumerate(spec.get("podCIDRs") or ())
+        return taints + [
+            invalid(f"spec.podCIDRs[{index}]", each, NOT_A_CIDR)
+            for index, each in networks
+            if not is_cidr(each)
+        ]
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold what is given once."""
+        spec, before = obj["spec"], old.get("spec") or {}
+        held = [
+            forbidden(f"spec.{key}", f'node updates may not change {name} except from "" to valid')
+            for key, name in (("podCIDRs", "podCIDR"), ("providerID", "providerID"))
+            if before.get(key) and spec.get(key) != before[key]
+        ]
+        return [*self.validate(obj), *held]
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name and whether pods may be scheduled."""

@@ -244,11 +244,9 @@ def _security_causes(context: JSON, at: str) -> Iterator[Cause]:
         if number is not None and not 0 <= number <= MAX_INT32:
             yield invalid(f"{at}.{key}", number, f"must be between 0 and {MAX_INT32}, inclusive")
     if context.get("allowPrivilegeEscalation") is False:
-        field = f"{at}.allowPrivilegeEscalation"
         if context.get("privileged"):
-            yield invalid(
-                field, False, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            )
+            why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+            yield invalid(at, context, why)
         if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or ()):
             why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            yield invalid(field, False, why)
+            yield invalid(at, context, why)

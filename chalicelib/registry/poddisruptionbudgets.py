@@ -14,6 +14,7 @@ from chalicelib.apimachinery.causes import invalid, not_supported
 from chalicelib.apimachinery.selectors import label_selector_causes
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.counts import count_causes, percent_causes
+from chalicelib.registry.status_counts import status_causes
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 
 EVICTION_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
@@ -56,6 +57,11 @@ class PodDisruptionBudgetStrategy(Strategy):
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with counts, selector and policy."""
         return list(_spec_causes(obj["spec"]))
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers do not fit together."""
+        del old
+        return list(status_causes(obj, counts=_STATUS))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pdb` shows."""

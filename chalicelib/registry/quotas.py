@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
-from chalicelib.apimachinery.causes import duplicate, forbidden, immutable, invalid, not_supported
+from chalicelib.apimachinery.causes import duplicate, forbidden, immutable, invalid
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.amounts import NANO, amounts_texts, nanos
 from chalicelib.registry.formats import NOT_NEGATIVE
+from chalicelib.registry.quota_scopes import scopes_causes
 from chalicelib.registry.strategy import (
     AGE_COLUMN,
     CREATED_COLUMNS,
@@ -23,15 +24,6 @@ from chalicelib.registry.strategy import (
     created_cells,
 )
 
-SCOPES = (
-    "BestEffort",
-    "CrossNamespacePodAffinity",
-    "NotBestEffort",
-    "NotTerminating",
-    "PriorityClass",
-    "Terminating",
-    "VolumeAttributesClass",
-)
 _COUNTED_TEXT = (
     "pods services replicationcontrollers resourcequotas secrets configmaps persistentvolumeclaims"
     " services.nodeports services.loadbalancers"
@@ -87,18 +79,27 @@ class ResourceQuotaStrategy(Strategy):
         """Return what is wrong with names, amounts and scopes."""
         spec = obj["spec"]
         causes = [
-            cause for name, amount in spec.get("hard", {}).items() for cause in _hard_causes(name, amount)
+            cause
+            for name, amount in spec.get("hard", {}).items()
+            for cause in _hard_causes(name, amount, "spec.hard")
         ]
-        return causes + [
-            not_supported("spec.scopes", scope, SCOPES)
-            for scope in spec.get("scopes") or ()
-            if scope not in SCOPES
-        ]
+        return [*causes, *scopes_causes(spec)]
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the scopes."""
         scopes = immutable("spec.scopes", obj["spec"].get("scopes"), (old.get("spec") or {}).get("scopes"))
         return [*self.validate(obj), *scopes]
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what is wrong with the amounts, given and used."""
+        del old
+        status = obj.get("status") or {}
+        return [
+            cause
+            for key in ("hard", "used")
+            for name, amount in (status.get(key) or {}).items()
+            for cause in _hard_causes(name, amount, f"status.{key}")
+        ]
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, what is used of requests and limits, and age."""
@@ -125,7 +126,7 @@ class LimitRangeStrategy(Strategy):
     def default(self, obj: JSON) -> None:
         """Derive a container's defaults: limits from the maximum, requests from limits or the minimum."""
         spec = obj["spec"] = obj.get("spec") or {}
-        spec.setdefault("limits", None)
+        spec["limits"] = spec.get("limits") or None
         for item in spec["limits"] or ():
             for bound in _BOUNDS:
                 if item.get(bound):
@@ -151,8 +152,8 @@ def _default_container_limits(item: JSON) -> None:
             item[name] = amounts
 
 
-def _hard_causes(name: str, amount: str) -> Iterator[Cause]:
-    at = f"spec.hard[{name}]"
+def _hard_causes(name: str, amount: str, path: str) -> Iterator[Cause]:
+    at = f"{path}[{name}]"
     for error in names.qualified_name_errors(name):
         yield invalid(at, name, error)
     is_counted = name in COUNTED or name.startswith("count/")

@@ -17,6 +17,7 @@ from chalicelib.registry.counts import not_negative_causes
 from chalicelib.registry.deployments import KEPT_REVISIONS
 from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE
 from chalicelib.registry.pod_warnings import spec_warnings
+from chalicelib.registry.status_counts import AVAILABLE, READY, status_causes
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
 from chalicelib.registry.table_text import containers_text
 from chalicelib.registry.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, default_workload, workload_causes
@@ -30,10 +31,14 @@ _FREE_TEXT = (
 _FREE = tuple(_FREE_TEXT.split())
 _CLAIMS = PersistentVolumeClaimStrategy()
 
+PARTS = (READY, "currentReplicas", "updatedReplicas", AVAILABLE)
+COUNTS = ("replicas", *PARTS, "observedGeneration", "collisionCount")
+
 
 class StatefulSetStrategy(Strategy):
     """apps/v1 statefulsets."""
 
+    condition_times = ("lastTransitionTime",)
     group, resource, singular, kind = "apps", "statefulsets", "statefulset", "StatefulSet"
     short_names, categories = ("sts",), ("all",)
     has_status = has_generation = True
@@ -100,6 +105,11 @@ class StatefulSetStrategy(Strategy):
     def warnings(self, obj: JSON) -> list[str]:
         """Return what its pods would be warned about."""
         return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers do not fit together."""
+        del old
+        return list(status_causes(obj, counts=COUNTS, parts=PARTS, ready_name=f"status.{READY}"))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get statefulsets` shows."""

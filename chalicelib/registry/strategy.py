@@ -69,6 +69,9 @@ class Strategy:
     empty: ClassVar[Mapping[str, object]] = MappingProxyType({})
     creates_on_update = False  # a PUT of what is missing creates it
     unconditional_update = True  # a PUT needs no resourceVersion
+    condition_times: tuple[
+        str, ...
+    ] = ()  # of a condition in the status: written as null where they are not given
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     deprecation = ""  # a Warning for every request
@@ -134,6 +137,10 @@ class Strategy:
         for key in [key for key in obj if key not in ("metadata", "status", "kind", "apiVersion")]:
             del obj[key]
         obj.update({key: value for key, value in old.items() if key not in ("metadata", "status")})
+        if self.condition_times:
+            for condition in (obj.get("status") or {}).get("conditions") or ():
+                for key in self.condition_times:
+                    condition.setdefault(key, None)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a new object, apart from its metadata. Never changes it."""

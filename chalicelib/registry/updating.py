@@ -11,6 +11,7 @@ from chalicelib.apimachinery.status import JSON, StatusError, bad_request, confl
 from chalicelib.registry import objects, schemas
 from chalicelib.registry.pod_containers import ephemeral_causes
 from chalicelib.registry.pod_defaults import default_container
+from chalicelib.registry.pod_resize import keep_all_but_resources, resize_causes
 from chalicelib.registry.strategy import Strategy
 
 
@@ -92,11 +93,13 @@ def finish(
     """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
     new["metadata"]["resourceVersion"] = old["metadata"].get("resourceVersion", "")
     if sent.subresource == "ephemeralcontainers":
-        _keep_all_but(new, old, "ephemeralContainers", may_go=False)
+        _keep_all_but(new, old, "ephemeralContainers")
         for container in new["spec"].get("ephemeralContainers") or ():
             default_container(container)
     elif sent.subresource == "finalize":
-        _keep_all_but(new, old, "finalizers", may_go=True)
+        _keep_all_but(new, old, "finalizers")
+    elif sent.subresource == "resize":
+        keep_all_but_resources(new, old)
     elif sent.subresource:
         strategy.prepare_for_status_update(new, old)
     else:
@@ -109,6 +112,8 @@ def finish(
     causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
     if sent.subresource == "ephemeralcontainers":
         causes += ephemeral_causes(new["spec"], old["spec"])
+    elif sent.subresource == "resize":
+        causes += resize_causes(new["spec"], old["spec"])
     elif sent.subresource:
         causes += strategy.validate_status_update(new, old)
     else:
@@ -120,8 +125,8 @@ def finish(
     return strategy.warnings(new)
 
 
-def _keep_all_but(new: JSON, old: JSON, spec_field: str, *, may_go: bool) -> None:
-    """Make `new` what `old` is but for one field of spec; without `may_go` none sent means no change."""
+def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
+    """Make `new`, in place, what `old` is but for one field of spec."""
     changed = (new.get("spec") or {}).get(spec_field)
     version = new["metadata"].get("resourceVersion", "")
     new.clear()
@@ -130,7 +135,7 @@ def _keep_all_but(new: JSON, old: JSON, spec_field: str, *, may_go: bool) -> Non
     new["spec"] = dict(old.get("spec") or {})
     if changed:
         new["spec"][spec_field] = changed
-    elif may_go:
+    else:
         new["spec"].pop(spec_field, None)
 
 
