@@ -111,7 +111,7 @@ class Settings:
     user_watches: int = field(default=2000, metadata={"doc": "watches that one user may hold at once"})
     namespace_objects: int = field(
         default=20000,
-        metadata={"doc": "objects of one resource that a namespace may hold, Events apart; SQLite alone"},
+        metadata={"doc": "objects of one resource that a namespace may hold, Events apart"},
     )
     host_paths: str = field(
         default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons"}

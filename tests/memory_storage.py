@@ -89,6 +89,10 @@ class MemoryStorage:
         items = [found[key] for key in first]
         return Page(items, at, next_key=rest[0] if rest else None, remaining=len(rest))
 
+    def count(self, prefix: str) -> int:
+        """Return how many objects there are under `prefix`."""
+        return len(self.list(prefix).items)
+
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object."""
         made = sized_draft(key, obj)

@@ -137,17 +137,17 @@ class Quotas:
         """Return how many objects are under a prefix; while there is room for sure, at most so many.
 
         To count costs as much as there is. But each write adds one object at most: as long as all since the
-        last count would fit, there is no need to.
+        last count, or ever, would fit, there is no need to.
         """
-        count, revision = self._counts.get(counted, (self._max_objects, 0))
-        most = count + self._storage.revision() - revision
+        count, revision = self._counts.get(counted, (0, 0))
+        now = self._storage.revision()
+        most = count + now - revision
         if most < self._max_objects:
             return most
-        page = self._storage.list(counted, limit=1)
-        count = len(page.items) + (page.remaining or 0)
+        count = self._storage.count(counted)
         if len(self._counts) >= COUNTS_KEPT:
             self._counts.clear()
-        self._counts[counted] = (count, page.revision)
+        self._counts[counted] = (count, now)
         return count
 
     def _take(self, resource: str, obj: JSON, namespace: str, *, is_dry_run: bool) -> bool:

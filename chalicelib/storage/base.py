@@ -171,6 +171,14 @@ class Storage(Protocol):
         """
         ...
 
+    def count(self, prefix: str) -> int:
+        """Return how many objects there are under `prefix`: every one that lives all the while is counted.
+
+        On a store that others write to, those that come or go meanwhile may be counted or not. On DynamoDB it costs
+        as many read units as reading them, without their way here.
+        """
+        ...
+
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace the object if it still has that revision, with its MODIFIED event; return it.
 

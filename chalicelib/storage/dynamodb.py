@@ -125,6 +125,10 @@ class DynamoStorage:
         """Return a page of objects, as they are or as they were at `revision`."""
         return self._lister.page(Range.of(prefix, start_key), limit=limit, revision=revision)
 
+    def count(self, prefix: str) -> int:
+        """Return how many objects there are under `prefix`."""
+        return self._lister.count(Range.of(prefix, None))
+
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object. Raises ValueError if its uid would change."""
         return self._write(Write("MODIFIED", key, sized_draft(key, obj), expected_revision))

@@ -62,6 +62,10 @@ class Lister:
                 return _page(state, at, limit=limit)
         raise StorageUnavailable(f"{wanted.resource} kept changing while they were listed: try again")
 
+    def count(self, wanted: Range) -> int:
+        """Return how many objects there are now."""
+        return self._table.count(object_pk(wanted.resource), _condition(wanted))
+
     def _read_state(
         self, wanted: Range, at: int, head: Head, *, limit: int | None
     ) -> list[StoredObject] | None:

@@ -128,6 +128,11 @@ class Table:
                 attributes_to_get=list(attributes) if attributes else None,
             )
 
+    def count(self, pk: str, condition: Condition | None = None) -> int:
+        """Return how many items a partition has; each page of 1 MB is of a moment of its own."""
+        with self._translated():
+            return int(self.items.count(pk, condition, consistent_read=True))
+
     def transact(self, transaction: Transaction, *, token: str) -> str | None:
         """Do all of a transaction; or return, in words, why nothing was written and to try again.
 

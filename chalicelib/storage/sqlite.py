@@ -119,6 +119,15 @@ class SqliteStorage:
             next_key, remaining = following.fetchone()
         return Page(items, at, next_key=next_key, remaining=remaining)
 
+    def count(self, prefix: str) -> int:
+        """Return how many objects there are under `prefix`."""
+        bounds = prefix_range(prefix, None)
+        with self._file.reader() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM objects WHERE key >= ? AND key < ?", bounds
+            ).fetchone()
+        return int(row[0])
+
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object. Raises ValueError if its uid would change."""
         return self._write(Write("MODIFIED", key, sized_draft(key, obj), expected_revision))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from chalicelib.storage.base import (
@@ -73,6 +75,18 @@ def test_pages_cover_a_list_without_gap_or_repetition(storage: Storage) -> None:
 
     assert seen == keys
     assert remaining in ([7, 3, 0], [None, None, 0])  # see Page: a backend may decline to count
+
+
+def test_what_is_under_a_prefix_is_counted(storage: Storage) -> None:
+    large = {"data": "x" * 40_000}  # so that DynamoDB counts by pages
+    for n in range(30):
+        made = {"metadata": {"name": f"p{n:02}", "uid": f"u{n}"}, "noise": os.urandom(20_000).hex(), **large}
+        storage.create(f"/registry/pods/ns{n % 3}/p{n:02}", made)
+    deleted = storage.get("/registry/pods/ns0/p00")
+    storage.delete(deleted.key, expected_revision=deleted.revision)
+
+    assert [storage.count(PODS), storage.count(f"{PODS}ns0/"), storage.count(f"{PODS}ns1/")] == [29, 9, 10]
+    assert [storage.count(f"{PODS}ns/"), storage.count("/registry/configmaps/")] == [0, 0]
 
 
 def test_a_page_that_ends_with_the_list_is_the_last(storage: Storage) -> None:
