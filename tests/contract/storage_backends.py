@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
 from moto import mock_aws
+from moto.core.models import botocore_stubber
 from moto.server import ThreadedMotoServer
 
 from chalicelib.apimachinery.status import JSON
@@ -147,6 +152,19 @@ class FakeStores(DynamoStores):
         storage.client.meta.events.register("before-send.dynamodb", self.fake.answer)
 
 
+class OneAtATime:
+    """Lets a request through only after the one before: moto shows threads items that are half written."""
+
+    def __init__(self, send: Callable[[AWSPreparedRequest], AWSResponse | None]) -> None:
+        self._send = send
+        self._lock = threading.Lock()
+
+    def answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        """Answer a request in place of the network (a `before-send` handler)."""
+        with self._lock:
+            return self._send(request)
+
+
 class MotoStores(DynamoStores):
     """Handles on one table in moto, inside this process."""
 
@@ -154,6 +172,11 @@ class MotoStores(DynamoStores):
         super().__init__()
         self._moto = mock_aws()
         self._moto.start()
+        self._gate = OneAtATime(lambda request: botocore_stubber("before-send", request))
+
+    def connect(self, storage: DynamoStorage) -> None:
+        """Have moto answer, one request at a time."""
+        storage.client.meta.events.register_first("before-send.dynamodb", self._gate.answer)
 
     def close(self) -> None:
         """Close all handles and end moto's hold on botocore."""
@@ -169,6 +192,11 @@ class MotoServerStores(DynamoStores):
         self._server.start()
         host, port = self._server.get_host_and_port()
         super().__init__(endpoint=f"http://{host}:{port}")
+        self._gate = OneAtATime(URLLib3Session().send)
+
+    def connect(self, storage: DynamoStorage) -> None:
+        """Send requests one at a time."""
+        storage.client.meta.events.register_first("before-send.dynamodb", self._gate.answer)
 
     def close(self) -> None:
         """Close all handles and the server."""
