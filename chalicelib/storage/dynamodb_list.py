@@ -6,6 +6,9 @@ some events more and no second attempt. Only where an event itself is not visibl
 
 One thing is let be: an object whose deletion is visible before its revision may be missing from a list
 just before it. Its DELETED event follows, and a client that does not know the object ignores it.
+
+Short lists are kept in memory (quotas, limits, classes: every create asks for them). The store's row names the last
+event of each resource, so one read of it tells whether such a list is still what it was.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ READ_TRIES = 10  # about a second; a transaction under way ends within milliseco
 # How many later writes may pass one whose object is not visible yet. Each must take the store's row,
 # which is one of its own items, so even one or two are rare.
 SETTLING_REVISIONS = 20
+KEPT_OBJECTS = 20  # of one list
+KEPT_LISTS = 500  # of one process: some ten for each namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +56,31 @@ class Lister:
         self._table = table
         self._log = log
         self._backoff = backoff
+        self._kept: dict[Range, tuple[int, list[StoredObject]]] = {}  # (last event of the resource, objects)
 
     def page(self, wanted: Range, *, limit: int | None, revision: int | None) -> Page:
         """Return a page, as Storage.list says."""
         for _ in self._backoff.tries(READ_TRIES):
             head = self._table.head()
             at = head.revision if revision is None else min(revision, head.revision)
+            newest = head.mark(wanted.resource).revision
+            kept = self._kept.get(wanted)
+            if kept and kept[0] == newest <= at:
+                return _page(list(kept[1]), at, limit=limit)
             state = self._read_state(wanted, at, head, limit=limit)
             if state is not None:
+                if newest <= at and not limit:
+                    self._keep(wanted, newest, state)
                 return _page(state, at, limit=limit)
         raise StorageUnavailable(f"{wanted.resource} kept changing while they were listed: try again")
+
+    def _keep(self, wanted: Range, newest: int, state: list[StoredObject]) -> None:
+        if len(state) > KEPT_OBJECTS:
+            self._kept.pop(wanted, None)
+            return
+        if len(self._kept) >= KEPT_LISTS:
+            self._kept.clear()
+        self._kept[wanted] = (newest, list(state))
 
     def count(self, wanted: Range) -> int:
         """Return how many objects there are now."""

@@ -248,3 +248,28 @@ def test_events_carry_the_time_of_their_expiry(stage: Stage) -> None:
 
     assert int(event["expires"]["N"]) == int(stage.stores.clock()) + 7 * 24 * 3600
     assert "expires" not in obj
+
+
+def test_a_short_list_that_has_not_changed_costs_one_read(stage: Stage) -> None:
+    stage.create("a")
+    assert stage.listed() == ["a"]
+    stage.writer.create("/registry/configmaps/default/other", pod("other"))
+    stage.fake.requests.clear()
+
+    page = stage.reader.list(PODS)
+
+    assert [stored.object()["metadata"]["name"] for stored in page.items] == ["a"]
+    assert page.revision == stage.writer.revision()
+    assert stage.fake.requests == ["GetItem", "GetItem"]  # the list's, and the writer's just now
+
+
+def test_a_short_list_that_has_changed_is_read_anew(stage: Stage) -> None:
+    stage.create("a")
+    assert stage.listed() == ["a"]
+
+    stage.create("b")
+    after_create = stage.listed()
+    created = stage.writer.get(pod_key("a"))
+    stage.writer.delete(created.key, expected_revision=created.revision)
+
+    assert (after_create, stage.listed()) == (["a", "b"], ["b"])
