@@ -36,7 +36,7 @@ MESSAGES = (
     "Insufficient memory (",
     "MountVolume.SetUp failed for volume",
     "Pod was active on the node longer than the specified deadline",
-    "its memory limit is not enforced in process mode",
+    "its CPU limit is not enforced in process mode",
     "needs a connection that stays open, which this control plane cannot give",
 )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from chalicelib.providers.base import Container, Task
 from chalicelib.providers.process.images import is_spark_image
+
+ENFORCES_MEMORY = os.path.exists("/proc/self/smaps_rollup")  # what supervisor/memory.py reads
 
 
 def warnings(task: Task) -> list[str]:
@@ -23,7 +27,10 @@ def _container_warnings(container: Container, task: Task) -> list[str]:
     host_image = f'image "{container.image}" is not used: its command runs on the host'
     unmet = [
         (not is_spark_image(container.image), host_image),
-        (container.memory_mib is not None, "its memory limit is not enforced in process mode"),
+        (
+            container.memory_mib is not None and not ENFORCES_MEMORY,
+            "its memory limit is not enforced in process mode on this system",
+        ),
         (container.cpu_milli is not None, "its CPU limit is not enforced in process mode"),
         (container.gpus > 0, "GPUs are not assigned in process mode: it sees what the host has"),
         (bool(container.user), "it runs as the user that runs the control plane in process mode"),

@@ -128,6 +128,7 @@ class Placed:
             "restart": self.container.restart,
             "stop_argv": self.stop_argv(paths),
             "no_new_privileges": self.container.no_new_privileges,
+            "memory_mib": self.container.memory_mib,
         }
 
 

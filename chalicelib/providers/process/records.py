@@ -33,6 +33,7 @@ class ContainerPlan(TypedDict):
     restart: Restart
     stop_argv: list[str]
     no_new_privileges: bool
+    memory_mib: int | None  # more than that ends it; None: no limit
 
 
 class ContainerRecord(TypedDict):

@@ -8,12 +8,13 @@ import signal
 import time
 
 from chalicelib.providers.process.records import MARKER, ContainerPlan, ContainerRecord
-from chalicelib.providers.process.supervisor import processes
+from chalicelib.providers.process.supervisor import memory, processes
 from chalicelib.providers.process.supervisor.output import LogWriter
 
 READ_BYTES = 64 * 1024  # a pipe's capacity on Linux
 BACKOFF_LIMIT_SECONDS = 300.0  # Kubernetes' longest wait before a restart
 BACKOFF_RESET_SECONDS = 600.0  # after running this long, the next failure counts as the first
+KILLED = 128 + signal.SIGKILL
 START_FAILED = 128  # the exit code that containerd gives when a program can't be started
 
 
@@ -42,6 +43,7 @@ class Container:
         self._backoff = 0.0  # the first restart comes at once
         self._running_since = 0.0
         self._log: LogWriter | None = None
+        self._overran = ""  # how it took more memory than it may, if it did
 
     @property
     def done(self) -> bool:
@@ -114,7 +116,11 @@ class Container:
         self.pid = 0
         code = os.waitstatus_to_exitcode(status)
         code = 128 - code if code < 0 else code
-        self._ended(code, "Error" if code else "Completed", "", stopping=stopping)
+        reason = "Error" if code else "Completed"
+        if self._overran and code == KILLED:
+            reason = "OOMKilled"
+        self._ended(code, reason, self._overran, stopping=stopping)
+        self._overran = ""
 
     def _ended(self, code: int, reason: str, message: str, *, stopping: bool = False) -> None:
         self.close_output()
@@ -175,6 +181,17 @@ class Container:
         """Send SIGKILL to the main process; what is left of its kin ends when its end is noticed."""
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
+
+    def check_memory(self, family: list[processes.Process]) -> None:
+        """Kill it if its processes, of those given, hold more than it may."""
+        limit = self.plan["memory_mib"]
+        if not self.pid or limit is None or self._overran:
+            return
+        own = {self.pid, *(one.pid for one in family if self.owns(one, self.pid))}
+        held = memory.held_mib(own, limit_mib=limit)
+        if held > limit:
+            self._overran = f"held {held} MiB of memory, {limit} MiB allowed"
+            self.kill()
 
     def owns(self, process: processes.Process, session: int) -> bool:
         """Return whether a descendant of the supervisor came of this container's process `session`."""

@@ -23,7 +23,7 @@ from chalicelib.providers.process.records import (
     tell_listeners,
     write_json,
 )
-from chalicelib.providers.process.supervisor import processes
+from chalicelib.providers.process.supervisor import memory, processes
 from chalicelib.providers.process.supervisor.container import Container
 
 STOP_COMMAND_EXTENSION_SECONDS = 2.0  # Kubernetes' addition, once, where a stop command took the whole grace
@@ -53,6 +53,9 @@ class Supervisor:
         self._all_started = False
         self._unwritten = False
         self._terminated = False
+        self._memory_at = 0.0  # monotonic: when to look at it again
+        self._family: list[processes.Process] = []
+        self._family_until = 0.0
 
     def prepare(self) -> None:
         """Open the control FIFO, hear signals, and write the first state. Raises OSError."""
@@ -97,6 +100,8 @@ class Supervisor:
         moments = [one.restart_at for one in self._containers if one.restart_at is not None]
         if self._kill_at is not None:
             moments.append(self._kill_at)
+        if self._limited():
+            moments.append(self._memory_at)
         if self._unwritten:
             moments.append(time.monotonic() + WRITE_PAUSE_SECONDS)
         return max(0.0, min(moments) - time.monotonic()) if moments else None
@@ -107,10 +112,27 @@ class Supervisor:
             self._start_due()
         elif time.monotonic() >= self._kill_at:
             self._grace_over()
+        self._check_memory()
         more = not self._over()
         if more and (self._unwritten or any(one.changed for one in self._containers)):
             self._write()
         return more
+
+    def _limited(self) -> list[Container]:
+        """Return the running containers that have a memory limit."""
+        return [one for one in self._containers if one.pid and one.plan["memory_mib"] is not None]
+
+    def _check_memory(self) -> None:
+        """Kill what holds more memory than it may. The processes are searched for less often than looked at."""
+        now, limited = time.monotonic(), self._limited()
+        if not limited or now < self._memory_at:
+            return
+        self._memory_at = now + memory.LOOK_SECONDS
+        if now >= self._family_until:
+            self._family = processes.descendants(os.getpid())
+            self._family_until = now + memory.FAMILY_SECONDS
+        for one in limited:
+            one.check_memory(self._family)
 
     def _start_due(self) -> None:
         now = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.providers.base import Container, Mount, Task, Volume
 from chalicelib.providers.process.limits import warnings
 
-PLAIN = Container("c", "apache/spark:4.3.0", args=("executor",), no_new_privileges=True)
+PLAIN = Container("c", "apache/spark:4.3.0", args=("executor",), no_new_privileges=True, memory_mib=100)
 
 
 def task(container: Container, *volumes: Volume, **fields: Any) -> Task:  # Any: Task's own fields
@@ -26,7 +26,6 @@ def test_what_is_honoured_draws_no_warning() -> None:
     ("fields", "word"),
     [
         ({"image": "busybox"}, 'image "busybox" is not used'),
-        ({"memory_mib": 100}, "memory limit"),
         ({"cpu_milli": 100}, "CPU limit"),
         ({"gpus": 1}, "GPUs"),
         ({"user": "185"}, "runs as the user"),
