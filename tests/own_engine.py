@@ -24,11 +24,30 @@ START_SECONDS = 60.0  # 0.6 s on an idle machine
 STOP_SECONDS = 30.0
 
 
-class OwnEngine:
-    """An engine whose data, socket and processes are below one folder."""
+ALONE = (
+    "unshare",
+    "--net",
+    "--mount",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    'ip link set lo up; exec "$@"',
+    "sh",
+)
 
-    def __init__(self, folder: Path) -> None:
+
+class OwnEngine:
+    """An engine whose data, socket and processes are below one folder.
+
+    With `live_restore` its containers outlive it. `alone` starts it in namespaces of its own; they go with it, so
+    whoever wants containers back after its end starts this whole program behind ALONE and says False.
+    """
+
+    def __init__(self, folder: Path, *, live_restore: bool = False, alone: bool = True) -> None:
         self._folder = folder
+        self._options = ["--live-restore"] if live_restore else []
+        self._before = ALONE if alone else ()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,14 +64,14 @@ class OwnEngine:
             f"--exec-root={self._folder}/exec",
             f"--pidfile={self._folder}/pid",
             f"--cgroup-parent=/sparkanywhere-test-{os.getpid()}",
+            *self._options,
         ]
         # a killed daemon may stay a zombie for want of a parent that reaps: its number would pass for alive
         for left in ("pid", "docker.sock", "exec/containerd/containerd.pid"):
             (self._folder / left).unlink(missing_ok=True)
-        script = f"ip link set lo up; exec {' '.join(dockerd)}"
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script],
+                [*self._before, *dockerd],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -45,7 +45,13 @@ class DockerCluster(SparkCluster):
         self.engine = engine
 
     def start(
-        self, home: Path, *program: str, name: str = "job", mode: str = "cluster", conf: Sequence[str] = ()
+        self,
+        home: Path,
+        *program: str,
+        name: str = "job",
+        mode: str = "cluster",
+        conf: Sequence[str] = (),
+        **environ: str,
     ) -> subprocess.Popen[str]:
         """Start a spark-submit with our image and the tests' programs mounted; return it."""
         own = [f"spark.kubernetes.container.image=sparkanywhere/spark:{home.name}"]
@@ -53,7 +59,7 @@ class DockerCluster(SparkCluster):
             volume = f"spark.kubernetes.{role}.volumes.hostPath.jobs"
             own += [f"{volume}.options.path={JOBS}", f"{volume}.mount.path={JOBS_INSIDE}"]
             own += [f"{volume}.mount.readOnly=true"]
-        return super().start(home, *program, name=name, mode=mode, conf=[*own, *conf])
+        return super().start(home, *program, name=name, mode=mode, conf=[*own, *conf], **environ)
 
     def of_app(self, app: str, role: str = "") -> list[JSON]:
         """Return the pods of an application, by the name it was submitted under, which only its driver has."""
@@ -80,11 +86,6 @@ class DockerCluster(SparkCluster):
             f"the driver of {app} to end",
         )
         return self.driver_of(app)
-
-    def said(self, pod: JSON, container: str = "") -> str:
-        """Return the whole log of a pod, of one container if it has several."""
-        query = {"container": container} if container else {}
-        return self.client.log("default", pod["metadata"]["name"], **query)
 
     def container_of(self, pod: JSON, name: str) -> str:
         """Return the id of a container of a pod."""

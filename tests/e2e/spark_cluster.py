@@ -60,9 +60,10 @@ class SparkCluster:
         until(lambda: is_over(self.driver()), "the driver to end", seconds=JOB_SECONDS)
         return self.driver()
 
-    def log(self, pod: JSON) -> str:
-        """Return what a pod has logged so far."""
-        return self.client.log("default", pod["metadata"]["name"])
+    def log(self, pod: JSON, container: str = "") -> str:
+        """Return what a pod has logged so far, or one container of it."""
+        query = {"container": container} if container else {}
+        return self.client.log("default", pod["metadata"]["name"], **query)
 
     def executors_register(self, count: int) -> None:
         """Wait until so many executors have registered with the one driver, which runs before that."""
@@ -74,25 +75,37 @@ class SparkCluster:
         )
 
     def submit(
-        self, home: Path, *program: str, name: str = "job", mode: str = "cluster", conf: Sequence[str] = ()
+        self,
+        home: Path,
+        *program: str,
+        name: str = "job",
+        mode: str = "cluster",
+        conf: Sequence[str] = (),
+        **environ: str,
     ) -> subprocess.CompletedProcess[str]:
         """Submit and wait for spark-submit to end; `program` is options, the main file and its arguments."""
-        process = self.start(home, *program, name=name, mode=mode, conf=conf)
+        process = self.start(home, *program, name=name, mode=mode, conf=conf, **environ)
         output, _ = process.communicate(timeout=JOB_SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def start(
-        self, home: Path, *program: str, name: str = "job", mode: str = "cluster", conf: Sequence[str] = ()
+        self,
+        home: Path,
+        *program: str,
+        name: str = "job",
+        mode: str = "cluster",
+        conf: Sequence[str] = (),
+        **environ: str,
     ) -> subprocess.Popen[str]:
-        """Start a spark-submit and return it."""
+        """Start a spark-submit, with further variables, and return it."""
         line = [str(home / "bin" / "spark-submit"), "--master", f"k8s://{self.server.access.url}"]
         line += ["--deploy-mode", mode, "--name", name]
         for entry in (f"spark.kubernetes.container.image=apache/spark:{home.name}", *SMALL, *conf):
             line += ["--conf", entry]
-        environ = environment(os.environ, spark_home=home, kubeconfig=self.server.kubeconfig)
+        usual = environment(os.environ, spark_home=home, kubeconfig=self.server.kubeconfig)
         return subprocess.Popen(
             [*line, *program],
-            env={**environ, "SPARK_LOCAL_IP": "127.0.0.1"},
+            env={**usual, "SPARK_LOCAL_IP": "127.0.0.1", **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,6 @@ Kubernetes integration suite (resource-managers/kubernetes/integration-tests), w
 
 from __future__ import annotations
 
-import base64
 import re
 import signal
 import subprocess
@@ -11,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.e2e.docker_cluster import JOBS_INSIDE, DockerCluster, docker_cluster, image_for, patiently
+from tests.e2e.pod_template import TEMPLATE_APP, missing_of_template, submit_with_template
 from tests.e2e.spark_cluster import JOB_SECONDS, NAMESPACE, exit_code, spark_pi
 
 pytestmark = [pytest.mark.docker, pytest.mark.spark, pytest.mark.slow]
@@ -62,7 +61,7 @@ def test_basic_spark_pi_in_cluster_mode(version: str, spark: Spark, cluster: Doc
 
     assert submitted.returncode == 0, submitted.stdout
     driver = cluster.driver_of("pi")
-    assert PI in cluster.said(driver)
+    assert PI in cluster.log(driver)
     assert (driver["status"]["phase"], exit_code(driver)) == ("Succeeded", 0)
     assert cluster.of_app("pi", "executor") == []
 
@@ -95,7 +94,7 @@ def test_python_with_modules(spark: Spark, cluster: DockerCluster) -> None:
     submitted = cluster.submit(spark(NEWEST), *files, name="modules", conf=TWO)
 
     assert submitted.returncode == 0, submitted.stdout
-    said = cluster.said(cluster.driver_of("modules"))
+    said = cluster.log(cluster.driver_of("modules"))
     assert "executors said hello-a hello-b hello-c and the driver hello-d" in said
 
 
@@ -118,7 +117,7 @@ def test_dynamic_allocation(version: str, spark: Spark, cluster: DockerCluster) 
     driver = cluster.end_of("grows")
 
     assert exit_code(driver) == 0
-    assert "round 2: 12 tasks came back" in cluster.said(driver)
+    assert "round 2: 12 tasks came back" in cluster.log(driver)
     finished(job)
 
 
@@ -136,7 +135,7 @@ def test_decommission(spark: Spark, cluster: DockerCluster) -> None:
     cluster.client.delete(f"{NAMESPACE}/pods/{leaving}")
 
     driver = cluster.end_of("leaves")
-    said = cluster.said(driver)
+    said = cluster.log(driver)
     assert exit_code(driver) == 0, said
     assert "16 tasks came back" in said
     assert re.search(r"Executor \d+ on \S+ is decommissioned", said), "it was lost, not decommissioned"
@@ -145,16 +144,18 @@ def test_decommission(spark: Spark, cluster: DockerCluster) -> None:
 
 def _log(cluster: DockerCluster, app: str) -> str:
     running = cluster.running_of(app, "driver")
-    return cluster.said(running[0]) if running else ""
+    return cluster.log(running[0]) if running else ""
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_executor_out_of_memory_is_replaced(version: str, spark: Spark, cluster: DockerCluster) -> None:
-    job = cluster.start(spark(version), f"local://{JOBS_INSIDE}/eats_memory.py", "1", name="hungry", conf=TWO)
+    job = cluster.start(
+        spark(version), f"local://{JOBS_INSIDE}/eats_memory.py", "1", "0", name="hungry", conf=TWO
+    )
 
     driver = cluster.end_of("hungry")
 
-    said = cluster.said(driver)
+    said = cluster.log(driver)
     assert exit_code(driver) == 0, said
     assert "4 tasks came back" in said
     assert "137" in said, "Spark was not told how the executor ended"
@@ -174,75 +175,15 @@ def test_a_killed_driver_fails_and_takes_its_executors(spark: Spark, cluster: Do
     finished(job)
 
 
-def test_pod_template_with_init_container_sidecar_secrets_and_config(
+def test_pod_template_with_init_container_sidecar_secrets_config_and_spark_conf(
     spark: Spark, cluster: DockerCluster, tmp_path: Path
 ) -> None:
-    secret = {"data": {"word": base64.b64encode(b"hush").decode()}}
-    cluster.client.create(f"{NAMESPACE}/secrets", {"metadata": {"name": "word"}, **secret})
-    cluster.client.create(
-        f"{NAMESPACE}/configmaps", {"metadata": {"name": "users"}, "data": {"greeting": "hello"}}
-    )
-    template = tmp_path / "template.yaml"
-    template.write_text(yaml.safe_dump(_template()))
-    given = ("/from-init/note", "/etc/users/greeting", "/etc/word/word", "--", "WORD", "NODE")
-    conf = [
-        f"spark.kubernetes.driver.podTemplateFile={template}",
-        "spark.kubernetes.driver.secrets.word=/etc/word",
-        "spark.kubernetes.driver.secretKeyRef.WORD=word:word",
-        "spark.kubernetes.executor.secrets.word=/etc/word",
-        "spark.kubernetes.node.selector.disk=fast",
-        *ONE,
-    ]
+    looks_around = f"local://{JOBS_INSIDE}/looks_around.py"
 
-    submitted = cluster.submit(
-        spark(NEWEST), f"local://{JOBS_INSIDE}/looks_around.py", *given, name="template", conf=conf
-    )
+    submit_with_template(cluster, spark(NEWEST), looks_around, tmp_path, conf=ONE)
 
-    assert submitted.returncode == 0, submitted.stdout
-    driver = cluster.driver_of("template")
-    said = cluster.said(driver, DRIVER)
-    assert "/from-init/note: from the init container" in said
-    assert "/etc/users/greeting: hello" in said
-    assert "/etc/word/word: hush" in said
-    assert "WORD=hush" in said
-    assert "beside the driver at" in cluster.said(driver, "sidecar")
-    assert driver["metadata"]["labels"]["team"] == "data"
-
-
-def _template() -> dict[str, object]:
-    """Return a pod template with all that its name says."""
-    note = {"name": "note", "mountPath": "/from-init"}
-    busybox = {"image": "busybox", "imagePullPolicy": "IfNotPresent", "volumeMounts": [note]}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"labels": {"team": "data"}},
-        "spec": {
-            "initContainers": [
-                {
-                    "name": "prepare",
-                    "command": ["sh", "-c", "echo from the init container > /from-init/note"],
-                    **busybox,
-                }
-            ],
-            "containers": [
-                {
-                    "name": DRIVER,
-                    "volumeMounts": [note, {"name": "users", "mountPath": "/etc/users"}],
-                },
-                {
-                    "name": "sidecar",
-                    "command": ["sh", "-c", "echo beside the driver at $(hostname -i); sleep 1"],
-                    **busybox,
-                },
-            ],
-            "tolerations": [{"key": "spot", "operator": "Exists"}],
-            "volumes": [
-                {"name": "note", "emptyDir": {}},
-                {"name": "users", "configMap": {"name": "users"}},
-            ],
-        },
-    }
+    driver = cluster.driver_of(TEMPLATE_APP)
+    assert missing_of_template(driver, cluster.log(driver, DRIVER), cluster.log(driver, "sidecar")) == []
 
 
 def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluster) -> None:
@@ -268,8 +209,8 @@ def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluste
 
     driver = cluster.end_of("volumes")
 
-    assert exit_code(driver) == 0, cluster.said(driver)
-    assert "executor has ['claimed']" in cluster.said(driver)
+    assert exit_code(driver) == 0, cluster.log(driver)
+    assert "executor works in /var/data/claimed" in cluster.log(driver)
     assert {mount["Target"]: mount["Type"] for mount in mounts}["/fast"] == "tmpfs"
     patiently(lambda: not cluster.names("persistentvolumeclaims"), "the claim to be gone")
     finished(job)
@@ -285,7 +226,7 @@ def test_several_applications_run_side_by_side(spark: Spark, cluster: DockerClus
 
     drivers = [cluster.driver_of(name) for name in names]
     assert [exit_code(driver) for driver in drivers] == [0, 0, 0]
-    assert all(PI in cluster.said(driver) for driver in drivers)
+    assert all(PI in cluster.log(driver) for driver in drivers)
     assert len({driver["status"]["podIP"] for driver in drivers}) == 3
 
 
@@ -303,6 +244,6 @@ def test_a_job_outlives_a_control_plane_that_is_killed(
     assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before
     driver = cluster.end_of("outlives")
     assert exit_code(driver) == 0
-    assert "8 tasks came back" in cluster.said(driver)
+    assert "8 tasks came back" in cluster.log(driver)
     patiently(lambda: not cluster.of_app("outlives", "executor"), "the executors to go")
     finished(job)

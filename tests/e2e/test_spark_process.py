@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import random
+import re
 import signal
+import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.pod_template import DRIVER, missing_of_template, submit_with_template
 from tests.e2e.spark_cluster import (
     JOB_SECONDS,
     JOBS,
+    NAMESPACE,
     SparkCluster,
     answers,
     exit_code,
+    is_over,
     java_of,
     sleepers,
     spark_cluster,
@@ -26,6 +35,8 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 Spark = Callable[[str], Path]
 VERSIONS = ("4.3.0", "3.5.9")
 PI = "Pi is roughly 3.1"
+KILLS = 6
+KILL_PAUSES = (0.0, 6.0)  # seconds between the last start and the next kill
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -132,6 +143,65 @@ def test_a_killed_driver_fails_and_takes_its_executors(spark: Spark, cluster: Sp
     job.communicate(timeout=JOB_SECONDS)
 
 
+def test_an_executor_out_of_memory_is_replaced(spark: Spark, cluster: SparkCluster) -> None:
+    conf = ["spark.executor.instances=2"]
+    program = (f"local://{JOBS / 'eats_memory.py'}", "1", "0.05")
+
+    submitted = cluster.submit(spark("4.3.0"), *program, conf=conf)
+
+    driver = cluster.driver()
+    said = cluster.log(driver)
+    assert exit_code(driver) == 0, submitted.stdout
+    assert "4 tasks came back" in said
+    assert "exit code 137" in said, "Spark was not told how the executor ended"
+    assert "OOM" in said
+
+
+def test_decommission(spark: Spark, cluster: SparkCluster) -> None:
+    conf = [
+        "spark.decommission.enabled=true",
+        "spark.storage.decommission.enabled=true",
+        "spark.storage.decommission.shuffleBlocks.enabled=true",
+        "spark.executor.instances=2",
+    ]
+    job = cluster.start(spark("4.3.0"), *sleepers(seconds=2, tasks=10), conf=conf)
+    cluster.executors_register(2)
+    leaving = cluster.running("executor")[0]["metadata"]["name"]
+
+    cluster.client.delete(f"{NAMESPACE}/pods/{leaving}")
+
+    driver = cluster.driver_ends()
+    said = cluster.log(driver)
+    assert exit_code(driver) == 0, said
+    assert "10 tasks came back" in said
+    assert re.search(r"Executor \d+ on \S+ is decommissioned", said), "it was lost, not decommissioned"
+    job.communicate(timeout=JOB_SECONDS)
+
+
+def test_pod_template_with_all_around_it_and_a_claim_on_demand(
+    spark: Spark, cluster: SparkCluster, tmp_path: Path
+) -> None:
+    claim = "spark.kubernetes.executor.volumes.persistentVolumeClaim.spark-local-dir-1"
+    memory = "spark.kubernetes.executor.volumes.emptyDir.fast"
+    conf = [
+        f"{claim}.options.claimName=OnDemand",
+        f"{claim}.options.storageClass=standard",
+        f"{claim}.options.sizeLimit=1Gi",
+        f"{claim}.mount.path=/var/data/claimed",
+        f"{memory}.options.medium=Memory",
+        f"{memory}.mount.path=/fast",
+        "spark.executor.instances=1",
+    ]
+
+    submit_with_template(cluster, spark("4.3.0"), f"local://{JOBS / 'looks_around.py'}", tmp_path, conf=conf)
+
+    driver = cluster.driver()
+    said = cluster.log(driver, DRIVER)
+    assert missing_of_template(driver, said, cluster.log(driver, "sidecar")) == []
+    assert re.search(r"executor works in \S*/named-volumes/", said), said
+    until(lambda: not cluster.names("persistentvolumeclaims"), "the claim to be gone", seconds=JOB_SECONDS)
+
+
 def test_several_applications_run_side_by_side(spark: Spark, cluster: SparkCluster) -> None:
     home = spark("4.3.0")
 
@@ -158,36 +228,41 @@ def test_a_program_that_fails_is_told_by_its_pod(spark: Spark, cluster: SparkClu
     assert (driver["status"]["phase"], exit_code(driver)) == ("Failed", 3)
 
 
-@pytest.mark.parametrize(
-    ("version", "moment"),
-    [
-        ("4.3.0", "driver starts"),
-        ("4.3.0", "executors start"),
-        ("4.3.0", "tasks run"),
-        ("3.5.9", "tasks run"),
-    ],
-)
-def test_a_job_outlives_a_control_plane_that_is_killed(
-    version: str, moment: str, spark: Spark, cluster: SparkCluster
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_job_outlives_a_control_plane_that_is_killed_again_and_again(
+    version: str, spark: Spark, cluster: SparkCluster
 ) -> None:
+    """From spark-submit's first request to the job's end; SPARKANYWHERE_TEST_SEED chooses other moments."""
+    seed = os.environ.get("SPARKANYWHERE_TEST_SEED", version)
+    chance = random.Random(seed)
     conf = ["spark.executor.instances=2"]
-    job = cluster.start(spark(version), *sleepers(seconds=4, tasks=8), conf=conf)
-    match moment:
-        case "driver starts":
-            until(lambda: len(cluster.running("driver")) == 1, "a driver", seconds=JOB_SECONDS)
-        case "executors start":
-            until(lambda: len(cluster.pods("executor")) >= 1, "an executor", seconds=JOB_SECONDS)
-        case _:
-            cluster.executors_register(2)
-    before = {pod["metadata"]["uid"] for pod in cluster.pods()}
+    job = cluster.start(spark(version), *sleepers(seconds=2, tasks=16), conf=conf)
+    kills: list[tuple[float, str]] = []  # seconds after the submission, and how far the job was
 
-    cluster.server.kill()
-    assert not answers(cluster)
-    cluster.server.start()
+    began = time.monotonic()
+    while len(kills) < KILLS and not (cluster.pods("driver") and is_over(cluster.driver())):
+        pause = chance.uniform(*KILL_PAUSES)
+        with suppress(subprocess.TimeoutExpired):  # it waits for its driver: an early end is the job's
+            job.wait(pause)
+        before = {pod["metadata"]["uid"] for pod in cluster.pods()}
+        kills.append((round(time.monotonic() - began, 1), phases(cluster)))
+        cluster.server.kill()
+        assert not answers(cluster)
+        cluster.server.start()
+        assert before <= {pod["metadata"]["uid"] for pod in cluster.pods()}, "a pod was lost"
 
-    assert before <= {pod["metadata"]["uid"] for pod in cluster.pods()}
+    story = f"seed {seed}, killed at {kills}"
+    print(story)
+    said, _ = job.communicate(timeout=JOB_SECONDS)
+    assert cluster.pods("driver"), f"{story}: nothing was submitted\n{said}"
     driver = cluster.driver_ends()
-    assert exit_code(driver) == 0, cluster.log(driver)
-    assert "8 tasks came back" in cluster.log(driver)
+    assert exit_code(driver) == 0, f"{story}\n{cluster.log(driver)}"
+    assert "16 tasks came back" in cluster.log(driver), story
+    assert len(kills) >= 3, story
     until(lambda: not cluster.pods("executor"), "the executors to be gone", seconds=JOB_SECONDS)
-    job.communicate(timeout=JOB_SECONDS)
+
+
+def phases(cluster: SparkCluster) -> str:
+    """Return what runs, for people: `driver 1/1 executors 1/2`."""
+    counts = [(len(cluster.running(role)), len(cluster.pods(role))) for role in ("driver", "executor")]
+    return ", ".join(f"{run} of {there}" for run, there in counts)

@@ -14,10 +14,11 @@ from chalicelib.controllers.pod_placement import CAPACITY_TYPE
 from chalicelib.controllers.pod_record import TASK_ANNOTATION, VERSION_ANNOTATION
 from chalicelib.controllers.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.routes import ROUTES
+from tests.e2e.scenarios import table
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Set for the tests alone, or told under another heading than the settings.
-NOT_SETTINGS = {"SPARKANYWHERE_REQUIRE_TOOLS", "SPARKANYWHERE_CONFORMANCE"}
+NOT_SETTINGS = {"SPARKANYWHERE_REQUIRE_TOOLS", "SPARKANYWHERE_CONFORMANCE", "SPARKANYWHERE_TEST_SEED"}
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +58,9 @@ def test_every_annotation_is_told_and_no_other(readme: str) -> None:
     ours = {INJECT, INJECTED, TTL_ANNOTATION, TASK_ANNOTATION, VERSION_ANNOTATION, CAPACITY_TYPE}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", readme)) == ours
+
+
+def test_the_scenarios_are_those_of_the_tests(readme: str) -> None:
+    shown = readme.partition("## Scenarios")[2].partition("\n## ")[0]
+
+    assert [line for line in shown.splitlines() if line.startswith("|")] == table()

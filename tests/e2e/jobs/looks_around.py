@@ -12,6 +12,6 @@ for path in sys.argv[1:split]:
 for name in sys.argv[split + 1 :]:
     print(f"{name}={os.environ.get(name)}", flush=True)
 spark = SparkSession.builder.appName("looks-around").getOrCreate()
-seen = spark.sparkContext.parallelize([0], 1).map(lambda _: sorted(os.listdir("/var/data"))).collect()[0]
-print("executor has", seen, flush=True)
+folders = spark.sparkContext.parallelize([0], 1).map(lambda _: os.environ["SPARK_LOCAL_DIRS"]).collect()[0]
+print("executor works in", folders, flush=True)
 spark.stop()

@@ -1,0 +1,66 @@
+"""A job whose engine is killed and started again, as a program that has network and mounts to itself.
+
+Usage, behind own_engine.ALONE: python -m tests.e2e.engine_restart SPARK_HOME IMAGE_FILE FOLDER
+The engine is set to leave its containers alone (--live-restore). Exits with 0 if the job went well.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.e2e.docker_cluster import DockerCluster, docker_cluster, patiently
+from tests.e2e.spark_cluster import JOB_SECONDS, exit_code
+from tests.own_engine import OwnEngine
+
+EXECUTOR = "spark-kubernetes-executor"
+APP = "restarts"
+LOAD_SECONDS = 300
+
+
+def main(home: Path, image: Path, folder: Path) -> None:
+    """Run the job and restart the engine below it."""
+    engine = OwnEngine(folder / "engine", live_restore=True, alone=False)
+    os.environ["DOCKER_HOST"] = engine.url
+    (folder / "engine").mkdir()
+    try:
+        engine.start()
+        subprocess.run(["docker", "load", "--input", image], check=True, timeout=LOAD_SECONDS)
+        with docker_cluster(folder / "state") as cluster:
+            _run_job(cluster, engine, home)
+    finally:
+        engine.remove()
+
+
+def _run_job(cluster: DockerCluster, engine: OwnEngine, home: Path) -> None:
+    conf = ["spark.executor.instances=2"]
+    job = cluster.start(home, "local:///jobs/sleepers.py", "2", "16", "1", "0", name=APP, conf=conf)
+
+    def registered() -> int:
+        running = cluster.running_of(APP, "driver")
+        return cluster.log(running[0]).count("Registered executor") if running else 0
+
+    patiently(lambda: registered() >= 2, "two executors to register")
+    before = {pod["metadata"]["uid"] for pod in cluster.pods()}
+
+    lost = cluster.container_of(cluster.running_of(APP, "executor")[0], EXECUTOR)
+    main_process = cluster.engine.inspect_container(lost)["State"]["Pid"]
+
+    engine.kill()
+    os.kill(main_process, signal.SIGKILL)  # what ends while the engine is away must be known later
+    assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before, "the API went with the engine"
+    engine.start()
+
+    driver = cluster.end_of(APP)
+    assert driver["metadata"]["uid"] in before
+    assert exit_code(driver) == 0, cluster.log(driver)
+    assert "16 tasks came back" in cluster.log(driver), cluster.log(driver)
+    assert "exit code 137" in cluster.log(driver), "Spark was not told how the executor ended"
+    job.communicate(timeout=JOB_SECONDS)
+
+
+if __name__ == "__main__":
+    main(*(Path(argument) for argument in sys.argv[1:4]))

@@ -1,0 +1,96 @@
+"""Which test runs which scenario on what: the README's table is held to this, and this to the tests there are.
+
+The first names are those of Spark's own suite (resource-managers/kubernetes/integration-tests); then come faults.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+FILES = {
+    "process": ("test_spark_process.py",),
+    "Docker": ("test_spark_docker.py", "test_spark_engine_restart.py"),
+    "AWS in a box": ("test_spark_aws.py",),
+}
+TEMPLATE_PROCESS = "test_pod_template_with_all_around_it_and_a_claim_on_demand"
+TEMPLATE_DOCKER = "test_pod_template_with_init_container_sidecar_secrets_config_and_spark_conf"
+VOLUMES_DOCKER = "test_volumes_claims_on_demand_and_memory"
+PROCESS_MODULES = "test_python_modules_reach_driver_and_executors"
+
+# scenario: the test on processes, on Docker, on AWS in a box; "" for none
+SCENARIOS: dict[str, tuple[str, str, str]] = {
+    "Basic": (
+        "test_cluster_mode_runs_to_its_end_through_either_watch",
+        "test_basic_spark_pi_in_cluster_mode",
+        "test_spark_pi_runs_to_its_end",
+    ),
+    "ClientMode": (
+        "test_client_mode_runs_the_driver_here_and_the_executors_as_pods",
+        "test_client_mode",
+        "",
+    ),
+    "Decommission": ("test_decommission", "test_decommission", ""),
+    "Deps (`--py-files`)": (PROCESS_MODULES, "test_python_with_modules", ""),
+    "PV (a claim OnDemand)": (TEMPLATE_PROCESS, VOLUMES_DOCKER, ""),
+    "Volume (emptyDir, in memory)": (TEMPLATE_PROCESS, VOLUMES_DOCKER, ""),
+    "Secrets": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
+    "PodTemplate": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
+    "SparkConfPropagate": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
+    "Python": (PROCESS_MODULES, "test_python_with_modules", ""),
+    "DynamicAllocation": ("test_dynamic_allocation_grows_and_shrinks", "test_dynamic_allocation", ""),
+    "sidecar and init container": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
+    "three applications at once": (
+        "test_several_applications_run_side_by_side",
+        "test_several_applications_run_side_by_side",
+        "",
+    ),
+    "executor out of memory, replaced": (
+        "test_an_executor_out_of_memory_is_replaced",
+        "test_an_executor_out_of_memory_is_replaced",
+        "",
+    ),
+    "executor killed, replaced": (
+        "test_a_killed_executor_is_replaced",
+        "",
+        "test_a_killed_executor_is_replaced_and_events_may_be_lost",
+    ),
+    "driver killed": (
+        "test_a_killed_driver_fails_and_takes_its_executors",
+        "test_a_killed_driver_fails_and_takes_its_executors",
+        "",
+    ),
+    "driver deleted": (
+        "test_deleting_a_driver_takes_all_that_it_owned",
+        "",
+        "test_a_driver_that_is_deleted_takes_its_executors_along",
+    ),
+    "control plane killed and started": (
+        "test_a_job_outlives_a_control_plane_that_is_killed_again_and_again",
+        "test_a_job_outlives_a_control_plane_that_is_killed",
+        "",
+    ),
+    "engine killed and started": ("", "test_a_job_outlives_its_engine", ""),
+    "Spot taken away": ("", "", "test_an_executor_on_spot_that_is_interrupted_is_replaced"),
+}
+
+
+def table() -> list[str]:
+    """Return the table's lines. Raises LookupError where a test is not there."""
+    lines = [f"| scenario | {' | '.join(FILES)} |", "|---|---|---|---|"]
+    for scenario, tests in SCENARIOS.items():
+        cells = [_versions(FILES[where], test) for where, test in zip(FILES, tests, strict=True)]
+        lines.append(f"| {scenario} | {' | '.join(cells)} |")
+    return lines
+
+
+def _versions(files: tuple[str, ...], test: str) -> str:
+    """Return the versions of Spark that a test runs: both, or the newest."""
+    if not test:
+        return "–"
+    for file in files:
+        for node in ast.parse((Path(__file__).parent / file).read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == test:
+                is_of_both = any("'version'" in ast.dump(each) for each in node.decorator_list)
+                return "4.3.0, 3.5.9" if is_of_both else "4.3.0"
+    raise LookupError(f"no test {test} in {files}")
