@@ -19,6 +19,7 @@ from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.controllers.staged_files import FileLimits, StagedFiles
 from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.files.base import FileStore
+from chalicelib.prices import Rates, fargate_rates, flat_rates
 from chalicelib.providers.base import Provider, Task
 from chalicelib.storage.base import Storage
 
@@ -117,6 +118,12 @@ def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[st
     from chalicelib.providers.none import NoneProvider
 
     return NoneProvider()
+
+
+def build_rates(settings: Settings) -> Rates:
+    """Return what a pod costs: as the settings say, else the provider's list prices, nothing on this machine."""
+    given = (settings.usd_per_vcpu_hour, settings.usd_per_gib_hour)
+    return fargate_rates() if settings.provider == "fargate" and not any(given) else flat_rates(*given)
 
 
 def docker_provider(settings: Settings) -> DockerProvider:

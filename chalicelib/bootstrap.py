@@ -16,6 +16,7 @@ from chalicelib.backends import (
     audit_log,
     build_job_buckets,
     build_provider,
+    build_rates,
     build_staged_files,
     build_storage,
 )
@@ -118,7 +119,12 @@ class ControlPlane:
         self.controllers = build_controllers(self._controller_parts())
         self.pods = self.controllers.pods
         self._admission = Admission(
-            self.pods, self.provider, self._injection, self.controllers.quotas, Classes(self.storage)
+            self.pods,
+            self.provider,
+            self._injection,
+            self.controllers.quotas,
+            Classes(self.storage),
+            self.controllers.fuse,
         )
         parts = self._registry_parts()
         self.registries.update(registries(ALL, parts))
@@ -138,6 +144,7 @@ class ControlPlane:
             room=lambda resource, obj, is_dry_run: self.controllers.quotas.room(
                 resource, obj, is_dry_run=is_dry_run
             ),
+            before_removal=self._before_removal,
         )
 
     def _controller_parts(self) -> ControllerParts:
@@ -147,6 +154,7 @@ class ControlPlane:
             node=self._node(),
             delete=RegistryDeletes(self.registries, lambda name: self.custom.stored_under(name)),
             registries=self.registries,
+            rates=build_rates(self.settings),
             clock=utc_now,
             new_uid=new_uid,
             resources=self._stored_resources(namespaced_only=False),
@@ -240,6 +248,10 @@ class ControlPlane:
         self.controllers.dependents.after_write(resource, obj, event)
         if resource in RBAC_RESOURCES:
             self.rbac.forget()
+
+    def _before_removal(self, resource: str, obj: JSON) -> None:
+        if resource == "pods":
+            self.controllers.usage.going(obj)
 
     def _problem(self) -> str:
         try:

@@ -113,6 +113,15 @@ class Settings:
         default=20000,
         metadata={"doc": "objects of one resource that a namespace may hold, Events apart"},
     )
+    usd_per_vcpu_hour: float = field(
+        default=0.0,
+        metadata={
+            "doc": "dollars for an hour of a vCPU, for sparkanywhere.io/max-usd; 0: Fargate's list price, else free"
+        },
+    )
+    usd_per_gib_hour: float = field(
+        default=0.0, metadata={"doc": "dollars for an hour of a GiB of memory, likewise"}
+    )
     host_paths: str = field(
         default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons"}
     )
@@ -168,6 +177,8 @@ def event_cluster_arn(environ: Mapping[str, str] | None = None) -> str:
 def _parse(name: str, text: str, default: object) -> object:
     if isinstance(default, bool):
         return _parse_flag(name, text)
+    if isinstance(default, float):
+        return _parse_amount(name, text)
     if not isinstance(default, int):
         return text
     try:
@@ -177,6 +188,16 @@ def _parse(name: str, text: str, default: object) -> object:
     if number < 1:
         raise SettingsError(f"{name} is {number}, but takes a number above 0")
     return number
+
+
+def _parse_amount(name: str, text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}, but takes a number") from None
+    if not 0 <= amount < float("inf"):
+        raise SettingsError(f"{name} is {text}, but takes a number that is not below 0")
+    return amount
 
 
 def _parse_flag(name: str, text: str) -> bool:

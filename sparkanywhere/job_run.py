@@ -98,6 +98,7 @@ class JobRun:
         self._log_ended = False
         self.last_lines: list[str] = []
         self.last_pods: dict[str, JSON] = {}  # by name, as last seen
+        self.gone_pods: set[str] = set()  # names of those that were deleted
 
     def run(self, command: list[str], environ: dict[str, str]) -> None:
         """Submit, and follow until the driver has ended. Raises JobFailed if it never began."""
@@ -208,6 +209,7 @@ class JobRun:
             case PodNews():
                 self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
                 self.last_pods[news.pod["metadata"]["name"]] = news.pod
+                (self.gone_pods.add if news.gone else self.gone_pods.discard)(news.pod["metadata"]["name"])
                 self._follow_log_once()
             case LogLine(line=None, pod=pod):
                 self._log_ended = self._log_ended or pod == self._followed

@@ -44,7 +44,7 @@ def rows() -> Iterator[str]:
 def _takes(kind: Any) -> str:  # Any: a type, or a Literal of texts
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
-    return {bool: "`1` or `0`", int: "a whole number above 0"}.get(kind, "text")
+    return {bool: "`1` or `0`", int: "a whole number above 0", float: "a number, 0 or more"}.get(kind, "text")
 
 
 def _default(each: Field[Any]) -> str:

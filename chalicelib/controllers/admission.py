@@ -7,6 +7,7 @@ from collections.abc import Callable
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers import spark_admission
 from chalicelib.controllers.classes import Classes
+from chalicelib.controllers.fuse import Fuse
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.spark_admission import Injection
@@ -24,15 +25,17 @@ class Admission:
         injection: Callable[[], Injection],
         quotas: Quotas,
         classes: Classes,
+        fuse: Fuse,
     ) -> None:
         self._classes = classes
+        self._fuse = fuse
         self._pods = pods
         self._quotas = quotas
         self._provider = provider
         self._injection = injection
 
     def admit(self, resource: str, obj: JSON) -> list[str]:
-        """Change a new object in place; return sentences for Warning headers."""
+        """Change a new object in place; return sentences for Warning headers. Raises 403 where a budget is spent."""
         if resource == "persistentvolumeclaims":
             self._classes.give_storage_class(obj)
         if resource != "pods":
@@ -45,6 +48,7 @@ class Admission:
             return []  # not a valid pod: validation comes next, and has the words for it
 
     def _admit_pod(self, pod: JSON) -> list[str]:
+        self._fuse.refuse(pod)
         self._quotas.fill_in(pod)
         self._classes.give_priority(pod)
         if not self._pods.is_ours(pod):

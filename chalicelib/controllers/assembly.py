@@ -13,6 +13,7 @@ from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.dependents import Dependents
 from chalicelib.controllers.endpoints import EndpointController
 from chalicelib.controllers.expiry import PodExpiry
+from chalicelib.controllers.fuse import Fuse
 from chalicelib.controllers.garbage import DeleteObject, Garbage
 from chalicelib.controllers.interruptions import Interruptions
 from chalicelib.controllers.loop import Chore
@@ -24,7 +25,9 @@ from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.recorder import EventRecorder
 from chalicelib.controllers.resync import Resync, ResyncTimes
 from chalicelib.controllers.staged_files import StagedFiles
+from chalicelib.controllers.usage_records import UsageRecords
 from chalicelib.controllers.workloads.controller import WorkloadController
+from chalicelib.prices import FREE, Rates
 from chalicelib.providers.base import Provider
 from chalicelib.registry.registry import Registries
 from chalicelib.storage.base import Storage
@@ -51,6 +54,7 @@ class ControllerParts:
     resources: Iterable[str]
     namespaced: Iterable[str]
     registries: Registries
+    rates: Rates = FREE
     later: Later = inline
     launches: bool = True
     scans: bool = False
@@ -70,6 +74,8 @@ class Controllers:
     resync: Resync
     recorder: EventRecorder
     quotas: Quotas
+    usage: UsageRecords
+    fuse: Fuse
     chores: tuple[Chore, ...]
 
     def run_all(self) -> None:
@@ -95,6 +101,9 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     claims = Claims(storage=storage, delete=delete, provider=parts.provider)
     interruptions = Interruptions(delete)
     recorder = EventRecorder(storage, clock=clock, new_uid=parts.new_uid, later=parts.later)
+    usage = UsageRecords(
+        storage=storage, rates=parts.rates, clock=clock, later=parts.later, folds=not parts.scans
+    )
     pods = PodController(
         storage=storage,
         provider=parts.provider,
@@ -104,6 +113,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         launched=claims.bind,
         removed=pod_removed,
         changed=pod_changed,
+        going=usage.going,
         launches=parts.launches,
     )
     garbage = Garbage(storage=storage, resources=parts.resources, delete=delete, clock=clock)
@@ -131,16 +141,27 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         claims=claims,
         definitions=definitions,
         quotas=quotas,
+        usage=usage,
         workloads=workloads if parts.launches else None,
         endpoints=endpoints if parts.launches else None,
         later=parts.later,
         scans=parts.scans,
+    )
+    fuse = Fuse(
+        storage=storage,
+        rates=parts.rates,
+        records=usage,
+        pods=pods,
+        delete=delete,
+        recorder=recorder,
+        clock=clock,
     )
     resync = Resync(
         storage=storage,
         provider=parts.provider,
         pods=pods,
         clock=clock,
+        fuse=fuse,
         later=parts.later,
         times=parts.times,
     )
@@ -153,6 +174,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         Chore("definitions", SWEEP_SECONDS, definitions.sweep),
         Chore("quotas", SWEEP_SECONDS, quotas.sweep),
         Chore("claims", SWEEP_SECONDS, claims.sweep),
+        Chore("usage", SWEEP_SECONDS, usage.sweep),
         Chore("pod-expiry", EXPIRY_SECONDS, expiry.sweep),
         Chore("event-expiry", EXPIRY_SECONDS, recorder.expire),
     )
@@ -166,4 +188,4 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         )
     if parts.files is not None:
         chores += (Chore("files", EXPIRY_SECONDS, parts.files.sweep),)
-    return Controllers(pods, dependents, resync, recorder, quotas, chores)
+    return Controllers(pods, dependents, resync, recorder, quotas, usage, fuse, chores)

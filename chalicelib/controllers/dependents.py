@@ -20,6 +20,7 @@ from chalicelib.controllers.namespaces import NamespaceEmptier
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pods import PodController
 from chalicelib.controllers.quotas import Quotas
+from chalicelib.controllers.usage_records import UsageRecords
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.registry.customresourcedefinitions import DEFINITIONS
@@ -53,6 +54,7 @@ class Dependents:
         claims: Claims,
         definitions: DefinitionController,
         quotas: Quotas,
+        usage: UsageRecords,
         workloads: WorkloadController | None,
         endpoints: EndpointController | None,
         later: Later,
@@ -65,6 +67,7 @@ class Dependents:
         self._claims = claims
         self._definitions = definitions
         self._quotas = quotas
+        self._usage = usage
         self._workloads = workloads
         self._endpoints = endpoints
         self._later = later
@@ -145,6 +148,7 @@ class Dependents:
         if resource in ("pods", "replicasets"):
             self._sync_owner(obj)
         if resource == "pods":
+            self._usage.gone(obj)
             self._sync_services(obj)
             for name in claims_of(obj):
                 self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.apimachinery.time import find_time
+from chalicelib.apimachinery.time import find_time, format_time
 from chalicelib.controllers.pod_status import is_terminal, next_status
 from chalicelib.providers.base import TaskState
-
-TASK_ANNOTATION = "sparkanywhere.io/task"
-VERSION_ANNOTATION = "sparkanywhere.io/task-version"
+from chalicelib.registry.pod_marks import BILLED_FROM, TASK_ANNOTATION, VERSION_ANNOTATION
 
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
@@ -57,6 +55,9 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
         TASK_ANNOTATION: state.handle,
         VERSION_ANNOTATION: str(state.version),
     }
+    billed_from = dict(state.times).get("pull_started")
+    if billed_from is not None:
+        annotations[BILLED_FROM] = format_time(billed_from)
     return {
         **pod,
         "metadata": {**pod["metadata"], "annotations": annotations},

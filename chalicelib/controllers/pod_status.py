@@ -11,6 +11,7 @@ from typing import Literal
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import after, find_time, format_time
+from chalicelib.controllers import budget
 from chalicelib.controllers.container_status import Circumstances, container_status, waiting_statuses
 from chalicelib.controllers.pod_resources import is_sidecar
 from chalicelib.controllers.references import Missing
@@ -54,7 +55,7 @@ def phase_of(pod: JSON, state: TaskState) -> Phase:
     """Return the phase that a task's state means. The table of the house:
 
     pending -> Pending; running -> Running once a main container has started, before that Pending; stopped ->
-    Succeeded if every main container reported exit code 0 and the deadline was met, else Failed.
+    Succeeded if every main container reported exit code 0 and we did not end it (deadline, budget), else Failed.
     """
     known = {container.name: container for container in state.containers}
     mains = [known.get(container["name"]) for container in pod["spec"].get("containers") or ()]
@@ -65,7 +66,7 @@ def phase_of(pod: JSON, state: TaskState) -> Phase:
             return "Running" if any(_has_started(main) for main in mains) else "Pending"
         case "stopped":
             succeeded = bool(mains) and all(main is not None and main.exit_code == 0 for main in mains)
-            return "Succeeded" if succeeded and not _is_overdue(pod, state) else "Failed"
+            return "Succeeded" if succeeded and not _why_ended(pod, state) else "Failed"
 
 
 def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
@@ -140,10 +141,9 @@ def rejected_status(pod: JSON, reason: str, message: str, *, now: datetime) -> J
     return status
 
 
-def overdue_status(pod: JSON, *, now: datetime) -> JSON:
-    """Return the status of a pod whose deadline passed before it had a task."""
-    status: JSON = {**(pod.get("status") or {}), "phase": "Failed"}
-    status.update(reason=DEADLINE_REASON, message=DEADLINE_MESSAGE)
+def ended_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
+    """Return the status of a pod that is ended before it had a task: its deadline passed, its budget is spent."""
+    status: JSON = {**(pod.get("status") or {}), "phase": "Failed", "reason": reason, "message": message}
     found: list[Condition] = [("Ready", False, "PodFailed", ""), ("ContainersReady", False, "PodFailed", "")]
     status["conditions"] = _merge(status, found, now)
     return status
@@ -159,6 +159,15 @@ def _has_started(container: ContainerState | None) -> bool:
 def _is_overdue(pod: JSON, state: TaskState) -> bool:
     end = deadline(pod)
     return end is not None and state.stopped_at is not None and state.stopped_at >= end
+
+
+def _why_ended(pod: JSON, state: TaskState) -> JSON:
+    """Return reason and message of a pod that was ended from here, {} for one that ended by itself."""
+    if _is_overdue(pod, state):
+        return {"reason": DEADLINE_REASON, "message": DEADLINE_MESSAGE}
+    if budget.was_ended(pod, state):
+        return {"reason": budget.BUDGET_REASON, "message": budget.exceeded(pod)}
+    return {}
 
 
 def _find(state: TaskState, container: JSON) -> ContainerState | None:
@@ -200,8 +209,8 @@ def _addresses(state: TaskState) -> JSON:
 
 def _why_failed(pod: JSON, state: TaskState) -> JSON:
     """Return reason and message of a failed pod; containers with exit codes speak for themselves."""
-    if _is_overdue(pod, state):
-        return {"reason": DEADLINE_REASON, "message": DEADLINE_MESSAGE}
+    if why := _why_ended(pod, state):
+        return why
     mains = [_find(state, container) for container in pod["spec"].get("containers") or ()]
     all_known = all(main is not None and main.exit_code is not None for main in mains)
     if all_known and not state.interrupted:

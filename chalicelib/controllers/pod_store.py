@@ -51,7 +51,9 @@ class PodStore:
         node_name: str,
         clock: Callable[[], datetime],
         changed: Callable[[JSON], None],
+        going: Callable[[JSON], None],
     ) -> None:
+        self._going = going
         self._changed = changed
         self._storage = storage
         self._node_name = node_name
@@ -122,6 +124,7 @@ class PodStore:
         if state is not None:
             last = with_state(pod, state, node_name=self._node_name, now=self._clock()) or pod
         if not pod["metadata"].get("finalizers"):
+            self._going(last)
             self._storage.delete(stored.key, expected_revision=stored.revision, last=last)
             return last
         if last is not pod or pod["metadata"].get("deletionGracePeriodSeconds"):

@@ -17,6 +17,7 @@ from datetime import datetime
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
 from chalicelib.controllers import pod_logs, pod_status
+from chalicelib.controllers.budget import BUDGET_REASON
 from chalicelib.controllers.pod_events import PodEvents
 from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting, task_grace_seconds
 from chalicelib.controllers.pod_status import is_terminal
@@ -40,7 +41,7 @@ from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
-Told = Callable[[JSON], None]  # told of a pod: that it has been launched, changed, or taken out of the store
+Told = Callable[[JSON], None]  # told of a pod: launched, changed, about to be taken out of the store, removed
 
 
 def _nobody(pod: JSON) -> None:
@@ -65,11 +66,12 @@ class PodController:
         launched: Told,
         removed: Told,
         changed: Told = _nobody,
+        going: Told = _nobody,
         launches: bool = True,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
-        self._store = PodStore(storage, node_name=node.name, clock=clock, changed=changed)
+        self._store = PodStore(storage, node_name=node.name, clock=clock, changed=changed, going=going)
         self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node
@@ -242,11 +244,20 @@ class PodController:
     def stop_overdue(self, pod: JSON) -> None:
         """End a pod whose activeDeadlineSeconds have passed: with its task, or at once if it has none."""
         self._events.overdue(pod)
-        if not handle_of(pod):
-            self._set_aside(pod["metadata"]["uid"])
-            self._store.set_status(pod, lambda old: pod_status.overdue_status(old, now=self._clock()))
+        self._end_failed(pod, pod_status.DEADLINE_REASON, pod_status.DEADLINE_MESSAGE)
+
+    def stop_over_budget(self, pod: JSON, message: str) -> None:
+        """End a pod that is marked as having spent its budget: with its task, or at once if it has none."""
+        self._end_failed(pod, BUDGET_REASON, message)
+
+    def _end_failed(self, pod: JSON, reason: str, message: str) -> None:
+        if handle_of(pod):
+            self._stop(pod, handle_of(pod), task_grace_seconds(pod), reason)
             return
-        self._stop(pod, handle_of(pod), task_grace_seconds(pod), pod_status.DEADLINE_REASON)
+        self._set_aside(pod["metadata"]["uid"])
+        self._store.set_status(
+            pod, lambda old: pod_status.ended_status(old, reason, message, now=self._clock())
+        )
 
     def _set_aside(self, uid: str) -> None:
         """Forget that a pod is to be tried again."""

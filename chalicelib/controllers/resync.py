@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
 from chalicelib.controllers.background import Later, inline
+from chalicelib.controllers.fuse import Fuse
 from chalicelib.controllers.pod_record import handle_of, is_deleting, version_of
 from chalicelib.controllers.pod_status import deadline, is_terminal
 from chalicelib.controllers.pods import PodController
@@ -54,12 +55,14 @@ class Resync:
         provider: Provider,
         pods: PodController,
         clock: Callable[[], datetime],
+        fuse: Fuse,
         later: Later = inline,
         times: ResyncTimes | None = None,
     ) -> None:
         self._storage = storage
         self._provider = provider
         self._pods = pods
+        self._fuse = fuse
         self._clock = clock
         self._later = later
         self._times = times or ResyncTimes()
@@ -68,7 +71,9 @@ class Resync:
 
     def run(self) -> None:
         """Heal what can be healed now; what the provider refuses waits for the next run."""
-        living = [pod for pod in self._unfinished() if self._tend(pod)]
+        unfinished = list(self._unfinished())
+        living = [pod for pod in unfinished if self._tend(pod)]
+        self._fuse.look(unfinished)
         try:
             for start in range(0, len(living), DESCRIBE_AT_ONCE):
                 self._compare(living[start : start + DESCRIBE_AT_ONCE])

@@ -13,7 +13,6 @@ from chalice.app import Response
 from chalicelib.apimachinery import causes
 from chalicelib.apimachinery import time as kubetime
 from chalicelib.apimachinery.status import JSON, StatusError, bad_request, conflict, invalid, not_found
-from chalicelib.controllers.pod_record import TASK_ANNOTATION
 from chalicelib.controllers.tokens import ISSUER, Claims, TokenIssuer
 from chalicelib.endpoints.bodies import Bodies
 from chalicelib.endpoints.list_options import delete_options, write_options
@@ -21,6 +20,7 @@ from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.endpoints.responses import respond
 from chalicelib.endpoints.subresources import PartSubresource
 from chalicelib.registry.keys import object_key
+from chalicelib.registry.pod_marks import TASK_ANNOTATION
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, guaranteed_update
 

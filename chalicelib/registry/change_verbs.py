@@ -138,7 +138,7 @@ class ChangeVerbs(CreateVerb):
 
     def _store_change(self, key: str, new: JSON, live: StoredObject, warnings: list[str]) -> Written:
         if objects.is_deleting(new) and deletion.is_due(self.strategy, new):
-            stored = self.storage.delete(key, expected_revision=live.revision)
+            stored = self._remove(key, new, expected_revision=live.revision)
             self._after(stored, "DELETED")
             return Written(stored, removed=True, warnings=warnings)
         stored = self.storage.update(key, objects.without_type(new), expected_revision=live.revision)

@@ -45,7 +45,7 @@ class DeleteVerbs(ReadVerbs):
                 live.key, objects.without_type(plan.obj), expected_revision=live.revision
             )
         if plan.removes:
-            stored = self.storage.delete(live.key, expected_revision=stored.revision)
+            stored = self._remove(live.key, plan.obj, expected_revision=stored.revision)
             self._after(stored, "DELETED")
         elif plan.writes:
             self._after(stored, "MODIFIED")

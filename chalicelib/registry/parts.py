@@ -17,6 +17,7 @@ from chalicelib.storage.base import Storage, StoredObject
 WriteEvent = Literal["ADDED", "MODIFIED", "DELETED"]
 AfterWrite = Callable[[str, JSON, WriteEvent], None]
 Room = Callable[[str, JSON, bool], AbstractContextManager[None]]  # (resource, new object, is a dry run)
+BeforeRemoval = Callable[[str, JSON], None]  # (resource, object about to be taken out of the store)
 Admit = Callable[[str, JSON], list[str]]  # (resource, object changed in place) -> warnings
 
 RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
@@ -26,6 +27,11 @@ def _plenty(resource: str, obj: JSON, is_dry_run: bool) -> AbstractContextManage
     """Let every object in: for who keeps no quotas."""
     del resource, obj, is_dry_run
     return nullcontext()
+
+
+def _tell_nobody(resource: str, obj: JSON) -> None:
+    """Let every object go: for who keeps no record of them."""
+    del resource, obj
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class RegistryParts:
     after_write: AfterWrite
     admit: Admit
     room: Room = _plenty
+    before_removal: BeforeRemoval = _tell_nobody
 
 
 class Place:
@@ -76,6 +83,10 @@ class Place:
     def _stored_form(self, stored: StoredObject) -> JSON:
         types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
         return {**types, **stored.object()}
+
+    def _remove(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
+        self._parts.before_removal(self._kept_as, obj)
+        return self.storage.delete(key, expected_revision=expected_revision)
 
     def _after(self, stored: StoredObject, event: WriteEvent) -> None:
         self._parts.after_write(self._kept_as, self._stored_form(stored), event)

@@ -11,7 +11,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry import pod_columns, pod_defaults, pod_update, pod_validation, pod_warnings
+from chalicelib.registry import (
+    pod_columns,
+    pod_defaults,
+    pod_marks,
+    pod_update,
+    pod_validation,
+    pod_warnings,
+)
 from chalicelib.registry.pod_qos import qos_class
 from chalicelib.registry.strategy import Strategy
 
@@ -35,6 +42,7 @@ class PodStrategy(Strategy):
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the first status, and what admission adds: tolerations and priority."""
+        pod_marks.without_our_marks(obj)
         _admit(obj["spec"])
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
 
@@ -63,11 +71,15 @@ class PodStrategy(Strategy):
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a pod's spec."""
-        return list(pod_validation.pod_causes(obj))
+        return [*pod_marks.annotation_causes(obj), *pod_validation.pod_causes(obj)]
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Return what may not be changed in a pod that exists."""
-        return [*pod_validation.spec_causes(obj["spec"], "spec"), *pod_update.update_causes(obj, old)]
+        return [
+            *pod_marks.annotation_causes(obj, old),
+            *pod_validation.spec_causes(obj["spec"], "spec"),
+            *pod_update.update_causes(obj, old),
+        ]
 
     def warnings(self, obj: JSON) -> list[str]:
         """Return what a real server warns about in a pod."""

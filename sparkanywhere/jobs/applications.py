@@ -8,7 +8,8 @@ from datetime import datetime
 
 from chalicelib.apimachinery.meta import age
 from chalicelib.apimachinery.status import JSON
-from sparkanywhere.jobs.cost import Usage, usage
+from chalicelib.controllers.pod_usage import Usage
+from sparkanywhere.jobs.cost import usage, usage_of_gone
 from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.kube_client import ApiError, KubeClient
@@ -28,6 +29,7 @@ class Application:
     id: str
     driver: JSON | None
     executors: tuple[JSON, ...]
+    earlier: tuple[JSON, ...] = ()  # drivers of attempts before the last
 
     @property
     def name(self) -> str:
@@ -68,14 +70,16 @@ class Application:
         return age(created, now)
 
     def usage(self, now: datetime) -> Usage:
-        """Return what it has used so far, as far as its pods are still known."""
-        return usage([*([self.driver] if self.driver else []), *self.executors], now)
+        """Return what it has used so far, with what its drivers' pods say of those that are gone."""
+        drivers = [*self.earlier, *([self.driver] if self.driver else [])]
+        return usage([*drivers, *self.executors], now) + usage_of_gone(drivers)
 
 
 def group(pods: Iterable[JSON]) -> list[Application]:
     """Return the applications that pods belong to, the youngest first."""
     drivers: dict[str, JSON] = {}  # the last attempt of each
     executors: dict[str, list[JSON]] = {}
+    earlier: dict[str, list[JSON]] = {}
     for pod in pods:
         labels = pod["metadata"].get("labels") or {}
         app_id = labels.get(APPLICATION_LABEL) or labels.get(SELECTOR)
@@ -83,10 +87,16 @@ def group(pods: Iterable[JSON]) -> list[Application]:
             continue
         executors.setdefault(app_id, [])
         if labels.get(ROLE) == "driver":
-            drivers[app_id] = max(drivers.get(app_id, pod), pod, key=_created_at)
+            before = drivers.get(app_id)
+            drivers[app_id] = max(before or pod, pod, key=_created_at)
+            if before is not None:
+                earlier.setdefault(app_id, []).append(min(before, pod, key=_created_at))
         else:
             executors[app_id].append(pod)
-    found = [Application(each, drivers.get(each), tuple(pods)) for each, pods in executors.items()]
+    found = [
+        Application(each, drivers.get(each), tuple(pods), tuple(earlier.get(each, ())))
+        for each, pods in executors.items()
+    ]
     return sorted(found, key=_created, reverse=True)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.pod_usage import Usage
 from sparkanywhere.jobs.access import Target, find_target
 from sparkanywhere.jobs.applications import (
     Application,
@@ -22,7 +23,6 @@ from sparkanywhere.jobs.applications import (
     list_applications,
     root_path,
 )
-from sparkanywhere.jobs.cost import Usage
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.kube_client import KubeClient
@@ -114,7 +114,7 @@ class App:
         return self._client.follow_log(self.namespace, self._found().driver_name, seconds=SILENCE_SECONDS)
 
     def usage(self) -> Usage:
-        """Return what it has used, as far as its pods are still known."""
+        """Return what it has used so far, pods that are gone included."""
         return self._found().usage(datetime.now(UTC))
 
     def kill(self) -> None:

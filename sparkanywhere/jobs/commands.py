@@ -200,7 +200,7 @@ def cost(client: KubeClient, target: Target, *, application: str) -> None:
 
     used = find_application(client, target.namespace, application).usage(datetime.now(UTC))
     click.echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")
-    click.echo(f"by the list prices of {prices()['date']}, for the pods that are still known")
+    click.echo(f"by Fargate's list prices of {prices()['date']} in {prices()['region']}")
 
 
 @click.command()

@@ -5,75 +5,41 @@ A local job costs nothing; its figure says what the same pods would have cost on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.quantity import parse_quantity
 from chalicelib.apimachinery.status import JSON
-from chalicelib.apimachinery.time import find_time
-from chalicelib.prices import prices
-
-HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What pods used: vCPU-seconds, GiB-seconds, and dollars by list price."""
-
-    vcpu_seconds: float = 0.0
-    gib_seconds: float = 0.0
-    usd: float = 0.0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.vcpu_seconds + other.vcpu_seconds, self.gib_seconds + other.gib_seconds, self.usd + other.usd
-        )
+from chalicelib.controllers import pod_usage
+from chalicelib.controllers.pod_usage import NOTHING, Usage
+from chalicelib.controllers.usage_records import read_gone
+from chalicelib.prices import fargate_rates
 
 
 def usage(pods: Iterable[JSON], now: datetime) -> Usage:
     """Return the sum over all pods, those that still run up to `now`."""
-    total = Usage()
-    for pod in pods:
-        total = total + pod_usage(pod, now)
-    return total
+    return pod_usage.usage(pods, fargate_rates(), now)
 
 
-def pod_usage(pod: JSON, now: datetime) -> Usage:
-    """Return what one pod used by its requests, from its start to its end."""
-    seconds = running_seconds(pod, now)
-    if not seconds:
-        return Usage()
-    cpu, memory_gib = _requests(pod)
-    table = prices()
-    selector = (pod.get("spec") or {}).get("nodeSelector") or {}
-    arch = selector.get("kubernetes.io/arch", "amd64")
-    arch = arch if arch in table["usd_per_vcpu_hour"] else "amd64"
-    factor = table["spot_factor"] if selector.get("sparkanywhere.io/capacity-type") == "spot" else 1.0
-    billed = max(seconds, float(table["minimum_seconds"]))
-    rate = cpu * table["usd_per_vcpu_hour"][arch] + memory_gib * table["usd_per_gib_hour"][arch]
-    return Usage(cpu * seconds, memory_gib * seconds, billed / HOUR * rate * factor)
+def usage_of_gone(drivers: Iterable[JSON]) -> Usage:
+    """Return what pods used that the control plane no longer keeps, as their drivers' pods say."""
+    gone = [read_gone(driver) for driver in drivers]
+    return sum(
+        (Usage(each.usage.vcpu_seconds, each.usage.gib_seconds, each.usd_on_fargate) for each in gone),
+        NOTHING,
+    )
 
 
-def running_seconds(pod: JSON, now: datetime) -> float:
-    """Return how long a pod has run: its containers' first start to their last end, or to `now`."""
-    status = pod.get("status") or {}
-    starts, ends = [], []
-    for each in status.get("containerStatuses") or ():
-        state = each.get("state") or {}
-        terminated, running = state.get("terminated") or {}, state.get("running") or {}
-        started = find_time(terminated.get("startedAt") or running.get("startedAt"))
-        if started:
-            starts.append(started)
-            ends.append(find_time(terminated.get("finishedAt")) or now)
-    return max(0.0, (max(ends) - min(starts)).total_seconds()) if starts else 0.0
+def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime) -> Usage:
+    """Return what pods used that were watched, by name as last seen; `gone` are those that were deleted.
+
+    Those may have been seen before the driver's pod tells of them, or missed while no watch was open: the
+    larger of the two sums is right.
+    """
+    stored = [pod for name, pod in pods.items() if name not in gone]
+    told = usage_of_gone(pod for pod in pods.values() if _is_driver(pod))
+    seen = usage((pods[name] for name in gone if name in pods), now)
+    return usage(stored, now) + max(seen, told, key=lambda each: each.vcpu_seconds)
 
 
-def _requests(pod: JSON) -> tuple[float, float]:
-    cpu, memory = 0.0, 0.0
-    for container in (pod.get("spec") or {}).get("containers") or ():
-        resources = container.get("resources") or {}
-        asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-        cpu += parse_quantity(str(asked.get("cpu", "1"))).milli / 1000
-        memory += parse_quantity(str(asked.get("memory", "0"))).mebibytes / 1024
-    return cpu, memory
+def _is_driver(pod: JSON) -> bool:
+    return (pod["metadata"].get("labels") or {}).get("spark-role") == "driver"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.registry.pod_marks import MAX_USD
 from sparkanywhere.jobs import memory, pod_template
 from sparkanywhere.jobs.job_files import (
     CARRIED_PATH,
@@ -126,10 +127,11 @@ class _Parts:
         return {**selector, **({"kubernetes.io/arch": self._spec.arch} if self._spec.arch else {})}
 
     def annotations(self, fetched: Sequence[Fetched]) -> dict[str, str]:
-        """Return the annotations: the user's, and which staged files are needed."""
+        """Return the annotations: the user's, which staged files are needed, and what the job may cost."""
         found = under(self._conf, "spark.kubernetes.driver.annotation.")
         staged = [each.sha256 for each in fetched if each.is_staged]
-        return {**found, **({STAGED_ANNOTATION: " ".join(staged)} if staged else {})}
+        found |= {STAGED_ANNOTATION: " ".join(staged)} if staged else {}
+        return {**found, **({MAX_USD: self._spec.max_usd} if self._spec.max_usd else {})}
 
     def container(self, user: str, fetched: Sequence[Fetched]) -> JSON:
         """Return the driver's container."""

@@ -48,6 +48,8 @@ def _by_status(driver: JSON, spec: JobSpec) -> str:
     status = driver.get("status") or {}
     if status.get("reason") == "DeadlineExceeded":
         return f"it ran longer than --time-limit {spec.time_limit} allows."
+    if status.get("reason") == "BudgetExceeded":
+        return f"it was ended by --max-usd: {status.get('message', '')}."
     ended = [
         (each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()
     ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chalicelib.registry.pod_marks import parse_dollars
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.conf_fields import contradiction
 from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
@@ -56,6 +57,7 @@ class JobSpec:
     arch: str = ""
     time_limit: int = 0
     max_attempts: int = 1
+    max_usd: str = ""
     dynamic_allocation: bool = False
 
     def __post_init__(self) -> None:
@@ -89,6 +91,7 @@ def _problem(spec: JobSpec) -> str:
         _program_problem(spec)
         or _memory_problem(spec)
         or _number_problem(spec)
+        or _budget_problem(spec)
         or _pairs_problem(spec)
         or contradiction(spec)
         or _file_problem(spec)
@@ -121,6 +124,16 @@ def _memory_problem(spec: JobSpec) -> str:
             memory.mib(text)
         except ValueError as error:
             return f"{option}: {error}."
+    return ""
+
+
+def _budget_problem(spec: JobSpec) -> str:
+    if spec.max_usd == "":
+        return ""
+    try:
+        parse_dollars(spec.max_usd)
+    except ValueError as error:
+        return f"--max-usd: {error}."
     return ""
 
 

@@ -148,9 +148,9 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
 
 def _cost_line(run: Any) -> str:  # Any: a JobRun, imported late
     from chalicelib.prices import prices
-    from sparkanywhere.jobs.cost import usage
+    from sparkanywhere.jobs.cost import usage_of_seen
 
-    used = usage(run.last_pods.values(), datetime.now(UTC))
+    used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
     return (
         f"used {used.vcpu_seconds:.0f} vCPU-seconds and {used.gib_seconds:.0f} GiB-seconds;"
         f" on Fargate ${used.usd:.4f} by the list prices of {prices()['date']}"
@@ -160,9 +160,9 @@ def _cost_line(run: Any) -> str:  # Any: a JobRun, imported late
 def _summary(job: Any, run: Any, spec: JobSpec, suffix: str) -> dict[str, Any]:  # Any: as above
     from chalicelib.prices import prices
     from sparkanywhere.job_progress import PHASES
-    from sparkanywhere.jobs.cost import usage
+    from sparkanywhere.jobs.cost import usage_of_seen
 
-    used = usage(run.last_pods.values(), datetime.now(UTC))
+    used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
     now = time.monotonic()
     return {
         "id": f"spark-{suffix}",

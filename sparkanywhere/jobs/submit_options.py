@@ -34,6 +34,7 @@ PLAIN = (
     "arch",
     "time_limit",
     "max_attempts",
+    "max_usd",
 )
 PAIRS = {"env": "--env", "label": "--label", "secret": "--secret", "secret_env": "--secret-env"}
 FIELDS = {"label": "labels", "secret": "secrets"}
@@ -85,6 +86,7 @@ OPTIONS: tuple[Decorator, ...] = (
         show_default=True,
         help="Start a driver that failed again, after a pause.",
     ),
+    click.option("--max-usd", default="", metavar="DOLLARS", help="End the job once it has cost so much."),
 )
 
 

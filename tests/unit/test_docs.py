@@ -35,6 +35,8 @@ MESSAGES = (
     "which is not installed here: run",
     "Insufficient memory (",
     "MountVolume.SetUp failed for volume",
+    "must be an amount of US dollars above 0",
+    "exceeded budget: pod",
     "Pod was active on the node longer than the specified deadline",
     "its CPU limit is not enforced in process mode",
     "needs a connection that stays open, which this control plane cannot give",

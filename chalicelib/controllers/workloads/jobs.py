@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import after, find_time, format_time
+from chalicelib.controllers.budget import BUDGET_REASON
 from chalicelib.controllers.workloads.plan import (
     Plan,
     fresh_names,
@@ -91,6 +92,9 @@ class _Progress:
         deadline = self._deadline()
         if deadline is not None and deadline <= self._now:
             return "DeadlineExceeded", "Job was active longer than specified deadline"
+        spent = [pod["status"] for pod in self._broken if pod["status"].get("reason") == BUDGET_REASON]
+        if spent:  # another attempt would only spend more
+            return BUDGET_REASON, str(spent[0].get("message", ""))
         limit = self._spec.get("backoffLimit", DEFAULT_RETRIES)
         if self._failed + self._restarts() > limit:
             return "BackoffLimitExceeded", "Job has reached the specified backoff limit"

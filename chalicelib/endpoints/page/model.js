@@ -1,4 +1,4 @@
-// Pods to applications: state, phases, use and cost. Pure. The same rules as sparkanywhere/jobs/cost.py.
+// Pods to applications: state, phases, use and cost. Pure. The same rules as chalicelib/controllers/pod_usage.py.
 
 const SELECTOR = "spark-app-selector";
 const HOUR = 3600;
@@ -7,15 +7,40 @@ const DONE = ["Succeeded", "Failed"];
 
 const earliest = (times) => times.reduce((a, b) => (Number.isNaN(b) || b >= a ? a : b), Infinity);
 
+const asked = ({ resources = {} }, name) => quantity(resources.requests?.[name] ?? resources.limits?.[name] ?? "0");
+
+// Init containers run before the others, sidecars beside both.
+const podTotal = (spec, name) => {
+  let sidecars = 0, largest = 0;
+  for (const each of spec.initContainers || []) {
+    const needs = asked(each, name);
+    if (each.restartPolicy === "Always") sidecars += needs;
+    largest = Math.max(largest, sidecars + (each.restartPolicy === "Always" ? 0 : needs));
+  }
+  const main = (spec.containers || []).reduce((sum, each) => sum + asked(each, name), sidecars);
+  return Math.max(main, largest) + quantity(spec.overhead?.[name] ?? "0");
+};
+
 const requests = (spec) => {
-  let cpu = 0, gib = 0;
-  for (const { resources = {} } of spec.containers || []) {
-    const asked = { ...resources.limits, ...resources.requests };
-    cpu += quantity(asked.cpu ?? "1");
-    gib += quantity(asked.memory ?? "0") / 2 ** 30;
+  const scratch = (spec.volumes || []).filter(({ emptyDir }) => emptyDir?.sizeLimit && !emptyDir.medium);
+  const disk = scratch.reduce((sum, { emptyDir }) => sum + quantity(emptyDir.sizeLimit), 0);
+  return {
+    cpu: podTotal(spec, "cpu"), gib: podTotal(spec, "memory") / 2 ** 30,
+    disk: Math.ceil(Math.max(podTotal(spec, "ephemeral-storage"), disk) / 2 ** 30),
+  };
+};
+
+// The size that Fargate sells for what is asked for; what is larger than any counts as it is.
+const sold = ({ cpu, gib }) => {
+  for (const [vcpus, memories] of PRICES.sizes) {
+    const memory = vcpus >= cpu ? memories.find((each) => each >= gib) : undefined;
+    if (memory !== undefined) return { cpu: vcpus, gib: memory };
   }
   return { cpu, gib };
 };
+
+const CAPACITY_KEYS = ["sparkanywhere.io/capacity-type", "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type"];
+const selected = (spec, keys) => keys.map((key) => spec.nodeSelector?.[key]).find(Boolean)?.toLowerCase();
 
 // Why it ended, or what it waits for, in one line.
 const reasonOf = (status, states) => {
@@ -36,7 +61,9 @@ const slim = (pod) => {
   const { metadata, spec = {}, status = {} } = pod;
   const labels = metadata.labels || {};
   const states = (status.containerStatuses || []).map((each) => each.state || {});
+  const inits = (status.initContainerStatuses || []).map(({ state = {} }) => state.terminated || state.running);
   const begun = states.map((each) => each.terminated || each.running).filter((each) => each?.startedAt);
+  const begunAt = [...inits, ...begun].map((each) => each?.startedAt);
   const ends = begun.map((each) => instant(each.finishedAt));
   const condition = (type) => (status.conditions || []).find((each) => each.type === type && each.status === "True");
   const moved = (status.conditions || []).map((each) => instant(each.lastTransitionTime)).filter((each) => each);
@@ -51,23 +78,37 @@ const slim = (pod) => {
     ended: ends.length && !ends.some(Number.isNaN) ? Math.max(...ends) : NaN,
     isPulling: /^(ErrImagePull|ImagePull|ErrImageNeverPull)/.test(waiting?.reason || "") || /^Pulling image/.test(waiting?.message || ""),
     containers: (spec.containers || []).map((each) => each.name),
-    arch: spec.nodeSelector?.["kubernetes.io/arch"] || "amd64",
-    isSpot: spec.nodeSelector?.["sparkanywhere.io/capacity-type"] === "spot",
+    arch: selected(spec, ["kubernetes.io/arch", "beta.kubernetes.io/arch"]) === "arm64" ? "arm64" : "amd64",
+    isSpot: selected(spec, CAPACITY_KEYS) === "spot",
+    billed: earliest([metadata.annotations?.["sparkanywhere.io/billed-from"], ...begunAt].filter(Boolean).map(instant)),
+    gonePods: goneOf(metadata.annotations?.["sparkanywhere.io/used-by-gone-pods"]),
     ...requests(spec),
   };
 };
 
-const runningSeconds = (pod, now) =>
-  Number.isNaN(pod.started) ? 0 : Math.max(0, ((Number.isNaN(pod.ended) ? now : pod.ended) - pod.started) / 1000);
+const NOTHING = { vcpu: 0, gib: 0, usd: 0 };
 
 const podUsage = (pod, now) => {
-  const seconds = runningSeconds(pod, now);
-  if (!seconds) return { vcpu: 0, gib: 0, usd: 0 };
-  const arch = pod.arch in PRICES.usd_per_vcpu_hour ? pod.arch : "amd64";
-  const rate = pod.cpu * PRICES.usd_per_vcpu_hour[arch] + pod.gib * PRICES.usd_per_gib_hour[arch];
+  if (Number.isNaN(pod.started)) return NOTHING;
+  const seconds = Math.max(0, ((Number.isNaN(pod.ended) ? now : pod.ended) - pod.billed) / 1000);
+  const size = sold(pod);
+  const rate = size.cpu * PRICES.usd_per_vcpu_hour[pod.arch] + size.gib * PRICES.usd_per_gib_hour[pod.arch];
+  const disk = Math.max(0, pod.disk - PRICES.disk_gib_included) * PRICES.usd_per_disk_gib_hour;
   const billed = Math.max(seconds, PRICES.minimum_seconds);
-  const usd = (billed / HOUR) * rate * (pod.isSpot ? PRICES.spot_factor : 1);
+  const usd = (billed / HOUR) * (rate * (pod.isSpot ? PRICES.spot_factor : 1) + disk);
   return { vcpu: pod.cpu * seconds, gib: pod.gib * seconds, usd };
+};
+
+const sum = (all) => all.reduce((a, b) => ({ vcpu: a.vcpu + b.vcpu, gib: a.gib + b.gib, usd: a.usd + b.usd }), NOTHING);
+
+// What a driver's pod says of pods that are no longer kept.
+const goneOf = (text) => {
+  try {
+    const { vcpuSeconds, gibSeconds, usdOnFargate } = JSON.parse(text);
+    return { vcpu: vcpuSeconds, gib: gibSeconds, usd: usdOnFargate };
+  } catch {
+    return NOTHING;
+  }
 };
 
 const isOver = (pod) => pod.isGone || DONE.includes(pod.phase);
@@ -134,11 +175,11 @@ class Application {
   }
 
   usage(now) {
-    const total = { vcpu: 0, gib: 0, usd: 0 };
-    for (const pod of this.pods.values()) {
-      for (const [name, value] of Object.entries(podUsage(pod, now))) total[name] += value;
-    }
-    return total;
+    const pods = [...this.pods.values()];
+    const used = (isGone) => sum(pods.filter((pod) => Boolean(pod.isGone) === isGone).map((pod) => podUsage(pod, now)));
+    const told = sum(pods.filter((pod) => pod.isDriver).map((pod) => pod.gonePods)); // may lag behind what was seen here, or know more
+    const seen = used(true);
+    return sum([used(false), seen.vcpu > told.vcpu ? seen : told]);
   }
 }
 

@@ -6,6 +6,7 @@ Linux only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -56,10 +57,14 @@ def fit(*, cpu_milli: int, memory_mib: int, disk_gib: int = 0) -> Size:
     )
 
 
+def memory_sizes(cpu: int) -> Sequence[int]:
+    """Return the sizes of memory that go with so many cpu units, in MiB, the smallest first."""
+    if cpu == min(MEMORY):
+        return QUARTER_VCPU_MEMORY
+    smallest, largest, step = MEMORY[cpu]
+    return range(smallest, largest + 1, step)
+
+
 def _memory(cpu: int, memory_mib: int) -> int | None:
     """Return the least memory that goes with `cpu` and holds `memory_mib`."""
-    if cpu == min(MEMORY):
-        return next((size for size in QUARTER_VCPU_MEMORY if size >= memory_mib), None)
-    smallest, largest, step = MEMORY[cpu]
-    memory = max(smallest, ceil(memory_mib / step) * step)
-    return memory if memory <= largest else None
+    return next((size for size in memory_sizes(cpu) if size >= memory_mib), None)

@@ -178,7 +178,9 @@ def test_what_was_not_injected_stays() -> None:
 
 
 def admission(w: World) -> Admission:
-    return Admission(w.pods, w.provider, lambda: FULL, w.controllers.quotas, Classes(w.storage))
+    return Admission(
+        w.pods, w.provider, lambda: FULL, w.controllers.quotas, Classes(w.storage), w.controllers.fuse
+    )
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:
@@ -209,7 +211,9 @@ def test_fault_of_our_own_is_not_taken_for_an_invalid_pod(w: World) -> None:
     pod = {**w.create_pod(), "kind": "Pod", "apiVersion": "v1"}
 
     with pytest.raises(TypeError, match="ours"):
-        Admission(w.pods, w.provider, fail, w.controllers.quotas, Classes(w.storage)).admit("pods", pod)
+        Admission(
+            w.pods, w.provider, fail, w.controllers.quotas, Classes(w.storage), w.controllers.fuse
+        ).admit("pods", pod)
 
 
 NAMELESS_MOUNT = {"name": "c", "image": "i", "volumeMounts": [{}]}

@@ -51,7 +51,8 @@ class World:
             new_uid=self._new_uid,
             pick=lambda text: text[0],
             after_write=self._after_write,
-            admit=lambda resource, obj: [],  # noqa: ARG005
+            admit=self._admit,
+            before_removal=self._before_removal,
         )
         self.registries = registries(ALL, registry_parts)
         self.custom = CustomRegistries(storage, registry_parts)
@@ -77,6 +78,15 @@ class World:
 
     def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
         self.controllers.dependents.after_write(resource, obj, event)
+
+    def _admit(self, resource: str, obj: JSON) -> list[str]:
+        if resource == "pods":
+            self.controllers.fuse.refuse(obj)
+        return []
+
+    def _before_removal(self, resource: str, obj: JSON) -> None:
+        if resource == "pods":
+            self.controllers.usage.going(obj)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""

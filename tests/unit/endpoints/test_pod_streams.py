@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 
 from chalicelib.apimachinery.status import JSON, StatusError
-from chalicelib.controllers.pod_record import TASK_ANNOTATION
 from chalicelib.endpoints.pod_streams import UPGRADE_KEY, Kind, PodStream, PodStreams
 from chalicelib.endpoints.request_info import RequestInfo, User
 from chalicelib.providers.interactive import InteractiveProvider, Session, Streams
+from chalicelib.registry.pod_marks import TASK_ANNOTATION
 from chalicelib.registry.registry import Registry
 from sparkanywhere.streaming.upgrade import choose
 from sparkanywhere.webserver.head import RequestHead

@@ -15,7 +15,7 @@ from chalicelib.prices import prices
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.access import NoAccess, find_target
 from sparkanywhere.jobs.applications import group
-from sparkanywhere.jobs.cost import pod_usage
+from sparkanywhere.jobs.cost import usage, usage_of_seen
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.job_files import CARRIED_PATH
 from sparkanywhere.jobs.objects import build, owned_by, resource_name
@@ -107,6 +107,8 @@ def test_what_is_owned_goes_with_the_driver(program: Path) -> None:
         ({"executor_memory": "4x"}, "--executor-memory"),
         ({"driver_cores": 0}, "--driver-cores"),
         ({"executors": 0}, "--executors"),
+        ({"max_usd": "five"}, "--max-usd"),
+        ({"max_usd": "0"}, "--max-usd"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_option(changed: dict[str, Any], sentence: str) -> None:
@@ -186,7 +188,7 @@ def test_pods_are_grouped_into_applications() -> None:
 
 
 def test_an_hour_costs_its_list_price() -> None:
-    used = pod_usage(pod("e", "executor", "Succeeded"), NOW)
+    used = usage([pod("e", "executor", "Succeeded")], NOW)
 
     table = prices()
     expected = 2 * table["usd_per_vcpu_hour"]["amd64"] + 4 * table["usd_per_gib_hour"]["amd64"]
@@ -199,12 +201,47 @@ def test_spot_and_arm_cost_less() -> None:
     arm = {"kubernetes.io/arch": "arm64"}
 
     full, by_spot, by_arm = (
-        pod_usage(pod("e", "executor", "Succeeded", nodeSelector=selector), NOW).usd
+        usage([pod("e", "executor", "Succeeded", nodeSelector=selector)], NOW).usd
         for selector in ({}, spot, arm)
     )
 
     assert by_spot == pytest.approx(full * prices()["spot_factor"])
     assert by_arm < full
+
+
+def test_a_limit_travels_with_the_driver(program: Path) -> None:
+    made = build(JobSpec(application=str(program), max_usd="0.50"), suffix="0a", user="ana")
+
+    assert made.driver["metadata"]["annotations"] == {"sparkanywhere.io/max-usd": "0.50"}
+
+
+GONE = {"pods": 1, "vcpuSeconds": 10.0, "gibSeconds": 20.0, "usd": 0.0, "usdOnFargate": 1.5}
+
+
+def with_gone(driver: JSON) -> JSON:
+    annotations = {"sparkanywhere.io/used-by-gone-pods": json.dumps(GONE)}
+    return {**driver, "metadata": {**driver["metadata"], "annotations": annotations}}
+
+
+def test_an_application_used_what_its_gone_pods_used() -> None:
+    driver = pod("d", "driver", "Succeeded")
+
+    (plain,), (told,) = group([driver]), group([with_gone(driver)])
+
+    assert told.usage(NOW).usd - plain.usage(NOW).usd == pytest.approx(1.5)
+    assert told.usage(NOW).vcpu_seconds - plain.usage(NOW).vcpu_seconds == 10.0
+
+
+def test_a_gone_pod_that_was_seen_and_told_of_counts_once() -> None:
+    driver, executor = pod("d", "driver", "Succeeded"), pod("e", "executor", "Failed")
+    both = usage([driver, executor], NOW)
+
+    untold = usage_of_seen({"d": driver, "e": executor}, {"e"}, NOW)
+    told = usage_of_seen({"d": with_gone(driver), "e": executor}, {"e"}, NOW)
+    missed = usage_of_seen({"d": with_gone(driver)}, set(), NOW)
+
+    assert untold.usd == told.usd == both.usd  # the executor seen used more than the driver tells
+    assert missed.vcpu_seconds == usage([driver], NOW).vcpu_seconds + 10.0
 
 
 def test_a_kubeconfig_is_used_as_it_is(tmp_path: Path) -> None:
