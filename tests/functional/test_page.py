@@ -98,7 +98,7 @@ def test_an_application_shows_its_timeline_events_and_use(server: LocalServer, b
     browser.open(f"{server.url}/#/default/runs")
 
     browser.wait_for(".timeline", "runs-exec-1")
-    browser.wait_for("#detail table", "Container started: spark-kubernetes-driver")
+    browser.wait_for("#detail table", "Container started")
     browser.wait_for("#detail table", "runs-exec-1")
     assert [each.get_attribute("data-pod") for each in browser.all(".timeline li")] == [
         "runs-driver",
