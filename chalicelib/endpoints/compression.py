@@ -16,7 +16,7 @@ from typing import Any
 from chalice.app import Response
 
 from chalicelib.endpoints.negotiation import parse_accept
-from chalicelib.endpoints.responses import StreamResponse
+from chalicelib.endpoints.responses import Headers, StreamResponse
 
 MIN_BYTES = 128 * 1024
 LEVEL = 1  # the fastest: lists of objects shrink to a tenth with it already
@@ -25,7 +25,9 @@ LEVEL = 1  # the fastest: lists of objects shrink to a tenth with it already
 def compressed(response: Response, headers: Mapping[str, str]) -> Response:
     """Return the answer in gzip if it is long and the client takes that, else as it is."""
     body = response.body
-    if isinstance(response, StreamResponse) or not isinstance(body, str) or len(body) < MIN_BYTES:
+    if isinstance(response, StreamResponse | PackedResponse) or not isinstance(body, str):
+        return response
+    if len(body) < MIN_BYTES:
         return response
     if not _takes_gzip(headers.get("accept-encoding", "")):
         return response
@@ -38,12 +40,21 @@ def compressed(response: Response, headers: Mapping[str, str]) -> Response:
 
 
 class PackedResponse(Response):
-    """An answer in gzip, in the base64 that API Gateway's proxy takes bytes in."""
+    """An answer of bytes, in the base64 that API Gateway's proxy takes them in."""
 
     def to_dict(self, binary_types: Any = None) -> dict[str, Any]:
         """Return Chalice's response dict, marked as base64."""
         as_dict: dict[str, Any] = super().to_dict(binary_types)
         return {**as_dict, "isBase64Encoded": True}
+
+
+def bytes_response(data: bytes, content_type: str, headers: Mapping[str, str]) -> Response:
+    """Return an answer of bytes, in gzip if the client takes that."""
+    made: Headers = {"Content-Type": content_type}
+    if _takes_gzip(headers.get("accept-encoding", "")):
+        data = gzip.compress(data, LEVEL, mtime=0)
+        made |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return PackedResponse(base64.b64encode(data).decode(), headers=made, status_code=200)
 
 
 def fitted(response: Response, headers: Mapping[str, str], *, max_bytes: int) -> tuple[Response, int]:

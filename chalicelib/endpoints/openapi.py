@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalice.app import Response
 
 from chalicelib.apimachinery import schema
+from chalicelib.apimachinery.openapi_protobuf import encode_openapi
 from chalicelib.apimachinery.status import JSON, unknown_path
+from chalicelib.endpoints.compression import bytes_response
+from chalicelib.endpoints.negotiation import JSON_TYPES, parse_accept
 from chalicelib.endpoints.request_info import RequestInfo
 from chalicelib.endpoints.responses import dumps, respond
 from chalicelib.endpoints.version import version_document
 from chalicelib.registry.strategy import Strategy
 
+# Old clients ask for it with a `@`, but no client can read an answer that is called so.
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PREFIX, V3_PREFIX = "#/definitions/", "#/components/schemas/"
 GVK = "x-kubernetes-group-version-kind"
 ACTIONS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
@@ -53,12 +58,13 @@ class OpenApi:
             self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
             self._custom |= _custom_definition(strategy)
         self._texts: dict[tuple[str, str], str] = {}
+        self._protobuf = b""  # of the whole v2 document
         self._lock = threading.Lock()
 
     def answer(self, info: RequestInfo) -> Response:
         """Return the document that a request asks for. Raises 404 for a group that is not served."""
         if info.verb == "openapi-v2":
-            return respond(self._v2())
+            return self._v2_answer(info.headers)
         if info.verb == "openapi-v3":
             return respond({"paths": dict(self._index())})
         key = (info.group, info.version)
@@ -67,6 +73,17 @@ class OpenApi:
         body = self._group_text(key)
         headers: dict[str, str | list[str]] = {"Content-Type": "application/json"}
         return Response(body=body, status_code=200, headers=headers)
+
+    def _v2_answer(self, headers: Mapping[str, str]) -> Response:
+        """Return the document in JSON, or in protobuf where the client asks for that and for no JSON before it."""
+        for name, _ in parse_accept(headers.get("accept", "")):
+            if name in JSON_TYPES:
+                break
+            if name.replace("@", ".") == V2_PROTOBUF:
+                with self._lock:
+                    self._protobuf = self._protobuf or encode_openapi(self._v2())
+                return bytes_response(self._protobuf, V2_PROTOBUF, headers)
+        return respond(self._v2())
 
     def _index(self) -> Iterator[tuple[str, JSON]]:
         version = str(version_document()["gitVersion"])
