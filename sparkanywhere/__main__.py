@@ -11,6 +11,10 @@ import click
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "connect": (
+        "sparkanywhere.jobs.service_commands:connect",
+        "Run a Spark Connect server and print its URL.",
+    ),
     "contexts": (
         "sparkanywhere.jobs.commands:contexts_command",
         "List the control planes of your kubeconfig.",
@@ -21,6 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Say what an application is and what happened to it.",
     ),
     "doctor": ("sparkanywhere.jobs.doctor:doctor", "Look at what jobs need on this machine."),
+    "history": (
+        "sparkanywhere.jobs.service_commands:history",
+        "Run a history server over the event logs of ended jobs.",
+    ),
     "kill": ("sparkanywhere.jobs.commands:kill", "End an application."),
     "logs": ("sparkanywhere.jobs.commands:logs", "Print a driver's or an executor's log."),
     "ps": ("sparkanywhere.jobs.commands:ps", "List applications."),

@@ -203,26 +203,33 @@ def cost(client: KubeClient, target: Target, *, application: str) -> None:
     click.echo(f"by Fargate's list prices of {prices()['date']} in {prices()['region']}")
 
 
-@click.command()
+@click.command(
+    epilog="Examples: sparkanywhere ui my_job; sparkanywhere ui my_job --open; sparkanywhere ui my_job --forward"
+)
 @click.argument("application")
+@click.option("--forward", is_flag=True, help="Forward a local port even where the pod answers directly.")
+@click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @with_target
-def ui(client: KubeClient, target: Target, *, application: str) -> None:
-    """Print where a running application's Spark UI is."""
+def ui(client: KubeClient, target: Target, *, application: str, forward: bool, opens: bool) -> None:
+    """Print where a running application's Spark UI is; where it takes forwarding, forward it until Ctrl-C."""
     from sparkanywhere.jobs.applications import find_application
+    from sparkanywhere.jobs.reach import show
+    from sparkanywhere.jobs.spark_properties import UI_PORT
 
     found = find_application(client, target.namespace, application)
-    address = ((found.driver or {}).get("status") or {}).get("podIP", "")
-    node = ((found.driver or {}).get("spec") or {}).get("nodeName", "")
-    if not address:
-        click.echo("Error: its driver has no address (yet).", err=True)
+    if found.driver is None or found.state != "Running":
+        name = found.driver_name or found.id
+        click.echo(f"Error: {name} has no Spark UI: {_no_ui(found)}.", err=True)
         sys.exit(FAILURE)
-    if node in ("process", "docker"):
-        click.echo(f"http://{address}:4040")
-        return
-    click.echo(
-        f"kubectl port-forward does not reach {node}: use AWS Session Manager, or a host in its network,"
-    )
-    click.echo(f"to open http://{address}:4040")
+    show(target, found.driver, UI_PORT, opens=opens, forwards=forward)
+
+
+def _no_ui(application: Application) -> str:
+    if application.driver is None:
+        return "its driver is no pod"
+    if application.state in ("Succeeded", "Failed"):
+        return "it has ended; `sparkanywhere history` shows what it left"
+    return f"its driver is {application.state}"
 
 
 @click.command("contexts")

@@ -13,7 +13,7 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 LISTS = ("args", "py_files", "files", "jars", "archives", "packages")
 MAPPINGS = ("conf", "env", "labels", "secrets", "secret_env")
 NUMBERS = ("executors", "executor_cores", "driver_cores", "time_limit", "max_attempts")
-FLAGS = ("spot", "dynamic_allocation")
+FLAGS = ("spot", "dynamic_allocation", "event_log")
 
 
 def read(path: Path) -> Any:  # Any: parsed YAML

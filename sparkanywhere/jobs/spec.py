@@ -59,6 +59,7 @@ class JobSpec:
     max_attempts: int = 1
     max_usd: str = ""
     dynamic_allocation: bool = False
+    event_log: bool = True  # for the history server, where the control plane has a place for it
 
     def __post_init__(self) -> None:
         problem = _problem(self)

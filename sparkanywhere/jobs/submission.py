@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import getpass
 import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import Objects, build, owned_by
 from sparkanywhere.jobs.spec import JobSpec
@@ -29,14 +32,24 @@ def new_suffix() -> str:
     return secrets.token_hex(SUFFIX_BYTES)
 
 
-def submit(client: KubeClient, spec: JobSpec, *, suffix: str, say: Say = nothing) -> Submitted:
-    """Bring the job's files, create its objects; return what was made.
+def submit(
+    client: KubeClient,
+    spec: JobSpec,
+    *,
+    suffix: str,
+    say: Say = nothing,
+    beside: Sequence[tuple[str, JSON]] = (),
+) -> Submitted:
+    """Bring the job's files, create its objects, and those `beside` for its driver to own; return what was made.
 
     Raises SpecError, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that were
     uploaded, which the control plane removes in time.
     """
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), say=say)
     made = build(spec, suffix=suffix, user=_user(), fetched=fetched)
+    made = replace(made, owned=(*made.owned, *beside))
+    if logs_events(client, spec):
+        made = with_event_log(made)
     stored = client.create(made.collection, made.main)
     path = f"{made.collection}/{stored['metadata']['name']}"
     try:

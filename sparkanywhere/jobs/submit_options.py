@@ -35,6 +35,7 @@ PLAIN = (
     "time_limit",
     "max_attempts",
     "max_usd",
+    "event_log",
 )
 PAIRS = {"env": "--env", "label": "--label", "secret": "--secret", "secret_env": "--secret-env"}
 FIELDS = {"label": "labels", "secret": "secrets"}
@@ -87,6 +88,9 @@ OPTIONS: tuple[Decorator, ...] = (
         help="Start a driver that failed again, after a pause.",
     ),
     click.option("--max-usd", default="", metavar="DOLLARS", help="End the job once it has cost so much."),
+    click.option(
+        "--event-log/--no-event-log", default=True, show_default=True, help="Keep Spark's for `history`."
+    ),
 )
 
 

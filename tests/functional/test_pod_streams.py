@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -20,6 +21,8 @@ from kubernetes import client, config
 from chalicelib.config import Settings
 from sparkanywhere.base_image import ensure_base
 from sparkanywhere.docker_engine import engine
+from sparkanywhere.jobs.access import find_target
+from sparkanywhere.jobs.port_forward import PodPort, PortForward
 from sparkanywhere.leftovers import remove_containers
 from sparkanywhere.progress import silent
 from tests.functional.local_server import LocalServer, chalice_local
@@ -267,3 +270,28 @@ def test_attach_shows_what_comes(server: LocalServer, port: int) -> None:
 
 
 GET = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/index.html')"
+
+
+def test_our_own_forwarding_carries_several_connections(server: LocalServer, port: int) -> None:
+    said: list[str] = []
+    target = PodPort(find_target({"KUBECONFIG": str(server.kubeconfig)}).access, "default", POD, port)
+
+    with PortForward(target, tell=said.append) as forwarding:
+        pages = [fetch(f"http://127.0.0.1:{forwarding.port}/index.html") for _ in range(3)]
+
+    assert pages == [b"hello from the pod"] * 3
+    assert said == []
+
+
+def test_our_own_forwarding_says_why_it_cannot(server: LocalServer) -> None:
+    said: list[str] = []
+    access = find_target({"KUBECONFIG": str(server.kubeconfig)}).access
+
+    for name, port in (("nobody", 80), (POD, 1)):
+        with (
+            PortForward(PodPort(access, "default", name, port), tell=said.append) as forwarding,
+            socket.create_connection(("127.0.0.1", forwarding.port), timeout=60) as connection,
+        ):
+            assert connection.recv(1) == b""
+            until(lambda: bool(said), "the reason")
+        assert said.pop().startswith(f"{name}: ")

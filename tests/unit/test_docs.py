@@ -40,6 +40,9 @@ MESSAGES = (
     "Pod was active on the node longer than the specified deadline",
     "its CPU limit is not enforced in process mode",
     "needs a connection that stays open, which this control plane cannot give",
+    "has no Spark UI:",
+    "Pods of this control plane have no lasting place for event logs:",
+    "comes without Spark Connect: --spark must be 4.0 or newer.",
 )
 
 

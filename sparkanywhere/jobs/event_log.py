@@ -1,0 +1,98 @@
+"""Spark's event logs: written by drivers to a claim that all of a namespace share, read by the history server.
+
+Where a claim is no lasting place (Fargate, and clusters that are not ours) nothing is added: there
+`--conf spark.eventLog.dir=s3a://...` says where. Reference: Spark 4.3, "Monitoring and Instrumentation".
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.objects import Objects
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.kube_client import ApiError, KubeClient
+
+CLAIM = "spark-events"
+VOLUME = "spark-events"
+PATH = "/opt/sparkanywhere/events"
+DIRECTORY = f"file://{PATH}"
+PROVIDER_LABEL = "sparkanywhere.io/provider"
+LASTING = ("process", "docker")  # providers whose claims outlive pods
+SIZE = "10Gi"  # a word for the claim alone: neither provider holds anybody to it
+EXISTS, FORBIDDEN = 409, 403
+
+
+def provider_of(client: KubeClient) -> str:
+    """Return which provider runs pods: process, docker, fargate; "" for a cluster that is not ours.
+
+    Raises ApiError, ApiUnreachable.
+    """
+    for node in client.get("/api/v1/nodes")["items"]:
+        name = (node["metadata"].get("labels") or {}).get(PROVIDER_LABEL)
+        if name:
+            return str(name)
+    return ""
+
+
+def has_claim(client: KubeClient, namespace: str) -> bool:
+    """Make the claim where it lasts and is missing; tell whether it is there. Repeatable.
+
+    Raises ApiError, ApiUnreachable.
+    """
+    if provider_of(client) not in LASTING:
+        return False
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": SIZE}}},
+    }
+    try:
+        client.create(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", claim)
+    except ApiError as error:
+        if error.code != EXISTS:
+            raise
+    return True
+
+
+def logs_events(client: KubeClient, spec: JobSpec) -> bool:
+    """Tell whether a job's driver shall write to the claim, which is then there.
+
+    Not where the job says something of event logs itself, nor for a user who may not make claims.
+    Raises ApiError, ApiUnreachable.
+    """
+    if not spec.event_log or any(key.startswith("spark.eventLog.") for key in spec.conf):
+        return False
+    try:
+        return has_claim(client, spec.namespace)
+    except ApiError as error:
+        if error.code == FORBIDDEN:
+            return False
+        raise
+
+
+def with_event_log(made: Objects) -> Objects:
+    """Return a job's objects with a driver that writes its event log to the claim. Pure."""
+    changed = replace(made, main=copy.deepcopy(made.main))
+    spec = changed.driver["spec"]
+    spec.setdefault("volumes", []).append(volume())
+    container = next(each for each in spec["containers"] if (each.get("args") or [])[:1] == ["driver"])
+    container.setdefault("volumeMounts", []).append(mount())
+    at = container["args"].index("--properties-file") + 2  # behind the file, so that these win
+    container["args"][at:at] = [
+        *("--conf", "spark.eventLog.enabled=true"),
+        *("--conf", f"spark.eventLog.dir={DIRECTORY}"),
+    ]
+    return changed
+
+
+def volume() -> JSON:
+    """Return the claim as a pod's volume."""
+    return {"name": VOLUME, "persistentVolumeClaim": {"claimName": CLAIM}}
+
+
+def mount() -> JSON:
+    """Return where a container sees it."""
+    return {"name": VOLUME, "mountPath": PATH}

@@ -1,0 +1,54 @@
+"""A KubeClient whose control plane is in this very process, for tests of what commands do with the API."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from sparkanywhere.kube_client import Access, ApiError, KubeClient
+from tests.api_client import ApiClient
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+class InProcessClient(KubeClient):
+    """Asks an ApiClient; `logs` is what pods have logged, by name, where the test says so."""
+
+    def __init__(self, api: ApiClient) -> None:
+        super().__init__(Access("http://127.0.0.1:1"))
+        self.api = api
+        self.logs: dict[str, str] = {}
+
+    def get(self, path: str, **query: str) -> Any:  # Any: JSON
+        """Return an object or list."""
+        return self._ask("GET", f"{path}?{urlencode(query)}")
+
+    def create(self, path: str, obj: Any) -> Any:  # Any: JSON
+        """Create an object."""
+        return self._ask("POST", path, obj)
+
+    def delete(self, path: str, **query: str) -> Any:  # Any: JSON
+        """Delete an object or a collection."""
+        return self._ask("DELETE", f"{path}?{urlencode(query)}")
+
+    def text(self, path: str, **query: str) -> str:
+        """Return a pod's log."""
+        del query
+        return self.logs.get(path.removeprefix(f"{PODS}/").removesuffix("/log"), "")
+
+    def add_node(self, provider: str) -> None:
+        """Make the node by which a control plane of ours tells its provider."""
+        metadata = {"name": provider, "labels": {"sparkanywhere.io/provider": provider}}
+        self._ask("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+
+    def set_phase(self, pod: str, phase: str) -> None:
+        """Write a pod's phase, as its controller would."""
+        found = self.get(f"{PODS}/{pod}")
+        found["status"] = {**found.get("status", {}), "phase": phase}
+        self._ask("PUT", f"{PODS}/{pod}/status", found)
+
+    def _ask(self, verb: str, path: str, body: Any = None) -> Any:  # Any: JSON
+        answer = self.api.request(verb, path.removesuffix("?"), body)
+        if answer.status >= 400:
+            raise ApiError(answer.status, answer.body["message"])
+        return answer.body
