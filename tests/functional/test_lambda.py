@@ -191,6 +191,22 @@ def test_a_list_larger_than_lambda_may_answer_comes_in_pages_or_is_refused(
     assert large_maps <= names
 
 
+def test_a_list_that_only_managed_fields_make_too_large_comes_without_them(client: Client) -> None:
+    data = {f"a-key-of-a-certain-length-{number}": "x" * 30 for number in range(3000)}
+    for number in range(20):
+        created = client.call("POST", CONFIG_MAPS, json=config_map(f"wide-{number}", **data))
+        assert created.status_code == 201, created.text
+
+    whole = client.call("GET", CONFIG_MAPS, headers={"Accept-Encoding": "identity"})
+    one = client.get(f"{CONFIG_MAPS}/wide-1")
+
+    assert whole.status_code == 200, whole.text[:300]
+    assert "managedFields" in one["metadata"]
+    assert [each for each in whole.json()["items"] if "managedFields" in each["metadata"]] == []
+    assert "managedFields is left out" in whole.headers["Warning"]
+    assert client.call("DELETE", CONFIG_MAPS).status_code == 200
+
+
 @pytest.mark.kubectl
 def test_a_list_larger_than_lambda_may_answer_comes_whole_for_who_takes_gzip(
     client: Client, large_maps: set[str]
