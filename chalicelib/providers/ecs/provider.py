@@ -182,6 +182,10 @@ class EcsProvider:
             ecs.stop_task(cluster=self._site.cluster, task=handle, reason=(reason or "Deleted")[:255])
         except ecs.exceptions.InvalidParameterException as error:
             raise TaskNotFound(handle) from error
+        except ecs.exceptions.ClusterNotFoundException as error:
+            if self._is_of_our_cluster(handle):
+                raise TaskNotFound(handle) from error
+            raise failures.translated(error) from error
         except Exception as error:
             raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
 
@@ -200,13 +204,23 @@ class EcsProvider:
         for start in range(0, len(handles), DESCRIBE_AT_ONCE):
             some = list(handles[start : start + DESCRIBE_AT_ONCE])
             include = ["TAGS"] if tags else []
+            ecs = self._service("ecs")
             try:
-                answer = self._service("ecs").describe_tasks(
-                    cluster=self._site.cluster, tasks=some, include=include
-                )
+                answer = ecs.describe_tasks(cluster=self._site.cluster, tasks=some, include=include)
+            except ecs.exceptions.ClusterNotFoundException as error:
+                if all(map(self._is_of_our_cluster, some)):
+                    continue  # nobody knows them any more
+                raise failures.translated(error) from error
             except Exception as error:
                 raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
             yield from answer.get("tasks") or []
+
+    def _is_of_our_cluster(self, handle: str) -> bool:
+        """Tell whether a task ends with our cluster: ECS deletes none while tasks run in it.
+
+        Of another cluster's task nothing is known: then it is our settings that are wrong.
+        """
+        return f":{self._site.region}:" in handle and f":task/{self._site.cluster}/" in handle
 
     def list_tasks(self) -> list[TaskState]:
         """Return this deployment's tasks that run or are about to. Of ended ones there is nothing to clean up.
