@@ -27,6 +27,7 @@ from chalicelib.apimachinery.status import JSON
 
 ANSWER_SECONDS = 10.0  # for any answer that is not a stream
 PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written
+NO_ENTRY = "the token is wrong or has expired; the context's user in your kubeconfig needs a new one"
 BINARY = "application/octet-stream"
 
 
@@ -128,7 +129,8 @@ class KubeClient:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=seconds)
         except HTTPError as error:
-            raise ApiError(error.code, _message(error.read(), error.reason)) from error
+            told = _message(error.read(), error.reason)
+            raise ApiError(error.code, f"{told}: {NO_ENTRY}" if error.code == 401 else told) from error
         except (URLError, HTTPException, OSError) as error:
             raise ApiUnreachable(f"{self._access.url} did not answer: {error}") from error
         return answer

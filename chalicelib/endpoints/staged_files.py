@@ -20,7 +20,7 @@ from chalicelib.files.base import FileNotHere, FileStoreUnavailable
 
 STAGE, SEND, FETCH = "stage-file", "send-file", "fetch-file"  # verbs of the route table
 MAX_PIECE_BYTES = 3 * 1024 * 1024  # as any other body
-BINARY = "application/octet-stream"
+CONTENT_TYPE = "application/vnd.sparkanywhere.file"  # Chalice gives octet-stream only to who says Accept: */*
 ASK = "the body is a JSON object with sha256 and size, or with url"
 
 
@@ -74,7 +74,7 @@ class FileEndpoint:
             return Response(
                 body="", status_code=307, headers={"Location": found, "Cache-Control": "no-store"}
             )
-        return StreamResponse(found, content_type=BINARY)
+        return StreamResponse(found, content_type=CONTENT_TYPE)
 
     def _kept(self) -> StagedFiles:
         if self._files is None:

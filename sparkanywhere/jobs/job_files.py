@@ -98,7 +98,7 @@ def same_names(named: Iterable[str]) -> str:
 
 
 # POSIX sh. The list has a line per file: SHA-256 or -, size or 0, name, own or -, URL. The URL is a secret, so it
-# comes to no command line. curl, wget or python3 fetches: the official Spark images have one of them.
+# comes to no command line but BusyBox's. curl, wget or python3 fetches: the official Spark images have one of them.
 SCRIPT = """
 set -u
 fail() { echo "fetch-files: $*" >&2; exit 1; }
@@ -106,7 +106,7 @@ fetch() {
   if command -v curl >/dev/null 2>&1; then
     printf 'url = "%s"\\n' "$url" | curl -fsSL --retry 5 --connect-timeout 20 --speed-limit 100 --speed-time 60 \\
       ${ca:+--cacert "$ca"} -o "$1" -K - 2>&1
-  elif command -v wget >/dev/null 2>&1; then
+  elif wget --version >/dev/null 2>&1; then
     printf '%s\\n' "$url" | wget -nv --tries=5 --timeout=60 ${ca:+--ca-certificate="$ca"} -O "$1" -i - 2>&1
   elif command -v python3 >/dev/null 2>&1; then
     printf '%s' "$url" | python3 -c '
@@ -123,6 +123,8 @@ for attempt in range(5):
             sys.exit(str(error))
         time.sleep(2 ** attempt)
 ' "$1" "$ca" 2>&1
+  elif command -v wget >/dev/null 2>&1 && [ -z "$ca" ]; then
+    wget -q -O "$1" "$url" 2>&1  # BusyBox; it has a time limit of its own
   else
     echo "the image has neither curl nor wget nor python3"; return 1
   fi

@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 
 from sparkanywhere.jobs.job_files import Fetched, Sorted
 from sparkanywhere.jobs.s3_objects import FileFailed, signed
-from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.kube_client import BINARY, ApiError, ApiUnreachable, KubeClient
 
 PIECE_BYTES = 2 * 1024 * 1024  # below the 3 MiB that a request may have
 ATTEMPTS = 5  # without progress, of one upload
@@ -159,6 +159,7 @@ class _Upload:
         return ""
 
     def _put(self, url: str, headers: dict[str, str]) -> str:
+        headers = {"Content-Type": BINARY, **headers}  # else urllib says that it is a form
         with Path(self._path).open("rb") as file:
             try:
                 with urlopen(Request(url, data=file, headers=headers, method="PUT"), timeout=PUT_SECONDS):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import Objects, build, owned_by
@@ -45,6 +46,7 @@ def submit(
     Raises SpecError, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that were
     uploaded, which the control plane removes in time.
     """
+    check_capacity(client, spec)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), say=say)
     made = build(spec, suffix=suffix, user=_user(), fetched=fetched)
     made = replace(made, owned=(*made.owned, *beside))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
+from sparkanywhere.jobs.job_files import FETCHED_PATH, sort_files
+from sparkanywhere.jobs.objects import build
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.staging import bring
+from sparkanywhere.kube_client import Access, KubeClient
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
+from tests.aws_box.deployment import TOKEN
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
@@ -73,6 +83,47 @@ def events(box: AwsBox, name: str) -> dict[str, str]:
     selector = f"fieldSelector=involvedObject.name%3D{name}"
     found = box.client.get(f"/api/v1/namespaces/default/events?{selector}")["items"]
     return {each["reason"]: each["message"] for each in found}
+
+
+@pytest.fixture
+def bucket(box: AwsBox) -> Iterator[None]:
+    """Have the project's bucket, where the box's functions and tasks reach it."""
+    server = ThreadedMotoServer(ip_address=box.fargate.host, port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for function in box.deployment.functions:
+        function.restart(AWS_ENDPOINT_URL_S3=f"http://{host}:{port}")
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=f"http://{host}:{port}",
+        aws_access_key_id="box",
+        aws_secret_access_key="box",
+        region_name="us-east-1",
+    )
+    s3.create_bucket(Bucket="sparkanywhere-box")
+    yield
+    server.stop()
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_large_file_goes_through_the_bucket_to_its_task(box: AwsBox, tmp_path: Path) -> None:
+    big, program = tmp_path / "big.bin", tmp_path / "job.py"
+    big.write_bytes(os.urandom(7_000_000))  # more than a Lambda takes or gives
+    program.write_text("print(1)")
+    fetched = bring(KubeClient(Access(box.url, TOKEN)), "default", sort_files([str(big)]))
+    spec = JobSpec(application=str(program), files=(str(big),), image="busybox:latest")
+    made = build(spec, suffix="0a", user="ana", fetched=fetched)
+    made.driver["spec"]["containers"][0]["command"] = ["sh", "-c", f"sha256sum {FETCHED_PATH}/big.bin"]
+
+    assert box.client.call("POST", PODS, json=made.driver).status_code == 201
+    for collection, obj in made.owned:
+        response = box.client.call("POST", f"/api/v1/namespaces/default/{collection}", json=obj)
+        assert response.status_code == 201, response.text
+    status = wait_for(box, "job-0a-driver", "Succeeded", "Failed")
+    assert status["phase"] == "Succeeded", f"{status} {box.logs.text('fetch-files')}"
+
+    assert box.logs.text("spark-kubernetes-driver").split()[0] == fetched[0].sha256
+    assert box.client.call("DELETE", "/api/v1/namespaces/default/secrets/job-0a-fetch").status_code == 200
 
 
 @pytest.mark.kubectl

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +84,13 @@ def test_a_large_file_reaches_the_pod(server: LocalServer, big: Path) -> None:
     assert "print(1)" in log
     fetching = client.log("default", pod["metadata"]["name"], container="fetch-files")
     assert f"fetched big.bin, {len(CONTENT)} bytes" in fetching
+
+
+def test_who_sends_no_accept_header_gets_the_file_too(server: LocalServer, big: Path) -> None:
+    (fetched,) = bring(KubeClient(server.access), "default", sort_files([str(big)]))
+
+    with urllib.request.urlopen(fetched.url, timeout=30) as answer:
+        assert answer.read() == CONTENT
 
 
 def test_an_upload_goes_on_where_it_broke(server: LocalServer, big: Path) -> None:

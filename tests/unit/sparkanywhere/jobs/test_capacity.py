@@ -1,0 +1,52 @@
+"""A job that no node can ever hold is refused before it is made, and names the option to lower."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.capacity import too_big
+from sparkanywhere.jobs.spec import JobSpec
+
+
+def node(provider: str, cpu: str = "2", memory: str = "8Gi") -> JSON:
+    labels = {"sparkanywhere.io/provider": provider} if provider else {}
+    return {"metadata": {"labels": labels}, "status": {"allocatable": {"cpu": cpu, "memory": memory}}}
+
+
+def spec(**wanted: Any) -> JobSpec:  # Any: fields of a JobSpec
+    return JobSpec(application="local:///a.jar", main_class="C", **wanted)
+
+
+@pytest.mark.parametrize(
+    ("provider", "wanted", "sentence"),
+    [
+        ("docker", {"executor_memory": "8g"}, "--executor-memory 8g makes a pod of 9011 MiB"),
+        ("docker", {"driver_cores": 3}, "--driver-cores 3 is more than the 2"),
+        ("process", {"driver_memory": "8g"}, "--driver-memory 8g"),
+        ("fargate", {"executor_memory": "110g"}, "the largest that can be had here has 122880 MiB"),
+        ("fargate", {"executor_cores": 17}, "more than the 16"),
+        ("docker", {"conf": {"spark.executor.memoryOverhead": "9g"}}, "--executor-memory 1g"),
+    ],
+)
+def test_what_is_too_big_names_its_option(provider: str, wanted: dict[str, Any], sentence: str) -> None:
+    assert sentence in too_big(spec(**wanted), [node(provider)])
+
+
+@pytest.mark.parametrize(
+    ("provider", "wanted"),
+    [
+        ("docker", {"executor_memory": "7g", "executor_cores": 2}),
+        ("process", {"executor_cores": 64}),
+        ("fargate", {"executor_memory": "100g", "executor_cores": 16}),
+        ("", {"executor_memory": "900g"}),
+    ],
+)
+def test_what_fits_or_may_fit_is_not_refused(provider: str, wanted: dict[str, Any]) -> None:
+    assert too_big(spec(**wanted), [node(provider)]) == ""
+
+
+def test_without_nodes_nothing_is_known() -> None:
+    assert too_big(spec(executor_memory="900g"), []) == ""

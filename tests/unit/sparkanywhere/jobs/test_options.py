@@ -1,0 +1,179 @@
+"""What is typed, said in a properties file or in a job file becomes one job, and slips become one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.core import ParameterSource
+from click.testing import CliRunner
+
+from sparkanywhere.jobs.job_file import from_document
+from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.submit_options import job_options, spec_from
+
+Parse = Callable[..., JobSpec]
+
+
+@pytest.fixture
+def parse() -> Parse:
+    """Return what makes a job of a command line. Raises SpecError."""
+    made: list[JobSpec | SpecError] = []
+
+    @click.command()
+    @click.argument("application")
+    @click.argument("arguments", nargs=-1)
+    @job_options
+    @click.option("--namespace", default="")
+    @click.pass_context
+    def command(context: click.Context, /, **options: Any) -> None:  # Any: click's values
+        typed = [
+            name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ]
+        try:
+            made.append(spec_from(options, typed))
+        except SpecError as error:
+            made.append(error)
+
+    def run(*line: str) -> JobSpec:
+        result = CliRunner().invoke(command, line)
+        assert made, result.output
+        if isinstance(made[-1], SpecError):
+            raise made[-1]
+        return made[-1]
+
+    return run
+
+
+@pytest.fixture
+def job_file(tmp_path: Path) -> str:
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        "application: local:///a.py\nexecutors: 7\nconf: {spark.a: 1, spark.executor.memory: 3g}\n"
+    )
+    return str(path)
+
+
+def test_a_setting_that_means_an_option_is_that_option(parse: Parse) -> None:
+    spec = parse(
+        "local:///a.py",
+        *("--conf", "spark.driver.memory=3g", "--conf", "spark.executor.instances=9", "--conf", "spark.x=y"),
+    )
+
+    assert (spec.driver_memory, spec.executors, spec.conf) == ("3g", 9, {"spark.x": "y"})
+
+
+def test_options_win_over_conf_and_conf_over_the_properties_file(parse: Parse, tmp_path: Path) -> None:
+    path = tmp_path / "spark-defaults.conf"
+    path.write_text("spark.executor.memory 1g\nspark.executor.cores 2\nspark.a file\nspark.b file\n")
+
+    spec = parse(
+        "local:///a.py",
+        *("--properties-file", str(path), "--executor-memory", "5g", "--conf", "spark.a=conf"),
+    )
+
+    assert (spec.executor_memory, spec.executor_cores) == ("5g", 2)
+    assert spec.conf == {"spark.a": "conf", "spark.b": "file"}
+
+
+def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
+    spec = parse(job_file, "--executors", "8", "--conf", "spark.b=2", "--label", "team=data")
+
+    assert (spec.application, spec.executors, spec.executor_memory) == ("local:///a.py", 8, "3g")
+    assert (spec.conf, spec.labels) == ({"spark.a": "1", "spark.b": "2"}, {"team": "data"})
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            ["--executor-memory", "4g", "--conf", "spark.executor.memory=2g"],
+            "contradicts --executor-memory 4g",
+        ),
+        (
+            ["--conf", "spark.executor.cores=two"],
+            "--conf spark.executor.cores=two: that takes a whole number",
+        ),
+        (["--conf", "spark.a=1", "--conf", "spark.a=2"], "spark.a is given twice"),
+        (["--conf", "spark.master=yarn"], "--conf spark.master cannot be set"),
+        (["--conf", "spark.driver.memoryOverhead=lots"], "--conf spark.driver.memoryOverhead: 'lots'"),
+        (
+            ["--dynamic-allocation", "--conf", "spark.dynamicAllocation.enabled=false"],
+            "contradicts --dynamic",
+        ),
+        (["--properties-file", "/nowhere"], "--properties-file /nowhere is not there"),
+        (["--packages", "hadoop-aws"], "group:artifact:version"),
+        (["--secret", "db=etc"], "--secret db=etc names no folder"),
+        (["--secret-env", "A=db"], "--secret-env A=db names no key"),
+        (["--env", "A=1", "--secret-env", "A=db:a"], "both set A"),
+        (["--max-attempts", "0"], "--max-attempts must be at least 1"),
+        (["--time-limit", "-1"], "--time-limit must be at least 0"),
+        (["--image-pull-policy", "Sometimes"], "Always, IfNotPresent or Never"),
+        (["--driver-template", "/nowhere.yaml"], "/nowhere.yaml is not there"),
+        (["--files", "s3://bucket"], "s3://bucket/key"),
+        (["--files", "s3://a/x.csv,s3://b/x.csv"], "called x.csv"),
+        (["--jars", "s3://a/x.jar#y"], "only --files and --archives"),
+    ],
+)
+def test_a_slip_is_one_sentence_that_names_the_option(parse: Parse, line: list[str], sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse("local:///a.py", *line)
+
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_no_file(parse: Parse, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="is a folder"):
+        parse("local:///a.py", "--files", str(tmp_path))
+
+
+def test_python_files_do_not_go_with_a_jar(parse: Parse) -> None:
+    with pytest.raises(SpecError, match="use --jars"):
+        parse("local:///a.jar", "--class", "C", "--py-files", "local:///b.py")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"executors": "four"}, "executors in the job file is a whole number, not 'four'"),
+        ({"executors": True}, "executors in the job file is a whole number"),
+        ({"spot": "yes"}, "spot in the job file is true or false"),
+        ({"conf": ["a=1"]}, "conf in the job file is a mapping"),
+        ({"py-files": "a.py"}, "py-files in the job file is a list"),
+        ({"name": None}, "name in the job file is a text"),
+        (
+            {"conf": {"spark.executor.memory": "1g"}, "executor-memory": "2g"},
+            "contradicts --executor-memory 2g",
+        ),
+        ({"max-attempt": 2}, "did you mean max-attempts"),
+        ({"zzz": 2}, "Unknown key 'zzz'"),
+        ({"application": ""}, "names no application"),
+    ],
+)
+def test_a_slip_in_a_job_file_is_one_sentence(changed: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        from_document({"application": "local:///a.py", **changed})
+
+    assert sentence in str(caught.value)
+
+
+def test_yaml_values_become_the_words_that_spark_reads() -> None:
+    spec = from_document(
+        {"application": "local:///a.py", "conf": {"spark.a": True, "spark.b": 1.5}, "args": [7]}
+    )
+
+    assert (spec.conf, spec.args) == ({"spark.a": "true", "spark.b": "1.5"}, ("7",))
+
+
+def test_a_job_file_that_cannot_be_read_is_one_sentence(parse: Parse, tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("a: [1\nb: }")
+
+    with pytest.raises(SpecError, match="cannot be read") as caught:
+        parse(str(path))
+
+    assert "\n" not in str(caught.value)
