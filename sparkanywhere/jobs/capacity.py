@@ -30,7 +30,7 @@ def check_capacity(client: KubeClient, spec: JobSpec) -> None:
 
 def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     """Return which pod no node can ever hold and what to change, "" if all fit or nobody knows."""
-    rooms = [_room(node) for node in nodes if PROVIDER_LABEL in (node["metadata"].get("labels") or {})]
+    rooms = [_room(node) for node in nodes if _tells(node)]
     if not rooms or len(rooms) < len(nodes):
         return ""
     cores, mib = max(room[0] for room in rooms), max(room[1] for room in rooms)
@@ -52,12 +52,18 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     return ""
 
 
+def _tells(node: JSON) -> bool:
+    """Tell whether a node is one of ours and says how much it has."""
+    has_amounts = "memory" in ((node.get("status") or {}).get("allocatable") or {})
+    return has_amounts and PROVIDER_LABEL in (node["metadata"].get("labels") or {})
+
+
 def _room(node: JSON) -> tuple[float, int]:
     """Return (cores, MiB) of the largest pod that a node can hold. Processes may share cores as they like."""
     provider = node["metadata"]["labels"][PROVIDER_LABEL]
     if provider == "fargate":
         return LARGEST_TASK / CPU_UNITS, MEMORY[LARGEST_TASK][1]
-    amounts = (node.get("status") or {}).get("allocatable") or {}
-    mib = int(parse_quantity(str(amounts.get("memory", "0"))).mebibytes)
+    amounts = node["status"]["allocatable"]
+    mib = int(parse_quantity(str(amounts["memory"])).mebibytes)
     cores = parse_quantity(str(amounts.get("cpu", "0"))).milli / 1000
     return float("inf") if provider == "process" else cores, mib
