@@ -53,9 +53,12 @@ def exceeded(pod: JSON) -> str:
 
 
 def was_ended(pod: JSON, state: TaskState) -> bool:
-    """Tell whether a stopped task ended since its budget was found spent, so not by itself."""
+    """Tell whether a stopped task ended since its budget was found spent, so not by itself.
+
+    One whose end nobody has timed was marked before that was reported, and counts as ended by the mark.
+    """
     since = find_time(_mark(pod).get("at"))
-    return since is not None and state.stopped_at is not None and state.stopped_at >= since
+    return since is not None and (state.stopped_at is None or state.stopped_at >= since)
 
 
 def _mark(pod: JSON) -> JSON:

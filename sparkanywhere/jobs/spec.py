@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chalicelib.registry.pod_marks import parse_dollars
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.conf_fields import contradiction
 from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
@@ -131,6 +130,8 @@ def _memory_problem(spec: JobSpec) -> str:
 def _budget_problem(spec: JobSpec) -> str:
     if spec.max_usd == "":
         return ""
+    from chalicelib.registry.pod_marks import parse_dollars  # lazy: --help needs none
+
     try:
         parse_dollars(spec.max_usd)
     except ValueError as error:

@@ -161,6 +161,22 @@ def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:
     assert "asked to end" in box.logs.text("main")
 
 
+def test_a_job_that_has_cost_too_much_by_list_price_is_ended_by_the_schedule(box: AwsBox) -> None:
+    budget = {"annotations": {"sparkanywhere.io/max-usd": "0.0001"}}  # Fargate charges for a minute at least
+    driver = box.client.create_pod("dear", **shell("sleep 600"), metadata=budget)
+    metadata = driver["metadata"]
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+    executor = {"ownerReferences": [{**owner, "controller": True}]}
+    box.client.create_pod("dear-exec-1", **shell("sleep 600"), metadata=executor)
+
+    status = wait_for(box, "dear", "Failed")
+
+    assert status["reason"] == "BudgetExceeded"
+    assert "of $0.0001 (sparkanywhere.io/max-usd)" in status["message"]
+    until(lambda: box.client.pod("dear-exec-1") is None, "the executor to go", seconds=POD_SECONDS)
+    assert "BudgetExceeded" in events(box, "dear")
+
+
 def test_an_image_that_can_not_be_pulled_fails_the_pod_with_its_name(box: AwsBox) -> None:
     container = {"name": "main", "image": "no.such.registry/image:1"}
     box.client.create_pod("imageless", containers=[container])

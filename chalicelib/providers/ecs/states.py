@@ -60,9 +60,15 @@ def task_state(raw: Raw) -> TaskState:
         interrupted=raw.get("stopCode") in INTERRUPTED,
         created_at=_time(raw.get("createdAt")),
         started_at=_time(raw.get("startedAt")),
-        stopped_at=_time(raw.get("executionStoppedAt")) or _time(raw.get("stoppedAt")),
+        stopped_at=_stopped_at(raw) if phase == "stopped" else None,
         times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
     )
+
+
+def _stopped_at(raw: Raw) -> datetime | None:
+    """Return when a stopped task ended; the first event of that has no such time yet, but its own."""
+    times = (_time(raw.get(name)) for name in ("executionStoppedAt", "stoppedAt", "updatedAt"))
+    return next((moment for moment in times if moment), None)
 
 
 def _phase(raw: Raw, containers: tuple[ContainerState, ...]) -> TaskPhase:

@@ -75,6 +75,12 @@ def test_who_ended_by_himself_before_the_mark_was_not_ended(seconds: int, is_our
     assert budget.was_ended(marked, ended) == is_ours
 
 
+def test_an_end_that_nobody_has_timed_is_ours() -> None:
+    marked = budget.with_mark(pod(), "spent", NOW)
+
+    assert budget.was_ended(marked, task("stopped", [known("c", "stopped", 143)], stopped_at=None))
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "null", '{"at": 5}'])
 def test_a_broken_mark_is_none(text: str) -> None:
     broken = pod(metadata={"annotations": {BUDGET_EXCEEDED: text}})

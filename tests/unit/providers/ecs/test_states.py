@@ -105,6 +105,16 @@ def test_why_a_task_stopped_has_a_word(stop: dict[str, str], reason: str) -> Non
     assert state.reason == reason
 
 
+def test_the_first_event_of_an_end_is_timed_by_itself() -> None:
+    containers = [{"name": "c", "lastStatus": "STOPPED", "exitCode": 0}]
+    first = task(lastStatus="RUNNING", containers=containers, updatedAt="2026-01-02T03:04:05.5Z")
+    last = {**first, "executionStoppedAt": "2026-01-02T03:04:05Z"}
+
+    assert task_state(first).stopped_at == datetime(2026, 1, 2, 3, 4, 5, 500000, tzinfo=UTC)
+    assert task_state(last).stopped_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert task_state(task(updatedAt="2026-01-02T03:04:05Z")).stopped_at is None  # it runs
+
+
 def test_a_spot_warning_is_an_interruption_of_a_running_task() -> None:
     state = task_state(task(desiredStatus="STOPPED", stopCode="SpotInterruption"))
 
