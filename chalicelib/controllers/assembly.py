@@ -84,108 +84,169 @@ class Controllers:
             inline(chore.do)
 
 
+class _Hooks:
+    """What follows a change that a controller makes itself; `dependents` is set once all of those are built."""
+
+    dependents: Dependents
+
+    def __init__(self, interruptions: Interruptions) -> None:
+        self._interruptions = interruptions
+
+    def pod_removed(self, pod: JSON) -> None:
+        self.dependents.pod_removed(pod)
+
+    def pod_changed(self, pod: JSON) -> None:
+        self.dependents.pod_changed(pod)
+        self._interruptions.pod_changed(pod)
+
+    def namespace_removed(self, resource: str, obj: JSON) -> None:
+        self.dependents.after_write(resource, obj, "DELETED")
+
+
+@dataclass(frozen=True, slots=True)
+class _Keepers:
+    """Who takes objects away, and counts what is left."""
+
+    claims: Claims
+    garbage: Garbage
+    namespaces: NamespaceEmptier
+    definitions: DefinitionController
+    quotas: Quotas
+    usage: UsageRecords
+
+
+@dataclass(frozen=True, slots=True)
+class _Makers:
+    """Who makes objects of others."""
+
+    workloads: WorkloadController
+    endpoints: EndpointController
+    nodes: NodeController
+
+
 def build_controllers(parts: ControllerParts) -> Controllers:
     """Return the controllers; nothing is started."""
-
-    def pod_removed(pod: JSON) -> None:
-        dependents.pod_removed(pod)
-
-    def pod_changed(pod: JSON) -> None:
-        dependents.pod_changed(pod)
-        interruptions.pod_changed(pod)
-
-    def namespace_removed(resource: str, obj: JSON) -> None:
-        dependents.after_write(resource, obj, "DELETED")
-
-    storage, clock, delete = parts.storage, parts.clock, parts.delete
-    claims = Claims(storage=storage, delete=delete, provider=parts.provider)
-    interruptions = Interruptions(delete)
-    recorder = EventRecorder(storage, clock=clock, new_uid=parts.new_uid, later=parts.later)
-    usage = UsageRecords(
-        storage=storage, rates=parts.rates, clock=clock, later=parts.later, folds=not parts.scans
-    )
-    pods = PodController(
-        storage=storage,
-        provider=parts.provider,
-        node=parts.node,
-        recorder=recorder,
-        clock=clock,
-        launched=claims.bind,
-        removed=pod_removed,
-        changed=pod_changed,
-        going=usage.going,
-        launches=parts.launches,
-    )
-    garbage = Garbage(storage=storage, resources=parts.resources, delete=delete, clock=clock)
-    namespaces = NamespaceEmptier(
-        storage=storage, resources=parts.namespaced, delete=delete, removed=namespace_removed
-    )
-    definitions = DefinitionController(
-        storage=storage, registries=parts.registries, delete=delete, clock=clock
-    )
-    quotas = Quotas(storage=storage, later=parts.later, max_objects=parts.namespace_objects)
-    workloads = WorkloadController(
-        storage=storage,
-        registries=parts.registries,
-        delete=delete,
-        recorder=recorder,
-        clock=clock,
-    )
-    endpoints = EndpointController(storage=storage, clock=clock, new_uid=parts.new_uid)
-    nodes = NodeController(storage=storage, registries=parts.registries, provider=parts.provider, clock=clock)
-    dependents = Dependents(
-        storage=storage,
-        pods=pods,
-        garbage=garbage,
-        namespaces=namespaces,
-        claims=claims,
-        definitions=definitions,
-        quotas=quotas,
-        usage=usage,
-        workloads=workloads if parts.launches else None,
-        endpoints=endpoints if parts.launches else None,
-        later=parts.later,
-        scans=parts.scans,
-    )
+    hooks = _Hooks(Interruptions(parts.delete))
+    recorder = EventRecorder(parts.storage, clock=parts.clock, new_uid=parts.new_uid, later=parts.later)
+    keepers, makers = _keepers(parts, hooks), _makers(parts, recorder)
+    pods = _pod_controller(parts, hooks, recorder, keepers)
+    hooks.dependents = _dependents(parts, pods, keepers, makers)
     fuse = Fuse(
-        storage=storage,
+        storage=parts.storage,
         rates=parts.rates,
-        records=usage,
+        records=keepers.usage,
         pods=pods,
-        delete=delete,
+        delete=parts.delete,
         recorder=recorder,
-        clock=clock,
+        clock=parts.clock,
     )
     resync = Resync(
-        storage=storage,
+        storage=parts.storage,
         provider=parts.provider,
         pods=pods,
-        clock=clock,
+        clock=parts.clock,
         fuse=fuse,
         later=parts.later,
         times=parts.times,
     )
-    expiry = PodExpiry(storage=storage, delete=delete, clock=clock, keep_seconds=parts.pod_keep_seconds)
-    chores: tuple[Chore, ...] = (
+    chores = (
         Chore("resync", parts.resync_seconds, resync.run),
         Chore("retry", RETRY_SECONDS, pods.retry),
-        Chore("garbage", SWEEP_SECONDS, garbage.sweep),
-        Chore("namespaces", SWEEP_SECONDS, namespaces.sweep),
-        Chore("definitions", SWEEP_SECONDS, definitions.sweep),
-        Chore("quotas", SWEEP_SECONDS, quotas.sweep),
-        Chore("claims", SWEEP_SECONDS, claims.sweep),
-        Chore("usage", SWEEP_SECONDS, usage.sweep),
+        *_keeping(parts, keepers, recorder),
+        *(_making(keepers, makers) if parts.launches else ()),  # who runs no pods has nobody make them either
+    )
+    return Controllers(pods, hooks.dependents, resync, recorder, keepers.quotas, keepers.usage, fuse, chores)
+
+
+def _keepers(parts: ControllerParts, hooks: _Hooks) -> _Keepers:
+    storage, clock, delete = parts.storage, parts.clock, parts.delete
+    return _Keepers(
+        claims=Claims(storage=storage, delete=delete, provider=parts.provider),
+        garbage=Garbage(storage=storage, resources=parts.resources, delete=delete, clock=clock),
+        namespaces=NamespaceEmptier(
+            storage=storage, resources=parts.namespaced, delete=delete, removed=hooks.namespace_removed
+        ),
+        definitions=DefinitionController(
+            storage=storage, registries=parts.registries, delete=delete, clock=clock
+        ),
+        quotas=Quotas(storage=storage, later=parts.later, max_objects=parts.namespace_objects),
+        usage=UsageRecords(
+            storage=storage, rates=parts.rates, clock=clock, later=parts.later, folds=not parts.scans
+        ),
+    )
+
+
+def _makers(parts: ControllerParts, recorder: EventRecorder) -> _Makers:
+    storage, clock, registries = parts.storage, parts.clock, parts.registries
+    return _Makers(
+        workloads=WorkloadController(
+            storage=storage, registries=registries, delete=parts.delete, recorder=recorder, clock=clock
+        ),
+        endpoints=EndpointController(storage=storage, clock=clock, new_uid=parts.new_uid),
+        nodes=NodeController(storage=storage, registries=registries, provider=parts.provider, clock=clock),
+    )
+
+
+def _pod_controller(
+    parts: ControllerParts, hooks: _Hooks, recorder: EventRecorder, keepers: _Keepers
+) -> PodController:
+    return PodController(
+        storage=parts.storage,
+        provider=parts.provider,
+        node=parts.node,
+        recorder=recorder,
+        clock=parts.clock,
+        launched=keepers.claims.bind,
+        removed=hooks.pod_removed,
+        changed=hooks.pod_changed,
+        going=keepers.usage.going,
+        launches=parts.launches,
+    )
+
+
+def _dependents(
+    parts: ControllerParts, pods: PodController, keepers: _Keepers, makers: _Makers
+) -> Dependents:
+    return Dependents(
+        storage=parts.storage,
+        pods=pods,
+        garbage=keepers.garbage,
+        namespaces=keepers.namespaces,
+        claims=keepers.claims,
+        definitions=keepers.definitions,
+        quotas=keepers.quotas,
+        usage=keepers.usage,
+        workloads=makers.workloads if parts.launches else None,
+        endpoints=makers.endpoints if parts.launches else None,
+        later=parts.later,
+        scans=parts.scans,
+    )
+
+
+def _keeping(parts: ControllerParts, keepers: _Keepers, recorder: EventRecorder) -> tuple[Chore, ...]:
+    """Return the chores that take away what is over and count what is left."""
+    expiry = PodExpiry(
+        storage=parts.storage, delete=parts.delete, clock=parts.clock, keep_seconds=parts.pod_keep_seconds
+    )
+    return (
+        Chore("garbage", SWEEP_SECONDS, keepers.garbage.sweep),
+        Chore("namespaces", SWEEP_SECONDS, keepers.namespaces.sweep),
+        Chore("definitions", SWEEP_SECONDS, keepers.definitions.sweep),
+        Chore("quotas", SWEEP_SECONDS, keepers.quotas.sweep),
+        Chore("claims", SWEEP_SECONDS, keepers.claims.sweep),
+        Chore("usage", SWEEP_SECONDS, keepers.usage.sweep),
         Chore("pod-expiry", EXPIRY_SECONDS, expiry.sweep),
         Chore("event-expiry", EXPIRY_SECONDS, recorder.expire),
+        *((Chore("files", EXPIRY_SECONDS, parts.files.sweep),) if parts.files is not None else ()),
     )
-    if parts.launches:  # who runs no pods has nobody make them either
-        chores += (
-            Chore("workloads-due", RETRY_SECONDS, workloads.run_due),
-            Chore("workloads", SWEEP_SECONDS, workloads.sweep),
-            Chore("endpoints", SWEEP_SECONDS, endpoints.sweep),
-            Chore("volumes", SWEEP_SECONDS, claims.drop_volumes),
-            Chore("nodes", EXPIRY_SECONDS, nodes.keep),
-        )
-    if parts.files is not None:
-        chores += (Chore("files", EXPIRY_SECONDS, parts.files.sweep),)
-    return Controllers(pods, dependents, resync, recorder, quotas, usage, fuse, chores)
+
+
+def _making(keepers: _Keepers, makers: _Makers) -> tuple[Chore, ...]:
+    """Return the chores that make objects of others."""
+    return (
+        Chore("workloads-due", RETRY_SECONDS, makers.workloads.run_due),
+        Chore("workloads", SWEEP_SECONDS, makers.workloads.sweep),
+        Chore("endpoints", SWEEP_SECONDS, makers.endpoints.sweep),
+        Chore("volumes", SWEEP_SECONDS, keepers.claims.drop_volumes),
+        Chore("nodes", EXPIRY_SECONDS, makers.nodes.keep),
+    )
