@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,13 +42,20 @@ class OwnEngine:
     """An engine whose data, socket and processes are below one folder.
 
     With `live_restore` its containers outlive it. `alone` starts it in namespaces of its own; they go with it, so
-    whoever wants containers back after its end starts this whole program behind ALONE and says False.
+    whoever wants containers back after its end starts this whole program behind ALONE and says False. `disk_mib`
+    is all the disk it has, which goes with the namespaces too.
     """
 
-    def __init__(self, folder: Path, *, live_restore: bool = False, alone: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, live_restore: bool = False, alone: bool = True, disk_mib: int | None = None
+    ) -> None:
         self._folder = folder
         self._options = ["--live-restore"] if live_restore else []
         self._before = ALONE if alone else ()
+        if disk_mib is not None:
+            data = shlex.quote(f"{folder}/data")
+            mounts = f'mkdir -p {data}; mount -t tmpfs -o size={disk_mib}m tmpfs {data}; exec "$@"'
+            self._before = (*self._before, "sh", "-c", mounts, "sh")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
