@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ssl import SSLContext
@@ -18,11 +18,12 @@ from typing import Any, Protocol
 from chalice import local as chalice_local
 
 from chalicelib.bootstrap import control_plane
-from chalicelib.config import SettingsError
+from chalicelib.config import Settings, SettingsError
 from chalicelib.providers.base import ProviderError
 from chalicelib.storage.base import StorageError
 from sparkanywhere.announcement import announcement
 from sparkanywhere.certificates import CertificateFiles, ensure_certificates, server_context
+from sparkanywhere.docker_engine import engine
 from sparkanywhere.gateway import Gateway, refuse
 from sparkanywhere.instance_lock import InstanceLock
 from sparkanywhere.kubeconfig import kubeconfig, write_kubeconfig, write_private
@@ -181,12 +182,14 @@ def open_server(
 ) -> DevServer:
     """Bind the port, set the environment, import the app; return the server that serves it.
 
-    The port comes first: where it is taken nothing has been created. Raises CannotStart.
+    The port comes first, then the Docker engine: without either nothing has been created. Raises CannotStart.
     """
     listener = bind(options.host, options.port)
     try:
         settings = resolve(replace(options, port=listener.getsockname()[1]), environ)
-    except SettingsError as error:
+        if settings.provider == "docker":
+            _reach_engine(environ)
+    except (ProviderError, SettingsError) as error:
         listener.close()
         raise CannotStart(str(error)) from error
     settings = with_token(settings)
@@ -197,6 +200,11 @@ def open_server(
     return DevServer(
         localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say
     )
+
+
+def _reach_engine(environ: Mapping[str, str]) -> None:
+    with contextlib.suppress(ModuleNotFoundError):  # without the SDK the provider says so later
+        engine(Settings.from_env(environ)).close()
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -232,34 +232,47 @@ def test_a_program_that_fails_is_told_by_its_pod(spark: Spark, cluster: SparkClu
 def test_a_job_outlives_a_control_plane_that_is_killed_again_and_again(
     version: str, spark: Spark, cluster: SparkCluster
 ) -> None:
-    """From spark-submit's first request to the job's end; SPARKANYWHERE_TEST_SEED chooses other moments."""
+    """From the driver's start to the job's end; SPARKANYWHERE_TEST_SEED chooses other moments.
+
+    Before that there is no job: spark-submit gives up at the first request that nobody takes, and says so.
+    """
     seed = os.environ.get("SPARKANYWHERE_TEST_SEED", version)
     chance = random.Random(seed)
     conf = ["spark.executor.instances=2"]
     job = cluster.start(spark(version), *sleepers(seconds=2, tasks=16), conf=conf)
-    kills: list[tuple[float, str]] = []  # seconds after the submission, and how far the job was
+    kills: list[tuple[float, str]] = []  # seconds after the driver's start, and how far the job was
 
+    until(lambda: bool(cluster.running("driver")), "the driver to run", seconds=JOB_SECONDS)
     began = time.monotonic()
     while len(kills) < KILLS and not (cluster.pods("driver") and is_over(cluster.driver())):
         pause = chance.uniform(*KILL_PAUSES)
-        with suppress(subprocess.TimeoutExpired):  # it waits for its driver: an early end is the job's
+        with suppress(subprocess.TimeoutExpired):  # it waits for its driver: if it ends, so has the job
             job.wait(pause)
-        before = {pod["metadata"]["uid"] for pod in cluster.pods()}
+        driver = cluster.driver()["metadata"]["uid"]
         kills.append((round(time.monotonic() - began, 1), phases(cluster)))
         cluster.server.kill()
         assert not answers(cluster)
         cluster.server.start()
-        assert before <= {pod["metadata"]["uid"] for pod in cluster.pods()}, "a pod was lost"
+        assert cluster.driver()["metadata"]["uid"] == driver
 
     story = f"seed {seed}, killed at {kills}"
     print(story)
-    said, _ = job.communicate(timeout=JOB_SECONDS)
-    assert cluster.pods("driver"), f"{story}: nothing was submitted\n{said}"
+    said = words_of(job)
     driver = cluster.driver_ends()
-    assert exit_code(driver) == 0, f"{story}\n{cluster.log(driver)}"
+    assert exit_code(driver) == 0, f"{story}\n{cluster.log(driver)}\n{said}"
+    assert job.returncode == 0, f"{story}: spark-submit did not hear of it\n{said}"
     assert "16 tasks came back" in cluster.log(driver), story
-    assert len(kills) >= 3, story
+    assert len(kills) >= 2, story
     until(lambda: not cluster.pods("executor"), "the executors to be gone", seconds=JOB_SECONDS)
+
+
+def words_of(job: subprocess.Popen[str]) -> str:
+    """Wait for spark-submit to end, and make it; return what it said."""
+    try:
+        return job.communicate(timeout=JOB_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        job.terminate()
+        return job.communicate(timeout=JOB_SECONDS)[0]
 
 
 def phases(cluster: SparkCluster) -> str:
