@@ -11,6 +11,7 @@ from chalicelib.controllers.background import Later, inline
 from chalicelib.controllers.claims import Claims
 from chalicelib.controllers.definitions import DefinitionController
 from chalicelib.controllers.dependents import Dependents
+from chalicelib.controllers.disruption import Budgets
 from chalicelib.controllers.endpoints import EndpointController
 from chalicelib.controllers.expiry import PodExpiry
 from chalicelib.controllers.fuse import Fuse
@@ -74,6 +75,7 @@ class Controllers:
     resync: Resync
     recorder: EventRecorder
     quotas: Quotas
+    disruption: Budgets
     usage: UsageRecords
     fuse: Fuse
     chores: tuple[Chore, ...]
@@ -112,6 +114,7 @@ class _Keepers:
     namespaces: NamespaceEmptier
     definitions: DefinitionController
     quotas: Quotas
+    disruption: Budgets
     usage: UsageRecords
 
 
@@ -155,7 +158,17 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         *_keeping(parts, keepers, recorder),
         *(_making(keepers, makers) if parts.launches else ()),  # who runs no pods has nobody make them either
     )
-    return Controllers(pods, hooks.dependents, resync, recorder, keepers.quotas, keepers.usage, fuse, chores)
+    return Controllers(
+        pods=pods,
+        dependents=hooks.dependents,
+        resync=resync,
+        recorder=recorder,
+        quotas=keepers.quotas,
+        disruption=keepers.disruption,
+        usage=keepers.usage,
+        fuse=fuse,
+        chores=chores,
+    )
 
 
 def _keepers(parts: ControllerParts, hooks: _Hooks) -> _Keepers:
@@ -170,6 +183,7 @@ def _keepers(parts: ControllerParts, hooks: _Hooks) -> _Keepers:
             storage=storage, registries=parts.registries, delete=delete, clock=clock
         ),
         quotas=Quotas(storage=storage, later=parts.later, max_objects=parts.namespace_objects),
+        disruption=Budgets(storage=storage, clock=clock, counts=parts.launches),
         usage=UsageRecords(
             storage=storage, rates=parts.rates, clock=clock, later=parts.later, folds=not parts.scans
         ),
@@ -247,6 +261,7 @@ def _making(keepers: _Keepers, makers: _Makers) -> tuple[Chore, ...]:
         Chore("workloads-due", RETRY_SECONDS, makers.workloads.run_due),
         Chore("workloads", SWEEP_SECONDS, makers.workloads.sweep),
         Chore("endpoints", SWEEP_SECONDS, makers.endpoints.sweep),
+        Chore("disruption-budgets", SWEEP_SECONDS, keepers.disruption.sweep),
         Chore("volumes", SWEEP_SECONDS, keepers.claims.drop_volumes),
         Chore("nodes", EXPIRY_SECONDS, makers.nodes.keep),
     )

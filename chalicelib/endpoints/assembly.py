@@ -22,6 +22,7 @@ from chalicelib.endpoints.pod_subresources import (
     Refused,
     Resize,
     ServiceAccountToken,
+    Take,
 )
 from chalicelib.endpoints.rbac import Rbac
 from chalicelib.endpoints.representation import Shaper
@@ -51,6 +52,7 @@ class Edge:
     rbac: Rbac
     issuer: TokenIssuer
     clock: Callable[[], datetime]
+    take_disruption: Take
     streams: bool
     is_ready: Callable[[], str]
     url: PublicUrl
@@ -73,7 +75,7 @@ def build_api(edge: Edge) -> Api:
     limits = Limits(edge.user_limits)
     others: dict[tuple[str, str], Subresource] = {
         ("pods", "binding"): Binding(bodies, edge.clock),
-        ("pods", "eviction"): Eviction(bodies),
+        ("pods", "eviction"): Eviction(bodies, edge.take_disruption),
         ("pods", "ephemeralcontainers"): PartSubresource(bodies, "ephemeralcontainers"),
         ("pods", "resize"): Resize(bodies),
         ("pods", "exec"): _stream("exec", edge.interactive),
