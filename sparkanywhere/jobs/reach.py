@@ -19,7 +19,7 @@ from sparkanywhere.stop_signals import signals_as_interrupt
 
 PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never
 LOOK_SECONDS = 5.0  # between two looks whether a pod that is forwarded to still runs
-FARGATE = "fargate"
+FARGATE, PROCESS = "fargate", "process"
 
 
 def is_here(access: Access) -> bool:
@@ -77,9 +77,12 @@ def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, p
         click.echo(f"http://localhost:{port}{path}")
         return
     address = address_of(pod)
-    if is_here(target.access) and not forwards and answers(address, port):
+    is_near = is_here(target.access)
+    if is_near and not forwards and answers(address, port):
         _tell(f"http://{address}:{port}{path}", opens=opens)
         return
+    if is_near and not forwards and pod["spec"].get("nodeName") == PROCESS:  # there is no other way to it
+        raise click.ClickException(f"Nothing answers at http://{address}:{port} (yet).")
     with forward(target, pod, port) as forwarding:
         _tell(f"http://localhost:{forwarding.port}{path}", opens=opens)
         stay(target, pod)
@@ -88,10 +91,10 @@ def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, p
 def stay(target: Target, pod: JSON) -> None:
     """Wait while a port is forwarded, for Ctrl-C or the pod's end. Raises ApiError, ApiUnreachable."""
     name = pod["metadata"]["name"]
-    client = KubeClient(target.access)
-    click.echo(f"Forwarded to {name} until Ctrl-C, which does not end it.", err=True)
     try:
         with signals_as_interrupt():
+            click.echo(f"Forwarded to {name} until Ctrl-C, which does not end it.", err=True)
+            client = KubeClient(target.access)
             while _runs(client, target.namespace, name):
                 time.sleep(LOOK_SECONDS)
         click.echo(f"{name} has ended.", err=True)

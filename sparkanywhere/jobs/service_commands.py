@@ -78,7 +78,7 @@ def history(
 
 def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     """Return the pod of a history server that is up: the one there is, or a new one."""
-    from sparkanywhere.jobs import event_log
+    from sparkanywhere.jobs import event_log, memory
     from sparkanywhere.jobs.history import HISTORY, history_pod
     from sparkanywhere.jobs.service_pod import find_running, stop_all
     from sparkanywhere.jobs.spec import SpecError
@@ -86,7 +86,11 @@ def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSO
     pod = find_running(client, target.namespace, HISTORY)
     if pod is not None:
         return _up(client, target, pod, HISTORY, is_ours=False)[0]
-    directory = options["events"]
+    conf, directory = pairs("--conf", options["conf"]), options["events"]
+    try:
+        memory.mib(options["memory"])
+    except ValueError as error:
+        raise SpecError(f"--memory: {error}.") from error
     if not directory and not event_log.has_claim(client, target.namespace):
         raise SpecError(
             "Pods of this control plane have no lasting place for event logs: --events s3a://bucket/path says"
@@ -96,7 +100,7 @@ def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSO
         image=options["image"] or f"sparkanywhere/spark:{options['spark']}",
         directory=directory or event_log.DIRECTORY,
         heap=options["memory"],
-        conf=pairs("--conf", options["conf"]),
+        conf=conf,
     )
     stop_all(client, target.namespace, HISTORY)  # those that have ended
     pod = client.create(f"/api/v1/namespaces/{target.namespace}/pods", made)

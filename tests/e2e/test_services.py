@@ -23,7 +23,7 @@ Spark = Callable[[str], Path]
 JOB = "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().range(10).count()\n"
 SMALL = ("--executors", "1", "--executor-memory", "512m", "--driver-memory", "512m")
 # Long beside the moment between the URL and a client that waits for it, short to wait for.
-IDLE_MINUTES = "0.4"
+IDLE_MINUTES = "0.5"
 
 
 def sparkanywhere(cluster: SparkCluster, *arguments: str) -> str:
@@ -64,7 +64,7 @@ def test_a_connect_server_asks_for_its_token_and_ends_when_nobody_uses_it(
     assert "UNAUTHENTICATED" in refusal
     driver = cluster.driver_ends()
     assert driver["status"]["phase"] == "Succeeded"
-    assert "Nobody has used this server for 24 s" in cluster.log(driver)
+    assert "Nobody has used this server for 30 s" in cluster.log(driver)
 
 
 def test_a_job_that_has_ended_is_in_the_history_and_one_server_is_enough(
