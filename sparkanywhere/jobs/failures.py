@@ -13,18 +13,34 @@ from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
 NO_CLASS = re.compile(r"Failed to load class (\S+?)\.?$|ClassNotFoundException: (\S+)")
 NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
 UNRESOLVED = re.compile(r"unresolved dependency: (\S+)|not found\]?: (\S+#\S+)")
-OOM_CODE = 137
+OVER_TIME = "it ran longer than --time-limit {} allows."
 
 
-def reason(client: KubeClient, spec: JobSpec, pods: Mapping[str, JSON], lines: Sequence[str]) -> str:
-    """Return why the last driver failed, "" where its log says all there is."""
+def reason(
+    client: KubeClient, spec: JobSpec, path: str, pods: Mapping[str, JSON], lines: Sequence[str]
+) -> str:
+    """Return why the last driver failed, "" where its log says all there is.
+
+    `path` is that of the driver's pod or Job, `pods` are those last seen, by name, and `lines` the end of the log.
+    """
     drivers = [
         pod for pod in pods.values() if pod["metadata"].get("labels", {}).get("spark-role") == "driver"
     ]
     if not drivers:
         return ""
     driver = drivers[-1]
-    return _fetching(client, driver) or _by_status(driver, spec) or _by_log(lines, spec)
+    late = _too_late(client, spec, path) if spec.time_limit and spec.max_attempts > 1 else ""
+    return late or _fetching(client, driver) or _by_status(driver, spec) or _by_log(lines, spec)
+
+
+def _too_late(client: KubeClient, spec: JobSpec, path: str) -> str:
+    """Return that the time for all attempts is over, "" if it is not."""
+    try:
+        conditions = (client.get(path).get("status") or {}).get("conditions") or ()
+    except (ApiError, ApiUnreachable):
+        return ""
+    is_late = any(each.get("reason") == "DeadlineExceeded" for each in conditions)
+    return OVER_TIME.format(spec.time_limit) if is_late else ""
 
 
 def _fetching(client: KubeClient, driver: JSON) -> str:
@@ -47,7 +63,7 @@ def _fetching(client: KubeClient, driver: JSON) -> str:
 def _by_status(driver: JSON, spec: JobSpec) -> str:
     status = driver.get("status") or {}
     if status.get("reason") == "DeadlineExceeded":
-        return f"it ran longer than --time-limit {spec.time_limit} allows."
+        return OVER_TIME.format(spec.time_limit)
     if status.get("reason") == "BudgetExceeded":
         return f"it was ended by --max-usd: {status.get('message', '')}."
     ended = [

@@ -133,7 +133,11 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     finally:
         screen.stop()
         run.finish()
-        why = "" if job.succeeded or not made else reason(client, spec, run.last_pods, run.last_lines)
+        why = (
+            ""
+            if job.succeeded or not made
+            else reason(client, spec, made[0].path, run.last_pods, run.last_lines)
+        )
         if made and not (options["keep"] and job.succeeded):
             run.delete(made[0].path)
     if is_json:

@@ -14,6 +14,8 @@ from chalicelib.controllers.pod_placement import CAPACITY_TYPE
 from chalicelib.controllers.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.routes import ROUTES
 from chalicelib.registry.pod_marks import MAX_USD, WRITTEN_BY_US
+from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
+from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from tests.e2e.scenarios import table
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -56,6 +58,7 @@ def test_every_route_is_told(readme: str) -> None:
 
 def test_every_annotation_is_told_and_no_other(readme: str) -> None:
     ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, CAPACITY_TYPE, *WRITTEN_BY_US}
+    ours |= {STAGED_ANNOTATION, APPLICATION_LABEL}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", readme)) == ours
 

@@ -1,5 +1,6 @@
 // Pods to applications: state, phases, use and cost. Pure. The same rules as chalicelib/controllers/pod_usage.py.
 
+const APPLICATION = "sparkanywhere.io/application"; // one for all attempts of a job; executors of each have a selector of their own
 const SELECTOR = "spark-app-selector";
 const HOUR = 3600;
 const PRICES = JSON.parse(byId("prices").textContent);
@@ -70,7 +71,7 @@ const slim = (pod) => {
   const waiting = states.map((each) => each.waiting).find(Boolean);
   return {
     uid: metadata.uid, name: metadata.name, namespace: metadata.namespace, version: metadata.resourceVersion,
-    app: labels[SELECTOR], appName: labels["spark-app-name"] || "", isDriver: labels["spark-role"] === "driver",
+    app: labels[APPLICATION] || labels[SELECTOR], appName: labels["spark-app-name"] || "", isDriver: labels["spark-role"] === "driver",
     created: instant(metadata.creationTimestamp), isDeleting: Boolean(metadata.deletionTimestamp),
     phase: status.phase || "Pending", why: reasonOf(status, states), moved: Math.max(0, ...moved),
     scheduled: instant(condition("PodScheduled")?.lastTransitionTime),
@@ -155,7 +156,7 @@ class Application {
     return [...this.pods.values()].sort((a, b) => b.isDriver - a.isDriver || a.created - b.created || (a.name < b.name ? -1 : 1));
   }
 
-  get driver() { return this.list.find((pod) => pod.isDriver); }
+  get driver() { return this.list.findLast((pod) => pod.isDriver); }
   get executors() { return this.list.filter((pod) => !pod.isDriver); }
   get name() { return this.driver?.name || this.list[0]?.appName || this.id; }
 

@@ -92,3 +92,25 @@ def pod(name: str, role: str, phase: str, *, exit_code: int | None = None) -> JS
         "metadata": {"name": name, "labels": {"spark-role": role}},
         "status": {"phase": phase, "containerStatuses": [{"name": "spark", "state": state}]},
     }
+
+
+def test_a_driver_that_failed_may_be_tried_again() -> None:
+    job = JobProgress(instances=1, began_at=0.0, attempts=2)
+
+    job.saw_pod(pod("one", "driver", "Failed", exit_code=1), 1.0)
+    assert (job.is_over, job.phase) == (False, "executors")
+
+    job.saw_pod(pod("two", "driver", "Pending"), 2.0)
+    assert not job.is_over
+    job.saw_pod(pod("two", "driver", "Succeeded", exit_code=0), 3.0)
+
+    assert (job.is_over, job.succeeded) == (True, True)
+
+
+def test_the_last_attempt_that_fails_is_the_end() -> None:
+    job = JobProgress(instances=1, began_at=0.0, attempts=2)
+
+    job.saw_pod(pod("one", "driver", "Failed", exit_code=1), 1.0)
+    job.saw_pod(pod("two", "driver", "Failed", exit_code=1), 2.0)
+
+    assert (job.is_over, job.succeeded) == (True, False)
