@@ -256,6 +256,15 @@ class TestContainers:
         assert "NoNewPrivs:\t1" in lines
         assert "read-only" in lines
 
+    def test_orphans_are_reaped(self, provider: DockerProvider) -> None:
+        orphan = "sh -c 'sh -c \"exit 0\" & exec sleep 1' & first=$!; kill -9 $first; wait; sleep 1"
+        script = f"{orphan}; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l; cat /proc/1/comm"
+
+        handle = provider.run(task(container(script))).handle
+        ended(provider, handle)
+
+        assert output(provider, handle) == "0\ndocker-init\n"
+
     def test_secrets_do_not_show_in_what_the_engine_tells(
         self, provider: DockerProvider, engine: Any, control_plane: str
     ) -> None:
