@@ -3,7 +3,7 @@
 The map of the layers; imports point down, and import-linter says so:
 
     bootstrap                 puts it together: storage + provider + registries + controllers + edge
-    backends                  chooses the storage and the provider by the settings
+    backends | callers        choose storage and provider | who may enter, by the settings
     endpoints                 HTTP and Lambda events (the only package that imports chalice)
     controllers               make the world match the stored objects
     registry                  what the API does to objects, the same for every resource

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,8 @@ from chalicelib.backends import (
     build_staged_files,
     build_storage,
 )
-from chalicelib.config import Settings, SettingsError
+from chalicelib.callers import build_authenticator, is_open
+from chalicelib.config import Settings
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
 from chalicelib.controllers.background import DEFAULT_THREADS, Background
@@ -35,20 +35,8 @@ from chalicelib.controllers.public_url import PublicUrl
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.assembly import Edge, build_api
-from chalicelib.endpoints.auth import (
-    ADMIN,
-    ANONYMOUS,
-    Authenticator,
-    ServiceAccountTokens,
-    StaticToken,
-    StaticTokens,
-    TokenAuthenticator,
-    read_token_file,
-)
-from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
 from chalicelib.endpoints.limits import UserLimits
 from chalicelib.endpoints.rbac import Rbac
-from chalicelib.endpoints.secret_token import SecretToken
 from chalicelib.endpoints.staged_files import FileEndpoint
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
@@ -58,7 +46,6 @@ from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.registry import Registries, registries
 from chalicelib.registry.resources import ALL
-from chalicelib.secret_value import check_arn, read_secret
 from chalicelib.storage.base import Storage, StorageError
 
 LOG = logging.getLogger(__name__)
@@ -178,7 +165,7 @@ class ControlPlane:
             registries=self.registries,
             custom=self.custom,
             pods=self.pods,
-            authenticator=build_authenticator(self.settings, self.issuer),
+            authenticator=build_authenticator(self.settings, self.issuer, utc_now),
             rbac=self.rbac,
             issuer=self.issuer,
             clock=utc_now,
@@ -292,27 +279,3 @@ class ControlPlane:
         self.storage.close()
         for handler in self._audit.handlers:
             handler.close()
-
-
-def build_authenticator(settings: Settings, issuer: TokenIssuer) -> Authenticator:
-    """Return the authenticator. Raises SettingsError for tokens or identities that cannot be read."""
-    tokens = [StaticToken(ADMIN, settings.token)] if settings.token else []
-    try:
-        tokens += read_token_file(Path(settings.token_file)) if settings.token_file else []
-        mappings = parse_mappings(settings.iam_users)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"SPARKANYWHERE_TOKEN_FILE or SPARKANYWHERE_IAM_USERS: {error}") from error
-    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
-    if mappings:
-        kinds.append(IamTokens(mappings, cluster=settings.deployment, ask_sts=ask_sts, clock=utc_now))
-    if settings.token_from:
-        arn = settings.token_from
-        check_arn(arn)
-        kinds.append(SecretToken(ADMIN, lambda: read_secret(arn), monotonic=time.monotonic))
-    return Authenticator(kinds, ADMIN if is_open(settings) else ANONYMOUS)
-
-
-def is_open(settings: Settings) -> bool:
-    """Tell whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
-    knows_somebody = settings.token or settings.token_from or settings.token_file or settings.iam_users
-    return not knows_somebody and settings.provider != "fargate"

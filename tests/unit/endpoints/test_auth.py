@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.apimachinery.status import StatusError
-from chalicelib.bootstrap import build_authenticator
+from chalicelib.bootstrap import utc_now
+from chalicelib.callers import build_authenticator
 from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.tokens import Claims, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth import (
@@ -151,7 +152,7 @@ def test_who_sets_up_a_token_file_alone_leaves_the_door_open_to_nobody(
     path = tmp_path / "tokens.csv"
     path.write_text("abc,ana,7\n")
 
-    authenticator = build_authenticator(Settings(token_file=str(path)), issuer)
+    authenticator = build_authenticator(Settings(token_file=str(path)), issuer, utc_now)
 
     assert authenticator.authenticate({}) == ANONYMOUS
     assert authenticator.authenticate({"authorization": "Bearer abc"}).name == "ana"
@@ -165,4 +166,4 @@ def test_tokens_that_cannot_be_read_are_a_wrong_setting(
     issuer: TokenIssuer, settings: dict[str, str]
 ) -> None:
     with pytest.raises(SettingsError):
-        build_authenticator(Settings(**settings), issuer)  # type: ignore[arg-type]  # two fields of text
+        build_authenticator(Settings(**settings), issuer, utc_now)  # type: ignore[arg-type]  # two fields of text
