@@ -10,8 +10,9 @@ from datetime import datetime
 
 from chalice.app import Response
 
+from chalicelib.apimachinery import causes
 from chalicelib.apimachinery import time as kubetime
-from chalicelib.apimachinery.status import JSON, Cause, invalid, method_not_allowed
+from chalicelib.apimachinery.status import JSON, Cause, bad_request, invalid, method_not_allowed
 from chalicelib.controllers.tokens import ISSUER, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth import service_account_user
 from chalicelib.endpoints.bodies import Bodies
@@ -64,35 +65,37 @@ class Reviews:
 
     def _may_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info
-        self._decide(obj, user)
+        self._decide(obj, user, [])
 
     def _may_they(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del user
         spec = obj.setdefault("spec", {})
+        wrong = []
         if not spec.get("user") and not spec.get("groups"):
-            text = 'Invalid value: "": at least one of user or group must be specified'
-            raise invalid(
-                obj["kind"], "", [Cause("FieldValueInvalid", text, "spec.user")], group=AUTHORIZATION
-            )
+            wrong.append(causes.invalid("spec.user", "", "at least one of user or group must be specified"))
         if info.namespace:
-            spec.setdefault("resourceAttributes", {})["namespace"] = info.namespace
-        self._decide(obj, User(spec.get("user", ""), tuple(spec.get("groups") or ())))
+            wrong += _foreign_causes(spec, info.namespace)
+        self._decide(obj, User(spec.get("user", ""), tuple(spec.get("groups") or ())), wrong)
 
-    def _decide(self, obj: JSON, user: User) -> None:
+    def _decide(self, obj: JSON, user: User, wrong: list[Cause]) -> None:
         spec = obj.setdefault("spec", {})
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        if bool(resource) == bool(path):
-            text = (
-                "Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            )
-            cause = Cause("FieldValueInvalid", text, "spec.resourceAttributes")
-            raise invalid(obj["kind"], "", [cause], group=AUTHORIZATION)
-        asked = _asked(resource) if resource else Attributes(path.get("verb", ""), path=path.get("path", ""))
+        wrong = [*_attributes_causes(resource, path), *wrong, *_metadata_causes(obj["metadata"])]
+        if wrong:
+            raise invalid(obj["kind"], "", wrong, group=AUTHORIZATION)
+        path = path or {}
+        asked = (
+            Attributes(path.get("verb", ""), path=path.get("path", ""))
+            if resource is None
+            else _asked(resource)
+        )
         obj["status"] = {"allowed": self._rbac.allows(user, asked)}
 
     def _my_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info
-        namespace = (obj.get("spec") or {}).get("namespace") or "default"
+        namespace = (obj.get("spec") or {}).get("namespace")
+        if not namespace:
+            raise bad_request("no namespace on request")
         rules = list(self._rbac.rules(user, namespace))
         if "system:masters" in user.groups:
             rules = [
@@ -108,6 +111,8 @@ class Reviews:
     def _token(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info, user
         spec = obj.setdefault("spec", {})
+        if not spec.get("token"):
+            raise bad_request("token is required for TokenReview in authentication")
         audience = (spec.get("audiences") or [ISSUER])[0]
         try:
             claims = self._issuer.verify(spec.get("token") or "", audience)
@@ -116,6 +121,36 @@ class Reviews:
             return
         info_of = _user_info(service_account_user(claims))
         obj["status"] = {"authenticated": True, "user": info_of, "audiences": [audience]}
+
+
+def _attributes_causes(resource: JSON | None, path: JSON | None) -> list[Cause]:
+    if resource is not None and path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        return [causes.invalid("spec.nonResourceAttributes", path, why)]
+    if resource is None and path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        return [causes.invalid("spec.resourceAttributes", None, why)]
+    return []
+
+
+def _foreign_causes(spec: JSON, namespace: str) -> list[Cause]:
+    """Return what a review in a namespace may not ask about."""
+    found, resource = [], spec.get("resourceAttributes")
+    if resource is not None and resource.get("namespace", "") != namespace:
+        field = "spec.resourceAttributes.namespace"
+        found.append(causes.invalid(field, resource.get("namespace", ""), "must match metadata.namespace"))
+    if spec.get("nonResourceAttributes") is not None:
+        path = spec["nonResourceAttributes"]
+        found.append(causes.invalid("spec.nonResourceAttributes", path, "disallowed on this kind of request"))
+    return found
+
+
+def _metadata_causes(metadata: JSON) -> list[Cause]:
+    more = {
+        key: value for key, value in metadata.items() if value and key not in ("managedFields", "namespace")
+    }
+    why = "must be empty except for namespace" if metadata.get("namespace") else "must be empty"
+    return [causes.invalid("metadata", metadata, why)] if more else []
 
 
 def _user_info(user: User) -> JSON:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
-from chalicelib.apimachinery.causes import forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.causes import forbidden, immutable, invalid, not_supported, required
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.amounts import amounts_texts, nanos
 from chalicelib.registry.field_docs import field_doc
@@ -167,6 +167,15 @@ class PersistentVolumeStrategy(Strategy):
         """Return what is wrong with a volume."""
         return list(_volume_causes(obj["spec"]))
 
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold what the volume is made of."""
+        spec, before = obj["spec"], old.get("spec") or {}
+        causes = self.validate(obj)
+        if _source(spec) != _source(before):
+            why = "spec.persistentvolumesource is immutable after creation"
+            causes.append(forbidden("spec.persistentvolumesource", why))
+        return causes + immutable("volumeMode", spec.get("volumeMode"), before.get("volumeMode"))
+
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pv` shows."""
         metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
@@ -184,6 +193,10 @@ class PersistentVolumeStrategy(Strategy):
             meta.age(metadata.get("creationTimestamp"), now),
             spec.get("volumeMode") or UNSET,
         ]
+
+
+def _source(spec: JSON) -> JSON:
+    return {key: value for key, value in spec.items() if key not in _NO_SOURCE}
 
 
 def _modes_causes(spec: JSON, at: str) -> Iterator[Cause]:
@@ -238,7 +251,7 @@ def _volume_causes(spec: JSON) -> Iterator[Cause]:
     for name, amount in capacity.items():
         if nanos(amount) <= 0:
             yield invalid(f"spec.capacity[{name}]", amount, "must be greater than zero")
-    sources = [key for key in spec if key not in _NO_SOURCE]
+    sources = list(_source(spec))
     for extra in sources[1:]:
         yield forbidden(f"spec.{extra}", "may not specify more than 1 volume type")
     if not sources:

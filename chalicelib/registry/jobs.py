@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery import meta, names
-from chalicelib.apimachinery.causes import forbidden, immutable, invalid, not_supported, required
+from chalicelib.apimachinery.causes import IMMUTABLE, forbidden, immutable, invalid, not_supported, required
 from chalicelib.apimachinery.selectors import label_selector_causes, label_selector_of
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.apimachinery.time import find_time
@@ -20,6 +20,7 @@ from chalicelib.registry.formats import MAX_INT32
 from chalicelib.registry.pod_defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.registry.pod_validation import template_causes
 from chalicelib.registry.pod_warnings import spec_warnings
+from chalicelib.registry.status_counts import status_causes
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.table_text import containers_text, selector_text
 from chalicelib.registry.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, MISMATCH
@@ -116,6 +117,11 @@ class JobStrategy(Strategy):
         succeeded = (obj.get("status") or {}).get("succeeded") or 0
         return {**super().selectable_fields(obj), "status.successful": str(succeeded)}
 
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers are below zero."""
+        del old
+        return list(status_causes(obj, counts=("active", "succeeded", "failed", "ready", "terminating")))
+
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get jobs` shows."""
         metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
@@ -191,12 +197,27 @@ def _update_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
         yield invalid("spec.completions", spec.get("completions"), why)
     yield from immutable("spec.selector", spec.get("selector"), before.get("selector"))
     may_reschedule = before.get("suspend") and not (old.get("status") or {}).get("startTime")
-    if not may_reschedule:
-        yield from immutable("spec.template", spec["template"], before.get("template"))
+    held = _with_directives(before.get("template") or {}, spec["template"]) if may_reschedule else None
+    if spec["template"] != (held or before.get("template")):
+        yield invalid("spec.template", spec["template"], IMMUTABLE)
     for key in _FIXED:
         yield from immutable(f"spec.{key}", spec.get(key), before.get(key))
     if before.get("managedBy") and spec.get("managedBy") is None:
         yield forbidden("spec.managedBy", "may not be removed")
+
+
+def _with_directives(template: JSON, other: JSON) -> JSON:
+    """Return the template with what `other` says about where its pods go, and of its labels and annotations."""
+    metadata, spec = dict(template.get("metadata") or {}), dict(template.get("spec") or {})
+    for held, sent, keys in (
+        (metadata, other.get("metadata") or {}, ("annotations", "labels")),
+        (spec, other.get("spec") or {}, ("affinity", "nodeSelector", "schedulingGates", "tolerations")),
+    ):
+        for key in keys:
+            held.pop(key, None)
+        held.update({key: sent[key] for key in keys if key in sent})
+    made = {**template, "spec": spec, "metadata": metadata}
+    return made if metadata or "metadata" in other else {key: made[key] for key in made if key != "metadata"}
 
 
 def _has_condition(status: JSON, kind: str) -> bool:
