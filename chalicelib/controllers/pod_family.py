@@ -16,7 +16,7 @@ def head_of(storage: Storage, pod: JSON) -> JSON | None:
     for _ in range(GENERATIONS):
         owners = obj["metadata"].get("ownerReferences") or []
         owner = next((each for each in owners if each.get("controller")), owners[0] if owners else None)
-        if owner is None:
+        if not owner or not owner.get("uid"):  # a new pod has not been validated yet
             return None
         try:
             stored = storage.get_by_uid(owner["uid"])

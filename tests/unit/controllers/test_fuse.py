@@ -287,6 +287,15 @@ def test_a_job_that_has_spent_its_budget_is_not_tried_again() -> None:
     assert len(drivers(w)) == 1
 
 
+def test_an_owner_without_a_uid_is_left_to_validation() -> None:
+    w = World(MemoryStorage())
+
+    with pytest.raises(StatusError) as refused:
+        w.create_pod("d", metadata={"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x"}]})
+
+    assert refused.value.code == 422
+
+
 # -- what may be written ------------------------------------------------------------------------------
 
 
