@@ -20,6 +20,7 @@ from tests.aws_box.ecs_task import Document, EcsTask
 from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import EcsError, FakeEcs
 from tests.aws_box.package import make_package
+from tests.aws_box.role import of_terraform
 from tests.contract.fake_dynamodb import Faults
 from tests.functional.waiting import until
 
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.slow]
 
 HEAL_SECONDS = 120.0
 FAULTS_AT_ONCE = 20  # botocore tries twice, and so does every schedule
+TRANSACTION = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
 CLUSTER_USER = "User: arn:aws:sts::123456789012:assumed-role/control-plane/f is not authorized to perform: "
 
 
@@ -326,3 +328,18 @@ def test_a_stage_that_is_set_up_wrong_says_which_setting(cloud: Cloud, setting: 
 
     assert f"SPARKANYWHERE_{setting}" in assert_may_be_repeated(answer)
     assert cloud.client.pod("unset") is None
+
+
+def test_the_role_allows_every_call_that_a_pods_life_takes(cloud: Cloud) -> None:
+    cloud.client.create_pod("allowed")
+    until(lambda: _healed(cloud, "allowed"), "the pod to run", seconds=HEAL_SECONDS)
+    cloud.client.call("DELETE", f"{PODS}/allowed")
+    until(lambda: cloud.client.pod("allowed") is None, "the pod to go", seconds=HEAL_SECONDS)
+
+    called = {f"ecs:{operation}" for operation in cloud.ecs.calls}
+    called |= {f"dynamodb:{operation}" for operation in cloud.deployment.dynamodb.fake.requests}
+    # What creates the table is the test; a transaction needs the actions that it is made of.
+    called -= {"dynamodb:CreateTable", "dynamodb:DescribeTable", "dynamodb:UpdateTimeToLive"}
+    called = {each for each in called if each != "dynamodb:TransactWriteItems"} | TRANSACTION
+
+    assert called <= of_terraform()
