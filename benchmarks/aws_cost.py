@@ -1,7 +1,8 @@
 """What the control plane of a job costs on AWS: what is paid for, counted on fakes and priced (aws_prices.json).
 
 The packaged functions run as on Lambda, on a DynamoDB in memory and an ECS without containers. Not executed but added:
-the driver's and the submitter's watches, which hold a function all the time, and their regular lists.
+the driver's and the submitter's watches, which hold a function all the time, and the driver's regular lists, of which
+one is measured.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.package import Package, make_package
 from tests.contract.fake_dynamodb import FakeDynamoDB
 
-EXECUTORS = (10, 100)
+EXECUTORS = (10, 100, 1000)
 JOB_MINUTES = 30
 WATCHES = 2  # the driver's on its executors, the submitter's on its driver
 WATCH_SECONDS = 25.0  # each request of a watch is held so long
 POLLS_A_MINUTE = 2  # Spark's driver lists its executors every 30 seconds
+EXECUTOR_PODS = f"{PODS}?labelSelector=spark-role%3Dexecutor"
 LAMBDA_GB = 0.5
 MONTH_MINUTES = 30 * 24 * 60
-SETTLE_SECONDS = 180.0
+SETTLE_SECONDS = 900.0
 KB = 1024
 
 Prices = dict[str, Any]
@@ -51,7 +53,13 @@ class Counts:
     ecs: int = 0
 
     def __sub__(self, before: Counts) -> Counts:
-        return Counts(*(getattr(self, each) - getattr(before, each) for each in Counts.__slots__))
+        return self + before * -1
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, each) + getattr(other, each) for each in Counts.__slots__))
+
+    def __mul__(self, times: int) -> Counts:
+        return Counts(*(getattr(self, each) * times for each in Counts.__slots__))
 
     def dollars(self, prices: Prices) -> float:
         """Return what it costs."""
@@ -201,12 +209,22 @@ def _job(package: Package, folder: Path, executors: int) -> tuple[Counts, Counts
     meter = Meter(deployment, ecs)
     events.append(EventBus(lambda event: deployment.task_events.invoke(event)))
     client = Client(deployment, folder)
+
+    def settled(status: str) -> bool:
+        return all(task.document["lastStatus"] == status for task in ecs.tasks) and events[0].is_idle
+
     try:
         client.get(PODS)  # a new table's defaults are written once, not with each job
         before = meter.read()
-        _spark(client, executors)
+        _start(client, executors)
+        _wait(lambda: len(ecs.tasks) == executors + 1 and settled("RUNNING"))
+        listing = meter.read()
+        client.get(EXECUTOR_PODS)
+        listing = meter.read() - listing
+        _end(client, executors)
+        _wait(lambda: settled("STOPPED"))
         deployment.run_schedule()
-        job = _with_watches(meter.read() - before)
+        job = _with_watches(meter.read() - before, listing)
         before = meter.read()
         deployment.run_schedule()
         return job, meter.read() - before
@@ -216,8 +234,8 @@ def _job(package: Package, folder: Path, executors: int) -> tuple[Counts, Counts
         ecs.close()
 
 
-def _spark(client: Client, executors: int) -> None:
-    """Do what Spark does: a driver, a Service, a ConfigMap, executors, and each deleted in the end."""
+def _start(client: Client, executors: int) -> None:
+    """Do what Spark does: a driver, a Service, a ConfigMap, executors."""
     settings = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -235,17 +253,21 @@ def _spark(client: Client, executors: int) -> None:
     env = [{"name": f"SPARK_VARIABLE_{number}", "value": "x" * 40} for number in range(40)]
     container = {"name": "main", "image": "spark", "env": env}
     client.create_pod("driver", containers=[container])
+    labels = {"labels": {"spark-role": "executor"}}
+
+    def create(number: int) -> None:
+        client.create_pod(f"executor-{number}", containers=[container], metadata=dict(labels))
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(create, range(executors)))
+
+
+def _end(client: Client, executors: int) -> None:
+    """Delete each pod, as Spark does."""
     names = [f"executor-{number}" for number in range(executors)]
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(lambda name: client.create_pod(name, containers=[container]), names))
-        _wait(lambda: _phases(client)["Running"] == executors + 1)
         list(threads.map(lambda name: client.call("DELETE", f"{PODS}/{name}"), names))
     client.call("DELETE", f"{PODS}/driver")
-    _wait(lambda: not _phases(client))
-
-
-def _phases(client: Client) -> Counter[str]:
-    return Counter(each["status"]["phase"] for each in client.get(PODS)["items"])
 
 
 def _wait(condition: Callable[[], bool]) -> None:
@@ -256,16 +278,15 @@ def _wait(condition: Callable[[], bool]) -> None:
         time.sleep(2)
 
 
-def _with_watches(counts: Counts) -> Counts:
+def _with_watches(counts: Counts, listing: Counts) -> Counts:
     """Add what a job's watches, lists and schedule need over its time."""
     held = WATCHES * JOB_MINUTES * 60
     requests = ceil(held / WATCH_SECONDS)
-    polls = POLLS_A_MINUTE * JOB_MINUTES
-    return Counts(
-        gateway=counts.gateway + requests + polls,
-        invocations=counts.invocations + requests + polls + JOB_MINUTES,
-        gb_seconds=counts.gb_seconds + held * LAMBDA_GB,
-        reads=counts.reads + ceil(held / 0.4),  # a watch looks for others' writes every 0.4 seconds
-        writes=counts.writes,
-        ecs=counts.ecs + 3 * JOB_MINUTES,
+    watches = Counts(
+        gateway=requests,
+        invocations=requests + JOB_MINUTES,
+        gb_seconds=held * LAMBDA_GB,
+        reads=ceil(held / 0.4),  # a watch looks for others' writes every 0.4 seconds
+        ecs=3 * JOB_MINUTES,
     )
+    return counts + watches + listing * (POLLS_A_MINUTE * JOB_MINUTES)

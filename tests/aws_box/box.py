@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class AwsBox:
         )
         self.deployment.set(URL=self.deployment.url)  # the box has no name with a certificate that pods know
         self.client = Client(self.deployment, folder)
+        self.programs: list[subprocess.Popen[str]] = []  # started against this box, for a test that fails
         self._closed = threading.Event()
         self._schedule = threading.Thread(target=self._run_schedule, args=(schedule_seconds,), daemon=True)
         self._schedule.start()
@@ -66,8 +68,17 @@ class AwsBox:
             seconds=QUIET_SECONDS,
         )
 
+    def end_programs(self) -> None:
+        """Kill the programs that a test has left."""
+        for each in self.programs:
+            if each.poll() is None:
+                each.kill()
+                each.communicate()
+        self.programs.clear()
+
     def close(self) -> None:
         """Take everything down."""
+        self.end_programs()
         self._closed.set()
         self._schedule.join()
         self.fargate.close()

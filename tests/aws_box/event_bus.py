@@ -38,6 +38,7 @@ class EventBus:
         self.trouble = Trouble()
         self.delivered = 0
         self.dropped = 0
+        self._under_way = 0
         self._invoke = invoke
         self._random = random.Random(seed)
         self._numbers = itertools.count()
@@ -55,6 +56,7 @@ class EventBus:
                 self.dropped += 1
                 return
             copies = 2 if self._random.random() < self.trouble.double else 1
+            self._under_way += copies
             for _ in range(copies):
                 due = time.monotonic() + self._random.uniform(0, self.trouble.delay_seconds)
                 heapq.heappush(self._waiting, (due, next(self._numbers), event))
@@ -80,11 +82,21 @@ class EventBus:
                 event = heapq.heappop(self._waiting)[2]
             self._workers.submit(self._deliver, event)
 
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether every event was delivered, or given up."""
+        with self._changed:
+            return self._under_way == 0
+
     def _deliver(self, event: Any) -> None:
-        for _ in range(TRIES):
-            try:
-                self._invoke(event)
-            except FunctionError:
-                continue
-            self.delivered += 1
-            return
+        try:
+            for _ in range(TRIES):
+                try:
+                    self._invoke(event)
+                except FunctionError:
+                    continue
+                self.delivered += 1
+                return
+        finally:
+            with self._changed:
+                self._under_way -= 1

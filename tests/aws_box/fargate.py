@@ -47,10 +47,15 @@ class Fargate:
         self._metadata: dict[str, Document] = {}
         self._server = HttpServer(self._serve_metadata, host=self.host)
         self._threads: list[threading.Thread] = []
+        self.dooms: list[
+            str
+        ] = []  # stop reasons: one for each of the next tasks, which then dies in provisioning
 
     def start(self, task: EcsTask) -> None:
         """Run a task in a thread of its own."""
         task.begin()
+        if self.dooms:
+            task.ask_to_stop("TaskFailedToStart", self.dooms.pop(0))
         thread = threading.Thread(target=_TaskRun(self, task).run, daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -112,7 +117,7 @@ class _TaskRun:
         """Do it all."""
         task = self._task
         try:
-            missing = self._missing_image()
+            missing = "" if task.stop_asked.is_set() else self._missing_image()
             if missing:
                 task.ask_to_stop("TaskFailedToStart", PULL_ERROR.format(image=missing))
             if not task.stop_asked.is_set():

@@ -1,4 +1,4 @@
-"""A SparkPi that a stock spark-submit brings into the box."""
+"""Programs that a stock Spark brings into the box: in cluster mode, or with a driver on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.aws_box.ecs_task import EcsTask
 from tests.functional.waiting import until
 
 JOB_SECONDS = 360.0  # two busy processors shared with others; alone it takes some 25
-EXECUTOR = "spark-kubernetes-executor"
+EXECUTOR, DRIVER = "spark-kubernetes-executor", "spark-kubernetes-driver"
+SMALL_EXECUTORS = {"spark.executor.memory": "600m", "spark.kubernetes.executor.request.cores": "250m"}
 
 
 @dataclass
@@ -31,6 +32,7 @@ class SparkJob:
     box: AwsBox
     name: str
     first_task: int
+    is_client: bool = False  # the driver is the process itself
 
     def driver(self) -> Any:  # Any: a pod, as JSON
         """Return the driver's pod, None before it is there."""
@@ -39,6 +41,8 @@ class SparkJob:
 
     def executors(self) -> list[Any]:
         """Return the executors' pods: they bear the name that the program has given itself."""
+        if self.is_client:
+            return self._pods("executor")  # jobs come one after the other
         driver = self.driver()
         application = _labels(driver)["spark-app-selector"] if driver else ""
         return [each for each in self._pods("executor") if _labels(each)["spark-app-selector"] == application]
@@ -65,10 +69,15 @@ class SparkJob:
         )
         return self.running_executors()
 
-    def end(self) -> str:
-        """Wait for the end of spark-submit and of the driver; return the driver's phase."""
+    def output(self) -> str:
+        """Wait for the end of the process; return what it said. It must have ended well."""
         output, _ = self.process.communicate(timeout=JOB_SECONDS)
         assert self.process.returncode == 0, output[-3000:]
+        return output
+
+    def end(self) -> str:
+        """Wait for the end of spark-submit and of the driver; return the driver's phase."""
+        self.output()
         until(lambda: self.phase() in ("Succeeded", "Failed"), "the driver to end", seconds=JOB_SECONDS)
         return self.phase()
 
@@ -98,30 +107,69 @@ def submit(
     conf: Mapping[str, str] | None = None,
 ) -> SparkJob:
     """Start a stock spark-submit of SparkPi in cluster mode."""
-    home = ensure(version, cache=Settings.from_env(os.environ).cache_dir(), environ=os.environ)
+    home = _spark_home(version)
     name = f"pi-{os.urandom(3).hex()}"
-    kubeconfig = folder / "none"
-    kubeconfig.write_text("apiVersion: v1\nkind: Config\n")  # Spark 3.5 does not bear an empty one
     program = spark_submit.find_program("SparkPi", [str(parts)], spark_home=home)
     settings = {
         "spark.kubernetes.authenticate.submission.oauthToken": TOKEN,
         "spark.kubernetes.submission.waitAppCompletion": "true",
         "spark.driver.memory": "600m",
-        "spark.executor.memory": "600m",
-        "spark.kubernetes.executor.request.cores": "250m",
         "spark.kubernetes.driver.request.cores": "250m",
+        **SMALL_EXECUTORS,
         **(conf or {}),
     }
-    image = f"sparkanywhere/spark:{version}"
-    submission = Submission(program, box.url, image, instances, tuple(settings.items()))
+    submission = Submission(program, box.url, _image(version), instances, tuple(settings.items()))
     line = spark_submit.command(submission, home)
     line[line.index("--name") + 1] = name
-    first_task = len(box.ecs.tasks)
-    process = subprocess.Popen(
+    return SparkJob(_start(box, line, home, folder), box, name, len(box.ecs.tasks))
+
+
+def run_here(
+    box: AwsBox, folder: Path, *program: str, version: str = "4.3.0", conf: Mapping[str, str] | None = None
+) -> SparkJob:
+    """Start a program in client mode: what follows spark-submit's options, or spark-shell's for a first `-i`."""
+    home = _spark_home(version)
+    settings = {
+        "spark.kubernetes.container.image": _image(version),
+        "spark.kubernetes.authenticate.oauthToken": TOKEN,
+        "spark.driver.host": box.fargate.host,
+        "spark.driver.bindAddress": box.fargate.host,
+        "spark.executor.instances": "2",
+        "spark.ui.enabled": "false",
+        **SMALL_EXECUTORS,
+        **(conf or {}),
+    }
+    command = "spark-shell" if program[0] == "-i" else "spark-submit"
+    line = [str(home / "bin" / command), "--master", f"k8s://{box.url}"]
+    for key, value in settings.items():
+        line += ["--conf", f"{key}={value}"]
+    return SparkJob(_start(box, [*line, *program], home, folder), box, "", len(box.ecs.tasks), is_client=True)
+
+
+def pi_here(version: str) -> tuple[str, ...]:
+    """Return SparkPi as it is named on this machine."""
+    jar = next((_spark_home(version) / "examples" / "jars").glob("*.jar"))
+    return "--class", spark_submit.SPARK_PI, str(jar), "20"
+
+
+def _spark_home(version: str) -> Path:
+    return ensure(version, cache=Settings.from_env(os.environ).cache_dir(), environ=os.environ)
+
+
+def _image(version: str) -> str:
+    return f"sparkanywhere/spark:{version}"
+
+
+def _start(box: AwsBox, line: list[str], home: Path, folder: Path) -> subprocess.Popen[str]:
+    kubeconfig = folder / "none"
+    kubeconfig.write_text("apiVersion: v1\nkind: Config\n")  # Spark 3.5 does not bear an empty one
+    program = subprocess.Popen(
         line,
         env=spark_submit.environment(os.environ, spark_home=home, kubeconfig=kubeconfig),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    return SparkJob(process, box, name, first_task)
+    box.programs.append(program)
+    return program

@@ -16,6 +16,9 @@ FILES = {
 TEMPLATE_PROCESS = "test_pod_template_with_all_around_it_and_a_claim_on_demand"
 TEMPLATE_DOCKER = "test_pod_template_with_init_container_sidecar_secrets_config_and_spark_conf"
 VOLUMES_DOCKER = "test_volumes_claims_on_demand_and_memory"
+BOX_DYNAMIC = "test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions_are_killed"
+BOX_KILLED = "test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_events_are_lost"
+BOX_TROUBLE = "test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_replaced"
 PROCESS_MODULES = "test_python_modules_reach_driver_and_executors"
 
 # scenario: the test on processes, on Docker, on AWS in a box; "" for none
@@ -28,7 +31,7 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "ClientMode": (
         "test_client_mode_runs_the_driver_here_and_the_executors_as_pods",
         "test_client_mode",
-        "",
+        "test_spark_pi_runs_with_its_driver_on_this_machine",
     ),
     "Decommission": ("test_decommission", "test_decommission", ""),
     "Deps (`--py-files`)": (PROCESS_MODULES, "test_python_with_modules", ""),
@@ -38,7 +41,11 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "PodTemplate": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
     "SparkConfPropagate": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
     "Python": (PROCESS_MODULES, "test_python_with_modules", ""),
-    "DynamicAllocation": ("test_dynamic_allocation_grows_and_shrinks", "test_dynamic_allocation", ""),
+    "DynamicAllocation": (
+        "test_dynamic_allocation_grows_and_shrinks",
+        "test_dynamic_allocation",
+        BOX_DYNAMIC,
+    ),
     "sidecar and init container": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
     "three applications at once": (
         "test_several_applications_run_side_by_side",
@@ -53,12 +60,12 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "executor killed, replaced": (
         "test_a_killed_executor_is_replaced",
         "",
-        "test_a_killed_executor_is_replaced_and_events_may_be_lost",
+        BOX_KILLED,
     ),
     "driver killed": (
         "test_a_killed_driver_fails_and_takes_its_executors",
         "test_a_killed_driver_fails_and_takes_its_executors",
-        "",
+        BOX_KILLED,
     ),
     "driver deleted": (
         "test_deleting_a_driver_takes_all_that_it_owned",
@@ -68,10 +75,12 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "control plane killed and started": (
         "test_a_job_outlives_a_control_plane_that_is_killed_again_and_again",
         "test_a_job_outlives_a_control_plane_that_is_killed",
-        "",
+        BOX_DYNAMIC,
     ),
     "engine killed and started": ("", "test_a_job_outlives_its_engine", ""),
-    "Spot taken away": ("", "", "test_an_executor_on_spot_that_is_interrupted_is_replaced"),
+    "Spot taken away": ("", "", BOX_TROUBLE),
+    "events dropped, doubled and late": ("", "", BOX_KILLED),
+    "launches throttled, refused, lost in provisioning": ("", "", BOX_TROUBLE),
 }
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
+from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
+from tests.aws_box.fake_ecs import EcsError
 from tests.aws_box.package import make_package
-from tests.aws_box.spark_job import EXECUTOR, JOB_SECONDS, submit
+from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, pi_here, run_here, submit
 from tests.functional.waiting import until
 
 pytestmark = [
@@ -36,7 +39,10 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsBox]:
 def quiet_end(box: AwsBox) -> Iterator[None]:
     """Hold after each test that no task is left, and no pod that says it runs."""
     yield
+    box.end_programs()
     box.events.trouble = Trouble()
+    box.ecs.faults.clear()
+    box.fargate.dooms.clear()
     box.client.call("DELETE", PODS)
     box.wait_until_quiet()
     until(lambda: not box.client.get(PODS)["items"], "deleted pods to go", seconds=GONE_SECONDS)
@@ -51,28 +57,107 @@ def test_spark_pi_runs_to_its_end(box: AwsBox, tmp_path: Path, version: str) -> 
     assert "Pi is roughly 3.1" in job.log()
 
 
-def test_a_killed_executor_is_replaced_and_events_may_be_lost(box: AwsBox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["3.5.9"])
+def test_spark_pi_runs_with_its_driver_on_this_machine(box: AwsBox, tmp_path: Path, version: str) -> None:
+    job = run_here(box, tmp_path, *pi_here(version), version=version)
+
+    assert "Pi is roughly 3.1" in job.output()
+    assert len(job.executor_tasks()) == 2
+
+
+GROWS_AND_SHRINKS = """
+sc.parallelize(1 to 9, 9).foreach(_ => Thread.sleep(5000))
+Thread.sleep(20000)
+println(s"the sum is ${sc.parallelize(1 to 100, 2).sum}")
+System.exit(0)
+"""
+
+
+@pytest.mark.kubectl
+def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions_are_killed(
+    box: AwsBox, tmp_path: Path
+) -> None:
+    program = tmp_path / "grows.scala"
+    program.write_text(GROWS_AND_SHRINKS)
+    conf = {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": "1",
+        "spark.dynamicAllocation.maxExecutors": "3",
+        "spark.dynamicAllocation.executorIdleTimeout": "3s",
+        "spark.executor.instances": "1",
+    }
+    job = run_here(box, tmp_path, "-i", str(program), conf=conf)
+    job.wait_for_executors(3)
+
+    until(lambda: box.deployment.api.kill_busy() > 0, "a function under way: the driver's watch at least")
+
+    shown = box.client.kubectl("get", "pods", "--selector=spark-role=executor", "--output=name")
+    assert len(shown.stdout.splitlines()) == 3, shown.stderr
+    until(lambda: len(job.running_executors()) == 1, "two to be let go", seconds=JOB_SECONDS)
+    output = job.output()
+    assert "the sum is 5050.0" in output
+    assert "HttpClosedException" not in output  # API Gateway's connections, docs/aws.md
+
+
+def test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_events_are_lost(
+    box: AwsBox, tmp_path: Path
+) -> None:
     box.events.trouble = Trouble(drop=0.2, double=0.3, delay_seconds=1.0)
-    job = submit(box, tmp_path)
+    job = submit(box, tmp_path, parts=1_000_000)
     lost = job.wait_for_executors(2)[0]["metadata"]["name"]
     (task,) = box.tasks(lost)
 
     box.fargate.kill(task, EXECUTOR)
 
     until(lambda: len(job.executor_tasks()) > 2, "a third executor's task", seconds=JOB_SECONDS)
-    assert job.end() == "Succeeded"
+    job.wait_for_executors(2)
+    (driver_task,) = box.tasks(job.driver()["metadata"]["name"])
+    box.fargate.kill(driver_task, DRIVER)
+    until(lambda: job.phase() == "Failed", "the driver's pod to fail", seconds=GONE_SECONDS)
+    box.wait_until_quiet()  # executors end with their driver
+    until(lambda: not job.running_executors(), "no pod to say that it runs", seconds=GONE_SECONDS)
+    ended = job.driver()["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert ended["exitCode"] == 137
+    job.process.communicate(timeout=JOB_SECONDS)  # spark-submit sees its driver fail
 
 
-def test_an_executor_on_spot_that_is_interrupted_is_replaced(box: AwsBox, tmp_path: Path) -> None:
+def launch_troubles(box: AwsBox) -> list[Any]:
+    """Return what happens to RunTask's calls: the driver's goes well, its executors' in no way at first."""
+
+    def good(asked: Document, go_on: Any) -> Document:
+        answer: Document = go_on(asked)
+        return answer
+
+    def no_capacity(_asked: Document, _go_on: Any) -> Document:
+        detail = "Capacity is unavailable at this time. Please try again later"
+        return {"tasks": [], "failures": [{"reason": "RESOURCE:FARGATE", "detail": detail}]}
+
+    def throttled(_asked: Document, _go_on: Any) -> Document:
+        raise EcsError("ThrottlingException", "Rate exceeded")
+
+    def doomed(asked: Document, go_on: Any) -> Document:
+        box.fargate.dooms.append("Timeout waiting for network interface provisioning to complete.")
+        return good(asked, go_on)
+
+    return [good, no_capacity, throttled, throttled, doomed]
+
+
+def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_replaced(
+    box: AwsBox, tmp_path: Path
+) -> None:
+    box.ecs.faults["RunTask"] = launch_troubles(box)
     spot = {"spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type": "spot"}
-    job = submit(box, tmp_path, conf=spot)
+    job = submit(box, tmp_path, conf=spot, parts=200)
     interrupted = job.wait_for_executors(2)[0]["metadata"]["name"]
     (task,) = box.tasks(interrupted)
+    before = len(job.executor_tasks())
 
     box.fargate.interrupt(task)
 
     assert task.document["capacityProviderName"] == "FARGATE_SPOT"
-    until(lambda: len(job.executor_tasks()) > 2, "a third executor's task", seconds=JOB_SECONDS)
+    assert before == 3  # one died before it ran; what was refused has left nothing
+    until(lambda: len(job.executor_tasks()) > before, "another executor's task", seconds=JOB_SECONDS)
     assert job.end() == "Succeeded"
 
 

@@ -1,0 +1,126 @@
+"""How fast 1,000 executors that are asked for at once reach RunTask, and whether each does so once.
+
+The packaged functions as on Lambda; ECS takes launches as it does in a real account (service quotas of Fargate: a burst
+of 100, then 20 a second) and throttles what is beyond; a request to DynamoDB takes 5 ms; the schedule runs each minute.
+Real drivers ask for 5 to 20 executors at a time, so nobody's launches come faster.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from chalicelib.providers.ecs.provider import TokenBucket
+from tests.aws_box.client import PODS, Client
+from tests.aws_box.deployment import Deployment
+from tests.aws_box.ecs_task import Document
+from tests.aws_box.fake_ecs import EcsError, FakeEcs, NoEngine
+from tests.aws_box.package import make_package
+from tests.contract.fake_dynamodb import Faults
+
+EXECUTORS = 1000
+CLIENTS = 16  # at once, each a function's process of its own
+LAUNCHES_PER_SECOND, LAUNCH_BURST = 20.0, 100.0
+REQUEST_SECONDS = 0.005  # to DynamoDB, from within its region
+SCHEDULE_SECONDS = 60.0
+GIVE_UP_SECONDS = 900.0
+FAULTS = 100_000  # as many calls as may be throttled
+
+
+class Launches:
+    """ECS's own limit of launches; notes when each went through."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+        self.throttled = 0
+        self._bucket = TokenBucket(LAUNCHES_PER_SECOND, LAUNCH_BURST)
+        self._lock = threading.Lock()
+
+    def run_task(self, asked: Document, go_on: Any) -> Document:
+        """Let the call through, or throttle it."""
+        with self._lock:
+            if self._bucket.take() > 0:
+                self._bucket.give_back()
+                self.throttled += 1
+                raise EcsError("ThrottlingException", "Rate exceeded")
+            self.at.append(time.monotonic())
+        answer: Document = go_on(asked)
+        return answer
+
+
+def run() -> str:
+    """Return the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+        launches = Launches()
+        ecs.faults["RunTask"] = [launches.run_task] * FAULTS
+        deployment = Deployment(make_package(folder / "package"), folder, ecs_url=ecs.url)
+        try:
+            client = Client(deployment, folder)
+            client.get(PODS)  # a new table's defaults are written once
+            deployment.dynamodb.fake.faults = Faults(latency_seconds=REQUEST_SECONDS)
+            return _table(deployment, client, ecs, launches)
+        finally:
+            deployment.close()
+            ecs.close()
+
+
+def _table(deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launches) -> str:
+    started = time.monotonic()
+    seconds_asked = _ask_for_all(client)
+    runs = 0
+    while len(_launched(ecs)) < EXECUTORS:
+        if time.monotonic() - started > GIVE_UP_SECONDS:
+            break
+        time.sleep(max(0.0, started + (runs + 1) * SCHEDULE_SECONDS - time.monotonic()))
+        deployment.run_schedule()
+        runs += 1
+    pods = {each["metadata"]["uid"] for each in client.get(PODS)["items"]}
+    tasks = _launched(ecs)
+    seconds = launches.at[-1] - started
+    rows = [
+        ("all asked for after", f"{seconds_asked:.0f} s"),
+        ("all at RunTask after", f"{seconds:.0f} s: {len(launches.at) / seconds:.1f} a second"),
+        ("calls that ECS throttled", str(launches.throttled)),
+        ("runs of the schedule that were needed", str(runs)),
+        ("pods without a task", str(len(pods - set(tasks)))),
+        ("tasks that no pod stands for, or a second one", str(sum(tasks.values()) - len(pods & set(tasks)))),
+    ]
+    return "\n".join(
+        [
+            f"| {EXECUTORS:,} executors at once | |",
+            "|---|--:|",
+            *(f"| {what} | {value} |" for what, value in rows),
+        ]
+    )
+
+
+def _ask_for_all(client: Client) -> float:
+    """Create the pods, as often as it takes; return after how many seconds the last was stored."""
+    started = time.monotonic()
+    container = {"name": "main", "image": "spark"}
+
+    def create(number: int) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"executor-{number}"},
+            "spec": {"restartPolicy": "Never", "containers": [container]},
+        }
+        while (code := client.call("POST", PODS, json=body).status_code) not in (201, 409):
+            if code < 500 or time.monotonic() - started > GIVE_UP_SECONDS:
+                raise RuntimeError(f"executor-{number} was answered {code}")
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        list(threads.map(create, range(EXECUTORS)))
+    return time.monotonic() - started
+
+
+def _launched(ecs: FakeEcs) -> Counter[str]:
+    return Counter(str(task.document["startedBy"]) for task in ecs.tasks)

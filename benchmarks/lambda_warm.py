@@ -1,0 +1,133 @@
+"""How long a warm Lambda takes for each verb: from the invocation to its result, on this machine.
+
+The packaged function under AWS's own runtime client, DynamoDB and ECS in memory without latency: what is measured is
+our share. On AWS each request to DynamoDB adds some 5 ms, one to ECS some 100; how many there are stands beside.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.aws_box.client import PODS, Client
+from tests.aws_box.deployment import Deployment
+from tests.aws_box.fake_ecs import FakeEcs, NoEngine
+from tests.aws_box.package import make_package
+
+CALLS = 30
+STORED = 100  # executors beside the one that is measured
+EXECUTOR = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark" / "executor-4.3.0.json"
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one invocation has taken."""
+
+    milliseconds: float
+    dynamodb: int
+    ecs: int
+
+
+class Meter:
+    """Measures each invocation that a deployment's gateway makes; one at a time."""
+
+    def __init__(self, deployment: Deployment, ecs: FakeEcs) -> None:
+        self.taken: list[Taken] = []
+        self._deployment, self._ecs = deployment, ecs
+        deployment.gateway._invoke = self._invoke
+
+    def _invoke(self, event: Any) -> bytes:
+        before, started = self._requests(), time.monotonic()
+        result = self._deployment.api.invoke(event)
+        milliseconds = (time.monotonic() - started) * 1000
+        dynamodb, ecs = (now - then for now, then in zip(self._requests(), before, strict=True))
+        self.taken.append(Taken(milliseconds, dynamodb, ecs))
+        return result
+
+    def _requests(self) -> tuple[int, int]:
+        return len(self._deployment.dynamodb.fake.requests), sum(self._ecs.calls.values())
+
+
+def run() -> str:
+    """Return the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+        deployment = Deployment(make_package(folder / "package"), folder, ecs_url=ecs.url)
+        meter = Meter(deployment, ecs)
+        try:
+            client = Client(deployment, folder)
+            for number in range(STORED):
+                _ask(client, "POST", PODS, json=_executor(f"stored-{number}"))
+            rows = [_row(meter, verb, call) for verb, call in _verbs(client).items()]
+        finally:
+            deployment.close()
+            ecs.close()
+    head = f"| beside {STORED} executors, of {CALLS} | p50 ms | most ms | requests to DynamoDB | to ECS |"
+    return "\n".join([head, "|---|--:|--:|--:|--:|", *rows])
+
+
+def _verbs(client: Client) -> dict[str, Callable[[int], None]]:
+    one, executors = f"{PODS}/stored-1", {"labelSelector": "spark-role=executor"}
+    return {
+        "get a pod": lambda _: _ask(client, "GET", one),
+        "list the executors": lambda _: _ask(client, "GET", PODS, params=executors),
+        "create an executor": lambda n: _ask(client, "POST", PODS, json=_executor(f"made-{n}")),
+        "watch, with an event to tell": lambda n: _ask(
+            client, "GET", PODS, params={"watch": "1", "resourceVersion": _before(client, f"watched-{n}")}
+        ),
+        "patch a label": lambda n: _ask(
+            client,
+            "PATCH",
+            one,
+            data=json.dumps({"metadata": {"labels": {"n": f"{n}"}}}),
+            headers=MERGE_PATCH,
+        ),
+        "delete an executor": lambda n: _ask(client, "DELETE", f"{PODS}/made-{n}"),
+    }
+
+
+def _row(meter: Meter, verb: str, call: Callable[[int], None]) -> str:
+    taken = []
+    for number in range(CALLS + 1):
+        call(number)
+        if number:  # the first may find things to be made
+            taken.append(meter.taken[-1])
+    milliseconds = [each.milliseconds for each in taken]
+    dynamodb, ecs = (
+        statistics.mode(counts) for counts in zip(*((t.dynamodb, t.ecs) for t in taken), strict=True)
+    )
+    return (
+        f"| {verb} | {statistics.median(milliseconds):.1f} | {max(milliseconds):.1f} | {dynamodb} | {ecs} |"
+    )
+
+
+def _before(client: Client, name: str) -> str:
+    """Return a revision that one event follows."""
+    revision = client.get(f"{PODS}?limit=1")["metadata"]["resourceVersion"]
+    client.call(
+        "PATCH",
+        f"{PODS}/stored-2",
+        data=json.dumps({"metadata": {"labels": {"n": name}}}),
+        headers=MERGE_PATCH,
+    )
+    return str(revision)
+
+
+def _executor(name: str) -> Any:
+    pod = json.loads(EXECUTOR.read_text())
+    pod["metadata"] = {"name": name, "labels": pod["metadata"]["labels"]}
+    return pod
+
+
+def _ask(client: Client, method: str, path: str, **more: Any) -> None:
+    answer = client.call(method, path, **more)
+    if answer.status_code >= 300:
+        raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
