@@ -75,6 +75,11 @@ def keeps_null(field: Field) -> bool:
     return field.is_always_there and field.kind in ("time", "microtime")
 
 
+def keeps_zero(field: Field) -> bool:
+    """Return whether a field that was sent is written even if its value is zero, as an empty list or map is not."""
+    return field.keep_zero or (not field.container and field.kind in ("raw", "intstr", "quantity"))
+
+
 def _empty(value: Any) -> Any:  # Any: a value out of JSON
     if value.__class__ is not dict or value:
         raise UnfitError
@@ -84,12 +89,11 @@ def _empty(value: Any) -> Any:  # Any: a value out of JSON
 def _entry(field: Field) -> tuple[type | None, Convert | None, bool]:
     """Return (class that the value must have, how to convert it, whether a zero is kept)."""
     expected, inner = _value(field)
-    keep = field.keep_zero or field.kind in ("raw", "intstr", "quantity")
     if field.container == "list":
-        return list, _list_of(expected, inner), field.keep_zero
+        return list, _list_of(expected, inner), keeps_zero(field)
     if field.container == "map":
-        return dict, _map_of(expected, inner), field.keep_zero
-    return expected, inner, keep
+        return dict, _map_of(expected, inner), keeps_zero(field)
+    return expected, inner, keeps_zero(field)
 
 
 def _value(field: Field) -> tuple[type | None, Convert | None]:

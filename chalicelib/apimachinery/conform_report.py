@@ -125,9 +125,7 @@ class _Walk:
                 self._report.complain(f"duplicate field {quote(path)}")
             seen.add(key)
             shaped = self._field(item, known, _Place(path, kind.go_struct, (*place.fields, key)))
-            if shaped or (
-                (known.keep_zero or known.kind in ("raw", "intstr", "quantity")) and item is not None
-            ):
+            if shaped or (conform.keeps_zero(known) and item is not None):
                 out[key] = shaped
             elif item is None and conform.keeps_null(known):
                 out[key] = None

@@ -204,6 +204,12 @@ def test_base64_faults_are_where_go_finds_them(text: str, offset: int) -> None:
     assert report({"data": {"a": text}}, SECRET).error == f"illegal base64 data at input byte {offset}"
 
 
+def test_an_empty_map_of_quantities_is_left_out_either_way() -> None:
+    sent = {"spec": {"overhead": {}}}
+
+    assert conform(sent, POD) == report(sent, POD).value == {"spec": {}}
+
+
 def test_null_bytes_are_empty() -> None:
     assert report({"data": {"a": None}}, SECRET).value == {"data": {"a": ""}}
 
