@@ -178,6 +178,8 @@ class ControlPlane:
             payloads=self._payloads,
             files=FileEndpoint(self.files, build_job_buckets(self.settings), root_ca=self._root_ca()),
             audit=self._audit.info,
+            max_body_bytes=self.settings.body_kib * 1024,
+            max_list_bytes=self.settings.list_kib * 1024,
             user_limits=UserLimits(
                 requests_per_second=self.settings.user_requests_per_second,
                 watches=self.settings.user_watches,

@@ -105,6 +105,13 @@ class Settings:
     resync_seconds: int = field(
         default=10, metadata={"doc": "seconds between two resyncs of the local control plane"}
     )
+    body_kib: int = field(
+        default=3072, metadata={"doc": "KiB that the body of a request may have; 3072 at most, as Kubernetes"}
+    )
+    list_kib: int = field(
+        default=0,
+        metadata={"doc": "KiB that the answer to a list may have, 0 for no limit; on Lambda 5371 at most"},
+    )
     user_requests_per_second: int = field(
         default=5000, metadata={"doc": "requests a second that one user may make before 429"}
     )

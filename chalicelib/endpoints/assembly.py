@@ -12,7 +12,7 @@ from chalicelib.controllers.tokens import TokenIssuer
 from chalicelib.endpoints.api import Api
 from chalicelib.endpoints.audit import Audit, nothing
 from chalicelib.endpoints.auth import Authenticator
-from chalicelib.endpoints.bodies import Bodies
+from chalicelib.endpoints.bodies import MAX_BODY_BYTES, Bodies
 from chalicelib.endpoints.limits import NO_LIMITS, Limits, UserLimits
 from chalicelib.endpoints.logs import LogEndpoint, PodLogs
 from chalicelib.endpoints.pod_streams import Kind, PodStreams
@@ -60,6 +60,8 @@ class Edge:
     files: FileEndpoint | None = None
     settle: Callable[[float], None] = lambda _seconds: None
     user_limits: UserLimits = NO_LIMITS
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_list_bytes: int = 0  # 0: as many as there are
     audit: Audit = nothing
     interactive: InteractiveProvider | None = None  # None: no connection stays open here
 
@@ -68,9 +70,15 @@ def _stream(kind: Kind, provider: InteractiveProvider | None) -> Subresource:
     return Refused(NO_STREAMS.format(kind)) if provider is None else PodStreams(kind, provider)
 
 
+def _most_list_bytes(edge: Edge) -> int | None:
+    """Return how long the answer to a list may be; None for as long as it is."""
+    carried = () if edge.streams else (MAX_ANSWER_BYTES,)
+    return min((*carried, *((edge.max_list_bytes,) if edge.max_list_bytes > 0 else ())), default=None)
+
+
 def build_api(edge: Edge) -> Api:
     """Return the Api that answers every request."""
-    bodies = Bodies()
+    bodies = Bodies(edge.max_body_bytes)
     shaper = Shaper(edge.clock)
     limits = Limits(edge.user_limits)
     others: dict[tuple[str, str], Subresource] = {
@@ -89,9 +97,7 @@ def build_api(edge: Edge) -> Api:
         custom=edge.custom,
         authenticator=edge.authenticator,
         rbac=edge.rbac,
-        resources=ResourceVerbs(
-            bodies, shaper, edge.rbac, max_list_bytes=None if edge.streams else MAX_ANSWER_BYTES
-        ),
+        resources=ResourceVerbs(bodies, shaper, edge.rbac, max_list_bytes=_most_list_bytes(edge)),
         subresources=Subresources(bodies, others),
         watches=WatchEndpoint(shaper, limits, streams=edge.streams),
         logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),

@@ -39,7 +39,10 @@ class PatchBody:
 
 
 class Bodies:
-    """Decodes bodies; stateless."""
+    """Decodes bodies of at most `max_bytes`."""
+
+    def __init__(self, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._max_bytes = min(max_bytes, MAX_BODY_BYTES)
 
     def object(self, registry: Registry, info: RequestInfo) -> ObjectBody:
         """Return the object that a create or update sent. Raises 400, 413, 415."""
@@ -51,7 +54,7 @@ class Bodies:
 
     def typed_object(self, info: RequestInfo, *, group: str, version: str, kind: str) -> ObjectBody:
         """Return an object of a kind that need not be the URL's own (Binding, Eviction, reviews)."""
-        _check_size(info)
+        self._check_size(info)
         expected = Kind(group, version, kind)
         content_type = info.headers.get("content-type")
         found = decode.decode_object(info.body, content_type, expected, validation=_validation(info))
@@ -59,20 +62,19 @@ class Bodies:
 
     def patch(self, registry: Registry, info: RequestInfo) -> PatchBody:
         """Return the patch that a request sent. Raises 400, 413, 415."""
-        _check_size(info)
+        self._check_size(info)
         if registry.strategy.is_custom and media_type(info.headers.get("content-type")) == STRATEGIC:
             raise unsupported_media_type([each for each in PATCH_TYPES if each != STRATEGIC])
         return PatchBody(*decode_patch(info.body, info.headers.get("content-type"), _validation(info)))
 
     def delete_options(self, info: RequestInfo) -> JSON:
         """Return the DeleteOptions of a body, {} if it has none. Raises 400, 413, 415."""
-        _check_size(info)
+        self._check_size(info)
         return decode.decode_delete_options(info.body, info.headers.get("content-type"))
 
-
-def _check_size(info: RequestInfo) -> None:
-    if len(info.body) > MAX_BODY_BYTES:
-        raise too_large(MAX_BODY_BYTES)
+    def _check_size(self, info: RequestInfo) -> None:
+        if len(info.body) > self._max_bytes:
+            raise too_large(self._max_bytes)
 
 
 def _validation(info: RequestInfo) -> Validation:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chalicelib.apimachinery.status import StatusError
 from chalicelib.endpoints.limits import Limits, UserLimits
+from tests.api_client import ApiClient, control_plane
 
 
 class Monotonic:
@@ -52,3 +55,53 @@ def test_a_watch_that_is_closed_before_its_first_piece_counts_no_more() -> None:
         limits.watch("ana", iter([b"a"])).close()
 
     assert list(limits.watch("ana", iter([b"b"]))) == [b"b"]
+
+
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def _configmap(name: str, kib: int) -> dict[str, object]:
+    return {"metadata": {"name": name}, "data": {"k": "x" * (kib * 1024)}}
+
+
+def test_a_body_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, body_kib=8)
+    api = ApiClient(plane)
+
+    api.create(CONFIGMAPS, _configmap("a", 7))
+    refused = api.request("POST", CONFIGMAPS, _configmap("b", 9))
+    plane.close()
+
+    assert (refused.status, refused.reason) == (413, "RequestEntityTooLarge")
+    assert refused.body["message"] == "Request entity too large: limit is 8192"
+
+
+def test_a_list_beyond_the_limit_is_refused_whole_and_given_in_shorter_pages(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, list_kib=40, watch="streamed")
+    api = ApiClient(plane)
+    for name in "abcd":
+        api.create(CONFIGMAPS, _configmap(name, 15))
+
+    whole = api.request("GET", CONFIGMAPS)
+    page = api.get(f"{CONFIGMAPS}?limit=4")
+    rest = api.get(f"{CONFIGMAPS}?limit=4&continue={page['metadata']['continue']}")
+    plane.close()
+
+    assert whole.status == 413
+    assert "ask with a limit" in whole.body["message"]
+    assert 1 <= len(page["items"]) < 4
+    assert page["metadata"]["remainingItemCount"] == 4 - len(page["items"])
+    assert rest["items"]
+
+
+def test_a_namespace_holds_so_many_objects_of_a_resource(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path, namespace_objects=2)
+    api = ApiClient(plane)
+    for name in "ab":
+        api.create(CONFIGMAPS, _configmap(name, 1))
+
+    refused = api.request("POST", CONFIGMAPS, _configmap("c", 1))
+    plane.close()
+
+    assert (refused.status, refused.reason) == (403, "Forbidden")
+    assert "exceeded quota" in refused.body["message"]
