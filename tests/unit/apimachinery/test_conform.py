@@ -205,7 +205,7 @@ def test_base64_faults_are_where_go_finds_them(text: str, offset: int) -> None:
 
 
 def test_an_empty_map_of_quantities_is_left_out_either_way() -> None:
-    sent = {"spec": {"overhead": {}}}
+    sent: JSON = {"spec": {"overhead": {}}}
 
     assert conform(sent, POD) == report(sent, POD).value == {"spec": {}}
 
