@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
 MB_BYTES = 1_000_000
+MAX_PUT_MB = 5000  # of one PUT to S3
 # names by which programs in a pod look for the API of the cluster they run in
 API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 
@@ -82,9 +83,8 @@ def build_staged_files(
     files = build_files(settings)
     if files is None:
         return None
-    limits = FileLimits(
-        max_bytes=settings.file_max_mb * MB_BYTES, keep_seconds=settings.file_keep_minutes * 60.0
-    )
+    most = min(settings.file_max_mb, MAX_PUT_MB) if settings.bucket else settings.file_max_mb
+    limits = FileLimits(max_bytes=most * MB_BYTES, keep_seconds=settings.file_keep_minutes * 60.0)
     return StagedFiles(storage, files, issuer=issuer, url=url, limits=limits, clock=clock, new_uid=new_uid)
 
 

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -21,7 +22,7 @@ from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.s3_objects import FileFailed
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import PIECE_BYTES, bring
-from sparkanywhere.kube_client import ApiError, KubeClient
+from sparkanywhere.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.local_server import LocalServer, ServerOptions
 from tests.functional.waiting import until
 
@@ -133,6 +134,95 @@ def test_where_no_files_are_kept_the_sentence_says_what_to_do(big: Path) -> None
 
     with pytest.raises(FileFailed, match=r"keeps no files: put it into the image, or into a bucket"):
         bring(Elsewhere(), "default", sort_files([str(big)]))
+
+
+class _Bucket(http.server.BaseHTTPRequestHandler):
+    answers: ClassVar[list[tuple[int, str]]] = []  # what the next PUTs are answered; then 200
+    taken: ClassVar[list[bytes]] = []
+
+    def do_PUT(self) -> None:
+        """Take the content, or answer as told; code 0 breaks the connection."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        code, body = self.answers.pop(0) if self.answers else (200, "")
+        if code == 0:
+            return
+        if code == 200:
+            self.taken.append(content)
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+class _Ticketing(KubeClient):
+    """A control plane that keeps files in a bucket."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(Access("http://127.0.0.1:1"))
+        self._url = url
+
+    def create(self, path: str, obj: JSON) -> JSON:
+        """Give a ticket."""
+        del path
+        upload = {"url": self._url, "headers": {"Content-Length": str(obj["size"])}, "offset": 0}
+        status = {"present": False, "upload": upload, "fetchURL": "x", "certificateAuthority": ""}
+        return {"status": status}
+
+
+@pytest.fixture
+def bucket() -> Iterator[str]:
+    """Yield the URL of a bucket that takes PUTs."""
+    _Bucket.answers.clear()
+    _Bucket.taken.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Bucket)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/key"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+SLOW_DOWN = (503, "<Error><Code>SlowDown</Code></Error>")
+CUT = (0, "")
+
+
+@pytest.mark.parametrize("answers", [[], [SLOW_DOWN], [CUT, SLOW_DOWN, CUT]], ids=["at once", "slow", "cut"])
+def test_a_bucket_is_tried_again_until_it_takes_the_file(
+    bucket: str, big: Path, answers: list[tuple[int, str]]
+) -> None:
+    _Bucket.answers += answers
+
+    bring(_Ticketing(bucket), "ns", sort_files([str(big)]), sleep=lambda _seconds: None)
+
+    assert _Bucket.taken == [CONTENT]
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        (
+            [(403, "<Error><Code>AccessDenied</Code></Error>")],
+            "not taken by the project's bucket: AccessDenied",
+        ),
+        ([(400, "<Error><Code>BadDigest</Code></Error>")], "not taken by the project's bucket: BadDigest"),
+        ([SLOW_DOWN] * 9, "could not be uploaded: the bucket said SlowDown"),
+        ([CUT] * 9, "could not be uploaded: the bucket did not answer"),
+    ],
+    ids=["forbidden", "checksum", "slow", "cut"],
+)
+def test_a_bucket_that_does_not_take_it_is_one_sentence(
+    bucket: str, big: Path, answers: list[tuple[int, str]], sentence: str
+) -> None:
+    _Bucket.answers += answers
+
+    with pytest.raises(FileFailed, match=sentence):
+        bring(_Ticketing(bucket), "ns", sort_files([str(big)]), sleep=lambda _seconds: None)
+
+    assert _Bucket.taken == []
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
