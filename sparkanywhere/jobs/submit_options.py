@@ -104,7 +104,7 @@ def job_options(command: Any) -> Any:  # Any: a function that click decorates
 def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
     """Return the job that a command line says; `given` names the options that were typed. Raises SpecError."""
     from sparkanywhere.jobs import job_file  # lazy: --help needs no job
-    from sparkanywhere.jobs.conf_fields import ConfError, as_fields
+    from sparkanywhere.jobs.conf_fields import REFUSED, ConfError, as_fields
 
     said = dict(_said(options, set(given)))
     try:
@@ -115,7 +115,10 @@ def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
         )
     except ConfError as error:
         raise SpecError(str(error)) from error
-    values = {**by_file, **values, "conf": {**from_file, **conf}}
+    kept = {
+        key: text for key, text in from_file.items() if key not in REFUSED
+    }  # those tell of another cluster
+    values = {**by_file, **values, "conf": {**kept, **conf}}
     application = options["application"]
     if not application.endswith((".yaml", ".yml")):
         return JobSpec(application=application, **values)

@@ -68,7 +68,9 @@ def test_a_setting_that_means_an_option_is_that_option(parse: Parse) -> None:
 
 def test_options_win_over_conf_and_conf_over_the_properties_file(parse: Parse, tmp_path: Path) -> None:
     path = tmp_path / "spark-defaults.conf"
-    path.write_text("spark.executor.memory 1g\nspark.executor.cores 2\nspark.a file\nspark.b file\n")
+    path.write_text(
+        "spark.master yarn\nspark.executor.memory 1g\nspark.executor.cores 2\nspark.a file\nspark.b file\n"
+    )
 
     spec = parse(
         "local:///a.py",
