@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import getpass
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.apimachinery.status import JSON
+from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
@@ -16,6 +18,7 @@ from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
 from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
 
+DRIVER_LOOKS, LOOK_SECONDS = 50, 0.1  # for a Job's first pod: a control plane that runs no pods makes none
 SUFFIX_BYTES = 5  # ten hexadecimal digits in every name of the application
 
 
@@ -40,6 +43,7 @@ def submit(
     suffix: str,
     say: Say = nothing,
     beside: Sequence[tuple[str, JSON]] = (),
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Submitted:
     """Bring the job's files, create its objects, and those `beside` for its driver to own; return what was made.
 
@@ -59,7 +63,18 @@ def submit(
     except (ApiError, ApiUnreachable):
         client.delete(path, gracePeriodSeconds="0", propagationPolicy="Background")
         raise
+    if spec.max_attempts > 1:
+        _wait_for_driver(client, spec, f"spark-{suffix}", sleep)
     return Submitted(f"spark-{suffix}", str(stored["metadata"]["name"]), path)
+
+
+def _wait_for_driver(client: KubeClient, spec: JobSpec, app_id: str, sleep: Callable[[float], None]) -> None:
+    """Wait until a Job has made the driver's pod, by which everybody finds the application; not for long."""
+    path = f"/api/v1/namespaces/{spec.namespace}/pods"
+    for _ in range(DRIVER_LOOKS):
+        if client.get(path, labelSelector=selector_of(spec, app_id))["items"]:
+            return
+        sleep(LOOK_SECONDS)
 
 
 def _create_owned(client: KubeClient, namespace: str, made: Objects, owner: dict[str, object]) -> None:

@@ -19,7 +19,7 @@ def spec(**changed: object) -> JobSpec:
 
 
 def submitted(kube: InProcessClient, job: JobSpec, suffix: str = "0a") -> JSON:
-    found: JSON = kube.get(submit(kube, job, suffix=suffix).path)
+    found: JSON = kube.get(submit(kube, job, suffix=suffix, sleep=lambda _seconds: None).path)
     return found
 
 

@@ -1,0 +1,60 @@
+"""`sparkanywhere submit --max-attempts` against a real local server: tried again, told, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sparkanywhere.kube_client import KubeClient
+from sparkanywhere.local_server import LocalServer, ServerOptions
+from tests.functional.waiting import until
+
+NAMESPACE = "namespaces/default"
+SUBMIT_SECONDS = 200.0  # the pause between two attempts is ten
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LocalServer]:
+    """Yield a local control plane that runs pods as processes."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SPARKANYWHERE_")}
+    found = LocalServer(ServerOptions(tmp_path / "state", "attempts"), environ)
+    found.start()
+    yield found
+    found.stop()
+
+
+def left(client: KubeClient) -> list[str]:
+    """Return what there is, but for what is the namespace's own."""
+    paths = [f"/api/v1/{NAMESPACE}/{each}" for each in ("pods", "configmaps", "secrets", "services")]
+    found = [
+        item["metadata"]["name"]
+        for path in (*paths, f"/apis/batch/v1/{NAMESPACE}/jobs")
+        for item in client.get(path)["items"]
+    ]
+    return [name for name in found if name != "kube-root-ca.crt"]
+
+
+def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalServer, tmp_path: Path) -> None:
+    program = tmp_path / "job.py"
+    program.write_text("print(1)\n")
+    line = [sys.executable, "-m", "sparkanywhere", "submit", str(program), "--max-attempts", "2"]
+    # An image without Spark: its driver cannot start, which takes no time.
+    ran = subprocess.run(
+        [*line, "--image", "busybox"],
+        env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=SUBMIT_SECONDS,
+        check=False,
+    )
+
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    drivers = {word for word in ran.stdout.split() if word.startswith("job-")}
+    assert len(drivers) == 2, ran.stdout
+    client = KubeClient(server.access)
+    until(lambda: left(client) == [], "nothing to be left")
