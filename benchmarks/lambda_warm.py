@@ -64,6 +64,7 @@ def run() -> str:
         meter = Meter(deployment, ecs)
         try:
             client = Client(deployment, folder)
+            _make_what_executors_mount(client)
             for number in range(STORED):
                 _ask(client, "POST", PODS, json=_executor(f"stored-{number}"))
             rows = [_row(meter, verb, call) for verb, call in _verbs(client).items()]
@@ -92,6 +93,21 @@ def _verbs(client: Client) -> dict[str, Callable[[int], None]]:
         ),
         "delete an executor": lambda n: _ask(client, "DELETE", f"{PODS}/made-{n}"),
     }
+
+
+def _make_what_executors_mount(client: Client) -> None:
+    """Create the ConfigMaps that an executor waits for."""
+    for volume in _executor("any")["spec"]["volumes"]:
+        wanted = volume.get("configMap")
+        if wanted:
+            data = {each["key"]: "some text" for each in wanted.get("items") or []}
+            config = {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": wanted["name"]},
+                "data": data,
+            }
+            _ask(client, "POST", PODS.replace("pods", "configmaps"), json=config)
 
 
 def _row(meter: Meter, verb: str, call: Callable[[int], None]) -> str:
@@ -124,6 +140,8 @@ def _before(client: Client, name: str) -> str:
 def _executor(name: str) -> Any:
     pod = json.loads(EXECUTOR.read_text())
     pod["metadata"] = {"name": name, "labels": pod["metadata"]["labels"]}
+    for name_of_account in ("serviceAccount", "serviceAccountName"):
+        pod["spec"].pop(name_of_account, None)  # the namespace's own will do
     return pod
 
 
