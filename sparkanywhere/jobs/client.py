@@ -52,7 +52,7 @@ class Client:
         return self._target.namespace
 
     def submit(self, spec: JobSpec) -> App:
-        """Submit a job and return at once. Each call is a job of its own. Raises SpecError."""
+        """Bring a job's files, submit it and return. Each call is a job of its own. Raises SpecError, FileFailed."""
         made = submit(self._client, spec, suffix=new_suffix())
         return App(self._client, spec.namespace, made.name)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import is_zipfile
 
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.conf_fields import contradiction
@@ -185,6 +186,8 @@ def _file_problem(spec: JobSpec) -> str:
             return f"{path} is a folder, not a file."
         if path.stat().st_size == 0:
             return f"{path} is empty."
+        if path.suffix == ".jar" and not is_zipfile(path):
+            return f"{path} is no jar: a jar is a zip archive, and this is none."
     for named in spec.named_files:
         if named.startswith(S3) and (named.count("/") < 3 or not pod_name(source_of(named))):
             return f"{named} names no object: write s3://bucket/key."

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import yaml
 from click.core import ParameterSource
 from click.testing import CliRunner
 
@@ -15,6 +17,7 @@ from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submit_options import job_options, spec_from
 
+PROJECT = Path(__file__).resolve().parents[4]
 Parse = Callable[..., JobSpec]
 
 
@@ -169,6 +172,28 @@ def test_yaml_values_become_the_words_that_spark_reads() -> None:
     )
 
     assert (spec.conf, spec.args) == ({"spark.a": "true", "spark.b": "1.5"}, ("7",))
+
+
+@pytest.mark.parametrize("page", ["jobs.md", "aws.md", "migrating.md"])
+def test_the_job_files_of_the_docs_are_jobs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lib").mkdir()
+    for name in ("report.py", "sums.py", "lib/helpers.zip", "lib/everything.zip", "env.tar.gz"):
+        (tmp_path / name).write_text("x")
+    text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(application: .*?)```", text, re.DOTALL)
+
+    assert [from_document(yaml.safe_load(each)).is_python for each in blocks] == [True] * len(blocks)
+    assert blocks
+
+
+def test_a_file_that_is_no_zip_is_no_jar(parse: Parse, tmp_path: Path) -> None:
+    (tmp_path / "app.jar").write_text("<html>404</html>")
+
+    with pytest.raises(SpecError, match="is no jar"):
+        parse(str(tmp_path / "app.jar"), "--class", "C")
 
 
 def test_a_job_file_that_cannot_be_read_is_one_sentence(parse: Parse, tmp_path: Path) -> None:
