@@ -120,6 +120,9 @@ def s3_client(region: str) -> Any:  # Any: boto3 makes its clients at run time
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "max_attempts": 2},
         signature_version="s3v4",
+        s3={
+            "addressing_style": "virtual"
+        },  # else URLs name a host that only redirects, which a signature forbids
     )
     return boto3.client("s3", region_name=region, config=limits)
 

@@ -43,7 +43,7 @@ def signed(url: str) -> Fetched | None:
             return None
         client = session.client("s3", config=Config(signature_version="s3v4"))
         found = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-        client = _at(session, client, found)
+        client = _at(session, client, bucket)
         params = {"Bucket": bucket, "Key": key}
         if found.get("VersionId"):
             params["VersionId"] = found["VersionId"]
@@ -55,15 +55,29 @@ def signed(url: str) -> Fetched | None:
     return Fetched(url, link, int(found["ContentLength"]), _sha256(found))
 
 
-def _at(session: Any, client: Any, found: Any) -> Any:  # Any: boto3 makes these at run time
-    """Return a client of the bucket's own region: a URL signed for another one is refused."""
+def _at(session: Any, client: Any, bucket: str) -> Any:  # Any: boto3 makes these at run time
+    """Return a client of the bucket's own region and host: a URL that leads to another one only redirects.
+
+    A signature holds for one host. Where the S3 is not Amazon's, its client signs for the host that it asks.
+    """
     from botocore.config import Config
 
-    headers = found["ResponseMetadata"]["HTTPHeaders"]
-    region = headers.get("x-amz-bucket-region") or client.meta.region_name
-    if region == client.meta.region_name:
+    if ".amazonaws." not in client.meta.endpoint_url:
         return client
-    return session.client("s3", region_name=region, config=Config(signature_version="s3v4"))
+    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+    return session.client("s3", region_name=_region(client, bucket), config=config)
+
+
+def _region(client: Any, bucket: str) -> str:  # Any: a boto3 client
+    """Return a bucket's region; S3 tells it also to who may not list the bucket."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = client.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        answer = error.response
+    told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    return str(told or client.meta.region_name)
 
 
 def _sha256(found: Any) -> str:  # Any: an answer of boto3

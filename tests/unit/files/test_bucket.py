@@ -57,6 +57,13 @@ def test_objects_lie_where_the_roles_and_the_lifecycle_rule_say(files: BucketFil
     assert path.endswith(f"/staged/ns/{SHA256}")
 
 
+def test_urls_name_the_host_of_the_region(files: BucketFiles) -> None:
+    far = BucketFiles("project", "eu-west-1").upload("ns", SHA256, size=1)
+
+    assert urlsplit(far.url).hostname == "project.s3.eu-west-1.amazonaws.com"
+    assert urlsplit(files.upload("ns", SHA256, size=1).url).hostname == "project.s3.amazonaws.com"
+
+
 def test_removing_may_be_repeated(files: BucketFiles) -> None:
     upload = files.upload("ns", SHA256, size=len(CONTENT))
     requests.put(upload.url, CONTENT, headers=upload.headers, timeout=5)

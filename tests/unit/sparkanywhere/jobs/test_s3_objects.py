@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -41,6 +42,19 @@ def test_an_object_gets_a_url_that_anybody_may_fetch_it_by(bucket: Any) -> None:
     assert found.size == 8
     assert found.sha256 == hashlib.sha256(b"print(1)").hexdigest()
     assert " " not in found.url
+
+
+def test_a_url_names_the_host_of_its_buckets_region(bucket: Any) -> None:
+    far = boto3.client("s3", region_name="eu-west-1")
+    far.create_bucket(Bucket="far", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    far.put_object(Bucket="far", Key="job.py", Body=b"x")
+    bucket.put_object(Bucket="jobs", Key="job.py", Body=b"x")
+
+    hosts = [
+        urlsplit(found.url).hostname for url in ("far", "jobs") if (found := signed(f"s3://{url}/job.py"))
+    ]
+
+    assert hosts == ["far.s3.eu-west-1.amazonaws.com", "jobs.s3.amazonaws.com"]
 
 
 @pytest.mark.parametrize(
