@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import psutil
@@ -125,37 +126,63 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
         program, mounted = in_containers(program)
     job = JobProgress(instances=options.instances, began_at=clock())
     with _own_server(options, settings, own_file) as server:
-        screen = JobScreen(job, console)
-        screen.start()
-        run = None
-        try:
-            screen.update(clock())
-            access = server.start()
-            job.end("control plane", clock())
-            submission = Submission(program, access.url, image, options.instances, (*mounted, *options.conf))
-            run = JobRun(
-                KubeClient(access),
-                job,
-                screen,
-                submit_log=server.folder / "spark-submit.log",
-                server_alive=server.is_alive,
-                clock=clock,
-                verbose=options.verbose,
-            )
-            run.run(
-                command(submission, spark_home),
-                environment(os.environ, spark_home=spark_home, kubeconfig=server.kubeconfig),
-            )
-        finally:
-            with uninterrupted():
-                if run is not None:
-                    run.clear_away()
-                screen.stop()
+
+        def command_for(url: str) -> list[str]:
+            conf = (*mounted, *options.conf)
+            return command(Submission(program, url, image, options.instances, conf), spark_home)
+
+        run = _run_on(
+            server,
+            job,
+            JobScreen(job, console),
+            command_for=command_for,
+            spark_home=spark_home,
+            verbose=options.verbose,
+            clock=clock,
+        )
     print_result(console, job, last_lines=run.last_lines, now=clock())
     if job.succeeded and options.provider == "process" and class_archive.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
         class_archive.make_archive(spark_home)
     return 0 if job.succeeded else 1
+
+
+def _run_on(
+    server: LocalServer,
+    job: JobProgress,
+    screen: JobScreen,
+    *,
+    command_for: Callable[[str], list[str]],
+    spark_home: Path,
+    verbose: bool,
+    clock: Callable[[], float],
+) -> JobRun:
+    """Run the job on a server of its own; `command_for` gives the command that submits it to a URL."""
+    screen.start()
+    run = None
+    try:
+        screen.update(clock())
+        access = server.start()
+        job.end("control plane", clock())
+        run = JobRun(
+            KubeClient(access),
+            job,
+            screen,
+            submit_log=server.folder / "spark-submit.log",
+            server_alive=server.is_alive,
+            clock=clock,
+            verbose=verbose,
+        )
+        run.run(
+            command_for(access.url),
+            environment(os.environ, spark_home=spark_home, kubeconfig=server.kubeconfig),
+        )
+    finally:
+        with uninterrupted():
+            if run is not None:
+                run.clear_away()
+            screen.stop()
+    return run
 
 
 def check_memory(instances: int, available_bytes: int) -> None:

@@ -43,46 +43,69 @@ def _merge(live: Value, config: Value, shape: Shape) -> Value:
 
 def _merge_items(live: list[Value], config: list[Value], shape: Shape) -> list[Value]:
     """Merge by path element; the configuration's order wins, the other items keep their places as well as can be."""
-    ours = [list_element(shape, item) for item in config]
-    theirs = [list_element(shape, item) for item in live]
-    wanted = dict(zip(ours, config, strict=True))
-    known = index_items(live, shape)
-    shared = iter([element for element in ours if element in known])
-    next_shared = next(shared, None)
-    inner = shape.element or UNKNOWN
-    merged: list[Value] = []
-    done: set[str] = set()
-    left, right = 0, 0
+    merge = _ItemMerge(live, config, shape)
+    while not merge.is_done:
+        merge.step()
+    return merge.merged
 
-    def take(element: str) -> None:
-        before = known.get(element, MISSING)
-        before = MISSING if theirs.count(element) > 1 else before  # repeated items are replaced, not merged
-        merged.append(_merge(before, wanted[element], inner))
-        done.add(element)
 
-    while left < len(theirs) or right < len(ours):
-        if left < len(theirs) and right < len(ours):
-            if theirs[left] == ours[right]:
-                take(ours[right])
-                left, right = left + 1, right + 1
-                next_shared = next(shared, None)
-                continue
-            if theirs[left] in wanted and next_shared not in (None, theirs[left]):
-                left += 1  # shared, but not the one due now
-                continue
-        if left < len(theirs):
-            if theirs[left] not in wanted:
-                merged.append(live[left])
-                left += 1
-                continue
-            if theirs[left] in done:
-                left += 1
-        if right < len(ours):
-            take(ours[right])
-            if next_shared == ours[right]:
-                next_shared = next(shared, None)
-            right += 1
-    return merged
+class _ItemMerge:
+    """Two lists of items walked side by side: `left` in the live one, `right` in the configuration's."""
+
+    def __init__(self, live: list[Value], config: list[Value], shape: Shape) -> None:
+        self.merged: list[Value] = []
+        self._live = live
+        self._inner = shape.element or UNKNOWN
+        self._ours = [list_element(shape, item) for item in config]
+        self._theirs = [list_element(shape, item) for item in live]
+        self._wanted = dict(zip(self._ours, config, strict=True))
+        self._known = index_items(live, shape)
+        self._shared = iter([element for element in self._ours if element in self._known])
+        self._next_shared = next(self._shared, None)
+        self._done: set[str] = set()
+        self._left = self._right = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether both lists are at their ends."""
+        return self._left >= len(self._theirs) and self._right >= len(self._ours)
+
+    def step(self) -> None:
+        """Take or pass over one item of either list."""
+        has_left, has_right = self._left < len(self._theirs), self._right < len(self._ours)
+        theirs = self._theirs[self._left] if has_left else None
+        if has_left and has_right:
+            if theirs == self._ours[self._right]:
+                self._take(self._ours[self._right])
+                self._left, self._right = self._left + 1, self._right + 1
+                self._next_shared = next(self._shared, None)
+                return
+            if theirs in self._wanted and self._next_shared not in (None, theirs):
+                self._left += 1  # shared, but not the one due now
+                return
+        if has_left:
+            if theirs not in self._wanted:
+                self.merged.append(self._live[self._left])
+                self._left += 1
+                return
+            if theirs in self._done:
+                self._left += 1
+        if has_right:
+            self._take_next()
+
+    def _take_next(self) -> None:
+        element = self._ours[self._right]
+        self._take(element)
+        if self._next_shared == element:
+            self._next_shared = next(self._shared, None)
+        self._right += 1
+
+    def _take(self, element: str) -> None:
+        before = self._known.get(element, MISSING)
+        if self._theirs.count(element) > 1:  # repeated items are replaced, not merged
+            before = MISSING
+        self.merged.append(_merge(before, self._wanted[element], self._inner))
+        self._done.add(element)
 
 
 def remove(obj: JSON, fields: Tree, kind: Type) -> JSON:

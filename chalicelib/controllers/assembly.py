@@ -134,15 +134,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     keepers, makers = _keepers(parts, hooks), _makers(parts, recorder)
     pods = _pod_controller(parts, hooks, recorder, keepers)
     hooks.dependents = _dependents(parts, pods, keepers, makers)
-    fuse = Fuse(
-        storage=parts.storage,
-        rates=parts.rates,
-        records=keepers.usage,
-        pods=pods,
-        delete=parts.delete,
-        recorder=recorder,
-        clock=parts.clock,
-    )
+    fuse = _fuse(parts, pods, recorder, keepers)
     resync = Resync(
         storage=parts.storage,
         provider=parts.provider,
@@ -215,6 +207,18 @@ def _pod_controller(
         changed=hooks.pod_changed,
         going=keepers.usage.going,
         launches=parts.launches,
+    )
+
+
+def _fuse(parts: ControllerParts, pods: PodController, recorder: EventRecorder, keepers: _Keepers) -> Fuse:
+    return Fuse(
+        storage=parts.storage,
+        rates=parts.rates,
+        records=keepers.usage,
+        pods=pods,
+        delete=parts.delete,
+        recorder=recorder,
+        clock=parts.clock,
     )
 
 

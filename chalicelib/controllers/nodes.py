@@ -83,18 +83,6 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
     if capacity.gpus:
         amounts["nvidia.com/gpu"] = str(capacity.gpus)
     amounts = amounts_texts(amounts)
-    time = format_time(now)
-    conditions = [
-        {
-            "type": kind,
-            "status": value,
-            "reason": reason,
-            "message": message,
-            "lastHeartbeatTime": time,
-            "lastTransitionTime": time,
-        }
-        for kind, value, reason, message in CONDITIONS
-    ]
     labels = {
         "kubernetes.io/arch": capacity.architecture,
         "kubernetes.io/hostname": name,
@@ -115,9 +103,24 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
         "status": {
             "capacity": amounts,
             "allocatable": dict(amounts),
-            "conditions": conditions,
+            "conditions": _conditions(now),
             "addresses": [{"type": "Hostname", "address": name}],
             "nodeInfo": info,
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
         },
     }
+
+
+def _conditions(now: datetime) -> list[JSON]:
+    time = format_time(now)
+    return [
+        {
+            "type": kind,
+            "status": value,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": time,
+            "lastTransitionTime": time,
+        }
+        for kind, value, reason, message in CONDITIONS
+    ]

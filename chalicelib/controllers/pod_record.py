@@ -31,6 +31,11 @@ def is_deleting(pod: JSON) -> bool:
     return bool(pod["metadata"].get("deletionTimestamp"))
 
 
+def is_gated(pod: JSON) -> bool:
+    """Tell whether scheduling gates hold the pod back."""
+    return bool(pod["spec"].get("schedulingGates"))
+
+
 def is_newer(pod: JSON, state: TaskState) -> bool:
     """Tell whether a state is of this pod's task and later than what is recorded."""
     handle, version = handle_of(pod), version_of(pod)

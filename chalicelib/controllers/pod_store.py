@@ -20,6 +20,13 @@ from chalicelib.storage.base import (
     guaranteed_update,
 )
 
+Told = Callable[[JSON], None]  # told of a pod: launched, changed, about to be taken out of the store, removed
+
+
+def nobody(pod: JSON) -> None:
+    """Tell nobody."""
+    del pod
+
 
 def pod_key(pod: JSON) -> str:
     """Return the storage key of a pod."""
@@ -50,8 +57,8 @@ class PodStore:
         *,
         node_name: str,
         clock: Callable[[], datetime],
-        changed: Callable[[JSON], None],
-        going: Callable[[JSON], None],
+        changed: Told,
+        going: Told,
     ) -> None:
         self._going = going
         self._changed = changed

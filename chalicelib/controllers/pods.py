@@ -19,9 +19,15 @@ from chalicelib.apimachinery.time import find_time
 from chalicelib.controllers import pod_logs, pod_status
 from chalicelib.controllers.budget import BUDGET_REASON
 from chalicelib.controllers.pod_events import PodEvents
-from chalicelib.controllers.pod_record import grace_left, handle_of, is_deleting, task_grace_seconds
+from chalicelib.controllers.pod_record import (
+    grace_left,
+    handle_of,
+    is_deleting,
+    is_gated,
+    task_grace_seconds,
+)
 from chalicelib.controllers.pod_status import is_terminal
-from chalicelib.controllers.pod_store import PodStore, pod_key
+from chalicelib.controllers.pod_store import PodStore, Told, nobody, pod_key
 from chalicelib.controllers.pod_task import Node, Translation, draft, translate
 from chalicelib.controllers.pod_tasks import PodTasks
 from chalicelib.controllers.pod_unsupported import unsupported_fields
@@ -41,13 +47,6 @@ from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
-Told = Callable[[JSON], None]  # told of a pod: launched, changed, about to be taken out of the store, removed
-
-
-def _nobody(pod: JSON) -> None:
-    """Tell nobody."""
-    del pod
-
 
 class PodController:
     """Keeps pods and tasks in step. Safe to call from many threads and processes at once.
@@ -65,8 +64,8 @@ class PodController:
         clock: Callable[[], datetime],
         launched: Told,
         removed: Told,
-        changed: Told = _nobody,
-        going: Told = _nobody,
+        changed: Told = nobody,
+        going: Told = nobody,
         launches: bool = True,
     ) -> None:
         self.waiting = WaitingPods()
@@ -92,7 +91,7 @@ class PodController:
             return
         if is_deleting(pod):
             self._end(pod)
-        elif not is_terminal(pod) and not handle_of(pod) and not _is_gated(pod):
+        elif not is_terminal(pod) and not handle_of(pod) and not is_gated(pod):
             self._launch(pod)
 
     def sync_key(self, key: str) -> None:
@@ -297,8 +296,3 @@ class PodController:
         self._set_aside(uid)
         self._removed(last)
         self._tasks.discard(handle_of(last))
-
-
-def _is_gated(pod: JSON) -> bool:
-    """Tell whether scheduling gates hold the pod back."""
-    return bool(pod["spec"].get("schedulingGates"))

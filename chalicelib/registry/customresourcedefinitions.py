@@ -215,6 +215,19 @@ def schema_causes(
         if problem:
             yield invalid(at, "", problem)
             return
+    yield from _type_causes(schema, at, is_root=is_root, depth=depth)
+    for key, below in (schema.get("properties") or {}).items():
+        if is_root and key in ("apiVersion", "kind", "metadata"):
+            continue
+        yield from schema_causes(below, f"{at}.properties[{key}]", depth=depth + 1)
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from schema_causes(schema[key], f"{at}.{key}", is_raw=True, depth=depth + 1)
+    yield from _junction_causes(schema, at, depth=depth)
+
+
+def _type_causes(schema: JSON, at: str, *, is_root: bool, depth: int) -> Iterator[Cause]:
+    """Yield what is wrong with the type of one schema, and with what does not go with it."""
     kind = schema.get("type")
     if is_root and kind != "object":
         yield invalid(f"{at}.type", kind or "", "must be object at the root")
@@ -234,14 +247,6 @@ def schema_causes(
         )
     if schema.get(EMBEDDED) and kind != "object":
         yield invalid(f"{at}.type", kind or "", "must be object if x-kubernetes-embedded-resource is true")
-    for key, below in (schema.get("properties") or {}).items():
-        if is_root and key in ("apiVersion", "kind", "metadata"):
-            continue
-        yield from schema_causes(below, f"{at}.properties[{key}]", depth=depth + 1)
-    for key in ("items", "additionalProperties"):
-        if isinstance(schema.get(key), dict):
-            yield from schema_causes(schema[key], f"{at}.{key}", is_raw=True, depth=depth + 1)
-    yield from _junction_causes(schema, at, depth=depth)
 
 
 def _junction_causes(schema: JSON, at: str, *, depth: int) -> Iterator[Cause]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery import apply, meta
-from chalicelib.apimachinery.status import JSON, StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.status import JSON, Cause, StatusError, bad_request, conflict, invalid
 from chalicelib.registry import objects, schemas
 from chalicelib.registry.pod_containers import ephemeral_causes
 from chalicelib.registry.pod_defaults import default_container
@@ -92,6 +92,24 @@ def finish(
 ) -> list[str]:
     """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
     new["metadata"]["resourceVersion"] = old["metadata"].get("resourceVersion", "")
+    _keep_to_subresource(strategy, new, old, sent)
+    if not sent.is_apply:  # before anything is judged or corrected: a sent record never stands as it came
+        _track(strategy, old, new, sent, now)
+    if not sent.subresource:
+        strategy.prepare_for_update(new, old)
+    meta.carry_over(new["metadata"], old["metadata"])
+    causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
+    causes += _subresource_causes(strategy, new, old, sent)
+    if not sent.subresource:
+        causes = causes or strategy.allocate(new, old, siblings)
+    if causes:
+        raise invalid(strategy.kind, new["metadata"].get("name", ""), causes, group=strategy.group)
+    _count_generation(strategy, new, old)
+    return strategy.warnings(new)
+
+
+def _keep_to_subresource(strategy: Strategy, new: JSON, old: JSON, sent: Sent) -> None:
+    """Let the client change, in place, only what the subresource is about; complete a whole object."""
     if sent.subresource == "ephemeralcontainers":
         _keep_all_but(new, old, "ephemeralContainers")
         for container in new["spec"].get("ephemeralContainers") or ():
@@ -104,25 +122,16 @@ def finish(
         strategy.prepare_for_status_update(new, old)
     else:
         strategy.default(new)
-    if not sent.is_apply:  # before anything is judged or corrected: a sent record never stands as it came
-        _track(strategy, old, new, sent, now)
-    if not sent.subresource:
-        strategy.prepare_for_update(new, old)
-    meta.carry_over(new["metadata"], old["metadata"])
-    causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
+
+
+def _subresource_causes(strategy: Strategy, new: JSON, old: JSON, sent: Sent) -> list[Cause]:
     if sent.subresource == "ephemeralcontainers":
-        causes += ephemeral_causes(new["spec"], old["spec"])
-    elif sent.subresource == "resize":
-        causes += resize_causes(new["spec"], old["spec"])
-    elif sent.subresource:
-        causes += strategy.validate_status_update(new, old)
-    else:
-        causes += strategy.validate_update(new, old)
-        causes = causes or strategy.allocate(new, old, siblings)
-    if causes:
-        raise invalid(strategy.kind, new["metadata"].get("name", ""), causes, group=strategy.group)
-    _count_generation(strategy, new, old)
-    return strategy.warnings(new)
+        return list(ephemeral_causes(new["spec"], old["spec"]))
+    if sent.subresource == "resize":
+        return list(resize_causes(new["spec"], old["spec"]))
+    if sent.subresource:
+        return strategy.validate_status_update(new, old)
+    return strategy.validate_update(new, old)
 
 
 def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:

@@ -65,15 +65,7 @@ def driver_pod(
 ) -> JSON:
     """Return the pod of the driver, over the user's template if there is one. Raises SpecError for that."""
     parts = _Parts(spec, name=name, app_id=app_id)
-    if has_carried:
-        parts.mount("files", CARRIED_PATH, {"configMap": {"name": f"{name}-files"}})
-    if fetched:
-        parts.mount("fetched", FETCHED_PATH, {"emptyDir": {}})
-        parts.volumes.append({"name": "fetch-list", "secret": {"secretName": f"{name}-fetch"}})
-    if spec.executor_template:
-        parts.mount("pod-template-volume", TEMPLATE_PATH, {"configMap": {"name": f"{name}-podspec"}})
-    for number, (secret, path) in enumerate(parts.secrets().items()):
-        parts.mount(f"secret-{number}", path, {"secret": {"secretName": secret}})
+    parts.mount_files(name, has_carried=has_carried, fetched=fetched)
     pod_spec: JSON = {
         "containers": [parts.container(user, fetched)],
         "restartPolicy": "Never",
@@ -115,6 +107,18 @@ class _Parts:
         """Add a volume and mount it."""
         self._mounts.append({"name": name, "mountPath": path})
         self.volumes.append({"name": name, **source})
+
+    def mount_files(self, name: str, *, has_carried: bool, fetched: Sequence[Fetched]) -> None:
+        """Mount the job's own files, the template of its executors, and Secrets."""
+        if has_carried:
+            self.mount("files", CARRIED_PATH, {"configMap": {"name": f"{name}-files"}})
+        if fetched:
+            self.mount("fetched", FETCHED_PATH, {"emptyDir": {}})
+            self.volumes.append({"name": "fetch-list", "secret": {"secretName": f"{name}-fetch"}})
+        if self._spec.executor_template:
+            self.mount("pod-template-volume", TEMPLATE_PATH, {"configMap": {"name": f"{name}-podspec"}})
+        for number, (secret, path) in enumerate(self.secrets().items()):
+            self.mount(f"secret-{number}", path, {"secret": {"secretName": secret}})
 
     def secrets(self) -> dict[str, str]:
         """Return the Secrets to mount and where."""

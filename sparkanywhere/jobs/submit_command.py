@@ -97,9 +97,8 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     from rich.console import Console
 
     from sparkanywhere.job_progress import JobProgress
-    from sparkanywhere.job_run import JobRun
-    from sparkanywhere.job_screen import JobScreen, print_result
-    from sparkanywhere.jobs.applications import has_failed, selector_of
+    from sparkanywhere.job_screen import JobScreen
+    from sparkanywhere.jobs.applications import has_failed
     from sparkanywhere.jobs.failures import reason
     from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
     from sparkanywhere.kube_client import KubeClient
@@ -110,15 +109,7 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     job = JobProgress(instances=spec.executors, began_at=time.monotonic(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
     screen = JobScreen(job, console)
-    run = JobRun(
-        client,
-        job,
-        screen,
-        submit_log=Path(os.devnull),
-        verbose=options["verbose"],
-        namespace=spec.namespace,
-        selector=selector_of(spec, f"spark-{suffix}"),
-    )
+    run = _job_run(client, job, screen, spec=spec, suffix=suffix, verbose=options["verbose"])
     made: list[Submitted] = []
 
     def begin() -> None:
@@ -133,21 +124,42 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     finally:
         screen.stop()
         run.finish()
-        why = (
-            ""
-            if job.succeeded or not made
-            else reason(client, spec, made[0].path, run.last_pods, run.last_lines)
-        )
+        why = ""
+        if made and not job.succeeded:
+            why = reason(client, spec, made[0].path, run.last_pods, run.last_lines)
         if made and not (options["keep"] and job.succeeded):
             run.delete(made[0].path)
     if is_json:
         click.echo(json.dumps({**_summary(job, run, spec, suffix), **({"reason": why} if why else {})}))
-        return 0 if job.succeeded else FAILURE
+    else:
+        _print_end(console, job, run, why)
+    return 0 if job.succeeded else FAILURE
+
+
+def _job_run(
+    client: Any, job: Any, screen: Any, *, spec: JobSpec, suffix: str, verbose: bool
+) -> Any:  # Any: imported late, as above
+    from sparkanywhere.job_run import JobRun
+    from sparkanywhere.jobs.applications import selector_of
+
+    return JobRun(
+        client,
+        job,
+        screen,
+        submit_log=Path(os.devnull),
+        verbose=verbose,
+        namespace=spec.namespace,
+        selector=selector_of(spec, f"spark-{suffix}"),
+    )
+
+
+def _print_end(console: Any, job: Any, run: Any, why: str) -> None:  # Any: imported late, as above
+    from sparkanywhere.job_screen import print_result
+
     print_result(console, job, last_lines=run.last_lines, now=time.monotonic())
     console.print(_cost_line(run))
     if why:
         click.echo(f"Error: {why}", err=True)
-    return 0 if job.succeeded else FAILURE
 
 
 def _cost_line(run: Any) -> str:  # Any: a JobRun, imported late
