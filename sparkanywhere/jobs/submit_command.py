@@ -104,8 +104,7 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
     from sparkanywhere.kube_client import KubeClient
 
     client, suffix = KubeClient(target.access), new_suffix()
-    is_json = options["output"] == "json"
-    console = Console(highlight=False, stderr=is_json)
+    console = Console(highlight=False, stderr=options["output"] == "json")
     job = JobProgress(instances=spec.executors, began_at=time.monotonic(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
     screen = JobScreen(job, console)
@@ -129,7 +128,7 @@ def _follow(spec: JobSpec, target: Any, options: dict[str, Any]) -> int:  # Any:
             why = reason(client, spec, made[0].path, run.last_pods, run.last_lines)
         if made and not (options["keep"] and job.succeeded):
             run.delete(made[0].path)
-    if is_json:
+    if options["output"] == "json":
         click.echo(json.dumps({**_summary(job, run, spec, suffix), **({"reason": why} if why else {})}))
     else:
         _print_end(console, job, run, why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from typing import Any
 
 import docker
@@ -81,6 +82,14 @@ class Containers:
             for name, source in sources.items()
             if name == labels.volume_name(self.control_plane_id, owner="named", volume=source)
         }
+
+    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove the volumes that outlive tasks but whose sources nobody wants, asked after the look."""
+        there = self.named_volumes()
+        kept = set(wanted())
+        for source, name in there.items():
+            if source not in kept:
+                self.remove_volume(name)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; one that a container mounts stays. Repeatable."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from chalicelib.providers.base import ContainerState, Fetch, Observer, Task, TaskState
+from chalicelib.providers.base import ContainerState, Fetch, Observer, Task, TaskNotFound, TaskState
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.task_state import Wait, task_state
 
@@ -74,6 +74,23 @@ class Ledger:
         with self._lock:
             entry = self._entries.get(uid)
             return list(entry.boxes.values()) if entry else []
+
+    def may_go_on(self, uid: str) -> bool:
+        """Say whether containers of the task may yet be started."""
+        entry = self.entry(uid)
+        over = entry is None or entry.is_stopping or entry.state is None or entry.state.phase == "stopped"
+        return not over
+
+    def live_boxes(self, uid: str) -> list[Box]:
+        """Return the containers of a task that live, but for the one that holds its network."""
+        return [box for box in self.boxes(uid) if box.is_live and box.role != "holder"]
+
+    def running_box(self, uid: str, name: str) -> Box:
+        """Return a container that runs. Raises TaskNotFound."""
+        for box in self.live_boxes(uid):
+            if box.name == name and box.status == "running":
+                return box
+        raise TaskNotFound(f"task {uid}: container {name} does not run")
 
     def find_box(self, container_id: str) -> Box | None:
         """Return the container with this id, if it is ours and known."""

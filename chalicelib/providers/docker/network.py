@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import socket
 import threading
 
 import docker
@@ -120,3 +121,13 @@ def _engine_range(subnet: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
     """Return the last part of the subnet."""
     length = max(ENGINE_PREFIX_LENGTH, subnet.prefixlen + 1)
     return list(subnet.subnets(new_prefix=length))[-1]
+
+
+def is_ours(address: str) -> bool:
+    """Say whether this machine has the address."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

@@ -31,7 +31,7 @@ from chalicelib.providers.docker.events import EventFollower
 from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS, Images
 from chalicelib.providers.docker.launcher import STARTERS, Launcher
 from chalicelib.providers.docker.ledger import Ledger
-from chalicelib.providers.docker.network import SUBNETS, TaskNetwork
+from chalicelib.providers.docker.network import SUBNETS, TaskNetwork, is_ours
 from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.watcher import Watcher
 from chalicelib.providers.interactive import Session, Streams
@@ -97,14 +97,17 @@ class DockerProvider:
             self._network = TaskNetwork(self._client, self._id, subnets=self._subnets)
             self._network.ensure()
             self._ledger.host_address = self._network.gateway
-            self._is_gateway_ours = _is_ours(self._network.gateway)
+            self._is_gateway_ours = is_ours(self._network.gateway)
             self._containers = Containers(self._client, self._id)
             creator = Creator(self._containers, self._network, self._surroundings)
             self._launcher = Launcher(self._containers, creator, self._ledger, starters=self._starters)
             self._launcher.fetch_by(self._fetcher())
             self._watcher = Watcher(self._containers, self._ledger, self._launcher, self._network)
             self._stopper = Stopper(
-                self._client, live=self._live, kill=self._containers.kill, look=self._watcher.look
+                self._client,
+                live=self._ledger.live_boxes,
+                kill=self._containers.kill,
+                look=self._watcher.look,
             )
             self._events = EventFollower(
                 self._client, self._id, on_event=self._watcher.on_event, resync=self._watcher.resync
@@ -159,9 +162,7 @@ class DockerProvider:
             self._launcher.launch(task)
             known = self._ledger.entry(task.uid)
         if known is None or known.state is None:  # removed by another thread meanwhile
-            raise ProviderUnavailable(
-                "TaskRemoved", f"task {task.uid} was removed while it was being created"
-            )
+            raise ProviderUnavailable("TaskRemoved", f"task {task.uid} was removed while it was made")
         return known.state
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
@@ -191,9 +192,8 @@ class DockerProvider:
                 for container_id in self._containers.of_task(uid):
                     self._containers.remove(container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOGGER.warning(
-                "event=cancel-failed task=%s error=%s", uid, error
-            )  # stop() is repeated by a resync
+            # stop() is repeated by a resync
+            LOGGER.warning("event=cancel-failed task=%s error=%s", uid, error)
 
     def remove(self, handle: str) -> None:
         """Kill what runs of the task, and forget its containers, volumes and address."""
@@ -238,19 +238,13 @@ class DockerProvider:
             if seconds:
                 self._ledger.await_news(seconds)
             named = [box for box in self._ledger.boxes(handle) if box.name == container]
-            return (named[0] if named else None), self._may_start(handle)
+            return (named[0] if named else None), self._ledger.may_go_on(handle)
 
         return logs.read(self._client, find, options)
 
     def _look(self, container_id: str) -> None:
         with suppress(docker.errors.APIError):
             self._watcher.look(container_id)
-
-    def _may_start(self, handle: str) -> bool:
-        """Say whether containers of the task may yet be started."""
-        entry = self._ledger.entry(handle)
-        over = entry is None or entry.is_stopping or entry.state is None or entry.state.phase == "stopped"
-        return not over
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider."""
@@ -266,26 +260,19 @@ class DockerProvider:
         To its address: what listens on the task's loopback alone cannot be reached.
         """
         self.open()
-        live = self._live(handle)
+        live = self._ledger.live_boxes(handle)
         if not live:
             raise TaskNotFound(f"task {handle} does not run")
         return socket.create_connection((live[0].address, port), timeout=CONNECT_SECONDS)
 
     def _running(self, handle: str, container: str) -> Box:
         self.open()
-        for box in self._live(handle):
-            if box.name == container and box.status == "running":
-                return box
-        raise TaskNotFound(f"task {handle}: container {container} does not run")
+        return self._ledger.running_box(handle, container)
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove named volumes that nobody wants; see VolumeKeeper."""
         self.open()
-        there = self._containers.named_volumes()
-        kept = set(wanted())
-        for source, name in there.items():
-            if source not in kept:
-                self._containers.remove_volume(name)
+        self._containers.keep_volumes(wanted)
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing that is not honoured here."""
@@ -310,16 +297,3 @@ class DockerProvider:
                 self._events.close()
                 self._client.close()  # only its connections: a later call makes new ones
             self._ledger.close()
-
-    def _live(self, uid: str) -> list[Box]:
-        return [box for box in self._ledger.boxes(uid) if box.is_live and box.role != "holder"]
-
-
-def _is_ours(address: str) -> bool:
-    """Say whether this machine has the address."""
-    with socket.socket() as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True

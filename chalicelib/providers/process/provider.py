@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 
@@ -86,12 +84,7 @@ class ProcessProvider:
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove named volumes that nobody wants; see VolumeKeeper."""
-        folder = self._site.named_volumes
-        there = list(folder.iterdir()) if folder.is_dir() else []
-        kept = {quote(source, safe="") for source in wanted()}  # as plan names them
-        for volume in there:
-            if volume.name not in kept:
-                shutil.rmtree(volume, ignore_errors=True)
+        volumes.keep(self._site.named_volumes, wanted)
 
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it; see Provider.run."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from chalicelib.providers.base import ADDRESS, File, Task, TaskRejected, Volume
 from chalicelib.providers.process import entrypoint
@@ -13,6 +16,15 @@ from chalicelib.providers.process.plan import Placed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _INVALID = "CreateContainerConfigError"
+
+
+def keep(folder: Path, wanted: Callable[[], Collection[str]]) -> None:
+    """Remove the named volumes in a folder whose sources nobody wants, asked after the look; see VolumeKeeper."""
+    there = list(folder.iterdir()) if folder.is_dir() else []
+    kept = {quote(source, safe="") for source in wanted()}  # as plan names them
+    for volume in there:
+        if volume.name not in kept:
+            shutil.rmtree(volume, ignore_errors=True)
 
 
 def check(task: Task) -> None:
