@@ -7,6 +7,8 @@ pods                PodController: sync starts and stops tasks, observe writes s
   pod_status        pure: (Pod, TaskState) -> PodStatus, the one phase table (with container_status)
   pod_store         its writes, safe against every other writer (with pod_record, pure)
 admission           before a pod is stored: what Spark drivers lack, and warnings (with spark_admission)
+fuse                ends what has spent its budget (with budget, pod_usage, pod_family, pure but the last; usage_records
+                    keeps what pods used that are gone)
 garbage             what goes with its owner; namespaces, claims and expiry likewise
 resync              what heals everything that got lost; loop calls it, assembly wires all
 """

@@ -32,9 +32,10 @@ def excess(pod: JSON, used: Usage, pods: int) -> str:
     budget = max_usd(pod)
     if budget is None or used.usd < budget:
         return ""
+    counted = f"{pods} pod" if pods == 1 else f"{pods} pods"
     return (
         f"used ${used.usd:.4f} of ${budget:.4f} ({MAX_USD}):"
-        f" {pods} pods, {used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds"
+        f" {counted}, {used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds"
     )
 
 
