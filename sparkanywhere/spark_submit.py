@@ -109,10 +109,12 @@ def command(submission: Submission, spark_home: Path) -> list[str]:
 def environment(environ: Mapping[str, str], *, spark_home: Path, kubeconfig: Path) -> dict[str, str]:
     """Return the environment for spark-submit: this Spark, its Java, and our cluster instead of the user's.
 
-    Spark's client reads KUBECONFIG and proxies on its own; a proxy would never reach this machine.
+    Spark's client reads KUBECONFIG and proxies on its own; a proxy would never reach this machine. It is given the
+    patience that drivers are given (chalicelib/controllers/spark_admission.py).
     """
     kept = {name: value for name, value in environ.items() if name not in NAMES_OF_JAVA_PROXIES}
     return {
+        "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT": "7",
         **{name: value for name, value in kept.items() if not name.startswith(("SPARK_", "PYSPARK_"))},
         "SPARK_HOME": str(spark_home),
         "JAVA_HOME": (spark_home / "JAVA_HOME").read_text().strip(),

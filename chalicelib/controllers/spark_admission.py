@@ -23,9 +23,13 @@ DRIVER_MASTER = "spark.kubernetes.driver.master"
 TOKEN_FILE = "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile"
 CA_FILE = "spark.kubernetes.authenticate.driver.mounted.caCertFile"
 RECONNECT_INTERVAL = "KUBERNETES_WATCH_RECONNECTINTERVAL"
+RETRY_LIMIT = "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT"
 BIND_ADDRESS = "SPARK_DRIVER_BIND_ADDRESS"
 
-RECONNECT_MILLISECONDS = 50  # fabric8 waits 1000 between two polls of a watch, which executors' start feels
+# Variables that Spark's Kubernetes client, fabric8, reads. Between two polls of a watch it waits 1000 ms, which
+# executors' start feels. And Spark has it try a request that nobody takes three times within 0.7 s: a driver that
+# starts would die of our restart. Seven times are 12.7 s (0.1 s, doubled each time).
+_VARIABLES = {RECONNECT_INTERVAL: "50", RETRY_LIMIT: "7"}
 
 # What a user may have set by --conf: his submission then carries it in spark.properties, which a
 # command line beats. spark.driver.host is not among them: Spark sets it itself, to a name of DNS.
@@ -85,10 +89,10 @@ def _inject(driver: JSON, injection: Injection, allowed: str | None) -> Iterator
     settings = list(_settings(driver, injection, allowed))
     driver["args"][1:1] = [word for key, value in settings for word in ("--conf", f"{key}={value}")]
     yield from (key for key, _ in settings)
-    env = driver.get("env") or []
-    if _is_allowed(RECONNECT_INTERVAL, allowed) and not _has_variable(driver, RECONNECT_INTERVAL):
-        driver["env"] = [*env, {"name": RECONNECT_INTERVAL, "value": str(RECONNECT_MILLISECONDS)}]
-        yield RECONNECT_INTERVAL
+    for name, value in _VARIABLES.items():
+        if _is_allowed(name, allowed) and not _has_variable(driver, name):
+            driver["env"] = [*(driver.get("env") or []), {"name": name, "value": value}]
+            yield name
 
 
 def _settings(driver: JSON, injection: Injection, allowed: str | None) -> Iterator[tuple[str, str]]:

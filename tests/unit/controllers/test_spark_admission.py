@@ -52,14 +52,17 @@ def test_driver_learns_where_we_are(name: str) -> None:
 
     added = ["--conf", HOST, "--conf", MASTER, "--conf", TOKEN]
     assert driver(pod)["args"] == [before[0], *added, *before[1:]]
-    interval = {"name": "KUBERNETES_WATCH_RECONNECTINTERVAL", "value": "50"}
-    assert driver(pod)["env"][-1] == interval
+    assert driver(pod)["env"][-2:] == [
+        {"name": "KUBERNETES_WATCH_RECONNECTINTERVAL", "value": "50"},
+        {"name": "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT", "value": "7"},
+    ]
     assert pod["metadata"]["annotations"][INJECTED] == ",".join(
         [
             "spark.driver.host",
             "spark.kubernetes.driver.master",
             "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile",
             "KUBERNETES_WATCH_RECONNECTINTERVAL",
+            "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT",
         ]
     )
 
@@ -127,7 +130,7 @@ def test_annotation_chooses_what_is_injected(wish: str, injected: str | None) ->
     annotations = admit(pod, FULL)["metadata"]["annotations"]
 
     if injected == "all":
-        assert len(annotations[INJECTED].split(",")) == 4
+        assert len(annotations[INJECTED].split(",")) == 5
     else:
         assert annotations.get(INJECTED) == injected
 
