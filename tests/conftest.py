@@ -5,8 +5,15 @@ from __future__ import annotations
 import socket
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.tools import missing, required
+
+# How long an example takes is the machine's business: a busy one fails Hypothesis's 200 ms now and then.
+settings.register_profile(
+    "patient", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 TOOL_MARKERS = ("docker", "own_engine", "kubectl", "terraform", "browser", "spark")
 
