@@ -41,6 +41,17 @@ def get(server: LocalServer, name: str) -> Pod:
     return found
 
 
+def limit(server: LocalServer, name: str, usd: str) -> None:
+    """Give a pod a budget."""
+    answer = requests.patch(
+        f"{pods_url(server.url)}/{name}",
+        json={"metadata": {"annotations": {MAX_USD: usd}}},
+        headers={"Content-Type": "application/merge-patch+json"},
+        timeout=SECONDS,
+    )
+    assert answer.status_code == 200, answer.text
+
+
 def owned_by(driver: Pod) -> dict[str, Any]:  # Any: as above
     """Return the metadata of what a pod owns."""
     metadata = driver["metadata"]
@@ -49,9 +60,12 @@ def owned_by(driver: Pod) -> dict[str, Any]:  # Any: as above
 
 
 def test_a_job_that_has_cost_too_much_ends_with_all_that_it_started(server: LocalServer) -> None:
-    driver = create(server, spark_pod("dear", "driver", "sleep 600"), annotations={MAX_USD: "3"}).json()
+    driver = create(server, spark_pod("dear", "driver", "sleep 600")).json()
     executor = spark_pod("dear", "executor", "sleep 600", name="dear-exec-1")
     assert create(server, executor, **owned_by(driver)).status_code == 201
+    until(lambda: get(server, "dear-exec-1")["status"].get("phase") == "Running", "the executor to run")
+
+    limit(server, "dear-driver", "3")  # only now, so that the executor is there however slow all is
 
     until(lambda: get(server, "dear-driver")["status"].get("phase") == "Failed", "the driver to be ended")
     until(lambda: get(server, "dear-exec-1").get("code") == 404, "the executor to be gone")

@@ -162,12 +162,16 @@ def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:
 
 
 def test_a_job_that_has_cost_too_much_by_list_price_is_ended_by_the_schedule(box: AwsBox) -> None:
-    budget = {"annotations": {"sparkanywhere.io/max-usd": "0.0001"}}  # Fargate charges for a minute at least
-    driver = box.client.create_pod("dear", **shell("sleep 600"), metadata=budget)
+    driver = box.client.create_pod("dear", **shell("sleep 600"))
     metadata = driver["metadata"]
     owner = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
     executor = {"ownerReferences": [{**owner, "controller": True}]}
     box.client.create_pod("dear-exec-1", **shell("sleep 600"), metadata=executor)
+    wait_for(box, "dear-exec-1", "Running")
+
+    budget = {"annotations": {"sparkanywhere.io/max-usd": "0.0001"}}  # Fargate charges for a minute at least
+    headers = {"Content-Type": "application/merge-patch+json"}
+    box.client.call("PATCH", f"{PODS}/dear", json={"metadata": budget}, headers=headers)
 
     status = wait_for(box, "dear", "Failed")
 
