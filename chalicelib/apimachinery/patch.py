@@ -26,6 +26,7 @@ __all__ = ["decode_apply", "decode_patch", "json_patch", "merge_patch", "shaped"
 PatchType = Literal["json", "merge", "strategic"]
 
 MAX_OPERATIONS = 10_000  # of one JSON patch
+REDACTED = "<secret contents redacted>"
 MAX_COPIED_BYTES = 3 * 1024 * 1024  # by all its copy operations together, or they double without end
 _OPERATION_FIELDS = ("op", "path", "from")
 
@@ -156,4 +157,6 @@ def shaped(
         if not problem:
             return found.value, found.complaints
     shown = plain_value(document) if patch_type == "strategic" else json.dumps(patched, separators=(",", ":"))
+    if expected.kind == "Secret":
+        shown = REDACTED  # a real server shows even what the patch left as it was, to who may not get it
     raise invalid("", "", [causes.invalid("patch", shown, problem)])

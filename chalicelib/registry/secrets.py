@@ -12,6 +12,7 @@ from datetime import datetime
 
 from chalicelib.apimachinery import meta, names
 from chalicelib.apimachinery.causes import immutable, invalid, required, too_long
+from chalicelib.apimachinery.patch import REDACTED
 from chalicelib.apimachinery.status import JSON, Cause
 from chalicelib.registry.configmaps import MAX_DATA_BYTES, decoded_size, fixed_causes
 from chalicelib.registry.field_docs import field_doc
@@ -22,7 +23,6 @@ DOCKER_KEYS = {
     "kubernetes.io/dockercfg": ".dockercfg",
     "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
 }
-REDACTED = "<secret contents redacted>"
 
 
 class SecretStrategy(Strategy):

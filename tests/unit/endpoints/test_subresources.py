@@ -177,6 +177,17 @@ def test_a_status_whose_numbers_do_not_fit_is_refused(
     assert (field or "patch") in [cause["field"] for cause in answer.body["details"]["causes"]]
 
 
+@pytest.mark.parametrize("kind", [MERGE, STRATEGIC])
+def test_a_refused_patch_of_a_secret_shows_nothing_of_it(api: ApiClient, kind: str) -> None:
+    api.create(f"{CORE}/secrets", {"metadata": {"name": "s"}, "data": {"password": "c2VjcmV0"}})
+
+    answer = api.request("PATCH", f"{CORE}/secrets/s", {"data": {"other": "!!bmV3"}}, content_type=kind)
+
+    assert answer.status == 422
+    assert "c2VjcmV0" not in str(answer.body)
+    assert "bmV3" not in str(answer.body)
+
+
 def test_conditions_are_written_with_the_times_that_go_writes(api: ApiClient) -> None:
     url, status = STATUSES[0][0], {"conditions": [{"type": "Available", "status": "True"}]}
     spec = {key: value for key, value in WORKLOAD.items() if key != "serviceName"}
