@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import is_zipfile
 
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.conf_fields import contradiction
@@ -176,6 +175,8 @@ def _pairs_problem(spec: JobSpec) -> str:
 
 
 def _file_problem(spec: JobSpec) -> str:
+    from zipfile import is_zipfile  # lazy: --help needs none
+
     for named in (*spec.named_files, spec.driver_template, spec.executor_template):
         if not named or not is_local(named):
             continue
