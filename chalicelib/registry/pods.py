@@ -22,6 +22,14 @@ from chalicelib.registry import (
 from chalicelib.registry.pod_qos import qos_class
 from chalicelib.registry.strategy import Strategy
 
+GATED: JSON = {
+    "type": "PodScheduled",
+    "status": "False",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 TOLERATION_SECONDS = 300  # how long a pod stays on a node that is not ready or unreachable
 
 
@@ -45,6 +53,8 @@ class PodStrategy(Strategy):
         pod_marks.without_our_marks(obj)
         _admit(obj["spec"])
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            obj["status"]["conditions"] = [dict(GATED)]
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep the status, the ephemeral containers and the priority."""

@@ -85,11 +85,12 @@ def test_a_body_must_name_the_pod_that_the_url_names(api: ApiClient, kind: str) 
 
 def test_a_gated_pod_is_bound_to_no_node(api: ApiClient) -> None:
     spec = {"containers": [{"name": "c", "image": "i"}], "schedulingGates": [{"name": "g"}]}
-    api.create(f"{CORE}/pods", {"metadata": {"name": "gated"}, "spec": spec})
+    pod = api.create(f"{CORE}/pods", {"metadata": {"name": "gated"}, "spec": spec})
     body = {"metadata": {"name": "gated"}, "target": {"kind": "Node", "name": "n"}}
 
     status, message = _said(api.request("POST", f"{CORE}/pods/gated/binding", body))
 
+    assert pod["status"]["conditions"][0]["reason"] == "SchedulingGated"
     assert status == 409
     assert message.endswith("pod gated has non-empty .spec.schedulingGates")
 
