@@ -160,6 +160,7 @@ def ecs_site(settings: Settings) -> Site:
         subnets=tuple((zone, subnet) for zone, _, subnet in pairs),
         security_group=settings.security_group,
         assign_public_ip=settings.assign_public_ip,
+        execute_command=settings.execute_command,
         execution_role_arn=settings.execution_role,
         task_role_arn=settings.task_role,
         log_group=settings.log_group,

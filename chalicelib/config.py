@@ -78,6 +78,9 @@ class Settings:
     )
     security_group: str = field(default="", metadata={"doc": "security group of the tasks"})
     assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
+    execute_command: bool = field(
+        default=False, metadata={"doc": "whether tasks take `aws ecs execute-command` and port forwarding"}
+    )
     execution_role: str = field(
         default="", metadata={"doc": "ARN of the role that pulls images, writes logs"}
     )

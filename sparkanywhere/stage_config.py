@@ -22,6 +22,7 @@ SETTINGS = {
     "SUBNETS": "subnet_zones",
     "SECURITY_GROUP": "security_group",
     "ASSIGN_PUBLIC_IP": "assign_public_ip",
+    "EXECUTE_COMMAND": "execute_command",
     "EXECUTION_ROLE": "execution_role_arn",
     "TASK_ROLE": "task_role_arn",
     "LOG_GROUP": "log_group",

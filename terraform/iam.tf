@@ -78,6 +78,22 @@ data "aws_iam_policy_document" "task" {
       values   = ["event-logs/*", "staged/*"]
     }
   }
+
+  # The four have no resources to name: docs.aws.amazon.com/AmazonECS, "Monitor Amazon ECS containers with ECS Exec" (2025).
+  dynamic "statement" {
+    for_each = var.execute_command ? [true] : []
+
+    content {
+      sid = "TakeCommands"
+      actions = [
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+      ]
+      resources = ["*"]
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "task" {

@@ -5,7 +5,8 @@ data "aws_availability_zones" "here" {
 locals {
   zones      = slice(data.aws_availability_zones.here.names, 0, min(var.availability_zones, length(data.aws_availability_zones.here.names)))
   is_public  = var.network == "public"
-  interfaces = var.network == "endpoints" ? toset(["ecr.api", "ecr.dkr", "logs", "sts", "execute-api"]) : toset([])
+  reached    = concat(["ecr.api", "ecr.dkr", "logs", "sts", "execute-api"], var.execute_command ? ["ssmmessages"] : [])
+  interfaces = toset(var.network == "endpoints" ? local.reached : [])
 }
 
 resource "aws_vpc" "this" {

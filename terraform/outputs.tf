@@ -43,6 +43,11 @@ output "assign_public_ip" {
   value       = local.is_public
 }
 
+output "execute_command" {
+  description = "Whether tasks take ECS Exec."
+  value       = var.execute_command
+}
+
 output "table" {
   description = "The DynamoDB table of objects."
   value       = aws_dynamodb_table.objects.name

@@ -83,6 +83,12 @@ variable "task_role_path" {
   default     = "/sparkanywhere/tasks/"
 }
 
+variable "execute_command" {
+  description = "Whether people whom IAM lets may run commands in tasks and forward their ports (ECS Exec)."
+  type        = bool
+  default     = true
+}
+
 variable "monthly_budget_usd" {
   description = "Alarm by mail when this deployment costs more a month; 0 for no alarm."
   type        = number

@@ -92,6 +92,7 @@ def project(tmp_path: Path) -> Path:
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
         "ecs_cluster_arn": {"value": CLUSTER_ARN},
         "assign_public_ip": {"value": True},
+        "execute_command": {"value": True},
         "subnet_zones": {"value": {"us-east-1a": "subnet-a"}},
     }
     config = configured(json.loads((ROOT / ".chalice" / "config.json").read_text()), "prod", outputs)

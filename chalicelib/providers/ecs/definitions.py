@@ -42,6 +42,7 @@ class Site:
     execution_role_arn: str
     task_role_arn: str
     log_group: str
+    execute_command: bool = False
 
 
 def size_of(task: Task) -> Size:
@@ -221,6 +222,7 @@ def run_task(task: Task, site: Site, launch: Launch) -> Document:
         "tags": _tags(task, site),
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
+        "enableExecuteCommand": site.execute_command,
     }
 
 

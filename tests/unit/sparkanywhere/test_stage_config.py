@@ -12,6 +12,7 @@ from sparkanywhere.stage_config import ROLE, SETTINGS, OutputMissing, configured
 OUTPUTS: dict[str, Any] = {
     **{name: {"value": f"the-{name}"} for name in [*SETTINGS.values(), ROLE]},
     "assign_public_ip": {"value": True},
+    "execute_command": {"value": True},
     "subnet_zones": {"value": {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}},
 }
 
@@ -23,6 +24,7 @@ def test_the_environment_is_what_settings_read() -> None:
     assert settings.cluster == "the-ecs_cluster_name"
     assert settings.subnets == "us-east-1a=subnet-a,us-east-1b=subnet-b"
     assert settings.assign_public_ip is True
+    assert settings.execute_command is True
 
 
 def test_the_rest_of_a_configuration_stays() -> None:

@@ -113,3 +113,10 @@ def test_a_client_token_is_the_pods_own_and_another_for_each_attempt() -> None:
     assert tokens[0] == uid
     assert len(set(tokens)) == 3
     assert all(len(token) <= 64 for token in tokens)
+
+
+def test_commands_are_taken_in_tasks_where_the_deployment_says_so() -> None:
+    task = executor(1)
+
+    assert run_task(task, SITE, LAUNCH)["enableExecuteCommand"] is False
+    assert run_task(task, replace(SITE, execute_command=True), LAUNCH)["enableExecuteCommand"] is True
