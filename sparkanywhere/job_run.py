@@ -93,6 +93,7 @@ class JobRun:
         self._news: queue.Queue[News] = queue.Queue()
         self._stop = threading.Event()
         self._submit: subprocess.Popen[bytes] | None = None
+        self._is_clearing = False  # a spark-submit that ends now was ended by us
         self._log_follower: threading.Thread | None = None
         self._followed = ""  # the pod whose log is followed
         self._log_ended = False
@@ -158,6 +159,7 @@ class JobRun:
 
     def clear_away(self) -> bool:
         """End whatever still runs and delete every pod; return whether all are gone. May be repeated."""
+        self._is_clearing = True
         if self._submit is not None and self._submit.poll() is None:
             self._submit.send_signal(signal.SIGKILL)
             self._submit.wait()
@@ -215,10 +217,9 @@ class JobRun:
                 self._log_ended = self._log_ended or pod == self._followed
             case LogLine(line=str(line)):
                 self._take_in_line(line)
-            case Submitted(exit_code=0):
-                pass
-            case Submitted():
-                raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
+            case Submitted(exit_code=code):
+                if code and not self._is_clearing:
+                    raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
 
     def _take_in_line(self, line: str) -> None:
         self._job.saw_line(line, self._clock())
