@@ -13,6 +13,8 @@ from chalicelib.apimachinery.status import JSON
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand
+# As on EKS: docs.aws.amazon.com/eks, "Assign IAM roles to Kubernetes service accounts" (2025).
+IAM_ROLE = "eks.amazonaws.com/role-arn"
 
 _KNOWN = {
     "kubernetes.io/arch": "kubernetes.io/arch",
@@ -43,6 +45,12 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
     if role:
         hints[ROLE] = str(role)
     return tuple(sorted(hints.items()))
+
+
+def iam_role(service_account: JSON | None) -> tuple[tuple[str, str], ...]:
+    """Return the hint of whose permissions a pod of this service account has, empty for the provider's choice."""
+    annotations = ((service_account or {}).get("metadata") or {}).get("annotations") or {}
+    return ((IAM_ROLE, annotations[IAM_ROLE]),) if annotations.get(IAM_ROLE) else ()
 
 
 def unsupported(spec: JSON) -> Iterator[str]:

@@ -122,7 +122,7 @@ def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volum
         labels=tuple(sorted(labels.items())),
         hostname=pod_network.hostname(view.pod),
         stop_grace_seconds=task_grace_seconds(view.pod),
-        placement=pod_placement.placement(view.pod),
+        placement=pod_placement.placement(view.pod) + pod_placement.iam_role(_service_account(view)),
         host_network=bool(spec.get("hostNetwork")),
     )
 
@@ -218,9 +218,12 @@ def _token_volume(view: PodView, node: Node) -> Volume | None:
 def _automounts(view: PodView) -> bool:
     wish = view.spec.get("automountServiceAccountToken")
     if wish is None:
-        account = view.references.find("serviceaccounts", view.spec.get("serviceAccountName") or "default")
-        wish = (account or {}).get("automountServiceAccountToken")
+        wish = (_service_account(view) or {}).get("automountServiceAccountToken")
     return wish is not False
+
+
+def _service_account(view: PodView) -> JSON | None:
+    return view.references.find("serviceaccounts", view.spec.get("serviceAccountName") or "default")
 
 
 def _mounts_token(container: JSON) -> bool:

@@ -219,6 +219,7 @@ PLACEMENTS: list[tuple[JSON, dict[str, str], list[str]]] = [
         [],
     ),
     ({"affinity": AFFINITY}, {"topology.kubernetes.io/zone": "a,b"}, []),
+    ({"serviceAccountName": "reader"}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/reader"}, []),
     ({"nodeSelector": {"disk": "ssd"}}, {}, ["spec.nodeSelector[disk]"]),
     ({"affinity": {"podAntiAffinity": {"x": 1}}}, {}, ["spec.affinity.podAntiAffinity"]),
 ]

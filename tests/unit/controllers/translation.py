@@ -43,6 +43,9 @@ OBJECTS: dict[tuple[str, str], JSON] = {
     ("persistentvolumeclaims", "data"): {"spec": {"resources": {"requests": {"storage": "10Gi"}}}},
     ("serviceaccounts", "spark"): {"imagePullSecrets": [{"name": "login"}]},
     ("serviceaccounts", "quiet"): {"automountServiceAccountToken": False},
+    ("serviceaccounts", "reader"): {
+        "metadata": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/reader"}}
+    },
 }
 
 
