@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 
 import pytest
@@ -16,6 +17,12 @@ settings.register_profile(
 settings.load_profile("patient")
 
 TOOL_MARKERS = ("docker", "own_engine", "kubectl", "terraform", "browser", "spark")
+
+
+def pytest_configure() -> None:
+    """Heed SIGINT again where whoever started us had it ignored: all that tests start would inherit that."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
