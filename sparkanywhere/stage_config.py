@@ -1,7 +1,7 @@
 """Terraform's outputs into a Chalice stage: `make config STAGE=prod` after `terraform apply`.
 
 Reads `terraform output -json` from standard input or a file and rewrites .chalice/config.json: the stage's
-environment, its role and nothing else. May be repeated.
+environment, its role, whether it is traced, and nothing else. May be repeated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SETTINGS = {
     "TOKEN_FROM": "admin_token_arn",
     "JOB_BUCKETS": "job_buckets",
 }
-ROLE = "control_plane_role_arn"
+ROLE, XRAY = "control_plane_role_arn", "xray"
 FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}
 
 
@@ -69,6 +69,7 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
         "environment_variables": variables,
         "manage_iam_role": False,
         "iam_role_arn": _value(outputs, ROLE),
+        "xray": _value(outputs, XRAY) is True,
     }
     return {**config, "stages": stages}
 

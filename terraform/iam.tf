@@ -226,6 +226,17 @@ data "aws_iam_policy_document" "control_plane" {
     }
   }
 
+  # X-Ray knows no resources to name: docs.aws.amazon.com/service-authorization, "AWS X-Ray" (2025).
+  dynamic "statement" {
+    for_each = var.xray ? [true] : []
+
+    content {
+      sid       = "Trace"
+      actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+      resources = ["*"]
+    }
+  }
+
   statement {
     sid       = "OwnLog"
     actions   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]

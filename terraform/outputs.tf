@@ -48,6 +48,11 @@ output "execute_command" {
   value       = var.execute_command
 }
 
+output "xray" {
+  description = "Whether X-Ray traces the control plane's requests."
+  value       = var.xray
+}
+
 output "table" {
   description = "The DynamoDB table of objects."
   value       = aws_dynamodb_table.objects.name

@@ -89,6 +89,12 @@ variable "execute_command" {
   default     = true
 }
 
+variable "xray" {
+  description = "Whether X-Ray traces the control plane's requests."
+  type        = bool
+  default     = false
+}
+
 variable "monthly_budget_usd" {
   description = "Alarm by mail when this deployment costs more a month; 0 for no alarm."
   type        = number

@@ -20,7 +20,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from sparkanywhere.stage_config import ROLE, SETTINGS, configured
+from sparkanywhere.stage_config import ROLE, SETTINGS, XRAY, configured
 from tests.aws_box.package import CLUSTER_ARN
 from tests.aws_box.wire import Answer, HttpServer, Request
 
@@ -90,6 +90,7 @@ def project(tmp_path: Path) -> Path:
     outputs: dict[str, Any] = {name: {"value": f"the-{name}"} for name in SETTINGS.values()}
     outputs |= {
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
+        XRAY: {"value": False},
         "ecs_cluster_arn": {"value": CLUSTER_ARN},
         "assign_public_ip": {"value": True},
         "execute_command": {"value": True},

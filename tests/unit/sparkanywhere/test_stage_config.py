@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from chalicelib.config import Settings
-from sparkanywhere.stage_config import ROLE, SETTINGS, OutputMissing, configured, environment
+from sparkanywhere.stage_config import ROLE, SETTINGS, XRAY, OutputMissing, configured, environment
 
 OUTPUTS: dict[str, Any] = {
     **{name: {"value": f"the-{name}"} for name in [*SETTINGS.values(), ROLE]},
     "assign_public_ip": {"value": True},
+    XRAY: {"value": True},
     "execute_command": {"value": True},
     "subnet_zones": {"value": {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}},
 }
@@ -36,6 +37,7 @@ def test_the_rest_of_a_configuration_stays() -> None:
     assert (made["app_name"], prod["a"], made["stages"]["dev"]) == ("x", 1, {})
     assert prod["environment_variables"]["B"] == "2"
     assert (prod["manage_iam_role"], prod["iam_role_arn"]) == (False, f"the-{ROLE}")
+    assert prod["xray"] is True
 
 
 def test_a_missing_output_is_named() -> None:
