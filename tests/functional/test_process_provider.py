@@ -154,9 +154,11 @@ time.sleep(600)
 
 
 def run_in_another_process(directory: Path, script: str) -> tuple[str, subprocess.Popen[str]]:
-    """Start a task in a control plane of its own; return its handle and that process."""
+    """Start a task in a control plane of its own, which runs in `directory`; return its handle and that process."""
     command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()})
+    child = subprocess.Popen(
+        command, cwd=directory, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()}
+    )
     assert child.stdout
     return child.stdout.readline().strip(), child
 
@@ -203,18 +205,23 @@ def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Pat
 def test_a_killed_control_plane_leaves_no_spare_supervisor(provider: ProcessProvider, tmp_path: Path) -> None:
     handle, child = run_in_another_process(tmp_path, "exit 0")
     ended(provider, handle)
-    spare = [one for one in psutil.process_iter() if is_supervisor(one, child.pid)]
+    until(lambda: bool(spare_supervisors(tmp_path)), "one to stand by")
 
     kill(child)
 
-    _, alive = psutil.wait_procs(spare, timeout=10)
-    assert alive == []
+    until(lambda: not spare_supervisors(tmp_path), "it to go")
 
 
-def is_supervisor(process: psutil.Process, session: int) -> bool:
-    """Return whether a process looks like a supervisor, started after the process `session`."""
+def spare_supervisors(directory: Path) -> list[psutil.Process]:
+    """Return the supervisors without a task of a control plane that runs in `directory`, as they do until then."""
+    return [one for one in psutil.process_iter() if is_supervisor(one, directory)]
+
+
+def is_supervisor(process: psutil.Process, directory: Path) -> bool:
+    """Return whether a process looks like a supervisor that works in that directory."""
     try:
-        return process.pid > session and any("supervisor.entry" in word for word in process.cmdline())
+        is_there = process.cwd() == str(directory) and process.status() != psutil.STATUS_ZOMBIE
+        return is_there and any("supervisor.entry" in word for word in process.cmdline())
     except psutil.Error:
         return False
 
