@@ -63,7 +63,7 @@ def test_basic_spark_pi_in_cluster_mode(version: str, spark: Spark, cluster: Doc
     driver = cluster.driver_of("pi")
     assert PI in cluster.log(driver)
     assert (driver["status"]["phase"], exit_code(driver)) == ("Succeeded", 0)
-    assert cluster.of_app("pi", "executor") == []
+    patiently(lambda: not cluster.of_app("pi", "executor"), "the executors to be gone")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

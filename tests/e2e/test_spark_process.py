@@ -51,7 +51,7 @@ def test_cluster_mode_runs_to_its_end_through_either_watch(
         driver = cluster.driver()
         assert PI in cluster.log(driver)
         assert (driver["status"]["phase"], exit_code(driver)) == ("Succeeded", 0)
-        assert cluster.pods("executor") == []
+        until(lambda: not cluster.pods("executor"), "the executors to be gone")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -80,7 +80,7 @@ def test_client_mode_runs_the_driver_here_and_the_executors_as_pods(
 
     assert ran.returncode == 0, ran.stdout
     assert PI in ran.stdout
-    assert cluster.pods() == []
+    until(lambda: not cluster.pods(), "the executors to be gone")
 
 
 def test_python_modules_reach_driver_and_executors(spark: Spark, cluster: SparkCluster) -> None:
