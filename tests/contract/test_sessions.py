@@ -120,9 +120,13 @@ def test_a_terminal_is_one_and_has_a_size(sessions: LookedInto) -> None:
     session.close()
 
 
+# A shell that is about to become its last command may lose a signal; one that traps it does not.
+HEEDS_INTERRUPTS = "trap 'exit 130' INT; echo ready; while :; do sleep 0.1; done"
+
+
 def test_control_c_on_a_terminal_interrupts(sessions: LookedInto) -> None:
     handle = sessions.run("sleep 600")
-    session = sessions.interactive.exec(handle, "main", ["sh", "-c", "echo ready; sleep 600"], TERMINAL)
+    session = sessions.interactive.exec(handle, "main", ["sh", "-c", HEEDS_INTERRUPTS], TERMINAL)
     read_until(session, b"ready")
 
     session.write(b"\x03")
