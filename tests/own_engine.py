@@ -13,16 +13,21 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import docker
 import psutil
 
+from tests.docker_images import ensure_busybox
 from tests.functional.waiting import until
 
 START_SECONDS = 60.0  # 0.6 s on an idle machine
 STOP_SECONDS = 30.0
+SOCKET_PATH_BYTES = (
+    107  # unix(7): what a socket's path may have; with more, containerd waits for itself for ever
+)
 
 
 ALONE = (
@@ -49,6 +54,9 @@ class OwnEngine:
     def __init__(
         self, folder: Path, *, live_restore: bool = False, alone: bool = True, disk_mib: int | None = None
     ) -> None:
+        longest = len(bytes(folder / "exec/containerd/containerd-debug.sock"))
+        if longest > SOCKET_PATH_BYTES:
+            raise ValueError(f"{folder} is too long by {longest - SOCKET_PATH_BYTES} for an engine's sockets")
         self._folder = folder
         self._options = ["--live-restore"] if live_restore else []
         self._before = ALONE if alone else ()
@@ -141,6 +149,19 @@ class OwnEngine:
         for mount in sorted(_mounts_below(self._folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def engine_with_busybox(folder: Path, *, disk_mib: int | None = None) -> Iterator[OwnEngine]:
+    """Yield a started engine with an image, and remove it afterwards."""
+    engine = OwnEngine(folder, disk_mib=disk_mib)
+    try:
+        engine.start()
+        with contextlib.closing(engine.client()) as client:
+            ensure_busybox(client)
+        yield engine
+    finally:
+        engine.remove()
 
 
 def _mounts_below(folder: Path) -> list[str]:

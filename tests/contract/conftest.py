@@ -123,19 +123,7 @@ def containers(container_factory: ProviderFactory) -> Provider:
     return container_factory.open()
 
 
-@pytest.fixture(params=["process", DOCKER])
-def session_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
-    """Yield the same for those backends alone that are also InteractiveProviders."""
-    backends: dict[str, Callable[[Path], ProviderFactory]] = {
-        "docker": DockerProviders,
-        "process": ProcessProviders,
-    }
-    providers = backends[request.param](tmp_path)
-    yield providers
-    providers.close()
-
-
 @pytest.fixture
-def sessions(session_factory: ProviderFactory) -> LookedInto:
-    """Return a backend and a task that runs on it."""
-    return LookedInto(session_factory.open())
+def sessions(container_factory: ProviderFactory) -> LookedInto:
+    """Return such a backend, each of which is an InteractiveProvider too, and a task that runs on it."""
+    return LookedInto(container_factory.open())

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from chalicelib.providers.base import File, Mount, ProviderUnavailable, Volume
 from chalicelib.providers.docker import DockerProvider, connect, labels
 from tests.contract.provider_backends import container, ended, task
-from tests.docker_images import ensure_busybox
-from tests.own_engine import OwnEngine
+from tests.own_engine import OwnEngine, engine_with_busybox
 
 pytestmark = [pytest.mark.docker, pytest.mark.own_engine]
 
@@ -23,14 +21,8 @@ MIB = 1024 * 1024
 @pytest.fixture
 def small_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
     """Yield an engine with little disk, and an image on it."""
-    engine = OwnEngine(Path(tmp_path_factory.mktemp("e")), disk_mib=DISK_MIB)
-    try:
-        engine.start()
-        with closing(engine.client()) as client:
-            ensure_busybox(client)
+    with engine_with_busybox(tmp_path_factory.mktemp("e"), disk_mib=DISK_MIB) as engine:
         yield engine
-    finally:
-        engine.remove()
 
 
 @pytest.mark.parametrize("holders", [1, 2], ids=["one container", "two that share it"])

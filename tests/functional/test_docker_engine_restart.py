@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from chalicelib.providers.base import TaskState
 from chalicelib.providers.docker import DockerProvider, connect
 from tests.contract.provider_backends import container, state_of, task
-from tests.docker_images import ensure_busybox
 from tests.functional.waiting import until
-from tests.own_engine import OwnEngine
+from tests.own_engine import OwnEngine, engine_with_busybox
 
 pytestmark = [
     pytest.mark.docker,
@@ -27,16 +24,10 @@ PATIENCE_SECONDS = 90.0  # an engine of its own starts, stops and starts again o
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[OwnEngine]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
     """Yield an engine of the test's own, with an image."""
-    engine = OwnEngine(tmp_path)
-    try:
-        engine.start()
-        with closing(engine.client()) as client:
-            ensure_busybox(client)
+    with engine_with_busybox(tmp_path_factory.mktemp("e")) as engine:
         yield engine
-    finally:
-        engine.remove()
 
 
 @pytest.fixture
