@@ -237,8 +237,12 @@ def _check_definition(asked: Document) -> None:
                 raise EcsError("ClientException", "dependsOn names an unknown container")
             if other["condition"] in ("SUCCESS", "COMPLETE") and other["containerName"] in essential:
                 raise EcsError("ClientException", "dependsOn SUCCESS names an essential container")
-        if each.get("stopTimeout", 30) > 120:
-            raise EcsError("ClientException", "stopTimeout exceeds 120 seconds")
+        if not 2 <= each.get("stopTimeout", 30) <= 120:
+            raise EcsError("ClientException", "stopTimeout is not between 2 and 120 seconds")
+    for name, most in (("cpu", cpu), ("memory", memory)):
+        if sum(each.get(name, 0) for each in asked["containerDefinitions"]) > most:
+            message = f"The sum of all container '{name}' values cannot be greater than the value of the task '{name}'."
+            raise EcsError("ClientException", message)
 
 
 def _check_run(asked: Document, definition: Document) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.ecs import payload
-from chalicelib.providers.ecs.sizes import Size, fit
+from chalicelib.providers.ecs.sizes import CPU_UNITS, Size, fit
 
 Document = dict[str, Any]  # a parameter of the ECS API
 
@@ -24,8 +24,9 @@ CAPACITY_KEY = "sparkanywhere.io/capacity-type"
 ZONE_KEY = "topology.kubernetes.io/zone"
 ROLE_KEY = "eks.amazonaws.com/role-arn"
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
-MAX_STOP_SECONDS = 120  # Fargate's longest stopTimeout
-MAX_TAGS, MAX_TAG_VALUE = 50, 256
+MIN_STOP_SECONDS, MAX_STOP_SECONDS = 2, 120  # a stopTimeout that Fargate takes
+RESTART_SECONDS = 60  # that a container must have run to be started again: the least that ECS takes
+MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
 PLATFORM_VERSION = "1.4.0"
 
 
@@ -51,26 +52,32 @@ def size_of(task: Task) -> Size:
 
 
 def placement(task: Task, key: str) -> str:
-    """Return a placement hint, "" if there is none."""
+    """Return a placement hint, "" if there is none; several allowed values are joined by commas."""
     return dict(task.placement).get(key, "")
+
+
+def _architecture(task: Task) -> str:
+    """Return the first architecture that the task may have and Fargate has. Raises TaskRejected."""
+    wanted = placement(task, ARCHITECTURE_KEY)
+    for each in wanted.split(","):
+        if each in ARCHITECTURES:
+            return ARCHITECTURES[each]
+    raise TaskRejected("NodeAffinity", f"Fargate has no architecture {wanted}: amd64 and arm64 are there")
 
 
 def definition(task: Task, site: Site) -> Document:
     """Return RegisterTaskDefinition's parameters for a task's shape, its family named by their hash."""
-    architecture = ARCHITECTURES.get(placement(task, ARCHITECTURE_KEY))
-    if architecture is None:
-        wanted = placement(task, ARCHITECTURE_KEY)
-        raise TaskRejected("NodeAffinity", f"Fargate has no architecture {wanted}: amd64 and arm64 are there")
+    _check_volumes(task)
     size = size_of(task)
     document: Document = {
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
         "cpu": str(size.cpu_units),
         "memory": str(size.memory_mib),
-        "runtimePlatform": {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
+        "runtimePlatform": {"cpuArchitecture": _architecture(task), "operatingSystemFamily": "LINUX"},
         "executionRoleArn": site.execution_role_arn,
         "taskRoleArn": placement(task, ROLE_KEY) or site.task_role_arn,
-        "containerDefinitions": _containers(task, site),
+        "containerDefinitions": _containers(task, site, size),
         "volumes": [{"name": each.name} for each in task.volumes if each.kind != "memory"],
     }
     document["volumes"].append({"name": payload.VOLUME})
@@ -81,12 +88,21 @@ def definition(task: Task, site: Site) -> Document:
     return document
 
 
-def _containers(task: Task, site: Site) -> list[Document]:
+def _check_volumes(task: Task) -> None:
+    for each in task.volumes:
+        if each.kind == "host":
+            raise TaskRejected(
+                "UnsupportedVolume", f"volume {each.name}: Fargate has no host to mount a path of"
+            )
+
+
+def _containers(task: Task, site: Site, size: Size) -> list[Document]:
     volumes = {each.name: each for each in task.volumes}
+    bounds = _bounds(task, size)
     made = [_fetcher(task, site)]
     before = [payload.FETCHER]
     for each in task.containers:
-        document = _container(each, task, site, volumes)
+        document = _container(each, task, site, volumes) | bounds.get(each.name, {})
         document["dependsOn"] = [{"containerName": name, "condition": "SUCCESS"} for name in before]
         made.append(document)
         if each.init:
@@ -126,16 +142,12 @@ def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volum
             *(_volume_mount(mount) for mount in each.mounts if volumes[mount.volume].kind != "memory"),
         ],
         "logConfiguration": _logs(site),
-        "stopTimeout": min(task.stop_grace_seconds, MAX_STOP_SECONDS),
+        "stopTimeout": min(max(task.stop_grace_seconds, MIN_STOP_SECONDS), MAX_STOP_SECONDS),
         "readonlyRootFilesystem": each.read_only_root,
         "linuxParameters": {"initProcessEnabled": True},
     }
     if each.user:
         document["user"] = each.user
-    if each.memory_mib:
-        document["memory"] = each.memory_mib
-    if each.cpu_milli:
-        document["cpu"] = each.cpu_milli * 1024 // 1000
     tmpfs = _tmpfs(each, volumes)
     if tmpfs:
         document["linuxParameters"]["tmpfs"] = tmpfs
@@ -145,8 +157,27 @@ def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volum
         document["restartPolicy"] = {
             "enabled": True,
             "ignoredExitCodes": [0] if each.restart == "on-failure" else [],
+            "restartAttemptPeriod": RESTART_SECONDS,
         }
     return document
+
+
+def _bounds(task: Task, size: Size) -> dict[str, Document]:
+    """Return the limits of each main container that ECS takes: all together no more than the task has.
+
+    Limits beyond requests are more than the task may have; then the task's own size is what bounds them. Init
+    containers run alone, but ECS would add them up with the rest.
+    """
+    mains = [each for each in task.containers if not each.init]
+    found: dict[str, Document] = {each.name: {} for each in mains}
+    for key, most, limits in (
+        ("memory", size.memory_mib, [each.memory_mib or 0 for each in mains]),
+        ("cpu", size.cpu_units, [(each.cpu_milli or 0) * CPU_UNITS // 1000 for each in mains]),
+    ):
+        if sum(limits) <= most:
+            for each, limit in zip(mains, limits, strict=True):
+                found[each.name] |= {key: limit} if limit else {}
+    return found
 
 
 def _tmpfs(each: Container, volumes: dict[str, Volume]) -> list[Document]:
@@ -232,18 +263,17 @@ def client_token(uid: str, attempt: int) -> str:
 
 
 def _subnets(task: Task, site: Site) -> list[str]:
-    zone = placement(task, ZONE_KEY)
-    chosen = [subnet for where, subnet in site.subnets if not zone or where == zone]
+    zones = placement(task, ZONE_KEY)
+    chosen = [subnet for zone, subnet in site.subnets if not zones or zone in zones.split(",")]
     if not chosen:
-        raise TaskRejected("NodeAffinity", f"this deployment has no subnet in zone {zone}")
+        raise TaskRejected("NodeAffinity", f"this deployment has no subnet in zone {zones}")
     return chosen
 
 
 def _tags(task: Task, site: Site) -> list[Document]:
     own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
-    tags = dict([*own, *task.labels])
-    pairs = [(key[:128], value[:MAX_TAG_VALUE]) for key, value in tags.items() if not key.startswith("aws:")]
-    return [{"key": key, "value": value} for key, value in pairs[:MAX_TAGS]]
+    tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
+    return [{"key": key, "value": value} for key, value in list(tags.items())[:MAX_TAGS]]
 
 
 def capacity_provider(task: Task) -> str:

@@ -120,3 +120,77 @@ def test_commands_are_taken_in_tasks_where_the_deployment_says_so() -> None:
 
     assert run_task(task, SITE, LAUNCH)["enableExecuteCommand"] is False
     assert run_task(task, replace(SITE, execute_command=True), LAUNCH)["enableExecuteCommand"] is True
+
+
+def main_container(task: Task) -> dict[str, object]:
+    made: dict[str, object] = definition(task, SITE)["containerDefinitions"][-1]
+    return made
+
+
+@pytest.mark.parametrize(("grace", "timeout"), [(0, 2), (1, 2), (30, 30), (600, 120)])
+def test_the_time_to_stop_is_one_that_fargate_takes(grace: int, timeout: int) -> None:
+    assert main_container(executor(1, stop_grace_seconds=grace))["stopTimeout"] == timeout
+
+
+def limited(name: str, *, cpu: int | None, memory: int | None, init: bool = False) -> Container:
+    return Container(name=name, image="busybox", cpu_milli=cpu, memory_mib=memory, init=init)
+
+
+def test_the_limit_of_a_container_is_its_own_where_the_task_has_as_much() -> None:
+    main = main_container(executor(1, containers=(limited("main", cpu=1000, memory=1408),)))
+
+    assert (main["cpu"], main["memory"]) == (1024, 1408)
+
+
+def test_limits_beyond_the_task_are_left_to_the_task() -> None:
+    main = main_container(executor(1, containers=(limited("main", cpu=4000, memory=1408),)))
+    both = limited("one", cpu=500, memory=1500), limited("two", cpu=500, memory=1500)
+    shared = main_container(executor(1, containers=both))
+
+    assert "cpu" not in main
+    assert main["memory"] == 1408
+    assert "memory" not in shared
+    assert shared["cpu"] == 512
+
+
+def test_an_init_container_takes_nothing_from_the_others() -> None:
+    init = limited("prepare", cpu=1000, memory=2048, init=True)
+    main = limited("main", cpu=1000, memory=2048)
+
+    made = definition(executor(1, containers=(init, main)), SITE)["containerDefinitions"]
+
+    assert ["memory" in each for each in made] == [False, False, True]
+
+
+def test_a_container_that_shall_run_again_does_so_after_the_shortest_time_that_ecs_takes() -> None:
+    sidecar = Container(name="proxy", image="busybox", restart="always")
+
+    policy = main_container(executor(1, containers=(sidecar,)))["restartPolicy"]
+
+    assert policy == {"enabled": True, "ignoredExitCodes": [], "restartAttemptPeriod": 60}
+
+
+def test_of_several_zones_and_architectures_those_that_are_there_are_taken() -> None:
+    either = (("kubernetes.io/arch", "s390x,arm64"), ("topology.kubernetes.io/zone", "us-east-1b,us-east-1f"))
+    task = executor(1, placement=either)
+
+    network = run_task(task, SITE, LAUNCH)["networkConfiguration"]["awsvpcConfiguration"]
+
+    assert network["subnets"] == ["subnet-b"]
+    assert definition(task, SITE)["runtimePlatform"]["cpuArchitecture"] == "ARM64"
+
+
+def test_a_path_of_the_host_is_refused_and_no_empty_folder_in_its_place() -> None:
+    host = executor(1, volumes=(Volume("conf", "host", source="/data"), Volume("tmp", "memory")))
+
+    with pytest.raises(TaskRejected, match="conf"):
+        definition(host, SITE)
+
+
+def test_tags_keep_within_what_ecs_takes() -> None:
+    labels = tuple((f"{'p' * 130}/{number}", "x" * 300) for number in range(60))
+
+    tags = run_task(executor(1, labels=labels), SITE, LAUNCH)["tags"]
+
+    assert len({each["key"] for each in tags}) == len(tags) <= 50
+    assert all(len(each["key"]) <= 128 and len(each["value"]) <= 256 for each in tags)
