@@ -16,6 +16,7 @@ from chalicelib.providers.ecs.failures import translated
 
 FOLLOW_PAUSE_SECONDS = 1.0  # log lines reach CloudWatch some seconds late; asking faster would cost more only
 PAGE_EVENTS = 10_000
+EMPTY_PAGES = 20  # in a row, of a log that goes on all the same: a second or two at ten calls a second
 
 
 def read_log(
@@ -68,7 +69,8 @@ def _pages(client: Any, group: str, stream: str, options: LogOptions, token: str
     asked: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
     if options.since is not None:
         asked["startTime"] = int(options.since.timestamp() * 1000)
-    while True:
+    empty = 0
+    while empty < EMPTY_PAGES:
         if token:
             asked["nextToken"] = token
         try:
@@ -80,8 +82,9 @@ def _pages(client: Any, group: str, stream: str, options: LogOptions, token: str
         following = page.get("nextForwardToken")
         for event in page.get("events") or ():
             yield following, _line(event, options)
-        if following == token or not page.get("events"):
+        if following == token:  # that alone is the end: a page may be empty with more behind it
             return
+        empty = 0 if page.get("events") else empty + 1
         token = following
 
 
