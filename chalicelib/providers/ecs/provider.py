@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.providers.base import (
@@ -24,18 +25,26 @@ from chalicelib.providers.base import (
     TaskState,
 )
 from chalicelib.providers.ecs import definitions, failures
+from chalicelib.providers.ecs.clients import boto3_client
 from chalicelib.providers.ecs.definitions import Document, Launch, Site
 from chalicelib.providers.ecs.logs import read_log
 from chalicelib.providers.ecs.states import task_state
+from chalicelib.providers.ecs.unhonoured import unhonoured
 
 LOG = logging.getLogger(__name__)
 
 DESCRIBE_AT_ONCE = 100  # DescribeTasks takes no more
 RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second (ECS throttling quotas)
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
-CONNECT_SECONDS, READ_SECONDS = 3, 7  # one call; the API must answer well inside Spark's ten seconds
+REGISTER_PAUSES_SECONDS = (0.3, 0.6, 1.2)  # while another process registers the same shape
+CONCURRENT = "too many concurrent attempts"  # what ECS says to all but one of them
+ATTEMPT_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
 
 PayloadSource = Callable[[Task], tuple[str, str]]  # (URL, token)
+
+
+class TokenSpent(Exception):
+    """The clientToken was used by a request that has started no task."""
 
 
 class TokenBucket:
@@ -62,20 +71,6 @@ class TokenBucket:
             self._tokens += 1
 
 
-def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clients at run time
-    """Return a boto3 client whose calls end soon enough to answer a request."""
-    import boto3  # lazy: Lambda's cold start pays for it only where tasks are run
-    from botocore.config import Config
-
-    limits = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "max_attempts": 2},
-    )
-    make: Any = boto3.client  # its stubs know services by literal names only
-    return make(service, region_name=region, config=limits)
-
-
 class EcsProvider:
     """Runs tasks in one cluster. Safe to call from many threads and Lambdas at once."""
 
@@ -88,14 +83,17 @@ class EcsProvider:
         payloads: PayloadSource,
         client: Callable[[str, str], Any] = boto3_client,
         sleep: Callable[[float], None] = time.sleep,
+        seconds: Callable[[], float] = time.time,
     ) -> None:
         self._site = site
         self._payloads = payloads
         self._client = client
         self._sleep = sleep
+        self._seconds = seconds
         self._clients: dict[str, Any] = {}  # by service, made at first use
         self._registered: dict[str, str] = {}  # ARN by family
-        self._making = threading.Lock()  # boto3 makes clients in one thread only; a shape is registered once
+        self._making = threading.Lock()  # boto3 makes clients in one thread only
+        self._registering = threading.Lock()  # a shape is registered once
         self._bucket = TokenBucket(RUNS_PER_SECOND, RUN_BURST)
 
     def run(self, task: Task) -> TaskState:
@@ -113,12 +111,19 @@ class EcsProvider:
         self._wait_for_turn()
         url, token = self._payloads(task)
         launch = Launch(arn, url, token, capacity_provider=definitions.capacity_provider(task))
+        try:
+            return self._started(task, launch)
+        except TokenSpent:
+            return self._started(task, replace(launch, attempt=int(self._seconds() // ATTEMPT_SECONDS)))
+
+    def _started(self, task: Task, launch: Launch) -> TaskState:
+        """Return the state of a task that runs by now. Raises TokenSpent where its clientToken brings none."""
         ecs = self._service("ecs")
         try:
             answer = ecs.run_task(**definitions.run_task(task, self._site, launch))
         except ecs.exceptions.ConflictException as error:
-            # The same clientToken with another payload token: it runs already.
-            return self._started_before(task.uid, error.response.get("resourceIds") or [])
+            # The same clientToken with another payload token: it runs already, or was answered by failures.
+            return self._started_before(task.uid, error.response.get("resourceIds") or [], launch)
         if answer.get("tasks"):
             return task_state(answer["tasks"][0])
         found = self._find(task.uid)
@@ -126,9 +131,11 @@ class EcsProvider:
             return found
         raise failures.failure(answer.get("failures") or [])
 
-    def _started_before(self, uid: str, arns: Sequence[str]) -> TaskState:
+    def _started_before(self, uid: str, arns: Sequence[str], launch: Launch) -> TaskState:
         found = self.describe(arns) if arns else []
         state = found[0] if found else self._find(uid)
+        if state is None and not arns and not launch.attempt:
+            raise TokenSpent(uid)
         if state is None:
             raise ProviderUnavailable("Unavailable", f"ECS knows a task for {uid} but does not show it yet")
         return state
@@ -153,12 +160,22 @@ class EcsProvider:
     def _definition_arn(self, document: Document) -> str:
         family = document["family"]
         ecs = self._service("ecs")
-        with self._making:
+        with self._registering:
             if family not in self._registered:
-                self._registered[family] = self._found_definition(ecs, family) or self._register(
-                    ecs, document
-                )
+                self._registered[family] = self._found_or_registered(ecs, document)
             return self._registered[family]
+
+    def _found_or_registered(self, ecs: Any, document: Document) -> str:  # Any: a boto3 client
+        """Return the ARN of a definition that is there, or that we or another process register now."""
+        for pause in REGISTER_PAUSES_SECONDS:
+            found = self._found_definition(ecs, document["family"])
+            try:
+                return found or self._register(ecs, document)
+            except ecs.exceptions.ClientException as error:
+                if CONCURRENT not in str(error).lower():
+                    raise
+            self._sleep(pause)
+        raise ProviderUnavailable("Throttled", f"others register {document['family']} as well; waiting")
 
     def _found_definition(self, ecs: Any, family: str) -> str:  # Any: a boto3 client
         try:
@@ -257,19 +274,7 @@ class EcsProvider:
 
     def warnings(self, task: Task) -> list[str]:
         """Name what Fargate rounds up or leaves out."""
-        size = definitions.size_of(task)
-        said = []
-        if (size.cpu_units * 1000 // 1024, size.memory_mib) != (task.cpu_milli, task.memory_mib):
-            said.append(
-                f"rounded up to {size.cpu_units / 1024:g} vCPU and {size.memory_mib}Mi, the next size that Fargate has"
-            )
-        if any(each.gpus for each in task.containers):
-            said.append("GPUs are not to be had on Fargate")
-        if any(each.stop_command for each in task.containers):
-            said.append("preStop hooks do not run on Fargate: containers get SIGTERM at once")
-        if any(each.kind == "named" for each in task.volumes):
-            said.append("persistent volume claims are scratch space on Fargate, gone with the pod")
-        return said
+        return unhonoured(task)
 
     def capacities(self) -> list[Capacity]:
         """Return both architectures, without a known end."""

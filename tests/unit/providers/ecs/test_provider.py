@@ -1,0 +1,135 @@
+"""A pod gets its one task though others register its shape, a token is spent on failures, or an answer is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.providers.base import Container, ProviderUnavailable, Task, TaskRejected
+from chalicelib.providers.ecs.provider import REGISTER_PAUSES_SECONDS, EcsProvider
+from tests.unit.providers.ecs.fake_api import (
+    SITE,
+    Answer,
+    ClientException,
+    ConflictException,
+    FakeApi,
+    in_turn,
+    raising,
+)
+
+DEFINITION = {"taskDefinition": {"taskDefinitionArn": "arn:definition:1", "status": "ACTIVE"}}
+TASK = Task(uid="uid-1", group="default", name="pod", containers=(Container(name="main", image="busybox"),))
+RUNNING = {"taskArn": "arn:task/1", "lastStatus": "RUNNING", "startedBy": "uid-1", "containers": []}
+BUSY = ClientException(
+    "ClientException", "Too many concurrent attempts to create a new revision of the specified family."
+)
+UNKNOWN = ClientException("ClientException", "Unable to describe task definition.")
+NOW = 1_000_000_000.0
+
+
+def known(_asked: dict[str, Any]) -> dict[str, Any]:
+    return DEFINITION
+
+
+def started(_asked: dict[str, Any]) -> dict[str, Any]:
+    return {"tasks": [RUNNING], "failures": []}
+
+
+def none_listed(_asked: dict[str, Any]) -> dict[str, Any]:
+    return {"taskArns": []}
+
+
+def provider(api: FakeApi, pauses: list[float] | None = None) -> EcsProvider:
+    def sleep(seconds: float) -> None:
+        if pauses is not None:
+            pauses.append(seconds)
+
+    return EcsProvider(
+        SITE,
+        payloads=lambda _task: ("https://api", "token"),
+        client=lambda _service, _region: api,
+        sleep=sleep,
+        seconds=lambda: NOW,
+    )
+
+
+def api_with(**answers: Answer) -> FakeApi:
+    usual: dict[str, Answer] = {
+        "describe_task_definition": known,
+        "run_task": started,
+        "list_tasks": none_listed,
+    }
+    return FakeApi(**{**usual, **answers})
+
+
+def test_a_shape_that_another_process_registers_meanwhile_is_waited_for() -> None:
+    pauses: list[float] = []
+    api = api_with(
+        describe_task_definition=in_turn(raising(UNKNOWN), known), register_task_definition=raising(BUSY)
+    )
+
+    state = provider(api, pauses).run(TASK)
+
+    assert state.handle == "arn:task/1"
+    assert pauses == [REGISTER_PAUSES_SECONDS[0]]
+    assert api.asked("run_task")[0]["taskDefinition"] == "arn:definition:1"
+
+
+def test_a_shape_that_nobody_gets_registered_is_tried_again_later() -> None:
+    api = api_with(describe_task_definition=raising(UNKNOWN), register_task_definition=raising(BUSY))
+
+    with pytest.raises(ProviderUnavailable, match="register"):
+        provider(api, []).run(TASK)
+
+    assert len(api.asked("register_task_definition")) == len(REGISTER_PAUSES_SECONDS)
+
+
+def test_a_shape_that_ecs_refuses_is_refused_at_once() -> None:
+    refused = ClientException("ClientException", "No Fargate configuration exists for given values.")
+    api = api_with(describe_task_definition=raising(UNKNOWN), register_task_definition=raising(refused))
+
+    with pytest.raises(TaskRejected, match="No Fargate configuration"):
+        provider(api, []).run(TASK)
+
+
+def conflict(*arns: str) -> ConflictException:
+    return ConflictException("ConflictException", "clientToken is in use", resourceIds=list(arns))
+
+
+def test_a_token_that_was_spent_on_failures_is_followed_by_another() -> None:
+    api = api_with(run_task=in_turn(raising(conflict()), started))
+
+    state = provider(api).run(TASK)
+
+    assert state.handle == "arn:task/1"
+    first, second = (asked["clientToken"] for asked in api.asked("run_task"))
+    assert first == "uid-1" != second
+
+
+def test_processes_that_try_anew_at_once_do_so_under_one_token() -> None:
+    apis = [api_with(run_task=in_turn(raising(conflict()), started)) for _ in range(2)]
+
+    for api in apis:
+        provider(api).run(TASK)
+
+    assert len({api.asked("run_task")[1]["clientToken"] for api in apis}) == 1
+
+
+def test_a_task_that_the_token_has_started_is_taken_and_no_other_is_started() -> None:
+    api = api_with(
+        run_task=raising(conflict("arn:task/1")), describe_tasks=lambda _asked: {"tasks": [RUNNING]}
+    )
+
+    assert provider(api).run(TASK).handle == "arn:task/1"
+    assert len(api.asked("run_task")) == 1
+
+
+@pytest.mark.parametrize("error", [conflict("arn:task/1"), conflict()], ids=["not shown yet", "spent again"])
+def test_a_task_that_can_not_be_found_is_looked_for_later(error: ConflictException) -> None:
+    api = api_with(run_task=raising(error), describe_tasks=lambda _asked: {"tasks": []})
+
+    with pytest.raises(ProviderUnavailable):
+        provider(api).run(TASK)
+
+    assert len(api.asked("run_task")) <= 2
