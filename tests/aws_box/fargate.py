@@ -173,6 +173,8 @@ class _TaskRun:
         name = dependency["containerName"]
         if dependency["condition"] == "START":
             return name in self._started
+        if dependency["condition"] == "COMPLETE":
+            return name in self._codes
         if self._codes.get(name, 0) != 0:
             self._task.ask_to_stop("TaskFailedToStart", "Task failed to start")
         return self._codes.get(name) == 0

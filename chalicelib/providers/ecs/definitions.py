@@ -103,7 +103,7 @@ def _containers(task: Task, site: Site, size: Size) -> list[Document]:
     before = [payload.FETCHER]
     for each in task.containers:
         document = _container(each, task, site, volumes) | bounds.get(each.name, {})
-        document["dependsOn"] = [{"containerName": name, "condition": "SUCCESS"} for name in before]
+        document["dependsOn"] = [{"containerName": name, "condition": "COMPLETE"} for name in before]
         made.append(document)
         if each.init:
             before = [each.name]
@@ -135,10 +135,15 @@ def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volum
         "name": each.name,
         "image": each.image,
         "essential": not each.init,
-        "entryPoint": ["/bin/sh", "-c", payload.START_SCRIPT, each.name],
+        "entryPoint": [
+            "/bin/sh",
+            "-c",
+            payload.INIT_SCRIPT if each.init else payload.START_SCRIPT,
+            each.name,
+        ],
         "command": [],
         "mountPoints": [
-            _mount(payload.VOLUME, payload.START_PATH, read_only=True),
+            _mount(payload.VOLUME, payload.START_PATH, read_only=not each.init),
             *(_volume_mount(mount) for mount in each.mounts if volumes[mount.volume].kind != "memory"),
         ],
         "logConfiguration": _logs(site),

@@ -4,7 +4,7 @@ Nothing of a pod's own goes into task definitions or RunTask overrides, which an
 read and which hold no more than 8,192 characters. A first container, run as root from the task's own image,
 fetches the payload over HTTPS with a token good for this task alone, unpacks it into the task's volumes, and puts
 the task's address in its place. The others wait for it, take their environment and arguments from it, and
-start what their image starts.
+start what their image starts. Init containers leave a mark when they have ended well.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ FETCHER = "sparkanywhere-start"  # the first container's name
 SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
 URL, TOKEN = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_PAYLOAD_TOKEN"
 START_FAILED = 125  # exit code, as docker's for what failed before the command
+NO_FILES = f"the pod's files could not be fetched, see the log of container {FETCHER}"
 
 # POSIX sh. curl, wget or python3 does the fetching: the official Spark images have one of them.
 FETCH_SCRIPT = f"""
 set -eu
 cd {START_PATH}
+echo "timeout = 60" > wgetrc && export WGETRC="$PWD/wgetrc"  # busybox's wget knows neither this nor an option for it
 fetch() {{
-  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 -H "$2" "$1"
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 --connect-timeout 10 --max-time 60 -H "$2" "$1"
   elif command -v wget >/dev/null 2>&1; then wget -q -O - --tries=5 --header="$2" "$1"
   elif command -v python3 >/dev/null 2>&1; then python3 -c '
 import sys, urllib.request
@@ -47,21 +49,41 @@ fetch "${URL}" "Authorization: Bearer ${TOKEN}" | base64 -d | tar -xz -f - -C {S
 [ ! -s addressed ] || xargs -0 sed -i "s/{ADDRESS}/$ip/g" < addressed
 for folder in {VOLUMES_PATH}/*; do [ ! -d "$folder" ] || chmod a+rwx "$folder"; done
 chmod 0755 {START_PATH}
+mkdir -p done && chmod 1777 done
+: > ready
 echo "started on $ip"
 """
 
-# Its name comes as $0, so that one definition serves every pod of the same shape.
-START_SCRIPT = f"""
+# Containers wait for the end of those before them, however that is, and then see for themselves whether it was a good
+# one: a task whose container waits for a success that can not come may stay PENDING for good, and be paid for
+# (github.com/aws/containers-roadmap/issues/817, github.com/aws/amazon-ecs-agent/issues/2579).
+# A container's name comes as $0, so that one definition serves every pod of the same shape.
+_PREPARE = f"""
+[ -e "{START_PATH}/ready" ] || {{ echo "{NO_FILES}" >&2; exit {START_FAILED}; }}
 . "{START_PATH}/start/$0.sh"
 [ "$SPARKANYWHERE_OWN_COMMAND" = 1 ] || [ ! -x {SPARK_ENTRYPOINT} ] || set -- {SPARK_ENTRYPOINT} "$@"
 unset SPARKANYWHERE_OWN_COMMAND
-exec "$@"
+[ $# != 0 ] || {{ echo "name a command: only Spark's image is started by its own here" >&2; exit {START_FAILED}; }}
 """
+START_SCRIPT = _PREPARE + 'exec "$@"\n'
+INIT_SCRIPT = (
+    _PREPARE
+    + f"""\
+"$@"
+code=$?
+[ $code != 0 ] || : > "{START_PATH}/done/$0"
+exit $code
+"""
+)
 
 
 def render(task: Task) -> str:
     """Return the payload of a task: a gzipped tar in base64, text so that any gateway lets it pass."""
-    files = {f"start/{each.name}.sh": (start_script(each).encode(), 0o644) for each in task.containers}
+    files = {}
+    before = ""  # the init container that must have ended well
+    for each in task.containers:
+        files[f"start/{each.name}.sh"] = (start_script(each, after=before).encode(), 0o644)
+        before = each.name if each.init else before
     for volume in task.volumes:
         for file in volume.files:
             files[f"volumes/{volume.name}/{file.path}"] = (file.content, file.mode)
@@ -70,9 +92,15 @@ def render(task: Task) -> str:
     return base64.b64encode(_tar(files)).decode()
 
 
-def start_script(container: Container) -> str:
-    """Return what sets a container's environment, folder and arguments, for a shell to read."""
+def start_script(container: Container, *, after: str = "") -> str:
+    """Return what sets a container's environment, folder and arguments, for a shell to read.
+
+    It ends the shell if the init container `after` has not ended well.
+    """
     lines = [f"export {name}={shlex.quote(value)}" for name, value in container.env]
+    if after:
+        why = f'{{ echo "init container {after} has failed" >&2; exit {START_FAILED}; }}'
+        lines.insert(0, f'[ -e "{START_PATH}/done/{after}" ] || {why}')
     if container.working_dir:
         lines.append(f"cd {shlex.quote(container.working_dir)}")
     words = [*(container.command or ()), *(container.args or ())]

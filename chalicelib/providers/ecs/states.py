@@ -6,12 +6,12 @@ Task (2014-11-13). Events carry times as text, the API as datetime.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
-from chalicelib.providers.ecs.payload import FETCHER
+from chalicelib.providers.ecs.payload import FETCHER, NO_FILES, START_FAILED
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
@@ -31,6 +31,8 @@ REASONS: tuple[tuple[str, str], ...] = (
     ("CannotCreateContainerError", "CreateContainerError"),
     ("CannotStartContainerError", "RunContainerError"),
     ("CannotStartContainer", "RunContainerError"),
+    # Definitions of ours name no secrets: what cannot be had is the login to the registry.
+    ("ResourceInitializationError: unable to pull secrets or registry auth", "ErrImagePull"),
     ("ResourceInitializationError", "CreateContainerError"),
     ("OutOfMemoryError", "OOMKilled"),
     ("Your Spot Task was interrupted", "SpotInterruption"),
@@ -45,8 +47,9 @@ STOP_CODES = {
 
 def task_state(raw: Raw) -> TaskState:
     """Return the state of a task; startedBy is the pod's uid, since ECS keeps tags out of events."""
-    containers = tuple(_container(each) for each in raw.get("containers") or () if each["name"] != FETCHER)
-    fetcher: Raw = next((each for each in raw.get("containers") or () if each["name"] == FETCHER), {})
+    every: Sequence[Raw] = raw.get("containers") or ()
+    fetcher: Raw = next((each for each in every if each["name"] == FETCHER), {})
+    containers = tuple(_container(each, every) for each in every if each["name"] != FETCHER)
     phase = _phase(raw, containers)
     return TaskState(
         uid=str(raw.get("startedBy") or ""),
@@ -79,10 +82,10 @@ def _phase(raw: Raw, containers: tuple[ContainerState, ...]) -> TaskPhase:
     return "running" if status in ("RUNNING", "DEACTIVATING", "STOPPING") else "pending"
 
 
-def _container(raw: Raw) -> ContainerState:
+def _container(raw: Raw, every: Sequence[Raw]) -> ContainerState:
     status, code = raw.get("lastStatus"), raw.get("exitCode")
     phase: ContainerPhase = {"RUNNING": "running", "STOPPED": "stopped"}.get(str(status), "waiting")  # type: ignore[assignment]
-    text = str(raw.get("reason") or "")
+    text = str(raw.get("reason") or "") or _not_begun(raw, every)
     return ContainerState(
         name=str(raw["name"]),
         phase=phase,
@@ -92,6 +95,16 @@ def _container(raw: Raw) -> ContainerState:
         container_id=str(raw.get("runtimeId") or ""),
         image=str(raw.get("image") or ""),
     )
+
+
+def _not_begun(raw: Raw, every: Sequence[Raw]) -> str:
+    """Return why a container has not run its command, "" if it has or nobody knows."""
+    if raw.get("exitCode") != START_FAILED:
+        return ""
+    failed = [each["name"] for each in every if each.get("exitCode") not in (None, 0, START_FAILED)]
+    if any(each["name"] == FETCHER and each.get("exitCode") for each in every):
+        return NO_FILES
+    return f"{', '.join(failed)} has failed" if failed else ""
 
 
 def _exit_reason(code: int | None) -> str:
@@ -111,11 +124,7 @@ def _reason(raw: Raw) -> str:
 
 def _message(raw: Raw, fetcher: Raw) -> str:
     text = str(raw.get("stoppedReason") or "")
-    if fetcher.get("exitCode"):
-        return f"{text}: the pod's files could not be fetched, see the log of container {FETCHER}".lstrip(
-            ": "
-        )
-    return text
+    return f"{text}: {NO_FILES}".lstrip(": ") if fetcher.get("exitCode") else text
 
 
 def _address(raw: Raw) -> str:

@@ -82,8 +82,9 @@ def test_containers_start_once_the_payload_is_there_and_init_containers_are_done
 
     assert [each["name"] for each in made] == [payload.FETCHER, "prepare", "spark-kubernetes-executor"]
     assert [each["essential"] for each in made] == [False, False, True]
-    assert made[1]["dependsOn"] == [{"containerName": payload.FETCHER, "condition": "SUCCESS"}]
+    assert made[1]["dependsOn"] == [{"containerName": payload.FETCHER, "condition": "COMPLETE"}]
     assert [each["containerName"] for each in made[2]["dependsOn"]] == ["prepare"]
+    assert [each["mountPoints"][0]["readOnly"] for each in made] == [False, False, True]
 
 
 def test_memory_volumes_are_tmpfs() -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
@@ -30,10 +31,22 @@ TASK = Task(
 )
 
 
-def unpack(into: Path) -> None:
-    content = base64.b64decode(payload.render(TASK))
+def unpack(into: Path, task: Task = TASK, *, whole: bool = True) -> None:
+    """Do what the first container does, to its end or not."""
+    content = base64.b64decode(payload.render(task))
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
         tar.extractall(into, filter="data")
+    (into / "done").mkdir()
+    for script in (into / "start").iterdir():
+        script.write_text(script.read_text().replace(payload.START_PATH, str(into)))
+    if whole:
+        (into / "ready").touch()
+
+
+def run(folder: Path, name: str, script: str = payload.START_SCRIPT) -> subprocess.CompletedProcess[str]:
+    """Start a container by its script."""
+    words = ["/bin/sh", "-c", script.replace(payload.START_PATH, str(folder)), name]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 def test_files_come_with_their_modes(tmp_path: Path) -> None:
@@ -45,10 +58,10 @@ def test_files_come_with_their_modes(tmp_path: Path) -> None:
 
 def test_the_start_script_sets_environment_and_arguments_as_they_are(tmp_path: Path) -> None:
     unpack(tmp_path)
-    script = payload.START_SCRIPT.replace(payload.START_PATH, str(tmp_path))
 
-    ran = subprocess.run(["/bin/sh", "-c", script, "main"], capture_output=True, text=True, check=True)
+    ran = run(tmp_path, "main")
 
+    assert ran.returncode == 0, ran.stderr
     assert ran.stdout == f"it's $HOME|{ADDRESS}|a b'c\n"
 
 
@@ -62,3 +75,48 @@ def test_what_holds_the_address_is_listed_for_it_to_be_put_in(tmp_path: Path) ->
 
 def test_the_fetch_script_is_valid_shell() -> None:
     subprocess.run(["/bin/sh", "-n"], input=payload.FETCH_SCRIPT, text=True, check=True)
+
+
+def test_nothing_starts_whose_files_were_not_all_fetched(tmp_path: Path) -> None:
+    unpack(tmp_path, whole=False)
+
+    ran = run(tmp_path, "main")
+
+    assert (ran.returncode, ran.stdout) == (payload.START_FAILED, "")
+    assert "could not be fetched" in ran.stderr
+
+
+def steps(*codes: int) -> Task:
+    """Return a task of init containers that end by these codes, and a main one."""
+    inits = [
+        Container(f"step-{at}", "i", ("sh", "-c", f"exit {code}"), init=True) for at, code in enumerate(codes)
+    ]
+    return replace(TASK, containers=(*inits, Container("main", "i", ("echo", "runs"))), volumes=())
+
+
+def test_a_container_starts_behind_init_containers_that_have_ended_well(tmp_path: Path) -> None:
+    unpack(tmp_path, steps(0, 0))
+
+    codes = [run(tmp_path, name, payload.INIT_SCRIPT).returncode for name in ("step-0", "step-1")]
+
+    assert codes == [0, 0]
+    assert run(tmp_path, "main").stdout == "runs\n"
+
+
+def test_nothing_starts_behind_an_init_container_that_has_failed(tmp_path: Path) -> None:
+    unpack(tmp_path, steps(3, 0))
+
+    first, second = (run(tmp_path, name, payload.INIT_SCRIPT) for name in ("step-0", "step-1"))
+    main = run(tmp_path, "main")
+
+    assert [first.returncode, second.returncode, main.returncode] == [3, *[payload.START_FAILED] * 2]
+    assert "init container step-0 has failed" in second.stderr
+    assert main.stdout == ""
+
+
+def test_a_container_without_a_command_fails_where_its_image_is_not_sparks(tmp_path: Path) -> None:
+    unpack(tmp_path, replace(TASK, containers=(Container("main", "nginx"),), volumes=()))
+
+    ran = run(tmp_path, "main")
+
+    assert (ran.returncode, "name a command" in ran.stderr) == (payload.START_FAILED, True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.ecs.payload import FETCHER
+from chalicelib.providers.ecs.payload import FETCHER, START_FAILED
 from chalicelib.providers.ecs.states import task_state
 
 DATA = Path(__file__).parents[3] / "data" / "ecs"
@@ -88,10 +88,37 @@ def test_the_fetching_container_is_not_the_pods() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ({"name": FETCHER, "exitCode": 22}, "could not be fetched"),
+        ({"name": "prepare", "exitCode": 3}, "prepare has failed"),
+    ],
+)
+def test_a_container_that_did_not_begin_says_for_what(before: dict[str, Any], words: str) -> None:
+    waited = {"name": "c", "lastStatus": "STOPPED", "exitCode": START_FAILED}
+
+    state = task_state(task(lastStatus="STOPPED", containers=[{"lastStatus": "STOPPED", **before}, waited]))
+
+    assert words in state.containers[-1].message
+
+
+def test_a_programs_own_exit_code_is_no_failed_start() -> None:
+    ended = {"name": "c", "lastStatus": "STOPPED", "exitCode": START_FAILED}
+
+    (container,) = task_state(task(lastStatus="STOPPED", containers=[ended])).containers
+
+    assert (container.reason, container.message) == ("Error", "")
+
+
+@pytest.mark.parametrize(
     ("stop", "reason"),
     [
         ({"stoppedReason": "CannotPullContainerError: pull access denied"}, "ErrImagePull"),
-        ({"stoppedReason": "ResourceInitializationError: unable to pull secrets"}, "CreateContainerError"),
+        ({"stoppedReason": "ResourceInitializationError: failed to validate logger"}, "CreateContainerError"),
+        (
+            {"stoppedReason": "ResourceInitializationError: unable to pull secrets or registry auth: x"},
+            "ErrImagePull",
+        ),
         ({"stopCode": "SpotInterruption", "stoppedReason": "x"}, "SpotInterruption"),
         ({"stopCode": "TaskFailedToStart", "stoppedReason": "Timeout waiting"}, "TaskFailedToStart"),
         ({"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"}, ""),
