@@ -1,7 +1,7 @@
 """Terraform's outputs into a Chalice stage: `make config STAGE=prod` after `terraform apply`.
 
 Reads `terraform output -json` from standard input or a file and rewrites .chalice/config.json: the stage's
-environment, its role, whether it is traced, and nothing else. May be repeated.
+environment, its role, its kind of endpoint, its tag, whether it is traced, and nothing else. May be repeated.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ SETTINGS = {
     "JOB_BUCKETS": "job_buckets",
 }
 ROLE, XRAY = "control_plane_role_arn", "xray"
+ENDPOINT_TYPE, VPC_ENDPOINT = "api_endpoint_type", "api_vpc_endpoint"
+DEPLOYMENT_TAG = "sparkanywhere:deployment"  # as on all that Terraform makes; the budget goes by it
 FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}
 
 
@@ -65,13 +67,22 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
     before = dict(stages.get(stage) or {})
     variables = {**(before.get("environment_variables") or {}), **environment(outputs)}
     stages[stage] = {
-        **before,
+        **{key: value for key, value in before.items() if key != "api_gateway_endpoint_vpce"},
         "environment_variables": variables,
         "manage_iam_role": False,
         "iam_role_arn": _value(outputs, ROLE),
+        "tags": {**(before.get("tags") or {}), DEPLOYMENT_TAG: _value(outputs, SETTINGS["DEPLOYMENT"])},
         "xray": _value(outputs, XRAY) is True,
+        **_endpoint(outputs),
     }
     return {**config, "stages": stages}
+
+
+def _endpoint(outputs: dict[str, Any]) -> dict[str, str]:
+    """Return how the API is reached: from anywhere, or by the VPC's endpoint alone."""
+    kind = {"api_gateway_endpoint_type": str(_value(outputs, ENDPOINT_TYPE))}
+    by = str(_value(outputs, VPC_ENDPOINT))
+    return {**kind, "api_gateway_endpoint_vpce": by} if by else kind
 
 
 @click.command(help="Write Terraform's outputs (JSON) into a stage of .chalice/config.json.")

@@ -1,5 +1,13 @@
+# Local zones, which an account may have joined and which would be listed first, have no Fargate; nor have two others:
+# docs.aws.amazon.com/AmazonECS, "Supported Regions for Amazon ECS on AWS Fargate" (2026).
 data "aws_availability_zones" "here" {
-  state = "available"
+  state            = "available"
+  exclude_zone_ids = ["apne1-az3", "usw1-az2"]
+
+  filter {
+    name   = "zone-type"
+    values = ["availability-zone"]
+  }
 }
 
 locals {
@@ -108,18 +116,20 @@ resource "aws_vpc_endpoint" "gateway" {
   tags              = { Name = "${var.name}-${each.key}" }
 }
 
+# With such endpoints the API is a private one: from a network that resolves execute-api to its own endpoint, as this one
+# then does, no public API can be reached. So people come through that endpoint too, from inside of the VPC.
 resource "aws_security_group" "endpoints" {
   count       = var.network == "endpoints" ? 1 : 0
   name        = "${var.name}-endpoints"
-  description = "Interface endpoints: HTTPS from the tasks"
+  description = "Interface endpoints: HTTPS from the VPC"
   vpc_id      = aws_vpc.this.id
 
   ingress {
-    description     = "HTTPS from the tasks"
-    from_port       = 443
-    to_port         = 443
-    protocol        = "tcp"
-    security_groups = [aws_security_group.tasks.id]
+    description = "HTTPS from the VPC"
+    from_port   = 443
+    to_port     = 443
+    protocol    = "tcp"
+    cidr_blocks = [var.vpc_cidr]
   }
 }
 

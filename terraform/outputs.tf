@@ -43,6 +43,16 @@ output "assign_public_ip" {
   value       = local.is_public
 }
 
+output "api_endpoint_type" {
+  description = "Whether the API is reached from anywhere (REGIONAL), or from this VPC alone (PRIVATE)."
+  value       = var.network == "endpoints" ? "PRIVATE" : "REGIONAL"
+}
+
+output "api_vpc_endpoint" {
+  description = "The endpoint that a private API is reached by; empty if it is none."
+  value       = var.network == "endpoints" ? aws_vpc_endpoint.interface["execute-api"].id : ""
+}
+
 output "execute_command" {
   description = "Whether tasks take ECS Exec."
   value       = var.execute_command

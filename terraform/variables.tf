@@ -42,7 +42,8 @@ variable "network" {
   description = <<-TEXT
     How tasks reach the outside. "public": public subnets and addresses, no standing cost. "nat": private
     subnets behind one NAT gateway (about $33 a month, and by the gigabyte). "endpoints": private subnets
-    with interface endpoints for ECR, CloudWatch Logs and STS, no way to the internet (about $7 a month each).
+    without a way to the internet, with interface endpoints for ECR, CloudWatch Logs, STS and the API, which is
+    then reached from this VPC alone (about $7 a month for each endpoint in each zone).
   TEXT
   type        = string
   default     = "public"

@@ -20,7 +20,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from sparkanywhere.stage_config import ROLE, SETTINGS, XRAY, configured
+from sparkanywhere.stage_config import ENDPOINT_TYPE, ROLE, SETTINGS, VPC_ENDPOINT, XRAY, configured
 from tests.aws_box.package import CLUSTER_ARN
 from tests.aws_box.wire import Answer, HttpServer, Request
 
@@ -91,6 +91,8 @@ def project(tmp_path: Path) -> Path:
     outputs |= {
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
         XRAY: {"value": False},
+        ENDPOINT_TYPE: {"value": "REGIONAL"},
+        VPC_ENDPOINT: {"value": ""},
         "ecs_cluster_arn": {"value": CLUSTER_ARN},
         "assign_public_ip": {"value": True},
         "execute_command": {"value": True},

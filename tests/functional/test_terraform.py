@@ -90,6 +90,7 @@ def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(
     settings = Settings.from_env(environment(outputs))
 
     assert settings.cluster == "sparkanywhere"
+    assert outputs["api_endpoint_type"]["value"] == "REGIONAL"
     assert settings.cluster_arn.endswith(":cluster/sparkanywhere")
     assert len(settings.subnets.split(",")) == 3
     assert settings.table == "sparkanywhere-objects"
@@ -111,3 +112,4 @@ def test_every_kind_of_network_can_be_planned(terraform: Terraform, network: str
 
     assert "Plan:" in planned
     assert ("aws_nat_gateway" in planned) is (network == "nat")
+    assert ('"PRIVATE"' in planned) is (network == "endpoints")

@@ -7,12 +7,23 @@ from typing import Any
 import pytest
 
 from chalicelib.config import Settings
-from sparkanywhere.stage_config import ROLE, SETTINGS, XRAY, OutputMissing, configured, environment
+from sparkanywhere.stage_config import (
+    ENDPOINT_TYPE,
+    ROLE,
+    SETTINGS,
+    VPC_ENDPOINT,
+    XRAY,
+    OutputMissing,
+    configured,
+    environment,
+)
 
 OUTPUTS: dict[str, Any] = {
     **{name: {"value": f"the-{name}"} for name in [*SETTINGS.values(), ROLE]},
     "assign_public_ip": {"value": True},
     XRAY: {"value": True},
+    ENDPOINT_TYPE: {"value": "REGIONAL"},
+    VPC_ENDPOINT: {"value": ""},
     "execute_command": {"value": True},
     "subnet_zones": {"value": {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}},
 }
@@ -38,6 +49,19 @@ def test_the_rest_of_a_configuration_stays() -> None:
     assert prod["environment_variables"]["B"] == "2"
     assert (prod["manage_iam_role"], prod["iam_role_arn"]) == (False, f"the-{ROLE}")
     assert prod["xray"] is True
+    assert prod["tags"] == {"sparkanywhere:deployment": "the-name"}
+
+
+def test_a_private_api_is_reached_by_the_vpcs_endpoint_and_a_public_one_by_none() -> None:
+    private = {**OUTPUTS, ENDPOINT_TYPE: {"value": "PRIVATE"}, VPC_ENDPOINT: {"value": "vpce-1"}}
+
+    once = configured({}, "prod", private)
+    again = configured(once, "prod", OUTPUTS)
+
+    prod = once["stages"]["prod"]
+    assert (prod["api_gateway_endpoint_type"], prod["api_gateway_endpoint_vpce"]) == ("PRIVATE", "vpce-1")
+    assert again["stages"]["prod"]["api_gateway_endpoint_type"] == "REGIONAL"
+    assert "api_gateway_endpoint_vpce" not in again["stages"]["prod"]
 
 
 def test_a_missing_output_is_named() -> None:
