@@ -19,6 +19,15 @@ resource "aws_budgets_budget" "monthly" {
     subscriber_email_addresses = [var.budget_mail]
   }
 
+  # AWS forecasts nothing in the first five weeks of an account's use.
+  notification {
+    comparison_operator        = "GREATER_THAN"
+    threshold                  = 100
+    threshold_type             = "PERCENTAGE"
+    notification_type          = "ACTUAL"
+    subscriber_email_addresses = [var.budget_mail]
+  }
+
   lifecycle {
     precondition {
       condition     = var.budget_mail != ""

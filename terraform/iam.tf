@@ -67,16 +67,12 @@ data "aws_iam_policy_document" "task" {
     resources = ["${aws_s3_bucket.files.arn}/event-logs/*"]
   }
 
+  # All of it: without a right to list what is asked for, S3 answers 403 for what is not there, and Spark's S3A, which
+  # asks for the folder "event-logs" as an object first, would end there.
   statement {
     sid       = "ListBoth"
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.files.arn]
-
-    condition {
-      test     = "StringLike"
-      variable = "s3:prefix"
-      values   = ["event-logs/*", "staged/*"]
-    }
   }
 
   # The four have no resources to name: docs.aws.amazon.com/AmazonECS, "Monitor Amazon ECS containers with ECS Exec" (2025).
@@ -161,8 +157,8 @@ data "aws_iam_policy_document" "control_plane" {
 
   statement {
     sid       = "DefineTasks"
-    actions   = ["ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"]
-    resources = ["*"] # two of the three know no resource
+    actions   = ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"]
+    resources = ["*"] # DescribeTaskDefinition knows no resource
   }
 
   statement {

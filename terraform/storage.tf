@@ -94,6 +94,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "files" {
     expiration {
       days = var.event_log_days
     }
+
+    # A driver that is killed leaves parts of its log, which nobody sees and which are paid for.
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
   }
 }
 
