@@ -13,6 +13,7 @@ from chalicelib.apimachinery.status import JSON
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand
+SPOT_DRIVER = "sparkanywhere.io/spot-driver"  # annotation of a driver that may be interrupted: true
 # As on EKS: docs.aws.amazon.com/eks, "Assign IAM roles to Kubernetes service accounts" (2025).
 IAM_ROLE = "eks.amazonaws.com/role-arn"
 
@@ -44,6 +45,8 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
     role = ((pod.get("metadata") or {}).get("labels") or {}).get("spark-role")
     if role:
         hints[ROLE] = str(role)
+    if hints.get(CAPACITY_TYPE) == "spot" and not _may_be_interrupted(pod):
+        hints[CAPACITY_TYPE] = "on-demand"
     return tuple(sorted(hints.items()))
 
 
@@ -51,6 +54,24 @@ def iam_role(service_account: JSON | None) -> tuple[tuple[str, str], ...]:
     """Return the hint of whose permissions a pod of this service account has, empty for the provider's choice."""
     annotations = ((service_account or {}).get("metadata") or {}).get("annotations") or {}
     return ((IAM_ROLE, annotations[IAM_ROLE]),) if annotations.get(IAM_ROLE) else ()
+
+
+def _may_be_interrupted(pod: JSON) -> bool:
+    """Tell whether a pod may run on Spot: a driver, whose end is the job's, only where an annotation says so.
+
+    spark.kubernetes.node.selector puts its selectors on the driver as well as on its executors.
+    """
+    metadata = pod.get("metadata") or {}
+    is_driver = (metadata.get("labels") or {}).get("spark-role") == "driver"
+    return not is_driver or (metadata.get("annotations") or {}).get(SPOT_DRIVER) == "true"
+
+
+def kept_off_spot(pod: JSON) -> Iterator[str]:
+    """Yield the paths of a driver's selectors for Spot, which it does not get."""
+    selectors = (pod.get("spec") or {}).get("nodeSelector") or {}
+    for key, value in selectors.items():
+        if _KNOWN.get(key) == CAPACITY_TYPE and _value(key, value) == "spot" and not _may_be_interrupted(pod):
+            yield f"spec.nodeSelector[{key}]"
 
 
 def unsupported(spec: JSON) -> Iterator[str]:

@@ -45,7 +45,7 @@ _MOUNT_VALUES: tuple[tuple[str, Callable[[object], bool]], ...] = (
 def unsupported_fields(pod: JSON) -> list[str]:
     """Return the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order."""
     spec = pod.get("spec") or {}
-    return list(_of_spec(spec))
+    return [*_of_spec(spec), *pod_placement.kept_off_spot(pod)]
 
 
 def _of_spec(spec: JSON) -> Iterator[str]:

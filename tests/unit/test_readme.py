@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.config import PREFIX, Settings
 from chalicelib.controllers.expiry import TTL_ANNOTATION
-from chalicelib.controllers.pod_placement import CAPACITY_TYPE
+from chalicelib.controllers.pod_placement import CAPACITY_TYPE, SPOT_DRIVER
 from chalicelib.controllers.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.routes import ROUTES
 from chalicelib.registry.pod_marks import MAX_USD, WRITTEN_BY_US
@@ -57,7 +57,7 @@ def test_every_route_is_told(readme: str) -> None:
 
 
 def test_every_annotation_is_told_and_no_other(readme: str) -> None:
-    ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, CAPACITY_TYPE, *WRITTEN_BY_US}
+    ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
     ours |= {STAGED_ANNOTATION, APPLICATION_LABEL}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", readme)) == ours

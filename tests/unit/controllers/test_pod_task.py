@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -232,6 +233,26 @@ def test_placement(fields: JSON, hints: dict[str, str], unsupported: list[str]) 
     assert translation.task is not None
     assert dict(translation.task.placement) == hints
     assert list(translation.unsupported) == unsupported
+
+
+@pytest.mark.parametrize("key", ["sparkanywhere.io/capacity-type", "karpenter.sh/capacity-type"])
+def test_a_driver_runs_on_spot_only_where_that_is_said_of_itself(key: str) -> None:
+    driver = pod(nodeSelector={key: "spot"})
+    driver["metadata"]["labels"] = {"spark-role": "driver"}
+    forced = copy.deepcopy(driver)
+    forced["metadata"]["annotations"] = {"sparkanywhere.io/spot-driver": "true"}
+    executor = copy.deepcopy(driver)
+    executor["metadata"]["labels"] = {"spark-role": "executor"}
+
+    kept, taken, usual = (translate(each, node()) for each in (driver, forced, executor))
+
+    assert kept.task is not None
+    assert dict(kept.task.placement)["sparkanywhere.io/capacity-type"] == "on-demand"
+    assert kept.unsupported == (f"spec.nodeSelector[{key}]",)
+    for each in (taken, usual):
+        assert each.task is not None
+        assert dict(each.task.placement)["sparkanywhere.io/capacity-type"] == "spot"
+        assert each.unsupported == ()
 
 
 UNSUPPORTED: list[tuple[JSON, list[str]]] = [
