@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.ecs import payload
-from chalicelib.providers.ecs.sizes import CPU_UNITS, Size, fit
+from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, Size, fit
 
 Document = dict[str, Any]  # a parameter of the ECS API
 
@@ -47,8 +48,10 @@ class Site:
 
 
 def size_of(task: Task) -> Size:
-    """Return the Fargate size that holds a task. Raises TaskRejected."""
-    return fit(cpu_milli=task.cpu_milli, memory_mib=task.memory_mib, disk_gib=task.disk_gib)
+    """Return the Fargate size that holds a task, with the volumes that lie on its disk. Raises TaskRejected."""
+    volumes = sum(each.size_mib or 0 for each in task.volumes if each.kind in ("scratch", "named"))
+    disk_gib = max(task.disk_gib, ceil(volumes / GIB))
+    return fit(cpu_milli=task.cpu_milli, memory_mib=task.memory_mib, disk_gib=disk_gib)
 
 
 def placement(task: Task, key: str) -> str:

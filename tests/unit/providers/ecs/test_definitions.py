@@ -188,6 +188,12 @@ def test_a_path_of_the_host_is_refused_and_no_empty_folder_in_its_place() -> Non
         definition(host, SITE)
 
 
+def test_a_claim_has_its_room_on_the_tasks_disk() -> None:
+    claim, scratch = Volume("conf", "named", size_mib=100 * 1024), Volume("tmp", "scratch", size_mib=1)
+
+    assert definition(executor(1, volumes=(claim, scratch)), SITE)["ephemeralStorage"] == {"sizeInGiB": 101}
+
+
 def test_tags_keep_within_what_ecs_takes() -> None:
     labels = tuple((f"{'p' * 130}/{number}", "x" * 300) for number in range(60))
 
