@@ -65,16 +65,21 @@ class FakeLogs:
 
 
 def _page(stream: list[Event], asked: dict[str, Any]) -> dict[str, Any]:
-    """Return events from a token on; the token names a place in the stream, and stays the same at its end."""
-    first = int(asked["nextToken"].removeprefix("f/")) if asked.get("nextToken") else 0
+    """Return events from a token on, or before it; it names a place in the stream, and stays the same at an end."""
+    is_forward = bool(asked.get("startFromHead"))
+    place = 0 if is_forward else len(stream)
+    if asked.get("nextToken"):
+        place = int(asked["nextToken"][2:])
+    ahead = stream[place:] if is_forward else stream[:place][::-1]
     page: list[Event] = []
-    place = first
-    size = 0
-    for event in stream[first:]:
+    size = passed = 0
+    for event in ahead:
         size += len(event["message"]) + 26  # CloudWatch's own reckoning of an event
         if len(page) == asked.get("limit", PAGE_EVENTS) or size > PAGE_BYTES:
             break
-        place += 1
+        passed += 1
         if event["timestamp"] >= asked.get("startTime", 0):
             page.append(event)
-    return {"events": page, "nextForwardToken": f"f/{place:056d}", "nextBackwardToken": f"b/{first:056d}"}
+    first, last = (place, place + passed) if is_forward else (place - passed, place)
+    events = page if is_forward else page[::-1]
+    return {"events": events, "nextForwardToken": f"f/{last:056d}", "nextBackwardToken": f"b/{first:056d}"}

@@ -6,7 +6,6 @@ Amazon CloudWatch Logs API Reference, GetLogEvents (2014-03-28): 1 MiB or 10,000
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -30,11 +29,9 @@ def read_log(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[bytes]:
     """Yield a stream's lines as the options ask; nothing for a stream that is not there (yet)."""
+    log = _Stream(client, group, stream, options)
     left = options.limit_bytes
-    lines = _tail(_present(client, group, stream, options), options)
-    token: str | None = None
-    for following, line in lines:
-        token = following
+    for line in log.forward() if options.tail_lines is None else log.last(options.tail_lines):
         piece = line if left is None else line[:left]
         yield piece
         left = None if left is None else left - len(piece)
@@ -43,8 +40,8 @@ def read_log(
     while options.follow and (options.until is None or now() < options.until):
         ended = has_ended()
         found = False
-        for following, line in _pages(client, group, stream, options, token):
-            found, token = True, following
+        for line in log.forward():
+            found = True
             yield line
         if ended and not found:
             return
@@ -52,40 +49,62 @@ def read_log(
         sleep(FOLLOW_PAUSE_SECONDS)
 
 
-Line = tuple[str | None, bytes]  # the token to go on from, and a line
+class _Stream:
+    """One stream, read on from where it was read to."""
 
+    def __init__(self, client: Any, group: str, stream: str, options: LogOptions) -> None:
+        self._client = client
+        self._options = options
+        self._asked: dict[str, Any] = {"logGroupName": group, "logStreamName": stream}
+        if options.since is not None:
+            self._asked["startTime"] = int(options.since.timestamp() * 1000)
+        self._token: str | None = None  # of what comes next
 
-def _present(client: Any, group: str, stream: str, options: LogOptions) -> Iterator[Line]:
-    return _pages(client, group, stream, options, None)
+    def forward(self) -> Iterator[bytes]:
+        """Yield the lines that have not been read, to the end that the stream has now."""
+        for page in self._pages("nextForwardToken", self._token, limit=PAGE_EVENTS, startFromHead=True):
+            self._token = page["nextForwardToken"]
+            yield from self._lines(page)
 
+    def last(self, count: int) -> Iterator[bytes]:
+        """Yield the last lines, from the end backwards: of a long log the rest would cost seconds."""
+        found: list[list[bytes]] = []
+        missing = count
+        limit = max(1, min(count, PAGE_EVENTS))
+        for page in self._pages("nextBackwardToken", None, limit=limit, startFromHead=False):
+            self._token = self._token or page["nextForwardToken"]
+            found.append(self._lines(page)[-missing:] if missing else [])
+            missing -= len(found[-1])
+            if missing <= 0:
+                break
+        for lines in reversed(found):
+            yield from lines
 
-def _tail(lines: Iterator[Line], options: LogOptions) -> Iterator[Line]:
-    if options.tail_lines is None:
-        return lines
-    return iter(deque(lines, maxlen=options.tail_lines))
+    def _pages(self, following: str, token: str | None, **how: Any) -> Iterator[dict[str, Any]]:
+        """Yield the pages in one direction; a page may be empty with more behind it, a token that stays is the end."""
+        empty = 0
+        while empty < EMPTY_PAGES:
+            page = self._page(token, how)
+            if page is None:
+                return
+            yield page
+            if page[following] == token:
+                return
+            empty = 0 if page.get("events") else empty + 1
+            token = page[following]
 
-
-def _pages(client: Any, group: str, stream: str, options: LogOptions, token: str | None) -> Iterator[Line]:
-    asked: dict[str, Any] = {"logGroupName": group, "logStreamName": stream, "startFromHead": True}
-    if options.since is not None:
-        asked["startTime"] = int(options.since.timestamp() * 1000)
-    empty = 0
-    while empty < EMPTY_PAGES:
-        if token:
-            asked["nextToken"] = token
+    def _page(self, token: str | None, how: dict[str, Any]) -> dict[str, Any] | None:
+        more = {"nextToken": token} if token else {}
         try:
-            page = client.get_log_events(limit=PAGE_EVENTS, **asked)
-        except client.exceptions.ResourceNotFoundException:
-            return
+            page: dict[str, Any] = self._client.get_log_events(**self._asked, **how, **more)
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
         except Exception as error:  # boto3's errors have no common base of ours
             raise ProviderUnavailable("Unavailable", str(translated(error))) from error
-        following = page.get("nextForwardToken")
-        for event in page.get("events") or ():
-            yield following, _line(event, options)
-        if following == token:  # that alone is the end: a page may be empty with more behind it
-            return
-        empty = 0 if page.get("events") else empty + 1
-        token = following
+        return page
+
+    def _lines(self, page: dict[str, Any]) -> list[bytes]:
+        return [_line(event, self._options) for event in page.get("events") or ()]
 
 
 def _line(event: dict[str, Any], options: LogOptions) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from chalicelib.providers.base import LogOptions
 from chalicelib.providers.ecs.logs import EMPTY_PAGES, read_log
 
 
 class Pages:
-    """A stream in pages, each of some lines; a token is the number of the next."""
+    """A stream in pages, each of some lines; a token is a place between two of them."""
 
     class exceptions:
         """The error of a stream that is not there."""
@@ -18,16 +20,19 @@ class Pages:
         ResourceNotFoundException = KeyError
 
     def __init__(self, pages: Sequence[Sequence[str]]) -> None:
-        self._pages = pages
-        self.calls = 0
+        self.pages = [list(page) for page in pages]
+        self.asked: list[dict[str, Any]] = []
 
     def get_log_events(self, **asked: Any) -> dict[str, Any]:
-        """Return the page that the token asks for, at the end the same token again."""
-        self.calls += 1
-        place = int(asked.get("nextToken", 0))
-        lines = self._pages[place] if place < len(self._pages) else []
+        """Return the page behind a place, or before it; at the end the same token again."""
+        self.asked.append(asked)
+        end = len(self.pages)
+        is_forward = asked["startFromHead"]
+        place = int(asked.get("nextToken", 0 if is_forward else end))
+        first, last = (place, min(place + 1, end)) if is_forward else (max(place - 1, 0), place)
+        lines = [line for page in self.pages[first:last] for line in page]
         events = [{"timestamp": 0, "message": line} for line in lines]
-        return {"events": events, "nextForwardToken": str(min(place + 1, len(self._pages)))}
+        return {"events": events, "nextForwardToken": str(last), "nextBackwardToken": str(first)}
 
 
 def read(pages: Pages, options: LogOptions | None = None) -> list[bytes]:
@@ -48,11 +53,34 @@ def test_empty_pages_without_end_are_given_up() -> None:
     pages = Pages([[]] * (5 * EMPTY_PAGES))
 
     assert read(pages) == []
-    assert pages.calls == EMPTY_PAGES
+    assert len(pages.asked) == EMPTY_PAGES
 
 
 def test_the_last_lines_are_those_behind_empty_pages_too() -> None:
     assert read(Pages([["a", "b"], [], ["c"]]), LogOptions(tail_lines=2)) == [b"b\n", b"c\n"]
+    assert read(Pages([["a", "b"], ["c"]]), LogOptions(tail_lines=9)) == [b"a\n", b"b\n", b"c\n"]
+
+
+def test_the_last_lines_of_a_long_log_are_read_from_its_end() -> None:
+    pages = Pages([[f"{number}"] for number in range(1000)])
+
+    assert read(pages, LogOptions(tail_lines=3)) == [b"997\n", b"998\n", b"999\n"]
+    assert len(pages.asked) == 3
+    assert {each["limit"] for each in pages.asked} == {3}
+
+
+@pytest.mark.parametrize("tail", [0, 1])
+def test_what_comes_behind_the_last_lines_is_followed(tail: int) -> None:
+    pages = Pages([["a"], ["b"]])
+
+    def sleep(_seconds: float) -> None:
+        if len(pages.pages) == 2:
+            pages.pages.append(["c"])
+
+    options = LogOptions(follow=True, tail_lines=tail)
+    followed = read_log(pages, "group", "stream", options, lambda: len(pages.pages) > 2, sleep=sleep)
+
+    assert [line for line in followed if line] == [b"b\n", b"c\n"][1 - tail :]
 
 
 def test_following_goes_on_where_reading_has_ended() -> None:
