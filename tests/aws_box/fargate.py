@@ -26,6 +26,8 @@ from tests.docker_images import ensure_busybox
 LABEL = "sparkanywhere-box"
 POLL_SECONDS = 0.1
 ENGINE_SECONDS = 60
+KILLED = 137
+OUT_OF_MEMORY_SECONDS = 3.0
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 PULL_ERROR = (
     "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref"
@@ -278,16 +280,22 @@ class _TaskRun:
     def _take_end(self, name: str, code: int) -> None:
         self._codes[name] = code
         fields: Document = {"lastStatus": "STOPPED", "exitCode": code}
-        if self._is_out_of_memory(name):
+        if self._is_out_of_memory(name, code):
             fields["reason"] = OUT_OF_MEMORY
         self._task.change_container(name, **fields)
 
-    def _is_out_of_memory(self, name: str) -> bool:
-        try:
-            self._started[name].reload()
-        except docker.errors.APIError:
-            return False
-        return bool(self._started[name].attrs["State"]["OOMKilled"])
+    def _is_out_of_memory(self, name: str, code: int) -> bool:
+        """Tell whether the kernel has killed a container for its memory, which the engine may hear after its end."""
+        patience = OUT_OF_MEMORY_SECONDS if code == KILLED and not self._task.stop_asked.is_set() else 0
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                self._started[name].reload()
+            except docker.errors.APIError:
+                return False
+            if self._started[name].attrs["State"]["OOMKilled"] or time.monotonic() >= deadline:
+                return bool(self._started[name].attrs["State"]["OOMKilled"])
+            time.sleep(POLL_SECONDS)
 
     def _stop_containers(self) -> None:
         alive = {name: each for name, each in self._started.items() if name not in self._codes}
