@@ -72,6 +72,13 @@ def wait_for(box: AwsBox, name: str, *phases: str) -> dict[str, Any]:
     return status
 
 
+def wait_for_log(box: AwsBox, container: str, words: str) -> None:
+    """Wait for words in the log, whose lines come after the container's end."""
+    until(
+        lambda: words in box.logs.text(container), f"{words} in the log of {container}", seconds=POD_SECONDS
+    )
+
+
 def terminated(status: dict[str, Any]) -> dict[str, Any]:
     """Return how the pod's first container ended."""
     found: dict[str, Any] = status["containerStatuses"][0]["state"]["terminated"]
@@ -122,7 +129,7 @@ def test_a_large_file_goes_through_the_bucket_to_its_task(box: AwsBox, tmp_path:
     status = wait_for(box, "job-0a-driver", "Succeeded", "Failed")
     assert status["phase"] == "Succeeded", f"{status} {box.logs.text('fetch-files')}"
 
-    assert box.logs.text("spark-kubernetes-driver").split()[0] == fetched[0].sha256
+    wait_for_log(box, "spark-kubernetes-driver", fetched[0].sha256)
     assert box.client.call("DELETE", "/api/v1/namespaces/default/secrets/job-0a-fetch").status_code == 200
 
 
@@ -137,6 +144,7 @@ def test_a_pod_gets_its_environment_files_and_address_and_its_log_is_read(box: A
     status = wait_for(box, "told", "Failed")
 
     assert terminated(status)["exitCode"] == 3
+    wait_for_log(box, "main", "in a file")
     log = box.client.kubectl("logs", "told").stdout
     assert log == f'it\'s a "quoted" $HOME from {status["podIP"]}\nin a file\n'
 
@@ -158,7 +166,7 @@ def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:
     box.client.call("DELETE", f"{PODS}/polite")
 
     until(lambda: box.client.pod("polite") is None, "the pod to go", seconds=POD_SECONDS)
-    assert "asked to end" in box.logs.text("main")
+    wait_for_log(box, "main", "asked to end")
 
 
 def test_a_job_that_has_cost_too_much_by_list_price_is_ended_by_the_schedule(box: AwsBox) -> None:
