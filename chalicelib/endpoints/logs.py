@@ -5,6 +5,7 @@ Reference: Kubernetes API reference v1.36, Pod, "read log of the specified Pod".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -22,7 +23,7 @@ from chalicelib.registry.registry import Registry
 
 TEXT_TYPE = "text/plain"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no log is older, and some providers count from there
-MAX_LOG_BYTES = 5_000_000  # a Lambda answer may have 6 MB
+MAX_LOG_BYTES = 6_000_000  # a Lambda answer may have 6 MiB, within JSON
 
 
 class PodLogs(Protocol):
@@ -55,7 +56,7 @@ class LogEndpoint:
         pieces = self._pods.logs(pod, container, options)
         if self._streams:
             return StreamResponse(pieces, content_type=TEXT_TYPE)
-        body = b"".join(_bounded(pieces)).decode("utf-8", "replace")
+        body = b"".join(bounded(pieces, MAX_LOG_BYTES)).decode("utf-8", "replace")
         return Response(body=body, status_code=200, headers={"Content-Type": TEXT_TYPE})
 
     def _options(self, info: RequestInfo) -> LogOptions:
@@ -120,10 +121,11 @@ def container_of(pod: JSON, info: RequestInfo) -> str:
     raise bad_request(text + (f" or one of the init containers: [{' '.join(inits)}]" if inits else ""))
 
 
-def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    left = MAX_LOG_BYTES
+def bounded(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    """Yield the pieces as long as all of them have at most so many bytes in JSON, where a letter may take six."""
+    left = max_bytes
     for piece in pieces:
-        yield piece[:left]
-        left -= len(piece)
-        if left <= 0:
+        left -= len(json.dumps(piece.decode("utf-8", "replace"))) - len('""')
+        if left < 0:
             return
+        yield piece
