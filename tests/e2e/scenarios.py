@@ -33,7 +33,7 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
         "test_client_mode",
         "test_spark_pi_runs_with_its_driver_on_this_machine",
     ),
-    "Decommission": ("test_decommission", "test_decommission", ""),
+    "Decommission": ("test_decommission", "test_decommission", BOX_TROUBLE),
     "Deps (`--py-files`)": (PROCESS_MODULES, "test_python_with_modules", ""),
     "PV (a claim OnDemand)": (TEMPLATE_PROCESS, VOLUMES_DOCKER, ""),
     "Volume (emptyDir, in memory)": (TEMPLATE_PROCESS, VOLUMES_DOCKER, ""),

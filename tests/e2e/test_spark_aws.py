@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,13 @@ def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_
     box: AwsBox, tmp_path: Path
 ) -> None:
     box.ecs.faults["RunTask"] = launch_troubles(box)
-    spot = {"spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type": "spot"}
-    job = submit(box, tmp_path, conf=spot, parts=200)
+    conf = {
+        "spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type": "spot",
+        "spark.decommission.enabled": "true",
+    }
+    job = submit(box, tmp_path, conf=conf, parts=1500)
     interrupted = job.wait_for_executors(2)[0]["metadata"]["name"]
+    until(lambda: job.log().count("Registered executor") >= 2, "executors to register", seconds=JOB_SECONDS)
     (task,) = box.tasks(interrupted)
     before = len(job.executor_tasks())
 
@@ -159,6 +164,7 @@ def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_
     assert before == 3  # one died before it ran; what was refused has left nothing
     until(lambda: len(job.executor_tasks()) > before, "another executor's task", seconds=JOB_SECONDS)
     assert job.end() == "Succeeded"
+    assert re.search(r"Executor \d+ on \S+ is decommissioned", job.log()), "it was lost, not decommissioned"
 
 
 def test_a_driver_that_is_deleted_takes_its_executors_along(box: AwsBox, tmp_path: Path) -> None:

@@ -169,6 +169,18 @@ def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:
     wait_for_log(box, "main", "asked to end")
 
 
+def test_a_prestop_hook_runs_before_the_end(box: AwsBox) -> None:
+    script = "trap 'echo asked to end; exit 0' TERM; sleep 600 & wait"
+    hook = {"preStop": {"exec": {"command": ["echo", "about to be"]}}}
+    box.client.create_pod("hooked", **shell(script, lifecycle=hook))
+    wait_for(box, "hooked", "Running")
+
+    box.client.call("DELETE", f"{PODS}/hooked")
+
+    until(lambda: box.client.pod("hooked") is None, "the pod to go", seconds=POD_SECONDS)
+    wait_for_log(box, "main", "about to be\nasked to end")
+
+
 def test_a_job_that_has_cost_too_much_by_list_price_is_ended_by_the_schedule(box: AwsBox) -> None:
     driver = box.client.create_pod("dear", **shell("sleep 600"))
     metadata = driver["metadata"]

@@ -23,6 +23,7 @@ FETCHER = "sparkanywhere-start"  # the first container's name
 SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
 URL, TOKEN = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_PAYLOAD_TOKEN"
 START_FAILED = 125  # exit code, as docker's for what failed before the command
+STOP_FUNCTION = "sparkanywhere_stop"
 NO_FILES = f"the pod's files could not be fetched, see the log of container {FETCHER}"
 
 # POSIX sh. curl, wget or python3 does the fetching: the official Spark images have one of them.
@@ -65,7 +66,27 @@ _PREPARE = f"""
 unset SPARKANYWHERE_OWN_COMMAND
 [ $# != 0 ] || {{ echo "name a command: only Spark's image is started by its own here" >&2; exit {START_FAILED}; }}
 """
-START_SCRIPT = _PREPARE + 'exec "$@"\n'
+# A container with a preStop hook has this shell beside it: ECS knows no hooks, so on SIGTERM the shell runs it, and
+# only then lets the command have the signal. All of that is within the stopTimeout, as within a pod's grace.
+START_SCRIPT = (
+    _PREPARE
+    + f"""\
+command -v {STOP_FUNCTION} >/dev/null || exec "$@"
+told=
+trap 'child=$! told=1; [ -n "$child" ] || exit 143; {STOP_FUNCTION}; kill -s TERM "$child" 2>/dev/null' TERM
+"$@" &
+child=$!
+wait "$child"
+code=$?
+while [ -n "$told" ]; do  # the signal may have ended the wait and not the command, whose end is known once (then 127)
+  told=
+  wait "$child"
+  ended=$?
+  [ $ended = 127 ] || code=$ended
+done
+exit $code
+"""
+)
 INIT_SCRIPT = (
     _PREPARE
     + f"""\
@@ -103,6 +124,8 @@ def start_script(container: Container, *, after: str = "") -> str:
         lines.insert(0, f'[ -e "{START_PATH}/done/{after}" ] || {why}')
     if container.working_dir:
         lines.append(f"cd {shlex.quote(container.working_dir)}")
+    if container.stop_command:
+        lines.append(f"{STOP_FUNCTION}() {{ {shlex.join(container.stop_command)}; }}")
     words = [*(container.command or ()), *(container.args or ())]
     lines.append(f"set -- {shlex.join(words)}" if words else "set --")
     lines.append(f"SPARKANYWHERE_OWN_COMMAND={1 if container.command else 0}")

@@ -31,8 +31,6 @@ def _of_containers(containers: tuple[Container, ...]) -> Iterator[str]:
         yield "containers get no further privileges on Fargate"
     if any(each.no_new_privileges for each in containers):
         yield "allowPrivilegeEscalation cannot be turned off on Fargate"
-    if any(each.stop_command for each in containers):
-        yield "preStop hooks do not run on Fargate: containers get SIGTERM at once"
 
 
 def _of_task(task: Task) -> Iterator[str]:

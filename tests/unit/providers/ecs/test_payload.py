@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
 from chalicelib.providers.ecs import payload
+from tests.functional.waiting import until
 
 TASK = Task(
     uid="u",
@@ -112,6 +113,50 @@ def test_nothing_starts_behind_an_init_container_that_has_failed(tmp_path: Path)
     assert [first.returncode, second.returncode, main.returncode] == [3, *[payload.START_FAILED] * 2]
     assert "init container step-0 has failed" in second.stderr
     assert main.stdout == ""
+
+
+def ending(folder: Path, script: str, *stop: str) -> Task:
+    """Return a task whose command says that it is up, and a hook for before its end."""
+    command = ("sh", "-c", f"trap 'echo TERM; exit 7' TERM; touch {folder}/up; {script}")
+    return replace(TASK, containers=(Container("main", "i", command, stop_command=stop or None),), volumes=())
+
+
+def signalled(folder: Path) -> tuple[int, str]:
+    """Start the container, send SIGTERM once it is up; return its exit code and what it said."""
+    words = ["/bin/sh", "-c", payload.START_SCRIPT.replace(payload.START_PATH, str(folder)), "main"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as started:
+        until((folder / "up").exists, "the command to be up")
+        started.terminate()
+        said, _ = started.communicate(timeout=60)
+    return started.returncode, said
+
+
+def test_a_prestop_hook_runs_before_the_command_is_told_to_end(tmp_path: Path) -> None:
+    unpack(tmp_path, ending(tmp_path, "while :; do sleep 0.1; done", "echo", "it's the hook"))
+
+    assert signalled(tmp_path) == (7, "it's the hook\nTERM\n")
+
+
+def test_a_command_that_its_hook_has_ended_keeps_its_exit_code(tmp_path: Path) -> None:
+    hook = ("sh", "-c", f"touch {tmp_path}/stop; while [ -e {tmp_path}/stop ]; do sleep 0.1; done")
+    wait = f"while [ ! -e {tmp_path}/stop ]; do sleep 0.1; done; trap '' TERM; rm {tmp_path}/stop; exit 3"
+    unpack(tmp_path, ending(tmp_path, wait, *hook))
+
+    assert signalled(tmp_path) == (3, "")
+
+
+def test_without_a_hook_the_command_has_the_signal_at_once(tmp_path: Path) -> None:
+    unpack(tmp_path, ending(tmp_path, "while :; do sleep 0.1; done"))
+
+    assert signalled(tmp_path) == (7, "TERM\n")
+
+
+def test_a_command_with_a_hook_that_ends_by_itself_keeps_its_exit_code(tmp_path: Path) -> None:
+    unpack(tmp_path, ending(tmp_path, "exit 143", "echo", "never"))
+
+    ran = run(tmp_path, "main")
+
+    assert (ran.returncode, ran.stdout) == (143, "")
 
 
 def test_a_container_without_a_command_fails_where_its_image_is_not_sparks(tmp_path: Path) -> None:

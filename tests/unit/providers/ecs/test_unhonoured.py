@@ -25,7 +25,6 @@ def test_a_task_that_fargate_takes_as_it_is_needs_no_word() -> None:
         ({"containers": (replace(MAIN, privileged=True),)}, "no further privileges"),
         ({"containers": (replace(MAIN, add_capabilities=("SYS_PTRACE",)),)}, "no further privileges"),
         ({"containers": (replace(MAIN, no_new_privileges=True),)}, "allowPrivilegeEscalation"),
-        ({"containers": (replace(MAIN, stop_command=("x",)),)}, "preStop"),
         ({"volumes": (Volume("data", "named"),)}, "claims are scratch space"),
         ({"logins": (RegistryLogin("r", "me", "x"),)}, "imagePullSecrets"),
         ({"host_entries": (("10.0.0.1", "driver"),)}, "do not resolve on Fargate: driver"),
