@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time, format_time
 from chalicelib.controllers.pod_status import is_terminal, next_status
 from chalicelib.providers.base import TaskState
-from chalicelib.registry.pod_marks import BILLED_FROM, TASK_ANNOTATION, VERSION_ANNOTATION
+from chalicelib.registry.pod_marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VERSION_ANNOTATION
 
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
@@ -63,6 +64,8 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
     billed_from = dict(state.times).get("pull_started")
     if billed_from is not None:
         annotations[BILLED_FROM] = format_time(billed_from)
+    if state.size:
+        annotations[SIZE] = json.dumps(dict(state.size))
     return {
         **pod,
         "metadata": {**pod["metadata"], "annotations": annotations},

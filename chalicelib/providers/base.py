@@ -191,7 +191,8 @@ class TaskState:
     """What is known of one task. `version` grows with every change of the same task: drop older ones.
 
     `interrupted` says the provider is about to take the task away (a Spot notice).
-    `times` holds further moments by name (pull_started, pull_stopped, ...), aware UTC.
+    `times` holds further moments by name (pull_started, pull_stopped, ...), aware UTC. `size` holds quantities
+    of cpu, memory and ephemeral-storage, where a provider gives a task other ones than were asked for.
     """
 
     uid: str
@@ -208,6 +209,7 @@ class TaskState:
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     times: tuple[tuple[str, datetime], ...] = ()
+    size: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
 
 

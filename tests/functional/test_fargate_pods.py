@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,6 +219,8 @@ def test_a_container_beyond_its_memory_was_killed_for_that(box: AwsBox) -> None:
     status = wait_for(box, "hungry", "Failed")
 
     assert (terminated(status)["reason"], terminated(status)["exitCode"]) == ("OOMKilled", 137)
+    given = json.loads(box.client.pod("hungry")["metadata"]["annotations"]["sparkanywhere.io/size"])
+    assert given == {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "20Gi"}
 
 
 def test_failures_in_an_answer_of_200_are_tried_again(box: AwsBox) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 from chalicelib.providers.ecs.payload import FETCHER, NO_FILES, START_FAILED
+from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
@@ -64,8 +65,20 @@ def task_state(raw: Raw) -> TaskState:
         created_at=_time(raw.get("createdAt")),
         started_at=_time(raw.get("startedAt")),
         stopped_at=_stopped_at(raw) if phase == "stopped" else None,
+        size=_size(raw),
         times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
     )
+
+
+def _size(raw: Raw) -> tuple[tuple[str, str], ...]:
+    """Return what Fargate has given the task, as quantities of Kubernetes."""
+    cpu, memory = int(raw.get("cpu") or 0), int(raw.get("memory") or 0)
+    if not cpu or not memory:
+        return ()
+    disk_gib = (raw.get("ephemeralStorage") or {}).get("sizeInGiB") or INCLUDED_DISK_GIB
+    memory_text = f"{memory}Mi" if memory % GIB else f"{memory // GIB}Gi"
+    cores = f"{cpu // CPU_UNITS}" if cpu % CPU_UNITS == 0 else f"{cpu * 1000 // CPU_UNITS}m"
+    return (("cpu", cores), ("memory", memory_text), ("ephemeral-storage", f"{disk_gib}Gi"))
 
 
 def _stopped_at(raw: Raw) -> datetime | None:

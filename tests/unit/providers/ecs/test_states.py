@@ -88,6 +88,21 @@ def test_the_fetching_container_is_not_the_pods() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({"cpu": "1024", "memory": "3072"}, {"cpu": "1", "memory": "3Gi", "ephemeral-storage": "20Gi"}),
+        (
+            {"cpu": "256", "memory": "512", "ephemeralStorage": {"sizeInGiB": 50}},
+            {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "50Gi"},
+        ),
+        ({}, {}),
+    ],
+)
+def test_what_fargate_has_given_is_told_in_quantities(given: dict[str, Any], size: dict[str, str]) -> None:
+    assert dict(task_state(task(**given)).size) == size
+
+
+@pytest.mark.parametrize(
     ("before", "words"),
     [
         ({"name": FETCHER, "exitCode": 22}, "could not be fetched"),
