@@ -150,6 +150,39 @@ def test_a_pod_gets_its_environment_files_and_address_and_its_log_is_read(box: A
     assert log == f'it\'s a "quoted" $HOME from {status["podIP"]}\nin a file\n'
 
 
+def test_a_pod_whose_init_container_fails_has_failed_and_runs_nothing(box: AwsBox) -> None:
+    first = {"name": "first", "image": "busybox:latest", "command": ["sh", "-c", "exit 3"]}
+    second = {"name": "second", "image": "busybox:latest", "command": ["echo", "second ran"]}
+    box.client.create_pod("unprepared", **shell("echo main ran"), initContainers=[first, second])
+
+    status = wait_for(box, "unprepared", "Failed")
+
+    assert status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
+    assert terminated(status)["message"] == "first has failed"
+    assert "second ran" not in box.logs.text("/second/")
+    assert "main ran" not in box.logs.text("/main/")
+
+
+def test_init_containers_run_one_after_the_other_before_the_main_ones(box: AwsBox) -> None:
+    volume = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    inits = [
+        {
+            "name": name,
+            "image": "busybox:latest",
+            "command": ["sh", "-c", f"echo {name} >> /work/done"],
+            **volume,
+        }
+        for name in ("first", "second")
+    ]
+    work = {"initContainers": inits, "volumes": [{"name": "work", "emptyDir": {}}]}
+    box.client.create_pod("prepared", **shell("cat /work/done; exit 4", **volume), **work)
+
+    status = wait_for(box, "prepared", "Failed")
+
+    assert terminated(status)["exitCode"] == 4
+    wait_for_log(box, "main", "first\nsecond")
+
+
 def test_nothing_of_the_pod_stands_in_what_describes_its_task(box: AwsBox) -> None:
     box.client.create_pod("secretive", **shell("true", env=[{"name": "PASSWORD", "value": "hunter2"}]))
 
