@@ -36,14 +36,18 @@ API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 
 
 def build_storage(settings: Settings) -> Storage:
-    """Return the store that the settings choose."""
+    """Return the store that the settings choose. Raises SettingsError where a local one has no place."""
     if settings.storage == "dynamodb":
         from chalicelib.storage.dynamodb import DynamoStorage
 
         return DynamoStorage(settings.table)
     from chalicelib.storage.sqlite import SqliteStorage
 
-    settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        where = "SPARKANYWHERE_STATE names a folder for it, SPARKANYWHERE_STORAGE another store (make config on AWS)"
+        raise SettingsError(f"there is no place for the local store: {error}; {where}") from error
     return SqliteStorage(settings.state_dir() / "objects.sqlite")
 
 

@@ -1,0 +1,18 @@
+"""A backend that cannot be had says which setting to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chalicelib.backends import build_storage
+from chalicelib.config import Settings, SettingsError
+
+
+def test_a_local_store_without_a_place_is_a_matter_of_settings(tmp_path: Path) -> None:
+    """As on Lambda, whose file system cannot be written, without `make config`."""
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SettingsError, match=r"SPARKANYWHERE_STORAGE another store \(make config"):
+        build_storage(Settings(state=str(tmp_path / "file" / "below")))
