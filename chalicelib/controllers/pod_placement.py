@@ -23,7 +23,6 @@ _KNOWN = {
     "kubernetes.io/os": "kubernetes.io/os",
     "topology.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region": "topology.kubernetes.io/region",
-    "node.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
     CAPACITY_TYPE: CAPACITY_TYPE,
     "karpenter.sh/capacity-type": CAPACITY_TYPE,
     "eks.amazonaws.com/capacityType": CAPACITY_TYPE,

@@ -22,6 +22,7 @@ Document = dict[str, Any]  # a parameter of the ECS API
 ARCHITECTURES = {"": "X86_64", "amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarch64": "ARM64"}
 ARCHITECTURE_KEY = "kubernetes.io/arch"
 CAPACITY_KEY = "sparkanywhere.io/capacity-type"
+OS_KEY, REGION_KEY = "kubernetes.io/os", "topology.kubernetes.io/region"
 ZONE_KEY = "topology.kubernetes.io/zone"
 ROLE_KEY = "eks.amazonaws.com/role-arn"
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
@@ -71,6 +72,7 @@ def _architecture(task: Task) -> str:
 def definition(task: Task, site: Site) -> Document:
     """Return RegisterTaskDefinition's parameters for a task's shape, its family named by their hash."""
     _check_volumes(task)
+    _check_place(task, site)
     size = size_of(task)
     document: Document = {
         "networkMode": "awsvpc",
@@ -89,6 +91,13 @@ def definition(task: Task, site: Site) -> Document:
     text = json.dumps(document, sort_keys=True)
     document["family"] = f"{site.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     return document
+
+
+def _check_place(task: Task, site: Site) -> None:
+    for key, here in ((OS_KEY, "linux"), (REGION_KEY, site.region)):
+        wanted = placement(task, key)
+        if wanted and here not in wanted.split(","):
+            raise TaskRejected("NodeAffinity", f"{key} is {here} here, not {wanted}")
 
 
 def _check_volumes(task: Task) -> None:

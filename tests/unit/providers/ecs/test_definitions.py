@@ -181,6 +181,20 @@ def test_of_several_zones_and_architectures_those_that_are_there_are_taken() -> 
     assert definition(task, SITE)["runtimePlatform"]["cpuArchitecture"] == "ARM64"
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("kubernetes.io/os", "windows"), ("topology.kubernetes.io/region", "eu-west-1")]
+)
+def test_another_system_or_region_is_refused(key: str, value: str) -> None:
+    with pytest.raises(TaskRejected, match=value):
+        definition(executor(1, placement=((key, value),)), SITE)
+
+
+def test_the_system_and_region_that_are_here_are_taken() -> None:
+    here = (("kubernetes.io/os", "linux"), ("topology.kubernetes.io/region", "us-east-1"))
+
+    assert definition(executor(1, placement=here), SITE) == definition(executor(1), SITE)
+
+
 def test_a_path_of_the_host_is_refused_and_no_empty_folder_in_its_place() -> None:
     host = executor(1, volumes=(Volume("conf", "host", source="/data"), Volume("tmp", "memory")))
 
