@@ -5,23 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.storage.base import (
+    Change,
     EventBatch,
     EventType,
-    KeyExists,
     KeyNotFound,
     Page,
-    RevisionConflict,
     RevisionExpired,
     StoredObject,
     WatchEvent,
 )
 from chalicelib.storage.encoding import draft, restamp
 from chalicelib.storage.keyspace import prefix_range
-from chalicelib.storage.write import sized_draft
+from chalicelib.storage.write import Write, drafted, find_refusal
 
 FIRST_REVISION = 1
 
@@ -47,11 +46,7 @@ class MemoryStorage:
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object."""
-        made = sized_draft(key, obj)
-        with self._changed:
-            if key in self._objects or made.uid in self._keys:
-                raise KeyExists(key)
-            return self._write("ADDED", key, made.at(self.revision() + 1))
+        return self.transact([Change("ADDED", key, obj)])[0]
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
@@ -95,20 +90,19 @@ class MemoryStorage:
 
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object."""
-        made = sized_draft(key, obj)
-        with self._changed:
-            old = self._expected(key, expected_revision)
-            if draft(old.object()).uid != made.uid:
-                raise ValueError(f"{key}: metadata.uid must not change")
-            return self._write("MODIFIED", key, made.at(self.revision() + 1))
+        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
 
     def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
         """Remove an object."""
+        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
+
+    def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
+        """Do all of these writes or none."""
+        writes = drafted(changes)
         with self._changed:
-            old = self._expected(key, expected_revision)
-            revision = self.revision() + 1
-            text = sized_draft(key, last).at(revision) if last is not None else restamp(old.json, revision)
-            return self._write("DELETED", key, text)
+            for write in writes:
+                self._check(write)
+            return [self._take_in(write) for write in writes]
 
     def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
         """Return what happened under `prefix` after `revision`."""
@@ -142,11 +136,22 @@ class MemoryStorage:
             self._closed = True
             self._changed.notify_all()
 
-    def _expected(self, key: str, revision: int) -> StoredObject:
-        old = self.get(key)
-        if old.revision != revision:
-            raise RevisionConflict(key, expected=revision, actual=old.revision)
-        return old
+    def _check(self, write: Write) -> None:
+        old = self._objects.get(write.key)
+        refusal = find_refusal(
+            write,
+            revision=old.revision if old else None,
+            uid=draft(old.object()).uid if old else None,
+            is_uid_taken=write.draft is not None and write.draft.uid in self._keys,
+        )
+        if refusal:
+            raise refusal
+
+    def _take_in(self, write: Write) -> StoredObject:
+        revision = self.revision() + 1
+        if write.draft:
+            return self._write(write.type, write.key, write.draft.at(revision))
+        return self._write(write.type, write.key, restamp(self._objects[write.key].json, revision))
 
     def _write(self, type: EventType, key: str, text: str) -> StoredObject:
         old = self._objects.pop(key, None)

@@ -16,7 +16,7 @@ Compare etcd's API guarantees (etcd v3.6 docs, "KV API guarantees").
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -24,6 +24,7 @@ from chalicelib.apimachinery.status import JSON
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
+TRANSACTION_WRITES = 10  # at once: with five items each, half of what DynamoDB takes
 GUARANTEED_UPDATE_ATTEMPTS = 20  # far above what a fair race needs; then the caller hears of it
 
 
@@ -100,6 +101,20 @@ class WatchEvent:
     revision: int
     json: str
     previous_json: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write of a transaction: what create(), update() or delete() would be called with.
+
+    `obj` is the object after it; for DELETED its last state, None for the one stored. `expected_revision` has no
+    meaning for ADDED.
+    """
+
+    type: EventType
+    key: str
+    obj: JSON | None
+    expected_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +206,14 @@ class Storage(Protocol):
 
         Returns its last state carrying the deletion's revision: `last` if given (say, with
         deletionTimestamp set), else what was stored. Raises KeyNotFound, RevisionConflict.
+        """
+        ...
+
+    def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
+        """Do all of these writes or none, at revisions that follow one another; return what each returns alone.
+
+        Each is judged by what is stored before all of them, and the first that would be refused alone is raised.
+        At most TRANSACTION_WRITES, with distinct keys and new uids (ValueError), of which one may be large.
         """
         ...
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import (
+    Change,
     EventBatch,
     KeyNotFound,
     Page,
@@ -34,17 +35,22 @@ from chalicelib.storage.dynamodb_item import (
     STORE_SK,
     Item,
     head_of,
-    object_pk,
     owner_pk,
     stored_object,
 )
 from chalicelib.storage.dynamodb_list import READ_TRIES, Lister, Range
 from chalicelib.storage.dynamodb_table import Key, Table
-from chalicelib.storage.dynamodb_write import Before, Plan, check_size, keys_to_read, uid_key
-from chalicelib.storage.keyspace import split_key
+from chalicelib.storage.dynamodb_write import (
+    Before,
+    Plan,
+    check_size,
+    object_item_key,
+    uid_key,
+    uids_to_be_free,
+)
 from chalicelib.storage.poller import Poller
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
-from chalicelib.storage.write import Write, find_refusal, sized_draft
+from chalicelib.storage.write import Write, drafted, find_refusal
 
 WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten
 WRITE_QUEUE_SECONDS = 4.0  # threads of one process write in turn; with WRITE_TRIES still under ten
@@ -92,7 +98,7 @@ class DynamoStorage:
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
-        return self._write(Write("ADDED", key, sized_draft(key, obj)))
+        return self.transact([Change("ADDED", key, obj)])[0]
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
@@ -111,7 +117,7 @@ class DynamoStorage:
     def list_by_owner(self, uid: str) -> list[StoredObject]:
         """Return the living objects that name `uid` as an owner."""
         keys = [row.key for row in self._table.query(owner_pk(uid))]
-        found = self._table.find_all(_object_item_key(key) for key in keys)
+        found = self._table.find_all(object_item_key(key) for key in keys)
         return [stored_object(item) for item in found.values() if uid in item.owners]
 
     def list(
@@ -131,12 +137,29 @@ class DynamoStorage:
 
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object. Raises ValueError if its uid would change."""
-        return self._write(Write("MODIFIED", key, sized_draft(key, obj), expected_revision))
+        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
 
     def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
         """Remove an object; return its last state."""
-        final = None if last is None else sized_draft(key, last)
-        return self._write(Write("DELETED", key, final, expected_revision))
+        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
+
+    def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
+        """Do all of these writes or none."""
+        writes = drafted(changes)
+        for write in writes:
+            check_size(write)
+        # The threads of one process would only make each other lose: they take turns.
+        if not self._writing.acquire(timeout=WRITE_QUEUE_SECONDS):
+            raise StorageUnavailable("too many writes wait in this process: try again")
+        try:
+            why = ""
+            for _ in self._backoff.tries(WRITE_TRIES):
+                events, why = self._try_write(writes)
+                if events:
+                    return [StoredObject(event.key, event.revision, event.json) for event in events]
+            raise StorageUnavailable(f"{why}: try again")
+        finally:
+            self._writing.release()
 
     def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
         """Return what happened under `prefix` after `revision`.
@@ -179,47 +202,37 @@ class DynamoStorage:
         self._poller.close()
 
     def _get_item(self, key: str) -> Item:
-        item = self._table.find(_object_item_key(key))
+        item = self._table.find(object_item_key(key))
         if item is None:
             raise KeyNotFound(key)
         return item
 
-    def _write(self, write: Write) -> StoredObject:
-        check_size(write)
-        # The threads of one process would only make each other lose: they take turns.
-        if not self._writing.acquire(timeout=WRITE_QUEUE_SECONDS):
-            raise StorageUnavailable("too many writes wait in this process: try again")
-        try:
-            why = ""
-            for _ in self._backoff.tries(WRITE_TRIES):
-                event, why = self._try_write(write)
-                if event:
-                    return StoredObject(event.key, event.revision, event.json)
-            raise StorageUnavailable(f"{why}: try again")
-        finally:
-            self._writing.release()
-
-    def _try_write(self, write: Write) -> tuple[WatchEvent | None, str]:
-        """Return the event of the write; or None, and why it is worth another try."""
-        before = self._read_before(write)
-        refusal = find_refusal(
-            write, revision=before.revision, uid=before.uid, is_uid_taken=before.is_uid_taken
-        )
-        if refusal:
-            raise refusal
+    def _try_write(self, writes: Sequence[Write]) -> tuple[Sequence[WatchEvent], str]:
+        """Return the events of the writes; or none, and why they are worth another try."""
+        before = self._read_before(writes)
+        for write in writes:
+            refusal = find_refusal(
+                write,
+                revision=before.revision(write),
+                uid=before.uid(write),
+                is_uid_taken=before.is_uid_taken(write),
+            )
+            if refusal:
+                raise refusal
         now = self._clock()
         expires = datetime.fromtimestamp(now + KEEP_EVENTS_SECONDS, UTC)
-        plan = Plan(self._table.items, write, before, at=now, expires=expires)
+        plan = Plan(self._table.items, writes, before, at=now, expires=expires)
         why = self._table.transact(plan.transaction, token=f"{random.getrandbits(128):032x}")
         if why:
-            return None, why
-        self._tail.extend([plan.event], after=before.head.revision)
-        return plan.event, ""
+            return [], why
+        self._tail.extend(plan.events, after=before.head.revision)
+        return plan.events, ""
 
-    def _read_before(self, write: Write) -> Before:
-        head_key, object_key, uid = keys_to_read(write)
-        found = self._table.find_all([head_key, object_key, *([uid] if uid else [])])
-        return Before(head_of(found.get(head_key)), found.get(object_key), is_uid_taken=uid in found)
+    def _read_before(self, writes: Sequence[Write]) -> Before:
+        head = Key(STORE_PK, STORE_SK)
+        keys = [object_item_key(write.key) for write in writes]
+        found = self._table.find_all([head, *keys, *uids_to_be_free(writes)])
+        return Before(head_of(found.pop(head, None)), found)
 
     def _find_events(self, resource: str, prefix: str, revision: int, *, limit: int) -> EventBatch | None:
         """Return a batch; None if the next event is not visible yet."""
@@ -255,8 +268,3 @@ class DynamoStorage:
             self._tail.extend(sorted(events, key=lambda event: event.revision), after=known)
         else:
             self._tail.extend([], after=head.revision)
-
-
-def _object_item_key(key: str) -> Key:
-    resource, sk = split_key(key)
-    return Key(object_pk(resource), sk)

@@ -14,6 +14,7 @@ from pathlib import Path
 from chalicelib.apimachinery.status import JSON
 from chalicelib.storage import sqlite_write
 from chalicelib.storage.base import (
+    Change,
     EventBatch,
     KeyNotFound,
     Page,
@@ -26,9 +27,9 @@ from chalicelib.storage.group_commit import GroupCommit
 from chalicelib.storage.keyspace import prefix_range
 from chalicelib.storage.poller import Poller
 from chalicelib.storage.sqlite_file import SqliteFile
-from chalicelib.storage.sqlite_write import Outcome, read_state
+from chalicelib.storage.sqlite_write import Group, Outcome, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
-from chalicelib.storage.write import Write, sized_draft
+from chalicelib.storage.write import drafted
 
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds
 EXPIRE_EVENTS = 500  # in one transaction, so that writers do not wait long
@@ -67,7 +68,7 @@ class SqliteStorage:
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
-        return self._write(Write("ADDED", key, sized_draft(key, obj)))
+        return self.transact([Change("ADDED", key, obj)])[0]
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
@@ -130,12 +131,18 @@ class SqliteStorage:
 
     def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
         """Replace an object. Raises ValueError if its uid would change."""
-        return self._write(Write("MODIFIED", key, sized_draft(key, obj), expected_revision))
+        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
 
     def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
         """Remove an object; return its last state."""
-        final = None if last is None else sized_draft(key, last)
-        return self._write(Write("DELETED", key, final, expected_revision))
+        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
+
+    def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
+        """Do all of these writes or none."""
+        outcome = self._commits.write(drafted(changes))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
         """Return what happened under `prefix` after `revision`.
@@ -191,21 +198,15 @@ class SqliteStorage:
             raise KeyNotFound(value)
         return StoredObject(*row)
 
-    def _write(self, write: Write) -> StoredObject:
-        outcome = self._commits.write(write)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    def _commit(self, writes: Sequence[Write]) -> Sequence[Outcome]:
+    def _commit(self, groups: Sequence[Group]) -> Sequence[Outcome]:
         try:
             with self._file.transaction() as connection:
-                plan = sqlite_write.read_plan(connection, writes)
-                outcomes = [plan.decide(write) for write in writes]
+                plan = sqlite_write.read_plan(connection, groups)
+                outcomes = [plan.decide(group) for group in groups]
                 sqlite_write.store(connection, plan, at=self._clock())
         except StorageUnavailable as error:
             # Each thread raises an exception of its own: a shared one would mix up their tracebacks.
-            return [StorageUnavailable(str(error)) for _ in writes]
+            return [StorageUnavailable(str(error)) for _ in groups]
         self._tail.extend(plan.events, after=plan.first_revision)
         return outcomes
 

@@ -15,7 +15,8 @@ from chalicelib.storage.base import StoredObject, WatchEvent
 from chalicelib.storage.encoding import restamp
 from chalicelib.storage.write import Write, find_refusal
 
-Outcome = StoredObject | Exception  # an exception is raised in the thread that asked for the write
+Group = tuple[Write, ...]  # writes that happen together or not at all
+Outcome = list[StoredObject] | Exception  # an exception is raised in the thread that asked for the group
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Living:
 
 
 class Plan:
-    """Writes decided one after another, each seeing what those before it did. Pure."""
+    """Groups of writes decided one after another, each seeing what those before it did. Pure."""
 
     def __init__(self, revision: int, living: dict[str, Living]) -> None:
         self.first_revision = revision  # the events follow it
@@ -39,17 +40,22 @@ class Plan:
         self.previous_revisions: list[int | None] = []  # one for each event
         self._uids = {found.uid for found in living.values()}
 
-    def decide(self, write: Write) -> Outcome:
-        """Take in a write, or return why it is refused."""
+    def decide(self, group: Group) -> Outcome:
+        """Take in all writes of a group, or return why the first is refused that may not be."""
+        for write in group:
+            old = self.living.get(write.key)
+            refusal = find_refusal(
+                write,
+                revision=old.revision if old else None,
+                uid=old.uid if old else None,
+                is_uid_taken=write.draft is not None and write.draft.uid in self._uids,
+            )
+            if refusal:
+                return refusal
+        return [self._take_in(write) for write in group]
+
+    def _take_in(self, write: Write) -> StoredObject:
         old = self.living.get(write.key)
-        refusal = find_refusal(
-            write,
-            revision=old.revision if old else None,
-            uid=old.uid if old else None,
-            is_uid_taken=write.draft is not None and write.draft.uid in self._uids,
-        )
-        if refusal:
-            return refusal
         revision = self.first_revision + len(self.events) + 1
         text = write.draft.at(revision) if write.draft else restamp(old.json if old else "", revision)
         previous = old.json if old else None
@@ -75,9 +81,10 @@ def read_state(connection: sqlite3.Connection) -> tuple[int, int]:
     return revision, compacted
 
 
-def read_plan(connection: sqlite3.Connection, writes: Sequence[Write]) -> Plan:
-    """Return an empty plan that knows what `writes` need to know of the store."""
+def read_plan(connection: sqlite3.Connection, groups: Iterable[Group]) -> Plan:
+    """Return an empty plan that knows what these writes need to know of the store."""
     revision, _ = read_state(connection)
+    writes = [write for group in groups for write in group]
     keys = [write.key for write in writes]
     uids = [write.draft.uid for write in writes if write.draft and write.type == "ADDED"]
     # An empty list after OR would make SQLite read all objects.

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.storage.base import EventType, KeyExists, KeyNotFound, ObjectTooLarge, RevisionConflict
+from chalicelib.storage.base import (
+    TRANSACTION_WRITES,
+    Change,
+    EventType,
+    KeyExists,
+    KeyNotFound,
+    ObjectTooLarge,
+    RevisionConflict,
+)
 from chalicelib.storage.encoding import Draft, draft
 
 OBJECT_BYTES = 1536 * 1024  # etcd's default for a request, so what fits a cluster fits here
@@ -19,6 +28,27 @@ class Write:
     key: str
     draft: Draft | None
     expected_revision: int = 0  # of no meaning for ADDED
+
+
+def drafted(changes: Sequence[Change]) -> tuple[Write, ...]:
+    """Encode the writes of one transaction. Raises ObjectTooLarge, and ValueError for what none may be."""
+    writes = tuple(
+        Write(
+            change.type,
+            change.key,
+            None if change.obj is None else sized_draft(change.key, change.obj),
+            change.expected_revision,
+        )
+        for change in changes
+    )
+    new_uids = [write.draft.uid for write in writes if write.draft and write.type == "ADDED"]
+    if not 1 <= len(writes) <= TRANSACTION_WRITES:
+        raise ValueError(f"a transaction has 1 to {TRANSACTION_WRITES} writes, not {len(writes)}")
+    if len({write.key for write in writes}) < len(writes) or len(set(new_uids)) < len(new_uids):
+        raise ValueError("a key, or a new uid, stands twice in a transaction")
+    if any(write.draft is None and write.type != "DELETED" for write in writes):
+        raise ValueError("only what is deleted may lack its object")
+    return writes
 
 
 def sized_draft(key: str, obj: JSON) -> Draft:

@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.storage.base import (
+    Change,
     KeyExists,
     KeyNotFound,
     RevisionConflict,
@@ -142,6 +143,28 @@ class StorageMachine(RuleBasedStateMachine):
                 self.handles[handle].delete(key, expected_revision=expected, last=last)
         else:
             self._took("DELETED", self.handles[handle].delete(key, expected_revision=expected, last=last))
+
+    @rule(chosen=st.lists(keys, unique=True, min_size=1), is_stale=st.booleans(), handle=st.integers(0, 1))
+    def transact(self, chosen: list[str], is_stale: bool, handle: int) -> None:
+        """Create what is not there and update or delete what is, all at once, or nothing if one is stale."""
+        changes = [self._change(key, turn=turn) for turn, key in enumerate(chosen)]
+        if is_stale and (living := self.model.living.get(chosen[-1])):
+            changes[-1] = Change("MODIFIED", chosen[-1], living.object(), living.revision - 1)
+            with pytest.raises(RevisionConflict):
+                self.handles[handle].transact(changes)
+            return
+        for change, stored in zip(changes, self.handles[handle].transact(changes), strict=True):
+            self._took(change.type, stored)
+
+    def _change(self, key: str, *, turn: int) -> Change:
+        living = self.model.living.get(key)
+        if living is None:
+            self.next_uid += 1
+            return Change("ADDED", key, self._object(f"uid-{self.next_uid}", OWNERS[:turn], "naïve"))
+        if turn % 2:
+            return Change("DELETED", key, None, living.revision)
+        uid = living.object()["metadata"]["uid"]
+        return Change("MODIFIED", key, self._object(uid, OWNERS[turn:], "x" * 3000), living.revision)
 
     @rule(prefix=prefixes, limit=st.integers(1, 3), age=st.integers(0, 12), handle=st.integers(0, 1))
     def list_in_pages(self, prefix: str, limit: int, age: int, handle: int) -> None:

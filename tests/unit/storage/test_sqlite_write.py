@@ -22,9 +22,8 @@ def file(tmp_path: Path) -> Iterator[SqliteFile]:
     with file.transaction() as connection:
         for first in range(0, OBJECTS, 100):
             writes = [created(number) for number in range(first, first + 100)]
-            plan = read_plan(connection, writes)
-            for write in writes:
-                plan.decide(write)
+            plan = read_plan(connection, [tuple(writes)])
+            plan.decide(tuple(writes))
             store(connection, plan, at=0)
     yield file
     file.close()
@@ -51,7 +50,7 @@ def steps(file: SqliteFile, write: Write) -> int:
 
     with file.transaction() as connection:
         connection.set_progress_handler(count, 100)
-        plan = read_plan(connection, [write])
+        plan = read_plan(connection, [(write,)])
         connection.set_progress_handler(None, 0)
     assert set(plan.living) <= {write.key}
     return counted
