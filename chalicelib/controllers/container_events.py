@@ -6,26 +6,15 @@ Wordings: kubernetes/pkg/kubelet (v1.36), images/image_manager.go and kuberuntim
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from chalicelib.apimachinery.gotext import duration
 from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.recorder import EventType
+from chalicelib.controllers.recorder import EventType, News
 from chalicelib.providers.base import PULLING, Fetch, TaskState
 
 NEVER_BEGAN = frozenset(
     {"StartError", "ContainerCannotRun"}
 )  # how a container ends that could not be started
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """One Event to be; `part` is the field path of the container that it is about."""
-
-    type: EventType
-    reason: str
-    message: str
-    part: str
 
 
 def container_news(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:

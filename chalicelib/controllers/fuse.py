@@ -18,7 +18,7 @@ from chalicelib.controllers.pod_record import is_deleting
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.pod_usage import NOTHING, usage
 from chalicelib.controllers.pods import PodController
-from chalicelib.controllers.recorder import Recorder
+from chalicelib.controllers.recorder import News, Recorder
 from chalicelib.controllers.usage_records import UsageRecords
 from chalicelib.prices import Rates
 from chalicelib.registry.keys import object_key
@@ -78,7 +78,7 @@ class Fuse:
         marked = self._mark(head, message, now)
         if marked is not None:
             LOG.warning("budget exceeded uid=%s %s", uid, message)
-            self._recorder.event(marked, "Warning", budget.BUDGET_REASON, message)
+            self._recorder.record(marked, [News("Warning", budget.BUDGET_REASON, message)])
             self._end(marked)
 
     def refuse(self, pod: JSON) -> None:

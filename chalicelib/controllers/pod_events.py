@@ -1,82 +1,72 @@
-"""The Events of a pod's life, in the words of a scheduler and a kubelet."""
+"""The news of a pod's life, in the words of a scheduler and a kubelet. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.container_events import container_news
 from chalicelib.controllers.pod_status import DEADLINE_MESSAGE, DEADLINE_REASON
-from chalicelib.controllers.recorder import Recorder
+from chalicelib.controllers.recorder import News
 from chalicelib.controllers.references import CONFIG, MOUNT, Missing
 from chalicelib.providers.base import TaskState
 
 QUIET_MOUNT_SECONDS = 2.0  # that a mount may be missing before an Event says so
+OVERDUE = News("Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
 
 
-class PodEvents:
-    """Says what happened to pods on the node `node_name`."""
+def launched(
+    pod: JSON, node_name: str, unsupported: Sequence[str], warnings: Sequence[str]
+) -> Iterator[News]:
+    """The task is on its way; what of the pod it does not honour is named."""
+    metadata = pod["metadata"]
+    where = f"{metadata.get('namespace', '')}/{metadata['name']} to {node_name}"
+    yield News("Normal", "Scheduled", f"Successfully assigned {where}")
+    said = [", ".join(unsupported)] if unsupported else []
+    if said or warnings:  # one Event, since each is a write for each pod
+        yield News("Warning", "NotHonoured", f"not honoured here: {'; '.join([*said, *warnings])}")
 
-    def __init__(self, recorder: Recorder, node_name: str) -> None:
-        self._recorder = recorder
-        self._node_name = node_name
 
-    def launched(self, pod: JSON, unsupported: Sequence[str], warnings: Sequence[str]) -> None:
-        """The task is on its way; what of the pod it does not honour is named."""
-        metadata = pod["metadata"]
-        where = f"{metadata.get('namespace', '')}/{metadata['name']} to {self._node_name}"
-        self._recorder.event(pod, "Normal", "Scheduled", f"Successfully assigned {where}")
-        said = [", ".join(unsupported)] if unsupported else []
-        if said or warnings:  # one Event, since each is a write for each pod
-            message = "; ".join([*said, *warnings])
-            self._recorder.event(pod, "Warning", "NotHonoured", f"not honoured here: {message}")
+def waiting(missing: Sequence[Missing], *, is_new: bool, seconds: float) -> Iterator[News]:
+    """The pod has waited so long for objects it refers to; `is_new` if its status says so only now.
 
-    def waiting(self, pod: JSON, missing: Sequence[Missing], *, is_new: bool, seconds: float) -> None:
-        """The pod has waited so long for objects it refers to; `is_new` if its status says so only now.
-
-        A mount that is missing is said again and again, as a kubelet does, but not at first: Spark makes each
-        driver's ConfigMap a moment after the driver.
-        """
-        for each in missing:
-            if is_new if each.event != MOUNT else seconds >= QUIET_MOUNT_SECONDS:
-                message = f"Error: {each.message}" if each.event == CONFIG else each.message
-                self._recorder.event(pod, "Warning", each.event, message)
-
-    def unavailable(self, pod: JSON, reason: str, message: str) -> None:
-        """The provider can't take the pod now."""
-        self._recorder.event(pod, "Warning", "FailedScheduling", f"{reason}: {message}")
-
-    def rejected(self, pod: JSON, reason: str, message: str) -> None:
-        """The pod can never run here."""
-        self._recorder.event(pod, "Warning", reason, message)
-
-    def stopping(self, pod: JSON) -> None:
-        """The pod's containers are asked to end."""
-        for container in pod["spec"].get("containers") or ():
-            self._recorder.event(pod, "Normal", "Killing", f"Stopping container {container['name']}")
-
-    def overdue(self, pod: JSON) -> None:
-        """The pod's activeDeadlineSeconds have passed."""
-        self._recorder.event(pod, "Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
-
-    def _timed(self, before: JSON, after: JSON, state: TaskState) -> None:
-        """Say where the time of a start went, where the provider knows that of the pod, not of its containers."""
-        if not _running(after) or _running(before) or any(each.fetch for each in state.containers):
-            return
-        text = _start_times(state)
-        if text:
-            self._recorder.event(after, "Normal", "Pulled", text)
-
-    def changed(self, before: JSON, after: JSON, task: TaskState) -> None:
-        """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
-        for news in container_news(before, after, task):
-            self._recorder.event(after, news.type, news.reason, news.message, part=news.part)
-        self._timed(before, after, task)
-        status, old = after.get("status") or {}, before.get("status") or {}
-        if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
-            self._recorder.event(
-                after, "Warning", status["reason"], status.get("message") or "The pod failed"
+    A mount that is missing is said again and again, as a kubelet does, but not at first: Spark makes each
+    driver's ConfigMap a moment after the driver.
+    """
+    for each in missing:
+        if is_new if each.event != MOUNT else seconds >= QUIET_MOUNT_SECONDS:
+            yield News(
+                "Warning", each.event, f"Error: {each.message}" if each.event == CONFIG else each.message
             )
+
+
+def unavailable(reason: str, message: str) -> News:
+    """The provider can't take the pod now."""
+    return News("Warning", "FailedScheduling", f"{reason}: {message}")
+
+
+def stopping(pod: JSON) -> Iterator[News]:
+    """The pod's containers are asked to end."""
+    for container in pod["spec"].get("containers") or ():
+        yield News("Normal", "Killing", f"Stopping container {container['name']}")
+
+
+def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
+    """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
+    yield from container_news(before, after, task)
+    yield from _timed(before, after, task)
+    status, old = after.get("status") or {}, before.get("status") or {}
+    if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
+        yield News("Warning", status["reason"], status.get("message") or "The pod failed")
+
+
+def _timed(before: JSON, after: JSON, state: TaskState) -> Iterator[News]:
+    """Say where the time of a start went, where the provider knows that of the pod, not of its containers."""
+    if not _running(after) or _running(before) or any(each.fetch for each in state.containers):
+        return
+    text = _start_times(state)
+    if text:
+        yield News("Normal", "Pulled", text)
 
 
 def _start_times(state: TaskState) -> str:

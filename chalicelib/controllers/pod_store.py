@@ -1,24 +1,34 @@
-"""PodStore: the controller's writes to pods, each safe against every other writer."""
+"""PodStore: the controller's writes to pods, each safe against every other writer.
+
+What an Event tells of a pod is written with it, in one transaction: no state without its news, and one round trip.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.pod_record import handle_of, is_deleting, with_state
 from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.controllers.recorder import News, Recorder
 from chalicelib.providers.base import TaskState
 from chalicelib.registry.keys import object_key, parse_key
 from chalicelib.storage.base import (
     GUARANTEED_UPDATE_ATTEMPTS,
+    TRANSACTION_WRITES,
+    Change,
+    KeyExists,
     KeyNotFound,
     RevisionConflict,
     Storage,
     StoredObject,
     guaranteed_update,
 )
+
+Tell = Callable[[JSON, JSON], Iterable[News]]  # from a pod before and after a change to what is new; pure
+TOLD_AT_ONCE = TRANSACTION_WRITES - 1  # Events beside the pod; more follow
 
 Told = Callable[[JSON], None]  # told of a pod: launched, changed, about to be taken out of the store, removed
 
@@ -55,6 +65,7 @@ class PodStore:
         self,
         storage: Storage,
         *,
+        recorder: Recorder,
         node_name: str,
         clock: Callable[[], datetime],
         changed: Told,
@@ -63,6 +74,7 @@ class PodStore:
         self._going = going
         self._changed = changed
         self._storage = storage
+        self._recorder = recorder
         self._node_name = node_name
         self._clock = clock
 
@@ -86,8 +98,8 @@ class PodStore:
         found = self.under(pod_key(pod))
         return found if found and found["metadata"]["uid"] == pod["metadata"]["uid"] else None
 
-    def record(self, key: str, state: TaskState) -> Recorded | None:
-        """Write a task's state into its pod under `key`; None if that pod is gone."""
+    def record(self, key: str, state: TaskState, tell: Tell) -> Recorded | None:
+        """Write a task's state into its pod under `key`, and what is new; None if that pod is gone."""
         before: JSON = {}
 
         def change(pod: JSON) -> JSON | None:
@@ -95,16 +107,18 @@ class PodStore:
             before = pod
             return with_state(pod, state, node_name=self._node_name, now=self._clock())
 
-        stored = self._update(key, state.uid, change)
+        stored = self._update(key, state.uid, change, tell)
         return Recorded(before, stored.object()) if stored else None
 
-    def set_status(self, pod: JSON, new_status: Callable[[JSON], JSON]) -> StoredObject | None:
-        """Give a pod that has no task yet another status; None if the pod is gone."""
+    def set_status(
+        self, pod: JSON, new_status: Callable[[JSON], JSON], tell: Tell | None = None
+    ) -> StoredObject | None:
+        """Give a pod that has no task yet another status, and say what is new; None if the pod is gone."""
 
         def change(old: JSON) -> JSON | None:
             return None if is_terminal(old) or handle_of(old) else {**old, "status": new_status(old)}
 
-        return self._update(pod_key(pod), pod["metadata"]["uid"], change)
+        return self._update(pod_key(pod), pod["metadata"]["uid"], change, tell or _nothing)
 
     def take_out(self, key: str, uid: str, state: TaskState | None) -> JSON | None:
         """Remove a deleting pod with the status after `state`; return its last state, None if it stays.
@@ -139,20 +153,39 @@ class PodStore:
             self._storage.update(stored.key, last, expected_revision=stored.revision)
         return None
 
-    def _update(self, key: str, uid: str, change: Callable[[JSON], JSON | None]) -> StoredObject | None:
-        last: JSON = {}
+    def _update(
+        self, key: str, uid: str, change: Callable[[JSON], JSON | None], tell: Tell
+    ) -> StoredObject | None:
+        seen: JSON = {}
+        left: Sequence[Change] | None = None  # None: nothing has been told yet
 
         def checked(pod: JSON) -> JSON | None:
-            nonlocal last
+            nonlocal seen, left
             if pod["metadata"]["uid"] != uid:
                 raise KeyNotFound(key)
-            last = pod
+            seen, left = pod, None
             return change(pod)
 
+        def also(before: JSON, after: JSON) -> Sequence[Change]:
+            nonlocal left
+            drafts = self._recorder.drafts(after, tell(before, after))
+            left = drafts[TOLD_AT_ONCE:]
+            return drafts[:TOLD_AT_ONCE]
+
         try:
-            stored = guaranteed_update(self._storage, key, checked)
+            try:
+                stored = guaranteed_update(self._storage, key, checked, also=also)
+            except KeyExists:  # one of the Events is there already, and is to be counted
+                stored = guaranteed_update(self._storage, key, checked)
         except KeyNotFound:
             return None
-        if str(stored.revision) != last["metadata"].get("resourceVersion"):
-            self._changed(stored.object())
+        after = stored.object()
+        self._recorder.write(self._recorder.drafts(after, tell(seen, after)) if left is None else left)
+        if str(stored.revision) != seen["metadata"].get("resourceVersion"):
+            self._changed(after)
         return stored
+
+
+def _nothing(before: JSON, after: JSON) -> Iterable[News]:
+    del before, after
+    return ()

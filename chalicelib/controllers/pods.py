@@ -16,9 +16,8 @@ from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
-from chalicelib.controllers import pod_logs, pod_status
+from chalicelib.controllers import pod_events, pod_logs, pod_status
 from chalicelib.controllers.budget import BUDGET_REASON
-from chalicelib.controllers.pod_events import PodEvents
 from chalicelib.controllers.pod_record import (
     grace_left,
     handle_of,
@@ -31,7 +30,7 @@ from chalicelib.controllers.pod_store import PodStore, Told, nobody, pod_key
 from chalicelib.controllers.pod_task import Node, Translation, draft, translate
 from chalicelib.controllers.pod_tasks import PodTasks
 from chalicelib.controllers.pod_unsupported import unsupported_fields
-from chalicelib.controllers.recorder import Recorder
+from chalicelib.controllers.recorder import News, Recorder
 from chalicelib.controllers.references import PodRejected
 from chalicelib.controllers.retry import Backoff
 from chalicelib.controllers.waiting import WaitingPods
@@ -70,11 +69,13 @@ class PodController:
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
-        self._store = PodStore(storage, node_name=node.name, clock=clock, changed=changed, going=going)
+        self._store = PodStore(
+            storage, recorder=recorder, node_name=node.name, clock=clock, changed=changed, going=going
+        )
         self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node
-        self._events = PodEvents(recorder, node.name)
+        self._recorder = recorder
         self._clock = clock
         self._launched = launched
         self._removed = removed
@@ -179,45 +180,51 @@ class PodController:
             self.backoff.postpone(task.uid, self._clock())
             why = (error.reason, error.message)
             self._store.set_status(
-                pod, lambda old: pod_status.unscheduled_status(old, *why, now=self._clock())
+                pod,
+                lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
+                lambda *_: [pod_events.unavailable(*why)],
             )
-            self._events.unavailable(pod, error.reason, error.message)
             return
         self.backoff.forget(task.uid)
-        written = self._store.record(pod_key(pod), state)
+        warnings = self._provider.warnings(task)
+
+        def tell(before: JSON, after: JSON) -> Iterator[News]:
+            yield from pod_events.launched(pod, self._node.name, translation.unsupported, warnings)
+            yield from pod_events.changed(before, after, state)
+
+        written = self._store.record(pod_key(pod), state, tell)
         if written is None:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
             self._tasks.discard(state.handle)
             return
         self._launched(pod)
-        self._events.launched(pod, translation.unsupported, self._provider.warnings(task))
         recorded = written.after
-        if written.has_changed:
-            self._events.changed(written.before, recorded, state)
         if is_deleting(recorded) or is_terminal(recorded):
             self._stop(recorded, state.handle, grace_left(recorded, self._clock()))
 
     def _wait(self, pod: JSON, translation: Translation) -> None:
         missing = translation.missing
         self.backoff.postpone(pod["metadata"]["uid"], self._clock())
-        before = pod.get("status") or {}
+
+        def tell(before: JSON, after: JSON) -> Iterator[News]:
+            status = after.get("status") or {}
+            since = find_time(status.get("startTime")) or self._clock()
+            waited = (self._clock() - since).total_seconds()
+            return pod_events.waiting(missing, is_new=status != (before.get("status") or {}), seconds=waited)
+
         stored = self._store.set_status(
-            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock())
+            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), tell
         )
         if stored is None:
             self._set_aside(pod["metadata"]["uid"])
-            return
-        status = stored.object().get("status") or {}
-        since = find_time(status.get("startTime")) or self._clock()
-        waited = (self._clock() - since).total_seconds()
-        self._events.waiting(pod, missing, is_new=status != before, seconds=waited)
 
     def _reject(self, pod: JSON, reason: str, message: str) -> None:
         self._set_aside(pod["metadata"]["uid"])
         self._store.set_status(
-            pod, lambda old: pod_status.rejected_status(old, reason, message, now=self._clock())
+            pod,
+            lambda old: pod_status.rejected_status(old, reason, message, now=self._clock()),
+            lambda *_: [News("Warning", reason, message)],
         )
-        self._events.rejected(pod, reason, message)
 
     def _end(self, pod: JSON) -> None:
         """Stop the task of a deleting pod; take the pod out of the store if nothing runs (any more)."""
@@ -227,7 +234,7 @@ class PodController:
         if not handle or is_terminal(pod):
             self._remove(pod_key(pod), pod["metadata"]["uid"], None)
             return
-        self._events.stopping(pod)
+        self._recorder.record(pod, pod_events.stopping(pod))
         self._stop(pod, handle, grace_left(pod, self._clock()))
 
     def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
@@ -242,7 +249,7 @@ class PodController:
 
     def stop_overdue(self, pod: JSON) -> None:
         """End a pod whose activeDeadlineSeconds have passed: with its task, or at once if it has none."""
-        self._events.overdue(pod)
+        self._recorder.record(pod, [pod_events.OVERDUE])
         self._end_failed(pod, pod_status.DEADLINE_REASON, pod_status.DEADLINE_MESSAGE)
 
     def stop_over_budget(self, pod: JSON, message: str) -> None:
@@ -279,10 +286,11 @@ class PodController:
         if is_deleting(before) and state.phase == "stopped":
             self._remove(stored.key, state.uid, state)
             return
-        written = self._store.record(stored.key, state)
+        written = self._store.record(
+            stored.key, state, lambda before, after: pod_events.changed(before, after, state)
+        )
         if written is not None and written.has_changed:
             after = written.after
-            self._events.changed(written.before, after, state)
             if is_deleting(after) and state.phase == "stopped":  # deleted since `before` was read
                 self._remove(stored.key, state.uid, state)
                 return

@@ -1,4 +1,4 @@
-"""Recorder: what happened to an object, as core/v1 Events that kubectl describe shows.
+"""Recorder: news of an object, as core/v1 Events that kubectl describe shows.
 
 The same event again counts up instead of adding an object. Compare k8s.io/client-go/tools/record (v1.36).
 Never fails its caller: an Event is news, not state.
@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, Protocol
 
 from chalicelib.apimachinery.status import JSON
@@ -18,6 +20,8 @@ from chalicelib.apimachinery.time import find_time, format_time
 from chalicelib.controllers.background import Later, inline
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import (
+    TRANSACTION_WRITES,
+    Change,
     KeyExists,
     KeyNotFound,
     RevisionConflict,
@@ -41,16 +45,32 @@ OBJECTS_COUNTED = 10_000  # objects whose events are counted; the oldest are for
 NAME_LIMIT = 253 - 17  # characters of the object's name in the Event's, which ends in a dot and 16 digits
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """One Event to be, about an object or the part of it at a field path."""
+
+    type: EventType
+    reason: str
+    message: str
+    part: str = ""
+
+
 class Recorder(Protocol):
-    """Takes note of events."""
+    """Takes note of what happened."""
 
-    def event(
-        self, obj: JSON, type: EventType, reason: str, message: str, *, kind: str = "Pod", part: str = ""
-    ) -> None:
-        """Record that `reason` happened to `obj`, or to the part of it at that field path.
+    def record(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> None:
+        """Record what happened to `obj`. Returns at once and never raises."""
+        ...
 
-        Returns at once and never raises.
+    def drafts(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> Sequence[Change]:
+        """Return the Events, each as if it were the first of its kind, for a transaction with what they tell of.
+
+        That one is there already is the transaction's KeyExists; write() counts it up.
         """
+        ...
+
+    def write(self, drafts: Sequence[Change]) -> None:
+        """Write such Events alone. Returns at once and never raises."""
         ...
 
 
@@ -71,15 +91,28 @@ class EventRecorder:
         self._later = later
         self._counts: OrderedDict[str, set[str]] = OrderedDict()
 
-    def event(
-        self, obj: JSON, type: EventType, reason: str, message: str, *, kind: str = "Pod", part: str = ""
-    ) -> None:
-        """Write the Event, or count up the one there is."""
-        metadata = obj["metadata"]
-        about = {"kind": kind, "apiVersion": "v1", **({"fieldPath": part} if part else {})}
-        event = _event(metadata, type, reason, message[:MESSAGE_LIMIT], about=about)
-        if self._is_within_bounds(str(metadata.get("uid", "")), event["metadata"]["name"]):
-            self._later(lambda: self._write(event))
+    def record(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> None:
+        """Write the Events of these news."""
+        self.write(self.drafts(obj, news, kind=kind))
+
+    def write(self, drafts: Sequence[Change]) -> None:
+        """Write Events, several at once, or count up those there are."""
+        for first in range(0, len(drafts), TRANSACTION_WRITES):
+            self._later(partial(self._write_all, drafts[first : first + TRANSACTION_WRITES]))
+
+    def drafts(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> Sequence[Change]:
+        """Return the Events that are within an object's bounds, each once."""
+        metadata, now = obj["metadata"], format_time(self._clock())
+        made = []
+        for each in dict.fromkeys(news):
+            event = _event(metadata, each, kind=kind)
+            name = event["metadata"]["name"]
+            if self._is_within_bounds(str(metadata.get("uid", "")), name):
+                event["metadata"].update(creationTimestamp=now, uid=self._new_uid())
+                event.update(firstTimestamp=now, lastTimestamp=now, count=1)
+                key = object_key("events", event["metadata"]["namespace"], name)
+                made.append(Change("ADDED", key, event))
+        return made
 
     def expire(self, keep_seconds: float = KEEP_SECONDS) -> None:
         """Remove Events last seen longer ago than that, whoever wrote them."""
@@ -107,40 +140,46 @@ class EventRecorder:
             names.add(name)
         return name in names
 
-    def _write(self, event: JSON) -> None:
-        now = format_time(self._clock())
-        key = object_key("events", event["metadata"]["namespace"], event["metadata"]["name"])
-        stamp = {"creationTimestamp": now, "uid": self._new_uid()}
-        fresh = {**event, "metadata": {**event["metadata"], **stamp}}
-        fresh.update(firstTimestamp=now, lastTimestamp=now, count=1)
+    def _write_all(self, drafts: Sequence[Change]) -> None:
+        try:
+            self._storage.transact(drafts)
+        except KeyExists:
+            for each in drafts:
+                self._write(each)
+        except StorageError as error:
+            LOG.warning("events lost keys=%s error=%s", [each.key for each in drafts], error)
+
+    def _write(self, draft: Change) -> None:
         try:
             try:
-                self._storage.create(key, fresh)
+                self._storage.transact([draft])
             except KeyExists:
-                guaranteed_update(self._storage, key, lambda old: _counted(old, now))
+                guaranteed_update(self._storage, draft.key, partial(_counted, again=draft.obj or {}))
         except StorageError as error:
-            LOG.warning("event lost key=%s reason=%s error=%s", key, event["reason"], error)
+            LOG.warning("event lost key=%s error=%s", draft.key, error)
 
 
-def _counted(old: JSON, now: str) -> JSON:
-    return {**old, "count": int(old.get("count") or 1) + 1, "lastTimestamp": now}
+def _counted(old: JSON, again: JSON) -> JSON:
+    return {**old, "count": int(old.get("count") or 1) + 1, "lastTimestamp": again["lastTimestamp"]}
 
 
-def _event(metadata: JSON, type: EventType, reason: str, message: str, *, about: JSON) -> JSON:
+def _event(metadata: JSON, news: News, *, kind: str) -> JSON:
     """Return the Event without its times; its name says which events are the same."""
+    message = news.message[:MESSAGE_LIMIT]
     wanted = ("namespace", "name", "uid", "resourceVersion")
-    involved = {**about, **{field: metadata[field] for field in wanted if metadata.get(field)}}
-    same = "\0".join((str(metadata.get("uid", "")), involved.get("fieldPath", ""), type, reason, message))
-    digest = f"{ORDER.get(reason, LAST)}{hashlib.sha256(same.encode()).hexdigest()[:15]}"
+    involved = {field: metadata[field] for field in wanted if metadata.get(field)}
+    about = {"kind": kind, "apiVersion": "v1", **({"fieldPath": news.part} if news.part else {}), **involved}
+    same = "\0".join((str(metadata.get("uid", "")), news.part, news.type, news.reason, message))
+    digest = f"{ORDER.get(news.reason, LAST)}{hashlib.sha256(same.encode()).hexdigest()[:15]}"
     return {
         "metadata": {
             "name": f"{metadata['name'][:NAME_LIMIT]}.{digest}",
             "namespace": metadata.get("namespace") or "default",
         },
-        "involvedObject": involved,
-        "reason": reason,
+        "involvedObject": about,
+        "reason": news.reason,
         "message": message,
-        "type": type,
+        "type": news.type,
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "reportingInstance": "",

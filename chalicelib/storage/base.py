@@ -242,20 +242,28 @@ class Storage(Protocol):
         ...
 
 
-def guaranteed_update(storage: Storage, key: str, change: Callable[[JSON], JSON | None]) -> StoredObject:
+def guaranteed_update(
+    storage: Storage,
+    key: str,
+    change: Callable[[JSON], JSON | None],
+    *,
+    also: Callable[[JSON, JSON], Sequence[Change]] | None = None,
+) -> StoredObject:
     """Apply `change` to the object under `key` until no other writer interferes; return the result.
 
     `change` gets a fresh copy each time and may run many times, so it must be pure; None, or an equal
-    object, writes nothing. Raises KeyNotFound; RevisionConflict if the race is lost
-    GUARANTEED_UPDATE_ATTEMPTS times; and whatever `change` raises.
+    object, writes nothing. What `also` makes of the object before and after is written in the same transaction.
+    Raises KeyNotFound; RevisionConflict if the race is lost GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is
+    also created; and whatever `change` raises.
     """
     for attempt in range(GUARANTEED_UPDATE_ATTEMPTS):
         stored = storage.get(key)
         changed = change(stored.object())
         if changed is None or changed == stored.object():
             return stored
+        update = Change("MODIFIED", key, changed, stored.revision)
         try:
-            return storage.update(key, changed, expected_revision=stored.revision)
+            return storage.transact([update, *(also(stored.object(), changed) if also else ())])[0]
         except RevisionConflict:
             if attempt == GUARANTEED_UPDATE_ATTEMPTS - 1:
                 raise

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.status import JSON, StatusError
 from chalicelib.controllers.garbage import DeleteObject
-from chalicelib.controllers.recorder import EventType, Recorder
+from chalicelib.controllers.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import Plan
 from chalicelib.registry.keys import object_key, parse_key, prefix
@@ -141,7 +141,7 @@ class WorkloadController:
             self._remove(key, owner, pod)
         for reason, message in plan.events:
             kind: EventType = "Normal" if reason == "Completed" else "Warning"
-            self._recorder.event(owner, kind, reason, message, kind=KINDS[resource][1])
+            self._recorder.record(owner, [News(kind, reason, message)], kind=KINDS[resource][1])
 
     def _registry(self, resource: str) -> Registry:
         group = KINDS[resource][0] if resource in KINDS else ""
@@ -164,13 +164,13 @@ class WorkloadController:
         except StatusError as error:
             if error.reason == "AlreadyExists":
                 return True  # another process, or the same before a crash
-            self._recorder.event(
-                owner, "Warning", "FailedCreate", f"Error creating: {error.message}", kind=kind
-            )
+            failed = News("Warning", "FailedCreate", f"Error creating: {error.message}")
+            self._recorder.record(owner, [failed], kind=kind)
             self._due[key] = self._clock() + timedelta(seconds=REFUSED_SECONDS)
             return False
         if resource == "pods":
-            self._recorder.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {name}", kind=kind)
+            made = News("Normal", "SuccessfulCreate", f"Created pod: {name}")
+            self._recorder.record(owner, [made], kind=kind)
         return True
 
     def _remove(self, key: Key, owner: JSON, pod: JSON) -> None:
@@ -181,5 +181,5 @@ class WorkloadController:
             if error.code not in (404, 409):
                 raise
             return
-        message = f"Deleted pod: {metadata['name']}"
-        self._recorder.event(owner, "Normal", "SuccessfulDelete", message, kind=KINDS[key[0]][1])
+        gone = News("Normal", "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
+        self._recorder.record(owner, [gone], kind=KINDS[key[0]][1])

@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib.storage.base import Storage
 from tests.fake_provider import FakeProvider
 
-WRITES = ("create", "update", "delete")
+WRITES = ("create", "update", "delete", "transact")
 ACTS = ("run", "stop", "remove")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from chalicelib.controllers.pod_record import handle_of, version_of
 from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
+from chalicelib.storage.base import TRANSACTION_WRITES, Change, StoredObject
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
@@ -259,3 +261,51 @@ def test_whole_life_of_a_pod_takes_few_writes(w: World) -> None:
 
     events = w.storage.events_after("/registry/pods/", before).events
     assert [event.type for event in events] == ["ADDED", "MODIFIED", "MODIFIED"]
+
+
+def sizes_of_transactions(w: World) -> list[int]:
+    """Return a list that fills with how many objects each transaction writes."""
+    sizes: list[int] = []
+    transact = w.storage.transact
+
+    def counted(changes: Sequence[Change]) -> Sequence[StoredObject]:
+        sizes.append(len(changes))
+        return transact(changes)
+
+    w.storage.transact = counted  # type: ignore[method-assign]
+    return sizes
+
+
+def test_state_and_its_events_are_one_transaction(w: World) -> None:
+    sizes = sizes_of_transactions(w)
+
+    w.create_pod()
+
+    assert [reason for reason, _ in w.events()] == ["Scheduled", "Started"]
+    assert sizes == [1, 3]
+
+
+def test_event_that_is_there_already_is_counted_and_the_state_is_stored(w: World) -> None:
+    first, second = ProviderUnavailable("Capacity", "none left"), ProviderUnavailable("Quota", "used up")
+    w.provider.failures += [first, second, first]
+    w.create_pod()
+    for _ in range(2):
+        w.pass_time(60)
+        w.pods.retry()
+
+    assert w.provider.failures == []
+    assert w.pod()["status"]["conditions"][0]["reason"] == "Capacity"
+    counts = {
+        each.object()["message"]: each.object()["count"] for each in w.storage.list("/registry/events/").items
+    }
+    assert counts == {"Capacity: none left": 2, "Quota: used up": 1}
+
+
+def test_pod_with_more_events_than_fit_a_transaction_has_them_all(w: World) -> None:
+    many = [{"name": f"c{number:02}", "image": "i"} for number in range(TRANSACTION_WRITES)]
+    sizes = sizes_of_transactions(w)
+
+    w.create_pod(containers=many)
+
+    assert [reason for reason, _ in w.events()] == ["Scheduled", *["Started"] * len(many)]
+    assert sizes == [1, TRANSACTION_WRITES, 2]

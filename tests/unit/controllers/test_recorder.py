@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.recorder import EVENTS_PER_OBJECT
-from chalicelib.storage.base import StorageUnavailable
+from chalicelib.controllers.recorder import EVENTS_PER_OBJECT, News
+from chalicelib.storage.base import Change, StorageUnavailable
 from tests.unit.controllers.builders import pod
 from tests.unit.controllers.world import World
 
@@ -14,7 +16,7 @@ def stored_events(w: World) -> list[JSON]:
 
 
 def test_event_tells_what_kubectl_describe_shows(w: World) -> None:
-    w.controllers.recorder.event(pod(), "Warning", "FailedMount", "no such thing")
+    w.controllers.recorder.record(pod(), [News("Warning", "FailedMount", "no such thing")])
 
     (event,) = stored_events(w)
     assert event["involvedObject"] == {
@@ -32,10 +34,10 @@ def test_event_tells_what_kubectl_describe_shows(w: World) -> None:
 
 
 def test_same_event_again_counts_up(w: World) -> None:
-    w.controllers.recorder.event(pod(), "Warning", "FailedMount", "no such thing")
+    w.controllers.recorder.record(pod(), [News("Warning", "FailedMount", "no such thing")])
     w.pass_time(60)
-    w.controllers.recorder.event(pod(), "Warning", "FailedMount", "no such thing")
-    w.controllers.recorder.event(pod(), "Warning", "FailedMount", "something else")
+    w.controllers.recorder.record(pod(), [News("Warning", "FailedMount", "no such thing")])
+    w.controllers.recorder.record(pod(), [News("Warning", "FailedMount", "something else")])
 
     counts = {event["message"]: event["count"] for event in stored_events(w)}
     assert counts == {"no such thing": 2, "something else": 1}
@@ -45,15 +47,15 @@ def test_same_event_again_counts_up(w: World) -> None:
 
 
 def test_object_with_a_long_name_has_events_too(w: World) -> None:
-    w.controllers.recorder.event(pod("x" * 253), "Normal", "Scheduled", "")
+    w.controllers.recorder.record(pod("x" * 253), [News("Normal", "Scheduled", "")])
 
     assert len(stored_events(w)[0]["metadata"]["name"]) == 253
 
 
 def test_object_that_never_says_the_same_twice_is_cut_off(w: World) -> None:
     for number in range(EVENTS_PER_OBJECT + 5):
-        w.controllers.recorder.event(pod(), "Normal", "Chatter", f"{number}")
-    w.controllers.recorder.event(pod(), "Normal", "Chatter", "0")
+        w.controllers.recorder.record(pod(), [News("Normal", "Chatter", f"{number}")])
+    w.controllers.recorder.record(pod(), [News("Normal", "Chatter", "0")])
 
     events = stored_events(w)
     assert len(events) == EVENTS_PER_OBJECT
@@ -61,15 +63,15 @@ def test_object_that_never_says_the_same_twice_is_cut_off(w: World) -> None:
 
 
 def test_long_message_is_cut_to_what_the_api_takes(w: World) -> None:
-    w.controllers.recorder.event(pod(), "Normal", "Long", "x" * 5000)
+    w.controllers.recorder.record(pod(), [News("Normal", "Long", "x" * 5000)])
 
     assert len(stored_events(w)[0]["message"]) == 1024
 
 
 def test_old_events_expire_and_new_ones_stay(w: World) -> None:
-    w.controllers.recorder.event(pod(), "Normal", "Old", "")
+    w.controllers.recorder.record(pod(), [News("Normal", "Old", "")])
     w.pass_time(3601)
-    w.controllers.recorder.event(pod(), "Normal", "New", "")
+    w.controllers.recorder.record(pod(), [News("Normal", "New", "")])
 
     w.controllers.recorder.expire()
 
@@ -77,11 +79,11 @@ def test_old_events_expire_and_new_ones_stay(w: World) -> None:
 
 
 def test_store_that_fails_fails_nobody(w: World) -> None:
-    def refuse(key: str, obj: JSON) -> object:
-        raise StorageUnavailable(f"{key}: no room for {len(obj)} fields")
+    def refuse(changes: Sequence[Change]) -> object:
+        raise StorageUnavailable(f"no room for {len(changes)} objects")
 
-    w.storage.create = refuse  # type: ignore[method-assign,assignment]  # a store whose disk is full
+    w.storage.transact = refuse  # type: ignore[method-assign,assignment]  # a store whose disk is full
 
-    w.controllers.recorder.event(pod(), "Normal", "Lost", "")
+    w.controllers.recorder.record(pod(), [News("Normal", "Lost", "")])
 
     assert stored_events(w) == []
