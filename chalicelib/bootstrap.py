@@ -112,6 +112,7 @@ class ControlPlane:
             self.controllers.quotas,
             Classes(self.storage),
             self.controllers.fuse,
+            self.storage,
         )
         parts = self._registry_parts()
         self.registries.update(registries(ALL, parts))

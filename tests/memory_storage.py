@@ -14,6 +14,7 @@ from chalicelib.storage.base import (
     EventType,
     KeyNotFound,
     Page,
+    Reader,
     RevisionExpired,
     StoredObject,
     WatchEvent,
@@ -43,6 +44,10 @@ class MemoryStorage:
         """Return the store's current revision."""
         with self._changed:
             return self._compacted + len(self._events)
+
+    def view(self) -> Reader:
+        """Return this storage."""
+        return self
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object."""

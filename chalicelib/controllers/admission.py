@@ -13,6 +13,7 @@ from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.providers.base import Provider
 from chalicelib.registry.pods import PodStrategy
+from chalicelib.storage.base import Storage
 
 
 class Admission:
@@ -26,7 +27,9 @@ class Admission:
         quotas: Quotas,
         classes: Classes,
         fuse: Fuse,
+        storage: Storage,
     ) -> None:
+        self._storage = storage
         self._classes = classes
         self._fuse = fuse
         self._pods = pods
@@ -49,13 +52,14 @@ class Admission:
 
     def _admit_pod(self, pod: JSON) -> list[str]:
         self._fuse.refuse(pod)
-        self._quotas.fill_in(pod)
-        self._classes.give_priority(pod)
+        now = self._storage.view()
+        self._quotas.fill_in(pod, now)
+        self._classes.give_priority(pod, now)
         if not self._pods.is_ours(pod):
             return []
         admitted = spark_admission.admit(pod, self._injection())
         if admitted is not pod:
             pod["spec"] = admitted["spec"]
             pod["metadata"]["annotations"] = admitted["metadata"].get("annotations", {})
-        paths, sentences = self._pods.foresee(pod)
+        paths, sentences = self._pods.foresee(pod, now)
         return [f"{path}: not honoured by provider {self._provider.name}" for path in paths] + sentences

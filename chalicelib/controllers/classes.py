@@ -13,7 +13,7 @@ from chalicelib.registry.claims import CLASS_ANNOTATION
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.priorityclasses import DEFAULT_POLICY, default_class
 from chalicelib.registry.storageclasses import is_default
-from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.base import KeyNotFound, Reader, Storage
 
 PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
 
@@ -24,11 +24,11 @@ class Classes:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def give_priority(self, pod: JSON) -> None:
+    def give_priority(self, pod: JSON, reader: Reader) -> None:
         """Write, in place, what the class of a new pod means. Raises 403 for an unknown class or other values."""
         spec = pod["spec"]
         name = spec.get("priorityClassName") or ""
-        found = self._named(pod, name) if name else default_class(self._all(PRIORITIES)) or {}
+        found = _named(pod, name, reader) if name else default_class(_all(PRIORITIES, reader)) or {}
         value, policy = found.get("value", 0), found.get("preemptionPolicy", DEFAULT_POLICY)
         if spec.get("priority") not in (None, value):
             raise _refused(pod, "integer value of priority", spec["priority"], value)
@@ -43,22 +43,24 @@ class Classes:
         annotations = claim["metadata"].get("annotations") or {}
         if claim["spec"].get("storageClassName") is not None or CLASS_ANNOTATION in annotations:
             return
-        marked = [each["metadata"] for each in self._all(STORAGE) if is_default(each)]
+        marked = [each["metadata"] for each in _all(STORAGE, self._storage) if is_default(each)]
         if marked:
             marked.sort(key=lambda each: each["name"])
             youngest = max(marked, key=lambda each: str(each["creationTimestamp"]))
             claim["spec"]["storageClassName"] = youngest["name"]
 
-    def _named(self, pod: JSON, name: str) -> JSON:
-        try:
-            if not meta.dns_subdomain_errors(name):
-                return self._storage.get(object_key(PRIORITIES, None, name)).object()
-        except KeyNotFound:
-            pass
-        raise _forbidden(pod, f"no PriorityClass with name {name} was found")
 
-    def _all(self, resource: str) -> Iterator[JSON]:
-        return (item.object() for item in self._storage.list(prefix(resource)).items)
+def _named(pod: JSON, name: str, reader: Reader) -> JSON:
+    try:
+        if not meta.dns_subdomain_errors(name):
+            return reader.get(object_key(PRIORITIES, None, name)).object()
+    except KeyNotFound:
+        pass
+    raise _forbidden(pod, f"no PriorityClass with name {name} was found")
+
+
+def _all(resource: str, reader: Reader) -> Iterator[JSON]:
+    return (item.object() for item in reader.list(prefix(resource)).items)
 
 
 def _refused(pod: JSON, what: str, given: object, computed: object) -> StatusError:

@@ -62,6 +62,7 @@ class Translation:
 
 def translate(pod: JSON, node: Node) -> Translation:
     """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""
+    node = replace(node, lookup=node.lookup.now())
     view, task = _parts(pod, node)
     unsupported = tuple(unsupported_fields(pod))
     if view.references.missing:

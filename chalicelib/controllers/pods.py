@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
@@ -42,7 +43,7 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
 )
-from chalicelib.storage.base import Storage
+from chalicelib.storage.base import Reader, Storage
 
 LOG = logging.getLogger(__name__)
 
@@ -128,9 +129,9 @@ class PodController:
         stored = self._store.find(uid)
         return stored.object() if stored else None
 
-    def foresee(self, pod: JSON) -> tuple[list[str], list[str]]:
+    def foresee(self, pod: JSON, reader: Reader) -> tuple[list[str], list[str]]:
         """Return what of a pod not stored yet will not be honoured: paths of fields, and the provider's words."""
-        task = draft(pod, self._node)
+        task = draft(pod, replace(self._node, lookup=self._node.lookup.over(reader)))
         return unsupported_fields(pod), self._provider.warnings(task) if task else []
 
     def give_up(self, pod: JSON) -> None:

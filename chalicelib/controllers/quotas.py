@@ -21,6 +21,7 @@ from chalicelib.controllers.quota_usage import GROUPS, Usage, add, in_scope, mis
 from chalicelib.registry.keys import parse_key, prefix
 from chalicelib.storage.base import (
     KeyNotFound,
+    Reader,
     RevisionConflict,
     Storage,
     StoredObject,
@@ -50,9 +51,9 @@ class Quotas:
         self._counts: dict[str, tuple[int, int]] = {}  # by prefix: objects, and the revision as of which
         self._pending: dict[str, tuple[str, JSON]] = {}  # by uid: room is taken for it, it is not stored yet
 
-    def fill_in(self, pod: JSON) -> None:
+    def fill_in(self, pod: JSON, reader: Reader) -> None:
         """Give, in place, a new pod the defaults of its namespace's LimitRanges."""
-        ranges = self._ranges(pod["metadata"].get("namespace") or "")
+        ranges = _ranges(pod["metadata"].get("namespace") or "", reader)
         if ranges:
             limit_ranges.fill_in(pod, ranges)
 
@@ -63,9 +64,11 @@ class Quotas:
         if not namespace:
             yield
             return
-        self._check_ranges(resource, obj, namespace)
-        self._check_count(resource, obj, namespace)
-        taken = self._take(resource, obj, namespace, is_dry_run=is_dry_run)
+        now = self._storage.view()
+        if resource in ("pods", "persistentvolumeclaims"):
+            _check_ranges(resource, obj, _ranges(namespace, now))
+        self._check_count(resource, obj, namespace, now.revision())
+        taken = self._take(resource, obj, now.list(prefix(QUOTAS, namespace)).items, is_dry_run=is_dry_run)
         try:
             yield
         except BaseException:
@@ -111,36 +114,22 @@ class Quotas:
         for namespace in sorted(namespaces):
             self.recount(namespace)
 
-    def _ranges(self, namespace: str) -> list[JSON]:
-        return [item.object() for item in self._storage.list(prefix(RANGES, namespace)).items]
-
-    def _check_ranges(self, resource: str, obj: JSON, namespace: str) -> None:
-        if resource not in ("pods", "persistentvolumeclaims"):
-            return
-        ranges = self._ranges(namespace)
-        problems_of = limit_ranges.pod_problems if resource == "pods" else limit_ranges.claim_problems
-        problems = list(dict.fromkeys(problems_of(obj, ranges)))
-        if problems:
-            why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            raise _forbidden(resource, obj, why)
-
-    def _check_count(self, resource: str, obj: JSON, namespace: str) -> None:
+    def _check_count(self, resource: str, obj: JSON, namespace: str, now: int) -> None:
         if not self._max_objects or resource == "events":
             return
-        count = self._count(prefix(resource, namespace))
+        count = self._count(prefix(resource, namespace), now)
         if count >= self._max_objects:
             limit = self._max_objects
             why = f"exceeded quota: namespace-objects, requested: count/{resource}=1, used: count/{resource}={count}"
             raise _forbidden(resource, obj, f"{why}, limited: count/{resource}={limit}")
 
-    def _count(self, counted: str) -> int:
-        """Return how many objects are under a prefix; while there is room for sure, at most so many.
+    def _count(self, counted: str, now: int) -> int:
+        """Return how many objects are under a prefix at revision `now`; while there is room for sure, at most so many.
 
         To count costs as much as there is. But each write adds one object at most: as long as all since the
         last count, or ever, would fit, there is no need to.
         """
         count, revision = self._counts.get(counted, (0, 0))
-        now = self._storage.revision()
         most = count + now - revision
         if most < self._max_objects:
             return most
@@ -150,9 +139,9 @@ class Quotas:
         self._counts[counted] = (count, now)
         return count
 
-    def _take(self, resource: str, obj: JSON, namespace: str, *, is_dry_run: bool) -> bool:
-        """Take from every quota that counts the object; return whether there was one."""
-        quotas = self._storage.list(prefix(QUOTAS, namespace)).items
+    def _take(self, resource: str, obj: JSON, quotas: list[StoredObject], *, is_dry_run: bool) -> bool:
+        """Take from every quota of the namespace that counts the object; return whether there was one."""
+        namespace = obj["metadata"]["namespace"]
         asked = usage(resource, obj) if quotas else {}
         counting = [item for item in quotas if _counts(item.object(), resource, obj, asked)]
         if is_dry_run:
@@ -219,6 +208,18 @@ class Quotas:
             if resource in resources and obj["metadata"].get("namespace") == namespace:
                 total = add(total, usage(resource, obj) if in_scope(resource, obj, quota) else {})
         return {name: total.get(name, ZERO) for name in hard}
+
+
+def _ranges(namespace: str, reader: Reader) -> list[JSON]:
+    return [item.object() for item in reader.list(prefix(RANGES, namespace)).items]
+
+
+def _check_ranges(resource: str, obj: JSON, ranges: list[JSON]) -> None:
+    problems_of = limit_ranges.pod_problems if resource == "pods" else limit_ranges.claim_problems
+    problems = list(dict.fromkeys(problems_of(obj, ranges)))
+    if problems:
+        why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+        raise _forbidden(resource, obj, why)
 
 
 def _resources_of(hard: JSON) -> set[str]:

@@ -139,11 +139,35 @@ class EventBatch:
     revision: int
 
 
+class Reader(Protocol):
+    """Reads for one decision: what is stored as of some moment, or later."""
+
+    def revision(self) -> int:
+        """Return a revision that all reads are as new as."""
+        ...
+
+    def get(self, key: str) -> StoredObject:
+        """Return the object under `key`. Raises KeyNotFound."""
+        ...
+
+    def list(self, prefix: str) -> Page:
+        """Return the objects under `prefix` in key order."""
+        ...
+
+
 class Storage(Protocol):
     """What a backend does. Safe to call from many threads, and from many processes on one store."""
 
     def revision(self) -> int:
         """Return the store's current revision, consistently read."""
+        ...
+
+    def view(self) -> Reader:
+        """Return a reader of what is stored now, or later.
+
+        For many reads of what seldom changes: on DynamoDB it costs one read, and its reads nothing where this process
+        knows that nothing has changed.
+        """
         ...
 
     def create(self, key: str, obj: JSON) -> StoredObject:

@@ -24,6 +24,7 @@ from chalicelib.storage.base import (
     EventBatch,
     KeyNotFound,
     Page,
+    Reader,
     RevisionExpired,
     StorageUnavailable,
     StoredObject,
@@ -40,6 +41,7 @@ from chalicelib.storage.dynamodb_item import (
 )
 from chalicelib.storage.dynamodb_list import READ_TRIES, Lister, Range
 from chalicelib.storage.dynamodb_table import Key, Table
+from chalicelib.storage.dynamodb_view import DynamoView, Memory
 from chalicelib.storage.dynamodb_write import (
     Before,
     Plan,
@@ -79,6 +81,7 @@ class DynamoStorage:
         self._table = Table(table_name, region=region, endpoint=endpoint, backoff=self._backoff)
         self._log = EventLog(self._table, clock)
         self._lister = Lister(self._table, self._log, self._backoff)
+        self._memory = Memory()
         self._writing = threading.Lock()
         self._tail = Tail(0)
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
@@ -95,6 +98,11 @@ class DynamoStorage:
     def revision(self) -> int:
         """Return the store's current revision."""
         return self._table.head().revision
+
+    def view(self) -> Reader:
+        """Return a reader that costs this one read, and no more for what has not changed."""
+        head = self._table.head()
+        return DynamoView(head, table=self._table, log=self._log, memory=self._memory, lister=self._lister)
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""

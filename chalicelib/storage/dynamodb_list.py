@@ -64,15 +64,22 @@ class Lister:
             head = self._table.head()
             at = head.revision if revision is None else min(revision, head.revision)
             newest = head.mark(wanted.resource).revision
-            kept = self._kept.get(wanted)
-            if kept and kept[0] == newest <= at:
-                return _page(list(kept[1]), at, limit=limit)
+            known = self.kept(wanted, head) if newest <= at else None
+            if known:
+                return _page(known.items, at, limit=limit)
             state = self._read_state(wanted, at, head, limit=limit)
             if state is not None:
                 if newest <= at and not limit:
                     self._keep(wanted, newest, state)
                 return _page(state, at, limit=limit)
         raise StorageUnavailable(f"{wanted.resource} kept changing while they were listed: try again")
+
+    def kept(self, wanted: Range, head: Head) -> Page | None:
+        """Return all objects as of `head`, if they are in memory."""
+        kept = self._kept.get(wanted)
+        if kept and kept[0] == head.mark(wanted.resource).revision:
+            return Page(list(kept[1]), head.revision)
+        return None
 
     def _keep(self, wanted: Range, newest: int, state: list[StoredObject]) -> None:
         if len(state) > KEPT_OBJECTS:

@@ -18,6 +18,7 @@ from chalicelib.storage.base import (
     EventBatch,
     KeyNotFound,
     Page,
+    Reader,
     RevisionExpired,
     StorageUnavailable,
     StoredObject,
@@ -65,6 +66,10 @@ class SqliteStorage:
         """Return the store's current revision."""
         with self._file.reader() as connection:
             return read_state(connection)[0]
+
+    def view(self) -> Reader:
+        """Return this storage: its reads need no saving."""
+        return self
 
     def create(self, key: str, obj: JSON) -> StoredObject:
         """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""

@@ -234,14 +234,16 @@ class StorageMachine(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         storage = self.handles[self.model.revision % 2]
-        assert storage.revision() == self.model.revision
+        view = storage.view()
+        assert storage.revision() == view.revision() == self.model.revision
         for key in KEYS:
             living = self.model.living.get(key)
             if living is None:
-                with pytest.raises(KeyNotFound):
-                    storage.get(key)
+                for read in (storage.get, view.get):
+                    with pytest.raises(KeyNotFound):
+                        read(key)
             else:
-                assert storage.get(key) == living
+                assert storage.get(key) == view.get(key) == living
                 assert storage.get_by_uid(living.object()["metadata"]["uid"]) == living
 
     def _object(self, uid: str, owners: list[str], text: str) -> JSON:

@@ -104,6 +104,10 @@ class LateLookup(StorageLookup):
 
     meanwhile: Callable[[], object] | None = None
 
+    def now(self) -> LateLookup:
+        """Return itself."""
+        return self
+
     def find(self, resource: str, namespace: str, name: str) -> JSON | None:
         """Look; the world moves on before the caller hears of it."""
         found = super().find(resource, namespace, name)

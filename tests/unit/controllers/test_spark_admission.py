@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -181,9 +182,12 @@ def test_what_was_not_injected_stays() -> None:
 
 
 def admission(w: World) -> Admission:
-    return Admission(
-        w.pods, w.provider, lambda: FULL, w.controllers.quotas, Classes(w.storage), w.controllers.fuse
-    )
+    return admission_with(w, lambda: FULL)
+
+
+def admission_with(w: World, injection: Callable[[], Injection]) -> Admission:
+    quotas, fuse, classes = w.controllers.quotas, w.controllers.fuse, Classes(w.storage)
+    return Admission(w.pods, w.provider, injection, quotas, classes, fuse, w.storage)
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:
@@ -214,9 +218,7 @@ def test_fault_of_our_own_is_not_taken_for_an_invalid_pod(w: World) -> None:
     pod = {**w.create_pod(), "kind": "Pod", "apiVersion": "v1"}
 
     with pytest.raises(TypeError, match="ours"):
-        Admission(
-            w.pods, w.provider, fail, w.controllers.quotas, Classes(w.storage), w.controllers.fuse
-        ).admit("pods", pod)
+        admission_with(w, fail).admit("pods", pod)
 
 
 NAMELESS_MOUNT = {"name": "c", "image": "i", "volumeMounts": [{}]}

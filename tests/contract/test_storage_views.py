@@ -1,0 +1,123 @@
+"""What every Storage promises of its views: they see what is stored, however much of it they remember."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.dynamodb_events import SETTLED_SECONDS
+from chalicelib.storage.dynamodb_view import KEPT_CHARS, KEPT_OBJECTS
+from tests.contract.storage_backends import FakeStores, StoreFactory, pod, pod_key
+
+PODS = "/registry/pods/"
+
+
+def config_key(name: str) -> str:
+    return f"/registry/configmaps/default/{name}"
+
+
+def test_a_view_sees_what_is_stored(storage: Storage) -> None:
+    created = storage.create(pod_key("a"), pod("a"))
+
+    for _ in range(2):
+        view = storage.view()
+        assert view.get(pod_key("a")) == created
+        assert view.list(PODS).items == [created]
+        assert view.revision() == created.revision
+        with pytest.raises(KeyNotFound):
+            view.get(pod_key("none"))
+
+
+def test_a_new_view_sees_what_another_process_has_written(store_factory: StoreFactory) -> None:
+    writer, reader = store_factory.open(), store_factory.open()
+    first = writer.create(pod_key("a"), pod("a"))
+    store_factory.clock.advance(2 * SETTLED_SECONDS)
+    for _ in range(2):
+        assert reader.view().get(pod_key("a")) == first
+        with pytest.raises(KeyNotFound):
+            reader.view().get(pod_key("b"))
+
+    changed = writer.update(pod_key("a"), pod("a", phase="Running"), expected_revision=first.revision)
+    made = writer.create(pod_key("b"), pod("b"))
+
+    view = reader.view()
+    assert (view.get(pod_key("a")), view.get(pod_key("b"))) == (changed, made)
+    assert view.list(PODS).items == [changed, made]
+
+    writer.delete(pod_key("a"), expected_revision=changed.revision)
+
+    view = reader.view()
+    with pytest.raises(KeyNotFound):
+        view.get(pod_key("a"))
+    assert view.list(PODS).items == [made]
+
+
+@pytest.fixture
+def stores(no_aws_account: None) -> Iterator[FakeStores]:
+    """Yield an empty table in memory."""
+    del no_aws_account
+    stores = FakeStores()
+    yield stores
+    stores.close()
+
+
+def requests_of(stores: FakeStores, storage: Storage, *keys: str) -> list[str]:
+    """Return the requests that a view and its reads take."""
+    before = len(stores.fake.requests)
+    view = storage.view()
+    for key in keys:
+        try:
+            view.get(key)
+        except KeyNotFound:
+            continue
+    return stores.fake.requests[before:]
+
+
+def test_what_has_not_changed_costs_one_read_together(stores: FakeStores) -> None:
+    storage = stores.open()
+    storage.create(config_key("a"), pod("a"))
+    storage.create(config_key("b"), pod("b"))
+    stores.clock.advance(2 * SETTLED_SECONDS)
+    keys = [config_key("a"), config_key("b"), config_key("none"), "/registry/secrets/default/none"]
+
+    assert requests_of(stores, storage, *keys) == ["GetItem"] * 5
+    assert requests_of(stores, storage, *keys) == ["GetItem"]
+
+    storage.create(pod_key("a"), pod("c"))
+    assert requests_of(stores, storage, *keys) == ["GetItem"], "another resource"
+    storage.create("/registry/secrets/default/s", pod("s"))
+    assert requests_of(stores, storage, *keys) == ["GetItem"] * 2, "one of the resources"
+
+
+def test_an_object_that_may_not_be_visible_yet_is_not_remembered(stores: FakeStores) -> None:
+    storage = stores.open()
+    storage.create(config_key("a"), pod("a"))
+    late = stores.fake.take("object#configmaps", "default/a")
+    with pytest.raises(KeyNotFound):
+        storage.view().get(config_key("a"))
+
+    stores.fake.put(late)
+
+    assert storage.view().get(config_key("a")) == storage.get(config_key("a"))
+
+
+def test_the_object_of_the_last_event_is_remembered_at_once(stores: FakeStores) -> None:
+    storage = stores.open()
+    storage.create(config_key("a"), pod("a"))
+
+    assert requests_of(stores, storage, config_key("a")) == ["GetItem"] * 2
+    assert requests_of(stores, storage, config_key("a")) == ["GetItem"]
+
+
+def test_large_objects_and_too_many_are_not_remembered(stores: FakeStores) -> None:
+    storage = stores.open()
+    storage.create(config_key("large"), {**pod("large"), "data": {"a": "x" * KEPT_CHARS}})
+    stores.clock.advance(2 * SETTLED_SECONDS)
+    many = [config_key(f"none-{number}") for number in range(KEPT_OBJECTS + 1)]
+
+    for _ in range(2):
+        assert requests_of(stores, storage, config_key("large")) == ["GetItem"] * 2
+    for _ in range(2):
+        assert len(requests_of(stores, storage, *many)) == len(many) + 1
