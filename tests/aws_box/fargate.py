@@ -28,6 +28,7 @@ POLL_SECONDS = 0.1
 ENGINE_SECONDS = 60
 KILLED = 137
 OUT_OF_MEMORY_SECONDS = 3.0
+LOG_SECONDS = 10
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 PULL_ERROR = (
     "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref"
@@ -213,10 +214,10 @@ class _TaskRun:
         container.start()
         self._started[name] = container
         task.change_container(name, lastStatus="RUNNING", runtimeId=f"{task.id}-{key[:10]}")
-        threading.Thread(target=self._wait, args=(name, container), daemon=True).start()
         reader = threading.Thread(target=self._read_log, args=(definition, container), daemon=True)
         self._readers.append(reader)
         reader.start()
+        threading.Thread(target=self._wait, args=(name, container, reader), daemon=True).start()
 
     def _override(self, name: str) -> Document:
         every = self._task.document["overrides"].get("containerOverrides", [])
@@ -243,24 +244,28 @@ class _TaskRun:
             type="volume",
         )
 
-    def _wait(self, name: str, container: Any) -> None:
+    def _wait(self, name: str, container: Any, reader: threading.Thread) -> None:
         try:
             code = container.wait(timeout=None)["StatusCode"]
         except (docker.errors.APIError, OSError):
             code = 137  # removed under our hands
+        reader.join(LOG_SECONDS)  # awslogs delivers what it holds before the container counts as stopped
         self._ended.put((name, code))
 
     def _read_log(self, definition: Document, container: Any) -> None:
         options = definition["logConfiguration"]["options"]
         stream = f"{options['awslogs-stream-prefix']}/{definition['name']}/{self._task.id}"
-        rest = b""
+        rest, count = b"", 0
         try:
             for piece in container.logs(stream=True, follow=True, timestamps=True):
                 *lines, rest = (rest + piece).split(b"\n")
                 self._put(options["awslogs-group"], stream, lines)
+                count += len(lines)
+            # an engine may end the stream of a container that ends before its last lines
+            missed = container.logs(timestamps=True).splitlines()[count:]
         except (docker.errors.APIError, OSError):
             return
-        self._put(options["awslogs-group"], stream, [rest] if rest else [])
+        self._put(options["awslogs-group"], stream, missed)
 
     def _put(self, group: str, stream: str, lines: list[bytes]) -> None:
         for line in lines:
