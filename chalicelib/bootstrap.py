@@ -110,9 +110,8 @@ class ControlPlane:
             self.provider,
             self._injection,
             self.controllers.quotas,
-            Classes(self.storage),
+            Classes(),
             self.controllers.fuse,
-            self.storage,
         )
         parts = self._registry_parts()
         self.registries.update(registries(ALL, parts))
@@ -129,8 +128,8 @@ class ControlPlane:
             pick=random.choice,
             after_write=self._after_write,
             admit=self._admission.admit,
-            room=lambda resource, obj, is_dry_run: self.controllers.quotas.room(
-                resource, obj, is_dry_run=is_dry_run
+            room=lambda resource, obj, now, is_dry_run: self.controllers.quotas.room(
+                resource, obj, now, is_dry_run=is_dry_run
             ),
             before_removal=self._before_removal,
         )
@@ -209,7 +208,7 @@ class ControlPlane:
 
     def _node(self) -> Node:
         lookup = StorageLookup(self.storage, root_ca=self._root_ca())
-        tokens = PodTokens(self.issuer, lookup) if self._gives_tokens else None
+        tokens = PodTokens(self.issuer) if self._gives_tokens else None
         return Node(name=self.provider.name, lookup=lookup, issue_token=tokens)
 
     def _injection(self) -> Injection:

@@ -13,7 +13,7 @@ from chalicelib.controllers.quotas import Quotas
 from chalicelib.controllers.spark_admission import Injection
 from chalicelib.providers.base import Provider
 from chalicelib.registry.pods import PodStrategy
-from chalicelib.storage.base import Storage
+from chalicelib.storage.base import Reader
 
 
 class Admission:
@@ -27,9 +27,7 @@ class Admission:
         quotas: Quotas,
         classes: Classes,
         fuse: Fuse,
-        storage: Storage,
     ) -> None:
-        self._storage = storage
         self._classes = classes
         self._fuse = fuse
         self._pods = pods
@@ -37,22 +35,24 @@ class Admission:
         self._provider = provider
         self._injection = injection
 
-    def admit(self, resource: str, obj: JSON) -> list[str]:
-        """Change a new object in place; return sentences for Warning headers. Raises 403 where a budget is spent."""
+    def admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
+        """Change a new object in place by what is stored now; return sentences for Warning headers.
+
+        Raises 403 where a budget is spent.
+        """
         if resource == "persistentvolumeclaims":
-            self._classes.give_storage_class(obj)
+            self._classes.give_storage_class(obj, now)
         if resource != "pods":
             return []
         try:
-            return self._admit_pod(obj)
+            return self._admit_pod(obj, now)
         except (AttributeError, KeyError, TypeError, ValueError):
             if not PodStrategy().validate(obj):
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
 
-    def _admit_pod(self, pod: JSON) -> list[str]:
+    def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
         self._fuse.refuse(pod)
-        now = self._storage.view()
         self._quotas.fill_in(pod, now)
         self._classes.give_priority(pod, now)
         if not self._pods.is_ours(pod):

@@ -13,16 +13,13 @@ from chalicelib.registry.claims import CLASS_ANNOTATION
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.priorityclasses import DEFAULT_POLICY, default_class
 from chalicelib.registry.storageclasses import is_default
-from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.base import KeyNotFound, Reader
 
 PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
 
 
 class Classes:
-    """Reads the classes that are stored."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
+    """Gives new objects the classes that a reader finds."""
 
     def give_priority(self, pod: JSON, reader: Reader) -> None:
         """Write, in place, what the class of a new pod means. Raises 403 for an unknown class or other values."""
@@ -38,12 +35,12 @@ class Classes:
         if found:
             spec["priorityClassName"] = found["metadata"]["name"]
 
-    def give_storage_class(self, claim: JSON) -> None:
+    def give_storage_class(self, claim: JSON, reader: Reader) -> None:
         """Name, in place, the default class, the youngest of several, in a new claim that names none."""
         annotations = claim["metadata"].get("annotations") or {}
         if claim["spec"].get("storageClassName") is not None or CLASS_ANNOTATION in annotations:
             return
-        marked = [each["metadata"] for each in _all(STORAGE, self._storage) if is_default(each)]
+        marked = [each["metadata"] for each in _all(STORAGE, reader) if is_default(each)]
         if marked:
             marked.sort(key=lambda each: each["name"])
             youngest = max(marked, key=lambda each: str(each["creationTimestamp"]))

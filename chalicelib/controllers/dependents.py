@@ -119,7 +119,8 @@ class Dependents:
         if event == "DELETED":
             self._later(partial(self._pods.forget, pod))
         elif is_deleting(pod) or not is_terminal(pod):
-            self._later(partial(self._pods.sync, pod))
+            # without threads later is now, and a read that is saved saves the client's time
+            self._later(partial(self._pods.sync, pod, is_fresh=self._scans and event == "ADDED"))
 
     def _wake(self, resource: str, obj: JSON) -> None:
         """Sync the pods that wait for this object."""

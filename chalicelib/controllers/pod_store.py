@@ -86,20 +86,15 @@ class PodStore:
             return None
         return stored if parse_key(stored.key)[0] == "pods" else None
 
-    def under(self, key: str) -> JSON | None:
+    def under(self, key: str) -> StoredObject | None:
         """Return the pod under a key, None if there is none."""
         try:
-            return self._storage.get(key).object()
+            return self._storage.get(key)
         except KeyNotFound:
             return None
 
-    def current(self, pod: JSON) -> JSON | None:
-        """Return the pod as it stands in the store, None if it is gone."""
-        found = self.under(pod_key(pod))
-        return found if found and found["metadata"]["uid"] == pod["metadata"]["uid"] else None
-
-    def record(self, key: str, state: TaskState, tell: Tell) -> Recorded | None:
-        """Write a task's state into its pod under `key`, and what is new; None if that pod is gone."""
+    def record(self, known: StoredObject, state: TaskState, tell: Tell) -> Recorded | None:
+        """Write a task's state into its pod, which was `known` a moment ago, and what is new; None if it is gone."""
         before: JSON = {}
 
         def change(pod: JSON) -> JSON | None:
@@ -107,7 +102,7 @@ class PodStore:
             before = pod
             return with_state(pod, state, node_name=self._node_name, now=self._clock())
 
-        stored = self._update(key, state.uid, change, tell)
+        stored = self._update(known.key, state.uid, change, tell, known=known)
         return Recorded(before, stored.object()) if stored else None
 
     def set_status(
@@ -154,7 +149,13 @@ class PodStore:
         return None
 
     def _update(
-        self, key: str, uid: str, change: Callable[[JSON], JSON | None], tell: Tell
+        self,
+        key: str,
+        uid: str,
+        change: Callable[[JSON], JSON | None],
+        tell: Tell,
+        *,
+        known: StoredObject | None = None,
     ) -> StoredObject | None:
         seen: JSON = {}
         left: Sequence[Change] | None = None  # None: nothing has been told yet
@@ -174,7 +175,7 @@ class PodStore:
 
         try:
             try:
-                stored = guaranteed_update(self._storage, key, checked, also=also)
+                stored = guaranteed_update(self._storage, key, checked, also=also, known=known)
             except KeyExists:  # one of the Events is there already, and is to be counted
                 stored = guaranteed_update(self._storage, key, checked)
         except KeyNotFound:

@@ -92,8 +92,8 @@ def draft(pod: JSON, node: Node) -> Task | None:
         return None
 
 
-def _no_token(request: TokenRequest) -> str:
-    del request
+def _no_token(request: TokenRequest, lookup: Lookup) -> str:
+    del request, lookup
     return ""
 
 

@@ -13,13 +13,12 @@ TOKEN_SECONDS = 365 * 24 * 3600
 class PodTokens:
     """An IssueToken over a TokenIssuer. The account `default` need not be there."""
 
-    def __init__(self, issuer: TokenIssuer, lookup: Lookup) -> None:
+    def __init__(self, issuer: TokenIssuer) -> None:
         self._issuer = issuer
-        self._lookup = lookup
 
-    def __call__(self, request: TokenRequest) -> str:
+    def __call__(self, request: TokenRequest, lookup: Lookup) -> str:
         """Return a token; for an audience of its own, as short-lived as was asked. Raises LookupError."""
-        account = self._lookup.find("serviceaccounts", request.namespace, request.service_account)
+        account = lookup.find("serviceaccounts", request.namespace, request.service_account)
         if account is None and request.service_account != "default":
             raise LookupError(request.service_account)
         claims = Claims(

@@ -171,7 +171,11 @@ class _Volumes:
             expiration_seconds=source.get("expirationSeconds"),
         )
         try:
-            yield File(source.get("path", "token"), self._issue_token(request).encode(), mode)
+            yield File(
+                source.get("path", "token"),
+                self._issue_token(request, self._view.references.lookup).encode(),
+                mode,
+            )
         except LookupError:
             why = f'failed to fetch token: serviceaccounts "{account}" not found'
             self._note(volume, why, "serviceaccounts", account)

@@ -43,7 +43,8 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
 )
-from chalicelib.storage.base import Reader, Storage
+from chalicelib.registry.objects import as_stored
+from chalicelib.storage.base import Reader, Storage, StoredObject
 
 LOG = logging.getLogger(__name__)
 
@@ -84,23 +85,24 @@ class PodController:
 
     # -- towards the provider ------------------------------------------------------------------
 
-    def sync(self, pod: JSON) -> None:
+    def sync(self, pod: JSON, *, is_fresh: bool = False) -> None:
         """Bring the pod's task to where the pod wants it. Safe to repeat, and with an outdated pod.
 
-        Raises StorageError if the store fails; what the provider refuses becomes the pod's status.
+        One that is fresh, stored a moment ago, is not read again before its task is run. Raises StorageError if the
+        store fails; what the provider refuses becomes the pod's status.
         """
         if not self.is_ours(pod):
             return
         if is_deleting(pod):
             self._end(pod)
         elif not is_terminal(pod) and not handle_of(pod) and not is_gated(pod):
-            self._launch(pod)
+            self._launch(pod, is_fresh=is_fresh)
 
     def sync_key(self, key: str) -> None:
         """Sync the pod under a storage key, if there is one."""
-        pod = self._store.under(key)
-        if pod is not None:
-            self.sync(pod)
+        stored = self._store.under(key)
+        if stored is not None:
+            self.sync(stored.object())
 
     def is_ours(self, pod: JSON) -> bool:
         """Tell whether the pod is for this provider: not bound to another node, and we launch at all."""
@@ -143,9 +145,13 @@ class PodController:
         handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._launches else "")
         return pod_logs.read(self._provider, pod, handle, container=container, options=options)
 
-    def _launch(self, pod: JSON) -> None:
-        current = self._store.current(pod)
-        if current is None or is_deleting(current) or is_terminal(current) or handle_of(current):
+    def _launch(self, pod: JSON, *, is_fresh: bool) -> None:
+        key, metadata = pod_key(pod), pod["metadata"]
+        stored = as_stored(key, pod, int(metadata["resourceVersion"])) if is_fresh else self._store.under(key)
+        current = stored.object() if stored else {}
+        if stored is None or current["metadata"]["uid"] != metadata["uid"]:
+            return
+        if is_deleting(current) or is_terminal(current) or handle_of(current):
             return
         try:
             translation = self._translate_or_wait(current)
@@ -155,7 +161,7 @@ class PodController:
         if translation.task is None:
             self._wait(current, translation)
         else:
-            self._run(current, translation.task, translation)
+            self._run(stored, translation.task, translation)
 
     def _translate_or_wait(self, pod: JSON) -> Translation:
         """Translate; if something is missing, enter the waiting list and look once more.
@@ -170,7 +176,8 @@ class PodController:
         self.waiting.add(metadata["uid"], pod_key(pod), wants)
         return translate(pod, self._node)
 
-    def _run(self, pod: JSON, task: Task, translation: Translation) -> None:
+    def _run(self, stored: StoredObject, task: Task, translation: Translation) -> None:
+        pod = stored.object()
         self.waiting.discard(task.uid)
         try:
             state = self._provider.run(task)
@@ -193,7 +200,7 @@ class PodController:
             yield from pod_events.launched(pod, self._node.name, translation.unsupported, warnings)
             yield from pod_events.changed(before, after, state)
 
-        written = self._store.record(pod_key(pod), state, tell)
+        written = self._store.record(stored, state, tell)
         if written is None:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
             self._tasks.discard(state.handle)
@@ -288,7 +295,7 @@ class PodController:
             self._remove(stored.key, state.uid, state)
             return
         written = self._store.record(
-            stored.key, state, lambda before, after: pod_events.changed(before, after, state)
+            stored, state, lambda before, after: pod_events.changed(before, after, state)
         )
         if written is not None and written.has_changed:
             after = written.after

@@ -58,13 +58,15 @@ class Quotas:
             limit_ranges.fill_in(pod, ranges)
 
     @contextmanager
-    def room(self, resource: str, obj: JSON, *, is_dry_run: bool) -> Iterator[None]:
-        """Take room for a new object; what is done inside may fail and gives it back. Raises 403."""
+    def room(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> Iterator[None]:
+        """Take room for a new object; what is done inside may fail and gives it back. Raises 403.
+
+        `now` is what is stored now, or was a moment ago.
+        """
         namespace = obj["metadata"].get("namespace") or ""
         if not namespace:
             yield
             return
-        now = self._storage.view()
         if resource in ("pods", "persistentvolumeclaims"):
             _check_ranges(resource, obj, _ranges(namespace, now))
         self._check_count(resource, obj, namespace, now.revision())

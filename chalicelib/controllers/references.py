@@ -51,7 +51,7 @@ class TokenRequest:
     expiration_seconds: int | None = None
 
 
-IssueToken = Callable[[TokenRequest], str]  # raises LookupError while there is no such account
+IssueToken = Callable[[TokenRequest, Lookup], str]  # raises LookupError while there is no such account
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from chalicelib.registry.errors import translated
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import WriteOptions, Written
 from chalicelib.registry.parts import Place
-from chalicelib.storage.base import KeyExists, KeyNotFound
+from chalicelib.storage.base import KeyExists, KeyNotFound, Reader
 
 Prepared = tuple[JSON, list[str]]  # an object ready to be checked and stored, and warnings
 
@@ -34,7 +34,8 @@ class CreateVerb(Place):
                 # each try starts anew: some kinds write their name into labels (jobs, namespaces)
                 obj = copy.deepcopy(sent)
                 obj["metadata"]["name"] = meta.generate_name(prefix_of_name, self._parts.pick)
-            obj, warnings = self._prepared(namespace, obj, options, is_applied=is_applied)
+            now = self.storage.view()  # of the namespace, its limits and quotas, and what a pod refers to
+            obj, warnings = self._prepared(namespace, obj, options, now, is_applied=is_applied)
             self._check_new(obj)
             if options.permit is not None:
                 options.permit(obj)
@@ -42,7 +43,7 @@ class CreateVerb(Place):
             key = self.key(namespace, name)
             with (
                 translated(self.strategy, name),
-                self._parts.room(self._kept_as, obj, options.dry_run),
+                self._parts.room(self._kept_as, obj, now, options.dry_run),
             ):
                 if options.dry_run:
                     self._require_absent(key, name)
@@ -69,23 +70,23 @@ class CreateVerb(Place):
                     raise
 
     def _prepared(
-        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool
+        self, namespace: str | None, obj: JSON, options: WriteOptions, now: Reader, *, is_applied: bool
     ) -> Prepared:
         obj = self.strategy.to_stored(obj)
         updating.check_new_metadata(obj, namespace=namespace if self.strategy.namespaced else None)
-        self._require_namespace(namespace)
+        self._require_namespace(namespace, now)
         obj["metadata"]["uid"] = self._parts.new_uid()
         self.strategy.default(obj)
-        now = self._parts.clock()
+        moment = self._parts.clock()
         if not is_applied:  # apply has recorded its fields already; what admission adds is nobody's
-            updating.track_create(self.strategy, obj, options.field_manager, now)
-        warnings = self._parts.admit(self._kept_as, obj)
+            updating.track_create(self.strategy, obj, options.field_manager, moment)
+        warnings = self._parts.admit(self._kept_as, obj, now)
         self.strategy.prepare_for_create(obj)
         meta_of = obj["metadata"]
         meta_of.pop("deletionTimestamp", None)
         meta_of.pop("deletionGracePeriodSeconds", None)
         meta_of.pop("selfLink", None)
-        meta_of["creationTimestamp"] = kubetime.format_time(now)
+        meta_of["creationTimestamp"] = kubetime.format_time(moment)
         meta_of.pop("generation", None)
         if self.strategy.has_generation:
             meta_of["generation"] = 1
@@ -101,11 +102,11 @@ class CreateVerb(Place):
             name = obj["metadata"].get("name", "")
             raise invalid(self.strategy.kind, name, causes, group=self.strategy.group)
 
-    def _require_namespace(self, namespace: str | None) -> None:
+    def _require_namespace(self, namespace: str | None, now: Reader) -> None:
         if not namespace or not self.strategy.namespaced:
             return
         try:
-            found = self.storage.get(object_key("namespaces", None, namespace))
+            found = now.get(object_key("namespaces", None, namespace))
         except KeyNotFound:
             raise not_found("namespaces", namespace) from None
         if '"deletionTimestamp"' in found.json and objects.is_deleting(found.object()):

@@ -12,20 +12,23 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.registry import objects
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.strategy import Strategy
-from chalicelib.storage.base import Storage, StoredObject
+from chalicelib.storage.base import Reader, Storage, StoredObject
 
 WriteEvent = Literal["ADDED", "MODIFIED", "DELETED"]
 AfterWrite = Callable[[str, JSON, WriteEvent], None]
-Room = Callable[[str, JSON, bool], AbstractContextManager[None]]  # (resource, new object, is a dry run)
+# (resource, new object, what is stored, is a dry run)
+Room = Callable[[str, JSON, Reader, bool], AbstractContextManager[None]]
 BeforeRemoval = Callable[[str, JSON], None]  # (resource, object about to be taken out of the store)
-Admit = Callable[[str, JSON], list[str]]  # (resource, object changed in place) -> warnings
+Admit = Callable[
+    [str, JSON, Reader], list[str]
+]  # (resource, object changed in place, what is stored) -> warnings
 
 RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
 
 
-def _plenty(resource: str, obj: JSON, is_dry_run: bool) -> AbstractContextManager[None]:
+def _plenty(resource: str, obj: JSON, now: Reader, is_dry_run: bool) -> AbstractContextManager[None]:
     """Let every object in: for who keeps no quotas."""
-    del resource, obj, is_dry_run
+    del resource, obj, now, is_dry_run
     return nullcontext()
 
 

@@ -272,16 +272,17 @@ def guaranteed_update(
     change: Callable[[JSON], JSON | None],
     *,
     also: Callable[[JSON, JSON], Sequence[Change]] | None = None,
+    known: StoredObject | None = None,
 ) -> StoredObject:
     """Apply `change` to the object under `key` until no other writer interferes; return the result.
 
-    `change` gets a fresh copy each time and may run many times, so it must be pure; None, or an equal
-    object, writes nothing. What `also` makes of the object before and after is written in the same transaction.
-    Raises KeyNotFound; RevisionConflict if the race is lost GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is
-    also created; and whatever `change` raises.
+    `change` gets a fresh copy each time and may run many times, so it must be pure; None, or an equal object, writes
+    nothing. The first try goes by what is `known`, if given. What `also` makes of the object before and after is
+    written in the same transaction. Raises KeyNotFound; RevisionConflict if the race is lost
+    GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is also created; and whatever `change` raises.
     """
     for attempt in range(GUARANTEED_UPDATE_ATTEMPTS):
-        stored = storage.get(key)
+        stored = known if known and not attempt else storage.get(key)
         changed = change(stored.object())
         if changed is None or changed == stored.object():
             return stored

@@ -61,7 +61,7 @@ def test_token_stands_for_its_account_and_dies_with_its_pod(w: World) -> None:
     w.create_pod()
     issuer = issuer_of(w)
 
-    token = PodTokens(issuer, w.lookup)(request(w))
+    token = PodTokens(issuer)(request(w), w.lookup)
 
     claims = issuer.verify(token)
     assert (claims.namespace, claims.service_account, claims.pod_name) == ("ns", "default", "a")
@@ -73,9 +73,9 @@ def test_token_stands_for_its_account_and_dies_with_its_pod(w: World) -> None:
 def test_token_outlives_a_long_job_unless_it_is_for_somebody_else(w: World) -> None:
     w.create_pod()
     issuer = issuer_of(w)
-    tokens = PodTokens(issuer, w.lookup)
-    ours = tokens(request(w, expiration_seconds=3607))
-    theirs = tokens(request(w, audience="vault", expiration_seconds=600))
+    tokens = PodTokens(issuer)
+    ours = tokens(request(w, expiration_seconds=3607), w.lookup)
+    theirs = tokens(request(w, audience="vault", expiration_seconds=600), w.lookup)
 
     w.pass_time(TOKEN_SECONDS - 1)
 
@@ -86,20 +86,20 @@ def test_token_outlives_a_long_job_unless_it_is_for_somebody_else(w: World) -> N
 
 def test_account_must_be_there_unless_it_is_the_default_one(w: World) -> None:
     w.create_pod()
-    tokens = PodTokens(issuer_of(w), w.lookup)
+    tokens = PodTokens(issuer_of(w))
 
     with pytest.raises(LookupError):
-        tokens(request(w, service_account="spark"))
+        tokens(request(w, service_account="spark"), w.lookup)
     w.create("serviceaccounts", "spark")
 
-    assert tokens(request(w, service_account="spark"))
+    assert tokens(request(w, service_account="spark"), w.lookup)
 
 
 def test_pod_waits_for_its_service_account() -> None:
     storage = MemoryStorage()
     lookup = StorageLookup(storage)
     issuer = TokenIssuer(storage, clock=World(MemoryStorage()).clock, new_uid=lambda: "signing-key")
-    w = World(storage, node=Node("fake", lookup, issue_token=PodTokens(issuer, lookup)))
+    w = World(storage, node=Node("fake", lookup, issue_token=PodTokens(issuer)))
 
     w.create_pod(serviceAccountName="spark")
     assert w.provider.tasks == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.controllers.lookup import Lookup
 from chalicelib.controllers.pod_task import translate
 from chalicelib.controllers.references import PodRejected, TokenRequest
 from chalicelib.providers.base import File, Mount, Volume
@@ -229,7 +230,8 @@ def test_projected_token_takes_its_place() -> None:
 
 
 def test_account_that_is_not_there_is_a_wait() -> None:
-    def refuse(request: TokenRequest) -> str:
+    def refuse(request: TokenRequest, lookup: Lookup) -> str:
+        del lookup
         raise LookupError(request.service_account)
 
     translation = translate(pod(serviceAccountName="nobody"), node(issue_token=refuse))

@@ -186,15 +186,15 @@ def admission(w: World) -> Admission:
 
 
 def admission_with(w: World, injection: Callable[[], Injection]) -> Admission:
-    quotas, fuse, classes = w.controllers.quotas, w.controllers.fuse, Classes(w.storage)
-    return Admission(w.pods, w.provider, injection, quotas, classes, fuse, w.storage)
+    quotas, fuse, classes = w.controllers.quotas, w.controllers.fuse, Classes()
+    return Admission(w.pods, w.provider, injection, quotas, classes, fuse)
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:
     pod = recorded("driver-4.3.0")
     metadata = pod["metadata"]
 
-    warnings = admission(w).admit("pods", pod)
+    warnings = admission(w).admit("pods", pod, w.storage)
 
     assert MASTER in driver(pod)["args"]
     assert pod["metadata"] is metadata
@@ -205,7 +205,7 @@ def test_hook_names_what_is_not_honoured(w: World) -> None:
     pod = recorded("executor-template-4.3.0")
     pod["spec"]["containers"][1]["resources"]["limits"]["nvidia.com/gpu"] = "1"
 
-    warnings = admission(w).admit("pods", pod)
+    warnings = admission(w).admit("pods", pod, w.storage)
 
     assert "spec.nodeSelector[disk]: not honoured by provider fake" in warnings
     assert 'container "main": no GPUs in the fake' in warnings
@@ -218,7 +218,7 @@ def test_fault_of_our_own_is_not_taken_for_an_invalid_pod(w: World) -> None:
     pod = {**w.create_pod(), "kind": "Pod", "apiVersion": "v1"}
 
     with pytest.raises(TypeError, match="ours"):
-        admission_with(w, fail).admit("pods", pod)
+        admission_with(w, fail).admit("pods", pod, w.storage)
 
 
 NAMELESS_MOUNT = {"name": "c", "image": "i", "volumeMounts": [{}]}
@@ -232,9 +232,9 @@ def test_hook_leaves_invalid_pods_to_validation(w: World, spec: JSON) -> None:
     pod = {"metadata": {}, "spec": spec}
     PodStrategy().default(pod)
 
-    assert admission(w).admit("pods", pod) == []
+    assert admission(w).admit("pods", pod, w.storage) == []
     assert PodStrategy().validate(pod)
 
 
 def test_hook_leaves_other_resources_alone(w: World) -> None:
-    assert admission(w).admit("configmaps", {"data": {}}) == []
+    assert admission(w).admit("configmaps", {"data": {}}, w.storage) == []

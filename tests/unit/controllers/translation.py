@@ -83,5 +83,6 @@ def missing_of(translation: Translation) -> list[tuple[str, str, str]]:
     return [(each.event, each.message, each.container) for each in translation.missing]
 
 
-def asking(request: TokenRequest) -> str:
+def asking(request: TokenRequest, lookup: Lookup) -> str:
+    del lookup
     return f"token of {request.service_account} for {request.audience or 'us'} {request.expiration_seconds}"

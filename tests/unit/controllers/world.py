@@ -18,7 +18,7 @@ from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.registry import registries
 from chalicelib.registry.resources import ALL
-from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.base import KeyNotFound, Reader, Storage
 from tests.fake_provider import FakeProvider
 from tests.unit.controllers.builders import Clock
 
@@ -79,7 +79,8 @@ class World:
     def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
         self.controllers.dependents.after_write(resource, obj, event)
 
-    def _admit(self, resource: str, obj: JSON) -> list[str]:
+    def _admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
+        del now
         if resource == "pods":
             self.controllers.fuse.refuse(obj)
         return []

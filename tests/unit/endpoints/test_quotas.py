@@ -186,11 +186,11 @@ def test_a_namespace_is_not_counted_while_there_is_room() -> None:
     ]
 
     for obj in objs[:10]:
-        with quotas.room("configmaps", obj, is_dry_run=False):
+        with quotas.room("configmaps", obj, storage, is_dry_run=False):
             storage.create(f"/registry/configmaps/default/{obj['metadata']['name']}", obj)
     with (
         pytest.raises(StatusError, match="exceeded quota"),
-        quotas.room("configmaps", objs[10], is_dry_run=False),
+        quotas.room("configmaps", objs[10], storage, is_dry_run=False),
     ):
         storage.create("/registry/configmaps/default/c10", objs[10])
 
