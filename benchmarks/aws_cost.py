@@ -25,7 +25,7 @@ from tests.aws_box.ecs_task import Document, EcsTask
 from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.package import Package, make_package
-from tests.contract.fake_dynamodb import FakeDynamoDB
+from tests.contract.fake_dynamodb import FakeDynamoDB, item_size
 
 EXECUTORS = (10, 100, 1000)
 JOB_MINUTES = 30
@@ -154,19 +154,19 @@ def _write_units(fake: FakeDynamoDB, action: Document) -> int:
     ((_, body),) = action.items()
     key = body.get("Key") or body["Item"]
     before = fake._find((key["pk"]["S"], key["sk"]["S"]))
-    size = max(len(json.dumps(body.get("Item") or {})), len(json.dumps(before or {})))
+    size = max(item_size(body.get("Item") or {}), item_size(before or {}))
     return 2 * max(1, ceil(size / KB))
 
 
 def _read_units(operation: str, found: Document) -> int:
     """Return the read units of an answer: one for each 4 KB read consistently."""
     if operation == "GetItem":
-        return max(1, ceil(len(json.dumps(found.get("Item") or {})) / (4 * KB)))
+        return max(1, ceil(item_size(found.get("Item") or {}) / (4 * KB)))
     if operation == "Query":
-        return max(1, ceil(len(json.dumps(found["Items"])) / (4 * KB)))
+        return max(1, ceil(sum(map(item_size, found["Items"])) / (4 * KB)))
     if operation == "BatchGetItem":
         items = [item for table in found["Responses"].values() for item in table]
-        return sum(max(1, ceil(len(json.dumps(item)) / (4 * KB))) for item in items)
+        return sum(max(1, ceil(item_size(item) / (4 * KB))) for item in items)
     return 0
 
 

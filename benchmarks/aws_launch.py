@@ -1,8 +1,8 @@
 """How fast 1,000 executors that are asked for at once reach RunTask, and whether each does so once.
 
 The packaged functions as on Lambda; ECS takes launches as it does in a real account (service quotas of Fargate: a burst
-of 100, then 20 a second) and throttles what is beyond; a request to DynamoDB takes 5 ms; the schedule runs each minute.
-Real drivers ask for 5 to 20 executors at a time, so nobody's launches come faster.
+of 100, then 20 a second) and throttles what is beyond; a request to DynamoDB takes 5 ms and RunTask 100; the schedule
+runs each minute. A Spark driver asks for one executor after another, so one job is one client.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.fake_ecs import EcsError, FakeEcs, NoEngine
-from tests.aws_box.package import make_package
+from tests.aws_box.package import Package, make_package
 from tests.contract.fake_dynamodb import Faults
 
 EXECUTORS = 1000
-CLIENTS = 16  # at once, each a function's process of its own
+DRIVERS = (1, 4, 8, 16)  # at once, each a function's process of its own
 LAUNCHES_PER_SECOND, LAUNCH_BURST = 20.0, 100.0
 REQUEST_SECONDS = 0.005  # to DynamoDB, from within its region
+RUN_TASK_SECONDS = 0.1
 SCHEDULE_SECONDS = 60.0
 GIVE_UP_SECONDS = 900.0
 FAULTS = 100_000  # as many calls as may be throttled
@@ -43,6 +45,7 @@ class Launches:
 
     def run_task(self, asked: Document, go_on: Any) -> Document:
         """Let the call through, or throttle it."""
+        time.sleep(RUN_TASK_SECONDS)
         with self._lock:
             if self._bucket.take() > 0:
                 self._bucket.give_back()
@@ -53,27 +56,65 @@ class Launches:
         return answer
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one run has taken, and what is wrong after it."""
+
+    seconds: float
+    launches: int
+    throttled: int
+    schedules: int
+    without_task: int
+    beyond: int
+
+
 def run() -> str:
     """Return the table."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
-        launches = Launches()
-        ecs.faults["RunTask"] = [launches.run_task] * FAULTS
-        deployment = Deployment(make_package(folder / "package"), folder, ecs_url=ecs.url)
-        try:
-            client = Client(deployment, folder)
-            client.get(PODS)  # a new table's defaults are written once
-            deployment.dynamodb.fake.faults = Faults(latency_seconds=REQUEST_SECONDS)
-            return _table(deployment, client, ecs, launches)
-        finally:
-            deployment.close()
-            ecs.close()
+        package = make_package(Path(name) / "package")
+        taken = {drivers: _run(package, Path(name) / str(drivers), drivers) for drivers in DRIVERS}
+    rows = [
+        ("all at RunTask after", lambda each: f"{each.seconds:.0f} s"),
+        ("a second", lambda each: f"{each.launches / each.seconds:.1f}"),
+        ("calls that ECS throttled", lambda each: each.throttled),
+        ("runs of the schedule that were needed", lambda each: each.schedules),
+        ("pods without a task", lambda each: each.without_task),
+        ("tasks that no pod stands for, or a second one", lambda each: each.beyond),
+    ]
+    heads = " | ".join(f"{drivers} driver{'s' * (drivers > 1)}" for drivers in DRIVERS)
+    return "\n".join(
+        [
+            f"| {EXECUTORS:,} executors at once, asked for by | {heads} |",
+            f"|---|{'--:|' * len(DRIVERS)}",
+            *(
+                f"| {what} | {' | '.join(str(cell(taken[each])) for each in DRIVERS)} |"
+                for what, cell in rows
+            ),
+        ]
+    )
 
 
-def _table(deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launches) -> str:
+def _run(package: Package, folder: Path, drivers: int) -> Taken:
+    folder.mkdir()
+    ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+    launches = Launches()
+    ecs.faults["RunTask"] = [launches.run_task] * FAULTS
+    deployment = Deployment(package, folder, ecs_url=ecs.url)
+    try:
+        client = Client(deployment, folder)
+        client.get(PODS)  # a new table's defaults are written once
+        deployment.dynamodb.fake.faults = Faults(latency_seconds=REQUEST_SECONDS)
+        return _measured(deployment, client, ecs, launches, drivers)
+    finally:
+        deployment.close()
+        ecs.close()
+
+
+def _measured(
+    deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launches, drivers: int
+) -> Taken:
     started = time.monotonic()
-    seconds_asked = _ask_for_all(client)
+    _ask_for_all(client, drivers)
     runs = 0
     while len(_launched(ecs)) < EXECUTORS:
         if time.monotonic() - started > GIVE_UP_SECONDS:
@@ -83,26 +124,18 @@ def _table(deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launc
         runs += 1
     pods = {each["metadata"]["uid"] for each in client.get(PODS)["items"]}
     tasks = _launched(ecs)
-    seconds = launches.at[-1] - started
-    rows = [
-        ("all asked for after", f"{seconds_asked:.0f} s"),
-        ("all at RunTask after", f"{seconds:.0f} s: {len(launches.at) / seconds:.1f} a second"),
-        ("calls that ECS throttled", str(launches.throttled)),
-        ("runs of the schedule that were needed", str(runs)),
-        ("pods without a task", str(len(pods - set(tasks)))),
-        ("tasks that no pod stands for, or a second one", str(sum(tasks.values()) - len(pods & set(tasks)))),
-    ]
-    return "\n".join(
-        [
-            f"| {EXECUTORS:,} executors at once | |",
-            "|---|--:|",
-            *(f"| {what} | {value} |" for what, value in rows),
-        ]
+    return Taken(
+        seconds=launches.at[-1] - started,
+        launches=len(launches.at),
+        throttled=launches.throttled,
+        schedules=runs,
+        without_task=len(pods - set(tasks)),
+        beyond=sum(tasks.values()) - len(pods & set(tasks)),
     )
 
 
-def _ask_for_all(client: Client) -> float:
-    """Create the pods, as often as it takes; return after how many seconds the last was stored."""
+def _ask_for_all(client: Client, drivers: int) -> None:
+    """Create the pods, as often as it takes."""
     started = time.monotonic()
     container = {"name": "main", "image": "spark"}
 
@@ -117,9 +150,8 @@ def _ask_for_all(client: Client) -> float:
             if code < 500 or time.monotonic() - started > GIVE_UP_SECONDS:
                 raise RuntimeError(f"executor-{number} was answered {code}")
 
-    with ThreadPoolExecutor(CLIENTS) as threads:
+    with ThreadPoolExecutor(drivers) as threads:
         list(threads.map(create, range(EXECUTORS)))
-    return time.monotonic() - started
 
 
 def _launched(ecs: FakeEcs) -> Counter[str]:

@@ -237,7 +237,7 @@ class FakeDynamoDB:
         else:
             before = self._find(_key(action["Key"])) or dict(action["Key"])
             changed = Expression(action, action["UpdateExpression"]).apply(before)
-        _require(_size(changed) <= ITEM_BYTES, "Item size has exceeded the maximum allowed size")
+        _require(item_size(changed) <= ITEM_BYTES, "Item size has exceeded the maximum allowed size")
         return changed
 
     def _find(self, key: ItemKey) -> Attributes | None:
@@ -266,7 +266,7 @@ class FakeDynamoDB:
             if not condition.holds(item):
                 continue
             page.append(item)
-            bytes_read += _size(item)
+            bytes_read += item_size(item)
             if len(page) == limit or bytes_read >= PAGE_BYTES:
                 return page, sk
         return page, None
@@ -280,7 +280,8 @@ def _key(attributes: Attributes) -> ItemKey:
     return attributes["pk"]["S"], attributes["sk"]["S"]
 
 
-def _size(item: Attributes) -> int:
+def item_size(item: Attributes) -> int:
+    """Return what DynamoDB counts an item's size to be, in bytes: of names and values, binary ones not encoded."""
     return sum(len(name) + _value_size(value) for name, value in item.items())
 
 

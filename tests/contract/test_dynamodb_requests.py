@@ -1,0 +1,68 @@
+"""How often DynamoDB is asked for one pod: each request is a client's time, and each transaction everybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.bootstrap import ControlPlane
+from chalicelib.config import Settings
+from chalicelib.storage.dynamodb_events import SETTLED_SECONDS
+from tests.contract.api_client import PODS, ApiClient
+from tests.contract.storage_backends import FakeStores
+from tests.unit.controllers.world import World
+
+ROW, READ, WRITE = "GetItem", "BatchGetItem", "TransactWriteItems"
+
+
+@pytest.fixture
+def stores(no_aws_account: None) -> Iterator[FakeStores]:
+    """Yield an empty table in memory."""
+    del no_aws_account
+    stores = FakeStores()
+    yield stores
+    stores.close()
+
+
+def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path) -> None:
+    settings = Settings(provider="none", storage="dynamodb", watch="buffered", state=str(tmp_path))
+    plane = ControlPlane(settings, storage=stores.open())
+    api = ApiClient(plane, streams=False)
+    stores.clock.advance(2 * SETTLED_SECONDS)
+
+    def create(name: str) -> list[str]:
+        before = len(stores.fake.requests)
+        spec = {"containers": [{"name": "c", "image": "i"}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        assert api.ask("POST", PODS, pod).status == 201
+        return stores.fake.requests[before:]
+
+    create("first")
+    assert create("second") == [ROW, READ, WRITE]
+    plane.close()
+
+
+def test_a_stored_pod_is_launched_with_three_more(stores: FakeStores) -> None:
+    w = World(stores.open(), scans=True)
+    stores.clock.advance(2 * SETTLED_SECONDS)
+    w.create_pod("first")
+    before = len(stores.fake.requests)
+
+    w.create_pod("second")
+
+    assert stores.fake.requests[before:] == [ROW, READ, WRITE] * 2
+    assert len(w.provider.tasks) == 2
+
+
+def test_what_a_task_tells_of_a_pod_is_one_transaction(stores: FakeStores) -> None:
+    w = World(stores.open(), scans=True)
+    w.create_pod()
+    w.provider.finish(w.handle(), 0)
+    before = len(stores.fake.requests)
+
+    w.observe_all()
+
+    assert stores.fake.requests[before:].count(WRITE) == 1
+    assert w.phase() == "Succeeded"
