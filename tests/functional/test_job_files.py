@@ -7,6 +7,7 @@ import http.server
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -259,9 +260,11 @@ def tools(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in (*NEEDED, request.param):
-        found = shutil.which(name)
+        found = (
+            shutil.which(name) if name != "python3" else sys.executable
+        )  # that of PATH may be a shim's script
         assert found is not None, f"{name} is missing here: apt-get install {name}"
-        (folder / name).symlink_to(Path(found).resolve() if name != "python3" else found)
+        (folder / name).symlink_to(Path(found).resolve())
     return folder
 
 
