@@ -11,6 +11,7 @@ ARGS ?= 100
 EXAMPLE ?= SparkPi
 CLASS ?=
 BENCH ?=
+WORKERS ?= 0
 PORT ?=
 
 BIN := $(VENV)/bin
@@ -53,8 +54,8 @@ fix: $(DEV) ## Mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format .
 
-test: $(DEV) ## Run every test; those whose tool is missing say so (SPARKANYWHERE_REQUIRE_TOOLS=1: they fail)
-	@$(BIN)/python -m pytest tests
+test: $(DEV) ## Run every test, WORKERS=2 files at a time; without their tool they are skipped and say so
+	@$(BIN)/python -m pytest tests --durations 15 --numprocesses "$(WORKERS)" --dist loadfile
 
 e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(BIN)/python -m pytest tests/e2e
