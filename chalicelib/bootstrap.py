@@ -53,7 +53,10 @@ LOG = logging.getLogger(__name__)
 FAR_THREADS = (
     8  # on Lambda, calls of AWS's APIs that one request brings on: 100 StopTasks must fit into seconds
 )
-SCHEDULE_SETTLE_SECONDS = 15.0  # of the 29 that a function has; chores before it take the most of them
+EVENT_SETTLE_SECONDS = 15.0  # of the 29 that the events' function has: what follows from one event is little
+# Of the 60 that the schedule's function has (.chalice/config.json), chores before it take 20 at most. ECS takes 20
+# launches a second: 800 of the pods that wait go out each minute, and the next schedule begins when this one ends.
+RESYNC_SETTLE_SECONDS = 40.0
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 _lock = threading.Lock()
@@ -255,7 +258,7 @@ class ControlPlane:
         from chalicelib.providers.ecs.states import task_state
 
         self.pods.observe(task_state(detail))
-        self._settle(SCHEDULE_SETTLE_SECONDS)
+        self._settle(EVENT_SETTLE_SECONDS)
 
     def _settle(self, seconds: float) -> None:
         """Where a process is frozen between requests, wait for what this one has begun; resync does the rest."""
@@ -266,7 +269,7 @@ class ControlPlane:
         """Do every chore once: what the schedule is for where no thread lives between requests."""
         self.controllers.run_all()
         self._expire_history(self.settings.event_keep_hours * 3600.0)
-        self._settle(SCHEDULE_SETTLE_SECONDS)
+        self._settle(RESYNC_SETTLE_SECONDS)
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""

@@ -45,7 +45,12 @@ class Deployment:
 
         def function(handler: str) -> LambdaFunction:
             return LambdaFunction(
-                handler, task_root=package.task_root, runtime=runtime, environ=environ, log=self.log
+                handler,
+                task_root=package.task_root,
+                runtime=runtime,
+                environ=environ,
+                log=self.log,
+                timeout_seconds=package.timeout_seconds(handler),
             )
 
         self.api = function("app.app")

@@ -30,6 +30,11 @@ class Package:
         body: dict[str, Any] = self.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
         return body
 
+    def timeout_seconds(self, handler: str) -> float:
+        """Return how long an invocation of the function with this handler may take."""
+        found = (each["Properties"] for each in self.template["Resources"].values())
+        return float(next(each["Timeout"] for each in found if each.get("Handler") == handler))
+
 
 def make_package(folder: Path) -> Package:
     """Package the stage prod into a folder."""

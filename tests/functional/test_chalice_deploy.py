@@ -149,6 +149,8 @@ def test_what_is_deployed_is_whole_may_be_deployed_again_and_is_deleted(project:
         29,
         ["arm64"],
     )
+    timeouts = {name: first[f"sparkanywhere-prod-{name}"]["Timeout"] for name in ("task_events", "resync")}
+    assert timeouts == {"task_events": 29, "resync": 60}
     variables = api["Environment"]["Variables"]
     assert variables["SPARKANYWHERE_PROVIDER"] == "fargate"
     assert variables["SPARKANYWHERE_SUBNETS"] == "us-east-1a=subnet-a"

@@ -57,6 +57,7 @@ def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> 
         29,
         ["arm64"],
     )
+    assert [functions[name]["Properties"]["Timeout"] for name in ("TaskEvents", "Resync")] == [29, 60]
     pattern = json.dumps(functions["TaskEvents"]["Properties"]["Events"])
     assert "ECS Task State Change" in pattern
     assert "cluster/sparkanywhere" in pattern
