@@ -1,3 +1,6 @@
+# Of the condition the ECS Developer Guide speaks for task roles ("Amazon ECS task IAM role"), and not for the execution
+# role; AWS's own example of Fargate makes both with it (github.com/aws/agent-toolkit-for-aws, 2026: ecs-trust-policy.json
+# and iam-roles.md of processing-s3-uploads-with-step-functions).
 data "aws_iam_policy_document" "tasks_assume" {
   statement {
     actions = ["sts:AssumeRole"]
