@@ -158,10 +158,13 @@ data "aws_iam_policy_document" "control_plane" {
     }
   }
 
+  # DescribeTaskDefinition knows no resource. The Service Authorization Reference (2026) lists task definitions for
+  # RegisterTaskDefinition, but refusals as users quote them name "*", and policies that named ARNs allowed nothing.
+  # What is registered may be run only under our name, in our cluster, with our roles.
   statement {
     sid       = "DefineTasks"
     actions   = ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"]
-    resources = ["*"] # DescribeTaskDefinition knows no resource
+    resources = ["*"]
   }
 
   statement {

@@ -4,25 +4,117 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
+# What Terraform's expressions come to with its defaults, in an account and a region that Chalice's policies leave open.
+VALUES = {
+    "aws_cloudwatch_log_group.tasks.arn": "arn:aws:logs:*:*:log-group:/sparkanywhere/tasks",
+    "aws_dynamodb_table.objects.arn": "arn:aws:dynamodb:*:*:table/sparkanywhere-objects",
+    "aws_ecs_cluster.this.arn": "arn:aws:ecs:*:*:cluster/sparkanywhere",
+    "aws_iam_role.execution.arn": "arn:aws:iam::*:role/sparkanywhere-task-execution",
+    "aws_s3_bucket.files.arn": "arn:aws:s3:::sparkanywhere-*",
+    "bucket": "a-bucket-of-jobs",
+    "local.account": "*",
+    "local.partition": "aws",
+    "statement.value": "arn:aws:ssm:*:*:parameter/sparkanywhere/admin-token",
+    "var.name": "sparkanywhere",
+    "var.region": "*",
+    "var.task_role_path": "/sparkanywhere/tasks/",
+}
+OPERATORS: dict[str, Callable[[str, str], bool]] = {"StringEquals": str.__eq__, "ArnLike": fnmatchcase}
+_LIST = r"\s*=\s*\[(.*?)\]"
+_ITEM = re.compile(r'"([^"]*)"|(?<!in )\b((?:aws_\w+\.\w+\.arn|statement\.value))\b')
+_CONDITION = re.compile(
+    rf'condition {{\s*test\s*=\s*"(\w+)"\s*variable\s*=\s*"([\w:]+)"\s*values{_LIST}', re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One Allow; a condition is an operator, a key, and the values of which one must match."""
+
+    actions: frozenset[str]
+    resources: frozenset[str]
+    conditions: frozenset[tuple[str, str, frozenset[str]]] = frozenset()
+
+    def allows(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
+        """Tell whether a request is allowed; a key that it does not have matches nothing."""
+        return (
+            action in self.actions
+            and any(fnmatchcase(resource, pattern) for pattern in self.resources)
+            and all(
+                key in context and any(OPERATORS[operator](context[key], value) for value in values)
+                for operator, key, values in self.conditions
+            )
+        )
+
+
+def statements_of_terraform() -> dict[str, Statement]:
+    """Return the statements of Terraform's policy by their sid. Raises KeyError for an unknown expression."""
+    text = (ROOT / "terraform" / "iam.tf").read_text()
+    document = text.partition('data "aws_iam_policy_document" "control_plane" {')[2].partition("\n}\n")[0]
+    parts = re.split(r'\bsid\s*=\s*"(\w+)"', document)[1:]
+    assert document.count("actions ") == len(parts) // 2, "a statement without a sid"
+    return {sid: _statement(body) for sid, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def statements_of_chalice(stage: str) -> dict[str, Statement]:
+    """Return the statements of a stage's own policy by their sid."""
+    policy: Any = json.loads((ROOT / ".chalice" / f"policy-{stage}.json").read_text())
+    found = {}
+    for each in policy["Statement"]:
+        assert each["Effect"] == "Allow"
+        conditions = frozenset(
+            (operator, key, _several(values))
+            for operator, keys in each.get("Condition", {}).items()
+            for key, values in keys.items()
+        )
+        found[each["Sid"]] = Statement(_several(each["Action"]), _several(each["Resource"]), conditions)
+    return found
+
 
 def of_terraform() -> set[str]:
     """Return the actions that Terraform's policy of the control plane allows."""
-    text = (ROOT / "terraform" / "iam.tf").read_text()
-    document = text.partition('data "aws_iam_policy_document" "control_plane" {')[2].partition("\n}\n")[0]
-    lists = re.findall(r"actions\s*=\s*\[(.*?)\]", document, re.DOTALL)
-    return {action for each in lists for action in re.findall(r'"([a-z0-9]+:[A-Za-z]+)"', each)}
+    return _actions(statements_of_terraform().values())
 
 
 def of_chalice(stage: str) -> set[str]:
     """Return the actions that a stage's own policy allows."""
-    policy: Any = json.loads((ROOT / ".chalice" / f"policy-{stage}.json").read_text())
-    actions: set[str] = set()
-    for statement in policy["Statement"]:
-        named = statement["Action"]
-        actions |= {named} if isinstance(named, str) else set(named)
-    return actions
+    return _actions(statements_of_chalice(stage).values())
+
+
+def _actions(statements: Iterable[Statement]) -> set[str]:
+    return {action for each in statements for action in each.actions}
+
+
+def _several(values: str | list[str]) -> frozenset[str]:
+    return frozenset([values] if isinstance(values, str) else values)
+
+
+def _statement(body: str) -> Statement:
+    lists = {
+        name: _values(re.search(rf"\b{name}{_LIST}", body, re.DOTALL)) for name in ("actions", "resources")
+    }
+    # To IAM both operators are one and the same; where the account is left open, only ArnLike reads right.
+    conditions = frozenset(
+        ("ArnLike" if each[1] == "ArnEquals" else each[1], each[2], _items(each[3]))
+        for each in _CONDITION.finditer(body)
+    )
+    assert len(conditions) == body.count("condition {"), "a condition that is written in another way"
+    return Statement(lists["actions"], lists["resources"], conditions)
+
+
+def _values(found: re.Match[str] | None) -> frozenset[str]:
+    assert found is not None, "a statement without actions or resources"
+    return _items(found[1])
+
+
+def _items(text: str) -> frozenset[str]:
+    items = (quoted or f"${{{bare}}}" for quoted, bare in _ITEM.findall(text))
+    return frozenset(re.sub(r"\$\{([^}]*)\}", lambda each: VALUES[each[1]], item) for item in items)
