@@ -204,7 +204,8 @@ class _TaskRun:
             init=linux.get("initProcessEnabled", False),
             cap_drop=(linux.get("capabilities") or {}).get("drop"),
             tmpfs={
-                each["containerPath"]: f"size={each['size']}m,mode=1777" for each in linux.get("tmpfs", [])
+                each["containerPath"]: ",".join([f"size={each['size']}m", *each.get("mountOptions", [])])
+                for each in linux.get("tmpfs", [])
             },
             mounts=[self._mount(each) for each in definition.get("mountPoints", [])],
             mem_limit=f"{memory}m",

@@ -26,6 +26,10 @@ OS_KEY, REGION_KEY = "kubernetes.io/os", "topology.kubernetes.io/region"
 ZONE_KEY = "topology.kubernetes.io/zone"
 ROLE_KEY = "eks.amazonaws.com/role-arn"
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
+# For whichever user the container has, as a kubelet makes it. Amazon ECS API Reference, "Tmpfs" (2026), lists the
+# option by its name, `mode`; that such a one comes with its value, as for mount(8), is what others do with `uid=`
+# (github.com/ministryofjustice/opg-lpa/pull/3734, on Fargate).
+TMPFS_OPTIONS = ("mode=1777",)
 MIN_STOP_SECONDS, MAX_STOP_SECONDS = 2, 120  # a stopTimeout that Fargate takes
 RESTART_SECONDS = 60  # that a container must have run to be started again: the least that ECS takes
 MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
@@ -202,7 +206,7 @@ def _tmpfs(each: Container, volumes: dict[str, Volume]) -> list[Document]:
         {
             "containerPath": mount.path,
             "size": volumes[mount.volume].size_mib or TMPFS_MIB,
-            "mountOptions": ["mode=1777"],
+            "mountOptions": list(TMPFS_OPTIONS),
         }
         for mount in each.mounts
         if volumes[mount.volume].kind == "memory"

@@ -6,10 +6,18 @@ import json
 from dataclasses import replace
 
 import pytest
+from botocore.loaders import Loader
 
 from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.ecs import payload
-from chalicelib.providers.ecs.definitions import Launch, Site, client_token, definition, run_task
+from chalicelib.providers.ecs.definitions import (
+    TMPFS_OPTIONS,
+    Launch,
+    Site,
+    client_token,
+    definition,
+    run_task,
+)
 
 SITE = Site(
     name="sparkanywhere",
@@ -93,6 +101,14 @@ def test_memory_volumes_are_tmpfs() -> None:
     assert main["linuxParameters"]["tmpfs"] == [
         {"containerPath": "/dev/fast", "size": 128, "mountOptions": ["mode=1777"]}
     ]
+
+
+def test_a_memory_volume_has_only_options_that_the_api_reference_lists() -> None:
+    model = Loader().load_service_model("ecs", "service-2")
+    documented = model["shapes"]["Tmpfs"]["members"]["mountOptions"]["documentation"]
+    names = [option.partition("=")[0] for option in TMPFS_OPTIONS]
+
+    assert [name for name in names if f'"{name}"' not in documented] == []
 
 
 def test_a_zone_chooses_its_subnet_and_an_unknown_one_is_rejected() -> None:
