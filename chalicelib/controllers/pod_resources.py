@@ -86,12 +86,18 @@ def pod_total(spec: JSON, name: str) -> Fraction:
 
 
 def disk_gib(spec: JSON) -> int:
-    """Return the disk a pod asks for, in GiB rounded up: ephemeral storage, or its scratch volumes."""
+    """Return the disk a pod asks for, in GiB rounded up: ephemeral storage, or its scratch volumes.
+
+    A claim of a template in the pod itself is one of them; of others the pod does not say their size.
+    """
     scratch = Fraction(0)
     for volume in spec.get("volumes") or ():
         empty = volume.get("emptyDir") or {}
         if empty.get("sizeLimit") and empty.get("medium", "") == "":
             scratch += number(empty["sizeLimit"])
+        template = ((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}).get("spec") or {}
+        claimed = ((template.get("resources") or {}).get("requests") or {}).get("storage")
+        scratch += number(claimed) if claimed else 0
     return ceil(max(pod_total(spec, "ephemeral-storage"), scratch) / GIB)
 
 

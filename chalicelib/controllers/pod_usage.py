@@ -6,22 +6,25 @@ Fargate bills a task's size from the start of the image pull until the task has 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from math import ceil
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time
 from chalicelib.controllers.pod_placement import CAPACITY_TYPE, placement
-from chalicelib.controllers.pod_resources import GIB, MIB, disk_gib, pod_total
+from chalicelib.controllers.pod_resources import GIB, disk_gib, number, pod_total
 from chalicelib.prices import Rates
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.ecs.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
-from chalicelib.registry.pod_marks import BILLED_FROM
+from chalicelib.registry.pod_marks import BILLED_FROM, SIZE
 
 HOUR_SECONDS = 3600.0
 MIB_OF_GIB = 1024
+Amounts = tuple[Fraction, Fraction, Fraction]  # vCPUs, GiB of memory, GiB of disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +84,39 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
 
 def _hourly(pod: JSON, rates: Rates) -> float:
     """Return the price of an hour of the pod's size."""
-    spec = pod.get("spec") or {}
-    cpu, gib, disk = pod_total(spec, "cpu"), pod_total(spec, "memory") / GIB, disk_gib(spec)
-    vcpus, memory_gib = float(cpu), float(gib)
-    if rates.whole_sizes:
-        try:
-            size = fit(cpu_milli=ceil(cpu * 1000), memory_mib=ceil(gib * GIB / MIB), disk_gib=disk)
-            vcpus, memory_gib = size.cpu_units / CPU_UNITS, size.memory_mib / MIB_OF_GIB
-            disk = size.disk_gib
-        except TaskRejected:
-            pass  # a pod of a local provider, larger than any that Fargate sells
+    vcpus, memory_gib, disk = _sold(pod) if rates.whole_sizes else _asked(pod)
     hints = dict(placement(pod))
     arch = "arm64" if hints.get("kubernetes.io/arch") == "arm64" else "amd64"
-    usd = vcpus * rates.vcpu_hour[arch] + memory_gib * rates.gib_hour[arch]
+    usd = float(vcpus) * rates.vcpu_hour[arch] + float(memory_gib) * rates.gib_hour[arch]
     factor = rates.spot_factor if hints.get(CAPACITY_TYPE) == "spot" else 1.0
-    return usd * factor + max(0, disk - INCLUDED_DISK_GIB) * rates.disk_gib_hour
+    return usd * factor + float(max(Fraction(0), disk - INCLUDED_DISK_GIB)) * rates.disk_gib_hour
+
+
+def _sold(pod: JSON) -> Amounts:
+    """Return what Fargate has given a pod, or would give to one that runs elsewhere."""
+    return _given(pod) or _fitting(_asked(pod))
+
+
+def _asked(pod: JSON) -> Amounts:
+    """Return what a pod asks for."""
+    spec = pod.get("spec") or {}
+    return pod_total(spec, "cpu"), pod_total(spec, "memory") / GIB, Fraction(disk_gib(spec))
+
+
+def _given(pod: JSON) -> Amounts | None:
+    """Return what the provider says that it has given, None if it says nothing, or a client has spoilt it."""
+    try:
+        size = json.loads((pod["metadata"].get("annotations") or {})[SIZE])
+        return number(size["cpu"]), number(size["memory"]) / GIB, number(size["ephemeral-storage"]) / GIB
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _fitting(asked: Amounts) -> Amounts:
+    """Return the size of Fargate's that holds as much; as it is for a local pod, larger than any."""
+    cpu, gib, disk = asked
+    try:
+        size = fit(cpu_milli=ceil(cpu * 1000), memory_mib=ceil(gib * MIB_OF_GIB), disk_gib=ceil(disk))
+    except TaskRejected:
+        return asked
+    return Fraction(size.cpu_units, CPU_UNITS), Fraction(size.memory_mib, MIB_OF_GIB), Fraction(size.disk_gib)

@@ -51,6 +51,13 @@ def test_disk(resources: JSON, size_limit: str | None, gib: int) -> None:
     assert task_of(obj).disk_gib == gib
 
 
+def test_a_claim_that_lives_with_its_pod_is_disk() -> None:
+    claim = {"volumeClaimTemplate": {"spec": {"resources": {"requests": {"storage": "30Gi"}}}}}
+    scratch = {"name": "v", "emptyDir": {"sizeLimit": "5Gi"}}
+
+    assert task_of(pod(volumes=[scratch, {"name": "claim", "ephemeral": claim}])).disk_gib == 35
+
+
 @pytest.mark.parametrize(
     ("policy", "kind", "expected"),
     [

@@ -11,7 +11,7 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import format_time
 from chalicelib.controllers.pod_usage import pod_usage, running_seconds
 from chalicelib.prices import fargate_rates, flat_rates, prices
-from chalicelib.registry.pod_marks import BILLED_FROM
+from chalicelib.registry.pod_marks import BILLED_FROM, SIZE
 from tests.unit.controllers.builders import NOW, after, container, known, pod, task
 
 HOUR_AGO = NOW - timedelta(hours=1)
@@ -89,6 +89,35 @@ def test_spot_leaves_its_part_of_the_price_but_for_disk() -> None:
 
     assert cheap == pytest.approx(plain * prices()["spot_factor"])
     assert large - cheap == pytest.approx(100 * prices()["usd_per_disk_gib_hour"])
+
+
+def test_fargate_charges_for_what_it_has_given_the_disk_of_claims_too() -> None:
+    table = prices()
+    obj = ran("1", "2Gi", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "of-100-gib"}}])
+    obj["metadata"]["annotations"] = {SIZE: '{"cpu": "2", "memory": "4Gi", "ephemeral-storage": "100Gi"}'}
+
+    cost = pod_usage(obj, fargate_rates(), NOW).usd
+
+    compute = 2 * table["usd_per_vcpu_hour"]["amd64"] + 4 * table["usd_per_gib_hour"]["amd64"]
+    assert cost == pytest.approx(compute + 80 * table["usd_per_disk_gib_hour"])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "large", "[]", "7", '{"cpu": "1"}', '{"cpu": "much", "memory": "1Gi"}', "{"]
+)
+def test_a_size_that_a_client_has_spoilt_counts_for_nothing(text: str) -> None:
+    obj = ran()
+    plain = pod_usage(obj, fargate_rates(), NOW)
+    obj["metadata"]["annotations"] = {SIZE: text}
+
+    assert pod_usage(obj, fargate_rates(), NOW) == plain
+
+
+def test_our_own_prices_are_for_what_was_asked_for_whatever_fargate_has_given() -> None:
+    obj = ran("1", "2Gi")
+    obj["metadata"]["annotations"] = {SIZE: '{"cpu": "2", "memory": "4Gi", "ephemeral-storage": "100Gi"}'}
+
+    assert pod_usage(obj, FLAT, NOW).usd == pytest.approx(0.5 + 2 * 0.25)
 
 
 def test_arm_has_prices_of_its_own() -> None:
