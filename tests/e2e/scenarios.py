@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+NEWEST = "4.3.0"
+BOTH = (NEWEST, "3.5.9")
 FILES = {
     "process": ("test_spark_process.py",),
     "Docker": ("test_spark_docker.py", "test_spark_engine_restart.py"),
@@ -94,12 +96,20 @@ def table() -> list[str]:
 
 
 def _versions(files: tuple[str, ...], test: str) -> str:
-    """Return the versions of Spark that a test runs: both, or the newest."""
+    """Return the versions of Spark that a test runs."""
     if not test:
         return "–"
     for file in files:
         for node in ast.parse((Path(__file__).parent / file).read_text()).body:
             if isinstance(node, ast.FunctionDef) and node.name == test:
-                is_of_both = any("'version'" in ast.dump(each) for each in node.decorator_list)
-                return "4.3.0, 3.5.9" if is_of_both else "4.3.0"
+                return ", ".join(_parameters(node) or [NEWEST])
     raise LookupError(f"no test {test} in {files}")
+
+
+def _parameters(test: ast.FunctionDef) -> list[str]:
+    """Return the versions that a test is parametrised by, none if it is not; a name instead of a list means both."""
+    for each in test.decorator_list:
+        if isinstance(each, ast.Call) and ast.dump(each.args[0]) == "Constant(value='version')":
+            given = each.args[1]
+            return list(BOTH) if isinstance(given, ast.Name) else list(ast.literal_eval(given))
+    return []
