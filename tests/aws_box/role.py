@@ -66,7 +66,11 @@ def statements_of_terraform() -> dict[str, Statement]:
 
 def statements_of_chalice(stage: str) -> dict[str, Statement]:
     """Return the statements of a stage's own policy by their sid."""
-    policy: Any = json.loads((ROOT / ".chalice" / f"policy-{stage}.json").read_text())
+    return statements_of(json.loads((ROOT / ".chalice" / f"policy-{stage}.json").read_text()))
+
+
+def statements_of(policy: Any) -> dict[str, Statement]:  # Any: JSON
+    """Return the statements of a policy by their sid."""
     found = {}
     for each in policy["Statement"]:
         assert each["Effect"] == "Allow"

@@ -13,18 +13,45 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
 from chalicelib.config import Settings
 from chalicelib.secret_value import read_secret
 from sparkanywhere.stage_config import environment
+from tests.aws_box.role import Statement, statements_of, statements_of_terraform
 from tests.tools import find, terraform_plugins
 
 SOURCE = Path(__file__).parents[2] / "terraform"
+ACCOUNT = "123456789012"  # the emulator's
 APPLY_SECONDS = 240  # the provider itself waits for buckets' lifecycle rules, a minute at least
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def role(name: str) -> Any:  # Any: boto3 makes its clients at run time
+    make: Any = boto3.resource
+    return make("iam", region_name="us-east-1").Role(name)
+
+
+def conditions_of_trust(name: str) -> list[Any]:  # Any: JSON
+    """Return under which conditions a role may be taken on."""
+    return [each.get("Condition") for each in role(name).assume_role_policy_document["Statement"]]
+
+
+def control_plane_policy() -> Any:  # Any: JSON
+    """Return the policy as Terraform has written it, open for any account, region and name of a bucket."""
+    document = role("sparkanywhere-control-plane").Policy("control-plane").policy_document
+    text = json.dumps(document).replace("ArnEquals", "ArnLike")
+    text = text.replace(f"sparkanywhere-{ACCOUNT}-us-east-1", "sparkanywhere-*")
+    return json.loads(text.replace("us-east-1", "*").replace(ACCOUNT, "*"))
+
+
+def default_statements() -> dict[str, Statement]:
+    """Return what tests read in terraform/iam.tf, without what only a variable brings."""
+    by_choice = ("FilesOfJobs", "Trace")
+    return {sid: each for sid, each in statements_of_terraform().items() if sid not in by_choice}
 
 
 class Terraform:
@@ -100,6 +127,9 @@ def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(
     token = read_secret(settings.token_from)
     assert len(token) == 48
     assert token not in (tmp_path / "terraform" / "terraform.tfstate").read_text()
+    assert conditions_of_trust("sparkanywhere-task-execution") == conditions_of_trust("sparkanywhere-task")
+    assert conditions_of_trust("sparkanywhere-task") == [{"StringEquals": {"aws:SourceAccount": ACCOUNT}}]
+    assert statements_of(control_plane_policy()) == default_statements()
     terraform.run("destroy", "-auto-approve", "-input=false", variables=True)
     assert not json.loads(terraform.run("output", "-json"))
 
