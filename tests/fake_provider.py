@@ -56,7 +56,7 @@ class FakeProvider:
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it. Raises what stands in `failures`."""
         with self._guard:
-            handle = f"fake-{task.uid}"
+            handle = f"fake-{task.uid}" + (f"-{task.attempt}" if task.attempt else "")
             if handle not in self._entries:
                 if self.failures:
                     raise self.failures.pop(0)
@@ -221,3 +221,17 @@ class FakeProvider:
             self._news.put(None)
             self._thread.join()
             self._thread = None
+
+
+class SlowProvider(FakeProvider):
+    """Does `meanwhile` once, while it starts a task."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def run(self, task: Task) -> TaskState:
+        """Start the task; the world moves on before the caller hears of it."""
+        state = super().run(task)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            meanwhile()
+        return state

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.time import find_time, format_time
-from chalicelib.controllers.pod_status import is_terminal, next_status
+from chalicelib.controllers.pod_status import is_terminal, launched_again_status, next_status
 from chalicelib.providers.base import TaskState
-from chalicelib.registry.pod_marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VERSION_ANNOTATION
+from chalicelib.registry.pod_marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VAIN_TASKS, VERSION_ANNOTATION
 
+LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
 SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out while nobody watched
@@ -27,6 +28,12 @@ def version_of(pod: JSON) -> int | None:
     return int(text) if text is not None and str(text).lstrip("-").isdigit() else None
 
 
+def vain_tasks(pod: JSON) -> tuple[str, ...]:
+    """Return the handles of the pod's tasks that ended before they began."""
+    text = (pod["metadata"].get("annotations") or {}).get(VAIN_TASKS, "")
+    return tuple(str(text).split(",")) if text else ()
+
+
 def is_deleting(pod: JSON) -> bool:
     """Tell whether the pod is on its way out."""
     return bool(pod["metadata"].get("deletionTimestamp"))
@@ -41,7 +48,7 @@ def is_newer(pod: JSON, state: TaskState) -> bool:
     """Tell whether a state is of this pod's task and later than what is recorded."""
     handle, version = handle_of(pod), version_of(pod)
     if not handle:
-        return True
+        return state.handle not in vain_tasks(pod)  # what is told of it late, or twice
     return handle == state.handle and (version is None or state.version > version)
 
 
@@ -71,6 +78,24 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
         "metadata": {**pod["metadata"], "annotations": annotations},
         "spec": {**pod["spec"], "nodeName": pod["spec"].get("nodeName") or node_name},
         "status": status,
+    }
+
+
+def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
+    """Return the pod as one to be launched again, None if that is no remedy: its task began, or too many have not."""
+    vain = vain_tasks(pod)
+    if not state.passing or is_terminal(pod) or is_deleting(pod):
+        return None
+    if not is_newer(pod, state) or len(vain) + 1 >= LAUNCHES:
+        return None
+    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE)
+    annotations = pod["metadata"].get("annotations") or {}
+    kept = {name: text for name, text in annotations.items() if name not in ours}
+    return {
+        **pod,
+        "metadata": {**pod["metadata"], "annotations": {**kept, VAIN_TASKS: ",".join([*vain, state.handle])}},
+        "spec": {name: value for name, value in pod["spec"].items() if name != "nodeName"},
+        "status": launched_again_status(pod, state.passing, state.message, now=now),
     }
 
 

@@ -133,6 +133,13 @@ def unscheduled_status(pod: JSON, reason: str, message: str, *, now: datetime) -
     return status
 
 
+def launched_again_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
+    """Return the status of a pod whose task has ended before it began: nothing of that task's is left in it."""
+    old = pod.get("status") or {}
+    kept = {name: old[name] for name in ("qosClass", "conditions") if name in old}
+    return unscheduled_status({**pod, "status": kept}, reason, message, now=now)
+
+
 def rejected_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that can never run here, as a kubelet's admission words it."""
     status: JSON = {**(pod.get("status") or {}), "phase": "Failed", "reason": reason}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_record import handle_of, is_deleting, with_state
+from chalicelib.controllers.pod_record import handle_of, is_deleting, with_state, without_task
 from chalicelib.controllers.pod_status import is_terminal
 from chalicelib.controllers.recorder import News, Recorder
 from chalicelib.providers.base import TaskState
@@ -104,6 +104,19 @@ class PodStore:
 
         stored = self._update(known.key, state.uid, change, tell, known=known)
         return Recorded(before, stored.object()) if stored else None
+
+    def set_back(self, known: StoredObject, state: TaskState, tell: Tell) -> bool:
+        """Make a pod, whose task has ended before it began, one without a task; False if it is left as it is."""
+        is_set_back = False
+
+        def change(pod: JSON) -> JSON | None:
+            nonlocal is_set_back
+            changed = without_task(pod, state, now=self._clock())
+            is_set_back = changed is not None
+            return changed
+
+        stored = self._update(known.key, state.uid, change, tell, known=known)
+        return stored is not None and is_set_back
 
     def set_status(
         self, pod: JSON, new_status: Callable[[JSON], JSON], tell: Tell | None = None

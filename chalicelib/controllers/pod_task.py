@@ -21,7 +21,7 @@ from chalicelib.controllers import (
 )
 from chalicelib.controllers.lookup import Lookup
 from chalicelib.controllers.pod_env import PodView, container_env, expanded
-from chalicelib.controllers.pod_record import task_grace_seconds
+from chalicelib.controllers.pod_record import task_grace_seconds, vain_tasks
 from chalicelib.controllers.pod_resources import UNKNOWN_SIZE, NodeSize
 from chalicelib.controllers.pod_unsupported import unsupported_fields
 from chalicelib.controllers.references import IssueToken, Missing, PodRejected, References, TokenRequest
@@ -125,6 +125,7 @@ def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volum
         stop_grace_seconds=task_grace_seconds(view.pod),
         placement=pod_placement.placement(view.pod) + pod_placement.iam_role(_service_account(view)),
         host_network=bool(spec.get("hostNetwork")),
+        attempt=len(vain_tasks(view.pod)),
     )
 
 

@@ -294,6 +294,8 @@ class PodController:
         if is_deleting(before) and state.phase == "stopped":
             self._remove(stored.key, state.uid, state)
             return
+        if state.passing and self._set_back(stored, state):
+            return
         written = self._store.record(
             stored, state, lambda before, after: pod_events.changed(before, after, state)
         )
@@ -303,6 +305,14 @@ class PodController:
                 self._remove(stored.key, state.uid, state)
                 return
             self.stop_sidecars(after)
+
+    def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
+        """Have a pod launched again whose task has ended before it began; False if that is no remedy."""
+        news = pod_events.unavailable(state.passing, state.message)
+        if not self._store.set_back(stored, state, lambda before, after: [news] if before != after else []):
+            return False
+        self.backoff.postpone(state.uid, self._clock())
+        return True
 
     def _remove(self, key: str, uid: str, state: TaskState | None) -> None:
         """Take a deleting pod whose task has ended out of the store, then let go of the task."""

@@ -126,7 +126,7 @@ class RegistryLogin:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to run. `uid` makes run() idempotent; `labels` are copied to whatever the provider starts.
+    """What to run. `uid` (and `attempt`) makes run() idempotent; `labels` are copied to whatever the provider starts.
 
     group and name are for people (a container's name, a log stream's); together they may recur after
     the first has ended. cpu_milli and memory_mib are the sum that must be had; disk_gib likewise.
@@ -150,6 +150,9 @@ class Task:
     logins: tuple[RegistryLogin, ...] = ()
     placement: tuple[tuple[str, str], ...] = ()
     host_network: bool = False
+    attempt: int = (
+        0  # how many tasks of this uid have ended before they began: part of what makes run() idempotent
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,8 @@ class TaskState:
 
     `interrupted` says the provider is about to take the task away (a Spot notice).
     `times` holds further moments by name (pull_started, pull_stopped, ...), aware UTC. `size` holds quantities
-    of cpu, memory and ephemeral-storage, where a provider gives a task other ones than were asked for.
+    of cpu, memory and ephemeral-storage, where a provider gives a task other ones than were asked for. `passing` is
+    the reason, as of ProviderUnavailable, of a task that has ended before any of it began, for what passes.
     """
 
     uid: str
@@ -208,6 +212,7 @@ class TaskState:
     created_at: datetime | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None
+    passing: str = ""
     times: tuple[tuple[str, datetime], ...] = ()
     size: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()

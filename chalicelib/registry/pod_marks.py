@@ -13,10 +13,19 @@ BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found 
 USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
+VAIN_TASKS = "sparkanywhere.io/vain-tasks"  # handles of tasks that ended before they began, by commas
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
-WRITTEN_BY_US = (BUDGET_EXCEEDED, USED_BY_GONE, BILLED_FROM, SIZE, TASK_ANNOTATION, VERSION_ANNOTATION)
+WRITTEN_BY_US = (
+    BUDGET_EXCEEDED,
+    USED_BY_GONE,
+    BILLED_FROM,
+    SIZE,
+    VAIN_TASKS,
+    TASK_ANNOTATION,
+    VERSION_ANNOTATION,
+)
 NOT_DOLLARS = "must be an amount of US dollars above 0, such as 5 or 0.50"
 
 _DOLLARS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)

@@ -195,19 +195,39 @@ def _healed(cloud: Cloud, name: str) -> bool:
     return cloud.client.phase(name) == "Running"
 
 
+PASSING_DOOMS = [
+    "CannotPullContainerError: pull image manifest: i/o timeout",
+    "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-0a':"
+    " InsufficientFreeAddressesInSubnet",
+    "Timeout waiting for network interface provisioning to complete.",
+    "Capacity is unavailable at this time. Please try again later",
+]
+
+
+@pytest.mark.parametrize("stopped_reason", PASSING_DOOMS, ids=["pull", "addresses", "network", "capacity"])
+def test_a_task_that_dies_before_it_runs_of_what_passes_is_launched_again(
+    cloud: Cloud, stopped_reason: str
+) -> None:
+    cloud.engine.dooms = [("TaskFailedToStart", stopped_reason)]
+    cloud.client.create_pod("doomed")
+    until(
+        lambda: stopped_reason in cloud.events_of("doomed").get("FailedScheduling", ""),
+        "the Event that says why it waits",
+        seconds=HEAL_SECONDS,
+    )
+
+    until(lambda: _healed(cloud, "doomed"), "the pod to run", seconds=HEAL_SECONDS)
+
+    assert len(cloud.living()) == 1
+
+
 DOOMS = [
-    ("CannotPullContainerError: pull image manifest: i/o timeout", "ErrImagePull"),
+    ("CannotPullContainerError: pull image manifest: manifest unknown", "ErrImagePull"),
     (
         "ResourceInitializationError: failed to validate logger args: The specified log group does not exist",
         "CreateContainerError",
     ),
-    (
-        "Unexpected EC2 error while attempting to Create Network Interface in subnet 'subnet-0a':"
-        " InsufficientFreeAddressesInSubnet",
-        "TaskFailedToStart",
-    ),
-    ("Timeout waiting for network interface provisioning to complete.", "TaskFailedToStart"),
-    ("Capacity is unavailable at this time. Please try again later", "TaskFailedToStart"),
+    ("Task failed to start", "TaskFailedToStart"),
 ]
 
 

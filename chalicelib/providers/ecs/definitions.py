@@ -238,12 +238,12 @@ def _logs(site: Site) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What is this run's own: where to fetch the payload, and how often it has been tried."""
+    """What is this run's own: where to fetch the payload, and whose turn it is once a clientToken is spent."""
 
     definition_arn: str
     payload_url: str
     payload_token: str
-    attempt: int = 0
+    turn: int = 0
     capacity_provider: str = "FARGATE"
 
 
@@ -258,7 +258,7 @@ def run_task(task: Task, site: Site, launch: Launch) -> Document:
         "cluster": site.cluster,
         "taskDefinition": launch.definition_arn,
         "count": 1,
-        "clientToken": client_token(task.uid, launch.attempt),
+        "clientToken": client_token(task.uid, task.attempt, launch.turn),
         "startedBy": task.uid,
         "group": f"{site.name}:{task.group}"[:255],
         "platformVersion": PLATFORM_VERSION,
@@ -278,9 +278,9 @@ def run_task(task: Task, site: Site, launch: Launch) -> Document:
     }
 
 
-def client_token(uid: str, attempt: int) -> str:
+def client_token(uid: str, attempt: int = 0, turn: int = 0) -> str:
     """Return the token under which ECS starts a task at most once: 64 characters at most."""
-    return uid if not attempt else hashlib.sha256(f"{uid}/{attempt}".encode()).hexdigest()
+    return hashlib.sha256(f"{uid}/{attempt}/{turn}".encode()).hexdigest() if attempt or turn else uid
 
 
 def _subnets(task: Task, site: Site) -> list[str]:

@@ -36,6 +36,7 @@ PASSING_WORDS = {
     "vcpus limit": "QuotaExceeded",
     "insufficient free addresses": "NoFreeAddresses",
     "does not have enough free addresses": "NoFreeAddresses",
+    "insufficientfreeaddressesinsubnet": "NoFreeAddresses",
     "timeout waiting for network interface": "Unavailable",
     "timeout waiting for ephemeralstorage": "Unavailable",
     "i/o timeout": "Unavailable",
@@ -49,10 +50,15 @@ def translated(error: Exception) -> ProviderError:
     message = str((response.get("Error") or {}).get("Message") or error)
     if code in PASSING:
         return ProviderUnavailable(PASSING[code], f"{code}: {message}")
-    reason = next((found for words, found in PASSING_WORDS.items() if words in message.lower()), "")
+    reason = passing(message)
     if reason or not response:
         return ProviderUnavailable(reason or "Unavailable", f"{code}: {message}")
     return TaskRejected(code.removesuffix("Exception"), f"{code}: {message}")
+
+
+def passing(text: str) -> str:
+    """Return for what a refusal or an end in these words makes one wait, "" if waiting does not help."""
+    return next((reason for words, reason in PASSING_WORDS.items() if words in text.lower()), "")
 
 
 def failure(failures: Sequence[dict[str, Any]]) -> ProviderError:

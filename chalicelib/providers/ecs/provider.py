@@ -38,7 +38,7 @@ RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
 REGISTER_PAUSES_SECONDS = (0.3, 0.6, 1.2)  # while another process registers the same shape
 CONCURRENT = "too many concurrent attempts"  # what ECS says to all but one of them
-ATTEMPT_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
+TURN_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
 
 PayloadSource = Callable[[Task], tuple[str, str]]  # (URL, token)
 
@@ -114,7 +114,7 @@ class EcsProvider:
         try:
             return self._started(task, launch)
         except TokenSpent:
-            return self._started(task, replace(launch, attempt=int(self._seconds() // ATTEMPT_SECONDS)))
+            return self._started(task, replace(launch, turn=int(self._seconds() // TURN_SECONDS)))
 
     def _started(self, task: Task, launch: Launch) -> TaskState:
         """Return the state of a task that runs by now. Raises TokenSpent where its clientToken brings none."""
@@ -134,7 +134,7 @@ class EcsProvider:
     def _started_before(self, uid: str, arns: Sequence[str], launch: Launch) -> TaskState:
         found = self.describe(arns) if arns else []
         state = found[0] if found else self._find(uid)
-        if state is None and not arns and not launch.attempt:
+        if state is None and not arns and not launch.turn:
             raise TokenSpent(uid)
         if state is None:
             raise ProviderUnavailable("Unavailable", f"ECS knows a task for {uid} but does not show it yet")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
+from chalicelib.providers.ecs import failures
 from chalicelib.providers.ecs.payload import FETCHER, NO_FILES, START_FAILED
 from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB
 
@@ -62,6 +63,7 @@ def task_state(raw: Raw) -> TaskState:
         message=_message(raw, fetcher),
         version=int(raw.get("version") or 0),
         interrupted=raw.get("stopCode") in INTERRUPTED,
+        passing=_passing(raw) if phase == "stopped" else "",
         created_at=_time(raw.get("createdAt")),
         started_at=_time(raw.get("startedAt")),
         stopped_at=_stopped_at(raw) if phase == "stopped" else None,
@@ -79,6 +81,15 @@ def _size(raw: Raw) -> tuple[tuple[str, str], ...]:
     memory_text = f"{memory}Mi" if memory % GIB else f"{memory // GIB}Gi"
     cores = f"{cpu // CPU_UNITS}" if cpu % CPU_UNITS == 0 else f"{cpu * 1000 // CPU_UNITS}m"
     return (("cpu", cores), ("memory", memory_text), ("ephemeral-storage", f"{disk_gib}Gi"))
+
+
+def _passing(raw: Raw) -> str:
+    """Return why a task that never began may begin another time, "" if it has begun, or never can."""
+    every: Sequence[Raw] = raw.get("containers") or ()
+    if raw.get("stopCode") != "TaskFailedToStart" or any(each.get("exitCode") is not None for each in every):
+        return ""
+    texts = (raw.get("stoppedReason"), *(each.get("reason") for each in every))
+    return next((reason for text in texts if text and (reason := failures.passing(str(text)))), "")
 
 
 def _stopped_at(raw: Raw) -> datetime | None:

@@ -8,26 +8,11 @@ from chalicelib.apimachinery.status import JSON
 from chalicelib.controllers.lookup import StorageLookup
 from chalicelib.controllers.pod_record import handle_of
 from chalicelib.controllers.pod_task import Node
-from chalicelib.providers.base import Task, TaskState
 from chalicelib.registry.options import Patch, WriteOptions
 from chalicelib.storage.base import StoredObject, guaranteed_update
-from tests.fake_provider import FakeProvider
+from tests.fake_provider import SlowProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
-
-
-class SlowProvider(FakeProvider):
-    """Does `meanwhile` once, while it starts a task."""
-
-    meanwhile: Callable[[], object] | None = None
-
-    def run(self, task: Task) -> TaskState:
-        """Start the task; the world moves on before the caller hears of it."""
-        state = super().run(task)
-        meanwhile, self.meanwhile = self.meanwhile, None
-        if meanwhile:
-            meanwhile()
-        return state
 
 
 def slow_world() -> tuple[World, SlowProvider]:

@@ -147,6 +147,37 @@ def test_why_a_task_stopped_has_a_word(stop: dict[str, str], reason: str) -> Non
     assert state.reason == reason
 
 
+NETWORK = "Timeout waiting for network interface provisioning to complete."
+
+
+@pytest.mark.parametrize(
+    ("stop", "container", "passing"),
+    [
+        ({"stopCode": "TaskFailedToStart", "stoppedReason": NETWORK}, {}, "Unavailable"),
+        (
+            {"stopCode": "TaskFailedToStart", "stoppedReason": "Task failed to start"},
+            {"reason": "CannotPullContainerError: pull image manifest: i/o timeout"},
+            "Unavailable",
+        ),
+        (
+            {"stopCode": "TaskFailedToStart", "stoppedReason": "Capacity is unavailable at this time."},
+            {},
+            "CapacityUnavailable",
+        ),
+        ({"stopCode": "TaskFailedToStart", "stoppedReason": "CannotPullContainerError: not found"}, {}, ""),
+        ({"stopCode": "TaskFailedToStart", "stoppedReason": NETWORK}, {"exitCode": 0}, ""),
+        ({"stopCode": "EssentialContainerExited", "stoppedReason": NETWORK}, {}, ""),
+        ({"stopCode": "UserInitiated", "stoppedReason": "rate exceeded"}, {}, ""),
+    ],
+)
+def test_an_end_before_the_begin_passes_or_not(
+    stop: dict[str, str], container: dict[str, object], passing: str
+) -> None:
+    ended = {"name": "c", "lastStatus": "STOPPED", **container}
+
+    assert task_state(task(lastStatus="STOPPED", containers=[ended], **stop)).passing == passing
+
+
 def test_the_first_event_of_an_end_is_timed_by_itself() -> None:
     containers = [{"name": "c", "lastStatus": "STOPPED", "exitCode": 0}]
     first = task(lastStatus="RUNNING", containers=containers, updatedAt="2026-01-02T03:04:05.5Z")
