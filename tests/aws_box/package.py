@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,16 +39,26 @@ class Package:
         return float(next(each["Timeout"] for each in found if each.get("Handler") == handler))
 
 
+@contextmanager
+def vendored() -> Iterator[None]:
+    """Yield while `vendor/` is complete and this process alone packages: Chalice makes archives in `.chalice`."""
+    with ExitStack() as stack:
+        chalice = os.open(PROJECT / ".chalice", os.O_RDONLY)
+        stack.callback(os.close, chalice)
+        fcntl.flock(chalice, fcntl.LOCK_EX)
+        vendor = ["make", "--silent", "vendor"]
+        subprocess.run(vendor, cwd=PROJECT, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
+        yield
+
+
 def make_package(folder: Path) -> Package:
     """Package the stage prod into a folder."""
-    subprocess.run(
-        ["make", "--silent", "vendor"], cwd=PROJECT, check=True, timeout=PACKAGE_SECONDS, capture_output=True
-    )
     environ = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SPARKANYWHERE_CLUSTER_ARN": CLUSTER_ARN}
     command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(folder)]
-    subprocess.run(
-        command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True
-    )
+    with vendored():
+        subprocess.run(
+            command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True
+        )
     archive = folder / "deployment.zip"
     with zipfile.ZipFile(archive) as packed:
         packed.extractall(folder / "task")

@@ -21,7 +21,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from sparkanywhere.stage_config import ENDPOINT_TYPE, ROLE, SETTINGS, VPC_ENDPOINT, XRAY, configured
-from tests.aws_box.package import CLUSTER_ARN
+from tests.aws_box.package import CLUSTER_ARN, vendored
 from tests.aws_box.wire import Answer, HttpServer, Request
 
 ROOT = Path(__file__).parents[2]
@@ -80,13 +80,13 @@ def as_openapi_3(body: bytes) -> bytes:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a copy of what is deployed, its stage filled in by what Terraform would tell."""
-    subprocess.run(["make", "--silent", "vendor"], cwd=ROOT, check=True, timeout=300, capture_output=True)
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, tmp_path / part)
+    with vendored():
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, tmp_path / part)
     outputs: dict[str, Any] = {name: {"value": f"the-{name}"} for name in SETTINGS.values()}
     outputs |= {
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},

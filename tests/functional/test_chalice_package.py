@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.aws_box.package import make_package
+
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 15_000_000
 
@@ -19,16 +21,7 @@ pytestmark = [pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("package")
-    subprocess.run(["make", "--silent", "vendor"], cwd=ROOT, check=True, timeout=300, capture_output=True)
-    environ = {
-        **os.environ,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/sparkanywhere",
-    }
-    command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(made)]
-    subprocess.run(command, cwd=ROOT, env=environ, check=True, timeout=300, capture_output=True)
-    return made
+    return make_package(tmp_path_factory.mktemp("package")).archive.parent
 
 
 def test_the_archive_is_small_and_has_no_boto(package: Path) -> None:
