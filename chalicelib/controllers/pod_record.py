@@ -11,6 +11,7 @@ from chalicelib.controllers.pod_status import is_terminal, launched_again_status
 from chalicelib.providers.base import TaskState
 from chalicelib.registry.pod_marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VAIN_TASKS, VERSION_ANNOTATION
 
+ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
@@ -55,13 +56,13 @@ def is_newer(pod: JSON, state: TaskState) -> bool:
 def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) -> JSON | None:
     """Return the pod after a provider's report, None if that changes nothing.
 
-    A version alone is not worth a write: it is recorded with the next thing that changes. A terminal pod
-    is never changed again.
+    A version alone is not worth a write, nor is the address of a pod of which nothing runs yet: they are recorded with
+    the next thing that changes. A terminal pod is never changed again.
     """
     if is_terminal(pod) or not is_newer(pod, state):
         return None
     status = next_status(pod, state, now=now)
-    if status == pod.get("status") and handle_of(pod):
+    if handle_of(pod) and _says_the_same(status, pod.get("status") or {}):
         return None
     annotations = {
         **(pod["metadata"].get("annotations") or {}),
@@ -79,6 +80,13 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
         "spec": {**pod["spec"], "nodeName": pod["spec"].get("nodeName") or node_name},
         "status": status,
     }
+
+
+def _says_the_same(new: JSON, old: JSON) -> bool:
+    """Tell whether a status says nothing that is worth a write."""
+    if new.get("phase") != "Pending":
+        return new == old
+    return {**new, **dict.fromkeys(ADDRESSES)} == {**old, **dict.fromkeys(ADDRESSES)}
 
 
 def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.controllers.pod_record import handle_of, version_of
 from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
 from chalicelib.storage.base import TRANSACTION_WRITES, Change, StoredObject
+from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
@@ -65,6 +66,20 @@ def test_report_that_says_nothing_new_writes_nothing(w: World) -> None:
     w.pods.observe(replace(state, version=state.version + 1))
 
     assert w.storage.revision() == before
+
+
+def test_the_address_alone_of_a_pod_that_waits_is_written_with_the_next_news() -> None:
+    w = World(MemoryStorage(), provider=FakeProvider(hold_pending=True))
+    w.create_pod()
+    before = w.pod()
+    w.provider.update(w.handle(), lambda state: replace(state, address="10.9.9.9"))
+
+    w.observe_all()
+    assert w.pod() == before
+
+    w.provider.begin(w.handle())
+    w.observe_all()
+    assert w.pod()["status"]["podIP"] == "10.9.9.9"
 
 
 def test_older_report_changes_nothing(w: World) -> None:
