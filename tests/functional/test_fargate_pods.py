@@ -256,6 +256,17 @@ def test_a_container_beyond_its_memory_was_killed_for_that(box: AwsBox) -> None:
     assert given == {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "20Gi"}
 
 
+def test_any_user_may_write_into_a_volume_in_memory(box: AwsBox) -> None:
+    spec = shell(
+        "touch /fast/written && grep ' /fast tmpfs ' /proc/mounts",
+        securityContext={"runAsUser": 185},
+        volumeMounts=[{"name": "fast", "mountPath": "/fast"}],
+    )
+    box.client.create_pod("fast", **spec, volumes=[{"name": "fast", "emptyDir": {"medium": "Memory"}}])
+
+    assert wait_for(box, "fast", "Succeeded", "Failed")["phase"] == "Succeeded", box.logs.text("main")
+
+
 def test_failures_in_an_answer_of_200_are_tried_again(box: AwsBox) -> None:
     failure = {"arn": "x", "reason": "RESOURCE:FARGATE", "detail": "Capacity is unavailable at this time."}
     box.ecs.faults["RunTask"] = [lambda _asked, _go_on: {"tasks": [], "failures": [failure]}]
