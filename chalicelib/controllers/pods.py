@@ -294,6 +294,8 @@ class PodController:
         if is_deleting(before) and state.phase == "stopped":
             self._remove(stored.key, state.uid, state)
             return
+        if state.phase == "pending" and not handle_of(before):
+            return  # it is being started: who does so saves it in a moment, or else the next sync finds it
         if state.passing and self._set_back(stored, state):
             return
         written = self._store.record(

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.controllers.pod_record import handle_of, version_of
 from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
 from chalicelib.storage.base import TRANSACTION_WRITES, Change, StoredObject
-from tests.fake_provider import FakeProvider
+from tests.fake_provider import FakeProvider, SlowProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
@@ -137,6 +137,26 @@ def test_report_that_comes_before_the_handle_is_saved_saves_it(w: World) -> None
     assert handle_of(w.pod()) == "h"
     assert w.pod()["spec"]["nodeName"] == "fake"
     assert version_of(w.pod()) == state.version
+
+
+def test_a_pending_task_is_saved_by_who_starts_it_or_by_the_next_sync() -> None:
+    provider = SlowProvider(hold_pending=True)
+    w = World(MemoryStorage(), provider=provider)
+
+    def hear_of_it() -> None:
+        w.observe_all()
+        assert handle_of(w.pod()) == ""
+
+    provider.meanwhile = hear_of_it
+    w.create_pod()
+    assert handle_of(w.pod()) == w.handle()
+
+    died = World(MemoryStorage(), provider=FakeProvider(hold_pending=True))
+    died.provider.failures.append(ProviderUnavailable("Crash", "of ours, once the task was started"))
+    died.create_pod()
+    died.pass_time(60)
+    died.controllers.resync.run()
+    assert handle_of(died.pod()) == died.handle()
 
 
 def test_rejected_pod_fails_with_the_reason(w: World) -> None:
