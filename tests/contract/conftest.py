@@ -64,6 +64,15 @@ def storage(store_factory: StoreFactory) -> Storage:
     return store_factory.open()
 
 
+@pytest.fixture
+def stores(no_aws_account: None) -> Iterator[FakeStores]:
+    """Yield an empty table in memory."""
+    del no_aws_account
+    stores = FakeStores()
+    yield stores
+    stores.close()
+
+
 @pytest.fixture(
     scope="module",
     params=["sqlite-streamed", "sqlite-buffered", "dynamodb-streamed", "dynamodb-buffered"],

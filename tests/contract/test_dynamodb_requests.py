@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
@@ -15,15 +12,6 @@ from tests.contract.storage_backends import FakeStores
 from tests.unit.controllers.world import World
 
 ROW, READ, WRITE = "GetItem", "BatchGetItem", "TransactWriteItems"
-
-
-@pytest.fixture
-def stores(no_aws_account: None) -> Iterator[FakeStores]:
-    """Yield an empty table in memory."""
-    del no_aws_account
-    stores = FakeStores()
-    yield stores
-    stores.close()
 
 
 def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path) -> None:

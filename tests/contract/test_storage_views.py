@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from chalicelib.storage.base import KeyNotFound, Storage
@@ -52,15 +50,6 @@ def test_a_new_view_sees_what_another_process_has_written(store_factory: StoreFa
     with pytest.raises(KeyNotFound):
         view.get(pod_key("a"))
     assert view.list(PODS).items == [made]
-
-
-@pytest.fixture
-def stores(no_aws_account: None) -> Iterator[FakeStores]:
-    """Yield an empty table in memory."""
-    del no_aws_account
-    stores = FakeStores()
-    yield stores
-    stores.close()
 
 
 def requests_of(stores: FakeStores, storage: Storage, *keys: str) -> list[str]:

@@ -9,21 +9,10 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound
-from chalicelib.providers.ecs.definitions import Site
 from chalicelib.providers.ecs.provider import EcsProvider
+from tests.unit.providers.ecs.fake_api import SITE
 
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/{}/0123456789abcdef"
-SITE = Site(
-    name="jobs",
-    cluster="jobs",
-    region="eu-west-1",
-    subnets=(("", "subnet-1"),),
-    security_group="sg-1",
-    assign_public_ip=False,
-    execution_role_arn="arn:aws:iam::123456789012:role/e",
-    task_role_arn="",
-    log_group="/jobs",
-)
 
 
 def provider_without_cluster(operation: str) -> EcsProvider:
