@@ -58,7 +58,7 @@ def test_spark_pi_runs_to_its_end(box: AwsBox, tmp_path: Path, version: str) -> 
     assert "Pi is roughly 3.1" in job.log()
 
 
-@pytest.mark.parametrize("version", ["3.5.9"])
+@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
 def test_spark_pi_runs_with_its_driver_on_this_machine(box: AwsBox, tmp_path: Path, version: str) -> None:
     job = run_here(box, tmp_path, *pi_here(version), version=version)
 
@@ -75,8 +75,9 @@ System.exit(0)
 
 
 @pytest.mark.kubectl
+@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
 def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions_are_killed(
-    box: AwsBox, tmp_path: Path
+    box: AwsBox, tmp_path: Path, version: str
 ) -> None:
     program = tmp_path / "grows.scala"
     program.write_text(GROWS_AND_SHRINKS)
@@ -88,7 +89,7 @@ def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions
         "spark.dynamicAllocation.executorIdleTimeout": "3s",
         "spark.executor.instances": "1",
     }
-    job = run_here(box, tmp_path, "-i", str(program), conf=conf)
+    job = run_here(box, tmp_path, "-i", str(program), conf=conf, version=version)
     job.wait_for_executors(3)
 
     until(lambda: box.deployment.api.kill_busy() > 0, "a function under way: the driver's watch at least")
@@ -101,11 +102,12 @@ def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions
     assert "HttpClosedException" not in output  # API Gateway's connections, docs/aws.md
 
 
+@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
 def test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_events_are_lost(
-    box: AwsBox, tmp_path: Path
+    box: AwsBox, tmp_path: Path, version: str
 ) -> None:
     box.events.trouble = Trouble(drop=0.2, double=0.3, delay_seconds=1.0)
-    job = submit(box, tmp_path, parts=1_000_000)
+    job = submit(box, tmp_path, parts=1_000_000, version=version)
     lost = job.wait_for_executors(2)[0]["metadata"]["name"]
     (task,) = box.tasks(lost)
 
@@ -144,15 +146,16 @@ def launch_troubles(box: AwsBox) -> list[Any]:
     return [good, no_capacity, throttled, throttled, doomed]
 
 
+@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
 def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_replaced(
-    box: AwsBox, tmp_path: Path
+    box: AwsBox, tmp_path: Path, version: str
 ) -> None:
     box.ecs.faults["RunTask"] = launch_troubles(box)
     conf = {
         "spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type": "spot",
         "spark.decommission.enabled": "true",
     }
-    job = submit(box, tmp_path, conf=conf, parts=1500)
+    job = submit(box, tmp_path, conf=conf, parts=1500, version=version)
     interrupted = job.wait_for_executors(2)[0]["metadata"]["name"]
     until(lambda: job.log().count("Registered executor") >= 2, "executors to register", seconds=JOB_SECONDS)
     task = box.tasks(interrupted)[-1]  # the first may have ended before it began
