@@ -193,7 +193,8 @@ class PodController:
                 lambda *_: [pod_events.unavailable(*why)],
             )
             return
-        self.backoff.forget(task.uid)
+        if state.passing and self._set_back(stored, state):
+            return
         warnings = self._provider.warnings(task)
 
         def tell(before: JSON, after: JSON) -> Iterator[News]:
@@ -205,8 +206,12 @@ class PodController:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
             self._tasks.discard(state.handle)
             return
-        self._launched(pod)
         recorded = written.after
+        if handle_of(recorded):
+            self.backoff.forget(task.uid)
+        else:  # set back meanwhile
+            self.backoff.postpone(task.uid, self._clock())
+        self._launched(pod)
         if is_deleting(recorded) or is_terminal(recorded):
             self._stop(recorded, state.handle, grace_left(recorded, self._clock()))
 

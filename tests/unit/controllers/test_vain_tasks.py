@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.controllers.pod_record import LAUNCHES, handle_of, vain_tasks
-from chalicelib.providers.base import TaskState
+from chalicelib.providers.base import Task, TaskState
 from tests.fake_provider import FakeProvider, SlowProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
@@ -130,6 +130,33 @@ def test_an_end_that_is_told_before_the_task_is_saved_is_one_launch_more() -> No
     w.create_pod()
 
     assert (w.phase(), handle_of(w.pod())) == ("Pending", "")
-    w.pass_time(60)
-    w.controllers.resync.run()
+    try_again(w)
     assert [task.attempt for task in w.provider.tasks] == [0, 1]
+
+
+class LateProvider(FakeProvider):
+    """Answers only when the task it started has ended in vain, as one does that finds a task started before."""
+
+    late = True
+
+    def run(self, task: Task) -> TaskState:
+        state = super().run(task)
+        if not self.late:
+            return state
+        self.late = False
+        self.finish(state.handle, None, reason="TaskFailedToStart")
+        self.update(state.handle, lambda told: replace(told, passing="Unavailable", message=WHY))
+        return next(iter(self.describe([state.handle])))
+
+
+def test_an_end_that_the_launch_itself_tells_is_another_launch() -> None:
+    w = World(MemoryStorage(), provider=LateProvider(hold_pending=True))
+
+    w.create_pod()
+
+    assert (w.phase(), handle_of(w.pod())) == ("Pending", "")
+    assert ("FailedScheduling", f"Unavailable: {WHY}") in w.events()
+    assert len(w.provider.tasks) == 1, "not at once"
+    try_again(w)
+    assert [task.attempt for task in w.provider.tasks] == [0, 1]
+    assert handle_of(w.pod()) == f"{w.handle()}-1"
