@@ -39,8 +39,8 @@ def parse_dollars(text: str) -> float:
 
 
 def without_our_marks(pod: JSON) -> None:
-    """Take, in place, from a new pod what we have written into the one that it was copied from."""
-    annotations = pod["metadata"].get("annotations") or {}
+    """Take, in place, from a pod that a client sends what only we write: it may be a copy of another one."""
+    annotations = _annotations(pod)
     kept = {key: text for key, text in annotations.items() if key not in WRITTEN_BY_US}
     if kept == annotations:
         return
@@ -48,6 +48,17 @@ def without_our_marks(pod: JSON) -> None:
         pod["metadata"]["annotations"] = kept
     else:
         pod["metadata"].pop("annotations")
+
+
+def keep_our_marks(pod: JSON, old: JSON) -> None:
+    """Give, in place, an updated pod what we have written into it so far: a client changes nothing of that.
+
+    Whoever could would point a pod at another one's task, and stop that by a delete.
+    """
+    before = {key: text for key, text in _annotations(old).items() if key in WRITTEN_BY_US}
+    without_our_marks(pod)
+    if before:
+        pod["metadata"]["annotations"] = {**_annotations(pod), **before}
 
 
 def annotation_causes(pod: JSON, old: JSON | None = None) -> Iterator[Cause]:

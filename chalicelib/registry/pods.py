@@ -57,7 +57,8 @@ class PodStrategy(Strategy):
             obj["status"]["conditions"] = [dict(GATED)]
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep the status, the ephemeral containers and the priority."""
+        """Keep the status, the ephemeral containers, the priority, and what we have written."""
+        pod_marks.keep_our_marks(obj, old)
         spec, before = obj["spec"], old.get("spec") or {}
         for key in ("priority", "preemptionPolicy"):
             if key not in spec and key in before:
@@ -68,6 +69,7 @@ class PodStrategy(Strategy):
     def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
         """Keep everything but status; the QoS class and who controls the pod stay as they are."""
         super().prepare_for_status_update(obj, old)
+        pod_marks.keep_our_marks(obj, old)
         before = old.get("status") or {}
         status = obj["status"] = obj.get("status") or {}
         if "qosClass" in before:

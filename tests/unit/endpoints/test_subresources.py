@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.status import JSON
+from chalicelib.registry.keys import object_key
+from chalicelib.storage.base import guaranteed_update
 from tests.api_client import Answer, ApiClient, control_plane
 
 CORE = "/api/v1/namespaces/default"
@@ -65,9 +67,44 @@ def test_a_resize_may_change_amounts_of_cpu_and_memory_alone(
     assert why in message
 
 
+def _mark(api: ApiClient, **marks: str) -> None:
+    """Annotate the pod `a` as only we do."""
+
+    def marked(pod: JSON) -> JSON:
+        annotations = {f"sparkanywhere.io/{name}": text for name, text in marks.items()}
+        return {**pod, "metadata": {**pod["metadata"], "annotations": annotations}}
+
+    guaranteed_update(api.plane.storage, object_key("pods", "default", "a"), marked)
+
+
+@pytest.mark.parametrize("part", ["", "/status"])
+@pytest.mark.parametrize(
+    "marks", [None, {"sparkanywhere.io/task": "another-pod's"}, {"sparkanywhere.io/task": None}]
+)
+def test_no_client_changes_what_we_have_written_into_a_pod(
+    api: ApiClient, part: str, marks: JSON | None
+) -> None:
+    _mark(api, task="t", size="{}")
+
+    sent = {"metadata": {"annotations": {**marks, "own": "1"} if marks else marks}}
+    answer = api.request("PATCH", f"{POD}{part}", sent, content_type=MERGE)
+
+    assert answer.status == 200
+    annotations = api.get(POD)["metadata"]["annotations"]
+    own = annotations.pop("own", "")
+    assert annotations == {"sparkanywhere.io/task": "t", "sparkanywhere.io/size": "{}"}
+    assert own == ("1" if marks else "")
+
+
+def test_no_client_gives_a_pod_a_task(api: ApiClient) -> None:
+    sent = {"metadata": {"annotations": {"sparkanywhere.io/task": "another-pod's"}}}
+
+    assert api.request("PATCH", POD, sent, content_type=MERGE).status == 200
+    assert "annotations" not in api.get(POD)["metadata"]
+
+
 def test_a_pod_that_runs_is_not_resized(api: ApiClient) -> None:
-    task = {"metadata": {"annotations": {"sparkanywhere.io/task": "t"}}}
-    api.request("PATCH", POD, task, content_type=MERGE)
+    _mark(api, task="t")
 
     status, message = _said(_resize(api, resources={"requests": {"cpu": "200m"}}))
 
