@@ -25,7 +25,7 @@ from chalicelib.apimachinery.status import JSON
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 TRANSACTION_WRITES = 10  # at once: with five items each, half of what DynamoDB takes
-GUARANTEED_UPDATE_ATTEMPTS = 20  # far above what a fair race needs; then the caller hears of it
+GUARANTEED_UPDATE_ATTEMPTS = 100  # far above what a race needs, though it is unfair: who wins goes on at once
 
 
 class StorageError(Exception):
