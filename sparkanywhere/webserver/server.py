@@ -49,6 +49,7 @@ class WebServer:
         self._tls = tls
         self._own_names = own_names
         self._connections: set[Connection] = set()
+        self._room = threading.BoundedSemaphore(limits.connections)  # taken from accept to the thread's end
         self._lock = threading.Lock()
         self._listeners: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
@@ -119,20 +120,23 @@ class WebServer:
 
     def _accept_from(self, listener: socket.socket) -> None:
         """Accept whoever waits. Without room they go on waiting in the backlog."""
-        if len(self._connections) >= self._limits.connections:
-            time.sleep(_NO_ROOM_PAUSE_SECONDS)
+        if not self._room.acquire(timeout=_NO_ROOM_PAUSE_SECONDS):
             return
+        is_begun = False
         try:
             sock, address = listener.accept()
+            is_begun = self._begin(sock, (str(address[0]), int(address[1])))
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
             log.warning("accept failed error=%s", error)
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
-            return
-        self._begin(sock, (str(address[0]), int(address[1])))
+        finally:
+            if not is_begun:
+                self._room.release()
 
-    def _begin(self, sock: socket.socket, client: tuple[str, int]) -> None:
+    def _begin(self, sock: socket.socket, client: tuple[str, int]) -> bool:
+        """Serve a connection on a thread of its own; return whether there is one."""
         name = f"http-{client[1]}"
         thread = threading.Thread(target=self._run, args=(sock, client), name=name, daemon=True)
         before = threading.stack_size(self._limits.stack_bytes)
@@ -142,10 +146,18 @@ class WebServer:
             log.warning("connection refused error=%s", error)
             sock.close()
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
+            return False
         finally:
             threading.stack_size(before)
+        return True
 
     def _run(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        try:
+            self._serve(sock, client)
+        finally:
+            self._room.release()
+
+    def _serve(self, sock: socket.socket, client: tuple[str, int]) -> None:
         try:
             sock.settimeout(self._limits.handshake_seconds)
             prepare(sock)

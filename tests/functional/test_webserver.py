@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -31,11 +31,11 @@ class Site:
 
 
 @contextlib.contextmanager
-def running(limits: Limits = DEFAULT_LIMITS) -> Iterator[Site]:
-    """Yield a running server with these limits."""
+def running(limits: Limits = DEFAULT_LIMITS, tls: Callable[[], None] = lambda: None) -> Iterator[Site]:
+    """Yield a running server with these limits; `tls` is called where a handshake would be."""
     streams = Streams()
     gateway = LocalGateway(localise(stub_app(streams)), Config.create(lambda_timeout=900))
-    web = WebServer(Gateway(gateway), refuse=refuse, limits=limits)
+    web = WebServer(Gateway(gateway), refuse=refuse, limits=limits, tls=tls)
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     web.add_listener(listener)
@@ -332,6 +332,27 @@ def test_beyond_the_most_connections_others_wait_their_turn() -> None:
         first.sock.shutdown(socket.SHUT_RDWR)
 
         assert third.reply().status == 200
+
+
+def test_connections_in_their_handshake_count_too() -> None:
+    begun, is_over = threading.Semaphore(0), threading.Event()
+
+    def handshake() -> None:
+        begun.release()
+        is_over.wait(SECONDS)
+
+    limits = replace(DEFAULT_LIMITS, connections=2)
+    with running(limits, handshake) as site, contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connected(site.port))
+        assert begun.acquire(timeout=SECONDS)
+        assert begun.acquire(timeout=SECONDS)
+        assert not begun.acquire(timeout=0.3)
+
+        is_over.set()
+        stack.close()
+
+        assert begun.acquire(timeout=SECONDS)
 
 
 def test_stopping_ends_streams_whole_though_they_sleep() -> None:
