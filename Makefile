@@ -77,7 +77,7 @@ package: vendor ## Make the Lambda package and its template in build/ (STAGE=pro
 	@$(BIN)/chalice package --stage "$(STAGE)" build
 
 config: $(RUN) ## Write Terraform's outputs into the Chalice stage (STAGE=prod)
-	@terraform -chdir=terraform output -json | $(BIN)/python -m sparkanywhere.stage_config --stage "$(STAGE)"
+	@terraform -chdir=terraform output -json | $(BIN)/python -m sparkanywhere.cli.stage_config --stage "$(STAGE)"
 
 deploy: vendor ## Put the control plane up on AWS, after make config (STAGE=prod)
 	@$(BIN)/chalice deploy --stage "$(STAGE)"

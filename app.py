@@ -10,7 +10,7 @@ from chalicelib.bootstrap import control_plane
 from chalicelib.config import event_cluster_arn
 from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.endpoints.events import register_events
-from chalicelib.endpoints.routes import register
+from chalicelib.endpoints.http.routes import register
 from chalicelib.endpoints.startup import answered
 
 app = KubernetesApp(app_name="sparkanywhere")
@@ -25,6 +25,6 @@ register(app, answer)
 task_events, resync = register_events(app, control_plane, cluster_arn=event_cluster_arn())
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
-    from sparkanywhere.chalice_hook import mend_local_server
+    from sparkanywhere.local.chalice_hook import mend_local_server
 
     mend_local_server()

@@ -22,9 +22,9 @@ from docker.types import IPAMConfig, IPAMPool
 
 from chalicelib.config import Settings
 from chalicelib.providers.docker import connect, labels
-from sparkanywhere.kube_client import Access, ApiUnreachable, KubeClient
-from sparkanywhere.leftovers import remove_containers
-from sparkanywhere.local_server import LocalServer, ServerOptions
+from sparkanywhere.client.kube_client import Access, ApiUnreachable, KubeClient
+from sparkanywhere.local.leftovers import remove_containers
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from tests.docker_images import ensure_busybox
 
 PODS = "/api/v1/namespaces/default/pods"

@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 from benchmarks.pi import RUN_SECONDS, SLICES, SPARK, Walls, phases
-from sparkanywhere.example_jar import example_jar
-from sparkanywhere.image_command import built
-from sparkanywhere.local_server import PROJECT
-from sparkanywhere.spark_command import installed
-from sparkanywhere.spark_submit import IMAGE_HOME, SPARK_PI
+from sparkanywhere.cli.image_command import built
+from sparkanywhere.cli.spark_command import installed
+from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.spark.example_jar import example_jar
+from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI
 
 ROUNDS = 2  # of each, by turns
 GOAL = 1.5  # make pi over local-cluster in one container

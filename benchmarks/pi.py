@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparkanywhere.example_jar import example_jar
-from sparkanywhere.java_wrapper import WrappedJava
-from sparkanywhere.local_server import PROJECT
-from sparkanywhere.spark_command import installed
-from sparkanywhere.spark_submit import SPARK_PI
+from sparkanywhere.cli.spark_command import installed
+from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.spark.example_jar import example_jar
+from sparkanywhere.spark.java_wrapper import WrappedJava
+from sparkanywhere.spark.spark_submit import SPARK_PI
 
 SPARK = "4.3.0"
 ROUNDS = 5  # of each, by turns, so that a busy minute of the machine meets all of them

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.storage.base import Storage, StorageUnavailable
-from chalicelib.storage.dynamodb import DynamoStorage
-from chalicelib.storage.sqlite import SqliteStorage
+from chalicelib.storage.dynamodb.storage import DynamoStorage
+from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.contract.fake_dynamodb import FakeDynamoDB, Faults
 
 PODS = "/registry/pods/"

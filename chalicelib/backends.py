@@ -15,9 +15,9 @@ from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
 from chalicelib.config import Settings, SettingsError
-from chalicelib.controllers.public_url import PublicUrl
-from chalicelib.controllers.staged_files import FileLimits, StagedFiles
-from chalicelib.controllers.tokens import TokenIssuer
+from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
+from chalicelib.controllers.runtime.public_url import PublicUrl
+from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.files.base import FileStore
 from chalicelib.prices import Rates, fargate_rates, flat_rates
 from chalicelib.providers.base import Provider, Task
@@ -38,10 +38,10 @@ API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 def build_storage(settings: Settings) -> Storage:
     """Return the store that the settings choose. Raises SettingsError where a local one has no place."""
     if settings.storage == "dynamodb":
-        from chalicelib.storage.dynamodb import DynamoStorage
+        from chalicelib.storage.dynamodb.storage import DynamoStorage
 
         return DynamoStorage(settings.table)
-    from chalicelib.storage.sqlite import SqliteStorage
+    from chalicelib.storage.sqlite.storage import SqliteStorage
 
     try:
         settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)

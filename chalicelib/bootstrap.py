@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.backends import (
     audit_log,
     build_job_buckets,
@@ -23,29 +23,29 @@ from chalicelib.callers import build_authenticator, is_open
 from chalicelib.config import Settings
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
-from chalicelib.controllers.background import DEFAULT_THREADS, Background
-from chalicelib.controllers.classes import Classes
-from chalicelib.controllers.deletes import RegistryDeletes
-from chalicelib.controllers.lookup import StorageLookup
-from chalicelib.controllers.loop import Chore, ResyncLoop
-from chalicelib.controllers.payloads import TaskPayloads
-from chalicelib.controllers.pod_task import Node
-from chalicelib.controllers.pod_tokens import PodTokens
-from chalicelib.controllers.public_url import PublicUrl
-from chalicelib.controllers.spark_admission import Injection
-from chalicelib.controllers.tokens import TokenIssuer
+from chalicelib.controllers.pods.payloads import TaskPayloads
+from chalicelib.controllers.policy.classes import Classes
+from chalicelib.controllers.runtime.background import DEFAULT_THREADS, Background
+from chalicelib.controllers.runtime.deletes import RegistryDeletes
+from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.runtime.loop import Chore, ResyncLoop
+from chalicelib.controllers.runtime.public_url import PublicUrl
+from chalicelib.controllers.runtime.tokens import TokenIssuer
+from chalicelib.controllers.translation.spark_admission import Injection
+from chalicelib.controllers.translation.task import Node
+from chalicelib.controllers.translation.tokens import PodTokens
 from chalicelib.endpoints.assembly import Edge, build_api
-from chalicelib.endpoints.limits import UserLimits
-from chalicelib.endpoints.rbac import Rbac
-from chalicelib.endpoints.staged_files import FileEndpoint
+from chalicelib.endpoints.auth.limits import UserLimits
+from chalicelib.endpoints.auth.rbac import Rbac
+from chalicelib.endpoints.verbs.staged_files import FileEndpoint
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
-from chalicelib.registry.custom_registries import CustomRegistries, StoredResources
-from chalicelib.registry.default_objects import default_objects
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.registry import Registries, registries
-from chalicelib.registry.resources import ALL
+from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.custom.custom_registries import CustomRegistries, StoredResources
+from chalicelib.resources.default_objects import default_objects
 from chalicelib.storage.base import Storage, StorageError
 
 LOG = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from chalicelib.config import Settings, SettingsError
-from chalicelib.controllers.tokens import TokenIssuer
-from chalicelib.endpoints.auth import (
+from chalicelib.controllers.runtime.tokens import TokenIssuer
+from chalicelib.endpoints.auth.authentication import (
     ADMIN,
     ANONYMOUS,
     Authenticator,
@@ -19,8 +19,8 @@ from chalicelib.endpoints.auth import (
     TokenAuthenticator,
     read_token_file,
 )
-from chalicelib.endpoints.iam_tokens import IamTokens, ask_sts, parse_mappings
-from chalicelib.endpoints.secret_token import SecretToken
+from chalicelib.endpoints.auth.iam_tokens import IamTokens, ask_sts, parse_mappings
+from chalicelib.endpoints.auth.secret_token import SecretToken
 from chalicelib.secret_value import check_arn, read_secret
 
 

@@ -12,34 +12,37 @@ import click
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
     "connect": (
-        "sparkanywhere.jobs.service_commands:connect",
+        "sparkanywhere.cli.service_commands:connect",
         "Run a Spark Connect server and print its URL.",
     ),
     "contexts": (
-        "sparkanywhere.jobs.commands:contexts_command",
+        "sparkanywhere.cli.commands:contexts_command",
         "List the control planes of your kubeconfig.",
     ),
-    "cost": ("sparkanywhere.jobs.commands:cost", "Say what an application has used and what that costs."),
+    "cost": ("sparkanywhere.cli.commands:cost", "Say what an application has used and what that costs."),
     "describe": (
-        "sparkanywhere.jobs.commands:describe",
+        "sparkanywhere.cli.commands:describe",
         "Say what an application is and what happened to it.",
     ),
-    "doctor": ("sparkanywhere.jobs.doctor:doctor", "Look at what jobs need on this machine."),
+    "doctor": ("sparkanywhere.cli.doctor:doctor", "Look at what jobs need on this machine."),
     "history": (
-        "sparkanywhere.jobs.service_commands:history",
+        "sparkanywhere.cli.service_commands:history",
         "Run a history server over the event logs of ended jobs.",
     ),
-    "kill": ("sparkanywhere.jobs.commands:kill", "End an application."),
-    "logs": ("sparkanywhere.jobs.commands:logs", "Print a driver's or an executor's log."),
-    "ps": ("sparkanywhere.jobs.commands:ps", "List applications."),
-    "submit": ("sparkanywhere.jobs.submit_command:submit", "Run a job, follow it, and say what it took."),
-    "ui": ("sparkanywhere.jobs.commands:ui", "Print where an application's Spark UI is."),
-    "wait": ("sparkanywhere.jobs.commands:wait", "Wait until an application has ended."),
-    "down": ("sparkanywhere.down:down", "Remove what control planes that ended have left running."),
-    "image": ("sparkanywhere.image_command:image", "Build the Spark image that pods run in containers."),
-    "pi": ("sparkanywhere.pi:pi", "Run SparkPi, or a program of your own, in cluster mode on this machine."),
-    "serve": ("sparkanywhere.serve:serve", "Serve the Kubernetes API in the foreground."),
-    "spark": ("sparkanywhere.spark_command:spark", "Download and lay out a Spark."),
+    "kill": ("sparkanywhere.cli.commands:kill", "End an application."),
+    "logs": ("sparkanywhere.cli.commands:logs", "Print a driver's or an executor's log."),
+    "ps": ("sparkanywhere.cli.commands:ps", "List applications."),
+    "submit": ("sparkanywhere.cli.submit_command:submit", "Run a job, follow it, and say what it took."),
+    "ui": ("sparkanywhere.cli.commands:ui", "Print where an application's Spark UI is."),
+    "wait": ("sparkanywhere.cli.commands:wait", "Wait until an application has ended."),
+    "down": ("sparkanywhere.cli.down:down", "Remove what control planes that ended have left running."),
+    "image": ("sparkanywhere.cli.image_command:image", "Build the Spark image that pods run in containers."),
+    "pi": (
+        "sparkanywhere.cli.pi:pi",
+        "Run SparkPi, or a program of your own, in cluster mode on this machine.",
+    ),
+    "serve": ("sparkanywhere.cli.serve:serve", "Serve the Kubernetes API in the foreground."),
+    "spark": ("sparkanywhere.cli.spark_command:spark", "Download and lay out a Spark."),
 }
 
 

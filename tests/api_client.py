@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
-from chalicelib.endpoints.responses import StreamResponse
+from chalicelib.endpoints.http.responses import StreamResponse
 
 JSON_TYPE = "application/json"
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkanywhere.local_server import PROJECT, LocalServer, ServerOptions
+from sparkanywhere.local.local_server import PROJECT, LocalServer, ServerOptions
 
 README = PROJECT / "README.md"
 BEGIN, END = "<!-- conformance: written by make conformance -->", "<!-- conformance ends -->"

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chalicelib.apimachinery.protobuf import SPECIAL_MESSAGES, wire_fields
+from chalicelib.apimachinery.decoding.protobuf import SPECIAL_MESSAGES, wire_fields
 from chalicelib.apimachinery.schema import named_type
 from tools.kubernetes_schema import DATA, KINDS, write
 

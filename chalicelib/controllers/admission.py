@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers import spark_admission
-from chalicelib.controllers.classes import Classes
-from chalicelib.controllers.fuse import Fuse
-from chalicelib.controllers.pods import PodController
-from chalicelib.controllers.quotas import Quotas
-from chalicelib.controllers.spark_admission import Injection
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.cost.fuse import Fuse
+from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.policy.classes import Classes
+from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.translation import spark_admission
+from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.providers.base import Provider
-from chalicelib.registry.pods import PodStrategy
+from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.storage.base import Reader
 
 

@@ -6,27 +6,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.background import Later, inline
-from chalicelib.controllers.claims import Claims
-from chalicelib.controllers.definitions import DefinitionController
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.cluster.nodes import NodeController
+from chalicelib.controllers.cost.fuse import Fuse
+from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.dependents import Dependents
-from chalicelib.controllers.disruption import Budgets
-from chalicelib.controllers.endpoints import EndpointController
-from chalicelib.controllers.expiry import PodExpiry
-from chalicelib.controllers.fuse import Fuse
-from chalicelib.controllers.garbage import DeleteObject, Garbage
-from chalicelib.controllers.interruptions import Interruptions
-from chalicelib.controllers.loop import Chore
-from chalicelib.controllers.namespaces import NamespaceEmptier
-from chalicelib.controllers.nodes import NodeController
-from chalicelib.controllers.pod_task import Node
-from chalicelib.controllers.pods import PodController
-from chalicelib.controllers.quotas import Quotas
-from chalicelib.controllers.recorder import EventRecorder
-from chalicelib.controllers.resync import Resync, ResyncTimes
-from chalicelib.controllers.staged_files import StagedFiles
-from chalicelib.controllers.usage_records import UsageRecords
+from chalicelib.controllers.files.staged_files import StagedFiles
+from chalicelib.controllers.lifecycle.claims import Claims
+from chalicelib.controllers.lifecycle.definitions import DefinitionController
+from chalicelib.controllers.lifecycle.garbage import DeleteObject, Garbage
+from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
+from chalicelib.controllers.network.endpoints import EndpointController
+from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.pods.expiry import PodExpiry
+from chalicelib.controllers.pods.interruptions import Interruptions
+from chalicelib.controllers.pods.resync import Resync, ResyncTimes
+from chalicelib.controllers.policy.disruption import Budgets
+from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.runtime.background import Later, inline
+from chalicelib.controllers.runtime.loop import Chore
+from chalicelib.controllers.runtime.recorder import EventRecorder
+from chalicelib.controllers.translation.task import Node
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.prices import FREE, Rates
 from chalicelib.providers.base import Provider

@@ -10,22 +10,22 @@ import logging
 from functools import partial
 from typing import Literal
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.background import Later
-from chalicelib.controllers.claims import Claims, claims_of, is_protected
-from chalicelib.controllers.definitions import DefinitionController
-from chalicelib.controllers.endpoints import EndpointController
-from chalicelib.controllers.garbage import Garbage
-from chalicelib.controllers.namespaces import NamespaceEmptier
-from chalicelib.controllers.pod_status import is_terminal
-from chalicelib.controllers.pods import PodController
-from chalicelib.controllers.quotas import Quotas
-from chalicelib.controllers.usage_records import UsageRecords
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.cost.usage_records import UsageRecords
+from chalicelib.controllers.lifecycle.claims import Claims, claims_of, is_protected
+from chalicelib.controllers.lifecycle.definitions import DefinitionController
+from chalicelib.controllers.lifecycle.garbage import Garbage
+from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
+from chalicelib.controllers.network.endpoints import EndpointController
+from chalicelib.controllers.podmodel.status import is_terminal
+from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
-from chalicelib.registry.customresourcedefinitions import DEFINITIONS
 from chalicelib.registry.keys import prefix
 from chalicelib.registry.objects import is_deleting
+from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)

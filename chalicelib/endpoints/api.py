@@ -9,30 +9,30 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.status import StatusError, internal_error, method_not_allowed, unknown_path
-from chalicelib.controllers.payloads import TaskPayloads
-from chalicelib.controllers.public_url import PublicUrl
-from chalicelib.endpoints import negotiation
-from chalicelib.endpoints.audit import WRITES, Audit, audit_line, nothing
-from chalicelib.endpoints.auth import Authenticator, bearer_token
-from chalicelib.endpoints.compression import compressed
-from chalicelib.endpoints.documents import Documents
-from chalicelib.endpoints.impersonation import acting_user
-from chalicelib.endpoints.limits import Limits
-from chalicelib.endpoints.logs import LogEndpoint
+from chalicelib.apimachinery.rules.status import StatusError, internal_error, method_not_allowed, unknown_path
+from chalicelib.controllers.pods.payloads import TaskPayloads
+from chalicelib.controllers.runtime.public_url import PublicUrl
+from chalicelib.endpoints.auth.audit import WRITES, Audit, audit_line, nothing
+from chalicelib.endpoints.auth.authentication import Authenticator, bearer_token
+from chalicelib.endpoints.auth.impersonation import acting_user
+from chalicelib.endpoints.auth.limits import Limits
+from chalicelib.endpoints.auth.rbac import Rbac
+from chalicelib.endpoints.auth.reviews import Reviews
+from chalicelib.endpoints.docs.documents import Documents
+from chalicelib.endpoints.http import negotiation
+from chalicelib.endpoints.http.compression import compressed
+from chalicelib.endpoints.http.request_info import RequestInfo, User, request_info, split_path
+from chalicelib.endpoints.http.responses import respond, status_response, text_response
+from chalicelib.endpoints.http.routes import Router
 from chalicelib.endpoints.page import page_response, wants_page
-from chalicelib.endpoints.rbac import Rbac
-from chalicelib.endpoints.request_info import RequestInfo, User, request_info, split_path
-from chalicelib.endpoints.resource_verbs import ResourceVerbs
-from chalicelib.endpoints.responses import respond, status_response, text_response
-from chalicelib.endpoints.reviews import Reviews
-from chalicelib.endpoints.routes import Router
-from chalicelib.endpoints.staged_files import FETCH, SEND, STAGE, FileEndpoint, authorized_as
-from chalicelib.endpoints.subresources import Subresources
-from chalicelib.endpoints.watching import WatchEndpoint
-from chalicelib.registry.custom_registries import CustomRegistries
+from chalicelib.endpoints.verbs.logs import LogEndpoint
+from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
+from chalicelib.endpoints.verbs.staged_files import FETCH, SEND, STAGE, FileEndpoint, authorized_as
+from chalicelib.endpoints.verbs.subresources import Subresources
+from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.errors import store_unavailable
 from chalicelib.registry.registry import Registries, Registry
+from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import StorageUnavailable
 
 LOG = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalice.app import APIGateway, Chalice, RestAPIEventHandler
 
-from chalicelib.apimachinery.status import (
+from chalicelib.apimachinery.rules.status import (
     StatusError,
     bad_request,
     internal_error,

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.controllers.payloads import TaskPayloads
-from chalicelib.controllers.public_url import PublicUrl
-from chalicelib.controllers.tokens import TokenIssuer
+from chalicelib.controllers.pods.payloads import TaskPayloads
+from chalicelib.controllers.runtime.public_url import PublicUrl
+from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.endpoints.api import Api
-from chalicelib.endpoints.audit import Audit, nothing
-from chalicelib.endpoints.auth import Authenticator
-from chalicelib.endpoints.bodies import MAX_BODY_BYTES, Bodies
-from chalicelib.endpoints.limits import NO_LIMITS, Limits, UserLimits
-from chalicelib.endpoints.logs import LogEndpoint, PodLogs
-from chalicelib.endpoints.pod_streams import Kind, PodStreams
-from chalicelib.endpoints.pod_subresources import (
+from chalicelib.endpoints.auth.audit import Audit, nothing
+from chalicelib.endpoints.auth.authentication import Authenticator
+from chalicelib.endpoints.auth.limits import NO_LIMITS, Limits, UserLimits
+from chalicelib.endpoints.auth.rbac import Rbac
+from chalicelib.endpoints.auth.reviews import Reviews
+from chalicelib.endpoints.http.bodies import MAX_BODY_BYTES, Bodies
+from chalicelib.endpoints.http.representation import Shaper
+from chalicelib.endpoints.verbs.logs import LogEndpoint, PodLogs
+from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
+from chalicelib.endpoints.verbs.pod_subresources import (
     Binding,
     Eviction,
     Refused,
@@ -24,16 +27,13 @@ from chalicelib.endpoints.pod_subresources import (
     ServiceAccountToken,
     Take,
 )
-from chalicelib.endpoints.rbac import Rbac
-from chalicelib.endpoints.representation import Shaper
-from chalicelib.endpoints.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
-from chalicelib.endpoints.reviews import Reviews
-from chalicelib.endpoints.staged_files import FileEndpoint
-from chalicelib.endpoints.subresources import PartSubresource, Subresource, Subresources
-from chalicelib.endpoints.watching import WatchEndpoint
+from chalicelib.endpoints.verbs.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
+from chalicelib.endpoints.verbs.staged_files import FileEndpoint
+from chalicelib.endpoints.verbs.subresources import PartSubresource, Subresource, Subresources
+from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.providers.interactive import InteractiveProvider
-from chalicelib.registry.custom_registries import CustomRegistries
 from chalicelib.registry.registry import Registries
+from chalicelib.resources.custom.custom_registries import CustomRegistries
 
 NO_STREAMS = (
     "{} needs a connection that stays open, which this control plane cannot give; use `kubectl logs`, or"

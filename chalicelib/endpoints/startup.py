@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.status import StatusError, internal_error, unavailable
+from chalicelib.apimachinery.rules.status import StatusError, internal_error, unavailable
 from chalicelib.config import SettingsError
-from chalicelib.endpoints.responses import status_response
+from chalicelib.endpoints.http.responses import status_response
 from chalicelib.registry.errors import store_unavailable
 from chalicelib.storage.base import StorageUnavailable
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from chalicelib.apimachinery import apply, causes
-from chalicelib.apimachinery.status import JSON, StatusError, conflict, invalid
+from chalicelib.apimachinery.patching import apply
+from chalicelib.apimachinery.rules import causes
+from chalicelib.apimachinery.rules.status import JSON, StatusError, conflict, invalid
 from chalicelib.registry import deletion, objects, patching, schemas, updating
 from chalicelib.registry.create_verb import CreateVerb
 from chalicelib.registry.errors import translated

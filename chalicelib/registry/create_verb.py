@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 
-from chalicelib.apimachinery import meta
-from chalicelib.apimachinery import time as kubetime
-from chalicelib.apimachinery.status import JSON, StatusError, already_exists, invalid, not_found
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import JSON, StatusError, already_exists, invalid, not_found
 from chalicelib.registry import deletion, objects, updating
 from chalicelib.registry.errors import translated
 from chalicelib.registry.keys import object_key

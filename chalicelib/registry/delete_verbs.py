@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.status import StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.registry import deletion, objects
 from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.apimachinery import time as kubetime
-from chalicelib.apimachinery.status import JSON, Cause, StatusError, conflict, forbidden
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, conflict, forbidden
 from chalicelib.registry import objects
-from chalicelib.registry.customresourcedefinitions import CLEANUP, DEFINITIONS
 from chalicelib.registry.options import DeleteOptions
-from chalicelib.registry.priorityclasses import SYSTEM_VALUES
 from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.custom.customresourcedefinitions import CLEANUP, DEFINITIONS
+from chalicelib.resources.policy.priorityclasses import SYSTEM_VALUES
 
 # What may never be deleted: a reason, and the names that it holds for, by resource.
 KEPT = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chalicelib.apimachinery.status import (
+from chalicelib.apimachinery.rules.status import (
     StatusError,
     already_exists,
     conflict,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.status import StatusError, bad_request, expired, timeout
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, expired, timeout
 from chalicelib.registry.options import ListOptions
 from chalicelib.storage.base import Page, RevisionExpired, Storage, StoredObject
 

@@ -6,8 +6,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from chalicelib.apimachinery import time as kubetime
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.storage.base import StoredObject
 
 ORPHAN = "orphan"

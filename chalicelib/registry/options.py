@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chalicelib.apimachinery.decode import Validation
-from chalicelib.apimachinery.selectors import FieldSelector, LabelSelector
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.decoding.decode import Validation
+from chalicelib.apimachinery.rules.selectors import FieldSelector, LabelSelector
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.storage.base import StoredObject
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from chalicelib.apimachinery import apply
-from chalicelib.apimachinery import patch as patches
-from chalicelib.apimachinery.decode import Kind, Validation, media_type
-from chalicelib.apimachinery.status import JSON, bad_request, unsupported_media_type
+from chalicelib.apimachinery.decoding.decode import Kind, Validation, media_type
+from chalicelib.apimachinery.patching import apply
+from chalicelib.apimachinery.patching import patch as patches
+from chalicelib.apimachinery.rules.status import JSON, bad_request, unsupported_media_type
 from chalicelib.registry import updating
 from chalicelib.registry.options import Patch, PatchType
 from chalicelib.registry.schemas import schema_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from chalicelib.apimachinery.status import StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.registry import listing
 from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed, Matches, parse_revision, wait_for_revision

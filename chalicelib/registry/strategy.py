@@ -12,10 +12,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar
 
-from chalicelib.apimachinery import meta
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.status import JSON, Cause
 from chalicelib.apimachinery.schema import Type
-from chalicelib.apimachinery.status import JSON, Cause
-from chalicelib.registry.field_docs import field_doc
+from chalicelib.resources.shared.field_docs import field_doc
 
 # Where a /scale subresource finds its numbers in the kinds that Kubernetes itself has.
 SCALE_PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}

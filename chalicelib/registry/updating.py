@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery import apply, meta
-from chalicelib.apimachinery.status import JSON, Cause, StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.patching import apply
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, bad_request, conflict, invalid
 from chalicelib.registry import objects, schemas
-from chalicelib.registry.pod_containers import ephemeral_causes
-from chalicelib.registry.pod_defaults import default_container
-from chalicelib.registry.pod_resize import keep_all_but_resources, resize_causes
 from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.pods.containers import ephemeral_causes
+from chalicelib.resources.pods.defaults import default_container
+from chalicelib.resources.pods.resize import keep_all_but_resources, resize_causes
 
 
 @dataclass(frozen=True, slots=True)

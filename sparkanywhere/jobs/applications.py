@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.meta import age
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_usage import Usage
+from chalicelib.apimachinery.rules.meta import age
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.usage import Usage
+from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.cost import usage, usage_of_gone
 from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from sparkanywhere.jobs.spec import JobSpec
-from sparkanywhere.kube_client import ApiError, KubeClient
 
 SELECTOR = "spark-app-selector"
 ROLE = "spark-role"

@@ -5,13 +5,13 @@ Only of our own nodes, which say what a provider has at most: another cluster ma
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.quantity import parse_quantity
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.quantity import parse_quantity
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.providers.ecs.sizes import CPU_UNITS, MEMORY
+from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
-from sparkanywhere.kube_client import ApiError, KubeClient
 
 PROVIDER_LABEL = "sparkanywhere.io/provider"
 LARGEST_TASK = max(MEMORY)  # cpu units of Fargate's largest task

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_usage import Usage
-from sparkanywhere.jobs.access import Target, find_target
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.usage import Usage
+from sparkanywhere.client.access import Target, find_target
+from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.applications import (
     Application,
     find_application,
@@ -25,7 +26,6 @@ from sparkanywhere.jobs.applications import (
 )
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
-from sparkanywhere.kube_client import KubeClient
 
 ENDED = ("Succeeded", "Failed")
 LOOK_SECONDS = 1.0  # between two looks at a driver that is waited for

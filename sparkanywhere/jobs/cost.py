@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers import pod_usage
-from chalicelib.controllers.pod_usage import NOTHING, Usage
-from chalicelib.controllers.usage_records import read_gone
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.cost.usage_records import read_gone
+from chalicelib.controllers.podmodel import usage as pod_usage
+from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.prices import fargate_rates
 
 

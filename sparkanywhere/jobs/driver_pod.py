@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.registry.pod_marks import MAX_USD
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.resources.pods.marks import MAX_USD
 from sparkanywhere.jobs import memory, pod_template
 from sparkanywhere.jobs.job_files import (
     CARRIED_PATH,

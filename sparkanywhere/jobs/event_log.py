@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.objects import Objects
 from sparkanywhere.jobs.spec import JobSpec
-from sparkanywhere.kube_client import ApiError, KubeClient
 
 CLAIM = "spark-events"
 VOLUME = "spark-events"

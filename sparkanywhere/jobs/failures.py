@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.job_files import FETCHER
 from sparkanywhere.jobs.spec import JobSpec
-from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
 
 NO_CLASS = re.compile(r"Failed to load class (\S+?)\.?$|ClassNotFoundException: (\S+)")
 NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
-from sparkanywhere.jobs.access import NoAccess, Target, find_target
+from sparkanywhere.client.access import NoAccess, Target, find_target
 from sparkanywhere.jobs.spec import JobSpec
-from sparkanywhere.leftovers import remove_containers, remove_tasks
-from sparkanywhere.local_server import LocalServer, ServerOptions
-from sparkanywhere.stop_signals import signals_as_interrupt, uninterrupted
+from sparkanywhere.local.leftovers import remove_containers, remove_tasks
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
 
 
 @contextmanager
@@ -60,10 +60,10 @@ def _prepare(spec: JobSpec, provider: str) -> None:
     """Have Spark on this machine, as a folder or as an image; shows its progress the first time."""
     if provider == "docker":
         if not spec.image:
-            from sparkanywhere.image_command import built
+            from sparkanywhere.cli.image_command import built
 
             built(spec.spark)
         return
-    from sparkanywhere.spark_command import installed
+    from sparkanywhere.cli.spark_command import installed
 
     installed(spec.spark)

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.status import JSON
-from sparkanywhere.kube_client import ApiError, KubeClient
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.kube_client import ApiError, KubeClient
 
 SERVICE = "sparkanywhere.io/service"
 ENDED = ("Succeeded", "Failed")

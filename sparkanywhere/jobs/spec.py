@@ -130,7 +130,7 @@ def _memory_problem(spec: JobSpec) -> str:
 def _budget_problem(spec: JobSpec) -> str:
     if spec.max_usd == "":
         return ""
-    from chalicelib.registry.pod_marks import parse_dollars  # lazy: --help needs none
+    from chalicelib.resources.pods.marks import parse_dollars  # lazy: --help needs none
 
     try:
         parse_dollars(spec.max_usd)

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from sparkanywhere.client.kube_client import BINARY, ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.job_files import Fetched, Sorted
 from sparkanywhere.jobs.s3_objects import FileFailed, signed
-from sparkanywhere.kube_client import BINARY, ApiError, ApiUnreachable, KubeClient
 
 PIECE_BYTES = 2 * 1024 * 1024  # below the 3 MiB that a request may have
 ATTEMPTS = 5  # without progress, of one upload

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
@@ -16,7 +17,6 @@ from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import Objects, build, owned_by
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
-from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
 
 DRIVER_LOOKS, LOOK_SECONDS = 50, 0.1  # for a Job's first pod: a control plane that runs no pods makes none
 SUFFIX_BYTES = 5  # ten hexadecimal digits in every name of the application

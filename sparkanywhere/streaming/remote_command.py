@@ -11,7 +11,7 @@ import json
 import threading
 from typing import Any
 
-from chalicelib.apimachinery.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import JSON, StatusError
 from chalicelib.providers.interactive import Session
 from sparkanywhere.streaming.websocket import GOODBYE_SECONDS, WebSocket
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 
-from chalicelib.apimachinery.status import StatusError, bad_request, internal_error, unavailable
-from chalicelib.endpoints.pod_streams import PodStream
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, internal_error, unavailable
+from chalicelib.endpoints.verbs.pod_streams import PodStream
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound
 from chalicelib.providers.interactive import CannotRun, Session
 from sparkanywhere.streaming import remote_command

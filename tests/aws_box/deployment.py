@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sparkanywhere.certificates import CertificateFiles, ensure_certificates, server_context
+from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from tests.aws_box.dynamodb_server import DynamoDBServer
 from tests.aws_box.execution_environment import runtime_folder
 from tests.aws_box.gateway import Gateway

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.config import Settings
-from sparkanywhere import spark_submit
-from sparkanywhere.spark_distribution import ensure
-from sparkanywhere.spark_submit import Submission
+from sparkanywhere.spark import spark_submit
+from sparkanywhere.spark.spark_distribution import ensure
+from sparkanywhere.spark.spark_submit import Submission
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
 from tests.aws_box.deployment import TOKEN

@@ -14,9 +14,9 @@ from chalice.local import LocalGateway
 
 from chalicelib.bootstrap import ControlPlane
 from chalicelib.endpoints.app import KubernetesApp
-from chalicelib.endpoints.routes import register
-from sparkanywhere.devserver import localise
-from sparkanywhere.gateway import Gateway
+from chalicelib.endpoints.http.routes import register
+from sparkanywhere.local.devserver import localise
+from sparkanywhere.local.gateway import Gateway
 from sparkanywhere.webserver.answer import Answer, Request
 from sparkanywhere.webserver.head import RequestHead
 

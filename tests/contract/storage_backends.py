@@ -15,11 +15,11 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 from moto.server import ThreadedMotoServer
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Storage, StoredObject
-from chalicelib.storage.dynamodb import DynamoStorage
-from chalicelib.storage.sqlite import SqliteStorage
+from chalicelib.storage.dynamodb.storage import DynamoStorage
+from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.contract.fake_dynamodb import FakeDynamoDB, Faults
 from tests.memory_storage import MemoryStorage
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from chalicelib.storage.sqlite import SqliteStorage
+from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.contract.storage_backends import pod, pod_key
 
 THREADS = 4

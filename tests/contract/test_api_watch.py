@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from chalicelib.endpoints.watching import MIN_HOLD_SECONDS
+from chalicelib.endpoints.verbs.watching import MIN_HOLD_SECONDS
 from tests.contract.api_client import CONFIGMAPS, PODS, ApiClient, Json, configmap, frames
 
 FUTURE = 1_000_000

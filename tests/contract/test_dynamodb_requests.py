@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
-from chalicelib.storage.dynamodb_events import SETTLED_SECONDS
+from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
 from tests.contract.api_client import PODS, ApiClient
 from tests.contract.storage_backends import FakeStores
 from tests.unit.controllers.world import World

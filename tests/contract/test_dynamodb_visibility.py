@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import RevisionExpired, StorageUnavailable
-from chalicelib.storage.dynamodb_item import revision_sk
+from chalicelib.storage.dynamodb.item import revision_sk
 from tests.contract.fake_dynamodb import Faults
 from tests.contract.storage_backends import FakeStores, pod, pod_key
 

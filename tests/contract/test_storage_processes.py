@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.storage.base import WatchEvent
-from chalicelib.storage.sqlite import SqliteStorage
+from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.contract.storage_backends import pod, pod_key
 
 PODS = "/registry/pods/"
@@ -87,7 +87,7 @@ def test_a_process_whose_files_may_not_grow_recovers(tmp_path: Path) -> None:
 import resource, sys
 from chalicelib.storage.base import StorageUnavailable
 from chalicelib.storage.base import WatchEvent
-from chalicelib.storage.sqlite import SqliteStorage
+from chalicelib.storage.sqlite.storage import SqliteStorage
 storage = SqliteStorage(sys.argv[1])
 big = {"metadata": {"uid": "big"}, "text": "x" * 400_000}
 storage.create("/registry/pods/a/before", {"metadata": {"uid": "before"}})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.storage.base import KeyNotFound, Storage
-from chalicelib.storage.dynamodb_events import SETTLED_SECONDS
-from chalicelib.storage.dynamodb_view import KEPT_CHARS, KEPT_OBJECTS
+from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
+from chalicelib.storage.dynamodb.view import KEPT_CHARS, KEPT_OBJECTS
 from tests.contract.storage_backends import FakeStores, StoreFactory, pod, pod_key
 
 PODS = "/registry/pods/"

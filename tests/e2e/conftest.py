@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import Settings
-from sparkanywhere import class_archive
-from sparkanywhere.spark_distribution import ensure
+from sparkanywhere.spark import class_archive
+from sparkanywhere.spark.spark_distribution import ensure
 from tests.e2e.spark_cluster import SparkCluster, spark_cluster
 
 

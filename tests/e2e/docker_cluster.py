@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.config import Settings
 from chalicelib.providers.docker import connect, labels
-from sparkanywhere.image import ensure_image
-from sparkanywhere.kube_client import KubeClient
-from sparkanywhere.leftovers import remove_containers
-from sparkanywhere.local_server import LocalServer, ServerOptions
-from sparkanywhere.progress import silent
+from sparkanywhere.cli.progress import silent
+from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.local.leftovers import remove_containers
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.spark.image import ensure_image
 from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, NAMESPACE, SparkCluster
 from tests.functional.waiting import until
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.providers.process.records import MARKER
-from sparkanywhere.example_jar import example_jar
-from sparkanywhere.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.leftovers import remove_tasks
-from sparkanywhere.local_server import LocalServer, ServerOptions
-from sparkanywhere.spark_submit import IMAGE_HOME, SPARK_PI, environment
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.local.leftovers import remove_tasks
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.spark.example_jar import example_jar
+from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI, environment
 from tests.functional.waiting import until
 
 JOB_SECONDS = 240.0  # a job takes 15 to 60 s on two busy cores

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.local_server import PROJECT
+from sparkanywhere.local.local_server import PROJECT
 from tests.e2e.spark_cluster import JOB_SECONDS, processes_below, sleepers
 from tests.functional.waiting import until
 

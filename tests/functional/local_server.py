@@ -17,7 +17,7 @@ from tests.functional.waiting import until
 PROJECT = Path(__file__).resolve().parents[2]
 # What the .pth file and the `chalice` script do in an environment where we are installed.
 CHALICE = (
-    "import sys; from sparkanywhere.chalice_hook import install; install(); "
+    "import sys; from sparkanywhere.local.chalice_hook import install; install(); "
     "from chalice.cli import main; sys.exit(main())"
 )
 READY = "Type next:"

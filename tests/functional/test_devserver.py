@@ -12,8 +12,8 @@ import pytest
 from chalice.config import Config
 
 from chalicelib.providers.base import ProviderUnavailable
-from sparkanywhere.devserver import CannotStart, DevServer, bind, localise, with_token
-from sparkanywhere.local_settings import LocalOptions, LocalSettings, resolve
+from sparkanywhere.local.devserver import CannotStart, DevServer, bind, localise, with_token
+from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, resolve
 from tests.functional.stub_app import Streams, stub_app
 from tests.functional.waiting import until
 from tests.functional.web_client import connected

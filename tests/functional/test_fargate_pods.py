@@ -12,11 +12,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from sparkanywhere.client.kube_client import Access, KubeClient
 from sparkanywhere.jobs.job_files import FETCHED_PATH, sort_files
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import bring
-from sparkanywhere.kube_client import Access, KubeClient
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
 from tests.aws_box.deployment import TOKEN

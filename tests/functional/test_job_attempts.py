@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.kube_client import KubeClient
-from sparkanywhere.local_server import LocalServer, ServerOptions
+from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from tests.functional.waiting import until
 
 NAMESPACE = "namespaces/default"

@@ -17,14 +17,14 @@ from typing import ClassVar
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, SCRIPT, Fetched, fetch_list, sort_files
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.s3_objects import FileFailed
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import PIECE_BYTES, bring
-from sparkanywhere.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.local_server import LocalServer, ServerOptions
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from tests.functional.waiting import until
 
 PODS = "/api/v1/namespaces/default/pods"

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.config import Settings
 from chalicelib.providers.base import ADDRESS, Container, File, LogOptions, Mount, Task, Volume
 from chalicelib.providers.process.provider import ProcessProvider
-from sparkanywhere.spark_distribution import ensure
+from sparkanywhere.spark.spark_distribution import ensure
 from tests.contract.provider_backends import state_of, until
 
 JOB_SECONDS = 120.0  # two busy processors shared with others; alone it takes some 8

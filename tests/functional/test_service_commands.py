@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparkanywhere.jobs.access import find_target
-from sparkanywhere.kube_client import KubeClient
+from sparkanywhere.client.access import find_target
+from sparkanywhere.client.kube_client import KubeClient
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.functional.waiting import until
 

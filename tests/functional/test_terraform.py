@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from chalicelib.config import Settings
 from chalicelib.secret_value import read_secret
-from sparkanywhere.stage_config import environment
+from sparkanywhere.cli.stage_config import environment
 from tests.aws_box.role import Statement, statements_of, statements_of_terraform
 from tests.tools import find, terraform_plugins
 

@@ -12,8 +12,8 @@ import pytest
 from chalice.config import Config
 from chalice.local import LocalGateway
 
-from sparkanywhere.devserver import localise
-from sparkanywhere.gateway import Gateway, refuse
+from sparkanywhere.local.devserver import localise
+from sparkanywhere.local.gateway import Gateway, refuse
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
 from sparkanywhere.webserver.server import WebServer, listen
 from tests.functional.stub_app import Streams, stub_app

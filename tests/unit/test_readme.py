@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import PREFIX, Settings
-from chalicelib.controllers.expiry import TTL_ANNOTATION
-from chalicelib.controllers.pod_placement import CAPACITY_TYPE, SPOT_DRIVER
-from chalicelib.controllers.spark_admission import INJECT, INJECTED
-from chalicelib.endpoints.routes import ROUTES
-from chalicelib.registry.pod_marks import MAX_USD, WRITTEN_BY_US
+from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, SPOT_DRIVER
+from chalicelib.controllers.pods.expiry import TTL_ANNOTATION
+from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
+from chalicelib.endpoints.http.routes import ROUTES
+from chalicelib.resources.pods.marks import MAX_USD, WRITTEN_BY_US
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
 from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from tests.e2e.scenarios import table

@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from chalicelib.apimachinery.gotext import quote
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.decoding.gotext import quote
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.structural import EMBEDDED, PRESERVES, TYPE_FIELDS, values_schema
 
 Value = Any  # a value out of JSON

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type, named_type
-from chalicelib.apimachinery.status import JSON
 from chalicelib.apimachinery.structural import (
     INT_OR_STRING,
     LIST_KEYS,

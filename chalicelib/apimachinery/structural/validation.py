@@ -13,10 +13,10 @@ from functools import lru_cache
 from re import _parser as _sre  # type: ignore[attr-defined]  # knows what a pattern is made of
 from typing import Any
 
-from chalicelib.apimachinery import causes, time
-from chalicelib.apimachinery.gotext import value_text
-from chalicelib.apimachinery.shape import compact
-from chalicelib.apimachinery.status import JSON, Cause
+from chalicelib.apimachinery.decoding.gotext import value_text
+from chalicelib.apimachinery.patching.shape import compact
+from chalicelib.apimachinery.rules import causes, time
+from chalicelib.apimachinery.rules.status import JSON, Cause
 from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVES, values_schema
 
 Value = Any  # a value out of JSON

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.status import JSON, StatusError
-from chalicelib.controllers.garbage import DeleteObject
-from chalicelib.controllers.recorder import EventType, News, Recorder
+from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import Plan
 from chalicelib.registry.keys import object_key, parse_key, prefix

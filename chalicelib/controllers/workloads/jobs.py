@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.apimachinery.time import after, find_time, format_time
-from chalicelib.controllers.budget import BUDGET_REASON
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.rules.time import after, find_time, format_time
+from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.workloads.plan import (
     Plan,
     fresh_names,

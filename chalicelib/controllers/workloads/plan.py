@@ -8,8 +8,8 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.registry.objects import is_deleting
 
 # No vowels and nothing that looks like another: names never spell a word.

@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.plan import (
     Plan,
     fresh_names,

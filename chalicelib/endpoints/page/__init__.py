@@ -15,9 +15,9 @@ from pathlib import Path
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.endpoints.negotiation import JSON_TYPES, parse_accept
-from chalicelib.endpoints.responses import Headers
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
+from chalicelib.endpoints.http.responses import Headers
 from chalicelib.prices import prices
 from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB, MEMORY, memory_sizes
 

@@ -1,4 +1,4 @@
-// Pods to applications: state, phases, use and cost. Pure. The same rules as chalicelib/controllers/pod_usage.py.
+// Pods to applications: state, phases, use and cost. Pure. The same rules as chalicelib/controllers/podmodel/usage.py.
 
 const APPLICATION = "sparkanywhere.io/application"; // one for all attempts of a job; executors of each have a selector of their own
 const SELECTOR = "spark-app-selector";

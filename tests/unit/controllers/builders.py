@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_status import next_status
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

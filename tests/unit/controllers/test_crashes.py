@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chalicelib.apimachinery.status import StatusError
-from chalicelib.controllers.background import Background
-from chalicelib.controllers.pod_record import handle_of
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.runtime.background import Background
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock

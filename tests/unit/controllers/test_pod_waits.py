@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.apimachinery.status import StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.providers.base import LogOptions
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import MOUNTS

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.lookup import StorageLookup
-from chalicelib.controllers.pod_record import handle_of
-from chalicelib.controllers.pod_task import Node
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.translation.task import Node
 from chalicelib.registry.options import Patch, WriteOptions
 from chalicelib.storage.base import StoredObject, guaranteed_update
 from tests.fake_provider import SlowProvider

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.controllers.pod_record import LAUNCHES, handle_of, vain_tasks
+from chalicelib.controllers.podmodel.record import LAUNCHES, handle_of, vain_tasks
 from chalicelib.providers.base import Task, TaskState
 from tests.fake_provider import FakeProvider, SlowProvider
 from tests.memory_storage import MemoryStorage

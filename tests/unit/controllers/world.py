@@ -6,18 +6,18 @@ import itertools
 import uuid
 from typing import Any
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
-from chalicelib.controllers.background import Later, inline
-from chalicelib.controllers.deletes import RegistryDeletes
-from chalicelib.controllers.lookup import StorageLookup
-from chalicelib.controllers.pod_task import Node
-from chalicelib.registry.custom_registries import CustomRegistries
+from chalicelib.controllers.runtime.background import Later, inline
+from chalicelib.controllers.runtime.deletes import RegistryDeletes
+from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.translation.task import Node
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.registry import registries
-from chalicelib.registry.resources import ALL
+from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import KeyNotFound, Reader, Storage
 from tests.fake_provider import FakeProvider
 from tests.unit.controllers.builders import Clock

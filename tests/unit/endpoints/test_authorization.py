@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.tokens import Claims
-from chalicelib.endpoints.review_kinds import REVIEWS
-from chalicelib.endpoints.routes import ROUTES, Route
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.runtime.tokens import Claims
+from chalicelib.endpoints.auth.review_kinds import REVIEWS
+from chalicelib.endpoints.http.routes import ROUTES, Route
 from tests.api_client import ApiClient, control_plane
 
 ADMIN, VIEWER, STRANGER, MANAGER = "admin-token", "viewer-token", "stranger-token", "manager-token"

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.structural.pruning import fill_in, prune
 from chalicelib.apimachinery.structural.types import type_of
 from chalicelib.apimachinery.structural.validation import validate
-from chalicelib.registry.customresourcedefinitions import schema_causes
+from chalicelib.resources.custom.customresourcedefinitions import schema_causes
 from tests.api_client import ApiClient, control_plane
 
 EXAMPLES = 150  # per decoder: some seconds in all; thousands were run while this was written

@@ -15,14 +15,20 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.registry.resources import ALL
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.catalogue import ALL
 from tests.api_client import ApiClient, control_plane
 
 REQUESTS = 40  # per kind
 TESTS = Path(__file__).parents[2]
-BODIES = ("refusals", "pod_refusals", "stored", "rows", "pod_rows")
+BODIES = (
+    "registry/refusals",
+    "registry/stored",
+    "registry/rows",
+    "resources/pods/pod_refusals",
+    "resources/pods/pod_rows",
+)
 PARTS = ("", "", "", "/status", "/scale", "/ephemeralcontainers", "/resize", "/binding", "/eviction")
 PATCHES = ("merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml", "json-patch+json")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -40,7 +46,7 @@ def _objects() -> dict[str, list[JSON]]:
     """Return by kind the objects that other tests hold against a real server's answers."""
     found: dict[str, list[JSON]] = {}
     for name in BODIES:
-        for case in yaml.safe_load((TESTS / "unit" / "registry" / f"{name}.yaml").read_text("utf-8")):
+        for case in yaml.safe_load((TESTS / "unit" / f"{name}.yaml").read_text("utf-8")):
             for key in ("body", "object", "old", "stored"):
                 if isinstance(case.get(key), dict):
                     found.setdefault(case.get("kind", "Pod"), []).append(case[key])

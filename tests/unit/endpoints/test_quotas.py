@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON, StatusError
-from chalicelib.controllers.background import inline
-from chalicelib.controllers.quotas import Quotas
+from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.runtime.background import inline
 from tests.api_client import Answer, ApiClient, control_plane
 from tests.functional.waiting import until
 from tests.memory_storage import MemoryStorage

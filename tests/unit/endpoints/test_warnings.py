@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalice.app import Response
 
-from chalicelib.endpoints.responses import with_warnings
+from chalicelib.endpoints.http.responses import with_warnings
 
 
 def test_warnings_of_two_sources_are_all_sent() -> None:

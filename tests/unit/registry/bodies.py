@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.registry.resources import ALL
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.catalogue import ALL
 
 UID = "11111111-1111-1111-1111-111111111111"
 CONTAINER: JSON = {"name": "c", "image": "busybox:1.36"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.registry.endpoints import MAX_PORTS, EndpointSliceStrategy
+from chalicelib.resources.network.endpoints import MAX_PORTS, EndpointSliceStrategy
 
 
 def test_a_slice_of_too_many_ports_is_refused_in_one_sentence() -> None:

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from chalicelib.apimachinery import schema
-from chalicelib.apimachinery.conform import conform
-from chalicelib.apimachinery.status import JSON
-from chalicelib.registry.resources import ALL
+from chalicelib.apimachinery.decoding.conform import conform
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.catalogue import ALL
 from tests.unit.registry.bodies import UID
 from tests.unit.registry.shapes import draw_object
 

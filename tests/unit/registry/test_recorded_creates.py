@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery import meta
-from chalicelib.apimachinery.status import JSON, Cause, invalid
-from chalicelib.registry.resources import ALL
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.status import JSON, Cause, invalid
 from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.catalogue import ALL
 
 RECORDED = Path(__file__).parents[2] / "data" / "conformance" / "creates.json"
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

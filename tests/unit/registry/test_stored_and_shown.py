@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.registry.events import to_core, to_view
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.resources.cluster.events import to_core, to_view
 from tests.unit.registry.bodies import UID, made, strategy
 
 NOW = datetime(2026, 1, 1, 1, 0, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.apimachinery.structural.pruning import fill_in, has_defaults, prune
 from chalicelib.apimachinery.structural.validation import validate

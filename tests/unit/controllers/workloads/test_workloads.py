@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
-from chalicelib.controllers.pod_status import is_terminal
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.jobs import format_indexes, parse_indexes
 from chalicelib.registry.objects import is_deleting
 from chalicelib.registry.options import WriteOptions

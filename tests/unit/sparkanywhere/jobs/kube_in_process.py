@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from sparkanywhere.kube_client import Access, ApiError, KubeClient
+from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from tests.api_client import ApiClient
 
 PODS = "/api/v1/namespaces/default/pods"

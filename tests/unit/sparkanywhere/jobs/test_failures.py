@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.jobs.applications import has_failed
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.spec import JobSpec
-from sparkanywhere.kube_client import Access, ApiError, KubeClient
 
 
 class Plane(KubeClient):

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
+from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.prices import prices
+from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.access import NoAccess, find_target
 from sparkanywhere.jobs.applications import group
 from sparkanywhere.jobs.cost import usage, usage_of_seen
 from sparkanywhere.jobs.job_file import from_document

@@ -13,9 +13,9 @@ import yaml
 from click.core import ParameterSource
 from click.testing import CliRunner
 
+from sparkanywhere.cli.submit_options import job_options, spec_from
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.spec import JobSpec, SpecError
-from sparkanywhere.jobs.submit_options import job_options, spec_from
 
 PROJECT = Path(__file__).resolve().parents[4]
 Parse = Callable[..., JobSpec]

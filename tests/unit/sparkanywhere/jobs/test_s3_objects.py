@@ -13,10 +13,10 @@ import requests
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.jobs.job_files import Sorted
 from sparkanywhere.jobs.s3_objects import FileFailed, _why, signed
 from sparkanywhere.jobs.staging import bring
-from sparkanywhere.kube_client import Access, ApiError, KubeClient
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 

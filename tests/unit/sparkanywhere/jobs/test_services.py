@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.status import JSON
-from sparkanywhere.jobs import connect, event_log, reach
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client import reach
+from sparkanywhere.client.kube_client import Access
+from sparkanywhere.jobs import connect, event_log
 from sparkanywhere.jobs.connect_program import LISTENS, Idleness
 from sparkanywhere.jobs.history import HISTORY, history_pod
 from sparkanywhere.jobs.service_pod import ServiceFailed, find_running, stop_all, wait_until_up
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import submit
-from sparkanywhere.kube_client import Access
 from tests.unit.sparkanywhere.jobs.kube_in_process import PODS, InProcessClient
 
 UP = "INFO HistoryServer: Bound HistoryServer to 0.0.0.0, and started at http://10.0.0.7:18080"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chalicelib.apimachinery.status import internal_error
+from chalicelib.apimachinery.rules.status import internal_error
 from chalicelib.providers.interactive import Channel
 from sparkanywhere.streaming.remote_command import RemoteCommand, exit_status, refuse, terminal_size
 from sparkanywhere.streaming.websocket import WebSocket

@@ -1,0 +1,53 @@
+"""Tables and PartialObjectMetadata: the shapes that kubectl prints from and that informers of metadata read.
+
+Reference: api-concepts, "Receiving resources as Tables"; meta.k8s.io/v1 Table and PartialObjectMetadata (v1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from chalicelib.apimachinery.rules.status import JSON
+
+Row = tuple[Sequence[object], list[JSON], JSON]  # cells, conditions, object
+
+
+def table(
+    *,
+    columns: Sequence[JSON],
+    rows: Iterable[Row],
+    metadata: JSON,
+    include_object: str = "Metadata",
+    version: str = "v1",
+) -> JSON:
+    """Return a Table; each row brings its object, its metadata or nothing, as `include_object` says."""
+    return {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": metadata,
+        "columnDefinitions": list(columns),
+        "rows": [_row(row, include_object, version) for row in rows],
+    }
+
+
+def _row(row: Row, include_object: str, version: str) -> JSON:
+    cells, conditions, obj = row
+    made: JSON = {"cells": list(cells)}
+    if conditions:
+        made["conditions"] = conditions
+    if include_object == "Object":
+        made["object"] = obj
+    elif include_object == "Metadata":
+        made["object"] = partial_object_metadata(obj, version=version)
+    else:
+        made["object"] = None
+    return made
+
+
+def partial_object_metadata(obj: JSON, *, version: str = "v1") -> JSON:
+    """Return the PartialObjectMetadata of an object."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj.get("metadata") or {},
+    }

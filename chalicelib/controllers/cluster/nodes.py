@@ -1,0 +1,126 @@
+"""Nodes: one per architecture that stands for the provider, with what it can run.
+
+The first has the provider's name, which is what pods have as spec.nodeName. Of what a provider has no known end of, the
+node shows so much that nobody gets there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
+from chalicelib.registry.keys import object_key
+from chalicelib.registry.options import WriteOptions
+from chalicelib.registry.registry import Registry
+from chalicelib.resources.cluster.nodes import NOT_READY
+from chalicelib.resources.shared.amounts import amounts_texts
+from chalicelib.storage.base import KeyNotFound, Storage
+
+NODES = ("", "nodes")
+WRITER = WriteOptions(field_manager="sparkanywhere")
+ENDLESS_CPUS, ENDLESS_GIB, PODS = 100_000, 1_000_000, 10_000
+_INFO_TEXT = "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion"
+CONDITIONS = (
+    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "memory is sufficient"),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "disk space is sufficient"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "process numbers are sufficient"),
+    ("Ready", "True", "KubeletReady", "the provider takes pods"),
+)
+
+
+class NodeController:
+    """Keeps the provider's nodes. Safe to repeat."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        registries: Mapping[tuple[str, str], Registry],
+        provider: Provider,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._storage = storage
+        self._registries = registries
+        self._provider = provider
+        self._clock = clock
+
+    def keep(self) -> None:
+        """Make the nodes where missing, and write how much there is where that has changed."""
+        try:
+            capacities = self._provider.capacities()
+        except ProviderUnavailable:
+            return  # what is known of it stays
+        for index, capacity in enumerate(capacities):
+            name = self._provider.name + (f"-{capacity.architecture}" if index else "")
+            self._keep_one(name, capacity)
+
+    def _keep_one(self, name: str, capacity: Capacity) -> None:
+        registry = self._registries[NODES]
+        wanted = node_of(name, self._provider.name, capacity, self._clock())
+        try:
+            found = self._storage.get(object_key("nodes", None, name)).object()
+        except KeyNotFound:
+            registry.create_if_missing(None, wanted, WRITER)
+            found = self._storage.get(object_key("nodes", None, name)).object()
+        if NOT_READY in (found.get("spec") or {}).get(
+            "taints", ()
+        ):  # admission's, for nodes that have yet to report
+            taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
+            changed = {**found, "spec": {**found["spec"], "taints": taints}}
+            found = registry.update(None, name, changed, WRITER).stored.object()
+        if (found.get("status") or {}).get("capacity") != wanted["status"]["capacity"]:
+            registry.update(None, name, {**found, "status": wanted["status"]}, WRITER, subresource="status")
+
+
+def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON:
+    """Return the node of one architecture of a provider."""
+    cpu = f"{capacity.cpu_milli}m" if capacity.cpu_milli is not None else str(ENDLESS_CPUS)
+    memory = f"{capacity.memory_mib}Mi" if capacity.memory_mib is not None else f"{ENDLESS_GIB}Gi"
+    amounts = {"cpu": cpu, "memory": memory, "pods": str(PODS)}
+    if capacity.gpus:
+        amounts["nvidia.com/gpu"] = str(capacity.gpus)
+    amounts = amounts_texts(amounts)
+    labels = {
+        "kubernetes.io/arch": capacity.architecture,
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "sparkanywhere.io/provider": provider,
+    }
+    info = {**dict.fromkeys(_INFO_TEXT.split(), ""), "architecture": capacity.architecture}
+    info |= {
+        "operatingSystem": "linux",
+        "containerRuntimeVersion": f"{provider}://",
+        "kubeletVersion": "virtual",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {},
+        "status": {
+            "capacity": amounts,
+            "allocatable": dict(amounts),
+            "conditions": _conditions(now),
+            "addresses": [{"type": "Hostname", "address": name}],
+            "nodeInfo": info,
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        },
+    }
+
+
+def _conditions(now: datetime) -> list[JSON]:
+    time = format_time(now)
+    return [
+        {
+            "type": kind,
+            "status": value,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": time,
+            "lastTransitionTime": time,
+        }
+        for kind, value, reason, message in CONDITIONS
+    ]

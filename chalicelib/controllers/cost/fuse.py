@@ -1,0 +1,137 @@
+"""Fuse: ends what has spent its budget: the pod that carries the annotation, and the pods that it owns.
+
+Called by resync, so it holds with the client and the driver gone. Everything it does is done again, by whoever runs
+next, until nothing of the family runs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from chalicelib.apimachinery.rules.status import JSON, StatusError, forbidden
+from chalicelib.controllers.cost.usage_records import UsageRecords
+from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.podmodel import budget
+from chalicelib.controllers.podmodel.family import attempts_of, head_of, members_of
+from chalicelib.controllers.podmodel.record import is_deleting
+from chalicelib.controllers.podmodel.status import is_terminal
+from chalicelib.controllers.podmodel.usage import NOTHING, usage
+from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.runtime.recorder import News, Recorder
+from chalicelib.prices import Rates
+from chalicelib.registry.keys import object_key
+from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guaranteed_update
+
+LOG = logging.getLogger(__name__)
+
+
+class Fuse:
+    """Compares what families of pods cost with their budgets. Safe to repeat, and beside other processes."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        rates: Rates,
+        records: UsageRecords,
+        pods: PodController,
+        delete: DeleteObject,
+        recorder: Recorder,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._storage = storage
+        self._rates = rates
+        self._records = records
+        self._pods = pods
+        self._delete = delete
+        self._recorder = recorder
+        self._clock = clock
+
+    def look(self, unfinished: Sequence[JSON]) -> None:
+        """End every family of these pods that has spent its budget."""
+        for head in self._heads(unfinished):
+            try:
+                self.check(head)
+            except (StorageError, StatusError) as error:
+                LOG.warning("budget not enforced uid=%s error=%s", head["metadata"]["uid"], error)
+
+    def check(self, head: JSON) -> None:
+        """End a pod and what it owns if its budget is spent. Raises StorageError and StatusError."""
+        if budget.exceeded(head):
+            self._end(head)
+            return
+        if self._rates.are_free:
+            return
+        now, uid = self._clock(), head["metadata"]["uid"]
+        used, pods = NOTHING, 0
+        for each in (head, *attempts_of(self._storage, head)):
+            members = members_of(self._storage, each["metadata"]["uid"])
+            stored = {pod["metadata"]["uid"] for pod in members}
+            gone = self._records.of(each["metadata"]["uid"], stored=stored)
+            used += usage([each, *members], self._rates, now) + gone.usage
+            pods += 1 + len(members) + gone.pods
+        message = budget.excess(head, used, pods)
+        if not message:
+            return
+        marked = self._mark(head, message, now)
+        if marked is not None:
+            LOG.warning("budget exceeded uid=%s %s", uid, message)
+            self._recorder.record(marked, [News("Warning", budget.BUDGET_REASON, message)])
+            self._end(marked)
+
+    def refuse(self, pod: JSON) -> None:
+        """Raise 403 for a new pod whose family has spent its budget."""
+        if not pod["metadata"].get("ownerReferences"):
+            return
+        head = head_of(self._storage, pod)
+        spent = budget.exceeded(head) if head else ""
+        if head is not None and spent:
+            why = f"exceeded budget: pod {head['metadata']['name']} {spent}"
+            raise forbidden("pods", pod["metadata"].get("name", ""), why)
+
+    def _heads(self, unfinished: Sequence[JSON]) -> Iterator[JSON]:
+        """Yield the pods with a budget: those that run, and those that have ended before what they own."""
+        known = {pod["metadata"]["uid"] for pod in unfinished}
+        for pod in unfinished:
+            if budget.max_usd(pod) is not None:
+                yield pod
+            for owner in pod["metadata"].get("ownerReferences") or ():
+                if owner.get("kind") == "Pod" and owner["uid"] not in known:
+                    known.add(owner["uid"])
+                    ended = self._pods.find(owner["uid"])
+                    if ended is not None and budget.max_usd(ended) is not None:
+                        yield ended
+
+    def _mark(self, head: JSON, message: str, now: datetime) -> JSON | None:
+        """Write the mark; return the pod with it, None if the pod is gone or has no budget any more."""
+        metadata = head["metadata"]
+
+        def change(pod: JSON) -> JSON | None:
+            if pod["metadata"]["uid"] != metadata["uid"]:
+                raise KeyNotFound(metadata["uid"])
+            return (
+                budget.with_mark(pod, message, now) if budget.max_usd(pod) == budget.max_usd(head) else None
+            )
+
+        key = object_key("pods", metadata["namespace"], metadata["name"])
+        try:
+            marked = guaranteed_update(self._storage, key, change).object()
+        except KeyNotFound:
+            return None
+        return marked if budget.exceeded(marked) else None
+
+    def _end(self, head: JSON) -> None:
+        """Stop the head, gracefully, and delete what it owns."""
+        if not is_terminal(head) and not is_deleting(head):
+            self._pods.stop_over_budget(head, budget.exceeded(head))
+        for pod in members_of(self._storage, head["metadata"]["uid"]):
+            if is_terminal(pod) or is_deleting(pod):
+                continue
+            metadata = pod["metadata"]
+            try:
+                self._delete("pods", metadata["namespace"], metadata["name"], uid=metadata["uid"])
+            except StatusError as error:
+                if error.code not in (404, 409):
+                    raise

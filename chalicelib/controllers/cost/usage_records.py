@@ -1,0 +1,188 @@
+"""Usage records: what pods used that are no longer stored, kept as long as the pod that heads them.
+
+Before a pod is taken out of the store its record is written, under the pod's own uid: written twice it is the same
+record, and while the pod is still stored its record does not count. So each pod counts once, whatever crashes when.
+The sum stands in an annotation of the family's head for clients to read; the records themselves decide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.family import head_of, members_of
+from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
+from chalicelib.controllers.runtime.background import Later
+from chalicelib.prices import Rates, fargate_rates
+from chalicelib.registry.keys import object_key, parse_key, prefix
+from chalicelib.resources.pods.marks import USED_BY_GONE
+from chalicelib.storage.base import (
+    KeyExists,
+    KeyNotFound,
+    RevisionConflict,
+    Storage,
+    guaranteed_update,
+)
+
+RECORDS = "sparkanywhere-usage"  # by the head's uid, then the pod's
+FOLD_SECONDS = 1.0  # executors go by the dozen: one sum for all of them
+FOLDED_AT_ONCE = 100  # families a sweep, those with the latest news first: each takes a few reads
+
+
+@dataclass(frozen=True, slots=True)
+class GonePods:
+    """What the pods of a family used that are no longer stored, at our price and at Fargate's."""
+
+    pods: int = 0
+    usage: Usage = NOTHING
+    usd_on_fargate: float = 0.0
+
+
+class UsageRecords:
+    """Records in a Storage. Safe to call from many threads, and to repeat.
+
+    With `folds` False (where no thread lives on after a request) sums are written by sweep() alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        rates: Rates,
+        clock: Callable[[], datetime],
+        later: Later,
+        folds: bool = True,
+    ) -> None:
+        self._storage = storage
+        self._rates = rates
+        self._clock = clock
+        self._later = later
+        self._folds = folds
+        self._due: set[str] = set()  # uids of heads whose sum is about to be written
+        self._folded: dict[str, int] = {}  # by head's uid: the latest record that its sum holds
+
+    def going(self, pod: JSON) -> None:
+        """Record what a pod has used; called before it is taken out of the store. Raises StorageError."""
+        if running_seconds(pod, self._clock()) is None:
+            return
+        head = head_of(self._storage, pod)
+        if head is not None:
+            self._write(head["metadata"]["uid"], pod)
+
+    def gone(self, pod: JSON) -> None:
+        """Have done what follows when a pod was taken out: its family's sum, or its family's records."""
+        head = head_of(self._storage, pod)
+        if head is None:
+            self._later(partial(self.drop, pod["metadata"]["uid"]))
+        elif self._folds and head["metadata"]["uid"] not in self._due:
+            uid = head["metadata"]["uid"]
+            self._due.add(uid)
+            self._later(partial(self._fold_due, uid), delay_seconds=FOLD_SECONDS)
+
+    def of(self, head_uid: str, *, stored: Collection[str] = ()) -> GonePods:
+        """Return what the pods of a family used, but for those whose uids are `stored`."""
+        pods, used, on_fargate = 0, NOTHING, 0.0
+        for item in self._storage.list(prefix(RECORDS, head_uid)).items:
+            if parse_key(item.key)[2] in stored:
+                continue
+            record = item.object()
+            pods += 1
+            used += Usage(record["vcpuSeconds"], record["gibSeconds"], record["usd"])
+            on_fargate += record["usdOnFargate"]
+        return GonePods(pods, used, on_fargate)
+
+    def fold(self, head_uid: str) -> bool:
+        """Write the sum of a family's records into its head; False if some of them do not count yet."""
+        try:
+            head = self._storage.get_by_uid(head_uid)
+        except KeyNotFound:
+            self.drop(head_uid)
+            return True
+        stored = {pod["metadata"]["uid"] for pod in members_of(self._storage, head_uid)}
+        gone = self.of(head_uid, stored=stored)
+        text = gone_text(gone)
+
+        def change(pod: JSON) -> JSON | None:
+            annotations = pod["metadata"].get("annotations") or {}
+            if pod["metadata"]["uid"] != head_uid or annotations.get(USED_BY_GONE, "") == text:
+                return None
+            return {
+                **pod,
+                "metadata": {**pod["metadata"], "annotations": {**annotations, USED_BY_GONE: text}},
+            }
+
+        try:
+            guaranteed_update(self._storage, head.key, change)
+        except KeyNotFound:
+            self.drop(head_uid)
+        return gone.pods == self.of(head_uid).pods
+
+    def drop(self, head_uid: str) -> None:
+        """Remove the records of a family whose head is gone."""
+        for item in self._storage.list(prefix(RECORDS, head_uid)).items:
+            try:
+                self._storage.delete(item.key, expected_revision=item.revision)
+            except (KeyNotFound, RevisionConflict):
+                continue  # somebody else removes it, or has just written it: the next sweep
+
+    def sweep(self) -> None:
+        """Write the sums of families with news, and remove the records of those that are gone."""
+        latest: dict[str, int] = {}
+        for item in self._storage.list(prefix(RECORDS)).items:
+            head_uid = parse_key(item.key)[1]
+            latest[head_uid] = max(item.revision, latest.get(head_uid, 0))
+        self._folded = {uid: revision for uid, revision in self._folded.items() if uid in latest}
+        news = [uid for uid, revision in latest.items() if self._folded.get(uid) != revision]
+        for uid in sorted(news, key=lambda uid: latest[uid], reverse=True)[:FOLDED_AT_ONCE]:
+            if self.fold(uid):
+                self._folded[uid] = latest[uid]
+
+    def _fold_due(self, head_uid: str) -> None:
+        self._due.discard(head_uid)
+        self.fold(head_uid)
+
+    def _write(self, head_uid: str, pod: JSON) -> None:
+        now, metadata = self._clock(), pod["metadata"]
+        used = pod_usage(pod, self._rates, now)
+        figures = {
+            "pod": metadata["name"],
+            "vcpuSeconds": used.vcpu_seconds,
+            "gibSeconds": used.gib_seconds,
+            "usd": used.usd,
+            "usdOnFargate": pod_usage(pod, fargate_rates(), now).usd,
+        }
+        key = object_key(RECORDS, head_uid, metadata["uid"])
+        named = {"name": metadata["uid"], "uid": f"usage-{metadata['uid']}"}
+        try:
+            self._storage.create(key, {"metadata": named, **figures})
+        except KeyExists:  # an earlier removal did not come about: what is so now counts
+            guaranteed_update(self._storage, key, lambda old: {**old, **figures})
+
+
+def gone_text(gone: GonePods) -> str:
+    """Return the value of the annotation; seconds and dollars rounded to what anybody reads."""
+    if not gone.pods:
+        return ""
+    figures = {
+        "pods": gone.pods,
+        "vcpuSeconds": round(gone.usage.vcpu_seconds, 3),
+        "gibSeconds": round(gone.usage.gib_seconds, 3),
+        "usd": round(gone.usage.usd, 9),
+        "usdOnFargate": round(gone.usd_on_fargate, 9),
+    }
+    return json.dumps(figures, separators=(",", ":"))
+
+
+def read_gone(head: JSON) -> GonePods:
+    """Return what a head's annotation says; nothing for one without, or with one that somebody has broken."""
+    text = (head["metadata"].get("annotations") or {}).get(USED_BY_GONE, "")
+    try:
+        said = json.loads(text) if text else {}
+        used = Usage(float(said["vcpuSeconds"]), float(said["gibSeconds"]), float(said["usd"]))
+        return GonePods(int(said["pods"]), used, float(said["usdOnFargate"]))
+    except (ValueError, KeyError, TypeError):
+        return GonePods()

@@ -1,0 +1,1 @@
+"""Files of jobs: taken, kept by content, given to pods, removed."""

@@ -1,0 +1,1 @@
+"""Objects that go with others: garbage, namespaces, claims, definitions."""

@@ -1,0 +1,113 @@
+"""Claims and volumes: bound by the first pod that mounts them, gone only when nobody uses them.
+
+Compare kubernetes/pkg/controller/volume/{persistentvolume,pvcprotection,pvprotection} (v1.36): a claim goes when no
+unfinished pod names it, a volume when no claim is bound to it. A provider's named volume stands behind a claim.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+
+from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.podmodel.status import is_terminal
+from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.named_volumes import VolumeKeeper
+from chalicelib.registry.keys import object_key, prefix
+from chalicelib.registry.objects import is_deleting
+from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
+from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
+
+PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VOLUME_FINALIZER}
+
+
+class Claims:
+    """Binds claims, and lets deleting claims and volumes go once nobody uses them. Repeatable."""
+
+    def __init__(self, *, storage: Storage, delete: DeleteObject, provider: object = None) -> None:
+        self._storage = storage
+        self._provider = provider
+        self._delete = delete
+
+    def bind(self, pod: JSON) -> None:
+        """Mark the claims of a pod that has been launched as Bound."""
+        for name in claims_of(pod):
+            key = object_key("persistentvolumeclaims", pod["metadata"].get("namespace"), name)
+            with suppress(KeyNotFound):
+                guaranteed_update(self._storage, key, _bound)
+
+    def release(self, resource: str, namespace: str, name: str) -> None:
+        """Take the finalizer off a deleting claim or volume that nobody needs, and finish its deletion."""
+        key = object_key(resource, namespace, name)
+        try:
+            obj = self._storage.get(key).object()
+            if not is_protected(resource, obj) or self._is_used(resource, obj):
+                return
+            guaranteed_update(self._storage, key, partial(_released, resource))
+            self._delete(resource, namespace, name, uid=obj["metadata"]["uid"])
+        except KeyNotFound:
+            return
+        except StatusError as error:
+            if error.code not in (404, 409):
+                raise
+
+    def sweep(self) -> None:
+        """Look at every deleting claim and volume."""
+        for resource in PROTECTING:
+            for item in self._storage.list(prefix(resource)).items:
+                if '"deletionTimestamp"' in item.json:
+                    metadata = item.object()["metadata"]
+                    self.release(resource, metadata.get("namespace", ""), metadata["name"])
+
+    def drop_volumes(self) -> None:
+        """Have the provider throw away what stood behind claims that are gone."""
+        if isinstance(self._provider, VolumeKeeper):
+            with suppress(ProviderUnavailable):  # the next round does it
+                self._provider.keep_volumes(self._sources)
+
+    def _sources(self) -> set[str]:
+        """Return what all claims have as their named volume's source (pod_volumes)."""
+        items = self._storage.list(prefix("persistentvolumeclaims")).items
+        return {item.object()["metadata"]["uid"] for item in items}
+
+    def _is_used(self, resource: str, obj: JSON) -> bool:
+        if resource == "persistentvolumes":
+            return bool((obj.get("status") or {}).get("phase") == "Bound")
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        for item in self._storage.list(prefix("pods", namespace)).items:
+            if f'"{name}"' in item.json:
+                pod = item.object()
+                if not is_terminal(pod) and name in claims_of(pod):
+                    return True
+        return False
+
+
+def is_protected(resource: str, obj: JSON) -> bool:
+    """Tell whether a claim or volume is on its way out and held by our finalizer."""
+    held = PROTECTING.get(resource)
+    return held is not None and is_deleting(obj) and held in (obj["metadata"].get("finalizers") or ())
+
+
+def claims_of(pod: JSON) -> set[str]:
+    """Return the names of the claims that a pod mounts."""
+    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    names = {(volume.get("persistentVolumeClaim") or {}).get("claimName", "") for volume in volumes}
+    return names - {""}
+
+
+def _bound(claim: JSON) -> JSON | None:
+    status, spec = claim.get("status") or {}, claim.get("spec") or {}
+    if status.get("phase") == "Bound":
+        return None
+    capacity = {"storage": ((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")}
+    bound = {"phase": "Bound", "accessModes": spec.get("accessModes") or [], "capacity": capacity}
+    return {**claim, "status": {**status, **bound}}
+
+
+def _released(resource: str, obj: JSON) -> JSON | None:
+    if not is_protected(resource, obj):
+        return None
+    kept = [each for each in obj["metadata"]["finalizers"] if each != PROTECTING[resource]]
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "finalizers"}
+    return {**obj, "metadata": {**metadata, "finalizers": kept} if kept else metadata}

@@ -1,0 +1,202 @@
+"""Garbage: what goes when its owner goes, and the finalizers that wait for it.
+
+Background, Foreground and Orphan as in kubernetes/pkg/controller/garbagecollector (v1.36): a dependent lives while
+one of its owners does; owners count by uid, in the dependent's namespace or in none. Deletes go through
+the Registry, so that pods end gracefully and each delete brings on the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.registry.keys import parse_key, prefix
+from chalicelib.registry.objects import FOREGROUND, ORPHAN, is_deleting
+from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
+
+LOG = logging.getLogger(__name__)
+
+RACE_ATTEMPTS = 5  # reads of an object that keeps changing; then the next sweep has it
+PAGE = 500  # objects read at once by a sweep
+YOUNG_SECONDS = 120.0  # a sweep leaves younger objects alone: their owner may be about to be stored
+
+_OWNERS = re.compile(r'"ownerReferences":\s*\[([^\]]*)\]')
+_UID = re.compile(r'"uid":\s*"([^"]+)"')
+
+
+class DeleteObject(Protocol):
+    """Deletes an object as a client would, with propagationPolicy Background."""
+
+    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+        """Delete it if it still has that uid, and revision if given. Raises StatusError."""
+        ...
+
+
+class Garbage:
+    """Collects what is owned. Safe to call from many threads, and to repeat."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        resources: Iterable[str],
+        delete: DeleteObject,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._storage = storage
+        self._resources = resources
+        self._delete = delete
+        self._clock = clock
+
+    def owner_gone(self, owner: JSON) -> None:
+        """Collect what a removed object owned, and let go of owners that waited for it to go."""
+        metadata = owner["metadata"]
+        for dependent in self._storage.list_by_owner(metadata["uid"]):
+            self._judge(dependent)
+        for reference in metadata.get("ownerReferences") or ():
+            if reference.get("blockOwnerDeletion"):
+                self._owner_may_go(reference["uid"])
+
+    def is_held(self, obj: JSON) -> bool:
+        """Tell whether a deleting object waits for its dependents (see release)."""
+        finalizers = obj["metadata"].get("finalizers") or ()
+        return is_deleting(obj) and bool({FOREGROUND, ORPHAN} & set(finalizers))
+
+    def release(self, uid: str) -> None:
+        """Do for a deleting object what its finalizers ask: orphan its dependents, or delete them first."""
+        try:
+            stored = self._storage.get_by_uid(uid)
+        except KeyNotFound:
+            return
+        obj = stored.object()
+        if not self.is_held(obj):
+            return
+        dependents = self._storage.list_by_owner(uid)
+        if ORPHAN in obj["metadata"]["finalizers"]:
+            for dependent in dependents:
+                self._drop_owners(dependent, {uid})
+        else:
+            for dependent in dependents:
+                self._judge(dependent)
+            if any(_blocks(dependent.object(), uid) for dependent in self._storage.list_by_owner(uid)):
+                return
+        # A Background delete takes these finalizers off. No revision: what is being deleted stays so.
+        self._delete_stored(stored, obj, revision=0)
+
+    def sweep(self) -> None:
+        """Find dependents whose owners went while nobody looked, and finalizers nobody acted on."""
+        living: dict[str, bool] = {}
+        for resource in self._resources:
+            start_key: str | None = None
+            while True:
+                page = self._storage.list(prefix(resource), limit=PAGE, start_key=start_key)
+                for item in page.items:
+                    self._sweep_one(item, living)
+                if page.next_key is None:
+                    break
+                start_key = page.next_key
+
+    def _sweep_one(self, item: StoredObject, living: dict[str, bool]) -> None:
+        """Judge one object of a sweep; its text tells cheaply that nothing is to be done."""
+        if '"deletionTimestamp"' in item.json and self.is_held(item.object()):
+            self.release(item.object()["metadata"]["uid"])
+            return
+        owners = _OWNERS.search(item.json)
+        uids = _UID.findall(owners[1]) if owners else []
+        for uid in uids:
+            if uid not in living:
+                living[uid] = self._find(uid) is not None
+        if uids and not all(living[uid] for uid in uids) and not self._is_young(item.object()):
+            self._judge(item)
+
+    def _is_young(self, obj: JSON) -> bool:
+        created = find_time(obj["metadata"].get("creationTimestamp"))
+        return created is not None and self._clock() - created < timedelta(seconds=YOUNG_SECONDS)
+
+    def _judge(self, dependent: StoredObject) -> None:
+        """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
+
+        Judged by what is stored now: between the reading and the delete somebody may have orphaned it.
+        """
+        uid = dependent.object()["metadata"]["uid"]
+        for _ in range(RACE_ATTEMPTS):
+            try:
+                current = self._storage.get(dependent.key)
+            except KeyNotFound:
+                return
+            obj = current.object()
+            if obj["metadata"]["uid"] != uid or self._judge_once(current, obj):
+                return
+        LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
+
+    def _judge_once(self, dependent: StoredObject, obj: JSON) -> bool:
+        """Judge once; return whether that is settled, or the object has changed meanwhile."""
+        owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()}
+        namespace = obj["metadata"].get("namespace", "")
+        going = {uid for uid in owners if not self._stays(uid, namespace)}
+        if going == owners and owners:
+            return is_deleting(obj) or self._delete_stored(dependent, obj, revision=dependent.revision)
+        self._drop_owners(dependent, going)
+        return True
+
+    def _find(self, uid: str) -> JSON | None:
+        try:
+            return self._storage.get_by_uid(uid).object()
+        except KeyNotFound:
+            return None
+
+    def _stays(self, uid: str, namespace: str) -> bool:
+        """Tell whether an owner is there, where it can own, and not itself waiting for this dependent to go."""
+        owner = self._find(uid)
+        if owner is None or owner["metadata"].get("namespace", "") not in ("", namespace):
+            return False
+        waits = FOREGROUND in (owner["metadata"].get("finalizers") or ())
+        return not (is_deleting(owner) and waits)
+
+    def _drop_owners(self, dependent: StoredObject, uids: set[str]) -> None:
+        if not uids:
+            return
+        wanted = dependent.object()["metadata"]["uid"]
+
+        def change(obj: JSON) -> JSON | None:
+            if obj["metadata"]["uid"] != wanted:
+                return None
+            owners = [
+                each for each in obj["metadata"].get("ownerReferences") or () if each["uid"] not in uids
+            ]
+            metadata = {key: value for key, value in obj["metadata"].items() if key != "ownerReferences"}
+            return {**obj, "metadata": {**metadata, "ownerReferences": owners} if owners else metadata}
+
+        try:
+            guaranteed_update(self._storage, dependent.key, change)
+        except KeyNotFound:
+            return
+
+    def _owner_may_go(self, uid: str) -> None:
+        owner = self._find(uid)
+        if owner is not None and self.is_held(owner):
+            self.release(uid)
+
+    def _delete_stored(self, stored: StoredObject, obj: JSON, *, revision: int) -> bool:
+        """Delete one object, at that revision; return whether there is nothing left to do about it."""
+        resource, namespace, name = parse_key(stored.key)
+        uid = obj["metadata"]["uid"]
+        try:
+            self._delete(resource, namespace, name, uid=uid, revision=revision)
+        except StatusError as error:
+            if error.code == 409:
+                return False
+            if error.code != 404:
+                LOG.warning("garbage stays key=%s code=%s message=%s", stored.key, error.code, error.message)
+        return True
+
+
+def _blocks(dependent: JSON, owner_uid: str) -> bool:
+    """Tell whether a dependent keeps its owner from going."""
+    owners = dependent["metadata"].get("ownerReferences") or ()
+    return any(each["uid"] == owner_uid and each.get("blockOwnerDeletion") for each in owners)

@@ -1,0 +1,1 @@
+"""Pure: what a pod's parts mean: status, resources, placement, record, family."""

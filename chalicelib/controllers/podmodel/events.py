@@ -1,0 +1,92 @@
+"""The news of a pod's life, in the words of a scheduler and a kubelet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.container_events import container_news
+from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, Missing
+from chalicelib.controllers.podmodel.status import DEADLINE_MESSAGE, DEADLINE_REASON
+from chalicelib.controllers.runtime.recorder import News
+from chalicelib.providers.base import TaskState
+
+QUIET_MOUNT_SECONDS = 2.0  # that a mount may be missing before an Event says so
+OVERDUE = News("Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
+
+
+def launched(
+    pod: JSON, node_name: str, unsupported: Sequence[str], warnings: Sequence[str]
+) -> Iterator[News]:
+    """The task is on its way; what of the pod it does not honour is named."""
+    metadata = pod["metadata"]
+    where = f"{metadata.get('namespace', '')}/{metadata['name']} to {node_name}"
+    yield News("Normal", "Scheduled", f"Successfully assigned {where}")
+    said = [", ".join(unsupported)] if unsupported else []
+    if said or warnings:  # one Event, since each is a write for each pod
+        yield News("Warning", "NotHonoured", f"not honoured here: {'; '.join([*said, *warnings])}")
+
+
+def waiting(missing: Sequence[Missing], *, is_new: bool, seconds: float) -> Iterator[News]:
+    """The pod has waited so long for objects it refers to; `is_new` if its status says so only now.
+
+    A mount that is missing is said again and again, as a kubelet does, but not at first: Spark makes each
+    driver's ConfigMap a moment after the driver.
+    """
+    for each in missing:
+        if is_new if each.event != MOUNT else seconds >= QUIET_MOUNT_SECONDS:
+            yield News(
+                "Warning", each.event, f"Error: {each.message}" if each.event == CONFIG else each.message
+            )
+
+
+def unavailable(reason: str, message: str) -> News:
+    """The provider can't take the pod now."""
+    return News("Warning", "FailedScheduling", f"{reason}: {message}")
+
+
+def stopping(pod: JSON) -> Iterator[News]:
+    """The pod's containers are asked to end."""
+    for container in pod["spec"].get("containers") or ():
+        yield News("Normal", "Killing", f"Stopping container {container['name']}")
+
+
+def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
+    """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
+    yield from container_news(before, after, task)
+    yield from _timed(before, after, task)
+    status, old = after.get("status") or {}, before.get("status") or {}
+    if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
+        yield News("Warning", status["reason"], status.get("message") or "The pod failed")
+
+
+def _timed(before: JSON, after: JSON, state: TaskState) -> Iterator[News]:
+    """Say where the time of a start went, where the provider knows that of the pod, not of its containers."""
+    if not _running(after) or _running(before) or any(each.fetch for each in state.containers):
+        return
+    text = _start_times(state)
+    if text:
+        yield News("Normal", "Pulled", text)
+
+
+def _start_times(state: TaskState) -> str:
+    """Return how long network, images and start took, "" where the provider does not know."""
+    times = dict(state.times)
+    began, ended = times.get("pull_started"), times.get("pull_stopped")
+    if began is None or ended is None:
+        return ""
+    text = f"Images pulled in {(ended - began).total_seconds():.1f}s"
+    steps = [("network up", times.get("connectivity")), ("pull begun", began), ("started", state.started_at)]
+    created = state.created_at
+    after = [
+        f"{what} after {(moment - created).total_seconds():.1f}s"
+        for what, moment in steps
+        if created and moment
+    ]
+    return f"{text} ({', '.join(after)})" if after else text
+
+
+def _running(pod: JSON) -> set[str]:
+    status = pod.get("status") or {}
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    return {each["name"] for each in statuses if "running" in (each.get("state") or {})}

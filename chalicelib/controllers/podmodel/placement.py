@@ -1,0 +1,111 @@
+"""Where a pod wants to run, as hints to a provider: architecture, zone, capacity type.
+
+What clusters call by several names has one name here. A selector that no provider knows is not a
+reason to wait forever, as it would be in a cluster without such a node: it is named among the
+unsupported fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chalicelib.apimachinery.rules.status import JSON
+
+ROLE = "sparkanywhere.io/role"
+CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand
+SPOT_DRIVER = "sparkanywhere.io/spot-driver"  # annotation of a driver that may be interrupted: true
+# As on EKS: docs.aws.amazon.com/eks, "Assign IAM roles to Kubernetes service accounts" (2025).
+IAM_ROLE = "eks.amazonaws.com/role-arn"
+
+_KNOWN = {
+    "kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "kubernetes.io/os": "kubernetes.io/os",
+    "topology.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region": "topology.kubernetes.io/region",
+    CAPACITY_TYPE: CAPACITY_TYPE,
+    "karpenter.sh/capacity-type": CAPACITY_TYPE,
+    "eks.amazonaws.com/capacityType": CAPACITY_TYPE,
+    "eks.amazonaws.com/compute-type": "eks.amazonaws.com/compute-type",
+}
+
+
+def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
+    """Return the hints by their well-known keys, sorted; several allowed values are joined by commas."""
+    spec = pod.get("spec") or {}
+    hints: dict[str, str] = {}
+    for expression in [*_preferred(spec), *_required(spec)]:
+        if _is_hint(expression):
+            key = expression["key"]
+            hints[_KNOWN[key]] = ",".join(_value(key, value) for value in expression["values"])
+    for key, value in (spec.get("nodeSelector") or {}).items():
+        if key in _KNOWN:
+            hints[_KNOWN[key]] = _value(key, value)
+    role = ((pod.get("metadata") or {}).get("labels") or {}).get("spark-role")
+    if role:
+        hints[ROLE] = str(role)
+    if hints.get(CAPACITY_TYPE) == "spot" and not _may_be_interrupted(pod):
+        hints[CAPACITY_TYPE] = "on-demand"
+    return tuple(sorted(hints.items()))
+
+
+def iam_role(service_account: JSON | None) -> tuple[tuple[str, str], ...]:
+    """Return the hint of whose permissions a pod of this service account has, empty for the provider's choice."""
+    annotations = ((service_account or {}).get("metadata") or {}).get("annotations") or {}
+    return ((IAM_ROLE, annotations[IAM_ROLE]),) if annotations.get(IAM_ROLE) else ()
+
+
+def _may_be_interrupted(pod: JSON) -> bool:
+    """Tell whether a pod may run on Spot: a driver, whose end is the job's, only where an annotation says so.
+
+    spark.kubernetes.node.selector puts its selectors on the driver as well as on its executors.
+    """
+    metadata = pod.get("metadata") or {}
+    is_driver = (metadata.get("labels") or {}).get("spark-role") == "driver"
+    return not is_driver or (metadata.get("annotations") or {}).get(SPOT_DRIVER) == "true"
+
+
+def kept_off_spot(pod: JSON) -> Iterator[str]:
+    """Yield the paths of a driver's selectors for Spot, which it does not get."""
+    selectors = (pod.get("spec") or {}).get("nodeSelector") or {}
+    for key, value in selectors.items():
+        if _KNOWN.get(key) == CAPACITY_TYPE and _value(key, value) == "spot" and not _may_be_interrupted(pod):
+            yield f"spec.nodeSelector[{key}]"
+
+
+def unsupported(spec: JSON) -> Iterator[str]:
+    """Yield the paths of selectors and affinities that say nothing to any provider."""
+    yield from (f"spec.nodeSelector[{key}]" for key in spec.get("nodeSelector") or {} if key not in _KNOWN)
+    affinity = spec.get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        if affinity.get(kind):
+            yield f"spec.affinity.{kind}"
+    if not all(_is_hint(expression) for expression in [*_preferred(spec), *_required(spec)]):
+        yield "spec.affinity.nodeAffinity"
+
+
+def _is_hint(expression: JSON) -> bool:
+    known = expression.get("key") in _KNOWN
+    return known and expression.get("operator") == "In" and bool(expression.get("values"))
+
+
+def _value(key: str, value: str) -> str:
+    return value.lower().replace("_", "-") if _KNOWN[key] == CAPACITY_TYPE else value
+
+
+def _required(spec: JSON) -> list[JSON]:
+    """Return the expressions of the first required term: terms are alternatives, so one is enough."""
+    node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    terms = (node.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or []
+    return _expressions(terms[0]) if terms else []
+
+
+def _preferred(spec: JSON) -> list[JSON]:
+    node = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    terms = node.get("preferredDuringSchedulingIgnoredDuringExecution") or []
+    terms = sorted(terms, key=lambda term: int(term.get("weight", 0)))  # the heaviest has the last word
+    return [expression for term in terms for expression in _expressions(term.get("preference") or {})]
+
+
+def _expressions(term: JSON) -> list[JSON]:
+    return [*(term.get("matchExpressions") or ()), *(term.get("matchFields") or ())]

@@ -1,0 +1,122 @@
+"""What a pod has used and what that costs: pure (Pod, Rates, now) -> Usage.
+
+Fargate bills a task's size from the start of the image pull until the task has ended
+(aws.amazon.com/fargate/pricing); where the provider tells no such time, a pod counts from its first container's start.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from math import ceil
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
+from chalicelib.controllers.podmodel.resources import GIB, disk_gib, number, pod_total
+from chalicelib.prices import Rates
+from chalicelib.providers.base import TaskRejected
+from chalicelib.providers.ecs.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
+from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
+
+HOUR_SECONDS = 3600.0
+MIB_OF_GIB = 1024
+Amounts = tuple[Fraction, Fraction, Fraction]  # vCPUs, GiB of memory, GiB of disk
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What pods used by what they asked for, in seconds times vCPUs and GiB, and what that costs in dollars."""
+
+    vcpu_seconds: float = 0.0
+    gib_seconds: float = 0.0
+    usd: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.vcpu_seconds + other.vcpu_seconds, self.gib_seconds + other.gib_seconds, self.usd + other.usd
+        )
+
+
+NOTHING = Usage()
+
+
+def usage(pods: Iterable[JSON], rates: Rates, now: datetime) -> Usage:
+    """Return the sum over all pods, those that still run up to `now`."""
+    return sum((pod_usage(pod, rates, now) for pod in pods), NOTHING)
+
+
+def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
+    """Return what one pod used from its start to its end, nothing if it never ran."""
+    seconds = running_seconds(pod, now)
+    if seconds is None:
+        return NOTHING
+    spec = pod.get("spec") or {}
+    cpu, gib = float(pod_total(spec, "cpu")), float(pod_total(spec, "memory") / GIB)
+    usd = max(seconds, rates.minimum_seconds) / HOUR_SECONDS * _hourly(pod, rates)
+    return Usage(cpu * seconds, gib * seconds, usd)
+
+
+def running_seconds(pod: JSON, now: datetime) -> float | None:
+    """Return how long a pod has run: its start to its containers' last end, or to `now`; None if it never did.
+
+    Times are in whole seconds: 0.0 is a pod that ran for a moment.
+    """
+    status = pod.get("status") or {}
+    starts, ends = [], []
+    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state = each.get("state") or {}
+        terminated, running = state.get("terminated") or {}, state.get("running") or {}
+        started = find_time(terminated.get("startedAt") or running.get("startedAt"))
+        if started:
+            starts.append(started)
+            ends.append(find_time(terminated.get("finishedAt")) or now)
+    if not starts:
+        return None
+    billed_from = find_time((pod["metadata"].get("annotations") or {}).get(BILLED_FROM))
+    started = min([*starts, billed_from] if billed_from else starts)
+    ended = max(ends) if status.get("phase") in ("Succeeded", "Failed") else now
+    return max(0.0, (ended - started).total_seconds())
+
+
+def _hourly(pod: JSON, rates: Rates) -> float:
+    """Return the price of an hour of the pod's size."""
+    vcpus, memory_gib, disk = _sold(pod) if rates.whole_sizes else _asked(pod)
+    hints = dict(placement(pod))
+    arch = "arm64" if hints.get("kubernetes.io/arch") == "arm64" else "amd64"
+    usd = float(vcpus) * rates.vcpu_hour[arch] + float(memory_gib) * rates.gib_hour[arch]
+    factor = rates.spot_factor if hints.get(CAPACITY_TYPE) == "spot" else 1.0
+    return usd * factor + float(max(Fraction(0), disk - INCLUDED_DISK_GIB)) * rates.disk_gib_hour
+
+
+def _sold(pod: JSON) -> Amounts:
+    """Return what Fargate has given a pod, or would give to one that runs elsewhere."""
+    return _given(pod) or _fitting(_asked(pod))
+
+
+def _asked(pod: JSON) -> Amounts:
+    """Return what a pod asks for."""
+    spec = pod.get("spec") or {}
+    return pod_total(spec, "cpu"), pod_total(spec, "memory") / GIB, Fraction(disk_gib(spec))
+
+
+def _given(pod: JSON) -> Amounts | None:
+    """Return what the provider says that it has given, None if it says nothing, or a client has spoilt it."""
+    try:
+        size = json.loads((pod["metadata"].get("annotations") or {})[SIZE])
+        return number(size["cpu"]), number(size["memory"]) / GIB, number(size["ephemeral-storage"]) / GIB
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _fitting(asked: Amounts) -> Amounts:
+    """Return the size of Fargate's that holds as much; as it is for a local pod, larger than any."""
+    cpu, gib, disk = asked
+    try:
+        size = fit(cpu_milli=ceil(cpu * 1000), memory_mib=ceil(gib * MIB_OF_GIB), disk_gib=ceil(disk))
+    except TaskRejected:
+        return asked
+    return Fraction(size.cpu_units, CPU_UNITS), Fraction(size.memory_mib, MIB_OF_GIB), Fraction(size.disk_gib)

@@ -1,0 +1,1 @@
+"""Pods: launched, observed, healed, removed."""

@@ -1,0 +1,333 @@
+"""PodController: makes tasks of pods, and pod status of task states.
+
+sync() is level-triggered: no task -> run; deleting -> stop; else nothing. observe() is the only writer of the
+status of pods that run. Each may be called again at any time, by any thread, after a crash at any line:
+
+- a pod is stored before its task is run, so no task is without a pod for long;
+- run() finds the task it started before, by the pod's uid;
+- whoever saves a handle and finds the pod gone stops the task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.controllers.podmodel import events as pod_events
+from chalicelib.controllers.podmodel import status as pod_status
+from chalicelib.controllers.podmodel.budget import BUDGET_REASON
+from chalicelib.controllers.podmodel.record import (
+    grace_left,
+    handle_of,
+    is_deleting,
+    is_gated,
+    task_grace_seconds,
+)
+from chalicelib.controllers.podmodel.references import PodRejected
+from chalicelib.controllers.podmodel.status import is_terminal
+from chalicelib.controllers.pods import logs as pod_logs
+from chalicelib.controllers.pods.store import PodStore, Told, nobody, pod_key
+from chalicelib.controllers.pods.tasks import PodTasks
+from chalicelib.controllers.runtime.recorder import News, Recorder
+from chalicelib.controllers.runtime.retry import Backoff
+from chalicelib.controllers.runtime.waiting import WaitingPods
+from chalicelib.controllers.translation.task import Node, Translation, draft, translate
+from chalicelib.controllers.translation.unsupported import unsupported_fields
+from chalicelib.providers.base import (
+    LogOptions,
+    Provider,
+    ProviderUnavailable,
+    Task,
+    TaskRejected,
+    TaskState,
+)
+from chalicelib.registry.objects import as_stored
+from chalicelib.storage.base import Reader, Storage, StoredObject
+
+LOG = logging.getLogger(__name__)
+
+
+class PodController:
+    """Keeps pods and tasks in step. Safe to call from many threads and processes at once.
+
+    With `launches` False no pod is ever started: they stay Pending, without a node.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        provider: Provider,
+        node: Node,
+        recorder: Recorder,
+        clock: Callable[[], datetime],
+        launched: Told,
+        removed: Told,
+        changed: Told = nobody,
+        going: Told = nobody,
+        launches: bool = True,
+    ) -> None:
+        self.waiting = WaitingPods()
+        self.backoff = Backoff()
+        self._store = PodStore(
+            storage, recorder=recorder, node_name=node.name, clock=clock, changed=changed, going=going
+        )
+        self._provider = provider
+        self._tasks = PodTasks(provider)
+        self._node = node
+        self._recorder = recorder
+        self._clock = clock
+        self._launched = launched
+        self._removed = removed
+        self._launches = launches
+
+    # -- towards the provider ------------------------------------------------------------------
+
+    def sync(self, pod: JSON, *, is_fresh: bool = False) -> None:
+        """Bring the pod's task to where the pod wants it. Safe to repeat, and with an outdated pod.
+
+        One that is fresh, stored a moment ago, is not read again before its task is run. Raises StorageError if the
+        store fails; what the provider refuses becomes the pod's status.
+        """
+        if not self.is_ours(pod):
+            return
+        if is_deleting(pod):
+            self._end(pod)
+        elif not is_terminal(pod) and not handle_of(pod) and not is_gated(pod):
+            self._launch(pod, is_fresh=is_fresh)
+
+    def sync_key(self, key: str) -> None:
+        """Sync the pod under a storage key, if there is one."""
+        stored = self._store.under(key)
+        if stored is not None:
+            self.sync(stored.object())
+
+    def is_ours(self, pod: JSON) -> bool:
+        """Tell whether the pod is for this provider: not bound to another node, and we launch at all."""
+        return self._launches and pod["spec"].get("nodeName") in (None, "", self._node.name)
+
+    def forget(self, pod: JSON) -> None:
+        """Let go of a pod that somebody has taken out of the store: its task ends now. Repeatable."""
+        self._set_aside(pod["metadata"]["uid"])
+        if self.is_ours(pod) and pod["spec"].get("nodeName"):
+            self._tasks.discard(handle_of(pod) or self._tasks.find(pod["metadata"]["uid"]))
+
+    def retry(self) -> None:
+        """Try again to start pods that wait, or that the provider could not take, where their pause is over.
+
+        Cheap if there are none. Also finds what was written through another process on the same store.
+        """
+        for uid in self.backoff.due(self._clock()):
+            stored = self._store.find(uid)
+            if stored is None:
+                self._set_aside(uid)
+            else:
+                self.sync(stored.object())
+
+    def find(self, uid: str) -> JSON | None:
+        """Return the pod with that uid, None if there is none."""
+        stored = self._store.find(uid)
+        return stored.object() if stored else None
+
+    def foresee(self, pod: JSON, reader: Reader) -> tuple[list[str], list[str]]:
+        """Return what of a pod not stored yet will not be honoured: paths of fields, and the provider's words."""
+        task = draft(pod, replace(self._node, lookup=self._node.lookup.over(reader)))
+        return unsupported_fields(pod), self._provider.warnings(task) if task else []
+
+    def give_up(self, pod: JSON) -> None:
+        """Take a deleting pod out of the store without asking anybody; finalizers still hold it."""
+        self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+
+    def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
+        """Yield the log of a container in pieces. Raises StatusError before the first."""
+        handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._launches else "")
+        return pod_logs.read(self._provider, pod, handle, container=container, options=options)
+
+    def _launch(self, pod: JSON, *, is_fresh: bool) -> None:
+        key, metadata = pod_key(pod), pod["metadata"]
+        stored = as_stored(key, pod, int(metadata["resourceVersion"])) if is_fresh else self._store.under(key)
+        current = stored.object() if stored else {}
+        if stored is None or current["metadata"]["uid"] != metadata["uid"]:
+            return
+        if is_deleting(current) or is_terminal(current) or handle_of(current):
+            return
+        try:
+            translation = self._translate_or_wait(current)
+        except PodRejected as error:
+            self._reject(current, error.reason, error.message)
+            return
+        if translation.task is None:
+            self._wait(current, translation)
+        else:
+            self._run(stored, translation.task, translation)
+
+    def _translate_or_wait(self, pod: JSON) -> Translation:
+        """Translate; if something is missing, enter the waiting list and look once more.
+
+        What is written between the look and the entry would otherwise wake nobody.
+        """
+        translation = translate(pod, self._node)
+        if translation.task is not None:
+            return translation
+        metadata = pod["metadata"]
+        wants = {(each.resource, metadata.get("namespace", ""), each.name) for each in translation.missing}
+        self.waiting.add(metadata["uid"], pod_key(pod), wants)
+        return translate(pod, self._node)
+
+    def _run(self, stored: StoredObject, task: Task, translation: Translation) -> None:
+        pod = stored.object()
+        self.waiting.discard(task.uid)
+        try:
+            state = self._provider.run(task)
+        except TaskRejected as error:
+            self._reject(pod, error.reason, error.message)
+            return
+        except ProviderUnavailable as error:
+            self.backoff.postpone(task.uid, self._clock())
+            why = (error.reason, error.message)
+            self._store.set_status(
+                pod,
+                lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
+                lambda *_: [pod_events.unavailable(*why)],
+            )
+            return
+        if state.passing and self._set_back(stored, state):
+            return
+        warnings = self._provider.warnings(task)
+
+        def tell(before: JSON, after: JSON) -> Iterator[News]:
+            yield from pod_events.launched(pod, self._node.name, translation.unsupported, warnings)
+            yield from pod_events.changed(before, after, state)
+
+        written = self._store.record(stored, state, tell)
+        if written is None:
+            LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
+            self._tasks.discard(state.handle)
+            return
+        recorded = written.after
+        if handle_of(recorded):
+            self.backoff.forget(task.uid)
+        else:  # set back meanwhile
+            self.backoff.postpone(task.uid, self._clock())
+        self._launched(pod)
+        if is_deleting(recorded) or is_terminal(recorded):
+            self._stop(recorded, state.handle, grace_left(recorded, self._clock()))
+
+    def _wait(self, pod: JSON, translation: Translation) -> None:
+        missing = translation.missing
+        self.backoff.postpone(pod["metadata"]["uid"], self._clock())
+
+        def tell(before: JSON, after: JSON) -> Iterator[News]:
+            status = after.get("status") or {}
+            since = find_time(status.get("startTime")) or self._clock()
+            waited = (self._clock() - since).total_seconds()
+            return pod_events.waiting(missing, is_new=status != (before.get("status") or {}), seconds=waited)
+
+        stored = self._store.set_status(
+            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), tell
+        )
+        if stored is None:
+            self._set_aside(pod["metadata"]["uid"])
+
+    def _reject(self, pod: JSON, reason: str, message: str) -> None:
+        self._set_aside(pod["metadata"]["uid"])
+        self._store.set_status(
+            pod,
+            lambda old: pod_status.rejected_status(old, reason, message, now=self._clock()),
+            lambda *_: [News("Warning", reason, message)],
+        )
+
+    def _end(self, pod: JSON) -> None:
+        """Stop the task of a deleting pod; take the pod out of the store if nothing runs (any more)."""
+        handle = handle_of(pod)
+        if not handle and pod["spec"].get("nodeName"):
+            handle = self._tasks.find(pod["metadata"]["uid"])
+        if not handle or is_terminal(pod):
+            self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+            return
+        self._recorder.record(pod, pod_events.stopping(pod))
+        self._stop(pod, handle, grace_left(pod, self._clock()))
+
+    def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
+        known = self._tasks.stop(handle, grace_seconds=grace_seconds, reason=reason)
+        if not known and is_deleting(pod):
+            self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+
+    def stop_sidecars(self, pod: JSON) -> None:
+        """Stop the task of a pod in which nothing but sidecars runs any more."""
+        if pod_status.has_only_sidecars_left(pod):
+            self._stop(pod, handle_of(pod), task_grace_seconds(pod))
+
+    def stop_overdue(self, pod: JSON) -> None:
+        """End a pod whose activeDeadlineSeconds have passed: with its task, or at once if it has none."""
+        self._recorder.record(pod, [pod_events.OVERDUE])
+        self._end_failed(pod, pod_status.DEADLINE_REASON, pod_status.DEADLINE_MESSAGE)
+
+    def stop_over_budget(self, pod: JSON, message: str) -> None:
+        """End a pod that is marked as having spent its budget: with its task, or at once if it has none."""
+        self._end_failed(pod, BUDGET_REASON, message)
+
+    def _end_failed(self, pod: JSON, reason: str, message: str) -> None:
+        if handle_of(pod):
+            self._stop(pod, handle_of(pod), task_grace_seconds(pod), reason)
+            return
+        self._set_aside(pod["metadata"]["uid"])
+        self._store.set_status(
+            pod, lambda old: pod_status.ended_status(old, reason, message, now=self._clock())
+        )
+
+    def _set_aside(self, uid: str) -> None:
+        """Forget that a pod is to be tried again."""
+        self.waiting.discard(uid)
+        self.backoff.forget(uid)
+
+    # -- from the provider -----------------------------------------------------------------------
+
+    def observe(self, state: TaskState) -> None:
+        """Write what a provider reported about a task into its pod's status.
+
+        Safe to repeat and to call out of order: a state whose version is not newer than the recorded one
+        changes nothing. An unknown uid is logged and left to resync.
+        """
+        stored = self._store.find(state.uid)
+        if stored is None:
+            LOG.info("no pod for task uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
+            return
+        before = stored.object()
+        if is_deleting(before) and state.phase == "stopped":
+            self._remove(stored.key, state.uid, state)
+            return
+        if state.phase == "pending" and not handle_of(before):
+            return  # it is being started: who does so saves it in a moment, or else the next sync finds it
+        if state.passing and self._set_back(stored, state):
+            return
+        written = self._store.record(
+            stored, state, lambda before, after: pod_events.changed(before, after, state)
+        )
+        if written is not None and written.has_changed:
+            after = written.after
+            if is_deleting(after) and state.phase == "stopped":  # deleted since `before` was read
+                self._remove(stored.key, state.uid, state)
+                return
+            self.stop_sidecars(after)
+
+    def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
+        """Have a pod launched again whose task has ended before it began; False if that is no remedy."""
+        news = pod_events.unavailable(state.passing, state.message)
+        if not self._store.set_back(stored, state, lambda before, after: [news] if before != after else []):
+            return False
+        self.backoff.postpone(state.uid, self._clock())
+        return True
+
+    def _remove(self, key: str, uid: str, state: TaskState | None) -> None:
+        """Take a deleting pod whose task has ended out of the store, then let go of the task."""
+        last = self._store.take_out(key, uid, state)
+        if last is None:
+            return
+        self._set_aside(uid)
+        self._removed(last)
+        self._tasks.discard(handle_of(last))

@@ -1,0 +1,121 @@
+"""Expiry: finished pods go after a while, with their logs; Events after an hour; the store's history in time."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.time import after, find_time
+from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.registry.keys import prefix
+from chalicelib.storage.base import Storage
+
+LOG = logging.getLogger(__name__)
+
+TTL_ANNOTATION = "sparkanywhere.io/ttl"  # seconds, or 90s, 15m, 12h, 7d; `never` keeps the pod
+APPLICATION = "spark-app-selector"
+INACTIVE = (
+    "spark-exec-inactive"  # on executors that their driver keeps on purpose (deleteOnTermination=false)
+)
+PAGE = 500  # pods read at once
+
+_TTL = re.compile(r"(\d+)([smhd]?)")
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_FINISHED = re.compile(r'"phase":\s*"(?:Succeeded|Failed)"')
+
+
+class PodExpiry:
+    """Deletes pods that finished longer ago than `keep_seconds`, or than their annotation says."""
+
+    def __init__(
+        self, *, storage: Storage, delete: DeleteObject, clock: Callable[[], datetime], keep_seconds: float
+    ) -> None:
+        self._storage = storage
+        self._delete = delete
+        self._clock = clock
+        self._keep_seconds = keep_seconds
+
+    def sweep(self) -> None:
+        """Delete what has expired by now."""
+        start_key: str | None = None
+        while True:
+            page = self._storage.list(prefix("pods"), limit=PAGE, start_key=start_key)
+            for item in page.items:
+                if _FINISHED.search(item.json):
+                    self._judge(item.object())
+            if page.next_key is None:
+                return
+            start_key = page.next_key
+
+    def _judge(self, pod: JSON) -> None:
+        metadata = pod["metadata"]
+        keep = keep_seconds(pod, self._keep_seconds)
+        finished = finished_at(pod)
+        if keep is None or finished is None or self._clock() < after(finished, keep):
+            return
+        LOG.info("pod expired namespace=%s name=%s", metadata.get("namespace"), metadata["name"])
+        self._delete_one("pods", metadata)
+        if _is_left_behind(metadata):
+            self._clear_application(metadata["namespace"], metadata["labels"][APPLICATION])
+
+    def _clear_application(self, namespace: str, application: str) -> None:
+        """Delete the ConfigMaps of an application whose client-mode driver died, with its last executor.
+
+        They have no owner, since the driver is no pod. A driver that lives deletes its finished
+        executors within seconds: one that was left until it expired has no driver any more.
+        """
+        mark = f'"{application}"'
+        pods = (item for item in self._storage.list(prefix("pods", namespace)).items if mark in item.json)
+        if any(_application(item.object()["metadata"]) == application for item in pods):
+            return
+        for item in self._storage.list(prefix("configmaps", namespace)).items:
+            if mark in item.json:
+                metadata = item.object()["metadata"]
+                if _application(metadata) == application and _is_left_behind(metadata):
+                    self._delete_one("configmaps", metadata)
+
+    def _delete_one(self, resource: str, metadata: JSON) -> None:
+        try:
+            self._delete(resource, metadata.get("namespace", ""), metadata["name"], uid=metadata["uid"])
+        except StatusError as error:
+            if error.code not in (404, 409):
+                LOG.warning("%s stays name=%s message=%s", resource, metadata["name"], error.message)
+
+
+def _application(metadata: JSON) -> str:
+    return str((metadata.get("labels") or {}).get(APPLICATION, ""))
+
+
+def _is_left_behind(metadata: JSON) -> bool:
+    """Tell whether an executor's object has no driver pod to own it, and was not meant to stay."""
+    labels = metadata.get("labels") or {}
+    is_executors = labels.get("spark-role") == "executor" and bool(_application(metadata))
+    return is_executors and not metadata.get("ownerReferences") and INACTIVE not in labels
+
+
+def keep_seconds(pod: JSON, default: float) -> float | None:
+    """Return how long a finished pod is kept; None for ever. An unreadable annotation counts as none."""
+    text = str((pod["metadata"].get("annotations") or {}).get(TTL_ANNOTATION, "")).strip().lower()
+    if text == "never":
+        return None
+    match = _TTL.fullmatch(text)
+    return float(match[1]) * _UNIT_SECONDS[match[2]] if match else default
+
+
+def finished_at(pod: JSON) -> datetime | None:
+    """Return when a finished pod's last container ended, else when it was found finished, else created; else None."""
+    status = pod.get("status") or {}
+    if status.get("phase") not in ("Succeeded", "Failed"):
+        return None
+    ended = [
+        (each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()
+    ]
+    times = [found for each in ended if (found := find_time(each.get("finishedAt")))]
+    if times:
+        return max(times)
+    ready = [each for each in status.get("conditions") or () if each.get("type") == "Ready"]
+    seen = find_time(ready[0].get("lastTransitionTime")) if ready else None
+    return seen or find_time(pod["metadata"].get("creationTimestamp"))

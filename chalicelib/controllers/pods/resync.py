@@ -1,0 +1,201 @@
+"""Resync: what heals everything that got lost, on a schedule.
+
+Pods that wait are tried again, tasks that live are asked for, those that run out of time are stopped, and
+tasks that belong to no pod end. Locally a loop calls run() every few seconds; on AWS a schedule every minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.controllers.cost.fuse import Fuse
+from chalicelib.controllers.podmodel.record import handle_of, is_deleting, version_of
+from chalicelib.controllers.podmodel.status import deadline, is_terminal
+from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.runtime.background import Later, inline
+from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
+from chalicelib.registry.keys import prefix
+from chalicelib.storage.base import Storage
+
+LOG = logging.getLogger(__name__)
+
+DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
+PAGE = 500  # pods read at once, which bounds the memory of a resync
+LOST_TASK = ("TaskLost", "The provider no longer knows the pod's task")
+STRAY_GRACE_SECONDS = 30.0
+
+# Most pods of a large store have finished; decoding them all each time would cost the most by far.
+_FINISHED = re.compile(r'"phase":\s*"(?:Succeeded|Failed)"')
+
+
+@dataclass(frozen=True, slots=True)
+class ResyncTimes:
+    """When a resync may believe what it sees, in seconds."""
+
+    settle: float = 5.0  # a younger pod is still being started by the request that brought it
+    lost: float = 60.0  # a provider may need that long until it knows what it has just started
+    stray: float = 120.0  # a younger task may belong to a pod whose handle is being saved
+    strays_every: float = 60.0  # listing all tasks costs the provider
+    abandoned: float = 300.0  # past its grace, a deleting pod of another node is given up
+
+
+class Resync:
+    """Compares all pods with all tasks. One run() at a time; safe beside requests and other processes."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        provider: Provider,
+        pods: PodController,
+        clock: Callable[[], datetime],
+        fuse: Fuse,
+        later: Later = inline,
+        times: ResyncTimes | None = None,
+    ) -> None:
+        self._storage = storage
+        self._provider = provider
+        self._pods = pods
+        self._fuse = fuse
+        self._clock = clock
+        self._later = later
+        self._times = times or ResyncTimes()
+        self._syncing: set[str] = set()  # uids of pods whose sync has not ended since an earlier run
+        self._strays_looked_at: datetime | None = None
+
+    def run(self) -> None:
+        """Heal what can be healed now; what the provider refuses waits for the next run."""
+        unfinished = list(self._unfinished())
+        living = [pod for pod in unfinished if self._tend(pod)]
+        self._fuse.look(unfinished)
+        try:
+            for start in range(0, len(living), DESCRIBE_AT_ONCE):
+                self._compare(living[start : start + DESCRIBE_AT_ONCE])
+            self._end_strays()
+        except ProviderUnavailable as error:
+            LOG.warning("resync stopped early reason=%s message=%s", error.reason, error.message)
+
+    def _unfinished(self) -> Iterator[JSON]:
+        """Yield the pods that have something left to do, decoding no others."""
+        start_key: str | None = None
+        while True:
+            page = self._storage.list(prefix("pods"), limit=PAGE, start_key=start_key)
+            for item in page.items:
+                if not _FINISHED.search(item.json) or '"deletionTimestamp"' in item.json:
+                    yield item.object()
+            if page.next_key is None:
+                return
+            start_key = page.next_key
+
+    def _tend(self, pod: JSON) -> bool:
+        """Do what a pod needs on its own; return whether its task is to be asked for."""
+        now = self._clock()
+        if not self._pods.is_ours(pod):
+            if self._is_abandoned(pod, now):
+                self._pods.give_up(pod)
+            return False
+        if is_deleting(pod):
+            self._sync(pod)
+            return bool(handle_of(pod))
+        if is_terminal(pod):
+            return False
+        end = deadline(pod)
+        if end is not None and now >= end:
+            self._pods.stop_overdue(pod)
+        elif not handle_of(pod) and self._is_settled(pod, now):
+            self._sync(pod)
+        if not handle_of(pod):
+            return False
+        self._pods.stop_sidecars(pod)  # again, should the first word have been lost
+        return True
+
+    def _sync(self, pod: JSON) -> None:
+        """Sync a pod beside this thread, unless that is still being done or too soon after a failure."""
+        uid = pod["metadata"]["uid"]
+        if uid in self._syncing or not self._pods.backoff.is_due(uid, self._clock()):
+            return
+        self._syncing.add(uid)
+
+        def work() -> None:
+            try:
+                self._pods.sync(pod)
+            finally:
+                self._syncing.discard(uid)
+
+        self._later(work)
+
+    def _is_settled(self, pod: JSON, now: datetime) -> bool:
+        created = find_time(pod["metadata"].get("creationTimestamp"))
+        return created is None or now - created >= timedelta(seconds=self._times.settle)
+
+    def _is_abandoned(self, pod: JSON, now: datetime) -> bool:
+        """Tell whether a deleting pod of a node that is not ours has outlived its grace by far."""
+        end = find_time(pod["metadata"].get("deletionTimestamp"))
+        return end is not None and now - end >= timedelta(seconds=self._times.abandoned)
+
+    def _compare(self, pods: list[JSON]) -> None:
+        """Observe the present states of these pods' tasks; one that is not known (any more) is lost."""
+        by_handle = {handle_of(pod): pod for pod in pods}
+        for state in self._provider.describe(list(by_handle)):
+            pod = by_handle.pop(state.handle, None)
+            if pod is not None and (is_deleting(pod) or state.version != version_of(pod)):
+                self._pods.observe(state)
+        for handle, pod in by_handle.items():
+            if is_deleting(pod) or self._has_been_known(pod):
+                self._pods.observe(self._lost(pod, handle))
+
+    def _has_been_known(self, pod: JSON) -> bool:
+        started = find_time((pod.get("status") or {}).get("startTime"))
+        return started is None or self._clock() - started >= timedelta(seconds=self._times.lost)
+
+    def _lost(self, pod: JSON, handle: str) -> TaskState:
+        reason, message = LOST_TASK
+        return TaskState(
+            uid=pod["metadata"]["uid"],
+            handle=handle,
+            phase="stopped",
+            reason=reason,
+            message=message,
+            version=(version_of(pod) or 0) + 1,
+            stopped_at=self._clock(),
+        )
+
+    def _end_strays(self) -> None:
+        """Stop tasks that no pod stands for, and forget those that have ended."""
+        now = self._clock()
+        every = timedelta(seconds=self._times.strays_every)
+        if self._strays_looked_at is not None and now - self._strays_looked_at < every:
+            return
+        for state in self._provider.list_tasks():
+            self._judge(state, now)
+        self._strays_looked_at = now
+
+    def _judge(self, state: TaskState, now: datetime) -> None:
+        pod = self._pods.find(state.uid)
+        if pod is not None and not handle_of(pod) and not is_terminal(pod):
+            self._pods.observe(state)  # started, but the handle was never saved: adopt it
+            return
+        if pod is not None and handle_of(pod) == state.handle:
+            if is_terminal(pod) and state.phase != "stopped":
+                self._stop(state)
+            return
+        if state.created_at is not None and now - state.created_at < timedelta(seconds=self._times.stray):
+            return
+        LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
+        self._stop(state)
+
+    def _stop(self, state: TaskState) -> None:
+        """End a stray in two steps: stopped now, forgotten by a later run."""
+        try:
+            if state.phase == "stopped":
+                self._provider.remove(state.handle)
+            else:
+                self._provider.stop(state.handle, grace_seconds=STRAY_GRACE_SECONDS, reason="NoPod")
+        except TaskNotFound:
+            return

@@ -1,0 +1,1 @@
+"""What controllers stand on: threads, chores, lookups, tokens, Events, retries."""

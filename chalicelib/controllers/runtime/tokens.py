@@ -1,0 +1,148 @@
+"""Service-account tokens: short-lived, signed by us, bound to a namespace and a pod, dead when the pod is.
+
+Claims are those of a real API server's bound tokens (kubernetes.io/docs/reference/access-authn-authz/
+service-accounts-admin, "Bound service account tokens", v1.36). The signing key is made once per store and kept
+in it, beside the objects and out of every route's reach.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.registry.keys import object_key
+from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
+
+ISSUER = "https://kubernetes.default.svc"
+ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no cryptography package on Lambda
+KEY_BYTES = 32
+KEY_PLACE = object_key("sparkanywhere-signing-keys", None, "service-accounts")
+FINISHED = ("Succeeded", "Failed")
+
+
+class TokenInvalid(Exception):
+    """The token is not ours, has expired, or its pod or service account is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Whom a valid token stands for; pod_name and pod_uid are empty for one bound to no pod."""
+
+    namespace: str
+    service_account: str
+    service_account_uid: str = ""
+    pod_name: str = ""
+    pod_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token and when it ends to be valid."""
+
+    token: str
+    expires_at: datetime
+
+
+class TokenIssuer:
+    """Makes and checks tokens. Safe to call from many threads."""
+
+    def __init__(
+        self, storage: Storage, *, clock: Callable[[], datetime], new_uid: Callable[[], str]
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._new_uid = new_uid
+        self._key: bytes = b""
+
+    def issue(self, claims: Claims, *, seconds: int, audiences: Sequence[str] = ()) -> Issued:
+        """Return a token for `claims` that is valid for `seconds`."""
+        import jwt  # lazy: most requests make no token
+
+        now = self._clock()
+        expires_at = now + timedelta(seconds=seconds)
+        account: JSON = {"name": claims.service_account, "uid": claims.service_account_uid}
+        private: JSON = {"namespace": claims.namespace, "serviceaccount": account}
+        if claims.pod_uid:
+            private["pod"] = {"name": claims.pod_name, "uid": claims.pod_uid}
+        payload = {
+            "aud": list(audiences) or [ISSUER],
+            "exp": int(expires_at.timestamp()),
+            "iat": int(now.timestamp()),
+            "nbf": int(now.timestamp()),
+            "iss": ISSUER,
+            "jti": self._new_uid(),
+            "sub": f"system:serviceaccount:{claims.namespace}:{claims.service_account}",
+            "kubernetes.io": private,
+        }
+        return Issued(jwt.encode(payload, self._signing_key(), algorithm=ALGORITHM), expires_at)
+
+    def verify(self, token: str, audience: str = ISSUER) -> Claims:
+        """Return what a token stands for. Raises TokenInvalid, also when its pod has ended."""
+        import jwt
+
+        try:
+            payload = jwt.decode(
+                token,
+                self._signing_key(),
+                algorithms=[ALGORITHM],
+                audience=audience,
+                issuer=ISSUER,
+                options={
+                    "require": ["exp", "sub"],
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
+            )
+            claims = _claims(payload)
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+            raise TokenInvalid("the token is not valid") from error
+        if self._clock().timestamp() >= payload["exp"]:
+            raise TokenInvalid("the token has expired")
+        if claims.pod_uid:
+            self._require_living(claims)
+        return claims
+
+    def _require_living(self, claims: Claims) -> None:
+        try:
+            pod = self._storage.get(object_key("pods", claims.namespace, claims.pod_name)).object()
+        except KeyNotFound:
+            raise TokenInvalid("the token's pod is gone") from None
+        if pod["metadata"].get("uid") != claims.pod_uid:
+            raise TokenInvalid("the token's pod is gone")
+        if (pod.get("status") or {}).get("phase") in FINISHED:
+            raise TokenInvalid("the token's pod has ended")
+
+    def _signing_key(self) -> bytes:
+        if not self._key:
+            self._key = self._load_key()
+        return self._key
+
+    def _load_key(self) -> bytes:
+        try:
+            found = self._storage.get(KEY_PLACE).object()
+        except KeyNotFound:
+            made = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+            obj: JSON = {"metadata": {"name": "service-accounts", "uid": self._new_uid()}, "key": made}
+            try:
+                found = self._storage.create(KEY_PLACE, obj).object()
+            except KeyExists:  # somebody else was first: his key counts
+                found = self._storage.get(KEY_PLACE).object()
+        return base64.b64decode(found["key"])
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    private = payload["kubernetes.io"]
+    account, pod = private["serviceaccount"], private.get("pod") or {}
+    return Claims(
+        namespace=str(private["namespace"]),
+        service_account=str(account["name"]),
+        service_account_uid=str(account.get("uid", "")),
+        pod_name=str(pod.get("name", "")),
+        pod_uid=str(pod.get("uid", "")),
+    )

@@ -1,0 +1,1 @@
+"""Pure: a pod, and the objects it names, to a provider's task."""

@@ -1,0 +1,125 @@
+"""What stock Spark lacks to find this API server, put into driver pods as they come in.
+
+Each addition has a name, which stands in the annotation INJECTED; the annotation INJECT on a pod chooses
+which may be made (`false`: none; a list of names: those). Made once, and only where the user has said nothing
+himself. Which additions work on which Spark was measured for 3.5.9, 4.0.5 and 4.3.0.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.translation.volumes import TOKEN_DIRECTORY
+
+INJECT = "sparkanywhere.io/inject"
+INJECTED = "sparkanywhere.io/injected"
+PROPERTIES_KEY = "spark.properties"
+
+DRIVER_HOST = "spark.driver.host"
+DRIVER_MASTER = "spark.kubernetes.driver.master"
+TOKEN_FILE = "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile"
+CA_FILE = "spark.kubernetes.authenticate.driver.mounted.caCertFile"
+RECONNECT_INTERVAL = "KUBERNETES_WATCH_RECONNECTINTERVAL"
+RETRY_LIMIT = "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT"
+BIND_ADDRESS = "SPARK_DRIVER_BIND_ADDRESS"
+
+# Variables that Spark's Kubernetes client, fabric8, reads. Between two polls of a watch it waits 1000 ms, which
+# executors' start feels. And Spark has it try a request that nobody takes three times within 0.7 s: a driver that
+# starts would die of our restart. Seven times are 12.7 s (0.1 s, doubled each time).
+_VARIABLES = {RECONNECT_INTERVAL: "50", RETRY_LIMIT: "7"}
+
+# What a user may have set by --conf: his submission then carries it in spark.properties, which a
+# command line beats. spark.driver.host is not among them: Spark sets it itself, to a name of DNS.
+_YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """What to tell drivers: the URL of this API, and whether tokens and a certificate are mounted."""
+
+    master_url: str = ""
+    token: bool = False
+    root_ca: bool = False
+
+
+def admit(pod: JSON, injection: Injection) -> JSON:
+    """Return the pod with what its Spark driver needs; other pods, and admitted ones, as they are."""
+    driver = driver_container(pod)
+    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    if driver is None or INJECTED in annotations:
+        return pod
+    allowed = annotations.get(INJECT)
+    pod = copy.deepcopy(pod)
+    driver = driver_container(pod) or {}
+    names = list(_inject(driver, injection, allowed))
+    if names:
+        metadata = pod["metadata"]
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), INJECTED: ",".join(names)}
+    return pod
+
+
+def driver_container(pod: JSON) -> JSON | None:
+    """Return the container of a driver pod that runs Spark, whichever its place; None for other pods."""
+    if ((pod.get("metadata") or {}).get("labels") or {}).get("spark-role") != "driver":
+        return None
+    containers: list[JSON] = (pod.get("spec") or {}).get("containers") or []
+    return next((each for each in containers if (each.get("args") or [""])[0] == "driver"), None)
+
+
+def respecting_properties(pod: JSON, container: JSON, properties: str) -> list[str] | None:
+    """Return the container's args without those injected settings that spark.properties sets itself."""
+    args: list[str] | None = container.get("args")
+    injected = ((pod.get("metadata") or {}).get("annotations") or {}).get(INJECTED, "").split(",")
+    overruled = {key for key in _keys(properties) if key in _YIELDS_TO_PROPERTIES and key in injected}
+    if not args or args[0] != "driver" or not overruled:
+        return args
+    kept, rest = args[:1], args[1:]
+    while len(rest) >= 2 and rest[0] == "--conf":  # what was injected stands right after `driver`
+        if rest[1].partition("=")[0] not in overruled:
+            kept += rest[:2]
+        rest = rest[2:]
+    return kept + rest
+
+
+def _inject(driver: JSON, injection: Injection, allowed: str | None) -> Iterator[str]:
+    """Change the driver container in place; yield the name of each addition."""
+    settings = list(_settings(driver, injection, allowed))
+    driver["args"][1:1] = [word for key, value in settings for word in ("--conf", f"{key}={value}")]
+    yield from (key for key, _ in settings)
+    for name, value in _VARIABLES.items():
+        if _is_allowed(name, allowed) and not _has_variable(driver, name):
+            driver["env"] = [*(driver.get("env") or []), {"name": name, "value": value}]
+            yield name
+
+
+def _settings(driver: JSON, injection: Injection, allowed: str | None) -> Iterator[tuple[str, str]]:
+    wanted = [
+        (DRIVER_HOST, f"$({BIND_ADDRESS})" if _has_variable(driver, BIND_ADDRESS) else ""),
+        (DRIVER_MASTER, injection.master_url),
+        (TOKEN_FILE, f"{TOKEN_DIRECTORY}/token" if injection.token else ""),
+        (CA_FILE, f"{TOKEN_DIRECTORY}/ca.crt" if injection.root_ca else ""),
+    ]
+    for key, value in wanted:
+        given = any(arg.startswith(f"{key}=") for arg in driver["args"])
+        if value and not given and _is_allowed(key, allowed):
+            yield key, value
+
+
+def _is_allowed(name: str, allowed: str | None) -> bool:
+    if allowed is None or allowed.strip().lower() in ("", "true"):
+        return True
+    return name in [part.strip() for part in allowed.split(",")]
+
+
+def _has_variable(container: JSON, name: str) -> bool:
+    return any(variable.get("name") == name for variable in container.get("env") or ())
+
+
+def _keys(properties: str) -> Iterator[str]:
+    """Yield the keys of a Java properties text as Spark writes it: one `key=value` a line."""
+    for line in properties.splitlines():
+        if not line.startswith(("#", "!")):
+            yield line.partition("=")[0].strip()

@@ -1,0 +1,250 @@
+"""A Pod, and what it refers to, as a provider's Task. Pure but for the Lookup and the token issuer.
+
+What is not there yet is a wait, as with a kubelet; what can't be had at all is a rejection; what will not be
+honoured is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Literal
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel import placement as pod_placement
+from chalicelib.controllers.podmodel import resources as pod_resources
+from chalicelib.controllers.podmodel.record import task_grace_seconds, vain_tasks
+from chalicelib.controllers.podmodel.references import (
+    IssueToken,
+    Missing,
+    PodRejected,
+    References,
+    TokenRequest,
+)
+from chalicelib.controllers.podmodel.resources import UNKNOWN_SIZE, NodeSize
+from chalicelib.controllers.runtime.lookup import Lookup
+from chalicelib.controllers.translation import logins as pod_logins
+from chalicelib.controllers.translation import network as pod_network
+from chalicelib.controllers.translation import spark_admission
+from chalicelib.controllers.translation import volumes as pod_volumes
+from chalicelib.controllers.translation.env import PodView, container_env, expanded
+from chalicelib.controllers.translation.unsupported import unsupported_fields
+from chalicelib.providers.base import Container, Mount, Restart, Task, Volume
+
+NAMESPACE_LABEL, POD_LABEL = "sparkanywhere.io/namespace", "sparkanywhere.io/pod"
+
+_RESTARTS: dict[str, Restart] = {"Never": "never", "OnFailure": "on-failure", "Always": "always"}
+_PULLS: dict[str, Literal["always", "missing", "never"]] = {
+    "Always": "always",
+    "IfNotPresent": "missing",
+    "Never": "never",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What pods run on: its name, where they find what they refer to, and what every container gets.
+
+    `issue_token` is None where the server gives out no tokens.
+    """
+
+    name: str
+    lookup: Lookup
+    issue_token: IssueToken | None = None
+    base_env: tuple[tuple[str, str], ...] = ()
+    size: NodeSize = UNKNOWN_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A pod's task; or None, and what it waits for. `unsupported` holds paths of fields not honoured."""
+
+    task: Task | None
+    missing: tuple[Missing, ...]
+    unsupported: tuple[str, ...]
+
+
+def translate(pod: JSON, node: Node) -> Translation:
+    """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""
+    node = replace(node, lookup=node.lookup.now())
+    view, task = _parts(pod, node)
+    unsupported = tuple(unsupported_fields(pod))
+    if view.references.missing:
+        return Translation(None, tuple(view.references.missing), unsupported)
+    said = [
+        text for each in task.containers for text in (*(each.args or ()), *(value for _, value in each.env))
+    ]
+    task = replace(
+        task,
+        aliases=pod_network.aliases(pod, node.lookup),
+        host_entries=pod_network.host_entries(pod, node.lookup, said),
+        logins=pod_logins.logins(pod, view.references),
+    )
+    return Translation(task, (), unsupported)
+
+
+def draft(pod: JSON, node: Node) -> Task | None:
+    """Return the task as far as it can be told before the pod is stored; None for a pod to be rejected.
+
+    Without what is missing, tokens and names: enough to ask a provider what it would not honour.
+    """
+    unsigned = {**pod, "metadata": {"uid": "", **pod["metadata"]}}
+    unsigned["metadata"].setdefault("name", "")
+    try:
+        return _parts(unsigned, replace(node, issue_token=_no_token))[1]
+    except PodRejected:
+        return None
+
+
+def _no_token(request: TokenRequest, lookup: Lookup) -> str:
+    del request, lookup
+    return ""
+
+
+def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
+    """Return the task without its names, and the view that knows what is missing for it."""
+    references = References(pod["metadata"].get("namespace", ""), node.lookup)
+    view = PodView(pod, references, node.name, node.size, node.base_env)
+    volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
+    token = _token_volume(view, node)
+    containers = _containers(view, token)
+    return view, _task(view, containers, volumes + ((token,) if token else ()))
+
+
+def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volume, ...]) -> Task:
+    metadata, spec = view.pod["metadata"], view.spec
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    labels = {**(metadata.get("labels") or {}), NAMESPACE_LABEL: namespace, POD_LABEL: name}
+    return Task(
+        uid=metadata["uid"],
+        group=namespace,
+        name=name,
+        containers=containers,
+        volumes=volumes,
+        cpu_milli=ceil(pod_resources.pod_total(spec, "cpu") * 1000),
+        memory_mib=ceil(pod_resources.pod_total(spec, "memory") / pod_resources.MIB),
+        disk_gib=pod_resources.disk_gib(spec),
+        labels=tuple(sorted(labels.items())),
+        hostname=pod_network.hostname(view.pod),
+        stop_grace_seconds=task_grace_seconds(view.pod),
+        placement=pod_placement.placement(view.pod) + pod_placement.iam_role(_service_account(view)),
+        host_network=bool(spec.get("hostNetwork")),
+        attempt=len(vain_tasks(view.pod)),
+    )
+
+
+def _containers(view: PodView, token: Volume | None) -> tuple[Container, ...]:
+    """Return the containers, init containers first.
+
+    A sidecar (an init container that always restarts) starts with the main ones and not before the init
+    containers that follow it; the controller stops it when the main ones have ended.
+    """
+    inits = [
+        _container(view, each, token, init=not pod_resources.is_sidecar(each))
+        for each in view.spec.get("initContainers") or ()
+    ]
+    mains = [_container(view, each, token, init=False) for each in view.spec.get("containers") or ()]
+    return tuple(sorted([*inits, *mains], key=lambda container: not container.init))
+
+
+def _container(view: PodView, container: JSON, token: Volume | None, *, init: bool) -> Container:
+    env = container_env(view, container)
+    mounts = pod_volumes.mounts(view.spec, container, env)
+    if token and not _mounts_token(container):
+        mounts += (Mount(token.name, pod_volumes.TOKEN_DIRECTORY, read_only=True),)
+    args = spark_admission.respecting_properties(view.pod, container, _spark_properties(view, container))
+    security = container.get("securityContext") or {}
+    capabilities = security.get("capabilities") or {}
+    return Container(
+        name=container["name"],
+        image=container.get("image", ""),
+        command=expanded(container.get("command"), env),
+        args=expanded(args, env),
+        env=tuple(env.items()),
+        mounts=mounts,
+        working_dir=container.get("workingDir") or "",
+        cpu_milli=pod_resources.cpu_limit_milli(container),
+        memory_mib=pod_resources.memory_limit_mib(container),
+        gpus=pod_resources.gpus(container),
+        init=init,
+        restart=_restart(view.spec, container, init=init),
+        stop_command=_stop_command(container),
+        user=_user(view, container),
+        read_only_root=bool(security.get("readOnlyRootFilesystem")),
+        no_new_privileges=security.get("allowPrivilegeEscalation") is False,
+        privileged=bool(security.get("privileged")),
+        add_capabilities=tuple(capabilities.get("add") or ()),
+        drop_capabilities=tuple(capabilities.get("drop") or ()),
+        tty=bool(container.get("tty")),
+        stdin=bool(container.get("stdin")),
+        pull=_PULLS.get(container.get("imagePullPolicy", ""), "missing"),
+        ports=tuple(port["containerPort"] for port in container.get("ports") or ()),
+    )
+
+
+def _restart(spec: JSON, container: JSON, *, init: bool) -> Restart:
+    """Return when a container is started again; an init container that succeeded never is."""
+    own = container.get("restartPolicy")
+    if own in _RESTARTS:
+        return _RESTARTS[own]
+    policy = _RESTARTS.get(spec.get("restartPolicy", "Always"), "always")
+    return "on-failure" if init and policy == "always" else policy
+
+
+def _stop_command(container: JSON) -> tuple[str, ...] | None:
+    handler = ((container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
+    return tuple(handler["command"]) if handler.get("command") else None
+
+
+def _user(view: PodView, container: JSON) -> str:
+    context = {**(view.spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
+    user, group = context.get("runAsUser"), context.get("runAsGroup")
+    if context.get("runAsNonRoot") and user == 0:
+        metadata = view.pod["metadata"]
+        whose = f'pod: "{metadata["name"]}_{metadata.get("namespace", "")}({metadata["uid"]})"'
+        message = f"container's runAsUser breaks non-root policy ({whose}, container: {container['name']})"
+        raise PodRejected("CreateContainerConfigError", message)
+    if user is None:
+        return ""
+    return f"{user}" if group is None else f"{user}:{group}"
+
+
+def _token_volume(view: PodView, node: Node) -> Volume | None:
+    """Return the volume that the ServiceAccount admission plugin would have added to this pod.
+
+    Added here and not to the stored pod, which so stays as a server without that plugin shows it.
+    """
+    if node.issue_token is None or not _automounts(view):
+        return None
+    if all(_mounts_token(container) for container in pod_volumes.all_containers(view.spec)):
+        return None
+    return pod_volumes.token_volume(view, node.issue_token)
+
+
+def _automounts(view: PodView) -> bool:
+    wish = view.spec.get("automountServiceAccountToken")
+    if wish is None:
+        wish = (_service_account(view) or {}).get("automountServiceAccountToken")
+    return wish is not False
+
+
+def _service_account(view: PodView) -> JSON | None:
+    return view.references.find("serviceaccounts", view.spec.get("serviceAccountName") or "default")
+
+
+def _mounts_token(container: JSON) -> bool:
+    return any(
+        mount.get("mountPath", "").rstrip("/") == pod_volumes.TOKEN_DIRECTORY
+        for mount in pod_volumes.mounts_of(container)
+    )
+
+
+def _spark_properties(view: PodView, container: JSON) -> str:
+    """Return the spark.properties that a container mounts from a ConfigMap, empty if none."""
+    mounted = {mount.get("name") for mount in pod_volumes.mounts_of(container)}
+    for volume in view.spec.get("volumes") or ():
+        if volume.get("name") in mounted and volume.get("configMap"):
+            data = view.references.data("configmaps", volume["configMap"].get("name", "")) or {}
+            if spark_admission.PROPERTIES_KEY in data:
+                return data[spark_admission.PROPERTIES_KEY].decode(errors="replace")
+    return ""

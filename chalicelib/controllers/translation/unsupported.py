@@ -1,0 +1,112 @@
+"""The fields of a pod that no provider of ours honours, by their paths: said aloud, never dropped.
+
+Rows name what has an effect in Kubernetes and none here. Fields whose only meaning lies in the
+machinery of a real cluster (tolerations of taints, resizePolicy, service links) are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel import placement as pod_placement
+from chalicelib.controllers.podmodel.resources import GPU_RESOURCES, is_sidecar
+
+_POD = (
+    "hostPID",
+    "hostIPC",
+    "shareProcessNamespace",
+    "runtimeClassName",
+    "dnsConfig",
+    "topologySpreadConstraints",
+    "readinessGates",
+    "setHostnameAsFQDN",
+    "resourceClaims",
+    "ephemeralContainers",
+    "priorityClassName",
+)
+_CONTAINER_SECURITY = ("seLinuxOptions", "appArmorProfile", "windowsOptions")
+_POD_SECURITY = (*_CONTAINER_SECURITY, "sysctls", "fsGroup", "supplementalGroups", "supplementalGroupsPolicy")
+_CONTAINER = ("livenessProbe", "readinessProbe", "startupProbe", "volumeDevices", "restartPolicyRules")
+_COUNTED = ("cpu", "memory", "ephemeral-storage", *GPU_RESOURCES)
+
+# field, and what tells that its value asks for something we don't do
+_POD_VALUES: tuple[tuple[str, Callable[[object], bool]], ...] = (
+    ("schedulerName", lambda value: value not in (None, "", "default-scheduler")),
+    ("dnsPolicy", lambda value: value == "None"),
+    ("hostUsers", lambda value: value is False),
+)
+_MOUNT_VALUES: tuple[tuple[str, Callable[[object], bool]], ...] = (
+    ("mountPropagation", lambda value: value not in (None, "", "None")),
+    ("recursiveReadOnly", lambda value: value not in (None, "", "Disabled")),
+)
+
+
+def unsupported_fields(pod: JSON) -> list[str]:
+    """Return the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order."""
+    spec = pod.get("spec") or {}
+    return [*_of_spec(spec), *pod_placement.kept_off_spot(pod)]
+
+
+def _of_spec(spec: JSON) -> Iterator[str]:
+    yield from (f"spec.{field}" for field in _POD if spec.get(field))
+    yield from (f"spec.{field}" for field, asks in _POD_VALUES if asks(spec.get(field)))
+    yield from _of_security("spec", spec, _POD_SECURITY)
+    yield from pod_placement.unsupported(spec)
+    for kind in ("initContainers", "containers"):
+        for index, container in enumerate(spec.get(kind) or ()):
+            host_ports = not spec.get("hostNetwork")
+            yield from _of_container(f"spec.{kind}[{index}]", container, host_ports=host_ports)
+    yield from _of_sidecars(spec.get("initContainers") or ())
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        yield from _of_volume(f"spec.volumes[{index}]", volume)
+
+
+def _of_sidecars(inits: Sequence[JSON]) -> Iterator[str]:
+    """Yield the sidecars that init containers behind them may count on: they start only with the main ones."""
+    for index, container in enumerate(inits):
+        if is_sidecar(container) and not all(is_sidecar(later) for later in inits[index + 1 :]):
+            yield f"spec.initContainers[{index}].restartPolicy"
+
+
+def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[str]:
+    yield from (f"{path}.{field}" for field in _CONTAINER if container.get(field))
+    yield from _of_lifecycle(f"{path}.lifecycle", container.get("lifecycle") or {})
+    yield from _of_security(path, container, _CONTAINER_SECURITY)
+    for index, port in enumerate(container.get("ports") or ()):
+        if host_ports and port.get("hostPort"):
+            yield f"{path}.ports[{index}].hostPort"
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        where = f"{path}.volumeMounts[{index}]"
+        yield from (f"{where}.{field}" for field, asks in _MOUNT_VALUES if asks(mount.get(field)))
+    resources = container.get("resources") or {}
+    if resources.get("claims"):
+        yield f"{path}.resources.claims"
+    for kind in ("limits", "requests"):
+        named = resources.get(kind) or ()
+        yield from (f"{path}.resources.{kind}[{name}]" for name in named if name not in _COUNTED)
+
+
+def _of_lifecycle(path: str, lifecycle: JSON) -> Iterator[str]:
+    for field in ("postStart", "stopSignal"):
+        if lifecycle.get(field):
+            yield f"{path}.{field}"
+    for handler in ("httpGet", "tcpSocket", "sleep"):
+        if (lifecycle.get("preStop") or {}).get(handler) is not None:
+            yield f"{path}.preStop.{handler}"
+
+
+def _of_security(path: str, holder: JSON, fields: Sequence[str]) -> Iterator[str]:
+    context = holder.get("securityContext") or {}
+    yield from (f"{path}.securityContext.{field}" for field in fields if context.get(field))
+    if (context.get("seccompProfile") or {}).get("type", "RuntimeDefault") != "RuntimeDefault":
+        yield f"{path}.securityContext.seccompProfile"
+    if context.get("procMount") not in (None, "", "Default"):
+        yield f"{path}.securityContext.procMount"
+
+
+def _of_volume(path: str, volume: JSON) -> Iterator[str]:
+    if (volume.get("hostPath") or {}).get("type"):
+        yield f"{path}.hostPath.type"
+    if (volume.get("emptyDir") or {}).get("medium") not in (None, "", "Memory"):
+        yield f"{path}.emptyDir.medium"

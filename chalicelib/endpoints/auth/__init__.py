@@ -1,0 +1,1 @@
+"""Who calls, and may they: tokens, IAM, RBAC, impersonation, reviews, limits, audit."""

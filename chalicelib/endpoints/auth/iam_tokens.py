@@ -1,0 +1,210 @@
+"""IAM tokens: `aws eks get-token`'s, a presigned STS GetCallerIdentity that proves who signed it.
+
+Each check answers a known attack on such tokens (a URL of one's own, smuggled parameters, a token made for another
+cluster, an old one). They are those of aws-iam-authenticator, pkg/token (v0.7). Reference for the token:
+Amazon EKS User Guide, "Grant IAM users access to Kubernetes with EKS"; STS API Reference, GetCallerIdentity.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import logging
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+from chalicelib.apimachinery.rules.status import JSON, unauthorized
+from chalicelib.endpoints.auth.authentication import AUTHENTICATED
+from chalicelib.endpoints.http.request_info import User
+
+LOG = logging.getLogger(__name__)
+
+PREFIX = "k8s-aws-v1."
+MAX_BYTES = 4 * 1024  # of a token, as the authenticator takes them
+CLUSTER_HEADER = "x-k8s-aws-id"
+MAX_EXPIRES_SECONDS = 900
+VALIDITY = timedelta(minutes=15)  # from X-Amz-Date on, whatever X-Amz-Expires says
+CLOCK_SKEW = timedelta(minutes=5)
+PARAMETERS = frozenset(
+    (
+        "action",
+        "version",
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    )
+)
+STS_HOST = re.compile(r"sts(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com(\.cn)?")
+ASSUMED_ROLE = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/(.+)")
+CACHED_TOKENS = 1000
+
+AskSts = Callable[[str, Mapping[str, str]], JSON]  # (URL, headers) -> GetCallerIdentityResult; ValueError
+
+
+@dataclass(frozen=True, slots=True)
+class MappedArn:
+    """Who an ARN is to authorization."""
+
+    arn: str
+    username: str
+    groups: tuple[str, ...]
+
+
+class TokenRefused(Exception):
+    """The token is of this kind, and bad; str() says why, for the log alone."""
+
+
+def checked_url(token: str, *, now: datetime) -> tuple[str, datetime]:
+    """Return the presigned URL in a token and when the token ends. Raises TokenRefused.
+
+    The cluster's name is no part of it: it is sent as the signed header, so a token for another fails at STS.
+    """
+    if len(token) > MAX_BYTES:
+        raise TokenRefused("too long")
+    encoded = token.removeprefix(PREFIX)
+    try:
+        url = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+        parts = urlsplit(url)
+        port = parts.port
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise TokenRefused("not a URL in base64") from error
+    if parts.scheme != "https" or parts.username or parts.password or port not in (None, 443):
+        raise TokenRefused("not an https URL of AWS")
+    if not STS_HOST.fullmatch(parts.hostname or "") or parts.netloc.lower() != parts.hostname:
+        raise TokenRefused("not an STS host")
+    if parts.path != "/" or parts.fragment:
+        raise TokenRefused("not STS's path")
+    parameters = _parameters(parts.query)
+    if parameters.get("action") != "GetCallerIdentity":
+        raise TokenRefused("not GetCallerIdentity")
+    if CLUSTER_HEADER not in parameters.get("x-amz-signedheaders", "").lower().split(";"):
+        raise TokenRefused("not signed for a cluster")
+    return url, _end(parameters, now)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=len(PARAMETERS))
+    except ValueError as error:
+        raise TokenRefused("a query that cannot be read") from error
+    for name, value in pairs:
+        lower = name.lower()
+        if lower not in PARAMETERS:
+            raise TokenRefused(f"parameter {lower!r} is not allowed")
+        if lower in found:
+            raise TokenRefused(f"parameter {lower!r} comes twice")
+        found[lower] = value
+    return found
+
+
+def _end(parameters: dict[str, str], now: datetime) -> datetime:
+    try:
+        expires = int(parameters.get("x-amz-expires", ""))
+        signed = datetime.strptime(parameters.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise TokenRefused("no date or no expiry") from error
+    if not 0 <= expires <= MAX_EXPIRES_SECONDS:
+        raise TokenRefused("an expiry beyond 15 minutes")
+    end = signed + VALIDITY
+    if now >= end or signed > now + CLOCK_SKEW:
+        raise TokenRefused("expired, or signed in the future")
+    return end
+
+
+def canonical_arn(arn: str) -> str:
+    """Return the role's ARN for that of an assumed role's session; any other ARN as it is.
+
+    A role's path is not in its sessions' ARNs: map such roles without their path.
+    """
+    match = ASSUMED_ROLE.fullmatch(arn)
+    return f"arn:{match[1]}:iam::{match[2]}:role/{match[3]}" if match else arn
+
+
+def parse_mappings(text: str) -> tuple[MappedArn, ...]:
+    """Return the ARNs that may enter: a JSON list of {arn, username, groups}. Raises ValueError."""
+    try:
+        return tuple(
+            MappedArn(entry["arn"], entry.get("username") or entry["arn"], tuple(entry.get("groups") or ()))
+            for entry in json.loads(text or "[]")
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError('not a JSON list of {"arn", "username", "groups"}') from error
+
+
+class IamTokens:
+    """A TokenAuthenticator for IAM identities that are mapped to users. Answers of STS are kept by token hash."""
+
+    def __init__(
+        self,
+        mappings: tuple[MappedArn, ...],
+        *,
+        cluster: str,
+        ask_sts: AskSts,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._by_arn = {each.arn: each for each in mappings}
+        self._cluster = cluster
+        self._ask_sts = ask_sts
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[datetime, User]] = {}
+
+    def find_user(self, token: str) -> User | None:
+        """Return whom the token stands for. Raises 401 for a bad one of this kind."""
+        if not token.startswith(PREFIX):
+            return None
+        now, mark = self._clock(), hashlib.sha256(token.encode()).digest()
+        with self._lock:
+            end, user = self._known.get(mark, (now, None))
+        if user is not None and now < end:
+            return user
+        try:
+            user, end = self._verify(token, now)
+        except TokenRefused as error:
+            LOG.info("IAM token refused reason=%s", error)
+            raise unauthorized() from error
+        with self._lock:
+            if len(self._known) >= CACHED_TOKENS:
+                self._known.clear()
+            self._known[mark] = (end, user)
+        return user
+
+    def _verify(self, token: str, now: datetime) -> tuple[User, datetime]:
+        url, end = checked_url(token, now=now)
+        try:
+            identity = self._ask_sts(url, {CLUSTER_HEADER: self._cluster, "accept": "application/json"})
+            arn, uid = canonical_arn(str(identity["Arn"])), str(identity["UserId"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise TokenRefused(f"STS did not confirm it: {error}") from error
+        mapping = self._by_arn.get(arn)
+        if mapping is None:
+            raise TokenRefused(f"{arn} is mapped to nobody")
+        extra = {"arn": (str(identity["Arn"]),), "canonicalArn": (arn,)}
+        return User(mapping.username, (*mapping.groups, AUTHENTICATED), uid, extra), end
+
+
+def ask_sts(url: str, headers: Mapping[str, str]) -> JSON:
+    """Return STS's word on a presigned URL, redirects refused. Raises ValueError if it is no word of trust."""
+    import urllib3  # lazy, and there wherever boto3 is
+
+    with urllib3.PoolManager(timeout=urllib3.Timeout(total=5.0), retries=False) as pool:
+        try:
+            answer = pool.request("GET", url, headers=dict(headers), redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise ValueError(f"no answer: {type(error).__name__}") from error
+    if answer.status != 200:
+        raise ValueError(f"status {answer.status}")
+    document = json.loads(answer.data)
+    result: JSON = document["GetCallerIdentityResponse"]["GetCallerIdentityResult"]
+    return result

@@ -1,0 +1,104 @@
+"""Limits: how much one user may ask for, so that nobody starves the others.
+
+Refusals are those of a real server's priority and fairness: 429 with Retry-After. Each limit is per process: on Lambda,
+where a process serves one request at a time, API Gateway's own throttling does this work.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from chalicelib.apimachinery.rules.status import StatusError, too_many_requests
+
+TOO_MANY = "too many requests, please try again later"
+USERS_KEPT = 10_000  # buckets in memory; the longest unused go first
+BURST_SECONDS = 2.0  # a user may use up so many seconds' worth of requests at once
+
+
+@dataclass(frozen=True, slots=True)
+class UserLimits:
+    """What one user may have. 0 is no limit."""
+
+    requests_per_second: int = 0
+    watches: int = 0
+
+
+NO_LIMITS = UserLimits()
+
+
+class Limits:
+    """Counts requests and watches of each user. Safe to call from many threads."""
+
+    def __init__(self, limits: UserLimits, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and as of when
+        self._watches: dict[str, int] = {}
+
+    def request(self, user: str) -> None:
+        """Count one request of a user. Raises 429 beyond the limit."""
+        rate = self._limits.requests_per_second
+        if not rate:
+            return
+        now, burst = self._monotonic(), rate * BURST_SECONDS
+        with self._lock:
+            tokens, at = self._buckets.pop(user, (burst, now))
+            tokens = min(burst, tokens + (now - at) * rate)
+            is_allowed = tokens >= 1
+            self._buckets[user] = (tokens - 1 if is_allowed else tokens, now)
+            if len(self._buckets) > USERS_KEPT:
+                self._buckets.popitem(last=False)
+        if not is_allowed:
+            raise refused()
+
+    def watch(self, user: str, pieces: Iterator[bytes]) -> CountedWatch:
+        """Return `pieces`, counted as a watch of the user until they end. Raises 429 beyond the limit."""
+        with self._lock:
+            count = self._watches.get(user, 0)
+            if self._limits.watches and count >= self._limits.watches:
+                raise refused()
+            self._watches[user] = count + 1
+        return CountedWatch(pieces, lambda: self._release(user))
+
+    def _release(self, user: str) -> None:
+        with self._lock:
+            self._watches[user] -= 1
+            if not self._watches[user]:
+                del self._watches[user]
+
+
+class CountedWatch:
+    """An iterator that tells when it is over: at its end, or when it is closed, also before its first piece."""
+
+    def __init__(self, pieces: Iterator[bytes], over: Callable[[], None]) -> None:
+        self._pieces = pieces
+        self._over: Callable[[], None] | None = over
+
+    def __iter__(self) -> CountedWatch:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the watch up. May be repeated."""
+        end = getattr(self._pieces, "close", None)
+        if end is not None:
+            end()
+        over, self._over = self._over, None
+        if over is not None:
+            over()
+
+
+def refused() -> StatusError:
+    """Return the 429 of a real server's priority and fairness."""
+    return too_many_requests(TOO_MANY)

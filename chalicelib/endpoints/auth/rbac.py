@@ -1,0 +1,211 @@
+"""May they: role-based access control over the stored roles and bindings.
+
+Reference: kubernetes.io/docs/reference/access-authn-authz/rbac (v1.36); the wording of refusals is that of
+k8s.io/apiserver/pkg/endpoints/handlers/responsewriters.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from chalicelib.apimachinery.rules.status import JSON, StatusError, qualified
+from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
+from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.registry.keys import prefix
+from chalicelib.storage.base import KeyNotFound, Storage
+
+# How old the rules may be that another process has changed; our own writes are seen at once.
+CACHE_SECONDS = 5.0
+PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
+DISCOVERY = ("/api", "/apis", "/openapi")
+# Everybody who is somebody may ask what he may do.
+SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
+# What Spark's driver does in its own namespace (docs: running-on-kubernetes, "RBAC"); it may do no more.
+DRIVER_RULES: tuple[JSON, ...] = (
+    {
+        "apiGroups": [""],
+        "resources": ["pods", "services", "configmaps", "persistentvolumeclaims"],
+        "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
+    },
+    {"apiGroups": [""], "resources": ["pods/log", "pods/status"], "verbs": ["get"]},
+    {"apiGroups": ["apps"], "resources": ["statefulsets", "deployments"], "verbs": ["*"]},
+    {"apiGroups": ["apps"], "resources": ["statefulsets/scale", "deployments/scale"], "verbs": ["*"]},
+)
+RBAC_GROUP = "rbac.authorization.k8s.io"
+SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What is asked for: a verb on a resource (subresource as `pods/log`), or on a path."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+def attributes(info: RequestInfo) -> Attributes:
+    """Return what a request asks for, as authorization sees it."""
+    if not info.is_resource:
+        return Attributes(verb=info.method.lower(), path=info.path)
+    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    return Attributes(info.verb, info.group, resource, info.namespace, info.name)
+
+
+def rule_allows(rule: JSON, asked: Attributes) -> bool:
+    """Tell whether one PolicyRule covers what is asked for."""
+    if not _covers(rule.get("verbs"), asked.verb):
+        return False
+    if asked.path:
+        return any(_path_matches(path, asked.path) for path in rule.get("nonResourceURLs") or [])
+    if not _covers(rule.get("apiGroups"), asked.group) or not _resource_covers(rule, asked.resource):
+        return False
+    names = rule.get("resourceNames") or []
+    return not names or asked.name in names
+
+
+def _covers(values: list[str] | None, wanted: str) -> bool:
+    return bool(values) and values is not None and ("*" in values or wanted in values)
+
+
+def _resource_covers(rule: JSON, resource: str) -> bool:
+    _, _, subresource = resource.partition("/")
+    wanted = ["*", resource] + ([f"*/{subresource}"] if subresource else [])
+    return any(each in wanted for each in rule.get("resources") or [])
+
+
+def _path_matches(pattern: str, path: str) -> bool:
+    if pattern.endswith("*"):
+        return path.startswith(pattern[:-1])
+    return pattern == path
+
+
+def subject_is(subject: JSON, user: User, binding_namespace: str) -> bool:
+    """Tell whether a binding's subject is this user."""
+    kind, name = subject.get("kind"), subject.get("name", "")
+    if kind == "User":
+        return name in ("*", user.name)
+    if kind == "Group":
+        return name in user.groups
+    namespace = subject.get("namespace") or binding_namespace
+    return kind == "ServiceAccount" and user.name == f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}"
+
+
+class Rbac:
+    """Authorizer over roles and bindings. Safe to call from many threads."""
+
+    def __init__(self, storage: Storage, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._storage = storage
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._cache: dict[str, tuple[float, list[JSON]]] = {}
+
+    def forget(self) -> None:
+        """Drop what is cached: a role or a binding has changed."""
+        with self._lock:
+            self._cache.clear()
+
+    def authorize(self, user: User, info: RequestInfo) -> None:
+        """Return if the request is allowed. Raises 403."""
+        asked = attributes(info)
+        if not self.allows(user, asked):
+            raise refusal(user, asked)
+
+    def allows(self, user: User, asked: Attributes) -> bool:
+        """Tell whether `user` may do what is asked for."""
+        if MASTERS in user.groups or _is_public(user, asked):
+            return True
+        return any(rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))
+
+    def rules(self, user: User, namespace: str) -> Iterator[JSON]:
+        """Yield the PolicyRules that hold for `user` in `namespace` ("" for cluster scope)."""
+        if self._is_driver(user, namespace):
+            yield from DRIVER_RULES
+        for binding in self._list(prefix("clusterrolebindings")):
+            yield from self._bound(binding, user, "")
+        if namespace:
+            for binding in self._list(prefix("rolebindings", namespace)):
+                yield from self._bound(binding, user, namespace)
+
+    def rules_of(self, kind: str, namespace: str, name: str) -> list[JSON]:
+        """Return the PolicyRules of one role; `kind` is roles or clusterroles."""
+        roles = self._list(prefix(kind, namespace if kind == "roles" else None))
+        return [
+            rule for role in roles if role["metadata"]["name"] == name for rule in _effective(role, roles)
+        ]
+
+    def _bound(self, binding: JSON, user: User, namespace: str) -> Iterator[JSON]:
+        if not any(subject_is(each, user, namespace) for each in binding.get("subjects") or []):
+            return
+        reference = binding.get("roleRef") or {}
+        if reference.get("kind") == "Role":
+            roles = self._list(prefix("roles", namespace))
+        else:
+            roles = self._list(prefix("clusterroles"))
+        for role in roles:
+            if role["metadata"]["name"] == reference.get("name"):
+                yield from _effective(role, roles)
+
+    def _is_driver(self, user: User, namespace: str) -> bool:
+        if POD_UID not in user.extra or not user.name.startswith(f"{SERVICE_ACCOUNT_PREFIX}{namespace}:"):
+            return False
+        try:
+            pod = self._storage.get_by_uid(user.extra[POD_UID][0]).object()
+        except KeyNotFound:
+            return False
+        return bool((pod["metadata"].get("labels") or {}).get("spark-role") == "driver")
+
+    def _list(self, key_prefix: str) -> list[JSON]:
+        now = self._monotonic()
+        with self._lock:
+            cached = self._cache.get(key_prefix)
+        if cached is not None and now - cached[0] < CACHE_SECONDS:
+            return cached[1]
+        found = [item.object() for item in self._storage.list(key_prefix).items]
+        with self._lock:
+            self._cache[key_prefix] = (now, found)
+        return found
+
+
+def _effective(role: JSON, roles: Iterable[JSON]) -> Iterator[JSON]:
+    yield from role.get("rules") or []
+    for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or []:
+        wanted = (selector.get("matchLabels") or {}).items()
+        for other in roles:
+            labels = other["metadata"].get("labels") or {}
+            if wanted and other is not role and wanted <= labels.items():
+                yield from other.get("rules") or []
+
+
+def _is_public(user: User, asked: Attributes) -> bool:
+    if asked.path:
+        known = AUTHENTICATED in user.groups
+        is_discovery = asked.path == "/" or any(
+            asked.path == each or asked.path.startswith(each + "/") for each in DISCOVERY
+        )
+        return asked.verb == "get" and (asked.path in PUBLIC_PATHS or (known and is_discovery))
+    return AUTHENTICATED in user.groups and asked.resource in SELF_REVIEWS and asked.verb == "create"
+
+
+def refusal(user: User, asked: Attributes) -> StatusError:
+    """Return the 403 for what was asked, in a real server's words."""
+    if asked.path:
+        message = f'forbidden: User "{user.name}" cannot {asked.verb} path "{asked.path}"'
+        return StatusError(403, "Forbidden", message, details={})
+    where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
+    main = asked.resource.split("/")[0]
+    what = qualified(main, asked.group) + (f' "{asked.name}"' if asked.name else "")
+    message = (
+        f'{what} is forbidden: User "{user.name}" cannot {asked.verb} resource "{asked.resource}"'
+        f' in API group "{asked.group}" {where}'
+    )
+    details = {"name": asked.name, "group": asked.group, "kind": main}
+    return StatusError(
+        403, "Forbidden", message, details={key: value for key, value in details.items() if value}
+    )

@@ -1,0 +1,173 @@
+"""Reviews: kinds that are created, answered and never stored. Who am I, and what may I (or somebody) do?
+
+Reference: kubernetes.io/docs/reference/access-authn-authz/authorization, "Checking API access" (v1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from chalice.app import Response
+
+from chalicelib.apimachinery.rules import causes
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import JSON, Cause, bad_request, invalid, method_not_allowed
+from chalicelib.controllers.runtime.tokens import ISSUER, TokenInvalid, TokenIssuer
+from chalicelib.endpoints.auth.authentication import service_account_user
+from chalicelib.endpoints.auth.rbac import Attributes, Rbac
+from chalicelib.endpoints.auth.review_kinds import AUTHORIZATION, REVIEW_VERSION, REVIEWS, ReviewKind
+from chalicelib.endpoints.http.bodies import Bodies
+from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.responses import respond
+
+Fill = Callable[[JSON, RequestInfo, User], None]
+
+
+class Reviews:
+    """Answers every kind of review."""
+
+    def __init__(
+        self, bodies: Bodies, rbac: Rbac, issuer: TokenIssuer, clock: Callable[[], datetime]
+    ) -> None:
+        self._bodies = bodies
+        self._rbac = rbac
+        self._issuer = issuer
+        self._clock = clock
+        self._fills: dict[str, Fill] = {
+            "SelfSubjectReview": self._who_am_i,
+            "TokenReview": self._token,
+            "SelfSubjectAccessReview": self._may_i,
+            "SelfSubjectRulesReview": self._my_rules,
+            "SubjectAccessReview": self._may_they,
+            "LocalSubjectAccessReview": self._may_they,
+        }
+        self.kinds = {(kind.group, kind.resource): kind for kind in REVIEWS}
+
+    def answer(self, review: ReviewKind, info: RequestInfo, user: User) -> Response:
+        """Return the review with its status. Raises 405 for anything but create, 422."""
+        if info.verb != "create" or info.name:
+            raise method_not_allowed()
+        body = self._bodies.typed_object(info, group=review.group, version=REVIEW_VERSION, kind=review.kind)
+        types = {"kind": review.kind, "apiVersion": f"{review.group}/{REVIEW_VERSION}"}
+        obj: JSON = {**types, **body.obj}
+        obj["metadata"] = obj.get("metadata") or {}
+        if review.is_namespaced:
+            obj["metadata"]["namespace"] = info.namespace
+        self._fills[review.kind](obj, info, user)
+        return respond(obj, code=201)
+
+    def _who_am_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info
+        obj["metadata"]["creationTimestamp"] = kubetime.format_time(self._clock())
+        obj["status"] = {"userInfo": _user_info(user)}
+        obj.pop("spec", None)
+
+    def _may_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info
+        self._decide(obj, user, [])
+
+    def _may_they(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del user
+        spec = obj.setdefault("spec", {})
+        wrong = []
+        if not spec.get("user") and not spec.get("groups"):
+            wrong.append(causes.invalid("spec.user", "", "at least one of user or group must be specified"))
+        if info.namespace:
+            wrong += _foreign_causes(spec, info.namespace)
+        self._decide(obj, User(spec.get("user", ""), tuple(spec.get("groups") or ())), wrong)
+
+    def _decide(self, obj: JSON, user: User, wrong: list[Cause]) -> None:
+        spec = obj.setdefault("spec", {})
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        wrong = [*_attributes_causes(resource, path), *wrong, *_metadata_causes(obj["metadata"])]
+        if wrong:
+            raise invalid(obj["kind"], "", wrong, group=AUTHORIZATION)
+        path = path or {}
+        asked = (
+            Attributes(path.get("verb", ""), path=path.get("path", ""))
+            if resource is None
+            else _asked(resource)
+        )
+        obj["status"] = {"allowed": self._rbac.allows(user, asked)}
+
+    def _my_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info
+        namespace = (obj.get("spec") or {}).get("namespace")
+        if not namespace:
+            raise bad_request("no namespace on request")
+        rules = list(self._rbac.rules(user, namespace))
+        if "system:masters" in user.groups:
+            rules = [
+                {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+                {"nonResourceURLs": ["*"], "verbs": ["*"]},
+            ]
+        obj["status"] = {
+            "resourceRules": [rule for rule in rules if rule.get("resources")],
+            "nonResourceRules": [rule for rule in rules if rule.get("nonResourceURLs")],
+            "incomplete": False,
+        }
+
+    def _token(self, obj: JSON, info: RequestInfo, user: User) -> None:
+        del info, user
+        spec = obj.setdefault("spec", {})
+        if not spec.get("token"):
+            raise bad_request("token is required for TokenReview in authentication")
+        audience = (spec.get("audiences") or [ISSUER])[0]
+        try:
+            claims = self._issuer.verify(spec.get("token") or "", audience)
+        except TokenInvalid as error:
+            obj["status"] = {"user": {}, "error": str(error)}
+            return
+        info_of = _user_info(service_account_user(claims))
+        obj["status"] = {"authenticated": True, "user": info_of, "audiences": [audience]}
+
+
+def _attributes_causes(resource: JSON | None, path: JSON | None) -> list[Cause]:
+    if resource is not None and path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        return [causes.invalid("spec.nonResourceAttributes", path, why)]
+    if resource is None and path is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        return [causes.invalid("spec.resourceAttributes", None, why)]
+    return []
+
+
+def _foreign_causes(spec: JSON, namespace: str) -> list[Cause]:
+    """Return what a review in a namespace may not ask about."""
+    found, resource = [], spec.get("resourceAttributes")
+    if resource is not None and resource.get("namespace", "") != namespace:
+        field = "spec.resourceAttributes.namespace"
+        found.append(causes.invalid(field, resource.get("namespace", ""), "must match metadata.namespace"))
+    if spec.get("nonResourceAttributes") is not None:
+        path = spec["nonResourceAttributes"]
+        found.append(causes.invalid("spec.nonResourceAttributes", path, "disallowed on this kind of request"))
+    return found
+
+
+def _metadata_causes(metadata: JSON) -> list[Cause]:
+    more = {
+        key: value for key, value in metadata.items() if value and key not in ("managedFields", "namespace")
+    }
+    why = "must be empty except for namespace" if metadata.get("namespace") else "must be empty"
+    return [causes.invalid("metadata", metadata, why)] if more else []
+
+
+def _user_info(user: User) -> JSON:
+    info: JSON = {"username": user.name, "groups": list(user.groups)}
+    if user.uid:
+        info["uid"] = user.uid
+    if user.extra:
+        info["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return info
+
+
+def _asked(attributes: JSON) -> Attributes:
+    resource, subresource = attributes.get("resource", ""), attributes.get("subresource", "")
+    return Attributes(
+        verb=attributes.get("verb", ""),
+        group=attributes.get("group", ""),
+        resource=f"{resource}/{subresource}" if subresource else resource,
+        namespace=attributes.get("namespace", ""),
+        name=attributes.get("name", ""),
+    )

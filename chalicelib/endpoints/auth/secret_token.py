@@ -1,0 +1,51 @@
+"""The administrator's token where AWS keeps it: read when a token is first shown, and again from time to time."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import threading
+from collections.abc import Callable
+
+from chalicelib.apimachinery.rules.status import unavailable
+from chalicelib.endpoints.http.request_info import User
+from chalicelib.secret_value import SecretUnreadable
+
+LOG = logging.getLogger(__name__)
+
+KEEP_SECONDS = 300.0  # so long an old token may still be good after it was changed
+RETRY_SECONDS = 10.0  # whoever shows wrong tokens shall not make us ask AWS for each
+
+
+class SecretToken:
+    """A TokenAuthenticator for one user, whose token `read` gets. Safe to call from many threads."""
+
+    def __init__(self, user: User, read: Callable[[], str], *, monotonic: Callable[[], float]) -> None:
+        self._user = user
+        self._read = read
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._token = ""  # as it was last read; empty after a failure
+        self._until = -1.0
+
+    def find_user(self, token: str) -> User | None:
+        """Return the user if it is his token. Raises 503 while AWS does not give the right one."""
+        known = self._known()
+        if not known:
+            raise unavailable("the administrator's token cannot be read now; see the log")
+        return self._user if hmac.compare_digest(known.encode(), token.encode()) else None
+
+    def _known(self) -> str:
+        with self._lock:
+            if self._monotonic() >= self._until:
+                self._refresh()
+            return self._token
+
+    def _refresh(self) -> None:
+        try:
+            self._token = self._read()
+            keep_seconds = KEEP_SECONDS
+        except SecretUnreadable as error:
+            LOG.error("administrator's token: %s", error)
+            self._token, keep_seconds = "", RETRY_SECONDS
+        self._until = self._monotonic() + keep_seconds

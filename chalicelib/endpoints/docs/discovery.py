@@ -1,0 +1,250 @@
+"""Discovery: /version, /api and /apis in their legacy and aggregated forms, derived from the strategies.
+
+Reference: kubernetes.io/docs/concepts/overview/kubernetes-api, "Discovery API"; KEP-3352 (v1.36).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from chalicelib.apimachinery.rules.status import JSON, unknown_path
+from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION, REVIEWS, ReviewKind
+from chalicelib.endpoints.docs.version import version_document
+from chalicelib.endpoints.http.negotiation import parse_accept
+from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.registry.strategy import Strategy
+
+AGGREGATED = "APIGroupDiscoveryList"
+FRESH = "Current"
+
+# Subresources beside status, per (group, resource): name, kind, (group, version) of that kind, verbs.
+SubresourceRow = tuple[str, str, tuple[str, str], tuple[str, ...]]
+SUBRESOURCES: dict[tuple[str, str], tuple[SubresourceRow, ...]] = {
+    ("", "pods"): (
+        ("attach", "PodAttachOptions", ("", ""), ("create", "get")),
+        ("binding", "Binding", ("", ""), ("create",)),
+        ("ephemeralcontainers", "Pod", ("", ""), ("get", "patch", "update")),
+        ("eviction", "Eviction", ("policy", "v1"), ("create",)),
+        ("exec", "PodExecOptions", ("", ""), ("create", "get")),
+        ("log", "Pod", ("", ""), ("get",)),
+        ("portforward", "PodPortForwardOptions", ("", ""), ("create", "get")),
+        ("resize", "Pod", ("", ""), ("get", "patch", "update")),
+    ),
+    ("", "namespaces"): (("finalize", "Namespace", ("", ""), ("update",)),),
+    ("", "serviceaccounts"): (("token", "TokenRequest", ("authentication.k8s.io", "v1"), ("create",)),),
+    ("apps", "deployments"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
+    ("apps", "replicasets"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
+    ("apps", "statefulsets"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
+}
+
+
+class Discovery:
+    """Answers what the server is and has."""
+
+    def __init__(self, strategies: Iterable[Strategy]) -> None:
+        self._by_group: dict[tuple[str, str], list[Strategy]] = {}
+        for strategy in strategies:
+            self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
+        for review in REVIEWS:
+            self._by_group.setdefault((review.group, REVIEW_VERSION), [])
+
+    def has_group_version(self, path: Sequence[str]) -> bool:
+        """Tell whether /api/VERSION/... or /apis/GROUP/VERSION/... is a group version we serve."""
+        if path[0] == "api":
+            return ("", path[1]) in self._by_group
+        return path[0] == "apis" and (path[1], path[2]) in self._by_group
+
+    def answer(self, info: RequestInfo) -> tuple[JSON, str] | None:
+        """Return (document, content type or "" for plain JSON); None where there is no such group."""
+        match info.verb:
+            case "version":
+                return version_document(), ""
+            case "paths":
+                return {"paths": self._paths()}, ""
+            case "api-versions" | "api-groups":
+                return self._top(info)
+            case "api-group":
+                group = self._group(info.group)
+                return (group, "") if group else None
+        return self._resources(info)
+
+    def _top(self, info: RequestInfo) -> tuple[JSON, str]:
+        is_core = info.verb == "api-versions"
+        for name, params in parse_accept(info.headers.get("accept", "")):
+            version = params.get("v", "")
+            if (
+                name == "application/json"
+                and params.get("as") == AGGREGATED
+                and params.get("g") == "apidiscovery.k8s.io"
+                and version in ("v2", "v2beta1")
+            ):
+                content_type = f"application/json;g=apidiscovery.k8s.io;v={version};as={AGGREGATED}"
+                return self._aggregated(is_core=is_core, version=version), content_type
+            if name in ("application/json", "*/*", "application/*") and "as" not in params:
+                break
+        if is_core:
+            address = {"clientCIDR": "0.0.0.0/0", "serverAddress": info.headers.get("host", "")}
+            return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [address]}, ""
+        groups = [self._group(name) for name in self._group_names()]
+        return {
+            "kind": "APIGroupList",
+            "apiVersion": "v1",
+            "groups": [self._bare(g) for g in groups if g],
+        }, ""
+
+    @staticmethod
+    def _bare(group: JSON) -> JSON:
+        return {key: value for key, value in group.items() if key not in ("kind", "apiVersion")}
+
+    def _group_names(self) -> list[str]:
+        return list(dict.fromkeys(group for group, _ in self._by_group if group))
+
+    def _group(self, name: str) -> JSON | None:
+        versions = [version for group, version in self._by_group if group == name]
+        if not name or not versions:
+            return None
+        entries = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+        return {
+            "kind": "APIGroup",
+            "apiVersion": "v1",
+            "name": name,
+            "versions": entries,
+            "preferredVersion": entries[0],
+        }
+
+    def _resources(self, info: RequestInfo) -> tuple[JSON, str] | None:
+        key = (info.group, info.version)
+        if key not in self._by_group:
+            if info.path.startswith("/apis/") and info.group not in self._group_names():
+                return None
+            raise unknown_path()
+        resources = []
+        for strategy in sorted(self._by_group[key], key=lambda each: each.resource):
+            resources += _legacy_rows(strategy)
+        resources += [_legacy_review_row(each) for each in _reviews_of(key)]
+        version = f"{info.group}/{info.version}" if info.group else info.version
+        return {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": version,
+            "resources": resources,
+        }, ""
+
+    def _aggregated(self, *, is_core: bool, version: str) -> JSON:
+        names = [""] if is_core else self._group_names()
+        items: list[JSON] = []
+        for name in names:
+            versions = [
+                {"version": each, "resources": self._aggregated_rows((name, each)), "freshness": FRESH}
+                for group, each in self._by_group
+                if group == name
+            ]
+            metadata: JSON = {"creationTimestamp": None}
+            if name:
+                metadata["name"] = name
+            items.append({"metadata": metadata, "versions": versions})
+        return {
+            "kind": AGGREGATED,
+            "apiVersion": f"apidiscovery.k8s.io/{version}",
+            "metadata": {},
+            "items": items,
+        }
+
+    def _aggregated_rows(self, key: tuple[str, str]) -> list[JSON]:
+        rows = [_aggregated_row(each) for each in sorted(self._by_group[key], key=lambda each: each.resource)]
+        return rows + [_aggregated_review_row(each) for each in _reviews_of(key)]
+
+    def _paths(self) -> list[str]:
+        paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+        for group, version in self._by_group:
+            paths += [f"/apis/{group}", f"/apis/{group}/{version}"] if group else [f"/api/{version}"]
+        return sorted(set(paths))
+
+
+def _reviews_of(key: tuple[str, str]) -> list[ReviewKind]:
+    return [each for each in REVIEWS if (each.group, REVIEW_VERSION) == key]
+
+
+def _legacy_review_row(review: ReviewKind) -> JSON:
+    return {
+        "name": review.resource,
+        "singularName": review.kind.lower(),
+        "namespaced": review.is_namespaced,
+        "kind": review.kind,
+        "verbs": ["create"],
+    }
+
+
+def _aggregated_review_row(review: ReviewKind) -> JSON:
+    return {
+        "resource": review.resource,
+        "responseKind": {"group": review.group, "version": REVIEW_VERSION, "kind": review.kind},
+        "scope": "Namespaced" if review.is_namespaced else "Cluster",
+        "singularResource": review.kind.lower(),
+        "verbs": ["create"],
+    }
+
+
+def _subresource_rows(strategy: Strategy) -> list[SubresourceRow]:
+    rows = list(SUBRESOURCES.get((strategy.group, strategy.resource), ()))
+    if strategy.is_custom and strategy.scale:
+        rows.append(("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")))
+    if strategy.has_status:
+        rows.append(("status", strategy.kind, ("", ""), ("get", "patch", "update")))
+    return sorted(rows)
+
+
+def _legacy_rows(strategy: Strategy) -> list[JSON]:
+    row: JSON = {
+        "name": strategy.resource,
+        "singularName": strategy.singular or strategy.kind.lower(),
+        "namespaced": strategy.namespaced,
+        "kind": strategy.kind,
+        "verbs": list(strategy.verbs),
+    }
+    if strategy.short_names:
+        row["shortNames"] = list(strategy.short_names)
+    if strategy.categories:
+        row["categories"] = list(strategy.categories)
+    rows = [row]
+    for name, kind, (group, version), verbs in _subresource_rows(strategy):
+        below: JSON = {
+            "name": f"{strategy.resource}/{name}",
+            "singularName": "",
+            "namespaced": strategy.namespaced,
+            "kind": kind,
+            "verbs": list(verbs),
+        }
+        if group:
+            below |= {"group": group, "version": version}
+        rows.append(below)
+    return rows
+
+
+def _aggregated_row(strategy: Strategy) -> JSON:
+    row: JSON = {
+        "resource": strategy.resource,
+        "responseKind": {"group": strategy.group, "version": strategy.version, "kind": strategy.kind},
+        "scope": "Namespaced" if strategy.namespaced else "Cluster",
+        "singularResource": strategy.singular or strategy.kind.lower(),
+        "verbs": list(strategy.verbs),
+    }
+    if strategy.short_names:
+        row["shortNames"] = list(strategy.short_names)
+    if strategy.categories:
+        row["categories"] = list(strategy.categories)
+    subresources = [
+        {
+            "subresource": name,
+            "responseKind": {
+                "group": group or strategy.group,
+                "version": version or strategy.version,
+                "kind": kind,
+            },
+            "verbs": list(verbs),
+        }
+        for name, kind, (group, version), verbs in _subresource_rows(strategy)
+    ]
+    if subresources:
+        row["subresources"] = subresources
+    return row

@@ -1,0 +1,1 @@
+"""What each route does: resources, subresources, watches, logs, files."""

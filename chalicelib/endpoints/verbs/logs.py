@@ -1,0 +1,138 @@
+"""pods/log: options, checks, and the provider's bytes as text.
+
+Reference: Kubernetes API reference v1.36, Pod, "read log of the specified Pod".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from chalice.app import Response
+
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import (
+    JSON,
+    Cause,
+    bad_request,
+    invalid,
+    method_not_allowed,
+    unknown_path,
+)
+from chalicelib.endpoints.http.list_options import parse_int
+from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.endpoints.http.responses import StreamResponse
+from chalicelib.endpoints.verbs.watching import MAX_HOLD_SECONDS
+from chalicelib.providers.base import LogOptions
+from chalicelib.registry.registry import Registry
+
+TEXT_TYPE = "text/plain"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no log is older, and some providers count from there
+MAX_LOG_BYTES = 6_000_000  # a Lambda answer may have 6 MiB, within JSON
+
+
+class PodLogs(Protocol):
+    """Reads what a pod's containers have written (the PodController does)."""
+
+    def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
+        """Yield the log of one container in pieces. Raises StatusError before the first."""
+        ...
+
+
+class LogEndpoint:
+    """Answers GET pods/NAME/log; follow lasts as long as the host can stream, or one window."""
+
+    def __init__(self, pods: PodLogs, clock: Callable[[], datetime], *, streams: bool) -> None:
+        self._pods = pods
+        self._clock = clock
+        self._streams = streams
+
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
+        """Return the log as text. Raises 400 for a container that is not the pod's or has not begun."""
+        if info.resource != "pods":
+            raise unknown_path()
+        if info.verb != "get":
+            raise method_not_allowed()
+        options = self._options(info)
+        pod = registry.typed(registry.get(info.namespace, info.name))
+        container = container_of(pod, info)
+        if not (pod.get("spec") or {}).get("nodeName"):
+            return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
+        pieces = self._pods.logs(pod, container, options)
+        if self._streams:
+            return StreamResponse(pieces, content_type=TEXT_TYPE)
+        body = b"".join(bounded(pieces, MAX_LOG_BYTES)).decode("utf-8", "replace")
+        return Response(body=body, status_code=200, headers={"Content-Type": TEXT_TYPE})
+
+    def _options(self, info: RequestInfo) -> LogOptions:
+        tail, since = parse_int(info, "tailLines"), parse_int(info, "sinceSeconds")
+        limit = parse_int(info, "limitBytes")
+        causes = _option_causes(info, tail, since, limit)
+        if causes:
+            raise invalid("PodLogOptions", info.name, causes)
+        follows = info.flag("follow")
+        now = self._clock()
+        moment = kubetime.after(now, -since) if since is not None else None
+        if info.first("sinceTime"):
+            moment = kubetime.parse_time(info.first("sinceTime"))
+        return LogOptions(
+            follow=follows,
+            tail_lines=tail,
+            since=moment and max(moment, EPOCH),
+            limit_bytes=limit,
+            timestamps=info.flag("timestamps"),
+            previous=info.flag("previous"),
+            until=None if self._streams or not follows else now + timedelta(seconds=MAX_HOLD_SECONDS),
+        )
+
+
+def _option_causes(info: RequestInfo, tail: int | None, since: int | None, limit: int | None) -> list[Cause]:
+    causes = []
+    if tail is not None and tail < 0:
+        text = f"Invalid value: {tail}: must be greater than or equal to 0"
+        causes.append(Cause("FieldValueInvalid", text, "tailLines"))
+    if limit is not None and limit < 1:
+        text = f"Invalid value: {limit}: must be greater than or equal to 1"
+        causes.append(Cause("FieldValueInvalid", text, "limitBytes"))
+    if since is not None and info.first("sinceTime"):
+        text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
+        causes.append(Cause("FieldValueForbidden", text, ""))
+    elif since is not None and since < 1:
+        text = f"Invalid value: {since}: must be greater than or equal to 1"
+        causes.append(Cause("FieldValueInvalid", text, "sinceSeconds"))
+    if info.first("sinceTime") and kubetime.find_time(info.first("sinceTime")) is None:
+        raise bad_request(f'parsing time "{info.first("sinceTime")}": not an RFC 3339 time')
+    return causes
+
+
+def container_of(pod: JSON, info: RequestInfo) -> str:
+    """Return the container that a request means: named, or the default. Raises 400 if it is not plain."""
+    spec = pod["spec"]
+    kinds = ("initContainers", "containers", "ephemeralContainers")
+    names = [container["name"] for kind in kinds for container in spec.get(kind) or []]
+    asked = info.first("container")
+    if asked:
+        if asked not in names:
+            raise bad_request(f"container {asked} is not valid for pod {info.name}")
+        return asked
+    mains = [container["name"] for container in spec["containers"]]
+    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+    if default in mains:
+        return str(default)
+    if len(mains) == 1:
+        return str(mains[0])
+    inits = [container["name"] for container in spec.get("initContainers") or []]
+    text = f"a container name must be specified for pod {info.name}, choose one of: [{' '.join(mains)}]"
+    raise bad_request(text + (f" or one of the init containers: [{' '.join(inits)}]" if inits else ""))
+
+
+def bounded(pieces: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
+    """Yield the pieces as long as all of them have at most so many bytes in JSON, where a letter may take six."""
+    left = max_bytes
+    for piece in pieces:
+        left -= len(json.dumps(piece.decode("utf-8", "replace"))) - len('""')
+        if left < 0:
+            return
+        yield piece

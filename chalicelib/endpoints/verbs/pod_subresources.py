@@ -1,0 +1,238 @@
+"""Subresources that act: binding and eviction of pods, tokens of service accounts.
+
+Reference: Kubernetes API reference v1.36; binding and eviction as in kubernetes/pkg/registry/core/pod/storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from chalice.app import Response
+
+from chalicelib.apimachinery.rules import causes
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import JSON, StatusError, bad_request, conflict, invalid, not_found
+from chalicelib.controllers.runtime.tokens import ISSUER, Claims, TokenIssuer
+from chalicelib.endpoints.http.bodies import Bodies
+from chalicelib.endpoints.http.list_options import delete_options, write_options
+from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.responses import respond
+from chalicelib.endpoints.verbs.subresources import PartSubresource
+from chalicelib.registry.keys import object_key
+from chalicelib.registry.registry import Registry
+from chalicelib.resources.pods.marks import TASK_ANNOTATION
+from chalicelib.storage.base import KeyNotFound, guaranteed_update
+
+NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
+MIN_TOKEN_SECONDS = 600  # as TokenRequest demands
+LONGEST_TOKEN_SECONDS = 1 << 32  # that may be asked for
+MAX_TOKEN_SECONDS = 24 * 3600  # longer ones are cut, as --service-account-max-token-expiration does
+DEFAULT_TOKEN_SECONDS = 3600
+TOKEN_GROUP = "authentication.k8s.io"
+CREATED: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+class Take(Protocol):
+    """Takes the eviction of a pod from its disruption budget."""
+
+    def __call__(self, pod: JSON, *, is_dry_run: bool) -> None:
+        """Return if the pod may be evicted. Raises 429."""
+        ...
+
+
+class Binding:
+    """POST pods/NAME/binding: put a pod on a node by hand."""
+
+    verbs: tuple[str, ...] = ("create",)
+
+    def __init__(self, bodies: Bodies, clock: Callable[[], datetime]) -> None:
+        self._bodies = bodies
+        self._clock = clock
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Set spec.nodeName once. Raises 409 if the pod has a node or is being deleted."""
+        del user
+        body = self._bodies.typed_object(info, group="", version="v1", kind="Binding").obj
+        _check_named(body, info, "Binding")
+        target = body.get("target") or {}
+        node, kind = target.get("name") or "", target.get("kind") or "Node"
+        wrong = [] if kind == "Node" else [causes.not_supported("target.kind", kind, ("Node", "<empty>"))]
+        if wrong or not node:
+            raise invalid("Binding", info.name, wrong or [causes.required("target.name")])
+        now = kubetime.format_time(self._clock())
+
+        def bound(pod: JSON) -> JSON:
+            assigned = pod["spec"].get("nodeName")
+            if pod["metadata"].get("deletionTimestamp"):
+                raise _refused(info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
+            if assigned:
+                raise _refused(info.name, f'pod {info.name} is already assigned to node "{assigned}"')
+            if pod["spec"].get("schedulingGates"):
+                raise _refused(info.name, f"pod {info.name} has non-empty .spec.schedulingGates")
+            pod["spec"]["nodeName"] = node
+            status = pod.setdefault("status", {})
+            conditions = [each for each in status.get("conditions") or [] if each["type"] != "PodScheduled"]
+            scheduled = {
+                "type": "PodScheduled",
+                "status": "True",
+                "lastProbeTime": None,
+                "lastTransitionTime": now,
+            }
+            status["conditions"] = [*conditions, scheduled]
+            return pod
+
+        registry.get(info.namespace, info.name)
+        if not write_options(info, "CreateOptions").dry_run:
+            guaranteed_update(registry.storage, registry.key(info.namespace, info.name), bound)
+        return respond(CREATED, code=201)
+
+
+def _check_named(body: JSON, info: RequestInfo, kind: str) -> None:
+    if (body.get("metadata") or {}).get("name") != info.name:
+        raise bad_request(f"name in URL does not match name in {kind} object")
+
+
+def _refused(name: str, why: str) -> StatusError:
+    return conflict("pods/binding", name, why)
+
+
+class Eviction:
+    """POST pods/NAME/eviction: delete a pod the polite way."""
+
+    verbs: tuple[str, ...] = ("create",)
+
+    def __init__(self, bodies: Bodies, take: Take) -> None:
+        self._bodies = bodies
+        self._take = take
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Delete the pod with the eviction's delete options. Raises 429 if a disruption budget forbids it."""
+        del user
+        body = self._bodies.typed_object(info, group="policy", version="v1", kind="Eviction").obj
+        _check_named(body, info, "Eviction")
+        options = delete_options(info, body.get("deleteOptions") or {})
+        pod = registry.get(info.namespace, info.name).object()
+        self._take(pod, is_dry_run=options.dry_run)
+        registry.delete(info.namespace, info.name, options)
+        return respond(CREATED, code=201)
+
+
+class ServiceAccountToken:
+    """POST serviceaccounts/NAME/token: a TokenRequest."""
+
+    verbs: tuple[str, ...] = ("create",)
+
+    def __init__(self, bodies: Bodies, issuer: TokenIssuer, clock: Callable[[], datetime]) -> None:
+        self._bodies = bodies
+        self._issuer = issuer
+        self._clock = clock
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Return the TokenRequest with its token. Raises 404 for the account or the bound pod, 422."""
+        del user
+        body = self._bodies.typed_object(
+            info, group="authentication.k8s.io", version="v1", kind="TokenRequest"
+        )
+        spec = body.obj.get("spec") or {}
+        _check_addressed(body.obj.get("metadata") or {}, info)
+        account = registry.get(info.namespace, info.name).object()
+        seconds = _seconds(spec)
+        claims = self._claims(registry, info, account, spec.get("boundObjectRef"))
+        issued = self._issuer.issue(claims, seconds=seconds, audiences=spec.get("audiences") or ())
+        answer: JSON = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {
+                "name": info.name,
+                "namespace": info.namespace,
+                "uid": account["metadata"]["uid"],
+                "creationTimestamp": kubetime.format_time(self._clock()),
+            },
+            "spec": {
+                "audiences": spec.get("audiences") or [ISSUER],
+                "expirationSeconds": seconds,
+                "boundObjectRef": spec.get("boundObjectRef"),
+            },
+            "status": {
+                "token": issued.token,
+                "expirationTimestamp": kubetime.format_time(issued.expires_at),
+            },
+        }
+        return respond(answer, code=201)
+
+    def _claims(self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None) -> Claims:
+        pod_name = pod_uid = ""
+        if bound:
+            if (bound.get("apiVersion") or "v1", bound.get("kind")) != ("v1", "Pod"):
+                group, _, version = (bound.get("apiVersion") or "").rpartition("/")
+                what = f"{group}/{version}, Kind={bound.get('kind') or ''}"
+                raise bad_request(f"cannot bind token to object of type {what}")
+            pod_name = bound.get("name") or ""
+            try:
+                pod = registry.storage.get(object_key("pods", info.namespace, pod_name)).object()
+            except KeyNotFound:
+                raise not_found("pods", pod_name) from None
+            if (pod["spec"].get("serviceAccountName") or "default") != info.name:
+                why = "to pod running with different serviceaccount name."
+                raise bad_request(f'cannot bind token for serviceaccount "{info.name}" {why}')
+            pod_uid = pod["metadata"]["uid"]
+            if bound.get("uid") and bound["uid"] != pod_uid:
+                raise conflict(
+                    "Pod",
+                    pod_name,
+                    f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record."
+                    " The object might have been deleted and then recreated",
+                )
+        return Claims(info.namespace, info.name, account["metadata"]["uid"], pod_name, pod_uid)
+
+
+def _check_addressed(metadata: JSON, info: RequestInfo) -> None:
+    """Raise 422 for a TokenRequest that names another account than the URL does."""
+    for key, wanted, words in (("name", info.name, "name"), ("namespace", info.namespace, "namespace")):
+        if metadata.get(key) and metadata[key] != wanted:
+            why = f"must match the service account {words} if specified"
+            wrong = [causes.invalid(f"metadata.{key}", metadata[key], why)]
+            raise invalid("TokenRequest", info.name, wrong, group=TOKEN_GROUP)
+
+
+def _seconds(spec: JSON) -> int:
+    given = spec.get("expirationSeconds")
+    seconds = DEFAULT_TOKEN_SECONDS if given is None else int(given)
+    why = "may not specify a duration less than 10 minutes" if seconds < MIN_TOKEN_SECONDS else ""
+    if seconds > LONGEST_TOKEN_SECONDS:
+        why = "may not specify a duration larger than 2^32 seconds"
+    if why:
+        wrong = [causes.invalid("spec.expirationSeconds", seconds, why)]
+        raise invalid("TokenRequest", "", wrong, group=TOKEN_GROUP)
+    return min(seconds, MAX_TOKEN_SECONDS)
+
+
+class Resize(PartSubresource):
+    """get, update and patch of what a pod's containers ask for; only before a provider runs them."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        super().__init__(bodies, "resize")
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Return the pod. Raises 400 for one that has a task."""
+        if info.verb != "get":
+            pod = registry.get(info.namespace, info.name).object()
+            if TASK_ANNOTATION in (pod["metadata"].get("annotations") or {}):
+                raise bad_request(NO_RESIZE)
+        return super().answer(registry, info, user)
+
+
+class Refused:
+    """A subresource that can't be had here: every verb answers why, and what to use instead."""
+
+    verbs: tuple[str, ...] = ("get", "create", "update", "patch")
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Raise 400 with the reason; kubectl shows it word for word."""
+        del registry, info, user
+        raise bad_request(self._message)

@@ -1,0 +1,205 @@
+"""The verbs on whole objects and collections: body and options in, Registry, representation out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from chalice.app import Response
+
+from chalicelib.apimachinery.rules.status import JSON, answer_too_large
+from chalicelib.endpoints.auth.escalation import check_grant
+from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Rbac
+from chalicelib.endpoints.http.bodies import Bodies
+from chalicelib.endpoints.http.compression import fitted
+from chalicelib.endpoints.http.list_options import delete_options, list_options, write_options
+from chalicelib.endpoints.http.negotiation import Representation, negotiate
+from chalicelib.endpoints.http.representation import Shaper
+from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.responses import (
+    dumps,
+    list_text,
+    object_response,
+    respond,
+    success_status,
+    with_warnings,
+)
+from chalicelib.registry.deletion import with_propagation
+from chalicelib.registry.listing import Listed
+from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
+from chalicelib.registry.registry import Registry
+from chalicelib.storage.base import StoredObject
+
+MAX_ANSWER_BYTES = 6_200_000  # a Lambda answer may have 6 MiB; the rest is for the envelope
+PAGE_MARGIN = 0.8  # objects differ in size: the next try takes so much of what the last one's average allows
+
+
+LEAN = "metadata.managedFields is left out, so that the list fits into one answer: ask with a limit, or accept gzip"
+
+
+def _without_managed_fields(stored: StoredObject) -> StoredObject:
+    obj = stored.object()
+    obj["metadata"].pop("managedFields", None)
+    return replace(stored, json=dumps(obj))
+
+
+def _representation(info: RequestInfo, *, is_list: bool) -> Representation:
+    accept = info.headers.get("accept", "")
+    return negotiate(accept, is_list=is_list, is_pretty=info.flag("pretty"))
+
+
+def _namespace(registry: Registry, info: RequestInfo) -> str | None:
+    return (info.namespace or None) if registry.strategy.namespaced else None
+
+
+class ResourceVerbs:
+    """Answers get, list, create, update, patch, delete and deletecollection.
+
+    `max_list_bytes` bounds the answer to a list, None does not: a page becomes shorter, a whole list is refused.
+    """
+
+    def __init__(
+        self, bodies: Bodies, shaper: Shaper, rbac: Rbac, *, max_list_bytes: int | None = None
+    ) -> None:
+        self._bodies = bodies
+        self._rbac = rbac
+        self._shaper = shaper
+        self._max_list_bytes = max_list_bytes
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Return the answer to one request on `registry`. Raises StatusError."""
+        del user
+        verb = getattr(self, f"_{info.verb}")
+        response: Response = verb(registry, info)
+        deprecation = registry.strategy.deprecation
+        return with_warnings(response, [deprecation]) if deprecation else response
+
+    def _write_options(self, registry: Registry, info: RequestInfo, kind: str) -> WriteOptions:
+        options = write_options(info, kind)
+        if registry.strategy.group != RBAC_GROUP:
+            return options
+        resource, user = registry.strategy.resource, info.user
+        return replace(options, permit=lambda obj: check_grant(self._rbac, user, resource, obj))
+
+    def _get(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=False)
+        version = info.first("resourceVersion")
+        stored = registry.get(_namespace(registry, info), info.name, resource_version=version)
+        if how.shape == "object":
+            return object_response(registry, stored, 200, how)
+        return respond(self._shaper.one(registry, stored, how, info), representation=how)
+
+    def _list(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=True)
+        namespace, options = _namespace(registry, info), list_options(info, registry.strategy)
+        while True:  # each page is shorter than the one before, down to one object
+            listed = registry.list_page(namespace, options)
+            response = self._listed(registry, info, listed, how)
+            if self._max_list_bytes is None:
+                return response
+            response, size = fitted(response, info.headers, max_bytes=self._max_list_bytes)
+            if size <= self._max_list_bytes:
+                return response
+            if not options.limit:
+                return self._lean_list(registry, info, listed, how, self._max_list_bytes)
+            if len(listed.items) <= 1:
+                raise answer_too_large(self._max_list_bytes)
+            fitting = int(len(listed.items) * self._max_list_bytes / size * PAGE_MARGIN)
+            options = replace(options, limit=max(1, fitting))
+
+    def _lean_list(
+        self, registry: Registry, info: RequestInfo, listed: Listed, how: Representation, max_bytes: int
+    ) -> Response:
+        """Return a whole list without managedFields, two fifths of an executor: Spark 4 takes no gzip, and polls."""
+        lean = replace(listed, items=[_without_managed_fields(item) for item in listed.items])
+        response, size = fitted(self._listed(registry, info, lean, how), info.headers, max_bytes=max_bytes)
+        if size > max_bytes:
+            raise answer_too_large(max_bytes)
+        return with_warnings(response, [LEAN])
+
+    def _deletecollection(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=True)
+        options, warnings = self._delete_options(registry, info)
+        selected = list_options(info, registry.strategy)
+        listed = registry.delete_collection(_namespace(registry, info), selected, options)
+        response = self._listed(registry, info, listed, how)
+        if self._max_list_bytes is not None:
+            response, size = fitted(response, info.headers, max_bytes=self._max_list_bytes)
+            if size > self._max_list_bytes:
+                details = {"group": registry.strategy.group, "kind": registry.strategy.resource}
+                response = respond(
+                    success_status(details), representation=how
+                )  # they are deleted, seen or not
+        return with_warnings(response, warnings)
+
+    def _delete_options(self, registry: Registry, info: RequestInfo) -> tuple[DeleteOptions, list[str]]:
+        options = delete_options(info, self._bodies.delete_options(info))
+        return with_propagation(registry.strategy, options)
+
+    def _listed(self, registry: Registry, info: RequestInfo, listed: Listed, how: Representation) -> Response:
+        metadata: JSON = {"resourceVersion": str(listed.revision)}
+        if listed.continue_token:
+            metadata["continue"] = listed.continue_token
+            if listed.remaining is not None:
+                metadata["remainingItemCount"] = listed.remaining
+        if how.shape == "object" and not how.is_yaml and not how.is_pretty:
+            body = list_text(registry, metadata, listed.items)
+            return Response(body=body, status_code=200, headers={"Content-Type": "application/json"})
+        return respond(self._shaper.many(registry, metadata, listed.items, how, info), representation=how)
+
+    def _create(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=False)
+        options = self._write_options(registry, info, "CreateOptions")
+        body = self._bodies.object(registry, info)
+        written = registry.create(_namespace(registry, info), body.obj, options)
+        return self._written(registry, info, written, how, body.warnings, code=201)
+
+    def _update(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=False)
+        options = self._write_options(registry, info, "UpdateOptions")
+        options = replace(
+            options, permit_create=lambda: self._rbac.authorize(info.user, replace(info, verb="create"))
+        )
+        body = self._bodies.object(registry, info)
+        written = registry.update(_namespace(registry, info), info.name, body.obj, options)
+        return self._written(registry, info, written, how, body.warnings)
+
+    def _patch(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=False)
+        patch = self._bodies.patch(registry, info)
+        options = self._write_options(registry, info, "PatchOptions")
+        written = registry.patch(_namespace(registry, info), info.name, patch.patch, options)
+        return self._written(registry, info, written, how, patch.warnings)
+
+    def _delete(self, registry: Registry, info: RequestInfo) -> Response:
+        how = _representation(info, is_list=False)
+        options, warnings = self._delete_options(registry, info)
+        written = registry.delete(_namespace(registry, info), info.name, options)
+        if written.removed and not registry.strategy.returns_deleted:
+            uid = written.stored.object()["metadata"].get("uid")
+            details = {
+                "name": info.name,
+                "group": registry.strategy.group,
+                "kind": registry.strategy.resource,
+                "uid": uid,
+            }
+            return with_warnings(respond(success_status(details), representation=how), warnings)
+        return self._written(registry, info, written, how, warnings)
+
+    def _written(
+        self,
+        registry: Registry,
+        info: RequestInfo,
+        written: Written,
+        how: Representation,
+        warnings: list[str],
+        *,
+        code: int = 200,
+    ) -> Response:
+        code = 201 if written.created else code
+        if how.shape == "object":
+            response = object_response(registry, written.stored, code, how)
+        else:
+            shaped: Any = self._shaper.one(registry, written.stored, how, info)
+            response = respond(shaped, code=code, representation=how)
+        return with_warnings(response, [*warnings, *written.warnings])

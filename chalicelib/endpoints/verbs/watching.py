@@ -1,0 +1,157 @@
+"""Watches on their way out: one iterator of frames, buffered for Lambda or streamed for a local server.
+
+Buffered: one complete answer inside the gateway's window, at once when there is something to say, else
+after a hold that ends with a BOOKMARK. Streamed: chunks until timeoutSeconds. In either each frame is a
+line of JSON with its newline (clients drop one without).
+
+The client of Spark 4 (fabric8 7) lets go of an answer that has ended only when it asks for the next, and closes the
+connection that it came by, whatever else has begun on it since. So a buffer asks for its connection to be closed;
+and since API Gateway renames that header, what carries events ends with an ERROR, at which this client lets go at once.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from chalice.app import Response
+
+from chalicelib.apimachinery.rules.status import JSON, StatusError, timeout
+from chalicelib.endpoints.auth.limits import Limits
+from chalicelib.endpoints.http.list_options import list_options
+from chalicelib.endpoints.http.negotiation import Representation, negotiate
+from chalicelib.endpoints.http.representation import Shaper
+from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.responses import JSON_TYPE, StreamResponse, dumps, typed_text
+from chalicelib.registry.options import ListOptions
+from chalicelib.registry.registry import Registry
+from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
+
+# fabric8 7.8 and later take an empty answer in under 2 s for a lost watch and invent a 410.
+MIN_HOLD_SECONDS = 2.0
+# The gateway gives up after 29 s: 25 leave room for a cold start and a slow last read.
+MAX_HOLD_SECONDS = 25.0
+# A real server's --min-request-timeout: watches without timeoutSeconds end after 30 to 60 minutes.
+STREAM_SECONDS = 1800.0
+MAX_BUFFER_BYTES = 4_000_000  # a Lambda answer may have 6 MB; clients come back for the rest
+LETS_GO_LATE = re.compile(r"fabric8-kubernetes-client/([7-9]|\d\d)\b")
+# It logs this at each, and goes on from the last event.
+END_OF_ANSWER = timeout("this answer of a watch is complete, the next one goes on from here; nothing is lost")
+
+
+class WatchEndpoint:
+    """Answers watch requests in the one way that its host can deliver."""
+
+    def __init__(
+        self, shaper: Shaper, limits: Limits, *, streams: bool, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._shaper = shaper
+        self._limits = limits
+        self._streams = streams
+        self._jitter = jitter
+
+    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+        """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
+        how = negotiate(info.headers.get("accept", ""), is_list=True)
+        options = list_options(info, registry.strategy)
+        if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
+            options = replace(options, allow_bookmarks=False)
+        namespace = (info.namespace or None) if registry.strategy.namespaced else None
+        watch = registry.watch(namespace, options, seconds=self._seconds(options))
+        lines = self._limits.watch(user.name, self._lines(registry, watch, how, info))
+        if self._streams:
+            return StreamResponse(lines, content_type=JSON_TYPE)
+        with closing(lines):
+            body = self._buffered(watch, lines, registry, how, info)
+        return Response(
+            body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"}
+        )
+
+    def _seconds(self, options: ListOptions) -> float:
+        asked = options.timeout_seconds
+        if self._streams:
+            return float(asked) if asked else STREAM_SECONDS * (1 + self._jitter())
+        if not asked:
+            return MAX_HOLD_SECONDS
+        return min(max(float(asked), MIN_HOLD_SECONDS), MAX_HOLD_SECONDS)
+
+    def _lines(
+        self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo
+    ) -> Iterator[bytes]:
+        is_first = True
+        for frame in watch.frames():
+            if frame is None:
+                yield b""
+                continue
+            yield self._line(registry, frame, how, info, is_first=is_first).encode()
+            is_first = is_first and frame.type in ("BOOKMARK", "ERROR")
+
+    def _buffered(
+        self, watch: Watch, lines: Iterator[bytes], registry: Registry, how: Representation, info: RequestInfo
+    ) -> str:
+        pieces: list[bytes] = []
+        size = 0
+        for line in lines:
+            if line == b"" and pieces:
+                break
+            size += len(line)
+            pieces += [line] if line else []
+            if size > MAX_BUFFER_BYTES:
+                break
+        if _is_error(pieces):
+            return b"".join(pieces).decode()
+        must_end = bool(pieces) and _lets_go_late(info)
+        if info.flag("allowWatchBookmarks") and size <= MAX_BUFFER_BYTES:
+            pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces).encode())
+        if must_end:
+            pieces.append(_error_line(END_OF_ANSWER).encode())
+        return b"".join(pieces).decode()
+
+    def _line(
+        self, registry: Registry, frame: Frame, how: Representation, info: RequestInfo, *, is_first: bool
+    ) -> str:
+        if frame.status is not None:
+            return _error_line(frame.status)
+        if frame.type == "BOOKMARK":
+            return dumps({"type": "BOOKMARK", "object": self._bookmark(registry, frame, how)}) + "\n"
+        if how.shape == "object":
+            return f'{{"type":"{frame.type}","object":{typed_text(registry, frame.stored)}}}\n'
+        shaped = self._shaper.watched(registry, frame.stored, how, info, is_first=is_first)
+        return dumps({"type": frame.type, "object": shaped}) + "\n"
+
+    def _bookmark(self, registry: Registry, frame: Frame, how: Representation) -> JSON:
+        metadata: JSON = {"resourceVersion": str(frame.stored.revision)}
+        if frame.is_initial_end:
+            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+        if how.shape == "Table":
+            version = f"meta.k8s.io/{how.shape_version}"
+            return {
+                "kind": "Table",
+                "apiVersion": version,
+                "metadata": metadata,
+                "columnDefinitions": [],
+                "rows": [],
+            }
+        if how.shape != "object":
+            version = f"meta.k8s.io/{how.shape_version}"
+            return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata}
+        strategy = registry.strategy
+        types = {"kind": strategy.kind, "apiVersion": strategy.api_version}
+        return {**types, "metadata": metadata, **strategy.empty}
+
+
+def _error_line(status: StatusError) -> str:
+    return dumps({"type": "ERROR", "object": status.to_dict()}) + "\n"
+
+
+def _lets_go_late(info: RequestInfo) -> bool:
+    """Tell whether the client would lose requests; who watches one object only has none under way."""
+    is_one_object = "metadata.name=" in info.first("fieldSelector")
+    return not is_one_object and bool(LETS_GO_LATE.search(info.headers.get("user-agent", "")))
+
+
+def _is_error(pieces: list[bytes]) -> bool:
+    return bool(pieces) and pieces[-1].startswith(b'{"type":"ERROR"')

@@ -1,0 +1,1 @@
+"""Roles, bindings and service accounts."""

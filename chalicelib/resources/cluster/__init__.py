@@ -1,0 +1,1 @@
+"""Namespaces, nodes, Events and leases."""

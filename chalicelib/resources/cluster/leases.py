@@ -1,0 +1,48 @@
+"""Leases.
+
+Compare kubernetes/pkg/apis/coordination/validation, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.causes import invalid
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.resources.shared.formats import NOT_NEGATIVE
+
+
+class LeaseStrategy(Strategy):
+    """coordination.k8s.io/v1 leases."""
+
+    creates_on_update, unconditional_update = True, False
+    group, resource, singular, kind = "coordination.k8s.io", "leases", "lease", "Lease"
+    empty: ClassVar[JSON] = {"spec": {}}
+    columns = (NAME_COLUMN, Column("Holder", description=field_doc("LeaseSpec.holderIdentity")), AGE_COLUMN)
+
+    def default(self, obj: JSON) -> None:
+        """Write a spec even if it is empty."""
+        obj["spec"] = obj.get("spec") or {}
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with duration, transitions and holder."""
+        spec, causes = obj["spec"], []
+        seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+        if seconds is not None and seconds <= 0:
+            causes.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+        if transitions is not None and transitions < 0:
+            causes.append(invalid("spec.leaseTransitions", transitions, NOT_NEGATIVE))
+        if spec.get("holderIdentity") == "":
+            causes.append(invalid("spec.holderIdentity", "", "must not be empty"))
+        return causes
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return name, holder and age."""
+        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        age = meta.age(metadata.get("creationTimestamp"), now)
+        return [metadata.get("name", ""), spec.get("holderIdentity") or "", age]

@@ -1,0 +1,181 @@
+"""Nodes.
+
+Compare kubernetes/pkg/registry/core/node/strategy.go and the admission plugin TaintNodesByCondition, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules import meta, names
+from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.resources.pods.defaults import drop_empty
+from chalicelib.resources.shared.amounts import amounts_texts
+from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.resources.shared.formats import NOT_A_CIDR, is_cidr
+
+NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+NONE, UNKNOWN = "<none>", "<unknown>"
+_INFO_TEXT = (
+    "architecture bootID containerRuntimeVersion kernelVersion kubeProxyVersion kubeletVersion machineID"
+    " operatingSystem osImage systemUUID"
+)
+_PLAIN = frozenset(["externalID", "podCIDR", "podCIDRs", "providerID", "taints", "unschedulable"])
+_FIXED = ("podCIDR", "podCIDRs", "providerID")
+
+
+class NodeStrategy(Strategy):
+    """core/v1 nodes. A kubelet creates its node with a status, so that is kept."""
+
+    resource, singular, kind = "nodes", "node", "Node"
+    namespaced = False
+    short_names = ("no",)
+    has_status = True
+    empty: ClassVar[JSON] = {
+        "spec": {},
+        "status": {
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+            "nodeInfo": dict.fromkeys(_INFO_TEXT.split(), ""),
+        },
+    }
+    field_label_error = "field label not supported: {}"
+    columns = (
+        NAME_COLUMN,
+        Column("Status", description="The status of the node"),
+        Column("Roles", description="The roles of the node"),
+        AGE_COLUMN,
+        Column("Version", description=field_doc("NodeSystemInfo.kubeletVersion")),
+        Column("Internal-IP", description=field_doc("NodeStatus.addresses"), priority=1),
+        Column("External-IP", description=field_doc("NodeStatus.addresses"), priority=1),
+        Column("OS-Image", description=field_doc("NodeSystemInfo.osImage"), priority=1),
+        Column("Kernel-Version", description=field_doc("NodeSystemInfo.kernelVersion"), priority=1),
+        Column(
+            "Container-Runtime", description=field_doc("NodeSystemInfo.containerRuntimeVersion"), priority=1
+        ),
+    )
+
+    def default(self, obj: JSON) -> None:
+        """Write what Go always writes, and take as allocatable all there is."""
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        obj["spec"], obj["status"] = spec, status
+        drop_empty(spec, _PLAIN)
+        if spec.get("podCIDR") and not spec.get("podCIDRs"):
+            spec["podCIDRs"] = [spec["podCIDR"]]
+        elif spec.get("podCIDRs"):
+            spec["podCIDR"] = spec["podCIDRs"][0]
+        port = status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {})
+        port.setdefault("Port", 0)
+        info = status.setdefault("nodeInfo", {})
+        for key in _INFO_TEXT.split():
+            info.setdefault(key, "")
+        for key in ("capacity", "allocatable"):
+            if status.get(key):
+                status[key] = amounts_texts(status[key])
+        if "capacity" in status and not status.get("allocatable"):
+            status["allocatable"] = dict(status["capacity"])
+        for condition in status.get("conditions") or ():
+            condition.setdefault("lastHeartbeatTime", None)
+            condition.setdefault("lastTransitionTime", None)
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Taint the node until somebody says that it is ready."""
+        taints = obj["spec"].get("taints") or []
+        if not any(taint.get("key") == NOT_READY["key"] for taint in taints):
+            obj["spec"]["taints"] = [*taints, dict(NOT_READY)]
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep status, and what is given once by whoever registers the node."""
+        obj["status"] = old.get("status") or {}
+        for key in _FIXED:
+            if key in (old.get("spec") or {}):
+                obj["spec"].setdefault(key, old["spec"][key])
+
+    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
+        """Keep everything but status, and complete that."""
+        super().prepare_for_status_update(obj, old)
+        self.default(obj)
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with taints and addresses."""
+        spec = obj["spec"]
+        taints = list(_taints_causes(spec.get("taints") or [], "spec.taints"))
+        networks = enumerate(spec.get("podCIDRs") or ())
+        return taints + [
+            invalid(f"spec.podCIDRs[{index}]", each, NOT_A_CIDR)
+            for index, each in networks
+            if not is_cidr(each)
+        ]
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold what is given once."""
+        spec, before = obj["spec"], old.get("spec") or {}
+        held = [
+            forbidden(f"spec.{key}", f'node updates may not change {name} except from "" to valid')
+            for key, name in (("podCIDRs", "podCIDR"), ("providerID", "providerID"))
+            if before.get(key) and spec.get(key) != before[key]
+        ]
+        return [*self.validate(obj), *held]
+
+    def selectable_fields(self, obj: JSON) -> dict[str, str]:
+        """Return name and whether pods may be scheduled."""
+        unschedulable = "true" if (obj.get("spec") or {}).get("unschedulable") else "false"
+        return {**super().selectable_fields(obj), "spec.unschedulable": unschedulable}
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the row that `kubectl get nodes` shows."""
+        metadata, status = obj.get("metadata") or {}, obj.get("status") or {}
+        info = status.get("nodeInfo") or {}
+        addresses = {
+            each.get("type"): each.get("address") for each in reversed(status.get("addresses") or ())
+        }
+        return [
+            metadata.get("name", ""),
+            _status_text(obj),
+            ",".join(_roles(metadata.get("labels") or {})) or NONE,
+            meta.age(metadata.get("creationTimestamp"), now),
+            info.get("kubeletVersion") or "",
+            addresses.get("InternalIP") or NONE,
+            addresses.get("ExternalIP") or NONE,
+            info.get("osImage") or UNKNOWN,
+            info.get("kernelVersion") or UNKNOWN,
+            info.get("containerRuntimeVersion") or UNKNOWN,
+        ]
+
+
+def _status_text(node: JSON) -> str:
+    conditions = {
+        each.get("type"): each.get("status") for each in (node.get("status") or {}).get("conditions") or ()
+    }
+    text = "Unknown"
+    if "Ready" in conditions:
+        text = "Ready" if conditions["Ready"] == "True" else "NotReady"
+    return text + (",SchedulingDisabled" if (node.get("spec") or {}).get("unschedulable") else "")
+
+
+def _roles(labels: JSON) -> list[str]:
+    roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
+    roles.add(labels.get(ROLE_LABEL, ""))
+    return sorted(roles - {""})
+
+
+def _taints_causes(taints: list[JSON], path: str) -> Iterator[Cause]:
+    seen = set()
+    for index, taint in enumerate(taints):
+        at, key, effect = f"{path}[{index}]", taint.get("key") or "", taint.get("effect") or ""
+        for error in names.qualified_name_errors(key):
+            yield invalid(f"{at}.key", key, error)
+        for error in names.label_value_errors(taint.get("value") or ""):
+            yield invalid(f"{at}.value", taint.get("value"), error)
+        if not effect:
+            yield required(f"{at}.effect")
+        elif effect not in EFFECTS:
+            yield not_supported(f"{at}.effect", effect, EFFECTS)
+        if (key, effect) in seen:
+            yield duplicate(at, taint)
+        seen.add((key, effect))

@@ -1,0 +1,107 @@
+"""Addresses and node ports of Services, given out of fixed ranges.
+
+Derived from the Service's uid, so that two servers that give at the same time rarely give the same; only
+what other Services already hold is stepped over.
+
+Compare kubernetes/pkg/registry/core/service/storage/alloc.go, v1.36.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Callable, Iterable
+
+from chalicelib.apimachinery.rules.causes import invalid
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.resources.shared.formats import is_ip
+
+SERVICE_NETWORK = ipaddress.IPv4Network("10.96.0.0/16")
+NODE_PORTS = range(30000, 32768)
+_EXPOSED = ("NodePort", "LoadBalancer")
+RESERVED = frozenset((str(SERVICE_NETWORK[1]),))  # the API server's own Service, `kubernetes`
+
+
+def allocate(service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
+    """Give a Service, in place, the address and node ports it lacks; or return why not."""
+    spec, before = service["spec"], (old or {}).get("spec") or {}
+    if spec["type"] == "ExternalName":
+        for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            spec.pop(key, None)
+        return []
+    uid = str((service.get("metadata") or {}).get("uid", ""))
+    wants_address = spec.get("clusterIP") != "None" and spec.get("clusterIP") != before.get("clusterIP")
+    wants_address = wants_address or "clusterIP" not in spec
+    held = _node_ports(before)
+    ports = _ports_to_give(spec)
+    asked = {port["nodePort"] for port in spec.get("ports", ()) if port.get("nodePort")} - held
+    if not wants_address and not ports and not asked:
+        return []
+    others = [other for other in siblings() if (other.get("metadata") or {}).get("uid") != uid]
+    causes = _give_address(spec, uid, others) if wants_address else []
+    return causes + _give_ports(ports, asked, uid, others)
+
+
+def _ports_to_give(spec: JSON) -> list[JSON]:
+    if spec["type"] not in _EXPOSED or spec.get("allocateLoadBalancerNodePorts") is False:
+        return []
+    return [port for port in spec.get("ports", ()) if not port.get("nodePort")]
+
+
+def _start(uid: str, size: int) -> int:
+    return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8], "big") % size
+
+
+def _give_address(spec: JSON, uid: str, others: list[JSON]) -> list[Cause]:
+    taken = {ip for other in others for ip in (other.get("spec") or {}).get("clusterIPs") or ()}
+    asked = spec.get("clusterIP")
+    if asked:
+        return _asked_causes(asked, taken)
+    size = SERVICE_NETWORK.num_addresses
+    start = _start(uid, size)
+    for step in range(size):
+        index = (start + step) % size
+        address = str(SERVICE_NETWORK[index])
+        if 0 < index < size - 1 and address not in taken and address not in RESERVED:
+            spec["clusterIP"], spec["clusterIPs"] = address, [address]
+            return []
+    return [invalid("spec.clusterIPs", [], "failed to allocate a serviceIP: range is full")]
+
+
+def _asked_causes(asked: str, taken: set[str]) -> list[Cause]:
+    why = ""
+    if not is_ip(asked) or ipaddress.ip_address(asked) not in SERVICE_NETWORK:
+        why = "the provided network does not match the current range"
+    elif asked in taken or asked in RESERVED:
+        why = "provided IP is already allocated"
+    return [invalid("spec.clusterIPs", [asked], f"failed to allocate IP {asked}: {why}")] if why else []
+
+
+def _node_ports(spec: JSON) -> set[int]:
+    return {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
+
+
+def _give_ports(ports: list[JSON], asked: set[int], uid: str, others: list[JSON]) -> list[Cause]:
+    taken = {number for other in others for number in _node_ports(other.get("spec") or {})}
+    causes = []
+    for number in sorted(asked):
+        if number not in NODE_PORTS:
+            valid = f"{NODE_PORTS[0]}-{NODE_PORTS[-1]}"
+            why = f"provided port is not in the valid range. The range of valid ports is {valid}"
+            causes.append(invalid("spec.ports[0].nodePort", number, why))
+        elif number in taken:
+            causes.append(invalid("spec.ports[0].nodePort", number, "provided port is already allocated"))
+    taken |= asked
+    start = _start(uid, len(NODE_PORTS))
+    free = (
+        number
+        for step in range(len(NODE_PORTS))
+        if (number := NODE_PORTS[(start + step) % len(NODE_PORTS)]) not in taken
+    )
+    for port in ports:
+        number = next(free, 0)
+        if not number:
+            causes.append(invalid("spec.ports", [], "failed to allocate a nodePort: range is full"))
+            break
+        port["nodePort"] = number
+    return causes

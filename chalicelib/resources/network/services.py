@@ -1,0 +1,203 @@
+"""Services: what is filled in, and what kubectl shows.
+
+No proxy forwards a clusterIP here; it is given all the same, since clients print and compare it. Compare
+kubernetes/pkg/registry/core/service and pkg/apis/core/v1/defaults.go, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.resources.network.service_addresses import allocate
+from chalicelib.resources.network.service_validation import service_causes, update_causes
+from chalicelib.resources.pods.defaults import drop_empty
+from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.resources.shared.table_text import labels_text
+
+NONE = "<none>"
+_EXPOSED = ("NodePort", "LoadBalancer")
+_ADDRESS_FIELDS = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
+_PLAIN_TEXT = (
+    "clusterIP clusterIPs externalIPs externalName externalTrafficPolicy healthCheckNodePort ipFamilies"
+    " loadBalancerIP loadBalancerSourceRanges name nodePort ports publishNotReadyAddresses selector"
+    " sessionAffinity type"
+)
+_PLAIN = frozenset(_PLAIN_TEXT.split())
+
+COLUMNS = (
+    NAME_COLUMN,
+    Column("Type", description=field_doc("ServiceSpec.type")),
+    Column("Cluster-IP", description=field_doc("ServiceSpec.clusterIP")),
+    Column("External-IP", description=field_doc("ServiceSpec.externalIPs")),
+    Column("Port(s)", description=field_doc("ServiceSpec.ports")),
+    AGE_COLUMN,
+    Column("Selector", description=field_doc("ServiceSpec.selector"), priority=1),
+)
+
+
+class ServiceStrategy(Strategy):
+    """core/v1 services."""
+
+    creates_on_update = True
+    resource, singular, kind = "services", "service", "Service"
+    short_names, categories = ("svc",), ("all",)
+    has_status = returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": {"loadBalancer": {}}}
+    columns = COLUMNS
+    field_label_error = "field label not supported: {}"
+
+    def default(self, obj: JSON) -> None:
+        """Fill in what does not depend on an address."""
+        spec = obj["spec"] = obj.get("spec") or {}
+        drop_empty(spec, _PLAIN)
+        spec["type"] = kind = spec.get("type") or "ClusterIP"
+        spec.setdefault("sessionAffinity", "None")
+        if spec["sessionAffinity"] == "ClientIP":
+            spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}})
+        for port in spec.get("ports", ()):
+            _default_port(port)
+        if kind != "ExternalName":
+            spec.setdefault("internalTrafficPolicy", "Cluster")
+        if kind in _EXPOSED:
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        if kind == "LoadBalancer":
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
+        _pair_addresses(spec)
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Set the families of addresses and an empty status."""
+        _default_families(obj["spec"])
+        obj["status"] = {"loadBalancer": {}}
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep status, and the addresses and ports that an update leaves out."""
+        obj["status"] = old.get("status") or {"loadBalancer": {}}
+        _patch_allocated(obj["spec"], old.get("spec") or {})
+        _drop_unneeded(obj["spec"], old.get("spec") or {})
+        _default_families(obj["spec"])
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with a Service."""
+        return list(service_causes(obj))
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what is wrong, and what may not be changed."""
+        return [*update_causes(obj, old), *service_causes(obj)]
+
+    def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
+        """Give the Service its addresses and node ports."""
+        return allocate(obj, old, siblings)
+
+    def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
+        """Return why `name` is no DNS label; since v1.34 it may start with a digit."""
+        return meta.dns_label_errors(name, is_prefix=is_prefix)
+
+    def selectable_fields(self, obj: JSON) -> dict[str, str]:
+        """Return name, namespace, clusterIP and type."""
+        spec = obj.get("spec") or {}
+        own = {"spec.clusterIP": spec.get("clusterIP", ""), "spec.type": spec.get("type", "")}
+        return {**super().selectable_fields(obj), **own}
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the row that `kubectl get services` shows."""
+        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        return [
+            metadata.get("name", ""),
+            spec.get("type", ""),
+            (spec.get("clusterIPs") or [NONE])[0],
+            _external_text(obj),
+            ",".join(map(_port_text, spec.get("ports") or ())) or NONE,
+            meta.age(metadata.get("creationTimestamp"), now),
+            labels_text(spec.get("selector") or {}),
+        ]
+
+
+def _default_port(port: JSON) -> None:
+    drop_empty(port, _PLAIN)
+    port["protocol"] = port.get("protocol") or "TCP"
+    if port.get("targetPort") in (None, 0, ""):
+        port["targetPort"] = port.get("port", 0)
+
+
+def _pair_addresses(spec: JSON) -> None:
+    """Let clusterIP and the first of clusterIPs be the same, whichever was given."""
+    if spec.get("clusterIPs") and not spec.get("clusterIP"):
+        spec["clusterIP"] = spec["clusterIPs"][0]
+    elif spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
+
+
+def _default_families(spec: JSON) -> None:
+    if spec["type"] == "ExternalName":
+        return
+    is_headless = spec.get("clusterIP") == "None"
+    if is_headless and not spec.get("selector"):
+        # nobody knows what the endpoints of a headless Service without a selector will be
+        spec.setdefault("ipFamilyPolicy", "RequireDualStack")
+        spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
+        return
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
+    address = spec.get("clusterIP") or ""
+    spec.setdefault("ipFamilies", ["IPv6" if ":" in address else "IPv4"])
+
+
+def _patch_allocated(spec: JSON, old: JSON) -> None:
+    """Take over what was allocated and the update does not mention, as long as the type still needs it."""
+    if spec["type"] == "ExternalName" or old.get("type") == "ExternalName":
+        return
+    for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        if key not in spec and key in old:
+            spec[key] = old[key]
+    if spec.get("clusterIP") != old.get("clusterIP") and spec.get("clusterIPs") == old.get("clusterIPs"):
+        # a client that knows only the older of the two fields
+        spec["clusterIPs"] = [spec["clusterIP"]]
+    if spec["type"] in _EXPOSED and old.get("type") in _EXPOSED:
+        before = {
+            (port.get("protocol"), port.get("port")): port.get("nodePort") for port in old.get("ports", ())
+        }
+        used = {port["nodePort"] for port in spec.get("ports", ()) if port.get("nodePort")}
+        for port in spec.get("ports", ()):
+            number = before.get((port["protocol"], port.get("port")))
+            if number and not port.get("nodePort") and number not in used:
+                port["nodePort"] = number
+
+
+def _drop_unneeded(spec: JSON, old: JSON) -> None:
+    """Drop what only the former type had, as long as the update does not set it anew."""
+    kind, was = spec["type"], old.get("type")
+    if kind == was:
+        return
+    gone = _ADDRESS_FIELDS if kind == "ExternalName" else ()
+    if kind not in _EXPOSED:
+        gone = (*gone, "externalTrafficPolicy", "healthCheckNodePort")
+        held = {port.get("nodePort") for port in old.get("ports", ())}
+        for port in spec.get("ports", ()):
+            if port.get("nodePort") in held:
+                port.pop("nodePort", None)
+    if kind != "LoadBalancer":
+        gone = (*gone, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+    for key in gone:
+        if key in spec and spec[key] == old.get(key):
+            del spec[key]
+
+
+def _port_text(port: JSON) -> str:
+    node = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port')}{node}/{port.get('protocol')}"
+
+
+def _external_text(service: JSON) -> str:
+    spec = service.get("spec") or {}
+    kind, addresses = spec.get("type"), list(spec.get("externalIPs") or ())
+    if kind == "ExternalName":
+        return str(spec.get("externalName", ""))
+    if kind != "LoadBalancer":
+        return ",".join(addresses) or NONE
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    balanced = sorted({each.get("ip") or each.get("hostname") for each in ingress} - {None, ""})
+    return ",".join([*balanced, *addresses]) or "<pending>"

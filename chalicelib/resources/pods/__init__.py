@@ -1,0 +1,1 @@
+"""Pods and PodTemplates. Spark's drivers and executors are pods."""

@@ -1,0 +1,77 @@
+"""Annotations of pods that mean something here: those that users set, checked, and those that only we write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from chalicelib.apimachinery.rules.causes import invalid
+from chalicelib.apimachinery.rules.status import JSON, Cause
+
+MAX_USD = "sparkanywhere.io/max-usd"  # what a pod and all that it owns may cost, in dollars
+BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found out, and the figures
+USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored
+BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
+SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
+VAIN_TASKS = "sparkanywhere.io/vain-tasks"  # handles of tasks that ended before they began, by commas
+TASK_ANNOTATION = "sparkanywhere.io/task"
+VERSION_ANNOTATION = "sparkanywhere.io/task-version"
+
+WRITTEN_BY_US = (
+    BUDGET_EXCEEDED,
+    USED_BY_GONE,
+    BILLED_FROM,
+    SIZE,
+    VAIN_TASKS,
+    TASK_ANNOTATION,
+    VERSION_ANNOTATION,
+)
+NOT_DOLLARS = "must be an amount of US dollars above 0, such as 5 or 0.50"
+
+_DOLLARS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
+
+
+def parse_dollars(text: str) -> float:
+    """Return an amount of dollars above 0. Raises ValueError."""
+    if not _DOLLARS.fullmatch(text) or float(text) <= 0:
+        raise ValueError(f"{text!r} is no amount: {NOT_DOLLARS}")
+    return float(text)
+
+
+def without_our_marks(pod: JSON) -> None:
+    """Take, in place, from a pod that a client sends what only we write: it may be a copy of another one."""
+    annotations = _annotations(pod)
+    kept = {key: text for key, text in annotations.items() if key not in WRITTEN_BY_US}
+    if kept == annotations:
+        return
+    if kept:
+        pod["metadata"]["annotations"] = kept
+    else:
+        pod["metadata"].pop("annotations")
+
+
+def keep_our_marks(pod: JSON, old: JSON) -> None:
+    """Give, in place, an updated pod what we have written into it so far: a client changes nothing of that.
+
+    Whoever could would point a pod at another one's task, and stop that by a delete.
+    """
+    before = {key: text for key, text in _annotations(old).items() if key in WRITTEN_BY_US}
+    without_our_marks(pod)
+    if before:
+        pod["metadata"]["annotations"] = {**_annotations(pod), **before}
+
+
+def annotation_causes(pod: JSON, old: JSON | None = None) -> Iterator[Cause]:
+    """Yield what is wrong with annotations that users set, if an update of `old` changes them at all."""
+    before = _annotations(old).get(MAX_USD) if old else None
+    text = _annotations(pod).get(MAX_USD)
+    if text is None or text == before:
+        return
+    try:
+        parse_dollars(text)
+    except ValueError:
+        yield invalid(f"metadata.annotations[{MAX_USD}]", text, NOT_DOLLARS)
+
+
+def _annotations(pod: JSON) -> JSON:
+    return (pod.get("metadata") or {}).get("annotations") or {}

@@ -1,0 +1,151 @@
+"""Pods: what an API server does to them on their way in.
+
+Compare kubernetes/pkg/registry/core/pod/strategy.go and the admission plugins Priority and
+DefaultTolerationSeconds, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import Strategy
+from chalicelib.resources.pods import columns as pod_columns
+from chalicelib.resources.pods import defaults as pod_defaults
+from chalicelib.resources.pods import marks as pod_marks
+from chalicelib.resources.pods import update as pod_update
+from chalicelib.resources.pods import validation as pod_validation
+from chalicelib.resources.pods import warnings as pod_warnings
+from chalicelib.resources.pods.qos import qos_class
+
+GATED: JSON = {
+    "type": "PodScheduled",
+    "status": "False",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
+TOLERATION_SECONDS = 300  # how long a pod stays on a node that is not ready or unreachable
+
+
+class PodStrategy(Strategy):
+    """core/v1 pods."""
+
+    resource, singular, kind = "pods", "pod", "Pod"
+    short_names, categories = ("po",), ("all",)
+    has_status = has_generation = is_graceful = True
+    columns = pod_columns.COLUMNS
+    returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {"containers": None}, "status": {}}
+    field_label_error = "field label not supported: {}"
+
+    def default(self, obj: JSON) -> None:
+        """Fill in the documented defaults of a pod."""
+        pod_defaults.default_pod(obj)
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Set the first status, and what admission adds: tolerations and priority."""
+        pod_marks.without_our_marks(obj)
+        _admit(obj["spec"])
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            obj["status"]["conditions"] = [dict(GATED)]
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep the status, the ephemeral containers, the priority, and what we have written."""
+        pod_marks.keep_our_marks(obj, old)
+        spec, before = obj["spec"], old.get("spec") or {}
+        for key in ("priority", "preemptionPolicy"):
+            if key not in spec and key in before:
+                spec[key] = before[key]
+        _admit(spec)
+        _keep(obj, old, "status")
+
+    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
+        """Keep everything but status; the QoS class and who controls the pod stay as they are."""
+        super().prepare_for_status_update(obj, old)
+        pod_marks.keep_our_marks(obj, old)
+        before = old.get("status") or {}
+        status = obj["status"] = obj.get("status") or {}
+        if "qosClass" in before:
+            status["qosClass"] = before["qosClass"]
+        owners = (old.get("metadata") or {}).get("ownerReferences")
+        if owners:
+            obj["metadata"]["ownerReferences"] = owners
+        else:
+            obj["metadata"].pop("ownerReferences", None)
+        pod_defaults.complete_status(status)
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with a pod's spec."""
+        return [*pod_marks.annotation_causes(obj), *pod_validation.pod_causes(obj)]
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what may not be changed in a pod that exists."""
+        return [
+            *pod_marks.annotation_causes(obj, old),
+            *pod_validation.spec_causes(obj["spec"], "spec"),
+            *pod_update.update_causes(obj, old),
+        ]
+
+    def warnings(self, obj: JSON) -> list[str]:
+        """Return what a real server warns about in a pod."""
+        return pod_warnings.pod_warnings(obj)
+
+    def selectable_fields(self, obj: JSON) -> dict[str, str]:
+        """Return the fields a pod can be selected by."""
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        return {
+            **super().selectable_fields(obj),
+            "spec.nodeName": spec.get("nodeName", ""),
+            "spec.restartPolicy": spec.get("restartPolicy", ""),
+            "spec.schedulerName": spec.get("schedulerName", ""),
+            "spec.serviceAccountName": spec.get("serviceAccountName", ""),
+            "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+            "status.phase": status.get("phase", ""),
+            "status.podIP": status.get("podIP", ""),
+            "status.nominatedNodeName": status.get("nominatedNodeName", ""),
+        }
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the row that kubectl shows."""
+        return pod_columns.cells(obj, now)
+
+    def row_conditions(self, obj: JSON) -> list[JSON]:
+        """Return Completed for a finished pod."""
+        return pod_columns.row_conditions(obj)
+
+    def grace_seconds(self, obj: JSON, requested: int | None) -> int:
+        """Return 0 for a pod that never ran or has finished, else what was asked for or the spec says."""
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        if not spec.get("nodeName") or status.get("phase") in pod_columns.FINISHED:
+            return 0
+        period = requested if requested is not None else spec.get("terminationGracePeriodSeconds", 30)
+        return 1 if period < 0 else int(period)
+
+
+def _keep(obj: JSON, old: JSON, key: str) -> None:
+    if key in old:
+        obj[key] = old[key]
+    else:
+        obj.pop(key, None)
+
+
+def _admit(spec: JSON) -> None:
+    """Do what admission does to every pod. Idempotent."""
+    spec.setdefault("priority", 0)  # what its class says has been written before (controllers/classes.py)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
+    for condition in ("not-ready", "unreachable"):
+        key = f"node.kubernetes.io/{condition}"
+        if not any(_tolerates(toleration, key) for toleration in spec.get("tolerations", ())):
+            toleration = {"key": key, "operator": "Exists", "effect": "NoExecute"}
+            spec.setdefault("tolerations", []).append({**toleration, "tolerationSeconds": TOLERATION_SECONDS})
+
+
+def _tolerates(toleration: JSON, key: str) -> bool:
+    return toleration.get("key") in (None, "", key) and toleration.get("effect") in (None, "", "NoExecute")

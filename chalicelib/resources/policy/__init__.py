@@ -1,0 +1,1 @@
+"""Quotas, limit ranges, priority classes and disruption budgets."""

@@ -1,0 +1,206 @@
+"""ResourceQuotas and LimitRanges. Their counting and refusing is admission's work, elsewhere.
+
+Compare ValidateResourceQuota and ValidateLimitRange in kubernetes/pkg/apis/core/validation, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules import meta, names
+from chalicelib.apimachinery.rules.causes import duplicate, forbidden, immutable, invalid
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import (
+    AGE_COLUMN,
+    CREATED_COLUMNS,
+    NAME_COLUMN,
+    Column,
+    Strategy,
+    created_cells,
+)
+from chalicelib.resources.policy.quota_scopes import scopes_causes
+from chalicelib.resources.shared.amounts import NANO, amounts_texts, nanos
+from chalicelib.resources.shared.formats import NOT_NEGATIVE
+
+_COUNTED_TEXT = (
+    "pods services replicationcontrollers resourcequotas secrets configmaps persistentvolumeclaims"
+    " services.nodeports services.loadbalancers"
+)
+COUNTED = frozenset(_COUNTED_TEXT.split())
+_MEASURED_TEXT = (
+    "cpu memory ephemeral-storage requests.cpu requests.memory requests.storage requests.ephemeral-storage"
+    " limits.cpu limits.memory limits.ephemeral-storage"
+)
+MEASURED = frozenset(_MEASURED_TEXT.split())
+LIMIT_TYPES = ("Pod", "Container", "PersistentVolumeClaim")
+_BOUNDS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
+
+
+class ResourceQuotaStrategy(Strategy):
+    """core/v1 resourcequotas."""
+
+    resource, singular, kind = "resourcequotas", "resourcequota", "ResourceQuota"
+    short_names = ("quota",)
+    has_status = returns_deleted = True
+    empty: ClassVar[JSON] = {"spec": {}, "status": {}}
+    columns = (
+        NAME_COLUMN,
+        Column(
+            "Request",
+            description="Request represents a minimum amount of cpu/memory that a container may consume.",
+        ),
+        Column(
+            "Limit",
+            description="Limits control the maximum amount of cpu/memory that a container may use"
+            " independent of contention on the node.",
+        ),
+        AGE_COLUMN,
+    )
+
+    def default(self, obj: JSON) -> None:
+        """Write amounts as the server does."""
+        spec = obj["spec"] = obj.get("spec") or {}
+        if spec.get("hard"):
+            spec["hard"] = amounts_texts(spec["hard"])
+        else:
+            spec.pop("hard", None)
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Empty the status."""
+        obj["status"] = {}
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep status."""
+        obj["status"] = old.get("status") or {}
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with names, amounts and scopes."""
+        spec = obj["spec"]
+        causes = [
+            cause
+            for name, amount in spec.get("hard", {}).items()
+            for cause in _hard_causes(name, amount, "spec.hard")
+        ]
+        return [*causes, *scopes_causes(spec)]
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold the scopes."""
+        scopes = immutable("spec.scopes", obj["spec"].get("scopes"), (old.get("spec") or {}).get("scopes"))
+        return [*self.validate(obj), *scopes]
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what is wrong with the amounts, given and used."""
+        del old
+        status = obj.get("status") or {}
+        return [
+            cause
+            for key in ("hard", "used")
+            for name, amount in (status.get(key) or {}).items()
+            for cause in _hard_causes(name, amount, f"status.{key}")
+        ]
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return name, what is used of requests and limits, and age."""
+        metadata, status = obj.get("metadata") or {}, obj.get("status") or {}
+        used = status.get("used") or {}
+        requests: list[str] = []
+        limits: list[str] = []
+        for name, hard in sorted((status.get("hard") or {}).items()):
+            column = limits if name.startswith("limits.") else requests
+            column.append(f"{name}: {used.get(name, '0')}/{hard}")
+        age = meta.age(metadata.get("creationTimestamp"), now)
+        return [metadata.get("name", ""), ", ".join(requests), ", ".join(limits), age]
+
+
+class LimitRangeStrategy(Strategy):
+    """core/v1 limitranges."""
+
+    creates_on_update = True
+    resource, singular, kind = "limitranges", "limitrange", "LimitRange"
+    short_names = ("limits",)
+    empty: ClassVar[JSON] = {"spec": {"limits": None}}
+    columns = CREATED_COLUMNS
+
+    def default(self, obj: JSON) -> None:
+        """Derive a container's defaults: limits from the maximum, requests from limits or the minimum."""
+        spec = obj["spec"] = obj.get("spec") or {}
+        spec["limits"] = spec.get("limits") or None
+        for item in spec["limits"] or ():
+            for bound in _BOUNDS:
+                if item.get(bound):
+                    item[bound] = amounts_texts(item[bound])
+            if item.get("type") == "Container":
+                _default_container_limits(item)
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with the bounds."""
+        return list(_limits_causes(obj["spec"].get("limits") or []))
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return name and time of creation."""
+        del now
+        return created_cells(obj)
+
+
+def _default_container_limits(item: JSON) -> None:
+    default = {**(item.get("max") or {}), **(item.get("default") or {})}
+    request = {**(item.get("min") or {}), **default, **(item.get("defaultRequest") or {})}
+    for name, amounts in (("default", default), ("defaultRequest", request)):
+        if amounts:
+            item[name] = amounts
+
+
+def _hard_causes(name: str, amount: str, path: str) -> Iterator[Cause]:
+    at = f"{path}[{name}]"
+    for error in names.qualified_name_errors(name):
+        yield invalid(at, name, error)
+    is_counted = name in COUNTED or name.startswith("count/")
+    if "/" not in name and not (is_counted or name in MEASURED or "hugepages-" in name):
+        yield invalid(at, name, "must be a standard resource type or fully qualified")
+        yield invalid(at, name, "must be a standard resource for quotas")
+    if nanos(amount) < 0:
+        yield invalid(at, amount, NOT_NEGATIVE)
+    if is_counted and nanos(amount) % NANO:
+        yield invalid(at, amount, "must be an integer")
+
+
+def _limits_causes(limits: list[JSON]) -> Iterator[Cause]:
+    seen = set()
+    for index, item in enumerate(limits):
+        at, kind = f"spec.limits[{index}]", item.get("type") or ""
+        for error in names.qualified_name_errors(kind):
+            yield invalid(f"{at}.type", kind, error)
+        if "/" not in kind and kind not in LIMIT_TYPES:
+            yield invalid(f"{at}.type", kind, "must be a standard limit type or fully qualified")
+        if kind in seen:
+            yield duplicate(f"{at}.type", kind)
+        seen.add(kind)
+        if kind == "Pod":
+            for bound in ("default", "defaultRequest"):
+                if item.get(bound):
+                    yield forbidden(f"{at}.{bound}", "may not be specified when `type` is 'Pod'")
+        yield from _bounds_causes(item, at)
+
+
+# What must not exceed what: field at fault, lesser bound and its name in words, greater bound likewise.
+_ORDER = (
+    ("min", "min", "min", "max", "max"),
+    ("defaultRequest", "min", "min", "defaultRequest", "default request"),
+    ("defaultRequest", "defaultRequest", "default request", "max", "max"),
+    ("defaultRequest", "defaultRequest", "default request", "default", "default limit"),
+    ("default", "min", "min", "default", "default"),
+    ("default", "default", "default", "max", "max"),
+)
+
+
+def _bounds_causes(item: JSON, at: str) -> Iterator[Cause]:
+    """Yield where min <= defaultRequest <= default <= max does not hold."""
+    bounds = {bound: item.get(bound) or {} for bound in _BOUNDS}
+    for name in sorted({name for amounts in bounds.values() for name in amounts}):
+        for field, low, low_words, high, high_words in _ORDER:
+            less, more = bounds[low].get(name), bounds[high].get(name)
+            if less is not None and more is not None and nanos(less) > nanos(more):
+                why = f"{low_words} value {less} is greater than {high_words} value {more}"
+                yield invalid(f"{at}.{field}[{name}]", bounds[field][name], why)

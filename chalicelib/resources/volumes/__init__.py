@@ -1,0 +1,1 @@
+"""Claims and storage classes."""

@@ -1,0 +1,88 @@
+"""StorageClasses.
+
+Compare kubernetes/pkg/apis/storage/validation, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules import meta, names
+from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.resources.shared.field_docs import field_doc
+
+DEFAULT_ANNOTATIONS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+RECLAIM_POLICIES = ("Delete", "Retain")
+BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
+_FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+
+
+def is_default(storage_class: JSON) -> bool:
+    """Tell whether claims without a class get this one."""
+    annotations = (storage_class.get("metadata") or {}).get("annotations") or {}
+    return any(annotations.get(name) == "true" for name in DEFAULT_ANNOTATIONS)
+
+
+class StorageClassStrategy(Strategy):
+    """storage.k8s.io/v1 storageclasses."""
+
+    group, resource, singular, kind = "storage.k8s.io", "storageclasses", "storageclass", "StorageClass"
+    namespaced = False
+    short_names = ("sc",)
+    returns_deleted = True
+    empty: ClassVar[JSON] = {"provisioner": ""}
+    columns = (
+        NAME_COLUMN,
+        Column("Provisioner", description=field_doc("StorageClass.provisioner")),
+        Column("ReclaimPolicy", description=field_doc("StorageClass.reclaimPolicy")),
+        Column("VolumeBindingMode", description=field_doc("StorageClass.volumeBindingMode")),
+        Column("AllowVolumeExpansion", description=field_doc("StorageClass.allowVolumeExpansion")),
+        AGE_COLUMN,
+    )
+
+    def default(self, obj: JSON) -> None:
+        """Set reclaim policy and binding mode."""
+        obj["provisioner"] = obj.get("provisioner") or ""
+        obj["reclaimPolicy"] = obj.get("reclaimPolicy") or "Delete"
+        obj["volumeBindingMode"] = obj.get("volumeBindingMode") or "Immediate"
+        for key in ("parameters", "mountOptions", "allowedTopologies"):
+            if not obj.get(key):
+                obj.pop(key, None)
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with provisioner, policy and mode."""
+        causes = []
+        if not obj["provisioner"]:
+            causes.append(required("provisioner"))
+        else:
+            errors = names.qualified_name_errors(obj["provisioner"].lower())
+            causes += [invalid("provisioner", obj["provisioner"], error) for error in errors]
+        for key, choices in (("reclaimPolicy", RECLAIM_POLICIES), ("volumeBindingMode", BINDING_MODES)):
+            if obj[key] not in choices:
+                causes.append(not_supported(key, obj[key], choices))
+        return causes
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold all but labels, annotations and expansion."""
+        changed = [key for key in _FIXED if (obj.get(key) or {}) != (old.get(key) or {})]
+        forbidden_causes = [forbidden(key, f"updates to {key} are forbidden.") for key in changed]
+        return [*self.validate(obj), *forbidden_causes]
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the row that `kubectl get storageclasses` shows."""
+        metadata = obj.get("metadata") or {}
+        return [
+            metadata.get("name", "") + (" (default)" if is_default(obj) else ""),
+            obj.get("provisioner", ""),
+            obj.get("reclaimPolicy", ""),
+            obj.get("volumeBindingMode", ""),
+            bool(obj.get("allowVolumeExpansion")),
+            meta.age(metadata.get("creationTimestamp"), now),
+        ]

@@ -1,0 +1,224 @@
+"""Deployments and ReplicaSets.
+
+Compare kubernetes/pkg/apis/apps/v1/defaults.go and validation, v1.36.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported
+from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
+from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE
+from chalicelib.resources.pods.warnings import spec_warnings
+from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.resources.shared.table_text import containers_text, selector_text
+from chalicelib.resources.workloads.counts import count_causes, not_negative_causes, percent_causes
+from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, status_causes
+from chalicelib.resources.workloads.workload import (
+    CONTAINERS_COLUMN,
+    IMAGES_COLUMN,
+    default_workload,
+    workload_causes,
+)
+
+STRATEGIES = ("Recreate", "RollingUpdate")
+PROGRESS_SECONDS = 600  # how long a rollout may stand still before it is said to have failed
+KEPT_REVISIONS = 10
+STEP = "25%"  # of the pods, of a rolling update
+
+DEPLOYMENT_COUNTS = (
+    "observedGeneration",
+    "replicas",
+    "updatedReplicas",
+    READY,
+    AVAILABLE,
+    "unavailableReplicas",
+    "collisionCount",
+)
+REPLICA_SET_COUNTS = ("replicas", "fullyLabeledReplicas", READY, AVAILABLE, "observedGeneration")
+
+
+class DeploymentStrategy(Strategy):
+    """apps/v1 deployments."""
+
+    condition_times = ("lastUpdateTime", "lastTransitionTime")
+    group, resource, singular, kind = "apps", "deployments", "deployment", "Deployment"
+    short_names, categories = ("deploy",), ("all",)
+    has_status = has_generation = True
+    scale = SCALE_PATHS
+    empty: ClassVar[JSON] = {
+        "spec": {"selector": None, "template": EMPTY_TEMPLATE, "strategy": {}},
+        "status": {},
+    }
+    columns = (
+        NAME_COLUMN,
+        Column("Ready", description="Number of the pod with ready state"),
+        Column("Up-to-date", description=field_doc("DeploymentStatus.updatedReplicas")),
+        Column("Available", description=field_doc("DeploymentStatus.availableReplicas")),
+        AGE_COLUMN,
+        CONTAINERS_COLUMN,
+        IMAGES_COLUMN,
+        Column("Selector", description=field_doc("DeploymentSpec.selector"), priority=1),
+    )
+
+    def default(self, obj: JSON) -> None:
+        """Set replicas, the way of updating, and fill in the template."""
+        spec = default_workload(obj)
+        strategy = spec["strategy"] = spec.get("strategy") or {}
+        strategy["type"] = strategy.get("type") or "RollingUpdate"
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy["rollingUpdate"] = strategy.get("rollingUpdate") or {}
+            rolling.setdefault("maxSurge", STEP)
+            rolling.setdefault("maxUnavailable", STEP)
+        spec.setdefault("revisionHistoryLimit", KEPT_REVISIONS)
+        spec.setdefault("progressDeadlineSeconds", PROGRESS_SECONDS)
+        if not spec.get("paused"):
+            spec.pop("paused", None)
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Empty the status."""
+        obj["status"] = {}
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep status."""
+        obj["status"] = old.get("status") or {}
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with a Deployment."""
+        return list(_deployment_causes(obj["spec"]))
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold the selector."""
+        selector = immutable(
+            "spec.selector", obj["spec"].get("selector"), (old.get("spec") or {}).get("selector")
+        )
+        return [*self.validate(obj), *selector]
+
+    def warnings(self, obj: JSON) -> list[str]:
+        """Return what its pods would be warned about."""
+        return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers do not fit together."""
+        del old
+        return list(status_causes(obj, counts=DEPLOYMENT_COUNTS, parts=("updatedReplicas", READY, AVAILABLE)))
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the row that `kubectl get deployments` shows."""
+        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        return [
+            metadata.get("name", ""),
+            f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
+            status.get("updatedReplicas", 0),
+            status.get("availableReplicas", 0),
+            meta.age(metadata.get("creationTimestamp"), now),
+            *containers_text(spec.get("template") or {}),
+            selector_text(spec.get("selector")),
+        ]
+
+
+class ReplicaSetStrategy(Strategy):
+    """apps/v1 replicasets."""
+
+    condition_times = ("lastTransitionTime",)
+    group, resource, singular, kind = "apps", "replicasets", "replicaset", "ReplicaSet"
+    short_names, categories = ("rs",), ("all",)
+    has_status = has_generation = True
+    scale = SCALE_PATHS
+    empty: ClassVar[JSON] = {
+        "spec": {"selector": None, "template": EMPTY_TEMPLATE},
+        "status": {"replicas": 0},
+    }
+    columns = (
+        NAME_COLUMN,
+        Column("Desired", type="integer", description=field_doc("ReplicaSetSpec.replicas")),
+        Column("Current", type="integer", description=field_doc("ReplicaSetStatus.replicas")),
+        Column("Ready", type="integer", description=field_doc("ReplicaSetStatus.readyReplicas")),
+        AGE_COLUMN,
+        CONTAINERS_COLUMN,
+        IMAGES_COLUMN,
+        Column("Selector", description=field_doc("ReplicaSetSpec.selector"), priority=1),
+    )
+
+    def default(self, obj: JSON) -> None:
+        """Set replicas and fill in the template."""
+        default_workload(obj)
+
+    def prepare_for_create(self, obj: JSON) -> None:
+        """Set the counts to zero."""
+        obj["status"] = {"replicas": 0}
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep status."""
+        obj["status"] = old.get("status") or {"replicas": 0}
+
+    def validate(self, obj: JSON) -> list[Cause]:
+        """Return what is wrong with a ReplicaSet."""
+        spec = obj["spec"]
+        counts = [
+            cause
+            for key in ("replicas", "minReadySeconds")
+            for cause in not_negative_causes(spec.get(key), f"spec.{key}")
+        ]
+        return [*counts, *workload_causes(spec, "deployment")]
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Hold the selector."""
+        selector = immutable(
+            "spec.selector", obj["spec"].get("selector"), (old.get("spec") or {}).get("selector")
+        )
+        return [*self.validate(obj), *selector]
+
+    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return which numbers do not fit together."""
+        del old
+        return list(
+            status_causes(obj, counts=REPLICA_SET_COUNTS, parts=("fullyLabeledReplicas", READY, AVAILABLE))
+        )
+
+    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
+        """Return the row that `kubectl get replicasets` shows."""
+        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        return [
+            metadata.get("name", ""),
+            spec.get("replicas", 0),
+            status.get("replicas", 0),
+            status.get("readyReplicas", 0),
+            meta.age(metadata.get("creationTimestamp"), now),
+            *containers_text(spec.get("template") or {}),
+            selector_text(spec.get("selector")),
+        ]
+
+
+def _deployment_causes(spec: JSON) -> Iterator[Cause]:
+    yield from not_negative_causes(spec["replicas"], "spec.replicas")
+    yield from workload_causes(spec, "deployment")
+    yield from _strategy_causes(spec["strategy"], "spec.strategy")
+    ready = spec.get("minReadySeconds", 0)
+    for key in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+        yield from not_negative_causes(spec.get(key), f"spec.{key}")
+    if spec["progressDeadlineSeconds"] <= ready:
+        why = "must be greater than minReadySeconds"
+        yield invalid("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], why)
+
+
+def _strategy_causes(strategy: JSON, at: str) -> Iterator[Cause]:
+    rolling = strategy.get("rollingUpdate")
+    if strategy["type"] == "Recreate":
+        if rolling is not None:
+            why = "may not be specified when strategy `type` is 'Recreate'"
+            yield forbidden(f"{at}.rollingUpdate", why)
+    elif strategy["type"] != "RollingUpdate":
+        yield not_supported(f"{at}.type", strategy["type"], STRATEGIES)
+    elif rolling is not None:
+        for key in ("maxUnavailable", "maxSurge"):
+            yield from count_causes(rolling[key], f"{at}.rollingUpdate.{key}")
+        yield from percent_causes(rolling["maxUnavailable"], f"{at}.rollingUpdate.maxUnavailable")
+        if rolling["maxUnavailable"] in (0, "0%") and rolling["maxSurge"] in (0, "0%"):
+            why = "may not be 0 when `maxSurge` is 0"
+            yield invalid(f"{at}.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], why)

@@ -1,0 +1,278 @@
+"""Storage in a DynamoDB table: what the serverless control plane uses.
+
+Each write is one transaction of the object, its uid, its owners, its event and the store's row
+(dynamodb_write.py). Reads are consistent, but a transaction under way is seen item by item: what lists
+and watches conclude from that is in dynamodb_list.py and dynamodb_log.py.
+
+A write that is answered has happened. If the network fails on the way to DynamoDB, and botocore's repeated
+attempts fail too, StorageUnavailable is raised although the write may have happened.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.storage.backoff import Backoff
+from chalicelib.storage.base import (
+    Change,
+    EventBatch,
+    KeyNotFound,
+    Page,
+    Reader,
+    RevisionExpired,
+    StorageUnavailable,
+    StoredObject,
+    WatchEvent,
+)
+from chalicelib.storage.dynamodb.events import EventLog
+from chalicelib.storage.dynamodb.item import (
+    STORE_PK,
+    STORE_SK,
+    Item,
+    head_of,
+    owner_pk,
+    stored_object,
+)
+from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
+from chalicelib.storage.dynamodb.table import Key, Table
+from chalicelib.storage.dynamodb.view import DynamoView, Memory
+from chalicelib.storage.dynamodb.write import (
+    Before,
+    Plan,
+    check_size,
+    object_item_key,
+    uid_key,
+    uids_to_be_free,
+)
+from chalicelib.storage.poller import Poller
+from chalicelib.storage.tail import TAIL_EVENTS, Tail
+from chalicelib.storage.write import Write, drafted, find_refusal
+
+WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten
+WRITE_QUEUE_SECONDS = 4.0  # threads of one process write in turn; with WRITE_TRIES still under ten
+FOREIGN_WRITES_SECONDS = 0.4  # a second is promised; each look costs one read unit
+KEEP_EVENTS_SECONDS = 7 * 24 * 3600.0  # then DynamoDB deletes them; no living driver's watch is older
+
+
+class DynamoStorage:
+    """Storage in one table. See base.Storage for what each method promises.
+
+    `region` and `endpoint` default to botocore's own settings. Terraform makes the table (key pk and sk,
+    both strings; TTL attribute `expires`; no index); create_table() does for tests and local use.
+    """
+
+    def __init__(
+        self,
+        table_name: str,
+        *,
+        region: str | None = None,
+        endpoint: str | None = None,
+        clock: Callable[[], float] = time.time,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._table = Table(table_name, region=region, endpoint=endpoint, backoff=self._backoff)
+        self._log = EventLog(self._table, clock)
+        self._lister = Lister(self._table, self._log, self._backoff)
+        self._memory = Memory()
+        self._writing = threading.Lock()
+        self._tail = Tail(0)
+        self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
+
+    @property
+    def client(self) -> Any:
+        """The botocore client, for event handlers; typed by botocore at run time only."""
+        return self._table.client
+
+    def create_table(self) -> None:
+        """Create the table and wait until it can be used; leave an existing one alone."""
+        self._table.create()
+
+    def revision(self) -> int:
+        """Return the store's current revision."""
+        return self._table.head().revision
+
+    def view(self) -> Reader:
+        """Return a reader that costs this one read, and no more for what has not changed."""
+        head = self._table.head()
+        return DynamoView(head, table=self._table, log=self._log, memory=self._memory, lister=self._lister)
+
+    def create(self, key: str, obj: JSON) -> StoredObject:
+        """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
+        return self.transact([Change("ADDED", key, obj)])[0]
+
+    def get(self, key: str) -> StoredObject:
+        """Return the object under `key`."""
+        return stored_object(self._get_item(key))
+
+    def get_by_uid(self, uid: str) -> StoredObject:
+        """Return the living object with that uid."""
+        row = self._table.find(uid_key(uid))
+        if row is None:
+            raise KeyNotFound(uid)
+        item = self._get_item(row.key)
+        if item.uid != uid:  # deleted and made anew between the two reads
+            raise KeyNotFound(uid)
+        return stored_object(item)
+
+    def list_by_owner(self, uid: str) -> list[StoredObject]:
+        """Return the living objects that name `uid` as an owner."""
+        keys = [row.key for row in self._table.query(owner_pk(uid))]
+        found = self._table.find_all(object_item_key(key) for key in keys)
+        return [stored_object(item) for item in found.values() if uid in item.owners]
+
+    def list(
+        self,
+        prefix: str,
+        *,
+        limit: int | None = None,
+        start_key: str | None = None,
+        revision: int | None = None,
+    ) -> Page:
+        """Return a page of objects, as they are or as they were at `revision`."""
+        return self._lister.page(Range.of(prefix, start_key), limit=limit, revision=revision)
+
+    def count(self, prefix: str) -> int:
+        """Return how many objects there are under `prefix`."""
+        return self._lister.count(Range.of(prefix, None))
+
+    def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
+        """Replace an object. Raises ValueError if its uid would change."""
+        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
+
+    def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
+        """Remove an object; return its last state."""
+        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
+
+    def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
+        """Do all of these writes or none."""
+        writes = drafted(changes)
+        for write in writes:
+            check_size(write)
+        # The threads of one process would only make each other lose: they take turns.
+        if not self._writing.acquire(timeout=WRITE_QUEUE_SECONDS):
+            raise StorageUnavailable("too many writes wait in this process: try again")
+        try:
+            why = ""
+            for _ in self._backoff.tries(WRITE_TRIES):
+                events, why = self._try_write(writes)
+                if events:
+                    return [StoredObject(event.key, event.revision, event.json) for event in events]
+            raise StorageUnavailable(f"{why}: try again")
+        finally:
+            self._writing.release()
+
+    def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
+        """Return what happened under `prefix` after `revision`.
+
+        News come from memory if it reaches back that far; that there is none, the table itself says.
+        """
+        resource = Range.of(prefix, None).resource
+        recent = self._tail.find(prefix, revision, limit=limit)
+        if recent and recent[0]:
+            return EventBatch(*recent)
+        for _ in self._backoff.tries(READ_TRIES):
+            batch = self._find_events(resource, prefix, revision, limit=limit)
+            if batch:
+                return batch
+        raise StorageUnavailable(f"an event of {resource} after {revision} is not visible yet: try again")
+
+    def wait(self, revision: int, seconds: float, prefix: str | None = None) -> int:
+        """Sleep until there may be news under `prefix` after `revision`; return the store's revision."""
+        return self._poller.wait(revision, seconds, prefix)
+
+    def expire_events(self, keep_seconds: float) -> int:
+        """Forget events older than that; return the oldest revision still to be asked for.
+
+        They are no longer given out. DynamoDB deletes them by itself, free of charge, when they are
+        KEEP_EVENTS_SECONDS old.
+        """
+        row = self._table.items(STORE_PK, STORE_SK)
+        for _ in self._backoff.tries(READ_TRIES):
+            head = self._table.head()
+            compacted = self._log.find_compacted(head, self._clock() - keep_seconds)
+            if compacted <= head.compacted:
+                self._tail.forget(head.compacted)
+                return head.compacted
+            is_older = Item.compacted.does_not_exist() | (Item.compacted < compacted)
+            self._table.update(row, [Item.compacted.set(compacted)], is_older)
+        raise StorageUnavailable("the store's row kept changing while events expired: try again")
+
+    def close(self) -> None:
+        """Wake all waiters and end the polling thread. May be repeated."""
+        self._poller.close()
+
+    def _get_item(self, key: str) -> Item:
+        item = self._table.find(object_item_key(key))
+        if item is None:
+            raise KeyNotFound(key)
+        return item
+
+    def _try_write(self, writes: Sequence[Write]) -> tuple[Sequence[WatchEvent], str]:
+        """Return the events of the writes; or none, and why they are worth another try."""
+        before = self._read_before(writes)
+        for write in writes:
+            refusal = find_refusal(
+                write,
+                revision=before.revision(write),
+                uid=before.uid(write),
+                is_uid_taken=before.is_uid_taken(write),
+            )
+            if refusal:
+                raise refusal
+        now = self._clock()
+        expires = datetime.fromtimestamp(now + KEEP_EVENTS_SECONDS, UTC)
+        plan = Plan(self._table.items, writes, before, at=now, expires=expires)
+        why = self._table.transact(plan.transaction, token=f"{random.getrandbits(128):032x}")
+        if why:
+            return [], why
+        self._tail.extend(plan.events, after=before.head.revision)
+        return plan.events, ""
+
+    def _read_before(self, writes: Sequence[Write]) -> Before:
+        head = Key(STORE_PK, STORE_SK)
+        keys = [object_item_key(write.key) for write in writes]
+        found = self._table.find_all([head, *keys, *uids_to_be_free(writes)])
+        return Before(head_of(found.pop(head, None)), found)
+
+    def _find_events(self, resource: str, prefix: str, revision: int, *, limit: int) -> EventBatch | None:
+        """Return a batch; None if the next event is not visible yet."""
+        head = self._table.head()
+        if revision < head.compacted:
+            raise RevisionExpired(revision, oldest=head.compacted)
+        newest = head.mark(resource)
+        if newest.revision <= revision:
+            return EventBatch([], max(head.revision, revision))
+        linked, missing = self._log.read(resource, after=revision, newest=newest, limit=limit)
+        if not linked and missing:
+            if self._log.is_settled(missing):
+                raise RevisionExpired(revision, oldest=missing.revision)
+            return None
+        events = [logged.event for logged in linked if logged.event.key.startswith(prefix)]
+        last = linked[-1].revision
+        is_cut = missing is not None or len(linked) == limit
+        return EventBatch(events, last if is_cut else max(last, head.revision))
+
+    def _read_foreign_writes(self) -> None:
+        head, known = self._table.head(), self._tail.last
+        if head.revision <= known:
+            return
+        events: list[WatchEvent] = []
+        # A process that has just begun, or slept for long, needs no past.
+        if known and head.revision - known <= TAIL_EVENTS:
+            for resource, newest in head.newest.items():
+                if newest.revision > known:
+                    linked, _ = self._log.read(resource, after=known, newest=newest)
+                    events += [logged.event for logged in linked if logged.revision <= head.revision]
+        is_complete = len(events) == head.revision - known
+        if is_complete:
+            self._tail.extend(sorted(events, key=lambda event: event.revision), after=known)
+        else:
+            self._tail.extend([], after=head.revision)

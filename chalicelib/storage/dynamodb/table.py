@@ -1,0 +1,199 @@
+"""Calls on the DynamoDB table: every read consistent, every error a StorageError."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError
+from pynamodb.connection import TableConnection
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
+
+from chalicelib.storage.backoff import Backoff
+from chalicelib.storage.base import StorageUnavailable
+from chalicelib.storage.dynamodb.item import STORE_PK, STORE_SK, Head, Item, head_of
+
+CONNECT_SECONDS = 2  # the endpoint is in the same region: longer means that it is not there
+READ_SECONDS = 5  # two attempts fit into the ten seconds that Spark waits for an answer
+RETRIES = 2  # by botocore, of throttling, 5xx and lost connections; writes carry a token against repetition
+CONNECTIONS = 64  # botocore's 10 would queue the threads of a local server
+BATCH_GET_ITEMS = 100  # DynamoDB's limit
+BATCH_GET_TRIES = 8  # for keys left unread when the table is throttled
+
+# Reasons for which DynamoDB cancels a transaction: its API reference, "TransactWriteItems".
+_LOST_RACES = {"ConditionalCheckFailed", "TransactionConflict"}
+_THROTTLED = {"ThrottlingError", "ProvisionedThroughputExceeded"}
+_ADVICE = {
+    "ResourceNotFoundException": "does not exist here: create it with terraform, and check region and name",
+    "ProvisionedThroughputExceededException": "is throttled: try again",
+    "ThrottlingException": "is throttled: try again",
+    "RequestLimitExceeded": "is throttled: try again",
+    "AccessDeniedException": "may not be used with these credentials: see the role's policy",
+    "UnrecognizedClientException": "may not be used with these credentials: they are not known",
+    "ExpiredTokenException": "may not be used with these credentials: they have expired",
+}
+
+
+class Key(NamedTuple):
+    """An item's key."""
+
+    pk: str
+    sk: str
+
+
+@dataclass(slots=True)
+class Transaction:
+    """Writes that happen together or not at all, each with what must hold of its item before."""
+
+    puts: list[tuple[Item, Condition | None]] = field(default_factory=list)
+    deletes: list[tuple[Item, Condition | None]] = field(default_factory=list)
+    updates: list[tuple[Item, list[Action], Condition]] = field(default_factory=list)
+
+
+class Table:
+    """The table of that name; `region` and `endpoint` default to botocore's own settings."""
+
+    def __init__(self, name: str, *, region: str | None, endpoint: str | None, backoff: Backoff) -> None:
+        self._name = name
+        self._backoff = backoff
+        meta = {
+            "table_name": name,
+            "region": region,
+            "host": endpoint,
+            "connect_timeout_seconds": CONNECT_SECONDS,
+            "read_timeout_seconds": READ_SECONDS,
+            "max_retry_attempts": RETRIES,
+            "max_pool_connections": CONNECTIONS,
+        }
+
+        class TableItem(Item):
+            """An item of this table: a pynamodb model belongs to one."""
+
+            Meta = type("Meta", (), meta)  # type: ignore[assignment]  # has what MetaProtocol names
+
+        self.items: type[Item] = TableItem
+        with self._translated():
+            # pynamodb offers no public way to a model's connection, and a second one would cost a
+            # Lambda's cold start another botocore client. Made here since its making is not locked.
+            self._connection: TableConnection = self.items._get_connection()
+            self.client: Any = self._connection.connection.client  # botocore's, which is typed by name only
+
+    def create(self) -> None:
+        """Create the table, with its TTL, and wait until it can be used; leave an existing one alone."""
+        with self._translated():
+            self.items.create_table(wait=True, billing_mode="PAY_PER_REQUEST")
+
+    def head(self) -> Head:
+        """Return the store's own row."""
+        return head_of(self.find(Key(STORE_PK, STORE_SK)))
+
+    def find(self, key: Key) -> Item | None:
+        """Return one item, None if there is none."""
+        with self._translated():
+            try:
+                return self.items.get(key.pk, key.sk, consistent_read=True)
+            except DoesNotExist:
+                return None
+
+    def find_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """Return those of the items that exist, each consistently read, but not all at one moment."""
+        found: dict[Key, Item] = {}
+        wanted = iter(keys)
+        while batch := list(islice(wanted, BATCH_GET_ITEMS)):
+            for item in self._get_batch([{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in batch]):
+                found[Key(item.pk, item.sk)] = item
+        return found
+
+    def query(
+        self,
+        pk: str,
+        condition: Condition | None = None,
+        *,
+        limit: int | None = None,
+        attributes: Sequence[str] | None = None,
+    ) -> Iterator[Item]:
+        """Yield a partition's items in order of sk; each page of 1 MB is of a moment of its own."""
+        with self._translated():
+            yield from self.items.query(
+                pk,
+                condition,
+                consistent_read=True,
+                limit=limit,
+                attributes_to_get=list(attributes) if attributes else None,
+            )
+
+    def count(self, pk: str, condition: Condition | None = None) -> int:
+        """Return how many items a partition has; each page of 1 MB is of a moment of its own."""
+        with self._translated():
+            return int(self.items.count(pk, condition, consistent_read=True))
+
+    def transact(self, transaction: Transaction, *, token: str) -> str | None:
+        """Do all of a transaction; or return, in words, why nothing was written and to try again.
+
+        Which item was in the way is not read from the answer: its reasons are in an order of pynamodb's
+        own (deletes, puts, updates). The caller reads the items again anyway, and sees.
+        """
+        try:
+            with TransactWrite(connection=self._connection.connection, client_request_token=token) as writes:
+                for item, condition in transaction.deletes:
+                    writes.delete(item, condition)
+                for item, condition in transaction.puts:
+                    writes.save(item, condition)
+                for item, actions, condition in transaction.updates:
+                    writes.update(item, actions, condition)
+        except TransactWriteError as error:
+            reasons = {reason.code for reason in error.cancellation_reasons if reason}
+            if reasons and reasons <= _THROTTLED:
+                return f"the table {self._name} is throttled"
+            if reasons and reasons <= _THROTTLED | _LOST_RACES:
+                return f"too many write to the table {self._name} at once"
+            raise StorageUnavailable(self._sentence(error)) from error
+        return None
+
+    def update(self, item: Item, actions: list[Action], condition: Condition) -> bool:
+        """Change one item; return False if its condition did not hold or it lost a race."""
+        with self._translated():
+            try:
+                item.update(actions=actions, condition=condition)
+            except PynamoDBException as error:
+                if error.cause_response_code in (
+                    "ConditionalCheckFailedException",
+                    "TransactionConflictException",
+                ):
+                    return False
+                raise
+        return True
+
+    def _get_batch(self, keys: list[dict[str, Any]]) -> Iterator[Item]:
+        for _ in self._backoff.tries(BATCH_GET_TRIES):
+            with self._translated():
+                # pynamodb's models hand over such keys too, whatever its annotation says.
+                answer = self._connection.batch_get_item(keys, consistent_read=True)  # type: ignore[arg-type]
+            for raw in answer["Responses"].get(self._name, ()):
+                yield self.items.from_raw_data(raw)
+            keys = answer["UnprocessedKeys"].get(self._name, {}).get("Keys", [])
+            if not keys:
+                return
+        raise StorageUnavailable(f"the table {self._name} is throttled: try again")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (PynamoDBException, BotoCoreError) as error:
+            raise StorageUnavailable(self._sentence(error)) from error
+
+    def _sentence(self, error: Exception) -> str:
+        code = getattr(error, "cause_response_code", None)
+        advice = _ADVICE.get(code or "")
+        return (
+            f"the table {self._name} {advice}"
+            if advice
+            else f"the table {self._name} cannot be used: {error}"
+        )

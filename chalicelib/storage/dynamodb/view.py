@@ -1,0 +1,91 @@
+"""Reads of DynamoDB that cost nothing where this process knows that nothing has changed.
+
+The store's row names the last event of each resource. What was read after a resource's last event was known to be
+at some revision, and was not newer, is still what is stored as long as the row names that same event: one read of the
+row tells it of all that a decision needs, as an informer's cache does in a controller. Compare "Efficient detection of
+changes" (kubernetes.io, API concepts, v1.36).
+
+The row may be visible before the object of the same transaction. So an object is kept if it is of the very event that
+the row names, or if that event is long settled.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from chalicelib.storage.base import KeyNotFound, Page, StoredObject
+from chalicelib.storage.dynamodb.events import EventLog
+from chalicelib.storage.dynamodb.item import Head, Mark, stored_object
+from chalicelib.storage.dynamodb.list import Lister, Range
+from chalicelib.storage.dynamodb.table import Table
+from chalicelib.storage.dynamodb.write import object_item_key
+from chalicelib.storage.keyspace import split_key
+
+KEPT_OBJECTS = 200
+KEPT_CHARS = 32 * 1024  # larger ones are read each time: all that is kept is 6 MB at most
+
+
+class Memory:
+    """Objects, None for keys without one, each with the last event of its resource when it was read. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._kept: OrderedDict[str, tuple[int, StoredObject | None]] = OrderedDict()
+
+    def find(self, key: str, newest: int) -> tuple[bool, StoredObject | None]:
+        """Return whether it is known what is under `key`, and what, if `newest` is its resource's last event."""
+        with self._guard:
+            kept = self._kept.get(key)
+            if kept is None or kept[0] != newest:
+                return False, None
+            self._kept.move_to_end(key)
+            return True, kept[1]
+
+    def keep(self, key: str, newest: int, found: StoredObject | None) -> None:
+        """Keep what was read when `newest` was known to be that event."""
+        with self._guard:
+            self._kept.pop(key, None)
+            self._kept[key] = (newest, found)
+            if len(self._kept) > KEPT_OBJECTS:
+                self._kept.popitem(last=False)
+
+
+class DynamoView:
+    """What is stored as of the moment when `head` was read, or later. See base.Reader."""
+
+    def __init__(self, head: Head, *, table: Table, log: EventLog, memory: Memory, lister: Lister) -> None:
+        self._head = head
+        self._table = table
+        self._log = log
+        self._memory = memory
+        self._lister = lister
+
+    def revision(self) -> int:
+        """Return the revision of that moment."""
+        return self._head.revision
+
+    def get(self, key: str) -> StoredObject:
+        """Return the object under `key`."""
+        newest = self._head.mark(split_key(key)[0])
+        is_known, found = self._memory.find(key, newest.revision)
+        if not is_known:
+            item = self._table.find(object_item_key(key))
+            found = stored_object(item) if item else None
+            if self._may_keep(found, newest):
+                self._memory.keep(key, newest.revision, found)
+        if found is None:
+            raise KeyNotFound(key)
+        return found
+
+    def list(self, prefix: str) -> Page:
+        """Return all objects under `prefix`."""
+        wanted = Range.of(prefix, None)
+        return self._lister.kept(wanted, self._head) or self._lister.page(wanted, limit=None, revision=None)
+
+    def _may_keep(self, found: StoredObject | None, newest: Mark) -> bool:
+        if found is not None and len(found.json) > KEPT_CHARS:
+            return False
+        if found is not None and found.revision >= newest.revision:
+            return found.revision == newest.revision
+        return self._log.is_settled(newest)

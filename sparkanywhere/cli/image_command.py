@@ -1,0 +1,43 @@
+"""`sparkanywhere image VERSION`: build the Spark image that pods run, without a registry."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+import click
+
+from chalicelib.config import Settings
+from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.cli.progress import StepPrinter
+from sparkanywhere.local.docker_engine import engine
+from sparkanywhere.spark.base_image import ImageFailed
+from sparkanywhere.spark.image import describe, ensure_image
+
+
+@click.command()
+@click.argument("version", default="4.3.0")
+@click.option("--again", is_flag=True, help="Build it even if it is there.")
+def image(version: str, again: bool) -> None:
+    """Build the image sparkanywhere/spark:VERSION in the Docker engine, if it has none."""
+    name = built(version, again=again)
+    with closing(engine(Settings.from_env())) as client:
+        click.echo(describe(client, name))
+
+
+def built(version: str, *, again: bool = False) -> str:
+    """Return the name of the image, showing on stderr how it is built where there is none.
+
+    Raises click.ClickException with one sentence if it can't be had.
+    """
+    show = StepPrinter()
+    settings = Settings.from_env()
+    try:
+        with closing(engine(settings)) as client:
+            return ensure_image(
+                client, version, cache=settings.cache_dir(), environ=os.environ, progress=show, again=again
+            )
+    except (ImageFailed, ProviderUnavailable) as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        show.close()

@@ -1,0 +1,155 @@
+"""Pure: what a Spark job has come to, from the pods seen, the driver's log lines, and the time of each.
+
+A job passes these phases in order; a phase begins when the one before it ends:
+
+    control plane | submit | driver | executors | job | clean-up
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from chalicelib.apimachinery.rules.status import JSON
+
+PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
+TERMINAL = ("Succeeded", "Failed")
+REGISTERED = re.compile(r"Registered executor .* with ID (\w+)")
+TASKS = re.compile(r"Finished task .*\((\d+)/(\d+)\)$")
+# A line of Spark's own: log4j's default layout, the JDK's two-line one, the launcher's and the JVM's remarks,
+# and the stack traces below any of them.
+OWN_LINE = re.compile(
+    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) "
+    r"|[A-Z][a-z]{2} \d{1,2}, \d{4},? .*[AP]M |(?:SEVERE|WARNING|INFO): "
+    r"|\s+at [\w.$/@-]+\(?|\s+\.\.\. \d+ more|Caused by: |(?:java|io|org)\.[\w.$]+(?:Exception|Error)\b"
+    r"|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
+    r"|To adjust logging level|NOTE: Picked up "
+)
+
+
+@dataclass(slots=True)
+class PodSeen:
+    """The last that was seen of a pod, and when (clock seconds) it was first seen, ran and ended."""
+
+    name: str
+    role: str
+    phase: str = "Pending"
+    exit_code: int | None = None
+    reason: str = ""
+    started: str = ""  # as the API says it, RFC 3339
+    ran_at: float | None = None
+    ended_at: float | None = None
+    gone: bool = False
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long it ran, None if it never did or still does."""
+        if self.ran_at is None or self.ended_at is None:
+            return None
+        return self.ended_at - self.ran_at
+
+
+@dataclass(slots=True)
+class JobProgress:
+    """The state of one job. Every method takes the time (clock seconds) of what it tells."""
+
+    instances: int
+    began_at: float
+    ends: dict[str, float] = field(default_factory=dict)  # phase -> when it ended
+    pods: dict[str, PodSeen] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
+    tasks_done: int = 0
+    tasks: int = 0
+    attempts: int = 1  # drivers that may fail
+
+    def end(self, phase: str, now: float) -> None:
+        """Note that a phase is over, and with it all before it. The first word on a phase counts."""
+        for each in PHASES[: PHASES.index(phase) + 1]:
+            self.ends.setdefault(each, now)
+
+    def saw_pod(self, pod: JSON, now: float, *, gone: bool = False) -> None:
+        """Take in a pod as a watch or list gives it; `gone` if it was deleted."""
+        name = pod["metadata"]["name"]
+        role = pod["metadata"].get("labels", {}).get("spark-role", "")
+        seen = self.pods.setdefault(name, PodSeen(name, role))
+        _take_in(seen, pod, now, gone=gone)
+        if role == "driver":
+            self.end("submit", now)
+            if seen.ran_at is not None:
+                self.end("driver", now)
+            if self.is_over:
+                self.end("job", now)
+        self._judge_executors(now)
+
+    def saw_line(self, line: str, now: float) -> None:
+        """Take in a line of the driver's log."""
+        if found := REGISTERED.search(line):
+            self.registered.add(found[1])
+            self._judge_executors(now)
+        elif found := TASKS.search(line):
+            self.tasks_done, self.tasks = int(found[1]), int(found[2])
+            self.end("executors", now)  # Spark does not wait for the last one
+
+    def _judge_executors(self, now: float) -> None:
+        if "driver" in self.ends and self.executors >= self.instances:
+            self.end("executors", now)
+
+    @property
+    def phase(self) -> str:
+        """Return the phase under way, the last one when all are over."""
+        return next((phase for phase in PHASES if phase not in self.ends), PHASES[-1])
+
+    @property
+    def executors(self) -> int:
+        """Return how many executors have registered with the driver."""
+        return len(self.registered)
+
+    @property
+    def driver(self) -> PodSeen | None:
+        """Return the driver's pod, the one of the last attempt."""
+        return next(reversed(self.drivers), None)
+
+    @property
+    def drivers(self) -> list[PodSeen]:
+        """Return the driver's pods, one for each attempt so far."""
+        return [pod for pod in self.pods.values() if pod.role == "driver"]
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether the last driver has ended, and no other will be tried."""
+        driver = self.driver
+        if driver is None or driver.phase == "Failed":
+            return driver is not None and len(self.drivers) >= self.attempts
+        return driver.gone or driver.phase == "Succeeded"
+
+    @property
+    def succeeded(self) -> bool:
+        """Return whether the driver ended with exit code 0."""
+        return self.driver is not None and self.driver.phase == "Succeeded"
+
+    def seconds(self, phase: str, now: float) -> float:
+        """Return how long a phase took, or has taken so far; 0 if it has not begun."""
+        index = PHASES.index(phase)
+        begin = self.began_at if index == 0 else self.ends.get(PHASES[index - 1])
+        return 0.0 if begin is None else self.ends.get(phase, now) - begin
+
+
+def is_own_output(line: str) -> bool:
+    """Return whether a line of the driver's log is the program's own, not Spark's or the JVM's."""
+    return bool(line.strip()) and not OWN_LINE.match(line)
+
+
+def _take_in(seen: PodSeen, pod: JSON, now: float, *, gone: bool) -> None:
+    status = pod.get("status", {})
+    seen.phase = status.get("phase", seen.phase)
+    seen.gone = gone
+    containers = status.get("containerStatuses") or [{}]
+    state = containers[-1].get("state", {})  # with a sidecar, Spark's own container is the last
+    ended = state.get("terminated", {})
+    seen.exit_code = ended.get("exitCode", seen.exit_code)
+    seen.reason = ended.get("reason") or state.get("waiting", {}).get("reason") or status.get("reason", "")
+    seen.started = ended.get("startedAt") or state.get("running", {}).get("startedAt") or seen.started
+    if seen.phase != "Pending" and seen.ran_at is None:
+        seen.ran_at = now
+    if (gone or seen.phase in TERMINAL) and seen.ended_at is None:
+        seen.ended_at = now

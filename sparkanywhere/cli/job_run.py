@@ -1,0 +1,279 @@
+"""Run one Spark application against a control plane: submit it, follow its pods and its log, clear it away.
+
+Three threads only bring news into one queue (the pods' watch, the driver's log, the submitting process);
+one loop takes the news in, so that nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.cli.job_progress import TERMINAL, JobProgress, is_own_output
+from sparkanywhere.cli.job_screen import JobScreen
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+
+BEGIN_SECONDS = 300.0  # for a driver to run: an image may have to be pulled, a machine may be busy
+WATCH_SECONDS = 60.0  # of silence until a watch is opened anew
+TICK_SECONDS = 0.1  # between two draws while nothing happens
+RETRY_SECONDS = 0.2  # before a stream that broke is opened again
+GAVE_UP_SECONDS = 2.0  # between two looks at whether another driver comes
+LOG_SECONDS = 2.0  # for the rest of the log to come once the driver has ended
+GRACE_SECONDS = 5  # for pods that still run when we clear away
+GONE_SECONDS = 15.0  # for all pods to be gone: the grace and the kill behind it
+KEPT_LINES = 40  # of the driver's log, to show if it fails
+
+
+class JobFailed(Exception):
+    """The application did not run to its end; str() is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodNews:
+    """A pod as the watch gave it."""
+
+    pod: JSON
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of the driver's log; None at its end."""
+
+    line: str | None
+    pod: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The submitting process has ended."""
+
+    exit_code: int
+
+
+News = PodNews | LogLine | Submitted
+
+
+class JobRun:
+    """One application from submission to the last pod gone, shown on a screen.
+
+    `server_alive` tells whether the control plane still runs; without it there is nothing to wait for.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        job: JobProgress,
+        screen: JobScreen,
+        *,
+        submit_log: Path,
+        server_alive: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+        verbose: bool = False,
+        namespace: str = "default",
+        selector: str = "",
+    ) -> None:
+        self._client = client
+        self._job = job
+        self._screen = screen
+        self._submit_log = submit_log
+        self._server_alive = server_alive
+        self._clock = clock
+        self._verbose = verbose
+        self._namespace = namespace
+        self._query = {"labelSelector": selector} if selector else {}
+        self._news: queue.Queue[News] = queue.Queue()
+        self._stop = threading.Event()
+        self._submit: subprocess.Popen[bytes] | None = None
+        self._is_clearing = False  # a spark-submit that ends now was ended by us
+        self._log_follower: threading.Thread | None = None
+        self._followed = ""  # the pod whose log is followed
+        self._log_ended = False
+        self.last_lines: list[str] = []
+        self.last_pods: dict[str, JSON] = {}  # by name, as last seen
+        self.gone_pods: set[str] = set()  # names of those that were deleted
+
+    def run(self, command: list[str], environ: dict[str, str]) -> None:
+        """Submit, and follow until the driver has ended. Raises JobFailed if it never began."""
+        threading.Thread(target=self._watch_pods, name="watch", daemon=True).start()
+        with self._submit_log.open("wb") as log:
+            self._submit = subprocess.Popen(
+                command,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        threading.Thread(target=self._wait_for_submit, args=(self._submit,), daemon=True).start()
+        self._follow()
+
+    def _follow(self, gave_up: Callable[[], bool] = lambda: False) -> None:
+        begin_by = self._clock() + BEGIN_SECONDS
+        ask_at = 0.0
+        while not self._job.is_over:
+            self._take_in_news(TICK_SECONDS)
+            if not self._server_alive():
+                raise JobFailed("The control plane ended while the job ran.")
+            if "driver" not in self._job.ends and self._clock() > begin_by:
+                raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {self._last_event()}")
+            if self._is_between_attempts() and self._clock() >= ask_at:
+                ask_at = self._clock() + GAVE_UP_SECONDS
+                if gave_up():
+                    break
+        self._take_in_rest_of_log()
+
+    def _is_between_attempts(self) -> bool:
+        driver = self._job.driver
+        return driver is not None and driver.phase in TERMINAL
+
+    def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
+        """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
+
+        `gave_up` tells whether no more drivers come, though more had been allowed.
+        """
+        threading.Thread(target=self._watch_pods, name="watch", daemon=True).start()
+        submit()
+        self._follow(gave_up)
+
+    def finish(self) -> None:
+        """Stop following; what has been seen stays. May be repeated."""
+        self._stop.set()
+        self._drain()
+
+    def delete(self, path: str) -> None:
+        """Delete the driver's pod or Job, and with it all that it owns; one that is gone is fine."""
+        with contextlib.suppress(ApiError, ApiUnreachable):
+            self._client.delete(path, gracePeriodSeconds=str(GRACE_SECONDS), propagationPolicy="Background")
+
+    def _path(self, resource: str) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/{resource}"
+
+    def clear_away(self) -> bool:
+        """End whatever still runs and delete every pod; return whether all are gone. May be repeated."""
+        self._is_clearing = True
+        if self._submit is not None and self._submit.poll() is None:
+            self._submit.send_signal(signal.SIGKILL)
+            self._submit.wait()
+        try:
+            gone = self._delete_pods()
+        except (ApiError, ApiUnreachable):
+            gone = False
+        self._job.end("clean-up", self._clock())
+        self._stop.set()
+        self._drain()
+        return gone
+
+    def _delete_pods(self) -> bool:
+        self._client.delete(self._path("pods"), gracePeriodSeconds=str(GRACE_SECONDS))
+        deadline = self._clock() + GONE_SECONDS
+        while self._client.get(self._path("pods"))["items"]:
+            if self._clock() > deadline:
+                return False
+            self._take_in_news(TICK_SECONDS)
+        return True
+
+    def _last_event(self) -> str:
+        """Return what the control plane said last about any pod."""
+        events = self._client.get(self._path("events"))["items"]
+        return str(events[-1].get("message", "")) if events else _last_line(self._submit_log)
+
+    def _has_ended(self, pod: str) -> bool:
+        seen = self._job.pods[pod]
+        return seen.gone or seen.phase in TERMINAL
+
+    def _take_in_rest_of_log(self) -> None:
+        deadline = self._clock() + LOG_SECONDS
+        while self._log_follower is not None and not self._log_ended and self._clock() < deadline:
+            self._take_in_news(TICK_SECONDS)
+
+    def _take_in_news(self, seconds: float) -> None:
+        """Wait at most `seconds` for news, take in what there is, and redraw."""
+        with contextlib.suppress(queue.Empty):
+            self._take_in(self._news.get(timeout=seconds))
+        self._drain()
+
+    def _drain(self) -> None:
+        while not self._news.empty():
+            self._take_in(self._news.get_nowait())
+        self._screen.update(self._clock())
+
+    def _take_in(self, news: News) -> None:
+        match news:
+            case PodNews():
+                self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
+                self.last_pods[news.pod["metadata"]["name"]] = news.pod
+                (self.gone_pods.add if news.gone else self.gone_pods.discard)(news.pod["metadata"]["name"])
+                self._follow_log_once()
+            case LogLine(line=None, pod=pod):
+                self._log_ended = self._log_ended or pod == self._followed
+            case LogLine(line=str(line)):
+                self._take_in_line(line)
+            case Submitted(exit_code=code):
+                if code and not self._is_clearing:
+                    raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
+
+    def _take_in_line(self, line: str) -> None:
+        self._job.saw_line(line, self._clock())
+        self.last_lines = [*self.last_lines[1 - KEPT_LINES :], line]
+        self._screen.note(line)
+        if self._verbose or is_own_output(line):
+            self._screen.print_line(line)
+
+    def _follow_log_once(self) -> None:
+        driver = self._job.driver
+        if driver is None or driver.phase == "Pending" or self._followed == driver.name:
+            return
+        self._followed, self._log_ended = driver.name, False
+        self._log_follower = threading.Thread(
+            target=self._follow_log, args=(driver.name,), name="log", daemon=True
+        )
+        self._log_follower.start()
+
+    def _watch_pods(self) -> None:
+        """Bring news of pods until told to stop; a watch that ends is opened again."""
+        while not self._stop.is_set():
+            try:
+                for event in self._client.watch(self._path("pods"), seconds=WATCH_SECONDS, **self._query):
+                    if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
+                        self._news.put(PodNews(event["object"], gone=event["type"] == "DELETED"))
+                    if self._stop.is_set():
+                        return
+            except (ApiError, ApiUnreachable):
+                self._stop.wait(RETRY_SECONDS)
+
+    def _follow_log(self, pod: str) -> None:
+        """Bring the driver's log line by line; a stream that breaks goes on where it broke."""
+        taken = 0
+        ended = False
+        while not (ended or self._stop.is_set()):
+            ended = self._has_ended(pod)  # before the stream: one read after the end has every line
+            try:
+                for number, line in enumerate(
+                    self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)
+                ):
+                    if number >= taken:
+                        self._news.put(LogLine(line, pod))
+                        taken = number + 1
+            except (ApiError, ApiUnreachable):
+                self._stop.wait(RETRY_SECONDS)
+            if not self._has_ended(pod):
+                self._stop.wait(RETRY_SECONDS)
+        self._news.put(LogLine(None, pod))
+
+    def _wait_for_submit(self, process: subprocess.Popen[bytes]) -> None:
+        self._news.put(Submitted(process.wait()))
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if "Exception" in line or "Error" in line or " ERROR " in line]
+    return (told or lines or ["it printed nothing"])[-1].strip()

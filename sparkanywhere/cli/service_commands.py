@@ -1,0 +1,226 @@
+"""`sparkanywhere history` and `sparkanywhere connect`: servers as pods, found again where they run already."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from sparkanywhere.cli.commands import with_target
+from sparkanywhere.cli.submit_options import job_options, pairs, spec_from
+
+if TYPE_CHECKING:
+    from chalicelib.apimachinery.rules.status import JSON
+    from sparkanywhere.client.access import Target
+    from sparkanywhere.client.kube_client import KubeClient
+    from sparkanywhere.jobs.service_pod import Service
+
+SPARK = "4.3.0"  # jobs.spec.DEFAULT_SPARK, which --help need not import
+TOKEN_BYTES = 24
+MINUTE = 60.0
+FAILURE, USAGE = 1, 2
+# Of a job's options those that a server has not, and what they come to.
+UNFIT = {"arguments": (), "more_arguments": (), "main_class": "", "max_attempts": 1}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """End the command with one sentence where a server cannot be had."""
+    from sparkanywhere.jobs.s3_objects import FileFailed
+    from sparkanywhere.jobs.service_pod import ServiceFailed
+    from sparkanywhere.jobs.spec import SpecError
+
+    try:
+        yield
+    except (FileFailed, ServiceFailed, SpecError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(USAGE if isinstance(error, SpecError) else FAILURE)
+
+
+@click.command(
+    epilog="Examples: sparkanywhere history; sparkanywhere history --open; sparkanywhere history --stop;"
+    " sparkanywhere history --context prod --events s3a://bucket/events --image my/spark-with-s3a:4.3.0"
+)
+@click.option(
+    "--events", default="", metavar="URL", help="Where event logs are; default: what `submit` leaves."
+)
+@click.option("--spark", default=SPARK, show_default=True, help="Version of Spark.")
+@click.option("--image", default="", help="Container image; default: ours of the Spark version.")
+@click.option("--memory", default="1g", show_default=True, help="Heap of the server.")
+@click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A setting, spark.history.*; repeatable.")
+@click.option("--forward", is_flag=True, help="Forward a local port even where the pod answers directly.")
+@click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
+@click.option("--stop", is_flag=True, help="End it; the event logs stay.")
+@with_target
+def history(
+    client: KubeClient, target: Target, *, stop: bool, opens: bool, forward: bool, **options: Any
+) -> None:
+    """Run a Spark history server over the event logs of ended jobs, and print its URL.
+
+    One that runs already is found again.
+    """
+    from sparkanywhere.jobs.history import HISTORY, PORT
+
+    if stop:
+        _stop(client, target, HISTORY)
+        return
+    from sparkanywhere.client.reach import show
+
+    with _told():
+        pod = _history(client, target, options)
+    show(target, pod, PORT, opens=opens, forwards=forward)
+
+
+def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
+    """Return the pod of a history server that is up: the one there is, or a new one."""
+    from sparkanywhere.jobs import event_log, memory
+    from sparkanywhere.jobs.history import HISTORY, history_pod
+    from sparkanywhere.jobs.service_pod import find_running, stop_all
+    from sparkanywhere.jobs.spec import SpecError
+
+    pod = find_running(client, target.namespace, HISTORY)
+    if pod is not None:
+        return _up(client, target, pod, HISTORY, is_ours=False)[0]
+    conf, directory = pairs("--conf", options["conf"]), options["events"]
+    try:
+        memory.mib(options["memory"])
+    except ValueError as error:
+        raise SpecError(f"--memory: {error}.") from error
+    if not directory and not event_log.has_claim(client, target.namespace):
+        raise SpecError(
+            "Pods of this control plane have no lasting place for event logs: --events s3a://bucket/path says"
+            " where they are. The image needs hadoop-aws then."
+        )
+    made = history_pod(
+        image=options["image"] or f"sparkanywhere/spark:{options['spark']}",
+        directory=directory or event_log.DIRECTORY,
+        heap=options["memory"],
+        conf=conf,
+    )
+    stop_all(client, target.namespace, HISTORY)  # those that have ended
+    pod = client.create(f"/api/v1/namespaces/{target.namespace}/pods", made)
+    return _up(client, target, pod, HISTORY, is_ours=True)[0]
+
+
+@click.command(
+    epilog="Examples: sparkanywhere connect --executors 4; export SPARK_REMOTE=$(sparkanywhere connect);"
+    " sparkanywhere connect --idle 120 --spot --context prod; sparkanywhere connect --stop"
+)
+@click.option(
+    "--idle",
+    default=30.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="End after so long without use; 0: never.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of this machine; 0: a free one.")
+@job_options
+@click.option("--stop", is_flag=True, help="End it.")
+@with_target
+def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -> None:
+    """Run a Spark Connect server as a driver pod, and print the URL for clients, token included.
+
+    One that runs already is found again. It ends by itself when nobody has used it for --idle minutes.
+    """
+    from sparkanywhere.jobs import connect as servers
+    from sparkanywhere.jobs.service_pod import find_running
+
+    if stop:
+        _stop(client, target, servers.CONNECT)
+        return
+    with _told():
+        driver, is_ours = find_running(client, target.namespace, servers.CONNECT), False
+        if driver is None:
+            driver, is_ours = _submit(client, target, options), True
+        driver, line = _up(client, target, driver, servers.CONNECT, is_ours=is_ours)
+        token = servers.token_of(
+            client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{servers.secret_of(driver)}")
+        )
+        _lead_to(target, driver, servers.listening_port(line), token=token, local_port=options["port"])
+
+
+connect.params = [each for each in connect.params if each.name not in UNFIT]
+next(each for each in connect.params if each.name == "name").help = "Name of the application."
+
+
+def _submit(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
+    from sparkanywhere.client.reach import is_here
+    from sparkanywhere.jobs import connect as servers
+    from sparkanywhere.jobs.event_log import provider_of
+    from sparkanywhere.jobs.objects import resource_name
+    from sparkanywhere.jobs.submission import new_suffix, submit
+
+    given = {**UNFIT, **options, "application": str(servers.PROGRAM), "namespace": target.namespace}
+    given["name"] = given["name"] or servers.NAME
+    spec, suffix = spec_from(given, [*_typed(), "namespace", "name"]), new_suffix()
+    secret = f"{resource_name(spec, suffix)}-token"
+    spec = servers.connect_spec(
+        spec,
+        idle_seconds=options["idle"] * MINUTE,
+        secret=secret,
+        is_on_this_host=is_here(target.access) and provider_of(client) == "process",
+        port=options["port"],
+    )
+    token = servers.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
+    return client.get(submit(client, spec, suffix=suffix, beside=[token]).path)
+
+
+def _typed() -> list[str]:
+    """Return the options that were typed."""
+    context = click.get_current_context()
+    return [
+        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+
+
+def _lead_to(target: Target, driver: JSON, port: int, *, token: str, local_port: int) -> None:
+    """Print the URL of a Connect server; where it takes forwarding, forward until Ctrl-C."""
+    from sparkanywhere.client import reach
+    from sparkanywhere.jobs import connect as servers
+    from sparkanywhere.jobs.service_pod import ServiceFailed
+
+    if reach.is_on_fargate(driver):
+        click.echo(reach.tunnel(driver, port), err=True)
+        click.echo(servers.url(port=port, token=token))
+    elif servers.is_on_loopback(driver):
+        if not reach.is_here(target.access):
+            raise ServiceFailed(f"{driver['metadata']['name']} listens to its own machine alone.")
+        click.echo(servers.url(port=port, token=token))
+    else:
+        with reach.forward(target, driver, port, local_port=local_port) as forwarding:
+            click.echo(servers.url(port=forwarding.port, token=token))
+            reach.stay(target, driver)
+
+
+def _up(
+    client: KubeClient, target: Target, pod: JSON, service: Service, *, is_ours: bool
+) -> tuple[JSON, str]:
+    """Wait until a service's pod is up; return it and the line that said so. One that we started goes if it fails."""
+    from sparkanywhere.client.kube_client import ApiError, ApiUnreachable
+    from sparkanywhere.jobs.service_pod import wait_until_up
+    from sparkanywhere.local.stop_signals import signals_as_interrupt
+
+    name = pod["metadata"]["name"]
+    click.echo(f"{'Starting' if is_ours else 'Found'} {name} ...", err=True)
+    is_up = False
+    try:
+        with signals_as_interrupt():
+            found = wait_until_up(client, pod, service)
+        is_up = True
+        return found
+    finally:
+        if is_ours and not is_up:
+            with suppress(ApiError, ApiUnreachable):  # what went wrong first is what is told
+                client.delete(f"/api/v1/namespaces/{target.namespace}/pods/{name}")
+
+
+def _stop(client: KubeClient, target: Target, service: Service) -> None:
+    from sparkanywhere.jobs.service_pod import stop_all
+
+    names = stop_all(client, target.namespace, service)
+    click.echo(f"{', '.join(names)} is being ended" if names else "None runs.")

@@ -1,0 +1,1 @@
+"""Reaching a control plane: its URL, its token, its connections."""

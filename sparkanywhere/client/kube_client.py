@@ -1,0 +1,161 @@
+"""A small client of the Kubernetes API: as much as our own commands need, with the standard library alone.
+
+It goes straight to the server: a proxy of the environment would never reach a port of this machine.
+Paths, watch frames and log parameters: Kubernetes API reference, v1.36.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+    UnknownHandler,
+)
+
+from chalicelib.apimachinery.rules.status import JSON
+
+ANSWER_SECONDS = 10.0  # for any answer that is not a stream
+PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written
+NO_ENTRY = "the token is wrong or has expired; the context's user in your kubeconfig needs a new one"
+BINARY = "application/octet-stream"
+
+
+class ApiError(Exception):
+    """The server refused: `code` is HTTP's, str() the server's own words."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ApiUnreachable(Exception):
+    """No answer came; str() says from where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where an API server is and how to get in; `ca_pem` empty means the machine's own CAs."""
+
+    url: str
+    token: str = ""
+    ca_pem: str = ""
+
+
+class KubeClient:
+    """Reads and deletes objects, watches lists and follows logs. Each call is one connection."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._opener = OpenerDirector()  # no redirects either: a token goes to nobody else
+        for handler in (HTTPHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(), UnknownHandler()):
+            self._opener.add_handler(handler)
+        if access.url.startswith("https:"):  # reading the machine's authorities takes 20 ms
+            context = ssl.create_default_context(cadata=access.ca_pem or None)
+            self._opener.add_handler(HTTPSHandler(context=context))
+
+    def get(self, path: str, **query: str) -> JSON:
+        """Return the object or list at `path`. Raises ApiError, ApiUnreachable."""
+        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
+            return _json(answer.read())
+
+    def text(self, path: str, **query: str) -> str:
+        """Return the plain text at `path`, a log. Raises ApiError, ApiUnreachable."""
+        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
+            return answer.read().decode(errors="replace")
+
+    def create(self, path: str, obj: JSON) -> JSON:
+        """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable."""
+        body = json.dumps(obj).encode()
+        with self._open("POST", path, {}, seconds=ANSWER_SECONDS, body=body) as answer:
+            return _json(answer.read())
+
+    def put(self, path: str, content: bytes, **query: str) -> JSON:
+        """Send bytes; return the answer. Raises ApiError, ApiUnreachable."""
+        with self._open("PUT", path, query, seconds=PUT_SECONDS, body=content, content_type=BINARY) as answer:
+            return _json(answer.read())
+
+    def delete(self, path: str, **query: str) -> JSON:
+        """Delete an object or a collection. Raises ApiError (404: it is gone), ApiUnreachable."""
+        with self._open("DELETE", path, query, seconds=ANSWER_SECONDS) as answer:
+            return _json(answer.read())
+
+    def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[JSON]:
+        """Yield watch events ({type, object}) until the server ends the watch or is silent for `seconds`."""
+        with self._open("GET", path, {**query, "watch": "true"}, seconds=seconds) as answer:
+            for line in _lines(answer):
+                if line.strip():
+                    yield _json(line)
+
+    def log(self, namespace: str, pod: str, **query: str) -> str:
+        """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
+            return answer.read().decode(errors="replace")
+
+    def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:
+        """Yield the lines of a pod's log as they come, until it ends or is silent for `seconds`."""
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        with self._open("GET", path, {"follow": "true"}, seconds=seconds) as answer:
+            for line in _lines(answer):
+                yield line.decode(errors="replace").rstrip("\r\n")
+
+    def _open(
+        self,
+        verb: str,
+        path: str,
+        query: dict[str, str],
+        *,
+        seconds: float,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+    ) -> HTTPResponse:
+        url = f"{self._access.url}{path}" + (f"?{urlencode(query)}" if query else "")
+        request = Request(url, data=body, method=verb)
+        if body is not None:
+            request.add_header("Content-Type", content_type)
+        if self._access.token:
+            request.add_header("Authorization", f"Bearer {self._access.token}")
+        try:
+            answer: HTTPResponse = self._opener.open(request, timeout=seconds)
+        except HTTPError as error:
+            told = _message(error.read(), error.reason)
+            raise ApiError(error.code, f"{told}: {NO_ENTRY}" if error.code == 401 else told) from error
+        except (URLError, HTTPException, OSError) as error:
+            raise ApiUnreachable(f"{self._access.url} did not answer: {error}") from error
+        return answer
+
+
+def _lines(answer: HTTPResponse) -> Iterator[bytes]:
+    """Yield lines until the stream ends; one that breaks or falls silent just ends, callers ask again."""
+    while True:
+        try:
+            line = answer.readline()
+        except (HTTPException, OSError):
+            return
+        if not line:
+            return
+        yield line
+
+
+def _json(body: bytes) -> JSON:
+    decoded = json.loads(body)
+    assert isinstance(decoded, dict)
+    return decoded
+
+
+def _message(body: bytes, otherwise: str) -> str:
+    try:
+        return str(_json(body).get("message") or otherwise)
+    except (ValueError, AssertionError):
+        return otherwise

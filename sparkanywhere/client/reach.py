@@ -1,0 +1,117 @@
+"""How a port of a pod is reached from here: by its own address, through the control plane, or by a tunnel into AWS."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+import webbrowser
+from urllib.parse import urlsplit
+
+import click
+
+from chalicelib.apimachinery.rules.status import JSON
+from sparkanywhere.client.access import Target
+from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
+from sparkanywhere.client.port_forward import PodPort, PortForward
+from sparkanywhere.jobs.service_pod import GONE, is_alive
+from sparkanywhere.local.stop_signals import signals_as_interrupt
+
+PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never
+LOOK_SECONDS = 5.0  # between two looks whether a pod that is forwarded to still runs
+FARGATE, PROCESS = "fargate", "process"
+
+
+def is_here(access: Access) -> bool:
+    """Tell whether a control plane is on this machine, so that its pods' addresses mean the same to us."""
+    host = urlsplit(access.url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def answers(address: str, port: int) -> bool:
+    """Tell whether something listens there."""
+    try:
+        socket.create_connection((address, port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def address_of(pod: JSON) -> str:
+    """Return a pod's own address, "" while it has none."""
+    return str((pod.get("status") or {}).get("podIP") or "")
+
+
+def is_on_fargate(pod: JSON) -> bool:
+    """Tell whether a pod is a task in a VPC, which no control plane of ours forwards to."""
+    return str((pod.get("spec") or {}).get("nodeName", "")).startswith(FARGATE)
+
+
+def tunnel(pod: JSON, port: int) -> str:
+    """Return how to get to a port of a task: through a host of its VPC that Session Manager reaches."""
+    parameters = f"host={address_of(pod)},portNumber={port},localPortNumber={port}"
+    return (
+        f"This control plane keeps no connection open, so it cannot forward to {pod['metadata']['name']}.\n"
+        "From a host in its VPC that the security group lets in, or through one (an instance that Session\n"
+        "Manager knows):\n"
+        "  aws ssm start-session --target INSTANCE --document-name"
+        " AWS-StartPortForwardingSessionToRemoteHost \\\n"
+        f"    --parameters {parameters}"
+    )
+
+
+def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> PortForward:
+    """Return what forwards a port of this machine to the pod's, within its `with`. Raises OSError."""
+    name = pod["metadata"]["name"]
+    wanted = PodPort(target.access, target.namespace, name, port)
+    return PortForward(wanted, tell=lambda words: click.echo(words, err=True), local_port=local_port)
+
+
+def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, path: str = "") -> None:
+    """Print the URL of a pod's web page, and open it if asked to; where it is forwarded, until Ctrl-C."""
+    if is_on_fargate(pod):
+        click.echo(tunnel(pod, port), err=True)
+        click.echo(f"http://localhost:{port}{path}")
+        return
+    address = address_of(pod)
+    is_near = is_here(target.access)
+    if is_near and not forwards and answers(address, port):
+        _tell(f"http://{address}:{port}{path}", opens=opens)
+        return
+    if is_near and not forwards and pod["spec"].get("nodeName") == PROCESS:  # there is no other way to it
+        raise click.ClickException(f"Nothing answers at http://{address}:{port} (yet).")
+    with forward(target, pod, port) as forwarding:
+        _tell(f"http://localhost:{forwarding.port}{path}", opens=opens)
+        stay(target, pod)
+
+
+def stay(target: Target, pod: JSON) -> None:
+    """Wait while a port is forwarded, for Ctrl-C or the pod's end. Raises ApiError, ApiUnreachable."""
+    name = pod["metadata"]["name"]
+    try:
+        with signals_as_interrupt():
+            click.echo(f"Forwarded to {name} until Ctrl-C, which does not end it.", err=True)
+            client = KubeClient(target.access)
+            while _runs(client, target.namespace, name):
+                time.sleep(LOOK_SECONDS)
+        click.echo(f"{name} has ended.", err=True)
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+
+
+def _runs(client: KubeClient, namespace: str, name: str) -> bool:
+    try:
+        return is_alive(client.get(f"/api/v1/namespaces/{namespace}/pods/{name}"))
+    except ApiError as error:
+        if error.code != GONE:
+            raise
+        return False
+
+
+def _tell(url: str, *, opens: bool) -> None:
+    click.echo(url)
+    if opens:
+        webbrowser.open(url)

@@ -1,0 +1,258 @@
+"""What `chalice local` runs: the app behind our web server, the control plane's background work beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ssl import SSLContext
+from typing import Any, Protocol
+
+from chalice import local as chalice_local
+
+from chalicelib.bootstrap import control_plane
+from chalicelib.config import Settings, SettingsError
+from chalicelib.providers.base import ProviderError
+from chalicelib.storage.base import StorageError
+from sparkanywhere.local.announcement import announcement
+from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
+from sparkanywhere.local.docker_engine import engine
+from sparkanywhere.local.gateway import Gateway, refuse
+from sparkanywhere.local.instance_lock import InstanceLock
+from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
+from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSettings, environment, resolve
+from sparkanywhere.local.stop_signals import StopSignals
+from sparkanywhere.webserver.limits import DEFAULT_LIMITS
+from sparkanywhere.webserver.server import WebServer, listen
+
+# Two seconds from signal to exit, in all: most for requests under way, the rest to let go of threads.
+STOP_SERVING_SECONDS = 1.2
+STOP_PLANE_SECONDS = 0.5
+OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
+EVERYWHERE = ("0.0.0.0", "::")
+SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", POD_HOST, "host.docker.internal"})
+
+ChaliceApp = Any  # chalice ships no types
+ChaliceConfig = Any
+
+
+class Plane(Protocol):
+    """What the server wants of the control plane.
+
+    If it also has an attribute `listen_addresses` (a sequence of this machine's IP addresses, such as the
+    gateway of the pods' network), the server listens on those too, at the same port, so that pods reach it.
+    """
+
+    def start(self) -> None:
+        """Begin background work."""
+        ...
+
+    def close(self) -> None:
+        """End background work."""
+        ...
+
+
+class CannotStart(Exception):
+    """The server can't start; str() is one sentence for the person who typed the command."""
+
+
+class DevServer:
+    """Serves one app until told to stop. serve_forever() and shutdown() are what Chalice calls."""
+
+    def __init__(
+        self,
+        app: ChaliceApp,
+        config: ChaliceConfig,
+        *,
+        settings: LocalSettings,
+        listener: socket.socket,
+        new_plane: Callable[[], Plane],
+        say: Callable[[str], None],
+    ) -> None:
+        self.settings = settings
+        self._listener = listener
+        self._new_plane = new_plane
+        self._say = say
+        self._stop = StopSignals()
+        self._ended = threading.Event()
+        self._ended.set()
+        self._lock = InstanceLock(settings.state / "lock")
+        self._certificates = CertificateFiles(settings.tls_folder)
+        self._tls: SSLContext | None = None
+        self._web = WebServer(
+            Gateway(chalice_local.LocalGateway(app, config)),
+            refuse=refuse,
+            tls=lambda: self._tls,
+            own_names=frozenset({settings.host.lower(), socket.gethostname().lower()}),
+        )
+
+    def serve_forever(self) -> None:
+        """Serve until SIGTERM, Ctrl-C or shutdown(); a second signal ends the process at once.
+
+        Raises CannotStart if the provider or the store can't be had.
+        """
+        _raise_open_files_limit()
+        self._ended.clear()
+        try:
+            with self._stop.installed():
+                plane = self._build_plane()
+                try:
+                    self._begin(plane)
+                    self._stop.wait()
+                finally:
+                    self._stop.run(lambda: self._end(plane))
+        finally:
+            self._web.stop()
+            self._stop.close()
+            self._ended.set()
+
+    def shutdown(self) -> None:
+        """Make serve_forever return, from another thread, and wait until it has."""
+        self._stop.set()
+        self._ended.wait(timeout=STOP_SERVING_SECONDS + 2 * STOP_PLANE_SECONDS)
+
+    def _build_plane(self) -> Plane:
+        try:
+            self._ensure_tls(())  # the authority's certificate is among the files that pods are given
+            return self._new_plane()
+        except (ProviderError, StorageError, SettingsError, OSError) as error:
+            self._listener.close()
+            raise CannotStart(str(error)) from error
+
+    def _begin(self, plane: Plane) -> None:
+        addresses: Sequence[str] = getattr(plane, "listen_addresses", ())
+        is_everywhere = self.settings.host in EVERYWHERE  # which has those addresses too
+        listeners = [
+            self._listener,
+            *(self._also_listen(address) for address in addresses if not is_everywhere),
+        ]
+        self._ensure_tls(addresses)
+        for listener in listeners:
+            self._web.add_listener(listener)
+        if self._lock.take():
+            plane.start()
+        else:
+            self._say(
+                f"Another server (process {self._lock.holder()}) uses this state folder and does the "
+                "background work. The store is shared; when that server ends, this one takes over."
+            )
+            self._lock.take_later(plane.start)
+        self._web.start()
+        self._say(self._announce())
+
+    def _ensure_tls(self, addresses: Sequence[str]) -> None:
+        if self.settings.tls:
+            names = SERVER_NAMES | {self.settings.host, *addresses} - {"0.0.0.0", "::"}
+            ensure_certificates(self._certificates, names, datetime.now(UTC))
+            self._tls = server_context(self._certificates)
+
+    def _also_listen(self, address: str) -> socket.socket:
+        try:
+            return listen(address, self.settings.port)
+        except OSError as error:
+            raise CannotStart(_cannot_listen(address, self.settings.port, error)) from error
+
+    def _announce(self) -> str:
+        path = self.settings.kubeconfig_file
+        ca_pem = self._certificates.ca.read_bytes() if self.settings.tls else b""
+        write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
+        return announcement(self.settings)
+
+    def _end(self, plane: Plane) -> None:
+        self._web.stop(seconds=STOP_SERVING_SECONDS)
+        closer = threading.Thread(target=plane.close, name="close-plane", daemon=True)
+        closer.start()
+        closer.join(timeout=STOP_PLANE_SECONDS)
+        self._lock.release()
+
+
+def open_server(
+    options: LocalOptions,
+    environ: MutableMapping[str, str],
+    load_app: Callable[[], tuple[ChaliceApp, ChaliceConfig]],
+    *,
+    say: Callable[[str], None] = lambda text: print(text, flush=True),
+) -> DevServer:
+    """Bind the port, set the environment, import the app; return the server that serves it.
+
+    The port comes first, then the Docker engine: without either nothing has been created. Raises CannotStart.
+    """
+    listener = bind(options.host, options.port)
+    try:
+        settings = resolve(replace(options, port=listener.getsockname()[1]), environ)
+        if settings.provider == "docker":
+            _reach_engine(environ)
+    except (ProviderError, SettingsError) as error:
+        listener.close()
+        raise CannotStart(str(error)) from error
+    settings = with_token(settings)
+    variables = environment(settings, environ)
+    environ.update(variables)
+    app, config = load_app()
+    environ.update(variables)  # Chalice has put the variables of its stage, which are Lambda's, over ours
+    return DevServer(
+        localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say
+    )
+
+
+def _reach_engine(environ: Mapping[str, str]) -> None:
+    with contextlib.suppress(ModuleNotFoundError):  # without the SDK the provider says so later
+        engine(Settings.from_env(environ)).close()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises CannotStart."""
+    try:
+        return listen(host, port, backlog=DEFAULT_LIMITS.backlog)
+    except OSError as error:
+        raise CannotStart(_cannot_listen(host, port, error)) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    why = os.strerror(error.errno).lower() if error.errno else str(error)  # strerror of a bind is long
+    return f"Can't listen on {host} port {port}: {why}; --port gives another."
+
+
+def with_token(settings: LocalSettings) -> LocalSettings:
+    """Return the settings with a token where one is needed: the given one, the kept one, or a new one."""
+    path = settings.token_file
+    token = settings.token
+    if not token and settings.needs_token:
+        with contextlib.suppress(OSError):
+            token = path.read_text().strip()
+        token = token or secrets.token_urlsafe(32)
+    if token:
+        write_private(path, token.encode())
+    return replace(settings, token=token)
+
+
+def localise(app: ChaliceApp) -> ChaliceApp:
+    """Make the app's current_request a thread's own, as `chalice local` itself does; return the app."""
+    chalice_local.CustomLocalChalice.__bases__ = (chalice_local.LocalChalice, app.__class__)
+    app.__class__ = chalice_local.CustomLocalChalice
+    return app
+
+
+def _raise_open_files_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def run(server: Callable[[], DevServer]) -> int:
+    """Build the server and serve; return the process's exit code. Failures are one sentence on stderr."""
+    try:
+        server().serve_forever()
+    except CannotStart as error:
+        print(str(error), file=sys.stderr, flush=True)
+        return 1
+    return 0

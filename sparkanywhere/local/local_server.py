@@ -1,0 +1,131 @@
+"""Start a control plane of its own for one job or one test, by the real `chalice local`, and end it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sparkanywhere.client.kube_client import Access
+
+PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `chalice` works
+START_SECONDS = 60.0  # one second on an idle machine; a loaded one gets patience
+STOP_SECONDS = 10.0  # the server itself takes 2 at most
+LOOK_SECONDS = 0.02  # between two looks for the kubeconfig, which the server writes when it is up
+
+
+class ServerFailed(Exception):
+    """The control plane did not come up; str() is what it said itself, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What to serve: an instance of its own below `state`, on a free port where `port` is 0."""
+
+    state: Path
+    instance: str
+    provider: str = "process"
+    port: int = 0
+    settings: Mapping[str, str] | None = None  # further SPARKANYWHERE_* variables
+
+
+class LocalServer:
+    """One `chalice local` in a process group of its own. Its pods outlive it: delete them first."""
+
+    def __init__(self, options: ServerOptions, environ: Mapping[str, str]) -> None:
+        self._options = options
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = options.state / options.instance
+        self.kubeconfig = self.folder / "kubeconfig"
+        self.log = self.folder / "server.log"
+        self.access = Access("")
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the server's process; 0 before it was started."""
+        return self._process.pid if self._process else 0
+
+    def is_alive(self) -> bool:
+        """Tell whether the server's process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> Access:
+        """Start the server and wait until it serves; return how to reach it.
+
+        May be called again after kill() or stop(): the state is the same. Raises ServerFailed.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.kubeconfig.unlink(missing_ok=True)
+        port = self._options.port or (port_of(self.access.url) if self.access.url else 0)
+        command = [str(Path(sys.executable).parent / "chalice"), "local", "--port", str(port)]
+        command += ["--provider", self._options.provider, "--instance", self._options.instance]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C is ours to handle: pods go first, then the server
+            )
+        self._wait_until_up(self._process)
+        self.access = read_access(self.kubeconfig)
+        return self.access
+
+    def stop(self) -> None:
+        """Ask the server to end, and make it. May be repeated."""
+        if self._process is None or not self.is_alive():
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the server without a chance to say goodbye, as a crash would."""
+        if self._process is not None and self.is_alive():
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(STOP_SECONDS)
+
+    def last_words(self) -> str:
+        """Return the last line the server printed."""
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        return lines[-1] if lines else "it printed nothing"
+
+    def _environment(self) -> dict[str, str]:
+        environ = {**self._environ, **(self._options.settings or {})}
+        return {**environ, "SPARKANYWHERE_STATE": str(self._options.state)}
+
+    def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self.kubeconfig.exists():
+            if process.poll() is not None:
+                raise ServerFailed(f"The control plane did not start: {self.last_words()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerFailed(f"The control plane was not up within {START_SECONDS:.0f} s.")
+            time.sleep(LOOK_SECONDS)
+
+
+def port_of(url: str) -> int:
+    """Return the port in a server's URL."""
+    return int(url.rpartition(":")[2])
+
+
+def read_access(kubeconfig: Path) -> Access:
+    """Return how to reach the one cluster of a kubeconfig that our server wrote."""
+    config = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    ca_pem = base64.b64decode(cluster.get("certificate-authority-data", "")).decode()
+    return Access(url=cluster["server"], token=user.get("token", ""), ca_pem=ca_pem)

@@ -1,0 +1,276 @@
+"""What resync heals: whatever a crash, a lost event or another process left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.pods.resync import PAGE
+from chalicelib.providers.base import Container, ProviderUnavailable, Task
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.builders import pod
+from tests.unit.controllers.world import World
+
+
+def put(w: World, obj: JSON) -> None:
+    """Store a pod without any hook, as if we had died before it ran."""
+    w.storage.create(f"/registry/pods/ns/{obj['metadata']['name']}", obj)
+
+
+def task(uid: str, name: str = "stray") -> Task:
+    return Task(uid=uid, group="ns", name=name, containers=(Container("c", "image:1"),))
+
+
+def resync(w: World) -> None:
+    w.controllers.resync.run()
+
+
+def test_pod_that_nobody_launched_is_launched(w: World) -> None:
+    put(w, pod())
+
+    resync(w)
+
+    assert [each.name for each in w.provider.tasks] == ["a"]
+
+
+def test_pod_that_came_just_now_is_left_to_its_request(w: World) -> None:
+    put(w, pod(metadata={"creationTimestamp": "2026-01-02T03:04:03Z"}))
+
+    resync(w)
+
+    assert w.provider.tasks == []
+
+
+def test_task_whose_handle_was_never_saved_is_found_again(w: World) -> None:
+    put(w, pod())
+    w.provider.run(task(pod()["metadata"]["uid"], "a"))
+
+    resync(w)
+
+    assert len(w.provider.tasks) == 1
+    assert handle_of(w.pod()) == w.handle()
+
+
+def test_news_that_got_lost_is_asked_for(w: World) -> None:
+    w.create_pod()
+    w.provider.finish(w.handle(), 3)
+
+    resync(w)
+
+    assert w.phase() == "Failed"
+    assert w.pod()["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
+
+
+def test_many_pods_are_asked_for_in_hundreds(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(101):
+        w.create_pod(f"p{number}")
+    asked: list[int] = []
+    describe = w.provider.describe
+
+    def counting(handles: Any) -> Any:  # Any: as the provider's
+        asked.append(len(handles))
+        return describe(handles)
+
+    monkeypatch.setattr(w.provider, "describe", counting)
+
+    resync(w)
+
+    assert asked == [100, 1]
+
+
+def test_more_than_a_page_of_pods_is_looked_at(w: World) -> None:
+    for number in range(PAGE):
+        ended = pod(f"p{number:04}", uid=f"u{number}")
+        ended["status"]["phase"] = "Succeeded"
+        put(w, ended)
+    put(w, pod("z"))
+
+    resync(w)
+
+    assert [each.name for each in w.provider.tasks] == ["z"]
+
+
+def test_second_resync_writes_nothing(w: World) -> None:
+    w.create_pod()
+    resync(w)
+    before = w.storage.revision()
+
+    resync(w)
+
+    assert w.storage.revision() == before
+
+
+def test_task_that_the_provider_lost_makes_the_pod_fail(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    w.provider.remove(w.handle())
+    resync(w)
+    assert w.phase() == "Running", "it may only not be known yet"
+
+    w.pass_time(61)
+    resync(w)
+
+    status = w.pod()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "TaskLost")
+
+
+def test_deleting_pod_whose_task_is_gone_is_removed(w: World) -> None:
+    put(w, going(w, pod(metadata={"annotations": {"sparkanywhere.io/task": "gone"}}, nodeName="fake")))
+
+    resync(w)
+
+    assert w.get("pods", "a") is None
+
+
+def going(w: World, obj: JSON, grace: int = 30) -> JSON:
+    del w
+    metadata = {"deletionTimestamp": "2026-01-02T03:04:35Z", "deletionGracePeriodSeconds": grace}
+    return {**obj, "metadata": {**obj["metadata"], **metadata}}
+
+
+def test_stop_that_never_reached_the_provider_is_repeated(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    stored = w.pod()
+    w.storage.update(
+        "/registry/pods/ns/a", going(w, stored), expected_revision=int(stored["metadata"]["resourceVersion"])
+    )
+
+    resync(w)
+
+    assert w.provider.stops == [(f"fake-{stored['metadata']['uid']}", 30.0)]
+    assert w.get("pods", "a") is None
+
+
+def test_pod_past_its_deadline_is_stopped_and_fails(w: World) -> None:
+    w.create_pod(activeDeadlineSeconds=60, terminationGracePeriodSeconds=5)
+    w.observe_all()
+    w.pass_time(59)
+    resync(w)
+    assert w.phase() == "Running"
+
+    w.pass_time(1)
+    resync(w)
+    w.observe_all()
+
+    status = w.pod()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert w.provider.stops == [(w.handle(), 5.0)]
+    message = "Pod was active on the node longer than the specified deadline"
+    assert ("DeadlineExceeded", message) in w.events()
+
+
+def test_pod_that_waits_past_its_deadline_fails(w: World) -> None:
+    w.create_pod(
+        activeDeadlineSeconds=60,
+        containers=[{"name": "c", "image": "i", "envFrom": [{"secretRef": {"name": "absent"}}]}],
+    )
+    w.pass_time(60)
+
+    resync(w)
+
+    status = w.pod()["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "DeadlineExceeded")
+    assert w.pods.waiting.storage_keys() == []
+    w.create("secrets", "absent")
+    assert w.provider.tasks == []
+
+
+def test_sync_that_takes_long_is_not_asked_for_again() -> None:
+    put_off: list[Callable[[], None]] = []
+
+    def later(work: Callable[[], None], *, delay_seconds: float = 0.0) -> None:
+        del delay_seconds
+        put_off.append(work)
+
+    w = World(MemoryStorage(), later=later)
+    put(w, pod())
+    put_off.clear()
+
+    resync(w)
+    resync(w)
+    assert len(put_off) == 1
+    put_off.pop()()
+    assert len(w.provider.tasks) == 1
+
+
+def test_stray_task_is_stopped_and_then_forgotten(w: World) -> None:
+    w.provider.run(task("nobody"))
+    resync(w)
+    assert w.provider.stops == [], "its pod may be about to be saved"
+
+    w.pass_time(121)
+    resync(w)
+    assert [handle for handle, _ in w.provider.stops] == ["fake-nobody"]
+    w.pass_time(61)
+    resync(w)
+
+    assert w.provider.list_tasks() == []
+
+
+def test_second_task_of_a_pod_is_a_stray(w: World) -> None:
+    w.create_pod()
+    w.observe_all()
+    w.provider.run(task("ghost"))
+    uid = w.pod()["metadata"]["uid"]
+    w.provider.update("fake-ghost", lambda state: replace(state, uid=uid))
+    w.pass_time(121)
+
+    resync(w)
+
+    assert [handle for handle, _ in w.provider.stops] == ["fake-ghost"]
+    assert w.phase() == "Running"
+
+
+def test_task_of_a_finished_pod_that_still_runs_is_stopped(w: World) -> None:
+    w.create_pod()
+    stored = w.pod()
+    stored["status"]["phase"] = "Failed"
+    w.storage.update(
+        "/registry/pods/ns/a", stored, expected_revision=int(stored["metadata"]["resourceVersion"])
+    )
+
+    resync(w)
+
+    assert [handle for handle, _ in w.provider.stops] == [w.handle()]
+
+
+def test_task_of_a_finished_pod_is_kept_for_its_log(w: World) -> None:
+    w.create_pod()
+    w.provider.finish(w.handle(), 0)
+    w.observe_all()
+    w.pass_time(3600)
+
+    resync(w)
+
+    assert len(w.provider.list_tasks()) == 1
+
+
+def test_pod_of_a_node_that_is_no_more_goes_long_after_its_grace(w: World) -> None:
+    put(w, going(w, pod(nodeName="other")))
+    resync(w)
+    assert w.get("pods", "a") is not None
+
+    w.pass_time(331)
+    resync(w)
+
+    assert w.get("pods", "a") is None
+
+
+def test_unavailable_provider_ends_a_resync_without_harm(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.create_pod()
+
+    def refuse(handles: object) -> object:
+        raise ProviderUnavailable("Throttled", f"slow down: {handles}")
+
+    monkeypatch.setattr(w.provider, "describe", refuse)
+    before = w.storage.revision()
+
+    resync(w)
+
+    assert w.storage.revision() == before

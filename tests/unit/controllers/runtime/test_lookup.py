@@ -1,0 +1,109 @@
+"""What pods refer to, and the tokens made for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.controllers.podmodel.references import TokenRequest
+from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.runtime.tokens import TokenInvalid, TokenIssuer
+from chalicelib.controllers.translation.task import Node
+from chalicelib.controllers.translation.tokens import TOKEN_SECONDS, PodTokens
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.world import World
+
+
+def test_object_is_found_by_its_name(w: World) -> None:
+    w.create("configmaps", "conf", data={"k": "v"})
+
+    found = w.lookup.find("configmaps", "ns", "conf")
+
+    assert found is not None
+    assert found["data"] == {"k": "v"}
+    assert w.lookup.find("configmaps", "other", "conf") is None
+    assert w.lookup.find("secrets", "ns", "conf") is None
+
+
+def test_only_objects_that_mention_a_text_are_read(w: World) -> None:
+    w.create("configmaps", "one", data={"app": "pi"})
+    w.create("configmaps", "two", data={"app": "other"})
+
+    names = [found["metadata"]["name"] for found in w.lookup.mentioning("configmaps", "ns", ['"pi"', '"x"'])]
+
+    assert names == ["one"]
+    assert w.lookup.mentioning("configmaps", "ns", []) == []
+
+
+def test_every_namespace_has_the_clusters_certificate(w: World) -> None:
+    lookup = StorageLookup(w.storage, root_ca="PEM")
+
+    made_up = lookup.find("configmaps", "ns", "kube-root-ca.crt")
+    w.create("configmaps", "kube-root-ca.crt", data={"ca.crt": "own"})
+    own = lookup.find("configmaps", "ns", "kube-root-ca.crt")
+
+    assert made_up is not None
+    assert made_up["data"] == {"ca.crt": "PEM"}
+    assert own is not None
+    assert own["data"] == {"ca.crt": "own"}
+
+
+def issuer_of(w: World) -> TokenIssuer:
+    return TokenIssuer(w.storage, clock=w.clock, new_uid=lambda: "signing-key")
+
+
+def request(w: World, **fields: object) -> TokenRequest:
+    pod = w.pod()["metadata"]
+    about = {"namespace": "ns", "service_account": "default", "pod_name": "a", "pod_uid": pod["uid"]}
+    return TokenRequest(**{**about, **fields})
+
+
+def test_token_stands_for_its_account_and_dies_with_its_pod(w: World) -> None:
+    w.create_pod()
+    issuer = issuer_of(w)
+
+    token = PodTokens(issuer)(request(w), w.lookup)
+
+    claims = issuer.verify(token)
+    assert (claims.namespace, claims.service_account, claims.pod_name) == ("ns", "default", "a")
+    w.delete("pods", "a", grace_seconds=0)
+    with pytest.raises(TokenInvalid):
+        issuer.verify(token)
+
+
+def test_token_outlives_a_long_job_unless_it_is_for_somebody_else(w: World) -> None:
+    w.create_pod()
+    issuer = issuer_of(w)
+    tokens = PodTokens(issuer)
+    ours = tokens(request(w, expiration_seconds=3607), w.lookup)
+    theirs = tokens(request(w, audience="vault", expiration_seconds=600), w.lookup)
+
+    w.pass_time(TOKEN_SECONDS - 1)
+
+    assert issuer.verify(ours).pod_name == "a"
+    with pytest.raises(TokenInvalid):
+        issuer.verify(theirs, audience="vault")
+
+
+def test_account_must_be_there_unless_it_is_the_default_one(w: World) -> None:
+    w.create_pod()
+    tokens = PodTokens(issuer_of(w))
+
+    with pytest.raises(LookupError):
+        tokens(request(w, service_account="spark"), w.lookup)
+    w.create("serviceaccounts", "spark")
+
+    assert tokens(request(w, service_account="spark"), w.lookup)
+
+
+def test_pod_waits_for_its_service_account() -> None:
+    storage = MemoryStorage()
+    lookup = StorageLookup(storage)
+    issuer = TokenIssuer(storage, clock=World(MemoryStorage()).clock, new_uid=lambda: "signing-key")
+    w = World(storage, node=Node("fake", lookup, issue_token=PodTokens(issuer)))
+
+    w.create_pod(serviceAccountName="spark")
+    assert w.provider.tasks == []
+    w.create("serviceaccounts", "spark")
+
+    (task,) = w.provider.tasks
+    assert [file.path for file in task.volumes[0].files] == ["token", "namespace"]

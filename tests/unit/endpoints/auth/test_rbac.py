@@ -1,0 +1,148 @@
+"""Roles and bindings allow exactly what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED, POD_UID
+from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
+from chalicelib.endpoints.http.request_info import User
+from chalicelib.registry.keys import object_key
+from chalicelib.resources.default_objects import cluster_role_bindings, cluster_roles
+from chalicelib.storage.sqlite.storage import SqliteStorage
+
+ANA = User("ana", ("devs", AUTHENTICATED))
+SPARK = User("system:serviceaccount:jobs:spark", ("system:serviceaccounts", AUTHENTICATED))
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[SqliteStorage]:
+    store = SqliteStorage(tmp_path / "objects.sqlite")
+    for role in cluster_roles():
+        put(store, "clusterroles", None, role)
+    for binding in cluster_role_bindings():
+        put(store, "clusterrolebindings", None, binding)
+    yield store
+    store.close()
+
+
+def put(store: SqliteStorage, resource: str, namespace: str | None, obj: JSON) -> None:
+    name = obj["metadata"]["name"]
+    metadata = {**obj["metadata"], "uid": f"{resource}-{namespace}-{name}"}
+    store.create(object_key(resource, namespace, name), {**obj, "metadata": metadata})
+
+
+def binding(role: str, subject: JSON, *, kind: str = "ClusterRole") -> JSON:
+    return {"metadata": {"name": "b"}, "roleRef": {"kind": kind, "name": role}, "subjects": [subject]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "allowed"),
+    [
+        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, Attributes("get", "", "pods"), True),
+        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, Attributes("list", "", "pods"), False),
+        ({"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]}, Attributes("get", "", "pods"), False),
+        (
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]},
+            Attributes("get", "", "pods/log"),
+            False,
+        ),
+        (
+            {"apiGroups": [""], "resources": ["*/log"], "verbs": ["*"]},
+            Attributes("get", "", "pods/log"),
+            True,
+        ),
+        (
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["a"]},
+            Attributes("get", "", "pods", "x", "b"),
+            False,
+        ),
+        ({"nonResourceURLs": ["/logs/*"], "verbs": ["get"]}, Attributes("get", path="/logs/a"), True),
+        ({"nonResourceURLs": ["/logs"], "verbs": ["get"]}, Attributes("get", path="/logs/a"), False),
+    ],
+)
+def test_a_rule_covers_what_it_names(rule: JSON, asked: Attributes, allowed: bool) -> None:
+    assert rule_allows(rule, asked) is allowed
+
+
+def test_a_role_binding_counts_in_its_namespace_alone(storage: SqliteStorage) -> None:
+    put(storage, "rolebindings", "jobs", binding("edit", {"kind": "User", "name": "ana"}))
+    rbac = Rbac(storage)
+
+    assert rbac.allows(ANA, Attributes("create", "", "pods", "jobs"))
+    assert not rbac.allows(ANA, Attributes("create", "", "pods", "other"))
+    assert not rbac.allows(ANA, Attributes("list", "", "pods"))
+
+
+def test_sparks_own_recipe_works_as_written(storage: SqliteStorage) -> None:
+    # kubectl create clusterrolebinding spark-role --clusterrole=edit --serviceaccount=jobs:spark
+    subject = {"kind": "ServiceAccount", "name": "spark", "namespace": "jobs"}
+    put(storage, "clusterrolebindings", None, binding("edit", subject))
+    rbac = Rbac(storage)
+
+    for resource in ("pods", "services", "configmaps", "persistentvolumeclaims"):
+        assert rbac.allows(SPARK, Attributes("deletecollection", "", resource, "jobs"))
+    assert not rbac.allows(SPARK, Attributes("create", "rbac.authorization.k8s.io", "roles", "jobs"))
+
+
+def test_a_drivers_token_sees_its_namespace_and_nothing_else(storage: SqliteStorage) -> None:
+    put(storage, "pods", "jobs", {"metadata": {"name": "d", "labels": {"spark-role": "driver"}}})
+    driver = User("system:serviceaccount:jobs:default", (AUTHENTICATED,), extra={POD_UID: ("pods-jobs-d",)})
+    rbac = Rbac(storage)
+
+    assert rbac.allows(driver, Attributes("create", "", "pods", "jobs"))
+    assert not rbac.allows(driver, Attributes("get", "", "secrets", "jobs"))
+    assert not rbac.allows(driver, Attributes("list", "", "pods", "other"))
+    assert not rbac.allows(driver, Attributes("list", "", "pods"))
+
+
+def test_a_token_of_an_executor_may_nothing(storage: SqliteStorage) -> None:
+    put(storage, "pods", "jobs", {"metadata": {"name": "e", "labels": {"spark-role": "executor"}}})
+    executor = User("system:serviceaccount:jobs:default", (AUTHENTICATED,), extra={POD_UID: ("pods-jobs-e",)})
+
+    assert not Rbac(storage).allows(executor, Attributes("list", "", "pods", "jobs"))
+
+
+@pytest.mark.parametrize(
+    ("user", "path", "allowed"),
+    [
+        (ANONYMOUS, "/version", True),
+        (ANONYMOUS, "/apis", False),
+        (ANA, "/apis", True),
+        (ANA, "/apisx", False),
+        (ANA, "/openapi/v3/api/v1", True),
+    ],
+)
+def test_discovery_is_for_those_who_are_known(
+    storage: SqliteStorage, user: User, path: str, allowed: bool
+) -> None:
+    assert Rbac(storage).allows(user, Attributes("get", path=path)) is allowed
+
+
+def test_a_changed_binding_counts_once_forgotten(storage: SqliteStorage) -> None:
+    rbac = Rbac(storage)
+    asked = Attributes("get", "", "pods", "jobs")
+    assert not rbac.allows(ANA, asked)
+
+    put(storage, "rolebindings", "jobs", binding("view", {"kind": "Group", "name": "devs"}))
+    rbac.forget()
+
+    assert rbac.allows(ANA, asked)
+
+
+def test_the_administrator_may_everything(storage: SqliteStorage) -> None:
+    assert Rbac(storage).allows(ADMIN, Attributes("delete", "x", "y", "z", "w"))
+
+
+def test_a_refusal_reads_as_a_real_servers() -> None:
+    error = refusal(User("nobody"), Attributes("get", "", "pods/log", "a", "p"))
+
+    assert error.code == 403
+    assert error.message == (
+        'pods "p" is forbidden: User "nobody" cannot get resource "pods/log" in API group "" in the namespace "a"'
+    )
+    assert error.details == {"name": "p", "kind": "pods"}

@@ -1,0 +1,69 @@
+"""Terraform's outputs become a stage's environment, and nothing else of the configuration changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.config import Settings
+from sparkanywhere.cli.stage_config import (
+    ENDPOINT_TYPE,
+    ROLE,
+    SETTINGS,
+    VPC_ENDPOINT,
+    XRAY,
+    OutputMissing,
+    configured,
+    environment,
+)
+
+OUTPUTS: dict[str, Any] = {
+    **{name: {"value": f"the-{name}"} for name in [*SETTINGS.values(), ROLE]},
+    "assign_public_ip": {"value": True},
+    XRAY: {"value": True},
+    ENDPOINT_TYPE: {"value": "REGIONAL"},
+    VPC_ENDPOINT: {"value": ""},
+    "execute_command": {"value": True},
+    "subnet_zones": {"value": {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}},
+}
+
+
+def test_the_environment_is_what_settings_read() -> None:
+    settings = Settings.from_env(environment(OUTPUTS))
+
+    assert (settings.provider, settings.storage, settings.watch) == ("fargate", "dynamodb", "buffered")
+    assert settings.cluster == "the-ecs_cluster_name"
+    assert settings.subnets == "us-east-1a=subnet-a,us-east-1b=subnet-b"
+    assert settings.assign_public_ip is True
+    assert settings.execute_command is True
+
+
+def test_the_rest_of_a_configuration_stays() -> None:
+    config = {"app_name": "x", "stages": {"prod": {"a": 1, "environment_variables": {"B": "2"}}, "dev": {}}}
+
+    made = configured(config, "prod", OUTPUTS)
+
+    prod = made["stages"]["prod"]
+    assert (made["app_name"], prod["a"], made["stages"]["dev"]) == ("x", 1, {})
+    assert prod["environment_variables"]["B"] == "2"
+    assert (prod["manage_iam_role"], prod["iam_role_arn"]) == (False, f"the-{ROLE}")
+    assert prod["xray"] is True
+    assert prod["tags"] == {"sparkanywhere:deployment": "the-name"}
+
+
+def test_a_private_api_is_reached_by_the_vpcs_endpoint_and_a_public_one_by_none() -> None:
+    private = {**OUTPUTS, ENDPOINT_TYPE: {"value": "PRIVATE"}, VPC_ENDPOINT: {"value": "vpce-1"}}
+
+    once = configured({}, "prod", private)
+    again = configured(once, "prod", OUTPUTS)
+
+    prod = once["stages"]["prod"]
+    assert (prod["api_gateway_endpoint_type"], prod["api_gateway_endpoint_vpce"]) == ("PRIVATE", "vpce-1")
+    assert again["stages"]["prod"]["api_gateway_endpoint_type"] == "REGIONAL"
+    assert "api_gateway_endpoint_vpce" not in again["stages"]["prod"]
+
+
+def test_a_missing_output_is_named() -> None:
+    with pytest.raises(OutputMissing, match="ecs_cluster_name"):
+        environment({name: value for name, value in OUTPUTS.items() if name != "ecs_cluster_name"})

@@ -1,0 +1,53 @@
+"""`sparkanywhere submit` as it is typed: what it takes, and what it refuses before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sparkanywhere.cli.submit_command import USAGE, submit
+from sparkanywhere.cli.submit_options import properties
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    path = tmp_path / "job.py"
+    path.write_text("print(1)\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("spark.a 1", "spark.a", "1"),
+        ("spark.a=1", "spark.a", "1"),
+        ("spark.a = 1", "spark.a", "1"),
+        ("spark.a:1", "spark.a", "1"),
+        ("spark.a  -Da=b -Dc=d", "spark.a", "-Da=b -Dc=d"),
+        ("spark.a=b=c d", "spark.a", "b=c d"),
+        ("spark.a", "spark.a", ""),
+    ],
+)
+def test_a_properties_file_is_read_as_spark_reads_it(tmp_path: Path, line: str, key: str, value: str) -> None:
+    path = tmp_path / "spark-defaults.conf"
+    path.write_text(f"# comment\n\n  {line}\n")
+
+    assert properties(str(path)) == {key: value}
+
+
+def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(program: str) -> None:
+    result = CliRunner().invoke(submit, [program, "--provider", "process", "--detach"])
+
+    assert result.exit_code == USAGE
+    assert "--detach would end both" in result.output
+
+
+def test_detaching_without_a_control_plane_starts_none(program: str, tmp_path: Path) -> None:
+    environment = {"KUBECONFIG": str(tmp_path / "none")}
+
+    result = CliRunner().invoke(submit, [program, "--detach"], env=environment)
+
+    assert result.exit_code == 1
+    assert "none" in result.output
