@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import Storage, StorageUnavailable
 from chalicelib.storage.dynamodb.storage import DynamoStorage
 from chalicelib.storage.sqlite.storage import SqliteStorage

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.backends import (
     audit_log,
     build_job_buckets,

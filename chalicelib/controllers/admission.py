@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.fuse import Fuse
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.policy.classes import Classes

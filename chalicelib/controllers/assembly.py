@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cost.fuse import Fuse
 from chalicelib.controllers.cost.usage_records import UsageRecords

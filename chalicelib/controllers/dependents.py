@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import Literal
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.lifecycle.claims import Claims, claims_of, is_protected
 from chalicelib.controllers.lifecycle.definitions import DefinitionController

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import causes
-from chalicelib.apimachinery.rules.status import JSON, StatusError, conflict, invalid
+from chalicelib.apimachinery.rules.status import StatusError, conflict, invalid
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, objects, patching, schemas, updating
 from chalicelib.registry.create_verb import CreateVerb
 from chalicelib.registry.errors import translated

@@ -6,7 +6,8 @@ import copy
 
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules import time as kubetime
-from chalicelib.apimachinery.rules.status import JSON, StatusError, already_exists, invalid, not_found
+from chalicelib.apimachinery.rules.status import StatusError, already_exists, invalid, not_found
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, objects, updating
 from chalicelib.registry.errors import translated
 from chalicelib.registry.keys import object_key

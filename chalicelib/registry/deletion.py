@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.apimachinery.rules import time as kubetime
-from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, conflict, forbidden
+from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, forbidden
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import objects
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy

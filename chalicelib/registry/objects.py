@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.apimachinery.rules import time as kubetime
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import StoredObject
 
 ORPHAN = "orphan"

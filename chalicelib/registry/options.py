@@ -11,7 +11,7 @@ from typing import Literal
 
 from chalicelib.apimachinery.decoding.decode import Validation
 from chalicelib.apimachinery.rules.selectors import FieldSelector, LabelSelector
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import StoredObject
 
 Propagation = Literal["", "Background", "Foreground", "Orphan"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import objects
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.strategy import Strategy

@@ -7,7 +7,8 @@ from typing import cast
 from chalicelib.apimachinery.decoding.decode import Kind, Validation, media_type
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.patching import patch as patches
-from chalicelib.apimachinery.rules.status import JSON, bad_request, unsupported_media_type
+from chalicelib.apimachinery.rules.status import bad_request, unsupported_media_type
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import updating
 from chalicelib.registry.options import Patch, PatchType
 from chalicelib.registry.schemas import schema_of

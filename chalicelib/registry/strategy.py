@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.field_docs import field_doc
 
 # Where a /scale subresource finds its numbers in the kinds that Kubernetes itself has.

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import objects, schemas
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.pods.containers import ephemeral_causes

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError, expired
+from chalicelib.apimachinery.rules.status import StatusError, expired
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.listing import Matches
 from chalicelib.storage.base import RevisionExpired, Storage, StorageUnavailable, StoredObject, WatchEvent
 

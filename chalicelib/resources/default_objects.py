@@ -6,7 +6,7 @@ to the resources that we serve. They are made where missing, never changed where
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.policy.priorityclasses import SYSTEM_VALUES
 
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 _HEAD = '{"metadata":{"resourceVersion":"'
 _REVISION_FIRST = {"resourceVersion": ""}  # a dict keeps the place of a name's first appearance

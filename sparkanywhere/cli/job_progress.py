@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
 TERMINAL = ("Succeeded", "Failed")

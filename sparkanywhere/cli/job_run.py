@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli.job_progress import TERMINAL, JobProgress, is_own_output
 from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient

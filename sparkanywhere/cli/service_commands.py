@@ -15,7 +15,7 @@ from sparkanywhere.cli.commands import with_target
 from sparkanywhere.cli.submit_options import job_options, pairs, spec_from
 
 if TYPE_CHECKING:
-    from chalicelib.apimachinery.rules.status import JSON
+    from chalicelib.apimachinery.types import JSON
     from sparkanywhere.client.access import Target
     from sparkanywhere.client.kube_client import KubeClient
     from sparkanywhere.jobs.service_pod import Service

@@ -23,7 +23,7 @@ from urllib.request import (
     UnknownHandler,
 )
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 ANSWER_SECONDS = 10.0  # for any answer that is not a stream
 PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.client.port_forward import PodPort, PortForward

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.rules.meta import age
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.cost import usage, usage_of_gone

@@ -6,7 +6,7 @@ Only of our own nodes, which say what a provider has at most: another cluster ma
 from __future__ import annotations
 
 from chalicelib.apimachinery.rules.quantity import parse_quantity
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.ecs.sizes import CPU_UNITS, MEMORY
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import memory

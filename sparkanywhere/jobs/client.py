@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs import connect_program
 from sparkanywhere.jobs.service_pod import SERVICE, Service
 from sparkanywhere.jobs.spec import JobSpec, SpecError

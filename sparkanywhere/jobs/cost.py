@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import read_gone
 from chalicelib.controllers.podmodel import usage as pod_usage
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.marks import MAX_USD
 from sparkanywhere.jobs import memory, pod_template
 from sparkanywhere.jobs.job_files import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.objects import Objects
 from sparkanywhere.jobs.spec import JobSpec

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs import event_log, memory
 from sparkanywhere.jobs.service_pod import SERVICE, Service
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs import pod_template
 from sparkanywhere.jobs.driver_pod import driver_pod
 from sparkanywhere.jobs.job_files import Fetched, fetch_list, pod_name, sort_files

@@ -9,7 +9,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.spec import SpecError
 
 JOINED = ("env", "volumeMounts", "ports", "envFrom")  # lists of a container that are joined

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity

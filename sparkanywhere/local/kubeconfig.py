@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 CONTEXT = "sparkanywhere"
 

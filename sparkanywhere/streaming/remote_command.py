@@ -11,7 +11,8 @@ import json
 import threading
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.interactive import Session
 from sparkanywhere.streaming.websocket import GOODBYE_SECONDS, WebSocket
 

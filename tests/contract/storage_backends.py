@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 from moto.server import ThreadedMotoServer
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Storage, StoredObject
 from chalicelib.storage.dynamodb.storage import DynamoStorage

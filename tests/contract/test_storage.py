@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
     KeyExists,
     KeyNotFound,

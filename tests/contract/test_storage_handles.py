@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
     Storage,
     guaranteed_update,

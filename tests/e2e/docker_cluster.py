@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.providers.docker import connect, labels
 from sparkanywhere.cli.progress import silent

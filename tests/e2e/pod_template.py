@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from tests.e2e.spark_cluster import NAMESPACE, SparkCluster
 
 TEMPLATE_APP = "template"

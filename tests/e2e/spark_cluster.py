@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.process.records import MARKER
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.local.leftovers import remove_tasks

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, SCRIPT, Fetched, fetch_list, sort_files
 from sparkanywhere.jobs.objects import build

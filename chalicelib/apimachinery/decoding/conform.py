@@ -15,8 +15,8 @@ from functools import cache
 from typing import Any
 
 from chalicelib.apimachinery.rules import quantity, time
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.types import JSON
 
 Convert = Callable[[Any], Any]  # Any: a value out of JSON, before and after
 

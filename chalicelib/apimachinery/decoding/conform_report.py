@@ -14,8 +14,8 @@ from typing import Any
 from chalicelib.apimachinery.decoding import conform
 from chalicelib.apimachinery.decoding.gotext import quote
 from chalicelib.apimachinery.rules import quantity
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.types import JSON
 
 MAX_COMPLAINTS = 100  # unknown and repeated fields told of; sigs.k8s.io/json stops there
 _ZEROS: dict[str, object] = {

@@ -15,8 +15,9 @@ from chalicelib.apimachinery.decoding.go_json import DecodeError, parse_json
 from chalicelib.apimachinery.decoding.go_yaml import Parsed, as_warnings, parse_yaml
 from chalicelib.apimachinery.decoding.gotext import quote
 from chalicelib.apimachinery.decoding.protobuf import decode_protobuf
-from chalicelib.apimachinery.rules.status import JSON, StatusError, bad_request, unsupported_media_type
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, unsupported_media_type
 from chalicelib.apimachinery.schema import Type, find_type, named_type
+from chalicelib.apimachinery.types import JSON
 
 JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"

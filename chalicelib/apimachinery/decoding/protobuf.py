@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib.apimachinery.decoding.go_json import DecodeError
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import format_micro_time, format_time
+from chalicelib.apimachinery.types import JSON
 
 MAGIC = b"k8s\0"
 _DATA = Path(__file__).parents[1] / "data" / "protobuf.json.gz"

@@ -21,9 +21,10 @@ from chalicelib.apimachinery.patching.field_walk import compare
 from chalicelib.apimachinery.patching.field_walk import field_set as fields_of
 from chalicelib.apimachinery.patching.managed_fields import BEFORE_FIRST_APPLY, Entry, ManagedFields, Manager
 from chalicelib.apimachinery.patching.shape import Path, path_text
-from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, bad_request
+from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.types import JSON
 
 
 def update_managed_fields(

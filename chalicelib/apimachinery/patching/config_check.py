@@ -10,8 +10,8 @@ from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import plain_value
 from chalicelib.apimachinery.patching.shape import compact, element_text, field_shape, list_element
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 Problems = Iterator[tuple[str, str]]  # path and text

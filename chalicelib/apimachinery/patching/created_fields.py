@@ -10,8 +10,8 @@ from typing import Any
 from chalicelib.apimachinery.patching.field_set import Tree
 from chalicelib.apimachinery.patching.field_walk import always_there
 from chalicelib.apimachinery.patching.shape import UNKNOWN, Shape, list_element, struct_shape
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 

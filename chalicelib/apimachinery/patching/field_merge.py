@@ -13,8 +13,8 @@ from chalicelib.apimachinery.patching.shape import (
     list_element,
     struct_shape,
 )
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.types import JSON
 
 
 def merge(live: JSON, config: JSON, kind: Type) -> JSON:

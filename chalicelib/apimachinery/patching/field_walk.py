@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from chalicelib.apimachinery.patching.shape import UNKNOWN, Path, Shape, list_element, struct_shape
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON, or MISSING
 

@@ -12,8 +12,8 @@ from chalicelib.apimachinery.decoding.go_json import DecodeError, parse_json
 from chalicelib.apimachinery.patching.field_walk import compare, field_set
 from chalicelib.apimachinery.patching.shape import Path, compact
 from chalicelib.apimachinery.rules.meta import MAX_ANNOTATIONS
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.types import JSON
 
 ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 MANAGER = "kubectl"

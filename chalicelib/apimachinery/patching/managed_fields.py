@@ -16,9 +16,9 @@ from chalicelib.apimachinery.patching.created_fields import created_fields
 from chalicelib.apimachinery.patching.field_set import Tree
 from chalicelib.apimachinery.patching.field_walk import compare
 from chalicelib.apimachinery.patching.shape import Path
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.types import JSON
 
 Operation = Literal["Apply", "Update"]
 

@@ -18,8 +18,9 @@ from chalicelib.apimachinery.decoding.go_yaml import as_warnings, parse_yaml
 from chalicelib.apimachinery.decoding.gotext import plain_value
 from chalicelib.apimachinery.patching.strategic_patch import strategic_merge_patch
 from chalicelib.apimachinery.rules import causes
-from chalicelib.apimachinery.rules.status import JSON, StatusError, bad_request, invalid
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, invalid
 from chalicelib.apimachinery.schema import find_type
+from chalicelib.apimachinery.types import JSON
 
 __all__ = ["decode_apply", "decode_patch", "json_patch", "merge_patch", "shaped", "strategic_merge_patch"]
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import plain_value
-from chalicelib.apimachinery.rules.status import JSON, bad_request
+from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON: what a patch holds is the client's
 

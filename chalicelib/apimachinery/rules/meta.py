@@ -19,8 +19,9 @@ from chalicelib.apimachinery.rules.names import (
     path_segment_errors,
     qualified_name_errors,
 )
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.types import JSON
 
 __all__ = [
     "age",

@@ -19,7 +19,8 @@ from chalicelib.apimachinery.rules.label_syntax import (
 )
 from chalicelib.apimachinery.rules.meta import labels_causes
 from chalicelib.apimachinery.rules.names import qualified_name_errors
-from chalicelib.apimachinery.rules.status import JSON, Cause, bad_request
+from chalicelib.apimachinery.rules.status import Cause, bad_request
+from chalicelib.apimachinery.types import JSON
 
 
 @dataclass(frozen=True, slots=True)

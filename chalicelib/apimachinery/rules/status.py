@@ -7,9 +7,8 @@ k8s.io/apimachinery/pkg/api/errors.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-JSON = dict[str, Any]  # a Kubernetes object: its shape is the client's, not ours
+from chalicelib.apimachinery.types import JSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ structural schema" (v1.36). Schemas are the plain dicts of spec.versions[].schem
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 PRESERVES = "x-kubernetes-preserve-unknown-fields"
 EMBEDDED = "x-kubernetes-embedded-resource"

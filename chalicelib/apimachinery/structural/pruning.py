@@ -9,8 +9,8 @@ import copy
 from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import quote
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.structural import EMBEDDED, PRESERVES, TYPE_FIELDS, values_schema
+from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 

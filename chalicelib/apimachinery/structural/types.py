@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type, named_type
 from chalicelib.apimachinery.structural import (
     INT_OR_STRING,
@@ -16,6 +15,7 @@ from chalicelib.apimachinery.structural import (
     TYPE_FIELDS,
     values_schema,
 )
+from chalicelib.apimachinery.types import JSON
 
 _SCALARS = {"string": "string", "integer": "float", "number": "float", "boolean": "bool"}
 

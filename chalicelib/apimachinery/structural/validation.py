@@ -16,8 +16,9 @@ from typing import Any
 from chalicelib.apimachinery.decoding.gotext import value_text
 from chalicelib.apimachinery.patching.shape import compact
 from chalicelib.apimachinery.rules import causes, time
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVES, values_schema
+from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import WriteOptions

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError, forbidden
+from chalicelib.apimachinery.rules.status import StatusError, forbidden
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.podmodel import budget

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import head_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
 from chalicelib.controllers.runtime.background import Later

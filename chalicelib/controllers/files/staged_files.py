@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.rules.status import (
-    JSON,
     StatusError,
     bad_request,
     conflict,
@@ -22,6 +21,7 @@ from chalicelib.apimachinery.rules.status import (
     unavailable,
 )
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import Claims, TokenInvalid, TokenIssuer
 from chalicelib.files.base import (

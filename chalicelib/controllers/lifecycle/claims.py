@@ -9,7 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.providers.base import ProviderUnavailable

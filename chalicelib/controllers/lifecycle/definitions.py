@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.objects import is_deleting

@@ -6,7 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.objects import is_deleting

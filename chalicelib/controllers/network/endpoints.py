@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.plan import is_ready, owned_by, short_hash
 from chalicelib.registry.keys import object_key, parse_key, prefix

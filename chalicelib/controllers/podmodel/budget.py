@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time, format_micro_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import BUDGET_EXCEEDED, MAX_USD, parse_dollars

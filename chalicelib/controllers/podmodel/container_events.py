@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.decoding.gotext import duration
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.recorder import EventType, News
 from chalicelib.providers.base import PULLING, Fetch, TaskState
 

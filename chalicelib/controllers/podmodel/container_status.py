@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
 

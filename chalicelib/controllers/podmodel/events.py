@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_events import container_news
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, Missing
 from chalicelib.controllers.podmodel.status import DEADLINE_MESSAGE, DEADLINE_REASON

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import parse_key
 from chalicelib.storage.base import KeyNotFound, Storage
 

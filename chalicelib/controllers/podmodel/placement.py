@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand

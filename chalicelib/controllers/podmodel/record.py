@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time, format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import is_terminal, launched_again_status, next_status
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VAIN_TASKS, VERSION_ANNOTATION

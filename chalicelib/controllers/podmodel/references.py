@@ -10,7 +10,7 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.lookup import Lookup
 
 MOUNT, CONFIG, SCHEDULE = "FailedMount", "Failed", "FailedScheduling"  # reasons of a waiting pod's Event

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import ceil
 
 from chalicelib.apimachinery.rules.quantity import NANO, parse_quantity
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB

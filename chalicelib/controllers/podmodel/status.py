@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.container_status import Circumstances, container_status, waiting_statuses
 from chalicelib.controllers.podmodel.references import Missing

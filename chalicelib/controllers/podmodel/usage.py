@@ -13,8 +13,8 @@ from datetime import datetime
 from fractions import Fraction
 from math import ceil
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
 from chalicelib.controllers.podmodel.resources import GIB, disk_gib, number, pod_total
 from chalicelib.prices import Rates

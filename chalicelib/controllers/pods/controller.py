@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON

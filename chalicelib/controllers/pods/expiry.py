@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.podmodel.record import is_deleting
 from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON, is_terminal

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chalicelib.apimachinery.rules.status import JSON, bad_request, not_found, unavailable
+from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.fuse import Fuse
 from chalicelib.controllers.podmodel.record import handle_of, is_deleting, version_of
 from chalicelib.controllers.podmodel.status import deadline, is_terminal

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of, is_deleting, with_state, without_task
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.runtime.recorder import News, Recorder

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import JSON, StatusError, forbidden
+from chalicelib.apimachinery.rules.status import StatusError, forbidden
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY, default_class
 from chalicelib.resources.volumes.claims import CLASS_ANNOTATION

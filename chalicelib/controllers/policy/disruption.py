@@ -12,8 +12,9 @@ from datetime import datetime
 from functools import partial
 
 from chalicelib.apimachinery.rules.selectors import label_selector_of
-from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, bad_request, too_many_requests
+from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, too_many_requests
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.objects import is_deleting

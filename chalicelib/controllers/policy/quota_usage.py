@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.resources.pods.qos import qos_class
 from chalicelib.resources.policy.quotas import COUNTED

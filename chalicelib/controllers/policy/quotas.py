@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from chalicelib.apimachinery.rules.quantity import Quantity, parse_quantity
-from chalicelib.apimachinery.rules.status import JSON, StatusError, forbidden
+from chalicelib.apimachinery.rules.status import StatusError, forbidden
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.policy import limit_ranges
 from chalicelib.controllers.policy.quota_usage import GROUPS, Usage, add, in_scope, missing_resources, usage
 from chalicelib.controllers.runtime.background import Later

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import KeyNotFound, Reader, Storage
 

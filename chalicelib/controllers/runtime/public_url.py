@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, StorageError, guaranteed_update
 

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, Protocol
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import find_time, format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.background import Later, inline
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.references import CONFIG, Missing, References, key_owner, kind_word
 from chalicelib.controllers.podmodel.resources import NodeSize

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import ADDRESS
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")

@@ -11,7 +11,7 @@ import binascii
 import json
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import References
 from chalicelib.providers.base import RegistryLogin
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.record import task_grace_seconds, vain_tasks

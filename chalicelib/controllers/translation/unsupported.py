@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel.resources import GPU_RESOURCES, is_sidecar
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets

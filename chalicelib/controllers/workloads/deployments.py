@@ -9,8 +9,8 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.workloads.plan import Plan, owned_by, short_hash, without_zeros
 from chalicelib.registry.objects import is_deleting
 

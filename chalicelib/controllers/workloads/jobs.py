@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.workloads.plan import (
     Plan,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.plan import (
     Plan,

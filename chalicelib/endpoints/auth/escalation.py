@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from chalicelib.apimachinery.rules.status import JSON, forbidden
+from chalicelib.apimachinery.rules.status import forbidden
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Attributes, Rbac
 from chalicelib.endpoints.http.request_info import User
 

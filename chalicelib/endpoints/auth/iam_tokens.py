@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
-from chalicelib.apimachinery.rules.status import JSON, unauthorized
+from chalicelib.apimachinery.rules.status import unauthorized
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED
 from chalicelib.endpoints.http.request_info import User
 

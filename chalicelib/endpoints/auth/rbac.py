@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError, qualified
+from chalicelib.apimachinery.rules.status import StatusError, qualified
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.registry.keys import prefix

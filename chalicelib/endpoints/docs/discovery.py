@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chalicelib.apimachinery.rules.status import JSON, unknown_path
+from chalicelib.apimachinery.rules.status import unknown_path
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION, REVIEWS, ReviewKind
 from chalicelib.endpoints.docs.version import version_document
 from chalicelib.endpoints.http.negotiation import parse_accept

@@ -15,7 +15,8 @@ from chalice.app import Response
 
 from chalicelib.apimachinery import schema
 from chalicelib.apimachinery.decoding.openapi_protobuf import encode_openapi
-from chalicelib.apimachinery.rules.status import JSON, unknown_path
+from chalicelib.apimachinery.rules.status import unknown_path
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.docs.version import version_document
 from chalicelib.endpoints.http.compression import bytes_response
 from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept

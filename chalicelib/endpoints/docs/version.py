@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 KUBERNETES_MAJOR = "1"
 KUBERNETES_MINOR = "36"  # the version whose recorded answers ours are compared with

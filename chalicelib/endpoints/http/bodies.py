@@ -11,7 +11,8 @@ from typing import cast
 
 from chalicelib.apimachinery.decoding import decode
 from chalicelib.apimachinery.decoding.decode import Kind, Validation, media_type
-from chalicelib.apimachinery.rules.status import JSON, too_large, unsupported_media_type
+from chalicelib.apimachinery.rules.status import too_large, unsupported_media_type
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.registry.options import Patch
 from chalicelib.registry.patching import PATCH_TYPES, decode_patch, shaped

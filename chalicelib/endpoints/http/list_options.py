@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import cast
 
 from chalicelib.apimachinery.rules.selectors import FieldSelector, LabelSelector, parse_fields, parse_labels
-from chalicelib.apimachinery.rules.status import JSON, Cause, bad_request, invalid
+from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.registry.options import DeleteOptions, ListOptions, Propagation, WriteOptions
 from chalicelib.registry.strategy import Strategy

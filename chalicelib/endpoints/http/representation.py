@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from chalicelib.apimachinery.rules import table
-from chalicelib.apimachinery.rules.status import JSON, bad_request
+from chalicelib.apimachinery.rules.status import bad_request
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.negotiation import Representation
 from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.registry.registry import Registry

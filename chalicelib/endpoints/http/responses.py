@@ -12,7 +12,8 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.negotiation import Representation
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import StoredObject

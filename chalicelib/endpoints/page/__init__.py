@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
 from chalicelib.endpoints.http.responses import Headers
 from chalicelib.prices import prices

@@ -13,14 +13,8 @@ from typing import Protocol
 from chalice.app import Response
 
 from chalicelib.apimachinery.rules import time as kubetime
-from chalicelib.apimachinery.rules.status import (
-    JSON,
-    Cause,
-    bad_request,
-    invalid,
-    method_not_allowed,
-    unknown_path,
-)
+from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed, unknown_path
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.list_options import parse_int
 from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse

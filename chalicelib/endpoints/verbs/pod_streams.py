@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import JSON, bad_request
+from chalicelib.apimachinery.rules.status import bad_request
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.endpoints.http.request_info import RequestInfo, User

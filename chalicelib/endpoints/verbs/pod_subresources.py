@@ -13,7 +13,8 @@ from chalice.app import Response
 
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
-from chalicelib.apimachinery.rules.status import JSON, StatusError, bad_request, conflict, invalid, not_found
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import ISSUER, Claims, TokenIssuer
 from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.list_options import delete_options, write_options

@@ -7,7 +7,8 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import JSON, answer_too_large
+from chalicelib.apimachinery.rules.status import answer_too_large
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.escalation import check_grant
 from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Rbac
 from chalicelib.endpoints.http.bodies import Bodies

@@ -12,8 +12,9 @@ from chalice.app import Response
 
 from chalicelib.apimachinery.patching import patch as patches
 from chalicelib.apimachinery.rules.causes import invalid as invalid_cause
-from chalicelib.apimachinery.rules.status import JSON, bad_request, invalid
+from chalicelib.apimachinery.rules.status import bad_request, invalid
 from chalicelib.apimachinery.schema import find_type
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.list_options import write_options
 from chalicelib.endpoints.http.negotiation import negotiate

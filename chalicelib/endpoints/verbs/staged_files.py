@@ -12,14 +12,8 @@ from typing import Any, Protocol
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import (
-    JSON,
-    bad_request,
-    forbidden,
-    too_large,
-    unavailable,
-    unknown_path,
-)
+from chalicelib.apimachinery.rules.status import bad_request, forbidden, too_large, unavailable, unknown_path
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.files.staged_files import StagedFiles, Ticket
 from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse, respond

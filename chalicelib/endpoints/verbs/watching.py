@@ -19,7 +19,8 @@ from dataclasses import replace
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError, timeout
+from chalicelib.apimachinery.rules.status import StatusError, timeout
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.http.list_options import list_options
 from chalicelib.endpoints.http.negotiation import Representation, negotiate

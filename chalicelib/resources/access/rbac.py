@@ -12,7 +12,8 @@ from typing import ClassVar
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import (
     AGE_COLUMN,
     CREATED_COLUMNS,

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid, required
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Column, Strategy
 from chalicelib.resources.shared.field_docs import field_doc
 

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, ALL_VERBS, NAME_COLUMN, Column, Strategy
 
 NAME_LABEL = "kubernetes.io/metadata.name"

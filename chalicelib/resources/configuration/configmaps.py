@@ -13,7 +13,8 @@ from datetime import datetime
 from chalicelib.apimachinery.decoding.gotext import byte_length
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, too_long
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.shared.field_docs import field_doc
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from chalicelib.apimachinery.patching.patch import REDACTED
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import immutable, invalid, required, too_long
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.configuration.configmaps import MAX_DATA_BYTES, decoded_size, fixed_causes
 from chalicelib.resources.shared.field_docs import field_doc

@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Iterator
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.registry import Registry

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 from chalicelib.apimachinery.decoding.conform_report import report
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy, created_cells
 
 DEFINITIONS = "customresourcedefinitions"

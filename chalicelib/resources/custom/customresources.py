@@ -11,12 +11,13 @@ from datetime import datetime
 
 from chalicelib.apimachinery.decoding.conform_report import report
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import JSON, Cause, StatusError, bad_request
+from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
 from chalicelib.apimachinery.schema import Type, named_type
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.apimachinery.structural.pruning import fill_in, has_defaults, prune
 from chalicelib.apimachinery.structural.types import type_of
 from chalicelib.apimachinery.structural.validation import validate
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 
 _TYPED = ("apiVersion", "kind", "metadata")

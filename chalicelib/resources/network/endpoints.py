@@ -19,7 +19,8 @@ from chalicelib.apimachinery.rules.causes import (
     required,
     too_many,
 )
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.field_docs import field_doc

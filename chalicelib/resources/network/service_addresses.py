@@ -13,7 +13,8 @@ import ipaddress
 from collections.abc import Callable, Iterable
 
 from chalicelib.apimachinery.rules.causes import invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.formats import is_ip
 
 SERVICE_NETWORK = ipaddress.IPv4Network("10.96.0.0/16")

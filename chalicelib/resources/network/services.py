@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.network.service_addresses import allocate
 from chalicelib.resources.network.service_validation import service_causes, update_causes

@@ -17,7 +17,8 @@ from chalicelib.apimachinery.rules.causes import (
     not_supported,
     required,
 )
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.downward import field_ref_causes, resource_ref_causes
 from chalicelib.resources.pods.probes import lifecycle_causes, probes_causes
 from chalicelib.resources.pods.resources import resources_causes

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.amounts import amount_text, amounts_texts
 
 FILE_MODE = 0o644  # of files made from ConfigMaps, Secrets and the downward API

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules.causes import invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 
 MAX_USD = "sparkanywhere.io/max-usd"  # what a pod and all that it owns may cost, in dollars
 BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found out, and the figures

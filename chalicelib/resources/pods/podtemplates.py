@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import NAME_COLUMN, Column, Strategy
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.resources.pods.validation import template_causes

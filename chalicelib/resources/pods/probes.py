@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.formats import NOT_NEGATIVE, PORT_RANGE, is_port
 
 SCHEMES = ("HTTP", "HTTPS")

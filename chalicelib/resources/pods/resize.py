@@ -9,7 +9,8 @@ import copy
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules.causes import forbidden, invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.defaults import default_container
 from chalicelib.resources.pods.qos import qos_class
 from chalicelib.resources.pods.resources import resources_causes

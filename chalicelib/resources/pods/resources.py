@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import invalid, required
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.amounts import NANO, nanos
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 

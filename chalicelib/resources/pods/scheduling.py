@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.formats import NOT_AN_IP, is_ip
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.pods import columns as pod_columns
 from chalicelib.resources.pods import defaults as pod_defaults

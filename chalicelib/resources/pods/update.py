@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules.causes import forbidden, invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 
 ONLY_THESE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"

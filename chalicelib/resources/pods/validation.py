@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.containers import containers_causes
 from chalicelib.resources.pods.scheduling import affinity_causes, dns_causes, spread_causes, toleration_causes
 from chalicelib.resources.pods.volumes import volumes_causes

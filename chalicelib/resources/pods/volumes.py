@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.downward import field_ref_causes, resource_ref_causes
 from chalicelib.resources.shared.amounts import nanos
 from chalicelib.resources.shared.formats import relative_path_error

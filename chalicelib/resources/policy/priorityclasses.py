@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta, status
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, not_supported
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.pods.validation import PREEMPTION_POLICIES
 from chalicelib.resources.shared.field_docs import field_doc

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, immutable, invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import (
     AGE_COLUMN,
     CREATED_COLUMNS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from chalicelib.apimachinery.rules.quantity import NANO, canonical_resource, parse_quantity
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 __all__ = ["NANO", "amount_text", "amounts_texts", "nanos"]
 

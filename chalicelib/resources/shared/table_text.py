@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 
 NONE = "<none>"
 SHOWN = 3  # how many of a list a cell shows before it says how many more there are

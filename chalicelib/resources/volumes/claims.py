@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported, required
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.amounts import amounts_texts, nanos

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE
 from chalicelib.resources.pods.warnings import spec_warnings

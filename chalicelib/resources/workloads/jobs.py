@@ -19,8 +19,9 @@ from chalicelib.apimachinery.rules.causes import (
     required,
 )
 from chalicelib.apimachinery.rules.selectors import label_selector_causes, label_selector_of
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.resources.pods.validation import template_causes

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules.causes import invalid
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.workloads.counts import not_negative_causes
 
 AVAILABLE, READY = "availableReplicas", "readyReplicas"

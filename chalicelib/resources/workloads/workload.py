@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes, label_selector_of
-from chalicelib.apimachinery.rules.status import JSON, Cause
+from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Column
 from chalicelib.resources.pods.defaults import default_template
 from chalicelib.resources.pods.validation import template_causes

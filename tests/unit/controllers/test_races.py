@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.runtime.lookup import StorageLookup
 from chalicelib.controllers.translation.task import Node

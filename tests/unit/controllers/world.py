@@ -6,7 +6,7 @@ import itertools
 import uuid
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.assembly import ControllerParts, build_controllers
 from chalicelib.controllers.runtime.background import Later, inline
 from chalicelib.controllers.runtime.deletes import RegistryDeletes

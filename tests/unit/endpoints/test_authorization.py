@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import Claims
 from chalicelib.endpoints.auth.review_kinds import REVIEWS
 from chalicelib.endpoints.http.routes import ROUTES, Route

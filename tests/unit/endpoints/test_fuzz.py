@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.structural.pruning import fill_in, prune
 from chalicelib.apimachinery.structural.types import type_of
 from chalicelib.apimachinery.structural.validation import validate
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.custom.customresourcedefinitions import schema_causes
 from tests.api_client import ApiClient, control_plane
 

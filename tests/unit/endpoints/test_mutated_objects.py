@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.catalogue import ALL
 from tests.api_client import ApiClient, control_plane

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import inline
 from tests.api_client import Answer, ApiClient, control_plane

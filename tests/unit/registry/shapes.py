@@ -8,8 +8,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.types import JSON
 
 MAX_DEPTH = 7  # deep enough for the affinity of a template's pods
 PRESENT = 0.5  # how likely a field is there

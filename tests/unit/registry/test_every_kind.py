@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.apimachinery import schema
 from chalicelib.apimachinery.decoding.conform import conform
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.catalogue import ALL
 from tests.unit.registry.bodies import UID

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import JSON, Cause, invalid
+from chalicelib.apimachinery.rules.status import Cause, invalid
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.catalogue import ALL
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.cluster.events import to_core, to_view
 from tests.unit.registry.bodies import UID, made, strategy
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from chalicelib.apimachinery.decoding.conform import UnfitError, conform
 from chalicelib.apimachinery.decoding.conform_report import Pairs, Report, base64_fault, report
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import Type, find_type, named_type
+from chalicelib.apimachinery.types import JSON
 
 POD = named_type("core.v1.Pod")
 SECRET = named_type("core.v1.Secret")

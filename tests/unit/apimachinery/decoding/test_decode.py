@@ -15,7 +15,8 @@ from chalicelib.apimachinery.decoding.decode import (
     decode_delete_options,
     decode_object,
 )
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 
 POD = Kind("", "v1", "Pod")
 GOOD: JSON = {

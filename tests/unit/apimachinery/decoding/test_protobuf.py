@@ -15,8 +15,9 @@ from chalicelib.apimachinery.decoding import protobuf
 from chalicelib.apimachinery.decoding.decode import PROTOBUF_TYPE, Kind, decode_delete_options, decode_object
 from chalicelib.apimachinery.decoding.go_json import DecodeError
 from chalicelib.apimachinery.decoding.protobuf import MAGIC, decode_protobuf
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.schema import named_type
+from chalicelib.apimachinery.types import JSON
 
 DATA = Path(__file__).parents[3] / "data" / "kubectl_protobuf.json"
 RECORDED: list[JSON] = json.loads(DATA.read_text())["requests"]

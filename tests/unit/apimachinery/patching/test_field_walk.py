@@ -11,8 +11,8 @@ from chalicelib.apimachinery.patching.field_merge import merge, remove
 from chalicelib.apimachinery.patching.field_set import tree_of
 from chalicelib.apimachinery.patching.field_walk import compare, field_set
 from chalicelib.apimachinery.patching.shape import Path, path_text
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.schema import named_type
+from chalicelib.apimachinery.types import JSON
 
 POD = named_type("core.v1.Pod")
 CONFIG_MAP = named_type("core.v1.ConfigMap")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from chalicelib.apimachinery.decoding.decode import Kind
 from chalicelib.apimachinery.patching.patch import PatchType, decode_patch, json_patch, merge_patch, shaped
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 
 POD = Kind("", "v1", "Pod")
 LIVE: JSON = {"metadata": {"name": "a", "labels": {"app": "x", "b": "1"}}, "list": [1, 2]}

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.apimachinery.patching.strategic_patch import strategic_merge_patch
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.schema import named_type
+from chalicelib.apimachinery.types import JSON
 
 POD = named_type("core.v1.Pod")
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from chalicelib.apimachinery.rules import selectors
 from chalicelib.apimachinery.rules.names import LABEL_VALUE_ERROR, QUALIFIED_ERROR
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 
 
 def answer(parse: Callable[[str], selectors.LabelSelector | selectors.FieldSelector], text: str) -> int:

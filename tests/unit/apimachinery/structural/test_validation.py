@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.apimachinery.structural.pruning import fill_in, has_defaults, prune
 from chalicelib.apimachinery.structural.validation import validate
+from chalicelib.apimachinery.types import JSON
 
 INT: JSON = {"type": "integer", "minimum": 1, "maximum": 9}
 LIST_MAP: JSON = {

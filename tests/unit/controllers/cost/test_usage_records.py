@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import RECORDS, read_gone
 from chalicelib.prices import flat_rates
 from chalicelib.registry.keys import object_key

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.files.staged_files import RESOURCE, FileLimits, StagedFiles
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import PAGE
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import guaranteed_update

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from tests.unit.controllers.world import World
 
 PORTS: list[JSON] = [{"name": "http", "port": 80, "targetPort": "web"}]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
 from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import pod_usage, running_seconds
 from chalicelib.prices import fargate_rates, flat_rates, prices
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE

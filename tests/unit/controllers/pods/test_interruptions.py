@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON, not_found
+from chalicelib.apimachinery.rules.status import not_found
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.pods.interruptions import Interruptions
 
 OWNER = [{"apiVersion": "v1", "kind": "Pod", "name": "driver", "uid": "driver-uid"}]

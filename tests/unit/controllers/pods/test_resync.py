@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.resync import PAGE
 from chalicelib.providers.base import Container, ProviderUnavailable, Task

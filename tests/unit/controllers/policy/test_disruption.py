@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.policy.disruption import Budgets, counts_of
 from chalicelib.registry.keys import object_key
 from tests.memory_storage import MemoryStorage

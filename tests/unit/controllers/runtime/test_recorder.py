@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.recorder import EVENTS_PER_OBJECT, News
 from chalicelib.storage.base import Change, StorageUnavailable
 from tests.unit.controllers.builders import pod

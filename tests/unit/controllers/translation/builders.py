@@ -6,7 +6,7 @@ import base64
 import json
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.lookup import Lookup
 from chalicelib.controllers.translation.task import Node, Translation, translate

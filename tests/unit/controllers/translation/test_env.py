@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import NodeSize
 from chalicelib.controllers.translation.task import translate
 from chalicelib.providers.base import ADDRESS

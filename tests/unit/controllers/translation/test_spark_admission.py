@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.policy.classes import Classes
 from chalicelib.controllers.translation.spark_admission import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import PodRejected
 from chalicelib.controllers.translation.task import draft, translate
 from chalicelib.providers.base import ADDRESS, Container, RegistryLogin

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import PodRejected, TokenRequest
 from chalicelib.controllers.runtime.lookup import Lookup
 from chalicelib.controllers.translation.task import translate

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.jobs import format_indexes, parse_indexes
 from chalicelib.registry.objects import is_deleting

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.iam_tokens import (
     CLUSTER_HEADER,
     PREFIX,

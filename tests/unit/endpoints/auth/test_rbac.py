@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED, POD_UID
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
 from chalicelib.endpoints.http.request_info import User

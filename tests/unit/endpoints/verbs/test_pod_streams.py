@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON, StatusError
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.verbs.pod_streams import UPGRADE_KEY, Kind, PodStream, PodStreams
 from chalicelib.providers.interactive import InteractiveProvider, Session, Streams

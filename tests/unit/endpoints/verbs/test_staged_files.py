@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from tests.api_client import ApiClient, control_plane
 
 ADMIN, VIEWER, EDITOR = "admin-token", "viewer-token", "editor-token"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import guaranteed_update
 from tests.api_client import Answer, ApiClient, control_plane

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.network.service_addresses import NODE_PORTS, SERVICE_NETWORK
 from tests.unit.registry.bodies import made, strategy
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.columns import cells, row_conditions
 
 NOW = datetime(2026, 1, 1, 1, 0, 0, tzinfo=UTC)

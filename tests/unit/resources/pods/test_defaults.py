@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.defaults import pull_policy
 from chalicelib.resources.pods.qos import qos_class
 from tests.unit.registry.bodies import CONTAINER, made, pod

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from tests.unit.registry.bodies import made, pod, strategy, update_causes
 
 ONLY_THESE = "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`"

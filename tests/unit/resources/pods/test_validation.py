@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.containers import ephemeral_causes
 from tests.unit.registry.bodies import CONTAINER, causes, made, pod
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobRun
 from sparkanywhere.cli.job_screen import JobScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs import event_log
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import submit

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.jobs.applications import has_failed
 from sparkanywhere.jobs.failures import reason

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from chalicelib.prices import prices
 from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.jobs import memory

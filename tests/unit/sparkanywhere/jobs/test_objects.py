@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.applications import group
 from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, MAX_CARRIED_BYTES, Fetched, sort_files
 from sparkanywhere.jobs.objects import Objects, build, owned_by, resource_name

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.rules.status import JSON
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client import reach
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import connect, event_log
