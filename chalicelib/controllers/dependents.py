@@ -10,6 +10,7 @@ import logging
 from functools import partial
 from typing import Literal
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.lifecycle.claims import Claims, claims_of, is_protected
@@ -17,14 +18,12 @@ from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.network.endpoints import EndpointController
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.registry.keys import prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.storage.base import Storage
 

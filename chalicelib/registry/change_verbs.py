@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.status import StatusError, conflict, invalid
@@ -96,9 +97,9 @@ class ChangeVerbs(CreateVerb):
             except StatusError as error:
                 if error.code != 404 or sent.subresource:
                     raise
-            if (config.get("metadata") or {}).get("resourceVersion"):
+            if metadata_of(config).get("resourceVersion"):
                 raise conflict(self.strategy.resource, name, group=self.strategy.group)
-            if (config.get("metadata") or {}).get("uid"):
+            if metadata_of(config).get("uid"):
                 why = f"uid mismatch: the provided object specified uid {config['metadata']['uid']},"
                 why += " and no existing object was found"
                 raise conflict(self.strategy.resource, name, why, group=self.strategy.group)
@@ -139,7 +140,7 @@ class ChangeVerbs(CreateVerb):
         raise AssertionError("unreachable: the loop returns or raises")
 
     def _store_change(self, key: str, new: JSON, live: StoredObject, warnings: list[str]) -> Written:
-        if objects.is_deleting(new) and deletion.is_due(self.strategy, new):
+        if is_deleting(new) and deletion.is_due(self.strategy, new):
             stored = self._remove(key, new, expected_revision=live.revision)
             self._after(stored, "DELETED")
             return Written(stored, removed=True, warnings=warnings)
@@ -148,7 +149,7 @@ class ChangeVerbs(CreateVerb):
         return Written(stored, warnings=warnings)
 
     def _check_version(self, new: JSON, live: StoredObject, name: str) -> None:
-        sent = (new.get("metadata") or {}).get("resourceVersion", "")
+        sent = metadata_of(new).get("resourceVersion", "")
         if sent in ("", "0", None):
             if self.strategy.unconditional_update:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, already_exists, invalid, not_found
@@ -28,7 +29,7 @@ class CreateVerb(Place):
     ) -> Written:
         """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
         sent = obj
-        sent_metadata = sent.get("metadata") or {}
+        sent_metadata = metadata_of(sent)
         prefix_of_name = sent_metadata.get("generateName", "") if not sent_metadata.get("name") else ""
         for attempt in range(GENERATE_NAME_ATTEMPTS):
             if prefix_of_name:
@@ -110,7 +111,7 @@ class CreateVerb(Place):
             found = now.get(object_key("namespaces", None, namespace))
         except KeyNotFound:
             raise not_found("namespaces", namespace) from None
-        if '"deletionTimestamp"' in found.json and objects.is_deleting(found.object()):
+        if '"deletionTimestamp"' in found.json and is_deleting(found.object()):
             raise deletion.terminating(self.strategy, namespace)
 
     def _require_absent(self, key: str, name: str) -> None:

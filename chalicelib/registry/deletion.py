@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, spec_of, status_of
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, forbidden
 from chalicelib.apimachinery.types import JSON
@@ -70,8 +71,8 @@ def with_propagation(strategy: Strategy, options: DeleteOptions) -> tuple[Delete
 def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -> Plan:
     """Return what deleting `obj` takes. `obj` is a copy of the caller's own and is changed."""
     found = objects.metadata(obj)
-    was_deleting = objects.is_deleting(obj)
-    if strategy.resource == "namespaces" and (obj.get("spec") or {}).get("finalizers"):
+    was_deleting = is_deleting(obj)
+    if strategy.resource == "namespaces" and spec_of(obj).get("finalizers"):
         return _namespace_plan(obj, now)
     if strategy.resource == DEFINITIONS and not was_deleting:
         return _definition_plan(obj, now)
@@ -93,10 +94,10 @@ def _namespace_plan(obj: JSON, now: datetime) -> Plan:
 
     Compare kubernetes/pkg/registry/core/namespace/storage/storage.go (v1.36): no grace period is noted.
     """
-    was_deleting = objects.is_deleting(obj)
+    was_deleting = is_deleting(obj)
     if not was_deleting:
         objects.metadata(obj)["deletionTimestamp"] = kubetime.format_time(now)
-        obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+        obj["status"] = {**status_of(obj), "phase": "Terminating"}
     return Plan(obj, writes=not was_deleting, removes=False)
 
 
@@ -106,7 +107,7 @@ def _definition_plan(obj: JSON, now: datetime) -> Plan:
     found["deletionTimestamp"] = kubetime.format_time(now)
     kept = list(found.get("finalizers") or [])
     found["finalizers"] = kept if CLEANUP in kept else [*kept, CLEANUP]
-    status = dict(obj.get("status") or {})
+    status = dict(status_of(obj))
     going = {
         "type": "Terminating",
         "status": "True",
@@ -141,7 +142,7 @@ def _set_finalizers(found: JSON, options: DeleteOptions) -> None:
 def is_due(strategy: Strategy, obj: JSON) -> bool:
     """Tell whether a deleting object has nothing left to wait for: no finalizer, no grace."""
     found = obj["metadata"]
-    spec = obj.get("spec") or {}
+    spec = spec_of(obj)
     if found.get("finalizers") or (strategy.resource == "namespaces" and spec.get("finalizers")):
         return False
     return not found.get("deletionGracePeriodSeconds")

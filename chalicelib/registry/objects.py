@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import StoredObject
@@ -30,11 +31,6 @@ def as_stored(key: str, obj: JSON, revision: int) -> StoredObject:
     return StoredObject(key=key, revision=revision, json=json.dumps(without_type(obj), separators=(",", ":")))
 
 
-def is_deleting(obj: JSON) -> bool:
-    """Tell whether `obj` carries a deletionTimestamp."""
-    return bool((obj.get("metadata") or {}).get("deletionTimestamp"))
-
-
 def mark_deleting(obj: JSON, *, grace_seconds: int, now: datetime) -> None:
     """Set deletionTimestamp (now plus grace) and deletionGracePeriodSeconds, in place."""
     meta = metadata(obj)
@@ -48,7 +44,7 @@ def is_same(left: JSON, right: JSON) -> bool:
 
 
 def _comparable(obj: JSON) -> JSON:
-    meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "resourceVersion"}
+    meta = {key: value for key, value in metadata_of(obj).items() if key != "resourceVersion"}
     meta["managedFields"] = [
         {key: value for key, value in entry.items() if key != "time"}
         for entry in meta.get("managedFields") or []

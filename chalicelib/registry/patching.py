@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.decoding.decode import Kind, Validation, media_type
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.patching import patch as patches
@@ -76,7 +77,7 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     schema = schema_of(strategy)
     if schema and not isinstance(config.get("metadata"), dict | None):
         apply.check_config(config, schema)  # has the words for it
-    metadata = config["metadata"] = dict(config.get("metadata") or {})
+    metadata = config["metadata"] = dict(metadata_of(config))
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     metadata.setdefault("name", name)

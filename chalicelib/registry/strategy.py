@@ -12,6 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import Type
@@ -45,7 +46,7 @@ CREATED_COLUMNS = (
 
 def created_cells(obj: JSON) -> Sequence[object]:
     """Return the cells for CREATED_COLUMNS: name and time of creation."""
-    metadata = obj.get("metadata") or {}
+    metadata = metadata_of(obj)
     return [metadata.get("name", ""), metadata.get("creationTimestamp", "")]
 
 
@@ -139,7 +140,7 @@ class Strategy:
             del obj[key]
         obj.update({key: value for key, value in old.items() if key not in ("metadata", "status")})
         if self.condition_times:
-            for condition in (obj.get("status") or {}).get("conditions") or ():
+            for condition in status_of(obj).get("conditions") or ():
                 for key in self.condition_times:
                     condition.setdefault(key, None)
 
@@ -164,7 +165,7 @@ class Strategy:
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return the values of the fields that a fieldSelector may name."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         fields = {"metadata.name": metadata.get("name", "")}
         if self.namespaced:
             fields["metadata.namespace"] = metadata.get("namespace", "")
@@ -172,7 +173,7 @@ class Strategy:
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the Table cells of `obj`, one per column."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         return [metadata.get("name", ""), meta.age(metadata.get("creationTimestamp"), now)]
 
     def row_conditions(self, obj: JSON) -> list[JSON]:

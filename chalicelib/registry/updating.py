@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, conflict, invalid
@@ -29,7 +30,7 @@ class Sent:
 
 def is_conditional(sent: Sent) -> bool:
     """Tell whether a PUT named the resourceVersion it wants to replace."""
-    return bool((sent.obj.get("metadata") or {}).get("resourceVersion"))
+    return bool(metadata_of(sent.obj).get("resourceVersion"))
 
 
 def check_new_metadata(obj: JSON, *, namespace: str | None) -> None:
@@ -66,7 +67,7 @@ def _place(found: JSON, namespace: str | None) -> None:
 
 def replaced(live: JSON, sent: Sent) -> JSON:
     """Return a copy of what a PUT sent, after checking that it means the live object. Raises 409."""
-    new = {**sent.obj, "metadata": dict(sent.obj.get("metadata") or {})}
+    new = {**sent.obj, "metadata": dict(metadata_of(sent.obj))}
     uid, live_uid = new["metadata"].get("uid"), live["metadata"].get("uid")
     if uid and uid != live_uid:
         raise _other_uid(live, uid, str(live_uid))
@@ -138,12 +139,12 @@ def _subresource_causes(strategy: Strategy, new: JSON, old: JSON, sent: Sent) ->
 
 def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
     """Make `new`, in place, what `old` is but for one field of spec."""
-    changed = (new.get("spec") or {}).get(spec_field)
+    changed = spec_of(new).get(spec_field)
     version = new["metadata"].get("resourceVersion", "")
     new.clear()
     new.update(old)
     new["metadata"] = {**old["metadata"], "resourceVersion": version}
-    new["spec"] = dict(old.get("spec") or {})
+    new["spec"] = dict(spec_of(old))
     if changed:
         new["spec"][spec_field] = changed
     else:

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import click
 
+from chalicelib.apimachinery.accessors import labels_of, status_of
+
 if TYPE_CHECKING:
     from sparkanywhere.client.access import Target
     from sparkanywhere.client.kube_client import KubeClient
@@ -113,7 +115,7 @@ def logs(client: KubeClient, target: Target, *, application: str, follow: bool, 
 
 def _executor(application: Application, number: int) -> str:
     for pod in application.executors:
-        if (pod["metadata"].get("labels") or {}).get("spark-exec-id") == str(number):
+        if labels_of(pod).get("spark-exec-id") == str(number):
             return str(pod["metadata"]["name"])
     from sparkanywhere.jobs.applications import NoSuchApplication
 
@@ -144,7 +146,7 @@ def describe(client: KubeClient, target: Target, *, application: str) -> None:
 
 
 def _pod_row(pod: dict[str, Any]) -> list[str]:
-    status = pod.get("status") or {}
+    status = status_of(pod)
     return [pod["metadata"]["name"], str(status.get("phase", "")), str(status.get("podIP", "-"))]
 
 
@@ -185,7 +187,7 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
 
 
 def _exit_code(application: Application) -> int:
-    statuses = ((application.driver or {}).get("status") or {}).get("containerStatuses") or [{}]
+    statuses = status_of(application.driver or {}).get("containerStatuses") or [{}]
     code = ((statuses[-1].get("state") or {}).get("terminated") or {}).get("exitCode")
     return int(code) if code is not None else (0 if application.state == "Succeeded" else FAILURE)
 

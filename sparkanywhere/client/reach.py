@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
@@ -42,12 +43,12 @@ def answers(address: str, port: int) -> bool:
 
 def address_of(pod: JSON) -> str:
     """Return a pod's own address, "" while it has none."""
-    return str((pod.get("status") or {}).get("podIP") or "")
+    return str(status_of(pod).get("podIP") or "")
 
 
 def is_on_fargate(pod: JSON) -> bool:
     """Tell whether a pod is a task in a VPC, which no control plane of ours forwards to."""
-    return str((pod.get("spec") or {}).get("nodeName", "")).startswith(FARGATE)
+    return str(spec_of(pod).get("nodeName", "")).startswith(FARGATE)
 
 
 def tunnel(pod: JSON, port: int) -> str:

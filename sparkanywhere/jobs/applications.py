@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
 from chalicelib.apimachinery.rules.meta import age
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
@@ -35,7 +36,7 @@ class Application:
     def name(self) -> str:
         """Return the name that its pods are labelled with."""
         pods = [self.driver] if self.driver else list(self.executors)
-        labels = (pods[0]["metadata"].get("labels") or {}) if pods else {}
+        labels = labels_of(pods[0]) if pods else {}
         return str(labels.get("spark-app-name", ""))
 
     @property
@@ -56,12 +57,12 @@ class Application:
             return "Running"
         if self.driver["metadata"].get("deletionTimestamp"):
             return "Deleting"
-        return str((self.driver.get("status") or {}).get("phase", "Pending"))
+        return str(status_of(self.driver).get("phase", "Pending"))
 
     @property
     def running_executors(self) -> int:
         """Return how many executors run."""
-        return sum((each.get("status") or {}).get("phase") == "Running" for each in self.executors)
+        return sum(phase_of(each) == "Running" for each in self.executors)
 
     def age(self, now: datetime) -> str:
         """Return how long ago its first pod came, in kubectl's words."""
@@ -81,7 +82,7 @@ def group(pods: Iterable[JSON]) -> list[Application]:
     executors: dict[str, list[JSON]] = {}
     earlier: dict[str, list[JSON]] = {}
     for pod in pods:
-        labels = pod["metadata"].get("labels") or {}
+        labels = labels_of(pod)
         app_id = labels.get(APPLICATION_LABEL) or labels.get(SELECTOR)
         if not app_id:
             continue
@@ -143,7 +144,7 @@ def has_ended(client: KubeClient, namespace: str, application: Application) -> b
 
 def has_failed(job: JSON) -> bool:
     """Tell whether a Job makes no more pods and has not succeeded."""
-    conditions = (job.get("status") or {}).get("conditions") or ()
+    conditions = status_of(job).get("conditions") or ()
     return any(each.get("type") == "Failed" and each.get("status") == "True" for each in conditions)
 
 

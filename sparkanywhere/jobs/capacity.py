@@ -5,6 +5,7 @@ Only of our own nodes, which say what a provider has at most: another cluster ma
 
 from __future__ import annotations
 
+from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.ecs.sizes import CPU_UNITS, MEMORY
@@ -54,8 +55,8 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
 
 def _tells(node: JSON) -> bool:
     """Tell whether a node is one of ours and says how much it has."""
-    has_amounts = "memory" in ((node.get("status") or {}).get("allocatable") or {})
-    return has_amounts and PROVIDER_LABEL in (node["metadata"].get("labels") or {})
+    has_amounts = "memory" in (status_of(node).get("allocatable") or {})
+    return has_amounts and PROVIDER_LABEL in labels_of(node)
 
 
 def _room(node: JSON) -> tuple[float, int]:

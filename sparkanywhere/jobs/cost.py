@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import read_gone
 from chalicelib.controllers.podmodel import usage as pod_usage
@@ -42,4 +43,4 @@ def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime
 
 
 def _is_driver(pod: JSON) -> bool:
-    return (pod["metadata"].get("labels") or {}).get("spark-role") == "driver"
+    return labels_of(pod).get("spark-role") == "driver"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.objects import Objects
@@ -30,7 +31,7 @@ def provider_of(client: KubeClient) -> str:
     Raises ApiError, ApiUnreachable.
     """
     for node in client.get("/api/v1/nodes")["items"]:
-        name = (node["metadata"].get("labels") or {}).get(PROVIDER_LABEL)
+        name = labels_of(node).get(PROVIDER_LABEL)
         if name:
             return str(name)
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.job_files import FETCHER
@@ -36,7 +37,7 @@ def reason(
 def _too_late(client: KubeClient, spec: JobSpec, path: str) -> str:
     """Return that the time for all attempts is over, "" if it is not."""
     try:
-        conditions = (client.get(path).get("status") or {}).get("conditions") or ()
+        conditions = status_of(client.get(path)).get("conditions") or ()
     except (ApiError, ApiUnreachable):
         return ""
     is_late = any(each.get("reason") == "DeadlineExceeded" for each in conditions)
@@ -45,7 +46,7 @@ def _too_late(client: KubeClient, spec: JobSpec, path: str) -> str:
 
 def _fetching(client: KubeClient, driver: JSON) -> str:
     """Return what the container said that fetches files, if that is what failed."""
-    statuses = (driver.get("status") or {}).get("initContainerStatuses") or ()
+    statuses = status_of(driver).get("initContainerStatuses") or ()
     states = [each.get("state") or {} for each in statuses if each["name"] == FETCHER]
     ended = next((each["terminated"] for each in states if "terminated" in each), None)
     if ended is None or ended.get("exitCode") == 0:
@@ -61,7 +62,7 @@ def _fetching(client: KubeClient, driver: JSON) -> str:
 
 
 def _by_status(driver: JSON, spec: JobSpec) -> str:
-    status = driver.get("status") or {}
+    status = status_of(driver)
     if status.get("reason") == "DeadlineExceeded":
         return OVER_TIME.format(spec.time_limit)
     if status.get("reason") == "BudgetExceeded":

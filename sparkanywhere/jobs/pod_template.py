@@ -9,6 +9,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.spec import SpecError
 
@@ -25,7 +26,7 @@ def read(path: str, option: str) -> JSON:
         raise SpecError(f"{option} {path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict) or found.get("kind", "Pod") != "Pod":
         raise SpecError(f"{option} {path} holds no Pod.")
-    spec = found.get("spec") or {}
+    spec = spec_of(found)
     containers = spec.get("containers") if isinstance(spec, dict) else None
     if containers is not None and not all(isinstance(each, dict) for each in containers):
         raise SpecError(f"{option} {path}: spec.containers is a list of containers.")
@@ -35,7 +36,7 @@ def read(path: str, option: str) -> JSON:
 def laid_over(template: JSON, pod: JSON, *, container_name: str = "") -> JSON:
     """Return `pod` with what the template has beside it. Neither is changed."""
     base = copy.deepcopy(template)
-    metadata, spec = base.get("metadata") or {}, base.get("spec") or {}
+    metadata, spec = metadata_of(base), spec_of(base)
     merged = {**metadata, **pod["metadata"]}
     for key in ("labels", "annotations"):
         both = {**(metadata.get(key) or {}), **(pod["metadata"].get(key) or {})}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.accessors import phase_of, status_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 
@@ -37,7 +38,7 @@ def find_running(client: KubeClient, namespace: str, service: Service) -> JSON |
 
 def is_alive(pod: JSON) -> bool:
     """Tell whether a pod is there to stay: neither ended nor being deleted."""
-    has_ended = (pod.get("status") or {}).get("phase") in ENDED
+    has_ended = phase_of(pod) in ENDED
     return not has_ended and not pod["metadata"].get("deletionTimestamp")
 
 
@@ -74,7 +75,7 @@ def wait_until_up(
     deadline = monotonic() + START_SECONDS
     while True:
         pod = client.get(path)
-        phase = (pod.get("status") or {}).get("phase")
+        phase = phase_of(pod)
         log = client.text(f"{path}/log") if phase in ("Running", *ENDED) else ""
         line = next((each for each in log.splitlines() if service.marker in each), "")
         if line and is_alive(pod):
@@ -96,6 +97,6 @@ def _last_words(log: str) -> str:
 
 def _waits_for(pod: JSON) -> str:
     """Return what a pod that does not run is said to wait for."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
+    conditions = status_of(pod).get("conditions") or ()
     said = [each.get("message", "") for each in conditions if each.get("status") == "False"]
     return next((f" {message}" for message in said if message), "")

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.decoding.conform import UnfitError, conform
 from chalicelib.apimachinery.decoding.conform_report import report
 from chalicelib.apimachinery.decoding.gotext import quote
@@ -46,7 +47,7 @@ def update_managed_fields(
     sent = metadata.pop("managedFields", None)
     if schema is None:
         return
-    before = ((old or {}).get("metadata") or {}).get("managedFields")
+    before = metadata_of(old or {}).get("managedFields")
     if sent == [{}] and not subresource:
         return
     who = Manager(manager, "Update", api_version, subresource)
@@ -115,7 +116,7 @@ class _Application:
 
     def starting_point(self, live: JSON | None) -> ManagedFields:
         """Return who owns what so far; fields of an object that was never tracked belong to a manager of that name."""
-        managed = managed_fields.decode(((live or {}).get("metadata") or {}).get("managedFields"))
+        managed = managed_fields.decode(metadata_of(live or {}).get("managedFields"))
         if live is not None and not managed.entries:
             who = Manager(BEFORE_FIRST_APPLY, "Update", self.api_version)
             return managed_fields.record_create(live, manager=who, kind=self.kind, now=self.now)
@@ -193,7 +194,7 @@ class _Application:
 
 
 def _without_managed_fields(obj: JSON) -> JSON:
-    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
+    metadata = {key: value for key, value in metadata_of(obj).items() if key != "managedFields"}
     return {**obj, "metadata": metadata}
 
 

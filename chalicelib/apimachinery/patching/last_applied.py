@@ -8,6 +8,7 @@ lastappliedupdater.go in k8s.io/apimachinery/pkg/util/managedfields/internal, v1
 
 from __future__ import annotations
 
+from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.decoding.go_json import DecodeError, parse_json
 from chalicelib.apimachinery.patching.field_walk import compare, field_set
 from chalicelib.apimachinery.patching.shape import Path, compact
@@ -21,7 +22,7 @@ MANAGER = "kubectl"
 
 def client_side_fields(live: JSON, kind: Type, api_version: str) -> set[Path]:
     """Return the fields that client-side apply set in `live` and that are still as it set them."""
-    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(live)
     try:
         last = parse_json(annotations.get(ANNOTATION, "").encode())
         if not isinstance(last, dict) or last.get("apiVersion") != api_version:
@@ -34,7 +35,7 @@ def client_side_fields(live: JSON, kind: Type, api_version: str) -> set[Path]:
 
 def refresh(result: JSON, config: JSON) -> None:
     """Write `config` into the annotation of `result`, in place, if it has one."""
-    annotations = (result.get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(result)
     if annotations.get(ANNOTATION):
         text = compact(config) + "\n"
         annotations[ANNOTATION] = text if len(text.encode()) <= MAX_ANNOTATIONS else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.types import JSON
 
 Row = tuple[Sequence[object], list[JSON], JSON]  # cells, conditions, object
@@ -49,5 +50,5 @@ def partial_object_metadata(obj: JSON, *, version: str = "v1") -> JSON:
     return {
         "kind": "PartialObjectMetadata",
         "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": obj.get("metadata") or {},
+        "metadata": metadata_of(obj),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
@@ -65,13 +66,11 @@ class NodeController:
         except KeyNotFound:
             registry.create_if_missing(None, wanted, WRITER)
             found = self._storage.get(object_key("nodes", None, name)).object()
-        if NOT_READY in (found.get("spec") or {}).get(
-            "taints", ()
-        ):  # admission's, for nodes that have yet to report
+        if NOT_READY in spec_of(found).get("taints", ()):  # admission's, for nodes that have yet to report
             taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
             changed = {**found, "spec": {**found["spec"], "taints": taints}}
             found = registry.update(None, name, changed, WRITER).stored.object()
-        if (found.get("status") or {}).get("capacity") != wanted["status"]["capacity"]:
+        if status_of(found).get("capacity") != wanted["status"]["capacity"]:
             registry.update(None, name, {**found, "status": wanted["status"]}, WRITER, subresource="status")
 
 

@@ -10,14 +10,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.family import attempts_of, head_of, members_of
-from chalicelib.controllers.podmodel.record import is_deleting
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.recorder import News, Recorder

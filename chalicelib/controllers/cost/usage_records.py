@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import head_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
@@ -107,7 +108,7 @@ class UsageRecords:
         text = gone_text(gone)
 
         def change(pod: JSON) -> JSON | None:
-            annotations = pod["metadata"].get("annotations") or {}
+            annotations = annotations_of(pod)
             if pod["metadata"]["uid"] != head_uid or annotations.get(USED_BY_GONE, "") == text:
                 return None
             return {
@@ -179,7 +180,7 @@ def gone_text(gone: GonePods) -> str:
 
 def read_gone(head: JSON) -> GonePods:
     """Return what a head's annotation says; nothing for one without, or with one that somebody has broken."""
-    text = (head["metadata"].get("annotations") or {}).get(USED_BY_GONE, "")
+    text = annotations_of(head).get(USED_BY_GONE, "")
     try:
         said = json.loads(text) if text else {}
         used = Usage(float(said["vcpuSeconds"]), float(said["gibSeconds"]), float(said["usd"]))

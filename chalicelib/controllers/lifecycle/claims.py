@@ -9,14 +9,13 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.named_volumes import VolumeKeeper
 from chalicelib.registry.keys import object_key, prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 
@@ -74,7 +73,7 @@ class Claims:
 
     def _is_used(self, resource: str, obj: JSON) -> bool:
         if resource == "persistentvolumes":
-            return bool((obj.get("status") or {}).get("phase") == "Bound")
+            return bool(phase_of(obj) == "Bound")
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         for item in self._storage.list(prefix("pods", namespace)).items:
             if f'"{name}"' in item.json:
@@ -92,13 +91,13 @@ def is_protected(resource: str, obj: JSON) -> bool:
 
 def claims_of(pod: JSON) -> set[str]:
     """Return the names of the claims that a pod mounts."""
-    volumes = (pod.get("spec") or {}).get("volumes") or ()
+    volumes = spec_of(pod).get("volumes") or ()
     names = {(volume.get("persistentVolumeClaim") or {}).get("claimName", "") for volume in volumes}
     return names - {""}
 
 
 def _bound(claim: JSON) -> JSON | None:
-    status, spec = claim.get("status") or {}, claim.get("spec") or {}
+    status, spec = status_of(claim), spec_of(claim)
     if status.get("phase") == "Bound":
         return None
     capacity = {"storage": ((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")}

@@ -9,12 +9,12 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.registry.keys import object_key, parse_key, prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.custom.customresourcedefinitions import CLEANUP, DEFINITIONS
@@ -101,7 +101,7 @@ class DefinitionController:
 
 def accepted(definition: JSON, others: list[JSON], now: datetime) -> JSON:
     """Return the status that a definition deserves: its names accepted unless another of its group has them."""
-    status, spec = dict(definition.get("status") or {}), definition["spec"]
+    status, spec = dict(status_of(definition)), definition["spec"]
     taken = _conflict(spec, others)
     if taken:
         names = {"type": "NamesAccepted", "status": "False", "reason": taken[0], "message": taken[1]}
@@ -137,7 +137,7 @@ def _conflict(spec: JSON, others: list[JSON]) -> tuple[str, str] | None:
     for other in others:
         if other["spec"]["group"] != spec["group"]:
             continue
-        theirs = (other.get("status") or {}).get("acceptedNames") or {}
+        theirs = status_of(other).get("acceptedNames") or {}
         for key, reason in (
             ("plural", "PluralConflict"),
             ("kind", "KindConflict"),

@@ -6,11 +6,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
+from chalicelib.apimachinery.accessors import is_deleting, spec_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.registry.keys import object_key, parse_key, prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import KeyNotFound, RevisionConflict, Storage
 
 LOG = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class NamespaceEmptier:
         try:
             stored = self._storage.get(key)
             namespace = stored.object()
-            spec = namespace.get("spec") or {}
+            spec = spec_of(namespace)
             others = [each for each in spec.get("finalizers") or () if each != FINALIZER]
             if others or namespace["metadata"].get("finalizers") or not is_deleting(namespace):
                 return

@@ -10,12 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.plan import is_ready, owned_by, short_hash
 from chalicelib.registry.keys import object_key, parse_key, prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, guaranteed_update
 
 ENDPOINTS, SLICES = "endpoints", "endpointslices"
@@ -37,7 +36,7 @@ class EndpointController:
     def pod_changed(self, pod: JSON) -> None:
         """Sync the Services whose selector matches a pod."""
         namespace = pod["metadata"].get("namespace", "")
-        labels = pod["metadata"].get("labels") or {}
+        labels = labels_of(pod)
         for item in self._storage.list(prefix("services", namespace)).items:
             if '"selector"' in item.json:
                 selector = item.object()["spec"].get("selector") or {}
@@ -85,8 +84,8 @@ def _updated(old: JSON, new: JSON) -> JSON:
 
 
 def _is_behind(pod: JSON, selector: dict[str, str]) -> bool:
-    labels = pod["metadata"].get("labels") or {}
-    has_address = bool((pod.get("status") or {}).get("podIP"))
+    labels = labels_of(pod)
+    has_address = bool(status_of(pod).get("podIP"))
     return selector.items() <= labels.items() and has_address and not is_terminal(pod)
 
 
@@ -95,7 +94,7 @@ def _counts_as_ready(service: JSON, pod: JSON) -> bool:
 
 
 def _metadata(service: JSON, name: str, **labels: str) -> JSON:
-    given = service["metadata"].get("labels") or {}
+    given = labels_of(service)
     is_headless = service["spec"].get("clusterIP") == "None"
     return {
         "name": name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.rules.time import find_time, format_micro_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
@@ -20,7 +21,7 @@ BUDGET_REASON = "BudgetExceeded"
 
 def max_usd(pod: JSON) -> float | None:
     """Return the pod's budget in dollars, None without one; one that cannot be read counts as none."""
-    text = (pod["metadata"].get("annotations") or {}).get(MAX_USD)
+    text = annotations_of(pod).get(MAX_USD)
     try:
         return None if text is None else parse_dollars(text)
     except ValueError:
@@ -44,7 +45,7 @@ def with_mark(pod: JSON, message: str, now: datetime) -> JSON:
     if exceeded(pod):
         return pod
     text = json.dumps({"at": format_micro_time(now), "message": message})
-    annotations = {**(pod["metadata"].get("annotations") or {}), BUDGET_EXCEEDED: text}
+    annotations = {**annotations_of(pod), BUDGET_EXCEEDED: text}
     return {**pod, "metadata": {**pod["metadata"], "annotations": annotations}}
 
 
@@ -63,7 +64,7 @@ def was_ended(pod: JSON, state: TaskState) -> bool:
 
 
 def _mark(pod: JSON) -> JSON:
-    text = (pod["metadata"].get("annotations") or {}).get(BUDGET_EXCEEDED, "")
+    text = annotations_of(pod).get(BUDGET_EXCEEDED, "")
     try:
         said = json.loads(text) if text else {}
     except ValueError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.decoding.gotext import duration
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.recorder import EventType, News
@@ -24,8 +25,8 @@ def container_news(before: JSON, after: JSON, task: TaskState) -> Iterator[News]
         ("initContainers", "initContainerStatuses"),
         ("containers", "containerStatuses"),
     ):
-        known = {each["name"]: each for each in (before.get("status") or {}).get(statuses) or ()}
-        for status in (after.get("status") or {}).get(statuses) or ():
+        known = {each["name"]: each for each in status_of(before).get(statuses) or ()}
+        for status in status_of(after).get(statuses) or ():
             part = f"spec.{field}{{{status['name']}}}"
             old = (known.get(status["name"]) or {}).get("state") or {}
             for type, reason, message in _of_one(after, status, old, fetches.get(status["name"])):

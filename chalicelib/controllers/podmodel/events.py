@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_events import container_news
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, Missing
@@ -55,7 +56,7 @@ def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
     """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
     yield from container_news(before, after, task)
     yield from _timed(before, after, task)
-    status, old = after.get("status") or {}, before.get("status") or {}
+    status, old = status_of(after), status_of(before)
     if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
         yield News("Warning", status["reason"], status.get("message") or "The pod failed")
 
@@ -87,6 +88,6 @@ def _start_times(state: TaskState) -> str:
 
 
 def _running(pod: JSON) -> set[str]:
-    status = pod.get("status") or {}
+    status = status_of(pod)
     statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     return {each["name"] for each in statuses if "running" in (each.get("state") or {})}

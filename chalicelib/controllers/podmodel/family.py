@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chalicelib.apimachinery.accessors import owners_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import parse_key
 from chalicelib.storage.base import KeyNotFound, Storage
@@ -14,7 +15,7 @@ def head_of(storage: Storage, pod: JSON) -> JSON | None:
     """Return the pod that owns this one, itself or by what it owns; None if no pod does (any more)."""
     obj = pod
     for _ in range(GENERATIONS):
-        owners = obj["metadata"].get("ownerReferences") or []
+        owners = owners_of(obj)
         owner = next((each for each in owners if each.get("controller")), owners[0] if owners else None)
         if not owner or not owner.get("uid"):  # a new pod has not been validated yet
             return None

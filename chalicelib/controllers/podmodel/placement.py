@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 
 ROLE = "sparkanywhere.io/role"
@@ -32,7 +33,7 @@ _KNOWN = {
 
 def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
     """Return the hints by their well-known keys, sorted; several allowed values are joined by commas."""
-    spec = pod.get("spec") or {}
+    spec = spec_of(pod)
     hints: dict[str, str] = {}
     for expression in [*_preferred(spec), *_required(spec)]:
         if _is_hint(expression):
@@ -41,7 +42,7 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
     for key, value in (spec.get("nodeSelector") or {}).items():
         if key in _KNOWN:
             hints[_KNOWN[key]] = _value(key, value)
-    role = ((pod.get("metadata") or {}).get("labels") or {}).get("spark-role")
+    role = labels_of(pod).get("spark-role")
     if role:
         hints[ROLE] = str(role)
     if hints.get(CAPACITY_TYPE) == "spot" and not _may_be_interrupted(pod):
@@ -51,7 +52,7 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
 
 def iam_role(service_account: JSON | None) -> tuple[tuple[str, str], ...]:
     """Return the hint of whose permissions a pod of this service account has, empty for the provider's choice."""
-    annotations = ((service_account or {}).get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(service_account or {})
     return ((IAM_ROLE, annotations[IAM_ROLE]),) if annotations.get(IAM_ROLE) else ()
 
 
@@ -60,14 +61,14 @@ def _may_be_interrupted(pod: JSON) -> bool:
 
     spark.kubernetes.node.selector puts its selectors on the driver as well as on its executors.
     """
-    metadata = pod.get("metadata") or {}
+    metadata = metadata_of(pod)
     is_driver = (metadata.get("labels") or {}).get("spark-role") == "driver"
     return not is_driver or (metadata.get("annotations") or {}).get(SPOT_DRIVER) == "true"
 
 
 def kept_off_spot(pod: JSON) -> Iterator[str]:
     """Yield the paths of a driver's selectors for Spot, which it does not get."""
-    selectors = (pod.get("spec") or {}).get("nodeSelector") or {}
+    selectors = spec_of(pod).get("nodeSelector") or {}
     for key, value in selectors.items():
         if _KNOWN.get(key) == CAPACITY_TYPE and _value(key, value) == "spot" and not _may_be_interrupted(pod):
             yield f"spec.nodeSelector[{key}]"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, spec_of, status_of
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal, launched_again_status, next_status
+from chalicelib.controllers.podmodel.status import launched_again_status, next_status
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VAIN_TASKS, VERSION_ANNOTATION
 
@@ -20,24 +21,19 @@ SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out while nobod
 
 def handle_of(pod: JSON) -> str:
     """Return the provider's handle of the pod's task, empty if none is known."""
-    return str((pod["metadata"].get("annotations") or {}).get(TASK_ANNOTATION, ""))
+    return str(annotations_of(pod).get(TASK_ANNOTATION, ""))
 
 
 def version_of(pod: JSON) -> int | None:
     """Return the version of the last recorded task state, None before the first."""
-    text = (pod["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION)
+    text = annotations_of(pod).get(VERSION_ANNOTATION)
     return int(text) if text is not None and str(text).lstrip("-").isdigit() else None
 
 
 def vain_tasks(pod: JSON) -> tuple[str, ...]:
     """Return the handles of the pod's tasks that ended before they began."""
-    text = (pod["metadata"].get("annotations") or {}).get(VAIN_TASKS, "")
+    text = annotations_of(pod).get(VAIN_TASKS, "")
     return tuple(str(text).split(",")) if text else ()
-
-
-def is_deleting(pod: JSON) -> bool:
-    """Tell whether the pod is on its way out."""
-    return bool(pod["metadata"].get("deletionTimestamp"))
 
 
 def is_gated(pod: JSON) -> bool:
@@ -62,10 +58,10 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
     if is_terminal(pod) or not is_newer(pod, state):
         return None
     status = next_status(pod, state, now=now)
-    if handle_of(pod) and _says_the_same(status, pod.get("status") or {}):
+    if handle_of(pod) and _says_the_same(status, status_of(pod)):
         return None
     annotations = {
-        **(pod["metadata"].get("annotations") or {}),
+        **annotations_of(pod),
         TASK_ANNOTATION: state.handle,
         VERSION_ANNOTATION: str(state.version),
     }
@@ -97,7 +93,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
     if not is_newer(pod, state) or len(vain) + 1 >= LAUNCHES:
         return None
     ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE)
-    annotations = pod["metadata"].get("annotations") or {}
+    annotations = annotations_of(pod)
     kept = {name: text for name, text in annotations.items() if name not in ours}
     return {
         **pod,
@@ -109,7 +105,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
 
 def task_grace_seconds(pod: JSON) -> int:
     """Return how long the pod's task may take to end once it is asked to."""
-    given = (pod.get("spec") or {}).get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
+    given = spec_of(pod).get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)
     return min(int(given), LONGEST_GRACE_SECONDS)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules.quantity import NANO, parse_quantity
 from chalicelib.apimachinery.types import JSON
 
@@ -95,7 +96,7 @@ def disk_gib(spec: JSON) -> int:
         empty = volume.get("emptyDir") or {}
         if empty.get("sizeLimit") and empty.get("medium", "") == "":
             scratch += number(empty["sizeLimit"])
-        template = ((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}).get("spec") or {}
+        template = spec_of((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {})
         claimed = ((template.get("resources") or {}).get("requests") or {}).get("storage")
         scratch += number(claimed) if claimed else 0
     return ceil(max(pod_total(spec, "ephemeral-storage"), scratch) / GIB)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from chalicelib.apimachinery.accessors import is_terminal, spec_of, status_of
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
@@ -26,21 +27,16 @@ INTERRUPTED_REASON = "TerminationByKubelet"
 INTERRUPTED_MESSAGE = "The provider is about to take the task away"
 
 
-def is_terminal(pod: JSON) -> bool:
-    """Tell whether the pod has finished for good."""
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
 def deadline(pod: JSON) -> datetime | None:
     """Return when activeDeadlineSeconds end, None without them or before the pod has started."""
-    seconds = (pod.get("spec") or {}).get("activeDeadlineSeconds")
-    started = find_time((pod.get("status") or {}).get("startTime"))
+    seconds = spec_of(pod).get("activeDeadlineSeconds")
+    started = find_time(status_of(pod).get("startTime"))
     return None if seconds is None or started is None else after(started, seconds)
 
 
 def has_only_sidecars_left(pod: JSON) -> bool:
     """Tell whether every main container has ended for good while sidecars still run: they end with it."""
-    spec, status = pod["spec"], pod.get("status") or {}
+    spec, status = pod["spec"], status_of(pod)
     sidecars = {each["name"] for each in spec.get("initContainers") or () if is_sidecar(each)}
     if not sidecars or is_terminal(pod):
         return False
@@ -51,7 +47,7 @@ def has_only_sidecars_left(pod: JSON) -> bool:
     return policy == "Never" or all(state["terminated"]["exitCode"] == 0 for state in states)
 
 
-def phase_of(pod: JSON, state: TaskState) -> Phase:
+def pod_phase(pod: JSON, state: TaskState) -> Phase:
     """Return the phase that a task's state means. The table of the house:
 
     pending -> Pending; running -> Running once a main container has started, before that Pending; stopped ->
@@ -75,10 +71,10 @@ def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
     What the report leaves out stays; times of conditions move only with their status. Pure: the same
     report twice gives the same status.
     """
-    old: JSON = pod.get("status") or {}
+    old: JSON = status_of(pod)
     if is_terminal(pod):
         return old
-    phase = phase_of(pod, state)
+    phase = pod_phase(pod, state)
     spec = pod["spec"]
     inits: list[JSON] = spec.get("initContainers") or []
     mains: list[JSON] = spec.get("containers") or []
@@ -115,7 +111,7 @@ def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> J
         return "CreateContainerConfigError", mine.message
 
     default = "PodInitializing" if inits else "ContainerCreating"
-    status: JSON = {**(pod.get("status") or {}), "phase": "Pending"}
+    status: JSON = {**status_of(pod), "phase": "Pending"}
     status.setdefault("startTime", format_time(now))
     reasons = {each["name"]: why(each, default) for each in mains}
     status["containerStatuses"] = waiting_statuses(mains, reasons)
@@ -128,21 +124,21 @@ def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> J
 
 def unscheduled_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that no provider has taken yet; it will be tried again."""
-    status: JSON = {**(pod.get("status") or {}), "phase": "Pending"}
+    status: JSON = {**status_of(pod), "phase": "Pending"}
     status["conditions"] = _merge(status, [("PodScheduled", False, reason, message)], now)
     return status
 
 
 def launched_again_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod whose task has ended before it began: nothing of that task's is left in it."""
-    old = pod.get("status") or {}
+    old = status_of(pod)
     kept = {name: old[name] for name in ("qosClass", "conditions") if name in old}
     return unscheduled_status({**pod, "status": kept}, reason, message, now=now)
 
 
 def rejected_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that can never run here, as a kubelet's admission words it."""
-    status: JSON = {**(pod.get("status") or {}), "phase": "Failed", "reason": reason}
+    status: JSON = {**status_of(pod), "phase": "Failed", "reason": reason}
     status["message"] = f"Pod was rejected: {message}"
     status.setdefault("startTime", format_time(now))
     return status
@@ -150,7 +146,7 @@ def rejected_status(pod: JSON, reason: str, message: str, *, now: datetime) -> J
 
 def ended_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that is ended before it had a task: its deadline passed, its budget is spent."""
-    status: JSON = {**(pod.get("status") or {}), "phase": "Failed", "reason": reason, "message": message}
+    status: JSON = {**status_of(pod), "phase": "Failed", "reason": reason, "message": message}
     found: list[Condition] = [("Ready", False, "PodFailed", ""), ("ContainersReady", False, "PodFailed", "")]
     status["conditions"] = _merge(status, found, now)
     return status

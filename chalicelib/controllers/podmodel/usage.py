@@ -13,6 +13,7 @@ from datetime import datetime
 from fractions import Fraction
 from math import ceil
 
+from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
@@ -54,7 +55,7 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
     seconds = running_seconds(pod, now)
     if seconds is None:
         return NOTHING
-    spec = pod.get("spec") or {}
+    spec = spec_of(pod)
     cpu, gib = float(pod_total(spec, "cpu")), float(pod_total(spec, "memory") / GIB)
     usd = max(seconds, rates.minimum_seconds) / HOUR_SECONDS * _hourly(pod, rates)
     return Usage(cpu * seconds, gib * seconds, usd)
@@ -65,7 +66,7 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
 
     Times are in whole seconds: 0.0 is a pod that ran for a moment.
     """
-    status = pod.get("status") or {}
+    status = status_of(pod)
     starts, ends = [], []
     for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         state = each.get("state") or {}
@@ -76,7 +77,7 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
             ends.append(find_time(terminated.get("finishedAt")) or now)
     if not starts:
         return None
-    billed_from = find_time((pod["metadata"].get("annotations") or {}).get(BILLED_FROM))
+    billed_from = find_time(annotations_of(pod).get(BILLED_FROM))
     started = min([*starts, billed_from] if billed_from else starts)
     ended = max(ends) if status.get("phase") in ("Succeeded", "Failed") else now
     return max(0.0, (ended - started).total_seconds())
@@ -99,14 +100,14 @@ def _sold(pod: JSON) -> Amounts:
 
 def _asked(pod: JSON) -> Amounts:
     """Return what a pod asks for."""
-    spec = pod.get("spec") or {}
+    spec = spec_of(pod)
     return pod_total(spec, "cpu"), pod_total(spec, "memory") / GIB, Fraction(disk_gib(spec))
 
 
 def _given(pod: JSON) -> Amounts | None:
     """Return what the provider says that it has given, None if it says nothing, or a client has spoilt it."""
     try:
-        size = json.loads((pod["metadata"].get("annotations") or {})[SIZE])
+        size = json.loads(annotations_of(pod)[SIZE])
         return number(size["cpu"]), number(size["memory"]) / GIB, number(size["ephemeral-storage"]) / GIB
     except (KeyError, TypeError, ValueError):
         return None

@@ -15,20 +15,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
-from chalicelib.controllers.podmodel.record import (
-    grace_left,
-    handle_of,
-    is_deleting,
-    is_gated,
-    task_grace_seconds,
-)
+from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, task_grace_seconds
 from chalicelib.controllers.podmodel.references import PodRejected
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.pods import logs as pod_logs
 from chalicelib.controllers.pods.store import PodStore, Told, nobody, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
@@ -222,10 +216,10 @@ class PodController:
         self.backoff.postpone(pod["metadata"]["uid"], self._clock())
 
         def tell(before: JSON, after: JSON) -> Iterator[News]:
-            status = after.get("status") or {}
+            status = status_of(after)
             since = find_time(status.get("startTime")) or self._clock()
             waited = (self._clock() - since).total_seconds()
-            return pod_events.waiting(missing, is_new=status != (before.get("status") or {}), seconds=waited)
+            return pod_events.waiting(missing, is_new=status != status_of(before), seconds=waited)
 
         stored = self._store.set_status(
             pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), tell

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import annotations_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
@@ -99,7 +100,7 @@ def _is_left_behind(metadata: JSON) -> bool:
 
 def keep_seconds(pod: JSON, default: float) -> float | None:
     """Return how long a finished pod is kept; None for ever. An unreadable annotation counts as none."""
-    text = str((pod["metadata"].get("annotations") or {}).get(TTL_ANNOTATION, "")).strip().lower()
+    text = str(annotations_of(pod).get(TTL_ANNOTATION, "")).strip().lower()
     if text == "never":
         return None
     match = _TTL.fullmatch(text)
@@ -108,7 +109,7 @@ def keep_seconds(pod: JSON, default: float) -> float | None:
 
 def finished_at(pod: JSON) -> datetime | None:
     """Return when a finished pod's last container ended, else when it was found finished, else created; else None."""
-    status = pod.get("status") or {}
+    status = status_of(pod)
     if status.get("phase") not in ("Succeeded", "Failed"):
         return None
     ended = [

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
-from chalicelib.controllers.podmodel.record import is_deleting
-from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON, is_terminal
+from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON
 
 LOG = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Interruptions:
 
 def is_interrupted(pod: JSON) -> bool:
     """Tell whether the provider has announced that it takes the pod's task away."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
+    conditions = status_of(pod).get("conditions") or ()
     return any(
         each.get("type") == "DisruptionTarget"
         and each.get("status") == "True"

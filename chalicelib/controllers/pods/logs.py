@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
@@ -28,7 +29,7 @@ def read(
 
 
 def _waiting_reason(pod: JSON, container: str) -> str:
-    status = pod.get("status") or {}
+    status = status_of(pod)
     for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         if each.get("name") == container:
             return str(((each.get("state") or {}).get("waiting") or {}).get("reason") or "ContainerCreating")

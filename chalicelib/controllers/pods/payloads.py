@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chalicelib.apimachinery.accessors import phase_of
 from chalicelib.apimachinery.rules.status import StatusError, forbidden, not_found, unauthorized, unavailable
 from chalicelib.controllers.podmodel.references import PodRejected
 from chalicelib.controllers.runtime.public_url import PublicUrl
@@ -57,7 +58,7 @@ class TaskPayloads:
             pod = self._storage.get_by_uid(uid).object()
         except KeyNotFound:
             raise not_found("pods", claims.pod_name) from None
-        if (pod.get("status") or {}).get("phase") not in (None, "Pending"):
+        if phase_of(pod) not in (None, "Pending"):
             raise forbidden(
                 "pods", claims.pod_name, "its task has started, and what it needed has been fetched"
             )

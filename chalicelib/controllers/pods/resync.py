@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.fuse import Fuse
-from chalicelib.controllers.podmodel.record import handle_of, is_deleting, version_of
-from chalicelib.controllers.podmodel.status import deadline, is_terminal
+from chalicelib.controllers.podmodel.record import handle_of, version_of
+from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.background import Later, inline
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
@@ -151,7 +152,7 @@ class Resync:
                 self._pods.observe(self._lost(pod, handle))
 
     def _has_been_known(self, pod: JSON) -> bool:
-        started = find_time((pod.get("status") or {}).get("startTime"))
+        started = find_time(status_of(pod).get("startTime"))
         return started is None or self._clock() - started >= timedelta(seconds=self._times.lost)
 
     def _lost(self, pod: JSON, handle: str) -> TaskState:

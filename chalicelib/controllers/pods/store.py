@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.record import handle_of, is_deleting, with_state, without_task
-from chalicelib.controllers.podmodel.status import is_terminal
+from chalicelib.controllers.podmodel.record import handle_of, with_state, without_task
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.providers.base import TaskState
 from chalicelib.registry.keys import object_key, parse_key

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
@@ -38,7 +39,7 @@ class Classes:
 
     def give_storage_class(self, claim: JSON, reader: Reader) -> None:
         """Name, in place, the default class, the youngest of several, in a new claim that names none."""
-        annotations = claim["metadata"].get("annotations") or {}
+        annotations = annotations_of(claim)
         if claim["spec"].get("storageClassName") is not None or CLASS_ANNOTATION in annotations:
             return
         marked = [each["metadata"] for each in _all(STORAGE, reader) if is_default(each)]

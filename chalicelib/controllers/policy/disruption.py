@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules.selectors import label_selector_of
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, too_many_requests
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.registry.keys import object_key, prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 
 BUDGETS = "poddisruptionbudgets"
@@ -43,7 +42,7 @@ class Counts:
 
 def counts_of(budget: JSON, pods: list[JSON]) -> Counts:
     """Return the counts of a budget over the pods of its namespace."""
-    spec = budget.get("spec") or {}
+    spec = spec_of(budget)
     chosen = [pod for pod in pods if _selects(budget, pod) and not is_terminal(pod)]
     low, high = spec.get("minAvailable"), spec.get("maxUnavailable")
     if high is not None:
@@ -55,7 +54,7 @@ def counts_of(budget: JSON, pods: list[JSON]) -> Counts:
 
 def is_ready(pod: JSON) -> bool:
     """Tell whether a pod's Ready condition is true."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
+    conditions = status_of(pod).get("conditions") or ()
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
@@ -65,7 +64,7 @@ def _share(count: int | str, total: int) -> int:
 
 
 def _selects(budget: JSON, pod: JSON) -> bool:
-    selector = label_selector_of((budget.get("spec") or {}).get("selector"))
+    selector = label_selector_of(spec_of(budget).get("selector"))
     return selector.matches(pod["metadata"].get("labels"))
 
 
@@ -79,7 +78,7 @@ class Budgets:
 
     def take(self, pod: JSON, *, is_dry_run: bool) -> None:
         """Take from the pod's budget. Raises 429 if it allows no eviction now, 400 if there are several."""
-        phase = (pod.get("status") or {}).get("phase")
+        phase = phase_of(pod)
         if is_terminal(pod) or phase == "Pending" or is_deleting(pod):
             return
         namespace, found = (
@@ -126,7 +125,7 @@ class Budgets:
 
 
 def _counted(budget: JSON, *, pods: list[JSON]) -> JSON | None:
-    counts, status = counts_of(budget, pods), budget.get("status") or {}
+    counts, status = counts_of(budget, pods), status_of(budget)
     new = {
         **status,
         "observedGeneration": budget["metadata"].get("generation", 1),
@@ -140,10 +139,10 @@ def _counted(budget: JSON, *, pods: list[JSON]) -> JSON | None:
 
 def _taken(budget: JSON, *, pod: JSON, now: str) -> JSON | None:
     """Return the budget after an eviction of `pod`. Raises 429 if it allows none."""
-    metadata, status = budget["metadata"], budget.get("status") or {}
+    metadata, status = budget["metadata"], status_of(budget)
     name = metadata["name"]
     desired, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-    policy = (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy")
+    policy = spec_of(budget).get("unhealthyPodEvictionPolicy")
     if not is_ready(pod) and (policy == "AlwaysAllow" or (healthy >= desired and desired > 0)):
         return None
     if status.get("observedGeneration", 0) < metadata.get("generation", 0):

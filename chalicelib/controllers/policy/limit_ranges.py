@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from chalicelib.apimachinery.accessors import annotations_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.policy.quota_usage import pod_totals
 from chalicelib.resources.shared.amounts import nanos
@@ -19,7 +20,7 @@ Amounts = dict[str, str]
 def items_of(ranges: Iterable[JSON], kind: str) -> Iterator[JSON]:
     """Yield the limits for one type: Container, Pod, PersistentVolumeClaim."""
     for each in ranges:
-        for item in (each.get("spec") or {}).get("limits") or ():
+        for item in spec_of(each).get("limits") or ():
             if item.get("type") == kind:
                 yield item
 
@@ -36,7 +37,7 @@ def fill_in(pod: JSON, ranges: Iterable[JSON]) -> None:
         for container in pod["spec"].get(group) or ():
             done += _fill_container(container, requests, limits, word)
     if done:
-        annotations = pod["metadata"].get("annotations") or {}
+        annotations = annotations_of(pod)
         pod["metadata"]["annotations"] = {
             **annotations,
             ANNOTATION: f"LimitRanger plugin set: {'; '.join(done)}",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.accessors import is_terminal, spec_of
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.resources.pods.qos import qos_class
 from chalicelib.resources.policy.quotas import COUNTED
 
@@ -152,7 +152,7 @@ def missing_resources(pod: JSON, hard: Iterable[str]) -> dict[str, list[str]]:
 
 def in_scope(resource: str, obj: JSON, quota: JSON) -> bool:
     """Tell whether a quota's scopes take an object in."""
-    spec = quota.get("spec") or {}
+    spec = spec_of(quota)
     wanted = [{"scopeName": name, "operator": "Exists"} for name in spec.get("scopes") or ()]
     wanted += (spec.get("scopeSelector") or {}).get("matchExpressions") or []
     return all(resource == "pods" and _matches(obj, each) for each in wanted)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.rules.quantity import Quantity, parse_quantity
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
@@ -169,7 +170,7 @@ class Quotas:
                 stored = self._storage.get(item.key)
                 quota = stored.object()
                 used = self._used_with_room(quota, resource, obj, asked)
-                hard = (quota.get("spec") or {}).get("hard") or {}
+                hard = spec_of(quota).get("hard") or {}
                 more = {name: used.get(name, ZERO) + asked.get(name, ZERO) for name in hard}
                 changed = _with_used(quota, used=more)
                 if changed is not None:
@@ -197,7 +198,7 @@ class Quotas:
 
     def _used(self, quota: JSON, namespace: str) -> Usage:
         """Return what is used of a quota by what is stored now, or about to be by this process."""
-        hard = (quota.get("spec") or {}).get("hard") or {}
+        hard = spec_of(quota).get("hard") or {}
         total: Usage = {}
         resources = _resources_of(hard)
         pending = dict(self._pending)
@@ -251,14 +252,14 @@ def usage_names(resource: str) -> set[str]:
 
 
 def _counts(quota: JSON, resource: str, obj: JSON, asked: Usage) -> bool:
-    hard = (quota.get("spec") or {}).get("hard") or {}
+    hard = spec_of(quota).get("hard") or {}
     wants = bool(asked.keys() & hard.keys()) or (resource == "pods" and bool(missing_resources(obj, hard)))
     return wants and in_scope(resource, obj, quota)
 
 
 def _check(quota: JSON, resource: str, obj: JSON, asked: Usage, used: Usage) -> None:
     """Raise 403 if a quota has no room for what is asked, or demands what the object leaves out."""
-    hard = (quota.get("spec") or {}).get("hard") or {}
+    hard = spec_of(quota).get("hard") or {}
     name = quota["metadata"]["name"]
     if resource == "pods":
         missing = missing_resources(obj, sorted(hard))
@@ -279,14 +280,14 @@ def _check(quota: JSON, resource: str, obj: JSON, asked: Usage, used: Usage) -> 
 
 
 def _status_usage(quota: JSON) -> Usage:
-    used = (quota.get("status") or {}).get("used") or {}
+    used = status_of(quota).get("used") or {}
     return {name: parse_quantity(str(amount)) for name, amount in used.items()}
 
 
 def _with_used(quota: JSON, used: Usage) -> JSON | None:
-    hard = (quota.get("spec") or {}).get("hard") or {}
+    hard = spec_of(quota).get("hard") or {}
     status = {"hard": dict(hard), "used": {name: str(used.get(name, ZERO)) for name in hard}} if hard else {}
-    return None if status == (quota.get("status") or {}) else {**quota, "status": status}
+    return None if status == status_of(quota) else {**quota, "status": status}
 
 
 def _forbidden(resource: str, obj: JSON, why: str) -> StatusError:

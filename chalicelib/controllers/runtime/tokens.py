@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.apimachinery.accessors import phase_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
@@ -115,7 +116,7 @@ class TokenIssuer:
             raise TokenInvalid("the token's pod is gone") from None
         if pod["metadata"].get("uid") != claims.pod_uid:
             raise TokenInvalid("the token's pod is gone")
-        if (pod.get("status") or {}).get("phase") in FINISHED:
+        if phase_of(pod) in FINISHED:
             raise TokenInvalid("the token's pod has ended")
 
     def _signing_key(self) -> bytes:

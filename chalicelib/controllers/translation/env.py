@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.references import CONFIG, Missing, References, key_owner, kind_word
@@ -33,7 +34,7 @@ class PodView:
     @property
     def spec(self) -> JSON:
         """Return the pod's spec."""
-        spec: JSON = self.pod.get("spec") or {}
+        spec: JSON = spec_of(self.pod)
         return spec
 
 

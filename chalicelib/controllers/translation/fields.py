@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import ADDRESS
 
@@ -17,7 +18,7 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
 
 def field_value(pod: JSON, path: str, *, node_name: str) -> str:
     """Return the value of a fieldRef. Raises LookupError for a path that Kubernetes does not know."""
-    metadata, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+    metadata, spec = metadata_of(pod), spec_of(pod)
     subscript = _SUBSCRIPT.fullmatch(path)
     if subscript:
         return str((metadata.get(subscript[1]) or {}).get(subscript[2], ""))

@@ -11,6 +11,7 @@ import binascii
 import json
 from typing import Any
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import References
 from chalicelib.providers.base import RegistryLogin
@@ -18,7 +19,7 @@ from chalicelib.providers.base import RegistryLogin
 
 def logins(pod: JSON, references: References) -> tuple[RegistryLogin, ...]:
     """Return the logins, in order; a Secret that is absent or unreadable gives none, as with a kubelet."""
-    spec = pod.get("spec") or {}
+    spec = spec_of(pod)
     named = spec.get("imagePullSecrets")
     if not named:
         account = references.find("serviceaccounts", spec.get("serviceAccountName") or "default") or {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from chalicelib.apimachinery.accessors import labels_of, spec_of, status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.lookup import Lookup
 
@@ -20,7 +21,7 @@ _SERVICE_NAME = re.compile(r"\b([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.([a-z0-9](?:[-
 
 def hostname(pod: JSON) -> str:
     """Return what the pod calls itself: spec.hostname, else its name cut to a DNS label."""
-    given = (pod.get("spec") or {}).get("hostname")
+    given = spec_of(pod).get("hostname")
     return str(given) if given else str(pod["metadata"]["name"])[:HOSTNAME_LIMIT].rstrip("-.")
 
 
@@ -32,16 +33,16 @@ def service_names(name: str, namespace: str) -> tuple[str, ...]:
 
 def selects(service: JSON, pod: JSON) -> bool:
     """Tell whether a Service leads to the pod."""
-    spec = service.get("spec") or {}
+    spec = spec_of(service)
     selector = spec.get("selector") or {}
-    labels = (pod.get("metadata") or {}).get("labels") or {}
+    labels = labels_of(pod)
     by_name = spec.get("type") != "ExternalName"
     return by_name and bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
 def aliases(pod: JSON, lookup: Lookup) -> tuple[str, ...]:
     """Return the names that should lead to this pod: of Services that select it, and its subdomain's."""
-    metadata, spec = pod["metadata"], pod.get("spec") or {}
+    metadata, spec = pod["metadata"], spec_of(pod)
     namespace = metadata.get("namespace", "")
     values = [f'"{value}"' for value in (metadata.get("labels") or {}).values()]
     services = lookup.mentioning("services", namespace, values)
@@ -61,7 +62,7 @@ def host_entries(pod: JSON, lookup: Lookup, texts: Iterable[str]) -> tuple[tuple
     """
     entries = [
         (alias.get("ip", ""), name)
-        for alias in (pod.get("spec") or {}).get("hostAliases") or ()
+        for alias in spec_of(pod).get("hostAliases") or ()
         for name in alias.get("hostnames") or ()
     ]
     likely = [text for text in texts if ".svc" in text]  # a pattern alone would cost more than all the rest
@@ -81,7 +82,7 @@ def _address(service: JSON, namespace: str, pod: JSON, lookup: Lookup) -> str:
         return ""
     for candidate in _candidates(service, namespace, pod, lookup):
         if selects(service, candidate):
-            address = (candidate.get("status") or {}).get("podIP")
+            address = status_of(candidate).get("podIP")
             if address:
                 return str(address)
     return ""
@@ -95,5 +96,5 @@ def _candidates(service: JSON, namespace: str, pod: JSON, lookup: Lookup) -> Ite
             found = lookup.find("pods", namespace, owner.get("name", "")) if is_pod else None
             if found:
                 yield found
-    values = list(((service.get("spec") or {}).get("selector") or {}).values())
+    values = list((spec_of(service).get("selector") or {}).values())
     yield from lookup.mentioning("pods", namespace, [f'"{value}"' for value in values[:1]])

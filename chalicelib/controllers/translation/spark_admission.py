@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.translation.volumes import TOKEN_DIRECTORY
 
@@ -48,7 +49,7 @@ class Injection:
 def admit(pod: JSON, injection: Injection) -> JSON:
     """Return the pod with what its Spark driver needs; other pods, and admitted ones, as they are."""
     driver = driver_container(pod)
-    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(pod)
     if driver is None or INJECTED in annotations:
         return pod
     allowed = annotations.get(INJECT)
@@ -63,16 +64,16 @@ def admit(pod: JSON, injection: Injection) -> JSON:
 
 def driver_container(pod: JSON) -> JSON | None:
     """Return the container of a driver pod that runs Spark, whichever its place; None for other pods."""
-    if ((pod.get("metadata") or {}).get("labels") or {}).get("spark-role") != "driver":
+    if labels_of(pod).get("spark-role") != "driver":
         return None
-    containers: list[JSON] = (pod.get("spec") or {}).get("containers") or []
+    containers: list[JSON] = spec_of(pod).get("containers") or []
     return next((each for each in containers if (each.get("args") or [""])[0] == "driver"), None)
 
 
 def respecting_properties(pod: JSON, container: JSON, properties: str) -> list[str] | None:
     """Return the container's args without those injected settings that spark.properties sets itself."""
     args: list[str] | None = container.get("args")
-    injected = ((pod.get("metadata") or {}).get("annotations") or {}).get(INJECTED, "").split(",")
+    injected = annotations_of(pod).get(INJECTED, "").split(",")
     overruled = {key for key in _keys(properties) if key in _YIELDS_TO_PROPERTIES and key in injected}
     if not args or args[0] != "driver" or not overruled:
         return args

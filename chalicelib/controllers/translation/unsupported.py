@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel.resources import GPU_RESOURCES, is_sidecar
@@ -44,7 +45,7 @@ _MOUNT_VALUES: tuple[tuple[str, Callable[[object], bool]], ...] = (
 
 def unsupported_fields(pod: JSON) -> list[str]:
     """Return the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order."""
-    spec = pod.get("spec") or {}
+    spec = spec_of(pod)
     return [*_of_spec(spec), *pod_placement.kept_off_spot(pod)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.references import (
@@ -228,7 +229,7 @@ def _ephemeral(name: str, source: JSON) -> Volume:
 
 def _claimed(claim: JSON) -> str | None:
     """Return the storage that a PersistentVolumeClaim requests."""
-    resources = (claim.get("spec") or {}).get("resources") or {}
+    resources = spec_of(claim).get("resources") or {}
     storage: str | None = (resources.get("requests") or {}).get("storage")
     return storage
 

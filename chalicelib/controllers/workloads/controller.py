@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.garbage import DeleteObject
@@ -14,7 +15,6 @@ from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import Plan
 from chalicelib.registry.keys import object_key, parse_key, prefix
-from chalicelib.registry.objects import is_deleting
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, Storage
@@ -149,7 +149,7 @@ class WorkloadController:
         return self._registries[(group, resource)]
 
     def _write_status(self, key: Key, owner: JSON, status: JSON) -> None:
-        if status == (owner.get("status") or {}):
+        if status == status_of(owner):
             return
         resource, namespace, name = key
         self._registry(resource).update(

@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import is_deleting, labels_of, metadata_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.workloads.plan import Plan, owned_by, short_hash, without_zeros
-from chalicelib.registry.objects import is_deleting
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -29,14 +29,14 @@ def plan(owner: JSON, replica_sets: list[JSON], now: datetime) -> Plan:
     if spec.get("paused"):
         return result
     wanted = spec.get("replicas", 1)
-    old_pods = sum((each.get("status") or {}).get("replicas", 0) for each in older)
+    old_pods = sum(status_of(each).get("replicas", 0) for each in older)
     is_recreated = (spec.get("strategy") or {}).get("type") == "Recreate"
     if newest is None:
         start = 0 if is_recreated and old_pods else wanted
         result.create.append(("replicasets", _replica_set(owner, mark, start, len(sets))))
     elif newest["spec"].get("replicas") != wanted and not (is_recreated and old_pods):
         result.scale.append((newest, wanted))
-    available = ((newest or {}).get("status") or {}).get("availableReplicas", 0)
+    available = status_of(newest or {}).get("availableReplicas", 0)
     if is_recreated or available >= wanted:
         result.scale += [(each, 0) for each in older if each["spec"].get("replicas")]
     return result
@@ -45,8 +45,8 @@ def plan(owner: JSON, replica_sets: list[JSON], now: datetime) -> Plan:
 def _replica_set(owner: JSON, mark: str, replicas: int, older: int) -> JSON:
     spec, metadata = owner["spec"], owner["metadata"]
     template = copy.deepcopy(spec["template"])
-    labels = {**((template.get("metadata") or {}).get("labels") or {}), HASH: mark}
-    template["metadata"] = {**(template.get("metadata") or {}), "labels": labels}
+    labels = {**labels_of(template), HASH: mark}
+    template["metadata"] = {**metadata_of(template), "labels": labels}
     selector = copy.deepcopy(spec["selector"])
     selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH: mark}
     annotations = {REVISION: str(older + 1)}
@@ -69,17 +69,17 @@ def _replica_set(owner: JSON, mark: str, replicas: int, older: int) -> JSON:
 
 def _status(owner: JSON, newest: JSON | None, older: list[JSON], now: datetime) -> JSON:
     wanted = owner["spec"].get("replicas", 1)
-    all_of = [each.get("status") or {} for each in ([newest] if newest else []) + older]
+    all_of = [status_of(each) for each in ([newest] if newest else []) + older]
     available = sum(each.get("availableReplicas", 0) for each in all_of)
     status: JSON = {
         "observedGeneration": owner["metadata"].get("generation", 1),
         "replicas": sum(each.get("replicas", 0) for each in all_of),
-        "updatedReplicas": ((newest or {}).get("status") or {}).get("replicas", 0),
+        "updatedReplicas": status_of(newest or {}).get("replicas", 0),
         "readyReplicas": sum(each.get("readyReplicas", 0) for each in all_of),
         "availableReplicas": available,
         "unavailableReplicas": max(wanted - available, 0),
     }
-    conditions = [dict(each) for each in (owner.get("status") or {}).get("conditions") or ()]
+    conditions = [dict(each) for each in status_of(owner).get("conditions") or ()]
     has_all = available >= wanted
     _set(
         conditions,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, status_of
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
@@ -22,7 +23,6 @@ from chalicelib.controllers.workloads.plan import (
     short_hash,
     without_zeros,
 )
-from chalicelib.registry.objects import is_deleting
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 FIRST_PAUSE_SECONDS = 10.0  # after the first failure; doubled with each
@@ -32,7 +32,7 @@ DEFAULT_RETRIES = 6
 
 def plan(job: JSON, pods: list[JSON], now: datetime) -> Plan:
     """Return what a Job needs now."""
-    status = dict(job.get("status") or {})
+    status = dict(status_of(job))
     finished = next((each for each in status.get("conditions") or () if _is_end(each)), None)
     if finished is not None:
         return _after_end(job, pods, status, finished, now)
@@ -232,17 +232,17 @@ class _Progress:
 
 
 def _phase(pod: JSON) -> str:
-    return str((pod.get("status") or {}).get("phase", ""))
+    return str(status_of(pod).get("phase", ""))
 
 
 def _index(pod: JSON) -> int:
-    text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
+    text = annotations_of(pod).get(INDEX, "")
     return int(text) if text.isdecimal() else -1
 
 
 def _ended(pod: JSON) -> datetime | None:
     """Return when the last container of a pod ended."""
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    statuses = status_of(pod).get("containerStatuses") or ()
     ended = [(each.get("state") or {}).get("terminated") or {} for each in statuses]
     times = [found for each in ended if (found := find_time(each.get("finishedAt")))]
     return max(times) if times else find_time(pod["metadata"].get("creationTimestamp"))

@@ -8,9 +8,8 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, metadata_of, spec_of, status_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal
-from chalicelib.registry.objects import is_deleting
 
 # No vowels and nothing that looks like another: names never spell a word.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -61,12 +60,12 @@ def owned_by(owner: JSON, api_version: str, kind: str) -> list[JSON]:
 
 def pod_from(template: JSON, *, name: str, namespace: str, owners: list[JSON]) -> JSON:
     """Return a pod made of a template."""
-    given = template.get("metadata") or {}
+    given = metadata_of(template)
     metadata: JSON = {"name": name, "namespace": namespace, "ownerReferences": owners}
     for key in ("labels", "annotations", "finalizers"):
         if given.get(key):
             metadata[key] = copy.deepcopy(given[key])
-    spec = copy.deepcopy(template.get("spec") or {})
+    spec = copy.deepcopy(spec_of(template))
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
@@ -77,7 +76,7 @@ def is_active(pod: JSON) -> bool:
 
 def is_ready(pod: JSON) -> bool:
     """Tell whether a pod is ready."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
+    conditions = status_of(pod).get("conditions") or ()
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 

@@ -8,8 +8,16 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import (
+    is_deleting,
+    is_terminal,
+    labels_of,
+    metadata_of,
+    phase_of,
+    spec_of,
+    status_of,
+)
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.plan import (
     Plan,
     fresh_names,
@@ -21,7 +29,6 @@ from chalicelib.controllers.workloads.plan import (
     short_hash,
     without_zeros,
 )
-from chalicelib.registry.objects import is_deleting
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 REVISION = "controller-revision-hash"
@@ -61,7 +68,7 @@ def _deletion_rank(pod: JSON) -> tuple[bool, bool, bool, int, str, str]:
     price = int(cost) if digits.isdecimal() else 0
     created = metadata.get("creationTimestamp") or ""
     younger_first = "".join(chr(0x7F - ord(each)) for each in created)
-    running = (pod.get("status") or {}).get("phase") == "Running"
+    running = phase_of(pod) == "Running"
     placed = bool(pod["spec"].get("nodeName"))
     return placed, running, is_ready(pod), price, younger_first, metadata["name"]
 
@@ -77,7 +84,7 @@ class _Numbered:
 
     def __init__(self, owner: JSON, pods: list[JSON]) -> None:
         self._owner, self._spec, self._metadata = owner, owner["spec"], owner["metadata"]
-        self._status: JSON = owner.get("status") or {}
+        self._status: JSON = status_of(owner)
         self._revision = f"{self._metadata['name']}-{short_hash(self._spec['template'], length=10)}"
         self._by_number = {number: pod for pod in pods if (number := self._number(pod)) is not None}
         start = (self._spec.get("ordinals") or {}).get("start") or 0
@@ -135,7 +142,7 @@ class _Numbered:
         return []
 
     def _is_updated(self, pod: JSON) -> bool:
-        return (pod["metadata"].get("labels") or {}).get(REVISION) == self._revision
+        return labels_of(pod).get(REVISION) == self._revision
 
     def _made(self, number: int) -> list[tuple[str, JSON]]:
         name, namespace = f"{self._metadata['name']}-{number}", self._metadata["namespace"]
@@ -157,11 +164,11 @@ class _Numbered:
         return [*(("persistentvolumeclaims", claim) for claim in claims), ("pods", pod)]
 
     def _claim(self, template: JSON, pod_name: str) -> JSON:
-        metadata = copy.deepcopy(template.get("metadata") or {})
+        metadata = copy.deepcopy(metadata_of(template))
         metadata |= {"name": f"{metadata['name']}-{pod_name}", "namespace": self._metadata["namespace"]}
         labels = (self._spec.get("selector") or {}).get("matchLabels") or {}
         metadata["labels"] = {**metadata.get("labels", {}), **labels}
-        spec = copy.deepcopy(template.get("spec") or {})
+        spec = copy.deepcopy(spec_of(template))
         return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 
     def _new_status(self) -> JSON:

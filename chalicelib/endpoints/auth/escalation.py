@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Attributes, Rbac
@@ -19,7 +20,7 @@ BINDINGS = ("rolebindings", "clusterrolebindings")
 
 def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:
     """Raise 403 if the role or binding `obj`, as it would be stored, gives what its writer does not have."""
-    metadata = obj.get("metadata") or {}
+    metadata = metadata_of(obj)
     namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
     if resource in ROLES:
         asked = Attributes("escalate", RBAC_GROUP, resource, namespace, name)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.rules.status import StatusError, qualified
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
@@ -160,7 +161,7 @@ class Rbac:
             pod = self._storage.get_by_uid(user.extra[POD_UID][0]).object()
         except KeyNotFound:
             return False
-        return bool((pod["metadata"].get("labels") or {}).get("spark-role") == "driver")
+        return bool(labels_of(pod).get("spark-role") == "driver")
 
     def _list(self, key_prefix: str) -> list[JSON]:
         now = self._monotonic()
@@ -179,7 +180,7 @@ def _effective(role: JSON, roles: Iterable[JSON]) -> Iterator[JSON]:
     for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or []:
         wanted = (selector.get("matchLabels") or {}).items()
         for other in roles:
-            labels = other["metadata"].get("labels") or {}
+            labels = labels_of(other)
             if wanted and other is not role and wanted <= labels.items():
                 yield from other.get("rules") or []
 

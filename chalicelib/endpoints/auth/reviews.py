@@ -10,6 +10,7 @@ from datetime import datetime
 
 from chalice.app import Response
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed
@@ -52,7 +53,7 @@ class Reviews:
         body = self._bodies.typed_object(info, group=review.group, version=REVIEW_VERSION, kind=review.kind)
         types = {"kind": review.kind, "apiVersion": f"{review.group}/{REVIEW_VERSION}"}
         obj: JSON = {**types, **body.obj}
-        obj["metadata"] = obj.get("metadata") or {}
+        obj["metadata"] = metadata_of(obj)
         if review.is_namespaced:
             obj["metadata"]["namespace"] = info.namespace
         self._fills[review.kind](obj, info, user)
@@ -94,7 +95,7 @@ class Reviews:
 
     def _my_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info
-        namespace = (obj.get("spec") or {}).get("namespace")
+        namespace = spec_of(obj).get("namespace")
         if not namespace:
             raise bad_request("no namespace on request")
         rules = list(self._rbac.rules(user, namespace))

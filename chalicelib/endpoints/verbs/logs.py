@@ -12,6 +12,7 @@ from typing import Protocol
 
 from chalice.app import Response
 
+from chalicelib.apimachinery.accessors import annotations_of, spec_of
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed, unknown_path
 from chalicelib.apimachinery.types import JSON
@@ -52,7 +53,7 @@ class LogEndpoint:
         options = self._options(info)
         pod = registry.typed(registry.get(info.namespace, info.name))
         container = container_of(pod, info)
-        if not (pod.get("spec") or {}).get("nodeName"):
+        if not spec_of(pod).get("nodeName"):
             return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
         pieces = self._pods.logs(pod, container, options)
         if self._streams:
@@ -112,7 +113,7 @@ def container_of(pod: JSON, info: RequestInfo) -> str:
             raise bad_request(f"container {asked} is not valid for pod {info.name}")
         return asked
     mains = [container["name"] for container in spec["containers"]]
-    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+    default = annotations_of(pod).get("kubectl.kubernetes.io/default-container")
     if default in mains:
         return str(default)
     if len(mains) == 1:

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from chalice.app import Response
 
+from chalicelib.apimachinery.accessors import is_terminal
 from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.verbs.logs import container_of
 from chalicelib.providers.interactive import InteractiveProvider, Streams

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from chalice.app import Response
 
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
@@ -91,7 +92,7 @@ class Binding:
 
 
 def _check_named(body: JSON, info: RequestInfo, kind: str) -> None:
-    if (body.get("metadata") or {}).get("name") != info.name:
+    if metadata_of(body).get("name") != info.name:
         raise bad_request(f"name in URL does not match name in {kind} object")
 
 
@@ -136,8 +137,8 @@ class ServiceAccountToken:
         body = self._bodies.typed_object(
             info, group="authentication.k8s.io", version="v1", kind="TokenRequest"
         )
-        spec = body.obj.get("spec") or {}
-        _check_addressed(body.obj.get("metadata") or {}, info)
+        spec = spec_of(body.obj)
+        _check_addressed(metadata_of(body.obj), info)
         account = registry.get(info.namespace, info.name).object()
         seconds = _seconds(spec)
         claims = self._claims(registry, info, account, spec.get("boundObjectRef"))
@@ -220,7 +221,7 @@ class Resize(PartSubresource):
         """Return the pod. Raises 400 for one that has a task."""
         if info.verb != "get":
             pod = registry.get(info.namespace, info.name).object()
-            if TASK_ANNOTATION in (pod["metadata"].get("annotations") or {}):
+            if TASK_ANNOTATION in annotations_of(pod):
                 raise bad_request(NO_RESIZE)
         return super().answer(registry, info, user)
 

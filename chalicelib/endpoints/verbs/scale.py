@@ -10,6 +10,7 @@ from typing import Any
 
 from chalice.app import Response
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.patching import patch as patches
 from chalicelib.apimachinery.rules.causes import invalid as invalid_cause
 from chalicelib.apimachinery.rules.status import bad_request, invalid
@@ -72,12 +73,12 @@ class ScaleSubresource:
         return found, []
 
     def _write(self, registry: Registry, info: RequestInfo, namespace: str | None, wanted: JSON) -> Written:
-        replicas = (wanted.get("spec") or {}).get("replicas", 0)
+        replicas = spec_of(wanted).get("replicas", 0)
         if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
             cause = invalid_cause("spec.replicas", replicas, NOT_NEGATIVE)
             raise invalid(KIND, info.name, [cause], group=GROUP)
         document = _wrapped(replicas, _path(registry, "specReplicasPath"))
-        metadata = wanted.get("metadata") or {}
+        metadata = metadata_of(wanted)
         conditions = {key: metadata[key] for key in ("resourceVersion", "uid") if metadata.get(key)}
         if conditions:
             document["metadata"] = conditions
@@ -112,7 +113,7 @@ def scale_of(registry: Registry, stored: StoredObject) -> JSON:
     if registry.strategy.is_custom:
         selector = _at(obj, _path(registry, "labelSelectorPath"))
     else:
-        selector = selector_text((obj.get("spec") or {}).get("selector") or {})
+        selector = selector_text(spec_of(obj).get("selector") or {})
     if selector:
         status["selector"] = selector
     spec = {"replicas": wanted} if wanted else {}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
@@ -133,7 +134,7 @@ class RoleBindingStrategy(_RbacStrategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, role, age, and who is bound to it."""
-        metadata, ref = obj.get("metadata") or {}, obj.get("roleRef") or {}
+        metadata, ref = metadata_of(obj), obj.get("roleRef") or {}
         return [
             metadata.get("name", ""),
             f"{ref.get('kind', '')}/{ref.get('name', '')}",

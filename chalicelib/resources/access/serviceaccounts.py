@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
@@ -32,7 +33,7 @@ class ServiceAccountStrategy(Strategy):
     def warnings(self, obj: JSON) -> list[str]:
         """Warn about the annotation that no longer does what it says."""
         key = "kubernetes.io/enforce-mountable-secrets"
-        if key not in ((obj.get("metadata") or {}).get("annotations") or {}):
+        if key not in annotations_of(obj):
             return []
         return [
             f"metadata.annotations[{key}]: deprecated in v1.32+;"
@@ -41,6 +42,6 @@ class ServiceAccountStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, number of secrets and age."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         age = meta.age(metadata.get("creationTimestamp"), now)
         return [metadata.get("name", ""), len(obj.get("secrets") or ()), age]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -138,7 +139,7 @@ class EventStrategy(Strategy):
             (obj.get("message") or "").strip(),
             first,
             count,
-            (obj.get("metadata") or {}).get("name", ""),
+            metadata_of(obj).get("name", ""),
         ]
 
 
@@ -181,7 +182,7 @@ def _source(source: JSON, event: JSON) -> str:
 
 def _namespace_causes(event: JSON) -> list[Cause]:
     about = (event.get("involvedObject") or {}).get("namespace") or ""
-    namespace = (event.get("metadata") or {}).get("namespace") or ""
+    namespace = metadata_of(event).get("namespace") or ""
     if about == namespace or (not about and namespace in ("default", "kube-system")) or not namespace:
         return []
     if not about:

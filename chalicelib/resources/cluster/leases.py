@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
@@ -28,7 +29,7 @@ class LeaseStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Write a spec even if it is empty."""
-        obj["spec"] = obj.get("spec") or {}
+        obj["spec"] = spec_of(obj)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with duration, transitions and holder."""
@@ -44,6 +45,6 @@ class LeaseStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, holder and age."""
-        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        metadata, spec = metadata_of(obj), spec_of(obj)
         age = meta.age(metadata.get("creationTimestamp"), now)
         return [metadata.get("name", ""), spec.get("holderIdentity") or "", age]

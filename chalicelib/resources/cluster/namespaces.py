@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
@@ -36,7 +37,7 @@ class NamespaceStrategy(Strategy):
         metadata = obj["metadata"]
         if metadata.get("name"):
             metadata["labels"] = {**(metadata.get("labels") or {}), NAME_LABEL: metadata["name"]}
-        obj["spec"] = obj.get("spec") or {}
+        obj["spec"] = spec_of(obj)
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the finalizer that the namespace controller takes off, and the phase."""
@@ -48,13 +49,13 @@ class NamespaceStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep finalizers, which only /finalize changes, and status."""
-        obj["spec"] = old.get("spec") or {}
-        obj["status"] = old.get("status") or {}
+        obj["spec"] = spec_of(old)
+        obj["status"] = status_of(old)
 
     def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the phase to whether the namespace is being deleted."""
-        is_going = bool((old.get("metadata") or {}).get("deletionTimestamp"))
-        wanted, found = "Terminating" if is_going else "Active", (obj.get("status") or {}).get("phase") or ""
+        is_going = bool(metadata_of(old).get("deletionTimestamp"))
+        wanted, found = "Terminating" if is_going else "Active", phase_of(obj) or ""
         why = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' if is_going else ''}empty"
         return [] if found == wanted else [invalid("status.Phase", found, why)]
 
@@ -64,10 +65,10 @@ class NamespaceStrategy(Strategy):
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name and phase."""
-        return {**super().selectable_fields(obj), "status.phase": (obj.get("status") or {}).get("phase", "")}
+        return {**super().selectable_fields(obj), "status.phase": status_of(obj).get("phase", "")}
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, phase and age."""
-        metadata = obj.get("metadata") or {}
-        phase = (obj.get("status") or {}).get("phase", "")
+        metadata = metadata_of(obj)
+        phase = status_of(obj).get("phase", "")
         return [metadata.get("name", ""), phase, meta.age(metadata.get("creationTimestamp"), now)]

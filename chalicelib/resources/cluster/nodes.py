@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -63,7 +64,7 @@ class NodeStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Write what Go always writes, and take as allocatable all there is."""
-        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        spec, status = spec_of(obj), status_of(obj)
         obj["spec"], obj["status"] = spec, status
         drop_empty(spec, _PLAIN)
         if spec.get("podCIDR") and not spec.get("podCIDRs"):
@@ -92,9 +93,9 @@ class NodeStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and what is given once by whoever registers the node."""
-        obj["status"] = old.get("status") or {}
+        obj["status"] = status_of(old)
         for key in _FIXED:
-            if key in (old.get("spec") or {}):
+            if key in spec_of(old):
                 obj["spec"].setdefault(key, old["spec"][key])
 
     def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
@@ -115,7 +116,7 @@ class NodeStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold what is given once."""
-        spec, before = obj["spec"], old.get("spec") or {}
+        spec, before = obj["spec"], spec_of(old)
         held = [
             forbidden(f"spec.{key}", f'node updates may not change {name} except from "" to valid')
             for key, name in (("podCIDRs", "podCIDR"), ("providerID", "providerID"))
@@ -125,12 +126,12 @@ class NodeStrategy(Strategy):
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name and whether pods may be scheduled."""
-        unschedulable = "true" if (obj.get("spec") or {}).get("unschedulable") else "false"
+        unschedulable = "true" if spec_of(obj).get("unschedulable") else "false"
         return {**super().selectable_fields(obj), "spec.unschedulable": unschedulable}
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get nodes` shows."""
-        metadata, status = obj.get("metadata") or {}, obj.get("status") or {}
+        metadata, status = metadata_of(obj), status_of(obj)
         info = status.get("nodeInfo") or {}
         addresses = {
             each.get("type"): each.get("address") for each in reversed(status.get("addresses") or ())
@@ -150,13 +151,11 @@ class NodeStrategy(Strategy):
 
 
 def _status_text(node: JSON) -> str:
-    conditions = {
-        each.get("type"): each.get("status") for each in (node.get("status") or {}).get("conditions") or ()
-    }
+    conditions = {each.get("type"): each.get("status") for each in status_of(node).get("conditions") or ()}
     text = "Unknown"
     if "Ready" in conditions:
         text = "Ready" if conditions["Ready"] == "True" else "NotReady"
-    return text + (",SchedulingDisabled" if (node.get("spec") or {}).get("unschedulable") else "")
+    return text + (",SchedulingDisabled" if spec_of(node).get("unschedulable") else "")
 
 
 def _roles(labels: JSON) -> list[str]:

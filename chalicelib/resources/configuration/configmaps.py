@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.decoding.gotext import byte_length
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, too_long
@@ -77,6 +78,6 @@ class ConfigMapStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, number of keys and age."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         count = len(obj.get("data") or {}) + len(obj.get("binaryData") or {})
         return [metadata.get("name", ""), count, meta.age(metadata.get("creationTimestamp"), now)]

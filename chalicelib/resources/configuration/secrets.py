@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.patching.patch import REDACTED
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import immutable, invalid, required, too_long
@@ -58,7 +59,7 @@ class SecretStrategy(Strategy):
         ]
         if sum(map(decoded_size, data.values())) > MAX_DATA_BYTES:
             causes.append(too_long("data", MAX_DATA_BYTES))
-        return causes + _type_causes(obj["type"], data, obj.get("metadata") or {})
+        return causes + _type_causes(obj["type"], data, metadata_of(obj))
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the type, and an immutable Secret to what it is."""
@@ -74,7 +75,7 @@ class SecretStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, type, number of keys and age."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         age = meta.age(metadata.get("creationTimestamp"), now)
         return [metadata.get("name", ""), obj.get("type", ""), len(obj.get("data") or {}), age]
 

@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.parts import RegistryParts
@@ -23,7 +24,7 @@ MAX_KEPT = 500  # definitions whose registries are kept; then they are made anew
 
 def is_established(definition: JSON) -> bool:
     """Tell whether a definition's resource is served."""
-    conditions = (definition.get("status") or {}).get("conditions") or ()
+    conditions = status_of(definition).get("conditions") or ()
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 

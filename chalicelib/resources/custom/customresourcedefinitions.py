@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
 from chalicelib.apimachinery.decoding.conform_report import report
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
@@ -47,7 +48,7 @@ class CustomResourceDefinitionStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Set conversion, and what can be told of the names."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         for key in ("group", "scope"):
             spec.setdefault(key, "")
         spec["versions"] = spec.get("versions") or []
@@ -74,7 +75,7 @@ class CustomResourceDefinitionStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and add a new storage version to those that objects may be stored in."""
-        status = dict(old.get("status") or {})
+        status = dict(status_of(old))
         stored = list(status.get("storedVersions") or [])
         new = [each["name"] for each in obj["spec"]["versions"] if each.get("storage")]
         obj["status"] = {**status, "storedVersions": stored + [each for each in new if each not in stored]}
@@ -140,7 +141,7 @@ def _group_causes(obj: JSON, group: str) -> Iterator[Cause]:
         yield invalid("spec.group", group, error)
     if "." not in group:
         yield invalid("spec.group", group, "should be a domain with at least one dot")
-    approved = (obj["metadata"].get("annotations") or {}).get(APPROVAL)
+    approved = annotations_of(obj).get(APPROVAL)
     if not approved and any(f".{group}".endswith(each) for each in PROTECTED):
         where = f"metadata.annotations[{APPROVAL}]"
         yield required(

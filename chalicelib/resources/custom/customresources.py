@@ -9,6 +9,7 @@ import copy
 from collections.abc import Sequence
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.decoding.conform_report import report
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
@@ -79,7 +80,7 @@ class CustomResourceStrategy(Strategy):
 
     def shape(self, obj: JSON) -> list[str]:
         """Drop, in place, what neither metadata nor the schema knows; return complaints. Raises 400."""
-        found = report(obj.get("metadata") or {}, named_type("meta.v1.ObjectMeta"))
+        found = report(metadata_of(obj), named_type("meta.v1.ObjectMeta"))
         if found.error:
             raise self._unfit(found.error)
         obj["metadata"] = found.value
@@ -146,7 +147,7 @@ class CustomResourceStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name and the definition's own columns, or age where it has none."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         if not self._paths:
             return [metadata.get("name", ""), meta.age(metadata.get("creationTimestamp"), now)]
         own = [

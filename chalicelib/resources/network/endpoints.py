@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import (
     duplicate,
@@ -62,7 +63,7 @@ class EndpointsStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, the first three endpoints and age."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         age = meta.age(metadata.get("creationTimestamp"), now)
         return [metadata.get("name", ""), _endpoints_text(obj.get("subsets") or []), age]
 
@@ -104,7 +105,7 @@ class EndpointSliceStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get endpointslices` shows."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         ports = [str(port.get("port") or port.get("name") or "*") for port in obj.get("ports") or ()]
         addresses = [ip for each in obj.get("endpoints") or () for ip in each.get("addresses") or ()]
         return [

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
@@ -39,7 +40,7 @@ class NetworkPolicyStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Set the types of the policy, and the protocol of its ports."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         spec["podSelector"] = spec.get("podSelector") or {}
         for key in ("ingress", "egress"):
             if not spec.get(key):
@@ -56,7 +57,7 @@ class NetworkPolicyStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, selector and age."""
-        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        metadata, spec = metadata_of(obj), spec_of(obj)
         age = meta.age(metadata.get("creationTimestamp"), now)
         return [metadata.get("name", ""), selector_text(spec.get("podSelector")), age]
 

@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -25,12 +26,12 @@ RESERVED = frozenset((str(SERVICE_NETWORK[1]),))  # the API server's own Service
 
 def allocate(service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
     """Give a Service, in place, the address and node ports it lacks; or return why not."""
-    spec, before = service["spec"], (old or {}).get("spec") or {}
+    spec, before = service["spec"], spec_of(old or {})
     if spec["type"] == "ExternalName":
         for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             spec.pop(key, None)
         return []
-    uid = str((service.get("metadata") or {}).get("uid", ""))
+    uid = str(metadata_of(service).get("uid", ""))
     wants_address = spec.get("clusterIP") != "None" and spec.get("clusterIP") != before.get("clusterIP")
     wants_address = wants_address or "clusterIP" not in spec
     held = _node_ports(before)
@@ -38,7 +39,7 @@ def allocate(service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JS
     asked = {port["nodePort"] for port in spec.get("ports", ()) if port.get("nodePort")} - held
     if not wants_address and not ports and not asked:
         return []
-    others = [other for other in siblings() if (other.get("metadata") or {}).get("uid") != uid]
+    others = [other for other in siblings() if metadata_of(other).get("uid") != uid]
     causes = _give_address(spec, uid, others) if wants_address else []
     return causes + _give_ports(ports, asked, uid, others)
 
@@ -54,7 +55,7 @@ def _start(uid: str, size: int) -> int:
 
 
 def _give_address(spec: JSON, uid: str, others: list[JSON]) -> list[Cause]:
-    taken = {ip for other in others for ip in (other.get("spec") or {}).get("clusterIPs") or ()}
+    taken = {ip for other in others for ip in spec_of(other).get("clusterIPs") or ()}
     asked = spec.get("clusterIP")
     if asked:
         return _asked_causes(asked, taken)
@@ -83,7 +84,7 @@ def _node_ports(spec: JSON) -> set[int]:
 
 
 def _give_ports(ports: list[JSON], asked: set[int], uid: str, others: list[JSON]) -> list[Cause]:
-    taken = {number for other in others for number in _node_ports(other.get("spec") or {})}
+    taken = {number for other in others for number in _node_ports(spec_of(other))}
     causes = []
     for number in sorted(asked):
         if number not in NODE_PORTS:

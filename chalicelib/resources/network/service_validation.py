@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -53,7 +54,7 @@ def service_causes(service: JSON) -> Iterator[Cause]:
 
 def update_causes(service: JSON, old: JSON) -> Iterator[Cause]:
     """Yield what an update may not change: the address, while the type still has one."""
-    spec, before = service["spec"], old.get("spec") or {}
+    spec, before = service["spec"], spec_of(old)
     if "ExternalName" in (spec["type"], before.get("type")):
         return
     had = before.get("clusterIPs") or []

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -54,7 +55,7 @@ class ServiceStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Fill in what does not depend on an address."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         drop_empty(spec, _PLAIN)
         spec["type"] = kind = spec.get("type") or "ClusterIP"
         spec.setdefault("sessionAffinity", "None")
@@ -78,8 +79,8 @@ class ServiceStrategy(Strategy):
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and the addresses and ports that an update leaves out."""
         obj["status"] = old.get("status") or {"loadBalancer": {}}
-        _patch_allocated(obj["spec"], old.get("spec") or {})
-        _drop_unneeded(obj["spec"], old.get("spec") or {})
+        _patch_allocated(obj["spec"], spec_of(old))
+        _drop_unneeded(obj["spec"], spec_of(old))
         _default_families(obj["spec"])
 
     def validate(self, obj: JSON) -> list[Cause]:
@@ -100,13 +101,13 @@ class ServiceStrategy(Strategy):
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name, namespace, clusterIP and type."""
-        spec = obj.get("spec") or {}
+        spec = spec_of(obj)
         own = {"spec.clusterIP": spec.get("clusterIP", ""), "spec.type": spec.get("type", "")}
         return {**super().selectable_fields(obj), **own}
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get services` shows."""
-        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        metadata, spec = metadata_of(obj), spec_of(obj)
         return [
             metadata.get("name", ""),
             spec.get("type", ""),
@@ -193,12 +194,12 @@ def _port_text(port: JSON) -> str:
 
 
 def _external_text(service: JSON) -> str:
-    spec = service.get("spec") or {}
+    spec = spec_of(service)
     kind, addresses = spec.get("type"), list(spec.get("externalIPs") or ())
     if kind == "ExternalName":
         return str(spec.get("externalName", ""))
     if kind != "LoadBalancer":
         return ",".join(addresses) or NONE
-    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    ingress = (status_of(service).get("loadBalancer") or {}).get("ingress") or ()
     balanced = sorted({each.get("ip") or each.get("hostname") for each in ingress} - {None, ""})
     return ",".join([*balanced, *addresses]) or "<pending>"

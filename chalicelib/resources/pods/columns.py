@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.apimachinery.accessors import metadata_of, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column
@@ -54,7 +55,7 @@ class _Summary:
 
 def cells(pod: JSON, now: datetime) -> Sequence[object]:
     """Return the nine cells of a pod's row."""
-    spec, status, metadata = pod.get("spec") or {}, pod.get("status") or {}, pod.get("metadata") or {}
+    spec, status, metadata = spec_of(pod), status_of(pod), metadata_of(pod)
     summary = _summarise(spec, status)
     if metadata.get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
@@ -78,7 +79,7 @@ def cells(pod: JSON, now: datetime) -> Sequence[object]:
 
 def row_conditions(pod: JSON) -> list[JSON]:
     """Return the conditions of a finished pod's row, by which kubectl may hide it."""
-    phase = (pod.get("status") or {}).get("phase")
+    phase = phase_of(pod)
     if phase not in FINISHED:
         return []
     return [{"type": "Completed", "status": "True", "reason": phase, "message": _MESSAGES[phase]}]

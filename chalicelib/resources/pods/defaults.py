@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.amounts import amount_text, amounts_texts
 
@@ -54,8 +55,8 @@ def default_pod(pod: JSON) -> None:
 
 def default_template(template: JSON) -> None:
     """Fill in the template of a controller's pods. Idempotent."""
-    template["metadata"] = template.get("metadata") or {}
-    template["spec"] = template.get("spec") or {}
+    template["metadata"] = metadata_of(template)
+    template["spec"] = spec_of(template)
     default_pod_spec(template["spec"])
 
 
@@ -173,7 +174,7 @@ def _default_volume(volume: JSON) -> None:
             _default_projection(source)
         elif kind == "ephemeral":
             template = source.get("volumeClaimTemplate") or {}
-            (template.get("spec") or {}).setdefault("volumeMode", "Filesystem")
+            spec_of(template).setdefault("volumeMode", "Filesystem")
 
 
 def _default_projection(projected: JSON) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -75,4 +76,4 @@ def annotation_causes(pod: JSON, old: JSON | None = None) -> Iterator[Cause]:
 
 
 def _annotations(pod: JSON) -> JSON:
-    return (pod.get("metadata") or {}).get("annotations") or {}
+    return annotations_of(pod)

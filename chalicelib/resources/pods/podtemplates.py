@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import labels_of, metadata_of
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import NAME_COLUMN, Column, Strategy
@@ -46,5 +47,5 @@ class PodTemplateStrategy(Strategy):
         del now
         template = obj.get("template") or {}
         names, images = containers_text(template)
-        labels = labels_text((template.get("metadata") or {}).get("labels") or {})
-        return [(obj.get("metadata") or {}).get("name", ""), names, images, labels]
+        labels = labels_text(labels_of(template))
+        return [metadata_of(obj).get("name", ""), names, images, labels]

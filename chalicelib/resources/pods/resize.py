@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules.causes import forbidden, invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -22,7 +23,7 @@ _PARTS = ("resources", "resizePolicy")
 
 def keep_all_but_resources(pod: JSON, old: JSON) -> None:
     """Make `pod`, in place, what `old` is but for the resources of containers with the same names."""
-    spec = pod.get("spec") or {}
+    spec = spec_of(pod)
     asked = {each.get("name"): each for kind in _KINDS for each in spec.get(kind) or ()}
     version = pod["metadata"].get("resourceVersion", "")
     pod.clear()

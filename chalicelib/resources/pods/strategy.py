@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
@@ -58,7 +59,7 @@ class PodStrategy(Strategy):
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep the status, the ephemeral containers, the priority, and what we have written."""
         pod_marks.keep_our_marks(obj, old)
-        spec, before = obj["spec"], old.get("spec") or {}
+        spec, before = obj["spec"], spec_of(old)
         for key in ("priority", "preemptionPolicy"):
             if key not in spec and key in before:
                 spec[key] = before[key]
@@ -69,11 +70,11 @@ class PodStrategy(Strategy):
         """Keep everything but status; the QoS class and who controls the pod stay as they are."""
         super().prepare_for_status_update(obj, old)
         pod_marks.keep_our_marks(obj, old)
-        before = old.get("status") or {}
-        status = obj["status"] = obj.get("status") or {}
+        before = status_of(old)
+        status = obj["status"] = status_of(obj)
         if "qosClass" in before:
             status["qosClass"] = before["qosClass"]
-        owners = (old.get("metadata") or {}).get("ownerReferences")
+        owners = metadata_of(old).get("ownerReferences")
         if owners:
             obj["metadata"]["ownerReferences"] = owners
         else:
@@ -98,7 +99,7 @@ class PodStrategy(Strategy):
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return the fields a pod can be selected by."""
-        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        spec, status = spec_of(obj), status_of(obj)
         return {
             **super().selectable_fields(obj),
             "spec.nodeName": spec.get("nodeName", ""),
@@ -121,7 +122,7 @@ class PodStrategy(Strategy):
 
     def grace_seconds(self, obj: JSON, requested: int | None) -> int:
         """Return 0 for a pod that never ran or has finished, else what was asked for or the spec says."""
-        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        spec, status = spec_of(obj), status_of(obj)
         if not spec.get("nodeName") or status.get("phase") in pod_columns.FINISHED:
             return 0
         period = requested if requested is not None else spec.get("terminationGracePeriodSeconds", 30)

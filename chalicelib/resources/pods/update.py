@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules.causes import forbidden, invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -21,7 +22,7 @@ _FREE = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 
 def update_causes(pod: JSON, old: JSON) -> Iterator[Cause]:
     """Yield what an update may not do to the pod `old`; both have been through defaulting."""
-    spec, before = pod.get("spec") or {}, old.get("spec") or {}
+    spec, before = spec_of(pod), spec_of(old)
     if spec == before:
         return
     for kind in ("containers", "initContainers"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported
 from chalicelib.apimachinery.rules.status import Cause
@@ -31,10 +32,10 @@ def pod_causes(pod: JSON) -> Iterator[Cause]:
 
 def template_causes(template: JSON, path: str) -> Iterator[Cause]:
     """Yield what is wrong with the template of a controller's pods."""
-    metadata = template.get("metadata") or {}
+    metadata = metadata_of(template)
     yield from meta.labels_causes(metadata.get("labels") or {}, f"{path}.labels")
-    yield from spec_causes(template.get("spec") or {}, f"{path}.spec")
-    if (template.get("spec") or {}).get("ephemeralContainers"):
+    yield from spec_causes(spec_of(template), f"{path}.spec")
+    if spec_of(template).get("ephemeralContainers"):
         yield forbidden(
             f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
         )

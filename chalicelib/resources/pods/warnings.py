@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import annotations_of, spec_of
 from chalicelib.apimachinery.types import JSON
 
 _DEPRECATED_VOLUMES = {
@@ -45,14 +46,14 @@ _OLD_ANNOTATIONS = {
 
 def pod_warnings(pod: JSON) -> list[str]:
     """Return the warnings for a pod."""
-    annotations = (pod.get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(pod)
     found = [
         f"metadata.annotations[{key}]: {why}"
         for key in sorted(annotations)
         for prefix, why in _OLD_ANNOTATIONS.items()
         if key.startswith(prefix)
     ]
-    return [*spec_warnings(pod.get("spec") or {}, "spec"), *found]
+    return [*spec_warnings(spec_of(pod), "spec"), *found]
 
 
 def spec_warnings(spec: JSON, path: str) -> Iterator[str]:

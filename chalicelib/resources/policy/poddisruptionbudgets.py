@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid, not_supported
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
@@ -45,7 +46,7 @@ class PodDisruptionBudgetStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Write a spec even if it is empty."""
-        obj["spec"] = obj.get("spec") or {}
+        obj["spec"] = spec_of(obj)
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the counts to zero."""
@@ -66,7 +67,7 @@ class PodDisruptionBudgetStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pdb` shows."""
-        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
         return [
             metadata.get("name", ""),
             str(spec.get("minAvailable", "N/A")),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules import meta, status
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, not_supported
 from chalicelib.apimachinery.rules.status import Cause
@@ -64,7 +65,7 @@ class PriorityClassStrategy(Strategy):
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with value, name and policy."""
-        name, value, causes = (obj.get("metadata") or {}).get("name") or "", obj["value"], []
+        name, value, causes = metadata_of(obj).get("name") or "", obj["value"], []
         if name.startswith(SYSTEM_PREFIX):
             problem = _system_name_problem(obj, name)
             if problem:
@@ -99,7 +100,7 @@ class PriorityClassStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get priorityclasses` shows."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         return [
             metadata.get("name", ""),
             obj.get("value", 0),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, immutable, invalid
 from chalicelib.apimachinery.rules.status import Cause
@@ -62,7 +63,7 @@ class ResourceQuotaStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Write amounts as the server does."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         if spec.get("hard"):
             spec["hard"] = amounts_texts(spec["hard"])
         else:
@@ -74,7 +75,7 @@ class ResourceQuotaStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status."""
-        obj["status"] = old.get("status") or {}
+        obj["status"] = status_of(old)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with names, amounts and scopes."""
@@ -88,13 +89,13 @@ class ResourceQuotaStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the scopes."""
-        scopes = immutable("spec.scopes", obj["spec"].get("scopes"), (old.get("spec") or {}).get("scopes"))
+        scopes = immutable("spec.scopes", obj["spec"].get("scopes"), spec_of(old).get("scopes"))
         return [*self.validate(obj), *scopes]
 
     def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Return what is wrong with the amounts, given and used."""
         del old
-        status = obj.get("status") or {}
+        status = status_of(obj)
         return [
             cause
             for key in ("hard", "used")
@@ -104,7 +105,7 @@ class ResourceQuotaStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, what is used of requests and limits, and age."""
-        metadata, status = obj.get("metadata") or {}, obj.get("status") or {}
+        metadata, status = metadata_of(obj), status_of(obj)
         used = status.get("used") or {}
         requests: list[str] = []
         limits: list[str] = []
@@ -126,7 +127,7 @@ class LimitRangeStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Derive a container's defaults: limits from the maximum, requests from limits or the minimum."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         spec["limits"] = spec.get("limits") or None
         for item in spec["limits"] or ():
             for bound in _BOUNDS:

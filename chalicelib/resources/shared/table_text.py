@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 
 NONE = "<none>"
@@ -37,7 +38,7 @@ def _rule_text(rule: JSON) -> str:
 
 def containers_text(template: JSON) -> tuple[str, str]:
     """Return the names and the images of a pod template's containers, each joined by commas."""
-    containers = (template.get("spec") or {}).get("containers") or ()
+    containers = spec_of(template).get("containers") or ()
     names = ",".join(each.get("name", "") for each in containers)
     return names, ",".join(each.get("image", "") for each in containers)
 

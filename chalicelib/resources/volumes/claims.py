@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -79,7 +80,7 @@ class PersistentVolumeClaimStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Set the volume mode and write quantities as the server does."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         drop_empty(spec, _PLAIN - {"storageClassName"})  # an empty class is a choice here: no provisioning
         spec.setdefault("volumeMode", "Filesystem")
         resources = spec["resources"] = spec.get("resources") or {}
@@ -106,7 +107,7 @@ class PersistentVolumeClaimStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pvc` shows."""
-        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
         volume = spec.get("volumeName") or ""
         annotations = metadata.get("annotations") or {}
         return [
@@ -146,7 +147,7 @@ class PersistentVolumeStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Set policy, mode, and write quantities as the server does."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         drop_empty(spec, _PLAIN)
         spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
         spec.setdefault("volumeMode", "Filesystem")
@@ -170,7 +171,7 @@ class PersistentVolumeStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold what the volume is made of."""
-        spec, before = obj["spec"], old.get("spec") or {}
+        spec, before = obj["spec"], spec_of(old)
         causes = self.validate(obj)
         if _source(spec) != _source(before):
             why = "spec.persistentvolumesource is immutable after creation"
@@ -179,7 +180,7 @@ class PersistentVolumeStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pv` shows."""
-        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
         claim = spec.get("claimRef")
         return [
             metadata.get("name", ""),
@@ -227,7 +228,7 @@ def claim_causes(spec: JSON, at: str) -> Iterator[Cause]:
 
 
 def _claim_update_causes(claim: JSON, old: JSON) -> Iterator[Cause]:
-    spec, before = claim["spec"], old.get("spec") or {}
+    spec, before = claim["spec"], spec_of(old)
     free = {"resources", "volumeAttributesClassName"} if before.get("volumeName") else set()
     if "volumeName" not in before:
         free.add("volumeName")  # a controller binds the claim

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -27,7 +28,7 @@ _FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
 def is_default(storage_class: JSON) -> bool:
     """Tell whether claims without a class get this one."""
-    annotations = (storage_class.get("metadata") or {}).get("annotations") or {}
+    annotations = annotations_of(storage_class)
     return any(annotations.get(name) == "true" for name in DEFAULT_ANNOTATIONS)
 
 
@@ -78,7 +79,7 @@ class StorageClassStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get storageclasses` shows."""
-        metadata = obj.get("metadata") or {}
+        metadata = metadata_of(obj)
         return [
             metadata.get("name", "") + (" (default)" if is_default(obj) else ""),
             obj.get("provisioner", ""),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported
 from chalicelib.apimachinery.rules.status import Cause
@@ -87,7 +88,7 @@ class DeploymentStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status."""
-        obj["status"] = old.get("status") or {}
+        obj["status"] = status_of(old)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a Deployment."""
@@ -95,9 +96,7 @@ class DeploymentStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the selector."""
-        selector = immutable(
-            "spec.selector", obj["spec"].get("selector"), (old.get("spec") or {}).get("selector")
-        )
+        selector = immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
         return [*self.validate(obj), *selector]
 
     def warnings(self, obj: JSON) -> list[str]:
@@ -111,7 +110,7 @@ class DeploymentStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get deployments` shows."""
-        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
         return [
             metadata.get("name", ""),
             f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
@@ -170,9 +169,7 @@ class ReplicaSetStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the selector."""
-        selector = immutable(
-            "spec.selector", obj["spec"].get("selector"), (old.get("spec") or {}).get("selector")
-        )
+        selector = immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
         return [*self.validate(obj), *selector]
 
     def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
@@ -184,7 +181,7 @@ class ReplicaSetStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get replicasets` shows."""
-        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
         return [
             metadata.get("name", ""),
             spec.get("replicas", 0),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import labels_of, metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import (
     IMMUTABLE,
@@ -69,7 +70,7 @@ class JobStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Set counts and modes, and fill in the template."""
-        spec = obj["spec"] = obj.get("spec") or {}
+        spec = obj["spec"] = spec_of(obj)
         if "completions" not in spec and "parallelism" not in spec:
             spec["completions"] = 1
         spec.setdefault("parallelism", 1)
@@ -92,11 +93,11 @@ class JobStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and the marks that the server has set."""
-        obj["status"] = old.get("status") or {}
-        spec, before = obj["spec"], old.get("spec") or {}
+        obj["status"] = status_of(old)
+        spec, before = obj["spec"], spec_of(old)
         if "selector" not in spec and "selector" in before:
             spec["selector"] = before["selector"]
-            labels = ((before.get("template") or {}).get("metadata") or {}).get("labels") or {}
+            labels = labels_of(before.get("template") or {})
             marks = {key: labels[key] for key in _marks(obj) if key in labels}
             metadata = spec["template"]["metadata"]
             metadata["labels"] = {**(metadata.get("labels") or {}), **marks}
@@ -113,7 +114,7 @@ class JobStrategy(Strategy):
     def warnings(self, obj: JSON) -> list[str]:
         """Return what its pods would be warned about, and that a name is no DNS label."""
         found = []
-        errors = names.dns_label_errors((obj.get("metadata") or {}).get("name") or "")
+        errors = names.dns_label_errors(metadata_of(obj).get("name") or "")
         if errors:
             why = "which can result in surprising behavior; a DNS label is recommended"
             shown = ", ".join(f'"{error}"' for error in errors)
@@ -122,7 +123,7 @@ class JobStrategy(Strategy):
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name, namespace and how many pods have succeeded."""
-        succeeded = (obj.get("status") or {}).get("succeeded") or 0
+        succeeded = status_of(obj).get("succeeded") or 0
         return {**super().selectable_fields(obj), "status.successful": str(succeeded)}
 
     def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
@@ -132,12 +133,12 @@ class JobStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get jobs` shows."""
-        metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
+        metadata, spec = metadata_of(obj), spec_of(obj)
         return [
             metadata.get("name", ""),
             _status_text(obj),
             _completions_text(obj),
-            _duration_text(obj.get("status") or {}, now),
+            _duration_text(status_of(obj), now),
             meta.age(metadata.get("creationTimestamp"), now),
             *containers_text(spec.get("template") or {}),
             selector_text(spec.get("selector")),
@@ -174,7 +175,7 @@ def _spec_causes(spec: JSON) -> Iterator[Cause]:
     if spec["podReplacementPolicy"] not in REPLACEMENTS:
         yield not_supported("spec.podReplacementPolicy", spec["podReplacementPolicy"], REPLACEMENTS)
     template, selector = spec["template"], spec.get("selector")
-    labels = (template.get("metadata") or {}).get("labels") or {}
+    labels = labels_of(template)
     if selector is None:
         yield required("spec.selector")
     wrong = label_selector_causes(selector, "spec.selector")
@@ -194,7 +195,7 @@ def _restart_causes(policy: str) -> Iterator[Cause]:
 
 
 def _update_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
-    before = old.get("spec") or {}
+    before = spec_of(old)
     if spec["completionMode"] != "Indexed":
         yield from immutable("spec.completions", spec.get("completions"), before.get("completions"))
     elif (
@@ -204,7 +205,7 @@ def _update_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
         why = "can only be modified in tandem with spec.parallelism"
         yield invalid("spec.completions", spec.get("completions"), why)
     yield from immutable("spec.selector", spec.get("selector"), before.get("selector"))
-    may_reschedule = before.get("suspend") and not (old.get("status") or {}).get("startTime")
+    may_reschedule = before.get("suspend") and not status_of(old).get("startTime")
     held = _with_directives(before.get("template") or {}, spec["template"]) if may_reschedule else None
     if spec["template"] != (held or before.get("template")):
         yield invalid("spec.template", spec["template"], IMMUTABLE)
@@ -216,10 +217,10 @@ def _update_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
 
 def _with_directives(template: JSON, other: JSON) -> JSON:
     """Return the template with what `other` says about where its pods go, and of its labels and annotations."""
-    metadata, spec = dict(template.get("metadata") or {}), dict(template.get("spec") or {})
+    metadata, spec = dict(metadata_of(template)), dict(spec_of(template))
     for held, sent, keys in (
-        (metadata, other.get("metadata") or {}, ("annotations", "labels")),
-        (spec, other.get("spec") or {}, ("affinity", "nodeSelector", "schedulingGates", "tolerations")),
+        (metadata, metadata_of(other), ("annotations", "labels")),
+        (spec, spec_of(other), ("affinity", "nodeSelector", "schedulingGates", "tolerations")),
     ):
         for key in keys:
             held.pop(key, None)
@@ -235,8 +236,8 @@ def _has_condition(status: JSON, kind: str) -> bool:
 
 
 def _status_text(job: JSON) -> str:
-    status = job.get("status") or {}
-    is_deleted = bool((job.get("metadata") or {}).get("deletionTimestamp"))
+    status = status_of(job)
+    is_deleted = bool(metadata_of(job).get("deletionTimestamp"))
     states = (
         ("Complete", _has_condition(status, "Complete")),
         ("Failed", _has_condition(status, "Failed")),
@@ -248,7 +249,7 @@ def _status_text(job: JSON) -> str:
 
 
 def _completions_text(job: JSON) -> str:
-    spec, succeeded = job.get("spec") or {}, (job.get("status") or {}).get("succeeded") or 0
+    spec, succeeded = spec_of(job), status_of(job).get("succeeded") or 0
     if spec.get("completions") is not None:
         return f"{succeeded}/{spec['completions']}"
     parallelism = spec.get("parallelism") or 0

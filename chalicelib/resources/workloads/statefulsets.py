@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -100,7 +101,7 @@ class StatefulSetStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold what makes the set and its claims what they are."""
-        spec, before, causes = obj["spec"], old.get("spec") or {}, self.validate(obj)
+        spec, before, causes = obj["spec"], spec_of(old), self.validate(obj)
         if any(spec.get(key) != before.get(key) for key in (spec.keys() | before.keys()) - set(_FREE)):
             quoted = [f"'{key}'" for key in _FREE]
             words = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
@@ -119,7 +120,7 @@ class StatefulSetStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get statefulsets` shows."""
-        metadata, spec, status = obj.get("metadata") or {}, obj.get("spec") or {}, obj.get("status") or {}
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
         return [
             metadata.get("name", ""),
             f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",

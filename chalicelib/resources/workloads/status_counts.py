@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -23,7 +24,7 @@ def status_causes(
 
     `ready_name` is what a refusal calls the count of ready ones.
     """
-    status = obj.get("status") or {}
+    status = status_of(obj)
     for name in counts:
         yield from not_negative_causes(status.get(name), f"status.{name}")
     for name in parts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.accessors import labels_of, spec_of
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes, label_selector_of
 from chalicelib.apimachinery.rules.status import Cause
@@ -24,7 +25,7 @@ IMAGES_COLUMN = Column(
 
 def default_workload(obj: JSON) -> JSON:
     """Fill in, in place, replicas and template; return the spec."""
-    spec: JSON = obj.get("spec") or {}
+    spec: JSON = spec_of(obj)
     obj["spec"] = spec
     spec.setdefault("replicas", 1)
     spec["template"] = spec.get("template") or {}
@@ -44,7 +45,7 @@ def workload_causes(spec: JSON, kind: str) -> Iterator[Cause]:
     wrong = label_selector_causes(selector, "spec.selector")
     yield from wrong
     template = spec["template"]
-    labels = (template.get("metadata") or {}).get("labels") or {}
+    labels = labels_of(template)
     if selector != {} and not wrong and not label_selector_of(selector).matches(labels):
         yield invalid("spec.template.metadata.labels", labels, MISMATCH)
     yield from template_causes(template, "spec.template")

@@ -8,7 +8,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, SCHEDULE, Missing
 from chalicelib.controllers.podmodel.status import (
     next_status,
-    phase_of,
+    pod_phase,
     rejected_status,
     unscheduled_status,
     waiting_status,
@@ -70,7 +70,7 @@ PHASES: list[tuple[str, JSON, TaskState, str]] = [
     ("obj", "state", "phase"), [row[1:] for row in PHASES], ids=[row[0] for row in PHASES]
 )
 def test_phase(obj: JSON, state: TaskState, phase: str) -> None:
-    assert phase_of(obj, state) == phase
+    assert pod_phase(obj, state) == phase
     assert next_status(obj, state, now=NOW)["phase"] == phase
 
 

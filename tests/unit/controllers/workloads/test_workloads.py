@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import is_terminal
 from chalicelib.controllers.workloads.jobs import format_indexes, parse_indexes
-from chalicelib.registry.objects import is_deleting
 from chalicelib.registry.options import WriteOptions
 from tests.unit.controllers.world import World
 
