@@ -45,6 +45,6 @@ def build_authenticator(
 
 
 def is_open(settings: Settings) -> bool:
-    """Tell whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
+    """Return whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
     knows_somebody = settings.token or settings.token_from or settings.token_file or settings.iam_users
     return not knows_somebody and settings.provider != "fargate"

@@ -30,7 +30,7 @@ class Rates:
 
     @property
     def are_free(self) -> bool:
-        """Tell whether nothing costs anything."""
+        """Return whether nothing costs anything."""
         return not any((*self.vcpu_hour.values(), *self.gib_hour.values(), self.disk_gib_hour))
 
 

@@ -67,7 +67,7 @@ def _browser_problem() -> str:
 
 
 def required() -> bool:
-    """Tell whether a missing tool is a failure, as in CI, and not a skip."""
+    """Return whether a missing tool is a failure, as in CI, and not a skip."""
     return os.environ.get("SPARKANYWHERE_REQUIRE_TOOLS") == "1"
 
 

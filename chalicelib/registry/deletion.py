@@ -140,7 +140,7 @@ def _set_finalizers(found: JSON, options: DeleteOptions) -> None:
 
 
 def is_due(strategy: Strategy, obj: JSON) -> bool:
-    """Tell whether a deleting object has nothing left to wait for: no finalizer, no grace."""
+    """Return whether a deleting object has nothing left to wait for: no finalizer, no grace."""
     found = obj["metadata"]
     spec = spec_of(obj)
     if found.get("finalizers") or (strategy.resource == "namespaces" and spec.get("finalizers")):

@@ -39,7 +39,7 @@ def mark_deleting(obj: JSON, *, grace_seconds: int, now: datetime) -> None:
 
 
 def is_same(left: JSON, right: JSON) -> bool:
-    """Tell whether two objects differ in nothing but resourceVersion and managedFields' times."""
+    """Return whether two objects differ in nothing but resourceVersion and managedFields' times."""
     return _comparable(left) == _comparable(right)
 
 

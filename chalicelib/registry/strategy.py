@@ -106,7 +106,7 @@ class Strategy:
         return []
 
     def counts_as_change(self, obj: JSON, old: JSON) -> bool:
-        """Tell whether metadata.generation counts what has become of `old`."""
+        """Return whether metadata.generation counts what has become of `old`."""
         return bool(obj.get("spec") != old.get("spec"))
 
     def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:

@@ -29,7 +29,7 @@ class Sent:
 
 
 def is_conditional(sent: Sent) -> bool:
-    """Tell whether a PUT named the resourceVersion it wants to replace."""
+    """Return whether a PUT named the resourceVersion it wants to replace."""
     return bool(metadata_of(sent.obj).get("resourceVersion"))
 
 

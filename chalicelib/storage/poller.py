@@ -9,7 +9,7 @@ from collections.abc import Callable
 from chalicelib.storage.base import StorageUnavailable
 from chalicelib.storage.tail import Tail
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 
 class Poller:
@@ -56,7 +56,7 @@ class Poller:
                 self._catch_up()
             except StorageUnavailable as error:
                 # The waiters' own next read meets the same trouble and can tell their clients.
-                log.warning("storage_poll_failed=%r", str(error))
+                LOG.warning("storage_poll_failed=%r", str(error))
 
     def _look(self) -> None:
         try:

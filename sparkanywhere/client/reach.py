@@ -24,7 +24,7 @@ FARGATE, PROCESS = "fargate", "process"
 
 
 def is_here(access: Access) -> bool:
-    """Tell whether a control plane is on this machine, so that its pods' addresses mean the same to us."""
+    """Return whether a control plane is on this machine, so that its pods' addresses mean the same to us."""
     host = urlsplit(access.url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -33,7 +33,7 @@ def is_here(access: Access) -> bool:
 
 
 def answers(address: str, port: int) -> bool:
-    """Tell whether something listens there."""
+    """Return whether something listens there."""
     try:
         socket.create_connection((address, port), timeout=PROBE_SECONDS).close()
     except OSError:
@@ -47,7 +47,7 @@ def address_of(pod: JSON) -> str:
 
 
 def is_on_fargate(pod: JSON) -> bool:
-    """Tell whether a pod is a task in a VPC, which no control plane of ours forwards to."""
+    """Return whether a pod is a task in a VPC, which no control plane of ours forwards to."""
     return str(spec_of(pod).get("nodeName", "")).startswith(FARGATE)
 
 

@@ -135,7 +135,7 @@ def root_path(client: KubeClient, namespace: str, application: Application) -> s
 
 
 def has_ended(client: KubeClient, namespace: str, application: Application) -> bool:
-    """Tell whether an application has ended for good: a driver that failed may be tried again."""
+    """Return whether an application has ended for good: a driver that failed may be tried again."""
     if application.state != "Failed":
         return application.state == "Succeeded"
     job = find_job(client, namespace, application)
@@ -143,7 +143,7 @@ def has_ended(client: KubeClient, namespace: str, application: Application) -> b
 
 
 def has_failed(job: JSON) -> bool:
-    """Tell whether a Job makes no more pods and has not succeeded."""
+    """Return whether a Job makes no more pods and has not succeeded."""
     conditions = status_of(job).get("conditions") or ()
     return any(each.get("type") == "Failed" and each.get("status") == "True" for each in conditions)
 

@@ -54,7 +54,7 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
 
 
 def _tells(node: JSON) -> bool:
-    """Tell whether a node is one of ours and says how much it has."""
+    """Return whether a node is one of ours and says how much it has."""
     has_amounts = "memory" in (status_of(node).get("allocatable") or {})
     return has_amounts and PROVIDER_LABEL in labels_of(node)
 

@@ -83,7 +83,7 @@ def token_of(secret: Mapping[str, JSON]) -> str:
 
 
 def is_on_loopback(driver: JSON) -> bool:
-    """Tell whether a Connect server listens on its machine's loopback, as connect_spec() had it."""
+    """Return whether a Connect server listens on its machine's loopback, as connect_spec() had it."""
     args = next(iter(driver["spec"]["containers"]))["args"]
     return bool(args[-1] == LOOPBACK)
 

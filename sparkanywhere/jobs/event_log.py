@@ -59,7 +59,7 @@ def has_claim(client: KubeClient, namespace: str) -> bool:
 
 
 def logs_events(client: KubeClient, spec: JobSpec) -> bool:
-    """Tell whether a job's driver shall write to the claim, which is then there.
+    """Return whether a job's driver shall write to the claim, which is then there.
 
     Not where the job says something of event logs itself, nor for a user who may not make claims.
     Raises ApiError, ApiUnreachable.

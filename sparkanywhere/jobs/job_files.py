@@ -52,12 +52,12 @@ def source_of(named: str) -> str:
 
 
 def is_local(named: str) -> bool:
-    """Tell whether a file of this machine is named (local:// is one of the image)."""
+    """Return whether a file of this machine is named (local:// is one of the image)."""
     return not REMOTE.match(named)
 
 
 def is_brought(named: str) -> bool:
-    """Tell whether we bring it to the pod, and not Spark."""
+    """Return whether we bring it to the pod, and not Spark."""
     return is_local(named) or named.startswith(S3)
 
 

@@ -37,7 +37,7 @@ def find_running(client: KubeClient, namespace: str, service: Service) -> JSON |
 
 
 def is_alive(pod: JSON) -> bool:
-    """Tell whether a pod is there to stay: neither ended nor being deleted."""
+    """Return whether a pod is there to stay: neither ended nor being deleted."""
     has_ended = phase_of(pod) in ENDED
     return not has_ended and not pod["metadata"].get("deletionTimestamp")
 

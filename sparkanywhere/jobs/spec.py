@@ -67,7 +67,7 @@ class JobSpec:
 
     @property
     def is_python(self) -> bool:
-        """Tell whether the application is a Python program."""
+        """Return whether the application is a Python program."""
         return self.application.split("?")[0].endswith(".py")
 
     @property

@@ -55,7 +55,7 @@ class LocalServer:
         return self._process.pid if self._process else 0
 
     def is_alive(self) -> bool:
-        """Tell whether the server's process runs."""
+        """Return whether the server's process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Access:

@@ -16,7 +16,7 @@ NUMBER = re.compile(r" id: \d+$")  # of a class within its own list; lists are m
 
 
 def is_due(spark_home: Path) -> bool:
-    """Tell whether JVMs of this Spark have noted their classes and no archive was made of them yet."""
+    """Return whether JVMs of this Spark have noted their classes and no archive was made of them yet."""
     training = WrappedJava(spark_home).training
     return training.is_dir() and any(training.iterdir())
 

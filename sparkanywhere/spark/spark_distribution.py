@@ -68,7 +68,7 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
 
 
 def is_ready(home: Path) -> bool:
-    """Tell whether `home` is complete and its Java is still there."""
+    """Return whether `home` is complete and its Java is still there."""
     wrapped = WrappedJava(home)
     try:
         return os.access(wrapped.command, os.X_OK) and os.access(wrapped.real / "bin" / "java", os.X_OK)

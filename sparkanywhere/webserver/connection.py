@@ -26,7 +26,7 @@ from sparkanywhere.webserver.origin import refusal
 from sparkanywhere.webserver.transport import read_head
 from sparkanywhere.webserver.wire import Wire
 
-log = logging.getLogger("sparkanywhere.http")
+LOG = logging.getLogger("sparkanywhere.http")
 
 Refuse = Callable[[int, str], Answer]  # code, message -> an answer in the words of the application
 Phase = Literal["idle", "busy", "streaming"]
@@ -145,7 +145,7 @@ class Connection:
         try:
             return self._handler(request)
         except Exception:  # the edge: whatever it was, the client gets an answer without internals
-            log.exception("request failed method=%s path=%s", request.head.method, request.head.path)
+            LOG.exception("request failed method=%s path=%s", request.head.method, request.head.path)
             return self._refuse(500, "the server failed to answer this request")
 
     def _send_stream(self, head: RequestHead, answer: Answer, *, close: bool) -> bool:
@@ -176,7 +176,7 @@ class Connection:
         except OSError:
             return False
         except Exception:  # the head is out: all that is left is to break off, so that the client notices
-            log.exception("stream failed path=%s", head.path)
+            LOG.exception("stream failed path=%s", head.path)
             return False
         if self._chunked:
             self.wire.send(LAST_CHUNK)

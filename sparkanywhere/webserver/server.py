@@ -16,7 +16,7 @@ from sparkanywhere.webserver.connection import Connection, Refuse
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
 from sparkanywhere.webserver.wire import Wire, prepare
 
-log = logging.getLogger("sparkanywhere.http")
+LOG = logging.getLogger("sparkanywhere.http")
 
 _NO_ROOM_PAUSE_SECONDS = 0.05  # out of file descriptors or threads: let some connections end first
 
@@ -129,7 +129,7 @@ class WebServer:
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
-            log.warning("accept failed error=%s", error)
+            LOG.warning("accept failed error=%s", error)
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
         finally:
             if not is_begun:
@@ -143,7 +143,7 @@ class WebServer:
         try:
             thread.start()
         except RuntimeError as error:  # no more threads
-            log.warning("connection refused error=%s", error)
+            LOG.warning("connection refused error=%s", error)
             sock.close()
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
             return False
@@ -165,7 +165,7 @@ class WebServer:
             if context is not None:
                 sock = context.wrap_socket(sock, server_side=True)
         except OSError as error:
-            log.debug("connection ended before its first request client=%s error=%s", client[0], error)
+            LOG.debug("connection ended before its first request client=%s error=%s", client[0], error)
             sock.close()
             return
         connection = Connection(

@@ -92,7 +92,7 @@ class EcsTask:
 
     @property
     def is_stopped(self) -> bool:
-        """Tell whether the task is over."""
+        """Return whether the task is over."""
         return bool(self.document["lastStatus"] == "STOPPED")
 
     def begin(self) -> None:

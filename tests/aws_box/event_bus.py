@@ -84,7 +84,7 @@ class EventBus:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether every event was delivered, or given up."""
+        """Return whether every event was delivered, or given up."""
         with self._changed:
             return self._under_way == 0
 

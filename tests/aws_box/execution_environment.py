@@ -106,7 +106,7 @@ class ExecutionEnvironment:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether its process runs."""
+        """Return whether its process runs."""
         return self._process.poll() is None
 
     def invoke(self, event: Any, *, timeout_seconds: float) -> bytes:

@@ -291,7 +291,7 @@ class _TaskRun:
         self._task.change_container(name, **fields)
 
     def _is_out_of_memory(self, name: str, code: int) -> bool:
-        """Tell whether the kernel has killed a container for its memory, which the engine may hear after its end."""
+        """Return whether the kernel has killed a container for its memory, which the engine may hear after its end."""
         patience = OUT_OF_MEMORY_SECONDS if code == KILLED and not self._task.stop_asked.is_set() else 0
         deadline = time.monotonic() + patience
         while True:

@@ -112,7 +112,7 @@ class Gateway:
         return _response(json.loads(result), is_binary=self._is_binary(request.header("accept")))
 
     def _is_binary(self, header: str) -> bool:
-        """Tell whether the first type that a Content-Type or Accept names is one of binary bodies."""
+        """Return whether the first type that a Content-Type or Accept names is one of binary bodies."""
         first = header.split(",")[0].split(";")[0].strip()
         return "*/*" in self._binary or first in self._binary
 

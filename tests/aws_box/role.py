@@ -44,7 +44,7 @@ class Statement:
     conditions: frozenset[tuple[str, str, frozenset[str]]] = frozenset()
 
     def allows(self, action: str, resource: str, context: Mapping[str, str]) -> bool:
-        """Tell whether a request is allowed; a key that it does not have matches nothing."""
+        """Return whether a request is allowed; a key that it does not have matches nothing."""
         return (
             action in self.actions
             and any(fnmatchcase(resource, pattern) for pattern in self.resources)

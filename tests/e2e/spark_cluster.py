@@ -149,7 +149,7 @@ def sleepers(*, seconds: float, tasks: int, rounds: int = 1, pause: float = 0) -
 
 
 def is_over(pod: JSON) -> bool:
-    """Tell whether a pod has ended."""
+    """Return whether a pod has ended."""
     return pod["status"].get("phase") in ("Succeeded", "Failed")
 
 
@@ -189,7 +189,7 @@ def processes_below(folder: Path) -> list[int]:
 
 
 def answers(cluster: SparkCluster) -> bool:
-    """Tell whether the control plane answers."""
+    """Return whether the control plane answers."""
     try:
         cluster.pods()
     except (ApiError, ApiUnreachable):

@@ -44,7 +44,7 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def is_clear(state: Path) -> bool:
-    """Tell whether nothing is left: no instance, no process."""
+    """Return whether nothing is left: no instance, no process."""
     return not processes_below(state) and (not state.exists() or list(state.iterdir()) == [])
 
 

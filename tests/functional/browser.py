@@ -94,5 +94,5 @@ def chromium(profile: Path) -> Iterator[Browser]:
 
 
 def has_focus(browser: Browser, test: Callable[[WebElement], bool]) -> bool:
-    """Tell whether the element with the focus passes a test."""
+    """Return whether the element with the focus passes a test."""
     return test(browser.driver.switch_to.active_element)

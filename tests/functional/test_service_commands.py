@@ -69,7 +69,7 @@ def driver(kube: KubeClient) -> Iterator[str]:
 
 
 def running(kube: KubeClient) -> bool:
-    """Tell whether the pod runs."""
+    """Return whether the pod runs."""
     return bool(kube.get(f"{PODS}/looked-at-driver")["status"].get("phase") == "Running")
 
 

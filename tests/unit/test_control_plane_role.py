@@ -74,7 +74,7 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
 
 
 def allows(policy: dict[str, Statement], action: str, resource: str, context: dict[str, str]) -> bool:
-    """Tell whether any statement of a policy allows a request."""
+    """Return whether any statement of a policy allows a request."""
     return any(each.allows(action, resource, context) for each in policy.values())
 
 

@@ -67,7 +67,7 @@ class _ItemMerge:
 
     @property
     def is_done(self) -> bool:
-        """Tell whether both lists are at their ends."""
+        """Return whether both lists are at their ends."""
         return self._left >= len(self._theirs) and self._right >= len(self._ours)
 
     def step(self) -> None:

@@ -65,7 +65,7 @@ def fill_in(value: Value, schema: JSON) -> None:
 
 
 def has_defaults(schema: Value) -> bool:
-    """Tell whether there is a default anywhere in a schema."""
+    """Return whether there is a default anywhere in a schema."""
     if not isinstance(schema, dict):
         return False
     below = [*(schema.get("properties") or {}).values(), schema.get("items"), values_schema(schema)]

@@ -123,7 +123,7 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _may_take_ages(parts: Any, *, inside: bool) -> bool:  # Any: the tree that re makes of a pattern
-    """Tell whether a pattern repeats a repetition or a choice: Go is never slow at that, Python may never end."""
+    """Return whether a pattern repeats a repetition or a choice: Go is never slow at that, Python may never end."""
     for name, argument in parts:
         if name in (_sre.MAX_REPEAT, _sre.MIN_REPEAT):
             is_endless = argument[1] > MAX_REPEATS

@@ -84,7 +84,7 @@ class Claims:
 
 
 def is_protected(resource: str, obj: JSON) -> bool:
-    """Tell whether a claim or volume is on its way out and held by our finalizer."""
+    """Return whether a claim or volume is on its way out and held by our finalizer."""
     held = PROTECTING.get(resource)
     return held is not None and is_deleting(obj) and held in (obj["metadata"].get("finalizers") or ())
 

@@ -65,7 +65,7 @@ class Garbage:
                 self._owner_may_go(reference["uid"])
 
     def is_held(self, obj: JSON) -> bool:
-        """Tell whether a deleting object waits for its dependents (see release)."""
+        """Return whether a deleting object waits for its dependents (see release)."""
         finalizers = obj["metadata"].get("finalizers") or ()
         return is_deleting(obj) and bool({FOREGROUND, ORPHAN} & set(finalizers))
 
@@ -153,7 +153,7 @@ class Garbage:
             return None
 
     def _stays(self, uid: str, namespace: str) -> bool:
-        """Tell whether an owner is there, where it can own, and not itself waiting for this dependent to go."""
+        """Return whether an owner is there, where it can own, and not itself waiting for this dependent to go."""
         owner = self._find(uid)
         if owner is None or owner["metadata"].get("namespace", "") not in ("", namespace):
             return False
@@ -199,6 +199,6 @@ class Garbage:
 
 
 def _blocks(dependent: JSON, owner_uid: str) -> bool:
-    """Tell whether a dependent keeps its owner from going."""
+    """Return whether a dependent keeps its owner from going."""
     owners = dependent["metadata"].get("ownerReferences") or ()
     return any(each["uid"] == owner_uid and each.get("blockOwnerDeletion") for each in owners)

@@ -37,7 +37,7 @@ class NamespaceEmptier:
         self._emptying: set[str] = set()  # names; rebuilt by sweep()
 
     def is_emptying(self, namespace: str) -> bool:
-        """Tell whether an object that went from there may have been the last."""
+        """Return whether an object that went from there may have been the last."""
         return namespace in self._emptying
 
     def empty(self, name: str) -> None:

@@ -55,7 +55,7 @@ def exceeded(pod: JSON) -> str:
 
 
 def was_ended(pod: JSON, state: TaskState) -> bool:
-    """Tell whether a stopped task ended since its budget was found spent, so not by itself.
+    """Return whether a stopped task ended since its budget was found spent, so not by itself.
 
     One whose end nobody has timed was marked before that was reported, and counts as ended by the mark.
     """

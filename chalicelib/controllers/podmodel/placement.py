@@ -57,7 +57,7 @@ def iam_role(service_account: JSON | None) -> tuple[tuple[str, str], ...]:
 
 
 def _may_be_interrupted(pod: JSON) -> bool:
-    """Tell whether a pod may run on Spot: a driver, whose end is the job's, only where an annotation says so.
+    """Return whether a pod may run on Spot: a driver, whose end is the job's, only where an annotation says so.
 
     spark.kubernetes.node.selector puts its selectors on the driver as well as on its executors.
     """

@@ -37,12 +37,12 @@ def vain_tasks(pod: JSON) -> tuple[str, ...]:
 
 
 def is_gated(pod: JSON) -> bool:
-    """Tell whether scheduling gates hold the pod back."""
+    """Return whether scheduling gates hold the pod back."""
     return bool(pod["spec"].get("schedulingGates"))
 
 
 def is_newer(pod: JSON, state: TaskState) -> bool:
-    """Tell whether a state is of this pod's task and later than what is recorded."""
+    """Return whether a state is of this pod's task and later than what is recorded."""
     handle, version = handle_of(pod), version_of(pod)
     if not handle:
         return state.handle not in vain_tasks(pod)  # what is told of it late, or twice
@@ -79,7 +79,7 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
 
 
 def _says_the_same(new: JSON, old: JSON) -> bool:
-    """Tell whether a status says nothing that is worth a write."""
+    """Return whether a status says nothing that is worth a write."""
     if new.get("phase") != "Pending":
         return new == old
     return {**new, **dict.fromkeys(ADDRESSES)} == {**old, **dict.fromkeys(ADDRESSES)}

@@ -67,7 +67,7 @@ def gpus(container: JSON) -> int:
 
 
 def is_sidecar(container: JSON) -> bool:
-    """Tell whether an init container goes on beside the main ones."""
+    """Return whether an init container goes on beside the main ones."""
     return container.get("restartPolicy") == "Always"
 
 

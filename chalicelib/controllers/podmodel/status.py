@@ -35,7 +35,7 @@ def deadline(pod: JSON) -> datetime | None:
 
 
 def has_only_sidecars_left(pod: JSON) -> bool:
-    """Tell whether every main container has ended for good while sidecars still run: they end with it."""
+    """Return whether every main container has ended for good while sidecars still run: they end with it."""
     spec, status = pod["spec"], status_of(pod)
     sidecars = {each["name"] for each in spec.get("initContainers") or () if is_sidecar(each)}
     if not sidecars or is_terminal(pod):

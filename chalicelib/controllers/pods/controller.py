@@ -101,7 +101,7 @@ class PodController:
             self.sync(stored.object())
 
     def is_ours(self, pod: JSON) -> bool:
-        """Tell whether the pod is for this provider: not bound to another node, and we launch at all."""
+        """Return whether the pod is for this provider: not bound to another node, and we launch at all."""
         return self._launches and pod["spec"].get("nodeName") in (None, "", self._node.name)
 
     def forget(self, pod: JSON) -> None:

@@ -92,7 +92,7 @@ def _application(metadata: JSON) -> str:
 
 
 def _is_left_behind(metadata: JSON) -> bool:
-    """Tell whether an executor's object has no driver pod to own it, and was not meant to stay."""
+    """Return whether an executor's object has no driver pod to own it, and was not meant to stay."""
     labels = metadata.get("labels") or {}
     is_executors = labels.get("spark-role") == "executor" and bool(_application(metadata))
     return is_executors and not metadata.get("ownerReferences") and INACTIVE not in labels

@@ -37,7 +37,7 @@ class Interruptions:
 
 
 def is_interrupted(pod: JSON) -> bool:
-    """Tell whether the provider has announced that it takes the pod's task away."""
+    """Return whether the provider has announced that it takes the pod's task away."""
     conditions = status_of(pod).get("conditions") or ()
     return any(
         each.get("type") == "DisruptionTarget"

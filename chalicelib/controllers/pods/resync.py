@@ -136,7 +136,7 @@ class Resync:
         return created is None or now - created >= timedelta(seconds=self._times.settle)
 
     def _is_abandoned(self, pod: JSON, now: datetime) -> bool:
-        """Tell whether a deleting pod of a node that is not ours has outlived its grace by far."""
+        """Return whether a deleting pod of a node that is not ours has outlived its grace by far."""
         end = find_time(pod["metadata"].get("deletionTimestamp"))
         return end is not None and now - end >= timedelta(seconds=self._times.abandoned)
 

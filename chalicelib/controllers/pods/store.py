@@ -52,7 +52,7 @@ class Recorded:
 
     @property
     def has_changed(self) -> bool:
-        """Tell whether the report said anything new."""
+        """Return whether the report said anything new."""
         return bool(
             self.before["metadata"].get("resourceVersion") != self.after["metadata"]["resourceVersion"]
         )

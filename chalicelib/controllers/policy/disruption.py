@@ -53,7 +53,7 @@ def counts_of(budget: JSON, pods: list[JSON]) -> Counts:
 
 
 def is_ready(pod: JSON) -> bool:
-    """Tell whether a pod's Ready condition is true."""
+    """Return whether a pod's Ready condition is true."""
     conditions = status_of(pod).get("conditions") or ()
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 

@@ -151,7 +151,7 @@ def missing_resources(pod: JSON, hard: Iterable[str]) -> dict[str, list[str]]:
 
 
 def in_scope(resource: str, obj: JSON, quota: JSON) -> bool:
-    """Tell whether a quota's scopes take an object in."""
+    """Return whether a quota's scopes take an object in."""
     spec = spec_of(quota)
     wanted = [{"scopeName": name, "operator": "Exists"} for name in spec.get("scopes") or ()]
     wanted += (spec.get("scopeSelector") or {}).get("matchExpressions") or []

@@ -29,7 +29,7 @@ class Backoff:
             self._pauses.pop(uid, None)
 
     def is_due(self, uid: str, now: datetime) -> bool:
-        """Tell whether a try may be made now; yes for what has never failed."""
+        """Return whether a try may be made now; yes for what has never failed."""
         with self._guard:
             pause = self._pauses.get(uid)
         return pause is None or now >= pause[1]

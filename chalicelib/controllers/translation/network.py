@@ -32,7 +32,7 @@ def service_names(name: str, namespace: str) -> tuple[str, ...]:
 
 
 def selects(service: JSON, pod: JSON) -> bool:
-    """Tell whether a Service leads to the pod."""
+    """Return whether a Service leads to the pod."""
     spec = spec_of(service)
     selector = spec.get("selector") or {}
     labels = labels_of(pod)

@@ -70,12 +70,12 @@ def pod_from(template: JSON, *, name: str, namespace: str, owners: list[JSON]) -
 
 
 def is_active(pod: JSON) -> bool:
-    """Tell whether a pod runs or will, and nobody has asked it to go."""
+    """Return whether a pod runs or will, and nobody has asked it to go."""
     return not is_terminal(pod) and not is_deleting(pod)
 
 
 def is_ready(pod: JSON) -> bool:
-    """Tell whether a pod is ready."""
+    """Return whether a pod is ready."""
     conditions = status_of(pod).get("conditions") or ()
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 

@@ -61,7 +61,7 @@ def attributes(info: RequestInfo) -> Attributes:
 
 
 def rule_allows(rule: JSON, asked: Attributes) -> bool:
-    """Tell whether one PolicyRule covers what is asked for."""
+    """Return whether one PolicyRule covers what is asked for."""
     if not _covers(rule.get("verbs"), asked.verb):
         return False
     if asked.path:
@@ -89,7 +89,7 @@ def _path_matches(pattern: str, path: str) -> bool:
 
 
 def subject_is(subject: JSON, user: User, binding_namespace: str) -> bool:
-    """Tell whether a binding's subject is this user."""
+    """Return whether a binding's subject is this user."""
     kind, name = subject.get("kind"), subject.get("name", "")
     if kind == "User":
         return name in ("*", user.name)
@@ -120,7 +120,7 @@ class Rbac:
             raise refusal(user, asked)
 
     def allows(self, user: User, asked: Attributes) -> bool:
-        """Tell whether `user` may do what is asked for."""
+        """Return whether `user` may do what is asked for."""
         if MASTERS in user.groups or _is_public(user, asked):
             return True
         return any(rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))

@@ -50,7 +50,7 @@ class Discovery:
             self._by_group.setdefault((review.group, REVIEW_VERSION), [])
 
     def has_group_version(self, path: Sequence[str]) -> bool:
-        """Tell whether /api/VERSION/... or /apis/GROUP/VERSION/... is a group version we serve."""
+        """Return whether /api/VERSION/... or /apis/GROUP/VERSION/... is a group version we serve."""
         if path[0] == "api":
             return ("", path[1]) in self._by_group
         return path[0] == "apis" and (path[1], path[2]) in self._by_group

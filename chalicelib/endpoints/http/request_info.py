@@ -47,7 +47,7 @@ class RequestInfo:
 
     @property
     def is_resource(self) -> bool:
-        """Tell whether this is about a resource, not about discovery, health or the like."""
+        """Return whether this is about a resource, not about discovery, health or the like."""
         return bool(self.resource)
 
     def first(self, name: str) -> str:

@@ -38,7 +38,7 @@ POLICY = (
 
 
 def wants_page(accept: str) -> bool:
-    """Tell whether an Accept header prefers HTML to what other clients get, as a browser's does."""
+    """Return whether an Accept header prefers HTML to what other clients get, as a browser's does."""
     for name, _ in parse_accept(accept):
         if name in ("text/html", "application/xhtml+xml"):
             return True

@@ -149,7 +149,7 @@ def _error_line(status: StatusError) -> str:
 
 
 def _lets_go_late(info: RequestInfo) -> bool:
-    """Tell whether the client would lose requests; who watches one object only has none under way."""
+    """Return whether the client would lose requests; who watches one object only has none under way."""
     is_one_object = "metadata.name=" in info.first("fieldSelector")
     return not is_one_object and bool(LETS_GO_LATE.search(info.headers.get("user-agent", "")))
 

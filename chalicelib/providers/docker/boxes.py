@@ -43,22 +43,22 @@ class Box:
 
     @property
     def has_started(self) -> bool:
-        """Say whether its process ever ran."""
+        """Return whether its process ever ran."""
         return self.started_at is not None
 
     @property
     def is_live(self) -> bool:
-        """Say whether it runs, or will again without our doing."""
+        """Return whether it runs, or will again without our doing."""
         return self.status in ("running", "paused", "restarting")
 
     @property
     def has_failed_to_start(self) -> bool:
-        """Say whether the engine tried to start it and could not."""
+        """Return whether the engine tried to start it and could not."""
         return self.status == "created" and bool(self.error)
 
     @property
     def has_ended(self) -> bool:
-        """Say whether nothing will run in it any more."""
+        """Return whether nothing will run in it any more."""
         return self.status in ("exited", "dead", "removed", "removing") or self.has_failed_to_start
 
 

@@ -41,7 +41,7 @@ class Spec:
 
 
 def needs_holder(task: Task) -> bool:
-    """Say whether something must keep the task's network (or RAM volumes) while its containers come and go.
+    """Return whether something must keep the task's network (or RAM volumes) while its containers come and go.
 
     A lone main container needs none: init containers have the same address one after the other.
     """

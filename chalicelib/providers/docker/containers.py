@@ -103,7 +103,7 @@ class Containers:
                     raise
 
     def is_filled(self, item: Box) -> bool:
-        """Say whether the last entry of what was to be copied into a container is there."""
+        """Return whether the last entry of what was to be copied into a container is there."""
         mark = item.labels.get(labels.LAST_COPY)
         if not mark or item.status != "created":
             return True
@@ -117,7 +117,7 @@ class Containers:
         return bool(int(stat["mode"]) & 0o777 == mode & 0o777)
 
     def is_complete(self, boxes: list[Box]) -> bool:
-        """Say whether all containers of a task were made and filled, or have run."""
+        """Return whether all containers of a task were made and filled, or have run."""
         if any(item.has_started for item in boxes):
             return True
         return len(boxes) == boxes[0].count and all(self.is_filled(item) for item in boxes)

@@ -22,7 +22,7 @@ from chalicelib.providers.docker.containers import CONFLICT, Containers
 from chalicelib.providers.docker.engine import reachable, words
 from chalicelib.providers.docker.network import TaskNetwork
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 LOADER = ".loader"  # no container of a task can have this name
 
@@ -123,7 +123,7 @@ class Creator:
                 self._containers.remove(container_id)
             self._containers.remove_volumes(task.uid)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOGGER.warning("event=undo-failed task=%s error=%s", task.uid, str(error))
+            LOG.warning("event=undo-failed task=%s error=%s", task.uid, str(error))
         if not task.host_network:
             self._network.give_back(address)
 

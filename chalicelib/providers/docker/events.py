@@ -16,7 +16,7 @@ from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.engine import Client, Raw, Stream, close_stream, interrupt, reachable
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 CHANGES = frozenset({"start", "die", "pause", "unpause", "destroy"})
 FIRST_PAUSE_SECONDS = 0.2
@@ -51,7 +51,7 @@ class EventFollower:
 
     @property
     def is_connected(self) -> bool:
-        """Say whether what is known is as new as the engine's last event."""
+        """Return whether what is known is as new as the engine's last event."""
         return self._connected.is_set()
 
     def start(self) -> None:
@@ -76,12 +76,12 @@ class EventFollower:
             try:
                 if self._stream is None:
                     self._begin()
-                    LOGGER.info("event=engine-back")
+                    LOG.info("event=engine-back")
                 pause = FIRST_PAUSE_SECONDS
                 self._read()
             except Exception as error:  # however a connection ends, the answer is a new one
                 if not self._closed.is_set():
-                    LOGGER.warning("event=engine-lost error=%s", str(error))
+                    LOG.warning("event=engine-lost error=%s", str(error))
             self._connected.clear()
             stream, self._stream = self._stream, None
             if stream is not None:
@@ -108,7 +108,7 @@ class EventFollower:
         except ProviderUnavailable:
             raise
         except Exception:  # one odd container must not end the events of all others
-            LOGGER.exception("event=event-failed action=%s container=%s", action, actor.get("ID"))
+            LOG.exception("event=event-failed action=%s container=%s", action, actor.get("ID"))
 
     def close(self) -> None:
         """End the thread; repeatable."""

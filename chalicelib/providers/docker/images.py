@@ -22,7 +22,7 @@ from chalicelib.providers.base import PULLING, ProviderUnavailable, RegistryLogi
 from chalicelib.providers.docker.engine import Client, Raw, reachable, words
 from chalicelib.providers.docker.task_state import Wait
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 OUR_IMAGES = "sparkanywhere/"  # built here, in no registry: asking one would only give a puzzling answer
 FIRST_PAUSE_SECONDS = 10.0
@@ -80,7 +80,7 @@ class Images:
         self._closed = False
 
     def is_present(self, image: str) -> bool:
-        """Say whether the engine has the image. Raises ProviderUnavailable."""
+        """Return whether the engine has the image. Raises ProviderUnavailable."""
         with reachable():
             try:
                 self._client.inspect_image(image)

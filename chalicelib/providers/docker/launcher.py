@@ -23,7 +23,7 @@ from chalicelib.providers.docker.engine import reachable, words
 from chalicelib.providers.docker.ledger import Ledger
 from chalicelib.providers.docker.task_state import NEVER_RAN, Wait, next_step
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 STARTERS = 4  # a start costs 0.2 s of the engine's CPU: four threads reach its full rate on two cores
 LOCKS = 64  # tasks that share one merely wait for each other
@@ -111,7 +111,7 @@ class Launcher:
         except TaskRejected as error:
             self._ledger.fail(uid, Wait(error.reason, error.message))
         except ProviderUnavailable as error:
-            LOGGER.warning("event=launch-failed task=%s reason=%s", uid, error.message)
+            LOG.warning("event=launch-failed task=%s reason=%s", uid, error.message)
             self._ledger.wait(uid, image, Wait(error.reason, error.message))
             again = threading.Timer(RETRY_SECONDS, self._resume, args=(uid, image))
             again.daemon = True
@@ -136,9 +136,9 @@ class Launcher:
                         self._start(uid, container_id)
         except ProviderUnavailable as error:
             self._ledger.may_start_again(uid)
-            LOGGER.warning("event=advance-failed task=%s reason=%s", uid, error.message)  # a resync goes on
+            LOG.warning("event=advance-failed task=%s reason=%s", uid, error.message)  # a resync goes on
         except docker.errors.APIError as error:
-            LOGGER.warning("event=advance-failed task=%s error=%s", uid, words(error))
+            LOG.warning("event=advance-failed task=%s error=%s", uid, words(error))
 
     def _start(self, uid: str, container_id: str) -> None:
         """Start a container; if the engine cannot, note its words as the container's end."""
@@ -160,7 +160,7 @@ class Launcher:
                 ):
                     waited += ADDRESS_PAUSE_SECONDS
                     continue
-                LOGGER.warning("event=start-failed task=%s error=%s", uid, words(error))
+                LOG.warning("event=start-failed task=%s error=%s", uid, words(error))
                 never_ran = self._containers.inspect(container_id)
                 self._ledger.update([replace(never_ran, error=words(error), exit_code=NEVER_RAN)])
                 self.advance_soon(uid)

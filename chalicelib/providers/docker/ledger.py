@@ -17,7 +17,7 @@ from chalicelib.providers.base import ContainerState, Fetch, Observer, Task, Tas
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.task_state import Wait, task_state
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 OBSERVE_TRIES = 3  # of one state; what still fails is left to the controller's resync
 OBSERVE_PAUSE_SECONDS = 0.5
@@ -76,7 +76,7 @@ class Ledger:
             return list(entry.boxes.values()) if entry else []
 
     def may_go_on(self, uid: str) -> bool:
-        """Say whether containers of the task may yet be started."""
+        """Return whether containers of the task may yet be started."""
         entry = self.entry(uid)
         over = entry is None or entry.is_stopping or entry.state is None or entry.state.phase == "stopped"
         return not over
@@ -277,7 +277,7 @@ class Ledger:
                     observe(state)
                     break
                 except Exception:  # an observer's failure must not end the reports of all other tasks
-                    LOGGER.exception("event=observe-failed task=%s try=%d", state.uid, attempt)
+                    LOG.exception("event=observe-failed task=%s try=%d", state.uid, attempt)
                     self._closed.wait(OBSERVE_PAUSE_SECONDS)
 
 

@@ -33,7 +33,7 @@ class Ground:
 
 
 def needs_loader(task: base.Task) -> bool:
-    """Say whether this task's volumes must be filled before its containers are made."""
+    """Return whether this task's volumes must be filled before its containers are made."""
     kinds = {volume.name: volume.kind for volume in task.volumes}
     return any(
         mount.sub_path
@@ -45,13 +45,13 @@ def needs_loader(task: base.Task) -> bool:
 
 
 def is_shared(task: base.Task, volume: str) -> bool:
-    """Say whether more than one mount of the task shows this volume."""
+    """Return whether more than one mount of the task shows this volume."""
     counts = Counter(mount.volume for container in task.containers for mount in container.mounts)
     return counts[volume] > 1
 
 
 def shares_memory(task: base.Task) -> bool:
-    """Say whether a volume in RAM is shared: it lasts only while some container that mounts it runs."""
+    """Return whether a volume in RAM is shared: it lasts only while some container that mounts it runs."""
     return any(volume.kind == "memory" and is_shared(task, volume.name) for volume in task.volumes)
 
 
@@ -195,7 +195,7 @@ def _host(mount: base.Mount, volume: base.Volume, ground: Ground) -> Mount:
 
 
 def is_allowed(path: str, allowed: Sequence[str]) -> bool:
-    """Say whether a normalised absolute path is one of those allowed, or below one."""
+    """Return whether a normalised absolute path is one of those allowed, or below one."""
     return any(
         path == root or path.startswith(root.rstrip("/") + "/") for root in map(posixpath.normpath, allowed)
     )

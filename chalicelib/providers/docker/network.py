@@ -124,7 +124,7 @@ def _engine_range(subnet: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
 
 
 def is_ours(address: str) -> bool:
-    """Say whether this machine has the address."""
+    """Return whether this machine has the address."""
     with socket.socket() as probe:
         try:
             probe.bind((address, 0))

@@ -36,7 +36,7 @@ from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.watcher import Watcher
 from chalicelib.providers.interactive import Session, Streams
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0  # to a port on this machine's own network
 FORWARDED = "host-gateway"  # the engine puts in the address that leads to the machine it serves
@@ -193,7 +193,7 @@ class DockerProvider:
                     self._containers.remove(container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
             # stop() is repeated by a resync
-            LOGGER.warning("event=cancel-failed task=%s error=%s", uid, error)
+            LOG.warning("event=cancel-failed task=%s error=%s", uid, error)
 
     def remove(self, handle: str) -> None:
         """Kill what runs of the task, and forget its containers, volumes and address."""

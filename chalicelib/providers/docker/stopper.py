@@ -21,7 +21,7 @@ from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.engine import Client, close_stream, reachable, words
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 WORKERS = 3
 RETRY_SECONDS = 2.0  # after a signal that the engine could not deliver
@@ -94,13 +94,9 @@ class Stopper:
                     close_stream(stream)
                 code = self._client.exec_inspect(made["Id"]).get("ExitCode")
             if code:
-                LOGGER.warning(
-                    "event=stop-command-failed task=%s container=%s exit=%s", box.uid, box.name, code
-                )
+                LOG.warning("event=stop-command-failed task=%s container=%s exit=%s", box.uid, box.name, code)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOGGER.warning(
-                "event=stop-command-failed task=%s container=%s error=%s", box.uid, box.name, error
-            )
+            LOG.warning("event=stop-command-failed task=%s container=%s error=%s", box.uid, box.name, error)
         self._signal_soon(box)
 
     def _signal_soon(self, box: Box) -> None:
@@ -113,7 +109,7 @@ class Stopper:
             self._kill(container_id, signal)
             self._check_soon(uid, container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOGGER.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, _text(error))
+            LOG.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, _text(error))
             self._again(uid)
 
     def _check_soon(self, uid: str, container_id: str) -> None:

@@ -108,7 +108,7 @@ def _has_succeeded(box: Box) -> bool:
 
 
 def has_ended(boxes: Sequence[Box]) -> bool:
-    """Say whether the task is over: every main container, an init one without success, or the holder."""
+    """Return whether the task is over: every main container, an init one without success, or the holder."""
     mains = [box for box in boxes if box.role == "main"]
     before = [box for box in boxes if box.role in ("holder", "init")]
     if any(box.has_ended and (box.role == "holder" or not _has_succeeded(box)) for box in before):

@@ -18,7 +18,7 @@ from chalicelib.providers.docker.ledger import Ledger
 from chalicelib.providers.docker.network import TaskNetwork
 from chalicelib.providers.docker.task_state import NO_SUCH_PROGRAM, has_ended
 
-LOGGER = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 INIT_SAYS = "[FATAL tini"
 HELPERS = ("record", "loader")
@@ -109,7 +109,7 @@ class Watcher:
                     for box in boxes:  # a launch of ours died before anything could run
                         self._containers.remove(box.id)
                     return
-            LOGGER.info("event=adopted task=%s", uid)
+            LOG.info("event=adopted task=%s", uid)
         if not has_ended(boxes) or any(box.is_live for box in boxes):
             for address in {box.address for box in boxes} - {"", self._network.gateway}:
                 self._network.hold(address)

@@ -233,7 +233,7 @@ class EcsProvider:
             yield from answer.get("tasks") or []
 
     def _is_of_our_cluster(self, handle: str) -> bool:
-        """Tell whether a task ends with our cluster: ECS deletes none while tasks run in it.
+        """Return whether a task ends with our cluster: ECS deletes none while tasks run in it.
 
         Of another cluster's task nothing is known: then it is our settings that are wrong.
         """

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0  # a killed supervisor is noticed within this time; a look costs some 20 us a task
 READ_BYTES = 64 * 1024
@@ -77,7 +77,7 @@ class Monitor:
         try:
             self._check(handle)
         except Exception:  # the thread's outermost frame: whatever it was, the task is looked at again
-            log.exception("task=%s what=check", handle)
+            LOG.exception("task=%s what=check", handle)
             return False
         return True
 

@@ -23,7 +23,7 @@ MAX_KEPT = 500  # definitions whose registries are kept; then they are made anew
 
 
 def is_established(definition: JSON) -> bool:
-    """Tell whether a definition's resource is served."""
+    """Return whether a definition's resource is served."""
     conditions = status_of(definition).get("conditions") or ()
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 

@@ -128,7 +128,7 @@ class CustomResourceStrategy(Strategy):
             del obj["metadata"]["managedFields"]
 
     def counts_as_change(self, obj: JSON, old: JSON) -> bool:
-        """Tell whether anything but metadata, and a status of its own, differs."""
+        """Return whether anything but metadata, and a status of its own, differs."""
         left_out = (*_TYPED, "status") if self.has_status else _TYPED
         return _without(obj, left_out) != _without(old, left_out)
 

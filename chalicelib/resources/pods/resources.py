@@ -55,7 +55,7 @@ def _is_standard(name: str) -> bool:
 
 
 def _may_exceed(name: str) -> bool:
-    """Tell whether a node may promise more of a resource than it has."""
+    """Return whether a node may promise more of a resource than it has."""
     return ("/" not in name or "kubernetes.io/" in name) and not name.startswith("hugepages-")
 
 

@@ -17,12 +17,12 @@ NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def is_port(value: object) -> bool:
-    """Tell whether `value` is a port number."""
+    """Return whether `value` is a port number."""
     return isinstance(value, int) and 0 < value <= MAX_PORT
 
 
 def is_ip(text: str) -> bool:
-    """Tell whether `text` is an IPv4 or IPv6 address."""
+    """Return whether `text` is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -31,7 +31,7 @@ def is_ip(text: str) -> bool:
 
 
 def is_cidr(text: str) -> bool:
-    """Tell whether `text` is a network in CIDR notation; host bits may be set."""
+    """Return whether `text` is a network in CIDR notation; host bits may be set."""
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -40,7 +40,7 @@ def is_cidr(text: str) -> bool:
 
 
 def is_percent(text: str) -> bool:
-    """Tell whether `text` is a whole percentage such as 25%."""
+    """Return whether `text` is a whole percentage such as 25%."""
     return bool(_PERCENT.fullmatch(text))
 
 

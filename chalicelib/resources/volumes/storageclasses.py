@@ -27,7 +27,7 @@ _FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
 
 def is_default(storage_class: JSON) -> bool:
-    """Tell whether claims without a class get this one."""
+    """Return whether claims without a class get this one."""
     annotations = annotations_of(storage_class)
     return any(annotations.get(name) == "true" for name in DEFAULT_ANNOTATIONS)
 

@@ -66,7 +66,7 @@ class World:
         self.files.append("ns", SHA256, CONTENT, offset=0)
 
     def is_kept(self) -> bool:
-        """Tell whether the content is there; with it goes its record."""
+        """Return whether the content is there; with it goes its record."""
         records = self.storage.list(prefix(RESOURCE)).items
         kept = self.folder.size("ns", SHA256) is not None
         assert kept == bool(records)
