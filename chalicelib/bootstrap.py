@@ -172,7 +172,6 @@ class ControlPlane:
             rbac=self.rbac,
             issuer=self.issuer,
             clock=utc_now,
-            take_disruption=self.controllers.disruption.take,
             streams=self.settings.watch == "streamed",
             is_ready=self._problem,
             settle=self._settle,

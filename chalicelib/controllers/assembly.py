@@ -16,12 +16,10 @@ from chalicelib.controllers.lifecycle.claims import Claims
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import DeleteObject, Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
-from chalicelib.controllers.network.endpoints import EndpointController
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.expiry import PodExpiry
 from chalicelib.controllers.pods.interruptions import Interruptions
 from chalicelib.controllers.pods.resync import Resync, ResyncTimes
-from chalicelib.controllers.policy.disruption import Budgets
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import Later, inline
 from chalicelib.controllers.runtime.loop import Chore
@@ -75,7 +73,6 @@ class Controllers:
     resync: Resync
     recorder: EventRecorder
     quotas: Quotas
-    disruption: Budgets
     usage: UsageRecords
     fuse: Fuse
     chores: tuple[Chore, ...]
@@ -114,7 +111,6 @@ class _Keepers:
     namespaces: NamespaceEmptier
     definitions: DefinitionController
     quotas: Quotas
-    disruption: Budgets
     usage: UsageRecords
 
 
@@ -123,7 +119,6 @@ class _Makers:
     """Who makes objects of others."""
 
     workloads: WorkloadController
-    endpoints: EndpointController
     nodes: NodeController
 
 
@@ -156,7 +151,6 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         resync=resync,
         recorder=recorder,
         quotas=keepers.quotas,
-        disruption=keepers.disruption,
         usage=keepers.usage,
         fuse=fuse,
         chores=chores,
@@ -175,7 +169,6 @@ def _keepers(parts: ControllerParts, hooks: _Hooks) -> _Keepers:
             storage=storage, registries=parts.registries, delete=delete, clock=clock
         ),
         quotas=Quotas(storage=storage, later=parts.later, max_objects=parts.namespace_objects),
-        disruption=Budgets(storage=storage, clock=clock, counts=parts.launches),
         usage=UsageRecords(
             storage=storage, rates=parts.rates, clock=clock, later=parts.later, folds=not parts.scans
         ),
@@ -188,7 +181,6 @@ def _makers(parts: ControllerParts, recorder: EventRecorder) -> _Makers:
         workloads=WorkloadController(
             storage=storage, registries=registries, delete=parts.delete, recorder=recorder, clock=clock
         ),
-        endpoints=EndpointController(storage=storage, clock=clock, new_uid=parts.new_uid),
         nodes=NodeController(storage=storage, registries=registries, provider=parts.provider, clock=clock),
     )
 
@@ -235,7 +227,6 @@ def _dependents(
         quotas=keepers.quotas,
         usage=keepers.usage,
         workloads=makers.workloads if parts.launches else None,
-        endpoints=makers.endpoints if parts.launches else None,
         later=parts.later,
         scans=parts.scans,
     )
@@ -264,8 +255,6 @@ def _making(keepers: _Keepers, makers: _Makers) -> tuple[Chore, ...]:
     return (
         Chore("workloads-due", RETRY_SECONDS, makers.workloads.run_due),
         Chore("workloads", SWEEP_SECONDS, makers.workloads.sweep),
-        Chore("endpoints", SWEEP_SECONDS, makers.endpoints.sweep),
-        Chore("disruption-budgets", SWEEP_SECONDS, keepers.disruption.sweep),
         Chore("volumes", SWEEP_SECONDS, keepers.claims.drop_volumes),
         Chore("nodes", EXPIRY_SECONDS, makers.nodes.keep),
     )

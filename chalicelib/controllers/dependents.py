@@ -17,7 +17,6 @@ from chalicelib.controllers.lifecycle.claims import Claims, claims_of, is_protec
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
-from chalicelib.controllers.network.endpoints import EndpointController
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import Later
@@ -55,7 +54,6 @@ class Dependents:
         quotas: Quotas,
         usage: UsageRecords,
         workloads: WorkloadController | None,
-        endpoints: EndpointController | None,
         later: Later,
         scans: bool = False,
     ) -> None:
@@ -68,7 +66,6 @@ class Dependents:
         self._quotas = quotas
         self._usage = usage
         self._workloads = workloads
-        self._endpoints = endpoints
         self._later = later
         self._scans = scans
 
@@ -85,9 +82,6 @@ class Dependents:
         elif resource in WORKLOADS and event != "DELETED" and self._workloads is not None:
             metadata = obj["metadata"]
             self._later(partial(self._workloads.sync, resource, metadata["namespace"], metadata["name"]))
-        elif resource == "services" and event != "DELETED" and self._endpoints is not None:
-            metadata = obj["metadata"]
-            self._later(partial(self._endpoints.sync, metadata["namespace"], metadata["name"]))
         if resource in ("pods", "replicasets") and event != "DELETED":
             self._sync_owner(obj)
         if event == "DELETED":
@@ -104,11 +98,6 @@ class Dependents:
         if is_terminal(pod):
             self._quotas.object_gone(pod["metadata"].get("namespace", ""))
         self._sync_owner(pod)
-        self._sync_services(pod)
-
-    def _sync_services(self, pod: JSON) -> None:
-        if self._endpoints is not None and pod["metadata"].get("labels"):
-            self._later(partial(self._endpoints.pod_changed, pod))
 
     def _sync_owner(self, obj: JSON) -> None:
         if self._workloads is not None and obj["metadata"].get("ownerReferences"):
@@ -149,7 +138,6 @@ class Dependents:
             self._sync_owner(obj)
         if resource == "pods":
             self._usage.gone(obj)
-            self._sync_services(obj)
             for name in claims_of(obj):
                 self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))
         if self._namespaces.is_emptying(namespace):

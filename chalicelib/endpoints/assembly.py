@@ -25,7 +25,6 @@ from chalicelib.endpoints.verbs.pod_subresources import (
     Refused,
     Resize,
     ServiceAccountToken,
-    Take,
 )
 from chalicelib.endpoints.verbs.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint
@@ -52,7 +51,6 @@ class Edge:
     rbac: Rbac
     issuer: TokenIssuer
     clock: Callable[[], datetime]
-    take_disruption: Take
     streams: bool
     is_ready: Callable[[], str]
     url: PublicUrl
@@ -83,7 +81,7 @@ def build_api(edge: Edge) -> Api:
     limits = Limits(edge.user_limits)
     others: dict[tuple[str, str], Subresource] = {
         ("pods", "binding"): Binding(bodies, edge.clock),
-        ("pods", "eviction"): Eviction(bodies, edge.take_disruption),
+        ("pods", "eviction"): Eviction(bodies),
         ("pods", "ephemeralcontainers"): PartSubresource(bodies, "ephemeralcontainers"),
         ("pods", "resize"): Resize(bodies),
         ("pods", "exec"): _stream("exec", edge.interactive),

@@ -1,1 +1,1 @@
-"""What may be created, and how much of it: quotas, limit ranges, classes, disruption budgets."""
+"""What may be created, and how much of it: quotas, limit ranges, classes."""

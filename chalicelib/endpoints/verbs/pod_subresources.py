@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
 
 from chalice.app import Response
 
@@ -34,14 +33,6 @@ MAX_TOKEN_SECONDS = 24 * 3600  # longer ones are cut, as --service-account-max-t
 DEFAULT_TOKEN_SECONDS = 3600
 TOKEN_GROUP = "authentication.k8s.io"
 CREATED: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-
-
-class Take(Protocol):
-    """Takes the eviction of a pod from its disruption budget."""
-
-    def __call__(self, pod: JSON, *, is_dry_run: bool) -> None:
-        """Return if the pod may be evicted. Raises 429."""
-        ...
 
 
 class Binding:
@@ -101,22 +92,19 @@ def _refused(name: str, why: str) -> StatusError:
 
 
 class Eviction:
-    """POST pods/NAME/eviction: delete a pod the polite way."""
+    """POST pods/NAME/eviction: delete a pod. PodDisruptionBudgets are stored, and hold up no eviction."""
 
     verbs: tuple[str, ...] = ("create",)
 
-    def __init__(self, bodies: Bodies, take: Take) -> None:
+    def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
-        self._take = take
 
     def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
-        """Delete the pod with the eviction's delete options. Raises 429 if a disruption budget forbids it."""
+        """Delete the pod with the eviction's delete options."""
         del user
         body = self._bodies.typed_object(info, group="policy", version="v1", kind="Eviction").obj
         _check_named(body, info, "Eviction")
         options = delete_options(info, body.get("deleteOptions") or {})
-        pod = registry.get(info.namespace, info.name).object()
-        self._take(pod, is_dry_run=options.dry_run)
         registry.delete(info.namespace, info.name, options)
         return respond(CREATED, code=201)
 

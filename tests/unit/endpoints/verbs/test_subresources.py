@@ -138,6 +138,16 @@ def test_a_binding_to_something_else_than_a_node_is_refused(api: ApiClient) -> N
     assert api.request("POST", f"{POD}/binding", body).status == 422
 
 
+def test_an_eviction_deletes_the_pod_whatever_a_disruption_budget_says(api: ApiClient) -> None:
+    budget = {"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {}}}
+    api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget)
+
+    answer = api.request("POST", f"{POD}/eviction", {"metadata": {"name": "a"}})
+
+    assert answer.status == 201
+    assert api.request("GET", POD).status == 404
+
+
 def test_ephemeral_containers_are_never_taken_away(api: ApiClient) -> None:
     debug = {"spec": {"ephemeralContainers": [{"name": "d", "image": "i"}]}}
     api.request("PATCH", f"{POD}/ephemeralcontainers", debug, content_type=STRATEGIC)
