@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.providers.ecs.provider import TokenBucket
+from chalicelib.providers.fargate.provider import TokenBucket
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document

@@ -26,7 +26,7 @@ from chalicelib.storage.base import Storage
 if TYPE_CHECKING:
     from chalicelib.files.bucket import JobBuckets
     from chalicelib.providers.docker import DockerProvider
-    from chalicelib.providers.ecs.definitions import Site
+    from chalicelib.providers.fargate.definitions import Site
 
 AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
 MB_BYTES = 1_000_000
@@ -116,9 +116,9 @@ def build_provider(settings: Settings, payload_source: Callable[[Task], tuple[st
     if settings.provider == "docker":
         return docker_provider(settings)
     if settings.provider == "fargate":
-        from chalicelib.providers.ecs.provider import EcsProvider
+        from chalicelib.providers.fargate.provider import FargateProvider
 
-        return EcsProvider(ecs_site(settings), payloads=payload_source)
+        return FargateProvider(ecs_site(settings), payloads=payload_source)
     from chalicelib.providers.none import NoneProvider
 
     return NoneProvider()
@@ -151,7 +151,7 @@ def docker_provider(settings: Settings) -> DockerProvider:
 
 def ecs_site(settings: Settings) -> Site:
     """Return what every task of this deployment has in common. Raises SettingsError."""
-    from chalicelib.providers.ecs.definitions import Site
+    from chalicelib.providers.fargate.definitions import Site
 
     for name in ("cluster", "subnets", "security_group", "execution_role", "log_group"):
         if not getattr(settings, name):

@@ -191,7 +191,7 @@ class ControlPlane:
     def _build_payloads(self) -> TaskPayloads | None:
         if self.settings.provider != "fargate":
             return None
-        from chalicelib.providers.ecs.payload import render
+        from chalicelib.providers.fargate.payload import render
 
         return TaskPayloads(self.storage, node=self._node(), issuer=self.issuer, url=self.url, render=render)
 
@@ -254,7 +254,7 @@ class ControlPlane:
 
     def observe_event(self, detail: dict[str, Any]) -> None:
         """Take in the detail of an ECS task-state event; in any order, twice, late."""
-        from chalicelib.providers.ecs.states import task_state
+        from chalicelib.providers.fargate.states import task_state
 
         self.pods.observe(task_state(detail))
         self._settle(EVENT_SETTLE_SECONDS)

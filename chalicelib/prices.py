@@ -18,7 +18,7 @@ class Rates:
     """What a task costs: dollars an hour for each vCPU and each GiB by architecture, and by GiB of disk.
 
     `spot_factor` is what interruptible capacity leaves of a price; `minimum_seconds` is billed in any case;
-    with `whole_sizes` a task is billed by the size that it is sold as (providers/ecs/sizes.py).
+    with `whole_sizes` a task is billed by the size that it is sold as (providers/fargate/sizes.py).
     """
 
     vcpu_hour: Mapping[str, float]

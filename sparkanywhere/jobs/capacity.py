@@ -8,7 +8,7 @@ from __future__ import annotations
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
-from chalicelib.providers.ecs.sizes import CPU_UNITS, MEMORY
+from chalicelib.providers.fargate.sizes import CPU_UNITS, MEMORY
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.spark_properties import overhead_factor

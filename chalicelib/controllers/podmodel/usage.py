@@ -20,7 +20,7 @@ from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
 from chalicelib.controllers.podmodel.resources import GIB, disk_gib, number, pod_total
 from chalicelib.prices import Rates
 from chalicelib.providers.base import TaskRejected
-from chalicelib.providers.ecs.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
+from chalicelib.providers.fargate.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
 
 HOUR_SECONDS = 3600.0

@@ -19,7 +19,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
 from chalicelib.endpoints.http.responses import Headers
 from chalicelib.prices import prices
-from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB, MEMORY, memory_sizes
+from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB, MEMORY, memory_sizes
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
-from chalicelib.providers.ecs import payload
+from chalicelib.providers.fargate import payload
 from tests.functional.waiting import until
 
 TASK = Task(

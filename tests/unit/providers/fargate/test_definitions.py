@@ -9,8 +9,8 @@ import pytest
 from botocore.loaders import Loader
 
 from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, TaskRejected, Volume
-from chalicelib.providers.ecs import payload
-from chalicelib.providers.ecs.definitions import (
+from chalicelib.providers.fargate import payload
+from chalicelib.providers.fargate.definitions import (
     TMPFS_OPTIONS,
     Launch,
     Site,

@@ -14,8 +14,8 @@ from math import ceil
 from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
-from chalicelib.providers.ecs import payload
-from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, Size, fit
+from chalicelib.providers.fargate import payload
+from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, Size, fit
 
 Document = dict[str, Any]  # a parameter of the ECS API
 

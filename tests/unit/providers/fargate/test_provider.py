@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.providers.base import Container, ProviderUnavailable, Task, TaskRejected
-from chalicelib.providers.ecs.provider import REGISTER_PAUSES_SECONDS, EcsProvider
-from tests.unit.providers.ecs.fake_api import (
+from chalicelib.providers.fargate.provider import REGISTER_PAUSES_SECONDS, FargateProvider
+from tests.unit.providers.fargate.fake_api import (
     SITE,
     Answer,
     ClientException,
@@ -40,12 +40,12 @@ def none_listed(_asked: dict[str, Any]) -> dict[str, Any]:
     return {"taskArns": []}
 
 
-def provider(api: FakeApi, pauses: list[float] | None = None) -> EcsProvider:
+def provider(api: FakeApi, pauses: list[float] | None = None) -> FargateProvider:
     def sleep(seconds: float) -> None:
         if pauses is not None:
             pauses.append(seconds)
 
-    return EcsProvider(
+    return FargateProvider(
         SITE,
         payloads=lambda _task: ("https://api", "token"),
         client=lambda _service, _region: api,

@@ -24,12 +24,12 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
 )
-from chalicelib.providers.ecs import definitions, failures
-from chalicelib.providers.ecs.clients import boto3_client
-from chalicelib.providers.ecs.definitions import Document, Launch, Site
-from chalicelib.providers.ecs.logs import read_log
-from chalicelib.providers.ecs.states import task_state
-from chalicelib.providers.ecs.unhonoured import unhonoured
+from chalicelib.providers.fargate import definitions, failures
+from chalicelib.providers.fargate.clients import boto3_client
+from chalicelib.providers.fargate.definitions import Document, Launch, Site
+from chalicelib.providers.fargate.logs import read_log
+from chalicelib.providers.fargate.states import task_state
+from chalicelib.providers.fargate.unhonoured import unhonoured
 
 LOG = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class TokenBucket:
             self._tokens += 1
 
 
-class EcsProvider:
+class FargateProvider:
     """Runs tasks in one cluster. Safe to call from many threads and Lambdas at once."""
 
     name = "fargate"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.providers.base import Container, Task
-from chalicelib.providers.ecs.definitions import size_of
-from chalicelib.providers.ecs.sizes import CPU_UNITS
+from chalicelib.providers.fargate.definitions import size_of
+from chalicelib.providers.fargate.sizes import CPU_UNITS
 
 
 def unhonoured(task: Task) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.providers.base import LogOptions
-from chalicelib.providers.ecs.logs import EMPTY_PAGES, read_log
+from chalicelib.providers.fargate.logs import EMPTY_PAGES, read_log
 
 
 class Pages:

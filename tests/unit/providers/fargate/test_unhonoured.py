@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.providers.base import Container, RegistryLogin, Task, Volume
-from chalicelib.providers.ecs.unhonoured import unhonoured
+from chalicelib.providers.fargate.unhonoured import unhonoured
 
 MAIN = Container(name="main", image="busybox")
 TASK = Task(uid="u", group="default", name="pod", containers=(MAIN,), cpu_milli=1000, memory_mib=2048)

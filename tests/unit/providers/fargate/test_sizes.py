@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.providers.base import TaskRejected
-from chalicelib.providers.ecs.sizes import Size, fit
+from chalicelib.providers.fargate.sizes import Size, fit
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound
-from chalicelib.providers.ecs.provider import EcsProvider
-from tests.unit.providers.ecs.fake_api import SITE
+from chalicelib.providers.fargate.provider import FargateProvider
+from tests.unit.providers.fargate.fake_api import SITE
 
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/{}/0123456789abcdef"
 
 
-def provider_without_cluster(operation: str) -> EcsProvider:
+def provider_without_cluster(operation: str) -> FargateProvider:
     """Return a provider whose one call finds no cluster."""
     make: Any = boto3.client
     client = make(
@@ -24,7 +24,7 @@ def provider_without_cluster(operation: str) -> EcsProvider:
     stubber = Stubber(client)
     stubber.add_client_error(operation, "ClusterNotFoundException", "Cluster not found.", 400)
     stubber.activate()
-    return EcsProvider(SITE, payloads=lambda _task: ("", ""), client=lambda _service, _region: client)
+    return FargateProvider(SITE, payloads=lambda _task: ("", ""), client=lambda _service, _region: client)
 
 
 def test_the_deleted_clusters_own_tasks_are_known_no_more() -> None:

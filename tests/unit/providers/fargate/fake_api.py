@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.providers.ecs.definitions import Site
+from chalicelib.providers.fargate.definitions import Site
 
 SITE = Site(
     name="jobs",

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
-from chalicelib.providers.ecs import failures
-from chalicelib.providers.ecs.payload import FETCHER, NO_FILES, START_FAILED
-from chalicelib.providers.ecs.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB
+from chalicelib.providers.fargate import failures
+from chalicelib.providers.fargate.payload import FETCHER, NO_FILES, START_FAILED
+from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
