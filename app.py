@@ -1,17 +1,17 @@
 """The Chalice app: built once, routes and events registered. No logic.
 
-What runs: bootstrap. What it answers: endpoints/routes. What happens then: controllers.
+What runs: plane/control_plane. What it answers: endpoints/http/routes. What happens then: controllers.
 """
 
 import contextlib
 from typing import Any
 
-from chalicelib.bootstrap import control_plane
 from chalicelib.config import event_cluster_arn
 from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.endpoints.events import register_events
 from chalicelib.endpoints.http.routes import register
-from chalicelib.endpoints.startup import answered
+from chalicelib.endpoints.unready import answered
+from chalicelib.plane.control_plane import control_plane
 
 app = KubernetesApp(app_name="sparkanywhere")
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
+from chalicelib.plane.control_plane import ControlPlane
 from tests.contract.api_client import ApiClient, pod
 from tests.fake_provider import FakeProvider
 

@@ -2,8 +2,7 @@
 
 The map of the layers; imports point down, and import-linter says so:
 
-    bootstrap                 puts it together: storage + provider + registries + controllers + edge
-    backends | callers        choose storage and provider | who may enter, by the settings
+    plane                     puts it together: storage + provider + registries + controllers + API
     endpoints                 HTTP and Lambda events (the only package that imports chalice)
     controllers               make the world match the stored objects
     registry                  what the API does to objects, the same for every resource

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
 from chalicelib.endpoints.http.responses import StreamResponse
+from chalicelib.plane.control_plane import ControlPlane
 
 JSON_TYPE = "application/json"
 

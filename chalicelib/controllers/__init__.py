@@ -1,6 +1,6 @@
 """Make the world match the stored objects.
 
-dependents          the hook after each write: passes it on to whom it concerns
+reactions           what follows each write, by resource
 pods                PodController: sync starts and stops tasks, observe writes status
   pod_task          pure: Pod -> Task (with pod_env, pod_fields, pod_volumes, pod_resources, pod_network,
                     pod_logins, pod_placement; pod_unsupported names what is left out)
@@ -10,5 +10,5 @@ admission           before a pod is stored: what Spark drivers lack, and warning
 fuse                ends what has spent its budget (with budget, pod_usage, pod_family, pure but the last; usage_records
                     keeps what pods used that are gone)
 garbage             what goes with its owner; namespaces, claims and expiry likewise
-resync              what heals everything that got lost; loop calls it, assembly wires all
+resync              what heals everything that got lost; loop calls it, plane/controllers wires all
 """

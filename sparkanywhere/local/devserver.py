@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 from chalice import local as chalice_local
 
-from chalicelib.bootstrap import control_plane
 from chalicelib.config import Settings, SettingsError
+from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers.base import ProviderError
 from chalicelib.storage.base import StorageError
 from sparkanywhere.local.announcement import announcement

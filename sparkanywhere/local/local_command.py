@@ -69,7 +69,7 @@ def _callback(cli_module: ModuleType, stock: Callable[..., None]) -> Callable[..
 
 
 def _is_our_project(folder: str) -> bool:
-    return (Path(folder) / "chalicelib" / "bootstrap.py").is_file()
+    return (Path(folder) / "chalicelib" / "plane" / "control_plane.py").is_file()
 
 
 def _is_asked_for(context: click.Context, name: str) -> bool:

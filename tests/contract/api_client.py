@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 from chalice.config import Config
 from chalice.local import LocalGateway
 
-from chalicelib.bootstrap import ControlPlane
 from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.endpoints.http.routes import register
+from chalicelib.plane.control_plane import ControlPlane
 from sparkanywhere.local.devserver import localise
 from sparkanywhere.local.gateway import Gateway
 from sparkanywhere.webserver.answer import Answer, Request

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
+from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.api_client import ApiClient

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chalicelib.bootstrap import ControlPlane
 from chalicelib.config import Settings
+from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
 from tests.contract.api_client import PODS, ApiClient
 from tests.contract.storage_backends import FakeStores

@@ -7,11 +7,11 @@ import uuid
 from typing import Any
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.assembly import ControllerParts, build_controllers
 from chalicelib.controllers.runtime.background import Later, inline
 from chalicelib.controllers.runtime.deletes import RegistryDeletes
 from chalicelib.controllers.runtime.lookup import StorageLookup
 from chalicelib.controllers.translation.task import Node
+from chalicelib.plane.controllers import ControllerParts, build_controllers
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.parts import RegistryParts, WriteEvent
@@ -77,7 +77,7 @@ class World:
             self.create("namespaces", "ns")
 
     def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
-        self.controllers.dependents.after_write(resource, obj, event)
+        self.controllers.reactions.after_write(resource, obj, event)
 
     def _admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         del now

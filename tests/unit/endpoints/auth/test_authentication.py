@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.bootstrap import utc_now
-from chalicelib.callers import build_authenticator
 from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.runtime.tokens import Claims, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth.authentication import (
@@ -22,6 +20,8 @@ from chalicelib.endpoints.auth.authentication import (
     StaticTokens,
     read_token_file,
 )
+from chalicelib.plane.authentication import build_authenticator
+from chalicelib.plane.control_plane import utc_now
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage
 

@@ -1,4 +1,4 @@
-"""Bootstrap: puts storage, provider, registries, controllers and edge together; lazily, once."""
+"""Bootstrap: puts storage, provider, registries, controllers and API together; lazily, once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.backends import (
-    audit_log,
-    build_job_buckets,
-    build_provider,
-    build_rates,
-    build_staged_files,
-    build_storage,
-)
-from chalicelib.callers import build_authenticator, is_open
 from chalicelib.config import Settings
 from chalicelib.controllers.admission import Admission
-from chalicelib.controllers.assembly import ControllerParts, build_controllers
 from chalicelib.controllers.pods.payloads import TaskPayloads
 from chalicelib.controllers.policy.classes import Classes
 from chalicelib.controllers.runtime.background import DEFAULT_THREADS, Background
@@ -34,10 +24,20 @@ from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node
 from chalicelib.controllers.translation.tokens import PodTokens
-from chalicelib.endpoints.assembly import Edge, build_api
 from chalicelib.endpoints.auth.limits import UserLimits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint
+from chalicelib.plane.api import ApiConfig, build_api
+from chalicelib.plane.authentication import build_authenticator, is_open
+from chalicelib.plane.backends import (
+    audit_log,
+    build_job_buckets,
+    build_provider,
+    build_rates,
+    build_staged_files,
+    build_storage,
+)
+from chalicelib.plane.controllers import ControllerParts, build_controllers
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.options import WriteOptions
@@ -120,7 +120,7 @@ class ControlPlane:
         self.registries.update(registries(ALL, parts))
         self.custom = CustomRegistries(self.storage, parts)
         self._ensure_defaults()
-        self.api = build_api(self._edge())
+        self.api = build_api(self._api_config())
         self._loop = ResyncLoop([*self.controllers.chores, self._history_chore()])
 
     def _registry_parts(self) -> RegistryParts:
@@ -163,8 +163,8 @@ class ControlPlane:
         names = [each.resource for each in kinds]
         return StoredResources(names, self.storage, namespaced_only=namespaced_only)
 
-    def _edge(self) -> Edge:
-        return Edge(
+    def _api_config(self) -> ApiConfig:
+        return ApiConfig(
             registries=self.registries,
             custom=self.custom,
             pods=self.pods,
@@ -237,7 +237,7 @@ class ControlPlane:
             registry.create_if_missing(namespace, obj, WriteOptions(field_manager="sparkanywhere"))
 
     def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
-        self.controllers.dependents.after_write(resource, obj, event)
+        self.controllers.reactions.after_write(resource, obj, event)
         if resource in RBAC_RESOURCES:
             self.rbac.forget()
 

@@ -1,4 +1,4 @@
-"""Puts the controllers together: what bootstrap chooses goes in, hooks and chores come out."""
+"""Builds the controllers: what the control plane chooses goes in, reactions and chores come out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cost.fuse import Fuse
 from chalicelib.controllers.cost.usage_records import UsageRecords
-from chalicelib.controllers.dependents import Dependents
 from chalicelib.controllers.files.staged_files import StagedFiles
 from chalicelib.controllers.lifecycle.claims import Claims
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
@@ -21,6 +20,7 @@ from chalicelib.controllers.pods.expiry import PodExpiry
 from chalicelib.controllers.pods.interruptions import Interruptions
 from chalicelib.controllers.pods.resync import Resync, ResyncTimes
 from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.reactions import Reactions
 from chalicelib.controllers.runtime.background import Later, inline
 from chalicelib.controllers.runtime.loop import Chore
 from chalicelib.controllers.runtime.recorder import EventRecorder
@@ -69,7 +69,7 @@ class Controllers:
     """The controllers, wired. `chores` keep everything whole; a schedule without memory calls run_all()."""
 
     pods: PodController
-    dependents: Dependents
+    reactions: Reactions
     resync: Resync
     recorder: EventRecorder
     quotas: Quotas
@@ -84,22 +84,22 @@ class Controllers:
 
 
 class _Hooks:
-    """What follows a change that a controller makes itself; `dependents` is set once all of those are built."""
+    """What follows a change that a controller makes itself; `reactions` is set once all of those are built."""
 
-    dependents: Dependents
+    reactions: Reactions
 
     def __init__(self, interruptions: Interruptions) -> None:
         self._interruptions = interruptions
 
     def pod_removed(self, pod: JSON) -> None:
-        self.dependents.pod_removed(pod)
+        self.reactions.pod_removed(pod)
 
     def pod_changed(self, pod: JSON) -> None:
-        self.dependents.pod_changed(pod)
+        self.reactions.pod_changed(pod)
         self._interruptions.pod_changed(pod)
 
     def namespace_removed(self, resource: str, obj: JSON) -> None:
-        self.dependents.after_write(resource, obj, "DELETED")
+        self.reactions.after_write(resource, obj, "DELETED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     recorder = EventRecorder(parts.storage, clock=parts.clock, new_uid=parts.new_uid, later=parts.later)
     keepers, makers = _keepers(parts, hooks), _makers(parts, recorder)
     pods = _pod_controller(parts, hooks, recorder, keepers)
-    hooks.dependents = _dependents(parts, pods, keepers, makers)
+    hooks.reactions = _reactions(parts, pods, keepers, makers)
     fuse = _fuse(parts, pods, recorder, keepers)
     resync = Resync(
         storage=parts.storage,
@@ -147,7 +147,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     )
     return Controllers(
         pods=pods,
-        dependents=hooks.dependents,
+        reactions=hooks.reactions,
         resync=resync,
         recorder=recorder,
         quotas=keepers.quotas,
@@ -214,10 +214,8 @@ def _fuse(parts: ControllerParts, pods: PodController, recorder: EventRecorder, 
     )
 
 
-def _dependents(
-    parts: ControllerParts, pods: PodController, keepers: _Keepers, makers: _Makers
-) -> Dependents:
-    return Dependents(
+def _reactions(parts: ControllerParts, pods: PodController, keepers: _Keepers, makers: _Makers) -> Reactions:
+    return Reactions(
         storage=parts.storage,
         pods=pods,
         garbage=keepers.garbage,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.backends import build_rates
 from chalicelib.config import Settings, SettingsError
+from chalicelib.plane.backends import build_rates
 from chalicelib.prices import fargate_rates
 
 

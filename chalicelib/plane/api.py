@@ -1,4 +1,4 @@
-"""Puts the edge together from what bootstrap has chosen."""
+"""Builds the HTTP API from what the control plane has chosen."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ NO_STREAMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """What the edge is made of."""
+class ApiConfig:
+    """What the API is made of."""
 
     registries: Registries
     custom: CustomRegistries
@@ -68,44 +68,44 @@ def _stream(kind: Kind, provider: InteractiveProvider | None) -> Subresource:
     return Refused(NO_STREAMS.format(kind)) if provider is None else PodStreams(kind, provider)
 
 
-def _most_list_bytes(edge: Edge) -> int | None:
+def _most_list_bytes(config: ApiConfig) -> int | None:
     """Return how long the answer to a list may be; None for as long as it is."""
-    carried = () if edge.streams else (MAX_ANSWER_BYTES,)
-    return min((*carried, *((edge.max_list_bytes,) if edge.max_list_bytes > 0 else ())), default=None)
+    carried = () if config.streams else (MAX_ANSWER_BYTES,)
+    return min((*carried, *((config.max_list_bytes,) if config.max_list_bytes > 0 else ())), default=None)
 
 
-def build_api(edge: Edge) -> Api:
+def build_api(config: ApiConfig) -> Api:
     """Return the Api that answers every request."""
-    bodies = Bodies(edge.max_body_bytes)
-    shaper = Shaper(edge.clock)
-    limits = Limits(edge.user_limits)
+    bodies = Bodies(config.max_body_bytes)
+    shaper = Shaper(config.clock)
+    limits = Limits(config.user_limits)
     others: dict[tuple[str, str], Subresource] = {
-        ("pods", "binding"): Binding(bodies, edge.clock),
+        ("pods", "binding"): Binding(bodies, config.clock),
         ("pods", "eviction"): Eviction(bodies),
         ("pods", "ephemeralcontainers"): PartSubresource(bodies, "ephemeralcontainers"),
         ("pods", "resize"): Resize(bodies),
-        ("pods", "exec"): _stream("exec", edge.interactive),
-        ("pods", "attach"): _stream("attach", edge.interactive),
-        ("pods", "portforward"): _stream("portforward", edge.interactive),
+        ("pods", "exec"): _stream("exec", config.interactive),
+        ("pods", "attach"): _stream("attach", config.interactive),
+        ("pods", "portforward"): _stream("portforward", config.interactive),
         ("namespaces", "finalize"): PartSubresource(bodies, "finalize", ("update",)),
-        ("serviceaccounts", "token"): ServiceAccountToken(bodies, edge.issuer, edge.clock),
+        ("serviceaccounts", "token"): ServiceAccountToken(bodies, config.issuer, config.clock),
     }
     return Api(
-        edge.registries,
-        custom=edge.custom,
-        authenticator=edge.authenticator,
-        rbac=edge.rbac,
-        resources=ResourceVerbs(bodies, shaper, edge.rbac, max_list_bytes=_most_list_bytes(edge)),
+        config.registries,
+        custom=config.custom,
+        authenticator=config.authenticator,
+        rbac=config.rbac,
+        resources=ResourceVerbs(bodies, shaper, config.rbac, max_list_bytes=_most_list_bytes(config)),
         subresources=Subresources(bodies, others),
-        watches=WatchEndpoint(shaper, limits, streams=edge.streams),
-        logs=LogEndpoint(edge.pods, edge.clock, streams=edge.streams),
-        reviews=Reviews(bodies, edge.rbac, edge.issuer, edge.clock),
-        payloads=edge.payloads,
-        files=edge.files or FileEndpoint(None),
-        url=edge.url,
+        watches=WatchEndpoint(shaper, limits, streams=config.streams),
+        logs=LogEndpoint(config.pods, config.clock, streams=config.streams),
+        reviews=Reviews(bodies, config.rbac, config.issuer, config.clock),
+        payloads=config.payloads,
+        files=config.files or FileEndpoint(None),
+        url=config.url,
         limits=limits,
-        is_ready=edge.is_ready,
-        audit=edge.audit,
-        compresses=edge.streams,
-        settle=edge.settle,
+        is_ready=config.is_ready,
+        audit=config.audit,
+        compresses=config.streams,
+        settle=config.settle,
     )

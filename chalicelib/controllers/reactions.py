@@ -1,4 +1,4 @@
-"""Dependents: after each write of an object, what else has to move.
+"""Reactions: after each write of an object, what else has to move.
 
 The one hook of the Registry, and of the controllers that take objects out of the store themselves. Never raises: the
 write it follows has happened, and what fails here is resync's to repeat.
@@ -36,7 +36,7 @@ WAITED_FOR = ("configmaps", "secrets", "persistentvolumeclaims", "serviceaccount
 FINALIZER_DELAY_SECONDS = 1.0
 
 
-class Dependents:
+class Reactions:
     """Passes each write on to the controllers that it concerns.
 
     `scans` is for hosts whose memory does not last (Lambda): waiting pods are then looked for in the store.

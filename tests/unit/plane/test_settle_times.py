@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from chalice.config import Config
 
-from chalicelib.bootstrap import EVENT_SETTLE_SECONDS, RESYNC_SETTLE_SECONDS
+from chalicelib.plane.control_plane import EVENT_SETTLE_SECONDS, RESYNC_SETTLE_SECONDS
 
-CONFIG = json.loads((Path(__file__).parents[2] / ".chalice" / "config.json").read_text())
+CONFIG = json.loads((Path(__file__).parents[3] / ".chalice" / "config.json").read_text())
 BEFORE_SECONDS = 14  # for what comes first: the event itself, or all chores once
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.backends import build_storage
 from chalicelib.config import Settings, SettingsError
+from chalicelib.plane.backends import build_storage
 
 
 def test_a_local_store_without_a_place_is_a_matter_of_settings(tmp_path: Path) -> None:
