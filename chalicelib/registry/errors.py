@@ -13,6 +13,7 @@ from chalicelib.apimachinery.rules.status import (
     not_found,
     unavailable,
 )
+from chalicelib.registry.keys import parse_key
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import (
     KeyExists,
@@ -26,14 +27,17 @@ from chalicelib.storage.base import (
 
 @contextmanager
 def translated(strategy: Strategy, name: str) -> Iterator[None]:
-    """Raise, for a storage error inside, the StatusError that a client understands."""
+    """Raise, for a storage error inside, the StatusError that a client understands.
+
+    `name` is the object's as the request has it; one that is generated is known by the key that exists.
+    """
     resource, group = strategy.resource, strategy.group
     try:
         yield
     except KeyNotFound as error:
         raise not_found(resource, name, group=group) from error
     except KeyExists as error:
-        raise already_exists(resource, name, group=group) from error
+        raise already_exists(resource, name or parse_key(str(error))[2], group=group) from error
     except RevisionConflict as error:
         raise conflict(resource, name, group=group) from error
     except RevisionExpired as error:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, expired, timeout
 from chalicelib.registry.options import ListOptions
+from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import Page, RevisionExpired, Storage, StoredObject
+from chalicelib.storage.encoding import stored_metadata
 
 FUTURE_WAIT_SECONDS = 3.0  # how long a real API server waits for a revision it has not reached
 MAX_REVISION = 2**63 - 1
@@ -42,6 +44,28 @@ def parse_revision(text: str) -> int:
     if int(text) > MAX_REVISION * 2 + 1:
         raise ValueError(problem + "value out of range")
     return int(text)
+
+
+def required_revision(text: str) -> int:
+    """Return the resourceVersion that a get or a watch asks for. Raises 500, as a real server does."""
+    try:
+        return parse_revision(text)
+    except ValueError as error:
+        raise StatusError(500, "", f'resourceVersion: Invalid value: "{text}": {error}') from None
+
+
+def matcher(strategy: Strategy, options: ListOptions) -> Matches | None:
+    """Return what tells whether the selectors of a list match a stored text; None if all do."""
+    labels, fields = options.labels, options.fields
+    if labels is None and fields is None:
+        return None
+
+    def matches(text: str) -> bool:
+        if labels is not None and not labels.matches(stored_metadata(text).get("labels")):
+            return False
+        return fields is None or fields.matches(strategy.selectable_fields(json.loads(text)))
+
+    return matches
 
 
 def encode_token(revision: int, start_key: str) -> str:
@@ -96,6 +120,20 @@ def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matc
     token = encode_token(page.revision, page.next_key) if page.next_key else ""
     remaining = page.remaining if page.next_key and matches is None else None
     return Listed(items, page.revision, token, remaining)
+
+
+def watch_start(
+    storage: Storage, prefix: str, options: ListOptions, matches: Matches | None
+) -> tuple[int, list[StoredObject] | None]:
+    """Return the revision that a watch goes on from, and the objects that it begins with, if it does."""
+    version = options.resource_version
+    revision = required_revision(version) if version else 0
+    if revision and not options.send_initial_events:
+        return revision, None
+    if revision:
+        wait_for_revision(storage, revision)
+    listed = list_page(storage, prefix, ListOptions(), matches)
+    return listed.revision, listed.items
 
 
 def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int | None, str | None, int]:

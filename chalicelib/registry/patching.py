@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import cast
 
 from chalicelib.apimachinery.accessors import metadata_of
@@ -12,7 +13,6 @@ from chalicelib.apimachinery.rules.status import bad_request, unsupported_media_
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import updating
 from chalicelib.registry.options import Patch, PatchType
-from chalicelib.registry.schemas import schema_of
 from chalicelib.registry.strategy import Strategy
 
 PATCH_TYPES: dict[str, PatchType] = {
@@ -46,7 +46,7 @@ def patched(strategy: Strategy, live: JSON, patch: Patch) -> tuple[JSON, list[st
     elif patch_type == "merge":
         result = patches.merge_patch(live, document)
     else:
-        result = patches.strategic_merge_patch(live, document, schema_of(strategy))
+        result = patches.strategic_merge_patch(live, document, strategy.schema())
     obj, complaints = patches.shaped(
         result,
         Kind(strategy.group, strategy.version, strategy.kind),
@@ -74,7 +74,7 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     if (version, kind) != (strategy.api_version, strategy.kind):
         shown = version if "/" in str(version) else f"/{version}"
         raise bad_request(f"invalid object type: {shown}, Kind={kind}")
-    schema = schema_of(strategy)
+    schema = strategy.schema()
     if schema and not isinstance(config.get("metadata"), dict | None):
         apply.check_config(config, schema)  # has the words for it
     metadata = config["metadata"] = dict(metadata_of(config))
@@ -87,3 +87,19 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     }  # the configuration itself gets no namespace it did not name
     updating.check_addressed(addressed, name=name, namespace=namespace if strategy.namespaced else None)
     return config
+
+
+def applied(
+    strategy: Strategy, live: JSON | None, config: JSON, how: updating.Change, *, now: datetime, force: bool
+) -> JSON:
+    """Return what an apply configuration makes of `live`, or a new object; managedFields included. Raises 409."""
+    return apply.apply(
+        live,
+        config,
+        manager=how.manager,
+        force=force,
+        now=now,
+        schema=strategy.schema(),
+        subresource=how.subresource,
+        api_version=strategy.api_version,
+    )

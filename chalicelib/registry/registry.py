@@ -6,16 +6,299 @@ k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.36).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from chalicelib.registry.change_verbs import ChangeVerbs
-from chalicelib.registry.delete_verbs import DeleteVerbs
-from chalicelib.registry.parts import RegistryParts
+from chalicelib.apimachinery.accessors import is_deleting, metadata_of
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.retry import retried
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
+from chalicelib.registry import creating, deletion, listing, objects, patching, updating
+from chalicelib.registry.errors import translated
+from chalicelib.registry.keys import object_key, prefix
+from chalicelib.registry.listing import Listed
+from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
+from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.strategy import Strategy
+from chalicelib.registry.watch import Watch
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject
+
+RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
+GENERATE_NAME_ATTEMPTS = 8  # as a real server: a clash of five random letters is rare
 
 
-class Registry(ChangeVerbs, DeleteVerbs):
+class Registry:
     """All verbs on one resource. Safe to call from many threads."""
+
+    def __init__(self, strategy: Strategy, parts: RegistryParts) -> None:
+        self.strategy = strategy
+        self.storage = parts.storage
+        self._parts = parts
+
+    def key(self, namespace: str | None, name: str) -> str:
+        """Return the storage key of an object of this resource."""
+        return object_key(self.strategy.kept_as, namespace if self.strategy.namespaced else None, name)
+
+    def prefix(self, namespace: str | None) -> str:
+        """Return the storage prefix of a list of this resource."""
+        return prefix(self.strategy.kept_as, namespace if self.strategy.namespaced else None)
+
+    def typed(self, stored: StoredObject) -> JSON:
+        """Return the object with kind and apiVersion, decoded anew."""
+        types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
+        return {**types, **self.strategy.from_stored(stored.object())}
+
+    def as_seen(self, items: Iterable[StoredObject]) -> Iterator[StoredObject]:
+        """Yield stored objects of another resource in the shape of this one, a view of it."""
+        for item in items:
+            yield objects.as_stored(item.key, self.strategy.from_stored(item.object()), item.revision)
+
+    def siblings(self) -> Iterator[JSON]:
+        """Yield every stored object of this resource, in all namespaces."""
+        for item in self.storage.list(prefix(self.strategy.resource)).items:
+            yield item.object()
+
+    def get(self, namespace: str | None, name: str, *, resource_version: str = "") -> StoredObject:
+        """Return one object. Raises 404, or 504 for a resourceVersion of the future."""
+        with translated(self.strategy, name):
+            if resource_version not in ("", "0"):
+                listing.wait_for_revision(self.storage, listing.required_revision(resource_version))
+            return self.storage.get(self.key(namespace, name))
+
+    def list_page(self, namespace: str | None, options: ListOptions) -> Listed:
+        """Return one page of a list; a watch from its revision misses nothing."""
+        matches = listing.matcher(self.strategy, options)
+        with translated(self.strategy, ""):
+            return listing.list_page(self.storage, self.prefix(namespace), options, matches)
+
+    def watch(self, namespace: str | None, options: ListOptions, *, seconds: float) -> Watch:
+        """Return a watch that ends after `seconds`, from options.resource_version on."""
+        prefix, matches = self.prefix(namespace), listing.matcher(self.strategy, options)
+        with translated(self.strategy, ""):
+            start, initial = listing.watch_start(self.storage, prefix, options, matches)
+        return Watch(
+            storage=self.storage,
+            prefix=prefix,
+            revision=start,
+            deadline=time.monotonic() + seconds,
+            matches=matches,
+            initial=initial,
+            bookmarks=options.allow_bookmarks,
+            marks_initial_end=options.send_initial_events,
+        )
+
+    def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
+        """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
+        with translated(self.strategy, metadata_of(obj).get("name", "")):
+            return self._create(namespace, obj, options)
+
+    def create_if_missing(self, namespace: str | None, obj: JSON, options: WriteOptions) -> None:
+        """Make sure that an object of that name is there; may be repeated."""
+        name = obj["metadata"]["name"]
+        with translated(self.strategy, name), suppress(KeyExists):
+            self._require_absent(self.key(namespace, name))
+            self._create(namespace, obj, options)
+
+    def _create(
+        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool = False
+    ) -> Written:
+        sent = metadata_of(obj)
+        if sent.get("name") or not sent.get("generateName"):
+            return self._create_once(namespace, obj, options, is_applied=is_applied)
+
+        def create_named() -> Written:
+            # each try starts anew: some kinds write their name into labels (jobs, namespaces)
+            named = copy.deepcopy(obj)
+            named["metadata"]["name"] = meta.generate_name(sent["generateName"], self._parts.pick)
+            return self._create_once(namespace, named, options, is_applied=is_applied)
+
+        return retried(create_named, on=KeyExists, attempts=GENERATE_NAME_ATTEMPTS)
+
+    def _create_once(
+        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool
+    ) -> Written:
+        now = self.storage.view()  # of the namespace, its limits and quotas, and what a pod refers to
+        obj = self.strategy.to_stored(obj)
+        namespace = namespace if self.strategy.namespaced else None
+        creating.check_placed(self.strategy, obj, namespace, now)
+        manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
+        warnings = creating.complete(self.strategy, self._parts, obj, now, manager=manager)
+        creating.check(self.strategy, obj, self.siblings)
+        if options.permit is not None:
+            options.permit(obj)
+        key = self.key(namespace, obj["metadata"].get("name", ""))
+        with self._parts.room(self.strategy.kept_as, obj, now, options.dry_run):
+            if options.dry_run:
+                self._require_absent(key)
+                return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
+            stored = self.storage.create(key, objects.without_type(obj))
+        self._after(stored, "ADDED")
+        return Written(stored, created=True, warnings=warnings)
+
+    def _require_absent(self, key: str) -> None:
+        with suppress(KeyNotFound):
+            self.storage.get(key)
+            raise KeyExists(key)
+
+    def update(
+        self, namespace: str | None, name: str, obj: JSON, options: WriteOptions, *, subresource: str = ""
+    ) -> Written:
+        """Replace an object (or its status) and return it; writes nothing if nothing changed.
+
+        Creates what is missing where the kind lets a PUT do so. Raises 404, 409 for a stale resourceVersion or
+        foreign uid, 422.
+        """
+        updating.check_addressed(obj, name=name, namespace=namespace)
+        sent = self.strategy.to_stored(obj)
+        how = updating.Change(options.field_manager, subresource)
+        with translated(self.strategy, name):
+            try:
+                return self._change(namespace, name, lambda live: updating.replaced(live, sent), how, options)
+            except KeyNotFound:
+                if subresource or not self.strategy.creates_on_update:
+                    raise
+            # a resourceVersion means nothing where nothing is, a uid means another object
+            missing: JSON = {
+                "kind": self.strategy.kind,
+                "metadata": {"name": name, "namespace": namespace or ""},
+            }
+            new = updating.replaced(missing, obj)
+            new["metadata"].pop("resourceVersion", None)
+            if options.permit_create is not None:
+                options.permit_create()
+            return self._create(namespace, new, options)
+
+    def patch(
+        self, namespace: str | None, name: str, patch: Patch, options: WriteOptions, *, subresource: str = ""
+    ) -> Written:
+        """Apply a patch and return the object; an apply patch creates what is missing.
+
+        Repeated against other writers unless the patch names a resourceVersion.
+        """
+        how = updating.Change(options.field_manager, subresource, is_apply=patch.type == "apply")
+        if how.is_apply:
+            return self._apply(namespace, name, patch, options, how)
+
+        complaints: list[str] = []  # of the last try: the object it met may have had other fields
+
+        def changed(live: JSON) -> JSON:
+            patched, complaints[:] = patching.patched(self.strategy, self.strategy.from_stored(live), patch)
+            patched = self.strategy.to_stored(patched)
+            updating.check_addressed(patched, name=name, namespace=namespace)
+            return patched
+
+        with translated(self.strategy, name):
+            written = self._change(namespace, name, changed, how, options)
+        return replace(written, warnings=[*complaints, *written.warnings])
+
+    def _apply(
+        self, namespace: str | None, name: str, patch: Patch, options: WriteOptions, how: updating.Change
+    ) -> Written:
+        config = patching.checked_apply(self.strategy, patch.document, name=name, namespace=namespace)
+        now = self._parts.clock()
+
+        def applied(live: JSON | None) -> JSON:
+            return patching.applied(self.strategy, live, config, how, now=now, force=options.force)
+
+        def change_or_create() -> Written:
+            try:
+                return self._change(namespace, name, applied, how, options)
+            except KeyNotFound:
+                if how.subresource:
+                    raise
+            updating.check_may_create(self.strategy, config, name)
+            return self._create(namespace, applied(None), options, is_applied=True)
+
+        with translated(self.strategy, name):
+            return retried(change_or_create, on=KeyExists, attempts=RACE_ATTEMPTS)
+
+    def _change(
+        self,
+        namespace: str | None,
+        name: str,
+        change: Callable[[JSON], JSON],
+        how: updating.Change,
+        options: WriteOptions,
+    ) -> Written:
+        """Store what `change` makes of the live object, anew while other writers interfere. Raises StorageErrors."""
+        key = self.key(namespace, name)
+
+        def change_once() -> Written:
+            live = self.storage.get(key)
+            old, new = self._stored_form(live), change(self._stored_form(live))
+            updating.check_version(self.strategy, new, live.revision, name)
+            warnings = updating.finish(self.strategy, new, old, how, self._parts.clock(), self.siblings)
+            if objects.is_same(new, old):
+                return Written(live, warnings=warnings)
+            if options.permit is not None:
+                options.permit(new)
+            if options.dry_run:
+                return Written(objects.as_stored(key, new, live.revision), warnings=warnings)
+            if is_deleting(new) and deletion.is_due(self.strategy, new):
+                return Written(self._remove(live, new), removed=True, warnings=warnings)
+            stored = self.storage.update(key, objects.without_type(new), expected_revision=live.revision)
+            self._after(stored, "MODIFIED")
+            return Written(stored, warnings=warnings)
+
+        return retried(change_once, on=RevisionConflict, attempts=RACE_ATTEMPTS)
+
+    def delete(self, namespace: str | None, name: str, options: DeleteOptions) -> Written:
+        """Delete an object, or mark it while its grace or finalizers last; return its last state.
+
+        Raises 404, or 409 where a precondition fails.
+        """
+        key = self.key(namespace, name)
+
+        def delete_once() -> Written:
+            live = self.storage.get(key)
+            obj = self._stored_form(live)
+            deletion.check_preconditions(self.strategy, obj, name, options)
+            deletion.check_may_go(self.strategy, name)
+            plan = deletion.plan(self.strategy, obj, options, self._parts.clock())
+            if options.dry_run:
+                return Written(objects.as_stored(key, plan.obj, live.revision), removed=plan.removes)
+            if plan.writes:
+                marked = objects.without_type(plan.obj)
+                live = self.storage.update(key, marked, expected_revision=live.revision)
+            if plan.removes:
+                live = self._remove(live, plan.obj)
+            elif plan.writes:
+                self._after(live, "MODIFIED")
+            return Written(live, removed=plan.removes)
+
+        with translated(self.strategy, name):
+            return retried(delete_once, on=RevisionConflict, attempts=RACE_ATTEMPTS)
+
+    def delete_collection(
+        self, namespace: str | None, options: ListOptions, delete_options: DeleteOptions
+    ) -> Listed:
+        """Delete what a list with the same options would give; return it as it was listed."""
+        listed = self.list_page(namespace, options)
+        for item in listed.items:
+            metadata = item.object()["metadata"]
+            try:
+                self.delete(metadata.get("namespace"), metadata["name"], delete_options)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+        return replace(listed, revision=self.storage.revision())
+
+    def _stored_form(self, stored: StoredObject) -> JSON:
+        types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
+        return {**types, **stored.object()}
+
+    def _remove(self, live: StoredObject, last: JSON) -> StoredObject:
+        self._parts.before_removal(self.strategy.kept_as, last)
+        stored = self.storage.delete(live.key, expected_revision=live.revision)
+        self._after(stored, "DELETED")
+        return stored
+
+    def _after(self, stored: StoredObject, event: WriteEvent) -> None:
+        self._parts.after_write(self.strategy.kept_as, self._stored_form(stored), event)
 
 
 Registries = dict[tuple[str, str], Registry]  # by (group, resource)

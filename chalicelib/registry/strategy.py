@@ -15,7 +15,7 @@ from typing import ClassVar
 from chalicelib.apimachinery.accessors import metadata_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause
-from chalicelib.apimachinery.schema import Type
+from chalicelib.apimachinery.schema import Type, find_type
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.field_docs import field_doc
 
@@ -96,9 +96,14 @@ class Strategy:
         """Return the kind of a list of its objects."""
         return f"{self.kind}List"
 
-    def own_type(self) -> Type | None:
-        """Return the type of a kind that no published schema knows, None for all others."""
-        return None
+    @property
+    def kept_as(self) -> str:
+        """Return the resource under whose keys its objects are kept."""
+        return self.stored_as or self.resource
+
+    def schema(self) -> Type | None:
+        """Return the type of its objects, None where no schema is known."""
+        return find_type(self.group, self.version, self.kind)
 
     def shape(self, obj: JSON) -> list[str]:
         """Drop, in place, what a kind with a type of its own does not have; return a complaint each. Raises 400."""

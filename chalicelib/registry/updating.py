@@ -8,10 +8,11 @@ from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.patching import apply
-from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules import causes, meta
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, conflict, invalid
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import objects, schemas
+from chalicelib.registry import objects
+from chalicelib.registry.listing import parse_revision
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.pods.containers import ephemeral_causes
 from chalicelib.resources.pods.defaults import default_container
@@ -19,26 +20,12 @@ from chalicelib.resources.pods.resize import keep_all_but_resources, resize_caus
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What a client sent: the object (for PUT), to which subresource, under which field manager."""
+class Change:
+    """Who changes an object, through which subresource, and whether by an apply patch."""
 
-    obj: JSON
-    subresource: str
     manager: str
+    subresource: str = ""
     is_apply: bool = False
-
-
-def is_conditional(sent: Sent) -> bool:
-    """Return whether a PUT named the resourceVersion it wants to replace."""
-    return bool(metadata_of(sent.obj).get("resourceVersion"))
-
-
-def check_new_metadata(obj: JSON, *, namespace: str | None) -> None:
-    """Require, in place, that an object to be created belongs where the URL says. Raises 400 or 500."""
-    found = objects.metadata(obj)
-    if found.get("resourceVersion"):
-        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-    _place(found, namespace)
 
 
 def check_addressed(obj: JSON, *, name: str, namespace: str | None) -> None:
@@ -51,10 +38,11 @@ def check_addressed(obj: JSON, *, name: str, namespace: str | None) -> None:
         )
     if sent != name:
         raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
-    _place(found, namespace)
+    place(found, namespace)
 
 
-def _place(found: JSON, namespace: str | None) -> None:
+def place(found: JSON, namespace: str | None) -> None:
+    """Set, in place, the namespace of some metadata to the URL's. Raises 400 for another one."""
     if not namespace:
         found.pop("namespace", None)
     elif found.get("namespace") not in (None, "", namespace):
@@ -65,74 +53,99 @@ def _place(found: JSON, namespace: str | None) -> None:
         found["namespace"] = namespace
 
 
-def replaced(live: JSON, sent: Sent) -> JSON:
+def replaced(live: JSON, sent: JSON) -> JSON:
     """Return a copy of what a PUT sent, after checking that it means the live object. Raises 409."""
-    new = {**sent.obj, "metadata": dict(metadata_of(sent.obj))}
-    uid, live_uid = new["metadata"].get("uid"), live["metadata"].get("uid")
+    new = {**sent, "metadata": dict(metadata_of(sent))}
+    found = live["metadata"]
+    uid, live_uid = new["metadata"].get("uid"), found.get("uid")
     if uid and uid != live_uid:
-        raise _other_uid(live, uid, str(live_uid))
+        resource = str(live["kind"]).lower() + "s"
+        place = "/".join(part for part in (found.get("namespace"), found.get("name")) if part)
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: /registry/{resource}/{place}, ResourceVersion: 0,"
+            f" AdditionalErrorMsg: Precondition failed: UID in precondition: {uid},"
+            f" UID in object meta: {live_uid}"
+        )
+        raise conflict(resource, found.get("name", ""), why)
     return new
 
 
-def _other_uid(live: JSON, uid: str, live_uid: str) -> StatusError:
-    found = live["metadata"]
-    resource = str(live["kind"]).lower() + "s"
-    place = "/".join(part for part in (found.get("namespace"), found.get("name")) if part)
-    why = (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{resource}/{place}, ResourceVersion: 0,"
-        f" AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {live_uid}"
-    )
-    return conflict(resource, found.get("name", ""), why)
+def check_version(strategy: Strategy, new: JSON, revision: int, name: str) -> None:
+    """Require that a change names the live object's revision, or none where the kind allows it. Raises 409, 422."""
+    sent = metadata_of(new).get("resourceVersion", "")
+    if sent in ("", "0", None):
+        if strategy.unconditional_update:
+            return
+        why = causes.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise invalid(strategy.resource, name, [why], group=strategy.group)
+    if sent == str(revision):
+        return
+    try:
+        parse_revision(sent)
+    except ValueError as error:
+        raise StatusError(500, "", str(error)) from None
+    raise conflict(strategy.resource, name, group=strategy.group)
+
+
+def check_may_create(strategy: Strategy, config: JSON, name: str) -> None:
+    """Raise 409 for an apply configuration that means one certain object, which is missing."""
+    metadata = metadata_of(config)
+    if metadata.get("resourceVersion"):
+        raise conflict(strategy.resource, name, group=strategy.group)
+    if metadata.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {metadata['uid']},"
+        why += " and no existing object was found"
+        raise conflict(strategy.resource, name, why, group=strategy.group)
 
 
 def finish(
     strategy: Strategy,
     new: JSON,
     old: JSON,
-    sent: Sent,
+    how: Change,
     now: datetime,
     siblings: Callable[[], Iterable[JSON]],
 ) -> list[str]:
     """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
     new["metadata"]["resourceVersion"] = old["metadata"].get("resourceVersion", "")
-    _keep_to_subresource(strategy, new, old, sent)
-    if not sent.is_apply:  # before anything is judged or corrected: a sent record never stands as it came
-        _track(strategy, old, new, sent, now)
-    if not sent.subresource:
+    _keep_to_subresource(strategy, new, old, how)
+    if not how.is_apply:  # before anything is judged or corrected: a sent record never stands as it came
+        track(strategy, old, new, how, now)
+    if not how.subresource:
         strategy.prepare_for_update(new, old)
     meta.carry_over(new["metadata"], old["metadata"])
-    causes = meta.metadata_update_causes(new["metadata"], old["metadata"])
-    causes += _subresource_causes(strategy, new, old, sent)
-    if not sent.subresource:
-        causes = causes or strategy.allocate(new, old, siblings)
-    if causes:
-        raise invalid(strategy.kind, new["metadata"].get("name", ""), causes, group=strategy.group)
+    wrong = meta.metadata_update_causes(new["metadata"], old["metadata"])
+    wrong += _subresource_causes(strategy, new, old, how)
+    if not how.subresource:
+        wrong = wrong or strategy.allocate(new, old, siblings)
+    if wrong:
+        raise invalid(strategy.kind, new["metadata"].get("name", ""), wrong, group=strategy.group)
     _count_generation(strategy, new, old)
     return strategy.warnings(new)
 
 
-def _keep_to_subresource(strategy: Strategy, new: JSON, old: JSON, sent: Sent) -> None:
+def _keep_to_subresource(strategy: Strategy, new: JSON, old: JSON, how: Change) -> None:
     """Let the client change, in place, only what the subresource is about; complete a whole object."""
-    if sent.subresource == "ephemeralcontainers":
+    if how.subresource == "ephemeralcontainers":
         _keep_all_but(new, old, "ephemeralContainers")
         for container in new["spec"].get("ephemeralContainers") or ():
             default_container(container)
-    elif sent.subresource == "finalize":
+    elif how.subresource == "finalize":
         _keep_all_but(new, old, "finalizers")
-    elif sent.subresource == "resize":
+    elif how.subresource == "resize":
         keep_all_but_resources(new, old)
-    elif sent.subresource:
+    elif how.subresource:
         strategy.prepare_for_status_update(new, old)
     else:
         strategy.default(new)
 
 
-def _subresource_causes(strategy: Strategy, new: JSON, old: JSON, sent: Sent) -> list[Cause]:
-    if sent.subresource == "ephemeralcontainers":
+def _subresource_causes(strategy: Strategy, new: JSON, old: JSON, how: Change) -> list[Cause]:
+    if how.subresource == "ephemeralcontainers":
         return list(ephemeral_causes(new["spec"], old["spec"]))
-    if sent.subresource == "resize":
+    if how.subresource == "resize":
         return list(resize_causes(new["spec"], old["spec"]))
-    if sent.subresource:
+    if how.subresource:
         return strategy.validate_status_update(new, old)
     return strategy.validate_update(new, old)
 
@@ -156,18 +169,14 @@ def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
 
 
-def track_create(strategy: Strategy, obj: JSON, manager: str, now: datetime) -> None:
-    """Record, in place, who set which fields of a new object."""
-    _track(strategy, None, obj, Sent(obj, "", manager), now)
-
-
-def _track(strategy: Strategy, old: JSON | None, new: JSON, sent: Sent, now: datetime) -> None:
+def track(strategy: Strategy, old: JSON | None, new: JSON, how: Change, now: datetime) -> None:
+    """Record, in place, who set which fields; `old` is None for a new object."""
     apply.update_managed_fields(
         old,
         new,
-        manager=sent.manager,
+        manager=how.manager,
         now=now,
-        subresource=sent.subresource,
-        schema=schemas.schema_of(strategy),
+        subresource=how.subresource,
+        schema=strategy.schema(),
         api_version=strategy.api_version,
     )

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.types import JSON
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -281,15 +282,14 @@ def guaranteed_update(
     written in the same transaction. Raises KeyNotFound; RevisionConflict if the race is lost
     GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is also created; and whatever `change` raises.
     """
-    for attempt in range(GUARANTEED_UPDATE_ATTEMPTS):
-        stored = known if known and not attempt else storage.get(key)
+
+    def update_once() -> StoredObject:
+        nonlocal known
+        stored, known = known or storage.get(key), None
         changed = change(stored.object())
         if changed is None or changed == stored.object():
             return stored
         update = Change("MODIFIED", key, changed, stored.revision)
-        try:
-            return storage.transact([update, *(also(stored.object(), changed) if also else ())])[0]
-        except RevisionConflict:
-            if attempt == GUARANTEED_UPDATE_ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable: the loop returns or raises")
+        return storage.transact([update, *(also(stored.object(), changed) if also else ())])[0]
+
+    return retried(update_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)

@@ -113,15 +113,16 @@ class _Upload:
 
     def _ticket(self) -> dict[str, Any]:  # Any: as above
         asked = {"sha256": self._sha256, "size": self._size}
-        for attempt in range(ATTEMPTS):
+        left = ATTEMPTS
+        while True:
             try:
                 status: dict[str, Any] = self._client.create(self._place, asked)["status"]
                 return status
             except ApiError as error:
-                if error.code not in PASSING or attempt == ATTEMPTS - 1:
+                left -= 1
+                if error.code not in PASSING or left <= 0:
                     raise self._refused(error) from error
             self._sleep(RETRY_SECONDS)
-        raise AssertionError("unreachable: the loop returns or raises")
 
     def _refused(self, error: ApiError) -> FileFailed:
         if error.code in (404, 405) and "namespaces" not in str(error):

@@ -6,10 +6,12 @@ What an Event tells of a pod is written with it, in one transaction: no state wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
+from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of, with_state, without_task
 from chalicelib.controllers.runtime.recorder import News, Recorder
@@ -134,19 +136,17 @@ class PodStore:
         A pod that finalizers hold gets the status and no more grace: the client that takes the last
         finalizer off removes it.
         """
-        for attempt in range(GUARANTEED_UPDATE_ATTEMPTS):
-            try:
-                stored = self._storage.get(key)
-                pod = stored.object()
-                if pod["metadata"]["uid"] != uid or not is_deleting(pod):
-                    return None
-                return self._take_out_once(stored, pod, state)
-            except KeyNotFound:
+
+        def take_out_once() -> JSON | None:
+            stored = self._storage.get(key)
+            pod = stored.object()
+            if pod["metadata"]["uid"] != uid or not is_deleting(pod):
                 return None
-            except RevisionConflict:
-                if attempt == GUARANTEED_UPDATE_ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable: the loop returns or raises")
+            return self._take_out_once(stored, pod, state)
+
+        with suppress(KeyNotFound):
+            return retried(take_out_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)
+        return None
 
     def _take_out_once(self, stored: StoredObject, pod: JSON, state: TaskState | None) -> JSON | None:
         last = pod

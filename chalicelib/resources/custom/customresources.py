@@ -74,7 +74,7 @@ class CustomResourceStrategy(Strategy):
         """Return the kind of a list, which the definition names."""
         return self._list_kind
 
-    def own_type(self) -> Type | None:
+    def schema(self) -> Type | None:
         """Return the type that the definition's schema makes."""
         return self._type
 
