@@ -92,10 +92,13 @@ $(BIN)/python:
 	@echo "Preparing $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 
+# Chalice's command gives way to ours, which adds --docker and its like to `chalice local`.
 $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[docker]'
+	@cp $(BIN)/sparkanywhere-chalice $(BIN)/chalice
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) --editable '.[dev]'
+	@cp $(BIN)/sparkanywhere-chalice $(BIN)/chalice
 	@touch $@ $(RUN)

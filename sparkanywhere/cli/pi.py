@@ -1,6 +1,6 @@
 """`make pi`: one real Spark job in cluster mode, from nothing to the result, and nothing left behind.
 
-chalice local (an instance of its own) <- stock spark-submit <- this command, which follows and clears away
+sparkanywhere serve (an instance of its own) <- stock spark-submit <- this command, which follows and clears away
 """
 
 from __future__ import annotations

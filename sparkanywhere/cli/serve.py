@@ -1,24 +1,33 @@
-"""`sparkanywhere serve`: the real `chalice local`, in the foreground, in this very process."""
+"""`sparkanywhere serve`: the Kubernetes API on this machine, in the foreground."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from pathlib import Path
+from importlib import import_module
+from typing import Any
 
 import click
+from chalice.config import Config
 
+from sparkanywhere.local.devserver import ChaliceApp, ChaliceConfig, open_server, run
 from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.local.server_options import local_options, server_options
 
 
-@click.command()
+@click.command(params=server_options())
 @click.option("--port", default=8001, show_default=True, help="Port to serve on; 0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-@click.option("--provider", type=click.Choice(["process", "docker", "none"]), default="process")
-def serve(port: int, host: str, provider: str) -> None:
+def serve(**values: Any) -> None:  # Any: click's values
     """Serve the Kubernetes API in the foreground until Ctrl-C."""
-    chalice = str(Path(sys.executable).parent / "chalice")
+    options = local_options(**values)
+    sys.exit(run(lambda: open_server(options, os.environ, _load_app)))
+
+
+def _load_app() -> tuple[ChaliceApp, ChaliceConfig]:
+    """Import app.py of this checkout, as `chalice local` would; return its app and configuration."""
     os.chdir(PROJECT)
-    sys.stdout.flush()
-    command = [chalice, "local", "--host", host, "--port", str(port), "--provider", provider]
-    os.execv(chalice, command)  # signals and the terminal are chalice's own then
+    sys.path.insert(0, str(PROJECT))
+    config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
+    return import_module("app").app, Config("dev", config_from_disk=config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import secrets
@@ -250,6 +251,7 @@ def _raise_open_files_limit() -> None:
 
 def run(server: Callable[[], DevServer]) -> int:
     """Build the server and serve; return the process's exit code. Failures are one sentence on stderr."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")  # as Chalice does
     try:
         server().serve_forever()
     except CannotStart as error:

@@ -1,4 +1,4 @@
-"""Start a control plane of its own for one job or one test, by the real `chalice local`, and end it."""
+"""Start a control plane of its own for one job or one test, as a process, and end it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import yaml
 
 from sparkanywhere.client.kube_client import Access
 
-PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `chalice` works
+PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `app` is found
 START_SECONDS = 60.0  # one second on an idle machine; a loaded one gets patience
 STOP_SECONDS = 10.0  # the server itself takes 2 at most
 LOOK_SECONDS = 0.02  # between two looks for the kubeconfig, which the server writes when it is up
@@ -38,7 +38,7 @@ class ServerOptions:
 
 
 class LocalServer:
-    """One `chalice local` in a process group of its own. Its pods outlive it: delete them first."""
+    """One `sparkanywhere serve` in a process group of its own. Its pods outlive it: delete them first."""
 
     def __init__(self, options: ServerOptions, environ: Mapping[str, str]) -> None:
         self._options = options
@@ -66,7 +66,7 @@ class LocalServer:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.kubeconfig.unlink(missing_ok=True)
         port = self._options.port or (port_of(self.access.url) if self.access.url else 0)
-        command = [str(Path(sys.executable).parent / "chalice"), "local", "--port", str(port)]
+        command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
         command += ["--provider", self._options.provider, "--instance", self._options.instance]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

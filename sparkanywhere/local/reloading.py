@@ -5,35 +5,34 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import ModuleType
-from typing import Any
+from collections.abc import Callable
 
-from sparkanywhere.local.devserver import CannotStart, DevServer, open_server
-from sparkanywhere.local.local_command import load_app
+from chalice.cli import reloader
+
+from sparkanywhere.local.devserver import CannotStart, ChaliceApp, ChaliceConfig, DevServer, open_server
 from sparkanywhere.local.local_settings import LocalOptions
 
 
-def run_with_reloader(cli_module: ModuleType, factory: Any, chosen: LocalOptions, stage: str) -> int:
+def run_with_reloader(
+    options: LocalOptions, load_app: Callable[[], tuple[ChaliceApp, ChaliceConfig]], project: str
+) -> int:
     """Serve under Chalice's reloader until SIGTERM or Ctrl-C; return the exit code.
 
     Chalice starts this twice: in the parent, which restarts its child, and in the child (CHALICE_WORKER
     is set), which serves in a thread and watches the project's files.
     """
-    from chalice.cli import reloader
-
     servers: list[DevServer] = []
 
     def new_server() -> DevServer:
         try:
-            servers.append(open_server(chosen, os.environ, lambda: load_app(cli_module, factory, stage)))
+            servers.append(open_server(options, os.environ, load_app))
         except CannotStart as error:
             print(str(error), file=sys.stderr, flush=True)
-            os._exit(1)  # this is a thread of Chalice's; its main thread would watch files for ever
+            os._exit(1)  # this is a thread of Chalice's; its main thread would watch files forever
         return servers[-1]
 
     # The stock parent dies of SIGTERM without its child, which goes on holding the port.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    project = factory.create_config_obj(chalice_stage_name=stage).project_dir
     code: int = reloader.run_with_reloader(new_server, os.environ, project)
     for server in servers:
         server.shutdown()

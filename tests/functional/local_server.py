@@ -1,4 +1,4 @@
-"""`chalice local` as a process of its own, with our hook, as a person would start it."""
+"""`chalice local` as a process of its own, with our options, as a person would start it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,8 @@ from pathlib import Path
 from tests.functional.waiting import until
 
 PROJECT = Path(__file__).resolve().parents[2]
-# What the .pth file and the `chalice` script do in an environment where we are installed.
-CHALICE = (
-    "import sys; from sparkanywhere.local.chalice_hook import install; install(); "
-    "from chalice.cli import main; sys.exit(main())"
-)
+# What the `chalice` script does that `make` writes.
+CHALICE = "import sys; from sparkanywhere.local.chalice_command import main; sys.exit(main())"
 READY = "Type next:"
 STOP_SECONDS = 20.0  # far beyond the two seconds promised: machines are busy
 
@@ -88,19 +85,21 @@ def chalice_local(
     *arguments: str,
     environ: Mapping[str, str] | None = None,
     command: tuple[str, ...] = (),
+    verb: tuple[str, ...] = ("local",),
     project: Path = PROJECT,
 ) -> Iterator[LocalServer]:
     """Start `chalice local` with its state under `state`; kill it at the end if it still runs.
 
-    Nothing of the tester's own SPARKANYWHERE_ settings is passed on. `command` is another chalice,
-    which then finds the packages of its own environment; `project` is the folder to start it in.
+    Nothing of the tester's own SPARKANYWHERE_ settings is passed on. `command` is another chalice, which then
+    finds the packages of its own environment, or, with another `verb`, something else that serves; `project`
+    is the folder to start it in.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARKANYWHERE_")}
     env = {**kept, "XDG_STATE_HOME": str(state), **(environ or {})}
     env["PYTHONPATH"] = "" if command else str(PROJECT)
     chalice = list(command) or [sys.executable, "-c", CHALICE]
     process = subprocess.Popen(
-        [*chalice, "local", *arguments],
+        [*chalice, *verb, *arguments],
         cwd=project,
         env=env,
         stdout=subprocess.PIPE,

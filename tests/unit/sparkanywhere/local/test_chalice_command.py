@@ -5,28 +5,36 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import chalice
 import click
 import pytest
 
-from sparkanywhere.local import chalice_hook
-from sparkanywhere.local.local_command import OURS, extend
+from sparkanywhere.local.chalice_command import extend, main
+from sparkanywhere.local.server_options import server_options
+
+PROJECT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
 def cli() -> ModuleType:
-    """chalice.cli as it ships, freshly loaded and nobody else's: our hook may be at work in this environment."""
-    spec = PathFinder.find_spec("chalice.cli", list(chalice.__path__))
+    """chalice.cli as it ships, loaded for this test alone."""
+    spec = importlib.util.find_spec("chalice.cli")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def command(cli: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """chalice.cli as main() finds it, asked for its version."""
+    monkeypatch.setattr("chalice.cli", cli)
+    monkeypatch.setattr(sys, "argv", ["chalice", "--version"])
+    return cli
 
 
 def described(cli: ModuleType) -> dict[str, Any]:
@@ -48,7 +56,7 @@ def test_local_gets_our_options_and_keeps_its_own(cli: ModuleType) -> None:
     extend(cli)
 
     after = {parameter.name for parameter in cli.cli.commands["local"].params}
-    assert after == before | set(OURS)
+    assert after == before | {option.name for option in server_options()}
 
 
 def test_every_other_command_stays_as_it_is(cli: ModuleType) -> None:
@@ -72,34 +80,34 @@ def test_a_chalice_we_do_not_know_is_left_alone(cli: ModuleType) -> None:
     assert described(cli) == before
 
 
-def test_a_failure_of_ours_is_a_hint_and_the_module_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    class Loader:
-        """Loads a chalice.cli without commands."""
+def test_a_failure_of_ours_is_a_hint_and_chalice_still_runs(
+    command: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del command.cli.commands["local"]
+    monkeypatch.chdir(PROJECT)
 
-        def exec_module(self, module: ModuleType) -> None:
-            """Run the module."""
-            module.__dict__["loaded"] = True
+    with pytest.raises(SystemExit, match="0"):
+        main()
 
-    module = ModuleType("chalice.cli")
-    chalice_hook._Loader(Loader()).exec_module(module)
-
-    assert module.__dict__["loaded"] is True
-    assert "`chalice local` is left as it ships" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "`chalice local` is left as it ships" in told.err
+    assert "chalice 1.34" in told.out
 
 
-def test_the_hook_is_put_in_place_once_and_finds_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    before = len(sys.meta_path)
+def test_other_projects_get_the_stock_command(
+    command: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = described(command)
+    monkeypatch.chdir(tmp_path)
 
-    chalice_hook.install()
-    chalice_hook.install()
+    with pytest.raises(SystemExit, match="0"):
+        main()
 
-    assert len(sys.meta_path) - before <= 1
-    assert sys.meta_path[0].find_spec("chalice.cli.factory", None) is None
+    assert described(command) == before
 
 
 def test_the_page_about_the_local_server_tells_every_option(cli: ModuleType) -> None:
-    page = (Path(__file__).resolve().parents[4] / "docs" / "local-server.md").read_text()
+    page = (PROJECT / "docs" / "local-server.md").read_text()
     extend(cli)
 
     told = set(re.findall(r"--[a-z][a-z-]*", page.partition("\n## ")[0]))
