@@ -131,7 +131,7 @@ class ControlPlane:
             pick=random.choice,
             after_write=self._after_write,
             admit=self._admission.admit,
-            room=lambda resource, obj, now, is_dry_run: self.controllers.quotas.room(
+            room=lambda resource, obj, now, is_dry_run: self.controllers.quotas.reserve(
                 resource, obj, now, is_dry_run=is_dry_run
             ),
             before_removal=self._before_removal,

@@ -1,4 +1,4 @@
-"""Requests and limits of a pod's containers as numbers, and as values of resourceFieldRefs.
+"""Requests and limits of a pod's containers, their totals for the pod, and values of resourceFieldRefs.
 
 Compare kubernetes/pkg/api/v1/resource/helpers.go (v1.36): init containers run before the others, so a
 pod needs the larger of their maximum and the sum of the rest; sidecars run beside both.
@@ -6,18 +6,17 @@ pod needs the larger of their maximum and the sum of the rest; sidecars run besi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from math import ceil
 
 from chalicelib.apimachinery.accessors import spec_of
-from chalicelib.apimachinery.rules.quantity import NANO, parse_quantity
+from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.types import JSON
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
+ZERO = Quantity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +30,31 @@ class NodeSize:
 UNKNOWN_SIZE = NodeSize()
 
 
-def number(text: str | int) -> Fraction:
-    """Return a quantity (`500m`, `1Gi`) as a number of its base unit. Raises ValueError."""
-    return Fraction(parse_quantity(str(text)).nanos, NANO)
+def amounts(container: JSON, kind: str) -> JSON:
+    """Return what a container names as its `requests` or `limits`; a limit alone is a request too."""
+    resources = container.get("resources") or {}
+    limits = resources.get("limits") or {}
+    return limits if kind == "limits" else {**limits, **(resources.get("requests") or {})}
 
 
-def amount(container: JSON, kind: str, name: str) -> Fraction | None:
-    """Return a request or limit in its base unit (cores, bytes), None if the container names none."""
-    text = ((container.get("resources") or {}).get(kind) or {}).get(name)
-    return None if text is None else number(text)
-
-
-def requested(container: JSON, name: str) -> Fraction:
-    """Return the request, else the limit, else 0: what a real server's defaulting gives."""
-    request = amount(container, "requests", name)
-    found = request if request is not None else amount(container, "limits", name)
-    return found if found is not None else Fraction(0)
+def amount(container: JSON, kind: str, name: str) -> Quantity:
+    """Return one of these amounts, 0 if the container names none. Raises ValueError."""
+    return parse_quantity(str(amounts(container, kind).get(name, "0")))
 
 
 def cpu_limit_milli(container: JSON) -> int | None:
     """Return the CPU limit in thousandths of a core, None for none."""
-    limit = amount(container, "limits", "cpu")
-    return None if not limit else ceil(limit * 1000)
+    return amount(container, "limits", "cpu").milli or None
 
 
 def memory_limit_mib(container: JSON) -> int | None:
     """Return the memory limit in MiB, rounded up, None for none."""
-    limit = amount(container, "limits", "memory")
-    return None if not limit else ceil(limit / MIB)
+    return amount(container, "limits", "memory").mebibytes or None
 
 
 def gpus(container: JSON) -> int:
     """Return how many GPUs of any vendor the container asks for."""
-    return sum(ceil(requested(container, name)) for name in GPU_RESOURCES)
+    return sum(amount(container, "requests", name).value for name in GPU_RESOURCES)
 
 
 def is_sidecar(container: JSON) -> bool:
@@ -71,19 +62,30 @@ def is_sidecar(container: JSON) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def pod_total(spec: JSON, name: str) -> Fraction:
-    """Return what the whole pod must have of a resource, in its base unit."""
-    sidecars = largest_init = Fraction(0)
+def all_containers(spec: JSON) -> list[JSON]:
+    """Return the init containers, then the others."""
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+
+
+def pod_total(spec: JSON, name: str, kind: str = "requests") -> Quantity:
+    """Return what the whole pod requests of a resource, or its limit."""
+    running = largest_init = ZERO
     for container in spec.get("initContainers") or ():
-        needs = requested(container, name)
+        needs = amount(container, kind, name)
         if is_sidecar(container):
-            sidecars += needs
-            largest_init = max(largest_init, sidecars)
+            running += needs
         else:
-            largest_init = max(largest_init, sidecars + needs)
-    main = sum((requested(container, name) for container in spec.get("containers") or ()), sidecars)
-    overhead = (spec.get("overhead") or {}).get(name)
-    return max(main, largest_init) + (number(overhead) if overhead is not None else 0)
+            largest_init = max(largest_init, running + needs)
+    for container in spec.get("containers") or ():
+        running += amount(container, kind, name)
+    return max(largest_init, running) + parse_quantity(str((spec.get("overhead") or {}).get(name, "0")))
+
+
+def pod_totals(spec: JSON, kind: str) -> dict[str, Quantity]:
+    """Return the pod's total of each resource that one of its containers names, or its overhead."""
+    named = [amounts(each, kind) for each in all_containers(spec)]
+    names = {name for each in [*named, spec.get("overhead") or {}] for name in each}
+    return {name: pod_total(spec, name, kind) for name in sorted(names)}
 
 
 def disk_gib(spec: JSON) -> int:
@@ -91,15 +93,20 @@ def disk_gib(spec: JSON) -> int:
 
     A claim of a template in the pod itself is one of them; of others the pod does not say their size.
     """
-    scratch = Fraction(0)
+    scratch = ZERO
     for volume in spec.get("volumes") or ():
         empty = volume.get("emptyDir") or {}
         if empty.get("sizeLimit") and empty.get("medium", "") == "":
-            scratch += number(empty["sizeLimit"])
-        template = spec_of((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {})
-        claimed = ((template.get("resources") or {}).get("requests") or {}).get("storage")
-        scratch += number(claimed) if claimed else 0
-    return ceil(max(pod_total(spec, "ephemeral-storage"), scratch) / GIB)
+            scratch += parse_quantity(str(empty["sizeLimit"]))
+        claimed = claimed_storage((volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {})
+        scratch += parse_quantity(claimed or "0")
+    return ceil(max(pod_total(spec, "ephemeral-storage"), scratch).value / GIB)
+
+
+def claimed_storage(claim: JSON) -> str | None:
+    """Return the storage that a PersistentVolumeClaim requests."""
+    requests = (spec_of(claim).get("resources") or {}).get("requests") or {}
+    return str(requests["storage"]) if requests.get("storage") is not None else None
 
 
 def field_value(spec: JSON, reference: JSON, *, container_name: str, node: NodeSize) -> str:
@@ -109,23 +116,16 @@ def field_value(spec: JSON, reference: JSON, *, container_name: str, node: NodeS
     container or resource that is not there.
     """
     name = reference.get("containerName") or container_name
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    container = next((each for each in containers if each.get("name") == name), None)
+    container = next((each for each in all_containers(spec) if each.get("name") == name), None)
     if container is None:
         raise LookupError(f"container {name} not found")
     kind, _, resource = str(reference.get("resource", "")).partition(".")
     if kind not in ("limits", "requests"):
         raise LookupError(f"Unsupported container resource : {reference.get('resource')}")
-    found = amount(container, kind, resource)
-    if not found:
-        found = _node_amount(node, resource) if kind == "limits" else Fraction(0)
-    divisor = number(reference.get("divisor") or "1") or Fraction(1)
-    return str(ceil(found / divisor))
-
-
-def _node_amount(node: NodeSize, resource: str) -> Fraction:
-    sizes: dict[str, Callable[[], Fraction]] = {
-        "cpu": lambda: Fraction(node.cpu_milli, 1000),
-        "memory": lambda: Fraction(node.memory_mib) * MIB,
-    }
-    return sizes.get(resource, lambda: Fraction(0))()
+    named = (container.get("resources") or {}).get(kind) or {}
+    found = parse_quantity(str(named.get(resource, "0"))).nanos
+    if not found and kind == "limits":
+        of_node = {"cpu": node.cpu_milli * NANO // 1000, "memory": node.memory_mib * MIB * NANO}
+        found = of_node.get(resource, 0)
+    divisor = parse_quantity(str(reference.get("divisor") or "1")).nanos or NANO
+    return str(-(-found // divisor))

@@ -10,22 +10,39 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from fractions import Fraction
 from math import ceil
 
-from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_terminal, spec_of, status_of
+from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
-from chalicelib.controllers.podmodel.resources import GIB, disk_gib, number, pod_total
+from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
 from chalicelib.prices import Rates
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.fargate.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
 
 HOUR_SECONDS = 3600.0
-MIB_OF_GIB = 1024
-Amounts = tuple[Fraction, Fraction, Fraction]  # vCPUs, GiB of memory, GiB of disk
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of a machine: cores, bytes of memory, and GiB of disk."""
+
+    cpu: Quantity
+    memory: Quantity
+    disk_gib: float
+
+    @property
+    def vcpus(self) -> float:
+        """Return the number of cores."""
+        return self.cpu.nanos / NANO
+
+    @property
+    def gib(self) -> float:
+        """Return the memory in GiB."""
+        return self.memory.nanos / NANO / GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +72,9 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
     seconds = running_seconds(pod, now)
     if seconds is None:
         return NOTHING
-    spec = spec_of(pod)
-    cpu, gib = float(pod_total(spec, "cpu")), float(pod_total(spec, "memory") / GIB)
-    usd = max(seconds, rates.minimum_seconds) / HOUR_SECONDS * _hourly(pod, rates)
-    return Usage(cpu * seconds, gib * seconds, usd)
+    asked = asked_size(spec_of(pod))
+    usd = max(seconds, rates.minimum_seconds) / HOUR_SECONDS * hourly_usd(pod, rates)
+    return Usage(asked.vcpus * seconds, asked.gib * seconds, usd)
 
 
 def running_seconds(pod: JSON, now: datetime) -> float | None:
@@ -79,45 +95,46 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
         return None
     billed_from = find_time(annotations_of(pod).get(BILLED_FROM))
     started = min([*starts, billed_from] if billed_from else starts)
-    ended = max(ends) if status.get("phase") in ("Succeeded", "Failed") else now
+    ended = max(ends) if is_terminal(pod) else now
     return max(0.0, (ended - started).total_seconds())
 
 
-def _hourly(pod: JSON, rates: Rates) -> float:
+def hourly_usd(pod: JSON, rates: Rates) -> float:
     """Return the price of an hour of the pod's size."""
-    vcpus, memory_gib, disk = _sold(pod) if rates.whole_sizes else _asked(pod)
+    size = asked_size(spec_of(pod))
+    if rates.whole_sizes:
+        size = _given(pod) or _sold(size)
     hints = dict(placement(pod))
     arch = "arm64" if hints.get("kubernetes.io/arch") == "arm64" else "amd64"
-    usd = float(vcpus) * rates.vcpu_hour[arch] + float(memory_gib) * rates.gib_hour[arch]
+    usd = size.vcpus * rates.vcpu_hour[arch] + size.gib * rates.gib_hour[arch]
     factor = rates.spot_factor if hints.get(CAPACITY_TYPE) == "spot" else 1.0
-    return usd * factor + float(max(Fraction(0), disk - INCLUDED_DISK_GIB)) * rates.disk_gib_hour
+    return usd * factor + max(0.0, size.disk_gib - INCLUDED_DISK_GIB) * rates.disk_gib_hour
 
 
-def _sold(pod: JSON) -> Amounts:
-    """Return what Fargate has given a pod, or would give to one that runs elsewhere."""
-    return _given(pod) or _fitting(_asked(pod))
-
-
-def _asked(pod: JSON) -> Amounts:
+def asked_size(spec: JSON) -> Size:
     """Return what a pod asks for."""
-    spec = spec_of(pod)
-    return pod_total(spec, "cpu"), pod_total(spec, "memory") / GIB, Fraction(disk_gib(spec))
+    return Size(pod_total(spec, "cpu"), pod_total(spec, "memory"), disk_gib(spec))
 
 
-def _given(pod: JSON) -> Amounts | None:
+def _given(pod: JSON) -> Size | None:
     """Return what the provider says that it has given, None if it says nothing, or a client has spoilt it."""
     try:
         size = json.loads(annotations_of(pod)[SIZE])
-        return number(size["cpu"]), number(size["memory"]) / GIB, number(size["ephemeral-storage"]) / GIB
+        cpu, memory, disk = (
+            parse_quantity(str(size[name])) for name in ("cpu", "memory", "ephemeral-storage")
+        )
     except (KeyError, TypeError, ValueError):
         return None
+    return Size(cpu, memory, disk.value / GIB)
 
 
-def _fitting(asked: Amounts) -> Amounts:
+def _sold(asked: Size) -> Size:
     """Return the size of Fargate's that holds as much; as it is for a local pod, larger than any."""
-    cpu, gib, disk = asked
     try:
-        size = fit(cpu_milli=ceil(cpu * 1000), memory_mib=ceil(gib * MIB_OF_GIB), disk_gib=ceil(disk))
+        size = fit(
+            cpu_milli=asked.cpu.milli, memory_mib=asked.memory.mebibytes, disk_gib=ceil(asked.disk_gib)
+        )
     except TaskRejected:
         return asked
-    return Fraction(size.cpu_units, CPU_UNITS), Fraction(size.memory_mib, MIB_OF_GIB), Fraction(size.disk_gib)
+    memory = Quantity(size.memory_mib * MIB * NANO)
+    return Size(Quantity(size.cpu_units * NANO // CPU_UNITS), memory, size.disk_gib)

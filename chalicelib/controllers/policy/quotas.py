@@ -10,33 +10,35 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
-from chalicelib.apimachinery.accessors import spec_of, status_of
-from chalicelib.apimachinery.rules.quantity import Quantity, parse_quantity
+from chalicelib.apimachinery.accessors import metadata_of, status_of
+from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.resources import ZERO
 from chalicelib.controllers.policy import limit_ranges
-from chalicelib.controllers.policy.quota_usage import GROUPS, Usage, add, in_scope, missing_resources, usage
+from chalicelib.controllers.policy.quota_usage import (
+    GROUPS,
+    Amounts,
+    add,
+    count_name,
+    hard_limits,
+    missing_resources,
+    usage,
+)
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.registry.keys import parse_key, prefix
-from chalicelib.storage.base import (
-    KeyNotFound,
-    Reader,
-    RevisionConflict,
-    Storage,
-    StoredObject,
-)
+from chalicelib.resources.policy.quotas import COUNTED
+from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
 
 LOG = logging.getLogger(__name__)
 
 QUOTAS, RANGES = "resourcequotas", "limitranges"
 COUNTS_KEPT = 10_000  # by namespace and resource, in memory
-TAKE_ATTEMPTS = (
-    20  # rounds against other creates in the namespace, each of which ends with one of them served
-)
-ZERO = Quantity()
+# Rounds against other creates in the namespace, each of which ends with one of them served.
+TAKE_ATTEMPTS = 20
 
 
 class Quotas:
@@ -51,17 +53,15 @@ class Quotas:
         self._max_objects = max_objects
         self._guard = threading.Lock()
         self._counts: dict[str, tuple[int, int]] = {}  # by prefix: objects, and the revision as of which
-        self._pending: dict[str, tuple[str, JSON]] = {}  # by uid: room is taken for it, it is not stored yet
+        self._pending: dict[str, tuple[str, JSON]] = {}  # by uid: reserved for, not stored yet
 
     def fill_in(self, pod: JSON, reader: Reader) -> None:
         """Give, in place, a new pod the defaults of its namespace's LimitRanges."""
-        ranges = _ranges(pod["metadata"].get("namespace") or "", reader)
-        if ranges:
-            limit_ranges.fill_in(pod, ranges)
+        limit_ranges.fill_in(pod, _ranges(pod["metadata"].get("namespace") or "", reader))
 
     @contextmanager
-    def room(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> Iterator[None]:
-        """Take room for a new object; what is done inside may fail and gives it back. Raises 403.
+    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> Iterator[None]:
+        """Reserve quota for a new object; what is done inside may fail and gives it back. Raises 403.
 
         `now` is what is stored now, or was a moment ago.
         """
@@ -70,7 +70,10 @@ class Quotas:
             yield
             return
         if resource in ("pods", "persistentvolumeclaims"):
-            _check_ranges(resource, obj, _ranges(namespace, now))
+            problems = limit_ranges.problems(resource, obj, _ranges(namespace, now))
+            if problems:
+                why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+                raise _forbidden(resource, obj, why)
         self._check_count(resource, obj, namespace, now.revision())
         taken = self._take(resource, obj, now.list(prefix(QUOTAS, namespace)).items, is_dry_run=is_dry_run)
         try:
@@ -103,7 +106,7 @@ class Quotas:
         with self._guard:
             try:
                 stored = self._storage.get(key)
-                changed = _with_used(stored.object(), used=self._used(stored.object(), namespace))
+                changed = _with_used(stored.object(), self._used(stored.object(), namespace))
                 if changed is not None:
                     self._storage.update(key, changed, expected_revision=stored.revision)
             except KeyNotFound:
@@ -147,7 +150,11 @@ class Quotas:
         """Take from every quota of the namespace that counts the object; return whether there was one."""
         namespace = obj["metadata"]["namespace"]
         asked = usage(resource, obj) if quotas else {}
-        counting = [item for item in quotas if _counts(item.object(), resource, obj, asked)]
+        counting = []
+        for item in quotas:
+            hard = hard_limits(item.object())
+            if asked.keys() & hard.keys() or (resource == "pods" and missing_resources(obj, hard)):
+                counting.append(item)
         if is_dry_run:
             for item in counting:
                 _check(item.object(), resource, obj, asked, self._used(item.object(), namespace))
@@ -164,15 +171,13 @@ class Quotas:
             self._pending[obj["metadata"]["uid"]] = (resource, obj)
         return True
 
-    def _take_from(self, item: StoredObject, resource: str, obj: JSON, asked: Usage) -> None:
+    def _take_from(self, item: StoredObject, resource: str, obj: JSON, asked: Amounts) -> None:
         for attempt in range(TAKE_ATTEMPTS):
             try:
                 stored = self._storage.get(item.key)
                 quota = stored.object()
-                used = self._used_with_room(quota, resource, obj, asked)
-                hard = spec_of(quota).get("hard") or {}
-                more = {name: used.get(name, ZERO) + asked.get(name, ZERO) for name in hard}
-                changed = _with_used(quota, used=more)
+                used = self._checked_usage(quota, resource, obj, asked)
+                changed = _with_used(quota, add(used, asked))
                 if changed is not None:
                     self._storage.update(stored.key, changed, expected_revision=stored.revision)
                 return
@@ -183,83 +188,52 @@ class Quotas:
                     name = parse_key(item.key)[2]
                     raise _forbidden(resource, obj, f"quota {name} is written too often; try again") from None
 
-    def _used_with_room(self, quota: JSON, resource: str, obj: JSON, asked: Usage) -> Usage:
-        """Return what is used of a quota that has room for what is asked. Raises 403 if it has none."""
-        used = _status_usage(quota)
-        if used:
-            try:
+    def _checked_usage(self, quota: JSON, resource: str, obj: JSON, asked: Amounts) -> Amounts:
+        """Return what is used of a quota that allows what is asked. Raises 403 if it does not."""
+        known = status_of(quota).get("used")
+        if known:
+            used = {name: parse_quantity(str(amount)) for name, amount in known.items()}
+            with suppress(StatusError):  # too high a number: something went a moment ago
                 _check(quota, resource, obj, asked, used)
-            except StatusError:
-                used = {}
-        if not used:  # nobody has counted yet, or the number is too high: something went a moment ago
-            used = self._used(quota, obj["metadata"]["namespace"])
-            _check(quota, resource, obj, asked, used)
+                return used
+        used = self._used(quota, obj["metadata"]["namespace"])
+        _check(quota, resource, obj, asked, used)
         return used
 
-    def _used(self, quota: JSON, namespace: str) -> Usage:
+    def _used(self, quota: JSON, namespace: str) -> Amounts:
         """Return what is used of a quota by what is stored now, or about to be by this process."""
-        hard = spec_of(quota).get("hard") or {}
-        total: Usage = {}
-        resources = _resources_of(hard)
+        total: Amounts = {}
+        resources = {_counted_resource(name) for name in hard_limits(quota)}
         pending = dict(self._pending)
         for resource in sorted(resources):
             for item in self._storage.list(prefix(resource, namespace)).items:
                 obj = item.object()
                 pending.pop(obj["metadata"]["uid"], None)
-                if in_scope(resource, obj, quota):
-                    total = add(total, usage(resource, obj))
+                total = add(total, usage(resource, obj))
         for resource, obj in pending.values():
             if resource in resources and obj["metadata"].get("namespace") == namespace:
-                total = add(total, usage(resource, obj) if in_scope(resource, obj, quota) else {})
-        return {name: total.get(name, ZERO) for name in hard}
+                total = add(total, usage(resource, obj))
+        return total
 
 
 def _ranges(namespace: str, reader: Reader) -> list[JSON]:
     return [item.object() for item in reader.list(prefix(RANGES, namespace)).items]
 
 
-def _check_ranges(resource: str, obj: JSON, ranges: list[JSON]) -> None:
-    problems_of = limit_ranges.pod_problems if resource == "pods" else limit_ranges.claim_problems
-    problems = list(dict.fromkeys(problems_of(obj, ranges)))
-    if problems:
-        why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-        raise _forbidden(resource, obj, why)
+def _counted_resource(name: str) -> str:
+    """Return the resource, as it is stored, whose objects a quota counts by that name."""
+    if name.startswith("count/"):
+        full_name = name.removeprefix("count/")
+        resource = full_name.partition(".")[0]
+        return resource if name == count_name(resource) else full_name
+    if name == "requests.storage":
+        return "persistentvolumeclaims"
+    return name if name in COUNTED else "pods"
 
 
-def _resources_of(hard: JSON) -> set[str]:
-    """Return the resources, as they are stored, whose objects a quota counts."""
-    found = set()
-    for name in hard:
-        if name.startswith("count/"):
-            resource, _, group = name.removeprefix("count/").partition(".")
-            is_built_in = f"count/{resource}.{group}" if group else f"count/{resource}"
-            found.add(resource if is_built_in in usage_names(resource) else f"{resource}.{group}")
-        elif "persistentvolumeclaims" in name or "storageclass" in name or name == "requests.storage":
-            found.add("persistentvolumeclaims")
-        elif name.startswith("services"):
-            found.add("services")
-        elif name in ("secrets", "configmaps", "resourcequotas", "replicationcontrollers"):
-            found.add(name)
-        else:
-            found.add("pods")
-    return found
-
-
-def usage_names(resource: str) -> set[str]:
-    """Return the names by which quotas count the objects of a built-in resource."""
-    group = GROUPS.get(resource, "")
-    return {f"count/{resource}.{group}" if group else f"count/{resource}"}
-
-
-def _counts(quota: JSON, resource: str, obj: JSON, asked: Usage) -> bool:
-    hard = spec_of(quota).get("hard") or {}
-    wants = bool(asked.keys() & hard.keys()) or (resource == "pods" and bool(missing_resources(obj, hard)))
-    return wants and in_scope(resource, obj, quota)
-
-
-def _check(quota: JSON, resource: str, obj: JSON, asked: Usage, used: Usage) -> None:
+def _check(quota: JSON, resource: str, obj: JSON, asked: Amounts, used: Amounts) -> None:
     """Raise 403 if a quota has no room for what is asked, or demands what the object leaves out."""
-    hard = spec_of(quota).get("hard") or {}
+    hard = hard_limits(quota)
     name = quota["metadata"]["name"]
     if resource == "pods":
         missing = missing_resources(obj, sorted(hard))
@@ -279,16 +253,11 @@ def _check(quota: JSON, resource: str, obj: JSON, asked: Usage, used: Usage) -> 
         raise _forbidden(resource, obj, why)
 
 
-def _status_usage(quota: JSON) -> Usage:
-    used = status_of(quota).get("used") or {}
-    return {name: parse_quantity(str(amount)) for name, amount in used.items()}
-
-
-def _with_used(quota: JSON, used: Usage) -> JSON | None:
-    hard = spec_of(quota).get("hard") or {}
+def _with_used(quota: JSON, used: Amounts) -> JSON | None:
+    hard = hard_limits(quota)
     status = {"hard": dict(hard), "used": {name: str(used.get(name, ZERO)) for name in hard}} if hard else {}
     return None if status == status_of(quota) else {**quota, "status": status}
 
 
 def _forbidden(resource: str, obj: JSON, why: str) -> StatusError:
-    return forbidden(resource, obj["metadata"].get("name", ""), why, group=GROUPS.get(resource, ""))
+    return forbidden(resource, metadata_of(obj).get("name", ""), why, group=GROUPS.get(resource, ""))

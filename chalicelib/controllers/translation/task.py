@@ -7,7 +7,6 @@ honoured is named.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Literal
 
 from chalicelib.apimachinery.types import JSON
@@ -121,8 +120,8 @@ def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volum
         name=name,
         containers=containers,
         volumes=volumes,
-        cpu_milli=ceil(pod_resources.pod_total(spec, "cpu") * 1000),
-        memory_mib=ceil(pod_resources.pod_total(spec, "memory") / pod_resources.MIB),
+        cpu_milli=pod_resources.pod_total(spec, "cpu").milli,
+        memory_mib=pod_resources.pod_total(spec, "memory").mebibytes,
         disk_gib=pod_resources.disk_gib(spec),
         labels=tuple(sorted(labels.items())),
         hostname=pod_network.hostname(view.pod),
@@ -216,7 +215,7 @@ def _token_volume(view: PodView, node: Node) -> Volume | None:
     """
     if node.issue_token is None or not _automounts(view):
         return None
-    if all(_mounts_token(container) for container in pod_volumes.all_containers(view.spec)):
+    if all(_mounts_token(container) for container in pod_resources.all_containers(view.spec)):
         return None
     return pod_volumes.token_volume(view, node.issue_token)
 

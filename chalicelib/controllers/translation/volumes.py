@@ -7,11 +7,9 @@ container mounts is not looked at, as a kubelet does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from math import ceil
 
-from chalicelib.apimachinery.accessors import spec_of
+from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.references import (
     MOUNT,
     SCHEDULE,
@@ -20,6 +18,7 @@ from chalicelib.controllers.podmodel.references import (
     PodRejected,
     TokenRequest,
 )
+from chalicelib.controllers.podmodel.resources import all_containers, claimed_storage, field_value
 from chalicelib.controllers.runtime.expansion import expand
 from chalicelib.controllers.runtime.lookup import ROOT_CA_CONFIGMAP
 from chalicelib.controllers.translation import fields as pod_fields
@@ -75,11 +74,6 @@ def mounts_of(container: JSON) -> list[JSON]:
     """Return the volumeMounts of a container."""
     found: list[JSON] = container.get("volumeMounts") or []
     return found
-
-
-def all_containers(spec: JSON) -> list[JSON]:
-    """Return the init containers, then the others."""
-    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
 
 
 class _Volumes:
@@ -145,7 +139,7 @@ class _Volumes:
                     text = pod_fields.field_value(view.pod, path, node_name=view.node_name)
                 else:
                     reference = item.get("resourceFieldRef") or {}
-                    text = pod_resources.field_value(view.spec, reference, container_name="", node=view.node)
+                    text = field_value(view.spec, reference, container_name="", node=view.node)
             except LookupError as error:
                 self._note(volume, str(error), "pods", "")
                 continue
@@ -202,7 +196,7 @@ class _Volumes:
                 )
             )
             return None
-        return Volume(name, "named", source=claim["metadata"]["uid"], size_mib=_mib(_claimed(claim)))
+        return Volume(name, "named", source=claim["metadata"]["uid"], size_mib=_mib(claimed_storage(claim)))
 
     def _note(self, volume: str, why: str, resource: str, name: str) -> None:
         message = f'MountVolume.SetUp failed for volume "{volume}" : {why}'
@@ -224,15 +218,8 @@ def _scratch(name: str, source: JSON) -> Volume:
 
 def _ephemeral(name: str, source: JSON) -> Volume:
     """A claim that lives as long as its pod is scratch space with a size."""
-    return Volume(name, "scratch", size_mib=_mib(_claimed(source.get("volumeClaimTemplate") or {})))
-
-
-def _claimed(claim: JSON) -> str | None:
-    """Return the storage that a PersistentVolumeClaim requests."""
-    resources = spec_of(claim).get("resources") or {}
-    storage: str | None = (resources.get("requests") or {}).get("storage")
-    return storage
+    return Volume(name, "scratch", size_mib=_mib(claimed_storage(source.get("volumeClaimTemplate") or {})))
 
 
 def _mib(text: str | None) -> int | None:
-    return None if text is None else ceil(pod_resources.number(text) / pod_resources.MIB)
+    return None if text is None else parse_quantity(text).mebibytes

@@ -22,7 +22,6 @@ from chalicelib.registry.strategy import (
     Strategy,
     created_cells,
 )
-from chalicelib.resources.policy.quota_scopes import scopes_causes
 from chalicelib.resources.shared.amounts import NANO, amounts_texts, nanos
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 
@@ -78,14 +77,22 @@ class ResourceQuotaStrategy(Strategy):
         obj["status"] = status_of(old)
 
     def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with names, amounts and scopes."""
+        """Return what is wrong with names and amounts."""
         spec = obj["spec"]
-        causes = [
+        return [
             cause
             for name, amount in spec.get("hard", {}).items()
             for cause in _hard_causes(name, amount, "spec.hard")
         ]
-        return [*causes, *scopes_causes(spec)]
+
+    def warnings(self, obj: JSON) -> list[str]:
+        """Return which bounds of a quota are not enforced."""
+        spec = spec_of(obj)
+        if is_scoped(spec):
+            return ["spec: a quota with scopes is stored, and not enforced"]
+        return [
+            f"spec.hard[{name}]: not enforced" for name in spec.get("hard") or () if not _is_enforced(name)
+        ]
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the scopes."""
@@ -144,6 +151,16 @@ class LimitRangeStrategy(Strategy):
         """Return name and time of creation."""
         del now
         return created_cells(obj)
+
+
+def is_scoped(spec: JSON) -> bool:
+    """Return whether a quota's spec counts only objects of some scope."""
+    return bool(spec.get("scopes") or spec.get("scopeSelector"))
+
+
+def _is_enforced(name: str) -> bool:
+    is_plain = name in (COUNTED | MEASURED) and not name.startswith("services.")
+    return is_plain or name.startswith(("count/", "requests."))
 
 
 def _default_container_limits(item: JSON) -> None:

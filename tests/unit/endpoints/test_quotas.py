@@ -124,13 +124,34 @@ def test_many_at_once_never_get_more_than_there_is(api: ApiClient) -> None:
     assert sorted(codes) == [201] * 5 + [403] * 11
 
 
-def test_a_scoped_quota_counts_only_what_is_in_its_scope(api: ApiClient) -> None:
-    _quota(api, {"pods": "0"}, scopes=["BestEffort"])
+@pytest.mark.parametrize(
+    ("spec", "warning"),
+    [
+        ({"hard": {"pods": "0"}, "scopes": ["BestEffort"]}, "spec: a quota with scopes is stored"),
+        ({"hard": {"services.nodeports": "0"}}, "spec.hard[services.nodeports]: not enforced"),
+    ],
+)
+def test_a_quota_that_is_not_enforced_says_so(api: ApiClient, spec: JSON, warning: str) -> None:
+    answer = api.request("POST", f"{BASE}/resourcequotas", {"metadata": {"name": "q"}, "spec": spec})
+    api.create(f"{BASE}/pods", _pod("a"))
 
-    refused = api.request("POST", f"{BASE}/pods", _pod("a"))
-    api.create(f"{BASE}/pods", _pod("b", requests={"cpu": "1"}))
+    assert warning in str(answer.headers["Warning"])
+    assert _used(api) in ({}, {"services.nodeports": "0"})
 
-    assert "exceeded quota: q" in _message(refused)
+
+def test_side_cars_count_beside_the_main_containers_and_init_containers_before_them(api: ApiClient) -> None:
+    _quota(api, {"requests.cpu": "10", "limits.memory": "10Gi"})
+    pod = _pod("a", requests={"cpu": "1"}, limits={"memory": "1Gi"})
+    asked = {"requests": {"cpu": "500m"}, "limits": {"memory": "512Mi"}}
+    large = {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}}
+    pod["spec"]["initContainers"] = [
+        {"name": "s", "image": "i", "resources": asked, "restartPolicy": "Always"},
+        {"name": "i", "image": "i", "resources": large},
+    ]
+
+    api.create(f"{BASE}/pods", pod)
+
+    assert _used(api) == {"requests.cpu": "2500m", "limits.memory": "1536Mi"}
 
 
 def test_a_limit_range_fills_in_what_is_left_out(api: ApiClient) -> None:
@@ -187,11 +208,11 @@ def test_a_namespace_is_not_counted_while_there_is_room() -> None:
     ]
 
     for obj in objs[:10]:
-        with quotas.room("configmaps", obj, storage, is_dry_run=False):
+        with quotas.reserve("configmaps", obj, storage, is_dry_run=False):
             storage.create(f"/registry/configmaps/default/{obj['metadata']['name']}", obj)
     with (
         pytest.raises(StatusError, match="exceeded quota"),
-        quotas.room("configmaps", objs[10], storage, is_dry_run=False),
+        quotas.reserve("configmaps", objs[10], storage, is_dry_run=False),
     ):
         storage.create("/registry/configmaps/default/c10", objs[10])
 
