@@ -214,7 +214,7 @@ def cost(client: KubeClient, target: Target, *, application: str) -> None:
 @with_target
 def ui(client: KubeClient, target: Target, *, application: str, forward: bool, opens: bool) -> None:
     """Print where a running application's Spark UI is; where it takes forwarding, forward it until Ctrl-C."""
-    from sparkanywhere.client.reach import show
+    from sparkanywhere.cli.reach import show
     from sparkanywhere.jobs.applications import find_application
     from sparkanywhere.jobs.spark_properties import UI_PORT
 

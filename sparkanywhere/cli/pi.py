@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +17,13 @@ import click
 import psutil
 from rich.console import Console
 
-from chalicelib.config import Settings
-from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.cli.image_command import built
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.spark_command import installed
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.local.leftovers import remove_containers, remove_tasks
-from sparkanywhere.local.local_server import LocalServer, ServerFailed, ServerOptions
+from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
 from sparkanywhere.spark import class_archive
 from sparkanywhere.spark.spark_submit import (
@@ -117,15 +111,16 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
     program = find_program(
         options.example, options.args, spark_home=spark_home, main_class=options.main_class
     )
-    settings = Settings.from_env()
     image = f"apache/spark:{options.spark}"
     mounted: tuple[tuple[str, str], ...] = ()
-    own_file = program.file
+    host_paths = {"SPARKANYWHERE_HOST_PATHS": program.file} if program.file else None
     if options.provider == "docker":
         image = built(options.spark)
         program, mounted = in_containers(program)
     job = JobProgress(instances=options.instances, began_at=clock())
-    with _own_server(options, settings, own_file) as server:
+    with temporary_server(
+        os.environ, prefix="pi", provider=options.provider, port=options.port, settings=host_paths
+    ) as server:
 
         def command_for(url: str) -> list[str]:
             conf = (*mounted, *options.conf)
@@ -193,32 +188,6 @@ def check_memory(instances: int, available_bytes: int) -> None:
             f"A driver and {instances} executors need about {needed / 1e9:.1f} GB of memory and "
             f"{available_bytes / 1e9:.1f} GB is free: set INSTANCES lower or free some."
         )
-
-
-@contextmanager
-def _own_server(options: PiOptions, settings: Settings, own_file: str) -> Iterator[LocalServer]:
-    """Yield a server with a state folder of its own; stop it and remove all that is left of it after."""
-    state = settings.state_dir().parent
-    instance = f"pi-{uuid.uuid4().hex[:8]}"
-    server = LocalServer(
-        ServerOptions(
-            state=state,
-            instance=instance,
-            provider=options.provider,
-            port=options.port,
-            settings={"SPARKANYWHERE_HOST_PATHS": own_file} if own_file else None,
-        ),
-        os.environ,
-    )
-    try:
-        yield server
-    finally:
-        with uninterrupted():
-            server.stop()
-            remove_tasks(server.folder)
-            with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
-                remove_containers(server.folder, settings)
-            shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def _pair(entry: str) -> tuple[str, str]:

@@ -69,7 +69,7 @@ def history(
     if stop:
         _stop(client, target, HISTORY)
         return
-    from sparkanywhere.client.reach import show
+    from sparkanywhere.cli.reach import show
 
     with _told():
         pod = _history(client, target, options)
@@ -149,7 +149,7 @@ next(each for each in connect.params if each.name == "name").help = "Name of the
 
 
 def _submit(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
-    from sparkanywhere.client.reach import is_here
+    from sparkanywhere.cli.reach import is_here
     from sparkanywhere.jobs import connect as servers
     from sparkanywhere.jobs.event_log import provider_of
     from sparkanywhere.jobs.objects import resource_name
@@ -180,7 +180,7 @@ def _typed() -> list[str]:
 
 def _lead_to(target: Target, driver: JSON, port: int, *, token: str, local_port: int) -> None:
     """Print the URL of a Connect server; where it takes forwarding, forward until Ctrl-C."""
-    from sparkanywhere.client import reach
+    from sparkanywhere.cli import reach
     from sparkanywhere.jobs import connect as servers
     from sparkanywhere.jobs.service_pod import ServiceFailed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chalicelib.config import Settings
-from sparkanywhere.cli.progress import StepPrinter
+from sparkanywhere.spark.progress import StepPrinter
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
 

@@ -53,9 +53,9 @@ def submit(
 
 def _run(spec: JobSpec, options: dict[str, Any]) -> int:
     from sparkanywhere.cli.job_run import JobFailed
+    from sparkanywhere.cli.local_plane import local_plane
     from sparkanywhere.client.access import NoAccess, find_target
     from sparkanywhere.client.kube_client import ApiError, ApiUnreachable
-    from sparkanywhere.jobs.local_plane import local_plane
     from sparkanywhere.jobs.s3_objects import FileFailed
     from sparkanywhere.local.local_server import ServerFailed
 

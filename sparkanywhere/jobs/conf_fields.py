@@ -7,10 +7,7 @@ different words, it is an error here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sparkanywhere.jobs.spec import JobSpec
+from typing import Any
 
 # setting -> (field of a JobSpec, option)
 CONF_FIELDS = {
@@ -73,17 +70,3 @@ def _number(key: str, text: str, where: str) -> int:
         return int(text)
     except ValueError:
         raise ConfError(f"{where} {key}={text}: that takes a whole number.") from None
-
-
-def contradiction(spec: JobSpec) -> str:
-    """Return what in a spec's conf contradicts its fields or cannot be had, "" if nothing does."""
-    for key, value in spec.conf.items():
-        if key in REFUSED:
-            return f"--conf {key} cannot be set: {REFUSED[key]}."
-        if key in CONF_FIELDS:
-            name, option = CONF_FIELDS[key]
-            if str(getattr(spec, name)) != value:
-                return f"--conf {key}={value} contradicts {option} {getattr(spec, name)}: use the option."
-    if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
-        return "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
-    return ""

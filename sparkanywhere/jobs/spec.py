@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.conf_fields import contradiction
+from sparkanywhere.jobs.conf_fields import CONF_FIELDS, REFUSED
 from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
 
 DEFAULT_SPARK = "4.3.0"
@@ -93,7 +93,7 @@ def _problem(spec: JobSpec) -> str:
         or _number_problem(spec)
         or _budget_problem(spec)
         or _pairs_problem(spec)
-        or contradiction(spec)
+        or _conf_problem(spec)
         or _file_problem(spec)
     )
 
@@ -171,6 +171,19 @@ def _pairs_problem(spec: JobSpec) -> str:
             return f"--secret-env {variable}={place} names no key of a Secret: write {variable}=SECRET:KEY."
         if variable in spec.env:
             return f"--env and --secret-env both set {variable}: leave one out."
+    return ""
+
+
+def _conf_problem(spec: JobSpec) -> str:
+    for key, value in spec.conf.items():
+        if key in REFUSED:
+            return f"--conf {key} cannot be set: {REFUSED[key]}."
+        if key in CONF_FIELDS:
+            name, option = CONF_FIELDS[key]
+            if str(getattr(spec, name)) != value:
+                return f"--conf {key}={value} contradicts {option} {getattr(spec, name)}: use the option."
+    if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
+        return "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
     return ""
 
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from chalicelib.config import Settings
+from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.kube_client import Access
+from sparkanywhere.local.leftovers import remove_containers, remove_tasks
+from sparkanywhere.local.stop_signals import uninterrupted
 
 PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `app` is found
 START_SECONDS = 60.0  # one second on an idle machine; a loaded one gets patience
@@ -116,6 +123,31 @@ class LocalServer:
                 self.kill()
                 raise ServerFailed(f"The control plane was not up within {START_SECONDS:.0f} s.")
             time.sleep(LOOK_SECONDS)
+
+
+@contextmanager
+def temporary_server(
+    environ: Mapping[str, str],
+    *,
+    prefix: str,
+    provider: str,
+    port: int = 0,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[LocalServer]:
+    """Yield a server, not started yet, with a state folder of its own; then remove all that is left of it."""
+    shared = Settings.from_env(environ)
+    instance = f"{prefix}-{uuid.uuid4().hex[:8]}"
+    state = shared.state_dir().parent
+    server = LocalServer(ServerOptions(state, instance, provider, port, settings), environ)
+    try:
+        yield server
+    finally:
+        with uninterrupted():
+            server.stop()
+            remove_tasks(server.folder)
+            with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
+                remove_containers(server.folder, shared)
+            shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def port_of(url: str) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 
 import docker.errors
 
-from sparkanywhere.cli.progress import Progress, Step
+from sparkanywhere.spark.progress import Progress, Step
 
 SUITE = "bookworm"
 PACKAGES = ("openjdk-17-jre-headless", "python3", "tini", "procps", "ca-certificates")

@@ -15,8 +15,8 @@ from typing import Any
 
 import docker.errors
 
-from sparkanywhere.cli.progress import Progress, Step
 from sparkanywhere.spark.base_image import ImageFailed, ensure_base
+from sparkanywhere.spark.progress import Progress, Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
 FOLDER = Path(__file__).resolve().parents[2] / "images"

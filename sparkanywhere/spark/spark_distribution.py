@@ -17,11 +17,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from sparkanywhere.cli.progress import Progress, Step, silent
 from sparkanywhere.spark.example_jar import CompileFailed, compile_examples
 from sparkanywhere.spark.java_home import JavaNotFound, ensure_java, java_range
 from sparkanywhere.spark.java_wrapper import WrappedJava, wrap
 from sparkanywhere.spark.pip_download import DownloadFailed, download
+from sparkanywhere.spark.progress import Progress, Step, silent
 
 VERSION = re.compile(r"\d+\.\d+\.\d+(?:\.?(?:dev|rc)\d+)?")
 FREE_BYTES = 2_000_000_000  # the package (456 MB), pip's look into it, and the tree, for Spark 4.3

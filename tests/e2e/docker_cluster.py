@@ -13,11 +13,11 @@ from typing import Any
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.providers.docker import connect, labels
-from sparkanywhere.cli.progress import silent
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.local.leftovers import remove_containers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.spark.image import ensure_image
+from sparkanywhere.spark.progress import silent
 from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, NAMESPACE, SparkCluster
 from tests.functional.waiting import until
 

@@ -19,12 +19,12 @@ import pytest
 from kubernetes import client, config
 
 from chalicelib.config import Settings
-from sparkanywhere.cli.progress import silent
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.docker_engine import engine
 from sparkanywhere.local.leftovers import remove_containers
 from sparkanywhere.spark.base_image import ensure_base
+from sparkanywhere.spark.progress import silent
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.functional.waiting import until
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.client import reach
+from sparkanywhere.cli import reach
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import connect, event_log
 from sparkanywhere.jobs.connect_program import LISTENS, Idleness

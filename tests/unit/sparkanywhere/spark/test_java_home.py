@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.cli.progress import silent
 from sparkanywhere.spark.java_home import ensure_java, java_major, java_range, numbers, unwrapped
+from sparkanywhere.spark.progress import silent
 from tests.unit.sparkanywhere.fake_java import fake_java
 
 

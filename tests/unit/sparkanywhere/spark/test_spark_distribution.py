@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from sparkanywhere.cli.progress import Step
 from sparkanywhere.spark.java_wrapper import wrap
+from sparkanywhere.spark.progress import Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure, is_ready, place
 from tests.unit.sparkanywhere.fake_java import fake_java
 

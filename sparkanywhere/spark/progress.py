@@ -1,4 +1,4 @@
-"""How long work tells that it moves: one small record, and a printer for people and for logs."""
+"""Progress of long work: one small record, and a printer for people and for logs."""
 
 from __future__ import annotations
 

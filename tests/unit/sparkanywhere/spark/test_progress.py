@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from sparkanywhere.cli.progress import Step, StepPrinter, sentence
+from sparkanywhere.spark.progress import Step, StepPrinter, sentence
 
 
 @pytest.mark.parametrize(
