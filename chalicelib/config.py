@@ -12,7 +12,7 @@ PREFIX = "SPARKANYWHERE_"
 
 ProviderName = Literal["process", "docker", "fargate", "none"]
 StorageName = Literal["sqlite", "dynamodb"]
-WatchMode = Literal["streamed", "buffered"]
+WatchMode = Literal["auto", "streamed", "buffered"]
 
 
 class SettingsError(Exception):
@@ -30,8 +30,8 @@ class Settings:
         default="sqlite", metadata={"doc": "where objects are kept: sqlite or dynamodb"}
     )
     watch: WatchMode = field(
-        default="buffered",
-        metadata={"doc": "how watches leave: streamed (local server) or buffered (Lambda)"},
+        default="auto",
+        metadata={"doc": "how watches leave: streamed or buffered; auto: buffered on Lambda alone"},
     )
     instance: str = field(
         default="default", metadata={"doc": "name of this control plane; labels what it starts"}
@@ -176,6 +176,12 @@ class Settings:
         if not env.get("DOCKER_TLS_VERIFY"):
             return ""
         return env.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
+
+
+def runs_on_lambda(environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether this process is an AWS Lambda function, which always has that variable."""
+    env = os.environ if environ is None else environ
+    return "AWS_LAMBDA_FUNCTION_NAME" in env
 
 
 def event_cluster_arn(environ: Mapping[str, str] | None = None) -> str:

@@ -116,6 +116,7 @@ def control_plane(state: Path, **settings: Any) -> ControlPlane:  # Any: fields 
     """Return a control plane that runs no pods, with its store under `state`; close() ends it."""
     chosen: dict[str, Any] = {
         "provider": "none",
+        "watch": "buffered",
         "state": str(state),
         "url": "http://127.0.0.1:1",
         **settings,

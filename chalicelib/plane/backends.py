@@ -19,6 +19,7 @@ from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.files.base import FileStore
+from chalicelib.plane.host import Host
 from chalicelib.prices import Rates, fargate_rates, flat_rates
 from chalicelib.providers.base import Provider, Task
 from chalicelib.storage.base import Storage
@@ -43,21 +44,27 @@ def build_storage(settings: Settings) -> Storage:
         return DynamoStorage(settings.table)
     from chalicelib.storage.sqlite.storage import SqliteStorage
 
-    try:
-        settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        where = "SPARKANYWHERE_STATE names a folder for it, SPARKANYWHERE_STORAGE another store (make config on AWS)"
-        raise SettingsError(f"there is no place for the local store: {error}; {where}") from error
+    _make_state_dir(
+        settings,
+        "SPARKANYWHERE_STATE names another, SPARKANYWHERE_STORAGE another store (make config on AWS)",
+    )
     return SqliteStorage(settings.state_dir() / "objects.sqlite")
 
 
-def build_files(settings: Settings) -> FileStore | None:
-    """Return where staged job files are kept: the bucket, or beside the local store; None for nowhere."""
+def _make_state_dir(settings: Settings, remedy: str) -> None:
+    try:
+        settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"the state folder cannot be made: {error}; {remedy}") from error
+
+
+def build_files(settings: Settings, host: Host) -> FileStore | None:
+    """Return where staged job files are kept: the bucket, or in the state folder; None for nowhere."""
     if settings.bucket:
         from chalicelib.files.bucket import BucketFiles
 
         return BucketFiles(settings.bucket, settings.region)
-    if settings.storage != "sqlite":
+    if not host.keeps_files:
         return None
     from chalicelib.files.folder import FolderFiles
 
@@ -76,6 +83,7 @@ def build_job_buckets(settings: Settings) -> JobBuckets | None:
 
 def build_staged_files(
     settings: Settings,
+    host: Host,
     storage: Storage,
     *,
     issuer: TokenIssuer,
@@ -84,7 +92,7 @@ def build_staged_files(
     new_uid: Callable[[], str],
 ) -> StagedFiles | None:
     """Return what takes and gives the files of jobs, None where they can be kept nowhere."""
-    files = build_files(settings)
+    files = build_files(settings, host)
     if files is None:
         return None
     most = min(settings.file_max_mb, MAX_PUT_MB) if settings.bucket else settings.file_max_mb
@@ -92,11 +100,12 @@ def build_staged_files(
     return StagedFiles(storage, files, issuer=issuer, url=url, limits=limits, clock=clock, new_uid=new_uid)
 
 
-def audit_log(settings: Settings) -> logging.Logger:
-    """Return where audit lines go: a file beside the local store, standard output (CloudWatch) on AWS."""
-    log = logging.Logger("audit", logging.INFO)  # nobody else's: no library may turn it off
+def audit_log(settings: Settings, host: Host) -> logging.Logger:
+    """Return where audit lines go: a file in the state folder, or standard output (CloudWatch)."""
+    log = logging.Logger("audit", logging.INFO)  # not a child of the root logger: no library may turn it off
     handler: logging.Handler
-    if settings.storage == "sqlite":
+    if host.keeps_files:
+        _make_state_dir(settings, "SPARKANYWHERE_STATE names another")
         file = settings.state_dir() / "audit.log"
         handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=1, delay=True)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

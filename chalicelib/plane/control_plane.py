@@ -15,7 +15,7 @@ from chalicelib.config import Settings
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.pods.payloads import TaskPayloads
 from chalicelib.controllers.policy.classes import Classes
-from chalicelib.controllers.runtime.background import DEFAULT_THREADS, Background
+from chalicelib.controllers.runtime.background import Background
 from chalicelib.controllers.runtime.deletes import RegistryDeletes
 from chalicelib.controllers.runtime.lookup import StorageLookup
 from chalicelib.controllers.runtime.loop import Chore, ResyncLoop
@@ -38,6 +38,7 @@ from chalicelib.plane.backends import (
     build_storage,
 )
 from chalicelib.plane.controllers import ControllerParts, build_controllers
+from chalicelib.plane.host import Host, choose_host
 from chalicelib.providers.base import Provider, Task
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.options import WriteOptions
@@ -50,13 +51,7 @@ from chalicelib.storage.base import Storage, StorageError
 
 LOG = logging.getLogger(__name__)
 
-FAR_THREADS = (
-    8  # on Lambda, calls of AWS's APIs that one request brings on: 100 StopTasks must fit into seconds
-)
-EVENT_SETTLE_SECONDS = 15.0  # of the 29 that the events' function has: what follows from one event is little
-# Of the 60 that the schedule's function has (.chalice/config.json), chores before it take 20 at most. ECS takes 20
-# launches a second: 800 of the pods that wait go out each minute, and the next schedule begins when this one ends.
-RESYNC_SETTLE_SECONDS = 40.0
+LEAST_SETTLE_SECONDS = 0.5  # for what an earlier request has left, after a watch that used up its time
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 _lock = threading.Lock()
@@ -84,26 +79,37 @@ def new_uid() -> str:
 class ControlPlane:
     """All parts of one control plane, wired. On Lambda only `api`, `controllers` and `observe` are used.
 
-    A `storage` or `provider` given takes the place of the one that the settings choose.
+    A `host`, `storage` or `provider` given takes the place of the one that the settings choose.
     """
 
     def __init__(
-        self, settings: Settings, *, storage: Storage | None = None, provider: Provider | None = None
+        self,
+        settings: Settings,
+        *,
+        host: Host | None = None,
+        storage: Storage | None = None,
+        provider: Provider | None = None,
     ) -> None:
         self.settings = settings
+        self.host = host or choose_host(settings)
         self.storage = storage or build_storage(settings)
         self.provider = provider or build_provider(settings, lambda task: self._payload_request(task))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses: tuple[str, ...] = getattr(self.provider, "listen_addresses", ())
         self.url = PublicUrl(self.storage, settings.pod_url or settings.url, new_uid)
-        self._has_threads = settings.storage == "sqlite"
-        self._later = Background(threads=DEFAULT_THREADS if self._has_threads else FAR_THREADS)
+        self._background = Background(threads=self.host.threads)
         self.issuer = TokenIssuer(self.storage, clock=utc_now, new_uid=new_uid)
         self.rbac = Rbac(self.storage)
-        self._audit = audit_log(settings)
+        self._audit = audit_log(settings, self.host)
         self._payloads = self._build_payloads()
         self.files = build_staged_files(
-            settings, self.storage, issuer=self.issuer, url=self.url, clock=utc_now, new_uid=new_uid
+            settings,
+            self.host,
+            self.storage,
+            issuer=self.issuer,
+            url=self.url,
+            clock=utc_now,
+            new_uid=new_uid,
         )
         self.registries: Registries = {}
         self.controllers = build_controllers(self._controller_parts())
@@ -149,9 +155,9 @@ class ControlPlane:
             new_uid=new_uid,
             resources=self._stored_resources(namespaced_only=False),
             namespaced=self._stored_resources(namespaced_only=True),
-            later=self._later,
+            later=self._background,
             launches=self.settings.provider != "none",
-            scans=not self._has_threads,
+            scans=not self.host.outlives_requests,
             resync_seconds=self.settings.resync_seconds,
             namespace_objects=self.settings.namespace_objects,
             files=self.files,
@@ -172,9 +178,9 @@ class ControlPlane:
             rbac=self.rbac,
             issuer=self.issuer,
             clock=utc_now,
-            streams=self.settings.watch == "streamed",
+            streams=self.host.streams,
             is_ready=self._problem,
-            settle=self._settle,
+            settle=self._settle_request,
             interactive=self._interactive(),
             url=self.url,
             payloads=self._payloads,
@@ -201,7 +207,7 @@ class ControlPlane:
         return self._payloads.request(task)
 
     def _interactive(self) -> InteractiveProvider | None:
-        if self.settings.watch == "streamed" and isinstance(self.provider, InteractiveProvider):
+        if self.host.streams and isinstance(self.provider, InteractiveProvider):
             return self.provider
         return None
 
@@ -257,18 +263,20 @@ class ControlPlane:
         from chalicelib.providers.fargate.states import task_state
 
         self.pods.observe(task_state(detail))
-        self._settle(EVENT_SETTLE_SECONDS)
+        if self.host.settle is not None:
+            self._background.settle(self.host.settle.event)
 
-    def _settle(self, seconds: float) -> None:
-        """Where a process is frozen between requests, wait for what this one has begun; resync does the rest."""
-        if not self._has_threads and not self._later.settle(seconds):
-            LOG.info("work left to resync after %.1f s", seconds)
+    def _settle_request(self, elapsed_seconds: float) -> None:
+        if self.host.settle is not None:
+            left = self.host.settle.request - elapsed_seconds
+            self._background.settle(max(LEAST_SETTLE_SECONDS, left))
 
     def run_chores(self) -> None:
         """Do every chore once: what the schedule is for where no thread lives between requests."""
         self.controllers.run_all()
         self._expire_history(self.settings.event_keep_hours * 3600.0)
-        self._settle(RESYNC_SETTLE_SECONDS)
+        if self.host.settle is not None:
+            self._background.settle(self.host.settle.schedule)
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""
@@ -279,7 +287,7 @@ class ControlPlane:
         """End that work; pods that run go on. May be repeated."""
         self._loop.close()
         self.provider.close()
-        self._later.close()
+        self._background.close()
         self.storage.close()
         for handler in self._audit.handlers:
             handler.close()

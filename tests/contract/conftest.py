@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
+from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.api_client import ApiClient
@@ -86,7 +87,8 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environ.setenv(name, "testing")
         stores: StoreFactory = FakeStores() if store == "dynamodb" else SqliteStores(folder)
-        plane = ControlPlane(settings, storage=stores.open())
+        host = LAMBDA if request.param == "dynamodb-buffered" else None
+        plane = ControlPlane(settings, host=host, storage=stores.open())
         yield ApiClient(plane, streams=watch == "streamed")
         plane.close()
         stores.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
+from chalicelib.plane.host import LAMBDA
 from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
 from tests.contract.api_client import PODS, ApiClient
 from tests.contract.storage_backends import FakeStores
@@ -16,7 +17,7 @@ ROW, READ, WRITE = "GetItem", "BatchGetItem", "TransactWriteItems"
 
 def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path) -> None:
     settings = Settings(provider="none", storage="dynamodb", watch="buffered", state=str(tmp_path))
-    plane = ControlPlane(settings, storage=stores.open())
+    plane = ControlPlane(settings, host=LAMBDA, storage=stores.open())
     api = ApiClient(plane, streams=False)
     stores.clock.advance(2 * SETTLED_SECONDS)
 

@@ -17,8 +17,6 @@ LOG = logging.getLogger(__name__)
 
 Work = Callable[[], None]
 
-DEFAULT_THREADS = 4  # a provider's starts overlap that far; more would only wait for the same two cores
-
 
 class Later(Protocol):
     """Do something soon, or in `delay_seconds`."""
@@ -37,7 +35,7 @@ def inline(work: Work, *, delay_seconds: float = 0.0) -> None:
 class Background:
     """Runs work in its own threads, started with the first piece. Safe to call from many threads."""
 
-    def __init__(self, *, threads: int = DEFAULT_THREADS) -> None:
+    def __init__(self, *, threads: int = 4) -> None:
         self._threads: list[threading.Thread] = []
         self._limit = threads
         self._changed = threading.Condition()
@@ -66,6 +64,7 @@ class Background:
             while self._queue or self._busy:
                 left = deadline - time.monotonic()
                 if left <= 0:
+                    LOG.info("work left to resync after %.1f s", timeout_seconds)
                     return False
                 self._changed.wait(left)
         return True
