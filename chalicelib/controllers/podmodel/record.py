@@ -9,8 +9,16 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import launched_again_status, next_status
+from chalicelib.controllers.podmodel.usage import rate_text
 from chalicelib.providers.base import TaskState
-from chalicelib.resources.pods.marks import BILLED_FROM, SIZE, TASK_ANNOTATION, VAIN_TASKS, VERSION_ANNOTATION
+from chalicelib.resources.pods.marks import (
+    BILLED_FROM,
+    FAILED_STARTS,
+    RATE,
+    SIZE,
+    TASK_ANNOTATION,
+    VERSION_ANNOTATION,
+)
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
@@ -30,9 +38,9 @@ def version_of(pod: JSON) -> int | None:
     return int(text) if text is not None and str(text).lstrip("-").isdigit() else None
 
 
-def vain_tasks(pod: JSON) -> tuple[str, ...]:
+def failed_starts(pod: JSON) -> tuple[str, ...]:
     """Return the handles of the pod's tasks that ended before they began."""
-    text = annotations_of(pod).get(VAIN_TASKS, "")
+    text = annotations_of(pod).get(FAILED_STARTS, "")
     return tuple(str(text).split(",")) if text else ()
 
 
@@ -45,7 +53,7 @@ def is_newer(pod: JSON, state: TaskState) -> bool:
     """Return whether a state is of this pod's task and later than what is recorded."""
     handle, version = handle_of(pod), version_of(pod)
     if not handle:
-        return state.handle not in vain_tasks(pod)  # what is told of it late, or twice
+        return state.handle not in failed_starts(pod)  # what is told of it late, or twice
     return handle == state.handle and (version is None or state.version > version)
 
 
@@ -70,6 +78,7 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
         annotations[BILLED_FROM] = format_time(billed_from)
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
+    annotations[RATE] = rate_text({**pod, "metadata": {**pod["metadata"], "annotations": annotations}})
     return {
         **pod,
         "metadata": {**pod["metadata"], "annotations": annotations},
@@ -87,17 +96,20 @@ def _says_the_same(new: JSON, old: JSON) -> bool:
 
 def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
     """Return the pod as one to be launched again, None if that is no remedy: its task began, or too many have not."""
-    vain = vain_tasks(pod)
+    failed = failed_starts(pod)
     if not state.passing or is_terminal(pod) or is_deleting(pod):
         return None
-    if not is_newer(pod, state) or len(vain) + 1 >= LAUNCHES:
+    if not is_newer(pod, state) or len(failed) + 1 >= LAUNCHES:
         return None
-    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE)
+    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, RATE)
     annotations = annotations_of(pod)
     kept = {name: text for name, text in annotations.items() if name not in ours}
     return {
         **pod,
-        "metadata": {**pod["metadata"], "annotations": {**kept, VAIN_TASKS: ",".join([*vain, state.handle])}},
+        "metadata": {
+            **pod["metadata"],
+            "annotations": {**kept, FAILED_STARTS: ",".join([*failed, state.handle])},
+        },
         "spec": {name: value for name, value in pod["spec"].items() if name != "nodeName"},
         "status": launched_again_status(pod, state.passing, state.message, now=now),
     }

@@ -18,7 +18,7 @@ from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
-from chalicelib.prices import Rates
+from chalicelib.prices import Rates, fargate_rates
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.fargate.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
@@ -75,6 +75,13 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
     asked = asked_size(spec_of(pod))
     usd = max(seconds, rates.minimum_seconds) / HOUR_SECONDS * hourly_usd(pod, rates)
     return Usage(asked.vcpus * seconds, asked.gib * seconds, usd)
+
+
+def rate_text(pod: JSON) -> str:
+    """Return the annotation that says what an hour of a pod comes to, by what it asks for and at Fargate's price."""
+    asked = asked_size(spec_of(pod))
+    usd = round(hourly_usd(pod, fargate_rates()), 9)
+    return json.dumps({"vcpus": asked.vcpus, "gib": asked.gib, "usdPerHourOnFargate": usd})
 
 
 def running_seconds(pod: JSON, now: datetime) -> float | None:

@@ -12,7 +12,7 @@ from typing import Literal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel import resources as pod_resources
-from chalicelib.controllers.podmodel.record import task_grace_seconds, vain_tasks
+from chalicelib.controllers.podmodel.record import failed_starts, task_grace_seconds
 from chalicelib.controllers.podmodel.references import (
     IssueToken,
     Missing,
@@ -128,7 +128,7 @@ def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volum
         stop_grace_seconds=task_grace_seconds(view.pod),
         placement=pod_placement.placement(view.pod) + pod_placement.iam_role(_service_account(view)),
         host_network=bool(spec.get("hostNetwork")),
-        attempt=len(vain_tasks(view.pod)),
+        attempt=len(failed_starts(view.pod)),
     )
 
 

@@ -15,21 +15,13 @@ from pathlib import Path
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
 from chalicelib.endpoints.http.responses import Headers
 from chalicelib.prices import prices
-from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB, MEMORY, memory_sizes
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (
-    "format.js",
-    "model.js",
-    "client.js",
-    "charts.js",
-    "detail.js",
-    "page.js",
-)  # each uses those before it
+# Each uses those before it.
+SCRIPTS = ("format.js", "model.js", "client.js", "charts.js", "detail.js", "page.js")
 HTML_TYPE = "text/html; charset=utf-8"
 POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; "
@@ -68,18 +60,12 @@ def document() -> tuple[str, str]:
     """Return the page's HTML and its Content-Security-Policy."""
     style = _read("page.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in SCRIPTS) + "})();\n"
-    data = json.dumps(_price_data()).replace("<", "\\u003c")  # "</script>" would end the element
+    shown = {key: prices()[key] for key in ("date", "source", "minimum_seconds")}
+    data = json.dumps(shown).replace("<", "\\u003c")  # "</script>" would end the element
     html = _read("page.html")
     for name, text in (("style", style), ("prices", data), ("script", script)):
         html = html.replace(f"<!-- {name} -->", text)
     return html, POLICY.format(script=_hash(script), style=_hash(style))
-
-
-def _price_data() -> JSON:
-    """Return what the page computes costs by: the prices without where they are from, and Fargate's sizes."""
-    known = {key: value for key, value in prices().items() if key != "sources"}
-    sizes = [[cpu / CPU_UNITS, [each / GIB for each in memory_sizes(cpu)]] for cpu in sorted(MEMORY)]
-    return {**known, "sizes": sizes, "disk_gib_included": INCLUDED_DISK_GIB}
 
 
 def _read(name: str) -> str:

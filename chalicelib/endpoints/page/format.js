@@ -16,17 +16,6 @@ const setText = (node, text) => {
   if (node.textContent !== text) node.textContent = text;
 };
 
-const SUFFIXES = {
-  n: 1e-9, u: 1e-6, m: 1e-3, "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18,
-  Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60,
-};
-
-const quantity = (text) => {
-  const match = /^([+-]?[0-9.]+)(?:([eE][+-]?[0-9]+)|([a-zA-Z]*))$/.exec(String(text));
-  if (!match) return 0;
-  return Number(match[1] + (match[2] || "")) * (SUFFIXES[match[3] || ""] ?? 0);
-};
-
 const duration = (ms) => {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 120) return `${seconds}s`;

@@ -1,4 +1,4 @@
-// Pods to applications: state, phases, use and cost. Pure. The same rules as chalicelib/controllers/podmodel/usage.py.
+// Pods to applications: state, phases, use and cost. Pure. What an hour of a pod comes to stands in its annotation.
 
 const APPLICATION = "sparkanywhere.io/application"; // one for all attempts of a job; executors of each have a selector of their own
 const SELECTOR = "spark-app-selector";
@@ -7,41 +7,6 @@ const PRICES = JSON.parse(byId("prices").textContent);
 const DONE = ["Succeeded", "Failed"];
 
 const earliest = (times) => times.reduce((a, b) => (Number.isNaN(b) || b >= a ? a : b), Infinity);
-
-const asked = ({ resources = {} }, name) => quantity(resources.requests?.[name] ?? resources.limits?.[name] ?? "0");
-
-// Init containers run before the others, sidecars beside both.
-const podTotal = (spec, name) => {
-  let sidecars = 0, largest = 0;
-  for (const each of spec.initContainers || []) {
-    const needs = asked(each, name);
-    if (each.restartPolicy === "Always") sidecars += needs;
-    largest = Math.max(largest, sidecars + (each.restartPolicy === "Always" ? 0 : needs));
-  }
-  const main = (spec.containers || []).reduce((sum, each) => sum + asked(each, name), sidecars);
-  return Math.max(main, largest) + quantity(spec.overhead?.[name] ?? "0");
-};
-
-const requests = (spec) => {
-  const scratch = (spec.volumes || []).filter(({ emptyDir }) => emptyDir?.sizeLimit && !emptyDir.medium);
-  const disk = scratch.reduce((sum, { emptyDir }) => sum + quantity(emptyDir.sizeLimit), 0);
-  return {
-    cpu: podTotal(spec, "cpu"), gib: podTotal(spec, "memory") / 2 ** 30,
-    disk: Math.ceil(Math.max(podTotal(spec, "ephemeral-storage"), disk) / 2 ** 30),
-  };
-};
-
-// The size that Fargate sells for what is asked for; what is larger than any counts as it is.
-const sold = ({ cpu, gib }) => {
-  for (const [vcpus, memories] of PRICES.sizes) {
-    const memory = vcpus >= cpu ? memories.find((each) => each >= gib) : undefined;
-    if (memory !== undefined) return { cpu: vcpus, gib: memory };
-  }
-  return { cpu, gib };
-};
-
-const CAPACITY_KEYS = ["sparkanywhere.io/capacity-type", "eks.amazonaws.com/capacityType", "karpenter.sh/capacity-type"];
-const selected = (spec, keys) => keys.map((key) => spec.nodeSelector?.[key]).find(Boolean)?.toLowerCase();
 
 // Why it ended, or what it waits for, in one line.
 const reasonOf = (status, states) => {
@@ -79,28 +44,32 @@ const slim = (pod) => {
     ended: ends.length && !ends.some(Number.isNaN) ? Math.max(...ends) : NaN,
     isPulling: /^(ErrImagePull|ImagePull|ErrImageNeverPull)/.test(waiting?.reason || "") || /^Pulling image/.test(waiting?.message || ""),
     containers: (spec.containers || []).map((each) => each.name),
-    arch: selected(spec, ["kubernetes.io/arch", "beta.kubernetes.io/arch"]) === "arm64" ? "arm64" : "amd64",
-    isSpot: selected(spec, CAPACITY_KEYS) === "spot",
     billed: earliest([metadata.annotations?.["sparkanywhere.io/billed-from"], ...begunAt].filter(Boolean).map(instant)),
     gonePods: goneOf(metadata.annotations?.["sparkanywhere.io/used-by-gone-pods"]),
-    ...requests(spec),
+    rate: rateOf(metadata.annotations?.["sparkanywhere.io/rate"]),
   };
 };
 
+const NO_RATE = { vcpus: 0, gib: 0, usdPerHourOnFargate: 0 };
 const NOTHING = { vcpu: 0, gib: 0, usd: 0 };
 
 const podUsage = (pod, now) => {
   if (Number.isNaN(pod.started)) return NOTHING;
   const seconds = Math.max(0, ((Number.isNaN(pod.ended) ? now : pod.ended) - pod.billed) / 1000);
-  const size = sold(pod);
-  const rate = size.cpu * PRICES.usd_per_vcpu_hour[pod.arch] + size.gib * PRICES.usd_per_gib_hour[pod.arch];
-  const disk = Math.max(0, pod.disk - PRICES.disk_gib_included) * PRICES.usd_per_disk_gib_hour;
-  const billed = Math.max(seconds, PRICES.minimum_seconds);
-  const usd = (billed / HOUR) * (rate * (pod.isSpot ? PRICES.spot_factor : 1) + disk);
-  return { vcpu: pod.cpu * seconds, gib: pod.gib * seconds, usd };
+  const usd = (Math.max(seconds, PRICES.minimum_seconds) / HOUR) * pod.rate.usdPerHourOnFargate;
+  return { vcpu: pod.rate.vcpus * seconds, gib: pod.rate.gib * seconds, usd };
 };
 
 const sum = (all) => all.reduce((a, b) => ({ vcpu: a.vcpu + b.vcpu, gib: a.gib + b.gib, usd: a.usd + b.usd }), NOTHING);
+
+// What a pod asks for and costs; nothing for one that has had no task.
+const rateOf = (text) => {
+  try {
+    return { ...NO_RATE, ...JSON.parse(text) };
+  } catch {
+    return NO_RATE;
+  }
+};
 
 // What a driver's pod says of pods that are no longer kept.
 const goneOf = (text) => {

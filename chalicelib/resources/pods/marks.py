@@ -15,7 +15,8 @@ BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found 
 USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
-VAIN_TASKS = "sparkanywhere.io/vain-tasks"  # handles of tasks that ended before they began, by commas
+RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
+FAILED_STARTS = "sparkanywhere.io/failed-starts"  # handles of tasks that ended before they began, by commas
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -24,7 +25,8 @@ WRITTEN_BY_US = (
     USED_BY_GONE,
     BILLED_FROM,
     SIZE,
-    VAIN_TASKS,
+    RATE,
+    FAILED_STARTS,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.record import with_state
 from chalicelib.controllers.podmodel.usage import pod_usage, running_seconds
 from chalicelib.prices import fargate_rates, flat_rates, prices
-from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
+from chalicelib.resources.pods.marks import BILLED_FROM, RATE, SIZE
 from tests.unit.controllers.builders import NOW, after, container, known, pod, task
 
 HOUR_AGO = NOW - timedelta(hours=1)
@@ -100,6 +102,20 @@ def test_fargate_charges_for_what_it_has_given_the_disk_of_claims_too() -> None:
 
     compute = 2 * table["usd_per_vcpu_hour"]["amd64"] + 4 * table["usd_per_gib_hour"]["amd64"]
     assert cost == pytest.approx(compute + 80 * table["usd_per_disk_gib_hour"])
+
+
+def test_a_pod_with_a_task_says_what_an_hour_of_it_comes_to() -> None:
+    asked = {"requests": {"cpu": "1", "memory": "1408Mi"}}
+    state = task("stopped", [known("c", "stopped", 0, started_at=HOUR_AGO)])
+    new = pod(containers=[container(resources=asked)], nodeSelector={"karpenter.sh/capacity-type": "spot"})
+
+    obj = with_state(new, state, node_name="n", now=NOW)
+
+    assert obj is not None
+    rate = json.loads(obj["metadata"]["annotations"][RATE])
+
+    assert (rate["vcpus"], rate["gib"]) == (1.0, 1.375)
+    assert rate["usdPerHourOnFargate"] == pytest.approx(pod_usage(obj, fargate_rates(), NOW).usd)
 
 
 @pytest.mark.parametrize(

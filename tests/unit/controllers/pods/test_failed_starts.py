@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.controllers.podmodel.record import LAUNCHES, handle_of, vain_tasks
+from chalicelib.controllers.podmodel.record import LAUNCHES, failed_starts, handle_of
 from chalicelib.providers.base import Task, TaskState
 from tests.fake_provider import FakeProvider, SlowProvider
 from tests.memory_storage import MemoryStorage
@@ -21,7 +21,7 @@ def w() -> World:
     return World(MemoryStorage(), provider=FakeProvider(hold_pending=True))
 
 
-def ended_in_vain(w: World, attempt: int = 0) -> TaskState:
+def ended_before_start(w: World, attempt: int = 0) -> TaskState:
     """End the pod's task before it begins; return what its provider tells of that."""
     handle = w.handle() + (f"-{attempt}" if attempt else "")
     w.provider.finish(handle, None, reason="TaskFailedToStart")
@@ -37,7 +37,7 @@ def try_again(w: World) -> None:
 def test_a_task_that_ends_before_it_begins_is_another_launch(w: World) -> None:
     w.create_pod()
 
-    w.pods.observe(ended_in_vain(w))
+    w.pods.observe(ended_before_start(w))
 
     pod = w.pod()
     condition = next(each for each in pod["status"]["conditions"] if each["type"] == "PodScheduled")
@@ -64,7 +64,7 @@ def test_a_task_that_ends_before_it_begins_is_another_launch(w: World) -> None:
 def test_what_is_told_of_such_a_task_late_or_twice_changes_nothing(w: World) -> None:
     w.create_pod()
     before = next(state for state in w.provider.describe([w.handle()]))
-    ended = ended_in_vain(w)
+    ended = ended_before_start(w)
     w.pods.observe(ended)
     waiting = w.pod()
 
@@ -81,27 +81,27 @@ def test_what_is_told_of_such_a_task_late_or_twice_changes_nothing(w: World) -> 
 def test_a_pod_fails_when_too_many_of_its_tasks_have_ended_so(w: World) -> None:
     w.create_pod()
     for attempt in range(LAUNCHES - 1):
-        w.pods.observe(ended_in_vain(w, attempt))
+        w.pods.observe(ended_before_start(w, attempt))
         assert w.phase() == "Pending"
         try_again(w)
 
-    w.pods.observe(ended_in_vain(w, LAUNCHES - 1))
+    w.pods.observe(ended_before_start(w, LAUNCHES - 1))
 
     assert len(w.provider.tasks) == LAUNCHES
     assert (w.phase(), w.pod()["status"]["reason"]) == ("Failed", "TaskFailedToStart")
-    assert len(vain_tasks(w.pod())) == LAUNCHES - 1
+    assert len(failed_starts(w.pod())) == LAUNCHES - 1
 
 
 def test_an_end_that_does_not_pass_fails_the_pod_at_once(w: World) -> None:
     w.create_pod()
-    w.pods.observe(replace(ended_in_vain(w), passing=""))
+    w.pods.observe(replace(ended_before_start(w), passing=""))
 
     assert w.phase() == "Failed"
 
 
 def test_a_pod_that_is_to_go_is_not_launched_again(w: World) -> None:
     w.create_pod()
-    ended = ended_in_vain(w)
+    ended = ended_before_start(w)
     w.delete("pods", "a")
 
     w.pods.observe(ended)
@@ -113,7 +113,7 @@ def test_a_pod_that_is_to_go_is_not_launched_again(w: World) -> None:
 
 def test_a_pod_that_is_deleted_while_it_waits_is_gone(w: World) -> None:
     w.create_pod()
-    w.pods.observe(ended_in_vain(w))
+    w.pods.observe(ended_before_start(w))
 
     w.delete("pods", "a")
     try_again(w)
@@ -125,7 +125,7 @@ def test_a_pod_that_is_deleted_while_it_waits_is_gone(w: World) -> None:
 def test_an_end_that_is_told_before_the_task_is_saved_is_one_launch_more() -> None:
     provider = SlowProvider(hold_pending=True)
     w = World(MemoryStorage(), provider=provider)
-    provider.meanwhile = lambda: w.pods.observe(ended_in_vain(w))
+    provider.meanwhile = lambda: w.pods.observe(ended_before_start(w))
 
     w.create_pod()
 
@@ -135,7 +135,7 @@ def test_an_end_that_is_told_before_the_task_is_saved_is_one_launch_more() -> No
 
 
 class LateProvider(FakeProvider):
-    """Answers only when the task it started has ended in vain, as one does that finds a task started before."""
+    """Answers only when the task it started has ended before it began, as one does that finds a task started before."""
 
     late = True
 
