@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from chalicelib.apimachinery.decoding.conform import UnfitError, conform
-from chalicelib.apimachinery.decoding.conform_report import Pairs, json_kind, plain, report
-from chalicelib.apimachinery.decoding.go_json import DecodeError, parse_json
-from chalicelib.apimachinery.decoding.go_yaml import Parsed, as_warnings, parse_yaml
+from chalicelib.apimachinery.decoding.decode_errors import (
+    explain,
+    json_kind,
+    normalize_or_explain,
+    repeated_fields,
+)
 from chalicelib.apimachinery.decoding.gotext import quote
+from chalicelib.apimachinery.decoding.parsing import DecodeError, Pairs, parse_json, parse_yaml, plain
 from chalicelib.apimachinery.decoding.protobuf import decode_protobuf
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unsupported_media_type
-from chalicelib.apimachinery.schema import Type, find_type, named_type
+from chalicelib.apimachinery.schema import find_type, named_type
 from chalicelib.apimachinery.types import JSON
 
 JSON_TYPE = "application/json"
@@ -72,7 +75,7 @@ def decode_object(
     415.
     """
     try:
-        raw, repeated = parse_body(body, content_type)
+        raw = parse_body(body, content_type)
         actual = _kind_of(raw, expected)
     except DecodeError as error:
         what = f"the object provided is unrecognized (must be of type {expected.kind})"
@@ -80,15 +83,17 @@ def decode_object(
     kind = find_type(*expected)
     if actual != expected:
         raise _mismatch(actual, expected)
-    if kind is None:  # a custom resource, whose shape is another's affair
-        value = {**(plain(raw) or {}), "apiVersion": expected.api_version, "kind": expected.kind}
-        return Decoded(value, repeated if validation == "Warn" else [])
-    value, complaints = _shape(raw, kind, actual, expected)
-    complaints = repeated + complaints
+    try:
+        if kind is not None:
+            value, complaints = normalize_or_explain(raw, kind)
+        else:  # a custom resource: its strategy checks the shape
+            value, complaints = plain(raw) or {}, repeated_fields(raw)
+    except DecodeError as error:
+        raise _unhandled(actual, expected, str(error)) from None
     if complaints and validation == "Strict":
         raise _unhandled(actual, expected, f"strict decoding error: {', '.join(complaints)}")
     value["apiVersion"], value["kind"] = expected.api_version, expected.kind
-    return Decoded(value, as_warnings(complaints) if validation == "Warn" else [])
+    return Decoded(value, complaints if validation == "Warn" else [])
 
 
 def decode_delete_options(body: bytes, content_type: str | None) -> JSON:
@@ -100,33 +105,33 @@ def decode_delete_options(body: bytes, content_type: str | None) -> JSON:
         return {}
     expected = Kind("", "v1", "DeleteOptions")
     try:
-        raw, _ = parse_body(body, content_type)
+        raw = parse_body(body, content_type)
         actual = _kind_of(raw, expected)
     except DecodeError as error:
         raise bad_request(str(error)) from None
     if actual.kind != expected.kind:
         raise bad_request(_not_registered(actual, _OPTIONS_SCHEME))
-    found = report(raw, named_type("meta.v1.DeleteOptions"))
-    if found.error:
-        raise bad_request(found.error)
-    return found.value
+    try:
+        return explain(raw, named_type("meta.v1.DeleteOptions")).value
+    except DecodeError as error:
+        raise bad_request(str(error)) from None
 
 
-def parse_body(body: bytes, content_type: str | None) -> Parsed:
-    """Return the document of a body by its media type, and complaints about repeated keys (YAML; JSON keeps Pairs).
+def parse_body(body: bytes, content_type: str | None) -> Any:  # Any: a document
+    """Return the document of a body by its media type; objects that repeat a field are Pairs.
 
     Raises DecodeError, or StatusError 415.
     """
     match media_type(content_type):
         case "application/json":
             try:
-                return Parsed(parse_json(body), [])
+                return parse_json(body)
             except DecodeError as error:
                 raise DecodeError(f"couldn't get version/kind; json parse error: {error}") from None
         case "application/yaml":
             return parse_yaml(body)
         case "application/vnd.kubernetes.protobuf":
-            return Parsed(decode_protobuf(body), [])
+            return decode_protobuf(body)
         case _:
             raise unsupported_media_type(BODY_TYPES)
 
@@ -149,16 +154,6 @@ def _kind_of(raw: object, default: Kind) -> Kind:
     if not version and group in ("", default.group):
         group, version = default.group, default.version
     return Kind(group, version, kind or default.kind)
-
-
-def _shape(raw: Any, kind: Type, actual: Kind, expected: Kind) -> tuple[JSON, list[str]]:  # Any: a document
-    try:
-        return conform(raw, kind), []
-    except UnfitError:
-        found = report(raw, kind)
-    if found.error:
-        raise _unhandled(actual, expected, found.error)
-    return found.value, found.complaints
 
 
 def _unhandled(actual: Kind, expected: Kind, why: str) -> StatusError:

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chalicelib.apimachinery.decoding.go_json import DecodeError
+from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.rules.time import format_micro_time, format_time
 from chalicelib.apimachinery.types import JSON
 

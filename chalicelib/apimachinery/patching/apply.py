@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
-from chalicelib.apimachinery.decoding.conform import UnfitError, conform
-from chalicelib.apimachinery.decoding.conform_report import report
+from chalicelib.apimachinery.decoding.decode_errors import normalize_or_explain
 from chalicelib.apimachinery.decoding.gotext import quote
+from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.patching import field_set, last_applied, managed_fields
 from chalicelib.apimachinery.patching.config_check import find_problem
 from chalicelib.apimachinery.patching.field_merge import merge, remove, with_named_parents
@@ -150,14 +150,11 @@ class _Application:
     def _shaped(self, merged: JSON, config: JSON) -> JSON:
         """Return the merged object in the shape of its kind."""
         try:
-            return conform(merged, self.kind)
-        except UnfitError:
-            found = report(merged, self.kind)
-        if found.error:
+            return normalize_or_explain(merged, self.kind).value
+        except DecodeError as error:
             # a real server answers 500 here; but it is the client who is wrong
             what = f"failed to convert new typed object ({_described(config)}) to object"
-            raise bad_request(f"{what}: {found.error}")
-        return found.value
+            raise bad_request(f"{what}: {error}") from None
 
     def _refuse_conflicts(self, managed: ManagedFields, changed: list[Path], live: JSON) -> None:
         if self.manager.name == last_applied.MANAGER and changed:

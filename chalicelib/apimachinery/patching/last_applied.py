@@ -9,7 +9,7 @@ lastappliedupdater.go in k8s.io/apimachinery/pkg/util/managedfields/internal, v1
 from __future__ import annotations
 
 from chalicelib.apimachinery.accessors import annotations_of
-from chalicelib.apimachinery.decoding.go_json import DecodeError, parse_json
+from chalicelib.apimachinery.decoding.parsing import DecodeError, parse_json, plain
 from chalicelib.apimachinery.patching.field_walk import compare, field_set
 from chalicelib.apimachinery.patching.shape import Path, compact
 from chalicelib.apimachinery.rules.meta import MAX_ANNOTATIONS
@@ -24,7 +24,7 @@ def client_side_fields(live: JSON, kind: Type, api_version: str) -> set[Path]:
     """Return the fields that client-side apply set in `live` and that are still as it set them."""
     annotations = annotations_of(live)
     try:
-        last = parse_json(annotations.get(ANNOTATION, "").encode())
+        last = plain(parse_json(annotations.get(ANNOTATION, "").encode()))
         if not isinstance(last, dict) or last.get("apiVersion") != api_version:
             return set()
         difference = compare(last, live, kind)

@@ -10,12 +10,10 @@ import copy
 import json
 from typing import Any, Literal
 
-from chalicelib.apimachinery.decoding.conform import UnfitError, conform
-from chalicelib.apimachinery.decoding.conform_report import json_kind, plain, report
 from chalicelib.apimachinery.decoding.decode import Kind, kind_problem
-from chalicelib.apimachinery.decoding.go_json import DecodeError, parse_json
-from chalicelib.apimachinery.decoding.go_yaml import as_warnings, parse_yaml
+from chalicelib.apimachinery.decoding.decode_errors import json_kind, normalize_or_explain, repeated_fields
 from chalicelib.apimachinery.decoding.gotext import plain_value
+from chalicelib.apimachinery.decoding.parsing import DecodeError, parse_json, parse_yaml, plain
 from chalicelib.apimachinery.patching.strategic_patch import strategic_merge_patch
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, invalid
@@ -57,17 +55,19 @@ def decode_apply(body: bytes, *, is_strict: bool = False) -> tuple[JSON, list[st
     Raises StatusError 400, also for repeated keys if `is_strict`.
     """
     try:
-        document, repeated = parse_yaml(body)
+        document = parse_yaml(body)
     except DecodeError as error:
         raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
+    repeated = repeated_fields(document)
+    document = plain(document)
     if not isinstance(document, dict | None):
         found = (
             f"json: cannot unmarshal {json_kind(document)} into Go value of type map[string]interface {{}}"
         )
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {found}")
     if repeated and is_strict:
-        raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {repeated[0]}")
-    return document or {}, as_warnings(repeated)
+        raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {', '.join(repeated)}")
+    return document or {}, repeated
 
 
 def _checked_operations(document: Any) -> list[JSON]:  # Any: what the client sent
@@ -149,14 +149,13 @@ def shaped(
     problem = kind_problem(patched, expected)
     if not problem:
         try:
-            return conform(patched, kind), []
-        except UnfitError:
-            found = report(patched, kind)
-        problem = found.error
-        if found.complaints and is_strict:
-            problem = problem or f"strict decoding error: {', '.join(found.complaints)}"
-        if not problem:
-            return found.value, found.complaints
+            found = normalize_or_explain(patched, kind)
+        except DecodeError as error:
+            problem = str(error)
+        else:
+            if not found.complaints or not is_strict:
+                return found
+            problem = f"strict decoding error: {', '.join(found.complaints)}"
     shown = plain_value(document) if patch_type == "strategic" else json.dumps(patched, separators=(",", ":"))
     if expected.kind == "Secret":
         shown = REDACTED  # a real server shows even what the patch left as it was, to who may not get it

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
-from chalicelib.apimachinery.decoding.conform_report import report
+from chalicelib.apimachinery.decoding.decode_errors import explain
+from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -213,9 +214,10 @@ def schema_causes(
         yield forbidden(at, f"schemas may be nested {MAX_DEPTH} deep")
         return
     if is_root or is_raw:  # what the decoder has not looked into
-        problem = report(schema, named_type(SCHEMA_TYPE)).error
-        if problem:
-            yield invalid(at, "", problem)
+        try:
+            explain(schema, named_type(SCHEMA_TYPE))
+        except DecodeError as error:
+            yield invalid(at, "", str(error))
             return
     yield from _type_causes(schema, at, is_root=is_root, depth=depth)
     for key, below in (schema.get("properties") or {}).items():

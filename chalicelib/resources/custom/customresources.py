@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
-from chalicelib.apimachinery.decoding.conform_report import report
+from chalicelib.apimachinery.decoding.decode_errors import explain
+from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
 from chalicelib.apimachinery.schema import Type, named_type
@@ -80,9 +81,10 @@ class CustomResourceStrategy(Strategy):
 
     def shape(self, obj: JSON) -> list[str]:
         """Drop, in place, what neither metadata nor the schema knows; return complaints. Raises 400."""
-        found = report(metadata_of(obj), named_type("meta.v1.ObjectMeta"))
-        if found.error:
-            raise self._unfit(found.error)
+        try:
+            found = explain(metadata_of(obj), named_type("meta.v1.ObjectMeta"))
+        except DecodeError as error:
+            raise self._unfit(str(error)) from None
         obj["metadata"] = found.value
         complaints = [text.replace('field "', 'field "metadata.', 1) for text in found.complaints]
         return complaints + prune(obj, self._schema)

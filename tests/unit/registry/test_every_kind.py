@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from chalicelib.apimachinery import schema
-from chalicelib.apimachinery.decoding.conform import conform
+from chalicelib.apimachinery.decoding.normalize import normalize
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.catalogue import ALL
@@ -26,7 +26,7 @@ def _drawn(strategy: Strategy) -> list[JSON]:
     """Return objects of any contents, as the decoder hands them on."""
     kind = schema.find_type(strategy.group, strategy.version, strategy.kind)
     assert kind is not None
-    return [_placed(strategy, conform(draw_object(kind, Random(seed)), kind)) for seed in range(OBJECTS)]
+    return [_placed(strategy, normalize(draw_object(kind, Random(seed)), kind)) for seed in range(OBJECTS)]
 
 
 def _placed(strategy: Strategy, obj: JSON) -> JSON:

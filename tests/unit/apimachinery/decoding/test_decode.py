@@ -66,7 +66,7 @@ def test_kind_and_version_may_be_left_out(body: str) -> None:
         ),
         (
             '{"apiVersion": "v1", "kind": "Pod"} x',
-            PARSE_ERROR + "invalid character 'x' after top-level value"
+            PARSE_ERROR + "invalid JSON: Extra data: line 1 column 37 (char 36)"
             ' ({"apiVersion": "v1", "kind": " ...)',
         ),
         (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib.apimachinery.decoding import protobuf
 from chalicelib.apimachinery.decoding.decode import PROTOBUF_TYPE, Kind, decode_delete_options, decode_object
-from chalicelib.apimachinery.decoding.go_json import DecodeError
+from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.decoding.protobuf import MAGIC, decode_protobuf
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.schema import named_type
