@@ -6,9 +6,12 @@ of staged files says what may go.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
+
+_CONTENT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?/[0-9a-f]{64}")
 
 
 class FileStoreError(Exception):
@@ -33,6 +36,18 @@ class OffsetWrong(FileStoreError):
 
 class FileStoreUnavailable(FileStoreError):
     """The store did not take or give it: a full disk, no permission, no answer."""
+
+
+def content_path(namespace: str, sha256: str) -> str:
+    """Return NAMESPACE/SHA256, the one place of a content below a store's root.
+
+    Raises FileNotHere for a namespace that is no DNS label or a checksum that is not 64 hexadecimal digits, so that
+    no name that a client sends can lead anywhere else.
+    """
+    path = f"{namespace}/{sha256}"
+    if not _CONTENT.fullmatch(path):
+        raise FileNotHere("no content can have this name")
+    return path
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, Upload
+from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, Upload, content_path
 
 PREFIX = "staged"  # of the keys; what Terraform's roles and its lifecycle rule speak of
 UPLOAD_SECONDS = 3600  # to begin the PUT; one that has begun may take longer
@@ -46,7 +46,7 @@ class BucketFiles:
             return self._client
 
     def _place(self, namespace: str, sha256: str) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": f"{PREFIX}/{namespace}/{sha256}"}
+        return {"Bucket": self._bucket, "Key": f"{PREFIX}/{content_path(namespace, sha256)}"}
 
     def size(self, namespace: str, sha256: str) -> int | None:
         """Return the bytes of an object, None if there is none."""

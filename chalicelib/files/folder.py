@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, OffsetWrong, Upload
+from chalicelib.files.base import (
+    ChecksumWrong,
+    FileNotHere,
+    FileStoreUnavailable,
+    OffsetWrong,
+    Upload,
+    content_path,
+)
 
 BLOCK_BYTES = 256 * 1024  # read and written at once
 COMING = ".part"  # suffix of what is not whole yet
@@ -23,7 +30,7 @@ class FolderFiles:
         self._writing = threading.Lock()
 
     def _path(self, namespace: str, sha256: str) -> Path:
-        return self._root / namespace / sha256
+        return self._root / content_path(namespace, sha256)
 
     def size(self, namespace: str, sha256: str) -> int | None:
         """Return the bytes of a whole content, else None."""

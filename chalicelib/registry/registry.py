@@ -14,8 +14,9 @@ from dataclasses import replace
 
 from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.names import path_segment_errors
 from chalicelib.apimachinery.rules.retry import retried
-from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import creating, deletion, listing, objects, patching, updating
 from chalicelib.registry.errors import translated
@@ -40,7 +41,9 @@ class Registry:
         self._parts = parts
 
     def key(self, namespace: str | None, name: str) -> str:
-        """Return the storage key of an object of this resource."""
+        """Return the storage key of an object of this resource. Raises 400 for a name that is no segment of a path."""
+        if wrong := path_segment_errors(name) or path_segment_errors(namespace or ""):
+            raise bad_request(f'Name parameter invalid: "{name}": {wrong[0]}')
         return object_key(self.strategy.kept_as, namespace if self.strategy.namespaced else None, name)
 
     def prefix(self, namespace: str | None) -> str:

@@ -11,6 +11,8 @@ import re
 from chalicelib.apimachinery.decoding.gotext import byte_length
 
 MAX_SUBDOMAIN = 253  # bytes: a DNS name without its length octet (RFC 1035)
+# Bytes of a name in a path: the key that it becomes part of has room for 1,024 in DynamoDB.
+MAX_SEGMENT = 512
 MAX_LABEL = 63  # bytes: one part of a DNS name (RFC 1035)
 
 _LABEL_FORMAT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -113,10 +115,19 @@ def dns1035_label_errors(name: str, *, is_prefix: bool = False) -> list[str]:
 
 
 def path_segment_errors(name: str, *, is_prefix: bool = False) -> list[str]:
-    """Return why `name` is no segment of a URL path: the rule for names of Roles and their bindings."""
+    """Return why `name` is no segment of a URL path: the rule for names of Roles and their bindings.
+
+    NUL and names beyond what a store's key can hold are refused as well, where a real server would ask etcd.
+    """
     if not is_prefix and name in (".", ".."):
         return [f"may not be '{name}'"]
-    return [f"may not contain '{part}'" for part in ("/", "%") if part in name]
+    if len(name.encode(errors="replace")) > MAX_SEGMENT:
+        return [f"must be no more than {MAX_SEGMENT} bytes"]
+    return [
+        f"may not contain '{shown}'"
+        for shown, part in (("/", "/"), ("%", "%"), ("NUL", "\0"))
+        if part in name
+    ]
 
 
 def qualified_name_errors(name: str) -> list[str]:

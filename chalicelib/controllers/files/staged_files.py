@@ -103,7 +103,10 @@ class StagedFiles:
             raise unavailable("no pod could fetch it: this control plane does not know its own URL yet")
         audience = _audience(namespace, sha256)
         token = self._issuer.issue(
-            Claims(namespace, "default"), seconds=FETCH_TOKEN_SECONDS, audiences=[audience]
+            Claims(namespace, "default"),
+            seconds=FETCH_TOKEN_SECONDS,
+            audiences=[audience],
+            purpose="staged-file",
         ).token
         fetch_url = f"{url}{PATH.format(namespace=namespace, sha256=sha256)}?token={token}"
         with _as_status(sha256):
@@ -126,7 +129,7 @@ class StagedFiles:
     def fetch(self, namespace: str, sha256: str, token: str) -> Iterator[bytes] | str:
         """Return a content in pieces, or the URL to get it from. Raises 401 for a bad token, 404."""
         try:
-            self._issuer.verify(token, _audience(namespace, sha256))
+            self._issuer.verify(token, _audience(namespace, sha256), purpose="staged-file")
         except TokenInvalid:
             raise unauthorized() from None
         with _as_status(sha256):

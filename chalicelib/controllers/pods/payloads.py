@@ -43,13 +43,15 @@ class TaskPayloads:
     def request(self, task: Task) -> tuple[str, str]:
         """Return the URL and the token with which this task gets its payload."""
         claims = Claims(task.group, "default", pod_name=task.name, pod_uid=task.uid)
-        token = self._issuer.issue(claims, seconds=TOKEN_SECONDS, audiences=[AUDIENCE]).token
+        token = self._issuer.issue(
+            claims, seconds=TOKEN_SECONDS, audiences=[AUDIENCE], purpose="payload"
+        ).token
         return self._url.get() + PATH.format(uid=task.uid), token
 
     def payload(self, uid: str, token: str) -> str:
         """Return the payload of a pending pod's task. Raises 401, 403 once it runs, 404, 503."""
         try:
-            claims = self._issuer.verify(token, AUDIENCE)
+            claims = self._issuer.verify(token, AUDIENCE, purpose="payload")
         except TokenInvalid:
             raise unauthorized() from None
         if claims.pod_uid != uid:

@@ -2,17 +2,21 @@
 
 Claims are those of a real API server's bound tokens (kubernetes.io/docs/reference/access-authn-authz/
 service-accounts-admin, "Bound service account tokens", v1.36). The signing key is made once per store and kept
-in it, beside the objects and out of every route's reach.
+in it, beside the objects and out of every route's reach. Tokens for our own routes (a task's payload, a staged
+file) are signed with keys derived from it, one for each purpose: whatever audience a client asks a service-account
+token for, it opens none of those routes.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.apimachinery.accessors import phase_of
 from chalicelib.apimachinery.types import JSON
@@ -24,6 +28,8 @@ ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no crypt
 KEY_BYTES = 32
 KEY_PLACE = object_key("sparkanywhere-signing-keys", None, "service-accounts")
 FINISHED = ("Succeeded", "Failed")
+
+Purpose = Literal["service-account", "payload", "staged-file"]
 
 
 class TokenInvalid(Exception):
@@ -60,8 +66,15 @@ class TokenIssuer:
         self._new_uid = new_uid
         self._key: bytes = b""
 
-    def issue(self, claims: Claims, *, seconds: int, audiences: Sequence[str] = ()) -> Issued:
-        """Return a token for `claims` that is valid for `seconds`."""
+    def issue(
+        self,
+        claims: Claims,
+        *,
+        seconds: int,
+        audiences: Sequence[str] = (),
+        purpose: Purpose = "service-account",
+    ) -> Issued:
+        """Return a token for `claims` that is valid for `seconds`, and for `purpose` alone."""
         import jwt  # lazy: most requests make no token
 
         now = self._clock()
@@ -80,16 +93,16 @@ class TokenIssuer:
             "sub": f"system:serviceaccount:{claims.namespace}:{claims.service_account}",
             "kubernetes.io": private,
         }
-        return Issued(jwt.encode(payload, self._signing_key(), algorithm=ALGORITHM), expires_at)
+        return Issued(jwt.encode(payload, self._signing_key(purpose), algorithm=ALGORITHM), expires_at)
 
-    def verify(self, token: str, audience: str = ISSUER) -> Claims:
+    def verify(self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account") -> Claims:
         """Return what a token stands for. Raises TokenInvalid, also when its pod has ended."""
         import jwt
 
         try:
             payload = jwt.decode(
                 token,
-                self._signing_key(),
+                self._signing_key(purpose),
                 algorithms=[ALGORITHM],
                 audience=audience,
                 issuer=ISSUER,
@@ -119,10 +132,12 @@ class TokenIssuer:
         if phase_of(pod) in FINISHED:
             raise TokenInvalid("the token's pod has ended")
 
-    def _signing_key(self) -> bytes:
+    def _signing_key(self, purpose: Purpose) -> bytes:
         if not self._key:
             self._key = self._load_key()
-        return self._key
+        if purpose == "service-account":
+            return self._key
+        return hmac.digest(self._key, purpose.encode(), hashlib.sha256)
 
     def _load_key(self) -> bytes:
         try:

@@ -73,8 +73,11 @@ def _is_true(values: list[str] | None) -> bool:
 
 
 def split_path(path: str) -> list[str]:
-    """Return the decoded parts of a URL path, empty ones left out."""
-    return [unquote(part) for part in path.split("/") if part]
+    """Return the parts of a URL path, empty ones left out.
+
+    Decoded before it is split, as Go's net/http does: an encoded slash separates like any other, and no part has one.
+    """
+    return [part for part in unquote(path).split("/") if part]
 
 
 def request_info(

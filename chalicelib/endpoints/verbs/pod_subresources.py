@@ -24,6 +24,7 @@ from chalicelib.endpoints.verbs.subresources import PartSubresource
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
+from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience
 from chalicelib.storage.base import KeyNotFound, guaranteed_update
 
 NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
@@ -193,8 +194,11 @@ def _seconds(spec: JSON) -> int:
     why = "may not specify a duration less than 10 minutes" if seconds < MIN_TOKEN_SECONDS else ""
     if seconds > LONGEST_TOKEN_SECONDS:
         why = "may not specify a duration larger than 2^32 seconds"
-    if why:
-        wrong = [causes.invalid("spec.expirationSeconds", seconds, why)]
+    wrong = [causes.invalid("spec.expirationSeconds", seconds, why)] if why else []
+    for index, audience in enumerate(spec.get("audiences") or ()):
+        if is_reserved_audience(audience):
+            wrong.append(causes.invalid(f"spec.audiences[{index}]", audience, RESERVED_AUDIENCE))
+    if wrong:
         raise invalid("TokenRequest", "", wrong, group=TOKEN_GROUP)
     return min(seconds, MAX_TOKEN_SECONDS)
 

@@ -45,7 +45,7 @@ def check(task: Task) -> None:
 
 
 def _check_inside(path: str) -> None:
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts or "\0" in path:
         raise TaskRejected(_INVALID, f"the path {path!r} leads out of its volume")
 
 

@@ -13,7 +13,7 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.downward import field_ref_causes, resource_ref_causes
 from chalicelib.resources.shared.amounts import nanos
-from chalicelib.resources.shared.formats import relative_path_error
+from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience, relative_path_error
 
 MAX_FILE_MODE = 0o777
 MIN_TOKEN_SECONDS, MAX_TOKEN_SECONDS = 600, 1 << 32
@@ -180,6 +180,8 @@ def _token(source: JSON, at: str) -> Iterator[Cause]:
         yield invalid(
             f"{at}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
         )
+    if is_reserved_audience(source.get("audience") or ""):
+        yield invalid(f"{at}.audience", source["audience"], RESERVED_AUDIENCE)
     yield from _need(source, at, "path")
     yield from _local_path(source.get("path") or "", f"{at}.path")
 

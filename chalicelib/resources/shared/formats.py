@@ -13,6 +13,7 @@ _PERCENT = re.compile(r"[0-9]+%")
 PORT_RANGE = f"must be between 1 and {MAX_PORT}, inclusive"
 NOT_NEGATIVE = "must be greater than or equal to 0"
 NOT_AN_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+RESERVED_AUDIENCE = "audiences of sparkanywhere are reserved"
 NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
@@ -49,3 +50,8 @@ def relative_path_error(path: str) -> str:
     if path.startswith("/"):
         return "must be a relative path"
     return "must not contain '..'" if ".." in path.split("/") else ""
+
+
+def is_reserved_audience(audience: str) -> bool:
+    """Return whether tokens for `audience` are ours alone to make: those that open a payload or a staged file."""
+    return audience.startswith("sparkanywhere")

@@ -94,3 +94,23 @@ def test_removing_takes_what_has_come_too_and_may_be_repeated(files: FolderFiles
         files.remove(namespace, SHA256)
 
     assert list((tmp_path / "files").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("namespace", "sha256"),
+    [
+        ("..", SHA256),
+        ("ns", ".."),
+        ("ns", "../" + SHA256),
+        ("a/b", SHA256),
+        ("ns", SHA256.upper()),
+        ("", SHA256),
+    ],
+)
+def test_no_name_leads_out_of_the_folder(files: FolderFiles, namespace: str, sha256: str) -> None:
+    with pytest.raises(FileNotHere):
+        files.open(namespace, sha256)
+    with pytest.raises(FileNotHere):
+        files.append(namespace, sha256, CONTENT, offset=0, size=len(CONTENT))
+    with pytest.raises(FileNotHere):
+        files.remove(namespace, sha256)

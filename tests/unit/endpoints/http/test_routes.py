@@ -79,5 +79,5 @@ def test_chalice_lets_every_depth_through() -> None:
     assert max(route.path.count("/") for route in ROUTES) < MAX_DEPTH
 
 
-def test_parts_of_a_path_are_decoded() -> None:
-    assert split_path("/api/v1/a%2Fb/") == ["api", "v1", "a/b"]
+def test_a_path_is_decoded_before_it_is_split() -> None:
+    assert split_path("/api/v1/a%2Fb/%3A") == ["api", "v1", "a", "b", ":"]
