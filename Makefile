@@ -44,13 +44,13 @@ spark: $(RUN) ## Download and lay out a Spark (SPARK=4.3.0)
 	@exec $(BIN)/python -m sparkanywhere spark install "$(SPARK)"
 
 check: $(DEV) ## Format, lint, types, layers and fast tests, in under a minute
-	@$(BIN)/ruff format --check --quiet . || { echo "make fix mends the format"; exit 1; }
+	@$(BIN)/ruff format --check --quiet . || { echo "make fix repairs the format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest -q tests/unit
 
-fix: $(DEV) ## Mend what ruff can mend
+fix: $(DEV) ## Fix what ruff can fix
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format .
 
@@ -60,10 +60,10 @@ test: $(DEV) ## Run every test, WORKERS=2 files at a time; without their tool th
 e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(BIN)/python -m pytest tests/e2e
 
-bench: $(DEV) ## Measure, and write the tables of the README (BENCH=api for one; PI=1, DOCKER=1: those too)
+bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-conformance: $(DEV) ## Compare our API with a real server's recorded answers, and keep the table in the README
+conformance: $(DEV) ## Compare our API with a real server's recorded answers, and write the table of docs/conformance.md
 	@$(BIN)/python -m tools.conformance
 
 docs: $(DEV) ## Write docs/settings.md, the page of every setting, from the code

@@ -1,1 +1,1 @@
-"""Where the README's numbers come from. Each module has run(), which measures and returns Markdown."""
+"""Where the figures of docs/benchmarks.md come from. Each module has run(), which measures and returns Markdown."""

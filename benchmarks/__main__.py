@@ -1,7 +1,8 @@
-"""`make bench`: run the benchmarks, or those named, print their tables, and write them into the README.
+"""`make bench`: run the benchmarks, or those named, print their tables, and write them into docs/benchmarks.md.
 
-A module of this package with a function `run() -> str` is a benchmark. One that fails is told, and the rest go on. In
-the README a benchmark's table stands between two comments that name it; one without them is only printed.
+A module of this package with a function `run() -> str` is a benchmark. If one fails, the failure is printed and the
+others still run. On the page a benchmark's table stands between two comments that name it; without these the table
+is only printed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import cast
 
 import benchmarks
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 # Those that need a Spark or an engine, and minutes more: run if the variable is set, or if named.
 ON_REQUEST = {"pi": "PI", "docker": "DOCKER", "docker_pi": "DOCKER"}
 
@@ -30,11 +31,11 @@ def main(names: list[str]) -> int:
     for name in names or [name for name in found() if is_wanted(name, os.environ)]:
         run = cast(Callable[[], str], import_module(f"benchmarks.{name}").run)
         print(f"### {name}\n", flush=True)
-        when = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}"
+        when = f"{datetime.now(UTC):%Y-%m-%d}, {machine()}; `make bench BENCH={name}`"
         try:
             text = f"{when}\n\n{run()}"
             print(f"{text}\n", flush=True)
-            README.write_text(placed(README.read_text(), name, text))
+            PAGE.write_text(placed(PAGE.read_text(), name, text))
         except Exception as error:  # the edge: one benchmark that fails must not take the others with it
             failed.append(name)
             print(f"failed: {type(error).__name__}: {error}\n", flush=True)
@@ -42,14 +43,14 @@ def main(names: list[str]) -> int:
 
 
 def is_wanted(name: str, environ: Mapping[str, str]) -> bool:
-    """Return whether a benchmark that nobody named is run."""
+    """Return whether a benchmark runs when none is named."""
     return name not in ON_REQUEST or environ.get(ON_REQUEST[name], "") not in ("", "0")
 
 
-def placed(readme: str, name: str, text: str) -> str:
-    """Return the README with `text` between the comments of that benchmark, if it has them."""
+def placed(page: str, name: str, text: str) -> str:
+    """Return the page with `text` between the comments of that benchmark, if it has them."""
     pattern = rf"(<!-- bench {name}: .*? -->\n).*?(<!-- bench {name} ends -->)"
-    return re.sub(pattern, lambda found: f"{found[1]}{text}\n{found[2]}", readme, flags=re.DOTALL)
+    return re.sub(pattern, lambda found: f"{found[1]}{text}\n{found[2]}", page, flags=re.DOTALL)
 
 
 def found() -> list[str]:
@@ -64,7 +65,7 @@ def module_of(name: str) -> object:
 
 
 def machine() -> str:
-    """Return what kind of machine this is, and how busy it is: numbers mean nothing without."""
+    """Return what kind of machine this is and its load, without which the figures mean nothing."""
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, load {load:.1f} before"
 

@@ -1,4 +1,4 @@
-"""Requests to `chalice local` over keep-alive connections, on durable SQLite, beside what a real API server takes.
+"""Requests to `chalice local` over keep-alive connections, on durable SQLite.
 
 Pods are small ones of one container, and where it says so executors as Spark 4.3 sends them. "server ms" is processor
 time of the server per request: other than the rest it hardly depends on what else the machine does.
@@ -33,17 +33,6 @@ SMALL: dict[str, Any] = {
 }
 MERGE_PATCH = "application/merge-patch+json"
 EXECUTOR = PROJECT / "tests" / "data" / "spark" / "executor-4.3.0.json"
-# kube-apiserver 1.36 with etcd on this kind of machine: p50 in ms of one client; requests a second of 64.
-MARKS_MS = {
-    "GET": 1.28,
-    "POST": 2.69,
-    "PATCH": 3.1,
-    "DELETE": 4.7,
-    "list of 100": 3.0,
-    "list of 1,000": 24,
-    "watch delivery": 3.25,
-}
-MARKS_RATE = {"GET": 2000, "POST": 980}
 
 Pod = dict[str, Any]  # as Spark sends it
 
@@ -71,11 +60,8 @@ class Row:
     def markdown(self) -> str:
         """Return the row of the table."""
         p50, p99 = self.measured.percentile_ms(50), self.measured.percentile_ms(99)
-        mark = MARKS_MS.get(self.operation) if self.clients == 1 else None
-        rate_mark = MARKS_RATE.get(self.operation) if self.clients == 64 else None
-        told = f"{mark:g} ms" if mark else f"{rate_mark:,} /s" if rate_mark else ""
         numbers = f"{p50:.2f} | {p99:.2f} | {self.measured.rate:,.0f} | {self.server_ms:.2f}"
-        return f"| {self.operation} | {self.clients} | {numbers} | {told} |"
+        return f"| {self.operation} | {self.clients} | {numbers} |"
 
 
 class Bench:
@@ -205,8 +191,8 @@ def lists(bench: Bench) -> None:
 def table(rows: list[Row]) -> str:
     """Return the Markdown of what was measured."""
     head = [
-        "| pods | clients | p50 ms | p99 ms | /s | server ms | kube-apiserver 1.36 |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| pods | clients | p50 ms | p99 ms | /s | server ms |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     load = os.getloadavg()[0]
     return "\n".join([*head, *[row.markdown() for row in rows], "", f"Load {load:.1f} at the end."])

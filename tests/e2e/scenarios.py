@@ -1,4 +1,4 @@
-"""Which test runs which scenario on what: the README's table is held to this, and this to the tests there are.
+"""Which test runs which scenario on what. docs/conformance.md is held to this table, and this to the tests.
 
 The first names are those of Spark's own suite (resource-managers/kubernetes/integration-tests); then come faults.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.conformance import BEGIN, END, FLOORS, find_suite, run, table, write_readme
+from tools.conformance import BEGIN, END, FLOORS, find_suite, run, table, write_page
 
 SUITE = find_suite(os.environ)
 
@@ -24,18 +24,18 @@ def test_as_many_answers_as_promised_are_those_of_a_real_server(tmp_path: Path) 
     assert all(level in table(result) for level in FLOORS)
 
 
-def test_the_readme_keeps_what_stands_around_the_table(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+def test_the_page_keeps_what_stands_around_the_table(tmp_path: Path) -> None:
+    page = tmp_path / "conformance.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
 
-    write_readme(readme, "| new |")
+    write_page(page, "| new |")
 
-    assert readme.read_text() == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
+    assert page.read_text() == f"before\n{BEGIN}\n| new |\n{END}\nafter\n"
 
 
-def test_a_readme_without_a_place_for_the_table_is_refused(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("no markers\n")
+def test_a_page_without_a_place_for_the_table_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "conformance.md"
+    page.write_text("no markers\n")
 
     with pytest.raises(ValueError, match="no place for the table"):
-        write_readme(readme, "| new |")
+        write_page(page, "| new |")

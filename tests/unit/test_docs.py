@@ -1,19 +1,39 @@
-"""The pages under docs/ say what there is: settings, commands, options, and no link leads nowhere."""
+"""What the pages say exists: settings, commands, options, links; and every page that the code refers to is there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 
+from chalicelib.config import PREFIX, Settings
 from sparkanywhere.__main__ import main
 from tools import settings_page
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES = sorted((PROJECT / "docs").glob("*.md"))
+PAGES = sorted((PROJECT / "docs").rglob("*.md"))
+ALL_PAGES = [*PAGES, *sorted(PROJECT.glob("*.md"))]
+# Read by the tests alone.
+TEST_VARIABLES = {"SPARKANYWHERE_REQUIRE_TOOLS", "SPARKANYWHERE_CONFORMANCE", "SPARKANYWHERE_TEST_SEED"}
+SOURCES = (
+    "app.py",
+    "chalicelib",
+    "sparkanywhere",
+    "benchmarks",
+    "tools",
+    "tests",
+    "examples",
+    "images",
+    "terraform",
+)
+TEXTS = (".py", ".sh", ".tf", ".js", ".html", ".yaml", "Dockerfile")
+PAGE_OF_OURS = re.compile(
+    r"(?<![\w/.*-])((?:docs/)?[\w-]+\.md)\b(?! (?:of|in) )"
+)  # "x.md of Y" is of elsewhere
 COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULTILINE)
 
 
@@ -49,7 +69,9 @@ MESSAGES = (
 @pytest.mark.parametrize("message", MESSAGES)
 def test_a_message_that_is_explained_is_one_that_the_code_says(message: str) -> None:
     told = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    sources = [path for room in ("chalicelib", "sparkanywhere") for path in (PROJECT / room).rglob("*.py")]
+    sources = [
+        path for folder in ("chalicelib", "sparkanywhere") for path in (PROJECT / folder).rglob("*.py")
+    ]
 
     assert message in told
     assert any(message in path.read_text(encoding="utf-8") for path in sources)
@@ -59,14 +81,42 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
     assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "make docs writes it anew"
 
 
-@pytest.mark.parametrize("path", [*PAGES, PROJECT / "README.md"], ids=lambda path: str(path.name))
-def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_setting_that_is_mentioned_exists(path: Path) -> None:
+    settings = {f"{PREFIX}{each.name.upper()}" for each in fields(Settings)}
 
-    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+    mentioned = set(re.findall(rf"{PREFIX}[A-Z_]+", path.read_text(encoding="utf-8")))
+
+    assert mentioned <= settings | TEST_VARIABLES
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_link_to_a_file_or_heading_leads_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+
+    assert [link for link in links if "://" not in link and not _leads_somewhere(path, link)] == []
+
+
+def test_every_page_that_the_sources_refer_to_exists() -> None:
+    dangling = [
+        f"{path.relative_to(PROJECT)}: {name}"
+        for path in _sources()
+        for name in PAGE_OF_OURS.findall(path.read_text(encoding="utf-8"))
+        if not any((folder / name).exists() for folder in (PROJECT, PROJECT / "docs", path.parent))
+    ]
+
+    assert dangling == []
+
+
+def test_the_sources_refer_to_nothing_that_only_its_authors_had() -> None:
+    phrase = re.compile(r"design note|README's sources|see the notes", re.IGNORECASE)
+
+    found = [path for path in _sources() if phrase.search(path.read_text(encoding="utf-8"))]
+
+    assert [str(path.relative_to(PROJECT)) for path in found if path != Path(__file__)] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
     context = click.Context(main)
     for name, rest in _commands(path.read_text(encoding="utf-8")):
@@ -80,7 +130,7 @@ def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
         assert told <= known, f"{path.name}: sparkanywhere {name}"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_make_verb_that_is_told_exists(path: Path) -> None:
     verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 
@@ -96,6 +146,29 @@ def test_the_example_dag_is_python() -> None:
 
     assert "KubernetesPodOperator(" in source
     compile(source, "airflow_dag.py", "exec")
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    """Return whether the file of a relative link is there, and a page's heading that it names."""
+    name, _, heading = link.partition("#")
+    target = page.parent / name if name else page
+    if not target.exists():
+        return False
+    return not heading or target.suffix != ".md" or heading in _anchors(target.read_text(encoding="utf-8"))
+
+
+def _anchors(text: str) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _sources() -> Iterator[Path]:
+    for name in SOURCES:
+        top = PROJECT / name
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            if path.is_file() and path.name.endswith(TEXTS):
+                yield path
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """AWS errors as provider errors: what to try again, and what never.
 
-The lists are those that operators of ECS keep (dagster, AWS Batch, Airflow): see the README's sources.
+The lists follow those that Dagster's and Airflow's ECS code and AWS Batch's documentation keep.
 """
 
 from __future__ import annotations

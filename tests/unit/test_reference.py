@@ -1,0 +1,76 @@
+"""The reference, the scenarios and the architecture list what the code has: targets, routes, annotations, folders."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, SPOT_DRIVER
+from chalicelib.controllers.pods.expiry import TTL_ANNOTATION
+from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
+from chalicelib.endpoints.http.routes import ROUTES
+from chalicelib.resources.pods.marks import MAX_USD, WRITTEN_BY_US
+from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
+from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
+from tests.e2e.scenarios import table
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def reference() -> str:
+    """Return the text of the reference."""
+    return (PROJECT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+
+def test_every_make_target_is_listed_and_no_other(reference: str) -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"^\| `make ([a-z0-9-]+)` \|", reference, re.MULTILINE)) == targets
+
+
+def test_every_route_is_listed_and_no_other(reference: str) -> None:
+    generic = re.compile(r"/(?:namespaces/\{namespace\}/)?\{resource\}.*")
+    paths = {generic.sub("/...", route.path) for route in ROUTES}
+
+    listed = set(re.findall(r"`(/[^`]*)`", reference.partition("## Routes")[2].partition("\n## ")[0]))
+
+    assert listed == paths
+
+
+def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
+    ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
+    ours |= {STAGED_ANNOTATION, APPLICATION_LABEL}
+
+    assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours
+
+
+def test_the_scenarios_listed_are_those_of_the_tests() -> None:
+    page = (PROJECT / "docs" / "conformance.md").read_text(encoding="utf-8")
+
+    listed = page.partition("## Scenarios")[2].partition("\n## ")[0]
+
+    assert [line for line in listed.splitlines() if line.startswith("|")] == table()
+
+
+def test_every_file_and_folder_of_the_architecture_exists() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+    named = re.findall(r"`((?:[\w.-]+/)+(?:[\w-]+\.py)?)`", page)
+
+    tops = [PROJECT / each for each in ("", "chalicelib", "sparkanywhere", "tests")]
+    tops += [PROJECT / "chalicelib" / each for each in ("storage", "providers")]
+    assert [name for name in named if not any((top / name).exists() for top in tops)] == []
+
+
+def test_every_folder_of_code_is_in_the_architecture() -> None:
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    families = [PROJECT / "chalicelib" / name for name in ("controllers", "endpoints")]
+    tops = [PROJECT / "chalicelib", PROJECT / "sparkanywhere", *families]
+    folders = [file.parent for top in tops for file in top.glob("*/__init__.py")]
+
+    missing = [each.name for each in folders if each not in families and f"{each.name}/`" not in page]
+
+    assert missing == []
