@@ -21,7 +21,7 @@ import docker
 import psutil
 
 from tests.docker_images import ensure_busybox
-from tests.functional.waiting import until
+from tests.waiting import until
 
 START_SECONDS = 60.0  # 0.6 s on an idle machine
 STOP_SECONDS = 30.0

@@ -15,7 +15,7 @@ from tests.aws_box.fake_logs import FakeLogs
 from tests.aws_box.fargate import Fargate
 from tests.aws_box.lambda_function import FunctionError
 from tests.aws_box.package import Package
-from tests.functional.waiting import until
+from tests.waiting import until
 
 CLUSTER = "sparkanywhere"
 QUIET_SECONDS = 180.0

@@ -17,7 +17,7 @@ from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
 from tests.aws_box.deployment import TOKEN
 from tests.aws_box.ecs_task import EcsTask
-from tests.functional.waiting import until
+from tests.waiting import until
 
 JOB_SECONDS = 360.0  # two busy processors shared with others; alone it takes some 25
 EXECUTOR, DRIVER = "spark-kubernetes-executor", "spark-kubernetes-driver"

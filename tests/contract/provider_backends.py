@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +11,7 @@ from chalicelib.providers.base import Container, Provider, Task, TaskState, Volu
 from chalicelib.providers.interactive import InteractiveProvider, Session
 from chalicelib.providers.process.provider import ProcessProvider
 from tests.fake_provider import FakeProvider
-
-DEADLINE_SECONDS = 20.0
-PAUSE_SECONDS = 0.005
+from tests.waiting import until
 
 
 class ProviderFactory(Protocol):
@@ -88,14 +84,6 @@ def task(*containers: Container, uid: str = "", volumes: tuple[Volume, ...] = ()
         volumes=volumes,
         labels=labels,
     )
-
-
-def until(condition: Callable[[], bool], what: str, *, seconds: float = DEADLINE_SECONDS) -> None:
-    """Wait until the condition holds; fail after a deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"gave up waiting: {what}"
-        time.sleep(PAUSE_SECONDS)
 
 
 def state_of(provider: Provider, handle: str) -> TaskState:

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.providers.base import LogOptions, Provider, TaskNotFound, TaskState
-from tests.contract.provider_backends import ProviderFactory, container, ended, running, task, until
+from tests.contract.provider_backends import ProviderFactory, container, ended, running, task
+from tests.waiting import until
 
 
 def test_a_started_task_is_known_by_its_handle(provider: Provider) -> None:

@@ -20,7 +20,8 @@ from chalicelib.providers.base import (
     Volume,
 )
 from chalicelib.providers.named_volumes import VolumeKeeper
-from tests.contract.provider_backends import ProviderFactory, container, ended, running, state_of, task, until
+from tests.contract.provider_backends import ProviderFactory, container, ended, running, state_of, task
+from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.providers.base import LogOptions, TaskNotFound
 from chalicelib.providers.interactive import PIECE_BYTES, CannotRun, Session, Streams
-from tests.contract.provider_backends import DEADLINE_SECONDS, LookedInto, ended, output, until
+from tests.contract.provider_backends import LookedInto, ended, output
+from tests.waiting import SECONDS, until
 
 WITH_INPUT = Streams(stdin=True)
 TERMINAL = Streams(stdin=True, tty=True, stderr=False)
@@ -30,7 +31,7 @@ ECHO_SERVER = (
 def read_until(session: Session, word: bytes) -> bytes:
     """Return the output up to the first piece that completes `word`."""
     said = b""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + SECONDS
     while word not in said:
         piece = session.read()
         assert piece is not None, said
@@ -145,7 +146,7 @@ def test_closing_kills_the_command_and_wakes_the_reader(sessions: LookedInto) ->
     session.close()
     session.close()
 
-    reader.join(timeout=DEADLINE_SECONDS)
+    reader.join(timeout=SECONDS)
     assert not reader.is_alive()
     assert session.exit_code() == 128 + 9
     with pytest.raises(OSError, match="closed"):
@@ -169,7 +170,7 @@ def test_who_writes_to_a_command_that_reads_nothing_is_freed_by_close(sessions: 
 
     session.close()
 
-    assert failed.wait(timeout=DEADLINE_SECONDS)
+    assert failed.wait(timeout=SECONDS)
     writer.join()
 
 

@@ -19,7 +19,7 @@ from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.spark.image import ensure_image
 from sparkanywhere.spark.progress import silent
 from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, NAMESPACE, SparkCluster
-from tests.functional.waiting import until
+from tests.waiting import until
 
 JOBS_INSIDE = "/jobs"  # where containers see the tests' programs
 RUNNER = "org.apache.spark.deploy.PythonRunner"

@@ -17,7 +17,7 @@ from sparkanywhere.local.leftovers import remove_tasks
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.spark.example_jar import example_jar
 from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI, environment
-from tests.functional.waiting import until
+from tests.waiting import until
 
 JOB_SECONDS = 240.0  # a job takes 15 to 60 s on two busy cores
 JOBS = Path(__file__).resolve().parent / "jobs"

@@ -14,7 +14,7 @@ import pytest
 
 from sparkanywhere.local.local_server import PROJECT
 from tests.e2e.spark_cluster import JOB_SECONDS, processes_below, sleepers
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.spark_cluster import JOB_SECONDS
 from tests.functional.browser import chromium
 from tests.functional.local_server import PROJECT, chalice_local
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.browser, pytest.mark.slow]
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, SparkCluster
 from tests.functional.local_server import PROJECT
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
 from tests.aws_box.package import make_package
 from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, pi_here, run_here, submit
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.spark,

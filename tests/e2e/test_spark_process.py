@@ -28,7 +28,7 @@ from tests.e2e.spark_cluster import (
     spark_cluster,
     spark_pi,
 )
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 

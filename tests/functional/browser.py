@@ -13,8 +13,8 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from tests.functional.waiting import until
 from tests.tools import find
+from tests.waiting import until
 
 # Without a sandbox since CI is root; the others keep Chromium from asking its maker's hosts for anything.
 FLAGS = (

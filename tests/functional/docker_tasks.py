@@ -7,7 +7,8 @@ from typing import Any
 
 from chalicelib.providers.base import LogOptions, TaskState
 from chalicelib.providers.docker import DockerProvider, labels
-from tests.contract.provider_backends import state_of, until
+from tests.contract.provider_backends import state_of
+from tests.waiting import until
 
 MISSING = "registry.invalid/nobody/has-this:1"
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.functional.waiting import until
+from tests.waiting import until
 
 PROJECT = Path(__file__).resolve().parents[2]
 # What the `chalice` script does that `make` writes.

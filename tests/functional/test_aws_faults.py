@@ -22,7 +22,7 @@ from tests.aws_box.fake_ecs import EcsError, FakeEcs
 from tests.aws_box.package import make_package
 from tests.aws_box.role import of_terraform
 from tests.contract.fake_dynamodb import Faults
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow]
 

@@ -10,7 +10,7 @@ import requests
 
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.functional.page_pods import SECONDS, Pod, pods_url, spark_pod
-from tests.functional.waiting import until
+from tests.waiting import until
 
 PRICES = {  # a dollar a second for each vCPU, so that seconds are enough
     "SPARKANYWHERE_USD_PER_VCPU_HOUR": "3600",

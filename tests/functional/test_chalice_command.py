@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.functional.local_server import PROJECT, chalice_local
-from tests.functional.waiting import until
 from tests.functional.web_client import connected
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a whole environment is installed
 

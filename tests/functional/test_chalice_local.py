@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from tests.functional.local_server import LocalServer, chalice_local
-from tests.functional.waiting import until
 from tests.functional.web_client import WebClient, connected
+from tests.waiting import until
 
 NONE = ("--provider", "none", "--port", "0")
 # As it ships, without our options.

@@ -15,8 +15,8 @@ from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.local.devserver import CannotStart, DevServer, bind, localise, with_token
 from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, resolve
 from tests.functional.stub_app import Streams, stub_app
-from tests.functional.waiting import until
 from tests.functional.web_client import connected
+from tests.waiting import until
 
 
 class FakePlane:

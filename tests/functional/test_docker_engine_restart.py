@@ -9,8 +9,8 @@ import pytest
 from chalicelib.providers.base import TaskState
 from chalicelib.providers.docker import DockerProvider, connect
 from tests.contract.provider_backends import container, state_of, task
-from tests.functional.waiting import until
 from tests.own_engine import OwnEngine, engine_with_busybox
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.docker,

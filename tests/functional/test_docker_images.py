@@ -12,9 +12,10 @@ import pytest
 
 from chalicelib.providers.base import File, Mount, RegistryLogin, TaskState, Volume
 from chalicelib.providers.docker import DockerProvider, labels
-from tests.contract.provider_backends import container, ended, state_of, task, until
+from tests.contract.provider_backends import container, ended, state_of, task
 from tests.functional.docker_tasks import MISSING, Open, ours, output, waiting_for
 from tests.image_registry import ImageRegistry
+from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 

@@ -21,9 +21,10 @@ from chalicelib.providers.base import (
     Volume,
 )
 from chalicelib.providers.docker import DockerProvider, connect, down, labels
-from tests.contract.provider_backends import container, ended, running, state_of, task, until
+from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.docker_proxy import EngineProxy
 from tests.functional.docker_tasks import Open, ours, output
+from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 

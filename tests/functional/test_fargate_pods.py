@@ -24,7 +24,7 @@ from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
 from tests.aws_box.package import make_package
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 

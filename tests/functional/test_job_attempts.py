@@ -12,7 +12,7 @@ import pytest
 
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
-from tests.functional.waiting import until
+from tests.waiting import until
 
 NAMESPACE = "namespaces/default"
 SUBMIT_SECONDS = 200.0  # the pause between two attempts is ten

@@ -25,7 +25,7 @@ from sparkanywhere.jobs.s3_objects import FileFailed
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import PIECE_BYTES, bring
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
-from tests.functional.waiting import until
+from tests.waiting import until
 
 PODS = "/api/v1/namespaces/default/pods"
 CONTENT = os.urandom(PIECE_BYTES + 4321)

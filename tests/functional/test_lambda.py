@@ -15,7 +15,7 @@ import requests
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.package import make_package
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow]
 

@@ -15,7 +15,7 @@ from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.fake_ecs import FakeEcs, NoEngine
 from tests.aws_box.package import make_package
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from tests.functional.browser import Browser, chromium, has_focus
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.functional.page_pods import dollars_of, pods_of, pods_url, put, spark_pod
 from tests.functional.stage_proxy import stage_of
-from tests.functional.waiting import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -26,7 +26,7 @@ from sparkanywhere.local.leftovers import remove_containers
 from sparkanywhere.spark.base_image import ensure_base
 from sparkanywhere.spark.progress import silent
 from tests.functional.local_server import LocalServer, chalice_local
-from tests.functional.waiting import until
+from tests.waiting import until
 
 POD = "looked-into"
 # Serves its directory on every address at a port that the system picks, and says which.

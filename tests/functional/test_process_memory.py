@@ -13,7 +13,8 @@ import pytest
 
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.process.supervisor.memory import held_mib
-from tests.contract.provider_backends import container, ended, task, until
+from tests.contract.provider_backends import container, ended, task
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.timeout(120),

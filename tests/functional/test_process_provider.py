@@ -26,7 +26,8 @@ from chalicelib.providers.process.directory import TaskDirectory
 from chalicelib.providers.process.plan import first_record
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.process.records import MARKER
-from tests.contract.provider_backends import container, ended, running, state_of, task, until
+from tests.contract.provider_backends import container, ended, running, state_of, task
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.timeout(120),

@@ -12,7 +12,8 @@ from chalicelib.config import Settings
 from chalicelib.providers.base import ADDRESS, Container, File, LogOptions, Mount, Task, Volume
 from chalicelib.providers.process.provider import ProcessProvider
 from sparkanywhere.spark.spark_distribution import ensure
-from tests.contract.provider_backends import state_of, until
+from tests.contract.provider_backends import state_of
+from tests.waiting import until
 
 JOB_SECONDS = 120.0  # two busy processors shared with others; alone it takes some 8
 

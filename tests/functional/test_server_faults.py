@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tests.functional.local_server import LocalServer, chalice_local
-from tests.functional.waiting import until
 from tests.functional.web_client import Reply, WebClient, connected
+from tests.waiting import until
 
 NONE = ("--provider", "none", "--port", "0")
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"

@@ -14,7 +14,7 @@ import pytest
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import KubeClient
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
-from tests.functional.waiting import until
+from tests.waiting import until
 
 SECONDS = 60.0
 PODS = "/api/v1/namespaces/default/pods"

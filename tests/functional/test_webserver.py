@@ -17,8 +17,8 @@ from sparkanywhere.local.gateway import Gateway, refuse
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
 from sparkanywhere.webserver.server import WebServer, listen
 from tests.functional.stub_app import Streams, stub_app
-from tests.functional.waiting import until
 from tests.functional.web_client import SECONDS, WebClient, connected
+from tests.waiting import until
 
 
 @dataclass(frozen=True)

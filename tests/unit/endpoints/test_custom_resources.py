@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from tests.api_client import ApiClient, control_plane
-from tests.functional.waiting import until
+from tests.waiting import until
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 APPS = "/apis/example.com/v1/namespaces/default/apps"

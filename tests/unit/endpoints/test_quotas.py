@@ -14,8 +14,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import inline
 from tests.api_client import Answer, ApiClient, control_plane
-from tests.functional.waiting import until
 from tests.memory_storage import MemoryStorage
+from tests.waiting import until
 
 BASE = "/api/v1/namespaces/default"
 

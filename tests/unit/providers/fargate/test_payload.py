@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
 from chalicelib.providers.fargate import payload
-from tests.functional.waiting import until
+from tests.waiting import until
 
 TASK = Task(
     uid="u",
