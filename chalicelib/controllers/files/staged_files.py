@@ -129,9 +129,11 @@ class StagedFiles:
     def fetch(self, namespace: str, sha256: str, token: str) -> Iterator[bytes] | str:
         """Return a content in pieces, or the URL to get it from. Raises 401 for a bad token, 404."""
         try:
-            self._issuer.verify(token, _audience(namespace, sha256), purpose="staged-file")
+            claims = self._issuer.verify(token, _audience(namespace, sha256), purpose="staged-file")
         except TokenInvalid:
             raise unauthorized() from None
+        if claims.namespace != namespace:
+            raise unauthorized()
         with _as_status(sha256):
             return self._files.open(namespace, sha256)
 

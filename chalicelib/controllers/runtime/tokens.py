@@ -26,6 +26,7 @@ from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
 ISSUER = "https://kubernetes.default.svc"
 ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no cryptography package on Lambda
 KEY_BYTES = 32
+LEEWAY_SECONDS = 60  # by which clocks of servers that share a store may differ, as in a real server
 KEY_PLACE = object_key("sparkanywhere-signing-keys", None, "service-accounts")
 FINISHED = ("Succeeded", "Failed")
 
@@ -96,7 +97,10 @@ class TokenIssuer:
         return Issued(jwt.encode(payload, self._signing_key(purpose), algorithm=ALGORITHM), expires_at)
 
     def verify(self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account") -> Claims:
-        """Return what a token stands for. Raises TokenInvalid, also when its pod has ended."""
+        """Return what a token stands for.
+
+        Raises TokenInvalid also when its pod has ended, and when its service account is gone or another of that name.
+        """
         import jwt
 
         try:
@@ -116,19 +120,29 @@ class TokenIssuer:
             claims = _claims(payload)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise TokenInvalid("the token is not valid") from error
-        if self._clock().timestamp() >= payload["exp"]:
+        now = self._clock().timestamp()
+        if now >= payload["exp"]:
             raise TokenInvalid("the token has expired")
+        if payload.get("nbf", 0) > now + LEEWAY_SECONDS:
+            raise TokenInvalid("the token is not valid yet")
+        if claims.service_account_uid:
+            self._require("serviceaccounts", claims, claims.service_account, claims.service_account_uid)
         if claims.pod_uid:
             self._require_living(claims)
         return claims
 
-    def _require_living(self, claims: Claims) -> None:
+    def _require(self, resource: str, claims: Claims, name: str, uid: str) -> JSON:
+        """Return an object that a token is bound to, if it is still the same one."""
         try:
-            pod = self._storage.get(object_key("pods", claims.namespace, claims.pod_name)).object()
+            found = self._storage.get(object_key(resource, claims.namespace, name)).object()
         except KeyNotFound:
-            raise TokenInvalid("the token's pod is gone") from None
-        if pod["metadata"].get("uid") != claims.pod_uid:
-            raise TokenInvalid("the token's pod is gone")
+            found = {"metadata": {}}
+        if found["metadata"].get("uid") != uid:
+            raise TokenInvalid(f"the token is bound to one of {resource} that is gone")
+        return found
+
+    def _require_living(self, claims: Claims) -> None:
+        pod = self._require("pods", claims, claims.pod_name, claims.pod_uid)
         if phase_of(pod) in FINISHED:
             raise TokenInvalid("the token's pod has ended")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.config import Settings, SettingsError
-from chalicelib.controllers.runtime.tokens import Claims, TokenInvalid, TokenIssuer
+from chalicelib.controllers.runtime.tokens import LEEWAY_SECONDS, Claims, Purpose, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth.authentication import (
     ADMIN,
     ANONYMOUS,
@@ -75,7 +76,15 @@ def test_a_bad_token_is_unauthorized(authenticator: Authenticator, header: str) 
     assert (caught.value.code, caught.value.message) == (401, "Unauthorized")
 
 
-def test_a_service_account_token_names_its_account(authenticator: Authenticator, issuer: TokenIssuer) -> None:
+def account(storage: SqliteStorage, uid: str) -> None:
+    metadata = {"name": "spark", "namespace": "jobs", "uid": uid}
+    storage.create(object_key("serviceaccounts", "jobs", "spark"), {"metadata": metadata})
+
+
+def test_a_service_account_token_names_its_account(
+    authenticator: Authenticator, issuer: TokenIssuer, storage: SqliteStorage
+) -> None:
+    account(storage, "uid-1")
     token = issuer.issue(Claims("jobs", "spark", "uid-1"), seconds=600).token
 
     user = authenticator.authenticate({"authorization": f"Bearer {token}"})
@@ -103,6 +112,46 @@ def test_a_token_dies_with_its_pod(issuer: TokenIssuer, storage: SqliteStorage) 
 
     with pytest.raises(TokenInvalid):
         issuer.verify(token)
+
+
+def test_a_token_is_not_valid_before_its_time(issuer: TokenIssuer, clock: Clock) -> None:
+    token = issuer.issue(Claims("jobs", "spark"), seconds=600).token
+
+    clock.now -= timedelta(seconds=LEEWAY_SECONDS)
+    assert issuer.verify(token)
+
+    clock.now -= timedelta(seconds=1)
+    with pytest.raises(TokenInvalid):
+        issuer.verify(token)
+
+
+def test_a_token_dies_with_its_service_account_and_not_with_another_of_its_name(
+    issuer: TokenIssuer, storage: SqliteStorage
+) -> None:
+    key = object_key("serviceaccounts", "jobs", "spark")
+    account(storage, "first")
+    token = issuer.issue(Claims("jobs", "spark", "first"), seconds=600).token
+    assert issuer.verify(token)
+
+    storage.delete(key, expected_revision=storage.get(key).revision)
+    with pytest.raises(TokenInvalid):
+        issuer.verify(token)
+
+    account(storage, "second")
+    with pytest.raises(TokenInvalid):
+        issuer.verify(token)
+
+
+def test_a_token_serves_one_purpose(issuer: TokenIssuer) -> None:
+    for purpose in get_args(Purpose):
+        token = issuer.issue(Claims("jobs", "spark"), seconds=600, audiences=["a"], purpose=purpose).token
+
+        for other in get_args(Purpose):
+            if other == purpose:
+                assert issuer.verify(token, "a", purpose=other)
+            else:
+                with pytest.raises(TokenInvalid):
+                    issuer.verify(token, "a", purpose=other)
 
 
 def test_a_token_of_another_store_is_not_ours(issuer: TokenIssuer, clock: Clock, tmp_path: Path) -> None:
