@@ -23,12 +23,12 @@ from chalicelib.endpoints.verbs.pod_subresources import (
     Binding,
     Eviction,
     Refused,
-    Resize,
     ServiceAccountToken,
 )
 from chalicelib.endpoints.verbs.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
+from chalicelib.endpoints.verbs.scale import Scale
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint
-from chalicelib.endpoints.verbs.subresources import PartSubresource, Subresource, Subresources
+from chalicelib.endpoints.verbs.subresources import SubresourceEndpoint, Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.registry import Registries
@@ -64,7 +64,7 @@ class ApiConfig:
     interactive: InteractiveProvider | None = None  # None: no connection stays open here
 
 
-def _stream(kind: Kind, provider: InteractiveProvider | None) -> Subresource:
+def _stream(kind: Kind, provider: InteractiveProvider | None) -> SubresourceEndpoint:
     return Refused(NO_STREAMS.format(kind)) if provider is None else PodStreams(kind, provider)
 
 
@@ -79,16 +79,14 @@ def build_api(config: ApiConfig) -> Api:
     bodies = Bodies(config.max_body_bytes)
     shaper = Shaper(config.clock)
     limits = Limits(config.user_limits)
-    others: dict[tuple[str, str], Subresource] = {
-        ("pods", "binding"): Binding(bodies, config.clock),
-        ("pods", "eviction"): Eviction(bodies),
-        ("pods", "ephemeralcontainers"): PartSubresource(bodies, "ephemeralcontainers"),
-        ("pods", "resize"): Resize(bodies),
-        ("pods", "exec"): _stream("exec", config.interactive),
-        ("pods", "attach"): _stream("attach", config.interactive),
-        ("pods", "portforward"): _stream("portforward", config.interactive),
-        ("namespaces", "finalize"): PartSubresource(bodies, "finalize", ("update",)),
-        ("serviceaccounts", "token"): ServiceAccountToken(bodies, config.issuer, config.clock),
+    acting: dict[str, SubresourceEndpoint] = {  # by the kind that a subresource takes
+        "Binding": Binding(bodies, config.clock),
+        "Eviction": Eviction(bodies),
+        "PodAttachOptions": _stream("attach", config.interactive),
+        "PodExecOptions": _stream("exec", config.interactive),
+        "PodPortForwardOptions": _stream("portforward", config.interactive),
+        "Scale": Scale(bodies),
+        "TokenRequest": ServiceAccountToken(bodies, config.issuer, config.clock),
     }
     return Api(
         config.registries,
@@ -96,7 +94,7 @@ def build_api(config: ApiConfig) -> Api:
         authenticator=config.authenticator,
         rbac=config.rbac,
         resources=ResourceVerbs(bodies, shaper, config.rbac, max_list_bytes=_most_list_bytes(config)),
-        subresources=Subresources(bodies, others),
+        subresources=Subresources(bodies, acting),
         watches=WatchEndpoint(shaper, limits, streams=config.streams),
         logs=LogEndpoint(config.pods, config.clock, streams=config.streams),
         reviews=Reviews(bodies, config.rbac, config.issuer, config.clock),

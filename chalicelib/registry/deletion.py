@@ -8,24 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import is_deleting, spec_of, status_of
-from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.accessors import is_deleting
 from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import objects
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
-from chalicelib.resources.custom.customresourcedefinitions import CLEANUP, DEFINITIONS
-from chalicelib.resources.policy.priorityclasses import SYSTEM_VALUES
-
-# What may never be deleted: a reason, and the names that it holds for, by resource.
-KEPT = {
-    "namespaces": (
-        "this namespace may not be deleted",
-        ("default", "kube-system", "kube-public", "kube-node-lease"),
-    ),
-    "priorityclasses": ("this is a system priority class and cannot be deleted", tuple(SYSTEM_VALUES)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +27,7 @@ class Plan:
 
 def check_may_go(strategy: Strategy, name: str) -> None:
     """Raise 403 for what every control plane must have."""
-    why, names = KEPT.get(strategy.resource, ("", ()))
+    why, names = strategy.undeletable
     if name in names:
         raise forbidden(strategy.resource, name, why, group=strategy.group)
 
@@ -72,10 +60,8 @@ def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -
     """Return what deleting `obj` takes. `obj` is a copy of the caller's own and is changed."""
     found = objects.metadata(obj)
     was_deleting = is_deleting(obj)
-    if strategy.resource == "namespaces" and spec_of(obj).get("finalizers"):
-        return _namespace_plan(obj, now)
-    if strategy.resource == DEFINITIONS and not was_deleting:
-        return _definition_plan(obj, now)
+    if strategy.begin_deletion(obj, now):
+        return Plan(obj, writes=not was_deleting, removes=False)
     before = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
     _set_finalizers(found, options)
     grace = strategy.grace_seconds(obj, options.grace_seconds)
@@ -87,36 +73,6 @@ def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -
         _mark(obj, grace_seconds=grace, now=now, was_deleting=was_deleting)
     after = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
     return Plan(obj, writes=(not was_deleting and marks) or after != before, removes=removes)
-
-
-def _namespace_plan(obj: JSON, now: datetime) -> Plan:
-    """Return the mark that has a namespace emptied; it goes with the last of its spec.finalizers.
-
-    Compare kubernetes/pkg/registry/core/namespace/storage/storage.go (v1.36): no grace period is noted.
-    """
-    was_deleting = is_deleting(obj)
-    if not was_deleting:
-        objects.metadata(obj)["deletionTimestamp"] = kubetime.format_time(now)
-        obj["status"] = {**status_of(obj), "phase": "Terminating"}
-    return Plan(obj, writes=not was_deleting, removes=False)
-
-
-def _definition_plan(obj: JSON, now: datetime) -> Plan:
-    """Return the mark that has the objects of a CustomResourceDefinition deleted before it goes itself."""
-    found = objects.metadata(obj)
-    found["deletionTimestamp"] = kubetime.format_time(now)
-    kept = list(found.get("finalizers") or [])
-    found["finalizers"] = kept if CLEANUP in kept else [*kept, CLEANUP]
-    status = dict(status_of(obj))
-    going = {
-        "type": "Terminating",
-        "status": "True",
-        "lastTransitionTime": found["deletionTimestamp"],
-        "reason": "InstanceDeletionPending",
-        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
-    }
-    obj["status"] = {**status, "conditions": [*(status.get("conditions") or []), going]}
-    return Plan(obj, writes=True, removes=False)
 
 
 def _mark(obj: JSON, *, grace_seconds: int, now: datetime, was_deleting: bool) -> None:
@@ -142,10 +98,7 @@ def _set_finalizers(found: JSON, options: DeleteOptions) -> None:
 def is_due(strategy: Strategy, obj: JSON) -> bool:
     """Return whether a deleting object has nothing left to wait for: no finalizer, no grace."""
     found = obj["metadata"]
-    spec = spec_of(obj)
-    if found.get("finalizers") or (strategy.resource == "namespaces" and spec.get("finalizers")):
-        return False
-    return not found.get("deletionGracePeriodSeconds")
+    return not (found.get("finalizers") or found.get("deletionGracePeriodSeconds") or strategy.is_held(obj))
 
 
 def terminating(strategy: Strategy, namespace: str) -> StatusError:

@@ -7,17 +7,18 @@ kubernetes/pkg/registry/<group>/<resource>/strategy.go, v1.36.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar
 
-from chalicelib.apimachinery.accessors import metadata_of, status_of
+from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import Type, find_type
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.registry.subresources import StatusStrategy, Subresource
 
 # Where a /scale subresource finds its numbers in the kinds that Kubernetes itself has.
 SCALE_PATHS = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
@@ -62,7 +63,14 @@ class Strategy:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
-    has_status = False  # a /status subresource, and `status` may not be set through the main one
+    status: StatusStrategy | None = None  # of /status; `status` may not be set through the whole object then
+    subresources: tuple[Subresource, ...] = ()  # beside status and scale
+    in_view = False  # the default role `view` may read it
+    edit_verbs: tuple[str, ...] = ()  # what the default role `edit` may do beside
+    undeletable: tuple[str, tuple[str, ...]] = (
+        "",
+        (),
+    )  # a reason, and the names of what may never be deleted
     is_graceful = False  # deletion always marks the object before it removes it (pods)
     returns_deleted = (
         False  # a delete answers with the object, not with a Status (store.go, ReturnDeletedObject)
@@ -71,9 +79,6 @@ class Strategy:
     empty: ClassVar[Mapping[str, object]] = MappingProxyType({})
     creates_on_update = False  # a PUT of what is missing creates it
     unconditional_update = True  # a PUT needs no resourceVersion
-    condition_times: tuple[
-        str, ...
-    ] = ()  # of a condition in the status: written as null where they are not given
     has_generation = False  # metadata.generation counts changes of spec
     columns: tuple[Column, ...] = (NAME_COLUMN, AGE_COLUMN)
     deprecation = ""  # a Warning for every request
@@ -97,6 +102,17 @@ class Strategy:
         return f"{self.kind}List"
 
     @property
+    def all_subresources(self) -> dict[str, Subresource]:
+        """Return the subresources by name, status and scale among them."""
+        found = list(self.subresources)
+        if self.status is not None:
+            found.append(Subresource("status", self.kind, part=self.status, in_view=self.in_view))
+        if self.scale:
+            scale = Subresource("scale", "Scale", ("autoscaling", "v1"), in_view=self.in_view)
+            found.append(replace(scale, edit_verbs=self.edit_verbs))
+        return {each.name: each for each in sorted(found, key=lambda each: each.name)}
+
+    @property
     def kept_as(self) -> str:
         """Return the resource under whose keys its objects are kept."""
         return self.stored_as or self.resource
@@ -114,11 +130,6 @@ class Strategy:
         """Return whether metadata.generation counts what has become of `old`."""
         return bool(obj.get("spec") != old.get("spec"))
 
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what is wrong with `obj` as what an update of the status alone made of `old`."""
-        del obj, old
-        return []
-
     def to_stored(self, obj: JSON) -> JSON:
         """Return what a client sent in the shape that is stored; every other method sees that shape."""
         return obj
@@ -135,19 +146,13 @@ class Strategy:
 
         Name (a generated one too) and uid are there already.
         """
+        if self.status is not None:
+            self.status.reset(obj)
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Carry over, in place, from `old` what an update may not touch."""
-
-    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
-        """Keep, in place, everything but status and metadata as in `old`."""
-        for key in [key for key in obj if key not in ("metadata", "status", "kind", "apiVersion")]:
-            del obj[key]
-        obj.update({key: value for key, value in old.items() if key not in ("metadata", "status")})
-        if self.condition_times:
-            for condition in status_of(obj).get("conditions") or ():
-                for key in self.condition_times:
-                    condition.setdefault(key, None)
+        if self.status is not None:
+            self.status.keep(obj, old)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a new object, apart from its metadata. Never changes it."""
@@ -194,6 +199,19 @@ class Strategy:
         """
         del obj, old, siblings
         return []
+
+    def begin_deletion(self, obj: JSON, now: datetime) -> bool:
+        """Mark, in place, what must be cleared before it is removed; False where nothing of the kind is needed.
+
+        Whoever clears it removes it, too.
+        """
+        del obj, now
+        return False
+
+    def is_held(self, obj: JSON) -> bool:
+        """Return whether more than metadata.finalizers holds an object that is being deleted."""
+        del obj
+        return False
 
     def grace_seconds(self, obj: JSON, requested: int | None) -> int:
         """Return how long a deleted object lives on with deletionTimestamp; 0 removes it at once."""

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import metadata_of, spec_of
+from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import causes, meta
-from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import objects
 from chalicelib.registry.listing import parse_revision
 from chalicelib.registry.strategy import Strategy
-from chalicelib.resources.pods.containers import ephemeral_causes
-from chalicelib.resources.pods.defaults import default_container
-from chalicelib.resources.pods.resize import keep_all_but_resources, resize_causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,66 +104,26 @@ def finish(
     siblings: Callable[[], Iterable[JSON]],
 ) -> list[str]:
     """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
+    part = strategy.all_subresources[how.subresource].part if how.subresource else None
     new["metadata"]["resourceVersion"] = old["metadata"].get("resourceVersion", "")
-    _keep_to_subresource(strategy, new, old, how)
+    if part is not None:
+        part.prepare_for_update(new, old)
+    else:
+        strategy.default(new)
     if not how.is_apply:  # before anything is judged or corrected: a sent record never stands as it came
         track(strategy, old, new, how, now)
-    if not how.subresource:
+    if part is None:
         strategy.prepare_for_update(new, old)
     meta.carry_over(new["metadata"], old["metadata"])
     wrong = meta.metadata_update_causes(new["metadata"], old["metadata"])
-    wrong += _subresource_causes(strategy, new, old, how)
-    if not how.subresource:
+    wrong += (part or strategy).validate_update(new, old)
+    if part is None:
         wrong = wrong or strategy.allocate(new, old, siblings)
     if wrong:
         raise invalid(strategy.kind, new["metadata"].get("name", ""), wrong, group=strategy.group)
-    _count_generation(strategy, new, old)
-    return strategy.warnings(new)
-
-
-def _keep_to_subresource(strategy: Strategy, new: JSON, old: JSON, how: Change) -> None:
-    """Let the client change, in place, only what the subresource is about; complete a whole object."""
-    if how.subresource == "ephemeralcontainers":
-        _keep_all_but(new, old, "ephemeralContainers")
-        for container in new["spec"].get("ephemeralContainers") or ():
-            default_container(container)
-    elif how.subresource == "finalize":
-        _keep_all_but(new, old, "finalizers")
-    elif how.subresource == "resize":
-        keep_all_but_resources(new, old)
-    elif how.subresource:
-        strategy.prepare_for_status_update(new, old)
-    else:
-        strategy.default(new)
-
-
-def _subresource_causes(strategy: Strategy, new: JSON, old: JSON, how: Change) -> list[Cause]:
-    if how.subresource == "ephemeralcontainers":
-        return list(ephemeral_causes(new["spec"], old["spec"]))
-    if how.subresource == "resize":
-        return list(resize_causes(new["spec"], old["spec"]))
-    if how.subresource:
-        return strategy.validate_status_update(new, old)
-    return strategy.validate_update(new, old)
-
-
-def _keep_all_but(new: JSON, old: JSON, spec_field: str) -> None:
-    """Make `new`, in place, what `old` is but for one field of spec."""
-    changed = spec_of(new).get(spec_field)
-    version = new["metadata"].get("resourceVersion", "")
-    new.clear()
-    new.update(old)
-    new["metadata"] = {**old["metadata"], "resourceVersion": version}
-    new["spec"] = dict(spec_of(old))
-    if changed:
-        new["spec"][spec_field] = changed
-    else:
-        new["spec"].pop(spec_field, None)
-
-
-def _count_generation(strategy: Strategy, new: JSON, old: JSON) -> None:
     if strategy.has_generation and strategy.counts_as_change(new, old):
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
+    return strategy.warnings(new)
 
 
 def track(strategy: Strategy, old: JSON | None, new: JSON, how: Change, now: datetime) -> None:

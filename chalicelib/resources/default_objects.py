@@ -6,47 +6,17 @@ to the resources that we serve. They are made where missing, never changed where
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from chalicelib.apimachinery.types import JSON
+from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
+from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.cluster.namespaces import SYSTEM_NAMESPACES
 from chalicelib.resources.policy.priorityclasses import SYSTEM_VALUES
 
-SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 RBAC_GROUP = "rbac.authorization.k8s.io"
 BOOTSTRAPPING = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 
-READ = ["get", "list", "watch"]
-WRITE = ["create", "delete", "deletecollection", "patch", "update"]
-VIEWED = [
-    (
-        "",
-        ["configmaps", "endpoints", "events", "limitranges", "namespaces", "persistentvolumeclaims", "pods"],
-    ),
-    ("", ["pods/log", "pods/status", "podtemplates", "resourcequotas", "serviceaccounts", "services"]),
-    ("apps", ["deployments", "replicasets", "statefulsets"]),
-    ("batch", ["jobs", "jobs/status"]),
-    ("discovery.k8s.io", ["endpointslices"]),
-    ("networking.k8s.io", ["networkpolicies"]),
-    ("policy", ["poddisruptionbudgets"]),
-]
-EDITED = [
-    (
-        "",
-        [
-            "configmaps",
-            "endpoints",
-            "events",
-            "persistentvolumeclaims",
-            "pods",
-            "pods/attach",
-            "pods/eviction",
-        ],
-    ),
-    ("", ["pods/exec", "pods/portforward", "podtemplates", "secrets", "serviceaccounts", "services"]),
-    ("apps", ["deployments", "deployments/scale", "replicasets", "statefulsets", "statefulsets/scale"]),
-    ("batch", ["jobs"]),
-    ("coordination.k8s.io", ["leases"]),
-    ("networking.k8s.io", ["networkpolicies"]),
-    ("policy", ["poddisruptionbudgets"]),
-]
 SYSTEM_USES = {
     "system-cluster-critical": (
         "Used for system critical pods that must run in the cluster, but can be moved to another node if"
@@ -58,8 +28,16 @@ EVERYTHING: JSON = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 EVERY_PATH: JSON = {"nonResourceURLs": ["*"], "verbs": ["*"]}
 
 
-def _rules(rows: list[tuple[str, list[str]]], verbs: list[str]) -> list[JSON]:
-    return [{"apiGroups": [group], "resources": resources, "verbs": verbs} for group, resources in rows]
+def _rules(rows: Iterable[tuple[str, str, Sequence[str]]]) -> list[JSON]:
+    """Return the rules for rows of (group, resource, verbs), those of one group and the same verbs as one."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for group, resource, verbs in rows:
+        if verbs:
+            found.setdefault((group, tuple(verbs)), []).append(resource)
+    return [
+        {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
+        for (group, verbs), resources in found.items()
+    ]
 
 
 def _role(name: str, rules: list[JSON]) -> JSON:
@@ -67,22 +45,27 @@ def _role(name: str, rules: list[JSON]) -> JSON:
 
 
 def cluster_roles() -> list[JSON]:
-    """Return the default ClusterRoles."""
-    view = _rules(VIEWED, READ)
-    secrets = _rules([("", ["secrets"]), ("coordination.k8s.io", ["leases"])], READ)
-    edit = [
-        *view,
-        *secrets,
-        *_rules(EDITED, WRITE),
-        *_rules([("", ["pods/exec", "pods/attach", "pods/portforward"])], ["get"]),
-        *_rules([("", ["serviceaccounts/token"])], ["create"]),
-        *_rules([("", ["serviceaccounts"])], ["impersonate"]),
-    ]
-    rbac = _rules([(RBAC_GROUP, ["roles", "rolebindings"])], [*READ, *WRITE])
-    review = _rules([("authorization.k8s.io", ["localsubjectaccessreviews"])], ["create"])
+    """Return the default ClusterRoles; what `view` and `edit` may do, each kind and subresource says itself."""
+    viewed: list[tuple[str, str, Sequence[str]]] = []
+    edited: list[tuple[str, str, Sequence[str]]] = []
+    for kind in ALL:
+        viewed.append((kind.group, kind.resource, READ_VERBS if kind.in_view else ()))
+        edited.append((kind.group, kind.resource, kind.edit_verbs))
+        for name, each in kind.all_subresources.items():
+            viewed.append((kind.group, f"{kind.resource}/{name}", READ_VERBS if each.in_view else ()))
+            edited.append((kind.group, f"{kind.resource}/{name}", each.edit_verbs))
+    view, edit = _rules(viewed), _rules([*viewed, *edited])
+    everything = (*READ_VERBS, *WRITE_VERBS)
+    access = _rules(
+        [
+            (RBAC_GROUP, "roles", everything),
+            (RBAC_GROUP, "rolebindings", everything),
+            ("authorization.k8s.io", "localsubjectaccessreviews", ("create",)),
+        ]
+    )
     return [
         _role("cluster-admin", [EVERYTHING, EVERY_PATH]),
-        _role("admin", [*edit, *rbac, *review]),
+        _role("admin", [*edit, *access]),
         _role("edit", edit),
         _role("view", view),
     ]

@@ -17,6 +17,7 @@ from chalicelib.controllers.podmodel.resources import (
     claimed_storage,
     pod_totals,
 )
+from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.policy.quotas import COUNTED, is_scoped
 
 Amounts = dict[str, Quantity]
@@ -24,19 +25,8 @@ Amounts = dict[str, Quantity]
 ONE = Quantity(NANO)
 PLAIN = ("cpu", "memory", "ephemeral-storage")  # names that mean requests when a quota gives them alone
 
-# Groups of the built-in resources that people count; a custom resource is stored under its full name.
-GROUPS = {
-    "deployments": "apps",
-    "replicasets": "apps",
-    "statefulsets": "apps",
-    "jobs": "batch",
-    "networkpolicies": "networking.k8s.io",
-    "poddisruptionbudgets": "policy",
-    "leases": "coordination.k8s.io",
-    "endpointslices": "discovery.k8s.io",
-    "roles": "rbac.authorization.k8s.io",
-    "rolebindings": "rbac.authorization.k8s.io",
-}
+# Groups of the built-in resources; a custom resource is stored under its full name.
+GROUPS = {each.resource: each.group for each in ALL if each.group and not each.stored_as}
 
 
 def add(first: Amounts, second: Amounts) -> Amounts:

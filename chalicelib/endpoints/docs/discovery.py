@@ -18,26 +18,6 @@ from chalicelib.registry.strategy import Strategy
 AGGREGATED = "APIGroupDiscoveryList"
 FRESH = "Current"
 
-# Subresources beside status, per (group, resource): name, kind, (group, version) of that kind, verbs.
-SubresourceRow = tuple[str, str, tuple[str, str], tuple[str, ...]]
-SUBRESOURCES: dict[tuple[str, str], tuple[SubresourceRow, ...]] = {
-    ("", "pods"): (
-        ("attach", "PodAttachOptions", ("", ""), ("create", "get")),
-        ("binding", "Binding", ("", ""), ("create",)),
-        ("ephemeralcontainers", "Pod", ("", ""), ("get", "patch", "update")),
-        ("eviction", "Eviction", ("policy", "v1"), ("create",)),
-        ("exec", "PodExecOptions", ("", ""), ("create", "get")),
-        ("log", "Pod", ("", ""), ("get",)),
-        ("portforward", "PodPortForwardOptions", ("", ""), ("create", "get")),
-        ("resize", "Pod", ("", ""), ("get", "patch", "update")),
-    ),
-    ("", "namespaces"): (("finalize", "Namespace", ("", ""), ("update",)),),
-    ("", "serviceaccounts"): (("token", "TokenRequest", ("authentication.k8s.io", "v1"), ("create",)),),
-    ("apps", "deployments"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
-    ("apps", "replicasets"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
-    ("apps", "statefulsets"): (("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")),),
-}
-
 
 class Discovery:
     """Answers what the server is and has."""
@@ -186,15 +166,6 @@ def _aggregated_review_row(review: ReviewKind) -> JSON:
     }
 
 
-def _subresource_rows(strategy: Strategy) -> list[SubresourceRow]:
-    rows = list(SUBRESOURCES.get((strategy.group, strategy.resource), ()))
-    if strategy.is_custom and strategy.scale:
-        rows.append(("scale", "Scale", ("autoscaling", "v1"), ("get", "patch", "update")))
-    if strategy.has_status:
-        rows.append(("status", strategy.kind, ("", ""), ("get", "patch", "update")))
-    return sorted(rows)
-
-
 def _legacy_rows(strategy: Strategy) -> list[JSON]:
     row: JSON = {
         "name": strategy.resource,
@@ -208,14 +179,15 @@ def _legacy_rows(strategy: Strategy) -> list[JSON]:
     if strategy.categories:
         row["categories"] = list(strategy.categories)
     rows = [row]
-    for name, kind, (group, version), verbs in _subresource_rows(strategy):
+    for name, each in strategy.all_subresources.items():
         below: JSON = {
             "name": f"{strategy.resource}/{name}",
             "singularName": "",
             "namespaced": strategy.namespaced,
-            "kind": kind,
-            "verbs": list(verbs),
+            "kind": each.kind,
+            "verbs": list(each.verbs),
         }
+        group, version = each.group_version
         if group:
             below |= {"group": group, "version": version}
         rows.append(below)
@@ -238,13 +210,13 @@ def _aggregated_row(strategy: Strategy) -> JSON:
         {
             "subresource": name,
             "responseKind": {
-                "group": group or strategy.group,
-                "version": version or strategy.version,
-                "kind": kind,
+                "group": each.group_version[0] or strategy.group,
+                "version": each.group_version[1] or strategy.version,
+                "kind": each.kind,
             },
-            "verbs": list(verbs),
+            "verbs": list(each.verbs),
         }
-        for name, kind, (group, version), verbs in _subresource_rows(strategy)
+        for name, each in strategy.all_subresources.items()
     ]
     if subresources:
         row["subresources"] = subresources

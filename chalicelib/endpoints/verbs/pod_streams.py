@@ -59,8 +59,6 @@ class UpgradeResponse(Response):
 class PodStreams:
     """Answers GET and POST of one of the three subresources."""
 
-    verbs: tuple[str, ...] = ("get", "create")
-
     def __init__(self, kind: Kind, provider: InteractiveProvider) -> None:
         self._kind = kind
         self._provider = provider

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.accessors import annotations_of, metadata_of, spec_of
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
@@ -20,14 +20,11 @@ from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.list_options import delete_options, write_options
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.http.responses import respond
-from chalicelib.endpoints.verbs.subresources import PartSubresource
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.registry import Registry
-from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience
 from chalicelib.storage.base import KeyNotFound, guaranteed_update
 
-NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
 MIN_TOKEN_SECONDS = 600  # as TokenRequest demands
 LONGEST_TOKEN_SECONDS = 1 << 32  # that may be asked for
 MAX_TOKEN_SECONDS = 24 * 3600  # longer ones are cut, as --service-account-max-token-expiration does
@@ -38,8 +35,6 @@ CREATED: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status":
 
 class Binding:
     """POST pods/NAME/binding: put a pod on a node by hand."""
-
-    verbs: tuple[str, ...] = ("create",)
 
     def __init__(self, bodies: Bodies, clock: Callable[[], datetime]) -> None:
         self._bodies = bodies
@@ -95,8 +90,6 @@ def _refused(name: str, why: str) -> StatusError:
 class Eviction:
     """POST pods/NAME/eviction: delete a pod. PodDisruptionBudgets are stored, and hold up no eviction."""
 
-    verbs: tuple[str, ...] = ("create",)
-
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
@@ -112,8 +105,6 @@ class Eviction:
 
 class ServiceAccountToken:
     """POST serviceaccounts/NAME/token: a TokenRequest."""
-
-    verbs: tuple[str, ...] = ("create",)
 
     def __init__(self, bodies: Bodies, issuer: TokenIssuer, clock: Callable[[], datetime]) -> None:
         self._bodies = bodies
@@ -203,25 +194,8 @@ def _seconds(spec: JSON) -> int:
     return min(seconds, MAX_TOKEN_SECONDS)
 
 
-class Resize(PartSubresource):
-    """get, update and patch of what a pod's containers ask for; only before a provider runs them."""
-
-    def __init__(self, bodies: Bodies) -> None:
-        super().__init__(bodies, "resize")
-
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
-        """Return the pod. Raises 400 for one that has a task."""
-        if info.verb != "get":
-            pod = registry.get(info.namespace, info.name).object()
-            if TASK_ANNOTATION in annotations_of(pod):
-                raise bad_request(NO_RESIZE)
-        return super().answer(registry, info, user)
-
-
 class Refused:
     """A subresource that can't be had here: every verb answers why, and what to use instead."""
-
-    verbs: tuple[str, ...] = ("get", "create", "update", "patch")
 
     def __init__(self, message: str) -> None:
         self._message = message

@@ -32,10 +32,8 @@ GROUP, VERSION, KIND = "autoscaling", "v1", "Scale"
 _KEPT_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
-class ScaleSubresource:
+class Scale:
     """get, update and patch of .../scale."""
-
-    verbs: tuple[str, ...] = ("get", "update", "patch")
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
@@ -23,7 +24,6 @@ from chalicelib.registry.strategy import (
     Strategy,
     created_cells,
 )
-from chalicelib.resources.shared.field_docs import field_doc
 
 GROUP = "rbac.authorization.k8s.io"
 _RULE_LISTS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")

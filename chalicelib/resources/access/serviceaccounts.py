@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.registry.subresources import WRITE_VERBS, Subresource
 
 
 class ServiceAccountStrategy(Strategy):
     """core/v1 serviceaccounts."""
 
     resource, singular, kind = "serviceaccounts", "serviceaccount", "ServiceAccount"
+    in_view, edit_verbs = True, (*WRITE_VERBS, "impersonate")
+    subresources = (
+        Subresource(
+            "token", "TokenRequest", ("authentication.k8s.io", "v1"), ("create",), edit_verbs=("create",)
+        ),
+    )
     short_names = ("sa",)
     returns_deleted = True
     columns = (

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Column, Strategy
-from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.registry.subresources import WRITE_VERBS
 
 # core/v1's name of a field, by that of events.k8s.io/v1; all other fields have one name.
 RENAMED = {
@@ -65,6 +66,7 @@ class EventStrategy(Strategy):
 
     creates_on_update = True
     resource, singular, kind = "events", "event", "Event"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("ev",)
     empty: ClassVar[JSON] = {**dict(_ALWAYS), "involvedObject": {}, "source": {}}
     field_label_error = "field label not supported: {}"
@@ -147,6 +149,7 @@ class EventViewStrategy(EventStrategy):
     """events.k8s.io/v1 events: the same objects under other names."""
 
     group = "events.k8s.io"
+    in_view, edit_verbs = False, ()
     stored_as = "events"
     controller_field = "reportingController"
     empty = to_view(EventStrategy.empty)

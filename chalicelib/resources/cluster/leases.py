@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 
 
@@ -24,6 +25,7 @@ class LeaseStrategy(Strategy):
 
     creates_on_update, unconditional_update = True, False
     group, resource, singular, kind = "coordination.k8s.io", "leases", "lease", "Lease"
+    edit_verbs = (*READ_VERBS, *WRITE_VERBS)
     empty: ClassVar[JSON] = {"spec": {}}
     columns = (NAME_COLUMN, Column("Holder", description=field_doc("LeaseSpec.holderIdentity")), AGE_COLUMN)
 

@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.amounts import amounts_texts
-from chalicelib.resources.shared.field_docs import field_doc
 from chalicelib.resources.shared.formats import NOT_A_CIDR, is_cidr
 
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
@@ -32,13 +33,20 @@ _PLAIN = frozenset(["externalID", "podCIDR", "podCIDRs", "providerID", "taints",
 _FIXED = ("podCIDR", "podCIDRs", "providerID")
 
 
+class _NodeStatus(StatusStrategy):
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep everything but status, and complete that."""
+        super().prepare_for_update(obj, old)
+        _default(obj)
+
+
 class NodeStrategy(Strategy):
     """core/v1 nodes. A kubelet creates its node with a status, so that is kept."""
 
     resource, singular, kind = "nodes", "node", "Node"
     namespaced = False
     short_names = ("no",)
-    has_status = True
+    status = _NodeStatus()
     empty: ClassVar[JSON] = {
         "spec": {},
         "status": {
@@ -64,26 +72,7 @@ class NodeStrategy(Strategy):
 
     def default(self, obj: JSON) -> None:
         """Write what Go always writes, and take as allocatable all there is."""
-        spec, status = spec_of(obj), status_of(obj)
-        obj["spec"], obj["status"] = spec, status
-        drop_empty(spec, _PLAIN)
-        if spec.get("podCIDR") and not spec.get("podCIDRs"):
-            spec["podCIDRs"] = [spec["podCIDR"]]
-        elif spec.get("podCIDRs"):
-            spec["podCIDR"] = spec["podCIDRs"][0]
-        port = status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {})
-        port.setdefault("Port", 0)
-        info = status.setdefault("nodeInfo", {})
-        for key in _INFO_TEXT.split():
-            info.setdefault(key, "")
-        for key in ("capacity", "allocatable"):
-            if status.get(key):
-                status[key] = amounts_texts(status[key])
-        if "capacity" in status and not status.get("allocatable"):
-            status["allocatable"] = dict(status["capacity"])
-        for condition in status.get("conditions") or ():
-            condition.setdefault("lastHeartbeatTime", None)
-            condition.setdefault("lastTransitionTime", None)
+        _default(obj)
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Taint the node until somebody says that it is ready."""
@@ -93,15 +82,10 @@ class NodeStrategy(Strategy):
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and what is given once by whoever registers the node."""
-        obj["status"] = status_of(old)
+        super().prepare_for_update(obj, old)
         for key in _FIXED:
             if key in spec_of(old):
                 obj["spec"].setdefault(key, old["spec"][key])
-
-    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
-        """Keep everything but status, and complete that."""
-        super().prepare_for_status_update(obj, old)
-        self.default(obj)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with taints and addresses."""
@@ -148,6 +132,29 @@ class NodeStrategy(Strategy):
             info.get("kernelVersion") or UNKNOWN,
             info.get("containerRuntimeVersion") or UNKNOWN,
         ]
+
+
+def _default(obj: JSON) -> None:
+    spec, status = spec_of(obj), status_of(obj)
+    obj["spec"], obj["status"] = spec, status
+    drop_empty(spec, _PLAIN)
+    if spec.get("podCIDR") and not spec.get("podCIDRs"):
+        spec["podCIDRs"] = [spec["podCIDR"]]
+    elif spec.get("podCIDRs"):
+        spec["podCIDR"] = spec["podCIDRs"][0]
+    port = status.setdefault("daemonEndpoints", {}).setdefault("kubeletEndpoint", {})
+    port.setdefault("Port", 0)
+    info = status.setdefault("nodeInfo", {})
+    for key in _INFO_TEXT.split():
+        info.setdefault(key, "")
+    for key in ("capacity", "allocatable"):
+        if status.get(key):
+            status[key] = amounts_texts(status[key])
+    if "capacity" in status and not status.get("allocatable"):
+        status["allocatable"] = dict(status["capacity"])
+    for condition in status.get("conditions") or ():
+        condition.setdefault("lastHeartbeatTime", None)
+        condition.setdefault("lastTransitionTime", None)
 
 
 def _status_text(node: JSON) -> str:

@@ -12,12 +12,13 @@ from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.decoding.gotext import byte_length
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, too_long
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.registry.subresources import WRITE_VERBS
 
 MAX_DATA_BYTES = 1024 * 1024  # of all values of a ConfigMap, or of a Secret
 FIXED = "field is immutable when `immutable` is set"
@@ -43,6 +44,7 @@ class ConfigMapStrategy(Strategy):
     """core/v1 configmaps."""
 
     resource, singular, kind = "configmaps", "configmap", "ConfigMap"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("cm",)
     columns = (
         NAME_COLUMN,

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.patching.patch import REDACTED
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import immutable, invalid, required, too_long
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
 from chalicelib.resources.configuration.configmaps import MAX_DATA_BYTES, decoded_size, fixed_causes
-from chalicelib.resources.shared.field_docs import field_doc
 
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 DOCKER_KEYS = {
@@ -31,6 +32,7 @@ class SecretStrategy(Strategy):
     """core/v1 secrets."""
 
     resource, singular, kind = "secrets", "secret", "Secret"
+    edit_verbs = (*READ_VERBS, *WRITE_VERBS)
     field_label_error = "field label not supported: {}"
     columns = (
         NAME_COLUMN,

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, spec_of, status_of
 from chalicelib.apimachinery.decoding.decode_errors import explain
 from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.rules import names
+from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy, created_cells
+from chalicelib.registry.subresources import StatusStrategy
 
 DEFINITIONS = "customresourcedefinitions"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # the finalizer of a definition that goes
@@ -40,7 +42,8 @@ class CustomResourceDefinitionStrategy(Strategy):
     singular, kind = "customresourcedefinition", "CustomResourceDefinition"
     namespaced = False
     short_names, categories = ("crd", "crds"), ("api-extensions",)
-    has_status = has_generation = True
+    has_generation = True
+    status = StatusStrategy()
     columns = CREATED_COLUMNS
     empty: ClassVar[JSON] = {
         "spec": {"group": "", "names": {"plural": "", "kind": ""}, "scope": "", "versions": None},
@@ -80,6 +83,25 @@ class CustomResourceDefinitionStrategy(Strategy):
         stored = list(status.get("storedVersions") or [])
         new = [each["name"] for each in obj["spec"]["versions"] if each.get("storage")]
         obj["status"] = {**status, "storedVersions": stored + [each for each in new if each not in stored]}
+
+    def begin_deletion(self, obj: JSON, now: datetime) -> bool:
+        """Mark, in place, a definition whose objects must be deleted before it goes itself."""
+        metadata = obj["metadata"]
+        if is_deleting(obj):
+            return False
+        metadata["deletionTimestamp"] = kubetime.format_time(now)
+        kept = list(metadata.get("finalizers") or [])
+        metadata["finalizers"] = kept if CLEANUP in kept else [*kept, CLEANUP]
+        status = status_of(obj)
+        terminating = {
+            "type": "Terminating",
+            "status": "True",
+            "lastTransitionTime": metadata["deletionTimestamp"],
+            "reason": "InstanceDeletionPending",
+            "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        }
+        obj["status"] = {**status, "conditions": [*(status.get("conditions") or []), terminating]}
+        return True
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with names, scope, versions and schemas."""

@@ -21,6 +21,7 @@ from chalicelib.apimachinery.structural.types import type_of
 from chalicelib.apimachinery.structural.validation import validate
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import StatusStrategy
 
 _TYPED = ("apiVersion", "kind", "metadata")
 
@@ -46,9 +47,9 @@ class CustomResourceStrategy(Strategy):
         self.stored_as = self.definition  # resources of two groups may have one name
         self._schema: JSON = version["schema"]["openAPIV3Schema"]
         self.structural = self._schema
-        self._subresources: JSON = version.get("subresources") or {}
-        self.has_status = "status" in self._subresources
-        self.scale = self._subresources.get("scale")
+        subresources: JSON = version.get("subresources") or {}
+        self.status = _CustomStatus(self) if "status" in subresources else None
+        self.scale = subresources.get("scale")
         self._defaults = has_defaults(self._schema)
         self._type = type_of(f"{self.group}.{self.version}.{self.kind}", self._schema)
         if version.get("deprecated"):
@@ -106,42 +107,24 @@ class CustomResourceStrategy(Strategy):
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Drop a status that has a subresource of its own."""
-        if self.has_status:
+        if self.status is not None:
             obj.pop("status", None)
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep a status that has a subresource of its own."""
-        if self.has_status:
+        if self.status is not None:
             obj.pop("status", None)
             if "status" in old:
                 obj["status"] = old["status"]
 
-    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
-        """Keep all but status and managedFields."""
-        status, managed = obj.get("status"), obj["metadata"].get("managedFields")
-        version = obj["metadata"].get("resourceVersion")
-        obj.clear()
-        obj.update(copy.deepcopy(old))
-        obj.pop("status", None)
-        if status is not None:
-            obj["status"] = status
-        obj["metadata"] |= {"resourceVersion": version, "managedFields": managed}
-        if managed is None:
-            del obj["metadata"]["managedFields"]
-
     def counts_as_change(self, obj: JSON, old: JSON) -> bool:
         """Return whether anything but metadata, and a status of its own, differs."""
-        left_out = (*_TYPED, "status") if self.has_status else _TYPED
+        left_out = (*_TYPED, "status") if self.status is not None else _TYPED
         return _without(obj, left_out) != _without(old, left_out)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what the schema finds wrong."""
         return validate({key: value for key, value in obj.items() if key not in _TYPED}, self._own_schema())
-
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what the schema finds wrong with the whole."""
-        del old
-        return self.validate(obj)
 
     def _own_schema(self) -> JSON:
         required = [each for each in self._schema.get("required") or () if each not in _TYPED]
@@ -169,6 +152,29 @@ class CustomResourceStrategy(Strategy):
             case "integer" | "number" | "boolean":
                 return value if isinstance(value, int | float) else None
         return value if isinstance(value, str) else json_path.text(found)
+
+
+class _CustomStatus(StatusStrategy):
+    def __init__(self, strategy: CustomResourceStrategy) -> None:
+        super().__init__()
+        self._strategy = strategy
+
+    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
+        """Keep all but status and managedFields."""
+        status, managed = obj.get("status"), obj["metadata"].get("managedFields")
+        version = obj["metadata"].get("resourceVersion")
+        obj.clear()
+        obj.update(copy.deepcopy(old))
+        obj.pop("status", None)
+        if status is not None:
+            obj["status"] = status
+        obj["metadata"] |= {"resourceVersion": version, "managedFields": managed}
+        if managed is None:
+            del obj["metadata"]["managedFields"]
+
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what the schema finds wrong with the whole."""
+        return self._strategy.validate_update(obj, old)
 
 
 def _without(obj: JSON, keys: Sequence[str]) -> JSON:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import (
     duplicate,
@@ -23,8 +24,8 @@ from chalicelib.apimachinery.rules.causes import (
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import drop_empty
-from chalicelib.resources.shared.field_docs import field_doc
 from chalicelib.resources.shared.formats import NOT_AN_IP, PORT_RANGE, is_ip, is_port
 from chalicelib.resources.shared.table_text import list_text
 
@@ -40,6 +41,7 @@ class EndpointsStrategy(Strategy):
 
     creates_on_update = True
     resource, singular, kind = "endpoints", "endpoints", "Endpoints"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("ep",)
     deprecation = DEPRECATED
     columns = (
@@ -72,6 +74,7 @@ class EndpointSliceStrategy(Strategy):
     """discovery.k8s.io/v1 endpointslices."""
 
     group, resource, singular, kind = "discovery.k8s.io", "endpointslices", "endpointslice", "EndpointSlice"
+    in_view = True
     has_generation = True
     empty: ClassVar[JSON] = {"addressType": "", "endpoints": None, "ports": None}
     columns = (

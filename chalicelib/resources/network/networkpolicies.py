@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.resources.shared.field_docs import field_doc
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.shared.formats import NOT_A_CIDR, PORT_RANGE, is_cidr, is_port
 from chalicelib.resources.shared.table_text import selector_text
 
@@ -29,6 +30,7 @@ class NetworkPolicyStrategy(Strategy):
     """networking.k8s.io/v1 networkpolicies."""
 
     group, resource, singular, kind = "networking.k8s.io", "networkpolicies", "networkpolicy", "NetworkPolicy"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("netpol",)
     has_generation = True
     empty: ClassVar[JSON] = {"spec": {"podSelector": {}}}

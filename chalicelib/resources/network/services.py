@@ -11,14 +11,15 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
 from chalicelib.resources.network.service_addresses import allocate
 from chalicelib.resources.network.service_validation import service_causes, update_causes
 from chalicelib.resources.pods.defaults import drop_empty
-from chalicelib.resources.shared.field_docs import field_doc
 from chalicelib.resources.shared.table_text import labels_text
 
 NONE = "<none>"
@@ -47,8 +48,10 @@ class ServiceStrategy(Strategy):
 
     creates_on_update = True
     resource, singular, kind = "services", "service", "Service"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("svc",), ("all",)
-    has_status = returns_deleted = True
+    returns_deleted = True
+    status = StatusStrategy({"loadBalancer": {}})
     empty: ClassVar[JSON] = {"spec": {}, "status": {"loadBalancer": {}}}
     columns = COLUMNS
     field_label_error = "field label not supported: {}"
@@ -73,12 +76,12 @@ class ServiceStrategy(Strategy):
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the families of addresses and an empty status."""
+        super().prepare_for_create(obj)
         _default_families(obj["spec"])
-        obj["status"] = {"loadBalancer": {}}
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and the addresses and ports that an update leaves out."""
-        obj["status"] = old.get("status") or {"loadBalancer": {}}
+        super().prepare_for_update(obj, old)
         _patch_allocated(obj["spec"], spec_of(old))
         _drop_unneeded(obj["spec"], spec_of(old))
         _default_families(obj["spec"])

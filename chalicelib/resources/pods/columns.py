@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of, phase_of, spec_of, status_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column
-from chalicelib.resources.shared.field_docs import field_doc
 
 FINISHED = ("Succeeded", "Failed")
 NONE = "<none>"

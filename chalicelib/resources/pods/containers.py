@@ -29,15 +29,6 @@ PROTOCOLS = ("SCTP", "TCP", "UDP")
 MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-_NOT_EPHEMERAL = (
-    "ports",
-    "livenessProbe",
-    "readinessProbe",
-    "startupProbe",
-    "lifecycle",
-    "resources",
-    "resizePolicy",
-)
 _ONE_OF_MANY = "may not have more than one field specified at a time"
 
 
@@ -51,40 +42,13 @@ def containers_causes(spec: JSON, path: str) -> Iterator[Cause]:
     for kind in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(kind, ())):
             at = f"{path}.{kind}[{index}]"
-            yield from _container_causes(container, at, volumes=volumes, host_network=host_network)
+            yield from container_causes(container, at, volumes=volumes, host_network=host_network)
             name = container.get("name") or ""
             if name in seen:
                 yield duplicate(f"{at}.name", name)
             elif name:
                 seen.add(name)
             yield from _kind_causes(container, at, is_init=kind == "initContainers")
-
-
-def ephemeral_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
-    """Yield what is wrong with ephemeral containers, which may be added but never changed or taken away."""
-    path, before = (
-        "spec.ephemeralContainers",
-        {each.get("name"): each for each in old.get("ephemeralContainers", ())},
-    )
-    volumes = {volume.get("name") for volume in spec.get("volumes", ())}
-    seen = {each.get("name") for kind in ("containers", "initContainers") for each in spec.get(kind, ())}
-    main = {each.get("name") for each in spec.get("containers", ())}
-    for index, container in enumerate(spec.get("ephemeralContainers", ())):
-        at, name = f"{path}[{index}]", container.get("name") or ""
-        yield from _container_causes(container, at, volumes=volumes, host_network=False)
-        if name in seen:
-            yield duplicate(f"{at}.name", name)
-        seen.add(name)
-        target = container.get("targetContainerName")
-        if target and target not in main:
-            yield missing(f"{at}.targetContainerName", target)
-        for key in _NOT_EPHEMERAL:
-            if container.get(key):
-                yield forbidden(f"{at}.{key}", "cannot be set for an Ephemeral Container")
-        if name in before and container != before[name]:
-            yield forbidden(path, f'existing ephemeral containers "{name}" may not be changed')
-    for gone in before.keys() - {each.get("name") for each in spec.get("ephemeralContainers", ())}:
-        yield forbidden(path, f'existing ephemeral containers "{gone}" may not be removed')
 
 
 def _kind_causes(container: JSON, at: str, *, is_init: bool) -> Iterator[Cause]:
@@ -103,7 +67,8 @@ def _kind_causes(container: JSON, at: str, *, is_init: bool) -> Iterator[Cause]:
         yield not_supported(f"{at}.restartPolicy", policy, ("Always", "Never", "OnFailure"))
 
 
-def _container_causes(container: JSON, at: str, *, volumes: set[str], host_network: bool) -> Iterator[Cause]:
+def container_causes(container: JSON, at: str, *, volumes: set[str], host_network: bool) -> Iterator[Cause]:
+    """Yield what is wrong with a container of any sort."""
     name, image = container.get("name") or "", container.get("image") or ""
     if name:
         for error in names.dns_label_errors(name):

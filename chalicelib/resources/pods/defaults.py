@@ -188,30 +188,3 @@ def _default_projection(projected: JSON) -> None:
 def _default_files(files: Iterable[JSON]) -> None:
     for file in files:
         _default_references(file)
-
-
-_NULL_TIMES = {"terminated": ("finishedAt", "startedAt"), "running": ("startedAt",), "waiting": ()}
-
-
-def complete_status(status: JSON) -> None:
-    """Write, in place, what Go always writes in a pod's status: empty states, unknown times."""
-    for condition in status.get("conditions") or ():
-        condition.setdefault("lastProbeTime", None)
-        condition.setdefault("lastTransitionTime", None)
-    for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
-        for each in status.get(kind) or ():
-            for key, empty in (
-                ("image", ""),
-                ("imageID", ""),
-                ("name", ""),
-                ("ready", False),
-                ("restartCount", 0),
-            ):
-                each.setdefault(key, empty)
-            for state in ("state", "lastState"):
-                each[state] = each.get(state) or {}
-                for name, detail in each[state].items():
-                    for time in _NULL_TIMES.get(name, ()):
-                        detail.setdefault(time, None)
-                    if name == "terminated":
-                        detail.setdefault("exitCode", 0)

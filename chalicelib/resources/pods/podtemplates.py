@@ -10,6 +10,7 @@ from chalicelib.apimachinery.accessors import labels_of, metadata_of
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.resources.pods.validation import template_causes
 from chalicelib.resources.pods.warnings import spec_warnings
@@ -20,6 +21,7 @@ class PodTemplateStrategy(Strategy):
     """core/v1 podtemplates."""
 
     resource, singular, kind = "podtemplates", "podtemplate", "PodTemplate"
+    in_view, edit_verbs = True, WRITE_VERBS
     has_generation = returns_deleted = True
     empty: ClassVar[JSON] = {"template": EMPTY_TEMPLATE}
     columns = (

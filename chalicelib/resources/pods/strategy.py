@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods import columns as pod_columns
 from chalicelib.resources.pods import defaults as pod_defaults
 from chalicelib.resources.pods import marks as pod_marks
+from chalicelib.resources.pods import subresources as pod_subresources
 from chalicelib.resources.pods import update as pod_update
 from chalicelib.resources.pods import validation as pod_validation
 from chalicelib.resources.pods import warnings as pod_warnings
@@ -38,7 +40,10 @@ class PodStrategy(Strategy):
 
     resource, singular, kind = "pods", "pod", "Pod"
     short_names, categories = ("po",), ("all",)
-    has_status = has_generation = is_graceful = True
+    has_generation = is_graceful = True
+    status = pod_subresources.PodStatusStrategy()
+    subresources = pod_subresources.SUBRESOURCES
+    in_view, edit_verbs = True, WRITE_VERBS
     columns = pod_columns.COLUMNS
     returns_deleted = True
     empty: ClassVar[JSON] = {"spec": {"containers": None}, "status": {}}
@@ -64,22 +69,7 @@ class PodStrategy(Strategy):
             if key not in spec and key in before:
                 spec[key] = before[key]
         _admit(spec)
-        _keep(obj, old, "status")
-
-    def prepare_for_status_update(self, obj: JSON, old: JSON) -> None:
-        """Keep everything but status; the QoS class and who controls the pod stay as they are."""
-        super().prepare_for_status_update(obj, old)
-        pod_marks.keep_our_marks(obj, old)
-        before = status_of(old)
-        status = obj["status"] = status_of(obj)
-        if "qosClass" in before:
-            status["qosClass"] = before["qosClass"]
-        owners = metadata_of(old).get("ownerReferences")
-        if owners:
-            obj["metadata"]["ownerReferences"] = owners
-        else:
-            obj["metadata"].pop("ownerReferences", None)
-        pod_defaults.complete_status(status)
+        super().prepare_for_update(obj, old)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a pod's spec."""
@@ -127,13 +117,6 @@ class PodStrategy(Strategy):
             return 0
         period = requested if requested is not None else spec.get("terminationGracePeriodSeconds", 30)
         return 1 if period < 0 else int(period)
-
-
-def _keep(obj: JSON, old: JSON, key: str) -> None:
-    if key in old:
-        obj[key] = old[key]
-    else:
-        obj.pop(key, None)
 
 
 def _admit(spec: JSON) -> None:

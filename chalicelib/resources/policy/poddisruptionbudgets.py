@@ -16,8 +16,9 @@ from chalicelib.apimachinery.rules.selectors import label_selector_causes
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.workloads.counts import count_causes, percent_causes
-from chalicelib.resources.workloads.status_counts import status_causes
+from chalicelib.resources.workloads.status_counts import CountedStatus
 
 EVICTION_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 _STATUS = ("currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods")
@@ -29,8 +30,10 @@ class PodDisruptionBudgetStrategy(Strategy):
     unconditional_update = False
     group, resource, singular = "policy", "poddisruptionbudgets", "poddisruptionbudget"
     kind = "PodDisruptionBudget"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("pdb",)
-    has_status = has_generation = True
+    has_generation = True
+    status = CountedStatus(dict.fromkeys(_STATUS, 0), counts=_STATUS)
     empty: ClassVar[JSON] = {"spec": {}, "status": dict.fromkeys(_STATUS, 0)}
     columns = (
         NAME_COLUMN,
@@ -48,22 +51,9 @@ class PodDisruptionBudgetStrategy(Strategy):
         """Write a spec even if it is empty."""
         obj["spec"] = spec_of(obj)
 
-    def prepare_for_create(self, obj: JSON) -> None:
-        """Set the counts to zero."""
-        obj["status"] = dict.fromkeys(_STATUS, 0)
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = old.get("status") or dict.fromkeys(_STATUS, 0)
-
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with counts, selector and policy."""
         return list(_spec_causes(obj["spec"]))
-
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return which numbers do not fit together."""
-        del old
-        return list(status_causes(obj, counts=_STATUS))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pdb` shows."""

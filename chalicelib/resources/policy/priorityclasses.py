@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, status
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, not_supported
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.resources.pods.validation import PREEMPTION_POLICIES
-from chalicelib.resources.shared.field_docs import field_doc
 
 MAX_VALUE = 1_000_000_000  # above are only the classes of the system
 SYSTEM_PREFIX = "system-"
@@ -44,6 +44,7 @@ class PriorityClassStrategy(Strategy):
 
     group, resource, singular, kind = "scheduling.k8s.io", "priorityclasses", "priorityclass", "PriorityClass"
     namespaced = False
+    undeletable = ("this is a system priority class and cannot be deleted", tuple(SYSTEM_VALUES))
     short_names = ("pc",)
     has_generation = True
     empty: ClassVar[JSON] = {"value": 0}

@@ -22,6 +22,7 @@ from chalicelib.registry.strategy import (
     Strategy,
     created_cells,
 )
+from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.shared.amounts import NANO, amounts_texts, nanos
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 
@@ -39,12 +40,26 @@ LIMIT_TYPES = ("Pod", "Container", "PersistentVolumeClaim")
 _BOUNDS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 
 
+class _QuotaStatus(StatusStrategy):
+    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+        """Return what is wrong with the amounts, given and used."""
+        del old
+        status = status_of(obj)
+        return [
+            cause
+            for key in ("hard", "used")
+            for name, amount in (status.get(key) or {}).items()
+            for cause in _hard_causes(name, amount, f"status.{key}")
+        ]
+
+
 class ResourceQuotaStrategy(Strategy):
     """core/v1 resourcequotas."""
 
     resource, singular, kind = "resourcequotas", "resourcequota", "ResourceQuota"
     short_names = ("quota",)
-    has_status = returns_deleted = True
+    in_view = returns_deleted = True
+    status = _QuotaStatus()
     empty: ClassVar[JSON] = {"spec": {}, "status": {}}
     columns = (
         NAME_COLUMN,
@@ -67,14 +82,6 @@ class ResourceQuotaStrategy(Strategy):
             spec["hard"] = amounts_texts(spec["hard"])
         else:
             spec.pop("hard", None)
-
-    def prepare_for_create(self, obj: JSON) -> None:
-        """Empty the status."""
-        obj["status"] = {}
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = status_of(old)
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with names and amounts."""
@@ -99,17 +106,6 @@ class ResourceQuotaStrategy(Strategy):
         scopes = immutable("spec.scopes", obj["spec"].get("scopes"), spec_of(old).get("scopes"))
         return [*self.validate(obj), *scopes]
 
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what is wrong with the amounts, given and used."""
-        del old
-        status = status_of(obj)
-        return [
-            cause
-            for key in ("hard", "used")
-            for name, amount in (status.get(key) or {}).items()
-            for cause in _hard_causes(name, amount, f"status.{key}")
-        ]
-
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, what is used of requests and limits, and age."""
         metadata, status = metadata_of(obj), status_of(obj)
@@ -128,6 +124,7 @@ class LimitRangeStrategy(Strategy):
 
     creates_on_update = True
     resource, singular, kind = "limitranges", "limitrange", "LimitRange"
+    in_view = True
     short_names = ("limits",)
     empty: ClassVar[JSON] = {"spec": {"limits": None}}
     columns = CREATED_COLUMNS

@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.amounts import amounts_texts, nanos
-from chalicelib.resources.shared.field_docs import field_doc
 
 MODES = {
     "ReadWriteOnce": "RWO",
@@ -61,10 +62,11 @@ def protect(obj: JSON, finalizer: str) -> None:
 class PersistentVolumeClaimStrategy(Strategy):
     """core/v1 persistentvolumeclaims."""
 
-    condition_times = ("lastProbeTime", "lastTransitionTime")
     resource, singular, kind = "persistentvolumeclaims", "persistentvolumeclaim", "PersistentVolumeClaim"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("pvc",)
-    has_status = returns_deleted = True
+    returns_deleted = True
+    status = StatusStrategy({"phase": "Pending"}, condition_times=("lastProbeTime", "lastTransitionTime"))
     empty: ClassVar[JSON] = {"spec": {"resources": {}}, "status": {}}
     columns = (
         NAME_COLUMN,
@@ -90,12 +92,8 @@ class PersistentVolumeClaimStrategy(Strategy):
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the phase and the finalizer."""
-        obj["status"] = {"phase": "Pending"}
+        super().prepare_for_create(obj)
         protect(obj, CLAIM_FINALIZER)
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = old.get("status") or {"phase": "Pending"}
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a claim."""
@@ -129,7 +127,8 @@ class PersistentVolumeStrategy(Strategy):
     resource, singular, kind = "persistentvolumes", "persistentvolume", "PersistentVolume"
     namespaced = False
     short_names = ("pv",)
-    has_status = returns_deleted = True
+    returns_deleted = True
+    status = StatusStrategy({"phase": "Pending"})
     empty: ClassVar[JSON] = {"spec": {}, "status": {}}
     columns = (
         NAME_COLUMN,
@@ -158,12 +157,8 @@ class PersistentVolumeStrategy(Strategy):
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the phase and the finalizer."""
-        obj["status"] = {"phase": "Pending"}
+        super().prepare_for_create(obj)
         protect(obj, VOLUME_FINALIZER)
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = old.get("status") or {"phase": "Pending"}
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a volume."""

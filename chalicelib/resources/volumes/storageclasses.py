@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.resources.shared.field_docs import field_doc
 
 DEFAULT_ANNOTATIONS = (
     "storageclass.kubernetes.io/is-default-class",

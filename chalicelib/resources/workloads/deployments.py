@@ -10,17 +10,18 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE
 from chalicelib.resources.pods.warnings import spec_warnings
-from chalicelib.resources.shared.field_docs import field_doc
 from chalicelib.resources.shared.table_text import containers_text, selector_text
 from chalicelib.resources.workloads.counts import count_causes, not_negative_causes, percent_causes
-from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, status_causes
+from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, CountedStatus
 from chalicelib.resources.workloads.workload import (
     CONTAINERS_COLUMN,
     IMAGES_COLUMN,
@@ -33,25 +34,27 @@ PROGRESS_SECONDS = 600  # how long a rollout may stand still before it is said t
 KEPT_REVISIONS = 10
 STEP = "25%"  # of the pods, of a rolling update
 
-DEPLOYMENT_COUNTS = (
-    "observedGeneration",
-    "replicas",
-    "updatedReplicas",
-    READY,
-    AVAILABLE,
-    "unavailableReplicas",
-    "collisionCount",
-)
-REPLICA_SET_COUNTS = ("replicas", "fullyLabeledReplicas", READY, AVAILABLE, "observedGeneration")
-
 
 class DeploymentStrategy(Strategy):
     """apps/v1 deployments."""
 
-    condition_times = ("lastUpdateTime", "lastTransitionTime")
     group, resource, singular, kind = "apps", "deployments", "deployment", "Deployment"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("deploy",), ("all",)
-    has_status = has_generation = True
+    has_generation = True
+    status = CountedStatus(
+        condition_times=("lastUpdateTime", "lastTransitionTime"),
+        counts=(
+            "observedGeneration",
+            "replicas",
+            "updatedReplicas",
+            READY,
+            AVAILABLE,
+            "unavailableReplicas",
+            "collisionCount",
+        ),
+        parts=("updatedReplicas", READY, AVAILABLE),
+    )
     scale = SCALE_PATHS
     empty: ClassVar[JSON] = {
         "spec": {"selector": None, "template": EMPTY_TEMPLATE, "strategy": {}},
@@ -82,14 +85,6 @@ class DeploymentStrategy(Strategy):
         if not spec.get("paused"):
             spec.pop("paused", None)
 
-    def prepare_for_create(self, obj: JSON) -> None:
-        """Empty the status."""
-        obj["status"] = {}
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = status_of(old)
-
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a Deployment."""
         return list(_deployment_causes(obj["spec"]))
@@ -102,11 +97,6 @@ class DeploymentStrategy(Strategy):
     def warnings(self, obj: JSON) -> list[str]:
         """Return what its pods would be warned about."""
         return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
-
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return which numbers do not fit together."""
-        del old
-        return list(status_causes(obj, counts=DEPLOYMENT_COUNTS, parts=("updatedReplicas", READY, AVAILABLE)))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get deployments` shows."""
@@ -125,10 +115,16 @@ class DeploymentStrategy(Strategy):
 class ReplicaSetStrategy(Strategy):
     """apps/v1 replicasets."""
 
-    condition_times = ("lastTransitionTime",)
     group, resource, singular, kind = "apps", "replicasets", "replicaset", "ReplicaSet"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("rs",), ("all",)
-    has_status = has_generation = True
+    has_generation = True
+    status = CountedStatus(
+        {"replicas": 0},
+        condition_times=("lastTransitionTime",),
+        counts=("replicas", "fullyLabeledReplicas", READY, AVAILABLE, "observedGeneration"),
+        parts=("fullyLabeledReplicas", READY, AVAILABLE),
+    )
     scale = SCALE_PATHS
     empty: ClassVar[JSON] = {
         "spec": {"selector": None, "template": EMPTY_TEMPLATE},
@@ -149,14 +145,6 @@ class ReplicaSetStrategy(Strategy):
         """Set replicas and fill in the template."""
         default_workload(obj)
 
-    def prepare_for_create(self, obj: JSON) -> None:
-        """Set the counts to zero."""
-        obj["status"] = {"replicas": 0}
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = old.get("status") or {"replicas": 0}
-
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a ReplicaSet."""
         spec = obj["spec"]
@@ -171,13 +159,6 @@ class ReplicaSetStrategy(Strategy):
         """Hold the selector."""
         selector = immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
         return [*self.validate(obj), *selector]
-
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return which numbers do not fit together."""
-        del old
-        return list(
-            status_causes(obj, counts=REPLICA_SET_COUNTS, parts=("fullyLabeledReplicas", READY, AVAILABLE))
-        )
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get replicasets` shows."""

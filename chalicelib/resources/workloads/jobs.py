@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import labels_of, metadata_of, spec_of, status_of
+from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import (
     IMMUTABLE,
@@ -24,14 +25,14 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE, default_template
 from chalicelib.resources.pods.validation import template_causes
 from chalicelib.resources.pods.warnings import spec_warnings
-from chalicelib.resources.shared.field_docs import field_doc
 from chalicelib.resources.shared.formats import MAX_INT32
 from chalicelib.resources.shared.table_text import containers_text, selector_text
 from chalicelib.resources.workloads.counts import not_negative_causes
-from chalicelib.resources.workloads.status_counts import status_causes
+from chalicelib.resources.workloads.status_counts import CountedStatus
 from chalicelib.resources.workloads.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, MISMATCH
 
 UID_LABEL, NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
@@ -47,10 +48,14 @@ _FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managed
 class JobStrategy(Strategy):
     """batch/v1 jobs."""
 
-    condition_times = ("lastProbeTime", "lastTransitionTime")
     group, resource, singular, kind = "batch", "jobs", "job", "Job"
+    in_view, edit_verbs = True, WRITE_VERBS
     categories = ("all",)
-    has_status = has_generation = True
+    has_generation = True
+    status = CountedStatus(
+        condition_times=("lastProbeTime", "lastTransitionTime"),
+        counts=("active", "succeeded", "failed", "ready", "terminating"),
+    )
     empty: ClassVar[JSON] = {"spec": {"template": EMPTY_TEMPLATE}, "status": {}}
     field_label_error = 'field label "{}" not supported for Job'
     orphan_warning = (
@@ -86,14 +91,14 @@ class JobStrategy(Strategy):
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Empty the status, and mark the pods to come with the job's uid, which must be set."""
-        obj["status"] = {}
+        super().prepare_for_create(obj)
         if not obj["spec"]["manualSelector"]:
             _generate_selector(obj)
         _label_as_pods(obj)
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and the marks that the server has set."""
-        obj["status"] = status_of(old)
+        super().prepare_for_update(obj, old)
         spec, before = obj["spec"], spec_of(old)
         if "selector" not in spec and "selector" in before:
             spec["selector"] = before["selector"]
@@ -125,11 +130,6 @@ class JobStrategy(Strategy):
         """Return name, namespace and how many pods have succeeded."""
         succeeded = status_of(obj).get("succeeded") or 0
         return {**super().selectable_fields(obj), "status.successful": str(succeeded)}
-
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return which numbers are below zero."""
-        del old
-        return list(status_causes(obj, counts=("active", "succeeded", "failed", "ready", "terminating")))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get jobs` shows."""

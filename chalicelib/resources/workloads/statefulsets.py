@@ -15,13 +15,14 @@ from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_support
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
+from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE
 from chalicelib.resources.pods.warnings import spec_warnings
 from chalicelib.resources.shared.table_text import containers_text
 from chalicelib.resources.volumes.claims import PersistentVolumeClaimStrategy
 from chalicelib.resources.workloads.counts import not_negative_causes
 from chalicelib.resources.workloads.deployments import KEPT_REVISIONS
-from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, status_causes
+from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, CountedStatus
 from chalicelib.resources.workloads.workload import (
     CONTAINERS_COLUMN,
     IMAGES_COLUMN,
@@ -39,16 +40,22 @@ _FREE = tuple(_FREE_TEXT.split())
 _CLAIMS = PersistentVolumeClaimStrategy()
 
 PARTS = (READY, "currentReplicas", "updatedReplicas", AVAILABLE)
-COUNTS = ("replicas", *PARTS, "observedGeneration", "collisionCount")
 
 
 class StatefulSetStrategy(Strategy):
     """apps/v1 statefulsets."""
 
-    condition_times = ("lastTransitionTime",)
     group, resource, singular, kind = "apps", "statefulsets", "statefulset", "StatefulSet"
+    in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("sts",), ("all",)
-    has_status = has_generation = True
+    has_generation = True
+    status = CountedStatus(
+        {"replicas": 0, "availableReplicas": 0},
+        condition_times=("lastTransitionTime",),
+        counts=("replicas", *PARTS, "observedGeneration", "collisionCount"),
+        parts=PARTS,
+        ready_name=f"status.{READY}",
+    )
     scale = SCALE_PATHS
     empty: ClassVar[JSON] = {
         "spec": {"selector": None, "template": EMPTY_TEMPLATE, "updateStrategy": {}},
@@ -87,14 +94,6 @@ class StatefulSetStrategy(Strategy):
             _CLAIMS.default(claim)
             claim["status"] = {"phase": "Pending"}
 
-    def prepare_for_create(self, obj: JSON) -> None:
-        """Set the counts to zero."""
-        obj["status"] = {"replicas": 0, "availableReplicas": 0}
-
-    def prepare_for_update(self, obj: JSON, old: JSON) -> None:
-        """Keep status."""
-        obj["status"] = old.get("status") or {"replicas": 0, "availableReplicas": 0}
-
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with a StatefulSet."""
         return list(_spec_causes(obj["spec"]))
@@ -112,11 +111,6 @@ class StatefulSetStrategy(Strategy):
     def warnings(self, obj: JSON) -> list[str]:
         """Return what its pods would be warned about."""
         return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
-
-    def validate_status_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return which numbers do not fit together."""
-        del old
-        return list(status_causes(obj, counts=COUNTS, parts=PARTS, ready_name=f"status.{READY}"))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get statefulsets` shows."""

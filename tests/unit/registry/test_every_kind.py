@@ -53,7 +53,9 @@ def test_no_object_makes_a_strategy_stumble(strategy: Strategy) -> None:
         strategy.prepare_for_update(other, obj)
         strategy.validate_update(other, obj)
         strategy.allocate(obj, None, lambda: objects)
-        strategy.prepare_for_status_update(other, obj)
+        for part in [each.part for each in strategy.all_subresources.values() if each.part]:
+            part.prepare_for_update(other, obj)
+            part.validate_update(other, obj)
         strategy.grace_seconds(obj, None)
         cells = strategy.cells(obj, NOW)
         json.dumps([list(cells), strategy.row_conditions(obj), strategy.from_stored(obj)])

@@ -61,7 +61,8 @@ def test_a_node_offers_all_it_has_unless_told() -> None:
     each, old = made("Node", {})
     new = {"metadata": dict(old["metadata"]), "status": {**old["status"], "capacity": {"cpu": "4000m"}}}
 
-    each.prepare_for_status_update(new, old)
+    assert each.status is not None
+    each.status.prepare_for_update(new, old)
 
     assert new["status"]["capacity"] == new["status"]["allocatable"] == {"cpu": "4"}
 

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key
+from chalicelib.resources.catalogue import ALL
 from chalicelib.storage.base import guaranteed_update
 from tests.api_client import Answer, ApiClient, control_plane
 
@@ -246,3 +247,17 @@ def test_conditions_are_written_with_the_times_that_go_writes(api: ApiClient) ->
     assert answer.body["status"]["conditions"] == [
         {"type": "Available", "status": "True", "lastUpdateTime": None, "lastTransitionTime": None}
     ]
+
+
+def test_every_subresource_of_every_kind_answers_its_verbs(api: ApiClient) -> None:
+    methods = {"get": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
+    for kind in ALL:
+        root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+        place = f"{root}/namespaces/default/{kind.resource}" if kind.namespaced else f"{root}/{kind.resource}"
+        for each in kind.all_subresources.values():
+            for verb, method in methods.items():
+                answer = api.request(method, f"{place}/missing/{each.name}", {})
+
+                may = verb in each.verbs
+                assert answer.status != 500, (kind.kind, each.name, verb)
+                assert (answer.status != 405) == may, (kind.kind, each.name, verb)

@@ -126,7 +126,8 @@ def test_a_status_is_written_out_as_go_writes_it() -> None:
         },
     }
 
-    each.prepare_for_status_update(new, old)
+    assert each.status is not None
+    each.status.prepare_for_update(new, old)
 
     assert new["spec"] == old["spec"]
     assert new["status"]["qosClass"] == "BestEffort"

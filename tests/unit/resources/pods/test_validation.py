@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.containers import ephemeral_causes
+from chalicelib.resources.pods.subresources import ephemeral_causes
 from tests.unit.registry.bodies import CONTAINER, causes, made, pod
 
 CASES: list[Any] = yaml.safe_load(Path(__file__).with_name("pod_refusals.yaml").read_text("utf-8"))

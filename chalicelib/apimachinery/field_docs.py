@@ -1,6 +1,6 @@
 """Descriptions of fields, as the Kubernetes API reference (v1.36) words them; Tables carry them per column.
 
-The texts lie in field_docs.json, keyed `Type.field`.
+The texts lie in data/field_docs.json, keyed `Type.field`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 
 @cache
 def _texts() -> dict[str, str]:
-    texts: dict[str, str] = json.loads(Path(__file__).with_name("field_docs.json").read_text("utf-8"))
+    texts: dict[str, str] = json.loads(
+        Path(__file__).with_name("data").joinpath("field_docs.json").read_text("utf-8")
+    )
     return texts
 
 
