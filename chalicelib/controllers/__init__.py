@@ -1,14 +1,15 @@
-"""Make the world match the stored objects.
+"""Make the world match the stored objects. Each family imports only those below it.
 
-reactions           what follows each write, by resource
-pods                PodController: sync starts and stops tasks, observe writes status
-  pod_task          pure: Pod -> Task (with pod_env, pod_fields, pod_volumes, pod_resources, pod_network,
-                    pod_logins, pod_placement; pod_unsupported names what is left out)
-  pod_status        pure: (Pod, TaskState) -> PodStatus, the one phase table (with container_status)
-  pod_store         its writes, safe against every other writer (with pod_record, pure)
-admission           before a pod is stored: what Spark drivers lack, and warnings (with spark_admission)
-fuse                ends what has spent its budget (with budget, pod_usage, pod_family, pure but the last; usage_records
-                    keeps what pods used that are gone)
-garbage             what goes with its owner; namespaces, claims and expiry likewise
-resync              what heals everything that got lost; loop calls it, plane/controllers wires all
+reactions    after each write of an object: passes it on to the controllers that it concerns
+admission    before a new object is stored: budgets, quotas, default classes, what stock Spark lacks
+cost         what applications have used, and the end of those that spend more than they may
+workloads    Jobs, ReplicaSets, StatefulSets and Deployments
+pods         PodController: sync starts and stops tasks, observe writes status; resync heals what got lost
+lifecycle    what goes with others: garbage, namespaces, claims, definitions
+policy       quotas, limit ranges, default classes
+cluster      nodes
+files        files that jobs bring along
+translation  pure: a pod to a provider's task
+podmodel     pure: what a pod's parts mean: the one phase table, requests, budget, usage
+runtime      what all of them use: threads, Events, tokens, retries
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.cost.fuse import Fuse
+from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.policy.classes import Classes
+from chalicelib.controllers.policy import default_classes
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation.spark_admission import Injection
@@ -25,11 +25,9 @@ class Admission:
         provider: Provider,
         injection: Callable[[], Injection],
         quotas: Quotas,
-        classes: Classes,
-        fuse: Fuse,
+        budget_enforcer: BudgetEnforcer,
     ) -> None:
-        self._classes = classes
-        self._fuse = fuse
+        self._budget_enforcer = budget_enforcer
         self._pods = pods
         self._quotas = quotas
         self._provider = provider
@@ -41,7 +39,7 @@ class Admission:
         Raises 403 where a budget is spent.
         """
         if resource == "persistentvolumeclaims":
-            self._classes.give_storage_class(obj, now)
+            default_classes.set_storage_class(obj, now)
         if resource != "pods":
             return []
         try:
@@ -52,14 +50,14 @@ class Admission:
             return []  # not a valid pod: validation comes next, and has the words for it
 
     def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
-        self._fuse.refuse(pod)
+        self._budget_enforcer.admit(pod)
         self._quotas.fill_in(pod, now)
-        self._classes.give_priority(pod, now)
+        default_classes.set_priority(pod, now)
         if not self._pods.is_ours(pod):
             return []
         admitted = spark_admission.admit(pod, self._injection())
         if admitted is not pod:
             pod["spec"] = admitted["spec"]
             pod["metadata"]["annotations"] = admitted["metadata"].get("annotations", {})
-        paths, sentences = self._pods.foresee(pod, now)
+        paths, sentences = self._pods.preview(pod, now)
         return [f"{path}: not honoured by provider {self._provider.name}" for path in paths] + sentences

@@ -13,7 +13,7 @@ from typing import Literal
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
-from chalicelib.controllers.lifecycle.claims import Claims, claims_of, is_protected
+from chalicelib.controllers.lifecycle.claims import VolumeClaims, claims_of, is_protected
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
@@ -49,7 +49,7 @@ class Reactions:
         pods: PodController,
         garbage: Garbage,
         namespaces: NamespaceEmptier,
-        claims: Claims,
+        claims: VolumeClaims,
         definitions: DefinitionController,
         quotas: Quotas,
         usage: UsageRecords,
@@ -137,7 +137,7 @@ class Reactions:
         if resource in ("pods", "replicasets"):
             self._sync_owner(obj)
         if resource == "pods":
-            self._usage.gone(obj)
+            self._usage.after_delete(obj)
             for name in claims_of(obj):
                 self._later(partial(self._claims.release, "persistentvolumeclaims", namespace, name))
         if self._namespaces.is_emptying(namespace):

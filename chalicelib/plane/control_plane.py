@@ -14,7 +14,6 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.pods.payloads import TaskPayloads
-from chalicelib.controllers.policy.classes import Classes
 from chalicelib.controllers.runtime.background import Background
 from chalicelib.controllers.runtime.deletes import RegistryDeletes
 from chalicelib.controllers.runtime.lookup import StorageLookup
@@ -119,8 +118,7 @@ class ControlPlane:
             self.provider,
             self._injection,
             self.controllers.quotas,
-            Classes(),
-            self.controllers.fuse,
+            self.controllers.budget_enforcer,
         )
         parts = self._registry_parts()
         self.registries.update(registries(ALL, parts))
@@ -249,7 +247,7 @@ class ControlPlane:
 
     def _before_removal(self, resource: str, obj: JSON) -> None:
         if resource == "pods":
-            self.controllers.usage.going(obj)
+            self.controllers.usage.before_delete(obj)
 
     def _problem(self) -> str:
         try:

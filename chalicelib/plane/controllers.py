@@ -8,20 +8,22 @@ from datetime import datetime
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.nodes import NodeController
-from chalicelib.controllers.cost.fuse import Fuse
+from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.files.staged_files import StagedFiles
-from chalicelib.controllers.lifecycle.claims import Claims
+from chalicelib.controllers.lifecycle.claims import VolumeClaims
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
-from chalicelib.controllers.lifecycle.garbage import DeleteObject, Garbage
+from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.expiry import PodExpiry
 from chalicelib.controllers.pods.interruptions import Interruptions
 from chalicelib.controllers.pods.resync import Resync, ResyncTimes
+from chalicelib.controllers.pods.store import PodObservers
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.reactions import Reactions
 from chalicelib.controllers.runtime.background import Later, inline
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.loop import Chore
 from chalicelib.controllers.runtime.recorder import EventRecorder
 from chalicelib.controllers.translation.task import Node
@@ -74,7 +76,7 @@ class Controllers:
     recorder: EventRecorder
     quotas: Quotas
     usage: UsageRecords
-    fuse: Fuse
+    budget_enforcer: BudgetEnforcer
     chores: tuple[Chore, ...]
 
     def run_all(self) -> None:
@@ -106,7 +108,7 @@ class _Hooks:
 class _Keepers:
     """Who takes objects away, and counts what is left."""
 
-    claims: Claims
+    claims: VolumeClaims
     garbage: Garbage
     namespaces: NamespaceEmptier
     definitions: DefinitionController
@@ -129,13 +131,21 @@ def build_controllers(parts: ControllerParts) -> Controllers:
     keepers, makers = _keepers(parts, hooks), _makers(parts, recorder)
     pods = _pod_controller(parts, hooks, recorder, keepers)
     hooks.reactions = _reactions(parts, pods, keepers, makers)
-    fuse = _fuse(parts, pods, recorder, keepers)
+    budget_enforcer = BudgetEnforcer(
+        storage=parts.storage,
+        rates=parts.rates,
+        records=keepers.usage,
+        pods=pods,
+        delete=parts.delete,
+        recorder=recorder,
+        clock=parts.clock,
+    )
     resync = Resync(
         storage=parts.storage,
         provider=parts.provider,
         pods=pods,
         clock=parts.clock,
-        fuse=fuse,
+        enforce_budgets=budget_enforcer.enforce,
         later=parts.later,
         times=parts.times,
     )
@@ -152,7 +162,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
         recorder=recorder,
         quotas=keepers.quotas,
         usage=keepers.usage,
-        fuse=fuse,
+        budget_enforcer=budget_enforcer,
         chores=chores,
     )
 
@@ -160,7 +170,7 @@ def build_controllers(parts: ControllerParts) -> Controllers:
 def _keepers(parts: ControllerParts, hooks: _Hooks) -> _Keepers:
     storage, clock, delete = parts.storage, parts.clock, parts.delete
     return _Keepers(
-        claims=Claims(storage=storage, delete=delete, provider=parts.provider),
+        claims=VolumeClaims(storage=storage, delete=delete, provider=parts.provider),
         garbage=Garbage(storage=storage, resources=parts.resources, delete=delete, clock=clock),
         namespaces=NamespaceEmptier(
             storage=storage, resources=parts.namespaced, delete=delete, removed=hooks.namespace_removed
@@ -194,23 +204,13 @@ def _pod_controller(
         node=parts.node,
         recorder=recorder,
         clock=parts.clock,
-        launched=keepers.claims.bind,
-        removed=hooks.pod_removed,
-        changed=hooks.pod_changed,
-        going=keepers.usage.going,
+        observers=PodObservers(
+            on_launch=keepers.claims.bind,
+            on_change=hooks.pod_changed,
+            before_delete=keepers.usage.before_delete,
+            after_delete=hooks.pod_removed,
+        ),
         launches=parts.launches,
-    )
-
-
-def _fuse(parts: ControllerParts, pods: PodController, recorder: EventRecorder, keepers: _Keepers) -> Fuse:
-    return Fuse(
-        storage=parts.storage,
-        rates=parts.rates,
-        records=keepers.usage,
-        pods=pods,
-        delete=parts.delete,
-        recorder=recorder,
-        clock=parts.clock,
     )
 
 

@@ -66,7 +66,7 @@ class UsageRecords:
         self._due: set[str] = set()  # uids of heads whose sum is about to be written
         self._folded: dict[str, int] = {}  # by head's uid: the latest record that its sum holds
 
-    def going(self, pod: JSON) -> None:
+    def before_delete(self, pod: JSON) -> None:
         """Record what a pod has used; called before it is taken out of the store. Raises StorageError."""
         if running_seconds(pod, self._clock()) is None:
             return
@@ -74,7 +74,7 @@ class UsageRecords:
         if head is not None:
             self._write(head["metadata"]["uid"], pod)
 
-    def gone(self, pod: JSON) -> None:
+    def after_delete(self, pod: JSON) -> None:
         """Have done what follows when a pod was taken out: its family's sum, or its family's records."""
         head = head_of(self._storage, pod)
         if head is None:

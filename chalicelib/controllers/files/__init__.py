@@ -1,1 +1,1 @@
-"""Files of jobs: taken, kept by content, given to pods, removed."""
+"""Files that jobs bring along: taken, kept by content, given to pods, removed. Used by `submit` with local files."""

@@ -23,7 +23,7 @@ from chalicelib.apimachinery.rules.status import (
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.public_url import PublicUrl
-from chalicelib.controllers.runtime.tokens import Claims, TokenInvalid, TokenIssuer
+from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.files.base import (
     ChecksumWrong,
     FileNotHere,
@@ -103,7 +103,7 @@ class StagedFiles:
             raise unavailable("no pod could fetch it: this control plane does not know its own URL yet")
         audience = _audience(namespace, sha256)
         token = self._issuer.issue(
-            Claims(namespace, "default"),
+            TokenClaims(namespace, "default"),
             seconds=FETCH_TOKEN_SECONDS,
             audiences=[audience],
             purpose="staged-file",
@@ -140,7 +140,7 @@ class StagedFiles:
     def sweep(self) -> None:
         """Remove what no job needs any more."""
         for item in self._storage.list(prefix(RESOURCE)).items:
-            self._judge(item)
+            self._expire(item)
 
     def _check(self, namespace: str, sha256: str, size: int) -> None:
         if not SHA256.fullmatch(sha256) or size < 1:
@@ -175,7 +175,7 @@ class StagedFiles:
             except KeyNotFound:
                 raise unavailable("a file of this content was just removed") from None
 
-    def _judge(self, item: StoredObject) -> None:
+    def _expire(self, item: StoredObject) -> None:
         record = item.object()
         used_at = find_time(record.get("usedAt")) or self._clock()
         if not record.get("going") and self._clock() < after(used_at, self._limits.keep_seconds):

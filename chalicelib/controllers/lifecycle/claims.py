@@ -12,7 +12,7 @@ from functools import partial
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.named_volumes import VolumeKeeper
 from chalicelib.registry.keys import object_key, prefix
@@ -22,7 +22,7 @@ from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VOLUME_FINALIZER}
 
 
-class Claims:
+class VolumeClaims:
     """Binds claims, and lets deleting claims and volumes go once nobody uses them. Repeatable."""
 
     def __init__(self, *, storage: Storage, delete: DeleteObject, provider: object = None) -> None:

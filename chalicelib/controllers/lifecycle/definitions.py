@@ -13,7 +13,7 @@ from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry

@@ -11,12 +11,12 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from chalicelib.apimachinery.accessors import is_deleting
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.registry.keys import parse_key, prefix
 from chalicelib.registry.objects import FOREGROUND, ORPHAN
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
@@ -29,14 +29,6 @@ YOUNG_SECONDS = 120.0  # a sweep leaves younger objects alone: their owner may b
 
 _OWNERS = re.compile(r'"ownerReferences":\s*\[([^\]]*)\]')
 _UID = re.compile(r'"uid":\s*"([^"]+)"')
-
-
-class DeleteObject(Protocol):
-    """Deletes an object as a client would, with propagationPolicy Background."""
-
-    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
-        """Delete it if it still has that uid, and revision if given. Raises StatusError."""
-        ...
 
 
 class Garbage:
@@ -59,7 +51,7 @@ class Garbage:
         """Collect what a removed object owned, and let go of owners that waited for it to go."""
         metadata = owner["metadata"]
         for dependent in self._storage.list_by_owner(metadata["uid"]):
-            self._judge(dependent)
+            self._reconcile(dependent)
         for reference in metadata.get("ownerReferences") or ():
             if reference.get("blockOwnerDeletion"):
                 self._owner_may_go(reference["uid"])
@@ -84,7 +76,7 @@ class Garbage:
                 self._drop_owners(dependent, {uid})
         else:
             for dependent in dependents:
-                self._judge(dependent)
+                self._reconcile(dependent)
             if any(_blocks(dependent.object(), uid) for dependent in self._storage.list_by_owner(uid)):
                 return
         # A Background delete takes these finalizers off. No revision: what is being deleted stays so.
@@ -104,7 +96,7 @@ class Garbage:
                 start_key = page.next_key
 
     def _sweep_one(self, item: StoredObject, living: dict[str, bool]) -> None:
-        """Judge one object of a sweep; its text tells cheaply that nothing is to be done."""
+        """Reconcile one object of a sweep; its text tells cheaply that nothing is to be done."""
         if '"deletionTimestamp"' in item.json and self.is_held(item.object()):
             self.release(item.object()["metadata"]["uid"])
             return
@@ -114,16 +106,16 @@ class Garbage:
             if uid not in living:
                 living[uid] = self._find(uid) is not None
         if uids and not all(living[uid] for uid in uids) and not self._is_young(item.object()):
-            self._judge(item)
+            self._reconcile(item)
 
     def _is_young(self, obj: JSON) -> bool:
         created = find_time(obj["metadata"].get("creationTimestamp"))
         return created is not None and self._clock() - created < timedelta(seconds=YOUNG_SECONDS)
 
-    def _judge(self, dependent: StoredObject) -> None:
+    def _reconcile(self, dependent: StoredObject) -> None:
         """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
 
-        Judged by what is stored now: between the reading and the delete somebody may have orphaned it.
+        Decided by what is stored now: between the reading and the delete somebody may have orphaned it.
         """
         uid = dependent.object()["metadata"]["uid"]
         for _ in range(RACE_ATTEMPTS):
@@ -132,12 +124,12 @@ class Garbage:
             except KeyNotFound:
                 return
             obj = current.object()
-            if obj["metadata"]["uid"] != uid or self._judge_once(current, obj):
+            if obj["metadata"]["uid"] != uid or self._reconcile_once(current, obj):
                 return
         LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
 
-    def _judge_once(self, dependent: StoredObject, obj: JSON) -> bool:
-        """Judge once; return whether that is settled, or the object has changed meanwhile."""
+    def _reconcile_once(self, dependent: StoredObject, obj: JSON) -> bool:
+        """Reconcile once; return whether that is settled, or the object has changed meanwhile."""
         owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()}
         namespace = obj["metadata"].get("namespace", "")
         going = {uid for uid in owners if not self._stays(uid, namespace)}

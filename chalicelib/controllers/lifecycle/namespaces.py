@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from chalicelib.apimachinery.accessors import is_deleting, spec_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.storage.base import KeyNotFound, RevisionConflict, Storage
 

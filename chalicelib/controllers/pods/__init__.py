@@ -1,1 +1,1 @@
-"""Pods: launched, observed, healed, removed."""
+"""Pods and their tasks: started, observed, stopped, expired, resynced. Used by every Spark driver and executor."""

@@ -11,7 +11,7 @@ status of pods that run. Each may be called again at any time, by any thread, af
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,9 +22,9 @@ from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, task_grace_seconds
-from chalicelib.controllers.podmodel.references import PodRejected
+from chalicelib.controllers.podmodel.references import Missing, PodRejected
 from chalicelib.controllers.pods import logs as pod_logs
-from chalicelib.controllers.pods.store import PodStore, Told, nobody, pod_key
+from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.runtime.retry import Backoff
@@ -59,24 +59,20 @@ class PodController:
         node: Node,
         recorder: Recorder,
         clock: Callable[[], datetime],
-        launched: Told,
-        removed: Told,
-        changed: Told = nobody,
-        going: Told = nobody,
+        observers: PodObservers,
         launches: bool = True,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
         self._store = PodStore(
-            storage, recorder=recorder, node_name=node.name, clock=clock, changed=changed, going=going
+            storage, recorder=recorder, node_name=node.name, clock=clock, observers=observers
         )
         self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node
         self._recorder = recorder
         self._clock = clock
-        self._launched = launched
-        self._removed = removed
+        self._observers = observers
         self._launches = launches
 
     # -- towards the provider ------------------------------------------------------------------
@@ -127,7 +123,7 @@ class PodController:
         stored = self._store.find(uid)
         return stored.object() if stored else None
 
-    def foresee(self, pod: JSON, reader: Reader) -> tuple[list[str], list[str]]:
+    def preview(self, pod: JSON, reader: Reader) -> tuple[list[str], list[str]]:
         """Return what of a pod not stored yet will not be honoured: paths of fields, and the provider's words."""
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(reader)))
         return unsupported_fields(pod), self._provider.warnings(task) if task else []
@@ -155,9 +151,9 @@ class PodController:
             self._reject(current, error.reason, error.message)
             return
         if translation.task is None:
-            self._wait(current, translation)
+            self._wait(current, translation.missing)
         else:
-            self._run(stored, translation.task, translation)
+            self._run(stored, translation.task, translation.unsupported)
 
     def _translate_or_wait(self, pod: JSON) -> Translation:
         """Translate; if something is missing, enter the waiting list and look once more.
@@ -172,7 +168,8 @@ class PodController:
         self.waiting.add(metadata["uid"], pod_key(pod), wants)
         return translate(pod, self._node)
 
-    def _run(self, stored: StoredObject, task: Task, translation: Translation) -> None:
+    def _run(self, stored: StoredObject, task: Task, unsupported: Sequence[str]) -> None:
+        """Start the pod's task, and write its state into the pod."""
         pod = stored.object()
         self.waiting.discard(task.uid)
         try:
@@ -181,50 +178,55 @@ class PodController:
             self._reject(pod, error.reason, error.message)
             return
         except ProviderUnavailable as error:
-            self.backoff.postpone(task.uid, self._clock())
-            why = (error.reason, error.message)
-            self._store.set_status(
-                pod,
-                lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
-                lambda *_: [pod_events.unavailable(*why)],
-            )
+            self._postpone(pod, error)
             return
         if state.passing and self._set_back(stored, state):
             return
         warnings = self._provider.warnings(task)
-
-        def tell(before: JSON, after: JSON) -> Iterator[News]:
-            yield from pod_events.launched(pod, self._node.name, translation.unsupported, warnings)
-            yield from pod_events.changed(before, after, state)
-
-        written = self._store.record(stored, state, tell)
+        written = self._store.record(
+            stored,
+            state,
+            lambda before, after: [
+                *pod_events.launched(pod, self._node.name, unsupported, warnings),
+                *pod_events.changed(before, after, state),
+            ],
+        )
         if written is None:
             LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
             self._tasks.discard(state.handle)
             return
-        recorded = written.after
-        if handle_of(recorded):
+        if handle_of(written.after):
             self.backoff.forget(task.uid)
         else:  # set back meanwhile
             self.backoff.postpone(task.uid, self._clock())
-        self._launched(pod)
-        if is_deleting(recorded) or is_terminal(recorded):
-            self._stop(recorded, state.handle, grace_left(recorded, self._clock()))
+        self._observers.on_launch(pod)
+        if is_deleting(written.after) or is_terminal(written.after):
+            self._stop(written.after, state.handle, grace_left(written.after, self._clock()))
 
-    def _wait(self, pod: JSON, translation: Translation) -> None:
-        missing = translation.missing
+    def _postpone(self, pod: JSON, error: ProviderUnavailable) -> None:
+        """Try a pod again later, which the provider cannot take now."""
+        self.backoff.postpone(pod["metadata"]["uid"], self._clock())
+        why = (error.reason, error.message)
+        self._store.set_status(
+            pod,
+            lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
+            lambda *_: [pod_events.unavailable(*why)],
+        )
+
+    def _wait(self, pod: JSON, missing: Sequence[Missing]) -> None:
+        """Let a pod wait for what it refers to."""
         self.backoff.postpone(pod["metadata"]["uid"], self._clock())
 
-        def tell(before: JSON, after: JSON) -> Iterator[News]:
+        def describe(before: JSON, after: JSON) -> Iterator[News]:
             status = status_of(after)
             since = find_time(status.get("startTime")) or self._clock()
             waited = (self._clock() - since).total_seconds()
             return pod_events.waiting(missing, is_new=status != status_of(before), seconds=waited)
 
-        stored = self._store.set_status(
-            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), tell
+        is_there = self._store.set_status(
+            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), describe
         )
-        if stored is None:
+        if not is_there:
             self._set_aside(pod["metadata"]["uid"])
 
     def _reject(self, pod: JSON, reason: str, message: str) -> None:
@@ -241,7 +243,7 @@ class PodController:
         if not handle and pod["spec"].get("nodeName"):
             handle = self._tasks.find(pod["metadata"]["uid"])
         if not handle or is_terminal(pod):
-            self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+            self.give_up(pod)
             return
         self._recorder.record(pod, pod_events.stopping(pod))
         self._stop(pod, handle, grace_left(pod, self._clock()))
@@ -249,7 +251,7 @@ class PodController:
     def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
         known = self._tasks.stop(handle, grace_seconds=grace_seconds, reason=reason)
         if not known and is_deleting(pod):
-            self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+            self.give_up(pod)
 
     def stop_sidecars(self, pod: JSON) -> None:
         """Stop the task of a pod in which nothing but sidecars runs any more."""
@@ -302,12 +304,12 @@ class PodController:
         written = self._store.record(
             stored, state, lambda before, after: pod_events.changed(before, after, state)
         )
-        if written is not None and written.has_changed:
-            after = written.after
-            if is_deleting(after) and state.phase == "stopped":  # deleted since `before` was read
-                self._remove(stored.key, state.uid, state)
-                return
-            self.stop_sidecars(after)
+        if written is None or not written.has_changed:
+            return
+        if is_deleting(written.after) and state.phase == "stopped":  # deleted since `before` was read
+            self._remove(stored.key, state.uid, state)
+        else:
+            self.stop_sidecars(written.after)
 
     def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
         """Have a pod launched again whose task has ended before it began; False if that is no remedy."""
@@ -323,5 +325,5 @@ class PodController:
         if last is None:
             return
         self._set_aside(uid)
-        self._removed(last)
+        self._observers.after_delete(last)
         self._tasks.discard(handle_of(last))

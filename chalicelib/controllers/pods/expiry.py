@@ -11,7 +11,7 @@ from chalicelib.apimachinery.accessors import annotations_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage
 
@@ -47,12 +47,12 @@ class PodExpiry:
             page = self._storage.list(prefix("pods"), limit=PAGE, start_key=start_key)
             for item in page.items:
                 if _FINISHED.search(item.json):
-                    self._judge(item.object())
+                    self._expire(item.object())
             if page.next_key is None:
                 return
             start_key = page.next_key
 
-    def _judge(self, pod: JSON) -> None:
+    def _expire(self, pod: JSON) -> None:
         metadata = pod["metadata"]
         keep = keep_seconds(pod, self._keep_seconds)
         finished = finished_at(pod)

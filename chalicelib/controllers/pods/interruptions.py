@@ -11,8 +11,8 @@ import logging
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON
+from chalicelib.controllers.runtime.deletes import DeleteObject
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from chalicelib.apimachinery.accessors import phase_of
 from chalicelib.apimachinery.rules.status import StatusError, forbidden, not_found, unauthorized, unavailable
 from chalicelib.controllers.podmodel.references import PodRejected
 from chalicelib.controllers.runtime.public_url import PublicUrl
-from chalicelib.controllers.runtime.tokens import Claims, TokenInvalid, TokenIssuer
+from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.controllers.translation.task import Node, translate
 from chalicelib.providers.base import Task
 from chalicelib.storage.base import KeyNotFound, Storage
@@ -42,7 +42,7 @@ class TaskPayloads:
 
     def request(self, task: Task) -> tuple[str, str]:
         """Return the URL and the token with which this task gets its payload."""
-        claims = Claims(task.group, "default", pod_name=task.name, pod_uid=task.uid)
+        claims = TokenClaims(task.group, "default", pod_name=task.name, pod_uid=task.uid)
         token = self._issuer.issue(
             claims, seconds=TOKEN_SECONDS, audiences=[AUDIENCE], purpose="payload"
         ).token

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.cost.fuse import Fuse
 from chalicelib.controllers.podmodel.record import handle_of, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
@@ -29,7 +28,7 @@ LOG = logging.getLogger(__name__)
 DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
 PAGE = 500  # pods read at once, which bounds the memory of a resync
 LOST_TASK = ("TaskLost", "The provider no longer knows the pod's task")
-STRAY_GRACE_SECONDS = 30.0
+ORPHAN_GRACE_SECONDS = 30.0
 
 # Most pods of a large store have finished; decoding them all each time would cost the most by far.
 _FINISHED = re.compile(r'"phase":\s*"(?:Succeeded|Failed)"')
@@ -41,8 +40,8 @@ class ResyncTimes:
 
     settle: float = 5.0  # a younger pod is still being started by the request that brought it
     lost: float = 60.0  # a provider may need that long until it knows what it has just started
-    stray: float = 120.0  # a younger task may belong to a pod whose handle is being saved
-    strays_every: float = 60.0  # listing all tasks costs the provider
+    orphan: float = 120.0  # a younger task may belong to a pod whose handle is being saved
+    orphans_every: float = 60.0  # listing all tasks costs the provider
     abandoned: float = 300.0  # past its grace, a deleting pod of another node is given up
 
 
@@ -56,29 +55,29 @@ class Resync:
         provider: Provider,
         pods: PodController,
         clock: Callable[[], datetime],
-        fuse: Fuse,
+        enforce_budgets: Callable[[Sequence[JSON]], None],
         later: Later = inline,
         times: ResyncTimes | None = None,
     ) -> None:
         self._storage = storage
         self._provider = provider
         self._pods = pods
-        self._fuse = fuse
+        self._enforce_budgets = enforce_budgets
         self._clock = clock
         self._later = later
         self._times = times or ResyncTimes()
         self._syncing: set[str] = set()  # uids of pods whose sync has not ended since an earlier run
-        self._strays_looked_at: datetime | None = None
+        self._orphans_checked_at: datetime | None = None
 
     def run(self) -> None:
         """Heal what can be healed now; what the provider refuses waits for the next run."""
         unfinished = list(self._unfinished())
-        living = [pod for pod in unfinished if self._tend(pod)]
-        self._fuse.look(unfinished)
+        living = [pod for pod in unfinished if self._sync_pod(pod)]
+        self._enforce_budgets(unfinished)
         try:
             for start in range(0, len(living), DESCRIBE_AT_ONCE):
                 self._compare(living[start : start + DESCRIBE_AT_ONCE])
-            self._end_strays()
+            self._stop_orphans()
         except ProviderUnavailable as error:
             LOG.warning("resync stopped early reason=%s message=%s", error.reason, error.message)
 
@@ -94,7 +93,7 @@ class Resync:
                 return
             start_key = page.next_key
 
-    def _tend(self, pod: JSON) -> bool:
+    def _sync_pod(self, pod: JSON) -> bool:
         """Do what a pod needs on its own; return whether its task is to be asked for."""
         now = self._clock()
         if not self._pods.is_ours(pod):
@@ -167,17 +166,17 @@ class Resync:
             stopped_at=self._clock(),
         )
 
-    def _end_strays(self) -> None:
+    def _stop_orphans(self) -> None:
         """Stop tasks that no pod stands for, and forget those that have ended."""
         now = self._clock()
-        every = timedelta(seconds=self._times.strays_every)
-        if self._strays_looked_at is not None and now - self._strays_looked_at < every:
+        every = timedelta(seconds=self._times.orphans_every)
+        if self._orphans_checked_at is not None and now - self._orphans_checked_at < every:
             return
         for state in self._provider.list_tasks():
-            self._judge(state, now)
-        self._strays_looked_at = now
+            self._check_task(state, now)
+        self._orphans_checked_at = now
 
-    def _judge(self, state: TaskState, now: datetime) -> None:
+    def _check_task(self, state: TaskState, now: datetime) -> None:
         pod = self._pods.find(state.uid)
         if pod is not None and not handle_of(pod) and not is_terminal(pod):
             self._pods.observe(state)  # started, but the handle was never saved: adopt it
@@ -186,17 +185,17 @@ class Resync:
             if is_terminal(pod) and state.phase != "stopped":
                 self._stop(state)
             return
-        if state.created_at is not None and now - state.created_at < timedelta(seconds=self._times.stray):
+        if state.created_at is not None and now - state.created_at < timedelta(seconds=self._times.orphan):
             return
         LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
         self._stop(state)
 
     def _stop(self, state: TaskState) -> None:
-        """End a stray in two steps: stopped now, forgotten by a later run."""
+        """End an orphan in two steps: stopped now, forgotten by a later run."""
         try:
             if state.phase == "stopped":
                 self._provider.remove(state.handle)
             else:
-                self._provider.stop(state.handle, grace_seconds=STRAY_GRACE_SECONDS, reason="NoPod")
+                self._provider.stop(state.handle, grace_seconds=ORPHAN_GRACE_SECONDS, reason="NoPod")
         except TaskNotFound:
             return

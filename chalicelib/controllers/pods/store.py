@@ -1,14 +1,14 @@
 """PodStore: the controller's writes to pods, each safe against every other writer.
 
-What an Event tells of a pod is written with it, in one transaction: no state without its news, and one round trip.
+The Events about a change are written with it, in one transaction: no state without its news, and one round trip.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.retry import retried
@@ -29,15 +29,31 @@ from chalicelib.storage.base import (
     guaranteed_update,
 )
 
-Tell = Callable[[JSON, JSON], Iterable[News]]  # from a pod before and after a change to what is new; pure
-TOLD_AT_ONCE = TRANSACTION_WRITES - 1  # Events beside the pod; more follow
+ChangePod = Callable[[JSON], JSON | None]  # from a pod to the changed one, None for no change; pure
+Describe = Callable[
+    [JSON, JSON], Iterable[News]
+]  # from a pod before and after a change to the Events about it; pure
+EVENTS_AT_ONCE = TRANSACTION_WRITES - 1  # Events written with the pod; more follow
 
-Told = Callable[[JSON], None]  # told of a pod: launched, changed, about to be taken out of the store, removed
+Observer = Callable[[JSON], None]
 
 
-def nobody(pod: JSON) -> None:
-    """Tell nobody."""
+def ignore(pod: JSON) -> None:
+    """Do nothing: an observer's default."""
     del pod
+
+
+@dataclass(frozen=True, slots=True)
+class PodObservers:
+    """What is called when a pod was launched or changed, and around its removal from the store.
+
+    A StorageError of `before_delete` keeps the pod in the store.
+    """
+
+    on_launch: Observer = ignore
+    on_change: Observer = ignore
+    before_delete: Observer = ignore
+    after_delete: Observer = ignore
 
 
 def pod_key(pod: JSON) -> str:
@@ -47,14 +63,14 @@ def pod_key(pod: JSON) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A pod right before and after a report was written into it."""
+    """A pod right before and after a write."""
 
     before: JSON
     after: JSON
 
     @property
     def has_changed(self) -> bool:
-        """Return whether the report said anything new."""
+        """Return whether the write changed anything."""
         return bool(
             self.before["metadata"].get("resourceVersion") != self.after["metadata"]["resourceVersion"]
         )
@@ -70,15 +86,13 @@ class PodStore:
         recorder: Recorder,
         node_name: str,
         clock: Callable[[], datetime],
-        changed: Told,
-        going: Told,
+        observers: PodObservers,
     ) -> None:
-        self._going = going
-        self._changed = changed
         self._storage = storage
         self._recorder = recorder
         self._node_name = node_name
         self._clock = clock
+        self._observers = observers
 
     def find(self, uid: str) -> StoredObject | None:
         """Return the pod with that uid."""
@@ -95,40 +109,28 @@ class PodStore:
         except KeyNotFound:
             return None
 
-    def record(self, known: StoredObject, state: TaskState, tell: Tell) -> Recorded | None:
-        """Write a task's state into its pod, which was `known` a moment ago, and what is new; None if it is gone."""
-        before: JSON = {}
+    def record(self, known: StoredObject, state: TaskState, describe: Describe) -> Recorded | None:
+        """Write a task's state into its pod, which was `known` a moment ago; None if it is gone."""
+        return self._update(known.key, state.uid, partial(self._with_state, state), describe, known=known)
 
-        def change(pod: JSON) -> JSON | None:
-            nonlocal before
-            before = pod
-            return with_state(pod, state, node_name=self._node_name, now=self._clock())
-
-        stored = self._update(known.key, state.uid, change, tell, known=known)
-        return Recorded(before, stored.object()) if stored else None
-
-    def set_back(self, known: StoredObject, state: TaskState, tell: Tell) -> bool:
+    def set_back(self, known: StoredObject, state: TaskState, describe: Describe) -> bool:
         """Make a pod, whose task has ended before it began, one without a task; False if it is left as it is."""
-        is_set_back = False
 
         def change(pod: JSON) -> JSON | None:
-            nonlocal is_set_back
-            changed = without_task(pod, state, now=self._clock())
-            is_set_back = changed is not None
-            return changed
+            return without_task(pod, state, now=self._clock())
 
-        stored = self._update(known.key, state.uid, change, tell, known=known)
-        return stored is not None and is_set_back
+        written = self._update(known.key, state.uid, change, describe, known=known)
+        return written is not None and written.has_changed
 
     def set_status(
-        self, pod: JSON, new_status: Callable[[JSON], JSON], tell: Tell | None = None
-    ) -> StoredObject | None:
-        """Give a pod that has no task yet another status, and say what is new; None if the pod is gone."""
+        self, pod: JSON, new_status: Callable[[JSON], JSON], describe: Describe = lambda *_: ()
+    ) -> bool:
+        """Give a pod that has no task yet another status; False if the pod is gone."""
 
         def change(old: JSON) -> JSON | None:
             return None if is_terminal(old) or handle_of(old) else {**old, "status": new_status(old)}
 
-        return self._update(pod_key(pod), pod["metadata"]["uid"], change, tell or _nothing)
+        return self._update(pod_key(pod), pod["metadata"]["uid"], change, describe) is not None
 
     def take_out(self, key: str, uid: str, state: TaskState | None) -> JSON | None:
         """Remove a deleting pod with the status after `state`; return its last state, None if it stays.
@@ -138,68 +140,75 @@ class PodStore:
         """
 
         def take_out_once() -> JSON | None:
-            stored = self._storage.get(key)
-            pod = stored.object()
-            if pod["metadata"]["uid"] != uid or not is_deleting(pod):
+            stored = self.under(key)
+            pod = stored.object() if stored else {}
+            if stored is None or pod["metadata"]["uid"] != uid or not is_deleting(pod):
                 return None
-            return self._take_out_once(stored, pod, state)
-
-        with suppress(KeyNotFound):
-            return retried(take_out_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)
-        return None
-
-    def _take_out_once(self, stored: StoredObject, pod: JSON, state: TaskState | None) -> JSON | None:
-        last = pod
-        if state is not None:
-            last = with_state(pod, state, node_name=self._node_name, now=self._clock()) or pod
-        if not pod["metadata"].get("finalizers"):
-            self._going(last)
-            self._storage.delete(stored.key, expected_revision=stored.revision, last=last)
-            return last
-        if last is not pod or pod["metadata"].get("deletionGracePeriodSeconds"):
-            last = {**last, "metadata": {**last["metadata"], "deletionGracePeriodSeconds": 0}}
-            self._storage.update(stored.key, last, expected_revision=stored.revision)
-        return None
-
-    def _update(
-        self,
-        key: str,
-        uid: str,
-        change: Callable[[JSON], JSON | None],
-        tell: Tell,
-        *,
-        known: StoredObject | None = None,
-    ) -> StoredObject | None:
-        seen: JSON = {}
-        left: Sequence[Change] | None = None  # None: nothing has been told yet
-
-        def checked(pod: JSON) -> JSON | None:
-            nonlocal seen, left
-            if pod["metadata"]["uid"] != uid:
-                raise KeyNotFound(key)
-            seen, left = pod, None
-            return change(pod)
-
-        def also(before: JSON, after: JSON) -> Sequence[Change]:
-            nonlocal left
-            drafts = self._recorder.drafts(after, tell(before, after))
-            left = drafts[TOLD_AT_ONCE:]
-            return drafts[:TOLD_AT_ONCE]
+            last = (self._with_state(state, pod) if state else None) or pod
+            if not pod["metadata"].get("finalizers"):
+                self._observers.before_delete(last)
+                self._storage.delete(stored.key, expected_revision=stored.revision, last=last)
+                return last
+            if last is not pod or pod["metadata"].get("deletionGracePeriodSeconds"):
+                last = {**last, "metadata": {**last["metadata"], "deletionGracePeriodSeconds": 0}}
+                self._storage.update(stored.key, last, expected_revision=stored.revision)
+            return None
 
         try:
-            try:
-                stored = guaranteed_update(self._storage, key, checked, also=also, known=known)
-            except KeyExists:  # one of the Events is there already, and is to be counted
-                stored = guaranteed_update(self._storage, key, checked)
+            return retried(take_out_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)
         except KeyNotFound:
             return None
-        after = stored.object()
-        self._recorder.write(self._recorder.drafts(after, tell(seen, after)) if left is None else left)
-        if str(stored.revision) != seen["metadata"].get("resourceVersion"):
-            self._changed(after)
-        return stored
+
+    def _with_state(self, state: TaskState, pod: JSON) -> JSON | None:
+        return with_state(pod, state, node_name=self._node_name, now=self._clock())
+
+    def _update(
+        self, key: str, uid: str, change: ChangePod, describe: Describe, *, known: StoredObject | None = None
+    ) -> Recorded | None:
+        """Change a pod and write the Events about it; None if it is gone."""
+        write = _Write(uid, change, describe, self._recorder)
+        try:
+            try:
+                stored = guaranteed_update(
+                    self._storage, key, write.changed, also=write.first_events, known=known
+                )
+            except KeyExists:  # one of the Events is there already, and is to be counted
+                stored = guaranteed_update(self._storage, key, write.changed)
+        except KeyNotFound:
+            return None
+        written = Recorded(write.before, stored.object())
+        self._recorder.write(write.events_left(written.after))
+        if written.has_changed:
+            self._observers.on_change(written.after)
+        return written
 
 
-def _nothing(before: JSON, after: JSON) -> Iterable[News]:
-    del before, after
-    return ()
+class _Write:
+    """What guaranteed_update calls for one write of a pod, as often as it loses a race."""
+
+    def __init__(self, uid: str, change: ChangePod, describe: Describe, recorder: Recorder) -> None:
+        self._uid = uid
+        self._change = change
+        self._describe = describe
+        self._recorder = recorder
+        self._left: Sequence[Change] | None = None  # None: no Event has been written yet
+        self.before: JSON = {}
+
+    def changed(self, pod: JSON) -> JSON | None:
+        """Return the pod as it shall be. Raises KeyNotFound if it is another one of the name."""
+        if pod["metadata"]["uid"] != self._uid:
+            raise KeyNotFound(self._uid)
+        self.before, self._left = pod, None
+        return self._change(pod)
+
+    def first_events(self, before: JSON, after: JSON) -> Sequence[Change]:
+        """Return the Events that are written in one transaction with the pod."""
+        drafts = self._recorder.drafts(after, self._describe(before, after))
+        self._left = drafts[EVENTS_AT_ONCE:]
+        return drafts[:EVENTS_AT_ONCE]
+
+    def events_left(self, after: JSON) -> Sequence[Change]:
+        """Return the Events that were not."""
+        if self._left is None:
+            return self._recorder.drafts(after, self._describe(self.before, after))
+        return self._left

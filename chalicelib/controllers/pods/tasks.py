@@ -26,7 +26,7 @@ class PodTasks:
         return True
 
     def discard(self, handle: str) -> None:
-        """End a task at once and forget it; one that this fails for is a stray for resync. "" is none."""
+        """End a task at once and forget it; one that this fails for is an orphan for resync. "" is none."""
         if not handle:
             return
         try:

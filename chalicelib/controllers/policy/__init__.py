@@ -1,1 +1,4 @@
-"""What may be created, and how much of it: quotas, limit ranges, classes."""
+"""What may be created, and how much of it: quotas, limit ranges, default classes.
+
+Used by platform teams that share a control plane between namespaces.
+"""

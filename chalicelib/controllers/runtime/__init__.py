@@ -1,1 +1,1 @@
-"""What controllers stand on: threads, chores, lookups, tokens, Events, retries."""
+"""What all controllers use: background work, Events, tokens, retries, lookups of stored objects."""

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import not_found
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.registry import Registry
+
+
+class DeleteObject(Protocol):
+    """Deletes an object as a client would, with propagationPolicy Background."""
+
+    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+        """Delete it if it still has that uid, and revision if given. Raises StatusError."""
+        ...
 
 
 class RegistryDeletes:

@@ -1,6 +1,6 @@
 """Service-account tokens: short-lived, signed by us, bound to a namespace and a pod, dead when the pod is.
 
-Claims are those of a real API server's bound tokens (kubernetes.io/docs/reference/access-authn-authz/
+The claims are those of a real API server's bound tokens (kubernetes.io/docs/reference/access-authn-authz/
 service-accounts-admin, "Bound service account tokens", v1.36). The signing key is made once per store and kept
 in it, beside the objects and out of every route's reach. Tokens for our own routes (a task's payload, a staged
 file) are signed with keys derived from it, one for each purpose: whatever audience a client asks a service-account
@@ -38,7 +38,7 @@ class TokenInvalid(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TokenClaims:
     """Whom a valid token stands for; pod_name and pod_uid are empty for one bound to no pod."""
 
     namespace: str
@@ -69,7 +69,7 @@ class TokenIssuer:
 
     def issue(
         self,
-        claims: Claims,
+        claims: TokenClaims,
         *,
         seconds: int,
         audiences: Sequence[str] = (),
@@ -96,7 +96,9 @@ class TokenIssuer:
         }
         return Issued(jwt.encode(payload, self._signing_key(purpose), algorithm=ALGORITHM), expires_at)
 
-    def verify(self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account") -> Claims:
+    def verify(
+        self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account"
+    ) -> TokenClaims:
         """Return what a token stands for.
 
         Raises TokenInvalid also when its pod has ended, and when its service account is gone or another of that name.
@@ -131,7 +133,7 @@ class TokenIssuer:
             self._require_living(claims)
         return claims
 
-    def _require(self, resource: str, claims: Claims, name: str, uid: str) -> JSON:
+    def _require(self, resource: str, claims: TokenClaims, name: str, uid: str) -> JSON:
         """Return an object that a token is bound to, if it is still the same one."""
         try:
             found = self._storage.get(object_key(resource, claims.namespace, name)).object()
@@ -141,7 +143,7 @@ class TokenIssuer:
             raise TokenInvalid(f"the token is bound to one of {resource} that is gone")
         return found
 
-    def _require_living(self, claims: Claims) -> None:
+    def _require_living(self, claims: TokenClaims) -> None:
         pod = self._require("pods", claims, claims.pod_name, claims.pod_uid)
         if phase_of(pod) in FINISHED:
             raise TokenInvalid("the token's pod has ended")
@@ -166,10 +168,10 @@ class TokenIssuer:
         return base64.b64decode(found["key"])
 
 
-def _claims(payload: dict[str, Any]) -> Claims:
+def _claims(payload: dict[str, Any]) -> TokenClaims:
     private = payload["kubernetes.io"]
     account, pod = private["serviceaccount"], private.get("pod") or {}
-    return Claims(
+    return TokenClaims(
         namespace=str(private["namespace"]),
         service_account=str(account["name"]),
         service_account_uid=str(account.get("uid", "")),

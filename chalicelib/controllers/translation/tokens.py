@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.lookup import Lookup
-from chalicelib.controllers.runtime.tokens import Claims, TokenIssuer
+from chalicelib.controllers.runtime.tokens import TokenClaims, TokenIssuer
 
 # A year, as a real server extends such tokens to: nobody rotates a file here, and a job may last for days.
 TOKEN_SECONDS = 365 * 24 * 3600
@@ -21,7 +21,7 @@ class PodTokens:
         account = lookup.find("serviceaccounts", request.namespace, request.service_account)
         if account is None and request.service_account != "default":
             raise LookupError(request.service_account)
-        claims = Claims(
+        claims = TokenClaims(
             namespace=request.namespace,
             service_account=request.service_account,
             service_account_uid=(account or {}).get("metadata", {}).get("uid", ""),

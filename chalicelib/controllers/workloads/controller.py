@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
-from chalicelib.controllers.workloads.plan import Plan
+from chalicelib.controllers.workloads.plan import WorkloadPlan
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
@@ -25,7 +25,7 @@ MAX_ROUNDS = 50  # of one workload at one go; the sweep takes it from there
 REFUSED_SECONDS = 10.0  # until a pod that was refused (by a quota, say) is tried again
 WRITER = WriteOptions(field_manager="sparkanywhere")
 
-PlanOf = Callable[[JSON, list[JSON], datetime], Plan]
+PlanOf = Callable[[JSON, list[JSON], datetime], WorkloadPlan]
 # By resource: group, kind, what it owns, its plan.
 KINDS: dict[str, tuple[str, str, str, PlanOf]] = {
     "jobs": ("batch", "Job", "pods", jobs.plan),
@@ -125,7 +125,7 @@ class WorkloadController:
             with self._guard:
                 self._again.add(key)  # somebody else was faster: look again
 
-    def _do(self, key: Key, owner: JSON, plan: Plan) -> None:
+    def _do(self, key: Key, owner: JSON, plan: WorkloadPlan) -> None:
         resource, namespace, name = key
         if plan.removes_owner:
             self._delete(resource, namespace, name, uid=owner["metadata"]["uid"])

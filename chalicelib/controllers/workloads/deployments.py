@@ -12,20 +12,20 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import is_deleting, labels_of, metadata_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.workloads.plan import Plan, owned_by, short_hash, without_zeros
+from chalicelib.controllers.workloads.plan import WorkloadPlan, owned_by, short_hash, without_zeros
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def plan(owner: JSON, replica_sets: list[JSON], now: datetime) -> Plan:
+def plan(owner: JSON, replica_sets: list[JSON], now: datetime) -> WorkloadPlan:
     """Return what a Deployment needs now; `replica_sets` are those it owns."""
     spec = owner["spec"]
     sets = [each for each in replica_sets if not is_deleting(each)]
     mark = short_hash(spec["template"], length=10)
     newest = next((each for each in sets if each["metadata"]["labels"].get(HASH) == mark), None)
     older = [each for each in sets if each is not newest]
-    result = Plan(_status(owner, newest, older, now))
+    result = WorkloadPlan(_status(owner, newest, older, now))
     if spec.get("paused"):
         return result
     wanted = spec.get("replicas", 1)

@@ -13,7 +13,7 @@ from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.workloads.plan import (
-    Plan,
+    WorkloadPlan,
     fresh_names,
     is_active,
     is_ready,
@@ -30,7 +30,7 @@ LONGEST_PAUSE_SECONDS = 600.0  # as on a real server
 DEFAULT_RETRIES = 6
 
 
-def plan(job: JSON, pods: list[JSON], now: datetime) -> Plan:
+def plan(job: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
     """Return what a Job needs now."""
     status = dict(status_of(job))
     finished = next((each for each in status.get("conditions") or () if _is_end(each)), None)
@@ -43,9 +43,9 @@ def _is_end(condition: JSON) -> bool:
     return condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
 
 
-def _after_end(job: JSON, pods: list[JSON], status: JSON, finished: JSON, now: datetime) -> Plan:
+def _after_end(job: JSON, pods: list[JSON], status: JSON, finished: JSON, now: datetime) -> WorkloadPlan:
     status["terminating"] = sum(is_deleting(pod) for pod in pods)
-    result = Plan(status)
+    result = WorkloadPlan(status)
     ttl = job["spec"].get("ttlSecondsAfterFinished")
     ended = find_time(finished.get("lastTransitionTime"))
     if ttl is not None and ended is not None:
@@ -73,7 +73,7 @@ class _Progress:
         self._broken = [pod for pod in pods if _phase(pod) == "Failed"]
         self._failed = max(status.get("failed") or 0, len(self._broken))
 
-    def plan(self) -> Plan:
+    def plan(self) -> WorkloadPlan:
         """Return what to do."""
         if self._spec.get("suspend"):
             return self._suspend()
@@ -116,7 +116,7 @@ class _Progress:
             return self._succeeded > 0 and not self._active
         return self._succeeded >= self._completions
 
-    def _suspend(self) -> Plan:
+    def _suspend(self) -> WorkloadPlan:
         self._status.pop("startTime", None)
         self._set("Suspended", "True", "JobSuspended", "Job suspended")
         result = self._result(active=0)
@@ -127,7 +127,7 @@ class _Progress:
         if any(each["type"] == "Suspended" for each in self._status.get("conditions") or ()):
             self._set("Suspended", "False", "JobResumed", "Job resumed")
 
-    def _end(self, first: str, last: str, reason: str, why: str) -> Plan:
+    def _end(self, first: str, last: str, reason: str, why: str) -> WorkloadPlan:
         """End: what still runs goes first, then the last condition is set."""
         self._set(first, "True", reason, why)
         leaving = [
@@ -145,7 +145,7 @@ class _Progress:
             result.due_seconds = 0.0
         return result
 
-    def _go_on(self) -> Plan:
+    def _go_on(self) -> WorkloadPlan:
         missing = self._wanted() - len(self._active)
         pause = self._pause_left()
         new = self._new_pods(missing) if missing > 0 and pause <= 0 else []
@@ -216,7 +216,7 @@ class _Progress:
             conditions[conditions.index(found)] = made
         self._status["conditions"] = conditions
 
-    def _result(self, *, active: int) -> Plan:
+    def _result(self, *, active: int) -> WorkloadPlan:
         counts: JSON = {
             "active": active,
             "ready": sum(is_ready(pod) for pod in self._active) if active else 0,
@@ -228,7 +228,7 @@ class _Progress:
         if self._is_indexed:
             counts["completedIndexes"] = format_indexes(self._indexes)
         status = {**self._status, **counts}
-        return Plan(without_zeros(status, "ready", "terminating", "uncountedTerminatedPods"))
+        return WorkloadPlan(without_zeros(status, "ready", "terminating", "uncountedTerminatedPods"))
 
 
 def _phase(pod: JSON) -> str:

@@ -1,4 +1,4 @@
-"""Plan: what a workload needs done now; and what all kinds of workloads read of pods. Pure."""
+"""WorkloadPlan: what a workload needs done now; and what all kinds of workloads read of pods. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BASE = 57  # characters of an owner's name in its pods': with dash and suffi
 
 
 @dataclass(slots=True)
-class Plan:
+class WorkloadPlan:
     """What to create, change and delete, the status to write, and when to look again (None: when something happens)."""
 
     status: JSON

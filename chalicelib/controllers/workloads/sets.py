@@ -19,7 +19,7 @@ from chalicelib.apimachinery.accessors import (
 )
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.workloads.plan import (
-    Plan,
+    WorkloadPlan,
     fresh_names,
     is_active,
     is_ready,
@@ -35,7 +35,7 @@ REVISION = "controller-revision-hash"
 POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
 
 
-def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> Plan:
+def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
     """Return what a ReplicaSet needs now; finished pods don't count and stay."""
     del now
     spec, metadata = owner["spec"], owner["metadata"]
@@ -49,7 +49,7 @@ def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> Plan:
         "availableReplicas": ready,
         "observedGeneration": metadata.get("generation", 1),
     }
-    result = Plan(without_zeros(status, "replicas"))
+    result = WorkloadPlan(without_zeros(status, "replicas"))
     if missing > 0:
         owners = owned_by(owner, "apps/v1", "ReplicaSet")
         for name in fresh_names(owner, missing, names_of(pods)):
@@ -73,7 +73,7 @@ def _deletion_rank(pod: JSON) -> tuple[bool, bool, bool, int, str, str]:
     return placed, running, is_ready(pod), price, younger_first, metadata["name"]
 
 
-def stateful_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> Plan:
+def stateful_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
     """Return what a StatefulSet needs now."""
     del now
     return _Numbered(owner, pods).plan()
@@ -95,9 +95,9 @@ class _Numbered:
         base, _, number = pod["metadata"]["name"].rpartition("-")
         return int(number) if base == self._metadata["name"] and number.isdecimal() else None
 
-    def plan(self) -> Plan:
+    def plan(self) -> WorkloadPlan:
         """Return what to do."""
-        result = Plan(self._new_status())
+        result = WorkloadPlan(self._new_status())
         result.delete = [pod for pod in self._by_number.values() if is_terminal(pod) and not is_deleting(pod)]
         steps = self._all_missing() if self._is_parallel else self._next_missing()
         for number in steps:

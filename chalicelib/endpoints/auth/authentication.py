@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import unauthorized
-from chalicelib.controllers.runtime.tokens import Claims, TokenInvalid, TokenIssuer
+from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.http.request_info import User
 
 AUTHENTICATED = "system:authenticated"
@@ -71,7 +71,7 @@ class ServiceAccountTokens:
             return None
 
 
-def service_account_user(claims: Claims) -> User:
+def service_account_user(claims: TokenClaims) -> User:
     """Return the user that a service account is to authorization."""
     extra: dict[str, tuple[str, ...]] = {}
     if claims.pod_uid:

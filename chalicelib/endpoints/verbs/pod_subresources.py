@@ -15,7 +15,7 @@ from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.tokens import ISSUER, Claims, TokenIssuer
+from chalicelib.controllers.runtime.tokens import ISSUER, TokenClaims, TokenIssuer
 from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.list_options import delete_options, write_options
 from chalicelib.endpoints.http.request_info import RequestInfo, User
@@ -144,7 +144,9 @@ class ServiceAccountToken:
         }
         return respond(answer, code=201)
 
-    def _claims(self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None) -> Claims:
+    def _claims(
+        self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None
+    ) -> TokenClaims:
         pod_name = pod_uid = ""
         if bound:
             if (bound.get("apiVersion") or "v1", bound.get("kind")) != ("v1", "Pod"):
@@ -167,7 +169,7 @@ class ServiceAccountToken:
                     f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record."
                     " The object might have been deleted and then recreated",
                 )
-        return Claims(info.namespace, info.name, account["metadata"]["uid"], pod_name, pod_uid)
+        return TokenClaims(info.namespace, info.name, account["metadata"]["uid"], pod_name, pod_uid)
 
 
 def _check_addressed(metadata: JSON, info: RequestInfo) -> None:

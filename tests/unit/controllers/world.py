@@ -82,12 +82,12 @@ class World:
     def _admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         del now
         if resource == "pods":
-            self.controllers.fuse.refuse(obj)
+            self.controllers.budget_enforcer.admit(obj)
         return []
 
     def _before_removal(self, resource: str, obj: JSON) -> None:
         if resource == "pods":
-            self.controllers.usage.going(obj)
+            self.controllers.usage.before_delete(obj)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""

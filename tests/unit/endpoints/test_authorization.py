@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.tokens import Claims
+from chalicelib.controllers.runtime.tokens import TokenClaims
 from chalicelib.endpoints.auth.review_kinds import REVIEWS
 from chalicelib.endpoints.http.routes import ROUTES, Route
 from tests.api_client import ApiClient, control_plane
@@ -51,7 +51,7 @@ def driver(api: ApiClient) -> str:
     pod = api.create("/api/v1/namespaces/mine/pods", body)
     account = {"metadata": {"name": "spark"}}
     made = api.create("/api/v1/namespaces/mine/serviceaccounts", account)
-    claims = Claims("mine", "spark", made["metadata"]["uid"], "driver", pod["metadata"]["uid"])
+    claims = TokenClaims("mine", "spark", made["metadata"]["uid"], "driver", pod["metadata"]["uid"])
     return api.plane.issuer.issue(claims, seconds=3600).token
 
 
@@ -129,7 +129,7 @@ def test_a_driver_token_dies_with_its_pod(api: ApiClient) -> None:
     spec = {"containers": [{"name": "c", "image": "i"}]}
     pod = api.create("/api/v1/namespaces/mine/pods", {"metadata": {"name": "short"}, "spec": spec})
     made = api.create("/api/v1/namespaces/mine/serviceaccounts", {"metadata": {"name": "short"}})
-    claims = Claims("mine", "short", made["metadata"]["uid"], "short", pod["metadata"]["uid"])
+    claims = TokenClaims("mine", "short", made["metadata"]["uid"], "short", pod["metadata"]["uid"])
     token = api.plane.issuer.issue(claims, seconds=3600).token
     assert api.request("GET", "/api", token=token).status == 200
 

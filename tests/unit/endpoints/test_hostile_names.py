@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from chalicelib.controllers.runtime.tokens import Claims
+from chalicelib.controllers.runtime.tokens import TokenClaims
 from chalicelib.endpoints.http.routes import ROUTES, Route
 from tests.api_client import ApiClient, control_plane
 
@@ -135,7 +135,7 @@ def test_a_service_account_token_opens_no_file_and_no_payload_whatever_its_audie
         ("..%2F..%2Fsecret.txt", AUDIENCE),
         (sha256, f"sparkanywhere-file/default/{sha256}"),
     ):
-        issued = api.plane.issuer.issue(Claims("default", "default"), seconds=600, audiences=[audience])
+        issued = api.plane.issuer.issue(TokenClaims("default", "default"), seconds=600, audiences=[audience])
         url = f"/sparkanywhere/v1/namespaces/default/files/{path}?token={issued.token}"
 
         answer = api.request("GET", url, token="")

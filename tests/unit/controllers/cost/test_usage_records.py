@@ -86,7 +86,7 @@ def test_a_record_does_not_count_while_its_pod_is_stored(family: World) -> None:
     family.pass_time(HOUR)
     executor, driver = family.pod("e"), family.pod("d")["metadata"]["uid"]
 
-    family.controllers.usage.going(executor)  # and then the process dies before the removal
+    family.controllers.usage.before_delete(executor)  # and then the process dies before the removal
     family.controllers.usage.sweep()
 
     assert len(records(family)) == 1
@@ -96,7 +96,7 @@ def test_a_record_does_not_count_while_its_pod_is_stored(family: World) -> None:
 
 def test_a_removal_that_comes_about_later_counts_what_is_so_then(family: World) -> None:
     family.pass_time(HOUR)
-    family.controllers.usage.going(family.pod("e"))
+    family.controllers.usage.before_delete(family.pod("e"))
     family.controllers.usage.sweep()
     family.pass_time(HOUR)
 

@@ -22,7 +22,7 @@ def put(w: World, obj: JSON) -> None:
     w.storage.create(f"/registry/pods/ns/{obj['metadata']['name']}", obj)
 
 
-def task(uid: str, name: str = "stray") -> Task:
+def task(uid: str, name: str = "orphan") -> Task:
     return Task(uid=uid, group="ns", name=name, containers=(Container("c", "image:1"),))
 
 
@@ -213,7 +213,7 @@ def test_stray_task_is_stopped_and_then_forgotten(w: World) -> None:
     assert w.provider.list_tasks() == []
 
 
-def test_second_task_of_a_pod_is_a_stray(w: World) -> None:
+def test_second_task_of_a_pod_is_an_orphan(w: World) -> None:
     w.create_pod()
     w.observe_all()
     w.provider.run(task("ghost"))

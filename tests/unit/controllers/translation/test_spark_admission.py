@@ -10,7 +10,6 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.admission import Admission
-from chalicelib.controllers.policy.classes import Classes
 from chalicelib.controllers.translation.spark_admission import (
     INJECT,
     INJECTED,
@@ -186,8 +185,8 @@ def admission(w: World) -> Admission:
 
 
 def admission_with(w: World, injection: Callable[[], Injection]) -> Admission:
-    quotas, fuse, classes = w.controllers.quotas, w.controllers.fuse, Classes()
-    return Admission(w.pods, w.provider, injection, quotas, classes, fuse)
+    controllers = w.controllers
+    return Admission(w.pods, w.provider, injection, controllers.quotas, controllers.budget_enforcer)
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:

@@ -11,7 +11,13 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.config import Settings, SettingsError
-from chalicelib.controllers.runtime.tokens import LEEWAY_SECONDS, Claims, Purpose, TokenInvalid, TokenIssuer
+from chalicelib.controllers.runtime.tokens import (
+    LEEWAY_SECONDS,
+    Purpose,
+    TokenClaims,
+    TokenInvalid,
+    TokenIssuer,
+)
 from chalicelib.endpoints.auth.authentication import (
     ADMIN,
     ANONYMOUS,
@@ -85,7 +91,7 @@ def test_a_service_account_token_names_its_account(
     authenticator: Authenticator, issuer: TokenIssuer, storage: SqliteStorage
 ) -> None:
     account(storage, "uid-1")
-    token = issuer.issue(Claims("jobs", "spark", "uid-1"), seconds=600).token
+    token = issuer.issue(TokenClaims("jobs", "spark", "uid-1"), seconds=600).token
 
     user = authenticator.authenticate({"authorization": f"Bearer {token}"})
 
@@ -94,7 +100,7 @@ def test_a_service_account_token_names_its_account(
 
 
 def test_a_token_ends_with_its_time(issuer: TokenIssuer, clock: Clock) -> None:
-    token = issuer.issue(Claims("jobs", "spark"), seconds=600).token
+    token = issuer.issue(TokenClaims("jobs", "spark"), seconds=600).token
     clock.now += timedelta(seconds=600)
 
     with pytest.raises(TokenInvalid):
@@ -104,7 +110,7 @@ def test_a_token_ends_with_its_time(issuer: TokenIssuer, clock: Clock) -> None:
 def test_a_token_dies_with_its_pod(issuer: TokenIssuer, storage: SqliteStorage) -> None:
     key = object_key("pods", "jobs", "d")
     stored = storage.create(key, {"metadata": {"name": "d", "uid": "pod-1"}, "status": {"phase": "Running"}})
-    token = issuer.issue(Claims("jobs", "spark", "", "d", "pod-1"), seconds=600).token
+    token = issuer.issue(TokenClaims("jobs", "spark", "", "d", "pod-1"), seconds=600).token
     assert issuer.verify(token).pod_name == "d"
 
     ended = {"metadata": {"name": "d", "uid": "pod-1"}, "status": {"phase": "Succeeded"}}
@@ -115,7 +121,7 @@ def test_a_token_dies_with_its_pod(issuer: TokenIssuer, storage: SqliteStorage) 
 
 
 def test_a_token_is_not_valid_before_its_time(issuer: TokenIssuer, clock: Clock) -> None:
-    token = issuer.issue(Claims("jobs", "spark"), seconds=600).token
+    token = issuer.issue(TokenClaims("jobs", "spark"), seconds=600).token
 
     clock.now -= timedelta(seconds=LEEWAY_SECONDS)
     assert issuer.verify(token)
@@ -130,7 +136,7 @@ def test_a_token_dies_with_its_service_account_and_not_with_another_of_its_name(
 ) -> None:
     key = object_key("serviceaccounts", "jobs", "spark")
     account(storage, "first")
-    token = issuer.issue(Claims("jobs", "spark", "first"), seconds=600).token
+    token = issuer.issue(TokenClaims("jobs", "spark", "first"), seconds=600).token
     assert issuer.verify(token)
 
     storage.delete(key, expected_revision=storage.get(key).revision)
@@ -144,7 +150,9 @@ def test_a_token_dies_with_its_service_account_and_not_with_another_of_its_name(
 
 def test_a_token_serves_one_purpose(issuer: TokenIssuer) -> None:
     for purpose in get_args(Purpose):
-        token = issuer.issue(Claims("jobs", "spark"), seconds=600, audiences=["a"], purpose=purpose).token
+        token = issuer.issue(
+            TokenClaims("jobs", "spark"), seconds=600, audiences=["a"], purpose=purpose
+        ).token
 
         for other in get_args(Purpose):
             if other == purpose:
@@ -157,7 +165,7 @@ def test_a_token_serves_one_purpose(issuer: TokenIssuer) -> None:
 def test_a_token_of_another_store_is_not_ours(issuer: TokenIssuer, clock: Clock, tmp_path: Path) -> None:
     other_store = SqliteStorage(tmp_path / "other.sqlite")
     other = TokenIssuer(other_store, clock=clock, new_uid=lambda: "x")
-    token = other.issue(Claims("jobs", "spark"), seconds=600).token
+    token = other.issue(TokenClaims("jobs", "spark"), seconds=600).token
     other_store.close()
 
     with pytest.raises(TokenInvalid):
@@ -168,7 +176,7 @@ def test_two_processes_share_one_signing_key(storage: SqliteStorage, clock: Cloc
     first = TokenIssuer(storage, clock=clock, new_uid=lambda: "x")
     second = TokenIssuer(storage, clock=clock, new_uid=lambda: "y")
 
-    token = first.issue(Claims("jobs", "spark"), seconds=600).token
+    token = first.issue(TokenClaims("jobs", "spark"), seconds=600).token
 
     assert second.verify(token).service_account == "spark"
 

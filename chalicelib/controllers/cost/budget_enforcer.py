@@ -1,4 +1,4 @@
-"""Fuse: ends what has spent its budget: the pod that carries the annotation, and the pods that it owns.
+"""BudgetEnforcer: ends a pod that has spent its budget, and the pods that it owns.
 
 Called by resync, so it holds with the client and the driver gone. Everything it does is done again, by whoever runs
 next, until nothing of the family runs.
@@ -14,11 +14,11 @@ from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
-from chalicelib.controllers.lifecycle.garbage import DeleteObject
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.family import attempts_of, head_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.prices import Rates
 from chalicelib.registry.keys import object_key
@@ -27,7 +27,7 @@ from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guarante
 LOG = logging.getLogger(__name__)
 
 
-class Fuse:
+class BudgetEnforcer:
     """Compares what families of pods cost with their budgets. Safe to repeat, and beside other processes."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Fuse:
         self._recorder = recorder
         self._clock = clock
 
-    def look(self, unfinished: Sequence[JSON]) -> None:
+    def enforce(self, unfinished: Sequence[JSON]) -> None:
         """End every family of these pods that has spent its budget."""
         for head in self._heads(unfinished):
             try:
@@ -81,7 +81,7 @@ class Fuse:
             self._recorder.record(marked, [News("Warning", budget.BUDGET_REASON, message)])
             self._end(marked)
 
-    def refuse(self, pod: JSON) -> None:
+    def admit(self, pod: JSON) -> None:
         """Raise 403 for a new pod whose family has spent its budget."""
         if not pod["metadata"].get("ownerReferences"):
             return

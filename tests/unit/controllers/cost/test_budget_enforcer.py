@@ -1,4 +1,4 @@
-"""The fuse: what has spent its budget ends, says why, and gets nothing new; whoever else is gone."""
+"""The budget_enforcer: what has spent its budget ends, says why, and gets nothing new; whoever else is gone."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_driver_that_ended_well_before_the_mark_has_succeeded() -> None:
     w.provider.finish(w.handle("d"), 0)  # nobody has told us yet
     w.pass_time(1)
 
-    w.controllers.fuse.check(w.pod("d"))
+    w.controllers.budget_enforcer.check(w.pod("d"))
     w.observe_all()
 
     assert w.phase("d") == "Succeeded"
