@@ -6,7 +6,7 @@ What runs: plane/control_plane. What it answers: endpoints/http/routes. What hap
 import contextlib
 from typing import Any
 
-from chalicelib.config import event_cluster_arn
+from chalicelib.config import event_pattern
 from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.endpoints.events import register_events
 from chalicelib.endpoints.http.routes import register
@@ -22,7 +22,7 @@ def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no 
 
 
 register(app, answer)
-task_events, resync = register_events(app, control_plane, cluster_arn=event_cluster_arn())
+task_events, resync = register_events(app, control_plane, pattern=event_pattern())
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
     from sparkanywhere.local.chalice_command import mend_local_server

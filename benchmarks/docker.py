@@ -21,9 +21,10 @@ from typing import Any
 from docker.types import IPAMConfig, IPAMPool
 
 from chalicelib.config import Settings
-from chalicelib.providers.docker import connect, labels
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.engine import connect
 from sparkanywhere.client.kube_client import Access, ApiUnreachable, KubeClient
-from sparkanywhere.local.leftovers import remove_containers
+from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from tests.docker_images import ensure_busybox
 
@@ -248,4 +249,4 @@ def control_plane() -> Iterator[Access]:
             yield server.start()
         finally:
             server.stop()
-            remove_containers(server.folder, Settings.from_env())
+            remove_leftovers(server.folder, Settings.from_env())

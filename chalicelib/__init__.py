@@ -9,6 +9,4 @@ The map of the layers; imports point down, and import-linter says so:
     storage | providers       objects and revisions | run containers somewhere; they never meet
     | files                   | keep the files of jobs
     apimachinery              Kubernetes' rules, pure
-
-prices stands beside them: data with a date, and the rates made of it.
 """

@@ -6,13 +6,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
+
+from chalicelib.providers import registry
+from chalicelib.providers.declaration import (
+    PayloadSource,
+    ProviderContext,
+    ProviderDeclaration,
+    no_payloads,
+)
 
 PREFIX = "SPARKANYWHERE_"
 
-ProviderName = Literal["process", "docker", "fargate", "none"]
 StorageName = Literal["sqlite", "dynamodb"]
 WatchMode = Literal["auto", "streamed", "buffered"]
+T = TypeVar("T")
+# names by which programs in a pod look for the API of the cluster they run in
+API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
 
 
 class SettingsError(Exception):
@@ -21,11 +31,9 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings; each field is the variable SPARKANYWHERE_<NAME>."""
+    """All settings but the provider's own; each field is the variable SPARKANYWHERE_<NAME>."""
 
-    provider: ProviderName = field(
-        default="process", metadata={"doc": "what runs the pods: process, docker, fargate or none"}
-    )
+    provider: str = field(default=registry.DEFAULT, metadata={"doc": "what runs the pods"})
     storage: StorageName = field(
         default="sqlite", metadata={"doc": "where objects are kept: sqlite or dynamodb"}
     )
@@ -70,22 +78,6 @@ class Settings:
         default="us-east-1", metadata={"doc": "AWS region of the cluster, the table and the logs"}
     )
     deployment: str = field(default="sparkanywhere", metadata={"doc": "name of the deployment on AWS"})
-    cluster: str = field(default="", metadata={"doc": "ECS cluster that tasks run in"})
-    cluster_arn: str = field(default="", metadata={"doc": "its ARN, which task events are filtered by"})
-    subnets: str = field(
-        default="",
-        metadata={"doc": "subnets of the tasks: zone=subnet pairs or subnets, separated by commas"},
-    )
-    security_group: str = field(default="", metadata={"doc": "security group of the tasks"})
-    assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
-    execute_command: bool = field(
-        default=False, metadata={"doc": "whether tasks take `aws ecs execute-command` and port forwarding"}
-    )
-    execution_role: str = field(
-        default="", metadata={"doc": "ARN of the role that pulls images, writes logs"}
-    )
-    task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
-    log_group: str = field(default="", metadata={"doc": "CloudWatch log group of the tasks"})
     bucket: str = field(default="", metadata={"doc": "bucket of staged job files and event logs"})
     job_buckets: str = field(
         default="",
@@ -126,30 +118,52 @@ class Settings:
     usd_per_vcpu_hour: float = field(
         default=0.0,
         metadata={
-            "doc": "dollars for an hour of a vCPU, for sparkanywhere.io/max-usd; 0: Fargate's list price, else free"
+            "doc": "dollars for an hour of a vCPU, for sparkanywhere.io/max-usd; 0: the provider's list price or free"
         },
     )
     usd_per_gib_hour: float = field(
         default=0.0, metadata={"doc": "dollars for an hour of a GiB of memory, likewise"}
-    )
-    host_paths: str = field(
-        default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons"}
     )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Return the settings that the environment gives. Raises SettingsError."""
         env = os.environ if environ is None else environ
-        values: dict[str, object] = {}
-        for each in fields(cls):
-            name = PREFIX + each.name.upper()
-            if env.get(name, "") != "":
-                values[each.name] = _parse(name, env[name], each.default)
-        settings = cls(**values)  # type: ignore[arg-type]  # _parse gives each field its default's type
-        _check_choice("PROVIDER", settings.provider, get_args(ProviderName))
+        settings = read_settings(cls, env)
         _check_choice("STORAGE", settings.storage, get_args(StorageName))
         _check_choice("WATCH", settings.watch, get_args(WatchMode))
+        _ = settings.declaration  # raises where there is none
         return settings
+
+    @property
+    def declaration(self) -> ProviderDeclaration:
+        """Return what the provider declares of itself. Raises SettingsError where there is no such provider."""
+        try:
+            return registry.find(self.provider)
+        except registry.UnknownProvider as error:
+            raise SettingsError(f"{PREFIX}PROVIDER is {error}") from error
+
+    def provider_context(
+        self,
+        declaration: ProviderDeclaration,
+        environ: Mapping[str, str] | None = None,
+        *,
+        payloads: PayloadSource = no_payloads,
+    ) -> ProviderContext:
+        """Return what a provider is built from. Raises SettingsError for its own settings."""
+        env = os.environ if environ is None else environ
+        own = declaration.settings
+        return ProviderContext(
+            instance=self.instance,
+            state=self.state_dir(env),
+            cache=self.cache_dir(env),
+            environ=env,
+            settings=read_settings(own, env) if own else None,
+            region=self.region,
+            deployment=self.deployment,
+            payloads=payloads,
+            api_names=API_NAMES,
+        )
 
     def state_dir(self, environ: Mapping[str, str] | None = None) -> Path:
         """Return the folder of this instance's state."""
@@ -165,17 +179,15 @@ class Settings:
         cache = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(self.cache) if self.cache else Path(cache) / "sparkanywhere"
 
-    def docker_host(self, environ: Mapping[str, str] | None = None) -> str:
-        """Return where the Docker engine is, as its own clients are told; empty for the default socket."""
-        env = os.environ if environ is None else environ
-        return env.get("DOCKER_HOST", "")
 
-    def docker_tls_directory(self, environ: Mapping[str, str] | None = None) -> str:
-        """Return the folder of the certificates for the Docker engine; empty where it asks for none."""
-        env = os.environ if environ is None else environ
-        if not env.get("DOCKER_TLS_VERIFY"):
-            return ""
-        return env.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
+def read_settings(kind: type[T], environ: Mapping[str, str]) -> T:
+    """Return an instance of a dataclass of settings, each field from its variable. Raises SettingsError."""
+    values: dict[str, object] = {}
+    for each in fields(kind):  # type: ignore[arg-type]  # a dataclass, which `type` cannot say
+        name = PREFIX + each.name.upper()
+        if environ.get(name, "") != "":
+            values[each.name] = _parse(name, environ[name], each.default)
+    return kind(**values)
 
 
 def runs_on_lambda(environ: Mapping[str, str] | None = None) -> bool:
@@ -184,10 +196,17 @@ def runs_on_lambda(environ: Mapping[str, str] | None = None) -> bool:
     return "AWS_LAMBDA_FUNCTION_NAME" in env
 
 
-def event_cluster_arn(environ: Mapping[str, str] | None = None) -> str:
-    """Return the setting cluster_arn alone: it is needed at import, where a wrong setting could tell nobody."""
+def event_pattern(environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:
+    """Return which events of EventBridge tell of tasks, None where there are none.
+
+    It is needed at import, where a wrong setting could tell nobody: then there are none either.
+    """
     env = os.environ if environ is None else environ
-    return env.get(f"{PREFIX}CLUSTER_ARN", "")
+    try:
+        events = registry.find(env.get(f"{PREFIX}PROVIDER") or registry.DEFAULT).events
+    except registry.UnknownProvider:
+        return None
+    return events.pattern(env) if events else None
 
 
 def _parse(name: str, text: str, default: object) -> object:

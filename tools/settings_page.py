@@ -1,4 +1,4 @@
-"""Write docs/settings.md, the page of every setting, from chalicelib/config.py: `make docs`."""
+"""Write docs/settings.md, the page of every setting, from the code: `make docs`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from chalicelib.config import PREFIX, Settings
+from chalicelib.providers import registry
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
 
-<!-- Written by `make docs` from chalicelib/config.py; a test compares the two. -->
+<!-- Written by `make docs` from chalicelib/config.py and the providers' declarations; a test compares them. -->
 
 Environment variables of the control plane. A local server (`make serve`, `chalice local`) takes the first ones from
 its own options too; on AWS, Terraform's outputs become them (`make config`). A value that will not do ends the
 start with one sentence that names the variable.
-
+"""
+TABLE = """
 | variable | takes | default | meaning |
 |---|---|---|---|
 """
@@ -25,16 +27,25 @@ start with one sentence that names the variable.
 
 def page() -> str:
     """Return the text of the page."""
-    return HEAD + "".join(f"{row}\n" for row in rows())
+    parts = [HEAD, _table(Settings)]
+    for declaration in map(registry.find, registry.built_in()):
+        if declaration.settings:
+            parts += [f"\n## Provider {declaration.name}\n", _table(declaration.settings)]
+    return "".join(parts)
 
 
-def rows() -> Iterator[str]:
+def _table(kind: type) -> str:
+    return TABLE + "".join(f"{row}\n" for row in rows(kind))
+
+
+def rows(kind: type) -> Iterator[str]:
     """Yield a row for each setting, in the order of the code."""
-    types = get_type_hints(Settings)
-    for each in fields(Settings):
+    types = get_type_hints(kind)
+    for each in fields(kind):
+        takes = ", ".join(f"`{name}`" for name in registry.built_in()) + ", or a module's dotted name"
         cells = [
             f"`{PREFIX}{each.name.upper()}`",
-            _takes(types[each.name]),
+            takes if each.name == "provider" else _takes(types[each.name]),
             _default(each),
             each.metadata["doc"],
         ]

@@ -1,8 +1,4 @@
-"""What reaches the control plane beside HTTP: ECS task-state events and the schedule. Only on AWS.
-
-Amazon ECS Developer Guide, "Amazon ECS task state change events". The rule names our cluster, so that nobody else's
-tasks wake us.
-"""
+"""What reaches the control plane beside HTTP: the provider's events of tasks, and the schedule. Only on AWS."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ class EventTarget(Protocol):
     """What events are for (the control plane)."""
 
     def observe_event(self, detail: dict[str, Any]) -> None:
-        """Take in one ECS task-state event's detail."""
+        """Take in the detail of an event of the provider's."""
         ...
 
     def run_chores(self) -> None:
@@ -32,20 +28,15 @@ Function = Callable[[Any, Any], Any]  # Lambda's event and context, and what it 
 
 
 def register_events(
-    app: Chalice, target: Callable[[], EventTarget], *, cluster_arn: str
+    app: Chalice, target: Callable[[], EventTarget], *, pattern: dict[str, Any] | None
 ) -> tuple[Function | None, Function | None]:
-    """Make functions of their own for the cluster's task events and for the schedule; return the two.
+    """Make functions of their own for the events that fit the pattern and for the schedule; return the two.
 
-    Lambda looks for them as `task_events` and `resync` in app.py. Without a cluster there are none: a local
+    Lambda looks for them as `task_events` and `resync` in app.py. Without a pattern there are none: a local
     control plane hears of its tasks itself.
     """
-    if not cluster_arn:
+    if pattern is None:
         return None, None
-    pattern = {
-        "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": {"clusterArn": [cluster_arn]},
-    }
 
     def task_events(event: Any) -> None:  # Any: Chalice's CloudWatchEvent
         target().observe_event(event.detail)

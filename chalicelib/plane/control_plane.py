@@ -39,6 +39,7 @@ from chalicelib.plane.backends import (
 from chalicelib.plane.controllers import ControllerParts, build_controllers
 from chalicelib.plane.host import Host, choose_host
 from chalicelib.providers.base import Provider, Task
+from chalicelib.providers.extensions import HasListenAddresses
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts, WriteEvent
@@ -94,7 +95,9 @@ class ControlPlane:
         self.storage = storage or build_storage(settings)
         self.provider = provider or build_provider(settings, lambda task: self._payload_request(task))
         # where a server on this machine must listen too, for pods that have a network of their own
-        self.listen_addresses: tuple[str, ...] = getattr(self.provider, "listen_addresses", ())
+        self.listen_addresses = (
+            self.provider.listen_addresses if isinstance(self.provider, HasListenAddresses) else ()
+        )
         self.url = PublicUrl(self.storage, settings.pod_url or settings.url, new_uid)
         self._background = Background(threads=self.host.threads)
         self.issuer = TokenIssuer(self.storage, clock=utc_now, new_uid=new_uid)
@@ -154,7 +157,7 @@ class ControlPlane:
             resources=self._stored_resources(namespaced_only=False),
             namespaced=self._stored_resources(namespaced_only=True),
             later=self._background,
-            launches=self.settings.provider != "none",
+            launches=self.settings.declaration.launches,
             scans=not self.host.outlives_requests,
             resync_seconds=self.settings.resync_seconds,
             namespace_objects=self.settings.namespace_objects,
@@ -193,15 +196,14 @@ class ControlPlane:
         )
 
     def _build_payloads(self) -> TaskPayloads | None:
-        if self.settings.provider != "fargate":
+        render = self.settings.declaration.payload
+        if render is None:
             return None
-        from chalicelib.providers.fargate.payload import render
-
         return TaskPayloads(self.storage, node=self._node(), issuer=self.issuer, url=self.url, render=render)
 
     def _payload_request(self, task: Task) -> tuple[str, str]:
         if self._payloads is None:
-            raise AssertionError("only a provider of far machines asks for payloads")
+            raise AssertionError("only a provider that declares a payload asks for one")
         return self._payloads.request(task)
 
     def _interactive(self) -> InteractiveProvider | None:
@@ -257,10 +259,11 @@ class ControlPlane:
         return ""
 
     def observe_event(self, detail: dict[str, Any]) -> None:
-        """Take in the detail of an ECS task-state event; in any order, twice, late."""
-        from chalicelib.providers.fargate.states import task_state
-
-        self.pods.observe(task_state(detail))
+        """Take in the detail of an event by which the provider tells of a task; in any order, twice, late."""
+        events = self.settings.declaration.events
+        if events is None:
+            raise AssertionError("only a provider that declares events is told of any")
+        self.pods.observe(events.state(detail))
         if self.host.settle is not None:
             self._background.settle(self.host.settle.event)
 

@@ -28,8 +28,8 @@ from chalicelib.controllers.runtime.loop import Chore
 from chalicelib.controllers.runtime.recorder import EventRecorder
 from chalicelib.controllers.translation.task import Node
 from chalicelib.controllers.workloads.controller import WorkloadController
-from chalicelib.prices import FREE, Rates
 from chalicelib.providers.base import Provider
+from chalicelib.providers.prices import FREE, Rates
 from chalicelib.registry.registry import Registries
 from chalicelib.storage.base import Storage
 

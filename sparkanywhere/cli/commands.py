@@ -197,12 +197,13 @@ def _exit_code(application: Application) -> int:
 @with_target
 def cost(client: KubeClient, target: Target, *, application: str) -> None:
     """Say what an application has used, and what that costs on Fargate by list price."""
-    from chalicelib.prices import prices
+    from chalicelib.providers.registry import reference_prices
     from sparkanywhere.jobs.applications import find_application
 
     used = find_application(client, target.namespace, application).usage(datetime.now(UTC))
     click.echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")
-    click.echo(f"by Fargate's list prices of {prices()['date']} in {prices()['region']}")
+    prices = reference_prices()
+    click.echo(f"by {prices.seller}'s list prices of {prices.date} in {prices.region}")
 
 
 @click.command(

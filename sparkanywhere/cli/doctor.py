@@ -12,6 +12,8 @@ import click
 import psutil
 
 from chalicelib.config import Settings
+from chalicelib.providers import registry
+from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
@@ -36,7 +38,7 @@ def findings() -> Iterator[Finding]:
     yield _disk()
     yield _java()
     yield _spark()
-    yield _docker()
+    yield from _providers()
     yield _control_plane()
 
 
@@ -76,16 +78,15 @@ def _spark() -> Finding:
     )
 
 
-def _docker() -> Finding:
-    try:
-        import docker
-
-        version = docker.from_env(timeout=3).version()["Version"]
-    except Exception as error:  # whatever the SDK meets, it means: no engine for us
-        return Finding(
-            "docker", True, f"no engine ({type(error).__name__}); only --provider docker needs one"
-        )
-    return Finding("docker", True, f"engine {version}")
+def _providers() -> Iterator[Finding]:
+    settings = Settings.from_env()
+    for each in registry.declarations():
+        if each.check is not None:
+            try:
+                text = each.check(settings.provider_context(each))
+            except ProviderUnavailable as error:
+                text = f"not there; only --provider {each.name} needs it. {error.message}"
+            yield Finding(each.name, True, text)
 
 
 def _control_plane() -> Finding:

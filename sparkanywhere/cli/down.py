@@ -9,7 +9,7 @@ import click
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.local.instance_lock import InstanceLock
-from sparkanywhere.local.leftovers import remove_containers, remove_tasks
+from sparkanywhere.local.leftovers import remove_leftovers
 
 
 @click.command()
@@ -33,9 +33,9 @@ def clear(folder: Path, settings: Settings) -> str:
     if not lock.take():
         return f"its server runs (process {lock.holder()}): end that first"
     try:
-        processes, engine_things = remove_tasks(folder), remove_containers(folder, settings)
+        removed = remove_leftovers(folder, settings, providers=[settings.provider])
     except ProviderUnavailable as error:
         return error.message
     finally:
         lock.release()
-    return f"{processes} process tasks and {engine_things} containers, networks and volumes removed"
+    return " and ".join(f"{count} {what}" for what, count in removed.items()) + " removed"

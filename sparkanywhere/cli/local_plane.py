@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from chalicelib.providers import registry
 from sparkanywhere.cli.image_command import built
 from sparkanywhere.cli.spark_command import installed
 from sparkanywhere.client.access import NoAccess, Target, find_target
@@ -28,8 +29,8 @@ def local_plane(
         except NoAccess:
             if context or environ.get("KUBECONFIG"):
                 raise
-    provider = provider or "process"
-    if provider != "docker":
+    provider = provider or registry.DEFAULT
+    if registry.find(provider).image_engine is None:
         installed(spec.spark)
     elif not spec.image:
         built(spec.spark)

@@ -17,6 +17,7 @@ import click
 import psutil
 from rich.console import Console
 
+from chalicelib.providers import registry
 from sparkanywhere.cli.image_command import built
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
@@ -24,6 +25,7 @@ from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.spark_command import installed
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
+from sparkanywhere.local.provider_type import ProviderType
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
 from sparkanywhere.spark import class_archive
 from sparkanywhere.spark.spark_submit import (
@@ -56,7 +58,7 @@ class PiOptions:
 
 @click.command()
 @click.option("--spark", default="4.3.0", show_default=True, help="Version of Spark.")
-@click.option("--provider", type=click.Choice(["process", "docker"]), default="process", show_default=True)
+@click.option("--provider", type=ProviderType(launches=True), default=registry.DEFAULT, show_default=True)
 @click.option("--instances", type=click.IntRange(1, 200), default=2, show_default=True, help="Executors.")
 @click.option("--example", default="SparkPi", show_default=True, help="SparkPi, pi.py, or your .py or .jar.")
 @click.option("--class", "main_class", default="", help="Main class of your .jar.")
@@ -114,7 +116,8 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
     image = f"apache/spark:{options.spark}"
     mounted: tuple[tuple[str, str], ...] = ()
     host_paths = {"SPARKANYWHERE_HOST_PATHS": program.file} if program.file else None
-    if options.provider == "docker":
+    in_images = registry.find(options.provider).image_engine is not None
+    if in_images:
         image = built(options.spark)
         program, mounted = in_containers(program)
     job = JobProgress(instances=options.instances, began_at=clock())
@@ -136,7 +139,7 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
             clock=clock,
         )
     print_result(console, job, last_lines=run.last_lines, now=clock())
-    if job.succeeded and options.provider == "process" and class_archive.is_due(spark_home):
+    if job.succeeded and not in_images and class_archive.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
         class_archive.make_archive(spark_home)
     return 0 if job.succeeded else 1

@@ -12,6 +12,8 @@ import click
 
 from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.providers import registry
+from chalicelib.providers.declaration import ProviderDeclaration
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.client.port_forward import PodPort, PortForward
@@ -20,7 +22,6 @@ from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never
 LOOK_SECONDS = 5.0  # between two looks whether a pod that is forwarded to still runs
-FARGATE, PROCESS = "fargate", "process"
 
 
 def is_here(access: Access) -> bool:
@@ -46,22 +47,15 @@ def address_of(pod: JSON) -> str:
     return str(status_of(pod).get("podIP") or "")
 
 
-def is_on_fargate(pod: JSON) -> bool:
-    """Return whether a pod is a task in a VPC, which no control plane of ours forwards to."""
-    return str(spec_of(pod).get("nodeName", "")).startswith(FARGATE)
+def port_access(pod: JSON, port: int) -> str:
+    """Return how to get to a port of a pod that no control plane of ours forwards to, "" where one does."""
+    provider = _provider_of(pod)
+    text = provider.port_access if provider else ""
+    return text.format(pod=pod["metadata"]["name"], address=address_of(pod), port=port)
 
 
-def tunnel(pod: JSON, port: int) -> str:
-    """Return how to get to a port of a task: through a host of its VPC that Session Manager reaches."""
-    parameters = f"host={address_of(pod)},portNumber={port},localPortNumber={port}"
-    return (
-        f"This control plane keeps no connection open, so it cannot forward to {pod['metadata']['name']}.\n"
-        "From a host in its VPC that the security group lets in, or through one (an instance that Session\n"
-        "Manager knows):\n"
-        "  aws ssm start-session --target INSTANCE --document-name"
-        " AWS-StartPortForwardingSessionToRemoteHost \\\n"
-        f"    --parameters {parameters}"
-    )
+def _provider_of(pod: JSON) -> ProviderDeclaration | None:
+    return registry.of_node(str(spec_of(pod).get("nodeName", "")))
 
 
 def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> PortForward:
@@ -73,8 +67,8 @@ def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> Por
 
 def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, path: str = "") -> None:
     """Print the URL of a pod's web page, and open it if asked to; where it is forwarded, until Ctrl-C."""
-    if is_on_fargate(pod):
-        click.echo(tunnel(pod, port), err=True)
+    if access := port_access(pod, port):
+        click.echo(access, err=True)
         click.echo(f"http://localhost:{port}{path}")
         return
     address = address_of(pod)
@@ -82,7 +76,8 @@ def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, p
     if is_near and not forwards and answers(address, port):
         _tell(f"http://{address}:{port}{path}", opens=opens)
         return
-    if is_near and not forwards and pod["spec"].get("nodeName") == PROCESS:  # there is no other way to it
+    provider = _provider_of(pod)
+    if is_near and not forwards and provider and provider.network == "host":  # there is no other way to it
         raise click.ClickException(f"Nothing answers at http://{address}:{port} (yet).")
     with forward(target, pod, port) as forwarding:
         _tell(f"http://localhost:{forwarding.port}{path}", opens=opens)

@@ -151,7 +151,7 @@ next(each for each in connect.params if each.name == "name").help = "Name of the
 def _submit(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     from sparkanywhere.cli.reach import is_here
     from sparkanywhere.jobs import connect as servers
-    from sparkanywhere.jobs.event_log import provider_of
+    from sparkanywhere.jobs.nodes import find_provider
     from sparkanywhere.jobs.objects import resource_name
     from sparkanywhere.jobs.submission import new_suffix, submit
 
@@ -159,11 +159,12 @@ def _submit(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON
     given["name"] = given["name"] or servers.NAME
     spec, suffix = spec_from(given, [*_typed(), "namespace", "name"]), new_suffix()
     secret = f"{resource_name(spec, suffix)}-token"
+    provider = find_provider(client)
     spec = servers.connect_spec(
         spec,
         idle_seconds=options["idle"] * MINUTE,
         secret=secret,
-        is_on_this_host=is_here(target.access) and provider_of(client) == "process",
+        is_on_this_host=provider is not None and provider.network == "host" and is_here(target.access),
         port=options["port"],
     )
     token = servers.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
@@ -184,8 +185,8 @@ def _lead_to(target: Target, driver: JSON, port: int, *, token: str, local_port:
     from sparkanywhere.jobs import connect as servers
     from sparkanywhere.jobs.service_pod import ServiceFailed
 
-    if reach.is_on_fargate(driver):
-        click.echo(reach.tunnel(driver, port), err=True)
+    if access := reach.port_access(driver, port):
+        click.echo(access, err=True)
         click.echo(servers.url(port=port, token=token))
     elif servers.is_on_loopback(driver):
         if not reach.is_here(target.access):

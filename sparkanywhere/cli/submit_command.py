@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from sparkanywhere.cli.submit_options import job_options, spec_from
 from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.local.provider_type import ProviderType
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -30,9 +31,7 @@ FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 @job_options
 @click.option("--context", default="", help="A context of your kubeconfig.")
 @click.option("--namespace", "-n", default="", help="Default: the context's.")
-@click.option(
-    "--provider", type=click.Choice(["process", "docker"]), default=None, help="Run it on this machine."
-)
+@click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
 @click.option("--detach", is_flag=True, help="Return the application's id once it is submitted.")
 @click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -162,18 +161,18 @@ def _print_end(console: Any, job: Any, run: Any, why: str) -> None:  # Any: impo
 
 
 def _cost_line(run: Any) -> str:  # Any: a JobRun, imported late
-    from chalicelib.prices import prices
+    from chalicelib.providers.registry import reference_prices
     from sparkanywhere.jobs.cost import usage_of_seen
 
     used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
     return (
         f"used {used.vcpu_seconds:.0f} vCPU-seconds and {used.gib_seconds:.0f} GiB-seconds;"
-        f" on Fargate ${used.usd:.4f} by the list prices of {prices()['date']}"
+        f" on {reference_prices().seller} ${used.usd:.4f} by the list prices of {reference_prices().date}"
     )
 
 
 def _summary(job: Any, run: Any, spec: JobSpec, suffix: str) -> dict[str, Any]:  # Any: as above
-    from chalicelib.prices import prices
+    from chalicelib.providers.registry import reference_prices
     from sparkanywhere.cli.job_progress import PHASES
     from sparkanywhere.jobs.cost import usage_of_seen
 
@@ -188,5 +187,5 @@ def _summary(job: Any, run: Any, spec: JobSpec, suffix: str) -> dict[str, Any]: 
         "vcpu_seconds": round(used.vcpu_seconds, 1),
         "gib_seconds": round(used.gib_seconds, 1),
         "usd_on_fargate": round(used.usd, 6),
-        "prices_of": prices()["date"],
+        "prices_of": reference_prices().date,
     }

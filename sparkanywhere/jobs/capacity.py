@@ -8,14 +8,11 @@ from __future__ import annotations
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
-from chalicelib.providers.fargate.sizes import CPU_UNITS, MEMORY
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import memory
+from sparkanywhere.jobs.nodes import PROVIDER_LABEL, provider_of_node
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
-
-PROVIDER_LABEL = "sparkanywhere.io/provider"
-LARGEST_TASK = max(MEMORY)  # cpu units of Fargate's largest task
 
 
 def check_capacity(client: KubeClient, spec: JobSpec) -> None:
@@ -60,11 +57,12 @@ def _tells(node: JSON) -> bool:
 
 
 def _room(node: JSON) -> tuple[float, int]:
-    """Return (cores, MiB) of the largest pod that a node can hold. Processes may share cores as they like."""
-    provider = node["metadata"]["labels"][PROVIDER_LABEL]
-    if provider == "fargate":
-        return LARGEST_TASK / CPU_UNITS, MEMORY[LARGEST_TASK][1]
+    """Return (cores, MiB) of the largest pod that a node can hold. Where cores are shared, any number will do."""
+    provider = provider_of_node(node)
+    if provider and provider.sizes:
+        largest = provider.sizes.largest
+        return largest.cpu_milli / 1000, largest.memory_mib
     amounts = node["status"]["allocatable"]
     mib = int(parse_quantity(str(amounts["memory"])).mebibytes)
     cores = parse_quantity(str(amounts.get("cpu", "0"))).milli / 1000
-    return float("inf") if provider == "process" else cores, mib
+    return float("inf") if provider and provider.shares_cpu else cores, mib

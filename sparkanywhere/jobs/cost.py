@@ -13,12 +13,12 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import read_gone
 from chalicelib.controllers.podmodel import usage as pod_usage
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
-from chalicelib.prices import fargate_rates
+from chalicelib.providers.registry import reference_prices
 
 
 def usage(pods: Iterable[JSON], now: datetime) -> Usage:
     """Return the sum over all pods, those that still run up to `now`."""
-    return pod_usage.usage(pods, fargate_rates(), now)
+    return pod_usage.usage(pods, reference_prices().rates, now)
 
 
 def usage_of_gone(drivers: Iterable[JSON]) -> Usage:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
-from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
+from sparkanywhere.jobs.nodes import find_provider
 from sparkanywhere.jobs.objects import Objects
 from sparkanywhere.jobs.spec import JobSpec
 
@@ -19,22 +19,8 @@ CLAIM = "spark-events"
 VOLUME = "spark-events"
 PATH = "/opt/sparkanywhere/events"
 DIRECTORY = f"file://{PATH}"
-PROVIDER_LABEL = "sparkanywhere.io/provider"
-LASTING = ("process", "docker")  # providers whose claims outlive pods
-SIZE = "10Gi"  # a word for the claim alone: neither provider holds anybody to it
+SIZE = "10Gi"  # a word for the claim alone: no provider with lasting volumes enforces it
 EXISTS, FORBIDDEN = 409, 403
-
-
-def provider_of(client: KubeClient) -> str:
-    """Return which provider runs pods: process, docker, fargate; "" for a cluster that is not ours.
-
-    Raises ApiError, ApiUnreachable.
-    """
-    for node in client.get("/api/v1/nodes")["items"]:
-        name = labels_of(node).get(PROVIDER_LABEL)
-        if name:
-            return str(name)
-    return ""
 
 
 def has_claim(client: KubeClient, namespace: str) -> bool:
@@ -42,7 +28,8 @@ def has_claim(client: KubeClient, namespace: str) -> bool:
 
     Raises ApiError, ApiUnreachable.
     """
-    if provider_of(client) not in LASTING:
+    provider = find_provider(client)
+    if provider is None or not provider.volumes_last:
         return False
     claim = {
         "apiVersion": "v1",

@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from ssl import SSLContext
@@ -20,11 +20,11 @@ from chalice import local as chalice_local
 
 from chalicelib.config import Settings, SettingsError
 from chalicelib.plane.control_plane import control_plane
+from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderError
 from chalicelib.storage.base import StorageError
 from sparkanywhere.local.announcement import announcement
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
-from sparkanywhere.local.docker_engine import engine
 from sparkanywhere.local.gateway import Gateway, refuse
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
@@ -183,13 +183,14 @@ def open_server(
 ) -> DevServer:
     """Bind the port, set the environment, import the app; return the server that serves it.
 
-    The port comes first, then the Docker engine: without either nothing has been created. Raises CannotStart.
+    The port comes first, then what the provider needs: without either nothing has been created. Raises CannotStart.
     """
     listener = bind(options.host, options.port)
     try:
         settings = resolve(replace(options, port=listener.getsockname()[1]), environ)
-        if settings.provider == "docker":
-            _reach_engine(environ)
+        declaration = registry.find(settings.provider)
+        if declaration.check is not None:
+            declaration.check(Settings.from_env(environ).provider_context(declaration, environ))
     except (ProviderError, SettingsError) as error:
         listener.close()
         raise CannotStart(str(error)) from error
@@ -201,11 +202,6 @@ def open_server(
     return DevServer(
         localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say
     )
-
-
-def _reach_engine(environ: Mapping[str, str]) -> None:
-    with contextlib.suppress(ModuleNotFoundError):  # without the SDK the provider says so later
-        engine(Settings.from_env(environ)).close()
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -1,39 +1,34 @@
-"""End what a control plane that is gone has left running: its processes, its containers."""
+"""Remove what a control plane that has ended left running: processes, containers, whatever its provider starts."""
 
 from __future__ import annotations
 
-import os
-from contextlib import closing
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from chalicelib.config import Settings
-from chalicelib.providers.process.provider import ProcessProvider
-from sparkanywhere.local.docker_engine import engine
+from chalicelib.providers import registry
+from chalicelib.providers.base import ProviderUnavailable
 
 
-def remove_tasks(folder: Path) -> int:
-    """Kill and remove every process task of the instance whose state is in `folder`; return how many.
+def remove_leftovers(folder: Path, settings: Settings, *, providers: Collection[str] = ()) -> dict[str, int]:
+    """Have every installed provider, and `providers`, remove all that is left of the instance in `folder`.
 
-    Repeatable. For an instance without a server: a living one would start its pods again.
+    Returns how much of what was removed. Repeatable. For an instance without a server: a living one would start
+    its pods again. Raises ProviderUnavailable if one of them could not, once all have tried.
     """
-    provider = ProcessProvider(folder / "pods", folder / "no-spark", environ=os.environ)
-    tasks = provider.list_tasks()
-    for task in tasks:
-        provider.remove(task.handle)
-    return len(tasks)
-
-
-def remove_containers(folder: Path, settings: Settings) -> int:
-    """Remove every container, network and volume of the instance whose state is in `folder`; return how many.
-
-    Repeatable. An instance that never used an engine has none. Raises ProviderUnavailable where it did and the
-    engine does not answer.
-    """
-    marker = folder / "control-plane-id"
-    if not marker.exists():
-        return 0
-    from chalicelib.providers.docker import down  # loads the Docker SDK: only for those who used it
-
-    with closing(engine(settings)) as client:
-        removed = down(client, marker.read_text().strip())
-    return removed.containers + removed.networks + removed.volumes
+    removed: dict[str, int] = {}
+    failure: ProviderUnavailable | None = None
+    for declaration in registry.declarations(providers):
+        if declaration.clean_up is None:
+            continue
+        context = settings.provider_context(declaration)
+        try:
+            count = declaration.clean_up(replace(context, state=folder, instance=folder.name))
+        except ProviderUnavailable as error:
+            failure = error
+        else:
+            removed[declaration.leavings] = count
+    if failure is not None:
+        raise failure
+    return removed

@@ -18,9 +18,10 @@ from pathlib import Path
 import yaml
 
 from chalicelib.config import Settings
+from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.kube_client import Access
-from sparkanywhere.local.leftovers import remove_containers, remove_tasks
+from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.stop_signals import uninterrupted
 
 PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `app` is found
@@ -39,7 +40,7 @@ class ServerOptions:
 
     state: Path
     instance: str
-    provider: str = "process"
+    provider: str = registry.DEFAULT
     port: int = 0
     settings: Mapping[str, str] | None = None  # further SPARKANYWHERE_* variables
 
@@ -144,9 +145,8 @@ def temporary_server(
     finally:
         with uninterrupted():
             server.stop()
-            remove_tasks(server.folder)
-            with suppress(ProviderUnavailable):  # then they went with the engine, or `make down` removes them
-                remove_containers(server.folder, shared)
+            with suppress(ProviderUnavailable):  # then all went with the engine, or `make down` removes it
+                remove_leftovers(server.folder, shared, providers=[provider])
             shutil.rmtree(server.folder, ignore_errors=True)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chalicelib.config import Settings
+from chalicelib.providers import registry
 
 POD_HOST = "kubernetes.default.svc"  # what every client within a cluster tries first
 
@@ -23,6 +24,7 @@ class LocalOptions:
     instance: str | None = None
     tls: bool | None = None
     token: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)  # variables that other options stand for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class LocalSettings:
     token: str  # empty: none was given
     state: Path  # this instance's own folder
     url: str  # for clients on this machine
+    settings: Mapping[str, str] = field(default_factory=dict)  # further variables that options stand for
 
     @property
     def kubeconfig_file(self) -> Path:
@@ -69,8 +72,8 @@ class LocalSettings:
 
 
 def is_reached_from_outside(provider: str, host: str) -> bool:
-    """Return whether containers or other machines can reach a server with this provider, bound to `host`."""
-    return provider == "docker" or not is_loopback(host)
+    """Return whether pods of their own network or other machines can reach a server bound to `host`."""
+    return registry.find(provider).network == "bridge" or not is_loopback(host)
 
 
 def is_loopback(host: str) -> bool:
@@ -94,7 +97,7 @@ def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
     this machine's programs can reach us there is TLS, unless somebody says otherwise. Raises
     SettingsError for a value that will not do.
     """
-    given = {**environ, **_chosen(options)}
+    given = {**environ, **options.settings, **_chosen(options)}
     settings = Settings.from_env(given)
     exposed = is_reached_from_outside(settings.provider, options.host)
     tls = settings.tls or (exposed and not given.get("SPARKANYWHERE_TLS"))
@@ -108,6 +111,7 @@ def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
         token=settings.token,
         state=settings.state_dir(given).expanduser().absolute(),
         url=client_url(options.host, options.port, tls=tls),
+        settings=options.settings,
     )
 
 
@@ -125,9 +129,9 @@ def _chosen(options: LocalOptions) -> dict[str, str]:
 def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables to set before the app is imported.
 
-    A SPARKANYWHERE_URL, _POD_URL, _CA_FILE or _WATCH of the user's own stays. Containers have a network of their
-    own, where POD_HOST names us: the docker provider makes it mean the network's gateway, on which we listen
-    too (devserver.Plane.listen_addresses).
+    A SPARKANYWHERE_URL, _POD_URL, _CA_FILE or _WATCH of the user's own stays. Where pods have a network of
+    their own POD_HOST names us there: the provider makes it mean an address on which we listen too
+    (devserver.Plane.listen_addresses).
     """
     own = {
         "SPARKANYWHERE_URL": settings.url,
@@ -136,14 +140,18 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
     }
     variables = {name: environ.get(name) or value for name, value in own.items()}
     pod_url = variables["SPARKANYWHERE_URL"]
-    if settings.provider == "docker":
+    if registry.find(settings.provider).network == "bridge":
         pod_url = client_url(POD_HOST, settings.port, tls=settings.tls)
-    return variables | {
-        "SPARKANYWHERE_POD_URL": environ.get("SPARKANYWHERE_POD_URL") or pod_url,
-        "SPARKANYWHERE_PROVIDER": settings.provider,
-        "SPARKANYWHERE_STORAGE": settings.storage,
-        "SPARKANYWHERE_STATE": str(settings.state.parent),
-        "SPARKANYWHERE_INSTANCE": settings.instance,
-        "SPARKANYWHERE_TLS": str(int(settings.tls)),
-        "SPARKANYWHERE_TOKEN": settings.token,
-    }
+    return (
+        variables
+        | dict(settings.settings)
+        | {
+            "SPARKANYWHERE_POD_URL": environ.get("SPARKANYWHERE_POD_URL") or pod_url,
+            "SPARKANYWHERE_PROVIDER": settings.provider,
+            "SPARKANYWHERE_STORAGE": settings.storage,
+            "SPARKANYWHERE_STATE": str(settings.state.parent),
+            "SPARKANYWHERE_INSTANCE": settings.instance,
+            "SPARKANYWHERE_TLS": str(int(settings.tls)),
+            "SPARKANYWHERE_TOKEN": settings.token,
+        }
+    )

@@ -1,22 +1,27 @@
-"""The options that `serve` and `chalice local` share."""
+"""The options that `serve` and `chalice local` share; those of providers come from their declarations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
 import click
 
+from chalicelib.config import PREFIX
+from chalicelib.providers import registry
 from sparkanywhere.local.local_settings import LocalOptions
+from sparkanywhere.local.provider_type import ProviderType
 
 
 def server_options() -> list[click.Parameter]:
     """Return the options besides --host and --port."""
     return [
-        click.Option(
-            ["--docker/--no-docker"], default=None, help="Run pods as containers of a Docker engine."
-        ),
+        *_provider_options(),
         click.Option(
             ["--provider"],
-            type=click.Choice(["process", "docker", "none"]),
-            help="What runs pods; none leaves them Pending. Default: process.",
+            type=ProviderType(),
+            help=f"What runs pods, by its name or its module's. Default: {registry.DEFAULT}.",
         ),
         click.Option(["--storage"], type=click.Choice(["sqlite", "dynamodb"]), help="Default: sqlite."),
         click.Option(["--instance"], help="Name of the state to use, for several servers side by side."),
@@ -25,26 +30,45 @@ def server_options() -> list[click.Parameter]:
     ]
 
 
+def _provider_options() -> Iterator[click.Option]:
+    for declaration in registry.declarations():
+        name = declaration.name
+        if declaration.flag_help:
+            yield click.Option([f"--{name}/--no-{name}"], default=None, help=declaration.flag_help)
+        for each in fields(declaration.settings) if declaration.settings else ():
+            if each.metadata.get("option"):
+                doc = each.metadata["doc"]
+                yield click.Option(
+                    [f"--{each.name.replace('_', '-')}"], help=f"{doc[0].upper()}{doc[1:]} (provider {name})."
+                )
+
+
 def local_options(
     *,
     host: str,
     port: int,
-    docker: bool | None,
     provider: str | None,
     storage: str | None,
     instance: str | None,
     tls: bool | None,
     token: str | None,
+    **of_providers: Any,  # flags, and texts of settings
 ) -> LocalOptions:
     """Return click's values of the options. Raises click.UsageError if two of them contradict each other."""
-    if docker and provider not in (None, "docker"):
-        raise click.UsageError(f"--docker and --provider {provider} exclude one another.")
+    settings = {
+        f"{PREFIX}{name.upper()}": value for name, value in of_providers.items() if isinstance(value, str)
+    }
+    for flag in (name for name, value in of_providers.items() if value is True):
+        if provider not in (None, flag):
+            raise click.UsageError(f"--{flag} and --provider {provider} exclude one another.")
+        provider = flag
     return LocalOptions(
         host=host,
         port=port,
-        provider="docker" if docker else provider,
+        provider=provider,
         storage=storage,
         instance=instance,
         tls=tls,
         token=token,
+        settings=settings,
     )

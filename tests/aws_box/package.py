@@ -53,7 +53,12 @@ def vendored() -> Iterator[None]:
 
 def make_package(folder: Path) -> Package:
     """Package the stage prod into a folder."""
-    environ = {**os.environ, "AWS_DEFAULT_REGION": "us-east-1", "SPARKANYWHERE_CLUSTER_ARN": CLUSTER_ARN}
+    environ = {
+        **os.environ,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "SPARKANYWHERE_PROVIDER": "fargate",
+        "SPARKANYWHERE_CLUSTER_ARN": CLUSTER_ARN,
+    }
     command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(folder)]
     with vendored():
         subprocess.run(

@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from chalicelib.providers.base import Provider
-from chalicelib.providers.docker import DockerProvider, connect, down
+from chalicelib.providers.docker.cleanup import down
+from chalicelib.providers.docker.engine import connect
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.docker_images import ensure_busybox
 
 

@@ -19,7 +19,7 @@ from chalicelib.providers.base import (
     TaskState,
     Volume,
 )
-from chalicelib.providers.named_volumes import VolumeKeeper
+from chalicelib.providers.extensions import VolumeKeeper
 from tests.contract.provider_backends import ProviderFactory, container, ended, running, state_of, task
 from tests.waiting import until
 

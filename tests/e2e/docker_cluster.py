@@ -12,9 +12,10 @@ from typing import Any
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
-from chalicelib.providers.docker import connect, labels
+from chalicelib.providers.docker import labels
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.local.leftovers import remove_containers
+from sparkanywhere.local.docker_engine import engine
+from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.spark.image import ensure_image
 from sparkanywhere.spark.progress import silent
@@ -102,23 +103,23 @@ def docker_cluster(state: Path) -> Iterator[DockerCluster]:
         environ["SPARKANYWHERE_CACHE"] = os.environ["SPARKANYWHERE_CACHE"]
     options = ServerOptions(state, "e2e", provider="docker", settings={"SPARKANYWHERE_HOST_PATHS": str(JOBS)})
     server = LocalServer(options, environ)
-    with closing(connect(Settings.from_env().docker_host())) as engine:
+    with closing(engine(Settings.from_env())) as client:
         try:
             server.start()
-            cluster = DockerCluster(server, engine)
+            cluster = DockerCluster(server, client)
             yield cluster
             KubeClient(server.access).delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
             patiently(lambda: not cluster.pods(), "all pods to be gone")
             control_plane = (server.folder / "control-plane-id").read_text().strip()
             mine = {"label": f"{labels.CONTROL_PLANE}={control_plane}"}
-            until(lambda: not engine.containers(all=True, filters=mine), "all containers to be gone")
+            until(lambda: not client.containers(all=True, filters=mine), "all containers to be gone")
         finally:
             server.stop()
-            remove_containers(server.folder, Settings.from_env())
+            remove_leftovers(server.folder, Settings.from_env())
 
 
 def image_for(version: str) -> None:
     """Have the image of a version of Spark in the engine."""
     settings = Settings.from_env()
-    with closing(connect(settings.docker_host())) as engine:
-        ensure_image(engine, version, cache=settings.cache_dir(), environ=os.environ, progress=silent)
+    with closing(engine(settings)) as client:
+        ensure_image(client, version, cache=settings.cache_dir(), environ=os.environ, progress=silent)

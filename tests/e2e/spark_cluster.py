@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.config import Settings
 from chalicelib.providers.process.records import MARKER
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.local.leftovers import remove_tasks
+from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.spark.example_jar import example_jar
 from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI, environment
@@ -125,7 +126,7 @@ def spark_cluster(state: Path, **settings: str) -> Iterator[SparkCluster]:
         until(lambda: not processes_below(server.folder), "every process of a pod to be gone")
     finally:
         server.stop()
-        remove_tasks(server.folder)
+        remove_leftovers(server.folder, Settings.from_env())
 
 
 def _without_own_settings() -> dict[str, str]:

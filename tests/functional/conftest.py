@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.docker import DockerProvider, connect, down
+from chalicelib.providers.docker.cleanup import down
+from chalicelib.providers.docker.engine import connect
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.docker_images import ensure_busybox
 from tests.functional.docker_tasks import Open
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib.providers.base import LogOptions, TaskState
-from chalicelib.providers.docker import DockerProvider, labels
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.contract.provider_backends import state_of
 from tests.waiting import until
 

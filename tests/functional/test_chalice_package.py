@@ -32,7 +32,7 @@ def test_the_archive_is_small_and_has_no_boto(package: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {"app.py", "chalicelib", "chalice", "pynamodb", "jwt", "jsonpatch.py", "yaml"} <= tops
     page = {f"chalicelib/endpoints/page/{name}" for name in ("page.html", "page.css", "page.js")}
-    assert {*page, "chalicelib/prices.json"} <= set(names)
+    assert {*page, "chalicelib/providers/fargate/prices.json"} <= set(names)
     assert not {"boto3", "botocore", "docker", "sparkanywhere", "tests", "kubernetes"} & tops
 
 
@@ -72,7 +72,11 @@ def test_every_function_is_found_in_the_module_that_lambda_looks_in(package: Pat
 
     command = [sys.executable, "-c", "import app, sys; print([hasattr(app, name) for name in sys.argv[1:]])"]
     names = [handler.removeprefix("app.") for handler in handlers]
-    environ = {**os.environ, "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/c"}
+    environ = {
+        **os.environ,
+        "SPARKANYWHERE_PROVIDER": "fargate",
+        "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/c",
+    }
     found = subprocess.run(
         [*command, *names], cwd=ROOT, env=environ, check=True, capture_output=True, text=True
     )

@@ -8,7 +8,9 @@ from contextlib import closing
 import pytest
 
 from chalicelib.providers.base import File, Mount, ProviderUnavailable, Volume
-from chalicelib.providers.docker import DockerProvider, connect, labels
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.engine import connect
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.contract.provider_backends import container, ended, task
 from tests.own_engine import OwnEngine, engine_with_busybox
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chalicelib.providers.base import TaskState
-from chalicelib.providers.docker import DockerProvider, connect
+from chalicelib.providers.docker.engine import connect
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.contract.provider_backends import container, state_of, task
 from tests.own_engine import OwnEngine, engine_with_busybox
 from tests.waiting import until

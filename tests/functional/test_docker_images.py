@@ -11,7 +11,8 @@ import docker.errors
 import pytest
 
 from chalicelib.providers.base import File, Mount, RegistryLogin, TaskState, Volume
-from chalicelib.providers.docker import DockerProvider, labels
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.contract.provider_backends import container, ended, state_of, task
 from tests.functional.docker_tasks import MISSING, Open, ours, output, waiting_for
 from tests.image_registry import ImageRegistry

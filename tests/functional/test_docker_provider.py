@@ -20,7 +20,10 @@ from chalicelib.providers.base import (
     TaskState,
     Volume,
 )
-from chalicelib.providers.docker import DockerProvider, connect, down, labels
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.cleanup import down
+from chalicelib.providers.docker.engine import connect
+from chalicelib.providers.docker.provider import DockerProvider
 from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.docker_proxy import EngineProxy
 from tests.functional.docker_tasks import Open, ours, output

@@ -22,7 +22,7 @@ from chalicelib.config import Settings
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.docker_engine import engine
-from sparkanywhere.local.leftovers import remove_containers
+from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.spark.base_image import ensure_base
 from sparkanywhere.spark.progress import silent
 from tests.functional.local_server import LocalServer, chalice_local
@@ -60,7 +60,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield running
             api.delete_namespaced_pod(POD, "default", grace_period_seconds=0)
             until(lambda: not api.list_namespaced_pod("default").items, "the pod to be gone")
-    remove_containers(state / "sparkanywhere" / "default", Settings.from_env())
+    remove_leftovers(state / "sparkanywhere" / "default", Settings.from_env())
 
 
 def python_image() -> str:

@@ -17,7 +17,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, read_settings
+from chalicelib.providers.fargate.declaration import FargateSettings
 from chalicelib.secret_value import read_secret
 from sparkanywhere.cli.stage_config import environment
 from tests.aws_box.role import Statement, statements_of, statements_of_terraform
@@ -115,11 +116,12 @@ def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(
     outputs: dict[str, Any] = json.loads(terraform.run("output", "-json"))
 
     settings = Settings.from_env(environment(outputs))
+    fargate = read_settings(FargateSettings, environment(outputs))
 
-    assert settings.cluster == "sparkanywhere"
+    assert fargate.cluster == "sparkanywhere"
     assert outputs["api_endpoint_type"]["value"] == "REGIONAL"
-    assert settings.cluster_arn.endswith(":cluster/sparkanywhere")
-    assert len(settings.subnets.split(",")) == 3
+    assert fargate.cluster_arn.endswith(":cluster/sparkanywhere")
+    assert len(fargate.subnets.split(",")) == 3
     assert settings.table == "sparkanywhere-objects"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")

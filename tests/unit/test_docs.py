@@ -11,6 +11,7 @@ import click
 import pytest
 
 from chalicelib.config import PREFIX, Settings
+from chalicelib.providers import registry
 from sparkanywhere.__main__ import main
 from tools import settings_page
 
@@ -83,7 +84,9 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
 
 @pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_setting_that_is_mentioned_exists(path: Path) -> None:
-    settings = {f"{PREFIX}{each.name.upper()}" for each in fields(Settings)}
+    own = [registry.find(name).settings for name in registry.built_in()]
+    kinds = [Settings, *(kind for kind in own if kind)]
+    settings = {f"{PREFIX}{each.name.upper()}" for kind in kinds for each in fields(kind)}
 
     mentioned = set(re.findall(rf"{PREFIX}[A-Z_]+", path.read_text(encoding="utf-8")))
 

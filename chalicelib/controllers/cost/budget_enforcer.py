@@ -20,7 +20,7 @@ from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
-from chalicelib.prices import Rates
+from chalicelib.providers.prices import Rates
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guaranteed_update
 

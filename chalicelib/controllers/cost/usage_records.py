@@ -18,7 +18,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import head_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.prices import Rates, fargate_rates
+from chalicelib.providers.prices import Rates
+from chalicelib.providers.registry import reference_prices
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.resources.pods.marks import USED_BY_GONE
 from chalicelib.storage.base import (
@@ -154,7 +155,7 @@ class UsageRecords:
             "vcpuSeconds": used.vcpu_seconds,
             "gibSeconds": used.gib_seconds,
             "usd": used.usd,
-            "usdOnFargate": pod_usage(pod, fargate_rates(), now).usd,
+            "usdOnFargate": pod_usage(pod, reference_prices().rates, now).usd,
         }
         key = object_key(RECORDS, head_uid, metadata["uid"])
         named = {"name": metadata["uid"], "uid": f"usage-{metadata['uid']}"}

@@ -14,7 +14,7 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.named_volumes import VolumeKeeper
+from chalicelib.providers.extensions import VolumeKeeper
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update

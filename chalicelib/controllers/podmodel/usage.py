@@ -18,9 +18,10 @@ from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
-from chalicelib.prices import Rates, fargate_rates
 from chalicelib.providers.base import TaskRejected
-from chalicelib.providers.fargate.sizes import CPU_UNITS, INCLUDED_DISK_GIB, fit
+from chalicelib.providers.prices import Rates
+from chalicelib.providers.registry import reference_prices
+from chalicelib.providers.sizes import SizeTable
 from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
 
 HOUR_SECONDS = 3600.0
@@ -80,7 +81,7 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
 def rate_text(pod: JSON) -> str:
     """Return the annotation that says what an hour of a pod comes to, by what it asks for and at Fargate's price."""
     asked = asked_size(spec_of(pod))
-    usd = round(hourly_usd(pod, fargate_rates()), 9)
+    usd = round(hourly_usd(pod, reference_prices().rates), 9)
     return json.dumps({"vcpus": asked.vcpus, "gib": asked.gib, "usdPerHourOnFargate": usd})
 
 
@@ -109,13 +110,15 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
 def hourly_usd(pod: JSON, rates: Rates) -> float:
     """Return the price of an hour of the pod's size."""
     size = asked_size(spec_of(pod))
-    if rates.whole_sizes:
-        size = _given(pod) or _sold(size)
+    included_gib = 0
+    if rates.sizes:
+        size = _given(pod) or _sold(size, rates.sizes)
+        included_gib = rates.sizes.included_disk_gib
     hints = dict(placement(pod))
     arch = "arm64" if hints.get("kubernetes.io/arch") == "arm64" else "amd64"
     usd = size.vcpus * rates.vcpu_hour[arch] + size.gib * rates.gib_hour[arch]
     factor = rates.spot_factor if hints.get(CAPACITY_TYPE) == "spot" else 1.0
-    return usd * factor + max(0.0, size.disk_gib - INCLUDED_DISK_GIB) * rates.disk_gib_hour
+    return usd * factor + max(0.0, size.disk_gib - included_gib) * rates.disk_gib_hour
 
 
 def asked_size(spec: JSON) -> Size:
@@ -135,13 +138,13 @@ def _given(pod: JSON) -> Size | None:
     return Size(cpu, memory, disk.value / GIB)
 
 
-def _sold(asked: Size) -> Size:
-    """Return the size of Fargate's that holds as much; as it is for a local pod, larger than any."""
+def _sold(asked: Size, sizes: SizeTable) -> Size:
+    """Return the smallest size that holds as much; as it is for a local pod, larger than any."""
     try:
-        size = fit(
+        size = sizes.fit(
             cpu_milli=asked.cpu.milli, memory_mib=asked.memory.mebibytes, disk_gib=ceil(asked.disk_gib)
         )
     except TaskRejected:
         return asked
     memory = Quantity(size.memory_mib * MIB * NANO)
-    return Size(Quantity(size.cpu_units * NANO // CPU_UNITS), memory, size.disk_gib)
+    return Size(Quantity(size.cpu_milli * NANO // 1000), memory, size.disk_gib)

@@ -17,7 +17,7 @@ from chalice.app import Response
 
 from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
 from chalicelib.endpoints.http.responses import Headers
-from chalicelib.prices import prices
+from chalicelib.providers.registry import reference_prices
 
 FOLDER = Path(__file__).parent
 # Each uses those before it.
@@ -60,7 +60,12 @@ def document() -> tuple[str, str]:
     """Return the page's HTML and its Content-Security-Policy."""
     style = _read("page.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in SCRIPTS) + "})();\n"
-    shown = {key: prices()[key] for key in ("date", "source", "minimum_seconds")}
+    listed = reference_prices()
+    shown = {
+        "date": listed.date,
+        "source": listed.source,
+        "minimum_seconds": listed.rates.minimum_seconds,
+    }
     data = json.dumps(shown).replace("<", "\\u003c")  # "</script>" would end the element
     html = _read("page.html")
     for name, text in (("style", style), ("prices", data), ("script", script)):

@@ -9,17 +9,24 @@ from pathlib import Path
 FILE = "control-plane-id"
 
 
+def find(state: Path) -> str:
+    """Return the id of the control plane whose state is in `state`, "" if it has none."""
+    try:
+        return (state / FILE).read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def control_plane_id(state: Path, instance: str, new_uid: Callable[[], str]) -> str:
     """Return the id of the control plane whose state is in `state`, made and kept there the first time.
 
     The instance's name alone would not do: two people on one engine both call theirs `default`, and each would
-    take the other's containers for strays.
+    take the other's containers for orphans of its own.
     """
+    known = find(state)
+    if known:
+        return known
     path = state / FILE
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
     fresh = path.with_name(f".{FILE}-{os.getpid()}")
     fresh.write_text(f"{instance}-{new_uid().replace('-', '')[:8]}\n")
     try:
@@ -28,4 +35,4 @@ def control_plane_id(state: Path, instance: str, new_uid: Callable[[], str]) -> 
         pass
     finally:
         fresh.unlink()
-    return path.read_text().strip()
+    return find(state)

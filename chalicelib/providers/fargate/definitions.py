@@ -15,7 +15,8 @@ from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.fargate import payload
-from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, Size, fit
+from chalicelib.providers.fargate.sizes import GIB, SIZES, cpu_units
+from chalicelib.providers.sizes import Size
 
 Document = dict[str, Any]  # a parameter of the ECS API
 
@@ -56,7 +57,7 @@ def size_of(task: Task) -> Size:
     """Return the Fargate size that holds a task, with the volumes that lie on its disk. Raises TaskRejected."""
     volumes = sum(each.size_mib or 0 for each in task.volumes if each.kind in ("scratch", "named"))
     disk_gib = max(task.disk_gib, ceil(volumes / GIB))
-    return fit(cpu_milli=task.cpu_milli, memory_mib=task.memory_mib, disk_gib=disk_gib)
+    return SIZES.fit(cpu_milli=task.cpu_milli, memory_mib=task.memory_mib, disk_gib=disk_gib)
 
 
 def placement(task: Task, key: str) -> str:
@@ -81,7 +82,7 @@ def definition(task: Task, site: Site) -> Document:
     document: Document = {
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
-        "cpu": str(size.cpu_units),
+        "cpu": str(cpu_units(size.cpu_milli)),
         "memory": str(size.memory_mib),
         "runtimePlatform": {"cpuArchitecture": _architecture(task), "operatingSystemFamily": "LINUX"},
         "executionRoleArn": site.execution_role_arn,
@@ -193,7 +194,7 @@ def _bounds(task: Task, size: Size) -> dict[str, Document]:
     found: dict[str, Document] = {each.name: {} for each in mains}
     for key, most, limits in (
         ("memory", size.memory_mib, [each.memory_mib or 0 for each in mains]),
-        ("cpu", size.cpu_units, [(each.cpu_milli or 0) * CPU_UNITS // 1000 for each in mains]),
+        ("cpu", cpu_units(size.cpu_milli), [cpu_units(each.cpu_milli or 0) for each in mains]),
     ):
         if sum(limits) <= most:
             for each, limit in zip(mains, limits, strict=True):

@@ -13,7 +13,7 @@ from typing import Any
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 from chalicelib.providers.fargate import failures
 from chalicelib.providers.fargate.payload import FETCHER, NO_FILES, START_FAILED
-from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, INCLUDED_DISK_GIB
+from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, SIZES
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
@@ -77,7 +77,7 @@ def _size(raw: Raw) -> tuple[tuple[str, str], ...]:
     cpu, memory = int(raw.get("cpu") or 0), int(raw.get("memory") or 0)
     if not cpu or not memory:
         return ()
-    disk_gib = (raw.get("ephemeralStorage") or {}).get("sizeInGiB") or INCLUDED_DISK_GIB
+    disk_gib = (raw.get("ephemeralStorage") or {}).get("sizeInGiB") or SIZES.included_disk_gib
     memory_text = f"{memory}Mi" if memory % GIB else f"{memory // GIB}Gi"
     cores = f"{cpu // CPU_UNITS}" if cpu % CPU_UNITS == 0 else f"{cpu * 1000 // CPU_UNITS}m"
     return (("cpu", cores), ("memory", memory_text), ("ephemeral-storage", f"{disk_gib}Gi"))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from chalicelib.providers.base import Container, Task
 from chalicelib.providers.fargate.definitions import size_of
-from chalicelib.providers.fargate.sizes import CPU_UNITS
 
 
 def unhonoured(task: Task) -> list[str]:
@@ -19,9 +18,8 @@ def unhonoured(task: Task) -> list[str]:
 
 def _of_size(task: Task) -> Iterator[str]:
     size = size_of(task)
-    if (size.cpu_units * 1000 // CPU_UNITS, size.memory_mib) != (task.cpu_milli, task.memory_mib):
-        vcpus = size.cpu_units / CPU_UNITS
-        yield f"rounded up to {vcpus:g} vCPU and {size.memory_mib}Mi, the next size that Fargate has"
+    if (size.cpu_milli, size.memory_mib) != (task.cpu_milli, task.memory_mib):
+        yield f"rounded up to {size.cpu_milli / 1000:g} vCPU and {size.memory_mib}Mi, the next size that Fargate has"
 
 
 def _of_containers(containers: tuple[Container, ...]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.config import Settings, SettingsError
 from chalicelib.plane.backends import build_rates
-from chalicelib.prices import fargate_rates
+from chalicelib.providers.fargate.prices import price_list
 
 
 @pytest.mark.parametrize("provider", ["process", "docker", "none"])
@@ -17,7 +17,7 @@ def test_this_machine_is_free(provider: str) -> None:
 def test_fargate_has_its_list_prices() -> None:
     rates = build_rates(Settings.from_env({"SPARKANYWHERE_PROVIDER": "fargate"}))
 
-    assert rates is fargate_rates()
+    assert rates is price_list().rates
     assert not rates.are_free
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, Task, TaskNotFound
-from chalicelib.providers.none import NoneProvider
+from chalicelib.providers.none.provider import NoneProvider
 
 
 def test_every_task_has_to_wait_for_a_node() -> None:

@@ -10,8 +10,8 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.usage import Usage
-from chalicelib.prices import FREE, flat_rates
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.prices import FREE, flat_rates
 from chalicelib.resources.pods.marks import BUDGET_EXCEEDED, MAX_USD, USED_BY_GONE
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import NOW, known, pod, task

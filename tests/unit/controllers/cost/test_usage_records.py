@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import RECORDS, read_gone
-from chalicelib.prices import flat_rates
+from chalicelib.providers.prices import flat_rates
 from chalicelib.registry.keys import object_key
 from chalicelib.resources.pods.marks import USED_BY_GONE
 from tests.memory_storage import MemoryStorage

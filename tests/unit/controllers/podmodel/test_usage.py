@@ -12,12 +12,15 @@ from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import with_state
 from chalicelib.controllers.podmodel.usage import pod_usage, running_seconds
-from chalicelib.prices import fargate_rates, flat_rates, prices
+from chalicelib.providers.fargate.prices import TABLE, price_list
+from chalicelib.providers.prices import flat_rates
 from chalicelib.resources.pods.marks import BILLED_FROM, RATE, SIZE
 from tests.unit.controllers.builders import NOW, after, container, known, pod, task
 
 HOUR_AGO = NOW - timedelta(hours=1)
 FLAT = flat_rates(0.5, 0.25)
+LISTED = price_list().rates
+PRICES: dict[str, Any] = json.loads(TABLE.read_text())
 
 
 def ran(cpu: str = "1", memory: str = "2Gi", *, phase: str = "stopped", **spec: Any) -> JSON:
@@ -55,19 +58,17 @@ def test_what_the_provider_charged_before_the_start_counts() -> None:
 
 
 def test_fargate_charges_for_the_size_that_it_sells() -> None:
-    table = prices()
+    cost = pod_usage(ran("1", "1408Mi"), LISTED, NOW).usd
 
-    cost = pod_usage(ran("1", "1408Mi"), fargate_rates(), NOW).usd
-
-    assert cost == pytest.approx(table["usd_per_vcpu_hour"]["amd64"] + 2 * table["usd_per_gib_hour"]["amd64"])
+    assert cost == pytest.approx(
+        PRICES["usd_per_vcpu_hour"]["amd64"] + 2 * PRICES["usd_per_gib_hour"]["amd64"]
+    )
 
 
 def test_fargate_charges_a_minute_at_least() -> None:
     obj = after(pod(containers=[container(resources={"requests": {"cpu": "1"}})]), task("running", [known()]))
 
-    second, minute, two = (
-        pod_usage(obj, fargate_rates(), NOW + timedelta(seconds=each)).usd for each in (-59, 0, 60)
-    )
+    second, minute, two = (pod_usage(obj, LISTED, NOW + timedelta(seconds=each)).usd for each in (-59, 0, 60))
 
     assert second == minute == pytest.approx(two / 2)
 
@@ -77,7 +78,7 @@ def test_a_pod_that_ran_for_a_moment_is_charged_for_too() -> None:
     obj = after(pod(containers=[container(resources={"requests": {"cpu": "1"}})]), state)
 
     assert running_seconds(obj, NOW) == 0.0
-    assert pod_usage(obj, fargate_rates(), NOW).usd > 0
+    assert pod_usage(obj, LISTED, NOW).usd > 0
 
 
 def test_spot_leaves_its_part_of_the_price_but_for_disk() -> None:
@@ -85,23 +86,22 @@ def test_spot_leaves_its_part_of_the_price_but_for_disk() -> None:
     volumes = [{"name": "v", "emptyDir": {"sizeLimit": "120Gi"}}]
 
     plain, cheap, large = (
-        pod_usage(each, fargate_rates(), NOW).usd
+        pod_usage(each, LISTED, NOW).usd
         for each in (ran(), ran(nodeSelector=spot), ran(nodeSelector=spot, volumes=volumes))
     )
 
-    assert cheap == pytest.approx(plain * prices()["spot_factor"])
-    assert large - cheap == pytest.approx(100 * prices()["usd_per_disk_gib_hour"])
+    assert cheap == pytest.approx(plain * PRICES["spot_factor"])
+    assert large - cheap == pytest.approx(100 * PRICES["usd_per_disk_gib_hour"])
 
 
 def test_fargate_charges_for_what_it_has_given_the_disk_of_claims_too() -> None:
-    table = prices()
     obj = ran("1", "2Gi", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "of-100-gib"}}])
     obj["metadata"]["annotations"] = {SIZE: '{"cpu": "2", "memory": "4Gi", "ephemeral-storage": "100Gi"}'}
 
-    cost = pod_usage(obj, fargate_rates(), NOW).usd
+    cost = pod_usage(obj, LISTED, NOW).usd
 
-    compute = 2 * table["usd_per_vcpu_hour"]["amd64"] + 4 * table["usd_per_gib_hour"]["amd64"]
-    assert cost == pytest.approx(compute + 80 * table["usd_per_disk_gib_hour"])
+    compute = 2 * PRICES["usd_per_vcpu_hour"]["amd64"] + 4 * PRICES["usd_per_gib_hour"]["amd64"]
+    assert cost == pytest.approx(compute + 80 * PRICES["usd_per_disk_gib_hour"])
 
 
 def test_a_pod_with_a_task_says_what_an_hour_of_it_comes_to() -> None:
@@ -115,7 +115,7 @@ def test_a_pod_with_a_task_says_what_an_hour_of_it_comes_to() -> None:
     rate = json.loads(obj["metadata"]["annotations"][RATE])
 
     assert (rate["vcpus"], rate["gib"]) == (1.0, 1.375)
-    assert rate["usdPerHourOnFargate"] == pytest.approx(pod_usage(obj, fargate_rates(), NOW).usd)
+    assert rate["usdPerHourOnFargate"] == pytest.approx(pod_usage(obj, LISTED, NOW).usd)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_a_pod_with_a_task_says_what_an_hour_of_it_comes_to() -> None:
 )
 def test_a_size_that_a_client_has_spoilt_counts_for_nothing(text: str) -> None:
     obj = ran()
-    plain = pod_usage(obj, fargate_rates(), NOW)
+    plain = pod_usage(obj, LISTED, NOW)
     obj["metadata"]["annotations"] = {SIZE: text}
 
-    assert pod_usage(obj, fargate_rates(), NOW) == plain
+    assert pod_usage(obj, LISTED, NOW) == plain
 
 
 def test_our_own_prices_are_for_what_was_asked_for_whatever_fargate_has_given() -> None:
@@ -137,25 +137,21 @@ def test_our_own_prices_are_for_what_was_asked_for_whatever_fargate_has_given() 
 
 
 def test_arm_has_prices_of_its_own() -> None:
-    table = prices()
+    cost = pod_usage(ran(nodeSelector={"kubernetes.io/arch": "arm64"}), LISTED, NOW).usd
 
-    cost = pod_usage(ran(nodeSelector={"kubernetes.io/arch": "arm64"}), fargate_rates(), NOW).usd
-
-    assert cost == pytest.approx(table["usd_per_vcpu_hour"]["arm64"] + 2 * table["usd_per_gib_hour"]["arm64"])
+    assert cost == pytest.approx(
+        PRICES["usd_per_vcpu_hour"]["arm64"] + 2 * PRICES["usd_per_gib_hour"]["arm64"]
+    )
 
 
 def test_a_pod_larger_than_fargate_sells_is_priced_as_it_is() -> None:
-    table = prices()
-
-    cost = pod_usage(ran("64", "1Gi"), fargate_rates(), NOW).usd
+    cost = pod_usage(ran("64", "1Gi"), LISTED, NOW).usd
 
     assert cost == pytest.approx(
-        64 * table["usd_per_vcpu_hour"]["amd64"] + table["usd_per_gib_hour"]["amd64"]
+        64 * PRICES["usd_per_vcpu_hour"]["amd64"] + PRICES["usd_per_gib_hour"]["amd64"]
     )
 
 
 def test_the_price_table_says_where_and_when_it_is_from() -> None:
-    table = prices()
-
-    assert {"date", "region", "source", "sources", "not_counted"} <= table.keys()
-    assert table["region"] == "us-east-1"
+    assert {"date", "region", "source", "sources", "not_counted"} <= PRICES.keys()
+    assert PRICES["region"] == "us-east-1"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, read_settings
+from chalicelib.providers.fargate.declaration import FargateSettings
 from sparkanywhere.cli.stage_config import (
     ENDPOINT_TYPE,
     ROLE,
@@ -31,12 +32,13 @@ OUTPUTS: dict[str, Any] = {
 
 def test_the_environment_is_what_settings_read() -> None:
     settings = Settings.from_env(environment(OUTPUTS))
+    fargate = read_settings(FargateSettings, environment(OUTPUTS))
 
     assert (settings.provider, settings.storage, settings.watch) == ("fargate", "dynamodb", "buffered")
-    assert settings.cluster == "the-ecs_cluster_name"
-    assert settings.subnets == "us-east-1a=subnet-a,us-east-1b=subnet-b"
-    assert settings.assign_public_ip is True
-    assert settings.execute_command is True
+    assert fargate.cluster == "the-ecs_cluster_name"
+    assert fargate.subnets == "us-east-1a=subnet-a,us-east-1b=subnet-b"
+    assert fargate.assign_public_ip is True
+    assert fargate.execute_command is True
 
 
 def test_the_rest_of_a_configuration_stays() -> None:

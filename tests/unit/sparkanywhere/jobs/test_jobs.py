@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.prices import prices
+from chalicelib.providers.registry import reference_prices
 from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.applications import group
@@ -190,8 +190,8 @@ def test_pods_are_grouped_into_applications() -> None:
 def test_an_hour_costs_its_list_price() -> None:
     used = usage([pod("e", "executor", "Succeeded")], NOW)
 
-    table = prices()
-    expected = 2 * table["usd_per_vcpu_hour"]["amd64"] + 4 * table["usd_per_gib_hour"]["amd64"]
+    rates = reference_prices().rates
+    expected = 2 * rates.vcpu_hour["amd64"] + 4 * rates.gib_hour["amd64"]
     assert (used.vcpu_seconds, used.gib_seconds) == (7200.0, 14400.0)
     assert used.usd == pytest.approx(expected)
 
@@ -205,7 +205,7 @@ def test_spot_and_arm_cost_less() -> None:
         for selector in ({}, spot, arm)
     )
 
-    assert by_spot == pytest.approx(full * prices()["spot_factor"])
+    assert by_spot == pytest.approx(full * reference_prices().rates.spot_factor)
     assert by_arm < full
 
 

@@ -196,5 +196,4 @@ def test_the_way_into_a_task_names_its_address_and_port() -> None:
         "status": {"podIP": "10.0.3.9"},
     }
 
-    assert reach.is_on_fargate(pod)
-    assert "host=10.0.3.9,portNumber=4040,localPortNumber=4040" in reach.tunnel(pod, 4040)
+    assert "host=10.0.3.9,portNumber=4040,localPortNumber=4040" in reach.port_access(pod, 4040)

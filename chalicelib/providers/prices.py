@@ -1,15 +1,12 @@
-"""What providers charge: Fargate's price table, data with its date and source, and flat prices for other machines."""
+"""What tasks cost: a provider's price list, and flat prices for machines of one's own."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-PRICES = Path(__file__).with_name("prices.json")
+from chalicelib.providers.sizes import SizeTable
+
 ARCHITECTURES = ("amd64", "arm64")
 
 
@@ -18,7 +15,7 @@ class Rates:
     """What a task costs: dollars an hour for each vCPU and each GiB by architecture, and by GiB of disk.
 
     `spot_factor` is what interruptible capacity leaves of a price; `minimum_seconds` is billed in any case;
-    with `whole_sizes` a task is billed by the size that it is sold as (providers/fargate/sizes.py).
+    with `sizes` a task is billed by the size that it is sold as, else by what it asks for.
     """
 
     vcpu_hour: Mapping[str, float]
@@ -26,7 +23,7 @@ class Rates:
     disk_gib_hour: float = 0.0
     spot_factor: float = 1.0
     minimum_seconds: float = 0.0
-    whole_sizes: bool = False
+    sizes: SizeTable | None = None
 
     @property
     def are_free(self) -> bool:
@@ -34,25 +31,15 @@ class Rates:
         return not any((*self.vcpu_hour.values(), *self.gib_hour.values(), self.disk_gib_hour))
 
 
-@cache
-def prices() -> dict[str, Any]:  # Any: numbers and texts of our own data file
-    """Return the price table: dollars per vCPU-hour and GiB-hour by architecture, and what Spot leaves of them."""
-    table: dict[str, Any] = json.loads(PRICES.read_text(encoding="utf-8"))
-    return table
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceList:
+    """Published prices: whose they are, when and where they held, and in words where they are from."""
 
-
-@cache
-def fargate_rates() -> Rates:
-    """Return Fargate's list prices."""
-    table = prices()
-    return Rates(
-        vcpu_hour=table["usd_per_vcpu_hour"],
-        gib_hour=table["usd_per_gib_hour"],
-        disk_gib_hour=table["usd_per_disk_gib_hour"],
-        spot_factor=table["spot_factor"],
-        minimum_seconds=table["minimum_seconds"],
-        whole_sizes=True,
-    )
+    seller: str
+    date: str
+    region: str
+    source: str
+    rates: Rates
 
 
 def flat_rates(usd_per_vcpu_hour: float, usd_per_gib_hour: float) -> Rates:

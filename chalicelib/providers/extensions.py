@@ -1,4 +1,4 @@
-"""What a provider may offer beside Provider: to throw named volumes away that nobody wants any more."""
+"""What a provider may offer beside Provider; see also interactive."""
 
 from __future__ import annotations
 
@@ -16,4 +16,14 @@ class VolumeKeeper(Protocol):
         Asks what is wanted once it knows what there is: so a volume is never taken for unwanted that was
         made after its source. Repeatable. Raises ProviderUnavailable.
         """
+        ...
+
+
+@runtime_checkable
+class HasListenAddresses(Protocol):
+    """A provider whose tasks have a network of their own on this machine."""
+
+    @property
+    def listen_addresses(self) -> tuple[str, ...]:
+        """Return this machine's addresses at which tasks look for the control plane: a local server listens there."""
         ...

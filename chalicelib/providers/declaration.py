@@ -1,0 +1,127 @@
+"""What a provider declares of itself: all that the rest of the house knows of it before it is built.
+
+A declaration is data and functions that import what they need when they are called, so that reading it costs
+nothing: a cold Lambda and a command line's --help load no backend and no SDK. docs/providers.md says how to
+write one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from chalicelib.providers.base import Provider, Task, TaskState
+from chalicelib.providers.prices import PriceList
+from chalicelib.providers.sizes import SizeTable
+
+Network = Literal["host", "bridge", "remote"]
+PayloadSource = Callable[[Task], tuple[str, str]]  # the URL and the token that a task fetches its payload by
+
+
+def no_payloads(_task: Task) -> tuple[str, str]:
+    """Raise AssertionError: only a remote provider's tasks fetch payloads."""
+    raise AssertionError("this provider has no payloads")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderContext:
+    """Where a control plane is, as its provider needs it. `settings` are of the type that the declaration names."""
+
+    instance: str  # the control plane's name
+    state: Path  # its own folder, which may not exist yet
+    cache: Path  # what may be shared by control planes, and be fetched again
+    environ: Mapping[str, str]
+    settings: Any = None
+    region: str = ""
+    deployment: str = ""
+    payloads: PayloadSource = no_payloads
+    api_names: tuple[str, ...] = ()  # under which programs in a pod look for the control plane
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """Events by which EventBridge tells of tasks.
+
+    `pattern` returns the rule that selects them, None where the environment names none; `state` reads an event's
+    detail, of which nothing is sure but that it is JSON.
+    """
+
+    pattern: Callable[[Mapping[str, str]], dict[str, Any] | None]
+    state: Callable[[dict[str, Any]], TaskState]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderDeclaration:
+    """A provider: what it is called, what it can do, and how to get at it."""
+
+    name: str
+    """A DNS label. Pods have it as spec.nodeName; settings and commands choose the provider by it."""
+
+    summary: str
+    """What runs the pods, for --help and documents: "containers of a Docker engine"."""
+
+    build: Callable[[ProviderContext], Provider]
+    """Returns the provider. Raises ProviderUnavailable where what it needs is missing."""
+
+    settings: type | None = None
+    """A dataclass whose fields have a type, a default, and metadata: `doc` (with the unit), `required` where the
+    provider cannot be built without it, `option` where `chalice local` has an option for it. Field NAME is the
+    variable SPARKANYWHERE_NAME."""
+
+    flag_help: str = ""
+    """Help of the option `--NAME` of `chalice local`, short for `--provider NAME`; empty: there is no such option."""
+
+    network: Network = "host"
+    """Where pods are: on this machine's own network, where they reach a server on loopback; on this machine with a
+    network of their own, `bridge`, from which they reach the addresses that the provider names (HasListenAddresses)
+    or a public URL; or on other machines, `remote`: they fetch what they need over HTTPS, and every caller needs
+    a token."""
+
+    launches: bool = True
+    """Whether it starts tasks at all. Where not, pods stay Pending and no controller makes any."""
+
+    volumes_last: bool = False
+    """Whether a named volume outlives the task that mounts it."""
+
+    shares_cpu: bool = False
+    """Whether tasks may together ask for more cpu than there is."""
+
+    sizes: SizeTable | None = None
+    """The sizes that tasks are given, where they are not those that are asked for."""
+
+    price_list: Callable[[], PriceList] | None = None
+    """What tasks cost where the settings name no prices; None: nothing."""
+
+    not_honoured: tuple[str, ...] = ()
+    """What no task ever gets here, for documents. What a given task does not get, Provider.warnings says."""
+
+    payload: Callable[[Task], str] | None = None
+    """Returns what a remote task fetches at its start; None: tasks fetch nothing."""
+
+    events: EventSource | None = None
+    """Where changes of tasks are told by events; None: Provider.start reports them."""
+
+    port_access: str = ""
+    """How to reach a port of a pod, where the control plane cannot forward to it: a text with {pod}, {address}
+    and {port}."""
+
+    image_engine: Callable[[ProviderContext], Any] | None = None  # Any: a docker.APIClient
+    """Returns a connection to the Docker engine that pods' images are built in; None: a Spark that is laid out on
+    this machine is what pods run. Raises ProviderUnavailable."""
+
+    check: Callable[[ProviderContext], str] | None = None
+    """Returns in a few words what the provider needs and has found here. Raises ProviderUnavailable."""
+
+    leavings: str = ""
+    """What clean_up removes, in the plural: "process tasks"."""
+
+    clean_up: Callable[[ProviderContext], int] | None = None
+    """Removes all that a control plane without a server has left, and returns how much. Repeatable. Raises
+    ProviderUnavailable. None: there is never anything left."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether pods run on other machines than the control plane's."""
+        return self.network == "remote"

@@ -1,0 +1,94 @@
+"""What the provider `docker` declares. The Docker SDK is imported by those functions alone that need an engine."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chalicelib.providers.base import Provider, ProviderUnavailable
+from chalicelib.providers.declaration import ProviderContext, ProviderDeclaration
+from chalicelib.providers.docker import identity
+
+
+@dataclass(frozen=True, slots=True)
+class DockerSettings:
+    """The settings that this provider alone has. Where the engine is, DOCKER_HOST says, as to Docker's own clients."""
+
+    host_paths: str = field(
+        default="",
+        metadata={"doc": "folders that hostPath volumes may name, separated by colons", "option": True},
+    )
+
+
+def connect(context: ProviderContext) -> Any:  # Any: a docker.APIClient, whose stubs know half of it
+    """Return a connection to the engine that the environment names. Raises ProviderUnavailable with one sentence."""
+    _require_sdk()
+    from chalicelib.providers.docker.engine import connect as connect_to
+
+    environ = context.environ
+    tls_directory = ""
+    if environ.get("DOCKER_TLS_VERIFY"):
+        tls_directory = environ.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
+    return connect_to(environ.get("DOCKER_HOST", ""), tls_directory=tls_directory)
+
+
+def _require_sdk() -> None:
+    try:
+        import docker  # noqa: F401 (whether it is there)
+    except ModuleNotFoundError as error:
+        missing = "the Docker SDK is not installed: pip install 'sparkanywhere[docker]'"
+        raise ProviderUnavailable("SdkMissing", f"SPARKANYWHERE_PROVIDER is docker, but {missing}") from error
+
+
+def build(context: ProviderContext) -> Provider:
+    """Return a provider that has reached its engine: without one, nothing must be promised."""
+    _require_sdk()
+    from chalicelib.providers.docker.provider import DockerProvider
+
+    settings: DockerSettings = context.settings
+    context.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    provider = DockerProvider(
+        identity.control_plane_id(context.state, context.instance, lambda: str(uuid.uuid4())),
+        connect=lambda: connect(context),
+        host_paths=tuple(path for path in settings.host_paths.split(":") if path),
+        host_names=context.api_names,
+    )
+    provider.open()
+    return provider
+
+
+def check(context: ProviderContext) -> str:
+    """Return the engine's version."""
+    with closing(connect(context)) as client:
+        return f"engine {client.version()['Version']}"
+
+
+def clean_up(context: ProviderContext) -> int:
+    """Remove all containers, networks and volumes; return how many. Where no engine was ever used, there are none."""
+    control_plane_id = identity.find(context.state)
+    if not control_plane_id:
+        return 0
+    with closing(connect(context)) as client:
+        from chalicelib.providers.docker.cleanup import down
+
+        removed = down(client, control_plane_id)
+    return removed.containers + removed.networks + removed.volumes
+
+
+DECLARATION = ProviderDeclaration(
+    name="docker",
+    summary="containers of a Docker engine",
+    build=build,
+    settings=DockerSettings,
+    flag_help="Run pods as containers of a Docker engine.",
+    network="bridge",
+    volumes_last=True,
+    not_honoured=("size limits of volumes", "requests of disk", "privileged containers"),
+    image_engine=connect,
+    check=check,
+    leavings="containers, networks and volumes",
+    clean_up=clean_up,
+)

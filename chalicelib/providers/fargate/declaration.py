@@ -1,0 +1,118 @@
+"""What the provider `fargate` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.providers.base import Provider, Task, TaskState
+from chalicelib.providers.declaration import EventSource, ProviderContext, ProviderDeclaration
+from chalicelib.providers.fargate.prices import price_list
+from chalicelib.providers.fargate.sizes import SIZES
+
+PORT_ACCESS = (
+    "This control plane keeps no connection open, so it cannot forward to {pod}.\n"
+    "From a host in its VPC that the security group lets in, or through one (an instance that Session\n"
+    "Manager knows):\n"
+    "  aws ssm start-session --target INSTANCE --document-name AWS-StartPortForwardingSessionToRemoteHost \\\n"
+    "    --parameters host={address},portNumber={port},localPortNumber={port}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FargateSettings:
+    """The settings that this provider alone has; Terraform's outputs become them."""
+
+    cluster: str = field(default="", metadata={"doc": "ECS cluster that tasks run in", "required": True})
+    cluster_arn: str = field(default="", metadata={"doc": "its ARN, which task events are filtered by"})
+    subnets: str = field(
+        default="",
+        metadata={
+            "doc": "subnets of the tasks: zone=subnet pairs or subnets, separated by commas",
+            "required": True,
+        },
+    )
+    security_group: str = field(default="", metadata={"doc": "security group of the tasks", "required": True})
+    assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
+    execute_command: bool = field(
+        default=False, metadata={"doc": "whether tasks take `aws ecs execute-command` and port forwarding"}
+    )
+    execution_role: str = field(
+        default="", metadata={"doc": "ARN of the role that pulls images, writes logs", "required": True}
+    )
+    task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
+    log_group: str = field(
+        default="", metadata={"doc": "CloudWatch log group of the tasks", "required": True}
+    )
+
+
+def build(context: ProviderContext) -> Provider:
+    """Return the provider."""
+    from chalicelib.providers.fargate.definitions import Site
+    from chalicelib.providers.fargate.provider import FargateProvider
+
+    settings: FargateSettings = context.settings
+    pairs = [each.strip().rpartition("=") for each in settings.subnets.split(",") if each.strip()]
+    site = Site(
+        name=context.deployment,
+        cluster=settings.cluster,
+        region=context.region,
+        subnets=tuple((zone, subnet) for zone, _, subnet in pairs),
+        security_group=settings.security_group,
+        assign_public_ip=settings.assign_public_ip,
+        execute_command=settings.execute_command,
+        execution_role_arn=settings.execution_role,
+        task_role_arn=settings.task_role,
+        log_group=settings.log_group,
+    )
+    return FargateProvider(site, payloads=context.payloads)
+
+
+def payload(task: Task) -> str:
+    """Return what a task fetches when it starts."""
+    from chalicelib.providers.fargate.payload import render
+
+    return render(task)
+
+
+def event_pattern(environ: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the rule for our own cluster's tasks, so that nobody else's wake us; None without a cluster."""
+    arn = environ.get("SPARKANYWHERE_CLUSTER_ARN")
+    if not arn:
+        return None
+    return {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"clusterArn": [arn]},
+    }
+
+
+def event_state(detail: dict[str, Any]) -> TaskState:
+    """Return the state that an ECS task-state event tells."""
+    from chalicelib.providers.fargate.states import task_state
+
+    return task_state(detail)
+
+
+DECLARATION = ProviderDeclaration(
+    name="fargate",
+    summary="tasks of AWS ECS on Fargate",
+    build=build,
+    settings=FargateSettings,
+    network="remote",
+    sizes=SIZES,
+    price_list=price_list,
+    not_honoured=(
+        "GPUs",
+        "further privileges",
+        "hostPath volumes",
+        "claims that outlive their pod",
+        "names of Services",
+        "imagePullSecrets",
+        "exec, attach and port-forward",
+    ),
+    payload=payload,
+    events=EventSource(event_pattern, event_state),
+    port_access=PORT_ACCESS,
+)

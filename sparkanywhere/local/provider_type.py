@@ -1,0 +1,37 @@
+"""The type of every command's option --provider: the name of one that runs on this machine, or its module's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from chalicelib.providers import registry
+from chalicelib.providers.declaration import ProviderDeclaration
+
+
+class ProviderType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
+    """A provider whose pods reach a server on this machine; with `launches`, one that runs pods at all."""
+
+    name = "provider"
+
+    def __init__(self, *, launches: bool = False) -> None:
+        self._launches = launches
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name as it was given."""
+        try:
+            declaration = registry.find(value)
+        except registry.UnknownProvider as error:
+            self.fail(f"it is {error}.", param, ctx)
+        if not self._fits(declaration):
+            self.fail(f"{value} is not for this machine: {declaration.summary}.", param, ctx)
+        return value
+
+    def _fits(self, declaration: ProviderDeclaration) -> bool:
+        return not declaration.is_remote and (declaration.launches or not self._launches)
+
+    def get_metavar(self, param: click.Parameter, ctx: Any = None) -> str:  # click 8.1 passes no context
+        """Return the installed providers that fit, for --help."""
+        del param, ctx
+        return f"[{'|'.join(each.name for each in registry.declarations() if self._fits(each))}]"
