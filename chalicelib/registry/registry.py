@@ -214,6 +214,8 @@ class Registry:
                 if how.subresource:
                     raise
             updating.check_may_create(self.strategy, config, name)
+            if options.permit_create is not None:
+                options.permit_create()
             return self._create(namespace, applied(None), options, is_applied=True)
 
         with translated(self.strategy, name):

@@ -15,6 +15,10 @@ from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Attributes, Rbac
 from chalicelib.endpoints.http.request_info import User
 
 ROLES = ("roles", "clusterroles")
+EVERYTHING: list[JSON] = [
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["*"]},
+]
 BINDINGS = ("rolebindings", "clusterrolebindings")
 
 
@@ -23,16 +27,17 @@ def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:
     metadata = metadata_of(obj)
     namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
     if resource in ROLES:
-        asked = Attributes("escalate", RBAC_GROUP, resource, namespace, name)
-        rules = obj.get("rules") or []
+        if rbac.allows(user, Attributes("escalate", RBAC_GROUP, resource, namespace, name)):
+            return
+        # What an aggregated role will hold is whatever others label for it: only who has everything may make one.
+        rules = EVERYTHING if obj.get("aggregationRule") else obj.get("rules") or []
     else:
         reference = obj.get("roleRef") or {}
         kind = "roles" if reference.get("kind") == "Role" else "clusterroles"
         role = str(reference.get("name") or "")
-        asked = Attributes("bind", RBAC_GROUP, kind, namespace, role)
+        if rbac.allows(user, Attributes("bind", RBAC_GROUP, kind, namespace, role)):
+            return
         rules = rbac.rules_of(kind, namespace, role)
-    if rbac.allows(user, asked):
-        return
     held = list(rbac.rules(user, namespace))
     missing = [_text(rule) for rule in rules if not _is_held(rule, held)]
     if missing:

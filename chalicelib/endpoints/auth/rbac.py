@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.apimachinery.accessors import labels_of
-from chalicelib.apimachinery.rules.status import StatusError, qualified
+from chalicelib.apimachinery.rules.status import StatusError, not_found, qualified
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
 from chalicelib.endpoints.http.request_info import RequestInfo, User
@@ -36,6 +36,9 @@ DRIVER_RULES: tuple[JSON, ...] = (
     {"apiGroups": ["apps"], "resources": ["statefulsets", "deployments"], "verbs": ["*"]},
     {"apiGroups": ["apps"], "resources": ["statefulsets/scale", "deployments/scale"], "verbs": ["*"]},
 )
+# A WebSocket begins with a GET, and runs a command all the same: whoever connects must be allowed to create, since
+# Kubernetes 1.35 (the gate AuthorizePodWebsocketUpgradeCreatePermission).
+CONNECTING = ("pods/exec", "pods/attach", "pods/portforward")
 RBAC_GROUP = "rbac.authorization.k8s.io"
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
@@ -118,6 +121,8 @@ class Rbac:
         asked = attributes(info)
         if not self.allows(user, asked):
             raise refusal(user, asked)
+        if info.verb == "get" and asked.resource in CONNECTING:
+            self.authorize(user, replace(info, verb="create"))
 
     def allows(self, user: User, asked: Attributes) -> bool:
         """Return whether `user` may do what is asked for."""
@@ -136,11 +141,12 @@ class Rbac:
                 yield from self._bound(binding, user, namespace)
 
     def rules_of(self, kind: str, namespace: str, name: str) -> list[JSON]:
-        """Return the PolicyRules of one role; `kind` is roles or clusterroles."""
+        """Return the PolicyRules of one role; `kind` is roles or clusterroles. Raises 404."""
         roles = self._list(prefix(kind, namespace if kind == "roles" else None))
-        return [
-            rule for role in roles if role["metadata"]["name"] == name for rule in _effective(role, roles)
-        ]
+        for role in roles:
+            if role["metadata"]["name"] == name:
+                return list(_effective(role, roles))
+        raise not_found(kind, name, group=RBAC_GROUP)
 
     def _bound(self, binding: JSON, user: User, namespace: str) -> Iterator[JSON]:
         if not any(subject_is(each, user, namespace) for each in binding.get("subjects") or []):

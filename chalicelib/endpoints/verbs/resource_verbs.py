@@ -76,7 +76,10 @@ class ResourceVerbs:
         return with_warnings(response, [deprecation]) if deprecation else response
 
     def _write_options(self, registry: Registry, info: RequestInfo, kind: str) -> WriteOptions:
-        options = write_options(info, kind)
+        options = replace(
+            write_options(info, kind),
+            permit_create=lambda: self._rbac.authorize(info.user, replace(info, verb="create")),
+        )
         if registry.strategy.group != RBAC_GROUP:
             return options
         resource, user = registry.strategy.resource, info.user
@@ -158,9 +161,6 @@ class ResourceVerbs:
     def _update(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         options = self._write_options(registry, info, "UpdateOptions")
-        options = replace(
-            options, permit_create=lambda: self._rbac.authorize(info.user, replace(info, verb="create"))
-        )
         body = self._bodies.object(registry, info)
         written = registry.update(_namespace(registry, info), info.name, body.obj, options)
         return self._written(registry, info, written, how, body.warnings)

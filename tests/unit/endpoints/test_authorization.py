@@ -210,3 +210,75 @@ def test_nobody_binds_a_role_that_has_more_than_he(api: ApiClient) -> None:
 
     assert fine.status == 201
     assert (refused.status, refused.reason) == (403, "Forbidden")
+
+
+def test_nobody_binds_a_role_that_is_not_there(api: ApiClient) -> None:
+    answer = api.request("POST", BINDINGS, _binding("tomorrow", "manager"), token=MANAGER)
+
+    assert (answer.status, answer.reason) == (404, "NotFound")
+
+
+def test_only_who_has_everything_makes_a_role_of_whatever_others_label(api: ApiClient) -> None:
+    api.create(
+        f"{RBAC}/clusterroles",
+        {
+            "metadata": {"name": "role-maker"},
+            "rules": [{"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["create"]}],
+        },
+    )
+    api.create(f"{RBAC}/clusterrolebindings", _binding("role-maker", "stranger"))
+    rule = {"clusterRoleSelectors": [{"matchLabels": {"grow": "yes"}}]}
+    body = {"metadata": {"name": "growing"}, "aggregationRule": rule}
+
+    refused = api.request("POST", f"{RBAC}/clusterroles", body, token=STRANGER)
+    by_admin = api.request("POST", f"{RBAC}/clusterroles", body)
+
+    assert (refused.status, refused.reason) == (403, "Forbidden")
+    assert 'Resources:["*"]' in refused.body["message"]
+    assert by_admin.status == 201
+
+
+def _allow(api: ApiClient, user: str, verbs: list[str], resources: list[str]) -> None:
+    """Let a user have these verbs in namespace `other`, and nothing else there."""
+    rules = [{"apiGroups": [""], "resources": resources, "verbs": verbs}]
+    name = "-".join(verbs)
+    at = f"{RBAC}/namespaces/other"
+    api.create(f"{at}/roles", {"metadata": {"name": name}, "rules": rules})
+    api.create(f"{at}/rolebindings", _binding(name, user, "Role"))
+
+
+def test_an_apply_that_creates_needs_create(api: ApiClient) -> None:
+    _allow(api, "viewer", ["get", "patch", "update"], ["configmaps", "pods/exec"])
+    url = "/api/v1/namespaces/other/configmaps/applied?fieldManager=me"
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {a: b}"
+    apply = "application/apply-patch+yaml"
+
+    refused = api.request("PATCH", url, body, content_type=apply, token=VIEWER)
+    missing = api.request("GET", url)
+    by_admin = api.request("PATCH", url, body, content_type=apply)
+    changed = api.request("PATCH", url, body.replace(b"b}", b"b, c: d}"), content_type=apply, token=VIEWER)
+
+    assert (refused.status, refused.reason) == (403, "Forbidden")
+    assert "cannot create resource" in refused.body["message"]
+    assert missing.status == 404
+    assert by_admin.status == 201
+    assert changed.status in (200, 409)  # allowed; another manager's field may be in the way
+
+
+@pytest.mark.parametrize("verb", ["exec", "attach", "portforward"])
+def test_a_websocket_needs_create_beside_get(api: ApiClient, verb: str) -> None:
+    url = f"/api/v1/namespaces/mine/pods/p/{verb}"
+    api.request(
+        "POST",
+        f"{RBAC}/namespaces/mine/roles",
+        {
+            "metadata": {"name": f"see-{verb}"},
+            "rules": [{"apiGroups": [""], "resources": [f"pods/{verb}"], "verbs": ["get"]}],
+        },
+    )
+    api.create(f"{RBAC}/namespaces/mine/rolebindings", _binding(f"see-{verb}", "viewer", "Role"))
+
+    answer = api.request("GET", url, token=VIEWER, upgrade="websocket")
+
+    assert answer.status == 403
+    assert f'cannot create resource "pods/{verb}"' in answer.body["message"]
