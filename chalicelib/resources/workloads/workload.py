@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.accessors import labels_of, spec_of
+from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes, label_selector_of
 from chalicelib.apimachinery.rules.status import Cause
@@ -48,7 +49,12 @@ def workload_causes(spec: JSON, kind: str) -> Iterator[Cause]:
     labels = labels_of(template)
     if selector != {} and not wrong and not label_selector_of(selector).matches(labels):
         yield invalid("spec.template.metadata.labels", labels, MISMATCH)
-    yield from template_causes(template, "spec.template")
+    if kind == "statefulset":
+        # As kube-apiserver did until v1.35: its controller gives each pod a hostname of its own, and the template of
+        # Spark's allocator has one that no pod may have ("...-exec-EXECID"). The pods themselves are validated.
+        yield from meta.labels_causes(labels, "spec.template.labels")
+    else:
+        yield from template_causes(template, "spec.template")
     policy = template["spec"]["restartPolicy"]
     if policy != "Always":
         yield not_supported("spec.template.spec.restartPolicy", policy, ("Always",))
