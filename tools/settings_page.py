@@ -15,9 +15,9 @@ HEAD = """# Settings
 
 <!-- Written by `make docs` from chalicelib/config.py and the providers' declarations; a test compares them. -->
 
-Environment variables of the control plane. A local server (`make serve`, `chalice local`) takes the first ones from
-its own options too; on AWS, Terraform's outputs become them (`make config`). A value that will not do ends the
-start with one sentence that names the variable.
+Environment variables of the control plane. A local server (`make serve`, `chalice local`) sets some of them from its
+own [options](local-server.md); on AWS they are made from Terraform's outputs (`make config`). With an invalid value the
+start fails with one sentence that names the variable.
 """
 TABLE = """
 | variable | takes | default | meaning |

@@ -119,7 +119,7 @@ def test_the_sources_refer_to_nothing_that_only_its_authors_had() -> None:
     assert [str(path.relative_to(PROJECT)) for path in found if path != Path(__file__)] == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+@pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
     context = click.Context(main)
     for name, rest in _commands(path.read_text(encoding="utf-8")):
@@ -133,8 +133,8 @@ def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
         assert told <= known, f"{path.name}: sparkanywhere {name}"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_every_make_verb_that_is_told_exists(path: Path) -> None:
+@pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_make_target_that_is_told_exists(path: Path) -> None:
     verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 
     told = set(
@@ -175,7 +175,9 @@ def _sources() -> Iterator[Path]:
 
 
 def _commands(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the rest of each `sparkanywhere` command in inline code and code blocks."""
+    fenced = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"^    (.*)$", text, re.MULTILINE)
-    for line in code:
+    for line in [*code, *(line for block in fenced for line in block.splitlines())]:
         for name, rest in COMMAND.findall(line):
             yield name, rest.split(" -- ")[0]
