@@ -174,7 +174,7 @@ def test_yaml_values_become_the_words_that_spark_reads() -> None:
     assert (spec.conf, spec.args) == ({"spark.a": "true", "spark.b": "1.5"}, ("7",))
 
 
-@pytest.mark.parametrize("page", ["jobs.md", "aws.md", "migrating.md"])
+@pytest.mark.parametrize("page", ["jobs.md", "aws-quickstart.md", "migrating.md"])
 def test_the_job_files_of_the_docs_are_jobs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
