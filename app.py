@@ -18,7 +18,7 @@ app = KubernetesApp(app_name="sparkanywhere")
 
 def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no types
     """Answer any request on any path."""
-    return answered(lambda: control_plane().api, app.current_request)
+    return answered(control_plane, app.current_request)
 
 
 register(app, answer)

@@ -1,35 +1,41 @@
-"""Admission: what is done to an object between a client's request and the store, beyond its own kind's defaults."""
+"""Admission: what a new object gets, and whether it is taken at all, between its kind's defaults and the store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
+from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
-from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.podmodel.budget import exceeded
+from chalicelib.controllers.podmodel.family import head_of
 from chalicelib.controllers.policy import default_classes
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation.spark_admission import Injection
+from chalicelib.controllers.translation.task import Node, draft
+from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Provider
 from chalicelib.resources.pods.strategy import PodStrategy
-from chalicelib.storage.base import Reader
+from chalicelib.storage.base import Reader, Storage
 
 
 class Admission:
-    """Completes pods that this provider will run, and says what of them it will not honour."""
+    """Checks budgets and quotas, completes pods that this node will run, and warns of what will not be honoured."""
 
     def __init__(
         self,
-        pods: PodController,
+        *,
+        storage: Storage,
+        quotas: Quotas,
+        node: Node,
         provider: Provider,
         injection: Callable[[], Injection],
-        quotas: Quotas,
-        budget_enforcer: BudgetEnforcer,
     ) -> None:
-        self._budget_enforcer = budget_enforcer
-        self._pods = pods
+        self._storage = storage
         self._quotas = quotas
+        self._node = node
         self._provider = provider
         self._injection = injection
 
@@ -49,15 +55,26 @@ class Admission:
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
 
+    def reserve(
+        self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool
+    ) -> AbstractContextManager[None]:
+        """Reserve quota for an object that is stored inside the context. Raises 403."""
+        return self._quotas.reserve(resource, obj, now, is_dry_run=is_dry_run)
+
     def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
-        self._budget_enforcer.admit(pod)
+        metadata = pod["metadata"]
+        head = head_of(self._storage, pod) if metadata.get("ownerReferences") else None
+        if head is not None and exceeded(head):
+            why = f"exceeded budget: pod {head['metadata']['name']} {exceeded(head)}"
+            raise forbidden("pods", metadata.get("name", ""), why)
         self._quotas.fill_in(pod, now)
         default_classes.set_priority(pod, now)
-        if not self._pods.is_ours(pod):
+        if not self._node.runs(pod):
             return []
         admitted = spark_admission.admit(pod, self._injection())
         if admitted is not pod:
             pod["spec"] = admitted["spec"]
-            pod["metadata"]["annotations"] = admitted["metadata"].get("annotations", {})
-        paths, sentences = self._pods.preview(pod, now)
-        return [f"{path}: not honoured by provider {self._provider.name}" for path in paths] + sentences
+            metadata["annotations"] = admitted["metadata"].get("annotations", {})
+        task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
+        warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unsupported_fields(pod)]
+        return warnings + (self._provider.warnings(task) if task else [])

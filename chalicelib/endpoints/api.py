@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from chalice.app import Response
@@ -48,68 +49,83 @@ def gateway_url(context: dict[str, Any]) -> str:
     return f"https://{domain}" if is_own_domain else f"https://{domain}/{stage}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may enter, how often, for what, and what is kept of it."""
+
+    authenticator: Authenticator
+    rbac: Rbac
+    limits: Limits
+    audit: Audit = nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """What answers requests of each sort."""
+
+    resources: ResourceVerbs
+    subresources: Subresources
+    watches: WatchEndpoint
+    logs: LogEndpoint
+    reviews: Reviews
+    files: FileEndpoint
+    payloads: TaskPayloads | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """How the API is tied to its host.
+
+    `is_ready` returns what keeps it from answering, "" for nothing. `settle` is called with the seconds that a
+    request has taken where its process is frozen after the answer, and waits for what it has begun.
+    """
+
+    url: PublicUrl
+    is_ready: Callable[[], str]
+    compresses: bool = False
+    settle: Callable[[float], None] | None = None
+
+
 class Api:
     """Answers every request of one control plane."""
 
     def __init__(
         self,
         registries: Registries,
-        *,
         custom: CustomRegistries,
-        authenticator: Authenticator,
-        rbac: Rbac,
-        resources: ResourceVerbs,
-        subresources: Subresources,
-        watches: WatchEndpoint,
-        logs: LogEndpoint,
-        reviews: Reviews,
-        payloads: TaskPayloads | None,
-        files: FileEndpoint,
-        url: PublicUrl,
-        limits: Limits,
-        is_ready: Callable[[], str],
-        audit: Audit = nothing,
-        compresses: bool = False,
-        settle: Callable[[float], None],
+        *,
+        access: Access,
+        endpoints: Endpoints,
+        link: Link,
     ) -> None:
-        self._audit = audit
-        self._compresses = compresses
         self._registries = registries
-        self._authenticator = authenticator
-        self._rbac = rbac
-        self._resources = resources
-        self._subresources = subresources
-        self._watches = watches
-        self._logs = logs
-        self._reviews = reviews
-        self._limits = limits
-        self._payloads = payloads
-        self._files = files
-        self._url = url
-        self._is_ready = is_ready
-        self._settle = settle
-        self._router = Router()
         self._custom = custom
+        self._access = access
+        self._endpoints = endpoints
+        self._link = link
+        self._router = Router()
         self._documents = Documents([registry.strategy for registry in registries.values()], custom)
 
     def handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
         """Return the answer to a Chalice request, once what it brought on is done or time is up; never raises."""
         started = time.monotonic()
         response = self._handle(request)
-        self._settle(time.monotonic() - started)
+        if self._link.settle is not None:
+            self._link.settle(time.monotonic() - started)
         return response
 
     def _handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
         is_pretty = False
         try:
             headers = {name.lower(): value for name, value in request.headers.items()}
-            self._url.saw(gateway_url(request.context))
+            if url := gateway_url(request.context):
+                self._link.url.saw(url)
             query = request.query_params
             params = {key: query.getlist(key) for key in query} if query else {}
             is_pretty = params.get("pretty", ["0"])[0] in ("true", "1")
             path = split_path("/".join((request.uri_params or {}).values()))
             response = self._answer(request.method, path, params, headers, request.raw_body or b"")
-            return compressed(response, headers) if self._compresses else response
+            return compressed(response, headers) if self._link.compresses else response
         except StatusError as error:
             return status_response(error, is_pretty=is_pretty)
         except StorageUnavailable as error:  # met outside of a registry: by who may do what, or what there is
@@ -125,12 +141,14 @@ class Api:
         if not isinstance(match, str) and match.route.verb == "payload":
             return self._payload(match.values["uid"], headers)  # has a token of its own kind
         if not isinstance(match, str) and match.route.verb == FETCH:
-            return self._files.fetch(match.values["namespace"], match.values["name"], query)  # this too
+            return self._endpoints.files.fetch(
+                match.values["namespace"], match.values["name"], query
+            )  # this too
         if not path and method == "GET" and wants_page(headers.get("accept", "")):
             return page_response()  # a browser asks before it has a token; nothing of the store is in it
-        caller = self._authenticator.authenticate(headers)
-        user = acting_user(caller, headers, self._rbac)
-        self._limits.request(caller.name)
+        caller = self._access.authenticator.authenticate(headers)
+        user = acting_user(caller, headers, self._access.rbac)
+        self._access.limits.request(caller.name)
         if isinstance(match, str):
             return self._no_route(match, path)
         info = request_info(
@@ -152,17 +170,17 @@ class Api:
             code = error.code
             raise
         finally:
-            self._audit(audit_line(info, caller, code))
+            self._access.audit(audit_line(info, caller, code))
         return response
 
     def _authorized(self, info: RequestInfo, user: User) -> Response:
-        self._rbac.authorize(user, authorized_as(info))
+        self._access.rbac.authorize(user, authorized_as(info))
         return self._resource(info, user) if info.is_resource else self._non_resource(info)
 
     def _payload(self, uid: str, headers: dict[str, str]) -> Response:
-        if self._payloads is None:
+        if self._endpoints.payloads is None:
             raise unknown_path()
-        return text_response(self._payloads.payload(uid, bearer_token(headers)))
+        return text_response(self._endpoints.payloads.payload(uid, bearer_token(headers)))
 
     def _no_route(self, why: str, path: list[str]) -> Response:
         is_resource = len(path) > 2 and self._has_group_version(path)
@@ -174,9 +192,9 @@ class Api:
 
     def _non_resource(self, info: RequestInfo) -> Response:
         if info.verb in (STAGE, SEND):
-            return self._files.answer(info)
+            return self._endpoints.files.answer(info)
         if info.verb == "health":
-            problem = self._is_ready() if info.path == "/readyz" else ""
+            problem = self._link.is_ready() if info.path == "/readyz" else ""
             return text_response(problem or "ok", code=503 if problem else 200)
         if info.verb.startswith("openapi"):
             return self._documents.openapi().answer(info)
@@ -196,14 +214,14 @@ class Api:
             return self._no_route("path", path)
         if info.is_upgrade and info.verb == "watch":
             return respond({})  # at once: Spark's client then falls back to a plain watch
-        review = self._reviews.kinds.get((info.group, info.resource))
+        review = self._endpoints.reviews.kinds.get((info.group, info.resource))
         if review is not None:
-            return self._reviews.answer(review, info, user)
+            return self._endpoints.reviews.answer(review, info, user)
         registry = self._registry(info)
         if info.subresource == "log":
-            return self._logs.answer(registry, info)
+            return self._endpoints.logs.answer(registry, info)
         if info.subresource:
-            return self._subresources.answer(registry, info, user)
+            return self._endpoints.subresources.answer(registry, info, user)
         if registry.strategy.namespaced and not info.namespace and info.verb not in ("list", "watch"):
             raise method_not_allowed() if info.verb == "deletecollection" else unknown_path()
         if not registry.strategy.namespaced and "/namespaces/" in info.path and info.resource != "namespaces":
@@ -211,8 +229,8 @@ class Api:
         if info.verb not in registry.strategy.verbs:
             raise method_not_allowed()
         if info.verb == "watch":
-            return self._watches.answer(registry, info, user)
-        return self._resources.answer(registry, info, user)
+            return self._endpoints.watches.answer(registry, info, user)
+        return self._endpoints.resources.answer(registry, info, user)
 
     def _has_group_version(self, path: list[str]) -> bool:
         return self._documents.built_in.has_group_version(

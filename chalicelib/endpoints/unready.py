@@ -13,6 +13,7 @@ from chalice.app import Response
 
 from chalicelib.apimachinery.rules.status import StatusError, internal_error, unavailable
 from chalicelib.config import SettingsError
+from chalicelib.endpoints.api import Api
 from chalicelib.endpoints.http.responses import status_response
 from chalicelib.registry.errors import store_unavailable
 from chalicelib.storage.base import StorageUnavailable
@@ -20,18 +21,16 @@ from chalicelib.storage.base import StorageUnavailable
 LOG = logging.getLogger(__name__)
 
 
-class Handler(Protocol):
-    """What answers requests (the Api)."""
+class Plane(Protocol):
+    """What has an API (the control plane)."""
 
-    def handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
-        """Return the answer to a request; never raises."""
-        ...
+    api: Api
 
 
-def answered(build: Callable[[], Handler], request: Any) -> Response:  # Any: Chalice's Request has no types
-    """Return the answer of the handler that `build` gives, or a 5xx Status that says why there is none."""
+def answered(build: Callable[[], Plane], request: Any) -> Response:  # Any: Chalice's Request has no types
+    """Return the answer of the control plane that `build` gives, or a 5xx Status that says why there is none."""
     try:
-        handler = build()
+        api = build().api
     except SettingsError as error:
         LOG.error("not set up: %s", error)
         return status_response(unavailable(f"the control plane is not set up: {error}"))
@@ -42,4 +41,4 @@ def answered(build: Callable[[], Handler], request: Any) -> Response:  # Any: Ch
     except Exception:
         LOG.exception("the control plane cannot be built")
         return status_response(internal_error("the control plane met an unexpected error; see its log"))
-    return handler.handle(request)
+    return api.handle(request)

@@ -1,11 +1,13 @@
-"""The wiring of one control plane, read from top to bottom: what is chosen, in which order it is built.
+"""The wiring of one control plane, in the order in which it is built; control_plane.py reads from top to bottom.
 
-    control_plane   ControlPlane: everything that runs, in the order in which it is built
     host            Lambda or a long-lived process, and what follows from it
     backends        storage, provider, file store and audit log, as the settings choose
+    foundation      these together, with clock, tokens and background work
+    registries      what is stored, and what a write goes through
+    controllers     what acts on it: the controllers, subscribed to changes, and their chores
     authentication  who may enter
-    controllers     the controllers and their chores
-    api             the HTTP API
+    api             what answers requests
+    control_plane   ControlPlane: all of it
 
 Used by app.py, the local server and tests.
 """

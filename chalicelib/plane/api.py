@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.pods.payloads import TaskPayloads
-from chalicelib.controllers.runtime.public_url import PublicUrl
-from chalicelib.controllers.runtime.tokens import TokenIssuer
-from chalicelib.endpoints.api import Api
-from chalicelib.endpoints.auth.audit import Audit, nothing
-from chalicelib.endpoints.auth.authentication import Authenticator
-from chalicelib.endpoints.auth.limits import NO_LIMITS, Limits, UserLimits
+from chalicelib.controllers.reactions import Controllers
+from chalicelib.controllers.runtime.changes import Changes
+from chalicelib.endpoints.api import Access, Api, Endpoints, Link
+from chalicelib.endpoints.auth.audit import Audit
+from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import Reviews
-from chalicelib.endpoints.http.bodies import MAX_BODY_BYTES, Bodies
+from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.representation import Shaper
-from chalicelib.endpoints.verbs.logs import LogEndpoint, PodLogs
+from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
 from chalicelib.endpoints.verbs.pod_subresources import (
     Binding,
@@ -30,80 +28,110 @@ from chalicelib.endpoints.verbs.scale import Scale
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint
 from chalicelib.endpoints.verbs.subresources import SubresourceEndpoint, Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
+from chalicelib.plane.authentication import build_authenticator
+from chalicelib.plane.backends import build_job_buckets, read_root_ca
+from chalicelib.plane.foundation import Foundation
+from chalicelib.plane.registries import Stored
 from chalicelib.providers.interactive import InteractiveProvider
-from chalicelib.registry.registry import Registries
-from chalicelib.resources.custom.custom_registries import CustomRegistries
+from chalicelib.storage.base import StorageError
 
+RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
+LEAST_SETTLE_SECONDS = 0.5  # for what an earlier request has left, after a watch that used up its time
 NO_STREAMS = (
     "{} needs a connection that stays open, which this control plane cannot give; use `kubectl logs`, or"
     " `aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ApiConfig:
-    """What the API is made of."""
-
-    registries: Registries
-    custom: CustomRegistries
-    pods: PodLogs
-    authenticator: Authenticator
-    rbac: Rbac
-    issuer: TokenIssuer
-    clock: Callable[[], datetime]
-    streams: bool
-    is_ready: Callable[[], str]
-    url: PublicUrl
-    payloads: TaskPayloads | None = None
-    files: FileEndpoint | None = None
-    settle: Callable[[float], None] = lambda _seconds: None
-    user_limits: UserLimits = NO_LIMITS
-    max_body_bytes: int = MAX_BODY_BYTES
-    max_list_bytes: int = 0  # 0: as many as there are
-    audit: Audit = nothing
-    interactive: InteractiveProvider | None = None  # None: no connection stays open here
-
-
-def _stream(kind: Kind, provider: InteractiveProvider | None) -> SubresourceEndpoint:
-    return Refused(NO_STREAMS.format(kind)) if provider is None else PodStreams(kind, provider)
-
-
-def _most_list_bytes(config: ApiConfig) -> int | None:
-    """Return how long the answer to a list may be; None for as long as it is."""
-    carried = () if config.streams else (MAX_ANSWER_BYTES,)
-    return min((*carried, *((config.max_list_bytes,) if config.max_list_bytes > 0 else ())), default=None)
-
-
-def build_api(config: ApiConfig) -> Api:
+def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, audit: Audit) -> Api:
     """Return the Api that answers every request."""
-    bodies = Bodies(config.max_body_bytes)
-    shaper = Shaper(config.clock)
-    limits = Limits(config.user_limits)
-    acting: dict[str, SubresourceEndpoint] = {  # by the kind that a subresource takes
-        "Binding": Binding(bodies, config.clock),
-        "Eviction": Eviction(bodies),
-        "PodAttachOptions": _stream("attach", config.interactive),
-        "PodExecOptions": _stream("exec", config.interactive),
-        "PodPortForwardOptions": _stream("portforward", config.interactive),
-        "Scale": Scale(bodies),
-        "TokenRequest": ServiceAccountToken(bodies, config.issuer, config.clock),
-    }
-    return Api(
-        config.registries,
-        custom=config.custom,
-        authenticator=config.authenticator,
-        rbac=config.rbac,
-        resources=ResourceVerbs(bodies, shaper, config.rbac, max_list_bytes=_most_list_bytes(config)),
-        subresources=Subresources(bodies, acting),
-        watches=WatchEndpoint(shaper, limits, streams=config.streams),
-        logs=LogEndpoint(config.pods, config.clock, streams=config.streams),
-        reviews=Reviews(bodies, config.rbac, config.issuer, config.clock),
-        payloads=config.payloads,
-        files=config.files or FileEndpoint(None),
-        url=config.url,
-        limits=limits,
-        is_ready=config.is_ready,
-        audit=config.audit,
-        compresses=config.streams,
-        settle=config.settle,
+    settings, clock, streams = base.settings, base.sources.clock, base.host.streams
+    bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
+    rbac = _rbac(base, stored.changes)
+    limits = Limits(
+        UserLimits(
+            requests_per_second=settings.user_requests_per_second,
+            watches=settings.user_watches,
+        )
     )
+    list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + (
+        [settings.list_kib * 1024] if settings.list_kib else []
+    )
+    return Api(
+        stored.registries,
+        stored.custom,
+        access=Access(
+            authenticator=build_authenticator(settings, base.issuer, clock),
+            rbac=rbac,
+            limits=limits,
+            audit=audit,
+        ),
+        endpoints=Endpoints(
+            resources=ResourceVerbs(bodies, shaper, rbac, max_list_bytes=min(list_limits, default=None)),
+            subresources=Subresources(bodies, _subresources(base, bodies)),
+            watches=WatchEndpoint(shaper, limits, streams=streams),
+            logs=LogEndpoint(controllers.pods, clock, streams=streams),
+            reviews=Reviews(bodies, rbac, base.issuer, clock),
+            files=FileEndpoint(
+                controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)
+            ),
+            payloads=_payloads(base, stored),
+        ),
+        link=Link(
+            url=base.url,
+            is_ready=partial(_problem, base),
+            compresses=streams,
+            settle=partial(_settle, base, base.host.settle.request) if base.host.settle else None,
+        ),
+    )
+
+
+def _rbac(base: Foundation, changes: Changes) -> Rbac:
+    """Return the authorizer, which reads its rules anew when one of them changes."""
+    rbac = Rbac(base.storage)
+
+    def forget(_resource: str, _obj: JSON) -> None:
+        rbac.forget()
+
+    for resource in RBAC_RESOURCES:
+        changes.subscribe(resource, ("ADDED", "MODIFIED", "DELETED"), forget)
+    return rbac
+
+
+def _subresources(base: Foundation, bodies: Bodies) -> dict[str, SubresourceEndpoint]:
+    """Return what answers subresources that act on something, by the kind that they take."""
+    clock = base.sources.clock
+    return {
+        "Binding": Binding(bodies, clock),
+        "Eviction": Eviction(bodies),
+        "PodAttachOptions": _stream("attach", base),
+        "PodExecOptions": _stream("exec", base),
+        "PodPortForwardOptions": _stream("portforward", base),
+        "Scale": Scale(bodies),
+        "TokenRequest": ServiceAccountToken(bodies, base.issuer, clock),
+    }
+
+
+def _stream(kind: Kind, base: Foundation) -> SubresourceEndpoint:
+    if base.host.streams and isinstance(base.provider, InteractiveProvider):
+        return PodStreams(kind, base.provider)
+    return Refused(NO_STREAMS.format(kind))
+
+
+def _payloads(base: Foundation, stored: Stored) -> TaskPayloads | None:
+    render = base.settings.declaration.payload
+    if render is None:
+        return None
+    return TaskPayloads(base.storage, node=stored.node, issuer=base.issuer, render=render)
+
+
+def _problem(base: Foundation) -> str:
+    try:
+        base.storage.revision()
+    except StorageError as error:
+        return str(error)
+    return ""
+
+
+def _settle(base: Foundation, most_seconds: float, elapsed_seconds: float) -> None:
+    base.later.settle(max(LEAST_SETTLE_SECONDS, most_seconds - elapsed_seconds))

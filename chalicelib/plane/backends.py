@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.config import PREFIX, Settings, SettingsError
-from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
-from chalicelib.controllers.runtime.public_url import PublicUrl
-from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.files.base import FileStore
 from chalicelib.plane.host import Host
 from chalicelib.providers.base import Provider
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
     from chalicelib.files.bucket import JobBuckets
 
 AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
-MB_BYTES = 1_000_000
-MAX_PUT_MB = 5000  # of one PUT to S3
 
 
 def build_storage(settings: Settings) -> Storage:
@@ -77,25 +71,6 @@ def build_job_buckets(settings: Settings) -> JobBuckets | None:
     return JobBuckets(names, settings.region)
 
 
-def build_staged_files(
-    settings: Settings,
-    host: Host,
-    storage: Storage,
-    *,
-    issuer: TokenIssuer,
-    url: PublicUrl,
-    clock: Callable[[], datetime],
-    new_uid: Callable[[], str],
-) -> StagedFiles | None:
-    """Return what takes and gives the files of jobs, None where they can be kept nowhere."""
-    files = build_files(settings, host)
-    if files is None:
-        return None
-    most = min(settings.file_max_mb, MAX_PUT_MB) if settings.bucket else settings.file_max_mb
-    limits = FileLimits(max_bytes=most * MB_BYTES, keep_seconds=settings.file_keep_minutes * 60.0)
-    return StagedFiles(storage, files, issuer=issuer, url=url, limits=limits, clock=clock, new_uid=new_uid)
-
-
 def audit_log(settings: Settings, host: Host) -> logging.Logger:
     """Return where audit lines go: a file in the state folder, or standard output (CloudWatch)."""
     log = logging.Logger("audit", logging.INFO)  # not a child of the root logger: no library may turn it off
@@ -109,6 +84,11 @@ def audit_log(settings: Settings, host: Host) -> logging.Logger:
         handler = logging.StreamHandler(sys.stdout)
     log.addHandler(handler)
     return log
+
+
+def read_root_ca(settings: Settings) -> str:
+    """Return the certificate authority that pods trust besides the usual ones, empty for none."""
+    return Path(settings.ca_file).read_text() if settings.ca_file else ""
 
 
 def build_provider(settings: Settings, payloads: PayloadSource) -> Provider:

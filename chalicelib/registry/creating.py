@@ -43,7 +43,7 @@ def complete(strategy: Strategy, parts: RegistryParts, obj: JSON, now: Reader, *
     moment = parts.clock()
     if manager:
         updating.track(strategy, None, obj, updating.Change(manager), moment)
-    warnings = parts.admit(strategy.kept_as, obj, now)
+    warnings = parts.admission.admit(strategy.kept_as, obj, now)
     strategy.prepare_for_create(obj)
     for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
         metadata.pop(key, None)

@@ -1,46 +1,64 @@
-"""What all registries of one control plane share: storage, clock, and the hooks of admission and controllers."""
+"""What all registries of one control plane share: storage, clock, and what admission and controllers do on a write."""
 
 from __future__ import annotations
 
+import random
+import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, Protocol
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import Reader, Storage
 
 WriteEvent = Literal["ADDED", "MODIFIED", "DELETED"]
-AfterWrite = Callable[[str, JSON, WriteEvent], None]
-# (resource, new object, what is stored, is a dry run)
-Room = Callable[[str, JSON, Reader, bool], AbstractContextManager[None]]
-BeforeRemoval = Callable[[str, JSON], None]  # (resource, object about to be taken out of the store)
-Admit = Callable[
-    [str, JSON, Reader], list[str]
-]  # (resource, object changed in place, what is stored) -> warnings
 
 
-def _plenty(resource: str, obj: JSON, now: Reader, is_dry_run: bool) -> AbstractContextManager[None]:
-    """Let every object in: for who keeps no quotas."""
-    del resource, obj, now, is_dry_run
-    return nullcontext()
+def utc_now() -> datetime:
+    """Return the time of day, aware UTC."""
+    return datetime.now(UTC)
 
 
-def _tell_nobody(resource: str, obj: JSON) -> None:
-    """Let every object go: for who keeps no record of them."""
-    del resource, obj
+def new_uid() -> str:
+    """Return a fresh metadata.uid."""
+    return str(uuid.uuid4())
+
+
+class Admission(Protocol):
+    """Decides about new objects before they are stored. `now` is what is stored."""
+
+    def admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
+        """Complete an object in place; return warnings. Raises 403."""
+        ...
+
+    def reserve(
+        self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool
+    ) -> AbstractContextManager[None]:
+        """Reserve quota for an object that is stored inside the context. Raises 403."""
+        ...
+
+
+class Observer(Protocol):
+    """Hears of each write. Never raises, but for before_removal."""
+
+    def before_removal(self, resource: str, obj: JSON) -> None:
+        """Take note of an object that is about to be removed from the store. Raises StorageError."""
+        ...
+
+    def after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
+        """Begin what follows from a write."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryParts:
-    """What all registries of one control plane share."""
+    """What all registries of one control plane share. `pick` returns one character of a text, at random."""
 
     storage: Storage
-    clock: Callable[[], datetime]
-    new_uid: Callable[[], str]
-    pick: Callable[[str], str]  # one character of a text, at random
-    after_write: AfterWrite
-    admit: Admit
-    room: Room = _plenty
-    before_removal: BeforeRemoval = _tell_nobody
+    admission: Admission
+    observer: Observer
+    clock: Callable[[], datetime] = utc_now
+    new_uid: Callable[[], str] = new_uid
+    pick: Callable[[str], str] = random.choice

@@ -134,7 +134,7 @@ class Registry:
         if options.permit is not None:
             options.permit(obj)
         key = self.key(namespace, obj["metadata"].get("name", ""))
-        with self._parts.room(self.strategy.kept_as, obj, now, options.dry_run):
+        with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
             if options.dry_run:
                 self._require_absent(key)
                 return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
@@ -297,13 +297,13 @@ class Registry:
         return {**types, **stored.object()}
 
     def _remove(self, live: StoredObject, last: JSON) -> StoredObject:
-        self._parts.before_removal(self.strategy.kept_as, last)
+        self._parts.observer.before_removal(self.strategy.kept_as, last)
         stored = self.storage.delete(live.key, expected_revision=live.revision)
         self._after(stored, "DELETED")
         return stored
 
     def _after(self, stored: StoredObject, event: WriteEvent) -> None:
-        self._parts.after_write(self.strategy.kept_as, self._stored_form(stored), event)
+        self._parts.observer.after_write(self.strategy.kept_as, self._stored_form(stored), event)
 
 
 Registries = dict[tuple[str, str], Registry]  # by (group, resource)

@@ -34,7 +34,7 @@ def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path)
 
 
 def test_a_stored_pod_is_launched_with_three_more(stores: FakeStores) -> None:
-    w = World(stores.open(), scans=True)
+    w = World(stores.open(), host=LAMBDA)
     stores.clock.advance(2 * SETTLED_SECONDS)
     w.create_pod("first")
     before = len(stores.fake.requests)
@@ -46,7 +46,7 @@ def test_a_stored_pod_is_launched_with_three_more(stores: FakeStores) -> None:
 
 
 def test_what_a_task_tells_of_a_pod_is_one_transaction(stores: FakeStores) -> None:
-    w = World(stores.open(), scans=True)
+    w = World(stores.open(), host=LAMBDA)
     w.create_pod()
     w.provider.finish(w.handle(), 0)
     before = len(stores.fake.requests)

@@ -108,7 +108,7 @@ def test_a_long_lived_host_keeps_audit_lines_and_job_files_in_the_state_folder(
 
     ApiClient(plane, streams=True).ask("POST", PODS, pod("p"))
 
-    assert plane.files is not None
+    assert plane.controllers.files is not None
     assert "verb=create resource=pods" in (tmp_path / "default" / "audit.log").read_text()
     plane.close()
 
@@ -118,6 +118,6 @@ def test_lambda_keeps_no_files_without_a_bucket(stores: StoreFactory, tmp_path: 
 
     plane = ControlPlane(settings, host=LAMBDA, storage=stores.open())
 
-    assert plane.files is None
+    assert plane.controllers.files is None
     assert list(tmp_path.iterdir()) == []
     plane.close()

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
-from chalicelib.apimachinery.rules.status import StatusError, forbidden
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.podmodel import budget
-from chalicelib.controllers.podmodel.family import attempts_of, head_of, members_of
+from chalicelib.controllers.podmodel.family import attempts_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.deletes import DeleteObject
@@ -80,16 +80,6 @@ class BudgetEnforcer:
             LOG.warning("budget exceeded uid=%s %s", uid, message)
             self._recorder.record(marked, [News("Warning", budget.BUDGET_REASON, message)])
             self._end(marked)
-
-    def admit(self, pod: JSON) -> None:
-        """Raise 403 for a new pod whose family has spent its budget."""
-        if not pod["metadata"].get("ownerReferences"):
-            return
-        head = head_of(self._storage, pod)
-        spent = budget.exceeded(head) if head else ""
-        if head is not None and spent:
-            why = f"exceeded budget: pod {head['metadata']['name']} {spent}"
-            raise forbidden("pods", pod["metadata"].get("name", ""), why)
 
     def _heads(self, unfinished: Sequence[JSON]) -> Iterator[JSON]:
         """Yield the pods with a budget: those that run, and those that have ended before what they own."""

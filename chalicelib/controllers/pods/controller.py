@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
@@ -29,8 +28,7 @@ from chalicelib.controllers.pods.tasks import PodTasks
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.runtime.retry import Backoff
 from chalicelib.controllers.runtime.waiting import WaitingPods
-from chalicelib.controllers.translation.task import Node, Translation, draft, translate
-from chalicelib.controllers.translation.unsupported import unsupported_fields
+from chalicelib.controllers.translation.task import Node, Translation, translate
 from chalicelib.providers.base import (
     LogOptions,
     Provider,
@@ -40,16 +38,13 @@ from chalicelib.providers.base import (
     TaskState,
 )
 from chalicelib.registry.objects import as_stored
-from chalicelib.storage.base import Reader, Storage, StoredObject
+from chalicelib.storage.base import Storage, StoredObject
 
 LOG = logging.getLogger(__name__)
 
 
 class PodController:
-    """Keeps pods and tasks in step. Safe to call from many threads and processes at once.
-
-    With `launches` False no pod is ever started: they stay Pending, without a node.
-    """
+    """Keeps pods and tasks in step. Safe to call from many threads and processes at once."""
 
     def __init__(
         self,
@@ -60,7 +55,6 @@ class PodController:
         recorder: Recorder,
         clock: Callable[[], datetime],
         observers: PodObservers,
-        launches: bool = True,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
@@ -73,7 +67,6 @@ class PodController:
         self._recorder = recorder
         self._clock = clock
         self._observers = observers
-        self._launches = launches
 
     # -- towards the provider ------------------------------------------------------------------
 
@@ -97,8 +90,8 @@ class PodController:
             self.sync(stored.object())
 
     def is_ours(self, pod: JSON) -> bool:
-        """Return whether the pod is for this provider: not bound to another node, and we launch at all."""
-        return self._launches and pod["spec"].get("nodeName") in (None, "", self._node.name)
+        """Return whether the pod is for this provider."""
+        return self._node.runs(pod)
 
     def forget(self, pod: JSON) -> None:
         """Let go of a pod that somebody has taken out of the store: its task ends now. Repeatable."""
@@ -123,18 +116,13 @@ class PodController:
         stored = self._store.find(uid)
         return stored.object() if stored else None
 
-    def preview(self, pod: JSON, reader: Reader) -> tuple[list[str], list[str]]:
-        """Return what of a pod not stored yet will not be honoured: paths of fields, and the provider's words."""
-        task = draft(pod, replace(self._node, lookup=self._node.lookup.over(reader)))
-        return unsupported_fields(pod), self._provider.warnings(task) if task else []
-
     def give_up(self, pod: JSON) -> None:
         """Take a deleting pod out of the store without asking anybody; finalizers still hold it."""
         self._remove(pod_key(pod), pod["metadata"]["uid"], None)
 
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
-        handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._launches else "")
+        handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._node.launches else "")
         return pod_logs.read(self._provider, pod, handle, container=container, options=options)
 
     def _launch(self, pod: JSON, *, is_fresh: bool) -> None:

@@ -22,31 +22,32 @@ TOKEN_SECONDS = 3600  # an image of several GB may take minutes to pull before t
 PATH = "/sparkanywhere/v1/tasks/{uid}/payload"
 
 
-class TaskPayloads:
-    """Hands out payload requests to a provider, and payloads to its tasks."""
+class PayloadRequests:
+    """Makes the requests with which tasks fetch their payloads, for the provider that starts them."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        *,
-        node: Node,
-        issuer: TokenIssuer,
-        url: PublicUrl,
-        render: Callable[[Task], str],
-    ) -> None:
-        self._storage = storage
-        self._node = node
+    def __init__(self, issuer: TokenIssuer, url: PublicUrl) -> None:
         self._issuer = issuer
         self._url = url
-        self._render = render
 
-    def request(self, task: Task) -> tuple[str, str]:
+    def __call__(self, task: Task) -> tuple[str, str]:
         """Return the URL and the token with which this task gets its payload."""
         claims = TokenClaims(task.group, "default", pod_name=task.name, pod_uid=task.uid)
         token = self._issuer.issue(
             claims, seconds=TOKEN_SECONDS, audiences=[AUDIENCE], purpose="payload"
         ).token
         return self._url.get() + PATH.format(uid=task.uid), token
+
+
+class TaskPayloads:
+    """Answers those requests."""
+
+    def __init__(
+        self, storage: Storage, *, node: Node, issuer: TokenIssuer, render: Callable[[Task], str]
+    ) -> None:
+        self._storage = storage
+        self._node = node
+        self._issuer = issuer
+        self._render = render
 
     def payload(self, uid: str, token: str) -> str:
         """Return the payload of a pending pod's task. Raises 401, 403 once it runs, 404, 503."""

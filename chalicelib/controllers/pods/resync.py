@@ -18,7 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.runtime.background import Later, inline
+from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
 from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage
@@ -56,7 +56,7 @@ class Resync:
         pods: PodController,
         clock: Callable[[], datetime],
         enforce_budgets: Callable[[Sequence[JSON]], None],
-        later: Later = inline,
+        later: Later,
         times: ResyncTimes | None = None,
     ) -> None:
         self._storage = storage

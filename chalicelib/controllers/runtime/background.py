@@ -1,4 +1,4 @@
-"""Background: a few threads for work that a request should not wait for. On Lambda it is waited for in the end.
+"""Background: a few threads for work that a request need not wait for; on Lambda it is waited for in the end.
 
 Work may be lost when the process ends; all of it is such that resync does it again.
 """
@@ -26,10 +26,16 @@ class Later(Protocol):
         ...
 
 
-def inline(work: Work, *, delay_seconds: float = 0.0) -> None:
-    """Do the work now, whatever the delay: where nothing runs between two requests there is no later."""
-    del delay_seconds
-    _guarded(work)
+class Workers(Later, Protocol):
+    """A Later whose work can be waited for (Background)."""
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is queued or under way; False if that takes longer than the timeout."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is under way and drop the rest. May be repeated."""
+        ...
 
 
 class Background:
@@ -82,7 +88,7 @@ class Background:
 
     def _serve(self) -> None:
         while (work := self._next()) is not None:
-            _guarded(work)
+            guarded(work)
             with self._changed:
                 self._busy -= 1
                 self._changed.notify_all()
@@ -99,8 +105,8 @@ class Background:
         return None
 
 
-def _guarded(work: Work) -> None:
-    """Run the work at the edge of a thread: nobody above could answer its errors, resync repeats it."""
+def guarded(work: Work) -> None:
+    """Do the work now; log its errors, which nobody above could answer. Resync repeats it."""
     try:
         work()
     except Exception:

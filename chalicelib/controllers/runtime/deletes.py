@@ -1,13 +1,13 @@
-"""RegistryDeletes: deletes by the controllers, made as a client makes them."""
+"""Deletes by the controllers, made as a client makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import not_found
 from chalicelib.registry.options import DeleteOptions
-from chalicelib.registry.registry import Registry
+from chalicelib.registry.registry import Registries
+from chalicelib.resources.custom.custom_registries import CustomRegistries
 
 
 class DeleteObject(Protocol):
@@ -19,27 +19,19 @@ class DeleteObject(Protocol):
 
 
 class RegistryDeletes:
-    """A DeleteObject over registries, which may be filled in later.
+    """A DeleteObject over all registries. Custom resources are named as their definition is."""
 
-    `registries` is by (group, resource); `custom` knows those of custom resources by the name of their definition.
-    """
-
-    def __init__(
-        self, registries: Mapping[tuple[str, str], Registry], custom: Callable[[str], Registry | None]
-    ) -> None:
-        self._registries = registries
+    def __init__(self, registries: Registries, custom: CustomRegistries) -> None:
+        stored = [each for each in registries.values() if not each.strategy.stored_as]  # no views of others
+        self._registries = {each.strategy.resource: each for each in stored}
         self._custom = custom
 
     def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
-        """Delete an object in the background. Raises StatusError (404 gone, 409 changed by now)."""
-        registry = self._find(resource)
+        """Delete it. Raises StatusError (404 gone, 409 changed by now)."""
+        is_custom = "." in resource
+        registry = self._custom.stored_under(resource) if is_custom else self._registries[resource]
         if registry is None:
             raise not_found(resource, name)
         version = str(revision) if revision else ""
         options = DeleteOptions(uid=uid, resource_version=version, propagation="Background")
         registry.delete(namespace or None, name, options)
-
-    def _find(self, resource: str) -> Registry | None:
-        if "." in resource:
-            return self._custom(resource)
-        return next(found for (_, each), found in self._registries.items() if each == resource)

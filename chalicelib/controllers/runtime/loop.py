@@ -1,4 +1,4 @@
-"""ResyncLoop: calls what has to be called now and then, from one thread of the local control plane."""
+"""ResyncLoop: does the periodic chores, from one thread of the local control plane or all at once on Lambda."""
 
 from __future__ import annotations
 
@@ -43,6 +43,11 @@ class ResyncLoop:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_seconds)
 
+    def run_all(self) -> None:
+        """Do every chore once, whatever its period; one that fails is logged and keeps no other from its turn."""
+        for chore in self._chores:
+            _run(chore)
+
     def run_due(self, due_at: dict[str, float], now: float) -> None:
         """Do the chores that are due at `now` and set when they are next; an unknown one is new."""
         for chore in self._chores:
@@ -50,10 +55,7 @@ class ResyncLoop:
                 due_at[chore.name] = now if chore.at_start else now + chore.every_seconds
             if now < due_at[chore.name] or self._closed.is_set():
                 continue
-            try:
-                chore.do()
-            except Exception:  # the edge of the thread: one bad chore must not end the others
-                LOG.exception("chore failed name=%s", chore.name)
+            _run(chore)
             due_at[chore.name] = now + chore.every_seconds
 
     def _serve(self) -> None:
@@ -61,3 +63,10 @@ class ResyncLoop:
         while not self._closed.is_set():
             self.run_due(due_at, time.monotonic())
             self._closed.wait(self._tick_seconds)
+
+
+def _run(chore: Chore) -> None:
+    try:
+        chore.do()
+    except Exception:  # the edge of the thread: one bad chore must not end the others
+        LOG.exception("chore failed name=%s", chore.name)

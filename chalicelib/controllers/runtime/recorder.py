@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.background import Later, inline
+from chalicelib.controllers.runtime.background import Later
 from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import (
     TRANSACTION_WRITES,
@@ -83,7 +83,7 @@ class EventRecorder:
         *,
         clock: Callable[[], datetime],
         new_uid: Callable[[], str],
-        later: Later = inline,
+        later: Later,
     ) -> None:
         self._storage = storage
         self._clock = clock

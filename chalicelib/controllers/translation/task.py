@@ -44,7 +44,8 @@ _PULLS: dict[str, Literal["always", "missing", "never"]] = {
 class Node:
     """What pods run on: its name, where they find what they refer to, and what every container gets.
 
-    `issue_token` is None where the server gives out no tokens.
+    `issue_token` is None where the server gives out no tokens. Without `launches` no pod is ever started: they stay
+    Pending, without a node.
     """
 
     name: str
@@ -52,6 +53,11 @@ class Node:
     issue_token: IssueToken | None = None
     base_env: tuple[tuple[str, str], ...] = ()
     size: NodeSize = UNKNOWN_SIZE
+    launches: bool = True
+
+    def runs(self, pod: JSON) -> bool:
+        """Return whether the pod is for this node: not bound to another one, and pods are launched at all."""
+        return self.launches and pod["spec"].get("nodeName") in (None, "", self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ SCENARIOS: list[Callable[[World], None]] = [
 def recover(w: World) -> None:
     """Let a new control plane work for as long as everything needs to heal."""
     for _ in range(8):
-        w.controllers.run_all()
+        w.run_chores()
         w.observe_all()
         w.pass_time(200)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import LogOptions
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import MOUNTS
@@ -71,7 +72,7 @@ def test_configmap_written_through_another_process_is_found_by_retry(w: World) -
 
 
 def test_host_without_memory_finds_waiting_pods_in_the_store() -> None:
-    w = World(MemoryStorage(), scans=True)
+    w = World(MemoryStorage(), host=LAMBDA)
     w.create_pod(**MOUNTS)
     for key in w.pods.waiting.storage_keys():  # what another Lambda would not know
         w.pods.waiting.discard(w.storage.get(key).object()["metadata"]["uid"])

@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.controllers.runtime.lookup import StorageLookup
-from chalicelib.controllers.translation.task import Node
 from chalicelib.registry.options import Patch, WriteOptions
-from chalicelib.storage.base import StoredObject, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, StoredObject, guaranteed_update
 from tests.fake_provider import SlowProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
@@ -84,29 +82,26 @@ def test_end_reported_while_the_task_starts_is_not_overwritten() -> None:
     assert w.phase() == "Succeeded"
 
 
-class LateLookup(StorageLookup):
-    """Does `meanwhile` once, right after it has found that a ConfigMap is missing."""
+class LateStorage(MemoryStorage):
+    """Does `meanwhile` once, right after a pod that is stored has not found its ConfigMap."""
 
     meanwhile: Callable[[], object] | None = None
 
-    def now(self) -> LateLookup:
-        """Return itself."""
-        return self
-
-    def find(self, resource: str, namespace: str, name: str) -> JSON | None:
+    def get(self, key: str) -> StoredObject:
         """Look; the world moves on before the caller hears of it."""
-        found = super().find(resource, namespace, name)
-        if resource == "configmaps" and found is None and self.meanwhile:
-            meanwhile, self.meanwhile = self.meanwhile, None
-            meanwhile()
-        return found
+        try:
+            return super().get(key)
+        except KeyNotFound:
+            if "/configmaps/" in key and self.meanwhile and self.list("/registry/pods/").items:
+                meanwhile, self.meanwhile = self.meanwhile, None
+                meanwhile()
+            raise
 
 
 def test_configmap_written_between_the_look_and_the_wait_is_not_missed() -> None:
-    storage = MemoryStorage()
-    lookup = LateLookup(storage)
-    w = World(storage, node=Node("fake", lookup))
-    lookup.meanwhile = lambda: w.create("configmaps", "conf", data={})
+    storage = LateStorage()
+    w = World(storage)
+    storage.meanwhile = lambda: w.create("configmaps", "conf", data={})
 
     w.create_pod(
         containers=[{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],

@@ -1,93 +1,72 @@
-"""A world for the tests of controllers: real registries and controllers, a fake provider, a clock that stands still."""
+"""A world for the tests of controllers: a real control plane, a fake provider, a clock that stands still."""
 
 from __future__ import annotations
 
 import itertools
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.background import Later, inline
-from chalicelib.controllers.runtime.deletes import RegistryDeletes
+from chalicelib.config import Settings
+from chalicelib.controllers.runtime.background import Workers
 from chalicelib.controllers.runtime.lookup import StorageLookup
-from chalicelib.controllers.translation.task import Node
-from chalicelib.plane.controllers import ControllerParts, build_controllers
+from chalicelib.plane.control_plane import ControlPlane
+from chalicelib.plane.foundation import Sources
+from chalicelib.plane.host import LONG_LIVED, Host
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
-from chalicelib.registry.parts import RegistryParts, WriteEvent
-from chalicelib.registry.registry import registries
-from chalicelib.resources.catalogue import ALL
-from chalicelib.resources.custom.custom_registries import CustomRegistries
-from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.base import KeyNotFound, Storage
 from tests.fake_provider import FakeProvider
+from tests.inline import inline
 from tests.unit.controllers.builders import Clock
 
+URL = "http://plane.example"
+
+# Remembers from one call to the next, and writes no audit file.
+WORLD = replace(LONG_LIVED, keeps_files=False)
 _UIDS = itertools.count(1)  # for all worlds: some share a store
 
 
 class World:
-    """One control plane without its edge, in namespace `ns`, which the first of those on a store makes.
+    """One control plane in namespace `ns`, which the first of those on a store makes.
 
-    `later` is inline unless a test brings threads.
+    Background work is done at once unless a test brings threads.
     """
 
     def __init__(
         self,
         storage: Storage,
         *,
-        later: Later = inline,
+        later: Workers = inline,
         provider: FakeProvider | None = None,
         clock: Clock | None = None,
+        host: Host | None = None,
+        launches: bool = True,
         first: bool = True,
-        **parts: Any,  # fields of ControllerParts
+        **settings: Any,  # fields of Settings
     ) -> None:
         self.clock = clock or Clock()
         self.storage = storage
         self.provider = provider or FakeProvider(clock=self.clock)
-        self._new_uid = lambda: str(uuid.UUID(int=next(_UIDS)))
-        registry_parts = RegistryParts(
+        self.plane = ControlPlane(
+            Settings(provider="process" if launches else "none", url=URL, **settings),
+            host=host or WORLD,
             storage=storage,
-            clock=self.clock,
-            new_uid=self._new_uid,
-            pick=lambda text: text[0],
-            after_write=self._after_write,
-            admit=self._admit,
-            before_removal=self._before_removal,
+            provider=self.provider,
+            later=later,
+            sources=Sources(self.clock, lambda: str(uuid.UUID(int=next(_UIDS))), lambda text: text[0]),
         )
-        self.registries = registries(ALL, registry_parts)
-        self.custom = CustomRegistries(storage, registry_parts)
-        self.lookup = StorageLookup(storage)
-        self.controllers = build_controllers(
-            ControllerParts(
-                storage=storage,
-                provider=self.provider,
-                node=parts.pop("node", Node(self.provider.name, self.lookup)),
-                delete=RegistryDeletes(self.registries, self.custom.stored_under),
-                registries=self.registries,
-                clock=self.clock,
-                new_uid=self._new_uid,
-                resources=[each.resource for each in ALL if not each.stored_as],
-                namespaced=[each.resource for each in ALL if each.namespaced and not each.stored_as],
-                later=later,
-                **parts,
-            )
-        )
+        self.controllers = self.plane.controllers
         self.pods = self.controllers.pods
+        self.registries = self.plane.stored.registries
+        self.lookup = StorageLookup(storage)
         if first:
             self.create("namespaces", "ns")
 
-    def _after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:
-        self.controllers.reactions.after_write(resource, obj, event)
-
-    def _admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
-        del now
-        if resource == "pods":
-            self.controllers.budget_enforcer.admit(obj)
-        return []
-
-    def _before_removal(self, resource: str, obj: JSON) -> None:
-        if resource == "pods":
-            self.controllers.usage.before_delete(obj)
+    def run_chores(self) -> None:
+        """Do every chore once."""
+        self.plane.loop.run_all()
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""

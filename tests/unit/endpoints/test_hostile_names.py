@@ -71,7 +71,7 @@ def test_no_route_takes_a_name_for_a_path(api: ApiClient, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*HOSTILE, *ODD, "..%2f.."], ids=lambda name: ascii(name[:20]))
 def test_no_kind_takes_a_name_for_a_path(api: ApiClient, name: str) -> None:
-    for registry in api.plane.registries.values():
+    for registry in api.plane.stored.registries.values():
         strategy = registry.strategy
         if "create" not in strategy.verbs:
             continue

@@ -12,8 +12,8 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.policy.quotas import Quotas
-from chalicelib.controllers.runtime.background import inline
 from tests.api_client import Answer, ApiClient, control_plane
+from tests.inline import inline
 from tests.memory_storage import MemoryStorage
 from tests.waiting import until
 

@@ -11,7 +11,6 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.usage import Usage
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.prices import FREE, flat_rates
 from chalicelib.resources.pods.marks import BUDGET_EXCEEDED, MAX_USD, USED_BY_GONE
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import NOW, known, pod, task
@@ -25,7 +24,7 @@ SPEC: dict[str, Any] = {
 
 def world(max_usd: str = "5", **parts: Any) -> World:  # Any: fields of ControllerParts
     """Return a world of a dollar a vCPU-hour, with a driver `d` of that budget and an executor `e`."""
-    w = World(MemoryStorage(), **{"rates": flat_rates(1.0, 0.0), **parts})
+    w = World(MemoryStorage(), **{"usd_per_vcpu_hour": 1.0, **parts})
     w.create_pod("d", metadata={"annotations": {MAX_USD: max_usd}}, **SPEC)
     w.create_pod("e", metadata=w.owner_of("d"), **SPEC)
     w.observe_all()
@@ -187,7 +186,7 @@ def test_what_a_crash_left_half_done_is_done_by_the_next() -> None:
 
 
 def test_a_driver_that_waits_for_its_start_is_ended_at_once() -> None:
-    w = World(MemoryStorage(), rates=flat_rates(1.0, 0.0))
+    w = World(MemoryStorage(), usd_per_vcpu_hour=1.0)
     w.provider.failures.append(ProviderUnavailable("NoCapacity", "none left"))
     w.create_pod("d", metadata={"annotations": {MAX_USD: "1"}}, **SPEC)
     w.create_pod("e", metadata=w.owner_of("d"), **SPEC)
@@ -215,7 +214,7 @@ def test_a_budget_that_is_raised_in_time_counts() -> None:
 
 
 def test_where_nothing_costs_anything_no_budget_is_spent() -> None:
-    w = world(max_usd="0.01", rates=FREE)
+    w = world(max_usd="0.01", usd_per_vcpu_hour=0.0)
     w.pass_time(1000 * HOUR)
 
     resync(w)
@@ -254,13 +253,13 @@ def drivers(w: World) -> list[str]:
 
 
 def test_all_attempts_of_a_job_share_one_budget() -> None:
-    w = World(MemoryStorage(), rates=flat_rates(1.0, 0.0))
+    w = World(MemoryStorage(), usd_per_vcpu_hour=1.0)
     first = a_job(w)
     w.pass_time(3 * HOUR)
     w.provider.finish(w.handle(first), 1)
     w.observe_all()
     w.pass_time(60)
-    w.controllers.run_all()
+    w.run_chores()
     w.observe_all()
     second = drivers(w)[1]
     w.pass_time(3 * HOUR)  # six dollars in all, three of them the second's
@@ -272,13 +271,13 @@ def test_all_attempts_of_a_job_share_one_budget() -> None:
 
 
 def test_a_job_that_has_spent_its_budget_is_not_tried_again() -> None:
-    w = World(MemoryStorage(), rates=flat_rates(1.0, 0.0))
+    w = World(MemoryStorage(), usd_per_vcpu_hour=1.0)
     a_job(w)
     w.pass_time(6 * HOUR)
 
     resync(w)
     w.pass_time(HOUR)
-    w.controllers.run_all()
+    w.run_chores()
 
     job = w.get("jobs", "j")
     assert job is not None

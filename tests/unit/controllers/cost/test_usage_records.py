@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import RECORDS, read_gone
-from chalicelib.providers.prices import flat_rates
+from chalicelib.plane.host import LAMBDA
 from chalicelib.registry.keys import object_key
 from chalicelib.resources.pods.marks import USED_BY_GONE
 from tests.memory_storage import MemoryStorage
@@ -22,7 +22,7 @@ SPEC: dict[str, Any] = {"containers": [{"name": "c", "image": "i", "resources": 
 @pytest.fixture
 def family() -> World:
     """Return a world with a driver `d` and an executor `e`, both running, at a dollar a vCPU-hour."""
-    w = World(MemoryStorage(), rates=flat_rates(1.0, 0.0))
+    w = World(MemoryStorage(), usd_per_vcpu_hour=1.0)
     w.create_pod("d", **SPEC)
     add(w, "e")
     return w
@@ -107,7 +107,7 @@ def test_a_removal_that_comes_about_later_counts_what_is_so_then(family: World) 
 
 
 def test_a_sum_that_nobody_wrote_is_written_by_a_sweep() -> None:
-    w = World(MemoryStorage(), rates=flat_rates(1.0, 0.0), scans=True)  # as on Lambda
+    w = World(MemoryStorage(), usd_per_vcpu_hour=1.0, host=LAMBDA)  # as on Lambda
     w.create_pod("d", **SPEC)
     add(w, "e")
     w.pass_time(HOUR)

@@ -73,7 +73,7 @@ def test_owner_counts_by_uid_not_by_name(w: World) -> None:
     w.create("configmaps", "c", metadata=owner, data={})
     w.pass_time(600)
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("configmaps", "a") is not None
     assert w.get("configmaps", "c") is None
@@ -174,7 +174,7 @@ LOST_OWNER = {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "g
 def test_sweep_finds_dependents_whose_owner_went_unseen(w: World) -> None:
     put(w, "c", {**OLD, **LOST_OWNER})
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("configmaps", "c") is None
 
@@ -184,7 +184,7 @@ def test_sweep_reads_more_than_a_page(w: World) -> None:
         put(w, f"c{number:04}", OLD)
     put(w, "z", {**OLD, **LOST_OWNER})
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("configmaps", "z") is None
     assert len(w.storage.list("/registry/configmaps/ns/").items) == PAGE
@@ -193,7 +193,7 @@ def test_sweep_reads_more_than_a_page(w: World) -> None:
 def test_sweep_leaves_young_objects_alone(w: World) -> None:
     put(w, "c", {"creationTimestamp": "2026-01-02T03:04:00Z", **LOST_OWNER})
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("configmaps", "c") is not None
 
@@ -204,7 +204,7 @@ def test_sweep_finishes_what_a_finalizer_asked_for(w: World) -> None:
     owner = {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "uid-a"}]}
     put(w, "c", {**OLD, **owner})
 
-    w.controllers.run_all()
+    w.run_chores()
 
     stays = w.get("configmaps", "c")
     assert w.get("configmaps", "a") is None
@@ -216,11 +216,11 @@ def test_sweep_changes_nothing_where_all_is_well(w: World) -> None:
     w.create_pod("driver")
     w.observe_all()
     w.create("configmaps", "conf", metadata=w.owner_of("driver"), data={})
-    w.controllers.run_all()  # makes the provider's node
+    w.run_chores()  # makes the provider's node
     w.pass_time(600)
     before = w.storage.revision()
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.storage.revision() == before
 
@@ -250,7 +250,7 @@ def test_claim_whose_finalizer_nobody_looked_after_goes_with_the_next_sweep(w: W
     held = {"name": "data", "namespace": "ns", "uid": "u", "finalizers": ["kubernetes.io/pvc-protection"]}
     w.storage.create("/registry/persistentvolumeclaims/ns/data", {"metadata": {**held, **going}})
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("persistentvolumeclaims", "data") is None
 
@@ -262,7 +262,7 @@ def test_namespace_that_nobody_emptied_goes_with_the_next_sweep(w: World) -> Non
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     w.storage.update(stored.key, going, expected_revision=stored.revision)
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("configmaps", "a") is None
     assert w.get("namespaces", "ns", None) is None
@@ -271,7 +271,7 @@ def test_namespace_that_nobody_emptied_goes_with_the_next_sweep(w: World) -> Non
 def test_namespace_that_is_not_going_is_left_alone(w: World) -> None:
     w.create("configmaps", "a", data={})
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("configmaps", "a") is not None
 
@@ -280,7 +280,7 @@ def test_finalizer_of_others_holds_a_namespace(w: World) -> None:
     w.create("configmaps", "a", metadata={"finalizers": ["example.com/hold"]}, data={})
 
     w.delete("namespaces", "ns")
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("namespaces", "ns", None) is not None
     assert w.get("configmaps", "a") is not None
@@ -344,7 +344,7 @@ def test_what_stood_behind_a_claim_goes_after_it() -> None:
     w.create("persistentvolumeclaims", "gone", spec=CLAIM)
     w.delete("persistentvolumeclaims", "gone")
 
-    next(chore for chore in w.controllers.chores if chore.name == "volumes").do()
+    w.controllers.lifecycle.claims.drop_volumes()
 
     assert provider.wanted == {kept}
 
@@ -377,6 +377,6 @@ def test_claim_of_a_finished_pod_goes_with_the_next_sweep(w: World) -> None:
     w.provider.finish(w.handle(), 0)
     w.observe_all()
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("persistentvolumeclaims", "data") is None

@@ -262,7 +262,7 @@ def test_control_plane_that_launches_nothing_writes_nothing() -> None:
     w = World(MemoryStorage(), launches=False)
     created = w.create_pod()
 
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.provider.tasks == []
     assert w.pod() == created

@@ -11,7 +11,7 @@ from tests.unit.controllers.world import World
 
 
 def expire(w: World) -> None:
-    next(chore for chore in w.controllers.chores if chore.name == "pod-expiry").do()
+    w.controllers.lifecycle.expiry.sweep()
 
 
 def finish(w: World, name: str = "a", **metadata: object) -> None:

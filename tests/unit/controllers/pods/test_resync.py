@@ -12,6 +12,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.resync import PAGE
 from chalicelib.providers.base import Container, ProviderUnavailable, Task
+from tests.inline import Inline
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import pod
 from tests.unit.controllers.world import World
@@ -184,11 +185,12 @@ def test_pod_that_waits_past_its_deadline_fails(w: World) -> None:
 def test_sync_that_takes_long_is_not_asked_for_again() -> None:
     put_off: list[Callable[[], None]] = []
 
-    def later(work: Callable[[], None], *, delay_seconds: float = 0.0) -> None:
-        del delay_seconds
-        put_off.append(work)
+    class Postponing(Inline):
+        def __call__(self, work: Callable[[], None], *, delay_seconds: float = 0.0) -> None:
+            del delay_seconds
+            put_off.append(work)
 
-    w = World(MemoryStorage(), later=later)
+    w = World(MemoryStorage(), later=Postponing())
     put(w, pod())
     put_off.clear()
 

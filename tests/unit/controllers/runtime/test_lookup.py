@@ -7,7 +7,6 @@ import pytest
 from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.lookup import StorageLookup
 from chalicelib.controllers.runtime.tokens import TokenInvalid, TokenIssuer
-from chalicelib.controllers.translation.task import Node
 from chalicelib.controllers.translation.tokens import TOKEN_SECONDS, PodTokens
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
@@ -96,10 +95,7 @@ def test_account_must_be_there_unless_it_is_the_default_one(w: World) -> None:
 
 
 def test_pod_waits_for_its_service_account() -> None:
-    storage = MemoryStorage()
-    lookup = StorageLookup(storage)
-    issuer = TokenIssuer(storage, clock=World(MemoryStorage()).clock, new_uid=lambda: "signing-key")
-    w = World(storage, node=Node("fake", lookup, issue_token=PodTokens(issuer)))
+    w = World(MemoryStorage(), token="administrators")  # a control plane that asks for tokens gives out some
 
     w.create_pod(serviceAccountName="spark")
     assert w.provider.tasks == []

@@ -185,8 +185,13 @@ def admission(w: World) -> Admission:
 
 
 def admission_with(w: World, injection: Callable[[], Injection]) -> Admission:
-    controllers = w.controllers
-    return Admission(w.pods, w.provider, injection, controllers.quotas, controllers.budget_enforcer)
+    return Admission(
+        storage=w.storage,
+        quotas=w.controllers.quotas,
+        node=w.plane.stored.node,
+        provider=w.provider,
+        injection=injection,
+    )
 
 
 def test_hook_changes_a_driver_in_place(w: World) -> None:

@@ -86,7 +86,7 @@ def test_a_failed_pod_is_replaced_after_a_pause(w: World) -> None:
     assert _live(w) == []
 
     w.pass_time(11)
-    w.controllers.run_all()
+    w.run_chores()
 
     assert len(_live(w)) == 1
     assert _status(w, "jobs", "j")["failed"] == 1
@@ -106,7 +106,7 @@ def test_a_job_ends_at_its_deadline(w: World) -> None:
     _job(w, activeDeadlineSeconds=30)
 
     w.pass_time(31)
-    w.controllers.run_all()
+    w.run_chores()
     w.observe_all()
 
     assert ("Failed", "DeadlineExceeded") in _conditions(w)
@@ -119,7 +119,7 @@ def test_a_finished_job_goes_after_its_time(w: World) -> None:
     assert w.get("jobs", "j") is not None
 
     w.pass_time(61)
-    w.controllers.run_all()
+    w.run_chores()
 
     assert w.get("jobs", "j") is None
 

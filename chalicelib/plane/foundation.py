@@ -1,0 +1,76 @@
+"""Foundation: what every part of one control plane is built on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.config import Settings
+from chalicelib.controllers.pods.payloads import PayloadRequests
+from chalicelib.controllers.runtime.background import Background, Workers
+from chalicelib.controllers.runtime.public_url import PublicUrl
+from chalicelib.controllers.runtime.tokens import TokenIssuer
+from chalicelib.plane.backends import build_provider, build_storage
+from chalicelib.plane.host import Host, choose_host
+from chalicelib.providers.base import Provider
+from chalicelib.registry.parts import new_uid, utc_now
+from chalicelib.storage.base import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where time, uids and chance come from; tests bring their own."""
+
+    clock: Callable[[], datetime] = utc_now
+    new_uid: Callable[[], str] = new_uid
+    pick: Callable[[str], str] = random.choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What is there before the first object is stored."""
+
+    settings: Settings
+    host: Host
+    storage: Storage
+    provider: Provider
+    issuer: TokenIssuer
+    url: PublicUrl
+    later: Workers
+    sources: Sources
+
+    @property
+    def launches(self) -> bool:
+        """Return whether pods are started at all."""
+        return self.settings.declaration.launches
+
+
+def build_foundation(
+    settings: Settings,
+    *,
+    host: Host | None = None,
+    storage: Storage | None = None,
+    provider: Provider | None = None,
+    later: Workers | None = None,
+    sources: Sources | None = None,
+) -> Foundation:
+    """Return the foundation: what is given, else what the settings and the process's host come to.
+
+    Raises SettingsError, StorageError and ProviderUnavailable.
+    """
+    host, sources = host or choose_host(settings), sources or Sources()
+    storage = storage or build_storage(settings)
+    issuer = TokenIssuer(storage, clock=sources.clock, new_uid=sources.new_uid)
+    url = PublicUrl(storage, settings.pod_url or settings.url, sources.new_uid)
+    return Foundation(
+        settings=settings,
+        host=host,
+        storage=storage,
+        provider=provider or build_provider(settings, PayloadRequests(issuer, url)),
+        issuer=issuer,
+        url=url,
+        later=later or Background(threads=host.threads),
+        sources=sources,
+    )

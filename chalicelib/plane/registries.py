@@ -1,0 +1,93 @@
+"""Builds the registries, and what a write goes through: admission before it is stored, the subscribers after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from chalicelib.controllers.admission import Admission
+from chalicelib.controllers.cost.usage_records import UsageRecords
+from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.runtime.changes import Changes
+from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.translation.spark_admission import Injection
+from chalicelib.controllers.translation.task import Node
+from chalicelib.controllers.translation.tokens import PodTokens
+from chalicelib.plane.authentication import is_open
+from chalicelib.plane.backends import build_rates, read_root_ca
+from chalicelib.plane.foundation import Foundation
+from chalicelib.registry.options import WriteOptions
+from chalicelib.registry.parts import RegistryParts
+from chalicelib.registry.registry import Registries, registries
+from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.custom.custom_registries import CustomRegistries
+from chalicelib.resources.default_objects import default_objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What is stored, by resource, and who hears of its changes."""
+
+    registries: Registries
+    custom: CustomRegistries
+    changes: Changes
+    quotas: Quotas
+    usage: UsageRecords
+    node: Node
+
+
+def build_registries(base: Foundation) -> Stored:
+    """Return the registries of all resources."""
+    usage = UsageRecords(
+        storage=base.storage,
+        rates=build_rates(base.settings),
+        clock=base.sources.clock,
+        later=base.later,
+        folds=base.host.outlives_requests,
+    )
+    quotas = Quotas(storage=base.storage, later=base.later, max_objects=base.settings.namespace_objects)
+    node = Node(
+        name=base.provider.name,
+        lookup=StorageLookup(base.storage, root_ca=read_root_ca(base.settings)),
+        issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
+        launches=base.launches,
+    )
+    changes = Changes(before_removal={"pods": usage.before_delete})
+    admission = Admission(
+        storage=base.storage,
+        quotas=quotas,
+        node=node,
+        provider=base.provider,
+        injection=partial(_injection, base),
+    )
+    parts = RegistryParts(
+        storage=base.storage,
+        admission=admission,
+        observer=changes,
+        clock=base.sources.clock,
+        new_uid=base.sources.new_uid,
+        pick=base.sources.pick,
+    )
+    return Stored(
+        registries=registries(ALL, parts),
+        custom=CustomRegistries(base.storage, parts),
+        changes=changes,
+        quotas=quotas,
+        usage=usage,
+        node=node,
+    )
+
+
+def _injection(base: Foundation) -> Injection:
+    return Injection(
+        master_url=base.url.get(),
+        token=not is_open(base.settings),
+        root_ca=bool(base.settings.ca_file),
+    )
+
+
+def create_default_objects(stored: Stored) -> None:
+    """Create what every cluster has (namespaces, roles, priority classes), where it is missing."""
+    options = WriteOptions(field_manager="sparkanywhere")
+    for group, resource, namespace, obj in default_objects():
+        stored.registries[(group, resource)].create_if_missing(namespace, obj, options)
