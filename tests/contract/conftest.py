@@ -14,7 +14,13 @@ from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.contract.api_client import ApiClient
 from tests.contract.docker_backend import DockerProviders
-from tests.contract.provider_backends import FakeProviders, LookedInto, ProcessProviders, ProviderFactory
+from tests.contract.provider_backends import (
+    ExampleProviders,
+    FakeProviders,
+    LookedInto,
+    ProcessProviders,
+    ProviderFactory,
+)
 from tests.contract.storage_backends import (
     FakeStores,
     MemoryStores,
@@ -97,11 +103,12 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 
 
-@pytest.fixture(params=["fake", "process", DOCKER])
+@pytest.fixture(params=["example", "fake", "process", DOCKER])
 def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield what opens handles on one backend without tasks; they are removed afterwards."""
     backends: dict[str, Callable[[Path], ProviderFactory]] = {
         "docker": DockerProviders,
+        "example": ExampleProviders,
         "fake": FakeProviders,
         "process": ProcessProviders,
     }

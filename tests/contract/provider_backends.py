@@ -10,6 +10,7 @@ from typing import Protocol
 from chalicelib.providers.base import Container, Provider, Task, TaskState, Volume
 from chalicelib.providers.interactive import InteractiveProvider, Session
 from chalicelib.providers.process.provider import ProcessProvider
+from tests.example_provider import ExampleProvider
 from tests.fake_provider import FakeProvider
 from tests.waiting import until
 
@@ -37,6 +38,23 @@ class FakeProviders:
         return self._provider
 
     def close(self) -> None:
+        self._provider.close()
+
+
+class ExampleProviders:
+    """The example: as with the fake, its tasks are known as long as the factory lives."""
+
+    image = "busybox"
+
+    def __init__(self, directory: Path) -> None:
+        self._provider = ExampleProvider(directory)
+
+    def open(self) -> Provider:
+        return self._provider
+
+    def close(self) -> None:
+        for state in self._provider.list_tasks():
+            self._provider.remove(state.handle)
         self._provider.close()
 
 
