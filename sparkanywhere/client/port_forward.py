@@ -184,16 +184,15 @@ class Channel:
                 return
 
     def _receive(self) -> Iterator[Event]:
-        buffer = bytearray(PIECE_BYTES)
         while True:
             with self._framing:
                 found = list(self._connection.events())
             yield from found
-            count = self._transport.receive_into(buffer, self._transport.clock() + SILENCE_SECONDS)
-            if not count:
+            data = self._transport.receive(PIECE_BYTES, self._transport.clock() + SILENCE_SECONDS)
+            if not data:
                 return
             with self._framing:
-                self._connection.receive_data(bytes(buffer[:count]))
+                self._connection.receive_data(data)
 
     def _send(self, event: Event) -> None:
         with self._sending:

@@ -113,7 +113,7 @@ class BareCarrier:
         """Wait for bytes; None at the end, or after a long silence."""
         self._wire.allow(SILENCE_SECONDS)
         try:
-            return self._wire.reader.read1(64 * 1024) or None
+            return self._wire.receive() or None
         except (OSError, ValueError):
             return None
 

@@ -57,7 +57,7 @@ class WebSocket:
         while not self._ready:
             self._wire.allow(seconds)
             try:
-                data = self._wire.reader.read1(64 * 1024)
+                data = self._wire.receive()
             except (OSError, ValueError):
                 return None
             if not data or not self._take(data):

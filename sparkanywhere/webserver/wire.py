@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import select
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Callable
 
 from sparkanywhere.webserver.limits import Limits
-from sparkanywhere.webserver.transport import DeadlineReader, Transport
+from sparkanywhere.webserver.transport import Transport
 
+_RECEIVE_BYTES = 16 * 1024  # by so much may a request's head pass its limit
 # Linux alone tells that the other side has closed while unread bytes lie before the end.
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
 
 
 class Wire:
-    """A connected socket with buffered reads that end in time and writes that are never torn.
+    """A connected socket with reads that end in time and writes that are never torn.
 
     Writes of several threads don't mix. After `finish` nothing more is written.
     """
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+    def __init__(
+        self, sock: socket.socket, limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.sock = sock
         self._limits = limits
-        self._transport = Transport(sock)
-        self._raw = DeadlineReader(self._transport)
-        self.reader = io.BufferedReader(self._raw, 16 * 1024)
+        self._transport = Transport(sock, clock)
+        self._read_by = self._transport.clock()
+        self._unread = b""
         self._write_lock = threading.Lock()
         self._finished = False
 
     def allow(self, seconds: float) -> None:
-        """Give the reads that follow `seconds` in all; then they raise TimeoutError."""
-        self._raw.allow(seconds)
+        """Give the reads that follow `seconds` in all, however slowly their bytes drip in."""
+        self._read_by = self._transport.clock() + seconds
+
+    def receive(self) -> bytes:
+        """Return what has come, at least one byte; b"" at the end. Raises OSError (TimeoutError among them)."""
+        if self._unread:
+            data, self._unread = self._unread, b""
+            return data
+        if self._transport.clock() >= self._read_by:
+            raise TimeoutError("the client was too slow")
+        return self._transport.receive(_RECEIVE_BYTES, self._read_by)
+
+    def unread(self, data: bytes) -> None:
+        """Put back what was received too much; the next receive() returns it."""
+        self._unread = data
 
     def send(self, data: bytes, *, seconds: float | None = None) -> None:
         """Write all of `data` within `seconds`. Raises OSError (TimeoutError among them) if that fails."""
@@ -88,7 +105,7 @@ class Wire:
         self.allow(self._limits.linger_seconds)
         left = self._limits.linger_bytes
         with contextlib.suppress(OSError, ValueError):
-            while left > 0 and (piece := self.reader.read1(64 * 1024)):
+            while left > 0 and (piece := self.receive()):
                 left -= len(piece)
 
     def close(self) -> None:

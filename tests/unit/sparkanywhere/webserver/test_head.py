@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import h11
 import pytest
 
-from sparkanywhere.webserver.head import BadRequest, RequestHead, body_length, parse_head
+from sparkanywhere.webserver.head import BadRequest, RequestHead, request_head
+
+
+def parse_raw(raw: bytes, *, header_count: int = 100) -> RequestHead:
+    """Return the head of a request."""
+    parser = h11.Connection(h11.SERVER)
+    parser.receive_data(raw)
+    request = parser.next_event()
+    assert isinstance(request, h11.Request)
+    return request_head(request, header_count=header_count)
 
 
 def parse(*lines: str, header_count: int = 100) -> RequestHead:
     """Return the head of these lines."""
-    return parse_head("".join(f"{line}\r\n" for line in lines).encode("latin-1"), header_count=header_count)
+    raw = "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1")
+    return parse_raw(raw, header_count=header_count)
+
+
+def refusal(*lines: str) -> int:
+    """Return the code that these lines are refused with."""
+    with pytest.raises((BadRequest, h11.RemoteProtocolError)) as refused:
+        parse(*lines, header_count=3)
+    if isinstance(refused.value, BadRequest):
+        return refused.value.code
+    assert isinstance(refused.value, h11.RemoteProtocolError)
+    return refused.value.error_status_hint
 
 
 def test_a_plain_request_is_read() -> None:
@@ -24,7 +45,7 @@ def test_repeated_headers_are_joined() -> None:
 
 
 def test_bare_line_feeds_are_understood() -> None:
-    assert parse_head(b"GET / HTTP/1.1\nHost: a\n", header_count=9).headers == {"host": "a"}
+    assert parse_raw(b"GET / HTTP/1.1\nHost: a\n\n").headers == {"host": "a"}
 
 
 @pytest.mark.parametrize(
@@ -54,15 +75,13 @@ def test_a_target_in_a_proxys_form_is_its_path(target: str, path: str) -> None:
         (["GET / HTTP/1.1", "Host: a", "host: a"], 400),
         (["GET / HTTP/1.1", "Host: a", "A : b"], 400),
         (["GET / HTTP/1.1", "Host: a", " folded"], 400),
+        (["GET / HTTP/1.1", " Host: a"], 400),
         (["GET / HTTP/1.1", "Host: a", "A: b\x00c"], 400),
         (["GET / HTTP/1.1", "Host: a", *["A: b"] * 3], 431),
     ],
 )
 def test_a_malformed_head_is_refused(lines: list[str], code: int) -> None:
-    with pytest.raises(BadRequest) as refused:
-        parse(*lines, header_count=3)
-
-    assert refused.value.code == code
+    assert refusal(*lines) == code
 
 
 @pytest.mark.parametrize(
@@ -80,19 +99,6 @@ def test_the_client_decides_how_long_a_connection_lasts(version: str, connection
 
 
 @pytest.mark.parametrize(
-    ("headers", "length"),
-    [
-        ([], 0),
-        (["Content-Length: 7"], 7),
-        (["Content-Length: 7", "Content-Length: 7"], 7),
-        (["Transfer-Encoding: Chunked"], None),
-    ],
-)
-def test_the_body_is_as_long_as_the_headers_say(headers: list[str], length: int | None) -> None:
-    assert body_length(parse("POST / HTTP/1.1", "Host: a", *headers)) == length
-
-
-@pytest.mark.parametrize(
     ("headers", "code"),
     [
         (["Content-Length: -1"], 400),
@@ -104,7 +110,4 @@ def test_the_body_is_as_long_as_the_headers_say(headers: list[str], length: int 
     ],
 )
 def test_a_body_of_two_lengths_or_none_is_refused(headers: list[str], code: int) -> None:
-    with pytest.raises(BadRequest) as refused:
-        body_length(parse("POST / HTTP/1.1", "Host: a", *headers))
-
-    assert refused.value.code == code
+    assert refusal("POST / HTTP/1.1", "Host: a", *headers) == code

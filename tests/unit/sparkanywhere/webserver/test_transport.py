@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from sparkanywhere.webserver.limits import MIB, stack_bytes
-from sparkanywhere.webserver.transport import DeadlineReader, Transport, read_head
+from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB, stack_bytes
+from sparkanywhere.webserver.transport import Transport
+from sparkanywhere.webserver.wire import Wire
 
 
 @pytest.fixture
@@ -22,23 +22,34 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def test_a_deadline_bounds_all_reads_together(pair: tuple[socket.socket, socket.socket]) -> None:
     moments = iter([0.0, 0.0, 4.0, 6.0])
-    reader = DeadlineReader(Transport(pair[0], clock=lambda: next(moments)))
-    reader.allow(5.0)
-    pair[1].send(b"ab")
+    wire = Wire(pair[0], DEFAULT_LIMITS, clock=lambda: next(moments))
+    wire.allow(5.0)
+    pair[1].send(b"a")
 
-    first = reader.read(1)
+    first = wire.receive()
+    pair[1].send(b"b")
 
     assert first == b"a"
     with pytest.raises(TimeoutError):
-        reader.read(1)  # though a byte is there
+        wire.receive()  # though a byte is there
 
 
 def test_silence_is_a_timeout(pair: tuple[socket.socket, socket.socket]) -> None:
-    reader = DeadlineReader(Transport(pair[0]))
-    reader.allow(0.01)
+    wire = Wire(pair[0], DEFAULT_LIMITS)
+    wire.allow(0.01)
 
     with pytest.raises(TimeoutError):
-        reader.read(1)
+        wire.receive()
+
+
+def test_what_is_put_back_is_received_again(pair: tuple[socket.socket, socket.socket]) -> None:
+    wire = Wire(pair[0], DEFAULT_LIMITS)
+    wire.allow(1.0)
+    pair[1].send(b"b")
+
+    wire.unread(b"a")
+
+    assert (wire.receive(), wire.receive()) == (b"a", b"b")
 
 
 def test_who_does_not_read_is_not_waited_for(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -46,28 +57,6 @@ def test_who_does_not_read_is_not_waited_for(pair: tuple[socket.socket, socket.s
 
     with pytest.raises(TimeoutError):
         transport.send(b"x" * 10_000_000, transport.clock() + 0.05)
-
-
-@pytest.mark.parametrize(
-    ("raw", "head", "rest"),
-    [
-        (b"GET\r\nA: b\r\n\r\nrest", b"GET\r\nA: b\r\n", b"rest"),
-        (b"\r\n\nGET\r\n\r\n", b"GET\r\n", b""),
-        (b"", None, b""),
-        (b"GET\r\nA", None, b""),
-    ],
-)
-def test_a_head_ends_with_an_empty_line(raw: bytes, head: bytes | None, rest: bytes) -> None:
-    stream = io.BytesIO(raw)
-
-    assert read_head(stream, 100) == head
-    assert stream.read() == rest
-
-
-@pytest.mark.parametrize("raw", [b"x" * 50, b"a: b\r\n" * 10, b"\r\n" * 50])
-def test_a_head_over_the_limit_is_refused(raw: bytes) -> None:
-    with pytest.raises(ValueError, match="longer than"):
-        read_head(io.BytesIO(raw), 40)
 
 
 @pytest.mark.parametrize(("version", "size"), [((3, 11), MIB), ((3, 12), 0), ((3, 13), 0), ((3, 14), MIB)])
