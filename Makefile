@@ -11,17 +11,18 @@ ARGS ?= 100
 EXAMPLE ?= SparkPi
 CLASS ?=
 BENCH ?=
-WORKERS ?= 0
+WORKERS ?= 2
 PORT ?=
 
 BIN := $(VENV)/bin
 RUN := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
+PYTEST := $(BIN)/python -m pytest --numprocesses "$(WORKERS)"
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test check conformance fix e2e bench spark image down vendor package config deploy docs
+.PHONY: help pi serve test test-slow test-all check conformance fix e2e bench spark image down vendor package config deploy docs
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,22 +44,27 @@ down: $(RUN) ## Remove what ended control planes have left: processes, container
 spark: $(RUN) ## Download and lay out a Spark (SPARK=4.3.0)
 	@exec $(BIN)/python -m sparkanywhere spark install "$(SPARK)"
 
-check: $(DEV) ## Format, lint, types, layers and fast tests, in under a minute
-	@$(BIN)/ruff format --check --quiet . || { echo "make fix repairs the format"; exit 1; }
+check: $(DEV) ## Format, lint, types, layers and unit tests, in under a minute
+	@$(BIN)/ruff format --check --quiet . || { echo "make fix mends the format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest -q tests/unit
+	@$(PYTEST) -q tests/unit
 
-fix: $(DEV) ## Fix what ruff can fix
+fix: $(DEV) ## Mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format .
 
-test: $(DEV) ## Run every test, WORKERS=2 files at a time; without their tool they are skipped and say so
-	@$(BIN)/python -m pytest tests --durations 15 --numprocesses "$(WORKERS)" --dist loadfile
+test: $(DEV) ## Run the tests, with a real Spark job on each provider that is there (WORKERS=2 files at a time)
+	@$(PYTEST) -m "not slow" --durations 15
+
+test-slow: $(DEV) ## Run the tests that `make test` leaves out: every Spark scenario, further versions and emulators
+	@$(PYTEST) -m slow --durations 15
+
+test-all: test test-slow ## Run every test
 
 e2e: $(DEV) ## Run the tests with real Spark alone
-	@$(BIN)/python -m pytest tests/e2e
+	@$(PYTEST) tests/e2e
 
 bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -1,13 +1,16 @@
-"""What every test may use: the tools that markers name, and a free port."""
+"""What every test may use: the tools that markers name, the Lambda package, and a free port."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.aws_box.package import Package, find_or_make_package
 from tests.tools import missing, required
 
 # How long an example takes is the machine's business: a busy one fails Hypothesis's 200 ms now and then.
@@ -16,13 +19,21 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 
-TOOL_MARKERS = ("docker", "own_engine", "kubectl", "terraform", "browser", "spark")
+HERE = Path(__file__).parent
+TOOL_MARKERS = ("docker", "image", "own_engine", "kubectl", "terraform", "browser", "spark")
+# Workers take a file at a time, in this order: short files at the end fill up what long ones leave.
+LONGEST_FIRST = ("e2e", "functional", "contract", "unit")
 
 
 def pytest_configure() -> None:
     """Heed SIGINT again where whoever started us had it ignored: all that tests start would inherit that."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the suites that take longest first."""
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(HERE).parts[0]))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -33,6 +44,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"SPARKANYWHERE_REQUIRE_TOOLS=1, but {problem}", pytrace=False)
         if problem:
             pytest.skip(problem)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """Return the Lambda package, made once for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return find_or_make_package(shared / "package")
 
 
 @pytest.fixture

@@ -6,9 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from chalicelib.config import Settings
+from sparkanywhere.local.docker_engine import engine
+from sparkanywhere.spark.base_image import base_name
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
 
@@ -18,6 +23,8 @@ def missing(tool: str) -> str:
     """Return why the tool of a marker can't be used, in one sentence; empty if it can."""
     if tool == "docker":
         return _docker_problem()
+    if tool == "image":
+        return "" if find("mmdebstrap") or _has_base_image() else "mmdebstrap is not installed"
     if tool == "own_engine":
         return (
             ""
@@ -69,6 +76,11 @@ def _browser_problem() -> str:
 def required() -> bool:
     """Return whether a missing tool is a failure, as in CI, and not a skip."""
     return os.environ.get("SPARKANYWHERE_REQUIRE_TOOLS") == "1"
+
+
+def _has_base_image() -> bool:
+    with closing(engine(Settings.from_env())) as client:
+        return bool(client.images(name=base_name()))
 
 
 def _docker_problem() -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.locks import locked
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE_SECONDS = 300
@@ -42,10 +43,7 @@ class Package:
 @contextmanager
 def vendored() -> Iterator[None]:
     """Yield while `vendor/` is complete and this process alone packages: Chalice makes archives in `.chalice`."""
-    with ExitStack() as stack:
-        chalice = os.open(PROJECT / ".chalice", os.O_RDONLY)
-        stack.callback(os.close, chalice)
-        fcntl.flock(chalice, fcntl.LOCK_EX)
+    with locked(PROJECT / ".chalice"):
         vendor = ["make", "--silent", "vendor"]
         subprocess.run(vendor, cwd=PROJECT, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
         yield
@@ -64,7 +62,17 @@ def make_package(folder: Path) -> Package:
         subprocess.run(
             command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True
         )
-    archive = folder / "deployment.zip"
-    with zipfile.ZipFile(archive) as packed:
+    with zipfile.ZipFile(folder / "deployment.zip") as packed:
         packed.extractall(folder / "task")
-    return Package(archive, folder / "task", json.loads((folder / "sam.json").read_text()))
+    return _package(folder)
+
+
+def find_or_make_package(folder: Path) -> Package:
+    """Return the package in a folder that several processes share: the first of them makes it."""
+    folder.mkdir(exist_ok=True)
+    with locked(folder):
+        return _package(folder) if (folder / "task").exists() else make_package(folder)
+
+
+def _package(folder: Path) -> Package:
+    return Package(folder / "deployment.zip", folder / "task", json.loads((folder / "sam.json").read_text()))

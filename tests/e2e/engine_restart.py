@@ -12,12 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.docker_cluster import DockerCluster, docker_cluster, patiently
-from tests.e2e.spark_cluster import JOB_SECONDS, exit_code
+from tests.e2e.docker_cluster import DockerCluster, docker_cluster
+from tests.e2e.spark_cluster import exit_code
+from tests.e2e.spark_scenarios import TWO, words_of
 from tests.own_engine import OwnEngine
 
 EXECUTOR = "spark-kubernetes-executor"
-APP = "restarts"
 LOAD_SECONDS = 300
 
 
@@ -36,17 +36,11 @@ def main(home: Path, image: Path, folder: Path) -> None:
 
 
 def _run_job(cluster: DockerCluster, engine: OwnEngine, home: Path) -> None:
-    conf = ["spark.executor.instances=2"]
-    job = cluster.start(home, "local:///jobs/sleepers.py", "2", "16", "1", "0", name=APP, conf=conf)
-
-    def registered() -> int:
-        running = cluster.running_of(APP, "driver")
-        return cluster.log(running[0]).count("Registered executor") if running else 0
-
-    patiently(lambda: registered() >= 2, "two executors to register")
+    job = cluster.start(home, *cluster.sleepers(seconds=2, tasks=16), conf=TWO)
+    cluster.executors_register(2)
     before = {pod["metadata"]["uid"] for pod in cluster.pods()}
 
-    lost = cluster.container_of(cluster.running_of(APP, "executor")[0], EXECUTOR)
+    lost = cluster.container_of(cluster.running("executor")[0], EXECUTOR)
     main_process = cluster.engine.inspect_container(lost)["State"]["Pid"]
 
     engine.kill()
@@ -54,12 +48,12 @@ def _run_job(cluster: DockerCluster, engine: OwnEngine, home: Path) -> None:
     assert {pod["metadata"]["uid"] for pod in cluster.pods()} == before, "the API went with the engine"
     engine.start()
 
-    driver = cluster.end_of(APP)
+    driver = cluster.driver_ends()
     assert driver["metadata"]["uid"] in before
     assert exit_code(driver) == 0, cluster.log(driver)
     assert "16 tasks came back" in cluster.log(driver), cluster.log(driver)
     assert "exit code 137" in cluster.log(driver), "Spark was not told how the executor ended"
-    job.communicate(timeout=JOB_SECONDS)
+    words_of(job)
 
 
 if __name__ == "__main__":

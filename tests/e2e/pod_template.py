@@ -14,7 +14,6 @@ import yaml
 from chalicelib.apimachinery.types import JSON
 from tests.e2e.spark_cluster import NAMESPACE, SparkCluster
 
-TEMPLATE_APP = "template"
 DRIVER = "spark-kubernetes-driver"
 MARK = "PROPAGATED"  # before each line that Spark logs with the submitter's own log4j2.properties
 LOG4J = f"""\
@@ -36,7 +35,7 @@ SAID = (
 
 
 def submit_with_template(
-    cluster: SparkCluster, home: Path, looks_around: str, folder: Path, *, conf: Sequence[str] = ()
+    cluster: SparkCluster, home: Path, folder: Path, *, conf: Sequence[str] = ()
 ) -> None:
     """Make the Secret and the ConfigMap, run looks_around.py with all of it, and see spark-submit end well."""
     secret = {"data": {"word": base64.b64encode(b"hush").decode()}}
@@ -59,7 +58,7 @@ def submit_with_template(
     ]
 
     submitted = cluster.submit(
-        home, looks_around, *given, name=TEMPLATE_APP, conf=settings, SPARK_CONF_DIR=str(own_conf)
+        home, *cluster.program("looks_around.py", *given), conf=settings, SPARK_CONF_DIR=str(own_conf)
     )
 
     assert submitted.returncode == 0, submitted.stdout

@@ -11,9 +11,14 @@ from pathlib import Path
 NEWEST = "4.3.0"
 BOTH = (NEWEST, "3.5.9")
 FILES = {
-    "process": ("test_spark_process.py",),
-    "Docker": ("test_spark_docker.py", "test_spark_engine_restart.py"),
-    "AWS in a box": ("test_spark_aws.py",),
+    "process": ("test_basic.py", "spark_scenarios.py", "test_spark_process.py"),
+    "Docker": (
+        "test_basic.py",
+        "spark_scenarios.py",
+        "test_spark_docker.py",
+        "test_spark_engine_restart.py",
+    ),
+    "AWS in a box": ("test_basic.py", "test_spark_aws.py"),
 }
 TEMPLATE_PROCESS = "test_pod_template_with_all_around_it_and_a_claim_on_demand"
 TEMPLATE_DOCKER = "test_pod_template_with_init_container_sidecar_secrets_config_and_spark_conf"
@@ -21,39 +26,30 @@ VOLUMES_DOCKER = "test_volumes_claims_on_demand_and_memory"
 BOX_DYNAMIC = "test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions_are_killed"
 BOX_KILLED = "test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_events_are_lost"
 BOX_TROUBLE = "test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_replaced"
-PROCESS_MODULES = "test_python_modules_reach_driver_and_executors"
+CLIENT = "test_client_mode_runs_the_driver_here_and_the_executors_as_pods"
+MODULES = "test_python_modules_reach_driver_and_executors"
+DYNAMIC = "test_dynamic_allocation_grows_and_shrinks"
+SIDE_BY_SIDE = "test_several_applications_run_side_by_side"
+DRIVER_KILLED = "test_a_killed_driver_fails_and_takes_its_executors"
+STATEFUL_SET, DEPLOYMENT = "test_executors_of_a_stateful_set", "test_executors_of_a_deployment"
 
 # scenario: the test on processes, on Docker, on AWS in a box; "" for none
 SCENARIOS: dict[str, tuple[str, str, str]] = {
-    "Basic": (
-        "test_cluster_mode_runs_to_its_end_through_either_watch",
-        "test_basic_spark_pi_in_cluster_mode",
-        "test_spark_pi_runs_to_its_end",
-    ),
-    "ClientMode": (
-        "test_client_mode_runs_the_driver_here_and_the_executors_as_pods",
-        "test_client_mode",
-        "test_spark_pi_runs_with_its_driver_on_this_machine",
-    ),
+    "Basic": ("test_basic_on_processes", "test_basic_on_docker", "test_basic_on_aws_in_a_box"),
+    "ClientMode": (CLIENT, CLIENT, "test_spark_pi_runs_with_its_driver_on_this_machine"),
     "Decommission": ("test_decommission", "test_decommission", BOX_TROUBLE),
-    "Deps (`--py-files`)": (PROCESS_MODULES, "test_python_with_modules", ""),
+    "Deps (`--py-files`)": (MODULES, MODULES, ""),
     "PV (a claim OnDemand)": (TEMPLATE_PROCESS, VOLUMES_DOCKER, ""),
     "Volume (emptyDir, in memory)": (TEMPLATE_PROCESS, VOLUMES_DOCKER, ""),
     "Secrets": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
     "PodTemplate": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
     "SparkConfPropagate": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
-    "Python": (PROCESS_MODULES, "test_python_with_modules", ""),
-    "DynamicAllocation": (
-        "test_dynamic_allocation_grows_and_shrinks",
-        "test_dynamic_allocation",
-        BOX_DYNAMIC,
-    ),
+    "Python": (MODULES, MODULES, ""),
+    "DynamicAllocation": (DYNAMIC, DYNAMIC, BOX_DYNAMIC),
+    "executors of a StatefulSet": (STATEFUL_SET, STATEFUL_SET, ""),
+    "executors of a Deployment": (DEPLOYMENT, DEPLOYMENT, ""),
     "sidecar and init container": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
-    "three applications at once": (
-        "test_several_applications_run_side_by_side",
-        "test_several_applications_run_side_by_side",
-        "",
-    ),
+    "three applications at once": (SIDE_BY_SIDE, SIDE_BY_SIDE, ""),
     "executor out of memory, replaced": (
         "test_an_executor_out_of_memory_is_replaced",
         "test_an_executor_out_of_memory_is_replaced",
@@ -64,11 +60,7 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
         "",
         BOX_KILLED,
     ),
-    "driver killed": (
-        "test_a_killed_driver_fails_and_takes_its_executors",
-        "test_a_killed_driver_fails_and_takes_its_executors",
-        BOX_KILLED,
-    ),
+    "driver killed": (DRIVER_KILLED, DRIVER_KILLED, BOX_KILLED),
     "driver deleted": (
         "test_deleting_a_driver_takes_all_that_it_owned",
         "",
@@ -100,7 +92,7 @@ def _versions(files: tuple[str, ...], test: str) -> str:
     if not test:
         return "–"
     for file in files:
-        for node in ast.parse((Path(__file__).parent / file).read_text()).body:
+        for node in ast.walk(ast.parse((Path(__file__).parent / file).read_text())):
             if isinstance(node, ast.FunctionDef) and node.name == test:
                 return ", ".join(_parameters(node) or [NEWEST])
     raise LookupError(f"no test {test} in {files}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ SMALL = (
 
 
 class SparkCluster:
-    """A control plane of its own, and what a person does with it."""
+    """A control plane of its own whose pods are processes, and what a person does with it."""
+
+    jobs = str(JOBS)  # where pods see the tests' programs
 
     def __init__(self, server: LocalServer) -> None:
         self.server = server
@@ -68,12 +71,42 @@ class SparkCluster:
 
     def executors_register(self, count: int) -> None:
         """Wait until so many executors have registered with the one driver, which runs before that."""
-        until(lambda: len(self.running("executor")) == count, f"{count} executors", seconds=JOB_SECONDS)
-        until(
-            lambda: self.log(self.driver()).count("Registered executor") >= count,
-            f"{count} executors to register",
-            seconds=JOB_SECONDS,
-        )
+
+        def registered() -> bool:
+            driver = self.pods("driver")
+            assert not (driver and is_over(driver[0])), f"the driver has ended: {self.log(driver[0])}"
+            if len(self.running("executor")) != count:
+                return False
+            return self.log(driver[0]).count("Registered executor") >= count
+
+        until(registered, f"{count} executors to register", seconds=JOB_SECONDS)
+
+    def conf_of(self, home: Path) -> list[str]:
+        """Return the settings that each submission of a Spark needs."""
+        return [f"spark.kubernetes.container.image=apache/spark:{home.name}", *SMALL]
+
+    def conf_of_driver_here(self) -> list[str]:
+        """Return the settings that make a driver outside the cluster reachable for its executors."""
+        return []
+
+    def program(self, name: str, *arguments: str) -> tuple[str, ...]:
+        """Return one of the tests' programs, as spark-submit takes it."""
+        return (f"local://{self.jobs}/{name}", *arguments)
+
+    def sleepers(self, *, seconds: float, tasks: int) -> tuple[str, ...]:
+        """Return the program that sleeps in its tasks."""
+        return self.program("sleepers.py", str(seconds), str(tasks))
+
+    def kill(self, pod: JSON) -> None:
+        """Kill the JVM of a running pod by SIGKILL."""
+        java_of(pod).send_signal(signal.SIGKILL)
+
+    def clear(self) -> None:
+        """Delete every pod, also where a test has left the control plane ended."""
+        if not answers(self):
+            self.server.start()
+        self.client.delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
+        until(lambda: not self.pods(), "all pods to be gone", seconds=JOB_SECONDS)
 
     def submit(
         self,
@@ -101,7 +134,7 @@ class SparkCluster:
         """Start a spark-submit, with further variables, and return it."""
         line = [str(home / "bin" / "spark-submit"), "--master", f"k8s://{self.server.access.url}"]
         line += ["--deploy-mode", mode, "--name", name]
-        for entry in (f"spark.kubernetes.container.image=apache/spark:{home.name}", *SMALL, *conf):
+        for entry in (*self.conf_of(home), *conf):
             line += ["--conf", entry]
         usual = environment(os.environ, spark_home=home, kubeconfig=self.server.kubeconfig)
         return subprocess.Popen(
@@ -117,19 +150,19 @@ class SparkCluster:
 @contextmanager
 def spark_cluster(state: Path, **settings: str) -> Iterator[SparkCluster]:
     """Yield a running control plane; at the end delete its pods, stop it, and see that nothing is left."""
-    server = LocalServer(ServerOptions(state, "e2e", settings=settings), _without_own_settings())
+    server = LocalServer(ServerOptions(state, "e2e", settings=settings), without_own_settings())
     try:
         server.start()
-        yield SparkCluster(server)
-        KubeClient(server.access).delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
-        until(lambda: not SparkCluster(server).pods(), "all pods to be gone")
+        cluster = SparkCluster(server)
+        yield cluster
+        cluster.clear()
         until(lambda: not processes_below(server.folder), "every process of a pod to be gone")
     finally:
         server.stop()
         remove_leftovers(server.folder, Settings.from_env())
 
 
-def _without_own_settings() -> dict[str, str]:
+def without_own_settings() -> dict[str, str]:
     """Return the environment without the tester's settings, the cache of Sparks excepted."""
     return {
         name: value
@@ -142,11 +175,6 @@ def spark_pi(home: Path, slices: int = 20) -> tuple[str, ...]:
     """Return the program SparkPi, as spark-submit takes it."""
     jar = example_jar(home, home.name).name
     return ("--class", SPARK_PI, f"local://{IMAGE_HOME}/examples/jars/{jar}", str(slices))
-
-
-def sleepers(*, seconds: float, tasks: int, rounds: int = 1, pause: float = 0) -> tuple[str, ...]:
-    """Return the program that sleeps in its tasks."""
-    return (f"local://{JOBS / 'sleepers.py'}", str(seconds), str(tasks), str(rounds), str(pause))
 
 
 def is_over(pod: JSON) -> bool:

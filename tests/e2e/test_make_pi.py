@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sparkanywhere.local.local_server import PROJECT
-from tests.e2e.spark_cluster import JOB_SECONDS, processes_below, sleepers
+from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, processes_below
 from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -79,9 +79,7 @@ def test_an_interrupted_run_leaves_nothing(number: signal.Signals, spark: Spark,
     """Also where a script started it in the background, and so with SIGINT ignored."""
     spark("4.3.0")
     state = tmp_path / "state"
-    resource, *args = sleepers(seconds=120, tasks=2)
-    program = resource.removeprefix("local://")
-    options = ("--example", program, "--args", " ".join(args), "--instances", "1")
+    options = ("--example", str(JOBS / "sleepers.py"), "--args", "120 2", "--instances", "1")
     process = start_pi(state, *options, before=DEAF)
     until(lambda: len(processes_below(state)) >= 2, "driver and executor to run", seconds=JOB_SECONDS)
 

@@ -3,66 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.aws_box.box import AwsBox
-from tests.aws_box.client import PODS
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
-from tests.aws_box.package import make_package
 from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, pi_here, run_here, submit
+from tests.e2e.conftest import GONE_SECONDS
+from tests.e2e.docker_cluster import image_for
+from tests.e2e.spark_scenarios import PI, VERSIONS
 from tests.waiting import until
 
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.docker,
+    pytest.mark.image,
     pytest.mark.slow,
     pytest.mark.timeout(900),
 ]
 
-GONE_SECONDS = 180.0  # for tasks to end and pods to go
+
+@pytest.fixture(scope="module", autouse=True)
+def _images() -> None:
+    for version in VERSIONS:
+        image_for(version)
 
 
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsBox]:
-    folder = tmp_path_factory.mktemp("aws")
-    made = AwsBox(make_package(folder / "package"), folder / "box")
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def quiet_end(box: AwsBox) -> Iterator[None]:
-    """Hold after each test that no task is left, and no pod that says it runs."""
-    yield
-    box.end_programs()
-    box.events.trouble = Trouble()
-    box.ecs.faults.clear()
-    box.fargate.dooms.clear()
-    box.client.call("DELETE", PODS)
-    box.wait_until_quiet()
-    until(lambda: not box.client.get(PODS)["items"], "deleted pods to go", seconds=GONE_SECONDS)
-
-
-@pytest.mark.kubectl
-@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
-def test_spark_pi_runs_to_its_end(box: AwsBox, tmp_path: Path, version: str) -> None:
-    job = submit(box, tmp_path, version=version)
-
-    assert job.end() == "Succeeded"
-    assert "Pi is roughly 3.1" in job.log()
-
-
-@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_spark_pi_runs_with_its_driver_on_this_machine(box: AwsBox, tmp_path: Path, version: str) -> None:
     job = run_here(box, tmp_path, *pi_here(version), version=version)
 
-    assert "Pi is roughly 3.1" in job.output()
+    assert PI in job.output()
     assert len(job.executor_tasks()) == 2
 
 
@@ -75,7 +50,7 @@ System.exit(0)
 
 
 @pytest.mark.kubectl
-@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions_are_killed(
     box: AwsBox, tmp_path: Path, version: str
 ) -> None:
@@ -102,7 +77,7 @@ def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions
     assert "HttpClosedException" not in output  # API Gateway's connections, docs/aws.md
 
 
-@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_events_are_lost(
     box: AwsBox, tmp_path: Path, version: str
 ) -> None:
@@ -146,7 +121,7 @@ def launch_troubles(box: AwsBox) -> list[Any]:
     return [good, no_capacity, throttled, throttled, doomed]
 
 
-@pytest.mark.parametrize("version", ["4.3.0", "3.5.9"])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_replaced(
     box: AwsBox, tmp_path: Path, version: str
 ) -> None:

@@ -13,7 +13,13 @@ from sparkanywhere.local.local_server import PROJECT
 from tests.e2e.docker_cluster import image_for
 from tests.own_engine import ALONE
 
-pytestmark = [pytest.mark.docker, pytest.mark.own_engine, pytest.mark.spark, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.image,
+    pytest.mark.own_engine,
+    pytest.mark.spark,
+    pytest.mark.slow,
+]
 
 VERSION = "4.3.0"
 SAVE_SECONDS = 240
