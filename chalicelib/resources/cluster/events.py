@@ -39,7 +39,6 @@ _ALWAYS: tuple[tuple[str, object], ...] = (
     ("reportingInstance", ""),
 )
 _OBJECT_FIELDS = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-_UNKNOWN = "<unknown>"
 
 
 def to_core(event: JSON) -> JSON:

@@ -85,7 +85,7 @@ class PodStrategy(Strategy):
 
     def warnings(self, obj: JSON) -> list[str]:
         """Return what a real server warns about in a pod."""
-        return pod_warnings.pod_warnings(obj)
+        return list(pod_warnings.spec_warnings(obj["spec"], "spec"))
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return the fields a pod can be selected by."""

@@ -108,7 +108,7 @@ def ephemeral_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
     main = {each.get("name") for each in spec.get("containers", ())}
     for index, container in enumerate(spec.get(_EPHEMERAL, ())):
         at, name = f"{path}[{index}]", container.get("name") or ""
-        yield from container_causes(container, at, volumes=volumes, host_network=False)
+        yield from container_causes(container, at, volumes=volumes)
         if name in seen:
             yield duplicate(f"{at}.name", name)
         seen.add(name)

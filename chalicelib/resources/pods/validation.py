@@ -1,7 +1,9 @@
 """What may be wrong with a pod, apart from its metadata, its containers and its volumes.
 
 Compare ValidatePodSpec in kubernetes/pkg/apis/core/validation/validation.go, v1.36. Specs have been through
-defaulting, so missing fields have their defaults.
+defaulting, so missing fields have their defaults. Only what users mistype, or what becomes a name here, is checked:
+clients that send typed objects (fabric8, kubectl) send what a real cluster takes, and where pods run (affinity,
+tolerations, spread) is no scheduler's choice here.
 """
 
 from __future__ import annotations
@@ -14,13 +16,20 @@ from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_support
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.containers import containers_causes
-from chalicelib.resources.pods.scheduling import affinity_causes, dns_causes, spread_causes, toleration_causes
 from chalicelib.resources.pods.volumes import volumes_causes
-from chalicelib.resources.shared.formats import MAX_INT32, NOT_AN_IP, is_ip
+from chalicelib.resources.shared.formats import MAX_INT32
 
-RESTART_POLICIES = ("Always", "OnFailure", "Never")
-DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
+_CHOICES = {
+    "restartPolicy": ("Always", "OnFailure", "Never"),
+    "dnsPolicy": ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
+}
+_NAMES = {
+    "serviceAccountName": names.dns_subdomain_errors,
+    "nodeName": names.dns_subdomain_errors,
+    "hostname": names.dns_label_errors,
+    "subdomain": names.dns_label_errors,
+    "priorityClassName": names.dns_subdomain_errors,
+}
 
 
 def pod_causes(pod: JSON) -> Iterator[Cause]:
@@ -32,8 +41,7 @@ def pod_causes(pod: JSON) -> Iterator[Cause]:
 
 def template_causes(template: JSON, path: str) -> Iterator[Cause]:
     """Yield what is wrong with the template of a controller's pods."""
-    metadata = metadata_of(template)
-    yield from meta.labels_causes(metadata.get("labels") or {}, f"{path}.labels")
+    yield from meta.labels_causes(metadata_of(template).get("labels") or {}, f"{path}.labels")
     yield from spec_causes(spec_of(template), f"{path}.spec")
     if spec_of(template).get("ephemeralContainers"):
         yield forbidden(
@@ -45,61 +53,13 @@ def spec_causes(spec: JSON, path: str) -> Iterator[Cause]:
     """Yield what is wrong with a pod spec that stands at `path`."""
     yield from volumes_causes(spec.get("volumes", []), f"{path}.volumes")
     yield from containers_causes(spec, path)
-    if spec.get("restartPolicy") not in RESTART_POLICIES:
-        yield not_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES)
-    if spec.get("dnsPolicy") not in DNS_POLICIES:
-        yield not_supported(f"{path}.dnsPolicy", spec.get("dnsPolicy"), DNS_POLICIES)
-    if spec.get("nodeSelector"):
-        yield from meta.labels_causes(spec["nodeSelector"], f"{path}.nodeSelector")
-    yield from _security_causes(spec.get("securityContext") or {}, f"{path}.securityContext")
-    yield from affinity_causes(spec.get("affinity") or {}, f"{path}.affinity")
-    yield from dns_causes(spec, f"{path}.dnsConfig")
-    yield from spread_causes(spec.get("topologySpreadConstraints", []), f"{path}.topologySpreadConstraints")
-    yield from _names_causes(spec, path)
+    for key, choices in _CHOICES.items():
+        if spec.get(key) not in choices:
+            yield not_supported(f"{path}.{key}", spec.get(key), choices)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= MAX_INT32:
-        yield invalid(
-            f"{path}.activeDeadlineSeconds", deadline, f"must be between 1 and {MAX_INT32}, inclusive"
-        )
-    for name in ("hostname", "subdomain"):
-        if spec.get(name):
-            for error in names.dns_label_errors(spec[name]):
-                yield invalid(f"{path}.{name}", spec[name], error)
-    for index, toleration in enumerate(spec.get("tolerations", ())):
-        yield from toleration_causes(toleration, f"{path}.tolerations[{index}]")
-    yield from _host_aliases_causes(spec.get("hostAliases", []), f"{path}.hostAliases")
-    for name in ("priorityClassName", "runtimeClassName"):
-        if spec.get(name):
-            for error in names.dns_subdomain_errors(spec[name]):
-                yield invalid(f"{path}.{name}", spec[name], error)
-    policy = spec.get("preemptionPolicy")
-    if policy is not None and policy not in PREEMPTION_POLICIES:
-        yield not_supported(f"{path}.preemptionPolicy", policy, PREEMPTION_POLICIES)
-
-
-def _names_causes(spec: JSON, path: str) -> Iterator[Cause]:
-    for name in ("serviceAccountName", "nodeName"):
-        if spec.get(name):
-            for error in names.dns_subdomain_errors(spec[name]):
-                yield invalid(f"{path}.{name}", spec[name], error)
-
-
-def _security_causes(context: JSON, at: str) -> Iterator[Cause]:
-    for key in ("fsGroup", "runAsUser", "runAsGroup"):
-        number = context.get(key)
-        if number is not None and not 0 <= number <= MAX_INT32:
-            yield invalid(f"{at}.{key}", number, f"must be between 0 and {MAX_INT32}, inclusive")
-    for index, group in enumerate(context.get("supplementalGroups") or ()):
-        if not 0 <= group <= MAX_INT32:
-            yield invalid(
-                f"{at}.supplementalGroups[{index}]", group, f"must be between 0 and {MAX_INT32}, inclusive"
-            )
-
-
-def _host_aliases_causes(aliases: list[JSON], at: str) -> Iterator[Cause]:
-    for index, alias in enumerate(aliases):
-        if not is_ip(alias.get("ip") or ""):
-            yield invalid(f"{at}[{index}].ip", alias.get("ip") or "", NOT_AN_IP)
-        for name in alias.get("hostnames") or ():
-            for error in names.dns_subdomain_errors(name):
-                yield invalid(f"{at}[{index}].hostnames", name, error)
+        why = f"must be between 1 and {MAX_INT32}, inclusive"
+        yield invalid(f"{path}.activeDeadlineSeconds", deadline, why)
+    for key, errors in _NAMES.items():
+        for error in errors(spec[key]) if spec.get(key) else ():
+            yield invalid(f"{path}.{key}", spec[key], error)

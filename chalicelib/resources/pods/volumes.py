@@ -1,22 +1,21 @@
-"""What may be wrong with a pod's volumes.
+"""What may be wrong with a pod's volumes: what users mistype, and paths that would lead out of a volume.
 
 Compare validateVolumes in kubernetes/pkg/apis/core/validation/validation.go, v1.36.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules import names
-from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.downward import field_ref_causes, resource_ref_causes
-from chalicelib.resources.shared.amounts import nanos
+from chalicelib.resources.pods.resources import resource_ref_causes
 from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience, relative_path_error
 
 MAX_FILE_MODE = 0o777
-MIN_TOKEN_SECONDS, MAX_TOKEN_SECONDS = 600, 1 << 32
+MIN_TOKEN_SECONDS = 600
 FILE_MODE_RANGE = "must be a number between 0 and 0777 (octal), both inclusive"
 
 # In the order in which a second source is noticed.
@@ -26,20 +25,17 @@ SOURCES_TEXT = (
     " photonPersistentDisk portworxVolume azureDisk storageos projected scaleIO csi ephemeral image"
 )
 SOURCES = tuple(SOURCES_TEXT.split())
-HOST_PATH_TYPES = (
-    "",
-    "BlockDevice",
-    "CharDevice",
-    "Directory",
-    "DirectoryOrCreate",
-    "File",
-    "FileOrCreate",
-    "Socket",
-)
-# paths a file of the downward API may show
-_FILE_FIELDS = frozenset(
-    ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
-)
+_REQUIRED = {
+    "hostPath": ("path",),
+    "secret": ("secretName",),
+    "nfs": ("server", "path"),
+    "configMap": ("name",),
+    "persistentVolumeClaim": ("claimName",),
+    "csi": ("driver",),
+    "ephemeral": ("volumeClaimTemplate",),
+    "image": ("reference",),
+}
+_PROJECTED_REQUIRED = {"secret": ("name",), "configMap": ("name",), "serviceAccountToken": ("path",)}
 
 
 def volumes_causes(volumes: list[JSON], path: str) -> Iterator[Cause]:
@@ -47,7 +43,13 @@ def volumes_causes(volumes: list[JSON], path: str) -> Iterator[Cause]:
     seen = set()
     for index, volume in enumerate(volumes):
         at = f"{path}[{index}]"
-        yield from _source_causes(volume, at)
+        sources = [name for name in SOURCES if volume.get(name) is not None]
+        if not sources:
+            yield required(at, "must specify a volume type")
+        for extra in sources[1:]:
+            yield forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
+        for kind in sources[:1]:
+            yield from _source_causes(kind, volume[kind], f"{at}.{kind}")
         name = volume.get("name") or ""
         if not name:
             yield required(f"{at}.name")
@@ -59,36 +61,31 @@ def volumes_causes(volumes: list[JSON], path: str) -> Iterator[Cause]:
         seen.add(name)
 
 
-def _source_causes(volume: JSON, at: str) -> Iterator[Cause]:
-    sources = [name for name in SOURCES if volume.get(name) is not None]
-    if not sources:
-        yield required(at, "must specify a volume type")
-    for extra in sources[1:]:
-        yield forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
-    if sources and sources[0] in _CHECKS:
-        yield from _CHECKS[sources[0]](volume[sources[0]], f"{at}.{sources[0]}")
+def _source_causes(kind: str, source: JSON, at: str) -> Iterator[Cause]:
+    yield from _missing(source, at, _REQUIRED.get(kind, ()))
+    if kind == "hostPath" and ".." in (source.get("path") or "").split("/"):
+        yield invalid(f"{at}.path", source["path"], "must not contain '..'")
+    yield from _mode(source, "defaultMode", at)
+    yield from _files_causes(kind, source, at)
+    for index, projection in enumerate(source.get("sources") or () if kind == "projected" else ()):
+        here = f"{at}.sources[{index}]"
+        kinds = [each for each in projection if projection[each] is not None]
+        if not kinds:
+            yield required(here, "must specify a volume type")
+        for extra in kinds[1:]:
+            yield forbidden(f"{here}.{extra}", "may not specify more than 1 volume type per source")
+        for each in kinds[:1]:
+            part, place = projection[each], f"{here}.{each}"
+            yield from _missing(part, place, _PROJECTED_REQUIRED.get(each, ()))
+            yield from _files_causes(each, part, place)
+            if each == "serviceAccountToken":
+                yield from _token_causes(part, place)
 
 
-def _need(source: JSON, at: str, *keys: str) -> Iterator[Cause]:
+def _missing(source: JSON, at: str, keys: tuple[str, ...]) -> Iterator[Cause]:
     for key in keys:
         if not source.get(key):
             yield required(f"{at}.{key}")
-
-
-def _empty_dir(source: JSON, at: str) -> Iterator[Cause]:
-    size = source.get("sizeLimit")
-    if size is not None and nanos(size) < 0:
-        yield forbidden(f"{at}.sizeLimit", "SizeLimit field must be a valid resource quantity")
-
-
-def _host_path(source: JSON, at: str) -> Iterator[Cause]:
-    path = source.get("path") or ""
-    if not path:
-        yield required(f"{at}.path")
-    elif ".." in path.split("/"):
-        yield invalid(f"{at}.path", path, "must not contain '..'")
-    if (source.get("type") or "") not in HOST_PATH_TYPES:
-        yield not_supported(f"{at}.type", source["type"], HOST_PATH_TYPES)
 
 
 def _mode(source: JSON, key: str, at: str) -> Iterator[Cause]:
@@ -99,129 +96,31 @@ def _mode(source: JSON, key: str, at: str) -> Iterator[Cause]:
 
 def _local_path(path: str, at: str) -> Iterator[Cause]:
     error = relative_path_error(path)
-    if error:
-        yield invalid(at, path, error)
-    elif path.startswith(".."):
-        yield invalid(at, path, "must not start with '..'")
+    if error or path.startswith(".."):
+        yield invalid(at, path, error or "must not start with '..'")
 
 
-def _key_files(source: JSON, at: str) -> Iterator[Cause]:
+def _files_causes(kind: str, source: JSON, at: str) -> Iterator[Cause]:
+    """Yield what is wrong with the files that a source names one by one."""
+    if kind not in ("secret", "configMap", "downwardAPI"):
+        return
+    is_downward = kind == "downwardAPI"
     for index, item in enumerate(source.get("items") or ()):
-        here = f"{at}.items[{index}]"
-        yield from _need(item, here, "key", "path")
+        # the real server leaves `.items` out of the path for the downward API
+        here = f"{at}[{index}]" if is_downward else f"{at}.items[{index}]"
+        yield from _missing(item, here, ("path",) if is_downward else ("key", "path"))
         yield from _local_path(item.get("path") or "", f"{here}.path")
-        yield from _mode(item, "mode", here)
-
-
-def _secret(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "secretName")
-    yield from _mode(source, "defaultMode", at)
-    yield from _key_files(source, at)
-
-
-def _config_map(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "name")
-    yield from _mode(source, "defaultMode", at)
-    yield from _key_files(source, at)
-
-
-def _downward(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _mode(source, "defaultMode", at)
-    yield from _downward_files(source, at)
-
-
-def _downward_files(source: JSON, at: str) -> Iterator[Cause]:
-    for index, item in enumerate(source.get("items") or ()):
-        here = f"{at}[{index}]"  # the real server leaves `.items` out of this path
-        yield from _need(item, here, "path")
-        yield from _local_path(item.get("path") or "", f"{here}.path")
-        field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
-        if field is not None:
-            yield from field_ref_causes(field, f"{here}.fieldRef", _FILE_FIELDS)
-            if resource is not None:
-                yield invalid(
-                    here, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"
-                )
-        elif resource is not None:
-            yield from resource_ref_causes(resource, f"{here}.resourceFieldRef", is_volume=True)
-        else:
+        if is_downward and item.get("resourceFieldRef") is not None:
+            yield from resource_ref_causes(item["resourceFieldRef"], f"{here}.resourceFieldRef")
+        elif is_downward and item.get("fieldRef") is None:
             yield required(here, "one of fieldRef and resourceFieldRef is required")
         yield from _mode(item, "mode", here)
 
 
-def _nfs(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "server", "path")
-    path = source.get("path") or ""
-    if path and not path.startswith("/"):
-        yield invalid(f"{at}.path", path, "must be an absolute path")
-
-
-def _claim(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "claimName")
-
-
-def _csi(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "driver")
-
-
-def _image(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "reference")
-
-
-def _ephemeral(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "volumeClaimTemplate")
-
-
-def _token(source: JSON, at: str) -> Iterator[Cause]:
+def _token_causes(source: JSON, at: str) -> Iterator[Cause]:
     seconds = source.get("expirationSeconds", MIN_TOKEN_SECONDS)
     if seconds < MIN_TOKEN_SECONDS:
         yield invalid(f"{at}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
-    if seconds > MAX_TOKEN_SECONDS:
-        yield invalid(
-            f"{at}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
-        )
     if is_reserved_audience(source.get("audience") or ""):
         yield invalid(f"{at}.audience", source["audience"], RESERVED_AUDIENCE)
-    yield from _need(source, at, "path")
     yield from _local_path(source.get("path") or "", f"{at}.path")
-
-
-def _projected_config(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _need(source, at, "name")
-    yield from _key_files(source, at)
-
-
-_PROJECTIONS: dict[str, Callable[[JSON, str], Iterator[Cause]]] = {
-    "secret": _projected_config,
-    "configMap": _projected_config,
-    "downwardAPI": _downward_files,
-    "serviceAccountToken": _token,
-}
-
-
-def _projected(source: JSON, at: str) -> Iterator[Cause]:
-    yield from _mode(source, "defaultMode", at)
-    for index, projection in enumerate(source.get("sources") or ()):
-        here = f"{at}.sources[{index}]"
-        kinds = [kind for kind in projection if projection[kind] is not None]
-        for extra in kinds[1:]:
-            yield forbidden(f"{here}.{extra}", "may not specify more than 1 volume type per source")
-        if not kinds:
-            yield required(here, "must specify a volume type")
-        elif kinds[0] in _PROJECTIONS:
-            yield from _PROJECTIONS[kinds[0]](projection[kinds[0]], f"{here}.{kinds[0]}")
-
-
-_CHECKS: dict[str, Callable[[JSON, str], Iterator[Cause]]] = {
-    "emptyDir": _empty_dir,
-    "hostPath": _host_path,
-    "secret": _secret,
-    "nfs": _nfs,
-    "configMap": _config_map,
-    "downwardAPI": _downward,
-    "persistentVolumeClaim": _claim,
-    "projected": _projected,
-    "csi": _csi,
-    "ephemeral": _ephemeral,
-    "image": _image,
-}

@@ -16,8 +16,8 @@ from chalicelib.apimachinery.rules.causes import forbidden, immutable, not_suppo
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.resources.pods.validation import PREEMPTION_POLICIES
 
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
 MAX_VALUE = 1_000_000_000  # above are only the classes of the system
 SYSTEM_PREFIX = "system-"
 SYSTEM_VALUES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}

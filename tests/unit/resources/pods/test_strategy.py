@@ -121,21 +121,8 @@ WARNINGS: list[tuple[dict[str, Any], str]] = [  # Any: fields of a pod spec
         'spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
     ),
     (
-        {"container": {"ports": [{"containerPort": 1}, {"containerPort": 1, "name": "a"}]}},
-        "spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",
-    ),
-    (
         {"container": {"resources": {"requests": {"memory": "100m"}}}},
         'spec.containers[0].resources.requests[memory]: fractional byte value "100m" is invalid, must be an integer',
-    ),
-    (
-        {"nodeSelector": {"beta.kubernetes.io/arch": "arm64"}},
-        'spec.nodeSelector[beta.kubernetes.io/arch]: deprecated since v1.14; use "kubernetes.io/arch" instead',
-    ),
-    ({"imagePullSecrets": [{}]}, 'spec.imagePullSecrets[0].name: invalid empty name ""'),
-    (
-        {"volumes": [{"name": "v", "gitRepo": {"repository": "r"}}]},
-        "spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+",
     ),
 ]
 
