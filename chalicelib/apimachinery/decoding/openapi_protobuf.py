@@ -1,31 +1,30 @@
-"""An OpenAPI v2 document as the protobuf message that kubectl before 1.32 asks for, and cannot do without.
+"""An OpenAPI v2 document as the protobuf message that kubectl 1.24 to 1.27 cannot do without.
 
-The message is openapi.v2.Document of gnostic (openapiv2/OpenAPIv2.proto). What it has no field for, such as a custom
-resource's anyOf, is left out; x- extensions go into it as YAML, of which JSON is a part. Reference for the encoding:
-protobuf.dev/programming-guides/encoding.
+Given JSON or a 406 instead, those refuse to apply, create, diff and explain (tried with 1.24.0, 1.26.4 and 1.27.1;
+1.29.4 and 1.31.9 go on with OpenAPI v3). Written is what they read: definitions with types, descriptions and x-
+extensions, and the query parameters of patch operations. The message is openapi.v2.Document of gnostic
+(openapiv2/OpenAPIv2.proto). Reference for the encoding: protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 Value = Any  # a value out of an OpenAPI document
 
-_VARINT, _FIXED64, _BYTES = 0, 1, 2  # wire types
-_EXTENSION = "x-"
+_VARINT, _BYTES = 0, 2  # wire types
 
 
 def encode_openapi(document: Value) -> bytes:
     """Return an OpenAPI v2 document as a message."""
-    info, paths = document.get("info") or {}, document.get("paths") or {}
+    info = document.get("info") or {}
     return b"".join(
         (
             _text(1, document.get("swagger")),
             _block(2, _text(1, info.get("title")) + _text(2, info.get("version"))),
-            _block(8, _named(2, paths, _path_item)),
+            _block(8, _named(2, document.get("paths") or {}, _path_item)),
             _block(9, _named(1, document.get("definitions") or {}, _schema)),
         )
     )
@@ -33,12 +32,10 @@ def encode_openapi(document: Value) -> bytes:
 
 def _varint(number: int) -> bytes:
     made = bytearray()
-    number &= (1 << 64) - 1
     while number > 0x7F:
         made.append(number & 0x7F | 0x80)
         number >>= 7
-    made.append(number)
-    return bytes(made)
+    return bytes([*made, number])
 
 
 def _block(field: int, content: bytes) -> bytes:
@@ -46,111 +43,54 @@ def _block(field: int, content: bytes) -> bytes:
 
 
 def _text(field: int, value: Value) -> bytes:
-    return _block(field, value.encode()) if isinstance(value, str) and value else b""
+    return _block(field, value.encode()) if value else b""
 
 
-def _texts(field: int, values: Value) -> bytes:
-    return b"".join(_block(field, str(value).encode()) for value in values or ())
-
-
-def _flag(field: int, value: Value) -> bytes:
-    return _varint(field << 3 | _VARINT) + b"\1" if value is True else b""
-
-
-def _integer(field: int, value: Value) -> bytes:
-    return _varint(field << 3 | _VARINT) + _varint(value) if isinstance(value, int) and value else b""
-
-
-def _double(field: int, value: Value) -> bytes:
-    if not isinstance(value, int | float):
-        return b""
-    return _varint(field << 3 | _FIXED64) + struct.pack("<d", value)
-
-
-def _any(field: int, value: Value) -> bytes:
-    return _block(field, _text(2, json.dumps(value, ensure_ascii=False)))
-
-
-def _named(field: int, values: Value, encode: Callable[[Value], bytes]) -> bytes:
+def _named(field: int, values: dict[str, Value], encode: Callable[[Value], bytes]) -> bytes:
     """Return a map as the pairs of name and message that stand for it."""
-    pairs: Iterable[tuple[str, Value]] = values.items()
-    return b"".join(_block(field, _text(1, name) + _block(2, encode(value))) for name, value in pairs)
+    return b"".join(
+        _block(field, _text(1, name) + _block(2, encode(value))) for name, value in values.items()
+    )
 
 
 def _extensions(field: int, holder: Value) -> bytes:
-    found = {name: value for name, value in holder.items() if name.startswith(_EXTENSION)}
+    """Return the x- extensions, whose values are YAML, which JSON is a part of."""
+    found = {name: value for name, value in holder.items() if name.startswith("x-")}
     return _named(field, found, lambda value: _text(2, json.dumps(value, ensure_ascii=False)))
 
 
-_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
-
-
 def _path_item(item: Value) -> bytes:
-    operations = (_block(field, _operation(item[name])) for name, field in _METHODS.items() if name in item)
-    return b"".join(operations) + _extensions(10, item)
+    if "patch" not in item:
+        return b""
+    queries = (
+        _text(2, "query") + _text(4, parameter["name"]) + _text(6, parameter.get("type"))
+        for parameter in item["patch"].get("parameters") or ()
+        if parameter.get("in") == "query"
+    )
+    parameters = b"".join(_block(8, _block(1, _block(2, _block(3, query)))) for query in queries)
+    return _block(8, parameters + _extensions(13, item["patch"]))
 
 
-def _operation(operation: Value) -> bytes:
-    parameters = b"".join(
-        _block(8, _block(1, _parameter(each))) for each in operation.get("parameters") or ()
-    )
-    responses = _named(
-        1, operation.get("responses") or {}, lambda each: _block(1, _text(1, each["description"]))
-    )
-    return b"".join(
-        (
-            _text(5, operation.get("operationId")),
-            parameters,
-            _block(9, responses),
-            _extensions(13, operation),
-        )
+def _additional(value: Value) -> bytes:
+    return (
+        _block(1, _schema(value))
+        if isinstance(value, dict)
+        else _varint(2 << 3 | _VARINT) + bytes([bool(value)])
     )
 
 
-def _parameter(parameter: Value) -> bytes:
-    name, place = parameter.get("name"), parameter.get("in")
-    if place == "body":
-        content = _text(2, name) + _text(3, place) + _flag(4, parameter.get("required"))
-        return _block(1, content + _block(5, _schema(parameter.get("schema") or {})))
-    kind = 6 if place == "query" else 5  # the other place is the path, whose message lacks allow_empty_value
-    content = _flag(1, parameter.get("required")) + _text(2, place) + _text(4, name)
-    return _block(2, _block(3 if place == "query" else 4, content + _text(kind, parameter.get("type"))))
-
-
-_FIELDS: tuple[tuple[str, int, Callable[[int, Value], bytes]], ...] = (
-    ("$ref", 1, _text),
-    ("format", 2, _text),
-    ("title", 3, _text),
-    ("description", 4, _text),
-    ("default", 5, _any),
-    ("multipleOf", 6, _double),
-    ("maximum", 7, _double),
-    ("exclusiveMaximum", 8, _flag),
-    ("minimum", 9, _double),
-    ("exclusiveMinimum", 10, _flag),
-    ("maxLength", 11, _integer),
-    ("minLength", 12, _integer),
-    ("pattern", 13, _text),
-    ("maxItems", 14, _integer),
-    ("minItems", 15, _integer),
-    ("uniqueItems", 16, _flag),
-    ("maxProperties", 17, _integer),
-    ("minProperties", 18, _integer),
-    ("required", 19, _texts),
-    ("enum", 20, lambda field, values: b"".join(_any(field, value) for value in values or ())),
-    ("additionalProperties", 21, lambda field, value: _block(field, _more(value))),
-    ("type", 22, lambda field, value: _block(field, _text(1, value))),
-    ("items", 23, lambda field, value: _block(field, _block(1, _schema(value or {})))),
-    ("properties", 25, lambda field, values: _block(field, _named(1, values or {}, _schema))),
-)
-
-
-def _more(value: Value) -> bytes:
-    if isinstance(value, dict):
-        return _block(1, _schema(value))
-    return _varint(2 << 3 | _VARINT) + (b"\1" if value else b"\0")
+_SCHEMA_FIELDS: dict[str, Callable[[Value], bytes]] = {
+    "$ref": lambda value: _text(1, value),
+    "format": lambda value: _text(2, value),
+    "description": lambda value: _text(4, value),
+    "required": lambda values: b"".join(_text(19, value) for value in values),
+    "additionalProperties": lambda value: _block(21, _additional(value)),
+    "type": lambda value: _block(22, _text(1, value)),
+    "items": lambda value: _block(23, _block(1, _schema(value))),
+    "properties": lambda values: _block(25, _named(1, values, _schema)),
+}
 
 
 def _schema(schema: Value) -> bytes:
-    fields = (encode(field, schema[name]) for name, field, encode in _FIELDS if name in schema)
+    fields = (encode(schema[name]) for name, encode in _SCHEMA_FIELDS.items() if schema.get(name) is not None)
     return b"".join(fields) + _extensions(31, schema)

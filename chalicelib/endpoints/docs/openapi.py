@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalice.app import Response
@@ -24,19 +24,20 @@ from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.endpoints.http.responses import dumps, respond
 from chalicelib.registry.strategy import Strategy
 
-# Old clients ask for it with a `@`, but no client can read an answer that is called so.
+# Old clients ask for it with a `@`, but no client can read an answer of that name.
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PREFIX, V3_PREFIX = "#/definitions/", "#/components/schemas/"
 GVK = "x-kubernetes-group-version-kind"
-ACTIONS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
+OBJECT_ACTIONS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
 COLLECTION_ACTIONS = {"get": "list", "post": "post", "delete": "deletecollection"}
+VERBS = {"post": "create", "put": "update"}  # of actions that are not called as their verb
 PATCH_TYPES = (
     "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
 )
-# What kubectl looks for in a patch operation before it dares to validate on the server.
+# What kubectl looks for in a patch operation before it lets the server validate.
 WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 PARAMETERS = {
     "get": (),
@@ -57,7 +58,9 @@ class OpenApi:
         self._custom: dict[str, Any] = {}  # definitions of custom resources, by full name
         for strategy in strategies:
             self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
-            self._custom |= _custom_definition(strategy)
+            if strategy.structural is not None:
+                name = ".".join([*reversed(strategy.group.split(".")), strategy.version, strategy.kind])
+                self._custom[name] = _custom_definition(strategy, strategy.structural)
         self._texts: dict[tuple[str, str], str] = {}
         self._protobuf = b""  # of the whole v2 document
         self._lock = threading.Lock()
@@ -65,17 +68,22 @@ class OpenApi:
     def answer(self, info: RequestInfo) -> Response:
         """Return the document that a request asks for. Raises 404 for a group that is not served."""
         if info.verb == "openapi-v2":
-            return self._v2_answer(info.headers)
+            return self._answer_v2(info.headers)
         if info.verb == "openapi-v3":
-            return respond({"paths": dict(self._index())})
+            version = str(version_document()["gitVersion"])
+            paths = [f"apis/{group}/{each}" if group else f"api/{each}" for group, each in self._by_group]
+            hashes = {path: hashlib.sha256(f"{version}{path}".encode()).hexdigest().upper() for path in paths}
+            urls = {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={hashes[path]}"} for path in paths}
+            return respond({"paths": urls})
         key = (info.group, info.version)
         if key not in self._by_group:
             raise unknown_path()
-        body = self._group_text(key)
-        headers: dict[str, str | list[str]] = {"Content-Type": "application/json"}
-        return Response(body=body, status_code=200, headers=headers)
+        with self._lock:
+            if key not in self._texts:
+                self._texts[key] = dumps(self._v3(self._by_group[key]))
+        return Response(body=self._texts[key], status_code=200, headers={"Content-Type": "application/json"})
 
-    def _v2_answer(self, headers: Mapping[str, str]) -> Response:
+    def _answer_v2(self, headers: Mapping[str, str]) -> Response:
         """Return the document in JSON, or in protobuf where the client asks for that and for no JSON before it."""
         for name, _ in parse_accept(headers.get("accept", "")):
             if name in JSON_TYPES:
@@ -86,63 +94,42 @@ class OpenApi:
                 return bytes_response(self._protobuf, V2_PROTOBUF, headers)
         return respond(self._v2())
 
-    def _index(self) -> Iterator[tuple[str, JSON]]:
-        version = str(version_document()["gitVersion"])
-        for group, each in self._by_group:
-            path = f"apis/{group}/{each}" if group else f"api/{each}"
-            mark = hashlib.sha256(f"{version}{path}".encode()).hexdigest().upper()
-            yield path, {"serverRelativeURL": f"/openapi/v3/{path}?hash={mark}"}
-
-    def _group_text(self, key: tuple[str, str]) -> str:
-        with self._lock:
-            if key not in self._texts:
-                self._texts[key] = dumps(self._v3(key))
-            return self._texts[key]
-
-    def _v3(self, key: tuple[str, str]) -> JSON:
+    def _v3(self, strategies: Sequence[Strategy]) -> JSON:
         definitions = {**schema.openapi_definitions(), **self._custom}
         names = _names_by_kind(definitions)
-        strategies = self._by_group[key]
-        roots = [names[_gvk(each)] for each in strategies if _gvk(each) in names]
-        schemas = _closure(definitions, roots)
-        paths: JSON = {}
-        for strategy in strategies:
-            paths.update(_paths(strategy, names.get(_gvk(strategy), ""), v3=True))
+        schemas: dict[str, Any] = {}
+        waiting = [names[_gvk(each)] for each in strategies if _gvk(each) in names]
+        while waiting:  # the kinds' own schemas, and all that they refer to
+            name = waiting.pop()
+            if name not in schemas and name in definitions:
+                schemas[name] = definitions[name]
+                waiting += _references(definitions[name])
         return {
             "openapi": "3.0.0",
             "info": {"title": "Kubernetes", "version": version_document()["gitVersion"]},
-            "paths": paths,
+            "paths": _paths(strategies, names, v3=True),
             "components": {"schemas": _moved(schemas)},
         }
 
     def _v2(self) -> JSON:
         definitions = {**schema.openapi_definitions(), **self._custom}
-        names = _names_by_kind(definitions)
-        paths: JSON = {}
-        for strategies in self._by_group.values():
-            for strategy in strategies:
-                paths.update(_paths(strategy, names.get(_gvk(strategy), ""), v3=False))
+        strategies = [each for group in self._by_group.values() for each in group]
         return {
             "swagger": "2.0",
             "info": {"title": "Kubernetes", "version": version_document()["gitVersion"]},
-            "paths": paths,
+            "paths": _paths(strategies, _names_by_kind(definitions), v3=False),
             "definitions": definitions,
         }
 
 
-def _custom_definition(strategy: Strategy) -> dict[str, Any]:
-    """Return the definition of a custom resource under its full name, {} for a kind that is published."""
-    if strategy.structural is None:
-        return {}
-    name = ".".join([*reversed(strategy.group.split(".")), strategy.version, strategy.kind])
+def _custom_definition(strategy: Strategy, structural: JSON) -> JSON:
     known = {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},
         "metadata": {"$ref": f"{V2_PREFIX}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
     }
-    properties = {**(strategy.structural.get("properties") or {}), **known}
-    gvk = {"group": strategy.group, "version": strategy.version, "kind": strategy.kind}
-    return {name: {**strategy.structural, "properties": properties, GVK: [gvk]}}
+    gvk = dict(zip(("group", "version", "kind"), _gvk(strategy), strict=True))
+    return {**structural, "properties": {**(structural.get("properties") or {}), **known}, GVK: [gvk]}
 
 
 Gvk = tuple[str, str, str]
@@ -157,18 +144,6 @@ def _names_by_kind(definitions: dict[str, Any]) -> dict[Gvk, str]:
     for name, definition in definitions.items():
         for each in definition.get(GVK) or ():
             found.setdefault((each.get("group", ""), each["version"], each["kind"]), name)
-    return found
-
-
-def _closure(definitions: dict[str, Any], roots: Sequence[str]) -> dict[str, Any]:
-    """Return the definitions of the roots and of all that they refer to."""
-    found: dict[str, Any] = {}
-    waiting = list(roots)
-    while waiting:
-        name = waiting.pop()
-        if name not in found and name in definitions:
-            found[name] = definitions[name]
-            waiting += _references(definitions[name])
     return found
 
 
@@ -194,44 +169,39 @@ def _moved(value: Any) -> Any:  # Any: a part of an OpenAPI document
     return copy
 
 
-def _paths(strategy: Strategy, schema_name: str, *, v3: bool) -> JSON:
-    base = f"/apis/{strategy.group}/{strategy.version}" if strategy.group else f"/api/{strategy.version}"
-    scope = "/namespaces/{namespace}" if strategy.namespaced else ""
-    collection = f"{base}{scope}/{strategy.resource}"
-    return {
-        collection: _operations(strategy, schema_name, COLLECTION_ACTIONS, v3=v3),
-        f"{collection}/{{name}}": _operations(strategy, schema_name, ACTIONS, v3=v3),
-    }
+def _paths(strategies: Iterable[Strategy], names: Mapping[Gvk, str], *, v3: bool) -> JSON:
+    paths: JSON = {}
+    for strategy in strategies:
+        base = f"/apis/{strategy.group}/{strategy.version}" if strategy.group else f"/api/{strategy.version}"
+        collection = f"{base}/{strategy.resource}"
+        scopes = [(collection, COLLECTION_ACTIONS), (f"{collection}/{{name}}", OBJECT_ACTIONS)]
+        if strategy.namespaced:
+            inside = f"{base}/namespaces/{{namespace}}/{strategy.resource}"
+            scopes = [(inside, COLLECTION_ACTIONS), (f"{inside}/{{name}}", OBJECT_ACTIONS)]
+            scopes += [(collection, {"get": "list"})]  # of all namespaces; `kubectl explain` 1.27 looks here
+        for path, actions in scopes:
+            paths[path] = {
+                method: _operation(action, _gvk(strategy), names.get(_gvk(strategy), ""), v3=v3)
+                for method, action in actions.items()
+                if VERBS.get(action, action) in strategy.verbs
+            }
+    return paths
 
 
-def _operations(strategy: Strategy, schema_name: str, actions: dict[str, str], *, v3: bool) -> JSON:
-    group, version, kind = _gvk(strategy)
-    gvk = {"group": group, "version": version, "kind": kind}
-    return {
-        method: _operation(action, gvk, schema_name, v3=v3)
-        for method, action in actions.items()
-        if _verb(action) in strategy.verbs
-    }
-
-
-def _verb(action: str) -> str:
-    return {"post": "create", "put": "update"}.get(action, action)
-
-
-def _operation(action: str, gvk: JSON, schema_name: str, *, v3: bool) -> JSON:
+def _operation(action: str, gvk: Gvk, schema_name: str, *, v3: bool) -> JSON:
+    group, version, kind = gvk
     kind_of: JSON = {"schema": {"type": "string"}} if v3 else {"type": "string"}
-    reference = (V3_PREFIX if v3 else V2_PREFIX) + schema_name
     parameters = [{"name": name, "in": "query", **kind_of} for name in PARAMETERS[action]]
     operation: JSON = {
-        "operationId": f"{action}{gvk['kind']}{gvk['version'].capitalize()}{gvk['group'].split('.')[0].capitalize()}",
+        "operationId": f"{action}{kind}{version.capitalize()}{group.split('.')[0].capitalize()}",
         "parameters": parameters,
         "responses": {"200": {"description": "OK"}},
         "x-kubernetes-action": action,
-        GVK: gvk,
+        GVK: {"group": group, "version": version, "kind": kind},
     }
     if not schema_name or action not in ("post", "put", "patch"):
         return operation
-    content: JSON = {"schema": {"$ref": reference}}
+    content: JSON = {"schema": {"$ref": (V3_PREFIX if v3 else V2_PREFIX) + schema_name}}
     if not v3:
         operation["parameters"] = [*parameters, {"name": "body", "in": "body", "required": True, **content}]
     elif action == "patch":

@@ -1,4 +1,4 @@
-"""The protobuf form of an OpenAPI v2 document: what kubectl 1.20 to 1.31 read before they apply."""
+"""The protobuf form of an OpenAPI v2 document: what kubectl 1.24 to 1.27 reads before it applies."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def test_a_document_says_what_it_is() -> None:
     [
         ({"$ref": "#/definitions/x"}, (1,), b"#/definitions/x"),
         ({"description": "é"}, (4,), "é".encode()),
-        ({"default": {"a": 1}}, (5, 2), b'{"a": 1}'),
-        ({"minimum": 0}, (9,), b"\0" * 8),
-        ({"maxItems": 300}, (14,), 300),
+        ({"description": "x" * 300}, (4,), b"x" * 300),
         ({"type": "object"}, (22, 1), b"object"),
         ({"items": {"type": "string"}}, (23, 1, 22, 1), b"string"),
         ({"additionalProperties": {"type": "string"}}, (21, 1, 22, 1), b"string"),
@@ -66,17 +64,16 @@ def test_a_part_of_a_schema_has_its_field(
 
 
 def test_lists_are_repeated_fields() -> None:
-    fields = _fields(_schema({"required": ["a", "b"], "enum": ["x", 1]}))
+    fields = _fields(_schema({"required": ["a", "b"]}))
 
     assert fields[19] == [b"a", b"b"]
-    assert [_one(each, 2) for each in fields[20]] == [b'"x"', b"1"]
 
 
-def test_what_the_message_has_no_field_for_is_left_out() -> None:
-    assert _schema({"anyOf": [{"type": "string"}], "nullable": True}) == b""
+def test_what_kubectl_does_not_read_is_left_out() -> None:
+    assert _schema({"anyOf": [{"type": "string"}], "nullable": True, "maxItems": 3}) == b""
 
 
-def test_an_operation_tells_its_parameters_and_its_kind() -> None:
+def test_a_patch_operation_lists_its_query_parameters_and_kind() -> None:
     operation = {
         "operationId": "patchThing",
         "parameters": [
@@ -89,10 +86,7 @@ def test_an_operation_tells_its_parameters_and_its_kind() -> None:
 
     item = _one(encode_openapi({"paths": {"/things/{name}": {"patch": operation}}}), 8, 2)
     patch = _one(item, 2, 8)
-    query, body = (_one(each, 1) for each in _fields(patch)[8])
 
     assert _one(item, 1) == b"/things/{name}"
-    assert _one(query, 2, 3, 4) == b"dryRun"
-    assert _one(body, 1, 5, 22, 1) == b"object"
-    assert (_one(patch, 9, 1, 1), _one(patch, 9, 1, 2, 1, 1)) == (b"200", b"OK")
+    assert _one(patch, 8, 1, 2, 3, 4) == b"dryRun"
     assert _one(patch, 13, 2, 2) == b'{"kind": "Thing"}'

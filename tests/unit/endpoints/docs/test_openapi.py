@@ -42,3 +42,11 @@ def test_everybody_else_gets_json(api: ApiClient, accept: str) -> None:
 
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.body["swagger"] == "2.0"
+
+
+@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3/api/v1"])
+def test_namespaced_kinds_have_a_path_for_all_namespaces(api: ApiClient, path: str) -> None:
+    paths = api.request("GET", path).body["paths"]
+
+    assert list(paths["/api/v1/pods"]) == ["get"]
+    assert paths["/api/v1/pods"]["get"]["x-kubernetes-group-version-kind"]["kind"] == "Pod"
