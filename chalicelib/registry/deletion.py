@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting
+from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import objects
@@ -85,8 +86,8 @@ def _mark(obj: JSON, *, grace_seconds: int, now: datetime, was_deleting: bool) -
 def _set_finalizers(found: JSON, options: DeleteOptions) -> None:
     kept = list(found.get("finalizers") or [])
     if options.propagation:
-        wanted = {"Orphan": objects.ORPHAN, "Foreground": objects.FOREGROUND}.get(options.propagation)
-        kept = [name for name in kept if name not in (objects.ORPHAN, objects.FOREGROUND) or name == wanted]
+        wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(options.propagation)
+        kept = [name for name in kept if name not in (ORPHAN, FOREGROUND) or name == wanted]
         if wanted and wanted not in kept:
             kept.append(wanted)
     if kept:

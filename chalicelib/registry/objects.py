@@ -11,9 +11,6 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import StoredObject
 
-ORPHAN = "orphan"
-FOREGROUND = "foregroundDeletion"
-
 
 def without_type(obj: JSON) -> JSON:
     """Return a shallow copy of `obj` without kind and apiVersion, as it is stored."""

@@ -1,7 +1,6 @@
 """The grammar of label selectors: `app=x,tier in (a,b),!canary,cores>2` to requirements.
 
-It is read token by token as k8s.io/apimachinery/pkg/labels/selector.go (v1.36) does, so that every
-complaint is the same.
+It is read token by token as k8s.io/apimachinery/pkg/labels/selector.go (v1.36) does, with the same complaints.
 """
 
 from __future__ import annotations
@@ -158,35 +157,25 @@ class _Parser:
         operator = _BINARY.get(token)
         if operator is None:
             raise ValueError(f"found '{token}', expected: {_BINARY_TEXT}")
-        values = self._set() if operator in ("in", "notin") else {self._exact()}
-        return make_requirement(key, operator, sorted(values))
-
-    def _exact(self) -> str:
+        if operator in ("in", "notin"):
+            return make_requirement(key, operator, sorted(self._set()))
         if self._peek() in (_END, ","):
-            return ""
-        token = self._next()
-        if not _is_identifier(token):
-            raise ValueError(f"found '{token}', expected: identifier")
-        return token
+            return make_requirement(key, operator, [""])
+        value = self._next()
+        if not _is_identifier(value):
+            raise ValueError(f"found '{value}', expected: identifier")
+        return make_requirement(key, operator, [value])
 
     def _set(self) -> set[str]:
+        """Read up to the closing parenthesis; commas with nothing between them stand for the empty value."""
         token = self._next()
         if token != "(":
             raise ValueError(f"found '{token}' expected: '('")
         first = self._peek()
-        if first == ")":
-            self._next()
-            return set()
-        if first != "," and not _is_identifier(first):
+        if first not in (",", ")") and not _is_identifier(first):
             raise ValueError(f"found '{first}', expected: ',', ')' or identifier")
-        values = self._identifiers()
-        self._next()  # the closing parenthesis, seen already
-        return values
-
-    def _identifiers(self) -> set[str]:
-        """Read up to the closing parenthesis; commas with nothing between them stand for the empty value."""
         values: set[str] = set()
-        while True:
+        while self._peek() != ")":
             token = self._next()
             following = self._peek()
             if _is_identifier(token):
@@ -200,8 +189,8 @@ class _Parser:
                     self._next()
             else:
                 raise ValueError(f"found '{token}', expected: ',', or identifier")
-            if following == ")":
-                return values
+        self._next()
+        return values
 
 
 def _is_identifier(token: str) -> bool:

@@ -40,9 +40,8 @@ __all__ = [
     "qualified_name_errors",
 ]
 
-SUFFIX_ALPHABET = (
-    "bcdfghjklmnpqrstvwxz2456789"  # no vowels, no look-alikes: k8s.io/apimachinery/pkg/util/rand
-)
+# No vowels, no look-alikes: k8s.io/apimachinery/pkg/util/rand.
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5  # characters
 MAX_BASE = 58  # characters: 63 less the suffix, so that the name is still a DNS label
 MAX_ANNOTATIONS = 256 * 1024  # bytes, keys and values of all annotations together
@@ -122,20 +121,32 @@ def metadata_causes(
     if generate:
         errors = name_errors(generate, is_prefix=True)
         found += [causes.invalid("metadata.generateName", generate, error) for error in errors]
-    if not name:
-        found.append(causes.required("metadata.name", "name or generateName is required"))
+    if name:
+        errors = name_errors(name, is_prefix=False)
+        found += [causes.invalid("metadata.name", name, error) for error in errors]
     else:
-        found += [
-            causes.invalid("metadata.name", name, error) for error in name_errors(name, is_prefix=False)
-        ]
-    found += _namespace_causes(metadata.get("namespace") or "", namespaced=namespaced)
+        found.append(causes.required("metadata.name", "name or generateName is required"))
+    namespace = metadata.get("namespace") or ""
+    if not namespaced and namespace:
+        found.append(causes.forbidden("metadata.namespace", "not allowed on this type"))
+    elif namespaced and not namespace:
+        found.append(causes.required("metadata.namespace"))
+    elif namespaced:
+        errors = dns_label_errors(namespace)
+        found += [causes.invalid("metadata.namespace", namespace, error) for error in errors]
     generation = metadata.get("generation") or 0
     if generation < 0:
         found.append(causes.invalid("metadata.generation", generation, "must be greater than or equal to 0"))
     found += _shared_causes(metadata)
-    found += _finalizers_causes(metadata.get("finalizers") or [])
+    finalizers = metadata.get("finalizers") or []
+    for finalizer in finalizers:
+        errors = qualified_name_errors(finalizer)
+        found += [causes.invalid("metadata.finalizers", finalizer, error) for error in errors]
+    if ORPHAN in finalizers and FOREGROUND in finalizers:
+        detail = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
+        found.append(causes.invalid("metadata.finalizers", finalizers, detail))
     found += _managed_fields_causes(metadata.get("managedFields") or [])
-    return found + _kube_finalizers_causes(metadata.get("finalizers") or [])
+    return found + _kube_finalizers_causes(finalizers)
 
 
 def metadata_update_causes(new: JSON, old: JSON) -> list[Cause]:
@@ -144,8 +155,14 @@ def metadata_update_causes(new: JSON, old: JSON) -> list[Cause]:
     Each cause comes twice, as from a real server, which asks before and inside the kind's own validation.
     """
     found: list[Cause] = []
-    if old.get("deletionTimestamp"):
-        found += _new_finalizers_causes(new.get("finalizers") or [], old.get("finalizers") or [])
+    added = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))
+    if added and old.get("deletionTimestamp"):
+        shown = ", ".join(quote(name) for name in added)
+        detail = (
+            "no new finalizers can be added if the object is being deleted,"
+            f" found new finalizers []string{{{shown}}}"
+        )
+        found.append(causes.forbidden("metadata.finalizers", detail))
     if not new.get("resourceVersion"):
         found.append(causes.invalid("metadata.resourceVersion", "", "must be specified for an update"))
     if (new.get("generation") or 0) < (old.get("generation") or 0):
@@ -162,20 +179,29 @@ def metadata_update_causes(new: JSON, old: JSON) -> list[Cause]:
 
 
 def _shared_causes(metadata: JSON) -> list[Cause]:
-    return [
-        *labels_causes(metadata.get("labels") or {}),
-        *_annotations_causes(metadata.get("annotations") or {}),
-        *_owners_causes(metadata.get("ownerReferences") or []),
-    ]
-
-
-def _namespace_causes(namespace: str, *, namespaced: bool) -> list[Cause]:
-    field = "metadata.namespace"
-    if not namespaced:
-        return [causes.forbidden(field, "not allowed on this type")] if namespace else []
-    if not namespace:
-        return [causes.required(field)]
-    return [causes.invalid(field, namespace, error) for error in dns_label_errors(namespace)]
+    """Return what is wrong with labels, annotations and owner references."""
+    found = labels_causes(metadata.get("labels") or {})
+    annotations = metadata.get("annotations") or {}
+    for key in annotations:
+        errors = qualified_name_errors(key.lower())
+        found += [causes.invalid("metadata.annotations", key, error) for error in errors]
+    size = sum(byte_length(key) + byte_length(value) for key, value in annotations.items())
+    if size > MAX_ANNOTATIONS:
+        found.append(causes.too_long("metadata.annotations", MAX_ANNOTATIONS))
+    owners, controller = metadata.get("ownerReferences") or [], ""
+    for owner in owners:
+        found += _owner_causes(owner)
+        if not owner.get("controller"):
+            continue
+        this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
+        if controller:
+            detail = (
+                "Only one reference can have Controller set to true."
+                f' Found "true" in references for {controller} and {this}'
+            )
+            found.append(causes.invalid("metadata.ownerReferences", owners, detail))
+        controller = controller or this
+    return found
 
 
 def labels_causes(labels: dict[str, str], field: str = "metadata.labels") -> list[Cause]:
@@ -187,39 +213,8 @@ def labels_causes(labels: dict[str, str], field: str = "metadata.labels") -> lis
     return found
 
 
-def _annotations_causes(annotations: dict[str, str]) -> list[Cause]:
-    field = "metadata.annotations"
-    found = [
-        causes.invalid(field, key, error)
-        for key in annotations
-        for error in qualified_name_errors(key.lower())
-    ]
-    size = sum(byte_length(key) + byte_length(value) for key, value in annotations.items())
-    if size > MAX_ANNOTATIONS:
-        found.append(causes.too_long(field, MAX_ANNOTATIONS))
-    return found
-
-
-def _owners_causes(owners: list[JSON]) -> list[Cause]:
-    field, controller = "metadata.ownerReferences", ""
-    found: list[Cause] = []
-    for owner in owners:
-        found += _owner_causes(owner, field)
-        if not owner.get("controller"):
-            continue
-        this = f"{owner.get('kind', '')}/{owner.get('name', '')}"
-        if controller:
-            detail = (
-                "Only one reference can have Controller set to true."
-                f' Found "true" in references for {controller} and {this}'
-            )
-            found.append(causes.invalid(field, owners, detail))
-        controller = controller or this
-    return found
-
-
-def _owner_causes(owner: JSON, field: str) -> list[Cause]:
-    found = []
+def _owner_causes(owner: JSON) -> list[Cause]:
+    found, field = [], "metadata.ownerReferences"
     api_version = owner.get("apiVersion") or ""
     group, _, version = api_version.rpartition("/")
     if not version:
@@ -232,17 +227,6 @@ def _owner_causes(owner: JSON, field: str) -> list[Cause]:
     return found
 
 
-def _finalizers_causes(finalizers: list[str]) -> list[Cause]:
-    field = "metadata.finalizers"
-    found = [
-        causes.invalid(field, name, error) for name in finalizers for error in qualified_name_errors(name)
-    ]
-    if ORPHAN in finalizers and FOREGROUND in finalizers:
-        detail = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
-        found.append(causes.invalid(field, finalizers, detail))
-    return found
-
-
 def _kube_finalizers_causes(finalizers: list[str]) -> list[Cause]:
     detail = "name is neither a standard finalizer name nor is it fully qualified"
     return [
@@ -252,28 +236,14 @@ def _kube_finalizers_causes(finalizers: list[str]) -> list[Cause]:
     ]
 
 
-def _new_finalizers_causes(new: list[str], old: list[str]) -> list[Cause]:
-    extra = sorted(set(new) - set(old))
-    if not extra:
-        return []
-    shown = ", ".join(quote(name) for name in extra)
-    detail = (
-        "no new finalizers can be added if the object is being deleted,"
-        f" found new finalizers []string{{{shown}}}"
-    )
-    return [causes.forbidden("metadata.finalizers", detail)]
-
-
 def field_manager_causes(manager: str, field: str = "fieldManager") -> list[Cause]:
     """Return what is wrong with the name of a field manager: 128 bytes, all printable."""
     found = [causes.too_long(field, MAX_FIELD_MANAGER)] if byte_length(manager) > MAX_FIELD_MANAGER else []
     position = 0  # in bytes, as Go counts when it walks a string
     for char in manager:
         if not is_print(char):
-            shown = f"U+{ord(char):04X}"
-            found.append(
-                causes.invalid(field, manager, f"invalid character {shown} (at position {position})")
-            )
+            detail = f"invalid character U+{ord(char):04X} (at position {position})"
+            found.append(causes.invalid(field, manager, detail))
         position += byte_length(char)
     return found
 

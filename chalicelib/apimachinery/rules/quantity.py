@@ -51,7 +51,22 @@ class Quantity:
         return Quantity(self.nanos - other.nanos, self.format if self.nanos else other.format)
 
     def __str__(self) -> str:
-        return self.text or _canonical(self.nanos, self.format)
+        """Return the canonical text."""
+        if self.text or not self.nanos:
+            return self.text or "0"
+        whole, rest = divmod(self.nanos, NANO)
+        if self.format == "BinarySI" and not rest and abs(whole) >= 1024:
+            number, exponent = whole, 0
+            while number % 1024 == 0 and exponent < max(_BINARY_SUFFIXES):
+                number, exponent = number // 1024, exponent + 10
+            return f"{number}{_BINARY_SUFFIXES[exponent]}"
+        number, exponent = self.nanos, -9
+        while number % 1000 == 0:
+            number, exponent = number // 1000, exponent + 3
+        suffix = _DECIMAL_SUFFIXES.get(exponent)
+        if self.format == "DecimalExponent" or suffix is None:
+            suffix = f"e{exponent}" if exponent else ""
+        return f"{number}{suffix}"
 
     def scaled(self, unit_nanos: int) -> int:
         """Return the amount in units of `unit_nanos` nanos, rounded away from zero."""
@@ -83,24 +98,6 @@ class Quantity:
 def _round_away(number: int, unit: int) -> int:
     whole = -(-abs(number) // unit)
     return whole if number >= 0 else -whole
-
-
-def _canonical(nanos: int, form: Format) -> str:
-    if not nanos:
-        return "0"
-    whole, rest = divmod(nanos, NANO)
-    if form == "BinarySI" and not rest and abs(whole) >= 1024:
-        number, exponent = whole, 0
-        while number % 1024 == 0 and exponent < max(_BINARY_SUFFIXES):
-            number, exponent = number // 1024, exponent + 10
-        return f"{number}{_BINARY_SUFFIXES[exponent]}"
-    number, exponent = nanos, -9
-    while number % 1000 == 0:
-        number, exponent = number // 1000, exponent + 3
-    suffix = _DECIMAL_SUFFIXES.get(exponent)
-    if form == "DecimalExponent" or suffix is None:
-        suffix = f"e{exponent}" if exponent else ""
-    return f"{number}{suffix}"
 
 
 def _interpret(suffix: str) -> tuple[int, int, Format]:

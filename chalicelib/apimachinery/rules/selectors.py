@@ -6,6 +6,7 @@ k8s.io/apimachinery/pkg/labels and pkg/fields, v1.36.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -93,25 +94,19 @@ def label_selector_causes(selector: JSON | None, field: str) -> list[Cause]:
         return []
     found = labels_causes(selector.get("matchLabels") or {}, f"{field}.matchLabels")
     for index, expression in enumerate(selector.get("matchExpressions") or []):
-        found += _expression_causes(expression, f"{field}.matchExpressions[{index}]")
-    return found
-
-
-def _expression_causes(expression: JSON, field: str) -> list[Cause]:
-    found: list[Cause] = []
-    operator, values = expression.get("operator") or "", expression.get("values") or []
-    if operator in ("In", "NotIn"):
-        if not values:
+        at = f"{field}.matchExpressions[{index}]"
+        key, values = expression.get("key") or "", expression.get("values") or []
+        operator = expression.get("operator") or ""
+        if operator not in _OBJECT_OPERATORS:
+            found.append(causes.invalid(f"{at}.operator", operator, "not a valid selector operator"))
+        elif operator in ("In", "NotIn") and not values:
             detail = "must be specified when `operator` is 'In' or 'NotIn'"
-            found.append(causes.required(f"{field}.values", detail))
-    elif operator in ("Exists", "DoesNotExist"):
-        if values:
+            found.append(causes.required(f"{at}.values", detail))
+        elif operator in ("Exists", "DoesNotExist") and values:
             detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            found.append(causes.forbidden(f"{field}.values", detail))
-    else:
-        found.append(causes.invalid(f"{field}.operator", operator, "not a valid selector operator"))
-    key = expression.get("key") or ""
-    return found + [causes.invalid(f"{field}.key", key, error) for error in qualified_name_errors(key)]
+            found.append(causes.forbidden(f"{at}.values", detail))
+        found += [causes.invalid(f"{at}.key", key, error) for error in qualified_name_errors(key)]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +161,8 @@ class FieldSelector:
 
 
 EVERY_FIELD = FieldSelector()
+_PART = re.compile(r"(?:[^,\\]|\\.|\\$)+", re.DOTALL)  # between commas that no backslash stands before
+_FIELD_OPERATOR = re.compile("!=|==|=")
 
 
 def label_not_supported(field: str) -> str:
@@ -184,37 +181,14 @@ def parse_fields(text: str | None) -> FieldSelector:
     Raises StatusError 400 with the text that a real server gives. Which fields exist is `checked` later.
     """
     terms = []
-    for part in sorted(_split(text or "")):
-        if not part:
-            continue
-        term = _parse_term(part)
-        if term is None:
+    for part in sorted(_PART.findall(text or "")):
+        operator = _FIELD_OPERATOR.search(part)
+        if operator is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
-        if term.field or term.value:  # a bare `=` asks for nothing, and a real server lets it pass
-            terms.append(term)
+        field, value = part[: operator.start()], _unescape(part[operator.end() :])
+        if field or value:  # a bare `=` asks for nothing, and a real server lets it pass
+            terms.append(FieldTerm(field, value, operator[0] != "!="))
     return FieldSelector(tuple(terms)) if terms else EVERY_FIELD
-
-
-def _split(text: str) -> list[str]:
-    """Return the parts between commas that no backslash stands before."""
-    parts, current, escaped = [], "", False
-    for char in text:
-        if char == "," and not escaped:
-            parts.append(current)
-            current = ""
-            continue
-        current += char
-        escaped = char == "\\" and not escaped
-    return [*parts, current]
-
-
-def _parse_term(part: str) -> FieldTerm | None:
-    for index in range(len(part)):
-        for operator in ("!=", "==", "="):
-            if part.startswith(operator, index):
-                value = _unescape(part[index + len(operator) :])
-                return FieldTerm(part[:index], value, operator != "!=")
-    return None
 
 
 def _unescape(text: str) -> str:

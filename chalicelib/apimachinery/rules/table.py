@@ -22,27 +22,23 @@ def table(
     version: str = "v1",
 ) -> JSON:
     """Return a Table; each row brings its object, its metadata or nothing, as `include_object` says."""
+    made = []
+    for cells, conditions, obj in rows:
+        row: JSON = {"cells": list(cells), "object": None}
+        if conditions:
+            row["conditions"] = conditions
+        if include_object == "Object":
+            row["object"] = obj
+        elif include_object == "Metadata":
+            row["object"] = partial_object_metadata(obj, version=version)
+        made.append(row)
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": metadata,
         "columnDefinitions": list(columns),
-        "rows": [_row(row, include_object, version) for row in rows],
+        "rows": made,
     }
-
-
-def _row(row: Row, include_object: str, version: str) -> JSON:
-    cells, conditions, obj = row
-    made: JSON = {"cells": list(cells)}
-    if conditions:
-        made["conditions"] = conditions
-    if include_object == "Object":
-        made["object"] = obj
-    elif include_object == "Metadata":
-        made["object"] = partial_object_metadata(obj, version=version)
-    else:
-        made["object"] = None
-    return made
 
 
 def partial_object_metadata(obj: JSON, *, version: str = "v1") -> JSON:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.accessors import is_deleting
+from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.registry.keys import parse_key, prefix
-from chalicelib.registry.objects import FOREGROUND, ORPHAN
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
 
 LOG = logging.getLogger(__name__)

@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, metadata_of, spec_of, status_of
+from chalicelib.apimachinery.rules.meta import SUFFIX_ALPHABET
 from chalicelib.apimachinery.types import JSON
 
-# No vowels and nothing that looks like another: names never spell a word.
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
 MAX_BASE = 57  # characters of an owner's name in its pods': with dash and suffix they still fit a label
 
@@ -34,7 +33,7 @@ def short_hash(*parts: object, length: int = SUFFIX_LENGTH) -> str:
     """Return letters and digits that stand for the parts."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).digest()
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:length])
+    return "".join(SUFFIX_ALPHABET[byte % len(SUFFIX_ALPHABET)] for byte in digest[:length])
 
 
 def fresh_names(owner: JSON, count: int, taken: Iterable[str], *, start: int = 0) -> list[str]:

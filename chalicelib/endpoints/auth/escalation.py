@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Attributes, Rbac
+from chalicelib.endpoints.auth.rbac import Attributes, Rbac
 from chalicelib.endpoints.http.request_info import User
+from chalicelib.resources.access.rbac import GROUP as RBAC_GROUP
 
 ROLES = ("roles", "clusterroles")
 EVERYTHING: list[JSON] = [

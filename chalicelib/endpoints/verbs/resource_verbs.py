@@ -10,7 +10,7 @@ from chalice.app import Response
 from chalicelib.apimachinery.rules.status import answer_too_large
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.escalation import check_grant
-from chalicelib.endpoints.auth.rbac import RBAC_GROUP, Rbac
+from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.compression import fitted
 from chalicelib.endpoints.http.list_options import delete_options, list_options, write_options
@@ -29,6 +29,7 @@ from chalicelib.registry.deletion import with_propagation
 from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.registry import Registry
+from chalicelib.resources.access.rbac import GROUP as RBAC_GROUP
 from chalicelib.storage.base import StoredObject
 
 MAX_ANSWER_BYTES = 6_200_000  # a Lambda answer may have 6 MiB; the rest is for the envelope
