@@ -81,8 +81,13 @@ def decode_object(
         what = f"the object provided is unrecognized (must be of type {expected.kind})"
         raise bad_request(f"{what}: {error} ({summary(body)})") from None
     kind = find_type(*expected)
+    if actual.kind == expected.kind and actual != expected and find_type(*actual) is not None:
+        raise bad_request(
+            f"the API version in the data ({actual.api_version}) does not match"
+            f" the expected API version ({expected.api_version})"
+        )
     if actual != expected:
-        raise _mismatch(actual, expected)
+        raise _unhandled(actual, expected, _conversion_problem(actual, expected))
     try:
         if kind is not None:
             value, complaints = normalize_or_explain(raw, kind)
@@ -159,16 +164,6 @@ def _kind_of(raw: object, default: Kind) -> Kind:
 def _unhandled(actual: Kind, expected: Kind, why: str) -> StatusError:
     version = quote(actual.version)
     return bad_request(f"{actual.kind} in version {version} cannot be handled as a {expected.kind}: {why}")
-
-
-def _mismatch(actual: Kind, expected: Kind) -> StatusError:
-    """Return what is said of an object of another kind than the path's."""
-    if actual.kind == expected.kind and find_type(*actual) is not None:
-        return bad_request(
-            f"the API version in the data ({actual.api_version}) does not match"
-            f" the expected API version ({expected.api_version})"
-        )
-    return _unhandled(actual, expected, _conversion_problem(actual, expected))
 
 
 def _conversion_problem(actual: Kind, expected: Kind) -> str:

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any
 
 from chalicelib.apimachinery.decoding.parsing import plain
-from chalicelib.apimachinery.rules import quantity, time
+from chalicelib.apimachinery.rules import quantity
+from chalicelib.apimachinery.rules.time import format_micro_time, format_time, parse_time
 from chalicelib.apimachinery.schema import Field, Type
 from chalicelib.apimachinery.types import JSON
 
@@ -126,33 +127,17 @@ def _integer_of(bits: int) -> Convert:
     smallest, largest = -(1 << bits - 1), (1 << bits - 1) - 1
 
     def check(value: Any) -> Any:  # Any: a value out of JSON
-        if not smallest <= value <= largest:
+        if value.__class__ is not int or not smallest <= value <= largest:
             raise NormalizeError
         return value
 
     return check
 
 
-def _int_or_string(value: object) -> object:
-    if value.__class__ is int:
-        return _INT32(value)
-    if value.__class__ is not str:
-        raise NormalizeError
-    return value
-
-
-def _float(value: object) -> object:
+def _number(value: Any) -> Any:  # Any: a value out of JSON
     if value.__class__ not in (int, float):
         raise NormalizeError
     return value
-
-
-def _time(text: str) -> str:
-    return text if _UTC_SECONDS.fullmatch(text) else time.format_time(time.parse_time(text))
-
-
-def _micro_time(text: str) -> str:
-    return time.format_micro_time(time.parse_time(text))
 
 
 def _base64(text: str) -> str:
@@ -167,11 +152,11 @@ _RULES: dict[str, Rule] = {
     "bool": (bool, None),
     "int32": (int, _INT32),
     "int64": (int, _integer_of(64)),
-    "float": (None, _float),
+    "float": (None, _number),
     "quantity": (str, quantity.canonical),
-    "time": (str, _time),
-    "microtime": (str, _micro_time),
+    "time": (str, lambda text: text if _UTC_SECONDS.fullmatch(text) else format_time(parse_time(text))),
+    "microtime": (str, lambda text: format_micro_time(parse_time(text))),
     "bytes": (str, _base64),
     "strings": (list, _list_of((str, None))),
-    "intstr": (None, _int_or_string),
+    "intstr": (None, lambda value: value if value.__class__ is str else _INT32(value)),
 }

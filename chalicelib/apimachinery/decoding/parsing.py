@@ -85,14 +85,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Pairs:
 
 
 def _float(text: str) -> float:
+    """Refuse what does not fit, and Python's own NaN and Infinity."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"number out of range: {text}")
     return number
 
 
-def _constant(text: str) -> None:
-    raise ValueError(f"{text} is not a JSON value")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_float)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
+_NUMBERS = ("int32", "int64", "bool")  # kinds whose lists may be packed
 _WRONG_PREFIX = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
 _CUT_SHORT = "unexpected EOF"
 
@@ -45,8 +46,8 @@ def decode_protobuf(body: bytes) -> JSON:
     """Return the object of a body, with apiVersion and kind as its envelope has them. Raises DecodeError."""
     if not body.startswith(MAGIC):
         raise DecodeError(_WRONG_PREFIX)
-    envelope = {number: value for number, _, value in wire_fields(body[len(MAGIC) :])}
-    type_meta = {number: value for number, _, value in wire_fields(_bytes(envelope.get(1, b"")))}
+    envelope = _numbered(body[len(MAGIC) :])
+    type_meta = _numbered(_bytes(envelope.get(1, b"")))
     api_version, kind = _text(type_meta.get(1, b"")), _text(type_meta.get(2, b""))
     name = _messages()["kinds"].get(kind if kind == "DeleteOptions" else f"{api_version}/{kind}")
     obj: JSON = _message(_bytes(envelope.get(2, b"")), name, 0) if name else {}
@@ -88,6 +89,13 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value & (1 << 64) - 1, position
     raise DecodeError("proto: integer overflow")
+
+
+def _varints(data: bytes) -> Iterator[int]:
+    position = 0
+    while position < len(data):
+        number, position = _varint(data, position)
+        yield number
 
 
 def _bytes(value: int | bytes) -> bytes:
@@ -138,29 +146,16 @@ def _message(data: bytes, name: str, depth: int) -> Any:  # Any: JSON, not alway
         if not rule.name:
             found.update(_value(value, rule, depth))
         elif rule.container == "list":
-            found.setdefault(rule.name, []).extend(_elements(value, rule, depth))
+            is_packed = rule.kind in _NUMBERS and isinstance(value, bytes)
+            items = _varints(_bytes(value)) if is_packed else [value]
+            found.setdefault(rule.name, []).extend(_value(item, rule, depth) for item in items)
         elif rule.container == "map":
-            key, item = _entry(_bytes(value), rule, depth)
-            found.setdefault(rule.name, {})[key] = item
+            entry = _numbered(_bytes(value))
+            item = entry.get(2, 0 if rule.kind in _NUMBERS else b"")
+            found.setdefault(rule.name, {})[_text(entry.get(1, b""))] = _value(item, rule, depth)
         else:
             found[rule.name] = _value(value, rule, depth)
     return found
-
-
-def _elements(value: int | bytes, rule: FieldRule, depth: int) -> list[Any]:  # Any: values of JSON
-    if rule.kind in ("int32", "int64", "bool") and isinstance(value, bytes):  # packed
-        numbers, position = [], 0
-        while position < len(value):
-            number, position = _varint(value, position)
-            numbers.append(_value(number, rule, depth))
-        return numbers
-    return [_value(value, rule, depth)]
-
-
-def _entry(data: bytes, rule: FieldRule, depth: int) -> tuple[str, Any]:  # Any: a value of JSON
-    fields = {number: value for number, _, value in wire_fields(data)}
-    empty: int | bytes = 0 if rule.kind in ("int32", "int64", "bool") else b""
-    return _text(fields.get(1, b"")), _value(fields.get(2, empty), rule, depth)
 
 
 def _value(value: int | bytes, rule: FieldRule, depth: int) -> Any:  # Any: a value of JSON
@@ -181,29 +176,15 @@ def _numbered(data: bytes) -> dict[int, int | bytes]:
     return {number: value for number, _, value in wire_fields(data)}
 
 
-def _moment(data: bytes) -> datetime | None:
+def _time(data: bytes, write: Callable[[datetime], str]) -> str | None:
     fields = _numbered(data)
     if not fields:
         return None  # Go writes its zero time as an empty message
     seconds, nanos = _signed(fields.get(1, 0)), _signed(fields.get(2, 0))
     try:
-        return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+        return write(_EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000))
     except OverflowError:
         raise DecodeError("proto: time out of range") from None
-
-
-def _time(data: bytes) -> str | None:
-    moment = _moment(data)
-    return format_time(moment) if moment else None
-
-
-def _micro_time(data: bytes) -> str | None:
-    moment = _moment(data)
-    return format_micro_time(moment) if moment else None
-
-
-def _quantity(data: bytes) -> str:
-    return _text(_numbered(data).get(1, b"")) or "0"
 
 
 def _int_or_string(data: bytes) -> int | str:
@@ -224,10 +205,10 @@ def _strings(data: bytes) -> list[str]:
     return [_text(value) for number, _, value in wire_fields(data) if number == 1]
 
 
-_SPECIAL = {
-    "meta.v1.Time": _time,
-    "meta.v1.MicroTime": _micro_time,
-    "api.resource.Quantity": _quantity,
+_SPECIAL: dict[str, Callable[[bytes], Any]] = {  # Any: JSON, not always an object
+    "meta.v1.Time": lambda data: _time(data, format_time),
+    "meta.v1.MicroTime": lambda data: _time(data, format_micro_time),
+    "api.resource.Quantity": lambda data: _text(_numbered(data).get(1, b"")) or "0",
     "util.intstr.IntOrString": _int_or_string,
     "runtime.RawExtension": _raw_json,
     "meta.v1.FieldsV1": _raw_json,

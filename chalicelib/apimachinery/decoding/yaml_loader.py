@@ -99,16 +99,20 @@ def _key(value: object) -> str:
     raise DecodeError("yaml: a key must be a string, a number or a boolean")
 
 
-def _number(loader: _Loader, node: Any) -> Any:  # Any: a node of PyYAML's; a number, or text too long for one
-    if len(node.value) > _LONGEST_NUMBER:
-        return node.value
-    is_integer = node.tag == f"{_TAG}int"
-    node.value = node.value.lower()
+def _scalar(loader: _Loader, node: Any) -> Any:  # Any: a node of PyYAML's; a scalar of JSON
+    tag = node.tag.removeprefix(_TAG)
     try:
-        number = loader.construct_yaml_int(node) if is_integer else loader.construct_yaml_float(node)
-    except (ValueError, IndexError):  # an explicit tag on something else
-        raise DecodeError(f"yaml: cannot decode {node.value} as a number") from None
-    if is_integer and -(2**63) <= number < 2**64:
+        if tag == "bool":
+            return loader.construct_yaml_bool(node)
+        if tag == "binary":
+            return base64.b64decode(node.value).decode("utf-8", "replace")
+        if len(node.value) > _LONGEST_NUMBER:
+            return node.value
+        node.value = node.value.lower()
+        number = loader.construct_yaml_int(node) if tag == "int" else loader.construct_yaml_float(node)
+    except (ValueError, KeyError, IndexError):  # an explicit tag on something else
+        raise DecodeError(f"yaml: cannot decode {node.value} as {tag}") from None
+    if tag == "int" and -(2**63) <= number < 2**64:
         return number
     number = float(number)
     if not math.isfinite(number):
@@ -116,20 +120,6 @@ def _number(loader: _Loader, node: Any) -> Any:  # Any: a node of PyYAML's; a nu
     return (
         int(number) if number == int(number) and abs(number) < 1e21 else number
     )  # as after a trip through JSON
-
-
-def _bool(loader: _Loader, node: Any) -> bool:  # Any: a node of PyYAML's
-    try:
-        return bool(loader.construct_yaml_bool(node))
-    except KeyError:
-        raise DecodeError(f"yaml: cannot decode {node.value} as a boolean") from None
-
-
-def _binary(_: _Loader, node: Any) -> str:  # Any: a node of PyYAML's
-    try:
-        return base64.b64decode(node.value).decode("utf-8", "replace")
-    except ValueError:
-        raise DecodeError("yaml: !!binary value contains invalid base64 data") from None
 
 
 def _spellings(*words: str) -> str:
@@ -150,10 +140,5 @@ for _name, _first, _pattern in (
     ("float", "-+.0123456789", f"{_FLOAT}|{_NOT_FINITE}"),
 ):
     _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"(?:{_pattern})\Z"), list(_first))
-_Loader.yaml_constructors |= {
-    f"{_TAG}null": lambda *_: None,
-    f"{_TAG}bool": _bool,
-    f"{_TAG}int": _number,
-    f"{_TAG}float": _number,
-    f"{_TAG}binary": _binary,
-}
+_Loader.yaml_constructors |= {f"{_TAG}{name}": _scalar for name in ("bool", "int", "float", "binary")}
+_Loader.yaml_constructors[f"{_TAG}null"] = lambda *_: None

@@ -7,7 +7,7 @@ k8s.io/apimachinery/pkg/util/managedfields/internal, v1.36.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
@@ -123,7 +123,10 @@ class _Application:
         return managed
 
     def run(self, live: JSON | None, config: JSON, managed: ManagedFields, *, force: bool) -> JSON:
-        base = _without_managed_fields(live) if live is not None else {}
+        base: JSON = {}
+        if live is not None:
+            metadata = {key: value for key, value in metadata_of(live).items() if key != "managedFields"}
+            base = {**live, "metadata": metadata}
         last = managed.entries.get(self.manager)
         without = managed_fields.ignored(self.kind, self.manager.subresource)
         applied = managed_fields.owned(fields_of(config, self.kind), without)
@@ -141,20 +144,16 @@ class _Application:
         types: JSON = {key: merged[key] for key in ("apiVersion", "kind") if key in merged}
         if live is None or merged != {**base, **types}:
             entry.time = format_time(self.now)
-        result = self._shaped(merged, config)
-        if self.manager.name == last_applied.MANAGER:
-            last_applied.refresh(result, config)
-        result.setdefault("metadata", {})["managedFields"] = managed.encoded()
-        return result
-
-    def _shaped(self, merged: JSON, config: JSON) -> JSON:
-        """Return the merged object in the shape of its kind."""
         try:
-            return normalize_or_explain(merged, self.kind).value
+            result = normalize_or_explain(merged, self.kind).value
         except DecodeError as error:
             # a real server answers 500 here; but it is the client who is wrong
             what = f"failed to convert new typed object ({_described(config)}) to object"
             raise bad_request(f"{what}: {error}") from None
+        if self.manager.name == last_applied.MANAGER:
+            last_applied.refresh(result, config)
+        result.setdefault("metadata", {})["managedFields"] = managed.encoded()
+        return result
 
     def _refuse_conflicts(self, managed: ManagedFields, changed: list[Path], live: JSON) -> None:
         if self.manager.name == last_applied.MANAGER and changed:
@@ -162,7 +161,7 @@ class _Application:
             changed = [path for path in changed if path not in ours]
         conflicts = [
             (other, path)
-            for other, entry in sorted(managed.entries.items(), key=lambda item: _identity(item[0]))
+            for other, entry in sorted(managed.entries.items(), key=lambda item: astuple(item[0]))
             if other != self.manager
             for path in field_set.members(field_set.tree_of(changed))
             if field_set.contains(entry.fields, path)
@@ -188,15 +187,6 @@ class _Application:
 
     def _named(self, paths: Iterable[Path]) -> set[Path]:
         return set(field_set.members(with_named_parents(field_set.tree_of(paths), self.kind)))
-
-
-def _without_managed_fields(obj: JSON) -> JSON:
-    metadata = {key: value for key, value in metadata_of(obj).items() if key != "managedFields"}
-    return {**obj, "metadata": metadata}
-
-
-def _identity(manager: Manager) -> tuple[str, str, str, str]:
-    return manager.name, manager.operation, manager.api_version, manager.subresource
 
 
 def _conflict(conflicts: list[tuple[Manager, Path]]) -> StatusError:

@@ -55,19 +55,15 @@ def _struct(value: Value, kind: Type, path: str) -> Problems:
 def _field(value: Value, known: Field, path: str) -> Problems:
     if value is None:
         return
-    if known.container == "list":
-        if isinstance(value, list):
-            yield from _items(value, known, path)
-        else:
-            yield path, f"expected list, got {_shown(value)}"
-    elif known.container == "map":
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield from _one(item, known, f"{path}.{key}")
-        else:
-            yield path, f"expected map, got {_shown(value)}"
-    else:
+    if not known.container:
         yield from _one(value, known, path)
+    elif not isinstance(value, list if known.container == "list" else dict):
+        yield path, f"expected {known.container}, got {_shown(value)}"
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _one(item, known, f"{path}.{key}")
+    else:
+        yield from _items(value, known, path)
 
 
 def _items(items: list[Value], known: Field, path: str) -> Problems:
@@ -98,7 +94,8 @@ def _one(value: Value, known: Field, path: str) -> Problems:
     if isinstance(value, wanted) and (bool in wanted or not isinstance(value, bool)):
         return
     if wanted == (str,):
-        yield path, f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
+        shown = f"{_go_type(value)}{compact(value)}" if isinstance(value, dict | list) else compact(value)
+        yield path, f"expected string, got &value.valueUnstructured{{Value:{shown}}}"
     elif wanted == (bool,):
         yield path, f"expected boolean, got {_shown(value)}"
     elif str in wanted:
@@ -115,8 +112,3 @@ def _go_type(value: Value) -> str:
     if isinstance(value, dict):
         return "map[string]interface {}"
     return "[]interface {}" if isinstance(value, list) else "bool" if isinstance(value, bool) else "string"
-
-
-def _go_syntax(value: Value) -> str:
-    """Return a value as Go's %#v prints it, near enough."""
-    return f"{_go_type(value)}{compact(value)}" if isinstance(value, dict | list) else compact(value)

@@ -7,12 +7,7 @@ from __future__ import annotations
 
 from chalicelib.apimachinery.patching.field_set import Tree, is_member
 from chalicelib.apimachinery.patching.field_walk import MISSING, Value, index_items
-from chalicelib.apimachinery.patching.shape import (
-    UNKNOWN,
-    Shape,
-    list_element,
-    struct_shape,
-)
+from chalicelib.apimachinery.patching.shape import UNKNOWN, Shape, list_element, struct_shape
 from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.types import JSON
 
@@ -29,7 +24,12 @@ def _merge(live: Value, config: Value, shape: Shape) -> Value:
     if live is MISSING or live is None or shape.kind == "leaf":
         return config
     if shape.kind == "list" and isinstance(live, list) and isinstance(config, list | None):
-        return _merge_items(live, config or [], shape) if live or config else config
+        if not live and not config:
+            return config
+        merge = _ItemMerge(live, config or [], shape)
+        while not merge.is_done:
+            merge.step()
+        return merge.merged
     if shape.kind != "list" and isinstance(live, dict) and isinstance(config, dict | None):
         if not live and not config:
             return config
@@ -41,16 +41,11 @@ def _merge(live: Value, config: Value, shape: Shape) -> Value:
     return config
 
 
-def _merge_items(live: list[Value], config: list[Value], shape: Shape) -> list[Value]:
-    """Merge by path element; the configuration's order wins, the other items keep their places as well as can be."""
-    merge = _ItemMerge(live, config, shape)
-    while not merge.is_done:
-        merge.step()
-    return merge.merged
-
-
 class _ItemMerge:
-    """Two lists of items walked side by side: `left` in the live one, `right` in the configuration's."""
+    """Merges two lists by path element; the configuration's order wins, other items keep their places if possible.
+
+    Both are walked side by side: `left` in the live one, `right` in the configuration's.
+    """
 
     def __init__(self, live: list[Value], config: list[Value], shape: Shape) -> None:
         self.merged: list[Value] = []
@@ -91,14 +86,11 @@ class _ItemMerge:
             if theirs in self._done:
                 self._left += 1
         if has_right:
-            self._take_next()
-
-    def _take_next(self) -> None:
-        element = self._ours[self._right]
-        self._take(element)
-        if self._next_shared == element:
-            self._next_shared = next(self._shared, None)
-        self._right += 1
+            element = self._ours[self._right]
+            self._take(element)
+            if self._next_shared == element:
+                self._next_shared = next(self._shared, None)
+            self._right += 1
 
     def _take(self, element: str) -> None:
         before = self._known.get(element, MISSING)
@@ -118,26 +110,18 @@ def _remove(value: Value, fields: Tree, shape: Shape) -> Value:
     if not value or shape.kind == "leaf":
         return value if shape.scalar != "atomic" else None
     if isinstance(value, list):
-        return _remove_items(value, fields, shape) or None
+        items = []
+        for item in value:
+            node = fields.get(list_element(shape, item))
+            if node is None or not is_member(node):
+                items.append(item if node is None else _remove(item, node, shape.element or UNKNOWN))
+        return items or None
     kept = {}
     for key, item in value.items():
         node = fields.get(f"f:{key}")
-        if node is None:
-            kept[key] = item
-        elif not is_member(node):
-            kept[key] = _remove(item, node, shape.child(key) or UNKNOWN)
+        if node is None or not is_member(node):
+            kept[key] = item if node is None else _remove(item, node, shape.child(key) or UNKNOWN)
     return kept or None
-
-
-def _remove_items(items: list[Value], fields: Tree, shape: Shape) -> list[Value]:
-    kept = []
-    for item in items:
-        node = fields.get(list_element(shape, item))
-        if node is None:
-            kept.append(item)
-        elif not is_member(node):
-            kept.append(_remove(item, node, shape.element or UNKNOWN))
-    return kept
 
 
 def with_named_parents(fields: Tree, kind: Type) -> Tree:

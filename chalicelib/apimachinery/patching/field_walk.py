@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from chalicelib.apimachinery.patching.shape import UNKNOWN, Path, Shape, list_element, struct_shape
-from chalicelib.apimachinery.schema import Field, Type
+from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON, or MISSING
@@ -35,22 +35,18 @@ def _collect(value: Value, shape: Shape, path: Path, found: set[Path]) -> None:
     if shape.kind == "leaf":
         found.add(path)
     elif shape.kind == "list" and isinstance(value, list):
-        _collect_items(value, shape, path, found)
+        elements = [list_element(shape, item) for item in value]
+        for element, item in zip(elements, value, strict=True):
+            child = (*path, element)
+            if elements.count(element) == 1:
+                _collect(item, shape.element or UNKNOWN, child, found)
+            found.add(child)
     elif shape.kind != "list" and isinstance(value, dict):
         for key, item in value.items():
             child = (*path, f"f:{key}")
             _collect(item, shape.child(key) or UNKNOWN, child, found)
             if item is None or item == {} or shape.kind == "map":
                 found.add(child)
-
-
-def _collect_items(items: list[Value], shape: Shape, path: Path, found: set[Path]) -> None:
-    elements = [list_element(shape, item) for item in items]
-    for element, item in zip(elements, items, strict=True):
-        child = (*path, element)
-        if elements.count(element) == 1:
-            _collect(item, shape.element or UNKNOWN, child, found)
-        found.add(child)
 
 
 @dataclass(slots=True)
@@ -77,22 +73,27 @@ def compare(old: JSON, new: JSON, kind: Type) -> Comparison:
     return result
 
 
-def _is_empty(value: Value) -> bool:
-    return value is MISSING or not value
-
-
 def _compare(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
     if old == new or (old in (MISSING, None) and new in (MISSING, None)):
         return  # what Go writes as null or leaves out is the same field: unset
     container = list if shape.kind == "list" else dict
     fits = all(value is MISSING or value is None or isinstance(value, container) for value in (old, new))
-    if shape.kind == "leaf" or not fits or (_is_empty(old) and _is_empty(new)):
+    are_empty = all(value is MISSING or not value for value in (old, new))
+    if shape.kind == "leaf" or not fits or are_empty:
         _record(old, new, path, result, is_leaf=True)
         return
     if shape.kind == "list":
-        _compare_items(old, new, shape, path, result)
+        before, after = index_items(old, shape), index_items(new, shape)
+        for key in after.keys() | before.keys():
+            inner = shape.element or UNKNOWN
+            _compare(before.get(key, MISSING), after.get(key, MISSING), inner, (*path, key), result)
     else:
-        _compare_fields(old, new, shape, path, result)
+        always = always_there(shape.type) if shape.type else {}
+        before = {**always, **old} if isinstance(old, dict) else {}
+        after = {**always, **new} if isinstance(new, dict) else {}
+        for key in after.keys() | before.keys():
+            inner = shape.child(key) or UNKNOWN
+            _compare(before.get(key, MISSING), after.get(key, MISSING), inner, (*path, f"f:{key}"), result)
     _record(old, new, path, result, is_leaf=False)
 
 
@@ -105,37 +106,18 @@ def _record(old: Value, new: Value, path: Path, result: Comparison, *, is_leaf: 
         result.modified.append(path)
 
 
-def _compare_fields(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
-    always = always_there(shape.type) if shape.type else {}
-    before = {**always, **old} if isinstance(old, dict) else {}
-    after = {**always, **new} if isinstance(new, dict) else {}
-    for key in after.keys() | before.keys():
-        inner = shape.child(key) or UNKNOWN
-        _compare(before.get(key, MISSING), after.get(key, MISSING), inner, (*path, f"f:{key}"), result)
-
-
 _ZEROS: dict[str, object] = {"string": "", "bool": False, "int32": 0, "int64": 0}
 
 
 @cache
 def always_there(kind: Type) -> JSON:
     """Return the fields that an object in Go has even when nobody set them: parts as {}, the rest as null or zero."""
-    fields = [part for part in kind.fields.values() if part.is_always_there]
-    return {part.name: _go_zero(part) for part in fields if part.name not in ("kind", "apiVersion")}
-
-
-def _go_zero(part: Field) -> object:
-    if part.container:
-        return None
-    return {} if part.kind == "struct" else _ZEROS.get(part.kind)
-
-
-def _compare_items(old: Value, new: Value, shape: Shape, path: Path, result: Comparison) -> None:
-    before = index_items(old, shape)
-    after = index_items(new, shape)
-    inner = shape.element or UNKNOWN
-    for element in after.keys() | before.keys():
-        _compare(before.get(element, MISSING), after.get(element, MISSING), inner, (*path, element), result)
+    found: JSON = {}
+    for part in kind.fields.values():
+        if part.is_always_there and part.name not in ("kind", "apiVersion"):
+            zero = {} if part.kind == "struct" else _ZEROS.get(part.kind)
+            found[part.name] = None if part.container else zero
+    return found
 
 
 def index_items(items: Value, shape: Shape) -> dict[str, Value]:

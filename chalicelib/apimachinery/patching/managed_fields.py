@@ -7,7 +7,7 @@ k8s.io/apimachinery/pkg/util/managedfields, v1.36.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -37,7 +37,7 @@ STRIPPED: tuple[Path, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """Who: an applier is the same in every version, an updater is one per version."""
+    """Who sets fields: an applier is the same in every version, an updater is one per version."""
 
     name: str
     operation: Operation
@@ -94,14 +94,18 @@ class ManagedFields:
 
     def encoded(self) -> list[JSON]:
         """Return the entries as metadata.managedFields holds them, in the server's order."""
-        return [
-            entry.raw or _encode(manager, entry) for manager, entry in sorted(self.entries.items(), key=_rank)
-        ]
+
+        def rank(item: tuple[Manager, Entry]) -> tuple[str, float, str, str, str]:
+            manager, entry = item
+            return manager.operation, _seconds(entry), manager.name, entry.api_version, manager.subresource
+
+        ranked = sorted(self.entries.items(), key=rank)
+        return [entry.raw or _encode(manager, entry) for manager, entry in ranked]
 
     def cap(self) -> None:
         """Merge the oldest updaters of a version into one entry while there are too many."""
         updaters = [manager for manager in self.entries if manager.operation == "Update"]
-        updaters.sort(key=lambda manager: (_seconds(self.entries[manager]), _identifier(manager)))
+        updaters.sort(key=lambda manager: (_seconds(self.entries[manager]), *astuple(manager)))
         excess = len(updaters) - MAX_UPDATE_MANAGERS
         first: dict[str, Manager] = {}
         for manager in updaters:
@@ -127,15 +131,6 @@ class ManagedFields:
 def _seconds(entry: Entry) -> float:
     moment = find_time(entry.time)
     return moment.timestamp() if moment else 0
-
-
-def _identifier(manager: Manager) -> str:
-    return f"{manager.name}\0{manager.operation}\0{manager.api_version}\0{manager.subresource}"
-
-
-def _rank(item: tuple[Manager, Entry]) -> tuple[str, float, str, str, str]:
-    manager, entry = item
-    return manager.operation, _seconds(entry), manager.name, entry.api_version, manager.subresource
 
 
 def _encode(manager: Manager, entry: Entry) -> JSON:

@@ -34,28 +34,26 @@ def strategic_merge_patch(obj: JSON, patch: JSON, kind: Type | None) -> JSON:
 
 def _merge_maps(original: JSON, patch: JSON, kind: Type | None) -> JSON:
     if _PATCH in patch:
-        return _directed(patch)
+        if patch[_PATCH] not in ("replace", "delete"):
+            raise bad_request(
+                f"unknown patch type: {plain_value(patch[_PATCH])} in map: {plain_value(patch)}"
+            )
+        return (
+            {key: item for key, item in patch.items() if key != _PATCH} if patch[_PATCH] == "replace" else {}
+        )
     _retain_keys(original, patch)
     _order_lists(original, patch, kind)
     for key, value in patch.items():
         if key.startswith(_DELETE_FROM):
-            _delete_primitives(original, key, value)
+            name = _list_key(key, _DELETE_FROM, "primitive")
+            old = original.get(name)
+            if isinstance(old, list) and isinstance(value, list):
+                original[name] = [item for item in old if item not in value]
         elif value is None:
             original.pop(key, None)
         else:
             original[key] = _merged(original.get(key), value, _field(kind, key))
     return original
-
-
-def _directed(patch: JSON) -> JSON:
-    directive = patch.pop(_PATCH)
-    if directive == "replace":
-        return patch
-    if directive == "delete":
-        return {}
-    raise bad_request(
-        f"unknown patch type: {plain_value(directive)} in map: {plain_value({**patch, _PATCH: directive})}"
-    )
 
 
 def _field(kind: Type | None, key: str) -> Field | None:
@@ -114,13 +112,6 @@ def _list_key(key: str, prefix: str, what: str) -> str:
     return name
 
 
-def _delete_primitives(original: JSON, key: str, value: Value) -> None:
-    name = _list_key(key, _DELETE_FROM, "primitive")
-    old = original.get(name)
-    if isinstance(old, list) and isinstance(value, list):
-        original[name] = [item for item in old if item not in value]
-
-
 def _order_lists(original: JSON, patch: JSON, kind: Type | None) -> None:
     for directive in [key for key in patch if key.startswith(_ORDER)]:
         order = patch.pop(directive)
@@ -166,7 +157,9 @@ def _merge_lists(old: list[Value], new: list[Value], field: Field) -> list[Value
         return old
     elements = [item for item in (*old, *new) if isinstance(item, dict)]
     if not elements:
-        return _ordered(_deduplicated([*old, *new]), new, old, "")
+        together = [*old, *new]
+        unique = [item for index, item in enumerate(together) if item not in together[:index]]
+        return _ordered(unique, new, old, "")
     if not field.merge_key:
         raise bad_request(f"cannot merge lists without merge key for {field.struct.go_struct}")
     if len(elements) != len(old) + len(new):
@@ -208,14 +201,6 @@ def _with_additions(live: list[Value], additions: list[Value], field: Field) -> 
         else:
             merged.append(_without_directives(item))
     return merged
-
-
-def _deduplicated(items: list[Value]) -> list[Value]:
-    kept: list[Value] = []
-    for item in items:
-        if item not in kept:
-            kept.append(item)
-    return kept
 
 
 def _same(merge_key: str) -> Callable[[Value, Value], bool]:

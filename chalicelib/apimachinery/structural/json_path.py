@@ -62,20 +62,14 @@ def _below(value: Value, step: Step) -> list[Value]:
     if name is not None:
         key = re.sub(r"\\(.)", r"\1", name)
         return [value[key]] if isinstance(value, dict) and key in value else []
-    if step["all"]:
-        return (
-            list(value)
-            if isinstance(value, list)
-            else list(value.values())
-            if isinstance(value, dict)
-            else []
-        )
+    if step["all"] and isinstance(value, dict):
+        return list(value.values())
     if not isinstance(value, list):
         return []
     if step["index"]:
         index = int(step["index"])
         return [value[index]] if -len(value) <= index < len(value) else []
-    return [item for item in value if _is_chosen(item, step)]
+    return value if step["all"] else [item for item in value if _is_chosen(item, step)]
 
 
 def _is_chosen(item: Value, step: Step) -> bool:

@@ -42,12 +42,11 @@ class _OpenFields(dict[str, Field]):
 
 def type_of(name: str, schema: JSON) -> Type:
     """Return the type of a custom resource whose version has that schema."""
-    metadata = named_type("meta.v1.ObjectMeta")
     own = {key: value for key, value in (schema.get("properties") or {}).items() if key not in TYPE_FIELDS}
     fields = _fields({**schema, "properties": own})
     for key in ("apiVersion", "kind"):
         fields[key] = _field(key, {"type": "string"})
-    fields["metadata"] = _new_field("metadata", "struct", inline=metadata)
+    fields["metadata"] = _new_field("metadata", "struct", named_type("meta.v1.ObjectMeta"))
     return Type(name, fields, is_atomic=False)
 
 
@@ -64,14 +63,14 @@ def _field(name: str, schema: JSON) -> Field:
         kind, inline = _element(schema.get("items") or {})
         keys = tuple(schema.get(LIST_KEYS) or ())
         list_type = schema.get(LIST_TYPE, "atomic")
-        return _new_field(name, kind, inline=inline, container="list", list_type=list_type, list_keys=keys)
+        return _new_field(name, kind, inline, "list", list_type=list_type, list_keys=keys)
     of_values = values_schema(schema)
     if wanted == "object" and of_values is not None:
         kind, inline = _element(of_values)
         is_atomic = schema.get(MAP_TYPE) == "atomic"
-        return _new_field(name, kind, inline=inline, container="map", is_atomic_map=is_atomic)
+        return _new_field(name, kind, inline, "map", is_atomic_map=is_atomic)
     kind, inline = _element(schema)
-    return _new_field(name, kind, inline=inline)
+    return _new_field(name, kind, inline)
 
 
 def _element(schema: JSON) -> tuple[str, Type | None]:
@@ -87,16 +86,9 @@ def _element(schema: JSON) -> tuple[str, Type | None]:
     return "struct", Type("object", _fields(schema), is_atomic=schema.get(MAP_TYPE) == "atomic")
 
 
-def _new_field(
-    name: str,
-    kind: str,
-    *,
-    inline: Type | None = None,
-    container: str = "",
-    list_type: str = "",
-    list_keys: tuple[str, ...] = (),
-    is_atomic_map: bool = False,
-) -> Field:
+def _new_field(name: str, kind: str, inline: Type | None, container: str = "", **more: Any) -> Field:
+    # Any: the rest of InlineField's own fields
+    unset = {"list_type": "", "list_keys": (), "is_atomic_map": False}
     return InlineField(
         name=name,
         kind=kind,
@@ -105,10 +97,8 @@ def _new_field(
         go_element="interface {}",
         keep_zero=True,
         is_always_there=False,
-        list_type=list_type,
-        list_keys=list_keys,
-        is_atomic_map=is_atomic_map,
         merge_key="",
         patch_strategies=frozenset(),
         inline=inline,
+        **{**unset, **more},
     )

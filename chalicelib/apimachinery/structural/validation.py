@@ -15,22 +15,21 @@ from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import value_text
 from chalicelib.apimachinery.patching.shape import compact
-from chalicelib.apimachinery.rules import causes, time
+from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.status import Cause
+from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVES, values_schema
 from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 
-MAX_CAUSES = 100  # more tell nobody anything
+MAX_CAUSES = 100  # more help nobody
 MAX_REPEATS = 1  # how often something may be repeated within a repetition
-MAX_PATTERN_INPUT = (
-    10_000  # characters that a pattern is tried on: Python's regular expressions may backtrack
-)
+MAX_PATTERN_INPUT = 10_000  # characters a pattern is tried on: Python's regular expressions may backtrack
 
 
 def validate(value: Value, schema: JSON, path: str = "") -> list[Cause]:
-    """Return what is wrong with a value, parts at most MAX_CAUSES, in the order of the value's fields."""
+    """Return what is wrong with a value, at most MAX_CAUSES, in the order of the value's fields."""
     found: list[Cause] = []
     for cause in _value(value, schema, path):
         found.append(cause)
@@ -40,63 +39,34 @@ def validate(value: Value, schema: JSON, path: str = "") -> list[Cause]:
 
 
 def _value(value: Value, schema: JSON, path: str) -> Iterator[Cause]:
-    if value is None and (
-        schema.get("nullable") or (not schema.get("type") and not _is_int_or_string(schema))
-    ):
+    expected = "integer,string" if schema.get(INT_OR_STRING) else schema.get("type", "")
+    if value is None and (schema.get("nullable") or not expected):
         return
-    problem = _type_problem(value, schema)
-    if problem:
-        found = _json_type(value)
-        shown = f'{_at(path)} in body must be of type {problem}: "{found}"'
+    found = _json_type(value)
+    is_whole = found == "integer" or (found == "number" and value.is_integer())
+    if expected and found not in expected.split(",") and not (expected in ("integer", "number") and is_whole):
+        shown = f'{path or "<nil>"} in body must be of type {expected}: "{found}"'
         yield Cause("FieldValueTypeInvalid", f'Invalid value: "{found}": {shown}', path)
         return
     yield from _junctions(value, schema, path)
     if "enum" in schema and value not in schema["enum"]:
-        yield causes.not_supported(path, value, [_enum_text(each) for each in schema["enum"]])
-    if isinstance(value, str):
+        choices = [each if isinstance(each, str) else compact(each) for each in schema["enum"]]
+        yield causes.not_supported(path, value, choices)
+    if found == "string":
         yield from _string(value, schema, path)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif found in ("integer", "number"):
         yield from _number(value, schema, path)
-    elif isinstance(value, list):
+    elif found == "array":
         yield from _list(value, schema, path)
-    elif isinstance(value, dict):
+    elif found == "object":
         yield from _object(value, schema, path)
 
 
-def _at(path: str) -> str:
-    return path or "<nil>"
-
-
-def _is_int_or_string(schema: JSON) -> bool:
-    return bool(schema.get(INT_OR_STRING))
-
-
 def _json_type(value: Value) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    names: dict[type, str] = {float: "number", str: "string", list: "array", dict: "object"}
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "boolean"
+    names: dict[type, str] = {int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return names[type(value)]
-
-
-def _type_problem(value: Value, schema: JSON) -> str:
-    """Return the type that a value should have and has not, "" if all is well."""
-    if _is_int_or_string(schema):
-        return "" if isinstance(value, int | str) and not isinstance(value, bool) else "integer,string"
-    wanted = schema.get("type", "")
-    found = _json_type(value)
-    if not wanted or found == wanted or (wanted == "number" and found == "integer"):
-        return ""
-    if wanted == "integer" and isinstance(value, float) and value.is_integer():
-        return ""
-    return str(wanted)
-
-
-def _enum_text(value: Value) -> str:
-    return value if isinstance(value, str) else compact(value)
 
 
 def _string(value: str, schema: JSON, path: str) -> Iterator[Cause]:
@@ -104,52 +74,40 @@ def _string(value: str, schema: JSON, path: str) -> Iterator[Cause]:
         yield causes.too_long(path, schema["maxLength"])
     if "minLength" in schema and len(value) < schema["minLength"]:
         yield _bad(path, value, f"should be at least {schema['minLength']} chars long")
-    pattern = schema.get("pattern")
-    if pattern and not _matches(pattern, value):
-        yield _bad(path, value, f"should match '{pattern}'")
+    pattern = _compiled(schema["pattern"]) if schema.get("pattern") else None
+    if pattern and len(value) <= MAX_PATTERN_INPUT and not pattern.search(value):
+        yield _bad(path, value, f"should match '{schema['pattern']}'")
     shape = schema.get("format", "")
     if shape in _FORMATS and not _FORMATS[shape](value):
-        text = f'{_at(path)} in body must be of type {shape}: "{value}"'
+        text = f'{path or "<nil>"} in body must be of type {shape}: "{value}"'
         yield Cause("FieldValueTypeInvalid", f"Invalid value: {value_text(value)}: {text}", path)
 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Return a pattern ready to use, None for one that cannot be checked here."""
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError):
-        return None  # Go's syntax has what Python's has not: let it pass
-    return None if _may_take_ages(_sre.parse(pattern), inside=False) else compiled
+        return None  # Go's syntax has what Python's has not
+    return None if _may_backtrack(_sre.parse(pattern), inside=False) else compiled
 
 
-def _may_take_ages(parts: Any, *, inside: bool) -> bool:  # Any: the tree that re makes of a pattern
-    """Return whether a pattern repeats a repetition or a choice: Go is never slow at that, Python may never end."""
+def _may_backtrack(parts: Any, *, inside: bool) -> bool:  # Any: the tree that re makes of a pattern
+    """Return whether a pattern repeats a repetition or a choice: Go matches that in linear time, Python may not."""
     for name, argument in parts:
         if name in (_sre.MAX_REPEAT, _sre.MIN_REPEAT):
             is_endless = argument[1] > MAX_REPEATS
-            if (inside and is_endless) or _may_take_ages(argument[2], inside=inside or is_endless):
+            if (inside and is_endless) or _may_backtrack(argument[2], inside=inside or is_endless):
                 return True
-        elif name is _sre.SUBPATTERN and _may_take_ages(argument[3], inside=inside):
+        elif name is _sre.SUBPATTERN and _may_backtrack(argument[3], inside=inside):
             return True
         elif name is _sre.BRANCH:
-            if inside or any(_may_take_ages(each, inside=inside) for each in argument[1]):
+            if inside or any(_may_backtrack(each, inside=inside) for each in argument[1]):
                 return True
-        elif name in (_sre.ASSERT, _sre.ASSERT_NOT) and _may_take_ages(argument[1], inside=inside):
+        elif name in (_sre.ASSERT, _sre.ASSERT_NOT) and _may_backtrack(argument[1], inside=inside):
             return True
     return False
-
-
-def _matches(pattern: str, value: str) -> bool:
-    compiled = _compiled(pattern)
-    return compiled is None or len(value) > MAX_PATTERN_INPUT or compiled.search(value) is not None
-
-
-def _is_date_time(text: str) -> bool:
-    try:
-        time.parse_time(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_date(text: str) -> bool:
@@ -162,15 +120,15 @@ def _is_date(text: str) -> bool:
 
 _UUID = re.compile(r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 _FORMATS: dict[str, Callable[[str], bool]] = {
-    "date-time": _is_date_time,
-    "datetime": _is_date_time,
+    "date-time": lambda text: find_time(text) is not None,
+    "datetime": lambda text: find_time(text) is not None,
     "date": _is_date,
     "uuid": lambda text: _UUID.fullmatch(text) is not None,
 }
 
 
 def _bad(path: str, value: Value, what: str) -> Cause:
-    return causes.invalid(path, value, f"{_at(path)} in body {what}")
+    return causes.invalid(path, value, f"{path or '<nil>'} in body {what}")
 
 
 def _number(value: float, schema: JSON, path: str) -> Iterator[Cause]:
@@ -190,26 +148,18 @@ def _list(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:
         yield causes.too_many(path, len(value), schema["maxItems"])
     if "minItems" in schema and len(value) < schema["minItems"]:
         yield _bad(path, value, f"should have at least {schema['minItems']} items")
-    items = schema.get("items") or {}
     for index, item in enumerate(value):
-        yield from _value(item, items, f"{path}[{index}]")
-    yield from _repeated(value, schema, path)
-
-
-def _repeated(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:
-    kind = schema.get(LIST_TYPE)
-    if kind not in ("set", "map"):
+        yield from _value(item, schema.get("items") or {}, f"{path}[{index}]")
+    keys = schema.get(LIST_KEYS) or () if schema.get(LIST_TYPE) == "map" else None
+    if keys is None and schema.get(LIST_TYPE) != "set":
         return
     seen: set[str] = set()
     for index, item in enumerate(value):
-        identity = item
-        if kind == "map":
-            keys = schema.get(LIST_KEYS) or ()
-            identity = {key: item[key] for key in keys if key in item} if isinstance(item, dict) else item
-        text = compact(identity)
-        if text in seen:
+        by_keys = keys is not None and isinstance(item, dict)
+        identity = {key: item[key] for key in keys or () if key in item} if by_keys else item
+        if compact(identity) in seen:
             yield causes.duplicate(f"{path}[{index}]", identity)
-        seen.add(text)
+        seen.add(compact(identity))
 
 
 def _object(value: JSON, schema: JSON, path: str) -> Iterator[Cause]:

@@ -89,7 +89,7 @@ def test_laughs_do_not_multiply() -> None:
         ("a: .nan", "json: unsupported value: .nan"),
         ("[" * 300, "yaml: exceeded max depth"),
         ("? [a]\n: b", "yaml: a key must be a string, a number or a boolean"),
-        ("a: !!int x", "yaml: cannot decode x as a number"),
+        ("a: !!int x", "yaml: cannot decode x as int"),
     ],
 )
 def test_broken_documents_are_refused(text: str, complaint: str) -> None:
