@@ -7,7 +7,6 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
-from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
     Change,
     EventBatch,
@@ -21,12 +20,12 @@ from chalicelib.storage.base import (
 )
 from chalicelib.storage.encoding import draft, restamp
 from chalicelib.storage.keyspace import prefix_range
-from chalicelib.storage.write import Write, drafted, find_refusal
+from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
 
 FIRST_REVISION = 1
 
 
-class MemoryStorage:
+class MemoryStorage(SingleWrites):
     """Holds all objects and events; many handles on one store are one MemoryStorage. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -48,10 +47,6 @@ class MemoryStorage:
     def view(self) -> Reader:
         """Return this storage."""
         return self
-
-    def create(self, key: str, obj: JSON) -> StoredObject:
-        """Store a new object."""
-        return self.transact([Change("ADDED", key, obj)])[0]
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
@@ -92,14 +87,6 @@ class MemoryStorage:
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`."""
         return len(self.list(prefix).items)
-
-    def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
-        """Replace an object."""
-        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
-
-    def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
-        """Remove an object."""
-        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
 
     def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
         """Do all of these writes or none."""

@@ -18,14 +18,8 @@ UPLOAD_SECONDS = 3600  # to begin the PUT; one that has begun may take longer
 OBJECT_SECONDS = 12 * 3600  # a job may wait for capacity; the role's own session may end before
 FETCH_SECONDS = 900  # to begin the GET: a pod asks for the URL when it needs it
 CONNECT_SECONDS, READ_SECONDS = 3, 5  # one call; an answer must be out well before Spark's ten seconds
-ABSENT = (
-    "404",
-    "NoSuchKey",
-    "NotFound",
-    "403",
-    "AccessDenied",
-    "Forbidden",
-)  # without ListBucket absent is 403
+# Without ListBucket an absent object is a 403.
+ABSENT = ("404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden")
 
 
 class BucketFiles:
@@ -120,9 +114,8 @@ def s3_client(region: str) -> Any:  # Any: boto3 makes its clients at run time
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "max_attempts": 2},
         signature_version="s3v4",
-        s3={
-            "addressing_style": "virtual"
-        },  # else URLs name a host that only redirects, which a signature forbids
+        # Else URLs name a host that only redirects, which a signature forbids.
+        s3={"addressing_style": "virtual"},
     )
     return boto3.client("s3", region_name=region, config=limits)
 

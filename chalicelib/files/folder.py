@@ -66,7 +66,11 @@ class FolderFiles:
                     file.flush()
                     os.fsync(file.fileno())
             if is_last:
-                _check(coming, path.name)
+                with coming.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                if found != path.name:
+                    coming.unlink()
+                    raise ChecksumWrong(f"what came has the SHA-256 {found}")
                 coming.replace(path)
         except OSError as error:
             coming.unlink(missing_ok=True)
@@ -105,11 +109,3 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except FileNotFoundError:
         return None
-
-
-def _check(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        path.unlink()
-        raise ChecksumWrong(f"what came has the SHA-256 {found}")

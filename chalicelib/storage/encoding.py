@@ -48,12 +48,8 @@ def draft(obj: JSON) -> Draft:
         raise ValueError("metadata.uid must be set before an object is stored")
     rest = {name: value for name, value in obj.items() if name not in ("kind", "apiVersion", "metadata")}
     text = _encode({"metadata": {**_REVISION_FIRST, **metadata, **_REVISION_FIRST}, **rest})
-    return Draft(uid=uid, owners=_owners(metadata), tail=text[len(_HEAD) :])
-
-
-def _owners(metadata: JSON) -> tuple[str, ...]:
-    references = metadata.get("ownerReferences") or []
-    return tuple(sorted({reference["uid"] for reference in references if reference.get("uid")}))
+    owners = {owner["uid"] for owner in metadata.get("ownerReferences") or [] if owner.get("uid")}
+    return Draft(uid=uid, owners=tuple(sorted(owners)), tail=text[len(_HEAD) :])
 
 
 def restamp(text: str, revision: int) -> str:

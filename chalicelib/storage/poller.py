@@ -1,4 +1,4 @@
-"""One thread that looks for other processes' writes while somebody waits for them."""
+"""One thread that polls for other processes' writes while somebody waits for them."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ class Poller:
 
     def wait(self, revision: int, seconds: float, prefix: str | None) -> int:
         """Sleep until there may be news, as Storage.wait says; on a closed store return at once."""
-        if not self._tail.has_waiters:  # else somebody has caught up, and the thread goes on with it
-            self._look()
-            self._start()
+        if self._tail.has_waiters:  # somebody has caught up, and the thread goes on with it
+            return self._tail.wait(revision, seconds, prefix)
+        try:
+            self._catch_up()
+        except StorageUnavailable:
+            if not self._closing.is_set():
+                raise
+        with self._lock:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(target=self._run, name="storage-poller", daemon=True)
+                self._thread.start()
         return self._tail.wait(revision, seconds, prefix)
 
     def close(self) -> None:
@@ -42,12 +50,6 @@ class Poller:
         if thread:
             thread.join()
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None and not self._closing.is_set():
-                self._thread = threading.Thread(target=self._run, name="storage-poller", daemon=True)
-                self._thread.start()
-
     def _run(self) -> None:
         while not self._closing.wait(self._pause_seconds):
             if not self._tail.has_waiters:
@@ -55,12 +57,5 @@ class Poller:
             try:
                 self._catch_up()
             except StorageUnavailable as error:
-                # The waiters' own next read meets the same trouble and can tell their clients.
+                # The waiters' own next read fails the same way and can tell their clients.
                 LOG.warning("storage_poll_failed=%r", str(error))
-
-    def _look(self) -> None:
-        try:
-            self._catch_up()
-        except StorageUnavailable:
-            if not self._closing.is_set():
-                raise

@@ -48,7 +48,9 @@ class Tail:
         """
         with self._lock:
             if after > self._last:
-                self._restart(after)
+                self._events.clear()
+                self._bytes = 0
+                self._first = self._last = after
                 self._wake(None)
             fresh = [event for event in events if event.revision > self._last]
             if not fresh:
@@ -118,11 +120,6 @@ class Tail:
         newest = list(islice(reversed(self._events), count))
         newest.reverse()
         return newest
-
-    def _restart(self, revision: int) -> None:
-        self._events.clear()
-        self._bytes = 0
-        self._first = self._last = revision
 
     def _drop_first(self) -> None:
         dropped = self._events.popleft()

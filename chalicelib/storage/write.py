@@ -14,10 +14,31 @@ from chalicelib.storage.base import (
     KeyNotFound,
     ObjectTooLarge,
     RevisionConflict,
+    StoredObject,
 )
 from chalicelib.storage.encoding import Draft, draft
 
 OBJECT_BYTES = 1536 * 1024  # etcd's default for a request, so what fits a cluster fits here
+
+
+class SingleWrites:
+    """The part of a Storage that writes one object: each is a transaction of one change."""
+
+    def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
+        """Do all of these writes or none; see Storage.transact."""
+        raise NotImplementedError
+
+    def create(self, key: str, obj: JSON) -> StoredObject:
+        """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
+        return self.transact([Change("ADDED", key, obj)])[0]
+
+    def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
+        """Replace an object. Raises ValueError if its uid would change."""
+        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
+
+    def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
+        """Remove an object; return its last state."""
+        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +52,13 @@ class Write:
 
 
 def drafted(changes: Sequence[Change]) -> tuple[Write, ...]:
-    """Encode the writes of one transaction. Raises ObjectTooLarge, and ValueError for what none may be."""
-    writes = tuple(
-        Write(
-            change.type,
-            change.key,
-            None if change.obj is None else sized_draft(change.key, change.obj),
-            change.expected_revision,
-        )
-        for change in changes
-    )
+    """Encode the writes of one transaction. Raises ObjectTooLarge, and ValueError for invalid ones."""
+    writes = []
+    for change in changes:
+        encoded = None if change.obj is None else draft(change.obj)
+        if encoded and encoded.size_bytes > OBJECT_BYTES:
+            raise ObjectTooLarge(change.key, size_bytes=encoded.size_bytes, limit_bytes=OBJECT_BYTES)
+        writes.append(Write(change.type, change.key, encoded, change.expected_revision))
     new_uids = [write.draft.uid for write in writes if write.draft and write.type == "ADDED"]
     if not 1 <= len(writes) <= TRANSACTION_WRITES:
         raise ValueError(f"a transaction has 1 to {TRANSACTION_WRITES} writes, not {len(writes)}")
@@ -48,15 +66,7 @@ def drafted(changes: Sequence[Change]) -> tuple[Write, ...]:
         raise ValueError("a key, or a new uid, stands twice in a transaction")
     if any(write.draft is None and write.type != "DELETED" for write in writes):
         raise ValueError("only what is deleted may lack its object")
-    return writes
-
-
-def sized_draft(key: str, obj: JSON) -> Draft:
-    """Encode `obj`. Raises ObjectTooLarge, and ValueError as draft() does."""
-    drafted = draft(obj)
-    if drafted.size_bytes > OBJECT_BYTES:
-        raise ObjectTooLarge(key, size_bytes=drafted.size_bytes, limit_bytes=OBJECT_BYTES)
-    return drafted
+    return tuple(writes)
 
 
 def find_refusal(

@@ -44,17 +44,15 @@ class EventLog:
 
     def find_compacted(self, head: Head, expired_at: float) -> int:
         """Return up to which revision all events were written before `expired_at`."""
-        kept = [self._find_first_kept(resource, head, expired_at) for resource in head.newest]
-        return min((revision - 1 for revision in kept if revision), default=head.revision)
-
-    def _find_first_kept(self, resource: str, head: Head, expired_at: float) -> int | None:
-        if head.mark(resource).at < expired_at:
-            return None
+        compacted = head.revision
         later = Item.sk > revision_sk(head.compacted)
-        for item in self._table.query(event_pk(resource), later, attributes=["revision", "at"]):
-            if item.at >= expired_at:
-                return int(item.revision)
-        return None
+        for resource in head.newest:
+            if head.mark(resource).at < expired_at:
+                continue
+            events = self._table.query(event_pk(resource), later, attributes=["revision", "at"])
+            kept = (int(item.revision) for item in events if item.at >= expired_at)
+            compacted = min(compacted, next(kept, compacted + 1) - 1)
+        return compacted
 
     def _read(self, resource: str, after: int, limit: int | None) -> Iterator[LoggedEvent]:
         later = Item.sk > revision_sk(after)

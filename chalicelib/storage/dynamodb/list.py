@@ -102,7 +102,11 @@ class Lister:
         """
         count = limit + 1 if limit else None
         while True:
-            objects = self._read_objects(wanted, count)
+            objects: list[StoredObject] = []
+            if wanted.start < wanted.beyond:
+                pk, condition = object_pk(wanted.resource), _condition(wanted)
+                read = self._table.query(pk, condition, limit=count, attributes=OBJECT_ATTRIBUTES)
+                objects = [stored_object(item) for item in read]
             events = self._read_events(wanted.resource, at, head)
             if events is None:
                 return None
@@ -116,14 +120,6 @@ class Lister:
             if is_whole or limit is None or len(inside) > limit:
                 return inside
             count = 2 * len(objects)  # much is new since then: read on
-
-    def _read_objects(self, wanted: Range, count: int | None) -> list[StoredObject]:
-        if wanted.start >= wanted.beyond:
-            return []
-        read = self._table.query(
-            object_pk(wanted.resource), _condition(wanted), limit=count, attributes=OBJECT_ATTRIBUTES
-        )
-        return [stored_object(item) for item in read]
 
     def _read_events(self, resource: str, at: int, head: Head) -> list[LoggedEvent] | None:
         """Return what must be put in or undone for the state at a revision; None if not visible yet."""

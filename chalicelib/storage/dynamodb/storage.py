@@ -1,8 +1,8 @@
 """Storage in a DynamoDB table: what the serverless control plane uses.
 
 Each write is one transaction of the object, its uid, its owners, its event and the store's row
-(dynamodb_write.py). Reads are consistent, but a transaction under way is seen item by item: what lists
-and watches conclude from that is in dynamodb_list.py and dynamodb_log.py.
+(write.py). Reads are consistent, but a transaction under way is seen item by item: what lists
+and watches conclude from that is in list.py and log.py.
 
 A write that is answered has happened. If the network fails on the way to DynamoDB, and botocore's repeated
 attempts fail too, StorageUnavailable is raised although the write may have happened.
@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import (
     Change,
@@ -52,7 +51,7 @@ from chalicelib.storage.dynamodb.write import (
 )
 from chalicelib.storage.poller import Poller
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
-from chalicelib.storage.write import Write, drafted, find_refusal
+from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
 
 WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten
 WRITE_QUEUE_SECONDS = 4.0  # threads of one process write in turn; with WRITE_TRIES still under ten
@@ -60,7 +59,7 @@ FOREIGN_WRITES_SECONDS = 0.4  # a second is promised; each look costs one read u
 KEEP_EVENTS_SECONDS = 7 * 24 * 3600.0  # then DynamoDB deletes them; no living driver's watch is older
 
 
-class DynamoStorage:
+class DynamoStorage(SingleWrites):
     """Storage in one table. See base.Storage for what each method promises.
 
     `region` and `endpoint` default to botocore's own settings. Terraform makes the table (key pk and sk,
@@ -104,10 +103,6 @@ class DynamoStorage:
         head = self._table.head()
         return DynamoView(head, table=self._table, log=self._log, memory=self._memory, lister=self._lister)
 
-    def create(self, key: str, obj: JSON) -> StoredObject:
-        """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
-        return self.transact([Change("ADDED", key, obj)])[0]
-
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
         return stored_object(self._get_item(key))
@@ -142,14 +137,6 @@ class DynamoStorage:
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`."""
         return self._lister.count(Range.of(prefix, None))
-
-    def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
-        """Replace an object. Raises ValueError if its uid would change."""
-        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
-
-    def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
-        """Remove an object; return its last state."""
-        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
 
     def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
         """Do all of these writes or none."""
@@ -217,7 +204,10 @@ class DynamoStorage:
 
     def _try_write(self, writes: Sequence[Write]) -> tuple[Sequence[WatchEvent], str]:
         """Return the events of the writes; or none, and why they are worth another try."""
-        before = self._read_before(writes)
+        head = Key(STORE_PK, STORE_SK)
+        objects = [object_item_key(write.key) for write in writes]
+        found = self._table.find_all([head, *objects, *uids_to_be_free(writes)])
+        before = Before(head_of(found.pop(head, None)), found)
         for write in writes:
             refusal = find_refusal(
                 write,
@@ -235,12 +225,6 @@ class DynamoStorage:
             return [], why
         self._tail.extend(plan.events, after=before.head.revision)
         return plan.events, ""
-
-    def _read_before(self, writes: Sequence[Write]) -> Before:
-        head = Key(STORE_PK, STORE_SK)
-        keys = [object_item_key(write.key) for write in writes]
-        found = self._table.find_all([head, *keys, *uids_to_be_free(writes)])
-        return Before(head_of(found.pop(head, None)), found)
 
     def _find_events(self, resource: str, prefix: str, revision: int, *, limit: int) -> EventBatch | None:
         """Return a batch; None if the next event is not visible yet."""

@@ -156,7 +156,14 @@ class _Part:
     def add_to(self, transaction: Transaction) -> None:
         """Add the items of this write."""
         self._add_object(transaction)
-        self._add_owners(transaction)
+        draft = self._write.draft if self._write.type != "DELETED" else None
+        after = set(draft.owners) if draft else set()
+        before = set(self._item.owners) if self._item else set()
+        for uid in sorted(before - after):
+            transaction.deletes.append((self._items(owner_pk(uid), self._write.key), None))
+        for uid in sorted(after - before):
+            row = self._items(owner_pk(uid), self._write.key, key=self._write.key)
+            transaction.puts.append((row, None))
         self._add_event(transaction)
 
     def _add_object(self, transaction: Transaction) -> None:
@@ -178,16 +185,6 @@ class _Part:
 
     def _uid_row(self, uid: str | None) -> Item:
         return self._items(*uid_key(uid or ""), key=self._write.key)
-
-    def _add_owners(self, transaction: Transaction) -> None:
-        draft = self._write.draft if self._write.type != "DELETED" else None
-        after = set(draft.owners) if draft else set()
-        before = set(self._item.owners) if self._item else set()
-        for uid in sorted(before - after):
-            transaction.deletes.append((self._items(owner_pk(uid), self._write.key), None))
-        for uid in sorted(after - before):
-            row = self._items(owner_pk(uid), self._write.key, key=self._write.key)
-            transaction.puts.append((row, None))
 
     def _add_event(self, transaction: Transaction) -> None:
         sk = revision_sk(self._mark.revision)

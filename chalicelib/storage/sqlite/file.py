@@ -66,7 +66,8 @@ class SqliteFile:
         self._writer_lock = threading.Lock()
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         with translated(path):
-            _create_private(path)
+            # Only this user may read it: it holds Secrets. SQLite gives the -wal and -shm files the same mode.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._writer = _connect(path, lock_seconds)
             try:
                 _prepare(self._writer, path)
@@ -125,15 +126,6 @@ class SqliteFile:
             self._writer.close()
 
 
-@contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into StorageUnavailable with a sentence that says what to do."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise StorageUnavailable(_sentence(path, error)) from error
-
-
 _ADVICE = {
     sqlite3.SQLITE_FULL: "is on a full disk: make room, then try again",
     sqlite3.SQLITE_BUSY: "has been locked by another process for seconds: try again",
@@ -146,15 +138,15 @@ _ADVICE = {
 _PRIMARY_CODE = 0xFF  # extended result codes keep the primary one in their low byte
 
 
-def _sentence(path: Path, error: sqlite3.Error | OSError) -> str:
-    code = getattr(error, "sqlite_errorcode", None)
-    advice = None if code is None else _ADVICE.get(code & _PRIMARY_CODE)
-    return f"the store {path} {advice}" if advice else f"the store {path} cannot be used: {error}"
-
-
-def _create_private(path: Path) -> None:
-    # Secrets lie in it. SQLite gives the -wal and -shm files the same mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StorageUnavailable with a sentence that says what to do."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        advice = None if code is None else _ADVICE.get(code & _PRIMARY_CODE)
+        raise StorageUnavailable(f"the store {path} {advice or f'cannot be used: {error}'}") from error
 
 
 def _connect(path: Path, lock_seconds: float) -> sqlite3.Connection:

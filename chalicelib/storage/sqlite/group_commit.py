@@ -73,15 +73,12 @@ class GroupCommit(Generic[Request, Outcome]):
             for ticket, outcome in zip(batch, outcomes, strict=True):
                 ticket.outcome = outcome
         finally:
-            self._hand_over(batch)
-
-    def _hand_over(self, batch: list[_Ticket[Request, Outcome]]) -> None:
-        with self._mutex:
-            successor = self._queue[0] if self._queue else None
-            self._is_led = successor is not None
-        for ticket in batch:
-            if ticket.outcome is None:
-                ticket.outcome = self._failed()
-            ticket.turn.release()
-        if successor:
-            successor.turn.release()
+            with self._mutex:
+                successor = self._queue[0] if self._queue else None
+                self._is_led = successor is not None
+            for ticket in batch:
+                if ticket.outcome is None:
+                    ticket.outcome = self._failed()
+                ticket.turn.release()
+            if successor:
+                successor.turn.release()

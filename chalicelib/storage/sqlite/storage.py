@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
     Change,
     EventBatch,
@@ -30,7 +29,7 @@ from chalicelib.storage.sqlite.file import SqliteFile
 from chalicelib.storage.sqlite.group_commit import GroupCommit
 from chalicelib.storage.sqlite.write import Group, Outcome, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Tail
-from chalicelib.storage.write import drafted
+from chalicelib.storage.write import SingleWrites, drafted
 
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds
 EXPIRE_EVENTS = 500  # in one transaction, so that writers do not wait long
@@ -52,14 +51,21 @@ WHERE now.revision > ? AND now.key >= ? AND now.key < ? ORDER BY now.revision LI
 """
 
 
-class SqliteStorage:
+class SqliteStorage(SingleWrites):
     """Storage in one file. See base.Storage for what each method promises."""
 
     def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
         self._file = SqliteFile(Path(path))
         self._clock = clock
-        self._commits = GroupCommit(self._commit, failed=_interrupted)
-        self._tail = Tail(self._first_revision())
+        self._commits: GroupCommit[Group, Outcome] = GroupCommit(
+            self._commit,
+            failed=lambda: StorageUnavailable("the write was interrupted before it was stored"),
+        )
+        try:
+            self._tail = Tail(self.revision())
+        except StorageUnavailable:
+            self._file.close()
+            raise
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
 
     def revision(self) -> int:
@@ -70,10 +76,6 @@ class SqliteStorage:
     def view(self) -> Reader:
         """Return this storage: its reads need no saving."""
         return self
-
-    def create(self, key: str, obj: JSON) -> StoredObject:
-        """Store a new object. Raises KeyExists if its key, or its uid elsewhere, is in use."""
-        return self.transact([Change("ADDED", key, obj)])[0]
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
@@ -134,14 +136,6 @@ class SqliteStorage:
             ).fetchone()
         return int(row[0])
 
-    def update(self, key: str, obj: JSON, *, expected_revision: int) -> StoredObject:
-        """Replace an object. Raises ValueError if its uid would change."""
-        return self.transact([Change("MODIFIED", key, obj, expected_revision)])[0]
-
-    def delete(self, key: str, *, expected_revision: int, last: JSON | None = None) -> StoredObject:
-        """Remove an object; return its last state."""
-        return self.transact([Change("DELETED", key, last, expected_revision)])[0]
-
     def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
         """Do all of these writes or none."""
         outcome = self._commits.write(drafted(changes))
@@ -185,13 +179,6 @@ class SqliteStorage:
         self._poller.close()
         self._file.close()
 
-    def _first_revision(self) -> int:
-        try:
-            return self.revision()
-        except StorageUnavailable:
-            self._file.close()
-            raise
-
     def _get(self, column: str, value: str) -> StoredObject:
         with self._file.reader() as connection:
             row = connection.execute(
@@ -226,7 +213,3 @@ class SqliteStorage:
         # Too many, or some expired meanwhile: then the tail starts anew from the revision read.
         is_complete = revision - known == len(events)
         self._tail.extend(events if is_complete else [], after=known if is_complete else revision)
-
-
-def _interrupted() -> Outcome:
-    return StorageUnavailable("the write was interrupted before it was stored")

@@ -61,16 +61,13 @@ class Plan:
         previous = old.json if old else None
         self.events.append(WatchEvent(write.type, write.key, revision, text, previous))
         self.previous_revisions.append(old.revision if old else None)
-        self._replace(write, old, revision, text)
-        return StoredObject(write.key, revision, text)
-
-    def _replace(self, write: Write, old: Living | None, revision: int, text: str) -> None:
         if old:
             del self.living[write.key]
             self._uids.discard(old.uid)
         if write.type != "DELETED" and write.draft:
             self.living[write.key] = Living(revision, write.draft.uid, write.draft.owners, text)
             self._uids.add(write.draft.uid)
+        return StoredObject(write.key, revision, text)
 
 
 def read_state(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -115,15 +112,11 @@ def store(connection: sqlite3.Connection, plan: Plan, *, at: float) -> None:
     if alive:
         rows = [(key, now.revision, now.uid, json.dumps(now.owners)) for key, now in alive]
         connection.execute(f"REPLACE INTO objects VALUES {_rows(rows)}", _flat(rows))
-    _store_owners(connection, plan, touched)
-
-
-def _store_owners(connection: sqlite3.Connection, plan: Plan, touched: Iterable[str]) -> None:
     after = {key: plan.living[key].owners if key in plan.living else () for key in touched}
     before = {key: plan.owners_before.get(key, ()) for key in after}
-    gone = [(owner, key) for key in after for owner in before[key] if owner not in after[key]]
-    if gone:
-        connection.execute(f"DELETE FROM owned WHERE (owner, key) IN (VALUES {_rows(gone)})", _flat(gone))
+    lost = [(owner, key) for key in after for owner in before[key] if owner not in after[key]]
+    if lost:
+        connection.execute(f"DELETE FROM owned WHERE (owner, key) IN (VALUES {_rows(lost)})", _flat(lost))
     new = [(owner, key) for key in after for owner in after[key] if owner not in before[key]]
     if new:
         connection.execute(f"INSERT INTO owned VALUES {_rows(new)}", _flat(new))
