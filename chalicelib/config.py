@@ -39,7 +39,7 @@ class Settings:
     )
     watch: WatchMode = field(
         default="auto",
-        metadata={"doc": "how watches leave: streamed or buffered; auto: buffered on Lambda alone"},
+        metadata={"doc": "how watches are answered: streamed or buffered; auto: buffered only on Lambda"},
     )
     instance: str = field(
         default="default", metadata={"doc": "name of this control plane; labels what it starts"}
@@ -54,7 +54,7 @@ class Settings:
     url: str = field(default="", metadata={"doc": "URL that clients use"})
     pod_url: str = field(default="", metadata={"doc": "URL that pods use; default the same as clients"})
     token: str = field(
-        default="", metadata={"doc": "administrator's bearer token; empty means open, for loopback only"}
+        default="", metadata={"doc": "administrator's bearer token; if empty, loopback asks for none"}
     )
     token_from: str = field(
         default="",
@@ -67,11 +67,11 @@ class Settings:
     )
     iam_users: str = field(
         default="",
-        metadata={"doc": 'IAM identities that may enter: a JSON list of {"arn", "username", "groups"}'},
+        metadata={"doc": 'IAM identities that are let in: a JSON list of {"arn", "username", "groups"}'},
     )
-    tls: bool = field(default=False, metadata={"doc": "whether the local server speaks https"})
+    tls: bool = field(default=False, metadata={"doc": "whether the local server serves HTTPS"})
     ca_file: str = field(
-        default="", metadata={"doc": "certificate authority that pods shall trust, a PEM file"}
+        default="", metadata={"doc": "certificate authority that pods should trust, a PEM file"}
     )
     table: str = field(default="sparkanywhere", metadata={"doc": "DynamoDB table"})
     region: str = field(
@@ -82,30 +82,31 @@ class Settings:
     job_buckets: str = field(
         default="",
         metadata={
-            "doc": "buckets, separated by commas, whose objects any job may bring by the control plane's own role"
+            "doc": "buckets, separated by commas, whose objects any job may read through the control plane's own role"
         },
     )
     file_max_mb: int = field(
         default=1000,
-        metadata={"doc": "MB (10^6 bytes) that one staged job file may have; a bucket takes 5000 at most"},
+        metadata={"doc": "largest staged job file in MB (10^6 bytes); with a bucket 5000 at most"},
     )
     file_keep_minutes: int = field(
         default=60,
         metadata={"doc": "minutes that a staged job file is kept after the last job that needed it"},
     )
     event_keep_hours: int = field(
-        default=72, metadata={"doc": "hours that watch events are kept; a watch from longer ago gets 410"}
+        default=72,
+        metadata={"doc": "hours that watch events are kept; a watch from an older revision gets 410"},
     )
     pod_keep_hours: int = field(default=24, metadata={"doc": "hours that a finished pod is kept"})
     resync_seconds: int = field(
         default=10, metadata={"doc": "seconds between two resyncs of the local control plane"}
     )
     body_kib: int = field(
-        default=3072, metadata={"doc": "KiB that the body of a request may have; 3072 at most, as Kubernetes"}
+        default=3072, metadata={"doc": "largest request body in KiB; 3072 at most, as in Kubernetes"}
     )
     list_kib: int = field(
         default=0,
-        metadata={"doc": "KiB that the answer to a list may have, 0 for no limit; on Lambda 5371 at most"},
+        metadata={"doc": "largest answer to a list in KiB, 0 for no limit; on Lambda 5371 at most"},
     )
     user_requests_per_second: int = field(
         default=5000, metadata={"doc": "requests a second that one user may make before 429"}
@@ -113,16 +114,16 @@ class Settings:
     user_watches: int = field(default=2000, metadata={"doc": "watches that one user may hold at once"})
     namespace_objects: int = field(
         default=20000,
-        metadata={"doc": "objects of one resource that a namespace may hold, Events apart"},
+        metadata={"doc": "objects of one resource that a namespace may hold, not counting Events"},
     )
     usd_per_vcpu_hour: float = field(
         default=0.0,
         metadata={
-            "doc": "dollars for an hour of a vCPU, for sparkanywhere.io/max-usd; 0: the provider's list price or free"
+            "doc": "dollars for an hour of a vCPU, for sparkanywhere.io/max-usd; 0: the provider's list price, or free"
         },
     )
     usd_per_gib_hour: float = field(
-        default=0.0, metadata={"doc": "dollars for an hour of a GiB of memory, likewise"}
+        default=0.0, metadata={"doc": "dollars for an hour of a GiB of memory, for the same"}
     )
 
     @classmethod

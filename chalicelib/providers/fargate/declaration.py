@@ -25,7 +25,7 @@ class FargateSettings:
     """The settings that this provider alone has; Terraform's outputs become them."""
 
     cluster: str = field(default="", metadata={"doc": "ECS cluster that tasks run in", "required": True})
-    cluster_arn: str = field(default="", metadata={"doc": "its ARN, which task events are filtered by"})
+    cluster_arn: str = field(default="", metadata={"doc": "its ARN; task events are filtered by it"})
     subnets: str = field(
         default="",
         metadata={
@@ -36,10 +36,10 @@ class FargateSettings:
     security_group: str = field(default="", metadata={"doc": "security group of the tasks", "required": True})
     assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
     execute_command: bool = field(
-        default=False, metadata={"doc": "whether tasks take `aws ecs execute-command` and port forwarding"}
+        default=False, metadata={"doc": "whether tasks accept `aws ecs execute-command` and port forwarding"}
     )
     execution_role: str = field(
-        default="", metadata={"doc": "ARN of the role that pulls images, writes logs", "required": True}
+        default="", metadata={"doc": "ARN of the role that pulls images and writes logs", "required": True}
     )
     task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
     log_group: str = field(
