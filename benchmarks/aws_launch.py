@@ -74,12 +74,12 @@ def run() -> str:
         package = make_package(Path(name) / "package")
         taken = {drivers: _run(package, Path(name) / str(drivers), drivers) for drivers in DRIVERS}
     rows = [
-        ("all at RunTask after", lambda each: f"{each.seconds:.0f} s"),
-        ("a second", lambda each: f"{each.launches / each.seconds:.1f}"),
+        ("all have reached RunTask after", lambda each: f"{each.seconds:.0f} s"),
+        ("launches a second", lambda each: f"{each.launches / each.seconds:.1f}"),
         ("calls that ECS throttled", lambda each: each.throttled),
-        ("runs of the schedule that were needed", lambda each: each.schedules),
+        ("resyncs needed", lambda each: each.schedules),
         ("pods without a task", lambda each: each.without_task),
-        ("tasks that no pod stands for, or a second one", lambda each: each.beyond),
+        ("tasks without a pod, or second ones of a pod", lambda each: each.beyond),
     ]
     heads = " | ".join(f"{drivers} driver{'s' * (drivers > 1)}" for drivers in DRIVERS)
     return "\n".join(

@@ -83,7 +83,7 @@ def run() -> str:
         lines.append(f"| memory with {PODS:,} pods | {memory(server.process.pid):.0f} MiB | < 400 MiB |")
         Connection(server.port).ask(request("GET", "/api/v1/pods"))
         after = f"{memory(server.process.pid):.0f} MiB"
-        lines.append(f"| memory after one answer with all of them | {after} | < 400 MiB |")
+        lines.append(f"| memory after a list of all of them | {after} | < 400 MiB |")
         server.end()
     return "\n".join(lines)
 
@@ -117,10 +117,10 @@ def watches(port: int, pid: int) -> list[str]:
     told = f"{measured.percentile_ms(50):.1f} / {measured.percentile_ms(99):.1f} ms"
     goal = f"{RATE} /s, no failure"
     return [
-        f"| requests beside {WATCHES} watches that wait | {measured.rate:.0f} /s | {goal} |",
-        f"| failures, p50 / p99 of them | {len(paced.failures)}, {told} | 0 |",
+        f"| requests while {WATCHES} watches wait | {measured.rate:.0f} /s | {goal} |",
+        f"| their failures, p50 / p99 | {len(paced.failures)}, {told} | 0 |",
         f"| memory with {WATCHES} watches | {resident:.0f} MiB | |",
-        f"| a write is heard by all {WATCHES} after | {heard_ms:.0f} ms | |",
+        f"| a write reaches all {WATCHES} watches after | {heard_ms:.0f} ms | |",
         *[f"| failure | {failure} | |" for failure in paced.failures[:3]],
     ]
 

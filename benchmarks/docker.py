@@ -59,7 +59,7 @@ def run() -> str:
 def table(singles: tuple[list[float], list[float]], bursts: tuple[list[float], list[float]]) -> str:
     """Return the Markdown of what was measured."""
     lines = [
-        "| what | Docker SDK alone | POST of a pod to running | comparison | goal |",
+        "| what | Docker SDK alone | POST of a pod to running | difference | goal |",
         "|---|---|---|---|---|",
     ]
     bare, pods = (statistics.median(each) * 1000 for each in singles)

@@ -42,7 +42,7 @@ def around(output: str) -> float:
 def table(ours: Walls, job: Walls, theirs: Walls) -> str:
     """Return the Markdown of what was measured."""
     lines = [
-        "| SparkPi 100, 2 executors | seconds: median [min..max] (n) | against local-cluster | goal |",
+        "| SparkPi 100, 2 executors | seconds: median [min..max] (n) | relative to local-cluster | goal |",
         "|---|---|---|---|",
         _row(theirs, "", ""),
         _row(ours, f"{ours.median / theirs.median:.2f}x", ""),

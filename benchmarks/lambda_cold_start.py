@@ -55,7 +55,7 @@ def run() -> str:
         ("warm answer, ms", [cold.warm_milliseconds for cold in colds], ""),
         ("peak memory, MiB", [cold.peak_mib for cold in colds], "128"),
     ]
-    lines = [f"| of {RUNS} runs, archive of {size:.1f} MiB | best | median | aim |", "|---|--:|--:|--:|"]
+    lines = [f"| of {RUNS} runs, archive of {size:.1f} MiB | best | median | goal |", "|---|--:|--:|--:|"]
     lines += [
         f"| {what} | {min(values):.2f} | {statistics.median(values):.2f} | {aim} |"
         for what, values, aim in rows

@@ -71,7 +71,7 @@ def run() -> str:
         finally:
             deployment.close()
             ecs.close()
-    head = f"| beside {STORED} executors, of {CALLS} | p50 ms | most ms | requests to DynamoDB | to ECS |"
+    head = f"| {CALLS} calls, {STORED} executors stored | p50 ms | max ms | requests to DynamoDB | to ECS |"
     return "\n".join([head, "|---|--:|--:|--:|--:|", *rows])
 
 

@@ -133,7 +133,7 @@ def expect(is_so: bool, what: str) -> None:
 def table(found: list[Lives]) -> str:
     """Return the Markdown of what was measured."""
     lines = [
-        "| stored beside them | seconds | processor ms a pod | against the fewest | goal |",
+        "| other pods stored | seconds | processor ms a pod | relative | goal |",
         "|--:|--:|--:|--:|---|",
     ]
     for lives in found:
