@@ -19,6 +19,8 @@ from sparkanywhere.client.kube_client import Access
 
 PLUGIN_SECONDS = 30.0  # for a credential plugin, which may ask STS
 EXEC_VERSION = "client.authentication.k8s.io/v1beta1"
+# Ignored in silence these would lead to another server, or act as somebody else.
+UNSUPPORTED = ("proxy-url", "tls-server-name", "auth-provider", "username", "as")
 
 
 class NoAccess(Exception):
@@ -77,41 +79,62 @@ def find_target(environ: Mapping[str, str], *, context: str = "", namespace: str
     path = kubeconfig_path(environ)
     config = load(path)
     name = context or config.get("current-context") or ""
-    chosen = _named(config.get("contexts"), name)
+    chosen = _named(config.get("contexts"), name).get("context")
     if chosen is None:
         known = ", ".join(each[0] for each in contexts(config)) or "none"
         raise NoAccess(f"{path} has no context {name!r}; it has: {known}.")
-    about = chosen["context"]
-    cluster = (_named(config.get("clusters"), about.get("cluster")) or {}).get("cluster") or {}
-    user = (_named(config.get("users"), about.get("user")) or {}).get("user") or {}
+    cluster = _named(config.get("clusters"), chosen.get("cluster")).get("cluster") or {}
+    user = _named(config.get("users"), chosen.get("user")).get("user") or {}
     if not cluster.get("server"):
         raise NoAccess(f"Context {name!r} of {path} names no server.")
-    access = Access(cluster["server"].rstrip("/"), _token(user, environ), _authority(cluster))
-    return Target(access, namespace or about.get("namespace") or "default", name)
+    for key in UNSUPPORTED:
+        if cluster.get(key) or user.get(key):
+            raise NoAccess(f"Context {name!r} of {path} has {key}, which is not supported here.")
+    try:
+        access = Access(
+            url=cluster["server"].rstrip("/"),
+            ca_pem=_text(cluster, "certificate-authority", path.parent),
+            is_insecure=bool(cluster.get("insecure-skip-tls-verify")),
+            **_credentials(user, path.parent, environ),
+        )
+    except (OSError, ValueError) as error:  # also of broken base64
+        raise NoAccess(f"The credentials of context {name!r} of {path} cannot be read: {error}") from error
+    return Target(access, namespace or chosen.get("namespace") or "default", name)
 
 
-def _named(entries: Any, name: str | None) -> dict[str, Any] | None:
-    return next((each for each in entries or () if each.get("name") == name), None)
+def _named(entries: Any, name: str | None) -> dict[str, Any]:
+    return next((each for each in entries or () if each.get("name") == name), {})
 
 
-def _authority(cluster: Mapping[str, Any]) -> str:
-    data = cluster.get("certificate-authority-data")
+def _text(entry: Mapping[str, Any], key: str, folder: Path) -> str:
+    """Return a PEM text that an entry holds, or the file that it names, relative to the kubeconfig's folder."""
+    data = entry.get(f"{key}-data")
     if data:
         return base64.b64decode(data).decode()
-    file = cluster.get("certificate-authority")
-    return Path(file).read_text() if file else ""
+    return (folder / entry[key]).read_text() if entry.get(key) else ""
 
 
-def _token(user: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    if user.get("token"):
-        return str(user["token"])
-    if user.get("tokenFile"):
-        return Path(user["tokenFile"]).read_text().strip()
-    plugin = user.get("exec")
-    return _ask_plugin(plugin, environ) if plugin else ""
+def _credentials(user: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of an Access that say who we are. Raises NoAccess, OSError, ValueError."""
+    found = {
+        "token": str(user.get("token") or ""),
+        "certificate_pem": _text(user, "client-certificate", folder),
+        "key_pem": _text(user, "client-key", folder),
+    }
+    if user.get("tokenFile") and not found["token"]:
+        found["token"] = (folder / user["tokenFile"]).read_text().strip()
+    if user.get("exec") and not any(found.values()):
+        status = _ask_plugin(user["exec"], environ)
+        found = {
+            "token": str(status.get("token") or ""),
+            "certificate_pem": str(status.get("clientCertificateData") or ""),
+            "key_pem": str(status.get("clientKeyData") or ""),
+        }
+    return found
 
 
-def _ask_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+def _ask_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the status of the ExecCredential that a plugin prints. Raises NoAccess."""
     version = plugin.get("apiVersion") or EXEC_VERSION
     info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
     extra = {each["name"]: each["value"] for each in plugin.get("env") or ()}
@@ -125,6 +148,9 @@ def _ask_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> str:
             timeout=PLUGIN_SECONDS,
             check=True,
         )
-        return str(json.loads(ran.stdout)["status"]["token"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        status: dict[str, Any] = json.loads(ran.stdout)["status"]
+        if not (status.get("token") or status.get("clientCertificateData")):
+            raise KeyError("token")
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise NoAccess(f"The credential plugin {plugin['command']!r} gave no token: {error}") from error
+    return status

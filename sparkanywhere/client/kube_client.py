@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import ssl
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
@@ -48,12 +49,39 @@ class Access:
     """Where an API server is and how to get in; `ca_pem` empty means the machine's own CAs."""
 
     url: str
-    token: str = ""
+    token: str = field(default="", repr=False)
     ca_pem: str = ""
+    certificate_pem: str = ""  # the client's own, with `key_pem`
+    key_pem: str = field(default="", repr=False)
+    is_insecure: bool = False  # whether the server's certificate is not checked
+
+
+def tls_context(access: Access) -> ssl.SSLContext:
+    """Return how the server is known to be the right one, and how it knows us. Raises ApiUnreachable."""
+    try:
+        context = ssl.create_default_context(cadata=access.ca_pem or None)
+        if access.is_insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if access.certificate_pem:
+            with tempfile.NamedTemporaryFile(
+                "w"
+            ) as file:  # for its owner alone; ssl reads keys from files only
+                file.write(f"{access.certificate_pem}\n{access.key_pem}")
+                file.flush()
+                context.load_cert_chain(file.name)
+    except (ssl.SSLError, ValueError) as error:
+        raise ApiUnreachable(
+            f"{access.url}: the certificates of your kubeconfig do not work: {error}"
+        ) from error
+    return context
 
 
 class KubeClient:
-    """Reads and deletes objects, watches lists and follows logs. Each call is one connection."""
+    """Reads, writes and deletes objects, watches lists and follows logs. Each call is one connection.
+
+    Raises ApiUnreachable at once if the certificates do not work.
+    """
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -61,8 +89,7 @@ class KubeClient:
         for handler in (HTTPHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(), UnknownHandler()):
             self._opener.add_handler(handler)
         if access.url.startswith("https:"):  # reading the machine's authorities takes 20 ms
-            context = ssl.create_default_context(cadata=access.ca_pem or None)
-            self._opener.add_handler(HTTPSHandler(context=context))
+            self._opener.add_handler(HTTPSHandler(context=tls_context(access)))
 
     def get(self, path: str, **query: str) -> JSON:
         """Return the object or list at `path`. Raises ApiError, ApiUnreachable."""

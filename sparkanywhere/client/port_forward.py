@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import ProtocolError
 
-from sparkanywhere.client.kube_client import Access
+from sparkanywhere.client.kube_client import Access, ApiUnreachable, tls_context
 from sparkanywhere.webserver.transport import Transport
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -90,7 +89,11 @@ class PortForward:
         with local:
             try:
                 carry(self._target, local)
-            except (ForwardRefused, OSError) as error:  # the client only sees its connection end
+            except (
+                ApiUnreachable,
+                ForwardRefused,
+                OSError,
+            ) as error:  # the client only sees its connection end
                 self._tell(f"{self._target.pod}: {error}")
 
 
@@ -231,9 +234,8 @@ def _connect(access: Access) -> socket.socket:
     plain = socket.create_connection(address, timeout=CONNECT_SECONDS)
     if not is_tls:
         return plain
-    context = ssl.create_default_context(cadata=access.ca_pem or None)
     try:
-        return context.wrap_socket(plain, server_hostname=parts.hostname)
+        return tls_context(access).wrap_socket(plain, server_hostname=parts.hostname)
     except BaseException:
         plain.close()
         raise

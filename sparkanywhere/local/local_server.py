@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import signal
@@ -15,11 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from chalicelib.config import Settings
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.stop_signals import uninterrupted
@@ -87,7 +85,7 @@ class LocalServer:
                 start_new_session=True,  # a Ctrl-C is ours to handle: pods go first, then the server
             )
         self._wait_until_up(self._process)
-        self.access = read_access(self.kubeconfig)
+        self.access = find_target({"KUBECONFIG": str(self.kubeconfig)}).access
         return self.access
 
     def stop(self) -> None:
@@ -153,11 +151,3 @@ def temporary_server(
 def port_of(url: str) -> int:
     """Return the port in a server's URL."""
     return int(url.rpartition(":")[2])
-
-
-def read_access(kubeconfig: Path) -> Access:
-    """Return how to reach the one cluster of a kubeconfig that our server wrote."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    ca_pem = base64.b64decode(cluster.get("certificate-authority-data", "")).decode()
-    return Access(url=cluster["server"], token=user.get("token", ""), ca_pem=ca_pem)
