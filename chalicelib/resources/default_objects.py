@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
-from chalicelib.resources.access.rbac import GROUP as RBAC_GROUP
+from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.cluster.namespaces import SYSTEM_NAMESPACES
 from chalicelib.resources.policy.priorityclasses import SYSTEM_VALUES

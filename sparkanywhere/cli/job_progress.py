@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
-TERMINAL = ("Succeeded", "Failed")
 REGISTERED = re.compile(r"Registered executor .* with ID (\w+)")
 TASKS = re.compile(r"Finished task .*\((\d+)/(\d+)\)$")
 # A line of Spark's own: log4j's default layout, the JDK's two-line one, the launcher's and the JVM's remarks,
@@ -151,5 +151,5 @@ def _take_in(seen: PodSeen, pod: JSON, now: float, *, gone: bool) -> None:
     seen.started = ended.get("startedAt") or state.get("running", {}).get("startedAt") or seen.started
     if seen.phase != "Pending" and seen.ran_at is None:
         seen.ran_at = now
-    if (gone or seen.phase in TERMINAL) and seen.ended_at is None:
+    if (gone or seen.phase in TERMINAL_PHASES) and seen.ended_at is None:
         seen.ended_at = now

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.cli.job_progress import TERMINAL, JobProgress, is_own_output
+from sparkanywhere.cli.job_progress import JobProgress, is_own_output
 from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
@@ -133,7 +134,7 @@ class JobRun:
 
     def _is_between_attempts(self) -> bool:
         driver = self._job.driver
-        return driver is not None and driver.phase in TERMINAL
+        return driver is not None and driver.phase in TERMINAL_PHASES
 
     def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
         """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
@@ -188,7 +189,7 @@ class JobRun:
 
     def _has_ended(self, pod: str) -> bool:
         seen = self._job.pods[pod]
-        return seen.gone or seen.phase in TERMINAL
+        return seen.gone or seen.phase in TERMINAL_PHASES
 
     def _take_in_rest_of_log(self) -> None:
         deadline = self._clock() + LOG_SECONDS

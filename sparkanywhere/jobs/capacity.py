@@ -8,9 +8,10 @@ from __future__ import annotations
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.nodes import PROVIDER_LABEL, provider_of_node
+from sparkanywhere.jobs.nodes import provider_of_node
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
 from sparkanywhere.client.access import Target, find_target
@@ -27,7 +28,6 @@ from sparkanywhere.jobs.applications import (
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
 
-ENDED = ("Succeeded", "Failed")
 LOOK_SECONDS = 1.0  # between two looks at a driver that is waited for
 SILENCE_SECONDS = 60.0  # after which a followed log is opened anew
 
@@ -99,7 +99,7 @@ class App:
     ) -> str:
         """Block until the application has ended; return its state. Raises JobTimeout."""
         deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
-        while (state := self.state) not in ENDED:
+        while (state := self.state) not in TERMINAL_PHASES:
             if deadline is not None and monotonic() >= deadline:
                 raise JobTimeout(f"{self.driver} is {state} after {timeout_seconds:g} s")
             sleep(LOOK_SECONDS)

@@ -6,9 +6,8 @@ from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.declaration import ProviderDeclaration
+from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import KubeClient
-
-PROVIDER_LABEL = "sparkanywhere.io/provider"
 
 
 def provider_of_node(node: JSON) -> ProviderDeclaration | None:

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.accessors import phase_of, status_of
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, phase_of, status_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 
 SERVICE = "sparkanywhere.io/service"
-ENDED = ("Succeeded", "Failed")
 START_SECONDS = 300.0  # an image may have to be pulled, a machine may be busy
 LOOK_SECONDS = 0.5
 LAST_LINES = 15
@@ -38,7 +37,7 @@ def find_running(client: KubeClient, namespace: str, service: Service) -> JSON |
 
 def is_alive(pod: JSON) -> bool:
     """Return whether a pod is there to stay: neither ended nor being deleted."""
-    has_ended = phase_of(pod) in ENDED
+    has_ended = is_terminal(pod)
     return not has_ended and not pod["metadata"].get("deletionTimestamp")
 
 
@@ -76,7 +75,7 @@ def wait_until_up(
     while True:
         pod = client.get(path)
         phase = phase_of(pod)
-        log = client.text(f"{path}/log") if phase in ("Running", *ENDED) else ""
+        log = client.text(f"{path}/log") if phase in ("Running", *TERMINAL_PHASES) else ""
         line = next((each for each in log.splitlines() if service.marker in each), "")
         if line and is_alive(pod):
             return pod, line

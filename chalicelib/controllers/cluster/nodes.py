@@ -16,7 +16,7 @@ from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
 from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
-from chalicelib.resources.cluster.nodes import NOT_READY
+from chalicelib.resources.cluster.nodes import NOT_READY, PROVIDER_LABEL
 from chalicelib.resources.shared.amounts import amounts_texts
 from chalicelib.storage.base import KeyNotFound, Storage
 
@@ -54,24 +54,28 @@ class NodeController:
             capacities = self._provider.capacities()
         except ProviderUnavailable:
             return  # what is known of it stays
+        registry = self._registries[NODES]
         for index, capacity in enumerate(capacities):
             name = self._provider.name + (f"-{capacity.architecture}" if index else "")
-            self._keep_one(name, capacity)
-
-    def _keep_one(self, name: str, capacity: Capacity) -> None:
-        registry = self._registries[NODES]
-        wanted = node_of(name, self._provider.name, capacity, self._clock())
-        try:
-            found = self._storage.get(object_key("nodes", None, name)).object()
-        except KeyNotFound:
-            registry.create_if_missing(None, wanted, WRITER)
-            found = self._storage.get(object_key("nodes", None, name)).object()
-        if NOT_READY in spec_of(found).get("taints", ()):  # admission's, for nodes that have yet to report
-            taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
-            changed = {**found, "spec": {**found["spec"], "taints": taints}}
-            found = registry.update(None, name, changed, WRITER).stored.object()
-        if status_of(found).get("capacity") != wanted["status"]["capacity"]:
-            registry.update(None, name, {**found, "status": wanted["status"]}, WRITER, subresource="status")
+            wanted, key = (
+                node_of(name, self._provider.name, capacity, self._clock()),
+                object_key("nodes", None, name),
+            )
+            try:
+                found = self._storage.get(key).object()
+            except KeyNotFound:
+                registry.create_if_missing(None, wanted, WRITER)
+                found = self._storage.get(key).object()
+            if NOT_READY in spec_of(found).get(
+                "taints", ()
+            ):  # admission's, for nodes that have yet to report
+                taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
+                changed = {**found, "spec": {**found["spec"], "taints": taints}}
+                found = registry.update(None, name, changed, WRITER).stored.object()
+            if status_of(found).get("capacity") != wanted["status"]["capacity"]:
+                registry.update(
+                    None, name, {**found, "status": wanted["status"]}, WRITER, subresource="status"
+                )
 
 
 def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON:
@@ -86,7 +90,7 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
         "kubernetes.io/arch": capacity.architecture,
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
-        "sparkanywhere.io/provider": provider,
+        PROVIDER_LABEL: provider,
     }
     info = {**dict.fromkeys(_INFO_TEXT.split(), ""), "architecture": capacity.architecture}
     info |= {

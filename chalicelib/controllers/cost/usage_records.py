@@ -72,8 +72,23 @@ class UsageRecords:
         if running_seconds(pod, self._clock()) is None:
             return
         head = head_of(self._storage, pod)
-        if head is not None:
-            self._write(head["metadata"]["uid"], pod)
+        if head is None:
+            return
+        now, metadata = self._clock(), pod["metadata"]
+        used = pod_usage(pod, self._rates, now)
+        figures = {
+            "pod": metadata["name"],
+            "vcpuSeconds": used.vcpu_seconds,
+            "gibSeconds": used.gib_seconds,
+            "usd": used.usd,
+            "usdOnFargate": pod_usage(pod, reference_prices().rates, now).usd,
+        }
+        key = object_key(RECORDS, head["metadata"]["uid"], metadata["uid"])
+        named = {"name": metadata["uid"], "uid": f"usage-{metadata['uid']}"}
+        try:
+            self._storage.create(key, {"metadata": named, **figures})
+        except KeyExists:  # an earlier removal did not come about: what is so now counts
+            guaranteed_update(self._storage, key, lambda old: {**old, **figures})
 
     def after_delete(self, pod: JSON) -> None:
         """Have done what follows when a pod was taken out: its family's sum, or its family's records."""
@@ -82,8 +97,13 @@ class UsageRecords:
             self._later(partial(self.drop, pod["metadata"]["uid"]))
         elif self._folds and head["metadata"]["uid"] not in self._due:
             uid = head["metadata"]["uid"]
+
+            def fold_due() -> None:
+                self._due.discard(uid)
+                self.fold(uid)
+
             self._due.add(uid)
-            self._later(partial(self._fold_due, uid), delay_seconds=FOLD_SECONDS)
+            self._later(fold_due, delay_seconds=FOLD_SECONDS)
 
     def of(self, head_uid: str, *, stored: Collection[str] = ()) -> GonePods:
         """Return what the pods of a family used, but for those whose uids are `stored`."""
@@ -142,27 +162,6 @@ class UsageRecords:
         for uid in sorted(news, key=lambda uid: latest[uid], reverse=True)[:FOLDED_AT_ONCE]:
             if self.fold(uid):
                 self._folded[uid] = latest[uid]
-
-    def _fold_due(self, head_uid: str) -> None:
-        self._due.discard(head_uid)
-        self.fold(head_uid)
-
-    def _write(self, head_uid: str, pod: JSON) -> None:
-        now, metadata = self._clock(), pod["metadata"]
-        used = pod_usage(pod, self._rates, now)
-        figures = {
-            "pod": metadata["name"],
-            "vcpuSeconds": used.vcpu_seconds,
-            "gibSeconds": used.gib_seconds,
-            "usd": used.usd,
-            "usdOnFargate": pod_usage(pod, reference_prices().rates, now).usd,
-        }
-        key = object_key(RECORDS, head_uid, metadata["uid"])
-        named = {"name": metadata["uid"], "uid": f"usage-{metadata['uid']}"}
-        try:
-            self._storage.create(key, {"metadata": named, **figures})
-        except KeyExists:  # an earlier removal did not come about: what is so now counts
-            guaranteed_update(self._storage, key, lambda old: {**old, **figures})
 
 
 def gone_text(gone: GonePods) -> str:

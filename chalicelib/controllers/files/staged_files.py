@@ -22,6 +22,7 @@ from chalicelib.apimachinery.rules.status import (
 )
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.runtime.paging import ENDED_POD
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.files.base import (
@@ -38,7 +39,6 @@ from chalicelib.storage.base import (
     KeyNotFound,
     RevisionConflict,
     Storage,
-    StoredObject,
     guaranteed_update,
 )
 
@@ -46,9 +46,8 @@ RESOURCE = "sparkanywhere-files"  # of the records' keys: no route leads there
 PATH = "/sparkanywhere/v1/namespaces/{namespace}/files/{sha256}"
 FETCH_TOKEN_SECONDS = 7 * 24 * 3600  # a job may wait for capacity, and be tried again
 SHA256 = re.compile(r"[0-9a-f]{64}")
-_POD_ENDED = re.compile(r'"phase":\s*"(?:Succeeded|Failed)"')
 _JOB_ENDED = re.compile(r'"type":\s*"(?:Complete|Failed)"')
-USERS = (("pods", _POD_ENDED), ("jobs", _JOB_ENDED))  # what may name a file, and how one that has ended looks
+USERS = (("pods", ENDED_POD), ("jobs", _JOB_ENDED))  # what may name a file, and how one that has ended looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,22 @@ class StagedFiles:
     def sweep(self) -> None:
         """Remove what no job needs any more."""
         for item in self._storage.list(prefix(RESOURCE)).items:
-            self._expire(item)
+            record = item.object()
+            used_at = find_time(record.get("usedAt")) or self._clock()
+            if not record.get("going") and self._clock() < after(used_at, self._limits.keep_seconds):
+                continue
+            namespace, sha256 = record["metadata"]["namespace"], record["metadata"]["name"]
+            try:
+                if not record.get("going") and self._is_needed(namespace, sha256):
+                    used = {**record, "usedAt": format_time(self._clock())}
+                    self._storage.update(item.key, used, expected_revision=item.revision)
+                    continue
+                marked = {**record, "going": True}
+                going = self._storage.update(item.key, marked, expected_revision=item.revision)
+                self._files.remove(namespace, sha256)
+                self._storage.delete(item.key, expected_revision=going.revision)
+            except (KeyNotFound, RevisionConflict):
+                continue  # somebody uses it, or another sweep was faster
 
     def _check(self, namespace: str, sha256: str, size: int) -> None:
         if not SHA256.fullmatch(sha256) or size < 1:
@@ -174,23 +188,6 @@ class StagedFiles:
                 guaranteed_update(self._storage, key, used)
             except KeyNotFound:
                 raise unavailable("a file of this content was just removed") from None
-
-    def _expire(self, item: StoredObject) -> None:
-        record = item.object()
-        used_at = find_time(record.get("usedAt")) or self._clock()
-        if not record.get("going") and self._clock() < after(used_at, self._limits.keep_seconds):
-            return
-        metadata = record["metadata"]
-        try:
-            if not record.get("going") and self._is_needed(metadata["namespace"], metadata["name"]):
-                now = format_time(self._clock())
-                self._storage.update(item.key, {**record, "usedAt": now}, expected_revision=item.revision)
-                return
-            going = self._storage.update(item.key, {**record, "going": True}, expected_revision=item.revision)
-            self._files.remove(metadata["namespace"], metadata["name"])
-            self._storage.delete(item.key, expected_revision=going.revision)
-        except (KeyNotFound, RevisionConflict):
-            return  # somebody uses it, or another sweep was faster
 
     def _is_needed(self, namespace: str, sha256: str) -> bool:
         for resource, ended in USERS:

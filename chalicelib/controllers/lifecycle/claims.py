@@ -7,12 +7,13 @@ unfinished pod names it, a volume when no claim is bound to it. A provider's nam
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.resources import claimed_storage
 from chalicelib.controllers.runtime.deletes import DeleteObject
+from chalicelib.controllers.runtime.paging import DELETING
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.extensions import VolumeKeeper
 from chalicelib.registry.keys import object_key, prefix
@@ -32,19 +33,36 @@ class VolumeClaims:
 
     def bind(self, pod: JSON) -> None:
         """Mark the claims of a pod that has been launched as Bound."""
+
+        def bound(claim: JSON) -> JSON | None:
+            status, spec = status_of(claim), spec_of(claim)
+            if status.get("phase") == "Bound":
+                return None
+            capacity = {"storage": claimed_storage(claim) or "0"}
+            now = {"phase": "Bound", "accessModes": spec.get("accessModes") or [], "capacity": capacity}
+            return {**claim, "status": {**status, **now}}
+
         for name in claims_of(pod):
             key = object_key("persistentvolumeclaims", pod["metadata"].get("namespace"), name)
             with suppress(KeyNotFound):
-                guaranteed_update(self._storage, key, _bound)
+                guaranteed_update(self._storage, key, bound)
 
     def release(self, resource: str, namespace: str, name: str) -> None:
         """Take the finalizer off a deleting claim or volume that nobody needs, and finish its deletion."""
         key = object_key(resource, namespace, name)
+
+        def released(obj: JSON) -> JSON | None:
+            if not is_protected(resource, obj):
+                return None
+            metadata = dict(obj["metadata"])
+            kept = [each for each in metadata.pop("finalizers") if each != PROTECTING[resource]]
+            return {**obj, "metadata": {**metadata, **({"finalizers": kept} if kept else {})}}
+
         try:
             obj = self._storage.get(key).object()
             if not is_protected(resource, obj) or self._is_used(resource, obj):
                 return
-            guaranteed_update(self._storage, key, partial(_released, resource))
+            guaranteed_update(self._storage, key, released)
             self._delete(resource, namespace, name, uid=obj["metadata"]["uid"])
         except KeyNotFound:
             return
@@ -56,20 +74,20 @@ class VolumeClaims:
         """Look at every deleting claim and volume."""
         for resource in PROTECTING:
             for item in self._storage.list(prefix(resource)).items:
-                if '"deletionTimestamp"' in item.json:
+                if DELETING in item.json:
                     metadata = item.object()["metadata"]
                     self.release(resource, metadata.get("namespace", ""), metadata["name"])
 
     def drop_volumes(self) -> None:
         """Have the provider throw away what stood behind claims that are gone."""
+
+        def sources() -> set[str]:  # of the named volumes, as translation/volumes.py writes them
+            items = self._storage.list(prefix("persistentvolumeclaims")).items
+            return {item.object()["metadata"]["uid"] for item in items}
+
         if isinstance(self._provider, VolumeKeeper):
             with suppress(ProviderUnavailable):  # the next round does it
-                self._provider.keep_volumes(self._sources)
-
-    def _sources(self) -> set[str]:
-        """Return what all claims have as their named volume's source (pod_volumes)."""
-        items = self._storage.list(prefix("persistentvolumeclaims")).items
-        return {item.object()["metadata"]["uid"] for item in items}
+                self._provider.keep_volumes(sources)
 
     def _is_used(self, resource: str, obj: JSON) -> bool:
         if resource == "persistentvolumes":
@@ -94,20 +112,3 @@ def claims_of(pod: JSON) -> set[str]:
     volumes = spec_of(pod).get("volumes") or ()
     names = {(volume.get("persistentVolumeClaim") or {}).get("claimName", "") for volume in volumes}
     return names - {""}
-
-
-def _bound(claim: JSON) -> JSON | None:
-    status, spec = status_of(claim), spec_of(claim)
-    if status.get("phase") == "Bound":
-        return None
-    capacity = {"storage": ((spec.get("resources") or {}).get("requests") or {}).get("storage", "0")}
-    bound = {"phase": "Bound", "accessModes": spec.get("accessModes") or [], "capacity": capacity}
-    return {**claim, "status": {**status, **bound}}
-
-
-def _released(resource: str, obj: JSON) -> JSON | None:
-    if not is_protected(resource, obj):
-        return None
-    kept = [each for each in obj["metadata"]["finalizers"] if each != PROTECTING[resource]]
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "finalizers"}
-    return {**obj, "metadata": {**metadata, "finalizers": kept} if kept else metadata}

@@ -14,6 +14,7 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
+from chalicelib.controllers.runtime.paging import DELETING
 from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
@@ -52,8 +53,13 @@ class DefinitionController:
         try:
             if is_deleting(definition):
                 self._empty(name, definition)
-            else:
-                self._accept(name, definition)
+                return
+            items = self._storage.list(prefix(DEFINITIONS)).items
+            others = [item.object() for item in items if parse_key(item.key)[2] != name]
+            wanted = accepted(definition, others, self._clock())
+            if wanted != definition.get("status"):
+                changed = {**definition, "status": wanted}
+                self._registries[KEY].update(None, name, changed, WRITER, subresource="status")
         except StatusError as error:
             if error.code not in (404, 409):
                 raise
@@ -69,19 +75,8 @@ class DefinitionController:
             stored = self._storage.get(object_key(DEFINITIONS, None, resource))
         except KeyNotFound:
             return
-        if '"deletionTimestamp"' in stored.json:
+        if DELETING in stored.json:
             self.sync(resource)
-
-    def _accept(self, name: str, definition: JSON) -> None:
-        wanted = accepted(definition, self._others(name), self._clock())
-        if wanted == definition.get("status"):
-            return
-        changed = {**definition, "status": wanted}
-        self._registries[KEY].update(None, name, changed, WRITER, subresource="status")
-
-    def _others(self, name: str) -> list[JSON]:
-        items = self._storage.list(prefix(DEFINITIONS)).items
-        return [item.object() for item in items if parse_key(item.key)[2] != name]
 
     def _empty(self, name: str, definition: JSON) -> None:
         finalizers = definition["metadata"].get("finalizers") or []

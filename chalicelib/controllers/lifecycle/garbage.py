@@ -12,19 +12,19 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.accessors import is_deleting
+from chalicelib.apimachinery.accessors import is_deleting, owners_of
 from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
-from chalicelib.registry.keys import parse_key, prefix
+from chalicelib.controllers.runtime.paging import DELETING, paged
+from chalicelib.registry.keys import parse_key
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
 
 LOG = logging.getLogger(__name__)
 
 RACE_ATTEMPTS = 5  # reads of an object that keeps changing; then the next sweep has it
-PAGE = 500  # objects read at once by a sweep
 YOUNG_SECONDS = 120.0  # a sweep leaves younger objects alone: their owner may be about to be stored
 
 _OWNERS = re.compile(r'"ownerReferences":\s*\[([^\]]*)\]')
@@ -49,12 +49,11 @@ class Garbage:
 
     def owner_gone(self, owner: JSON) -> None:
         """Collect what a removed object owned, and let go of owners that waited for it to go."""
-        metadata = owner["metadata"]
-        for dependent in self._storage.list_by_owner(metadata["uid"]):
+        for dependent in self._storage.list_by_owner(owner["metadata"]["uid"]):
             self._reconcile(dependent)
-        for reference in metadata.get("ownerReferences") or ():
+        for reference in owners_of(owner):
             if reference.get("blockOwnerDeletion"):
-                self._owner_may_go(reference["uid"])
+                self.release(reference["uid"])
 
     def is_held(self, obj: JSON) -> bool:
         """Return whether a deleting object waits for its dependents (see release)."""
@@ -77,7 +76,9 @@ class Garbage:
         else:
             for dependent in dependents:
                 self._reconcile(dependent)
-            if any(_blocks(dependent.object(), uid) for dependent in self._storage.list_by_owner(uid)):
+            left = [item.object() for item in self._storage.list_by_owner(uid)]
+            blocking = [each for obj in left for each in owners_of(obj) if each.get("blockOwnerDeletion")]
+            if any(each["uid"] == uid for each in blocking):
                 return
         # A Background delete takes these finalizers off. No revision: what is being deleted stays so.
         self._delete_stored(stored, obj, revision=0)
@@ -86,18 +87,12 @@ class Garbage:
         """Find dependents whose owners went while nobody looked, and finalizers nobody acted on."""
         living: dict[str, bool] = {}
         for resource in self._resources:
-            start_key: str | None = None
-            while True:
-                page = self._storage.list(prefix(resource), limit=PAGE, start_key=start_key)
-                for item in page.items:
-                    self._sweep_one(item, living)
-                if page.next_key is None:
-                    break
-                start_key = page.next_key
+            for item in paged(self._storage, resource):
+                self._sweep_one(item, living)
 
     def _sweep_one(self, item: StoredObject, living: dict[str, bool]) -> None:
         """Reconcile one object of a sweep; its text tells cheaply that nothing is to be done."""
-        if '"deletionTimestamp"' in item.json and self.is_held(item.object()):
+        if DELETING in item.json and self.is_held(item.object()):
             self.release(item.object()["metadata"]["uid"])
             return
         owners = _OWNERS.search(item.json)
@@ -105,12 +100,11 @@ class Garbage:
         for uid in uids:
             if uid not in living:
                 living[uid] = self._find(uid) is not None
-        if uids and not all(living[uid] for uid in uids) and not self._is_young(item.object()):
+        if all(living[uid] for uid in uids):
+            return
+        created = find_time(item.object()["metadata"].get("creationTimestamp"))
+        if created is None or self._clock() - created >= timedelta(seconds=YOUNG_SECONDS):
             self._reconcile(item)
-
-    def _is_young(self, obj: JSON) -> bool:
-        created = find_time(obj["metadata"].get("creationTimestamp"))
-        return created is not None and self._clock() - created < timedelta(seconds=YOUNG_SECONDS)
 
     def _reconcile(self, dependent: StoredObject) -> None:
         """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
@@ -124,19 +118,17 @@ class Garbage:
             except KeyNotFound:
                 return
             obj = current.object()
-            if obj["metadata"]["uid"] != uid or self._reconcile_once(current, obj):
+            if obj["metadata"]["uid"] != uid:
+                return
+            owners = {owner["uid"] for owner in owners_of(obj)}
+            namespace = obj["metadata"].get("namespace", "")
+            leaving = {owner for owner in owners if not self._stays(owner, namespace)}
+            if leaving != owners or not owners:
+                self._drop_owners(current, leaving)
+                return
+            if is_deleting(obj) or self._delete_stored(current, obj, revision=current.revision):
                 return
         LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
-
-    def _reconcile_once(self, dependent: StoredObject, obj: JSON) -> bool:
-        """Reconcile once; return whether that is settled, or the object has changed meanwhile."""
-        owners = {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()}
-        namespace = obj["metadata"].get("namespace", "")
-        going = {uid for uid in owners if not self._stays(uid, namespace)}
-        if going == owners and owners:
-            return is_deleting(obj) or self._delete_stored(dependent, obj, revision=dependent.revision)
-        self._drop_owners(dependent, going)
-        return True
 
     def _find(self, uid: str) -> JSON | None:
         try:
@@ -160,21 +152,14 @@ class Garbage:
         def change(obj: JSON) -> JSON | None:
             if obj["metadata"]["uid"] != wanted:
                 return None
-            owners = [
-                each for each in obj["metadata"].get("ownerReferences") or () if each["uid"] not in uids
-            ]
-            metadata = {key: value for key, value in obj["metadata"].items() if key != "ownerReferences"}
-            return {**obj, "metadata": {**metadata, "ownerReferences": owners} if owners else metadata}
+            metadata = dict(obj["metadata"])
+            kept = [each for each in metadata.pop("ownerReferences", None) or () if each["uid"] not in uids]
+            return {**obj, "metadata": {**metadata, **({"ownerReferences": kept} if kept else {})}}
 
         try:
             guaranteed_update(self._storage, dependent.key, change)
         except KeyNotFound:
             return
-
-    def _owner_may_go(self, uid: str) -> None:
-        owner = self._find(uid)
-        if owner is not None and self.is_held(owner):
-            self.release(uid)
 
     def _delete_stored(self, stored: StoredObject, obj: JSON, *, revision: int) -> bool:
         """Delete one object, at that revision; return whether there is nothing left to do about it."""
@@ -188,9 +173,3 @@ class Garbage:
             if error.code != 404:
                 LOG.warning("garbage stays key=%s code=%s message=%s", stored.key, error.code, error.message)
         return True
-
-
-def _blocks(dependent: JSON, owner_uid: str) -> bool:
-    """Return whether a dependent keeps its owner from going."""
-    owners = dependent["metadata"].get("ownerReferences") or ()
-    return any(each["uid"] == owner_uid and each.get("blockOwnerDeletion") for each in owners)

@@ -10,8 +10,9 @@ from chalicelib.apimachinery.accessors import is_deleting, spec_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
+from chalicelib.controllers.runtime.paging import DELETING
 from chalicelib.registry.keys import object_key, parse_key, prefix
-from chalicelib.storage.base import KeyNotFound, RevisionConflict, Storage
+from chalicelib.storage.base import KeyNotFound, RevisionConflict, Storage, StoredObject
 
 LOG = logging.getLogger(__name__)
 
@@ -54,21 +55,21 @@ class NamespaceEmptier:
             self._emptying.add(name)
         for resource in self._resources:
             for item in self._storage.list(prefix(resource, name)).items:
-                obj = item.object()
-                if not is_deleting(obj):
-                    self._delete_one(*parse_key(item.key), obj)
+                if not is_deleting(item.object()):
+                    self._delete_one(item)
         if not any(self._storage.list(prefix(each, name), limit=1).items for each in self._resources):
             self._remove(name)
 
     def sweep(self) -> None:
         """Go on with every namespace that is on its way out."""
         for item in self._storage.list(prefix("namespaces")).items:
-            if '"deletionTimestamp"' in item.json:
+            if DELETING in item.json:
                 self.empty(parse_key(item.key)[2])
 
-    def _delete_one(self, resource: str, namespace: str, name: str, obj: JSON) -> None:
+    def _delete_one(self, item: StoredObject) -> None:
+        resource, namespace, name = parse_key(item.key)
         try:
-            self._delete(resource, namespace, name, uid=obj["metadata"]["uid"])
+            self._delete(resource, namespace, name, uid=item.object()["metadata"]["uid"])
         except StatusError as error:
             if error.code not in (404, 409):
                 LOG.warning("namespace=%s keeps %s/%s message=%s", namespace, resource, name, error.message)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.accessors import status_of
+from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
@@ -24,6 +25,19 @@ class Circumstances:
     task: TaskState
     initializing: bool
     now: datetime
+
+
+def all_statuses(pod: JSON) -> list[JSON]:
+    """Return the statuses of a pod's containers, init containers first."""
+    status = status_of(pod)
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def last_end(pod: JSON) -> datetime | None:
+    """Return when the last main container ended, None if none has."""
+    statuses = status_of(pod).get("containerStatuses") or ()
+    ended = [(each.get("state") or {}).get("terminated") or {} for each in statuses]
+    return max((found for each in ended if (found := find_time(each.get("finishedAt")))), default=None)
 
 
 def container_status(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 
-from chalicelib.apimachinery.accessors import annotations_of, is_terminal, spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_terminal, spec_of
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
 from chalicelib.providers.base import TaskRejected
@@ -90,9 +91,8 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
 
     Times are in whole seconds: 0.0 is a pod that ran for a moment.
     """
-    status = status_of(pod)
     starts, ends = [], []
-    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+    for each in all_statuses(pod):
         state = each.get("state") or {}
         terminated, running = state.get("terminated") or {}, state.get("running") or {}
         started = find_time(terminated.get("startedAt") or running.get("startedAt"))

@@ -22,13 +22,12 @@ from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, task_grace_seconds
 from chalicelib.controllers.podmodel.references import Missing, PodRejected
-from chalicelib.controllers.pods import logs as pod_logs
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.runtime.retry import Backoff
 from chalicelib.controllers.runtime.waiting import WaitingPods
-from chalicelib.controllers.translation.task import Node, Translation, translate
+from chalicelib.controllers.translation.task import Node, translate
 from chalicelib.providers.base import (
     LogOptions,
     Provider,
@@ -123,7 +122,7 @@ class PodController:
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
         handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._node.launches else "")
-        return pod_logs.read(self._provider, pod, handle, container=container, options=options)
+        return self._tasks.logs(pod, handle, container, options)
 
     def _launch(self, pod: JSON, *, is_fresh: bool) -> None:
         key, metadata = pod_key(pod), pod["metadata"]
@@ -134,7 +133,11 @@ class PodController:
         if is_deleting(current) or is_terminal(current) or handle_of(current):
             return
         try:
-            translation = self._translate_or_wait(current)
+            translation = translate(current, self._node)
+            if translation.task is None:
+                # once more: what is written between the look and the entry would wake no pod
+                self.waiting.add(metadata["uid"], key, translation.wants(metadata.get("namespace", "")))
+                translation = translate(current, self._node)
         except PodRejected as error:
             self._reject(current, error.reason, error.message)
             return
@@ -142,19 +145,6 @@ class PodController:
             self._wait(current, translation.missing)
         else:
             self._run(stored, translation.task, translation.unsupported)
-
-    def _translate_or_wait(self, pod: JSON) -> Translation:
-        """Translate; if something is missing, enter the waiting list and look once more.
-
-        What is written between the look and the entry would otherwise wake nobody.
-        """
-        translation = translate(pod, self._node)
-        if translation.task is not None:
-            return translation
-        metadata = pod["metadata"]
-        wants = {(each.resource, metadata.get("namespace", ""), each.name) for each in translation.missing}
-        self.waiting.add(metadata["uid"], pod_key(pod), wants)
-        return translate(pod, self._node)
 
     def _run(self, stored: StoredObject, task: Task, unsupported: Sequence[str]) -> None:
         """Start the pod's task, and write its state into the pod."""

@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_terminal, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.runtime.deletes import DeleteObject
+from chalicelib.controllers.runtime.paging import ENDED_POD, paged
 from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage
 
@@ -22,11 +24,9 @@ APPLICATION = "spark-app-selector"
 INACTIVE = (
     "spark-exec-inactive"  # on executors that their driver keeps on purpose (deleteOnTermination=false)
 )
-PAGE = 500  # pods read at once
 
 _TTL = re.compile(r"(\d+)([smhd]?)")
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_FINISHED = re.compile(r'"phase":\s*"(?:Succeeded|Failed)"')
 
 
 class PodExpiry:
@@ -42,26 +42,18 @@ class PodExpiry:
 
     def sweep(self) -> None:
         """Delete what has expired by now."""
-        start_key: str | None = None
-        while True:
-            page = self._storage.list(prefix("pods"), limit=PAGE, start_key=start_key)
-            for item in page.items:
-                if _FINISHED.search(item.json):
-                    self._expire(item.object())
-            if page.next_key is None:
-                return
-            start_key = page.next_key
-
-    def _expire(self, pod: JSON) -> None:
-        metadata = pod["metadata"]
-        keep = keep_seconds(pod, self._keep_seconds)
-        finished = finished_at(pod)
-        if keep is None or finished is None or self._clock() < after(finished, keep):
-            return
-        LOG.info("pod expired namespace=%s name=%s", metadata.get("namespace"), metadata["name"])
-        self._delete_one("pods", metadata)
-        if _is_left_behind(metadata):
-            self._clear_application(metadata["namespace"], metadata["labels"][APPLICATION])
+        for item in paged(self._storage, "pods"):
+            if not ENDED_POD.search(item.json):
+                continue
+            pod = item.object()
+            keep, finished = keep_seconds(pod, self._keep_seconds), finished_at(pod)
+            if keep is None or finished is None or self._clock() < after(finished, keep):
+                continue
+            metadata = pod["metadata"]
+            LOG.info("pod expired namespace=%s name=%s", metadata.get("namespace"), metadata["name"])
+            self._delete_one("pods", metadata)
+            if _is_left_behind(metadata):
+                self._clear_application(metadata["namespace"], metadata["labels"][APPLICATION])
 
     def _clear_application(self, namespace: str, application: str) -> None:
         """Delete the ConfigMaps of an application whose client-mode driver died, with its last executor.
@@ -109,15 +101,11 @@ def keep_seconds(pod: JSON, default: float) -> float | None:
 
 def finished_at(pod: JSON) -> datetime | None:
     """Return when a finished pod's last container ended, else when it was found finished, else created; else None."""
-    status = status_of(pod)
-    if status.get("phase") not in ("Succeeded", "Failed"):
+    if not is_terminal(pod):
         return None
-    ended = [
-        (each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()
-    ]
-    times = [found for each in ended if (found := find_time(each.get("finishedAt")))]
-    if times:
-        return max(times)
-    ready = [each for each in status.get("conditions") or () if each.get("type") == "Ready"]
+    ended = last_end(pod)
+    if ended is not None:
+        return ended
+    ready = [each for each in status_of(pod).get("conditions") or () if each.get("type") == "Ready"]
     seen = find_time(ready[0].get("lastTransitionTime")) if ready else None
     return seen or find_time(pod["metadata"].get("creationTimestamp"))

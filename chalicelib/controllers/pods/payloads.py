@@ -65,13 +65,10 @@ class TaskPayloads:
             raise forbidden(
                 "pods", claims.pod_name, "its task has started, and what it needed has been fetched"
             )
-        return self._render(self._task(pod))
-
-    def _task(self, pod: dict[str, object]) -> Task:
         try:
             task = translate(pod, self._node).task
         except PodRejected as error:
             raise StatusError(409, "Conflict", error.message) from error
         if task is None:
             raise unavailable("something that the pod mounts is not there any more")
-        return task
+        return self._render(task)

@@ -7,8 +7,7 @@ tasks that belong to no pod end. Locally a loop calls run() every few seconds; o
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,19 +18,15 @@ from chalicelib.controllers.podmodel.record import handle_of, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.background import Later
+from chalicelib.controllers.runtime.paging import DELETING, ENDED_POD, paged
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
-from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
 DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
-PAGE = 500  # pods read at once, which bounds the memory of a resync
 LOST_TASK = ("TaskLost", "The provider no longer knows the pod's task")
 ORPHAN_GRACE_SECONDS = 30.0
-
-# Most pods of a large store have finished; decoding them all each time would cost the most by far.
-_FINISHED = re.compile(r'"phase":\s*"(?:Succeeded|Failed)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,11 @@ class Resync:
 
     def run(self) -> None:
         """Heal what can be healed now; what the provider refuses waits for the next run."""
-        unfinished = list(self._unfinished())
+        unfinished = [
+            item.object()
+            for item in paged(self._storage, "pods")
+            if not ENDED_POD.search(item.json) or DELETING in item.json
+        ]
         living = [pod for pod in unfinished if self._sync_pod(pod)]
         self._enforce_budgets(unfinished)
         try:
@@ -81,23 +80,11 @@ class Resync:
         except ProviderUnavailable as error:
             LOG.warning("resync stopped early reason=%s message=%s", error.reason, error.message)
 
-    def _unfinished(self) -> Iterator[JSON]:
-        """Yield the pods that have something left to do, decoding no others."""
-        start_key: str | None = None
-        while True:
-            page = self._storage.list(prefix("pods"), limit=PAGE, start_key=start_key)
-            for item in page.items:
-                if not _FINISHED.search(item.json) or '"deletionTimestamp"' in item.json:
-                    yield item.object()
-            if page.next_key is None:
-                return
-            start_key = page.next_key
-
     def _sync_pod(self, pod: JSON) -> bool:
         """Do what a pod needs on its own; return whether its task is to be asked for."""
-        now = self._clock()
         if not self._pods.is_ours(pod):
-            if self._is_abandoned(pod, now):
+            deleted = find_time(pod["metadata"].get("deletionTimestamp"))
+            if deleted is not None and self._has_passed(deleted, self._times.abandoned):
                 self._pods.give_up(pod)
             return False
         if is_deleting(pod):
@@ -105,10 +92,10 @@ class Resync:
             return bool(handle_of(pod))
         if is_terminal(pod):
             return False
-        end = deadline(pod)
-        if end is not None and now >= end:
+        created, end = find_time(pod["metadata"].get("creationTimestamp")), deadline(pod)
+        if end is not None and self._clock() >= end:
             self._pods.stop_overdue(pod)
-        elif not handle_of(pod) and self._is_settled(pod, now):
+        elif not handle_of(pod) and self._has_passed(created, self._times.settle):
             self._sync(pod)
         if not handle_of(pod):
             return False
@@ -146,9 +133,24 @@ class Resync:
             pod = by_handle.pop(state.handle, None)
             if pod is not None and (is_deleting(pod) or state.version != version_of(pod)):
                 self._pods.observe(state)
+        reason, message = LOST_TASK
         for handle, pod in by_handle.items():
-            if is_deleting(pod) or self._has_been_known(pod):
-                self._pods.observe(self._lost(pod, handle))
+            started = find_time(status_of(pod).get("startTime"))
+            if is_deleting(pod) or self._has_passed(started, self._times.lost):
+                lost = TaskState(
+                    uid=pod["metadata"]["uid"],
+                    handle=handle,
+                    phase="stopped",
+                    reason=reason,
+                    message=message,
+                    version=(version_of(pod) or 0) + 1,
+                    stopped_at=self._clock(),
+                )
+                self._pods.observe(lost)
+
+    def _has_passed(self, since: datetime | None, seconds: float) -> bool:
+        """Return whether a moment is so long ago; an unknown one is."""
+        return since is None or self._clock() - since >= timedelta(seconds=seconds)
 
     def _has_been_known(self, pod: JSON) -> bool:
         started = find_time(status_of(pod).get("startTime"))
@@ -168,15 +170,15 @@ class Resync:
 
     def _stop_orphans(self) -> None:
         """Stop tasks that no pod stands for, and forget those that have ended."""
-        now = self._clock()
-        every = timedelta(seconds=self._times.orphans_every)
-        if self._orphans_checked_at is not None and now - self._orphans_checked_at < every:
+        if not self._has_passed(self._orphans_checked_at, self._times.orphans_every):
             return
+        checked_at = self._clock()
         for state in self._provider.list_tasks():
-            self._check_task(state, now)
-        self._orphans_checked_at = now
+            self._check_task(state)
+        self._orphans_checked_at = checked_at
 
-    def _check_task(self, state: TaskState, now: datetime) -> None:
+    def _check_task(self, state: TaskState) -> None:
+        """Compare a task with its pod: adopt it, or stop it if no pod stands for it."""
         pod = self._pods.find(state.uid)
         if pod is not None and not handle_of(pod) and not is_terminal(pod):
             self._pods.observe(state)  # started, but the handle was never saved: adopt it
@@ -185,7 +187,7 @@ class Resync:
             if is_terminal(pod) and state.phase != "stopped":
                 self._stop(state)
             return
-        if state.created_at is not None and now - state.created_at < timedelta(seconds=self._times.orphan):
+        if not self._has_passed(state.created_at, self._times.orphan):
             return
         LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
         self._stop(state)

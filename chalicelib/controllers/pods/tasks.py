@@ -1,16 +1,21 @@
-"""PodTasks: what the PodController asks of a provider that may fail without harm, since resync asks again."""
+"""PodTasks: what the PodController asks of a provider about tasks that it has started."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from itertools import chain
 
-from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound
+from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
 
 LOG = logging.getLogger(__name__)
 
 
 class PodTasks:
-    """Ends tasks and finds them. Every call may be repeated."""
+    """Ends tasks, finds them, reads their logs. A call that fails does no harm: resync asks again."""
 
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
@@ -35,6 +40,23 @@ class PodTasks:
             return
         except ProviderUnavailable as error:
             LOG.warning("remove failed, left to resync task=%s reason=%s", handle, error.reason)
+
+    def logs(self, pod: JSON, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
+        """Yield a log in pieces. Raises StatusError before the first: 400 not started, 404 forgotten, 503."""
+        name = pod["metadata"]["name"]
+        if not handle:
+            states = [each.get("state") for each in all_statuses(pod) if each.get("name") == container]
+            waiting = (states[0] or {}).get("waiting") or {} if states else {}
+            why = waiting.get("reason") or "ContainerCreating"
+            raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
+        try:
+            pieces = self._provider.logs(handle, container, options)
+            first = next(pieces, b"")
+        except TaskNotFound as error:
+            raise not_found("pods", name) from error
+        except ProviderUnavailable as error:
+            raise unavailable(f"{error.reason}: {error.message}") from error
+        return chain((first,), pieces)
 
     def find(self, uid: str) -> str:
         """Return the handle of a pod whose annotation was lost (a client may replace annotations), or ""."""

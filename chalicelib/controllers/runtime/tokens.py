@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib.apimachinery.accessors import phase_of
+from chalicelib.apimachinery.accessors import is_terminal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
@@ -28,7 +28,6 @@ ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no crypt
 KEY_BYTES = 32
 LEEWAY_SECONDS = 60  # by which clocks of servers that share a store may differ, as in a real server
 KEY_PLACE = object_key("sparkanywhere-signing-keys", None, "service-accounts")
-FINISHED = ("Succeeded", "Failed")
 
 Purpose = Literal["service-account", "payload", "staged-file"]
 
@@ -145,7 +144,7 @@ class TokenIssuer:
 
     def _require_living(self, claims: TokenClaims) -> None:
         pod = self._require("pods", claims, claims.pod_name, claims.pod_uid)
-        if phase_of(pod) in FINISHED:
+        if is_terminal(pod):
             raise TokenInvalid("the token's pod has ended")
 
     def _signing_key(self, purpose: Purpose) -> bytes:

@@ -68,6 +68,10 @@ class Translation:
     missing: tuple[Missing, ...]
     unsupported: tuple[str, ...]
 
+    def wants(self, namespace: str) -> set[tuple[str, str, str]]:
+        """Return what the pod waits for: resource, namespace and name."""
+        return {(each.resource, namespace, each.name) for each in self.missing}
+
 
 def translate(pod: JSON, node: Node) -> Translation:
     """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""

@@ -12,6 +12,7 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, statu
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
+from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.workloads.plan import (
     WorkloadPlan,
     fresh_names,
@@ -170,7 +171,8 @@ class _Progress:
     def _pause_left(self) -> float:
         if not self._broken:
             return 0.0
-        last = max(_ended(pod) or self._now for pod in self._broken)
+        ends = [last_end(pod) or find_time(pod["metadata"].get("creationTimestamp")) for pod in self._broken]
+        last = max(end or self._now for end in ends)
         pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failed - 1, 10), LONGEST_PAUSE_SECONDS)
         return (last + timedelta(seconds=pause) - self._now).total_seconds()
 
@@ -238,14 +240,6 @@ def _phase(pod: JSON) -> str:
 def _index(pod: JSON) -> int:
     text = annotations_of(pod).get(INDEX, "")
     return int(text) if text.isdecimal() else -1
-
-
-def _ended(pod: JSON) -> datetime | None:
-    """Return when the last container of a pod ended."""
-    statuses = status_of(pod).get("containerStatuses") or ()
-    ended = [(each.get("state") or {}).get("terminated") or {} for each in statuses]
-    times = [found for each in ended if (found := find_time(each.get("finishedAt")))]
-    return max(times) if times else find_time(pod["metadata"].get("creationTimestamp"))
 
 
 def parse_indexes(text: str) -> set[int]:

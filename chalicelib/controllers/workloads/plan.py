@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, metadata_of, spec_of, status_of
-from chalicelib.apimachinery.rules.meta import SUFFIX_ALPHABET
+from chalicelib.apimachinery.rules.meta import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from chalicelib.apimachinery.types import JSON
 
-SUFFIX_LENGTH = 5
 MAX_BASE = 57  # characters of an owner's name in its pods': with dash and suffix they still fit a label
 
 

@@ -13,7 +13,7 @@ from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac
 from chalicelib.endpoints.http.request_info import User
-from chalicelib.resources.access.rbac import GROUP as RBAC_GROUP
+from chalicelib.resources.access.rbac import RBAC_GROUP
 
 ROLES = ("roles", "clusterroles")
 EVERYTHING: list[JSON] = [

@@ -17,6 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.registry.keys import prefix
+from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import KeyNotFound, Storage
 
 # How old the rules may be that another process has changed; our own writes are seen at once.
@@ -39,7 +40,6 @@ DRIVER_RULES: tuple[JSON, ...] = (
 # A WebSocket begins with a GET, and runs a command all the same: whoever connects must be allowed to create, since
 # Kubernetes 1.35 (the gate AuthorizePodWebsocketUpgradeCreatePermission).
 CONNECTING = ("pods/exec", "pods/attach", "pods/portforward")
-RBAC_GROUP = "rbac.authorization.k8s.io"
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
 

@@ -29,7 +29,7 @@ from chalicelib.registry.deletion import with_propagation
 from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.registry import Registry
-from chalicelib.resources.access.rbac import GROUP as RBAC_GROUP
+from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import StoredObject
 
 MAX_ANSWER_BYTES = 6_200_000  # a Lambda answer may have 6 MiB; the rest is for the envelope

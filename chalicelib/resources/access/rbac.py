@@ -25,13 +25,13 @@ from chalicelib.registry.strategy import (
     created_cells,
 )
 
-GROUP = "rbac.authorization.k8s.io"
+RBAC_GROUP = "rbac.authorization.k8s.io"
 _RULE_LISTS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
 
 
 class _RbacStrategy(Strategy):
     creates_on_update = True
-    group = GROUP
+    group = RBAC_GROUP
 
     def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
         """Return why `name` can't stand in a URL; colons and capitals are fine here."""
@@ -106,14 +106,14 @@ class RoleBindingStrategy(_RbacStrategy):
     def default(self, obj: JSON) -> None:
         """Set the API groups of the role and of users and groups."""
         ref = obj["roleRef"] = obj.get("roleRef") or {}
-        ref["apiGroup"] = ref.get("apiGroup") or GROUP
+        ref["apiGroup"] = ref.get("apiGroup") or RBAC_GROUP
         for key in ("kind", "name"):
             ref.setdefault(key, "")
         if not obj.get("subjects"):
             obj.pop("subjects", None)
         for subject in obj.get("subjects", ()):
             if subject.get("kind") in ("User", "Group"):
-                subject["apiGroup"] = subject.get("apiGroup") or GROUP
+                subject["apiGroup"] = subject.get("apiGroup") or RBAC_GROUP
             for key in ("apiGroup", "namespace"):
                 if not subject.get(key):
                     subject.pop(key, None)
@@ -188,8 +188,8 @@ def _rule_causes(rule: JSON, at: str, *, is_namespaced: bool) -> Iterator[Cause]
 
 
 def _role_ref_causes(ref: JSON, kinds: Sequence[str]) -> Iterator[Cause]:
-    if ref["apiGroup"] != GROUP:
-        yield not_supported("roleRef.apiGroup", ref["apiGroup"], (GROUP,))
+    if ref["apiGroup"] != RBAC_GROUP:
+        yield not_supported("roleRef.apiGroup", ref["apiGroup"], (RBAC_GROUP,))
     if ref["kind"] not in kinds:
         yield not_supported("roleRef.kind", ref["kind"], kinds)
     if not ref["name"]:
@@ -211,7 +211,7 @@ def _subjects_causes(subjects: list[JSON], *, is_namespaced: bool) -> Iterator[C
             if not subject.get("namespace") and not is_namespaced:
                 yield required(f"{at}.namespace")
         elif kind in ("User", "Group"):
-            if subject.get("apiGroup") != GROUP:
-                yield not_supported(f"{at}.apiGroup", subject.get("apiGroup"), (GROUP,))
+            if subject.get("apiGroup") != RBAC_GROUP:
+                yield not_supported(f"{at}.apiGroup", subject.get("apiGroup"), (RBAC_GROUP,))
         else:
             yield not_supported(f"{at}.kind", kind, ("ServiceAccount", "User", "Group"))

@@ -21,6 +21,7 @@ from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.amounts import amounts_texts
 from chalicelib.resources.shared.formats import NOT_A_CIDR, is_cidr
 
+PROVIDER_LABEL = "sparkanywhere.io/provider"  # on nodes of ours: what runs the pods
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

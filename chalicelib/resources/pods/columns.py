@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import metadata_of, phase_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES, metadata_of, phase_of, spec_of, status_of
 from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column
 
-FINISHED = ("Succeeded", "Failed")
 NONE = "<none>"
 
 _MESSAGES = {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}
@@ -60,7 +59,7 @@ def cells(pod: JSON, now: datetime) -> Sequence[object]:
     if metadata.get("deletionTimestamp"):
         if status.get("reason") == "NodeLost":
             summary.reason = "Unknown"
-        elif status.get("phase") not in FINISHED:
+        elif status.get("phase") not in TERMINAL_PHASES:
             summary.reason = "Terminating"
     total = len(spec.get("containers") or ()) + sum(map(_is_sidecar, spec.get("initContainers") or ()))
     ips = status.get("podIPs") or [{}]
@@ -80,7 +79,7 @@ def cells(pod: JSON, now: datetime) -> Sequence[object]:
 def row_conditions(pod: JSON) -> list[JSON]:
     """Return the conditions of a finished pod's row, by which kubectl may hide it."""
     phase = phase_of(pod)
-    if phase not in FINISHED:
+    if phase not in TERMINAL_PHASES:
         return []
     return [{"type": "Completed", "status": "True", "reason": phase, "message": _MESSAGES[phase]}]
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery.accessors import spec_of, status_of
+from chalicelib.apimachinery.accessors import is_terminal, spec_of, status_of
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
@@ -112,8 +112,8 @@ class PodStrategy(Strategy):
 
     def grace_seconds(self, obj: JSON, requested: int | None) -> int:
         """Return 0 for a pod that never ran or has finished, else what was asked for or the spec says."""
-        spec, status = spec_of(obj), status_of(obj)
-        if not spec.get("nodeName") or status.get("phase") in pod_columns.FINISHED:
+        spec = spec_of(obj)
+        if not spec.get("nodeName") or is_terminal(obj):
             return 0
         period = requested if requested is not None else spec.get("terminationGracePeriodSeconds", 30)
         return 1 if period < 0 else int(period)

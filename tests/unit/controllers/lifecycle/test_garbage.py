@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.lifecycle.garbage import PAGE
+from chalicelib.controllers.runtime.paging import PAGE
 from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import guaranteed_update
 from tests.fake_provider import FakeProvider
