@@ -40,8 +40,13 @@ def _of_one(pod: JSON, status: JSON, old: JSON, fetch: Fetch | None) -> Iterator
     terminated = state.get("terminated") or {}
     if "waiting" in state:
         yield from _waits(pod, status, old.get("waiting") or {})
+    elif not has_begun and fetch is not None and not fetch.seconds:
+        here = "already present on machine and can be accessed by the pod"
+        yield "Normal", "Pulled", f'Container image "{image}" {here}'
     elif not has_begun and fetch is not None:
-        yield "Normal", "Pulled", _fetched(image, fetch)
+        took = f"{duration(fetch.seconds)} ({duration(fetch.asked_seconds)} including waiting)"
+        said = f'Successfully pulled image "{image}" in {took}. Image size: {fetch.size_bytes} bytes.'
+        yield "Normal", "Pulled", said
     if terminated.get("reason") in NEVER_BEGAN and "terminated" not in old:
         yield "Warning", "Failed", f"Error: {terminated.get('message') or terminated['reason']}"
     elif ("running" in state and "running" not in old) or (terminated and not has_begun):
@@ -73,11 +78,3 @@ def _waits(pod: JSON, status: JSON, old: JSON) -> Iterator[tuple[EventType, str,
         case _:
             return
     yield "Warning", "Failed", f"Error: {reason}"
-
-
-def _fetched(image: str, fetch: Fetch) -> str:
-    if not fetch.seconds:
-        return f'Container image "{image}" already present on machine and can be accessed by the pod'
-    took, asked = duration(fetch.seconds), duration(fetch.asked_seconds)
-    said = f'Successfully pulled image "{image}" in {took} ({asked} including waiting).'
-    return f"{said} Image size: {fetch.size_bytes} bytes."

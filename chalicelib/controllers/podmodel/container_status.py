@@ -44,21 +44,29 @@ def container_status(
     container: JSON, known: ContainerState | None, old: JSON, around: Circumstances, *, init: bool
 ) -> JSON:
     """Return the status of a declared container; `known` is None if the provider says nothing of it."""
+    if known is None:
+        waits_again, known = False, ContainerState(container["name"], "waiting")
+    else:
+        waits_again = known.phase == "waiting"
     state = _state(known, old, around, waits=around.initializing and not init)
     running, ended = "running" in state, state.get("terminated")
-    restarts = max(known.restarts if known else 0, old.get("restartCount", 0))
+    restarts = max(known.restarts, old.get("restartCount", 0))
+    before = (old.get("state") or {}).get("terminated")
+    last = old.get("lastState") or {}
+    if before and (waits_again or restarts > old.get("restartCount", 0)):
+        last = {"terminated": before}
     completed_init = init and not is_sidecar(container) and ended is not None and ended["exitCode"] == 0
     status: JSON = {
         "name": container["name"],
         "state": state,
-        "lastState": _last_state(known, old, restarts),
+        "lastState": last,
         "ready": completed_init or (running and (not init or is_sidecar(container))),
         "started": running,
         "restartCount": restarts,
-        "image": (known.image if known else "") or old.get("image") or container.get("image", ""),
+        "image": known.image or old.get("image") or container.get("image", ""),
         "imageID": old.get("imageID", ""),
     }
-    container_id = (known.container_id if known else "") or old.get("containerID")
+    container_id = known.container_id or old.get("containerID")
     if container_id:
         status["containerID"] = container_id
     return status
@@ -84,91 +92,64 @@ def waiting_statuses(containers: list[JSON], reasons: dict[str, tuple[str, str]]
     return statuses
 
 
-def _state(known: ContainerState | None, old: JSON, around: Circumstances, *, waits: bool) -> JSON:
+def _state(known: ContainerState, old: JSON, around: Circumstances, *, waits: bool) -> JSON:
     """Return one of waiting, running and terminated.
 
     Of a stopped task, a container that was seen to run has ended, with whatever is known of that; one that
     never ran still waits, and its reason tells why.
     """
-    task = around.task
+    task, phase = around.task, known.phase
     if task.phase == "stopped":
         was_running = bool({"running", "terminated"} & set(old.get("state") or {}))
-        if was_running or _has_run(known):
+        has_run = phase != "waiting" or known.exit_code is not None or known.started_at is not None
+        phase = "stopped" if was_running or has_run else "waiting"
+    match phase:
+        case "running":
+            return {"running": {"startedAt": _started_at(known, old, around)}}
+        case "stopped":
             return {"terminated": _terminated(known, old, around)}
-        reason = (known.reason if known else "") or task.reason or "ContainerCreating"
-        return {"waiting": _reasoned(reason, (known.message if known else "") or task.message)}
-    if known is not None and known.phase == "running":
-        return {"running": {"startedAt": _started_at(known, old, around)}}
-    if known is not None and known.phase == "stopped":
-        return {"terminated": _terminated(known, old, around)}
-    default = "PodInitializing" if waits else "ContainerCreating"
-    if known is None:
-        return {"waiting": _reasoned(default if waits or not task.reason else task.reason, task.message)}
-    reason = known.reason or (default if waits else task.reason or default)
+    if waits and task.phase != "stopped":  # the task's reason is not this container's
+        reason = known.reason or "PodInitializing"
+    else:
+        reason = known.reason or task.reason or "ContainerCreating"
     return {"waiting": _reasoned(reason, known.message or task.message)}
 
 
-def _has_run(known: ContainerState | None) -> bool:
-    if known is None:
-        return False
-    return known.phase != "waiting" or known.exit_code is not None or known.started_at is not None
-
-
-def _terminated(known: ContainerState | None, old: JSON, around: Circumstances) -> JSON:
+def _terminated(known: ContainerState, old: JSON, around: Circumstances) -> JSON:
     before = (old.get("state") or {}).get("terminated")
-    if before and (known is None or known.exit_code in (None, before["exitCode"])):
-        found: JSON = before  # ends once, whoever tells of it again
+    if before and known.exit_code in (None, before["exitCode"]):
+        found: JSON = before  # ends once, however often it is reported
         return found
-    code = known.exit_code if known else None
-    finished = (known.finished_at if known else None) or around.task.stopped_at or around.now
-    ended: JSON = {
-        "exitCode": UNKNOWN_EXIT_CODE if code is None else code,
-        "reason": _end_reason(known, around.task),
-        "startedAt": _started_at(known, old, around),
-        "finishedAt": format_time(finished),
-    }
-    message = known.message if known else ""
+    code, message = known.exit_code, known.message
     if code is None:
-        message = message or around.task.message or UNKNOWN_MESSAGE
+        code, message = UNKNOWN_EXIT_CODE, message or around.task.message or UNKNOWN_MESSAGE
+        reason = around.task.reason or "ContainerStatusUnknown"
+    else:
+        reason = "Error" if code else "Completed"
+    ended: JSON = {
+        "exitCode": code,
+        "reason": known.reason or reason,
+        "startedAt": _started_at(known, old, around),
+        "finishedAt": format_time(known.finished_at or around.task.stopped_at or around.now),
+    }
     if message:
         ended["message"] = message
-    container_id = (known.container_id if known else "") or old.get("containerID")
+    container_id = known.container_id or old.get("containerID")
     if container_id:
         ended["containerID"] = container_id
     return ended
 
 
-def _end_reason(known: ContainerState | None, task: TaskState) -> str:
-    if known and known.reason:
-        return known.reason
-    if known is None or known.exit_code is None:
-        return task.reason or "ContainerStatusUnknown"
-    return "Completed" if known.exit_code == 0 else "Error"
-
-
-def _started_at(known: ContainerState | None, old: JSON, around: Circumstances) -> str | None:
+def _started_at(known: ContainerState, old: JSON, around: Circumstances) -> str | None:
     """Return when the container's present run began; the same text however often it is asked."""
-    if known and known.started_at:
+    if known.started_at:
         return format_time(known.started_at)
     state = old.get("state") or {}
     before = (state.get("running") or state.get("terminated") or {}).get("startedAt")
-    same_run = known is None or known.restarts <= old.get("restartCount", 0)
-    if before and same_run:
+    if before and known.restarts <= old.get("restartCount", 0):
         return str(before)
-    if known and known.phase == "running":
-        return format_time(around.task.started_at or around.now)
-    return format_time(around.task.started_at) if around.task.started_at else None
-
-
-def _last_state(known: ContainerState | None, old: JSON, restarts: int) -> JSON:
-    """Return how the run before the present one ended."""
-    ended = (old.get("state") or {}).get("terminated")
-    has_restarted = restarts > old.get("restartCount", 0)
-    waits_again = known is not None and known.phase == "waiting"
-    if ended and (has_restarted or waits_again):
-        return {"terminated": ended}
-    last: JSON = old.get("lastState") or {}
-    return last
+    started = around.task.started_at or (around.now if known.phase == "running" else None)
+    return format_time(started) if started else None
 
 
 def _reasoned(reason: str, message: str) -> JSON:

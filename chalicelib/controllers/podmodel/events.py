@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_events import container_news
+from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, Missing
 from chalicelib.controllers.podmodel.status import DEADLINE_MESSAGE, DEADLINE_REASON
 from chalicelib.controllers.runtime.recorder import News
@@ -55,39 +56,29 @@ def stopping(pod: JSON) -> Iterator[News]:
 def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
     """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
     yield from container_news(before, after, task)
-    yield from _timed(before, after, task)
+    yield from _start_times(before, after, task)
     status, old = status_of(after), status_of(before)
     if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
         yield News("Warning", status["reason"], status.get("message") or "The pod failed")
 
 
-def _timed(before: JSON, after: JSON, state: TaskState) -> Iterator[News]:
+def _start_times(before: JSON, after: JSON, state: TaskState) -> Iterator[News]:
     """Say where the time of a start went, where the provider knows that of the pod, not of its containers."""
-    if not _running(after) or _running(before) or any(each.fetch for each in state.containers):
+    if not _runs(after) or _runs(before) or any(each.fetch for each in state.containers):
         return
-    text = _start_times(state)
-    if text:
-        yield News("Normal", "Pulled", text)
-
-
-def _start_times(state: TaskState) -> str:
-    """Return how long network, images and start took, "" where the provider does not know."""
-    times = dict(state.times)
+    times, created = dict(state.times), state.created_at
     began, ended = times.get("pull_started"), times.get("pull_stopped")
     if began is None or ended is None:
-        return ""
+        return
     text = f"Images pulled in {(ended - began).total_seconds():.1f}s"
     steps = [("network up", times.get("connectivity")), ("pull begun", began), ("started", state.started_at)]
-    created = state.created_at
-    after = [
+    since = [
         f"{what} after {(moment - created).total_seconds():.1f}s"
         for what, moment in steps
         if created and moment
     ]
-    return f"{text} ({', '.join(after)})" if after else text
+    yield News("Normal", "Pulled", f"{text} ({', '.join(since)})" if since else text)
 
 
-def _running(pod: JSON) -> set[str]:
-    status = status_of(pod)
-    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
-    return {each["name"] for each in statuses if "running" in (each.get("state") or {})}
+def _runs(pod: JSON) -> bool:
+    return any("running" in (each.get("state") or {}) for each in all_statuses(pod))

@@ -66,7 +66,8 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
     if is_terminal(pod) or not is_newer(pod, state):
         return None
     status = next_status(pod, state, now=now)
-    if handle_of(pod) and _says_the_same(status, status_of(pod)):
+    ignored = dict.fromkeys(ADDRESSES) if status.get("phase") == "Pending" else {}
+    if handle_of(pod) and {**status, **ignored} == {**status_of(pod), **ignored}:
         return None
     annotations = {
         **annotations_of(pod),
@@ -85,13 +86,6 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
         "spec": {**pod["spec"], "nodeName": pod["spec"].get("nodeName") or node_name},
         "status": status,
     }
-
-
-def _says_the_same(new: JSON, old: JSON) -> bool:
-    """Return whether a status says nothing that is worth a write."""
-    if new.get("phase") != "Pending":
-        return new == old
-    return {**new, **dict.fromkeys(ADDRESSES)} == {**old, **dict.fromkeys(ADDRESSES)}
 
 
 def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.apimachinery.accessors import is_terminal, spec_of, status_of
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, spec_of, status_of
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
@@ -159,14 +159,10 @@ def _has_started(container: ContainerState | None) -> bool:
     return container is not None and (container.phase in ("running", "stopped") or container.restarts > 0)
 
 
-def _is_overdue(pod: JSON, state: TaskState) -> bool:
-    end = deadline(pod)
-    return end is not None and state.stopped_at is not None and state.stopped_at >= end
-
-
 def _why_ended(pod: JSON, state: TaskState) -> JSON:
     """Return reason and message of a pod that was ended from here, {} for one that ended by itself."""
-    if _is_overdue(pod, state):
+    end = deadline(pod)
+    if end is not None and state.stopped_at is not None and state.stopped_at >= end:
         return {"reason": DEADLINE_REASON, "message": DEADLINE_MESSAGE}
     if budget.was_ended(pod, state):
         return {"reason": budget.BUDGET_REASON, "message": budget.exceeded(pod)}
@@ -224,7 +220,7 @@ def _why_failed(pod: JSON, state: TaskState) -> JSON:
 def _conditions(pod: JSON, state: TaskState, status: JSON, *, initialized: bool) -> list[Condition]:
     phase = status["phase"]
     found: list[Condition]
-    if phase in ("Succeeded", "Failed"):
+    if phase in TERMINAL_PHASES:
         reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
         initial = "PodCompleted" if phase == "Succeeded" else ""
         found = [
