@@ -11,7 +11,7 @@ from chalicelib.providers.base import Container, Task
 from chalicelib.providers.docker import archives, labels, mounts, pause_image
 from chalicelib.providers.docker.engine import Raw
 
-HOLDER = ".holder"  # no container of a task can have this name: it is no DNS label
+SANDBOX = ".sandbox"  # no container of a task can have this name: it is no DNS label
 LONGEST_HOSTNAME = 63  # of a DNS label; the kernel would take 64
 LOG_FILES = {"max-size": "64m", "max-file": "3"}  # so that a chatty pod cannot fill the engine's disk
 MIB = 1024 * 1024
@@ -20,10 +20,10 @@ SHARES_PER_CPU = 1024  # the kernel's weight of one CPU, as Kubernetes reckons i
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a task's containers are put into: network, names of the control plane, the machine's size."""
+class HostContext:
+    """The host that a task's containers run on: network, names of the control plane, the machine's size."""
 
-    ground: mounts.Ground
+    context: mounts.MountContext
     network: str
     gateway: str
     control_plane: str  # address, or the engine's word for it, behind host_names
@@ -40,7 +40,7 @@ class Spec:
     archive: bytes = b""
 
 
-def needs_holder(task: Task) -> bool:
+def needs_sandbox(task: Task) -> bool:
     """Return whether something must keep the task's network (or RAM volumes) while its containers come and go.
 
     A lone main container needs none: init containers have the same address one after the other.
@@ -49,23 +49,21 @@ def needs_holder(task: Task) -> bool:
     return (mains > 1 and not task.host_network) or (mounts.shares_memory(task) and len(task.containers) > 1)
 
 
-def specs(task: Task, *, address: str, around: Surroundings) -> list[Spec]:
-    """Return the containers of the task in the order of their creation: holder, init ones, the rest.
+def specs(task: Task, *, address: str, host: HostContext) -> list[Spec]:
+    """Return the containers of the task in the order of their creation: sandbox, init ones, the rest.
 
     The task's ADDRESS has been replaced already. Raises TaskRejected.
     """
-    holder = [Container(name=HOLDER, image="")] if needs_holder(task) else []
+    sandbox = [Container(name=SANDBOX, image="")] if needs_sandbox(task) else []
     ordered = sorted(task.containers, key=lambda container: not container.init)
-    count = len(holder) + len(ordered)
+    count = len(sandbox) + len(ordered)
     made = [
-        _spec(task, container, role="holder", order=0, count=count, address=address, around=around)
-        for container in holder
+        _spec(task, container, role="sandbox", order=0, count=count, address=address, host=host)
+        for container in sandbox
     ]
     for order, container in enumerate(ordered, start=1):
         role: labels.Role = "init" if container.init else "main"
-        made.append(
-            _spec(task, container, role=role, order=order, count=count, address=address, around=around)
-        )
+        made.append(_spec(task, container, role=role, order=order, count=count, address=address, host=host))
     return made
 
 
@@ -86,16 +84,16 @@ def _spec(
     order: int,
     count: int,
     address: str,
-    around: Surroundings,
+    host: HostContext,
 ) -> Spec:
-    marks = labels.of_task(around.ground.control_plane_id, task)
+    marks = labels.of_task(host.context.control_plane_id, task)
     marks |= labels.of_container(container, role=role, order=order, count=count, address=address)
     entries = mounts.container_entries(task, container)
     if entries:
         marks[labels.LAST_COPY] = json.dumps([entries[-1].path, entries[-1].mode])
-    owns_network = role == "holder" or not needs_holder(task)
+    owns_network = role == "sandbox" or not needs_sandbox(task)
     config: Raw = {
-        "Image": pause_image.NAME if role == "holder" else container.image,
+        "Image": pause_image.NAME if role == "sandbox" else container.image,
         "Cmd": list(container.args) if container.args is not None else None,
         "Entrypoint": list(container.command) if container.command is not None else None,
         "Env": [f"{name}={value}" for name, value in container.env],
@@ -105,12 +103,12 @@ def _spec(
         "Tty": container.tty,
         "OpenStdin": container.stdin,
         "Healthcheck": {"Test": ["NONE"]},  # an image's own check is no business of a pod
-        "HostConfig": _host_config(task, container, role=role, around=around, owns_network=owns_network),
+        "HostConfig": _host_config(task, container, role=role, host=host, owns_network=owns_network),
     }
     if owns_network and not task.host_network:
         config["Hostname"] = _hostname(task)
-        config["NetworkingConfig"] = {"EndpointsConfig": {around.network: _endpoint(task, address)}}
-    name = labels.container_name(around.ground.control_plane_id, task, container.name)
+        config["NetworkingConfig"] = {"EndpointsConfig": {host.network: _endpoint(task, address)}}
+    name = labels.container_name(host.context.control_plane_id, task, container.name)
     return Spec(name=name, config=config, archive=archives.archive(entries) if entries else b"")
 
 
@@ -124,25 +122,23 @@ def _endpoint(task: Task, address: str) -> Raw:
 
 
 def _host_config(
-    task: Task, container: Container, *, role: labels.Role, around: Surroundings, owns_network: bool
+    task: Task, container: Container, *, role: labels.Role, host: HostContext, owns_network: bool
 ) -> Raw:
-    holder = labels.container_name(around.ground.control_plane_id, task, HOLDER)
-    network = "host" if task.host_network else around.network
+    sandbox = labels.container_name(host.context.control_plane_id, task, SANDBOX)
+    network = "host" if task.host_network else host.network
     memory = (container.memory_mib or 0) * MIB  # 0: no limit
-    hosts = dict.fromkeys(around.host_names, around.control_plane) | {
-        name: at for at, name in task.host_entries
-    }
-    if role == "holder":
-        mounted = mounts.holder_mounts(task, around.ground)
+    hosts = dict.fromkeys(host.host_names, host.control_plane) | {name: at for at, name in task.host_entries}
+    if role == "sandbox":
+        mounted = mounts.sandbox_mounts(task, host.context)
     else:
-        mounted = mounts.container_mounts(task, container, around.ground)
+        mounted = mounts.container_mounts(task, container, host.context)
     return {
         "Init": True,  # PID 1 without a handler ignores SIGTERM, and nobody reaps orphans
-        "NetworkMode": network if owns_network else f"container:{holder}",
+        "NetworkMode": network if owns_network else f"container:{sandbox}",
         "ExtraHosts": [f"{name}:{at}" for name, at in hosts.items()] if owns_network else [],
         "Memory": memory,
         "MemorySwap": memory,  # otherwise the engine allows as much swap again
-        "NanoCpus": _nano_cpus(container, around.cpus),
+        "NanoCpus": _nano_cpus(container, host.cpus),
         "CpuShares": _shares(task),
         "Mounts": mounted,
         "CapAdd": list(container.add_capabilities),
@@ -169,6 +165,6 @@ def _shares(task: Task) -> int:
 
 
 def _restart(container: Container, role: labels.Role) -> str:
-    if role == "holder" or container.restart == "never":
+    if role == "sandbox" or container.restart == "never":
         return "no"
     return "on-failure" if role == "init" else container.restart

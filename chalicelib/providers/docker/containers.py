@@ -10,8 +10,8 @@ import docker
 import docker.errors
 
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.boxes import Box, box
 from chalicelib.providers.docker.engine import Client, Raw, reachable, words
+from chalicelib.providers.docker.snapshots import ContainerSnapshot, snapshot
 
 CONFLICT = 409  # the engine's answer to what a container's state forbids, and to a name that is taken
 
@@ -37,11 +37,11 @@ class Containers:
         wanted = labels.of_control_plane(self.control_plane_id) | more
         return [f"{key}={value}" for key, value in wanted.items()]
 
-    def inspect(self, container_id: str) -> Box:
+    def inspect(self, container_id: str) -> ContainerSnapshot:
         """Return what the engine says of a container. Raises docker.errors.NotFound."""
         with reachable():
             raw: Raw = self.client.inspect_container(container_id)
-        return box(raw)
+        return snapshot(raw)
 
     def kill(self, container_id: str, signal: str) -> None:
         """Send a signal; a container that does not run (any more) is no error."""
@@ -102,7 +102,7 @@ class Containers:
                 if error.status_code != CONFLICT:  # in use
                     raise
 
-    def is_filled(self, item: Box) -> bool:
+    def is_filled(self, item: ContainerSnapshot) -> bool:
         """Return whether the last entry of what was to be copied into a container is there."""
         mark = item.labels.get(labels.LAST_COPY)
         if not mark or item.status != "created":
@@ -116,11 +116,11 @@ class Containers:
             return False
         return bool(int(stat["mode"]) & 0o777 == mode & 0o777)
 
-    def is_complete(self, boxes: list[Box]) -> bool:
+    def is_complete(self, snapshots: list[ContainerSnapshot]) -> bool:
         """Return whether all containers of a task were made and filled, or have run."""
-        if any(item.has_started for item in boxes):
+        if any(item.has_started for item in snapshots):
             return True
-        return len(boxes) == boxes[0].count and all(self.is_filled(item) for item in boxes)
+        return len(snapshots) == snapshots[0].count and all(self.is_filled(item) for item in snapshots)
 
     def last_line(self, container_id: str) -> str:
         """Return the last line of a container's output, empty if it cannot be had."""

@@ -16,11 +16,11 @@ import docker.errors
 from chalicelib.providers.base import ProviderUnavailable, Task, TaskRejected
 from chalicelib.providers.docker import archives, container_spec, labels, mounts
 from chalicelib.providers.docker.address import with_address
-from chalicelib.providers.docker.boxes import Box
-from chalicelib.providers.docker.container_spec import Surroundings
+from chalicelib.providers.docker.container_spec import HostContext
 from chalicelib.providers.docker.containers import CONFLICT, Containers
 from chalicelib.providers.docker.engine import reachable, words
 from chalicelib.providers.docker.network import TaskNetwork
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
 LOG = logging.getLogger(__name__)
 
@@ -38,28 +38,26 @@ class ImageMissing(Exception):
 class Creator:
     """Makes containers ready to be started. Thread-safe for different tasks."""
 
-    def __init__(
-        self, containers: Containers, network: TaskNetwork, around: Callable[[], Surroundings]
-    ) -> None:
+    def __init__(self, containers: Containers, network: TaskNetwork, host: Callable[[], HostContext]) -> None:
         self._containers = containers
         self._client = containers.client
         self._network = network
-        self._around = around
+        self._host = host
 
-    def create(self, task: Task) -> list[Box]:
+    def create(self, task: Task) -> list[ContainerSnapshot]:
         """Create all containers of the task; if one fails, none is left.
 
         Raises ImageMissing, TaskRejected (the engine will not have it) and ProviderUnavailable.
         """
-        around = self._around()
-        address = around.gateway if task.host_network else self._network.take()
+        host = self._host()
+        address = host.gateway if task.host_network else self._network.take()
         made: list[str] = []
         try:
             with reachable():
                 ready = with_address(task, address)
                 if mounts.needs_loader(ready):
-                    around = replace(around, ground=self._load(ready, around))
-                for spec in container_spec.specs(ready, address=address, around=around):
+                    host = replace(host, context=self._load(ready, host))
+                for spec in container_spec.specs(ready, address=address, host=host):
                     made.append(self._create_one(spec))
                 return [self._containers.inspect(container_id) for container_id in made]
         except BaseException as error:
@@ -101,12 +99,12 @@ class Creator:
         if is_ours and raw["State"]["Status"] == "created":
             self._containers.remove(raw["Id"])
 
-    def _load(self, task: Task, around: Surroundings) -> mounts.Ground:
-        """Make and fill the task's volumes through a loader; return the ground with their folders."""
-        seen = mounts.loader_volumes(task, around.ground)
-        marks = labels.of_task(around.ground.control_plane_id, task) | {labels.ROLE: "loader"}
+    def _load(self, task: Task, host: HostContext) -> mounts.MountContext:
+        """Make and fill the task's volumes through a loader; return the context with their folders."""
+        seen = mounts.loader_volumes(task, host.context)
+        marks = labels.of_task(host.context.control_plane_id, task) | {labels.ROLE: "loader"}
         spec = container_spec.Spec(
-            name=labels.container_name(around.ground.control_plane_id, task, LOADER),
+            name=labels.container_name(host.context.control_plane_id, task, LOADER),
             config=container_spec.loader_config(list(seen.values()), marks),
             archive=archives.archive(mounts.loader_entries(task)),
         )
@@ -115,7 +113,7 @@ class Creator:
             volume: str(self._client.inspect_volume(mount["Source"])["Mountpoint"])
             for volume, mount in seen.items()
         }
-        return replace(around.ground, folders=folders)
+        return replace(host.context, folders=folders)
 
     def _undo(self, task: Task, made: Sequence[str], address: str) -> None:
         try:

@@ -13,9 +13,9 @@ from typing import Literal
 
 from chalicelib.providers.base import Container, Task
 
-# holder keeps the network of a task with several main containers; record and loader never run: the first
-# keeps a task whose image is on its way, the second fills volumes
-Role = Literal["holder", "init", "main", "record", "loader"]
+# sandbox, a pause container, keeps the network of a task with several main containers; record and loader never
+# run: the first keeps a task whose image is on its way, the second fills volumes
+Role = Literal["sandbox", "init", "main", "record", "loader"]
 
 PREFIX = "sparkanywhere.io/"
 CONTROL_PLANE = PREFIX + "control-plane"

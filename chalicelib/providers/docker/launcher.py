@@ -20,7 +20,7 @@ from chalicelib.providers.docker import record
 from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.creator import Creator, ImageMissing
 from chalicelib.providers.docker.engine import reachable, words
-from chalicelib.providers.docker.ledger import Ledger
+from chalicelib.providers.docker.task_cache import TaskCache
 from chalicelib.providers.docker.task_state import NEVER_RAN, Wait, next_step
 
 LOG = logging.getLogger(__name__)
@@ -46,11 +46,11 @@ class Launcher:
     """Creates and starts tasks. Thread-safe, each task by one thread at a time."""
 
     def __init__(
-        self, containers: Containers, creator: Creator, ledger: Ledger, *, starters: int = STARTERS
+        self, containers: Containers, creator: Creator, cache: TaskCache, *, starters: int = STARTERS
     ) -> None:
         self._containers = containers
         self._creator = creator
-        self._ledger = ledger
+        self._cache = cache
         self._images: Fetcher | None = None
         self._locks = [threading.RLock() for _ in range(LOCKS)]
         self._closed = threading.Event()
@@ -70,49 +70,49 @@ class Launcher:
         Repeatable. Raises TaskRejected and ProviderUnavailable; then nothing of the task is left.
         """
         with self.lock(task.uid):
-            if self._ledger.boxes(task.uid):
+            if self._cache.snapshots(task.uid):
                 return
             always = {container.image for container in task.containers if container.pull == "always"}
             try:
                 if missing := sorted(always - pulled):
                     raise ImageMissing(missing[0])
-                boxes = self._creator.create(task)
+                snapshots = self._creator.create(task)
             except ImageMissing as error:
                 self._fetch(task, error.image)
                 return
-            self._ledger.made(boxes)
+            self._cache.made(snapshots)
         self.advance_soon(task.uid)
 
     def _fetch(self, task: Task, image: str) -> None:
         """Write the task down in the engine and have the image pulled, if its policy allows."""
         with reachable():
             record.create(self._containers.client, self._containers.control_plane_id, task)
-        self._ledger.expect(task)
+        self._cache.expect(task)
         if any(container.image == image and container.pull == "never" for container in task.containers):
             message = f'Container image "{image}" is not present with pull policy of Never'
-            self._ledger.wait(task.uid, image, Wait("ErrImageNeverPull", message))
+            self._cache.wait(task.uid, image, Wait("ErrImageNeverPull", message))
             return
-        self._ledger.wait(task.uid, image, Wait(message=f'{PULLING} "{image}"'))
+        self._cache.wait(task.uid, image, Wait(message=f'{PULLING} "{image}"'))
         if self._images is not None:
             anew = any(item.image == image and item.pull == "always" for item in task.containers)
             self._images.want(task.uid, image, task.logins, anew=anew)
 
     def image_ready(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None:
         """Go on with a task that waited for an image, on a thread of ours."""
-        self._ledger.pulled(uid, image, seconds=seconds, size_bytes=size_bytes)
+        self._cache.pulled(uid, image, seconds=seconds, size_bytes=size_bytes)
         self._submit(self._resume, uid, image)
 
     def _resume(self, uid: str, image: str) -> None:
-        entry = self._ledger.entry(uid)
+        entry = self._cache.entry(uid)
         if entry is None or entry.task is None or entry.is_stopping or self._closed.is_set():
             return
         try:
             self.launch(entry.task, pulled=frozenset(entry.fetched))
         except TaskRejected as error:
-            self._ledger.fail(uid, Wait(error.reason, error.message))
+            self._cache.fail(uid, Wait(error.reason, error.message))
         except ProviderUnavailable as error:
             LOG.warning("event=launch-failed task=%s reason=%s", uid, error.message)
-            self._ledger.wait(uid, image, Wait(error.reason, error.message))
+            self._cache.wait(uid, image, Wait(error.reason, error.message))
             again = threading.Timer(RETRY_SECONDS, self._resume, args=(uid, image))
             again.daemon = True
             again.start()
@@ -128,14 +128,14 @@ class Launcher:
     def _advance(self, uid: str) -> None:
         try:
             with self.lock(uid):
-                step = next_step(self._ledger.boxes(uid))
+                step = next_step(self._cache.snapshots(uid))
                 for container_id in step.kill:
                     self._containers.kill(container_id, "SIGKILL")
                 for container_id in step.start:
-                    if self._ledger.may_start(uid, container_id):
+                    if self._cache.may_start(uid, container_id):
                         self._start(uid, container_id)
         except ProviderUnavailable as error:
-            self._ledger.may_start_again(uid)
+            self._cache.may_start_again(uid)
             LOG.warning("event=advance-failed task=%s reason=%s", uid, error.message)  # a resync goes on
         except docker.errors.APIError as error:
             LOG.warning("event=advance-failed task=%s error=%s", uid, words(error))
@@ -149,7 +149,7 @@ class Launcher:
                     self._containers.client.start(container_id)
                 return
             except docker.errors.NotFound:
-                self._ledger.gone(container_id)
+                self._cache.gone(container_id)
                 return
             except docker.errors.APIError as error:
                 is_address = "address already in use" in words(error).lower()
@@ -162,7 +162,7 @@ class Launcher:
                     continue
                 LOG.warning("event=start-failed task=%s error=%s", uid, words(error))
                 never_ran = self._containers.inspect(container_id)
-                self._ledger.update([replace(never_ran, error=words(error), exit_code=NEVER_RAN)])
+                self._cache.update([replace(never_ran, error=words(error), exit_code=NEVER_RAN)])
                 self.advance_soon(uid)
                 return
 

@@ -19,8 +19,8 @@ import docker
 import docker.errors
 
 from chalicelib.providers.base import LogOptions, TaskNotFound
-from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.engine import Client, Stream, close_stream, interrupt, reachable
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
 SIGN_OF_LIFE_SECONDS = 1.0  # the longest silence for one who follows
 PIECES_AHEAD = 64  # the reader waits for a slow caller instead of filling memory
@@ -28,7 +28,7 @@ PIECES_AHEAD = 64  # the reader waits for a slow caller instead of filling memor
 BEFORE_START = timedelta(milliseconds=100)
 
 
-Find = Callable[[float], tuple[Box | None, bool]]
+Find = Callable[[float], tuple[ContainerSnapshot | None, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def read(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
     `find(seconds)` waits for news for so long, and returns the container as it is then (None: not made yet)
     and whether it may still start. Raises TaskNotFound, before the first piece.
     """
-    box, _ = find(0)
-    if options.previous and (box is None or not box.restarts):
+    snapshot, _ = find(0)
+    if options.previous and (snapshot is None or not snapshot.restarts):
         raise TaskNotFound("there was no restart, so there is no previous log")
     return _limited(_pieces(client, find, options), options.limit_bytes)
 
@@ -57,16 +57,16 @@ def _pieces(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
     deadline = _deadline(options.until)
     patience = 0.0
     while True:
-        box, may_start = find(patience)
+        snapshot, may_start = find(patience)
         patience = SIGN_OF_LIFE_SECONDS
-        if box is not None and (box.has_started or not may_start or not options.follow):
+        if snapshot is not None and (snapshot.has_started or not may_start or not options.follow):
             break
         if not (options.follow and may_start) or time.monotonic() >= deadline:
             return
         yield b""
-    window = _window(box, options)
+    window = _window(snapshot, options)
     shown = b""
-    for entry in _entries(client, box, window, deadline):
+    for entry in _entries(client, snapshot, window, deadline):
         if entry is None:
             yield b""
             continue
@@ -74,7 +74,7 @@ def _pieces(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
         yield _rendered(entry, options)
     if options.follow and not options.previous and time.monotonic() < deadline:
         rest = replace(window, follow=False, tail_lines=None)
-        for entry in _entries(client, box, rest, deadline):
+        for entry in _entries(client, snapshot, rest, deadline):
             # a stream that follows may end with the container before its last words
             if entry and entry.time > shown:
                 yield _rendered(entry, options)
@@ -89,25 +89,31 @@ def _deadline(until: datetime | None) -> float:
     return time.monotonic() + left
 
 
-def _window(box: Box, options: LogOptions) -> LogOptions:
+def _window(snapshot: ContainerSnapshot, options: LogOptions) -> LogOptions:
     """Return the options with the bounds of the run that is meant."""
-    if not box.restarts or box.started_at is None:
+    if not snapshot.restarts or snapshot.started_at is None:
         return options if options.follow or not options.previous else replace(options, follow=False)
-    border = box.previous_end or box.started_at - BEFORE_START
+    border = snapshot.previous_end or snapshot.started_at - BEFORE_START
     if options.previous:
         return replace(options, until=border, follow=False)
-    if box.status == "restarting" and not options.follow:  # what the next run says already is not its log
-        options = replace(options, until=min(filter(None, (options.until, box.finished_at)), default=None))
+    if (
+        snapshot.status == "restarting" and not options.follow
+    ):  # what the next run says already is not its log
+        options = replace(
+            options, until=min(filter(None, (options.until, snapshot.finished_at)), default=None)
+        )
     return replace(options, since=max(options.since, border) if options.since else border)
 
 
-def _entries(client: Client, box: Box, options: LogOptions, deadline: float) -> Iterator[Entry | None]:
+def _entries(
+    client: Client, snapshot: ContainerSnapshot, options: LogOptions, deadline: float
+) -> Iterator[Entry | None]:
     """Yield the entries in the window, None as a sign of life. Raises TaskNotFound."""
     since, until = _text(options.since), _text(options.until)
     try:
         with reachable():
             stream = client.logs(
-                box.id,
+                snapshot.id,
                 stream=True,
                 follow=options.follow,
                 timestamps=True,
@@ -115,14 +121,14 @@ def _entries(client: Client, box: Box, options: LogOptions, deadline: float) -> 
                 since=options.since.timestamp() if options.since else None,
             )
     except docker.errors.NotFound as error:
-        raise TaskNotFound(f"the engine has no container {box.id[:12]} any more") from error
+        raise TaskNotFound(f"the engine has no container {snapshot.id[:12]} any more") from error
     continues = False
     pieces = _followed(stream, deadline) if options.follow else _all(stream)
     for piece in pieces:
         if not piece:
             yield None
             continue
-        for line in piece.splitlines(keepends=True) if box.tty else [piece]:
+        for line in piece.splitlines(keepends=True) if snapshot.tty else [piece]:
             at, _, text = line.partition(b" ")
             entry = Entry(time=at, text=text, continues=continues)
             continues = not line.endswith(b"\n")

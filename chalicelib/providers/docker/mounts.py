@@ -23,7 +23,7 @@ STICKY_FOR_ALL = 0o1777
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class MountContext:
     """What mounts depend on beyond the task: whose they are, the host paths allowed, where volumes lie."""
 
     control_plane_id: str
@@ -55,7 +55,7 @@ def shares_memory(task: base.Task) -> bool:
     return any(volume.kind == "memory" and is_shared(task, volume.name) for volume in task.volumes)
 
 
-def container_mounts(task: base.Task, container: base.Container, ground: Ground) -> list[Mount]:
+def container_mounts(task: base.Task, container: base.Container, context: MountContext) -> list[Mount]:
     """Return the engine's mounts for one container. Raises TaskRejected."""
     volumes = {volume.name: volume for volume in task.volumes}
     loaded = needs_loader(task)
@@ -63,9 +63,9 @@ def container_mounts(task: base.Task, container: base.Container, ground: Ground)
     for mount in container.mounts:
         volume = _volume(volumes, mount)
         if volume.kind == "host":
-            found.append(_host(mount, volume, ground))
+            found.append(_host(mount, volume, context))
         elif mount.sub_path:
-            found.append(_part(mount, volume, ground))
+            found.append(_part(mount, volume, context))
         elif volume.kind == "memory" and not is_shared(task, volume.name):
             size = volume.size_mib * MIB if volume.size_mib else None
             found.append(
@@ -77,14 +77,14 @@ def container_mounts(task: base.Task, container: base.Container, ground: Ground)
             # a direct copy goes through this very mount
             filled = volume.kind in ("files", "scratch") and not loaded
             read_only = not filled and (mount.read_only or volume.kind == "files")
-            found.append(_engine_volume(task, volume, ground, at=mount.path, read_only=read_only))
+            found.append(_engine_volume(task, volume, context, at=mount.path, read_only=read_only))
     return found
 
 
-def holder_mounts(task: base.Task, ground: Ground) -> list[Mount]:
-    """Return the shared volumes in RAM, which live as long as the holder mounts them."""
+def sandbox_mounts(task: base.Task, context: MountContext) -> list[Mount]:
+    """Return the shared volumes in RAM, which live as long as the sandbox mounts them."""
     return [
-        _engine_volume(task, volume, ground, at=f"{LOADED_AT}/{volume.name}")
+        _engine_volume(task, volume, context, at=f"{LOADED_AT}/{volume.name}")
         for volume in task.volumes
         if volume.kind == "memory" and is_shared(task, volume.name)
     ]
@@ -108,10 +108,10 @@ def container_entries(task: base.Task, container: base.Container) -> list[archiv
     return outlasting + own
 
 
-def loader_volumes(task: base.Task, ground: Ground) -> dict[str, Mount]:
+def loader_volumes(task: base.Task, context: MountContext) -> dict[str, Mount]:
     """Return the mounts by which a loader sees the task's volumes, by volume name."""
     return {
-        volume.name: _engine_volume(task, volume, ground, at=f"{LOADED_AT}/{volume.name}")
+        volume.name: _engine_volume(task, volume, context, at=f"{LOADED_AT}/{volume.name}")
         for volume in task.volumes
         if volume.kind in ("files", "scratch", "named")
         or (volume.kind == "memory" and _parts(task, volume.name))
@@ -147,16 +147,16 @@ def _volume(volumes: Mapping[str, base.Volume], mount: base.Mount) -> base.Volum
 
 
 def _engine_volume(
-    task: base.Task, volume: base.Volume, ground: Ground, *, at: str, read_only: bool = False
+    task: base.Task, volume: base.Volume, context: MountContext, *, at: str, read_only: bool = False
 ) -> Mount:
     """Return a mount of a volume that the engine makes on first sight."""
-    marks = labels.of_control_plane(ground.control_plane_id) | {labels.VOLUME: volume.name}
+    marks = labels.of_control_plane(context.control_plane_id) | {labels.VOLUME: volume.name}
     name = None  # one container's own, gone with it
     if volume.kind == "named":
-        name = labels.volume_name(ground.control_plane_id, owner="named", volume=volume.source)
+        name = labels.volume_name(context.control_plane_id, owner="named", volume=volume.source)
         marks[labels.VOLUME] = volume.source
     elif needs_loader(task) or (is_shared(task, volume.name) and volume.kind != "files"):
-        name = labels.volume_name(ground.control_plane_id, owner=task.uid, volume=volume.name)
+        name = labels.volume_name(context.control_plane_id, owner=task.uid, volume=volume.name)
         marks[labels.UID] = task.uid
     in_memory = volume.kind == "memory" and not _parts(task, volume.name)
     return Mount(
@@ -175,20 +175,20 @@ def _in_memory(volume: base.Volume) -> DriverConfig:
     return DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": f"mode=1777{size}"})
 
 
-def _part(mount: base.Mount, volume: base.Volume, ground: Ground) -> Mount:
-    folder = (ground.folders or {})[volume.name]
+def _part(mount: base.Mount, volume: base.Volume, context: MountContext) -> Mount:
+    folder = (context.folders or {})[volume.name]
     read_only = mount.read_only or volume.kind == "files"
     return Mount(
         target=mount.path, source=archives.inside(folder, mount.sub_path), type="bind", read_only=read_only
     )
 
 
-def _host(mount: base.Mount, volume: base.Volume, ground: Ground) -> Mount:
+def _host(mount: base.Mount, volume: base.Volume, context: MountContext) -> Mount:
     source = posixpath.normpath(volume.source)
     if mount.sub_path:
         source = archives.inside(source, mount.sub_path)
-    if not is_allowed(source, ground.host_paths):
-        allowed = ", ".join(ground.host_paths) or "none; SPARKANYWHERE_HOST_PATHS lists them"
+    if not is_allowed(source, context.host_paths):
+        allowed = ", ".join(context.host_paths) or "none; SPARKANYWHERE_HOST_PATHS lists them"
         message = f"host path {volume.source!r} is not among those allowed here: {allowed}"
         raise base.TaskRejected("HostPathNotAllowed", message)
     return Mount(target=mount.path, source=source, type="bind", read_only=mount.read_only)

@@ -1,4 +1,4 @@
-"""A tiny image of our own that does nothing, for holders, records and loaders: no registry has to be asked.
+"""A tiny image of our own that does nothing, for sandboxes, records and loaders: no registry has to be asked.
 
 Its one program is assembled here: an ELF file whose code waits for a signal, for ever. The engine's init
 (PID 1) hands it SIGTERM, which ends it.

@@ -22,17 +22,17 @@ from chalicelib.providers.base import (
     TaskState,
 )
 from chalicelib.providers.docker import admission, engine, logs, mounts, pause_image, sessions
-from chalicelib.providers.docker.boxes import Box
-from chalicelib.providers.docker.container_spec import Surroundings
+from chalicelib.providers.docker.container_spec import HostContext
 from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.creator import Creator
 from chalicelib.providers.docker.engine import Client
 from chalicelib.providers.docker.events import EventFollower
 from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS, Images
 from chalicelib.providers.docker.launcher import STARTERS, Launcher
-from chalicelib.providers.docker.ledger import Ledger
 from chalicelib.providers.docker.network import SUBNETS, TaskNetwork, is_ours
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.stopper import Stopper
+from chalicelib.providers.docker.task_cache import TaskCache
 from chalicelib.providers.docker.watcher import Watcher
 from chalicelib.providers.interactive import Session, Streams
 
@@ -79,7 +79,7 @@ class DockerProvider:
         self._clock = clock
         self._pull_pause_seconds = pull_pause_seconds
         self._starters = starters
-        self._ledger = Ledger(clock=clock)
+        self._cache = TaskCache(clock=clock)
         self._opening = threading.Lock()
         self._is_open = False
 
@@ -96,16 +96,16 @@ class DockerProvider:
             pause_image.ensure(self._client, str(info.get("Architecture", "")))
             self._network = TaskNetwork(self._client, self._id, subnets=self._subnets)
             self._network.ensure()
-            self._ledger.host_address = self._network.gateway
+            self._cache.host_address = self._network.gateway
             self._is_gateway_ours = is_ours(self._network.gateway)
             self._containers = Containers(self._client, self._id)
-            creator = Creator(self._containers, self._network, self._surroundings)
-            self._launcher = Launcher(self._containers, creator, self._ledger, starters=self._starters)
+            creator = Creator(self._containers, self._network, self._host_context)
+            self._launcher = Launcher(self._containers, creator, self._cache, starters=self._starters)
             self._launcher.fetch_by(self._fetcher())
-            self._watcher = Watcher(self._containers, self._ledger, self._launcher, self._network)
+            self._watcher = Watcher(self._containers, self._cache, self._launcher, self._network)
             self._stopper = Stopper(
                 self._client,
-                live=self._ledger.live_boxes,
+                live=self._cache.live_containers,
                 kill=self._containers.kill,
                 look=self._watcher.look,
             )
@@ -119,7 +119,7 @@ class DockerProvider:
     def _fetcher(self) -> Images:
         return Images(
             self._client,
-            on_wait=self._ledger.wait,
+            on_wait=self._cache.wait,
             on_ready=self._launcher.image_ready,
             clock=self._clock,
             first_pause_seconds=self._pull_pause_seconds,
@@ -141,9 +141,9 @@ class DockerProvider:
         self.open()
         return self._network.bridge
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(
-            ground=mounts.Ground(control_plane_id=self._id, host_paths=self._host_paths),
+    def _host_context(self) -> HostContext:
+        return HostContext(
+            context=mounts.MountContext(control_plane_id=self._id, host_paths=self._host_paths),
             network=self._network.name,
             gateway=self._network.gateway,
             control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
@@ -156,11 +156,11 @@ class DockerProvider:
     def run(self, task: Task) -> TaskState:
         """Create the task's containers, or begin to fetch its image; the start follows on another thread."""
         self.open()
-        known = self._ledger.entry(task.uid)
+        known = self._cache.entry(task.uid)
         if known is None or known.state is None:
             admission.check(task, self._machine, allow_privileged=self._allow_privileged)
             self._launcher.launch(task)
-            known = self._ledger.entry(task.uid)
+            known = self._cache.entry(task.uid)
         if known is None or known.state is None:  # removed by another thread meanwhile
             raise ProviderUnavailable("TaskRemoved", f"task {task.uid} was removed while it was made")
         return known.state
@@ -168,12 +168,12 @@ class DockerProvider:
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask the task to end; see the contract."""
         self.open()
-        entry = self._ledger.stopping(handle, reason)
+        entry = self._cache.stopping(handle, reason)
         if entry is None:
             raise TaskNotFound(handle)
         if not self._events.is_connected:
             raise ProviderUnavailable(engine.UNAVAILABLE, "The Docker engine does not answer.")
-        if not any(box.has_started for box in self._ledger.boxes(handle)):
+        if not any(each.has_started for each in self._cache.snapshots(handle)):
             threading.Thread(target=self._cancel, args=(handle, grace_seconds), daemon=True).start()
             return
         self._stopper.stop(handle, grace_seconds=grace_seconds)
@@ -183,12 +183,12 @@ class DockerProvider:
         try:
             with self._launcher.lock(uid):
                 self._launcher.drop(uid)
-                for box in self._ledger.boxes(uid):
-                    self._watcher.look(box.id)
-                if any(box.has_started for box in self._ledger.boxes(uid)):
+                for snapshot in self._cache.snapshots(uid):
+                    self._watcher.look(snapshot.id)
+                if any(each.has_started for each in self._cache.snapshots(uid)):
                     self._stopper.stop(uid, grace_seconds=grace_seconds)
                     return
-                self._ledger.cancel(uid)
+                self._cache.cancel(uid)
                 for container_id in self._containers.of_task(uid):
                     self._containers.remove(container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
@@ -200,9 +200,9 @@ class DockerProvider:
         self.open()
         with self._launcher.lock(handle):
             self._launcher.drop(handle)
-            self._ledger.stopping(handle, "Removed")
-            addresses = {box.address for box in self._ledger.boxes(handle)}
-            self._ledger.forget(handle)
+            self._cache.stopping(handle, "Removed")
+            addresses = {each.address for each in self._cache.snapshots(handle)}
+            self._cache.forget(handle)
             for container_id in self._containers.of_task(handle):
                 self._containers.remove(container_id)
             self._containers.remove_volumes(handle)
@@ -214,31 +214,31 @@ class DockerProvider:
         self.open()
         if not self._events.is_connected:
             self._watcher.resync()
-        return self._ledger.states(handles)
+        return self._cache.states(handles)
 
     def list_tasks(self) -> list[TaskState]:
         """Return all tasks, as the engine has them now."""
         self.open()
         self._watcher.resync()
-        return self._ledger.states()
+        return self._cache.states()
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield a container's output; one that is not there yet has none."""
         self.open()
-        entry = self._ledger.entry(handle)
+        entry = self._cache.entry(handle)
         if entry is None or entry.state is None:
             raise TaskNotFound(handle)
         if all(state.name != container for state in entry.state.containers):
             raise TaskNotFound(f"{handle} has no container {container!r}")
-        for box in self._ledger.boxes(handle):
-            if box.name == container and box.restarts_itself:
-                self._look(box.id)  # the border between two runs must be true now
+        for snapshot in self._cache.snapshots(handle):
+            if snapshot.name == container and snapshot.restarts_itself:
+                self._look(snapshot.id)  # the border between two runs must be true now
 
-        def find(seconds: float) -> tuple[Box | None, bool]:
+        def find(seconds: float) -> tuple[ContainerSnapshot | None, bool]:
             if seconds:
-                self._ledger.await_news(seconds)
-            named = [box for box in self._ledger.boxes(handle) if box.name == container]
-            return (named[0] if named else None), self._ledger.may_go_on(handle)
+                self._cache.await_news(seconds)
+            named = [each for each in self._cache.snapshots(handle) if each.name == container]
+            return (named[0] if named else None), self._cache.may_go_on(handle)
 
         return logs.read(self._client, find, options)
 
@@ -260,14 +260,14 @@ class DockerProvider:
         To its address: what listens on the task's loopback alone cannot be reached.
         """
         self.open()
-        live = self._ledger.live_boxes(handle)
+        live = self._cache.live_containers(handle)
         if not live:
             raise TaskNotFound(f"task {handle} does not run")
         return socket.create_connection((live[0].address, port), timeout=CONNECT_SECONDS)
 
-    def _running(self, handle: str, container: str) -> Box:
+    def _running(self, handle: str, container: str) -> ContainerSnapshot:
         self.open()
-        return self._ledger.running_box(handle, container)
+        return self._cache.running_container(handle, container)
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove named volumes that nobody wants; see VolumeKeeper."""
@@ -286,7 +286,7 @@ class DockerProvider:
     def start(self, observe: Observer) -> None:
         """Report every change from now on, and what was found at the start."""
         self.open()
-        self._ledger.report_to(observe)
+        self._cache.report_to(observe)
 
     def close(self) -> None:
         """End all threads; the tasks run on, and their states can still be read."""
@@ -296,4 +296,4 @@ class DockerProvider:
                 self._stopper.close()
                 self._events.close()
                 self._client.close()  # only its connections: a later call makes new ones
-            self._ledger.close()
+            self._cache.close()

@@ -24,8 +24,8 @@ import docker
 import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound
-from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.engine import Client, Raw, reachable, words
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.interactive import PIECE_BYTES, CannotRun, Channel, Streams
 
 HEADER = struct.Struct(">BxxxL")  # stream number, three zeros, length
@@ -191,12 +191,14 @@ class DockerSession:
             self._stream.close()
 
 
-def run_command(client: Client, box: Box, command: Sequence[str], streams: Streams) -> DockerSession:
+def run_command(
+    client: Client, snapshot: ContainerSnapshot, command: Sequence[str], streams: Streams
+) -> DockerSession:
     """Start a command in a container. Raises CannotRun, TaskNotFound and ProviderUnavailable."""
     with reachable():
         try:
             made = client.exec_create(
-                box.id,
+                snapshot.id,
                 list(command),
                 stdin=streams.stdin,
                 stdout=streams.stdout or streams.tty,
@@ -211,7 +213,7 @@ def run_command(client: Client, box: Box, command: Sequence[str], streams: Strea
         streams,
         resize=lambda columns, rows: client.exec_resize(made["Id"], height=rows, width=columns),
         exit_code=lambda: _ended(client, made["Id"]),
-        kill=lambda: _kill(client, made["Id"], box.id),
+        kill=lambda: _kill(client, made["Id"], snapshot.id),
     )
     try:
         _await_start(client, made["Id"], session)
@@ -271,22 +273,22 @@ def _kill(client: Client, exec_id: str, container_id: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def hold(client: Client, box: Box, streams: Streams) -> DockerSession:
+def hold(client: Client, snapshot: ContainerSnapshot, streams: Streams) -> DockerSession:
     """Hold a container's own input and output. Raises TaskNotFound and ProviderUnavailable."""
     wanted = {"stdin": streams.stdin, "stdout": streams.stdout, "stderr": streams.stderr, "stream": 1}
     with reachable():
         try:
             stream = Hijacked(
-                client.attach_socket(box.id, params={key: int(on) for key, on in wanted.items()})
+                client.attach_socket(snapshot.id, params={key: int(on) for key, on in wanted.items()})
             )
         except docker.errors.APIError as error:
             raise TaskNotFound(words(error)) from error
     # what the container was made with says whether its output comes in frames, not what the client asked for
-    framed = Streams(stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr, tty=box.tty)
+    framed = Streams(stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr, tty=snapshot.tty)
     return DockerSession(
         stream,
         framed,
-        resize=lambda columns, rows: client.resize(box.id, height=rows, width=columns),
+        resize=lambda columns, rows: client.resize(snapshot.id, height=rows, width=columns),
         exit_code=lambda: None,
         kill=lambda: None,
     )

@@ -18,8 +18,8 @@ import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.boxes import Box
 from chalicelib.providers.docker.engine import Client, close_stream, reachable, words
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Stopper:
         self,
         client: Client,
         *,
-        live: Callable[[str], list[Box]],
+        live: Callable[[str], list[ContainerSnapshot]],
         kill: Callable[[str, str], None],
         look: Callable[[str], None],
     ) -> None:
@@ -64,27 +64,27 @@ class Stopper:
         with self._lock:
             heapq.heappush(self._due, (deadline, next(self._count), uid))
             self._lock.notify()
-            fresh = [box for box in self._live(uid) if box.id not in self._asked]
-            self._asked |= {box.id for box in fresh}
+            fresh = [each for each in self._live(uid) if each.id not in self._asked]
+            self._asked |= {each.id for each in fresh}
         if grace_seconds <= 0:
             return  # the deadline has come already
-        for box in fresh:
-            command = labels.stop_command(box.labels)
+        for snapshot in fresh:
+            command = labels.stop_command(snapshot.labels)
             if command:
                 threading.Thread(
                     target=self._run_command,
-                    args=(box, command, deadline),
+                    args=(snapshot, command, deadline),
                     name="docker-stop-command",
                     daemon=True,
                 ).start()
             else:
-                self._signal_soon(box)
+                self._signal_soon(snapshot)
 
-    def _run_command(self, box: Box, command: tuple[str, ...], deadline: float) -> None:
+    def _run_command(self, snapshot: ContainerSnapshot, command: tuple[str, ...], deadline: float) -> None:
         """Run the stop command to its end, then send the signal; SIGKILL at the deadline ends both."""
         try:
             with reachable():
-                made = self._client.exec_create(box.id, list(command))
+                made = self._client.exec_create(snapshot.id, list(command))
                 stream = self._client.exec_start(made["Id"], stream=True)
                 try:
                     for _ in stream:
@@ -94,15 +94,24 @@ class Stopper:
                     close_stream(stream)
                 code = self._client.exec_inspect(made["Id"]).get("ExitCode")
             if code:
-                LOG.warning("event=stop-command-failed task=%s container=%s exit=%s", box.uid, box.name, code)
+                LOG.warning(
+                    "event=stop-command-failed task=%s container=%s exit=%s",
+                    snapshot.uid,
+                    snapshot.name,
+                    code,
+                )
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOG.warning("event=stop-command-failed task=%s container=%s error=%s", box.uid, box.name, error)
-        self._signal_soon(box)
+            LOG.warning(
+                "event=stop-command-failed task=%s container=%s error=%s", snapshot.uid, snapshot.name, error
+            )
+        self._signal_soon(snapshot)
 
-    def _signal_soon(self, box: Box) -> None:
+    def _signal_soon(self, snapshot: ContainerSnapshot) -> None:
         with self._lock:
             if not self._closed:
-                self._workers.submit(self._signal, box.uid, box.id, box.stop_signal or "SIGTERM")
+                self._workers.submit(
+                    self._signal, snapshot.uid, snapshot.id, snapshot.stop_signal or "SIGTERM"
+                )
 
     def _signal(self, uid: str, container_id: str, signal: str) -> None:
         try:
@@ -116,7 +125,7 @@ class Stopper:
         """See to a container that waits for its restart: the engine ends it without an event."""
         for _ in range(CHECKS):
             waiting = [
-                box for box in self._live(uid) if box.id == container_id and box.status == "restarting"
+                each for each in self._live(uid) if each.id == container_id and each.status == "restarting"
             ]
             if not waiting or self._gone.wait(CHECK_SECONDS):
                 return
@@ -138,9 +147,9 @@ class Stopper:
                     continue
                 _, _, uid = heapq.heappop(self._due)
                 live = self._live(uid)
-                self._asked -= {box.id for box in live}  # a later stop() may try again
-                for box in live:
-                    self._workers.submit(self._signal, uid, box.id, "SIGKILL")
+                self._asked -= {each.id for each in live}  # a later stop() may try again
+                for snapshot in live:
+                    self._workers.submit(self._signal, uid, snapshot.id, "SIGKILL")
 
     def close(self) -> None:
         """Give no further signal; repeatable."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from chalicelib.providers.base import ContainerState, TaskPhase, TaskState
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
 KILLED = 128 + signal.SIGKILL
 NEVER_RAN = 128  # what the engine and containerd report for a process that could not be started
@@ -35,129 +35,138 @@ class Step:
     kill: tuple[str, ...] = ()
 
 
-def container_state(box: Box) -> ContainerState:
+def container_state(snapshot: ContainerSnapshot) -> ContainerState:
     """Return the state of one container that exists, or has."""
     common = ContainerState(
-        name=box.name, phase="waiting", container_id=box.id, image=box.image, restarts=box.restarts
+        name=snapshot.name,
+        phase="waiting",
+        container_id=snapshot.id,
+        image=snapshot.image,
+        restarts=snapshot.restarts,
     )
-    if box.status in ("running", "paused"):
-        return replace(common, phase="running", started_at=box.started_at)
-    if box.status == "restarting":
-        message = f"back-off restarting failed container, exit code {box.exit_code}"
+    if snapshot.status in ("running", "paused"):
+        return replace(common, phase="running", started_at=snapshot.started_at)
+    if snapshot.status == "restarting":
+        message = f"back-off restarting failed container, exit code {snapshot.exit_code}"
         return replace(common, phase="waiting", reason="CrashLoopBackOff", message=message)
-    if not box.has_ended:
+    if not snapshot.has_ended:
         return replace(common, phase="waiting", reason="ContainerCreating")
-    reason, message = ended(box)
+    reason, message = ended(snapshot)
     return replace(
         common,
         phase="stopped",
-        exit_code=_exit_code(box),
+        exit_code=_exit_code(snapshot),
         reason=reason,
         message=message,
-        started_at=box.started_at,
-        finished_at=box.finished_at,
+        started_at=snapshot.started_at,
+        finished_at=snapshot.finished_at,
     )
 
 
-def ended(box: Box) -> tuple[str, str]:
+def ended(snapshot: ContainerSnapshot) -> tuple[str, str]:
     """Return reason and message for a container that has ended.
 
     The engine says OOMKilled also when only a child was killed and the container went on to end in its own
     way: only with exit code 137 was it the end of it.
     """
-    if box.status in BEING_REMOVED:
+    if snapshot.status in BEING_REMOVED:
         return "ContainerRemoved", REMOVED_MESSAGE
-    if box.has_failed_to_start:
-        return "StartError", box.error
-    if box.oom_killed and box.exit_code == KILLED:
+    if snapshot.has_failed_to_start:
+        return "StartError", snapshot.error
+    if snapshot.oom_killed and snapshot.exit_code == KILLED:
         return "OOMKilled", ""
-    if box.exit_code == 0:
+    if snapshot.exit_code == 0:
         return "Completed", ""
-    if box.exit_code == NO_SUCH_PROGRAM and box.error:
-        return "ContainerCannotRun", box.error
-    return "Error", box.error
+    if snapshot.exit_code == NO_SUCH_PROGRAM and snapshot.error:
+        return "ContainerCannotRun", snapshot.error
+    return "Error", snapshot.error
 
 
-def _exit_code(box: Box) -> int | None:
-    if box.status in BEING_REMOVED:
-        return box.exit_code or None  # nobody may have seen its end
-    return box.exit_code or NEVER_RAN if box.has_failed_to_start else box.exit_code
+def _exit_code(snapshot: ContainerSnapshot) -> int | None:
+    if snapshot.status in BEING_REMOVED:
+        return snapshot.exit_code or None  # nobody may have seen its end
+    return snapshot.exit_code or NEVER_RAN if snapshot.has_failed_to_start else snapshot.exit_code
 
 
-def next_step(boxes: Iterable[Box]) -> Step:
+def next_step(snapshots: Iterable[ContainerSnapshot]) -> Step:
     """Return which containers to start now, or to kill since the task has ended.
 
-    The order: the holder, then each init container to its end with exit code 0, then all others.
+    The order: the sandbox, then each init container to its end with exit code 0, then all others.
     """
-    by_order = sorted(boxes, key=lambda box: box.order)
-    holder = [box for box in by_order if box.role == "holder"]
-    inits = [box for box in by_order if box.role == "init"]
-    mains = [box for box in by_order if box.role == "main"]
+    by_order = sorted(snapshots, key=lambda each: each.order)
+    sandbox = [each for each in by_order if each.role == "sandbox"]
+    inits = [each for each in by_order if each.role == "init"]
+    mains = [each for each in by_order if each.role == "main"]
     if has_ended(by_order):
-        return Step(kill=tuple(box.id for box in by_order if box.is_live))
-    if holder and holder[0].status == "created":
-        return Step(start=(holder[0].id,))
-    for box in inits:
-        if not _has_succeeded(box):
-            return Step(start=(box.id,) if box.status == "created" else ())
-    return Step(start=tuple(box.id for box in mains if box.status == "created" and not box.error))
+        return Step(kill=tuple(each.id for each in by_order if each.is_live))
+    if sandbox and sandbox[0].status == "created":
+        return Step(start=(sandbox[0].id,))
+    for snapshot in inits:
+        if not _has_succeeded(snapshot):
+            return Step(start=(snapshot.id,) if snapshot.status == "created" else ())
+    return Step(start=tuple(each.id for each in mains if each.status == "created" and not each.error))
 
 
-def _has_succeeded(box: Box) -> bool:
-    return box.status == "exited" and box.exit_code == 0
+def _has_succeeded(snapshot: ContainerSnapshot) -> bool:
+    return snapshot.status == "exited" and snapshot.exit_code == 0
 
 
-def has_ended(boxes: Sequence[Box]) -> bool:
-    """Return whether the task is over: every main container, an init one without success, or the holder."""
-    mains = [box for box in boxes if box.role == "main"]
-    before = [box for box in boxes if box.role in ("holder", "init")]
-    if any(box.has_ended and (box.role == "holder" or not _has_succeeded(box)) for box in before):
+def has_ended(snapshots: Sequence[ContainerSnapshot]) -> bool:
+    """Return whether the task is over: every main container, an init one without success, or the sandbox."""
+    mains = [each for each in snapshots if each.role == "main"]
+    before = [each for each in snapshots if each.role in ("sandbox", "init")]
+    if any(each.has_ended and (each.role == "sandbox" or not _has_succeeded(each)) for each in before):
         return True
-    return bool(mains) and all(box.has_ended for box in mains)
+    return bool(mains) and all(each.has_ended for each in mains)
 
 
-def phase(boxes: Sequence[Box], waits: Sequence[Wait]) -> TaskPhase:
+def phase(snapshots: Sequence[ContainerSnapshot], waits: Sequence[Wait]) -> TaskPhase:
     """Return the phase of a task whose other containers, if any, wait for the given reasons."""
-    if any(wait.is_final for wait in waits) or (boxes and has_ended(boxes)):
+    if any(wait.is_final for wait in waits) or (snapshots and has_ended(snapshots)):
         return "stopped"
-    started = any(box.role == "main" and (box.has_started or box.has_ended) for box in boxes)
+    started = any(each.role == "main" and (each.has_started or each.has_ended) for each in snapshots)
     return "running" if started else "pending"
 
 
-def ordered_states(boxes: Iterable[Box]) -> tuple[ContainerState, ...]:
-    """Return the states of the task's own containers, without the holder."""
-    shown = sorted((box for box in boxes if box.role in ("init", "main")), key=lambda box: box.order)
-    return tuple(container_state(box) for box in shown)
+def ordered_states(snapshots: Iterable[ContainerSnapshot]) -> tuple[ContainerState, ...]:
+    """Return the states of the task's own containers, without the sandbox."""
+    shown = sorted(
+        (each for each in snapshots if each.role in ("init", "main")),
+        key=lambda each: each.order,
+    )
+    return tuple(container_state(each) for each in shown)
 
 
-def task_state(boxes: Sequence[Box], *, host_address: str, stop_reason: str = "") -> TaskState:
-    """Return the state of a task all of whose containers were made; version 0, for the ledger to count."""
-    first = min(boxes, key=lambda box: box.order)
-    containers = ordered_states(boxes)
-    over = phase(boxes, ()) == "stopped"
-    reason, message = _why(boxes) if over else ("", "")
+def task_state(
+    snapshots: Sequence[ContainerSnapshot], *, host_address: str, stop_reason: str = ""
+) -> TaskState:
+    """Return the state of a task all of whose containers were made; version 0, for the cache to count."""
+    first = min(snapshots, key=lambda each: each.order)
+    containers = ordered_states(snapshots)
+    over = phase(snapshots, ()) == "stopped"
+    reason, message = _why(snapshots) if over else ("", "")
     return TaskState(
         uid=first.uid,
         handle=first.uid,
-        phase=phase(boxes, ()),
+        phase=phase(snapshots, ()),
         containers=containers,
         address=first.address,
         host_address=host_address,
         reason=stop_reason or reason if over else "",
         message=message,
         created_at=first.created_at,
-        started_at=_earliest(box.started_at for box in boxes if box.role == "main"),
-        stopped_at=_latest(box.finished_at for box in boxes) if over else None,
+        started_at=_earliest(each.started_at for each in snapshots if each.role == "main"),
+        stopped_at=_latest(each.finished_at for each in snapshots) if over else None,
         labels=labels.task_labels(first.labels),
     )
 
 
-def _why(boxes: Sequence[Box]) -> tuple[str, str]:
+def _why(snapshots: Sequence[ContainerSnapshot]) -> tuple[str, str]:
     """Return what ended a task before its time; empty for containers that ended by themselves."""
-    for box in boxes:
-        if box.status in BEING_REMOVED or box.has_failed_to_start:
-            return ended(box)
-        if box.role == "holder" and box.has_ended and any(other.is_live for other in boxes):
+    for snapshot in snapshots:
+        if snapshot.status in BEING_REMOVED or snapshot.has_failed_to_start:
+            return ended(snapshot)
+        if snapshot.role == "sandbox" and snapshot.has_ended and any(other.is_live for other in snapshots):
             return "NetworkLost", "The container that held the task's network ended."
     return "", ""
 

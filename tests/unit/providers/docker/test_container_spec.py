@@ -11,12 +11,12 @@ import pytest
 
 from chalicelib.providers.base import Container, File, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.docker import container_spec, labels, mounts
-from tests.unit.providers.docker.builders import around, task
+from tests.unit.providers.docker.builders import host, task
 
 
 def only(wanted: Task, **fields: Any) -> dict[str, Any]:
     """Return the engine's JSON for a task with one container."""
-    (spec,) = container_spec.specs(wanted, address="10.0.0.9", around=around(**fields))
+    (spec,) = container_spec.specs(wanted, address="10.0.0.9", host=host(**fields))
     return spec.config
 
 
@@ -28,24 +28,24 @@ def test_the_address_and_names_are_fixed_before_the_start() -> None:
     assert config["Hostname"] == "pi-1"
 
 
-def test_a_lone_container_has_no_holder() -> None:
+def test_a_lone_container_has_no_sandbox() -> None:
     init = Container("first", "busybox", init=True)
 
-    assert not container_spec.needs_holder(task(Container("main", "busybox"), init))
+    assert not container_spec.needs_sandbox(task(Container("main", "busybox"), init))
 
 
-def test_several_containers_share_the_holders_network() -> None:
+def test_several_containers_share_the_sandboxs_network() -> None:
     two = task(Container("one", "busybox"), Container("two", "busybox"))
 
-    holder, one, second = container_spec.specs(two, address="10.0.0.9", around=around())
+    sandbox, one, second = container_spec.specs(two, address="10.0.0.9", host=host())
 
-    assert [spec.config["Labels"][labels.ROLE] for spec in (holder, one, second)] == [
-        "holder",
+    assert [spec.config["Labels"][labels.ROLE] for spec in (sandbox, one, second)] == [
+        "sandbox",
         "main",
         "main",
     ]
     assert {one.config["HostConfig"]["NetworkMode"], second.config["HostConfig"]["NetworkMode"]} == {
-        f"container:{holder.name}"
+        f"container:{sandbox.name}"
     }
     assert "NetworkingConfig" not in one.config
     assert "Hostname" not in one.config
@@ -55,7 +55,7 @@ def test_init_containers_come_first_whatever_their_place() -> None:
     specs = container_spec.specs(
         task(Container("main", "busybox"), Container("first", "busybox", init=True)),
         address="10.0.0.9",
-        around=around(),
+        host=host(),
     )
 
     assert [spec.config["Labels"][labels.CONTAINER] for spec in specs] == ["first", "main"]
@@ -106,7 +106,7 @@ def test_security_settings_are_carried_over() -> None:
 def test_restart_policies_are_the_engines(restart: Any, init: bool, policy: str) -> None:
     both = task(Container("main", "busybox"), Container("it", "busybox", restart=restart, init=init))
 
-    spec = next(s for s in container_spec.specs(both, address="", around=around()) if "_it_" in s.name)
+    spec = next(s for s in container_spec.specs(both, address="", host=host()) if "_it_" in s.name)
 
     assert spec.config["HostConfig"]["RestartPolicy"] == {"Name": policy}
 
@@ -132,7 +132,7 @@ def test_files_and_scratch_are_copied_at_once_and_known_by_the_last() -> None:
         volumes=(Volume("conf", "files", (File("a/b", b"x", 0o600),)), Volume("tmp", "scratch")),
     )
 
-    (spec,) = container_spec.specs(wanted, address="", around=around())
+    (spec,) = container_spec.specs(wanted, address="", host=host())
 
     with tarfile.open(fileobj=io.BytesIO(spec.archive)) as tar:
         found = [(member.name, member.mode, member.isdir()) for member in tar]
@@ -150,7 +150,7 @@ def test_what_several_mount_has_a_name() -> None:
         volumes=(Volume("s", "scratch"),),
     )
 
-    _, one, second = container_spec.specs(two, address="", around=around())
+    _, one, second = container_spec.specs(two, address="", host=host())
 
     names = [spec.config["HostConfig"]["Mounts"][0]["Source"] for spec in (one, second)]
     assert names[0] == names[1] != ""
@@ -174,9 +174,9 @@ def test_shared_memory_is_held_while_containers_change() -> None:
         volumes=(Volume("m", "memory"),),
     )
 
-    holder, first, _ = container_spec.specs(wanted, address="", around=around())
+    sandbox, first, _ = container_spec.specs(wanted, address="", host=host())
 
-    (held,), (used,) = holder.config["HostConfig"]["Mounts"], first.config["HostConfig"]["Mounts"]
+    (held,), (used,) = sandbox.config["HostConfig"]["Mounts"], first.config["HostConfig"]["Mounts"]
     assert held["Source"] == used["Source"]
     assert held["VolumeOptions"]["DriverConfig"]["Options"]["type"] == "tmpfs"
 
@@ -202,13 +202,13 @@ def test_host_paths_are_those_allowed_and_below(source: str, allowed: bool) -> N
         Container("main", "busybox", mounts=(Mount("h", "/h"),)),
         volumes=(Volume("h", "host", source=source),),
     )
-    ground = mounts.Ground(control_plane_id="cp", host_paths=("/data",))
+    context = mounts.MountContext(control_plane_id="cp", host_paths=("/data",))
 
     if allowed:
-        assert only(wanted, ground=ground)["HostConfig"]["Mounts"][0]["Type"] == "bind"
+        assert only(wanted, context=context)["HostConfig"]["Mounts"][0]["Type"] == "bind"
     else:
         with pytest.raises(TaskRejected) as refusal:
-            only(wanted, ground=ground)
+            only(wanted, context=context)
         assert refusal.value.reason == "HostPathNotAllowed"
 
 

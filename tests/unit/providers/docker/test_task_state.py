@@ -6,88 +6,96 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.task_state import Step, Wait, next_step, phase, task_state
-from tests.unit.providers.docker.builders import NOON, box, exited, running
+from tests.unit.providers.docker.builders import NOON, exited, running, snapshot
 
-HOLDER: dict[str, Any] = {"role": "holder", "order": 0}
+SANDBOX: dict[str, Any] = {"role": "sandbox", "order": 0}
 INIT: dict[str, Any] = {"role": "init", "order": 1}
 
 
 @pytest.mark.parametrize(
-    ("boxes", "step"),
+    ("snapshots", "step"),
     [
-        pytest.param([box()], Step(start=("id-main",)), id="a lone container is started"),
+        pytest.param([snapshot()], Step(start=("id-main",)), id="a lone container is started"),
         pytest.param([running()], Step(), id="one that runs is left alone"),
         pytest.param([exited()], Step(), id="one that ended is not started again"),
         pytest.param(
-            [box("h", **HOLDER), box("i", **INIT), box(order=2)], Step(start=("id-h",)), id="the holder first"
+            [snapshot("h", **SANDBOX), snapshot("i", **INIT), snapshot(order=2)],
+            Step(start=("id-h",)),
+            id="the sandbox first",
         ),
         pytest.param(
-            [running("h", **HOLDER), box("i", **INIT), box(order=2)],
+            [running("h", **SANDBOX), snapshot("i", **INIT), snapshot(order=2)],
             Step(start=("id-i",)),
             id="then init ones",
         ),
-        pytest.param([running("i", **INIT), box(order=2)], Step(), id="wait for an init container"),
-        pytest.param([exited("i", **INIT), box(order=2)], Step(start=("id-main",)), id="after its success"),
-        pytest.param([exited("i", 1, **INIT), box(order=2)], Step(), id="after its failure nothing"),
+        pytest.param([running("i", **INIT), snapshot(order=2)], Step(), id="wait for an init container"),
         pytest.param(
-            [box("i", status="restarting", started_at=NOON, exit_code=1, **INIT), box(order=2)],
+            [exited("i", **INIT), snapshot(order=2)], Step(start=("id-main",)), id="after its success"
+        ),
+        pytest.param([exited("i", 1, **INIT), snapshot(order=2)], Step(), id="after its failure nothing"),
+        pytest.param(
+            [snapshot("i", status="restarting", started_at=NOON, exit_code=1, **INIT), snapshot(order=2)],
             Step(),
             id="an init container that is tried again",
         ),
         pytest.param(
-            [running("h", **HOLDER), box("a", order=2), box("b", order=3)],
+            [running("h", **SANDBOX), snapshot("a", order=2), snapshot("b", order=3)],
             Step(start=("id-a", "id-b")),
             id="all main containers together",
         ),
         pytest.param(
-            [running("h", **HOLDER), exited("a", order=2), running("b", order=3)], Step(), id="one still runs"
+            [running("h", **SANDBOX), exited("a", order=2), running("b", order=3)],
+            Step(),
+            id="one still runs",
         ),
         pytest.param(
-            [running("h", **HOLDER), exited("a", order=2), exited("b", order=3)],
+            [running("h", **SANDBOX), exited("a", order=2), exited("b", order=3)],
             Step(kill=("id-h",)),
-            id="the holder ends with the last",
+            id="the sandbox ends with the last",
         ),
         pytest.param(
-            [exited("h", 137, **HOLDER), running("a", order=2)],
+            [exited("h", 137, **SANDBOX), running("a", order=2)],
             Step(kill=("id-a",)),
             id="no network, no task",
         ),
-        pytest.param([box(error="no such user")], Step(), id="a start that failed is not repeated"),
+        pytest.param([snapshot(error="no such user")], Step(), id="a start that failed is not repeated"),
         pytest.param(
-            [running("h", **HOLDER), box("a", order=2, error="bad"), box("b", order=3)],
+            [running("h", **SANDBOX), snapshot("a", order=2, error="bad"), snapshot("b", order=3)],
             Step(start=("id-b",)),
             id="another container's failure to start changes nothing",
         ),
     ],
 )
-def test_the_next_step(boxes: list[Box], step: Step) -> None:
-    assert next_step(boxes) == step
+def test_the_next_step(snapshots: list[ContainerSnapshot], step: Step) -> None:
+    assert next_step(snapshots) == step
 
 
 @pytest.mark.parametrize(
-    ("boxes", "waits", "expected"),
+    ("snapshots", "waits", "expected"),
     [
         ([], [Wait()], "pending"),
         ([], [Wait("TaskRejected", is_final=True)], "stopped"),
-        ([box()], [], "pending"),
+        ([snapshot()], [], "pending"),
         ([running()], [], "running"),
-        ([running("i", **INIT), box(order=2)], [], "pending"),
-        ([exited("i", 2, **INIT), box(order=2)], [], "stopped"),
+        ([running("i", **INIT), snapshot(order=2)], [], "pending"),
+        ([exited("i", 2, **INIT), snapshot(order=2)], [], "stopped"),
         ([exited()], [], "stopped"),
         ([exited("a"), running("b", order=2)], [], "running"),
-        ([box(status="restarting", started_at=NOON)], [], "running"),
-        ([box(error="no such user")], [], "stopped"),
-        ([box(status="removed", started_at=NOON)], [], "stopped"),
+        ([snapshot(status="restarting", started_at=NOON)], [], "running"),
+        ([snapshot(error="no such user")], [], "stopped"),
+        ([snapshot(status="removed", started_at=NOON)], [], "stopped"),
     ],
 )
-def test_the_phase(boxes: list[Box], waits: list[Wait], expected: str) -> None:
-    assert phase(boxes, waits) == expected
+def test_the_phase(snapshots: list[ContainerSnapshot], waits: list[Wait], expected: str) -> None:
+    assert phase(snapshots, waits) == expected
 
 
 def test_a_container_that_somebody_removed_has_no_exit_code() -> None:
-    state = task_state([box(status="removed", started_at=NOON, finished_at=NOON)], host_address="10.0.0.1")
+    state = task_state(
+        [snapshot(status="removed", started_at=NOON, finished_at=NOON)], host_address="10.0.0.1"
+    )
 
     (only,) = state.containers
     assert (only.exit_code, only.reason) == (None, "ContainerRemoved")
@@ -102,7 +110,7 @@ def test_a_program_that_is_not_there_is_told_apart_from_a_shells_127() -> None:
     assert [state.containers[0].reason for state in (missing, shell)] == ["ContainerCannotRun", "Error"]
 
 
-def test_the_holder_is_not_shown() -> None:
-    state = task_state([running("h", **HOLDER), running(order=2, address="10.0.0.9")], host_address="")
+def test_the_sandbox_is_not_shown() -> None:
+    state = task_state([running("h", **SANDBOX), running(order=2, address="10.0.0.9")], host_address="")
 
     assert [container.name for container in state.containers] == ["main"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.docker.boxes import box, moment
+from chalicelib.providers.docker.snapshots import moment, snapshot
 from chalicelib.providers.docker.task_state import container_state
 
 RECORDED = Path(__file__).parents[3] / "data" / "docker" / "inspect.json"
@@ -36,18 +36,18 @@ def inspected() -> dict[str, Any]:
 def test_a_recorded_container_is_understood(
     inspected: dict[str, Any], name: str, phase: str, code: int | None, reason: str
 ) -> None:
-    state = container_state(box(inspected[name]))
+    state = container_state(snapshot(inspected[name]))
 
     assert (state.phase, state.exit_code, state.reason) == (phase, code, reason)
     assert (state.name, state.image) == ("main", "busybox")
 
 
 def test_the_engines_words_on_a_failed_start_are_kept(inspected: dict[str, Any]) -> None:
-    assert "unable to find user nobody-here" in container_state(box(inspected["no-user"])).message
+    assert "unable to find user nobody-here" in container_state(snapshot(inspected["no-user"])).message
 
 
 def test_times_are_read_to_the_microsecond(inspected: dict[str, Any]) -> None:
-    assert box(inspected["exited"]).started_at == datetime(2026, 11, 23, 1, 48, 28, 374811, tzinfo=UTC)
+    assert snapshot(inspected["exited"]).started_at == datetime(2026, 11, 23, 1, 48, 28, 374811, tzinfo=UTC)
 
 
 def test_an_end_before_its_start_is_put_right(inspected: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ def test_an_end_before_its_start_is_put_right(inspected: dict[str, Any]) -> None
         raw["State"]["StartedAt"],
     )
 
-    read = box(raw)
+    read = snapshot(raw)
 
     assert read.finished_at == read.started_at
 
@@ -72,4 +72,4 @@ def test_a_restart_tells_when_the_run_before_ended(inspected: dict[str, Any]) ->
     raw["RestartCount"] = 1
     raw["State"]["FinishedAt"] = "2026-11-23T01:00:00.5Z"
 
-    assert box(raw).previous_end == datetime(2026, 11, 23, 1, 0, 0, 500000, tzinfo=UTC)
+    assert snapshot(raw).previous_end == datetime(2026, 11, 23, 1, 0, 0, 500000, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Box: what the engine says of one of our containers, read from `docker inspect`'s JSON. Pure."""
+"""ContainerSnapshot: what the engine says of one of our containers, read from `docker inspect`'s JSON. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEVER = "0001-01-01"  # how the engine writes a moment that has not come
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class ContainerSnapshot:
     """One container of a task. `error` is the engine's word on a start that failed."""
 
     id: str
@@ -62,13 +62,13 @@ class Box:
         return self.status in ("exited", "dead", "removed", "removing") or self.has_failed_to_start
 
 
-def box(raw: Mapping[str, Any]) -> Box:
-    """Return the Box for one `GET /containers/{id}/json` answer of a container of ours."""
+def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
+    """Return the ContainerSnapshot for one `GET /containers/{id}/json` answer of a container of ours."""
     state, config = raw["State"], raw["Config"]
     marks: dict[str, str] = config.get("Labels") or {}
     started_at = moment(state.get("StartedAt"))
     is_again = state["Status"] == "running" and bool(raw.get("RestartCount"))
-    return Box(
+    return ContainerSnapshot(
         id=raw["Id"],
         uid=marks.get(labels.UID, ""),
         name=marks.get(labels.CONTAINER, ""),

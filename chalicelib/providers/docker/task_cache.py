@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chalicelib.providers.base import ContainerState, Fetch, Observer, Task, TaskNotFound, TaskState
-from chalicelib.providers.docker.boxes import Box
+from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.task_state import Wait, task_state
 
 LOG = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Entry:
     """One task. Until its containers are made, `task` says what it will be and `waits` what it waits for."""
 
     uid: str
-    boxes: dict[str, Box] = field(default_factory=dict)  # by container id
+    snapshots: dict[str, ContainerSnapshot] = field(default_factory=dict)  # by container id
     task: Task | None = None
     waits: dict[str, Wait] = field(default_factory=dict)  # by image
     times: dict[str, datetime] = field(default_factory=dict)
@@ -41,13 +41,13 @@ class Entry:
     state: TaskState | None = None
 
 
-class Ledger:
+class TaskCache:
     """All entries by uid, and the queue of states to report. Thread-safe."""
 
     def __init__(self, *, clock: Callable[[], datetime]) -> None:
         self.host_address = ""
         self._clock = clock
-        self._lock = threading.Condition()  # of a lock that its holder may take again
+        self._lock = threading.Condition()  # of a reentrant lock
         self._entries: dict[str, Entry] = {}
         self._last_version = 0
         self._reports: queue.SimpleQueue[TaskState | None] = queue.SimpleQueue()
@@ -69,11 +69,11 @@ class Ledger:
             entries = self._entries.values() if uids is None else map(self._entries.get, uids)
             return [entry.state for entry in entries if entry and entry.state]
 
-    def boxes(self, uid: str) -> list[Box]:
+    def snapshots(self, uid: str) -> list[ContainerSnapshot]:
         """Return what is known of a task's containers."""
         with self._lock:
             entry = self._entries.get(uid)
-            return list(entry.boxes.values()) if entry else []
+            return list(entry.snapshots.values()) if entry else []
 
     def may_go_on(self, uid: str) -> bool:
         """Return whether containers of the task may yet be started."""
@@ -81,23 +81,23 @@ class Ledger:
         over = entry is None or entry.is_stopping or entry.state is None or entry.state.phase == "stopped"
         return not over
 
-    def live_boxes(self, uid: str) -> list[Box]:
+    def live_containers(self, uid: str) -> list[ContainerSnapshot]:
         """Return the containers of a task that live, but for the one that holds its network."""
-        return [box for box in self.boxes(uid) if box.is_live and box.role != "holder"]
+        return [each for each in self.snapshots(uid) if each.is_live and each.role != "sandbox"]
 
-    def running_box(self, uid: str, name: str) -> Box:
+    def running_container(self, uid: str, name: str) -> ContainerSnapshot:
         """Return a container that runs. Raises TaskNotFound."""
-        for box in self.live_boxes(uid):
-            if box.name == name and box.status == "running":
-                return box
+        for snapshot in self.live_containers(uid):
+            if snapshot.name == name and snapshot.status == "running":
+                return snapshot
         raise TaskNotFound(f"task {uid}: container {name} does not run")
 
-    def find_box(self, container_id: str) -> Box | None:
+    def find_container(self, container_id: str) -> ContainerSnapshot | None:
         """Return the container with this id, if it is ours and known."""
         with self._lock:
             for entry in self._entries.values():
-                if container_id in entry.boxes:
-                    return entry.boxes[container_id]
+                if container_id in entry.snapshots:
+                    return entry.snapshots[container_id]
         return None
 
     def await_news(self, seconds: float) -> None:
@@ -116,7 +116,7 @@ class Ledger:
         """Note why a task's containers of that image are not there yet, and report it."""
         with self._lock:
             entry = self._entries.get(uid)
-            if entry and not entry.boxes and not entry.is_stopping:
+            if entry and not entry.snapshots and not entry.is_stopping:
                 entry.waits[image] = wait
                 entry.times.setdefault("pull_started", self._clock())
                 self._publish(entry)
@@ -138,42 +138,42 @@ class Ledger:
                 entry.waits = {"": replace(wait, is_final=True)}
                 self._publish(entry)
 
-    def made(self, boxes: Iterable[Box]) -> None:
+    def made(self, snapshots: Iterable[ContainerSnapshot]) -> None:
         """Take in containers just made: what of their images was not fetched for them was there."""
-        new = list(boxes)
+        new = list(snapshots)
         with self._lock:
-            for box in new:
-                entry = self._entries.setdefault(box.uid, Entry(uid=box.uid))
-                entry.fetched.setdefault(box.image, Fetch())
+            for snapshot in new:
+                entry = self._entries.setdefault(snapshot.uid, Entry(uid=snapshot.uid))
+                entry.fetched.setdefault(snapshot.image, Fetch())
             self.update(new)
 
-    def update(self, boxes: Iterable[Box], *, adopt: bool = True) -> None:
+    def update(self, snapshots: Iterable[ContainerSnapshot], *, adopt: bool = True) -> None:
         """Put these containers in the place of what was known of them, and report tasks that changed.
 
         Without `adopt` those of unknown tasks are passed over: news may come late of one that was removed.
         """
         with self._lock:
             touched: dict[str, Entry] = {}
-            for box in boxes:
-                if not adopt and box.uid not in self._entries:
+            for snapshot in snapshots:
+                if not adopt and snapshot.uid not in self._entries:
                     continue
-                entry = self._entries.setdefault(box.uid, Entry(uid=box.uid))
-                entry.boxes[box.id] = _with_memory(box, entry.boxes.get(box.id))
-                touched[box.uid] = entry
+                entry = self._entries.setdefault(snapshot.uid, Entry(uid=snapshot.uid))
+                entry.snapshots[snapshot.id] = _with_memory(snapshot, entry.snapshots.get(snapshot.id))
+                touched[snapshot.uid] = entry
             for entry in touched.values():
                 self._publish(entry)
 
     def gone(self, container_id: str) -> str | None:
         """Note that somebody removed a container of ours; return the uid of its task, None if not ours."""
         with self._lock:
-            box = self.find_box(container_id)
-            if box is None:
+            snapshot = self.find_container(container_id)
+            if snapshot is None:
                 return None
-            if not box.has_ended:  # the logs of an ended one are lost, its end is not
-                entry = self._entries[box.uid]
-                entry.boxes[container_id] = replace(box, status="removed", finished_at=self._clock())
+            if not snapshot.has_ended:  # the logs of an ended one are lost, its end is not
+                entry = self._entries[snapshot.uid]
+                entry.snapshots[container_id] = replace(snapshot, status="removed", finished_at=self._clock())
                 self._publish(entry)
-            return box.uid
+            return snapshot.uid
 
     def stopping(self, uid: str, reason: str) -> Entry | None:
         """Note that a task is to end and nothing more of it may start; return its entry."""
@@ -196,13 +196,15 @@ class Ledger:
         """Take back what may_start() noted, for containers that are still to be started."""
         with self._lock:
             if entry := self._entries.get(uid):
-                entry.start_asked -= {box.id for box in entry.boxes.values() if box.status == "created"}
+                entry.start_asked -= {
+                    each.id for each in entry.snapshots.values() if each.status == "created"
+                }
 
     def cancel(self, uid: str) -> None:
         """Note that a task that never started never will."""
         with self._lock:
             if entry := self._entries.get(uid):
-                entry.boxes.clear()
+                entry.snapshots.clear()
                 entry.task = entry.task or None
                 entry.waits = {"": Wait(reason=entry.stop_reason or "Stopped", is_final=True)}
                 self._publish(entry)
@@ -225,9 +227,9 @@ class Ledger:
 
     def _state(self, entry: Entry) -> TaskState:
         times = tuple(sorted(entry.times.items()))
-        if entry.boxes:
-            boxes = list(entry.boxes.values())
-            state = task_state(boxes, host_address=self.host_address, stop_reason=entry.stop_reason)
+        if entry.snapshots:
+            snapshots = list(entry.snapshots.values())
+            state = task_state(snapshots, host_address=self.host_address, stop_reason=entry.stop_reason)
             containers = [replace(each, fetch=entry.fetched.get(each.image)) for each in state.containers]
             return replace(state, times=times, containers=tuple(containers))
         return self._waiting(entry, times)
@@ -235,7 +237,7 @@ class Ledger:
     def _waiting(self, entry: Entry, times: tuple[tuple[str, datetime], ...]) -> TaskState:
         final = next((wait for wait in entry.waits.values() if wait.is_final), None)
         known = entry.state.containers if entry.state else ()
-        names = [(box.name, box.image) for box in known]
+        names = [(each.name, each.image) for each in known]
         if entry.task:
             names = [(container.name, container.image) for container in entry.task.containers]
         containers = []
@@ -281,8 +283,8 @@ class Ledger:
                     self._closed.wait(OBSERVE_PAUSE_SECONDS)
 
 
-def _with_memory(box: Box, known: Box | None) -> Box:
-    """Return the box with what the engine no longer says of the same run: when the run before it ended."""
-    if known and not box.previous_end and known.started_at == box.started_at:
-        return replace(box, previous_end=known.previous_end)
-    return box
+def _with_memory(snapshot: ContainerSnapshot, known: ContainerSnapshot | None) -> ContainerSnapshot:
+    """Return the snapshot with what the engine no longer says of the same run: when the run before it ended."""
+    if known and not snapshot.previous_end and known.started_at == snapshot.started_at:
+        return replace(snapshot, previous_end=known.previous_end)
+    return snapshot
