@@ -6,14 +6,14 @@ pkg/apis/events/v1/conversion.go, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.causes import invalid, required
+from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Column, Strategy
@@ -69,7 +69,6 @@ class EventStrategy(Strategy):
     short_names = ("ev",)
     empty: ClassVar[JSON] = {**dict(_ALWAYS), "involvedObject": {}, "source": {}}
     field_label_error = "field label not supported: {}"
-    controller_field = "reportingComponent"  # what the group calls it
     columns = (
         Column("Last Seen", description=field_doc("Event.lastTimestamp")),
         Column("Type", description=field_doc("Event.type")),
@@ -95,16 +94,12 @@ class EventStrategy(Strategy):
                 obj.pop(key, None)
 
     def validate(self, obj: JSON) -> list[Cause]:
-        """Check the namespace against that of the event's object, and the fields of new-style events."""
-        causes = _namespace_causes(obj)
-        if obj.get("eventTime"):
-            causes += _new_style_causes(obj, self.controller_field)
-        return causes
-
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Check as on create; new-style events may change little, which is left to their writers."""
-        del old
-        return _namespace_causes(obj)
+        """Check the namespace against that of the event's object."""
+        about = (obj.get("involvedObject") or {}).get("namespace") or ""
+        namespace = metadata_of(obj).get("namespace") or ""
+        if about == namespace or (not about and namespace in ("default", "kube-system")) or not namespace:
+            return []
+        return [invalid("involvedObject.namespace", about, "does not match event.namespace")]
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return the fields an event can be selected by."""
@@ -150,7 +145,6 @@ class EventViewStrategy(EventStrategy):
     group = "events.k8s.io"
     in_view, edit_verbs = False, ()
     stored_as = "events"
-    controller_field = "reportingController"
     empty = to_view(EventStrategy.empty)
 
     def to_stored(self, obj: JSON) -> JSON:
@@ -160,10 +154,6 @@ class EventViewStrategy(EventStrategy):
     def from_stored(self, obj: JSON) -> JSON:
         """Return the event in the shape of events.k8s.io/v1."""
         return to_view(obj)
-
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Check as in core/v1, and that nothing of an old-style event is given."""
-        return [*super().validate(obj), *_view_causes(obj)]
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return the fields of a stored (core/v1) event under this group's names."""
@@ -180,32 +170,3 @@ def _source(source: JSON, event: JSON) -> str:
     component = source.get("component") or event.get("reportingComponent") or ""
     host = source.get("host") or event.get("reportingInstance") or ""
     return f"{component}, {host}" if host else component
-
-
-def _namespace_causes(event: JSON) -> list[Cause]:
-    about = (event.get("involvedObject") or {}).get("namespace") or ""
-    namespace = metadata_of(event).get("namespace") or ""
-    if about == namespace or (not about and namespace in ("default", "kube-system")) or not namespace:
-        return []
-    if not about:
-        return [invalid("involvedObject.namespace", about, "does not match event.namespace")]
-    return [invalid("involvedObject.namespace", about, "does not match event.namespace")]
-
-
-def _new_style_causes(event: JSON, controller_field: str) -> list[Cause]:
-    needed = ("reportingComponent", "reportingInstance", "action", "reason")
-    names = {"reportingComponent": controller_field}
-    return [required(names.get(key, key)) for key in needed if not event.get(key)]
-
-
-def _view_causes(event: JSON) -> Iterator[Cause]:
-    """Yield what events.k8s.io/v1 wants beside, of an event in the shape of core/v1."""
-    if not event.get("eventTime"):
-        yield required("eventTime")
-    if event.get("type") not in ("Normal", "Warning"):
-        yield invalid("type", "", f"has invalid value: {event.get('type') or ''}")
-    for key in ("firstTimestamp", "lastTimestamp", "count"):
-        if event.get(key):
-            yield invalid(key, "", "needs to be unset")
-    if any((event.get("source") or {}).values()):
-        yield invalid("source", "", "needs to be unset")

@@ -5,26 +5,24 @@ Compare kubernetes/pkg/registry/core/node/strategy.go and the admission plugin T
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.field_docs import field_doc
-from chalicelib.apimachinery.rules import meta, names
-from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.causes import forbidden
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.amounts import amounts_texts
-from chalicelib.resources.shared.formats import NOT_A_CIDR, is_cidr
 
 PROVIDER_LABEL = "sparkanywhere.io/provider"  # on nodes of ours: what runs the pods
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 NONE, UNKNOWN = "<none>", "<unknown>"
 _INFO_TEXT = (
     "architecture bootID containerRuntimeVersion kernelVersion kubeProxyVersion kubeletVersion machineID"
@@ -88,26 +86,14 @@ class NodeStrategy(Strategy):
             if key in spec_of(old):
                 obj["spec"].setdefault(key, old["spec"][key])
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with taints and addresses."""
-        spec = obj["spec"]
-        taints = list(_taints_causes(spec.get("taints") or [], "spec.taints"))
-        networks = enumerate(spec.get("podCIDRs") or ())
-        return taints + [
-            invalid(f"spec.podCIDRs[{index}]", each, NOT_A_CIDR)
-            for index, each in networks
-            if not is_cidr(each)
-        ]
-
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold what is given once."""
         spec, before = obj["spec"], spec_of(old)
-        held = [
+        return [
             forbidden(f"spec.{key}", f'node updates may not change {name} except from "" to valid')
             for key, name in (("podCIDRs", "podCIDR"), ("providerID", "providerID"))
             if before.get(key) and spec.get(key) != before[key]
         ]
-        return [*self.validate(obj), *held]
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name and whether pods may be scheduled."""
@@ -170,20 +156,3 @@ def _roles(labels: JSON) -> list[str]:
     roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
     roles.add(labels.get(ROLE_LABEL, ""))
     return sorted(roles - {""})
-
-
-def _taints_causes(taints: list[JSON], path: str) -> Iterator[Cause]:
-    seen = set()
-    for index, taint in enumerate(taints):
-        at, key, effect = f"{path}[{index}]", taint.get("key") or "", taint.get("effect") or ""
-        for error in names.qualified_name_errors(key):
-            yield invalid(f"{at}.key", key, error)
-        for error in names.label_value_errors(taint.get("value") or ""):
-            yield invalid(f"{at}.value", taint.get("value"), error)
-        if not effect:
-            yield required(f"{at}.effect")
-        elif effect not in EFFECTS:
-            yield not_supported(f"{at}.effect", effect, EFFECTS)
-        if (key, effect) in seen:
-            yield duplicate(at, taint)
-        seen.add((key, effect))

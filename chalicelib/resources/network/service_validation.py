@@ -17,9 +17,6 @@ from chalicelib.resources.shared.formats import NOT_AN_IP, PORT_RANGE, is_ip, is
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 AFFINITIES = ("ClientIP", "None")
-MAX_AFFINITY_SECONDS = 86400
-TRAFFIC = ("Cluster", "Local")
-IP_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 
 
 def service_causes(service: JSON) -> Iterator[Cause]:
@@ -34,22 +31,23 @@ def service_causes(service: JSON) -> Iterator[Cause]:
         is_named = len(ports) > 1
         yield from _port_causes(port, f"spec.ports[{index}]", names_needed=is_named, others=ports[:index])
     yield from meta.labels_causes(spec.get("selector") or {}, "spec.selector")
-    yield from _choice(spec, "sessionAffinity", AFFINITIES)
-    if spec.get("sessionAffinity") == "ClientIP":
-        yield from _timeout_causes(spec.get("sessionAffinityConfig") or {})
+    if spec["sessionAffinity"] not in AFFINITIES:
+        yield not_supported("spec.sessionAffinity", spec["sessionAffinity"], AFFINITIES)
     yield from _address_causes(spec, address)
-    for index, ip in enumerate(spec.get("externalIPs") or ()):
-        if not is_ip(ip):
-            yield invalid(f"spec.externalIPs[{index}]", ip, NOT_AN_IP)
     if kind not in TYPES:
         yield not_supported("spec.type", kind, TYPES)
-    yield from _exposure_causes(spec, kind)
-    yield from _same_ports_causes(ports)
-    for key in ("externalTrafficPolicy", "internalTrafficPolicy"):
-        if key in spec:
-            yield from _choice(spec, key, TRAFFIC)
-    if "ipFamilyPolicy" in spec:
-        yield from _choice(spec, "ipFamilyPolicy", IP_POLICIES)
+    if kind == "ClusterIP":
+        for index, port in enumerate(ports):
+            if port.get("nodePort"):
+                yield forbidden(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'")
+    seen = set()
+    for index, port in enumerate(ports):
+        key = (port.get("protocol"), port.get("port"))
+        if key in seen:
+            # the real server shows its own struct here, the port's name blanked
+            empty = {"Name": "", "Protocol": key[0], "AppProtocol": None}
+            yield duplicate(f"spec.ports[{index}]", empty | {"Port": key[1], "TargetPort": 0, "NodePort": 0})
+        seen.add(key)
 
 
 def update_causes(service: JSON, old: JSON) -> Iterator[Cause]:
@@ -62,11 +60,6 @@ def update_causes(service: JSON, old: JSON) -> Iterator[Cause]:
         yield invalid("spec.clusterIPs[0]", spec.get("clusterIPs"), "may not change once set")
 
 
-def _choice(spec: JSON, key: str, choices: tuple[str, ...]) -> Iterator[Cause]:
-    if spec.get(key) not in choices:
-        yield not_supported(f"spec.{key}", spec.get(key), choices)
-
-
 def _kind_causes(spec: JSON, kind: str, address: str) -> Iterator[Cause]:
     if kind in ("LoadBalancer", "NodePort") and address == "None":
         yield invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
@@ -74,9 +67,6 @@ def _kind_causes(spec: JSON, kind: str, address: str) -> Iterator[Cause]:
         return
     if spec.get("clusterIPs"):
         yield forbidden("spec.clusterIPs", "may not be set for ExternalName services")
-    for key in ("ipFamilies", "ipFamilyPolicy"):
-        if spec.get(key):
-            yield forbidden(f"spec.{key}", "may not be set for ExternalName services")
     name = (spec.get("externalName") or "").removesuffix(".")
     if not name:
         yield required("spec.externalName")
@@ -104,51 +94,6 @@ def _port_causes(port: JSON, at: str, *, names_needed: bool, others: list[JSON])
             yield invalid(f"{at}.targetPort", target, error)
     elif not is_port(target):
         yield invalid(f"{at}.targetPort", target, PORT_RANGE)
-    if port.get("appProtocol") is not None:
-        for error in names.qualified_name_errors(port["appProtocol"]):
-            yield invalid(f"{at}.appProtocol", port["appProtocol"], error)
-
-
-def _exposure_causes(spec: JSON, kind: str) -> Iterator[Cause]:
-    """Yield what only Services reachable from outside may have."""
-    if kind == "ClusterIP":
-        for index, port in enumerate(spec.get("ports") or ()):
-            if port.get("nodePort"):
-                yield forbidden(f"spec.ports[{index}].nodePort", "may not be used when `type` is 'ClusterIP'")
-    if kind not in ("LoadBalancer", "NodePort") and spec.get("externalTrafficPolicy"):
-        why = "may only be set for externally-accessible services"
-        yield invalid("spec.externalTrafficPolicy", spec["externalTrafficPolicy"], why)
-    if kind != "LoadBalancer":
-        for key in ("loadBalancerSourceRanges", "allocateLoadBalancerNodePorts", "loadBalancerClass"):
-            if spec.get(key) is not None:
-                yield forbidden(f"spec.{key}", "may only be used when `type` is 'LoadBalancer'")
-
-
-def _same_ports_causes(ports: list[JSON]) -> Iterator[Cause]:
-    seen = set()
-    for index, port in enumerate(ports):
-        key = (port.get("protocol"), port.get("port"))
-        if key in seen:
-            # the real server shows its own struct here, the port's name blanked
-            shown = {
-                "Name": "",
-                "Protocol": key[0],
-                "AppProtocol": None,
-                "Port": key[1],
-                "TargetPort": 0,
-                "NodePort": 0,
-            }
-            yield duplicate(f"spec.ports[{index}]", shown)
-        seen.add(key)
-
-
-def _timeout_causes(config: JSON) -> Iterator[Cause]:
-    seconds = (config.get("clientIP") or {}).get("timeoutSeconds")
-    field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
-    if seconds is None:
-        yield required(field)
-    elif not 0 < seconds <= MAX_AFFINITY_SECONDS:
-        yield invalid(field, seconds, f"must be greater than 0 and less than {MAX_AFFINITY_SECONDS}")
 
 
 def _address_causes(spec: JSON, address: str) -> Iterator[Cause]:
@@ -158,8 +103,3 @@ def _address_causes(spec: JSON, address: str) -> Iterator[Cause]:
     for index, ip in enumerate(addresses):
         if ip != "None" and not is_ip(ip):
             yield invalid(f"spec.clusterIPs[{index}]", ip, NOT_AN_IP)
-    if len(addresses) > 2:
-        yield invalid("spec.clusterIPs", addresses, "may only hold up to 2 values")
-    for index, family in enumerate(spec.get("ipFamilies") or ()):
-        if family not in ("IPv4", "IPv6"):
-            yield not_supported(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))

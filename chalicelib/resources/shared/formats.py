@@ -14,7 +14,6 @@ PORT_RANGE = f"must be between 1 and {MAX_PORT}, inclusive"
 NOT_NEGATIVE = "must be greater than or equal to 0"
 NOT_AN_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 RESERVED_AUDIENCE = "audiences of sparkanywhere are reserved"
-NOT_A_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
 def is_port(value: object) -> bool:
@@ -29,15 +28,6 @@ def is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_cidr(text: str) -> bool:
-    """Return whether `text` is a network in CIDR notation; host bits may be set."""
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return "/" in text
 
 
 def is_percent(text: str) -> bool:

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of
 from chalicelib.apimachinery.field_docs import field_doc
-from chalicelib.apimachinery.rules import meta, names
-from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.causes import forbidden, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
@@ -60,16 +60,11 @@ class StorageClassStrategy(Strategy):
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what is wrong with provisioner, policy and mode."""
-        causes = []
-        if not obj["provisioner"]:
-            causes.append(required("provisioner"))
-        else:
-            errors = names.qualified_name_errors(obj["provisioner"].lower())
-            causes += [invalid("provisioner", obj["provisioner"], error) for error in errors]
-        for key, choices in (("reclaimPolicy", RECLAIM_POLICIES), ("volumeBindingMode", BINDING_MODES)):
-            if obj[key] not in choices:
-                causes.append(not_supported(key, obj[key], choices))
-        return causes
+        wrong = [] if obj["provisioner"] else [required("provisioner")]
+        choices = (("reclaimPolicy", RECLAIM_POLICIES), ("volumeBindingMode", BINDING_MODES))
+        return wrong + [
+            not_supported(key, obj[key], known) for key, known in choices if obj[key] not in known
+        ]
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold all but labels, annotations and expansion."""

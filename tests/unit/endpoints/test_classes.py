@@ -91,20 +91,11 @@ def test_a_pod_may_not_say_its_own_priority(api: ApiClient, spec: JSON, why: str
     assert why in _refusal(api, PODS, _pod(**spec))
 
 
-def test_a_second_default_class_is_refused(api: ApiClient) -> None:
-    _class(api, "one", 1, globalDefault=True)
-    _class(api, "two", 2)
-    made = {"metadata": {"name": "three"}, "value": 3, "globalDefault": True}
-    changed = {"metadata": {"name": "two"}, "value": 2, "globalDefault": True}
-    same = {"metadata": {"name": "one"}, "value": 1, "globalDefault": True, "description": "x"}
+def test_of_several_default_classes_pods_get_the_lowest(api: ApiClient) -> None:
+    for name, value in (("high", 9), ("low", 3)):
+        _class(api, name, value, globalDefault=True)
 
-    refusals = [
-        _refusal(api, PRIORITIES, made),
-        _refusal(api, f"{PRIORITIES}/two", changed, method="PUT"),
-    ]
-
-    assert all("PriorityClass one is already marked as default." in each for each in refusals)
-    assert api.request("PUT", f"{PRIORITIES}/one", same).status == 200
+    assert _priority(api.create(PODS, _pod())) == ("low", 3, "PreemptLowerPriority")
 
 
 def test_a_claim_gets_the_default_storage_class(api: ApiClient) -> None:

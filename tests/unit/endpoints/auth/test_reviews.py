@@ -15,7 +15,6 @@ AUTHORIZATION, AUTHENTICATION = "/apis/authorization.k8s.io/v1", "/apis/authenti
 SELF, OTHERS = f"{AUTHORIZATION}/selfsubjectaccessreviews", f"{AUTHORIZATION}/subjectaccessreviews"
 LOCAL = f"{AUTHORIZATION}/namespaces/default/localsubjectaccessreviews"
 RULES, TOKENS = f"{AUTHORIZATION}/selfsubjectrulesreviews", f"{AUTHENTICATION}/tokenreviews"
-EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 PODS = {"verb": "get", "resource": "pods"}
 PATH = {"verb": "get", "path": "/x"}
@@ -73,18 +72,6 @@ def test_a_review_without_its_subject_is_a_bad_request(api: ApiClient, url: str,
     answer = api.request("POST", url, {"spec": {}})
 
     assert (answer.status, answer.body["message"]) == (400, why)
-
-
-def _event(**fields: Any) -> JSON:  # Any: fields of an event
-    return {"metadata": {"name": "e"}, "regarding": {"kind": "Pod", "namespace": "default"}, **fields}
-
-
-def test_an_event_of_the_new_group_must_be_new(api: ApiClient) -> None:
-    old = _event(note="hi", deprecatedCount=2, deprecatedSource={"component": "x"})
-    late = _event(type="Normal", eventTime="2026-01-01T00:00:00.000000Z")
-
-    assert _refused(api, EVENTS, old) == ["eventTime", "type", "count", "source"]
-    assert _refused(api, EVENTS, late) == ["reportingController", "reportingInstance", "action", "reason"]
 
 
 def test_a_suspended_job_may_be_sent_elsewhere_and_no_more(api: ApiClient) -> None:

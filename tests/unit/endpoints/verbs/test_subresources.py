@@ -201,12 +201,6 @@ STATUSES = [
         {"replicas": 2, "availableReplicas": 1},
         "status.availableReplicas",
     ),
-    (
-        "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
-        {},
-        {"desiredHealthy": -1},
-        "status.desiredHealthy",
-    ),
     (f"{CORE}/resourcequotas", {}, {"used": {"pods": "x.y"}}, ""),
     (f"{CORE}/resourcequotas", {}, {"used": {"pods": "1500m"}}, "status.used[pods]"),
     ("/api/v1/namespaces", {}, {"phase": "Terminating"}, "status.Phase"),
