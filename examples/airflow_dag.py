@@ -1,8 +1,8 @@
-"""A daily Spark job from Airflow, by Airflow's own KubernetesPodOperator; nothing of ours is imported.
+"""A daily Spark job from Airflow, with Airflow's own KubernetesPodOperator; nothing of ours is imported.
 
 The operator creates the driver pod and follows its log; the driver asks for its executors itself.
-Set up: a connection `sparkanywhere` of the kind Kubernetes, whose kubeconfig is that of the control plane
-(`sparkanywhere serve` prints its path; on AWS the one of docs/aws.md). Run with Airflow 3.3.2 and its
+Set up: a connection `sparkanywhere` of type Kubernetes with the control plane's kubeconfig
+(`sparkanywhere serve` prints its path; for AWS see docs/aws-quickstart.md). Run with Airflow 3.3.2 and its
 provider cncf.kubernetes 10.25.0 against local processes.
 """
 
@@ -15,13 +15,13 @@ from airflow.sdk import DAG
 from kubernetes.client import models
 
 IMAGE = "sparkanywhere/spark:4.3.0"
-# Each try is an application of its own: a label has to say which pods belong together.
+# Each try is an application of its own; a label says which pods belong together.
 APP = "airflow-{{ ts_nodash | lower }}-{{ ti.try_number }}"
 SETTINGS = {
     "spark.app.name": "pi",
     "spark.app.id": APP,
-    "spark.master": "k8s://https://kubernetes.default.svc",  # the control plane puts its own address in its place
-    "spark.kubernetes.submitInDriver": "true",  # this pod is the driver already, as one of spark-submit's is
+    "spark.master": "k8s://https://kubernetes.default.svc",  # the control plane replaces this by its own address
+    "spark.kubernetes.submitInDriver": "true",  # this pod is the driver already, as spark-submit's is
     "spark.executor.instances": "2",
     "spark.kubernetes.container.image": IMAGE,
     "spark.kubernetes.namespace": "default",
