@@ -19,12 +19,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "sparkanywhere.cli.commands:contexts_command",
         "List the control planes of your kubeconfig.",
     ),
-    "cost": ("sparkanywhere.cli.commands:cost", "Say what an application has used and what that costs."),
+    "cost": ("sparkanywhere.cli.commands:cost", "Show resource usage and cost."),
     "describe": (
         "sparkanywhere.cli.commands:describe",
-        "Say what an application is and what happened to it.",
+        "Show an application, its pods and their events.",
     ),
-    "doctor": ("sparkanywhere.cli.doctor:doctor", "Look at what jobs need on this machine."),
+    "doctor": ("sparkanywhere.cli.doctor:doctor", "Check that this machine has what jobs need."),
     "history": (
         "sparkanywhere.cli.service_commands:history",
         "Run a history server over the event logs of ended jobs.",
@@ -32,17 +32,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kill": ("sparkanywhere.cli.commands:kill", "End an application."),
     "logs": ("sparkanywhere.cli.commands:logs", "Print a driver's or an executor's log."),
     "ps": ("sparkanywhere.cli.commands:ps", "List applications."),
-    "submit": ("sparkanywhere.cli.submit_command:submit", "Run a job, follow it, and say what it took."),
-    "ui": ("sparkanywhere.cli.commands:ui", "Print where an application's Spark UI is."),
+    "submit": (
+        "sparkanywhere.cli.submit_command:submit",
+        "Run a job, follow it, and report its result and cost.",
+    ),
+    "ui": ("sparkanywhere.cli.commands:ui", "Print the URL of an application's Spark UI."),
     "wait": ("sparkanywhere.cli.commands:wait", "Wait until an application has ended."),
-    "down": ("sparkanywhere.cli.down:down", "Remove what control planes that ended have left running."),
-    "image": ("sparkanywhere.cli.image_command:image", "Build the Spark image that pods run in containers."),
+    "down": ("sparkanywhere.cli.down:down", "Remove what stopped control planes left running."),
+    "image": ("sparkanywhere.cli.image_command:image", "Build the Spark image for containers."),
     "pi": (
         "sparkanywhere.cli.pi:pi",
         "Run SparkPi, or a program of your own, in cluster mode on this machine.",
     ),
     "serve": ("sparkanywhere.cli.serve:serve", "Serve the Kubernetes API in the foreground."),
-    "spark": ("sparkanywhere.cli.spark_command:spark", "Download and lay out a Spark."),
+    "spark": ("sparkanywhere.cli.spark_command:spark", "Download a Spark."),
 }
 
 

@@ -6,21 +6,28 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
 import click
 
 from chalicelib.apimachinery.accessors import labels_of, status_of
-
-if TYPE_CHECKING:
-    from sparkanywhere.client.access import Target
-    from sparkanywhere.client.kube_client import KubeClient
-    from sparkanywhere.jobs.applications import Application
+from chalicelib.providers.registry import reference_prices
+from sparkanywhere.cli.reach import show
+from sparkanywhere.client.access import NoAccess, Target, contexts, find_target, kubeconfig_path, load
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.jobs.applications import (
+    Application,
+    NoSuchApplication,
+    find_application,
+    has_ended,
+    list_applications,
+    root_path,
+)
+from sparkanywhere.jobs.spark_properties import UI_PORT
 
 FAILURE = 1
 WAIT_SECONDS = 1.0  # between two looks while waiting
@@ -28,16 +35,13 @@ FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
 
 
 def with_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options --context and --namespace, and its errors as one sentence."""
+    """Give a command the options --context and --namespace, and print its errors as one sentence."""
 
     @click.option("--context", default="", help="A context of your kubeconfig.")
     @click.option("--namespace", "-n", default="", help="Default: the context's.")
     @wraps(command)
     def wrapped(*, context: str, namespace: str, **options: Any) -> None:  # Any: click's values
-        with _said():
-            from sparkanywhere.client.access import find_target
-            from sparkanywhere.client.kube_client import KubeClient
-
+        with _errors_as_sentences():
             target = find_target(os.environ, context=context, namespace=namespace)
             command(KubeClient(target.access), target, **options)
 
@@ -45,16 +49,16 @@ def with_target(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def _said() -> Iterator[None]:
-    from sparkanywhere.client.access import NoAccess
-    from sparkanywhere.client.kube_client import ApiError, ApiUnreachable
-    from sparkanywhere.jobs.applications import NoSuchApplication
-
+def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except (NoAccess, NoSuchApplication, ApiError, ApiUnreachable) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(FAILURE)
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(FAILURE)
 
 
 OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -65,32 +69,26 @@ OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="
 @with_target
 def ps(client: KubeClient, target: Target, *, output: str) -> None:
     """List applications: state, age, executors and cost so far."""
-    from sparkanywhere.jobs.applications import list_applications
-
     now = datetime.now(UTC)
-    rows = [_row(each, now) for each in list_applications(client, target.namespace)]
+    rows = [
+        {
+            "application": each.driver_name or each.id,
+            "state": each.state,
+            "executors": each.running_executors,
+            "age": each.age(now),
+            "usd_on_fargate": f"${each.usage(now).usd:.4f}",
+        }
+        for each in list_applications(client, target.namespace)
+    ]
     if output == "json":
         click.echo(json.dumps(rows))
         return
-    _print_table(
-        ("APPLICATION", "STATE", "EXECUTORS", "AGE", "ON FARGATE"),
-        [list(map(str, row.values())) for row in rows],
-    )
+    titles = ("APPLICATION", "STATE", "EXECUTORS", "AGE", "ON FARGATE")
+    _print_table(titles, [list(map(str, row.values())) for row in rows])
 
 
-def _row(application: Application, now: datetime) -> dict[str, Any]:
-    return {
-        "application": application.driver_name or application.id,
-        "state": application.state,
-        "executors": application.running_executors,
-        "age": application.age(now),
-        "usd_on_fargate": f"${application.usage(now).usd:.4f}",
-    }
-
-
-def _print_table(titles: tuple[str, ...], rows: list[list[str]]) -> None:
-    columns = list(zip(titles, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
+def _print_table(titles: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     for row in (titles, *rows):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
@@ -102,33 +100,25 @@ def _print_table(titles: tuple[str, ...], rows: list[list[str]]) -> None:
 @with_target
 def logs(client: KubeClient, target: Target, *, application: str, follow: bool, executor: int | None) -> None:
     """Print the driver's log, or an executor's."""
-    from sparkanywhere.jobs.applications import find_application
-
     found = find_application(client, target.namespace, application)
-    pod = found.driver_name if executor is None else _executor(found, executor)
+    pod = found.driver_name
+    if executor is not None:
+        names = {labels_of(each).get("spark-exec-id"): each["metadata"]["name"] for each in found.executors}
+        if str(executor) not in names:
+            raise NoSuchApplication(f"{pod} has no executor {executor} (any more).")
+        pod = names[str(executor)]
     if follow:
         for line in client.follow_log(target.namespace, pod, seconds=FOLLOW_SECONDS):
             click.echo(line)
-        return
-    click.echo(client.text(f"/api/v1/namespaces/{quote(target.namespace)}/pods/{quote(pod)}/log"), nl=False)
-
-
-def _executor(application: Application, number: int) -> str:
-    for pod in application.executors:
-        if labels_of(pod).get("spark-exec-id") == str(number):
-            return str(pod["metadata"]["name"])
-    from sparkanywhere.jobs.applications import NoSuchApplication
-
-    raise NoSuchApplication(f"{application.driver_name} has no executor {number} (any more).")
+    else:
+        click.echo(client.log(target.namespace, pod), nl=False)
 
 
 @click.command()
 @click.argument("application")
 @with_target
 def describe(client: KubeClient, target: Target, *, application: str) -> None:
-    """Say what an application is, what its pods do, and what happened to them."""
-    from sparkanywhere.jobs.applications import find_application
-
+    """Show an application, its pods and their events."""
     found, now = find_application(client, target.namespace, application), datetime.now(UTC)
     used = found.usage(now)
     click.echo(f"Application:  {found.name} ({found.id})")
@@ -136,27 +126,19 @@ def describe(client: KubeClient, target: Target, *, application: str) -> None:
     click.echo(
         f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate"
     )
-    pods = [*([found.driver] if found.driver else []), *found.executors]
-    _print_table(("POD", "PHASE", "IP"), [_pod_row(pod) for pod in pods])
-    names = {pod["metadata"]["name"] for pod in pods}
-    events = client.get(f"/api/v1/namespaces/{target.namespace}/events")["items"]
-    for event in events:
-        if (event.get("involvedObject") or {}).get("name") in names:
+    pods = {pod["metadata"]["name"]: status_of(pod) for pod in found.pods}
+    rows = [[name, str(one.get("phase", "")), str(one.get("podIP", "-"))] for name, one in pods.items()]
+    _print_table(("POD", "PHASE", "IP"), rows)
+    for event in client.get(f"/api/v1/namespaces/{target.namespace}/events")["items"]:
+        if (event.get("involvedObject") or {}).get("name") in pods:
             click.echo(f"{event.get('lastTimestamp')}  {event.get('reason')}: {event.get('message')}")
-
-
-def _pod_row(pod: dict[str, Any]) -> list[str]:
-    status = status_of(pod)
-    return [pod["metadata"]["name"], str(status.get("phase", "")), str(status.get("podIP", "-"))]
 
 
 @click.command()
 @click.argument("application")
 @with_target
 def kill(client: KubeClient, target: Target, *, application: str) -> None:
-    """End an application: its driver is deleted, and all that it owns with it."""
-    from sparkanywhere.jobs.applications import find_application, root_path
-
+    """End an application: delete its driver, and everything that it owns."""
     found = find_application(client, target.namespace, application)
     if found.driver_name:
         client.delete(root_path(client, target.namespace, found), propagationPolicy="Background")
@@ -172,8 +154,6 @@ def kill(client: KubeClient, target: Target, *, application: str) -> None:
 @with_target
 def wait(client: KubeClient, target: Target, *, application: str, timeout: float) -> None:
     """Wait until an application has ended; the exit code is its driver's."""
-    from sparkanywhere.jobs.applications import find_application, has_ended
-
     deadline = time.monotonic() + timeout
     while True:
         found = find_application(client, target.namespace, application)
@@ -181,8 +161,7 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
             click.echo(f"{found.driver_name} {found.state}")
             sys.exit(_exit_code(found))
         if timeout and time.monotonic() > deadline:
-            click.echo(f"Error: {found.driver_name} has not ended within {timeout:g} s.", err=True)
-            sys.exit(FAILURE)
+            _fail(f"{found.driver_name} has not ended within {timeout:g} s.")
         time.sleep(WAIT_SECONDS)
 
 
@@ -196,10 +175,7 @@ def _exit_code(application: Application) -> int:
 @click.argument("application")
 @with_target
 def cost(client: KubeClient, target: Target, *, application: str) -> None:
-    """Say what an application has used, and what that costs on Fargate by list price."""
-    from chalicelib.providers.registry import reference_prices
-    from sparkanywhere.jobs.applications import find_application
-
+    """Show resource usage and cost, at Fargate's list price."""
     used = find_application(client, target.namespace, application).usage(datetime.now(UTC))
     click.echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")
     prices = reference_prices()
@@ -214,33 +190,23 @@ def cost(client: KubeClient, target: Target, *, application: str) -> None:
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @with_target
 def ui(client: KubeClient, target: Target, *, application: str, forward: bool, opens: bool) -> None:
-    """Print where a running application's Spark UI is; where it takes forwarding, forward it until Ctrl-C."""
-    from sparkanywhere.cli.reach import show
-    from sparkanywhere.jobs.applications import find_application
-    from sparkanywhere.jobs.spark_properties import UI_PORT
-
+    """Print the URL of a running application's Spark UI; if needed, forward a port to it until Ctrl-C."""
     found = find_application(client, target.namespace, application)
-    if found.driver is None or found.state != "Running":
-        name = found.driver_name or found.id
-        click.echo(f"Error: {name} has no Spark UI: {_no_ui(found)}.", err=True)
-        sys.exit(FAILURE)
-    show(target, found.driver, UI_PORT, opens=opens, forwards=forward)
-
-
-def _no_ui(application: Application) -> str:
-    if application.driver is None:
-        return "its driver is no pod"
-    if application.state in ("Succeeded", "Failed"):
-        return "it has ended; `sparkanywhere history` shows what it left"
-    return f"its driver is {application.state}"
+    if found.driver is not None and found.state == "Running":
+        show(target, found.driver, UI_PORT, opens=opens, forwards=forward)
+        return
+    why = f"its driver is {found.state}"
+    if found.driver is None:
+        why = "its driver is not a pod"
+    elif found.state in ("Succeeded", "Failed"):
+        why = "it has ended; see `sparkanywhere history`"
+    _fail(f"{found.driver_name or found.id} has no Spark UI: {why}.")
 
 
 @click.command("contexts")
 def contexts_command() -> None:
-    """List the control planes that your kubeconfig knows; * is the current one."""
-    with _said():
-        from sparkanywhere.client.access import contexts, kubeconfig_path, load
-
+    """List the control planes in your kubeconfig; * marks the current one."""
+    with _errors_as_sentences():
         path = kubeconfig_path(os.environ)
         for name, server, is_current in contexts(load(path)):
             click.echo(f"{'*' if is_current else ' '} {name}  {server}")

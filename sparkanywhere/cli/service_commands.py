@@ -1,4 +1,4 @@
-"""`sparkanywhere history` and `sparkanywhere connect`: servers as pods, found again where they run already."""
+"""`sparkanywhere history` and `sparkanywhere connect`: servers as pods, reused if they already run."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
+from chalicelib.apimachinery.types import JSON
+from sparkanywhere.cli import reach
 from sparkanywhere.cli.commands import with_target
-from sparkanywhere.cli.submit_options import job_options, pairs, spec_from
+from sparkanywhere.cli.submit_options import job_options, pairs, spec_from, typed_options
+from sparkanywhere.client.access import Target
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.jobs import connect as servers
+from sparkanywhere.jobs import event_log, memory
+from sparkanywhere.jobs.history import HISTORY, PORT, history_pod
+from sparkanywhere.jobs.job_files import FileFailed
+from sparkanywhere.jobs.nodes import find_provider
+from sparkanywhere.jobs.objects import resource_name
+from sparkanywhere.jobs.service_pod import Service, ServiceFailed, find_running, stop_all, wait_until_up
+from sparkanywhere.jobs.spec import DEFAULT_SPARK, SpecError
+from sparkanywhere.jobs.submission import new_suffix, submit
+from sparkanywhere.local.stop_signals import signals_as_interrupt
 
-if TYPE_CHECKING:
-    from chalicelib.apimachinery.types import JSON
-    from sparkanywhere.client.access import Target
-    from sparkanywhere.client.kube_client import KubeClient
-    from sparkanywhere.jobs.service_pod import Service
-
-SPARK = "4.3.0"  # jobs.spec.DEFAULT_SPARK, which --help need not import
 TOKEN_BYTES = 24
 MINUTE = 60.0
 FAILURE, USAGE = 1, 2
-# Of a job's options those that a server has not, and what they come to.
+# Options of a job that a server does not have, and their values.
 UNFIT = {"arguments": (), "more_arguments": (), "main_class": "", "max_attempts": 1}
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """End the command with one sentence where a server cannot be had."""
-    from sparkanywhere.jobs.s3_objects import FileFailed
-    from sparkanywhere.jobs.service_pod import ServiceFailed
-    from sparkanywhere.jobs.spec import SpecError
-
+def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
     except (FileFailed, ServiceFailed, SpecError) as error:
@@ -49,7 +50,7 @@ def _told() -> Iterator[None]:
 @click.option(
     "--events", default="", metavar="URL", help="Where event logs are; default: what `submit` leaves."
 )
-@click.option("--spark", default=SPARK, show_default=True, help="Version of Spark.")
+@click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark.")
 @click.option("--image", default="", help="Container image; default: ours of the Spark version.")
 @click.option("--memory", default="1g", show_default=True, help="Heap of the server.")
 @click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A setting, spark.history.*; repeatable.")
@@ -62,30 +63,21 @@ def history(
 ) -> None:
     """Run a Spark history server over the event logs of ended jobs, and print its URL.
 
-    One that runs already is found again.
+    A server that already runs is reused.
     """
-    from sparkanywhere.jobs.history import HISTORY, PORT
-
     if stop:
         _stop(client, target, HISTORY)
         return
-    from sparkanywhere.cli.reach import show
+    with _errors_as_sentences():
+        pod = find_running(client, target.namespace, HISTORY)
+        is_ours = pod is None
+        if pod is None:
+            pod = _start_history(client, target, options)
+        pod, _ = _up(client, target, pod, HISTORY, is_ours=is_ours)
+    reach.show(target, pod, PORT, opens=opens, forwards=forward)
 
-    with _told():
-        pod = _history(client, target, options)
-    show(target, pod, PORT, opens=opens, forwards=forward)
 
-
-def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
-    """Return the pod of a history server that is up: the one there is, or a new one."""
-    from sparkanywhere.jobs import event_log, memory
-    from sparkanywhere.jobs.history import HISTORY, history_pod
-    from sparkanywhere.jobs.service_pod import find_running, stop_all
-    from sparkanywhere.jobs.spec import SpecError
-
-    pod = find_running(client, target.namespace, HISTORY)
-    if pod is not None:
-        return _up(client, target, pod, HISTORY, is_ours=False)[0]
+def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     conf, directory = pairs("--conf", options["conf"]), options["events"]
     try:
         memory.mib(options["memory"])
@@ -103,8 +95,7 @@ def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSO
         conf=conf,
     )
     stop_all(client, target.namespace, HISTORY)  # those that have ended
-    pod = client.create(f"/api/v1/namespaces/{target.namespace}/pods", made)
-    return _up(client, target, pod, HISTORY, is_ours=True)[0]
+    return client.create(f"/api/v1/namespaces/{target.namespace}/pods", made)
 
 
 @click.command(
@@ -125,66 +116,47 @@ def _history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSO
 def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -> None:
     """Run a Spark Connect server as a driver pod, and print the URL for clients, token included.
 
-    One that runs already is found again. It ends by itself when nobody has used it for --idle minutes.
+    A server that already runs is reused. It ends by itself after --idle minutes without use.
     """
-    from sparkanywhere.jobs import connect as servers
-    from sparkanywhere.jobs.service_pod import find_running
-
     if stop:
         _stop(client, target, servers.CONNECT)
         return
-    with _told():
-        driver, is_ours = find_running(client, target.namespace, servers.CONNECT), False
+    with _errors_as_sentences():
+        driver = find_running(client, target.namespace, servers.CONNECT)
+        is_ours = driver is None
         if driver is None:
-            driver, is_ours = _submit(client, target, options), True
+            driver = _start_connect(client, target, options)
         driver, line = _up(client, target, driver, servers.CONNECT, is_ours=is_ours)
         token = servers.token_of(
             client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{servers.secret_of(driver)}")
         )
-        _lead_to(target, driver, servers.listening_port(line), token=token, local_port=options["port"])
+        _print_url(target, driver, servers.listening_port(line), token=token, local_port=options["port"])
 
 
 connect.params = [each for each in connect.params if each.name not in UNFIT]
 next(each for each in connect.params if each.name == "name").help = "Name of the application."
 
 
-def _submit(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
-    from sparkanywhere.cli.reach import is_here
-    from sparkanywhere.jobs import connect as servers
-    from sparkanywhere.jobs.nodes import find_provider
-    from sparkanywhere.jobs.objects import resource_name
-    from sparkanywhere.jobs.submission import new_suffix, submit
-
+def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     given = {**UNFIT, **options, "application": str(servers.PROGRAM), "namespace": target.namespace}
     given["name"] = given["name"] or servers.NAME
-    spec, suffix = spec_from(given, [*_typed(), "namespace", "name"]), new_suffix()
+    typed = typed_options(click.get_current_context())
+    spec, suffix = spec_from(given, [*typed, "namespace", "name"]), new_suffix()
     secret = f"{resource_name(spec, suffix)}-token"
     provider = find_provider(client)
     spec = servers.connect_spec(
         spec,
         idle_seconds=options["idle"] * MINUTE,
         secret=secret,
-        is_on_this_host=provider is not None and provider.network == "host" and is_here(target.access),
+        is_on_this_host=provider is not None and provider.network == "host" and reach.is_here(target.access),
         port=options["port"],
     )
     token = servers.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
     return client.get(submit(client, spec, suffix=suffix, beside=[token]).path)
 
 
-def _typed() -> list[str]:
-    """Return the options that were typed."""
-    context = click.get_current_context()
-    return [
-        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-
-
-def _lead_to(target: Target, driver: JSON, port: int, *, token: str, local_port: int) -> None:
-    """Print the URL of a Connect server; where it takes forwarding, forward until Ctrl-C."""
-    from sparkanywhere.cli import reach
-    from sparkanywhere.jobs import connect as servers
-    from sparkanywhere.jobs.service_pod import ServiceFailed
-
+def _print_url(target: Target, driver: JSON, port: int, *, token: str, local_port: int) -> None:
+    """Print the URL of a Connect server; if needed, forward a port to it until Ctrl-C."""
     if access := reach.port_access(driver, port):
         click.echo(access, err=True)
         click.echo(servers.url(port=port, token=token))
@@ -201,11 +173,7 @@ def _lead_to(target: Target, driver: JSON, port: int, *, token: str, local_port:
 def _up(
     client: KubeClient, target: Target, pod: JSON, service: Service, *, is_ours: bool
 ) -> tuple[JSON, str]:
-    """Wait until a service's pod is up; return it and the line that said so. One that we started goes if it fails."""
-    from sparkanywhere.client.kube_client import ApiError, ApiUnreachable
-    from sparkanywhere.jobs.service_pod import wait_until_up
-    from sparkanywhere.local.stop_signals import signals_as_interrupt
-
+    """Wait until a service's pod is up; return it and the line that said so. If it fails, ours is deleted."""
     name = pod["metadata"]["name"]
     click.echo(f"{'Starting' if is_ours else 'Found'} {name} ...", err=True)
     is_up = False
@@ -216,12 +184,10 @@ def _up(
         return found
     finally:
         if is_ours and not is_up:
-            with suppress(ApiError, ApiUnreachable):  # what went wrong first is what is told
+            with suppress(ApiError, ApiUnreachable):  # the first error is the one to report
                 client.delete(f"/api/v1/namespaces/{target.namespace}/pods/{name}")
 
 
 def _stop(client: KubeClient, target: Target, service: Service) -> None:
-    from sparkanywhere.jobs.service_pod import stop_all
-
     names = stop_all(client, target.namespace, service)
     click.echo(f"{', '.join(names)} is being ended" if names else "None runs.")

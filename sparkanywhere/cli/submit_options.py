@@ -1,4 +1,4 @@
-"""The options of `sparkanywhere submit` and the job that they say: options, --conf, the properties file, a job file."""
+"""The options of `sparkanywhere submit`, and the job that they describe with --conf, a properties and a job file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from sparkanywhere.jobs import job_file
+from sparkanywhere.jobs.conf_fields import REFUSED, ConfError, as_fields
 from sparkanywhere.jobs.spec import DEFAULT_SPARK, JobSpec, SpecError
 
 LISTS = ("py_files", "files", "jars", "archives", "packages")
@@ -69,8 +72,8 @@ OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--secret-env", multiple=True, metavar="NAME=SECRET:KEY", help="A variable from a Secret; repeatable."
     ),
-    click.option("--driver-template", default="", metavar="FILE", help="A pod to build the driver's on."),
-    click.option("--executor-template", default="", metavar="FILE", help="A pod to build executors' on."),
+    click.option("--driver-template", default="", metavar="FILE", help="A pod to base the driver's on."),
+    click.option("--executor-template", default="", metavar="FILE", help="A pod to base executors' on."),
     click.option("--image", default="", help="Container image; default: ours of the Spark version."),
     click.option("--image-pull-policy", default="IfNotPresent", show_default=True),
     click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark."),
@@ -85,11 +88,14 @@ OPTIONS: tuple[Decorator, ...] = (
         type=int,
         default=1,
         show_default=True,
-        help="Start a driver that failed again, after a pause.",
+        help="Restart a failed driver, after a pause.",
     ),
     click.option("--max-usd", default="", metavar="DOLLARS", help="End the job once it has cost so much."),
     click.option(
-        "--event-log/--no-event-log", default=True, show_default=True, help="Keep Spark's for `history`."
+        "--event-log/--no-event-log",
+        default=True,
+        show_default=True,
+        help="Keep the event log for `history`.",
     ),
 )
 
@@ -101,23 +107,26 @@ def job_options(command: Any) -> Any:  # Any: a function that click decorates
     return command
 
 
-def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
-    """Return the job that a command line says; `given` names the options that were typed. Raises SpecError."""
-    from sparkanywhere.jobs import job_file  # lazy: --help needs no job
-    from sparkanywhere.jobs.conf_fields import REFUSED, ConfError, as_fields
+def typed_options(context: click.Context) -> list[str]:
+    """Return the names of the options that were typed."""
+    return [
+        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
 
-    said = dict(_said(options, set(given)))
+
+def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
+    """Return the job that a command line describes; `given` names the options that were typed. Raises SpecError."""
+    typed = dict(_typed_fields(options, set(given)))
     try:
-        by_conf, conf = as_fields(pairs("--conf", options["conf"]), said, where="--conf", wins=True)
-        values = {**said, **by_conf}
+        by_conf, conf = as_fields(pairs("--conf", options["conf"]), typed, where="--conf", wins=True)
+        values = {**typed, **by_conf}
         by_file, from_file = as_fields(
             properties(options["properties_file"]), values, where="--properties-file", wins=False
         )
     except ConfError as error:
         raise SpecError(str(error)) from error
-    kept = {
-        key: text for key, text in from_file.items() if key not in REFUSED
-    }  # those tell of another cluster
+    # A properties file may have been written for another cluster.
+    kept = {key: text for key, text in from_file.items() if key not in REFUSED}
     values = {**by_file, **values, "conf": {**kept, **conf}}
     application = options["application"]
     if not application.endswith((".yaml", ".yml")):
@@ -125,7 +134,7 @@ def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
     return job_file.from_document(job_file.read(Path(application)), **values)
 
 
-def _said(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
+def _typed_fields(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
     """Yield (field, value) of what was typed."""
     args = (*options["arguments"], *options["more_arguments"])
     if args:
@@ -135,18 +144,14 @@ def _said(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]
             yield name, options[name]
     for name in LISTS:
         if name in given:
-            yield name, _list(options[name])
+            yield name, tuple(each.strip() for each in options[name].split(",") if each.strip())
     for name, option in PAIRS.items():
         if options[name]:
             yield FIELDS.get(name, name), pairs(option, options[name])
 
 
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(each.strip() for each in text.split(",") if each.strip())
-
-
 def pairs(option: str, entries: Iterable[str]) -> dict[str, str]:
-    """Return what an option says that is given as key=value, any number of times. Raises SpecError."""
+    """Return the pairs of an option that is given as key=value, any number of times. Raises SpecError."""
     found: dict[str, str] = {}
     for entry in entries:
         key, equals, value = entry.partition("=")

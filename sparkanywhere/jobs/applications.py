@@ -33,11 +33,14 @@ class Application:
     earlier: tuple[JSON, ...] = ()  # drivers of attempts before the last
 
     @property
+    def pods(self) -> tuple[JSON, ...]:
+        """Return its pods, the driver first."""
+        return (*((self.driver,) if self.driver else ()), *self.executors)
+
+    @property
     def name(self) -> str:
         """Return the name that its pods are labelled with."""
-        pods = [self.driver] if self.driver else list(self.executors)
-        labels = labels_of(pods[0]) if pods else {}
-        return str(labels.get("spark-app-name", ""))
+        return next((str(labels_of(pod).get("spark-app-name", "")) for pod in self.pods), "")
 
     @property
     def driver_name(self) -> str:
@@ -66,9 +69,7 @@ class Application:
 
     def age(self, now: datetime) -> str:
         """Return how long ago its first pod came, in kubectl's words."""
-        pods = [*([self.driver] if self.driver else []), *self.executors]
-        created = min((str(pod["metadata"].get("creationTimestamp", "")) for pod in pods), default="")
-        return age(created, now)
+        return age(min(map(_created_at, self.pods), default=""), now)
 
     def usage(self, now: datetime) -> Usage:
         """Return what it has used so far, with what its drivers' pods say of those that are gone."""
@@ -98,7 +99,7 @@ def group(pods: Iterable[JSON]) -> list[Application]:
         Application(each, drivers.get(each), tuple(pods), tuple(earlier.get(each, ())))
         for each, pods in executors.items()
     ]
-    return sorted(found, key=_created, reverse=True)
+    return sorted(found, key=lambda each: next(map(_created_at, each.pods), ""), reverse=True)
 
 
 def _created_at(pod: JSON) -> str:
@@ -146,11 +147,6 @@ def has_failed(job: JSON) -> bool:
     """Return whether a Job makes no more pods and has not succeeded."""
     conditions = status_of(job).get("conditions") or ()
     return any(each.get("type") == "Failed" and each.get("status") == "True" for each in conditions)
-
-
-def _created(application: Application) -> str:
-    pods = [application.driver] if application.driver else list(application.executors)
-    return str(pods[0]["metadata"].get("creationTimestamp", "")) if pods else ""
 
 
 def list_applications(client: KubeClient, namespace: str) -> list[Application]:

@@ -25,6 +25,10 @@ STAGED_ANNOTATION = "sparkanywhere.io/staged-files"  # tells the control plane t
 _UNFIT = re.compile(r"[^-._a-zA-Z0-9]")  # characters that no key of a ConfigMap may have
 
 
+class FileFailed(Exception):
+    """A file of the job cannot be brought to its pod; str() is one sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A file that the pod fetches; size 0 and sha256 "" where nobody knows them before."""

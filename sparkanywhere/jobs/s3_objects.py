@@ -1,14 +1,19 @@
-"""s3:// objects as URLs that a pod fetches without credentials: signed by us, with what credentials there are here.
+"""s3:// objects as URLs that a pod fetches without credentials: signed with the credentials of this machine.
 
-AWS General Reference, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)". A URL ends with the
-credentials that signed it, if these end earlier.
+Imported only for a job with s3:// files: it loads boto3. AWS General Reference, "Authenticating Requests: Using Query
+Parameters (AWS Signature Version 4)". A URL expires with the credentials that signed it, if these expire earlier.
 """
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
-from sparkanywhere.jobs.job_files import S3, Fetched
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from sparkanywhere.jobs.job_files import S3, Fetched, FileFailed
 
 URL_SECONDS = 12 * 3600  # to begin the fetch: as long as most sessions last
 HELP = {
@@ -16,10 +21,6 @@ HELP = {
     "404": "there is no such object",
     "NoSuchBucket": "there is no such bucket",
 }
-
-
-class FileFailed(Exception):
-    """A file of the job cannot be brought to its pod; str() is one sentence."""
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -32,10 +33,6 @@ def split_url(url: str) -> tuple[str, str]:
 
 def signed(url: str) -> Fetched | None:
     """Return an object with a URL signed here; None where there are no credentials. Raises FileFailed."""
-    import boto3  # lazy: only jobs with s3:// files pay for it
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
     bucket, key = split_url(url)
     try:
         session = boto3.Session()
@@ -43,51 +40,35 @@ def signed(url: str) -> Fetched | None:
             return None
         client = session.client("s3", config=Config(signature_version="s3v4"))
         found = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-        client = _at(session, client, bucket)
         params = {"Bucket": bucket, "Key": key}
         if found.get("VersionId"):
             params["VersionId"] = found["VersionId"]
+        client = _client_for(session, client, bucket)
         link = client.generate_presigned_url("get_object", Params=params, ExpiresIn=URL_SECONDS)
     except ClientError as error:
         raise FileFailed(f"{url} cannot be read: {_why(error)}.") from error
     except BotoCoreError as error:
         raise FileFailed(f"{url} cannot be read: {error}") from error
-    return Fetched(url, link, int(found["ContentLength"]), _sha256(found))
+    checksum = found.get("ChecksumSHA256") or ""
+    is_of_the_whole = "-" not in checksum and found.get("ChecksumType") != "COMPOSITE"
+    sha256 = base64.b64decode(checksum).hex() if is_of_the_whole else ""
+    return Fetched(url, link, int(found["ContentLength"]), sha256)
 
 
-def _at(session: Any, client: Any, bucket: str) -> Any:  # Any: boto3 makes these at run time
+def _client_for(session: Any, client: Any, bucket: str) -> Any:  # Any: boto3 makes these at run time
     """Return a client of the bucket's own region and host: a URL that leads to another one only redirects.
 
     A signature holds for one host. Where the S3 is not Amazon's, its client signs for the host that it asks.
     """
-    from botocore.config import Config
-
     if ".amazonaws." not in client.meta.endpoint_url:
         return client
-    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-    return session.client("s3", region_name=_region(client, bucket), config=config)
-
-
-def _region(client: Any, bucket: str) -> str:  # Any: a boto3 client
-    """Return a bucket's region; S3 tells it also to who may not list the bucket."""
-    from botocore.exceptions import ClientError
-
     try:
         answer = client.head_bucket(Bucket=bucket)
-    except ClientError as error:
+    except ClientError as error:  # which names the region too
         answer = error.response
-    told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    return str(told or client.meta.region_name)
-
-
-def _sha256(found: Any) -> str:  # Any: an answer of boto3
-    """Return the object's checksum where S3 knows it for the whole of it."""
-    import base64
-
-    text = found.get("ChecksumSHA256") or ""
-    if not text or "-" in text or found.get("ChecksumType") == "COMPOSITE":
-        return ""
-    return base64.b64decode(text).hex()
+    region = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+    return session.client("s3", region_name=str(region or client.meta.region_name), config=config)
 
 
 def _why(error: Any) -> str:  # Any: a ClientError

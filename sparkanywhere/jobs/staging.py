@@ -1,6 +1,6 @@
 """Bring a job's files to where its pods fetch them: uploads to the control plane or its bucket, and s3:// by URL.
 
-An upload that breaks goes on where it broke; what nobody needs any more the control plane removes by itself.
+An upload that breaks resumes where it broke; the control plane removes files that are no longer needed.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from sparkanywhere.client.kube_client import BINARY, ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.jobs.job_files import Fetched, Sorted
-from sparkanywhere.jobs.s3_objects import FileFailed, signed
+from sparkanywhere.jobs.job_files import Fetched, FileFailed, Sorted
 
 PIECE_BYTES = 2 * 1024 * 1024  # below the 3 MiB that a request may have
 ATTEMPTS = 5  # without progress, of one upload
@@ -45,101 +44,88 @@ def bring(
 
     May be repeated: what has been uploaded once is found again.
     """
-    objects = [signed(url) or _signed_there(client, namespace, url) for url in files.objects]
-    return (*(_staged(client, namespace, path, say, sleep) for path in files.staged), *objects)
+    objects: list[Fetched] = []
+    if files.objects:
+        from sparkanywhere.jobs.s3_objects import signed  # it loads boto3
 
-
-def _staged(
-    client: KubeClient, namespace: str, path: str, say: Say, sleep: Callable[[float], None]
-) -> Fetched:
-    with Path(path).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-    status = _Upload(client, namespace, path, sha256, size, say=say, sleep=sleep).run()
-    authority = str(status.get("certificateAuthority") or "")
-    return Fetched(path, status["fetchURL"], size, sha256, authority, is_staged=True)
+        objects = [signed(url) or _signed_there(client, namespace, url) for url in files.objects]
+    uploads = (_Upload(client, namespace, path, say=say, sleep=sleep) for path in files.staged)
+    return (*(upload.run() for upload in uploads), *objects)
 
 
 def _signed_there(client: KubeClient, namespace: str, url: str) -> Fetched:
     """Have the control plane sign for an object that we have no credentials for."""
     try:
-        told = client.create(f"/sparkanywhere/v1/namespaces/{namespace}/files", {"url": url})
+        made = client.create(f"/sparkanywhere/v1/namespaces/{namespace}/files", {"url": url})
     except ApiError as error:
         why = "it keeps no files" if error.code in (404, 405) else str(error)
         raise FileFailed(
             f"{url}: there are no AWS credentials here, and the control plane does not give it either: {why}"
         ) from error
-    return Fetched(url, told["status"]["fetchURL"], int(told["spec"]["size"]))
+    return Fetched(url, made["status"]["fetchURL"], int(made["spec"]["size"]))
 
 
 class _Upload:
     """One file on its way."""
 
     def __init__(
-        self,
-        client: KubeClient,
-        namespace: str,
-        path: str,
-        sha256: str,
-        size: int,
-        *,
-        say: Say,
-        sleep: Callable[[float], None],
+        self, client: KubeClient, namespace: str, path: str, *, say: Say, sleep: Callable[[float], None]
     ) -> None:
         self._client = client
         self._place = f"/sparkanywhere/v1/namespaces/{namespace}/files"
         self._path = path
-        self._sha256 = sha256
-        self._size = size
         self._say = say
         self._sleep = sleep
+        with Path(path).open("rb") as file:
+            self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            self._size = file.tell()
 
-    def run(self) -> dict[str, Any]:  # Any: the status of the ticket
-        """Send what is missing; return the ticket's status."""
+    def run(self) -> Fetched:
+        """Send what is missing; return how the pod fetches the file."""
         left, best = ATTEMPTS, -1
         while True:
             status = self._ticket()
             if status["present"]:
-                return status
-            if int(status["upload"]["offset"]) > best:  # it goes on: every piece counts
-                left, best = ATTEMPTS, int(status["upload"]["offset"])
+                break
+            upload = status["upload"]
+            if int(upload["offset"]) > best:  # it goes on: every piece counts
+                left, best = ATTEMPTS, int(upload["offset"])
             left -= 1
-            problem = self._send(status["upload"])
+            self._say(f"uploading {self._path}, {self._size / 1e6:,.1f} MB")
+            problem = (
+                self._put(upload["url"], upload["headers"])
+                if upload["url"]
+                else self._pieces(upload["offset"])
+            )
             if not problem:
-                return status
+                break
             if left <= 0:
                 raise FileFailed(f"{self._path} could not be uploaded: {problem}")
             self._sleep(RETRY_SECONDS)
+        authority = str(status.get("certificateAuthority") or "")
+        return Fetched(self._path, status["fetchURL"], self._size, self._sha256, authority, is_staged=True)
 
-    def _ticket(self) -> dict[str, Any]:  # Any: as above
-        asked = {"sha256": self._sha256, "size": self._size}
+    def _ticket(self) -> dict[str, Any]:  # Any: the status of a file
+        """Return how the file is to be uploaded, or that it is there. Raises FileFailed."""
         left = ATTEMPTS
         while True:
             try:
+                asked = {"sha256": self._sha256, "size": self._size}
                 status: dict[str, Any] = self._client.create(self._place, asked)["status"]
                 return status
             except ApiError as error:
                 left -= 1
+                if error.code in (404, 405) and "namespaces" not in str(error):
+                    raise FileFailed(
+                        f"{self._path} has {self._size:,} bytes, more than travel with a job, and this control plane"
+                        " keeps no files: put it into the image, or into a bucket (s3://)"
+                    ) from error
                 if error.code not in PASSING or left <= 0:
-                    raise self._refused(error) from error
+                    raise FileFailed(f"{self._path} was not taken: {error}") from error
             self._sleep(RETRY_SECONDS)
 
-    def _refused(self, error: ApiError) -> FileFailed:
-        if error.code in (404, 405) and "namespaces" not in str(error):
-            return FileFailed(
-                f"{self._path} has {self._size:,} bytes, more than travel with a job, and this control plane keeps"
-                " no files: put it into the image, or into a bucket (s3://)"
-            )
-        return FileFailed(f"{self._path} was not taken: {error}")
-
-    def _send(self, upload: dict[str, Any]) -> str:  # Any: of the ticket
-        """Send what is missing; return "", or why it should be tried again. Raises FileFailed."""
-        self._say(f"uploading {self._path}, {self._size / 1e6:,.1f} MB")
-        return (
-            self._put(upload["url"], upload["headers"]) if upload["url"] else self._pieces(upload["offset"])
-        )
-
     def _pieces(self, offset: int) -> str:
+        """Send the rest to the control plane; return "", or why it should be tried again. Raises FileFailed."""
         with Path(self._path).open("rb") as file:
             file.seek(offset)
             while offset < self._size:
@@ -160,7 +146,8 @@ class _Upload:
         return ""
 
     def _put(self, url: str, headers: dict[str, str]) -> str:
-        headers = {"Content-Type": BINARY, **headers}  # else urllib says that it is a form
+        """Send the file to the bucket; return "", or why it should be tried again. Raises FileFailed."""
+        headers = {"Content-Type": BINARY, **headers}  # else urllib sends a form's
         with Path(self._path).open("rb") as file:
             try:
                 with urlopen(Request(url, data=file, headers=headers, method="PUT"), timeout=PUT_SECONDS):

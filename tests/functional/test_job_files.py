@@ -19,9 +19,16 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, SCRIPT, Fetched, fetch_list, sort_files
+from sparkanywhere.jobs.job_files import (
+    CARRIED_PATH,
+    FETCHED_PATH,
+    SCRIPT,
+    Fetched,
+    FileFailed,
+    fetch_list,
+    sort_files,
+)
 from sparkanywhere.jobs.objects import build
-from sparkanywhere.jobs.s3_objects import FileFailed
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import PIECE_BYTES, bring
 from sparkanywhere.local.local_server import LocalServer, ServerOptions

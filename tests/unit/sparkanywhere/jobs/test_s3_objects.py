@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.jobs.job_files import Sorted
-from sparkanywhere.jobs.s3_objects import FileFailed, _why, signed
+from sparkanywhere.jobs.job_files import FileFailed, Sorted
+from sparkanywhere.jobs.s3_objects import _why, signed
 from sparkanywhere.jobs.staging import bring
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

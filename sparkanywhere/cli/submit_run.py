@@ -1,0 +1,135 @@
+"""Run a job on any control plane: submit it, follow it, and report its result and what it used."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from chalicelib.providers.registry import reference_prices
+from sparkanywhere.cli.job_progress import PHASES, JobProgress
+from sparkanywhere.cli.job_run import JobFailed, JobRun
+from sparkanywhere.cli.job_screen import JobScreen, print_result
+from sparkanywhere.cli.local_plane import local_plane
+from sparkanywhere.client.access import NoAccess, Target, find_target
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.jobs.applications import has_failed, selector_of
+from sparkanywhere.jobs.cost import usage_of_seen
+from sparkanywhere.jobs.failures import reason
+from sparkanywhere.jobs.job_files import FileFailed
+from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
+from sparkanywhere.local.local_server import ServerFailed
+
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where to run a job and how to show it: the options of `submit` that are not the job's."""
+
+    context: str
+    provider: str | None
+    detach: bool
+    keep: bool
+    output: str
+    verbose: bool
+
+
+def run(spec: JobSpec, options: RunOptions) -> int:
+    """Run the job; return the exit code. Errors are one sentence on stderr."""
+    try:
+        if options.detach:
+            target = find_target(os.environ, context=options.context, namespace=spec.namespace)
+            return _detach(spec, target, options)
+        with local_plane(
+            spec, provider=options.provider, context=options.context, environ=os.environ
+        ) as target:
+            code = _follow(spec, target, options)
+    except (JobFailed, FileFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return USAGE if isinstance(error, SpecError) else FAILURE
+    except KeyboardInterrupt:
+        click.echo("Interrupted; the job was ended.", err=True)
+        return INTERRUPTED
+    return code
+
+
+def _detach(spec: JobSpec, target: Target, options: RunOptions) -> int:
+    made = submit(KubeClient(target.access), spec, suffix=new_suffix())
+    about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
+    click.echo(json.dumps(about) if options.output == "json" else made.name)
+    return 0
+
+
+def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
+    client, suffix = KubeClient(target.access), new_suffix()
+    console = Console(highlight=False, stderr=options.output == "json")
+    job = JobProgress(instances=spec.executors, began_at=time.monotonic(), attempts=spec.max_attempts)
+    job.end("control plane", time.monotonic())
+    screen = JobScreen(job, console)
+    run = JobRun(
+        client,
+        job,
+        screen,
+        submit_log=Path(os.devnull),
+        verbose=options.verbose,
+        namespace=spec.namespace,
+        selector=selector_of(spec, f"spark-{suffix}"),
+    )
+    made: list[Submitted] = []
+
+    def begin() -> None:
+        made.append(submit(client, spec, suffix=suffix, say=screen.print_line))
+
+    def gave_up() -> bool:
+        return spec.max_attempts > 1 and bool(made) and has_failed(client.get(made[0].path))
+
+    screen.start()
+    try:
+        run.follow(begin, gave_up)
+    finally:
+        screen.stop()
+        run.finish()
+        why = ""
+        if made and not job.succeeded:
+            why = reason(client, spec, made[0].path, run.last_pods, run.last_lines)
+        if made and not (options.keep and job.succeeded):
+            run.delete(made[0].path)
+    _report(spec, run, job, why, console=None if options.output == "json" else console, suffix=suffix)
+    return 0 if job.succeeded else FAILURE
+
+
+def _report(
+    spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: Console | None, suffix: str
+) -> None:
+    """Print the result on the console; as JSON if there is none."""
+    now, prices = time.monotonic(), reference_prices()
+    used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
+    if console is None:
+        summary = {
+            "id": f"spark-{suffix}",
+            "name": spec.app_name,
+            "result": "Succeeded" if job.succeeded else "Failed",
+            "exit_code": job.driver.exit_code if job.driver else None,
+            "phase_seconds": {phase: round(job.seconds(phase, now), 3) for phase in PHASES},
+            "vcpu_seconds": round(used.vcpu_seconds, 1),
+            "gib_seconds": round(used.gib_seconds, 1),
+            "usd_on_fargate": round(used.usd, 6),
+            "prices_of": prices.date,
+        }
+        click.echo(json.dumps(summary | ({"reason": why} if why else {})))
+        return
+    print_result(console, job, last_lines=run.last_lines, now=now)
+    console.print(
+        f"used {used.vcpu_seconds:.0f} vCPU-seconds and {used.gib_seconds:.0f} GiB-seconds;"
+        f" on {prices.seller} ${used.usd:.4f} by the list prices of {prices.date}"
+    )
+    if why:
+        click.echo(f"Error: {why}", err=True)
