@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-all check conformance fix e2e bench spark image down vendor package config deploy docs
+.PHONY: help pi serve test test-slow test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ test-all: test test-slow ## Run every test
 
 e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(PYTEST) tests/e2e
+
+coverage: $(DEV) ## Measure what unit and contract tests run of the code; build/coverage/index.html shows the lines
+	@$(PYTEST) -q tests/unit tests/contract -m "not slow" --cov --cov-report term:skip-covered --cov-report html
 
 bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)

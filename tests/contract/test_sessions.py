@@ -65,7 +65,8 @@ def test_death_by_a_signal_is_128_and_its_number(sessions: LookedInto) -> None:
 def test_a_command_sees_the_containers_variables_and_directory(sessions: LookedInto) -> None:
     handle = sessions.run("export WHERE=here; pwd > there; exec env SEEN=$WHERE sleep 600")
 
-    session = sessions.interactive.exec(handle, "main", ["sh", "-c", "test $(pwd) = $(cat there)"], Streams())
+    compare = "until [ -s there ]; do sleep 0.02; done; test $(pwd) = $(cat there)"
+    session = sessions.interactive.exec(handle, "main", ["sh", "-c", compare], Streams())
 
     output(session)
     assert session.exit_code() == 0
