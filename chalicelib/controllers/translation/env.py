@@ -93,21 +93,16 @@ def _value_from(view: PodView, container: JSON, source: JSON) -> str | None:
         return None
     for field, resource in _KEY_SOURCES:
         if source.get(field):
-            return _key_value(view, container, resource, source[field])
-    return None
-
-
-def _key_value(view: PodView, container: JSON, resource: str, reference: JSON) -> str | None:
-    name, key = reference.get("name", ""), reference.get("key", "")
-    data = view.references.data(resource, name)
-    if data is None:
-        _note_absent(view, container, resource, reference)
-        return None
-    if key in data:
-        return _text(data[key])
-    if not reference.get("optional"):
-        where = f"{view.references.namespace}/{name}"
-        _note(view, container, resource, name, f"couldn't find key {key} in {key_owner(resource)} {where}")
+            reference, name = source[field], source[field].get("name", "")
+            key, data = reference.get("key", ""), view.references.data(resource, name)
+            if data is None:
+                _note_absent(view, container, resource, reference)
+            elif key in data:
+                return _text(data[key])
+            elif not reference.get("optional"):
+                where = f"{key_owner(resource)} {view.references.namespace}/{name}"
+                _note(view, container, resource, name, f"couldn't find key {key} in {where}")
+            return None
     return None
 
 

@@ -23,7 +23,9 @@ def field_value(pod: JSON, path: str, *, node_name: str) -> str:
     if subscript:
         return str((metadata.get(subscript[1]) or {}).get(subscript[2], ""))
     if path in ("metadata.labels", "metadata.annotations"):
-        return _format_map(metadata.get(path.partition(".")[2]) or {})
+        entries = sorted((metadata.get(path.partition(".")[2]) or {}).items())
+        # one `key="value"` a line, values quoted as Go's %q does for usual text
+        return "\n".join(f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in entries)
     values = {
         "metadata.name": metadata.get("name", ""),
         "metadata.namespace": metadata.get("namespace", ""),
@@ -38,9 +40,3 @@ def field_value(pod: JSON, path: str, *, node_name: str) -> str:
     if path not in values:
         raise LookupError(f"unsupported fieldPath: {path}")
     return str(values[path])
-
-
-def _format_map(entries: JSON) -> str:
-    """Write a map one `key="value"` a line, sorted, values quoted as Go's %q does for usual text."""
-    lines = (f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in sorted(entries.items()))
-    return "\n".join(lines)

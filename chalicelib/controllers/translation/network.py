@@ -69,7 +69,7 @@ def host_entries(pod: JSON, lookup: Lookup, texts: Iterable[str]) -> tuple[tuple
     mentioned = dict.fromkeys(match.groups() for text in likely for match in _SERVICE_NAME.finditer(text))
     for name, namespace in mentioned:
         service = lookup.find("services", namespace, name)
-        address = service and _address(service, namespace, pod, lookup)
+        address = _address(service, namespace, pod, lookup) if service else ""
         if address:
             own = namespace == pod["metadata"].get("namespace", "")
             entries += [(address, each) for each in service_names(name, namespace)[0 if own else 1 :]]

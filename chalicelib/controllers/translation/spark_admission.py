@@ -8,7 +8,6 @@ himself. Which additions work on which Spark was measured for 3.5.9, 4.0.5 and 4
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, spec_of
@@ -55,7 +54,19 @@ def admit(pod: JSON, injection: Injection) -> JSON:
     allowed = annotations.get(INJECT)
     pod = copy.deepcopy(pod)
     driver = driver_container(pod) or {}
-    names = list(_inject(driver, injection, allowed))
+    wanted = {
+        DRIVER_HOST: f"$({BIND_ADDRESS})" if _has_variable(driver, BIND_ADDRESS) else "",
+        DRIVER_MASTER: injection.master_url,
+        TOKEN_FILE: f"{TOKEN_DIRECTORY}/token" if injection.token else "",
+        CA_FILE: f"{TOKEN_DIRECTORY}/ca.crt" if injection.root_ca else "",
+    }
+    given = {arg.partition("=")[0] for arg in driver["args"] if "=" in arg}
+    names = [key for key, text in wanted.items() if text and key not in given and _is_allowed(key, allowed)]
+    driver["args"][1:1] = [word for key in names for word in ("--conf", f"{key}={wanted[key]}")]
+    for name, value in _VARIABLES.items():
+        if _is_allowed(name, allowed) and not _has_variable(driver, name):
+            driver["env"] = [*(driver.get("env") or []), {"name": name, "value": value}]
+            names.append(name)
     if names:
         metadata = pod["metadata"]
         metadata["annotations"] = {**(metadata.get("annotations") or {}), INJECTED: ",".join(names)}
@@ -74,7 +85,10 @@ def respecting_properties(pod: JSON, container: JSON, properties: str) -> list[s
     """Return the container's args without those injected settings that spark.properties sets itself."""
     args: list[str] | None = container.get("args")
     injected = annotations_of(pod).get(INJECTED, "").split(",")
-    overruled = {key for key in _keys(properties) if key in _YIELDS_TO_PROPERTIES and key in injected}
+    # as Spark writes it: one `key=value` a line
+    lines = [line for line in properties.splitlines() if not line.startswith(("#", "!"))]
+    given = {line.partition("=")[0].strip() for line in lines}
+    overruled = {key for key in _YIELDS_TO_PROPERTIES if key in given and key in injected}
     if not args or args[0] != "driver" or not overruled:
         return args
     kept, rest = args[:1], args[1:]
@@ -85,30 +99,6 @@ def respecting_properties(pod: JSON, container: JSON, properties: str) -> list[s
     return kept + rest
 
 
-def _inject(driver: JSON, injection: Injection, allowed: str | None) -> Iterator[str]:
-    """Change the driver container in place; yield the name of each addition."""
-    settings = list(_settings(driver, injection, allowed))
-    driver["args"][1:1] = [word for key, value in settings for word in ("--conf", f"{key}={value}")]
-    yield from (key for key, _ in settings)
-    for name, value in _VARIABLES.items():
-        if _is_allowed(name, allowed) and not _has_variable(driver, name):
-            driver["env"] = [*(driver.get("env") or []), {"name": name, "value": value}]
-            yield name
-
-
-def _settings(driver: JSON, injection: Injection, allowed: str | None) -> Iterator[tuple[str, str]]:
-    wanted = [
-        (DRIVER_HOST, f"$({BIND_ADDRESS})" if _has_variable(driver, BIND_ADDRESS) else ""),
-        (DRIVER_MASTER, injection.master_url),
-        (TOKEN_FILE, f"{TOKEN_DIRECTORY}/token" if injection.token else ""),
-        (CA_FILE, f"{TOKEN_DIRECTORY}/ca.crt" if injection.root_ca else ""),
-    ]
-    for key, value in wanted:
-        given = any(arg.startswith(f"{key}=") for arg in driver["args"])
-        if value and not given and _is_allowed(key, allowed):
-            yield key, value
-
-
 def _is_allowed(name: str, allowed: str | None) -> bool:
     if allowed is None or allowed.strip().lower() in ("", "true"):
         return True
@@ -117,10 +107,3 @@ def _is_allowed(name: str, allowed: str | None) -> bool:
 
 def _has_variable(container: JSON, name: str) -> bool:
     return any(variable.get("name") == name for variable in container.get("env") or ())
-
-
-def _keys(properties: str) -> Iterator[str]:
-    """Yield the keys of a Java properties text as Spark writes it: one `key=value` a line."""
-    for line in properties.splitlines():
-        if not line.startswith(("#", "!")):
-            yield line.partition("=")[0].strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel import resources as pod_resources
@@ -18,7 +19,6 @@ from chalicelib.controllers.podmodel.references import (
     Missing,
     PodRejected,
     References,
-    TokenRequest,
 )
 from chalicelib.controllers.podmodel.resources import UNKNOWN_SIZE, NodeSize
 from chalicelib.controllers.runtime.lookup import Lookup
@@ -100,60 +100,42 @@ def draft(pod: JSON, node: Node) -> Task | None:
     unsigned = {**pod, "metadata": {"uid": "", **pod["metadata"]}}
     unsigned["metadata"].setdefault("name", "")
     try:
-        return _parts(unsigned, replace(node, issue_token=_no_token))[1]
+        return _parts(unsigned, replace(node, issue_token=lambda *_: ""))[1]
     except PodRejected:
         return None
 
 
-def _no_token(request: TokenRequest, lookup: Lookup) -> str:
-    del request, lookup
-    return ""
-
-
 def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
     """Return the task without its names, and the view that knows what is missing for it."""
-    references = References(pod["metadata"].get("namespace", ""), node.lookup)
-    view = PodView(pod, references, node.name, node.size, node.base_env)
+    metadata, namespace = pod["metadata"], pod["metadata"].get("namespace", "")
+    view = PodView(pod, References(namespace, node.lookup), node.name, node.size, node.base_env)
+    spec = view.spec
     volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
     token = _token_volume(view, node)
-    containers = _containers(view, token)
-    return view, _task(view, containers, volumes + ((token,) if token else ()))
-
-
-def _task(view: PodView, containers: tuple[Container, ...], volumes: tuple[Volume, ...]) -> Task:
-    metadata, spec = view.pod["metadata"], view.spec
-    namespace, name = metadata.get("namespace", ""), metadata["name"]
-    labels = {**(metadata.get("labels") or {}), NAMESPACE_LABEL: namespace, POD_LABEL: name}
-    return Task(
+    # A sidecar (an init container that always restarts) starts with the main ones and not before the init
+    # containers that follow it; the controller stops it when the main ones have ended.
+    containers = [
+        _container(view, each, token, init=not pod_resources.is_sidecar(each))
+        for each in spec.get("initContainers") or ()
+    ]
+    containers += [_container(view, each, token, init=False) for each in spec.get("containers") or ()]
+    labels = {**labels_of(pod), NAMESPACE_LABEL: namespace, POD_LABEL: metadata["name"]}
+    return view, Task(
         uid=metadata["uid"],
         group=namespace,
-        name=name,
-        containers=containers,
-        volumes=volumes,
+        name=metadata["name"],
+        containers=tuple(sorted(containers, key=lambda container: not container.init)),
+        volumes=volumes + ((token,) if token else ()),
         cpu_milli=pod_resources.pod_total(spec, "cpu").milli,
         memory_mib=pod_resources.pod_total(spec, "memory").mebibytes,
         disk_gib=pod_resources.disk_gib(spec),
         labels=tuple(sorted(labels.items())),
-        hostname=pod_network.hostname(view.pod),
-        stop_grace_seconds=task_grace_seconds(view.pod),
-        placement=pod_placement.placement(view.pod) + pod_placement.iam_role(_service_account(view)),
+        hostname=pod_network.hostname(pod),
+        stop_grace_seconds=task_grace_seconds(pod),
+        placement=pod_placement.placement(pod) + pod_placement.iam_role(_service_account(view)),
         host_network=bool(spec.get("hostNetwork")),
-        attempt=len(failed_starts(view.pod)),
+        attempt=len(failed_starts(pod)),
     )
-
-
-def _containers(view: PodView, token: Volume | None) -> tuple[Container, ...]:
-    """Return the containers, init containers first.
-
-    A sidecar (an init container that always restarts) starts with the main ones and not before the init
-    containers that follow it; the controller stops it when the main ones have ended.
-    """
-    inits = [
-        _container(view, each, token, init=not pod_resources.is_sidecar(each))
-        for each in view.spec.get("initContainers") or ()
-    ]
-    mains = [_container(view, each, token, init=False) for each in view.spec.get("containers") or ()]
-    return tuple(sorted([*inits, *mains], key=lambda container: not container.init))
 
 
 def _container(view: PodView, container: JSON, token: Volume | None, *, init: bool) -> Container:
@@ -164,6 +146,7 @@ def _container(view: PodView, container: JSON, token: Volume | None, *, init: bo
     args = spark_admission.respecting_properties(view.pod, container, _spark_properties(view, container))
     security = container.get("securityContext") or {}
     capabilities = security.get("capabilities") or {}
+    before_stop = ((container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
     return Container(
         name=container["name"],
         image=container.get("image", ""),
@@ -177,7 +160,7 @@ def _container(view: PodView, container: JSON, token: Volume | None, *, init: bo
         gpus=pod_resources.gpus(container),
         init=init,
         restart=_restart(view.spec, container, init=init),
-        stop_command=_stop_command(container),
+        stop_command=tuple(before_stop["command"]) if before_stop.get("command") else None,
         user=_user(view, container),
         read_only_root=bool(security.get("readOnlyRootFilesystem")),
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,
@@ -200,11 +183,6 @@ def _restart(spec: JSON, container: JSON, *, init: bool) -> Restart:
     return "on-failure" if init and policy == "always" else policy
 
 
-def _stop_command(container: JSON) -> tuple[str, ...] | None:
-    handler = ((container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
-    return tuple(handler["command"]) if handler.get("command") else None
-
-
 def _user(view: PodView, container: JSON) -> str:
     context = {**(view.spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
     user, group = context.get("runAsUser"), context.get("runAsGroup")
@@ -223,18 +201,14 @@ def _token_volume(view: PodView, node: Node) -> Volume | None:
 
     Added here and not to the stored pod, which so stays as a server without that plugin shows it.
     """
-    if node.issue_token is None or not _automounts(view):
+    wish = view.spec.get("automountServiceAccountToken")
+    if node.issue_token is not None and wish is None:
+        wish = (_service_account(view) or {}).get("automountServiceAccountToken")
+    if node.issue_token is None or wish is False:
         return None
     if all(_mounts_token(container) for container in pod_resources.all_containers(view.spec)):
         return None
     return pod_volumes.token_volume(view, node.issue_token)
-
-
-def _automounts(view: PodView) -> bool:
-    wish = view.spec.get("automountServiceAccountToken")
-    if wish is None:
-        wish = (_service_account(view) or {}).get("automountServiceAccountToken")
-    return wish is not False
 
 
 def _service_account(view: PodView) -> JSON | None:

@@ -43,13 +43,9 @@ _MOUNT_VALUES: tuple[tuple[str, Callable[[object], bool]], ...] = (
 )
 
 
-def unsupported_fields(pod: JSON) -> list[str]:
-    """Return the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order."""
+def unsupported_fields(pod: JSON) -> Iterator[str]:
+    """Yield the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order."""
     spec = spec_of(pod)
-    return [*_of_spec(spec), *pod_placement.kept_off_spot(pod)]
-
-
-def _of_spec(spec: JSON) -> Iterator[str]:
     yield from (f"spec.{field}" for field in _POD if spec.get(field))
     yield from (f"spec.{field}" for field, asks in _POD_VALUES if asks(spec.get(field)))
     yield from _of_security("spec", spec, _POD_SECURITY)
@@ -58,21 +54,27 @@ def _of_spec(spec: JSON) -> Iterator[str]:
         for index, container in enumerate(spec.get(kind) or ()):
             host_ports = not spec.get("hostNetwork")
             yield from _of_container(f"spec.{kind}[{index}]", container, host_ports=host_ports)
-    yield from _of_sidecars(spec.get("initContainers") or ())
-    for index, volume in enumerate(spec.get("volumes") or ()):
-        yield from _of_volume(f"spec.volumes[{index}]", volume)
-
-
-def _of_sidecars(inits: Sequence[JSON]) -> Iterator[str]:
-    """Yield the sidecars that init containers behind them may count on: they start only with the main ones."""
+    inits = spec.get("initContainers") or ()
     for index, container in enumerate(inits):
+        # init containers behind a sidecar may count on it: it starts only with the main ones
         if is_sidecar(container) and not all(is_sidecar(later) for later in inits[index + 1 :]):
             yield f"spec.initContainers[{index}].restartPolicy"
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        if (volume.get("hostPath") or {}).get("type"):
+            yield f"spec.volumes[{index}].hostPath.type"
+        if (volume.get("emptyDir") or {}).get("medium") not in (None, "", "Memory"):
+            yield f"spec.volumes[{index}].emptyDir.medium"
+    yield from pod_placement.kept_off_spot(pod)
 
 
 def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[str]:
     yield from (f"{path}.{field}" for field in _CONTAINER if container.get(field))
-    yield from _of_lifecycle(f"{path}.lifecycle", container.get("lifecycle") or {})
+    lifecycle = container.get("lifecycle") or {}
+    yield from (f"{path}.lifecycle.{field}" for field in ("postStart", "stopSignal") if lifecycle.get(field))
+    before_stop = lifecycle.get("preStop") or {}
+    for handler in ("httpGet", "tcpSocket", "sleep"):
+        if before_stop.get(handler) is not None:
+            yield f"{path}.lifecycle.preStop.{handler}"
     yield from _of_security(path, container, _CONTAINER_SECURITY)
     for index, port in enumerate(container.get("ports") or ()):
         if host_ports and port.get("hostPort"):
@@ -88,15 +90,6 @@ def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[s
         yield from (f"{path}.resources.{kind}[{name}]" for name in named if name not in _COUNTED)
 
 
-def _of_lifecycle(path: str, lifecycle: JSON) -> Iterator[str]:
-    for field in ("postStart", "stopSignal"):
-        if lifecycle.get(field):
-            yield f"{path}.{field}"
-    for handler in ("httpGet", "tcpSocket", "sleep"):
-        if (lifecycle.get("preStop") or {}).get(handler) is not None:
-            yield f"{path}.preStop.{handler}"
-
-
 def _of_security(path: str, holder: JSON, fields: Sequence[str]) -> Iterator[str]:
     context = holder.get("securityContext") or {}
     yield from (f"{path}.securityContext.{field}" for field in fields if context.get(field))
@@ -104,10 +97,3 @@ def _of_security(path: str, holder: JSON, fields: Sequence[str]) -> Iterator[str
         yield f"{path}.securityContext.seccompProfile"
     if context.get("procMount") not in (None, "", "Default"):
         yield f"{path}.securityContext.procMount"
-
-
-def _of_volume(path: str, volume: JSON) -> Iterator[str]:
-    if (volume.get("hostPath") or {}).get("type"):
-        yield f"{path}.hostPath.type"
-    if (volume.get("emptyDir") or {}).get("medium") not in (None, "", "Memory"):
-        yield f"{path}.emptyDir.medium"

@@ -6,7 +6,7 @@ container mounts is not looked at, as a kubelet does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
@@ -23,7 +23,7 @@ from chalicelib.controllers.runtime.expansion import expand
 from chalicelib.controllers.runtime.lookup import ROOT_CA_CONFIGMAP
 from chalicelib.controllers.translation import fields as pod_fields
 from chalicelib.controllers.translation.env import PodView
-from chalicelib.providers.base import File, Mount, Volume, VolumeKind
+from chalicelib.providers.base import File, Mount, Volume
 
 DEFAULT_MODE = 0o644
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -85,22 +85,32 @@ class _Volumes:
 
     def translate(self, volume: JSON) -> Volume | None:
         """Return the volume, or None if something of it is missing (and noted)."""
-        kinds: dict[str, Callable[[str, JSON], Volume | None]] = {
-            "configMap": lambda name, source: self._of_files(name, self._entries(name, "configmaps", source)),
-            "secret": lambda name, source: self._of_files(name, self._entries(name, "secrets", source)),
-            "downwardAPI": lambda name, source: self._of_files(name, self._downward(name, source)),
-            "projected": lambda name, source: self._of_files(name, self._projected(name, source)),
-            "emptyDir": _scratch,
-            "ephemeral": _ephemeral,
-            "hostPath": lambda name, source: Volume(name, "host", source=source.get("path", "")),
-            "persistentVolumeClaim": self._claim,
-        }
         name = volume["name"]
         kind = next((key for key, value in volume.items() if key != "name" and value is not None), "emptyDir")
-        if kind not in kinds:
-            field = f"spec.volumes[{name}].{kind}"
-            raise PodRejected("UnsupportedVolume", f"{field}: this kind of volume is not supported")
-        return kinds[kind](name, volume.get(kind) or {})
+        source = volume.get(kind) or {}
+        match kind:
+            case "configMap":
+                return self._of_files(name, self._entries(name, "configmaps", source))
+            case "secret":
+                return self._of_files(name, self._entries(name, "secrets", source))
+            case "downwardAPI":
+                return self._of_files(name, self._downward(name, source))
+            case "projected":
+                return self._of_files(name, self._projected(name, source))
+            case "emptyDir":
+                is_memory = source.get("medium") == "Memory"
+                return Volume(
+                    name, "memory" if is_memory else "scratch", size_mib=_mib(source.get("sizeLimit"))
+                )
+            case "ephemeral":  # a claim that lives as long as its pod is scratch space with a size
+                template = source.get("volumeClaimTemplate") or {}
+                return Volume(name, "scratch", size_mib=_mib(claimed_storage(template)))
+            case "hostPath":
+                return Volume(name, "host", source=source.get("path", ""))
+            case "persistentVolumeClaim":
+                return self._claim(name, source)
+        field = f"spec.volumes[{name}].{kind}"
+        raise PodRejected("UnsupportedVolume", f"{field}: this kind of volume is not supported")
 
     def _of_files(self, name: str, files: Iterator[File]) -> Volume | None:
         before = len(self._view.references.missing)
@@ -174,11 +184,8 @@ class _Volumes:
             expiration_seconds=source.get("expirationSeconds"),
         )
         try:
-            yield File(
-                source.get("path", "token"),
-                self._issue_token(request, self._view.references.lookup).encode(),
-                mode,
-            )
+            token = self._issue_token(request, self._view.references.lookup)
+            yield File(source.get("path", "token"), token.encode(), mode)
         except LookupError:
             why = f'failed to fetch token: serviceaccounts "{account}" not found'
             self._note(volume, why, "serviceaccounts", account)
@@ -187,38 +194,20 @@ class _Volumes:
         claim_name = source.get("claimName", "")
         claim = self._view.references.find("persistentvolumeclaims", claim_name)
         if claim is None:
-            self._add(
-                Missing(
-                    SCHEDULE,
-                    f'persistentvolumeclaim "{claim_name}" not found',
-                    "persistentvolumeclaims",
-                    claim_name,
-                )
-            )
+            why = f'persistentvolumeclaim "{claim_name}" not found'
+            missing = Missing(SCHEDULE, why, "persistentvolumeclaims", claim_name)
+            self._view.references.missing.append(missing)
             return None
         return Volume(name, "named", source=claim["metadata"]["uid"], size_mib=_mib(claimed_storage(claim)))
 
     def _note(self, volume: str, why: str, resource: str, name: str) -> None:
         message = f'MountVolume.SetUp failed for volume "{volume}" : {why}'
-        self._add(Missing(MOUNT, message, resource, name))
-
-    def _add(self, missing: Missing) -> None:
-        self._view.references.missing.append(missing)
+        self._view.references.missing.append(Missing(MOUNT, message, resource, name))
 
 
 def _mode(item: JSON, default: int) -> int:
     mode = item.get("mode")
     return default if mode is None else int(mode)
-
-
-def _scratch(name: str, source: JSON) -> Volume:
-    kind: VolumeKind = "memory" if source.get("medium") == "Memory" else "scratch"
-    return Volume(name, kind, size_mib=_mib(source.get("sizeLimit")))
-
-
-def _ephemeral(name: str, source: JSON) -> Volume:
-    """A claim that lives as long as its pod is scratch space with a size."""
-    return Volume(name, "scratch", size_mib=_mib(claimed_storage(source.get("volumeClaimTemplate") or {})))
 
 
 def _mib(text: str | None) -> int | None:
