@@ -11,8 +11,8 @@ from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.runtime.conditions import with_condition
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import DELETING
 from chalicelib.registry.keys import object_key, parse_key, prefix
@@ -103,28 +103,19 @@ def accepted(definition: JSON, others: list[JSON], now: datetime) -> JSON:
     else:
         names = _condition("NamesAccepted", "NoConflicts", "no conflicts found")
         status["acceptedNames"] = dict(spec["names"])
-    conditions = list(status.get("conditions") or [])
-    _set(conditions, names, now)
+    conditions = with_condition(status.get("conditions") or (), names, now)
     if not taken:
         words = "the initial names have been accepted"
-        _set(conditions, _condition("Established", "InitialNamesAccepted", words), now)
+        established = _condition("Established", "InitialNamesAccepted", words)
+        conditions = with_condition(conditions, established, now)
     elif not any(each["type"] == "Established" for each in conditions):
-        words = "not all names are accepted"
-        _set(conditions, {**_condition("Established", "NotAccepted", words), "status": "False"}, now)
+        refused = _condition("Established", "NotAccepted", "not all names are accepted")
+        conditions = with_condition(conditions, {**refused, "status": "False"}, now)
     return {**status, "conditions": conditions}
 
 
 def _condition(kind: str, reason: str, message: str) -> JSON:
     return {"type": kind, "status": "True", "reason": reason, "message": message}
-
-
-def _set(conditions: list[JSON], wanted: JSON, now: datetime) -> None:
-    for index, found in enumerate(conditions):
-        if found["type"] == wanted["type"]:
-            if found["status"] != wanted["status"]:
-                conditions[index] = {**wanted, "lastTransitionTime": format_time(now)}
-            return
-    conditions.append({**wanted, "lastTransitionTime": format_time(now)})
 
 
 def _conflict(spec: JSON, others: list[JSON]) -> tuple[str, str] | None:

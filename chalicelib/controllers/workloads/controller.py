@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.accessors import is_deleting, status_of
@@ -26,14 +27,25 @@ REFUSED_SECONDS = 10.0  # until a pod that was refused (by a quota, say) is trie
 WRITER = WriteOptions(field_manager="sparkanywhere")
 
 PlanOf = Callable[[JSON, list[JSON], datetime], WorkloadPlan]
-# By resource: group, kind, what it owns, its plan.
-KINDS: dict[str, tuple[str, str, str, PlanOf]] = {
-    "jobs": ("batch", "Job", "pods", jobs.plan),
-    "replicasets": ("apps", "ReplicaSet", "pods", sets.replica_set_plan),
-    "statefulsets": ("apps", "StatefulSet", "pods", sets.stateful_set_plan),
-    "deployments": ("apps", "Deployment", "replicasets", deployments.plan),
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKind:
+    """A kind of workload: what it owns, and the function that plans for it."""
+
+    group: str
+    kind: str
+    owns: str
+    plan: PlanOf
+
+
+KINDS = {
+    "jobs": WorkloadKind("batch", "Job", "pods", jobs.plan),
+    "replicasets": WorkloadKind("apps", "ReplicaSet", "pods", sets.replica_set_plan),
+    "statefulsets": WorkloadKind("apps", "StatefulSet", "pods", sets.stateful_set_plan),
+    "deployments": WorkloadKind("apps", "Deployment", "replicasets", deployments.plan),
 }
-_RESOURCES = {kind: resource for resource, (_, kind, _, _) in KINDS.items()}
+_RESOURCES = {each.kind: resource for resource, each in KINDS.items()}
 Key = tuple[str, str, str]  # resource, namespace, name
 
 
@@ -82,7 +94,7 @@ class WorkloadController:
                 self._once(key)
                 with self._guard:
                     if key not in self._again:
-                        self._busy.discard(key)  # in the same breath: nobody is told "busy" in vain
+                        self._busy.discard(key)  # in the same breath: no caller finds it busy and leaves
                         return
         finally:
             with self._guard:
@@ -103,7 +115,7 @@ class WorkloadController:
 
     def _once(self, key: Key) -> None:
         resource, namespace, name = key
-        _, _, owns, plan_of = KINDS[resource]
+        workload = KINDS[resource]
         try:
             stored = self._storage.get(object_key(resource, namespace, name))
         except KeyNotFound:
@@ -113,8 +125,8 @@ class WorkloadController:
         if is_deleting(owner):
             return
         dependents = self._storage.list_by_owner(owner["metadata"]["uid"])
-        owned = [item.object() for item in dependents if parse_key(item.key)[0] == owns]
-        plan = plan_of(owner, owned, self._clock())
+        owned = [item.object() for item in dependents if parse_key(item.key)[0] == workload.owns]
+        plan = workload.plan(owner, owned, self._clock())
         if plan.due_seconds is not None:
             self._due[key] = self._clock() + timedelta(seconds=plan.due_seconds)
         try:
@@ -130,7 +142,9 @@ class WorkloadController:
         if plan.removes_owner:
             self._delete(resource, namespace, name, uid=owner["metadata"]["uid"])
             return
-        self._write_status(key, owner, plan.status)
+        if plan.status != status_of(owner):
+            changed = {**owner, "status": plan.status}
+            self._registry(resource).update(namespace, name, changed, WRITER, subresource="status")
         for made in plan.create:
             if not self._create(key, owner, *made):
                 break
@@ -142,23 +156,15 @@ class WorkloadController:
             self._remove(key, owner, pod)
         for reason, message in plan.events:
             kind: EventType = "Normal" if reason == "Completed" else "Warning"
-            self._recorder.record(owner, [News(kind, reason, message)], kind=KINDS[resource][1])
+            self._recorder.record(owner, [News(kind, reason, message)], kind=KINDS[resource].kind)
 
     def _registry(self, resource: str) -> Registry:
-        group = KINDS[resource][0] if resource in KINDS else ""
+        group = KINDS[resource].group if resource in KINDS else ""
         return self._registries[(group, resource)]
-
-    def _write_status(self, key: Key, owner: JSON, status: JSON) -> None:
-        if status == status_of(owner):
-            return
-        resource, namespace, name = key
-        self._registry(resource).update(
-            namespace, name, {**owner, "status": status}, WRITER, subresource="status"
-        )
 
     def _create(self, key: Key, owner: JSON, resource: str, obj: JSON) -> bool:
         """Create something; False if it was refused, which is told and tried again later."""
-        kind = KINDS[key[0]][1]
+        kind = KINDS[key[0]].kind
         name = obj["metadata"]["name"]
         try:
             self._registry(resource).create(key[1], obj, WRITER)
@@ -183,4 +189,4 @@ class WorkloadController:
                 raise
             return
         gone = News("Normal", "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
-        self._recorder.record(owner, [gone], kind=KINDS[key[0]][1])
+        self._recorder.record(owner, [gone], kind=KINDS[key[0]].kind)

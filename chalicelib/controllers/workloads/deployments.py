@@ -29,15 +29,13 @@ def plan(owner: JSON, replica_sets: list[JSON], now: datetime) -> WorkloadPlan:
     if spec.get("paused"):
         return result
     wanted = spec.get("replicas", 1)
-    old_pods = sum(status_of(each).get("replicas", 0) for each in older)
     is_recreated = (spec.get("strategy") or {}).get("type") == "Recreate"
+    waits = is_recreated and any(status_of(each).get("replicas") for each in older)
     if newest is None:
-        start = 0 if is_recreated and old_pods else wanted
-        result.create.append(("replicasets", _replica_set(owner, mark, start, len(sets))))
-    elif newest["spec"].get("replicas") != wanted and not (is_recreated and old_pods):
+        result.create.append(("replicasets", _replica_set(owner, mark, 0 if waits else wanted, len(sets))))
+    elif newest["spec"].get("replicas") != wanted and not waits:
         result.scale.append((newest, wanted))
-    available = status_of(newest or {}).get("availableReplicas", 0)
-    if is_recreated or available >= wanted:
+    if is_recreated or status_of(newest or {}).get("availableReplicas", 0) >= wanted:
         result.scale += [(each, 0) for each in older if each["spec"].get("replicas")]
     return result
 
@@ -69,51 +67,46 @@ def _replica_set(owner: JSON, mark: str, replicas: int, older: int) -> JSON:
 
 def _status(owner: JSON, newest: JSON | None, older: list[JSON], now: datetime) -> JSON:
     wanted = owner["spec"].get("replicas", 1)
-    all_of = [status_of(each) for each in ([newest] if newest else []) + older]
-    available = sum(each.get("availableReplicas", 0) for each in all_of)
-    status: JSON = {
+    statuses = [status_of(each) for each in ([newest] if newest else []) + older]
+    pods, ready, available = (
+        sum(each.get(count, 0) for each in statuses)
+        for count in ("replicas", "readyReplicas", "availableReplicas")
+    )
+    updated = status_of(newest or {}).get("replicas", 0)
+    counts = {
         "observedGeneration": owner["metadata"].get("generation", 1),
-        "replicas": sum(each.get("replicas", 0) for each in all_of),
-        "updatedReplicas": status_of(newest or {}).get("replicas", 0),
-        "readyReplicas": sum(each.get("readyReplicas", 0) for each in all_of),
+        "replicas": pods,
+        "updatedReplicas": updated,
+        "readyReplicas": ready,
         "availableReplicas": available,
         "unavailableReplicas": max(wanted - available, 0),
     }
-    conditions = [dict(each) for each in status_of(owner).get("conditions") or ()]
-    has_all = available >= wanted
-    _set(
-        conditions,
-        ("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
-        if has_all
-        else (
-            "Available",
-            "False",
-            "MinimumReplicasUnavailable",
-            "Deployment does not have minimum availability.",
-        ),
-        now,
-    )
+    conditions = status_of(owner).get("conditions") or []
+    if available >= wanted:
+        why = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+    else:
+        why = ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+    conditions = _with_condition(conditions, "Available", *why, now=now)
     name = newest["metadata"]["name"] if newest else ""
-    is_complete = has_all and status["updatedReplicas"] == wanted == status["replicas"]
-    _set(
-        conditions,
-        ("Progressing", "True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
-        if is_complete
-        else ("Progressing", "True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.'),
-        now,
-    )
-    return {**without_zeros(status), "conditions": conditions}
+    if available >= wanted and updated == wanted == pods:
+        why = ("True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
+    else:
+        why = ("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
+    conditions = _with_condition(conditions, "Progressing", *why, now=now)
+    return {**without_zeros(counts), "conditions": conditions}
 
 
-def _set(conditions: list[JSON], wanted: tuple[str, str, str, str], now: datetime) -> None:
-    kind, value, reason, message = wanted
+def _with_condition(
+    conditions: list[JSON], kind: str, value: str, reason: str, message: str, *, now: datetime
+) -> list[JSON]:
+    """Return the conditions with this one; its times move as those of a Deployment do."""
+    old = next((each for each in conditions if each["type"] == kind), None)
+    if old is not None and (old["status"], old["reason"]) == (value, reason):
+        return conditions
     time = format_time(now)
-    for found in conditions:
-        if found["type"] == kind:
-            if (found["status"], found["reason"]) != (value, reason):
-                if found["status"] != value:
-                    found["lastTransitionTime"] = time
-                found |= {"status": value, "reason": reason, "message": message, "lastUpdateTime": time}
-            return
-    made = {"type": kind, "status": value, "lastUpdateTime": time, "lastTransitionTime": time}
-    conditions.append({**made, "reason": reason, "message": message})
+    moved = time if old is None or old["status"] != value else old["lastTransitionTime"]
+    made = {"type": kind, "status": value, "lastUpdateTime": time, "lastTransitionTime": moved}
+    made |= {"reason": reason, "message": message}
+    if old is None:
+        return [*conditions, made]
+    return [made if each is old else each for each in conditions]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, phase_of, status_of
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.container_status import last_end
+from chalicelib.controllers.runtime.conditions import with_condition
 from chalicelib.controllers.workloads.plan import (
     WorkloadPlan,
     fresh_names,
@@ -34,14 +35,14 @@ DEFAULT_RETRIES = 6
 def plan(job: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
     """Return what a Job needs now."""
     status = dict(status_of(job))
-    finished = next((each for each in status.get("conditions") or () if _is_end(each)), None)
+    conditions = status.get("conditions") or ()
+    ends = (
+        each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True"
+    )
+    finished = next(ends, None)
     if finished is not None:
         return _after_end(job, pods, status, finished, now)
     return _Progress(job, pods, status, now).plan()
-
-
-def _is_end(condition: JSON) -> bool:
-    return condition["type"] in ("Complete", "Failed") and condition["status"] == "True"
 
 
 def _after_end(job: JSON, pods: list[JSON], status: JSON, finished: JSON, now: datetime) -> WorkloadPlan:
@@ -67,24 +68,33 @@ class _Progress:
         self._parallelism = self._spec.get("parallelism", 1)
         self._completions: int | None = self._spec.get("completions")
         self._is_indexed = self._spec.get("completionMode") == "Indexed"
-        done = [pod for pod in pods if _phase(pod) == "Succeeded"]
+        done = [pod for pod in pods if phase_of(pod) == "Succeeded"]
         self._indexes = parse_indexes(status.get("completedIndexes", "")) | {_index(pod) for pod in done}
         succeeded = len(self._indexes) if self._is_indexed else len(done)
         self._succeeded = max(status.get("succeeded") or 0, succeeded)
-        self._broken = [pod for pod in pods if _phase(pod) == "Failed"]
+        self._broken = [pod for pod in pods if phase_of(pod) == "Failed"]
         self._failed = max(status.get("failed") or 0, len(self._broken))
 
     def plan(self) -> WorkloadPlan:
         """Return what to do."""
         if self._spec.get("suspend"):
-            return self._suspend()
+            self._status.pop("startTime", None)
+            self._set("Suspended", "True", "JobSuspended", "Job suspended")
+            result = self._result(active=0)
+            result.delete = self._active
+            return result
         if not self._status.get("startTime"):
             self._status["startTime"] = format_time(self._now)
-            self._resume()
+            if any(each["type"] == "Suspended" for each in self._status.get("conditions") or ()):
+                self._set("Suspended", "False", "JobResumed", "Job resumed")
         problem = self._problem()
         if problem:
             return self._end("FailureTarget", "Failed", *problem)
-        if self._is_done():
+        if self._completions is None:
+            is_done = self._succeeded > 0 and not self._active
+        else:
+            is_done = self._succeeded >= self._completions
+        if is_done:
             why = "Reached expected number of succeeded pods"
             return self._end("SuccessCriteriaMet", "Complete", "CompletionsReached", why)
         return self._go_on()
@@ -96,44 +106,23 @@ class _Progress:
         spent = [pod["status"] for pod in self._broken if pod["status"].get("reason") == BUDGET_REASON]
         if spent:  # another attempt would only spend more
             return BUDGET_REASON, str(spent[0].get("message", ""))
-        limit = self._spec.get("backoffLimit", DEFAULT_RETRIES)
-        if self._failed + self._restarts() > limit:
+        failures = self._failed
+        if self._spec["template"]["spec"].get("restartPolicy") == "OnFailure":
+            statuses = [each for pod in self._active for each in pod["status"].get("containerStatuses") or ()]
+            failures += sum(each.get("restartCount", 0) for each in statuses)
+        if failures > self._spec.get("backoffLimit", DEFAULT_RETRIES):
             return "BackoffLimitExceeded", "Job has reached the specified backoff limit"
         return None
-
-    def _restarts(self) -> int:
-        if self._spec["template"]["spec"].get("restartPolicy") != "OnFailure":
-            return 0
-        statuses = [each for pod in self._active for each in pod["status"].get("containerStatuses") or ()]
-        return sum(each.get("restartCount", 0) for each in statuses)
 
     def _deadline(self) -> datetime | None:
         seconds = self._spec.get("activeDeadlineSeconds")
         started = find_time(self._status.get("startTime"))
         return None if seconds is None or started is None else after(started, seconds)
 
-    def _is_done(self) -> bool:
-        if self._completions is None:
-            return self._succeeded > 0 and not self._active
-        return self._succeeded >= self._completions
-
-    def _suspend(self) -> WorkloadPlan:
-        self._status.pop("startTime", None)
-        self._set("Suspended", "True", "JobSuspended", "Job suspended")
-        result = self._result(active=0)
-        result.delete = self._active
-        return result
-
-    def _resume(self) -> None:
-        if any(each["type"] == "Suspended" for each in self._status.get("conditions") or ()):
-            self._set("Suspended", "False", "JobResumed", "Job resumed")
-
     def _end(self, first: str, last: str, reason: str, why: str) -> WorkloadPlan:
         """End: what still runs goes first, then the last condition is set."""
         self._set(first, "True", reason, why)
-        leaving = [
-            pod for pod in self._pods if is_deleting(pod) and _phase(pod) not in ("Succeeded", "Failed")
-        ]
+        leaving = [pod for pod in self._pods if is_deleting(pod) and not is_terminal(pod)]
         events: list[tuple[str, str]] = []
         if not self._active and not leaving:
             self._set(last, "True", reason, why)
@@ -205,18 +194,9 @@ class _Progress:
         return pod
 
     def _set(self, kind: str, value: str, reason: str, message: str) -> None:
-        conditions = [dict(each) for each in self._status.get("conditions") or ()]
-        found = next((each for each in conditions if each["type"] == kind), None)
-        if found is not None and found["status"] == value:
-            return
-        now = format_time(self._now)
-        made = {"type": kind, "status": value, "lastProbeTime": now, "lastTransitionTime": now}
-        made |= {"reason": reason, "message": message}
-        if found is None:
-            conditions.append(made)
-        else:
-            conditions[conditions.index(found)] = made
-        self._status["conditions"] = conditions
+        wanted = {"type": kind, "status": value, "reason": reason, "message": message}
+        known = self._status.get("conditions") or ()
+        self._status["conditions"] = with_condition(known, wanted, self._now, "lastProbeTime")
 
     def _result(self, *, active: int) -> WorkloadPlan:
         counts: JSON = {
@@ -231,10 +211,6 @@ class _Progress:
             counts["completedIndexes"] = format_indexes(self._indexes)
         status = {**self._status, **counts}
         return WorkloadPlan(without_zeros(status, "ready", "terminating", "uncountedTerminatedPods"))
-
-
-def _phase(pod: JSON) -> str:
-    return str(status_of(pod).get("phase", ""))
 
 
 def _index(pod: JSON) -> int:

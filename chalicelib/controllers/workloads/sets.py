@@ -86,21 +86,20 @@ class _Numbered:
         self._owner, self._spec, self._metadata = owner, owner["spec"], owner["metadata"]
         self._status: JSON = status_of(owner)
         self._revision = f"{self._metadata['name']}-{short_hash(self._spec['template'], length=10)}"
-        self._by_number = {number: pod for pod in pods if (number := self._number(pod)) is not None}
+        base = f"{self._metadata['name']}-"
+        named = {pod["metadata"]["name"]: pod for pod in pods if pod["metadata"]["name"].startswith(base)}
+        numbered = ((name.removeprefix(base), pod) for name, pod in named.items())
+        self._by_number = {int(number): pod for number, pod in numbered if number.isdecimal()}
         start = (self._spec.get("ordinals") or {}).get("start") or 0
         self._wanted = range(start, start + self._spec.get("replicas", 1))
         self._is_parallel = self._spec.get("podManagementPolicy") == "Parallel"
-
-    def _number(self, pod: JSON) -> int | None:
-        base, _, number = pod["metadata"]["name"].rpartition("-")
-        return int(number) if base == self._metadata["name"] and number.isdecimal() else None
 
     def plan(self) -> WorkloadPlan:
         """Return what to do."""
         result = WorkloadPlan(self._new_status())
         result.delete = [pod for pod in self._by_number.values() if is_terminal(pod) and not is_deleting(pod)]
-        steps = self._all_missing() if self._is_parallel else self._next_missing()
-        for number in steps:
+        missing = [each for each in self._wanted if each not in self._by_number]
+        for number in missing if self._is_parallel else self._next_missing():
             result.create += self._made(number)
         extra = sorted((each for each in self._by_number if each not in self._wanted), reverse=True)
         if self._is_parallel:
@@ -112,9 +111,6 @@ class _Numbered:
         if not result.create and not result.delete and self._is_settled() and not extra:
             result.delete += self._outdated()
         return result
-
-    def _all_missing(self) -> list[int]:
-        return [each for each in self._wanted if each not in self._by_number]
 
     def _next_missing(self) -> list[int]:
         for number in self._wanted:
@@ -153,17 +149,21 @@ class _Numbered:
         pod["spec"]["hostname"] = name
         if self._spec.get("serviceName"):
             pod["spec"]["subdomain"] = self._spec["serviceName"]
-        claims = [self._claim(template, name) for template in self._spec.get("volumeClaimTemplates") or ()]
-        own = {claim["metadata"]["name"].removesuffix(f"-{name}"): claim for claim in claims}
-        volumes = [each for each in pod["spec"].get("volumes") or () if each["name"] not in own]
-        for volume, claim in own.items():
+        made: list[tuple[str, JSON]] = []
+        volumes = {each["name"]: each for each in pod["spec"].get("volumes") or ()}
+        for template in self._spec.get("volumeClaimTemplates") or ():
+            claim = self._claim(template, name)
+            made.append(("persistentvolumeclaims", claim))
             source = {"claimName": claim["metadata"]["name"]}
-            volumes.append({"name": volume, "persistentVolumeClaim": source})
+            volume = template["metadata"]["name"]
+            volumes.pop(volume, None)
+            volumes[volume] = {"name": volume, "persistentVolumeClaim": source}
         if volumes:
-            pod["spec"]["volumes"] = volumes
-        return [*(("persistentvolumeclaims", claim) for claim in claims), ("pods", pod)]
+            pod["spec"]["volumes"] = list(volumes.values())
+        return [*made, ("pods", pod)]
 
     def _claim(self, template: JSON, pod_name: str) -> JSON:
+        """Return the claim of one pod."""
         metadata = copy.deepcopy(metadata_of(template))
         metadata |= {"name": f"{metadata['name']}-{pod_name}", "namespace": self._metadata["namespace"]}
         labels = (self._spec.get("selector") or {}).get("matchLabels") or {}
