@@ -1,1 +1,1 @@
-"""Who calls, and may they: tokens, IAM, RBAC, impersonation, reviews, limits, audit."""
+"""Authentication and authorization: tokens, IAM, RBAC, impersonation, reviews, limits, audit. Used by every request."""

@@ -1,4 +1,4 @@
-"""Audit: one line per write, whoever tried it and whatever came of it. Never a body, a header or a query.
+"""Audit: one line per attempted write, whatever its result. Never a body, a header or a query.
 
 Compare the Metadata level of kubernetes.io/docs/tasks/debug/debug-cluster/audit (v1.36).
 """
@@ -12,11 +12,11 @@ from chalicelib.endpoints.http.request_info import RequestInfo, User
 
 Audit = Callable[[str], None]
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
-MAX_VALUE = 300  # characters of one value: names are shorter, and a log line is no place for novels
+MAX_VALUE = 300  # characters of one value; names are shorter
 
 
 def nothing(line: str) -> None:
-    """Keep no audit."""
+    """Write no audit log."""
     del line
 
 
@@ -34,11 +34,10 @@ def audit_line(info: RequestInfo, caller: User, code: int) -> str:
         "dry_run": "yes" if info.query.get("dryRun") else "",
         "code": str(code),
     }
-    return "audit " + " ".join(f"{key}={_shown(value)}" for key, value in pairs.items() if value)
-
-
-def _shown(value: str) -> str:
-    """Return a value so that a line stays a line and its pairs stay apart."""
-    short = value[:MAX_VALUE]
-    is_plain = short.isascii() and short.isprintable() and not set(short) & set(' "=\\')
-    return short if is_plain else json.dumps(short)
+    words = ["audit"]
+    for key, value in pairs.items():
+        short = value[:MAX_VALUE]
+        is_plain = short.isascii() and short.isprintable() and not set(short) & set(' "=\\')
+        if value:  # quoted where a line would not stay a line, or its pairs not apart
+            words.append(f"{key}={short if is_plain else json.dumps(short)}")
+    return " ".join(words)

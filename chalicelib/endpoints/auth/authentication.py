@@ -1,4 +1,4 @@
-"""Who is calling: lower-case headers to a User, by whichever kind of token the caller brings.
+"""Authentication: lower-case headers to a User, by whichever kind of token the request carries.
 
 Reference: kubernetes.io/docs/reference/access-authn-authz/authentication (v1.36).
 """
@@ -25,16 +25,16 @@ POD_UID = "authentication.kubernetes.io/pod-uid"
 
 
 class TokenAuthenticator(Protocol):
-    """Knows one kind of token."""
+    """Recognizes one kind of token."""
 
     def find_user(self, token: str) -> User | None:
-        """Return whom the token stands for, None if it is not of this kind. Raises 401 if it is but bad."""
+        """Return the token's user, None if it is not of this kind. Raises 401 for an invalid one of this kind."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """A token that is good as long as it is configured."""
+    """A token that is valid as long as it is configured."""
 
     user: User
     token: str = field(repr=False)
@@ -56,13 +56,13 @@ class StaticTokens:
 
 
 class ServiceAccountTokens:
-    """Tokens that our TokenRequest and our pods' volumes hand out."""
+    """Tokens issued by TokenRequest and in pods' projected volumes."""
 
     def __init__(self, issuer: TokenIssuer) -> None:
         self._issuer = issuer
 
     def find_user(self, token: str) -> User | None:
-        """Return the service account of a token of ours."""
+        """Return the service account that a token was issued to."""
         if token.count(".") != 2:
             return None  # not a JSON Web Token at all
         try:
@@ -72,7 +72,7 @@ class ServiceAccountTokens:
 
 
 def service_account_user(claims: TokenClaims) -> User:
-    """Return the user that a service account is to authorization."""
+    """Return the user that authorization sees for a service account."""
     extra: dict[str, tuple[str, ...]] = {}
     if claims.pod_uid:
         extra = {POD_NAME: (claims.pod_name,), POD_UID: (claims.pod_uid,)}
@@ -84,7 +84,7 @@ def service_account_user(claims: TokenClaims) -> User:
 def read_token_file(path: Path) -> list[StaticToken]:
     """Return the tokens of a file in kube-apiserver's --token-auth-file format: token,user,uid,"groups".
 
-    Raises ValueError for a line that is not so, without the line itself: it may hold a token.
+    Raises ValueError for a malformed line, without quoting it: it may hold a token.
     """
     tokens = []
     with path.open(newline="", encoding="utf-8") as file:
@@ -101,28 +101,24 @@ def read_token_file(path: Path) -> list[StaticToken]:
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
-    """Return the bearer token of a request, "" if it brings none."""
+    """Return the bearer token of a request, "" without one."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class Authenticator:
-    """Asks each kind of token in turn; who brings none is `anonymous`."""
+    """Tries each kind of token in turn; a request without credentials is `anonymous`."""
 
     def __init__(self, kinds: Sequence[TokenAuthenticator], anonymous: User) -> None:
         self._kinds = tuple(kinds)
         self._anonymous = anonymous
 
     def authenticate(self, headers: Mapping[str, str]) -> User:
-        """Return the caller. Raises 401 for a token that nobody knows."""
-        authorization = headers.get("authorization", "")
-        if not authorization.strip():
+        """Return the caller. Raises 401 for an unknown token or another scheme."""
+        if not headers.get("authorization", "").strip():
             return self._anonymous
-        scheme, _, token = authorization.partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise unauthorized()
-        for kind in self._kinds:
+        token = bearer_token(headers)
+        for kind in self._kinds if token else ():
             user = kind.find_user(token)
             if user is not None:
                 return user

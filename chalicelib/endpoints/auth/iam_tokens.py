@@ -54,7 +54,7 @@ AskSts = Callable[[str, Mapping[str, str]], JSON]  # (URL, headers) -> GetCaller
 
 @dataclass(frozen=True, slots=True)
 class MappedArn:
-    """Who an ARN is to authorization."""
+    """The user and groups that an ARN is mapped to."""
 
     arn: str
     username: str
@@ -62,7 +62,7 @@ class MappedArn:
 
 
 class TokenRefused(Exception):
-    """The token is of this kind, and bad; str() says why, for the log alone."""
+    """The token is of this kind but invalid; str() says why, for the log only."""
 
 
 def checked_url(token: str, *, now: datetime) -> tuple[str, datetime]:
@@ -70,6 +70,26 @@ def checked_url(token: str, *, now: datetime) -> tuple[str, datetime]:
 
     The cluster's name is no part of it: it is sent as the signed header, so a token for another fails at STS.
     """
+    url, query = _sts_url(token)
+    parameters = _parameters(query)
+    if parameters.get("action") != "GetCallerIdentity":
+        raise TokenRefused("not GetCallerIdentity")
+    if CLUSTER_HEADER not in parameters.get("x-amz-signedheaders", "").lower().split(";"):
+        raise TokenRefused("not signed for a cluster")
+    try:
+        expires = int(parameters.get("x-amz-expires", ""))
+        signed = datetime.strptime(parameters.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise TokenRefused("no date or no expiry") from error
+    if not 0 <= expires <= MAX_EXPIRES_SECONDS:
+        raise TokenRefused("an expiry beyond 15 minutes")
+    if now >= signed + VALIDITY or signed > now + CLOCK_SKEW:
+        raise TokenRefused("expired, or signed in the future")
+    return url, signed + VALIDITY
+
+
+def _sts_url(token: str) -> tuple[str, str]:
+    """Return the URL in a token, which is one of STS, and its query."""
     if len(token) > MAX_BYTES:
         raise TokenRefused("too long")
     encoded = token.removeprefix(PREFIX)
@@ -85,12 +105,7 @@ def checked_url(token: str, *, now: datetime) -> tuple[str, datetime]:
         raise TokenRefused("not an STS host")
     if parts.path != "/" or parts.fragment:
         raise TokenRefused("not STS's path")
-    parameters = _parameters(parts.query)
-    if parameters.get("action") != "GetCallerIdentity":
-        raise TokenRefused("not GetCallerIdentity")
-    if CLUSTER_HEADER not in parameters.get("x-amz-signedheaders", "").lower().split(";"):
-        raise TokenRefused("not signed for a cluster")
-    return url, _end(parameters, now)
+    return url, parts.query
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -109,20 +124,6 @@ def _parameters(query: str) -> dict[str, str]:
     return found
 
 
-def _end(parameters: dict[str, str], now: datetime) -> datetime:
-    try:
-        expires = int(parameters.get("x-amz-expires", ""))
-        signed = datetime.strptime(parameters.get("x-amz-date", ""), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise TokenRefused("no date or no expiry") from error
-    if not 0 <= expires <= MAX_EXPIRES_SECONDS:
-        raise TokenRefused("an expiry beyond 15 minutes")
-    end = signed + VALIDITY
-    if now >= end or signed > now + CLOCK_SKEW:
-        raise TokenRefused("expired, or signed in the future")
-    return end
-
-
 def canonical_arn(arn: str) -> str:
     """Return the role's ARN for that of an assumed role's session; any other ARN as it is.
 
@@ -133,7 +134,7 @@ def canonical_arn(arn: str) -> str:
 
 
 def parse_mappings(text: str) -> tuple[MappedArn, ...]:
-    """Return the ARNs that may enter: a JSON list of {arn, username, groups}. Raises ValueError."""
+    """Return the mapped ARNs: a JSON list of {arn, username, groups}. Raises ValueError."""
     try:
         return tuple(
             MappedArn(entry["arn"], entry.get("username") or entry["arn"], tuple(entry.get("groups") or ()))
@@ -162,7 +163,7 @@ class IamTokens:
         self._known: dict[bytes, tuple[datetime, User]] = {}
 
     def find_user(self, token: str) -> User | None:
-        """Return whom the token stands for. Raises 401 for a bad one of this kind."""
+        """Return the token's user, None if it is not an IAM token. Raises 401 for an invalid one."""
         if not token.startswith(PREFIX):
             return None
         now, mark = self._clock(), hashlib.sha256(token.encode()).digest()
@@ -196,7 +197,7 @@ class IamTokens:
 
 
 def ask_sts(url: str, headers: Mapping[str, str]) -> JSON:
-    """Return STS's word on a presigned URL, redirects refused. Raises ValueError if it is no word of trust."""
+    """Return STS's answer to a presigned URL, redirects refused. Raises ValueError for anything but a 200."""
     import urllib3  # lazy, and there wherever boto3 is
 
     with urllib3.PoolManager(timeout=urllib3.Timeout(total=5.0), retries=False) as pool:

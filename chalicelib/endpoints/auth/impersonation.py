@@ -1,4 +1,4 @@
-"""Impersonation: acting as another user (`kubectl --as`), for who may.
+"""Impersonation: acting as another user (`kubectl --as`), where RBAC allows it.
 
 Reference: kubernetes.io/docs/reference/access-authn-authz/authentication, "User impersonation" (v1.36). Never ignored:
 a request that asks to be less than its caller must not be answered with the caller's rights.
@@ -20,7 +20,7 @@ ANONYMOUS = "system:anonymous"
 
 
 def acting_user(caller: User, headers: Mapping[str, str], rbac: Rbac) -> User:
-    """Return whom a request acts as: its caller, or whom its headers name. Raises 400, 403.
+    """Return the user that a request acts as: its caller, or the one its headers name. Raises 400, 403.
 
     A header given several times has its values joined by commas.
     """
@@ -39,7 +39,12 @@ def acting_user(caller: User, headers: Mapping[str, str], rbac: Rbac) -> User:
     for asked in _asked(name, groups, uid, extra):
         if not rbac.allows(caller, asked):
             raise refusal(caller, asked)
-    return User(name, _all_groups(name, groups), uid, extra)
+    account = _service_account(name)
+    if account and not groups:
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
+    if name != ANONYMOUS and AUTHENTICATED not in groups and "system:unauthenticated" not in groups:
+        groups = (*groups, AUTHENTICATED)
+    return User(name, groups, uid, extra)
 
 
 def _asked(
@@ -63,13 +68,3 @@ def _asked(
 def _service_account(name: str) -> tuple[str, str] | None:
     namespace, _, account = name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")
     return (namespace, account) if name.startswith(SERVICE_ACCOUNT_PREFIX) and account else None
-
-
-def _all_groups(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the groups of an acted user: a service account's own where none are given; all but nobody are known."""
-    account = _service_account(name)
-    if account and not groups:
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
-    if name == ANONYMOUS or AUTHENTICATED in groups or "system:unauthenticated" in groups:
-        return groups
-    return (*groups, AUTHENTICATED)

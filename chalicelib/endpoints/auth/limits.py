@@ -1,4 +1,4 @@
-"""Limits: how much one user may ask for, so that nobody starves the others.
+"""Limits: how many requests and watches one user may have, so that nobody starves the others.
 
 Refusals are those of a real server's priority and fairness: 429 with Retry-After. Each limit is per process: on Lambda,
 where a process serves one request at a time, API Gateway's own throttling does this work.
@@ -63,17 +63,18 @@ class Limits:
             if self._limits.watches and count >= self._limits.watches:
                 raise refused()
             self._watches[user] = count + 1
-        return CountedWatch(pieces, lambda: self._release(user))
 
-    def _release(self, user: str) -> None:
-        with self._lock:
-            self._watches[user] -= 1
-            if not self._watches[user]:
-                del self._watches[user]
+        def release() -> None:
+            with self._lock:
+                self._watches[user] -= 1
+                if not self._watches[user]:
+                    del self._watches[user]
+
+        return CountedWatch(pieces, release)
 
 
 class CountedWatch:
-    """An iterator that tells when it is over: at its end, or when it is closed, also before its first piece."""
+    """An iterator that calls `over` once: at its end, or when it is closed, even before its first piece."""
 
     def __init__(self, pieces: Iterator[bytes], over: Callable[[], None]) -> None:
         self._pieces = pieces
@@ -90,7 +91,7 @@ class CountedWatch:
             raise
 
     def close(self) -> None:
-        """Give the watch up. May be repeated."""
+        """End the watch. May be repeated."""
         end = getattr(self._pieces, "close", None)
         if end is not None:
             end()

@@ -1,4 +1,4 @@
-"""May they: role-based access control over the stored roles and bindings.
+"""Authorization: role-based access control over the stored roles and bindings.
 
 Reference: kubernetes.io/docs/reference/access-authn-authz/rbac (v1.36); the wording of refusals is that of
 k8s.io/apiserver/pkg/endpoints/handlers/responsewriters.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.apimachinery.accessors import labels_of
@@ -20,13 +20,13 @@ from chalicelib.registry.keys import prefix
 from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import KeyNotFound, Storage
 
-# How old the rules may be that another process has changed; our own writes are seen at once.
+# How long another process's change of a rule may go unnoticed; our own are seen at once.
 CACHE_SECONDS = 5.0
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY = ("/api", "/apis", "/openapi")
-# Everybody who is somebody may ask what he may do.
+# Any authenticated user may review their own permissions.
 SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
-# What Spark's driver does in its own namespace (docs: running-on-kubernetes, "RBAC"); it may do no more.
+# What Spark's driver needs in its own namespace (docs: running-on-kubernetes, "RBAC"), and nothing else.
 DRIVER_RULES: tuple[JSON, ...] = (
     {
         "apiGroups": [""],
@@ -37,8 +37,8 @@ DRIVER_RULES: tuple[JSON, ...] = (
     {"apiGroups": ["apps"], "resources": ["statefulsets", "deployments"], "verbs": ["*"]},
     {"apiGroups": ["apps"], "resources": ["statefulsets/scale", "deployments/scale"], "verbs": ["*"]},
 )
-# A WebSocket begins with a GET, and runs a command all the same: whoever connects must be allowed to create, since
-# Kubernetes 1.35 (the gate AuthorizePodWebsocketUpgradeCreatePermission).
+# A WebSocket begins with a GET but runs a command, so connecting takes the create permission, as since Kubernetes 1.35
+# (feature gate AuthorizePodWebsocketUpgradeCreatePermission).
 CONNECTING = ("pods/exec", "pods/attach", "pods/portforward")
 SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:"
 
@@ -68,27 +68,21 @@ def rule_allows(rule: JSON, asked: Attributes) -> bool:
     if not _covers(rule.get("verbs"), asked.verb):
         return False
     if asked.path:
-        return any(_path_matches(path, asked.path) for path in rule.get("nonResourceURLs") or [])
-    if not _covers(rule.get("apiGroups"), asked.group) or not _resource_covers(rule, asked.resource):
+        return any(
+            path == asked.path or (path.endswith("*") and asked.path.startswith(path[:-1]))
+            for path in rule.get("nonResourceURLs") or ()
+        )
+    _, _, subresource = asked.resource.partition("/")
+    resources = rule.get("resources") or ()
+    is_resource = _covers(resources, asked.resource) or (subresource and f"*/{subresource}" in resources)
+    if not _covers(rule.get("apiGroups"), asked.group) or not is_resource:
         return False
     names = rule.get("resourceNames") or []
     return not names or asked.name in names
 
 
-def _covers(values: list[str] | None, wanted: str) -> bool:
+def _covers(values: Collection[str] | None, wanted: str) -> bool:
     return bool(values) and values is not None and ("*" in values or wanted in values)
-
-
-def _resource_covers(rule: JSON, resource: str) -> bool:
-    _, _, subresource = resource.partition("/")
-    wanted = ["*", resource] + ([f"*/{subresource}"] if subresource else [])
-    return any(each in wanted for each in rule.get("resources") or [])
-
-
-def _path_matches(pattern: str, path: str) -> bool:
-    if pattern.endswith("*"):
-        return path.startswith(pattern[:-1])
-    return pattern == path
 
 
 def subject_is(subject: JSON, user: User, binding_namespace: str) -> bool:

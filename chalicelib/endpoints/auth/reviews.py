@@ -1,4 +1,4 @@
-"""Reviews: kinds that are created, answered and never stored. Who am I, and what may I (or somebody) do?
+"""Reviews: kinds that are created, answered and never stored: who a user is, and what they may do.
 
 Reference: kubernetes.io/docs/reference/access-authn-authz/authorization, "Checking API access" (v1.36).
 """
@@ -37,12 +37,12 @@ class Reviews:
         self._issuer = issuer
         self._clock = clock
         self._fills: dict[str, Fill] = {
-            "SelfSubjectReview": self._who_am_i,
-            "TokenReview": self._token,
-            "SelfSubjectAccessReview": self._may_i,
-            "SelfSubjectRulesReview": self._my_rules,
-            "SubjectAccessReview": self._may_they,
-            "LocalSubjectAccessReview": self._may_they,
+            "SelfSubjectReview": self._fill_user,
+            "TokenReview": self._fill_token,
+            "SelfSubjectAccessReview": lambda obj, _info, user: self._decide(obj, user, []),
+            "SelfSubjectRulesReview": self._fill_rules,
+            "SubjectAccessReview": self._decide_for_subject,
+            "LocalSubjectAccessReview": self._decide_for_subject,
         }
         self.kinds = {(kind.group, kind.resource): kind for kind in REVIEWS}
 
@@ -59,41 +59,47 @@ class Reviews:
         self._fills[review.kind](obj, info, user)
         return respond(obj, code=201)
 
-    def _who_am_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
+    def _fill_user(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info
         obj["metadata"]["creationTimestamp"] = kubetime.format_time(self._clock())
         obj["status"] = {"userInfo": _user_info(user)}
         obj.pop("spec", None)
 
-    def _may_i(self, obj: JSON, info: RequestInfo, user: User) -> None:
-        del info
-        self._decide(obj, user, [])
-
-    def _may_they(self, obj: JSON, info: RequestInfo, user: User) -> None:
+    def _decide_for_subject(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del user
         spec = obj.setdefault("spec", {})
         wrong = []
         if not spec.get("user") and not spec.get("groups"):
             wrong.append(causes.invalid("spec.user", "", "at least one of user or group must be specified"))
         if info.namespace:
-            wrong += _foreign_causes(spec, info.namespace)
+            wrong += _namespace_causes(spec, info.namespace)
         self._decide(obj, User(spec.get("user", ""), tuple(spec.get("groups") or ())), wrong)
 
     def _decide(self, obj: JSON, user: User, wrong: list[Cause]) -> None:
         spec = obj.setdefault("spec", {})
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        wrong = [*_attributes_causes(resource, path), *wrong, *_metadata_causes(obj["metadata"])]
+        wrong = [*_attributes_causes(resource, path), *wrong]
+        metadata = obj["metadata"]
+        if any(value for key, value in metadata.items() if key not in ("managedFields", "namespace")):
+            why = "must be empty except for namespace" if metadata.get("namespace") else "must be empty"
+            wrong.append(causes.invalid("metadata", metadata, why))
         if wrong:
             raise invalid(obj["kind"], "", wrong, group=AUTHORIZATION)
-        path = path or {}
-        asked = (
-            Attributes(path.get("verb", ""), path=path.get("path", ""))
-            if resource is None
-            else _asked(resource)
-        )
+        if resource is None:
+            path = path or {}
+            asked = Attributes(path.get("verb", ""), path=path.get("path", ""))
+        else:
+            sub = resource.get("subresource", "")
+            asked = Attributes(
+                verb=resource.get("verb", ""),
+                group=resource.get("group", ""),
+                resource=resource.get("resource", "") + (f"/{sub}" if sub else ""),
+                namespace=resource.get("namespace", ""),
+                name=resource.get("name", ""),
+            )
         obj["status"] = {"allowed": self._rbac.allows(user, asked)}
 
-    def _my_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
+    def _fill_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info
         namespace = spec_of(obj).get("namespace")
         if not namespace:
@@ -110,7 +116,7 @@ class Reviews:
             "incomplete": False,
         }
 
-    def _token(self, obj: JSON, info: RequestInfo, user: User) -> None:
+    def _fill_token(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info, user
         spec = obj.setdefault("spec", {})
         if not spec.get("token"):
@@ -135,8 +141,8 @@ def _attributes_causes(resource: JSON | None, path: JSON | None) -> list[Cause]:
     return []
 
 
-def _foreign_causes(spec: JSON, namespace: str) -> list[Cause]:
-    """Return what a review in a namespace may not ask about."""
+def _namespace_causes(spec: JSON, namespace: str) -> list[Cause]:
+    """Return what a LocalSubjectAccessReview may not ask about."""
     found, resource = [], spec.get("resourceAttributes")
     if resource is not None and resource.get("namespace", "") != namespace:
         field = "spec.resourceAttributes.namespace"
@@ -147,14 +153,6 @@ def _foreign_causes(spec: JSON, namespace: str) -> list[Cause]:
     return found
 
 
-def _metadata_causes(metadata: JSON) -> list[Cause]:
-    more = {
-        key: value for key, value in metadata.items() if value and key not in ("managedFields", "namespace")
-    }
-    why = "must be empty except for namespace" if metadata.get("namespace") else "must be empty"
-    return [causes.invalid("metadata", metadata, why)] if more else []
-
-
 def _user_info(user: User) -> JSON:
     info: JSON = {"username": user.name, "groups": list(user.groups)}
     if user.uid:
@@ -162,14 +160,3 @@ def _user_info(user: User) -> JSON:
     if user.extra:
         info["extra"] = {key: list(values) for key, values in user.extra.items()}
     return info
-
-
-def _asked(attributes: JSON) -> Attributes:
-    resource, subresource = attributes.get("resource", ""), attributes.get("subresource", "")
-    return Attributes(
-        verb=attributes.get("verb", ""),
-        group=attributes.get("group", ""),
-        resource=f"{resource}/{subresource}" if subresource else resource,
-        namespace=attributes.get("namespace", ""),
-        name=attributes.get("name", ""),
-    )

@@ -1,4 +1,4 @@
-"""The administrator's token where AWS keeps it: read when a token is first shown, and again from time to time."""
+"""The administrator's token in AWS Secrets Manager or SSM: read at first use, and again every few minutes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from chalicelib.secret_value import SecretUnreadable
 
 LOG = logging.getLogger(__name__)
 
-KEEP_SECONDS = 300.0  # so long an old token may still be good after it was changed
-RETRY_SECONDS = 10.0  # whoever shows wrong tokens shall not make us ask AWS for each
+KEEP_SECONDS = 300.0  # how long a replaced token may still work
+RETRY_SECONDS = 10.0  # wrong tokens must not cause a call to AWS each
 
 
 class SecretToken:
@@ -29,17 +29,14 @@ class SecretToken:
         self._until = -1.0
 
     def find_user(self, token: str) -> User | None:
-        """Return the user if it is his token. Raises 503 while AWS does not give the right one."""
-        known = self._known()
-        if not known:
-            raise unavailable("the administrator's token cannot be read now; see the log")
-        return self._user if hmac.compare_digest(known.encode(), token.encode()) else None
-
-    def _known(self) -> str:
+        """Return the user if the token is theirs. Raises 503 while the secret cannot be read."""
         with self._lock:
             if self._monotonic() >= self._until:
                 self._refresh()
-            return self._token
+            known = self._token
+        if not known:
+            raise unavailable("the administrator's token cannot be read now; see the log")
+        return self._user if hmac.compare_digest(known.encode(), token.encode()) else None
 
     def _refresh(self) -> None:
         try:

@@ -1,1 +1,1 @@
-"""Requests and answers: routes, bodies, negotiation, representation."""
+"""HTTP in and out: routes, bodies, content negotiation, representation. Used by every client."""

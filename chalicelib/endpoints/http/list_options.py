@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from chalicelib.apimachinery.rules.selectors import FieldSelector, LabelSelector, parse_fields, parse_labels
+from chalicelib.apimachinery.rules import causes
+from chalicelib.apimachinery.rules.meta import MAX_FIELD_MANAGER, field_manager_causes
+from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.request_info import RequestInfo
@@ -17,7 +19,6 @@ from chalicelib.registry.strategy import Strategy
 
 META_GROUP = "meta.k8s.io"
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
-MANAGER_BYTES = 128  # the longest fieldManager
 
 
 def parse_int(info: RequestInfo, name: str) -> int | None:
@@ -35,10 +36,13 @@ def parse_int(info: RequestInfo, name: str) -> int | None:
 
 def list_options(info: RequestInfo, strategy: Strategy) -> ListOptions:
     """Return the options of list, watch or deletecollection. Raises 400 and 422."""
-    is_watch = info.verb == "watch"
+    labels, fields = parse_labels(info.first("labelSelector")), parse_fields(info.first("fieldSelector"))
+    if not fields.is_everything:
+        known = strategy.selectable_fields({})
+        fields = fields.checked(known, complaint=strategy.field_label_error.format)
     options = ListOptions(
-        labels=_labels(info),
-        fields=_fields(info, strategy),
+        labels=None if labels.is_everything else labels,
+        fields=None if fields.is_everything else fields,
         limit=parse_int(info, "limit") or 0,
         continue_token=info.first("continue"),
         resource_version=info.first("resourceVersion"),
@@ -47,82 +51,55 @@ def list_options(info: RequestInfo, strategy: Strategy) -> ListOptions:
         send_initial_events=info.flag("sendInitialEvents"),
         timeout_seconds=parse_int(info, "timeoutSeconds"),
     )
-    causes = _watch_causes(info, options) if is_watch else _list_causes(info, options)
-    if causes:
-        raise invalid("ListOptions", "", causes, group=META_GROUP)
+    found = _version_match_causes(info, options)
+    if found:
+        raise invalid("ListOptions", "", found, group=META_GROUP)
     return options
 
 
-def _labels(info: RequestInfo) -> LabelSelector | None:
-    selector = parse_labels(info.first("labelSelector"))
-    return None if selector.is_everything else selector
-
-
-def _fields(info: RequestInfo, strategy: Strategy) -> FieldSelector | None:
-    selector = parse_fields(info.first("fieldSelector"))
-    if selector.is_everything:
-        return None
-    known = strategy.selectable_fields({})
-    return selector.checked(known, complaint=strategy.field_label_error.format)
-
-
-def _forbidden(field: str, message: str) -> Cause:
-    return Cause("FieldValueForbidden", f"Forbidden: {message}", field)
-
-
-def _list_causes(info: RequestInfo, options: ListOptions) -> list[Cause]:
-    if "sendInitialEvents" in info.query:
-        return [_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")]
+def _version_match_causes(info: RequestInfo, options: ListOptions) -> list[Cause]:
+    """Return what is wrong with resourceVersionMatch and sendInitialEvents."""
     match, field = options.resource_version_match, "resourceVersionMatch"
+    sends_initial_events = "sendInitialEvents" in info.query
+    if info.verb == "watch":
+        if sends_initial_events and match != "NotOlderThan":
+            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            return [causes.forbidden(field, text)]
+        if match and not sends_initial_events:
+            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            return [causes.forbidden(field, text)]
+        return []
+    if sends_initial_events:
+        return [causes.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")]
     if not match:
         return []
-    causes = []
+    found = []
     if options.continue_token:
-        causes.append(_forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
+        found.append(causes.forbidden(field, f"{field} is forbidden when continue is provided"))
     elif not options.resource_version:
-        causes.append(
-            _forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided")
-        )
+        found.append(causes.forbidden(field, f"{field} is forbidden unless resourceVersion is provided"))
     if match not in ("Exact", "NotOlderThan"):
-        causes.append(_unsupported(field, match, ("Exact", "NotOlderThan", "")))
+        found.append(causes.not_supported(field, match, ("Exact", "NotOlderThan", "")))
     elif match == "Exact" and options.resource_version == "0":
-        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-        causes.append(_forbidden(field, text))
-    return causes
-
-
-def _watch_causes(info: RequestInfo, options: ListOptions) -> list[Cause]:
-    match, field = options.resource_version_match, "resourceVersionMatch"
-    if "sendInitialEvents" in info.query:
-        if match != "NotOlderThan":
-            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            return [_forbidden(field, text)]
-        return []
-    if match:
-        text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        return [_forbidden(field, text)]
-    return []
-
-
-def _unsupported(field: str, value: str, supported: tuple[str, ...]) -> Cause:
-    names = ", ".join(f'"{name}"' for name in supported)
-    message = f'Unsupported value: "{value}": supported values: {names}'
-    return Cause("FieldValueNotSupported", message, field)
+        found.append(causes.forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
+    return found
 
 
 def write_options(info: RequestInfo, kind: str) -> WriteOptions:
     """Return the options of create, update or patch; `kind` (CreateOptions, ...) is for errors."""
-    causes = _dry_run_causes(info.query.get("dryRun") or [])
+    found = _dry_run_causes(info.query.get("dryRun") or [])
     validation = info.first("fieldValidation")
     if validation not in FIELD_VALIDATIONS:
-        causes.append(_unsupported("fieldValidation", validation, FIELD_VALIDATIONS))
+        found.append(causes.not_supported("fieldValidation", validation, FIELD_VALIDATIONS))
     manager = info.first("fieldManager")
-    is_apply = "apply-patch" in info.headers.get("content-type", "")
-    causes += _manager_causes(manager, is_apply=is_apply and info.method == "PATCH")
-    if info.flag("force") and info.method == "PATCH" and not is_apply:
-        causes.append(_forbidden("force", "may not be specified for non-apply patch"))
-    if causes:
-        raise invalid(kind, "", causes, group=META_GROUP)
+    is_patch, is_apply = info.method == "PATCH", "apply-patch" in info.headers.get("content-type", "")
+    if is_patch and is_apply and not manager:
+        found.append(causes.required("fieldManager", "is required for apply patch"))
+    found += field_manager_causes(manager)
+    if info.flag("force") and is_patch and not is_apply:
+        found.append(causes.forbidden("force", "may not be specified for non-apply patch"))
+    if found:
+        raise invalid(kind, "", found, group=META_GROUP)
     return WriteOptions(
         field_manager=manager or default_manager(info.headers.get("user-agent", "")),
         dry_run="All" in (info.query.get("dryRun") or []),
@@ -130,29 +107,15 @@ def write_options(info: RequestInfo, kind: str) -> WriteOptions:
     )
 
 
-def _manager_causes(manager: str, *, is_apply: bool) -> list[Cause]:
-    if is_apply and not manager:
-        return [Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")]
-    if len(manager.encode()) > MANAGER_BYTES:
-        text = f"Too long: may not be more than {MANAGER_BYTES} bytes"
-        return [Cause("FieldValueTooLong", text, "fieldManager")]
-    if not manager.isprintable():
-        text = f'Invalid value: "{manager}": should only contain printable characters'
-        return [Cause("FieldValueInvalid", text, "fieldManager")]
-    return []
-
-
 def _dry_run_causes(values: list[str]) -> list[Cause]:
-    bad = [value for value in values if value != "All"]
-    if not bad:
+    if all(value == "All" for value in values):
         return []
-    shown = "[" + ", ".join(f'"{value}"' for value in values) + "]"
-    return [Cause("FieldValueNotSupported", f'Unsupported value: {shown}: supported values: "All"', "dryRun")]
+    return [causes.not_supported("dryRun", values, ("All",))]
 
 
 def default_manager(user_agent: str) -> str:
     """Return the field manager of a client that names none: what stands before the slash."""
-    return user_agent.split("/", 1)[0][:MANAGER_BYTES] or "unknown"
+    return user_agent.split("/", 1)[0][:MAX_FIELD_MANAGER] or "unknown"
 
 
 def delete_options(info: RequestInfo, body: JSON) -> DeleteOptions:
@@ -161,22 +124,20 @@ def delete_options(info: RequestInfo, body: JSON) -> DeleteOptions:
     preconditions = sent.get("preconditions") or {}
     propagation = sent.get("propagationPolicy") or ""
     orphan = sent.get("orphanDependents")
-    causes = _dry_run_causes(sent.get("dryRun") or [])
+    found = _dry_run_causes(sent.get("dryRun") or [])
     if propagation and orphan is not None:
         text = "orphanDependents and deletionPropagation cannot be both set"
-        message = f'Invalid value: "{propagation}": {text}'
-        causes.append(Cause("FieldValueInvalid", message, "propagationPolicy"))
+        found.append(causes.invalid("propagationPolicy", propagation, text))
     elif propagation not in ("", "Foreground", "Background", "Orphan"):
         names = ("Foreground", "Background", "Orphan", "nil")
-        causes.append(_unsupported("propagationPolicy", propagation, names))
-    if causes:
-        raise invalid("DeleteOptions", "", causes, group=META_GROUP)
+        found.append(causes.not_supported("propagationPolicy", propagation, names))
+    if found:
+        raise invalid("DeleteOptions", "", found, group=META_GROUP)
     if orphan is not None:
         propagation = "Orphan" if orphan else "Background"
-    policy = cast(Propagation, propagation)  # checked above
     return DeleteOptions(
         grace_seconds=sent.get("gracePeriodSeconds"),
-        propagation=policy,
+        propagation=cast(Propagation, propagation),  # checked above
         uid=preconditions.get("uid") or "",
         resource_version=preconditions.get("resourceVersion") or "",
         dry_run=bool(sent.get("dryRun")),

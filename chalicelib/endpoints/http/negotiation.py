@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from chalicelib.apimachinery.rules.status import StatusError, not_acceptable
+from chalicelib.apimachinery.rules.status import not_acceptable
 
 Shape = Literal["object", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
@@ -59,15 +59,11 @@ def negotiate(header: str, *, is_list: bool, is_pretty: bool = False) -> Represe
         for known in SHAPES:
             if shape == known and params.get("g") == "meta.k8s.io" and params.get("v") in ("v1", "v1beta1"):
                 return Representation(known, params["v"], is_yaml, is_pretty)
-    raise _refused(seen_shape=seen_shape, is_list=is_list)
-
-
-def _refused(*, seen_shape: bool, is_list: bool) -> StatusError:
     if seen_shape:
-        return not_acceptable("only the following media types are accepted: " + ", ".join(MEDIA_TYPES))
+        raise not_acceptable("only the following media types are accepted: " + ", ".join(MEDIA_TYPES))
     kinds = list(MEDIA_TYPES)
     if is_list:
         kinds += ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"]
     error = not_acceptable("406: Not Acceptable\n\nAvailable representations: " + ", ".join(kinds))
     error.details = {}
-    return error
+    raise error

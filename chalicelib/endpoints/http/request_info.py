@@ -1,4 +1,4 @@
-"""Request to RequestInfo: who wants which verb on what. Nothing below the edge sees a URL or a header."""
+"""Request to RequestInfo: the verb, its object and the user. Nothing below the edge sees a URL or a header."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RequestInfo:
 
     @property
     def is_upgrade(self) -> bool:
-        """Tell a WebSocket attempt, also where a gateway has stripped its Upgrade header."""
+        """Return whether this attempts a WebSocket, even where a gateway has stripped its Upgrade header."""
         upgrade = self.headers.get("upgrade", "").lower()
         return upgrade == "websocket" or "sec-websocket-key" in self.headers
 
@@ -95,11 +95,8 @@ def request_info(
     verb = match.route.verb
     if verb == "list" and _is_true(query.get("watch")):
         verb = "watch"
-    resource, namespace, name = (
-        values.get("resource", ""),
-        values.get("namespace", ""),
-        values.get("name", ""),
-    )
+    resource, name = values.get("resource", ""), values.get("name", "")
+    namespace = values.get("namespace", "")
     if resource == "namespaces" and name:
         namespace = name
     return RequestInfo(

@@ -52,15 +52,12 @@ def respond(value: Any, *, code: int = 200, representation: Representation | Non
     """Return a response with `value` in the representation asked for."""
     how = representation or Representation()
     if how.is_yaml:
-        return Response(body=_yaml(value), status_code=code, headers={"Content-Type": "application/yaml"})
+        from chalicelib.endpoints.http.yaml_text import yaml_text  # lazy: few answers are YAML
+
+        headers: Headers = {"Content-Type": "application/yaml"}
+        return Response(body=yaml_text(value), status_code=code, headers=headers)
     text = dumps(value, is_pretty=how.is_pretty)
     return Response(body=text, status_code=code, headers={"Content-Type": JSON_TYPE})
-
-
-def _yaml(value: Any) -> str:
-    from chalicelib.endpoints.http.yaml_text import yaml_text  # lazy: few answers are YAML
-
-    return yaml_text(value)
 
 
 def text_response(text: str, *, code: int = 200) -> Response:
@@ -100,15 +97,10 @@ def object_response(registry: Registry, stored: StoredObject, code: int, how: Re
 def list_text(registry: Registry, metadata: JSON, items: Iterable[StoredObject]) -> str:
     """Return the JSON text of a list of stored objects; items carry no kind, as on a real server."""
     strategy = registry.strategy
+    if strategy.is_custom:
+        metadata = {"continue": "", **metadata}
     head = dumps({"kind": strategy.list_kind, "apiVersion": strategy.api_version, "metadata": metadata})
     if strategy.is_custom:  # as on a real server, these do carry their kind
-        head = dumps(
-            {
-                "kind": strategy.list_kind,
-                "apiVersion": strategy.api_version,
-                "metadata": {"continue": "", **metadata},
-            }
-        )
         return head[:-1] + ',"items":[' + ",".join(typed_text(registry, item) for item in items) + "]}"
     if strategy.stored_as:
         items = list(registry.as_seen(items))

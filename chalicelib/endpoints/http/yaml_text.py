@@ -17,22 +17,19 @@ class _Dumper(yaml.SafeDumper):
     """Writes text in the styles of go-yaml."""
 
     def ignore_aliases(self, data: Any) -> bool:  # Any: as the parent declares it
-        """Write a value that occurs twice twice: Go knows no anchors here."""
+        """Write a value that occurs twice in full, as go-yaml does, without an anchor."""
         del data
         return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    resolver: Any = dumper  # Any: PyYAML's resolver has no types
     style = None
     if "\n" in value:
         style = "|"
-    elif value in _ALSO_BOOLEAN or _looks_like(dumper, value) != _STR:
+    elif value in _ALSO_BOOLEAN or resolver.resolve(yaml.ScalarNode, value, (True, False)) != _STR:
         style = '"'
     return dumper.represent_scalar(_STR, value, style)
-
-
-def _looks_like(resolver: Any, value: str) -> str:  # Any: PyYAML's resolver has no types
-    return str(resolver.resolve(yaml.ScalarNode, value, (True, False)))
 
 
 _STR = "tag:yaml.org,2002:str"

@@ -1,8 +1,8 @@
 """The page at `/`: one self-contained document of the data files beside this one, made when first asked for.
 
-It holds nothing of the store and no secret, so it is given without a token; what it shows it reads from the
-API, with the token and the permissions of whoever looks. The Content-Security-Policy names its script and its
-style by their hashes, so nothing that a pod's name or log might smuggle in would ever run.
+It holds no stored data and no secret, so it needs no token; what it shows it reads from the API, with the token and
+the permissions of its viewer. The Content-Security-Policy names its script and its style by their hashes, so that
+nothing injected through a pod's name or log can run.
 """
 
 from __future__ import annotations

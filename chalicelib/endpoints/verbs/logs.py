@@ -13,6 +13,7 @@ from typing import Protocol
 from chalice.app import Response
 
 from chalicelib.apimachinery.accessors import annotations_of, spec_of
+from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed, unknown_path
 from chalicelib.apimachinery.types import JSON
@@ -64,9 +65,9 @@ class LogEndpoint:
     def _options(self, info: RequestInfo) -> LogOptions:
         tail, since = parse_int(info, "tailLines"), parse_int(info, "sinceSeconds")
         limit = parse_int(info, "limitBytes")
-        causes = _option_causes(info, tail, since, limit)
-        if causes:
-            raise invalid("PodLogOptions", info.name, causes)
+        found = _option_causes(info, tail, since, limit)
+        if found:
+            raise invalid("PodLogOptions", info.name, found)
         follows = info.flag("follow")
         now = self._clock()
         moment = kubetime.after(now, -since) if since is not None else None
@@ -84,22 +85,18 @@ class LogEndpoint:
 
 
 def _option_causes(info: RequestInfo, tail: int | None, since: int | None, limit: int | None) -> list[Cause]:
-    causes = []
+    found: list[Cause] = []
     if tail is not None and tail < 0:
-        text = f"Invalid value: {tail}: must be greater than or equal to 0"
-        causes.append(Cause("FieldValueInvalid", text, "tailLines"))
+        found.append(causes.invalid("tailLines", tail, "must be greater than or equal to 0"))
     if limit is not None and limit < 1:
-        text = f"Invalid value: {limit}: must be greater than or equal to 1"
-        causes.append(Cause("FieldValueInvalid", text, "limitBytes"))
+        found.append(causes.invalid("limitBytes", limit, "must be greater than or equal to 1"))
     if since is not None and info.first("sinceTime"):
-        text = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
-        causes.append(Cause("FieldValueForbidden", text, ""))
+        found.append(causes.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
     elif since is not None and since < 1:
-        text = f"Invalid value: {since}: must be greater than or equal to 1"
-        causes.append(Cause("FieldValueInvalid", text, "sinceSeconds"))
+        found.append(causes.invalid("sinceSeconds", since, "must be greater than or equal to 1"))
     if info.first("sinceTime") and kubetime.find_time(info.first("sinceTime")) is None:
         raise bad_request(f'parsing time "{info.first("sinceTime")}": not an RFC 3339 time')
-    return causes
+    return found
 
 
 def container_of(pod: JSON, info: RequestInfo) -> str:

@@ -11,9 +11,8 @@ from typing import Any, Literal
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.accessors import is_terminal
+from chalicelib.apimachinery.accessors import is_terminal, phase_of
 from chalicelib.apimachinery.rules.status import bad_request
-from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.verbs.logs import container_of
@@ -30,7 +29,7 @@ NO_STREAMS = Streams(stdout=False, stderr=False)
 
 @dataclass(frozen=True, slots=True)
 class PodStream:
-    """What a client, who may have it, wants of a pod: to be opened on the client's own connection."""
+    """An authorized request for a stream to a pod, to be opened on the client's own connection."""
 
     kind: Kind
     provider: InteractiveProvider
@@ -67,7 +66,11 @@ class PodStreams:
         """Return the answer that hands the connection over. Raises 400 for bad options, 404 for no pod."""
         del user
         pod = registry.typed(registry.get(info.namespace, info.name))
-        handle = self._running(pod)
+        if is_terminal(pod):
+            raise bad_request(f"cannot {self._kind} a completed pod; current phase is {phase_of(pod)}")
+        handle = handle_of(pod)
+        if not handle:
+            raise bad_request(f"pod {info.name} does not have a host assigned")
         if self._kind == "portforward":
             return UpgradeResponse(
                 PodStream(self._kind, self._provider, handle, info.name, ports=_ports(info))
@@ -76,29 +79,14 @@ class PodStreams:
         command = tuple(info.query.get("command") or ())
         if self._kind == "exec" and not command:
             raise bad_request("you must specify at least 1 command for the container")
-        streams = _streams(info)
+        stdin, tty = info.flag("stdin"), info.flag("tty")
+        stdout, stderr = info.flag("stdout"), info.flag("stderr") and not tty
+        if not (stdin or stdout or stderr):
+            raise bad_request("you must specify at least one of stdin, stdout, stderr")
+        streams = Streams(stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
         return UpgradeResponse(
             PodStream(self._kind, self._provider, handle, info.name, container, command, streams)
         )
-
-    def _running(self, pod: JSON) -> str:
-        name = pod["metadata"]["name"]
-        handle = handle_of(pod)
-        if is_terminal(pod):
-            raise bad_request(
-                f"cannot {self._kind} a completed pod; current phase is {pod['status']['phase']}"
-            )
-        if not handle:
-            raise bad_request(f"pod {name} does not have a host assigned")
-        return handle
-
-
-def _streams(info: RequestInfo) -> Streams:
-    stdin, tty = info.flag("stdin"), info.flag("tty")
-    stdout, stderr = info.flag("stdout"), info.flag("stderr") and not tty
-    if not (stdin or stdout or stderr):
-        raise bad_request("you must specify at least one of stdin, stdout, stderr")
-    return Streams(stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
 
 
 def _ports(info: RequestInfo) -> tuple[int, ...]:

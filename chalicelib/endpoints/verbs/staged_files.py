@@ -1,7 +1,7 @@
 """Staged files over HTTP: a ticket, the pieces of an upload, and a pod's fetch.
 
-Who may create pods in a namespace may stage files in it. A pod fetches with a token of its own, in the query: a
-redirect to a bucket then carries nothing of it along.
+A user who may create pods in a namespace may stage files in it. A pod fetches with a token of its own, in the query, so
+that a redirect to a bucket does not carry it along.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from chalicelib.files.base import FileNotHere, FileStoreUnavailable
 
 STAGE, SEND, FETCH = "stage-file", "send-file", "fetch-file"  # verbs of the route table
 MAX_PIECE_BYTES = 3 * 1024 * 1024  # as any other body
-CONTENT_TYPE = "application/vnd.sparkanywhere.file"  # Chalice gives octet-stream only to who says Accept: */*
+CONTENT_TYPE = "application/vnd.sparkanywhere.file"  # Chalice sends octet-stream only for Accept: */*
+TYPES = {"kind": "StagedFile", "apiVersion": "sparkanywhere.io/v1"}
 ASK = "the body is a JSON object with sha256 and size, or with url"
 
 
@@ -53,10 +54,15 @@ class FileEndpoint:
     def answer(self, info: RequestInfo) -> Response:
         """Return the ticket, or how much has come."""
         if info.verb == STAGE:
-            asked = _decoded(info.body)
-            return respond(
-                self._signed(asked["url"]) if "url" in asked else self._told(info.namespace, asked)
-            )
+            try:
+                asked: Any = json.loads(info.body)  # Any: what a client sent
+            except (ValueError, RecursionError):
+                asked = None
+            if not isinstance(asked, dict):
+                raise bad_request(ASK)
+            if "url" in asked:
+                return respond(self._signed(asked["url"]))
+            return respond(self._ticket(info.namespace, asked.get("sha256"), asked.get("size")))
         files = self._kept()
         if len(info.body) > MAX_PIECE_BYTES:
             raise too_large(MAX_PIECE_BYTES)
@@ -64,9 +70,7 @@ class FileEndpoint:
         if not offset.isdecimal() or len(offset) > 18:
             raise bad_request("offset is the number of bytes that came before")
         have = files.append(info.namespace, info.name, info.body, offset=int(offset))
-        return respond(
-            {"kind": "StagedFile", "apiVersion": "sparkanywhere.io/v1", "status": {"offset": have}}
-        )
+        return respond({**TYPES, "status": {"offset": have}})
 
     def fetch(self, namespace: str, sha256: str, query: dict[str, list[str]]) -> Response:
         """Return the content, or the way to it."""
@@ -94,20 +98,21 @@ class FileEndpoint:
         except FileStoreUnavailable as error:
             raise unavailable(str(error)) from error
         return {
-            "kind": "StagedFile",
-            "apiVersion": "sparkanywhere.io/v1",
+            **TYPES,
             "metadata": {"name": url},
             "spec": {"size": size},
             "status": {"present": True, "fetchURL": fetch_url, "certificateAuthority": ""},
         }
 
-    def _told(self, namespace: str, asked: JSON) -> JSON:
-        sha256, size = _content(asked)
+    def _ticket(self, namespace: str, sha256: object, size: object) -> JSON:
+        if sha256 is None or size is None:
+            raise bad_request(ASK)
+        if not isinstance(sha256, str) or not isinstance(size, int) or isinstance(size, bool):
+            raise bad_request("sha256 is a text and size a whole number")
         ticket: Ticket = self._kept().ticket(namespace, sha256, size)
         upload = {"url": ticket.upload.url, "headers": ticket.upload.headers, "offset": ticket.upload.have}
         return {
-            "kind": "StagedFile",
-            "apiVersion": "sparkanywhere.io/v1",
+            **TYPES,
             "metadata": {"name": sha256, "namespace": namespace},
             "spec": {"size": size},
             "status": {
@@ -117,22 +122,3 @@ class FileEndpoint:
                 "certificateAuthority": self._root_ca,
             },
         }
-
-
-def _decoded(body: bytes) -> JSON:
-    try:
-        asked: Any = json.loads(body)  # Any: what a client sent
-    except (ValueError, RecursionError):
-        asked = None
-    if not isinstance(asked, dict):
-        raise bad_request(ASK)
-    return asked
-
-
-def _content(asked: JSON) -> tuple[str, int]:
-    sha256, size = asked.get("sha256"), asked.get("size")
-    if sha256 is None or size is None:
-        raise bad_request(ASK)
-    if not isinstance(sha256, str) or type(size) is not int:
-        raise bad_request("sha256 is a text and size a whole number")
-    return sha256, size

@@ -1,12 +1,12 @@
-"""Watches on their way out: one iterator of frames, buffered for Lambda or streamed for a local server.
+"""Watches as HTTP answers: one iterator of frames, buffered on Lambda or streamed by a local server.
 
-Buffered: one complete answer inside the gateway's window, at once when there is something to say, else
+Buffered: one complete answer inside the gateway's window, as soon as there are events, else
 after a hold that ends with a BOOKMARK. Streamed: chunks until timeoutSeconds. In either each frame is a
 line of JSON with its newline (clients drop one without).
 
-The client of Spark 4 (fabric8 7) lets go of an answer that has ended only when it asks for the next, and closes the
-connection that it came by, whatever else has begun on it since. So a buffer asks for its connection to be closed;
-and since API Gateway renames that header, what carries events ends with an ERROR, at which this client lets go at once.
+The client of Spark 4 (fabric8 7) releases an answer that has ended only when it sends the next request, and then closes
+the answer's connection, whatever has begun on it since. So a buffered answer asks for its connection to be closed; and
+since API Gateway renames that header, an answer with events ends with an ERROR, at which the client releases it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from chalice.app import Response
 
+from chalicelib.apimachinery.rules import table
 from chalicelib.apimachinery.rules.status import StatusError, timeout
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.limits import Limits
@@ -27,7 +28,6 @@ from chalicelib.endpoints.http.negotiation import Representation, negotiate
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.http.responses import JSON_TYPE, StreamResponse, dumps, typed_text
-from chalicelib.registry.options import ListOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
 
@@ -61,7 +61,12 @@ class WatchEndpoint:
         if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
             options = replace(options, allow_bookmarks=False)
         namespace = (info.namespace or None) if registry.strategy.namespaced else None
-        watch = registry.watch(namespace, options, seconds=self._seconds(options))
+        asked = float(options.timeout_seconds or 0)
+        if self._streams:
+            seconds = asked or STREAM_SECONDS * (1 + self._jitter())
+        else:
+            seconds = min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
+        watch = registry.watch(namespace, options, seconds=seconds)
         lines = self._limits.watch(user.name, self._lines(registry, watch, how, info))
         if self._streams:
             return StreamResponse(lines, content_type=JSON_TYPE)
@@ -70,14 +75,6 @@ class WatchEndpoint:
         return Response(
             body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"}
         )
-
-    def _seconds(self, options: ListOptions) -> float:
-        asked = options.timeout_seconds
-        if self._streams:
-            return float(asked) if asked else STREAM_SECONDS * (1 + self._jitter())
-        if not asked:
-            return MAX_HOLD_SECONDS
-        return min(max(float(asked), MIN_HOLD_SECONDS), MAX_HOLD_SECONDS)
 
     def _lines(
         self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo
@@ -102,9 +99,12 @@ class WatchEndpoint:
             pieces += [line] if line else []
             if size > MAX_BUFFER_BYTES:
                 break
-        if _is_error(pieces):
+        if pieces and pieces[-1].startswith(b'{"type":"ERROR"'):
             return b"".join(pieces).decode()
-        must_end = bool(pieces) and _lets_go_late(info)
+        # Who watches one object has no other request under way that could be lost.
+        is_one_object = "metadata.name=" in info.first("fieldSelector")
+        is_late = LETS_GO_LATE.search(info.headers.get("user-agent", "")) is not None
+        must_end = bool(pieces) and is_late and not is_one_object
         if info.flag("allowWatchBookmarks") and size <= MAX_BUFFER_BYTES:
             pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces).encode())
         if must_end:
@@ -128,17 +128,9 @@ class WatchEndpoint:
         if frame.is_initial_end:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         if how.shape == "Table":
-            version = f"meta.k8s.io/{how.shape_version}"
-            return {
-                "kind": "Table",
-                "apiVersion": version,
-                "metadata": metadata,
-                "columnDefinitions": [],
-                "rows": [],
-            }
+            return table.table(columns=[], rows=[], metadata=metadata, version=how.shape_version)
         if how.shape != "object":
-            version = f"meta.k8s.io/{how.shape_version}"
-            return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata}
+            return table.partial_object_metadata({"metadata": metadata}, version=how.shape_version)
         strategy = registry.strategy
         types = {"kind": strategy.kind, "apiVersion": strategy.api_version}
         return {**types, "metadata": metadata, **strategy.empty}
@@ -146,13 +138,3 @@ class WatchEndpoint:
 
 def _error_line(status: StatusError) -> str:
     return dumps({"type": "ERROR", "object": status.to_dict()}) + "\n"
-
-
-def _lets_go_late(info: RequestInfo) -> bool:
-    """Return whether the client would lose requests; who watches one object only has none under way."""
-    is_one_object = "metadata.name=" in info.first("fieldSelector")
-    return not is_one_object and bool(LETS_GO_LATE.search(info.headers.get("user-agent", "")))
-
-
-def _is_error(pieces: list[bytes]) -> bool:
-    return bool(pieces) and pieces[-1].startswith(b'{"type":"ERROR"')
