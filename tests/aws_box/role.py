@@ -64,9 +64,16 @@ def statements_of_terraform() -> dict[str, Statement]:
     return {sid: _statement(body) for sid, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def statements_of_chalice(stage: str) -> dict[str, Statement]:
-    """Return the statements of a stage's own policy by their sid."""
-    return statements_of(json.loads((ROOT / ".chalice" / f"policy-{stage}.json").read_text()))
+def chalice_config() -> dict[str, Any]:  # Any: JSON
+    """Return .chalice/config.json."""
+    config: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
+    return config
+
+
+def statements_of_chalice() -> dict[str, Statement]:
+    """Return the statements of the policy that Chalice's stages share by their sid."""
+    policy = ROOT / ".chalice" / chalice_config()["iam_policy_file"]
+    return statements_of(json.loads(policy.read_text()))
 
 
 def statements_of(policy: Any) -> dict[str, Statement]:  # Any: JSON
@@ -88,9 +95,9 @@ def of_terraform() -> set[str]:
     return _actions(statements_of_terraform().values())
 
 
-def of_chalice(stage: str) -> set[str]:
-    """Return the actions that a stage's own policy allows."""
-    return _actions(statements_of_chalice(stage).values())
+def of_chalice() -> set[str]:
+    """Return the actions that the policy of Chalice's stages allows."""
+    return _actions(statements_of_chalice().values())
 
 
 def _actions(statements: Iterable[Statement]) -> set[str]:

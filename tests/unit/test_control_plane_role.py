@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from chalice.config import Config
 
 from tests.aws_box.role import (
     Statement,
+    chalice_config,
     of_chalice,
     of_terraform,
     statements_of_chalice,
@@ -23,8 +25,7 @@ ANY_RESOURCE = {
 }
 POLICIES = {
     "terraform": statements_of_terraform(),
-    "dev": statements_of_chalice("dev"),
-    "prod": statements_of_chalice("prod"),
+    "chalice": statements_of_chalice(),
 }
 ECS = "arn:aws:ecs:us-east-1:123456789012"
 HERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere"}
@@ -78,11 +79,18 @@ def allows(policy: dict[str, Statement], action: str, resource: str, context: di
     return any(each.allows(action, resource, context) for each in policy.values())
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_both_policies_allow_the_same_under_the_same_conditions(stage: str) -> None:
+def test_both_policies_allow_the_same_under_the_same_conditions() -> None:
     of_jobs = {"FilesOfJobs"}  # the buckets that a user has named to Terraform, none by default
 
-    assert POLICIES[stage] == {sid: each for sid, each in POLICIES["terraform"].items() if sid not in of_jobs}
+    terraform = {sid: each for sid, each in POLICIES["terraform"].items() if sid not in of_jobs}
+    assert POLICIES["chalice"] == terraform
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_every_stage_has_the_one_policy(stage: str) -> None:
+    config = Config(chalice_stage=stage, config_from_disk=chalice_config())
+
+    assert (config.iam_policy_file, config.autogen_policy) == ("policy.json", False)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -107,5 +115,5 @@ def test_every_other_action_names_its_resources(policy: str) -> None:
 
 
 def test_no_action_is_a_pattern() -> None:
-    assert [action for action in of_chalice("prod") if "*" in action] == []
+    assert [action for action in of_chalice() if "*" in action] == []
     assert "ecs:RunTask" in of_terraform()
