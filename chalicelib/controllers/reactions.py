@@ -28,9 +28,9 @@ from chalicelib.controllers.runtime.changes import ANY, Changes, Event
 from chalicelib.controllers.runtime.recorder import EventRecorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
-from chalicelib.registry.keys import prefix
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.storage.base import Storage
+from chalicelib.storage.keys import prefix
 
 STORED: tuple[Event, ...] = ("ADDED", "MODIFIED")
 GONE: tuple[Event, ...] = ("DELETED", "REMOVED")

@@ -10,10 +10,10 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, invalid, not_found
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, objects, updating
-from chalicelib.registry.keys import object_key
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import KeyNotFound, Reader
+from chalicelib.storage.keys import object_key
 
 
 def check_placed(strategy: Strategy, obj: JSON, namespace: str | None, now: Reader) -> None:

@@ -13,7 +13,6 @@ from chalicelib.apimachinery.rules.status import (
     not_found,
     unavailable,
 )
-from chalicelib.registry.keys import parse_key
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import (
     KeyExists,
@@ -23,6 +22,7 @@ from chalicelib.storage.base import (
     RevisionExpired,
     StorageUnavailable,
 )
+from chalicelib.storage.keys import parse_key
 
 
 @contextmanager

@@ -20,13 +20,13 @@ from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import creating, deletion, listing, objects, patching, updating
 from chalicelib.registry.errors import translated
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch
 from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject
+from chalicelib.storage.keys import object_key, prefix
 
 RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
 GENERATE_NAME_ATTEMPTS = 8  # as a real server: a clash of five random letters is rare

@@ -13,12 +13,12 @@ from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
-from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.cluster.nodes import NOT_READY, PROVIDER_LABEL
 from chalicelib.resources.shared.amounts import amounts_texts
 from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.keys import object_key
 
 NODES = ("", "nodes")
 WRITER = WriteOptions(field_manager="sparkanywhere")

@@ -21,8 +21,8 @@ from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.providers.prices import Rates
-from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guaranteed_update
+from chalicelib.storage.keys import object_key
 
 LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, run
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
-from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.resources.pods.marks import USED_BY_GONE
 from chalicelib.storage.base import (
     KeyExists,
@@ -29,6 +28,7 @@ from chalicelib.storage.base import (
     Storage,
     guaranteed_update,
 )
+from chalicelib.storage.keys import object_key, parse_key, prefix
 
 RECORDS = "sparkanywhere-usage"  # by the head's uid, then the pod's
 FOLD_SECONDS = 1.0  # executors go by the dozen: one sum for all of them

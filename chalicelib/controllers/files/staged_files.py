@@ -33,7 +33,6 @@ from chalicelib.files.base import (
     OffsetWrong,
     Upload,
 )
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import (
     KeyExists,
     KeyNotFound,
@@ -41,6 +40,7 @@ from chalicelib.storage.base import (
     Storage,
     guaranteed_update,
 )
+from chalicelib.storage.keys import object_key, prefix
 
 RESOURCE = "sparkanywhere-files"  # of the records' keys: no route leads there
 PATH = "/sparkanywhere/v1/namespaces/{namespace}/files/{sha256}"

@@ -16,9 +16,9 @@ from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import DELETING
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.extensions import VolumeKeeper
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.keys import object_key, prefix
 
 PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VOLUME_FINALIZER}
 

@@ -15,11 +15,11 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.conditions import with_condition
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import DELETING
-from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.custom.customresourcedefinitions import CLEANUP, DEFINITIONS
 from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import DELETING, paged
-from chalicelib.registry.keys import parse_key
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
+from chalicelib.storage.keys import parse_key
 
 LOG = logging.getLogger(__name__)
 

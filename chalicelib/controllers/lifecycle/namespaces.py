@@ -11,8 +11,8 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import DELETING
-from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.storage.base import KeyNotFound, RevisionConflict, Storage, StoredObject
+from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chalicelib.apimachinery.accessors import owners_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.keys import parse_key
 from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.keys import parse_key
 
 BETWEEN = ("statefulsets", "deployments", "replicasets", "jobs")  # what may stand between two pods
 GENERATIONS = 3  # a Deployment's pods are its ReplicaSet's

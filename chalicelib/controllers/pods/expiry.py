@@ -14,8 +14,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import ENDED_POD, paged
-from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage
+from chalicelib.storage.keys import prefix
 
 LOG = logging.getLogger(__name__)
 

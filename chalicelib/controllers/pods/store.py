@@ -16,7 +16,6 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of, with_state, without_task
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.providers.base import TaskState
-from chalicelib.registry.keys import object_key, parse_key
 from chalicelib.storage.base import (
     GUARANTEED_UPDATE_ATTEMPTS,
     TRANSACTION_WRITES,
@@ -28,6 +27,7 @@ from chalicelib.storage.base import (
     StoredObject,
     guaranteed_update,
 )
+from chalicelib.storage.keys import object_key, parse_key
 
 ChangePod = Callable[[JSON], JSON | None]  # from a pod to the changed one, None for no change; pure
 Describe = Callable[

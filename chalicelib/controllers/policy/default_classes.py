@@ -11,11 +11,11 @@ from chalicelib.apimachinery.accessors import annotations_of, metadata_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY, default_class
 from chalicelib.resources.volumes.claims import CLASS_ANNOTATION
 from chalicelib.resources.volumes.storageclasses import is_default
 from chalicelib.storage.base import KeyNotFound, Reader
+from chalicelib.storage.keys import object_key, prefix
 
 PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
 

@@ -29,9 +29,9 @@ from chalicelib.controllers.policy.quota_usage import (
     usage,
 )
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.registry.keys import parse_key, prefix
 from chalicelib.resources.policy.quotas import COUNTED
 from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
+from chalicelib.storage.keys import parse_key, prefix
 
 LOG = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.keys import object_key, prefix
 
 ROOT_CA_CONFIGMAP = "kube-root-ca.crt"  # in a real cluster a controller puts it in each namespace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from chalicelib.registry.keys import prefix
 from chalicelib.storage.base import Storage, StoredObject
+from chalicelib.storage.keys import prefix
 
 PAGE = 500  # objects read at once, which bounds the memory of a sweep
 

@@ -18,7 +18,6 @@ from typing import Literal, Protocol
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.storage.base import (
     TRANSACTION_WRITES,
     Change,
@@ -29,6 +28,7 @@ from chalicelib.storage.base import (
     StorageError,
     guaranteed_update,
 )
+from chalicelib.storage.keys import object_key, prefix
 
 LOG = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 from chalicelib.apimachinery.accessors import is_terminal
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
+from chalicelib.storage.keys import object_key
 
 ISSUER = "https://kubernetes.default.svc"
 ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no cryptography package on Lambda

@@ -15,10 +15,10 @@ from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import WorkloadPlan
-from chalicelib.registry.keys import object_key, parse_key, prefix
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
 

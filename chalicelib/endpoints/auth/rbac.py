@@ -16,9 +16,9 @@ from chalicelib.apimachinery.rules.status import StatusError, not_found, qualifi
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
 from chalicelib.endpoints.http.request_info import RequestInfo, User
-from chalicelib.registry.keys import prefix
 from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.keys import prefix
 
 # How long another process's change of a rule may go unnoticed; our own are seen at once.
 CACHE_SECONDS = 5.0

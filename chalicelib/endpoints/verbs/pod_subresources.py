@@ -20,10 +20,10 @@ from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.list_options import delete_options, write_options
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.http.responses import respond
-from chalicelib.registry.keys import object_key
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience
 from chalicelib.storage.base import KeyNotFound, guaranteed_update
+from chalicelib.storage.keys import object_key
 
 MIN_TOKEN_SECONDS = 600  # as TokenRequest demands
 LONGEST_TOKEN_SECONDS = 1 << 32  # that may be asked for

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.keys import object_key, prefix
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.resources.custom.customresources import CustomResourceStrategy
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
+from chalicelib.storage.keys import object_key, prefix
 
 MAX_KEPT = 500  # definitions whose registries are kept; then they are made anew
 

@@ -14,9 +14,9 @@ from chalicelib.controllers.runtime.lookup import StorageLookup
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.foundation import Sources
 from chalicelib.plane.host import LONG_LIVED, Host
-from chalicelib.registry.keys import object_key
 from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.keys import object_key
 from tests.fake_provider import FakeProvider
 from tests.inline import inline
 from tests.unit.controllers.builders import Clock

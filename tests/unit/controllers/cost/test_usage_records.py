@@ -9,8 +9,8 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import RECORDS, read_gone
 from chalicelib.plane.host import LAMBDA
-from chalicelib.registry.keys import object_key
 from chalicelib.resources.pods.marks import USED_BY_GONE
+from chalicelib.storage.keys import object_key
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.paging import PAGE
-from chalicelib.registry.keys import object_key
 from chalicelib.storage.base import guaranteed_update
+from chalicelib.storage.keys import object_key
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World

@@ -28,8 +28,8 @@ from chalicelib.endpoints.auth.authentication import (
     read_token_file,
 )
 from chalicelib.plane.authentication import build_authenticator
-from chalicelib.registry.keys import object_key
 from chalicelib.registry.parts import utc_now
+from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage
 
 

@@ -11,8 +11,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED, POD_UID
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
 from chalicelib.endpoints.http.request_info import User
-from chalicelib.registry.keys import object_key
 from chalicelib.resources.default_objects import cluster_role_bindings, cluster_roles
+from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage
 
 ANA = User("ana", ("devs", AUTHENTICATED))

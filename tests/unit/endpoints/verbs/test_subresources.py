@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.keys import object_key
 from chalicelib.resources.catalogue import ALL
 from chalicelib.storage.base import guaranteed_update
+from chalicelib.storage.keys import object_key
 from tests.api_client import Answer, ApiClient, control_plane
 
 CORE = "/api/v1/namespaces/default"
