@@ -161,14 +161,14 @@ class Quotas:
             return False
         if not counting:
             return False
-        with self._guard:  # who is refused by a number that is out of date counts anew, with nobody between
-            try:
+        try:
+            with self._guard:  # a refusal by a number that is out of date counts anew, with no other between
                 for item in counting:
                     self._take_from(item, resource, obj, asked)
-            except StatusError:
-                self.recount_soon(namespace)  # what the quotas before this one have given
-                raise
-            self._pending[obj["metadata"]["uid"]] = (resource, obj)
+                self._pending[obj["metadata"]["uid"]] = (resource, obj)
+        except StatusError:
+            self.recount_soon(namespace)  # what the quotas before this one have given
+            raise
         return True
 
     def _take_from(self, item: StoredObject, resource: str, obj: JSON, asked: Amounts) -> None:

@@ -19,7 +19,7 @@ from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider, crashing_storage
-from tests.unit.controllers.world import World
+from tests.unit.controllers.world import URL, World
 
 CALLS_AT_MOST = 60  # more than any scenario here makes
 PATIENCE_SECONDS = 30.0
@@ -88,6 +88,28 @@ def namespace(w: World) -> None:
     w.observe_all()
 
 
+def quota(w: World) -> None:
+    """The one pod that a quota has room for, with the requests that a LimitRange gives it, makes way for another."""
+    hard = {"pods": "1", "requests.cpu": "2", "count/configmaps": "1"}
+    w.create("resourcequotas", "q", spec={"hard": hard})
+    w.create("limitranges", "l", spec={"limits": [{"type": "Container", "defaultRequest": {"cpu": "2"}}]})
+    launch(w)
+    w.create("configmaps", "conf", data={})
+    with pytest.raises(StatusError, match="exceeded quota: q"):
+        w.create_pod("b")
+    w.delete("pods", "a", grace_seconds=0)
+    w.create_pod("b")
+    w.observe_all()
+
+
+def driver(w: World) -> None:
+    """A driver of stock Spark, which is told where this API is as it comes in, and its executor."""
+    containers = [{"name": "spark-kubernetes-driver", "image": "spark", "args": ["driver", "--class", "Pi"]}]
+    w.create_pod(metadata={"labels": {"spark-role": "driver"}}, containers=containers)
+    w.create_pod("exec-1", metadata=w.owner_of())
+    w.observe_all()
+
+
 SCENARIOS: list[Callable[[World], None]] = [
     launch,
     finish,
@@ -97,6 +119,8 @@ SCENARIOS: list[Callable[[World], None]] = [
     application,
     late_mount,
     namespace,
+    quota,
+    driver,
 ]
 
 
@@ -125,6 +149,14 @@ def assert_whole(w: World) -> None:
     assert leftovers == []
     uids = [task.uid for task in w.provider.tasks]
     assert len(uids) == len(set(uids)), "no pod was started twice"
+    for container in (each for started in w.provider.tasks for each in started.containers):
+        is_told = f"spark.kubernetes.driver.master={URL}" in (container.args or ())
+        assert is_told == (container.name == "spark-kubernetes-driver")
+    for item in w.storage.list("/registry/resourcequotas/").items:
+        used = item.object()["status"]["used"]
+        configmaps = len(w.storage.list("/registry/configmaps/ns/").items)
+        cpu = str(2 * len(pods)) if w.get("limitranges", "l") else "0"
+        assert used == {"pods": str(len(pods)), "requests.cpu": cpu, "count/configmaps": str(configmaps)}
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
