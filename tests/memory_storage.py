@@ -1,28 +1,36 @@
-"""A Storage in a dict, for tests that make thousands of writes. It passes the storage contract."""
+"""A Storage in a dict, for tests that make thousands of writes. It passes the storage contract.
+
+It shares no rule with the product's stores: what a write may do, which keys a prefix means and how an object becomes
+text stand here once more, so that the contract sees where the product's rule is wrong.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
     Change,
     EventBatch,
-    EventType,
+    KeyExists,
     KeyNotFound,
+    ObjectTooLarge,
     Page,
     Reader,
+    RevisionConflict,
     RevisionExpired,
     StoredObject,
     WatchEvent,
 )
-from chalicelib.storage.encoding import draft, restamp
-from chalicelib.storage.keyspace import prefix_range
-from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
+from chalicelib.storage.write import SingleWrites
 
 FIRST_REVISION = 1
+OBJECT_BYTES = 1_572_864  # 1.5 MiB, as etcd takes by default
+MOST_WRITES = 10  # of one transaction
 
 
 class MemoryStorage(SingleWrites):
@@ -74,11 +82,13 @@ class MemoryStorage(SingleWrites):
         revision: int | None = None,
     ) -> Page:
         """Return a page of objects, as they are or were."""
-        start, beyond = prefix_range(prefix, start_key)
+        prefix = _whole(prefix)
         with self._changed:
             at = self.revision() if revision is None else min(revision, self.revision())
             found = self._as_of(at)
-        keys = sorted((key for key in found if start <= key < beyond), key=str.encode)
+        first_key = (start_key or "").encode()
+        keys = sorted((key for key in found if key.startswith(prefix)), key=str.encode)
+        keys = [key for key in keys if key.encode() >= first_key]
         first = keys[: limit or None]
         rest = keys[len(first) :]
         items = [found[key] for key in first]
@@ -90,21 +100,21 @@ class MemoryStorage(SingleWrites):
 
     def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
         """Do all of these writes or none."""
-        writes = drafted(changes)
+        _check_form(changes)
         with self._changed:
-            for write in writes:
-                self._check(write)
-            return [self._take_in(write) for write in writes]
+            for change in changes:
+                self._check(change)
+            return [self._write(change) for change in changes]
 
     def events_after(self, prefix: str, revision: int, *, limit: int = 500) -> EventBatch:
         """Return what happened under `prefix` after `revision`."""
-        start, beyond = prefix_range(prefix)
+        prefix = _whole(prefix)
         with self._changed:
             if revision < self._compacted:
                 raise RevisionExpired(revision, oldest=self._compacted)
             later = self._events[revision - self._compacted :]
             current = max(self.revision(), revision)
-        events = [event for event in later if start <= event.key < beyond][:limit]
+        events = [event for event in later if event.key.startswith(prefix)][:limit]
         return EventBatch(events, events[-1].revision if len(events) == limit else current)
 
     def wait(self, revision: int, seconds: float, prefix: str | None = None) -> int:
@@ -128,48 +138,47 @@ class MemoryStorage(SingleWrites):
             self._closed = True
             self._changed.notify_all()
 
-    def _check(self, write: Write) -> None:
-        old = self._objects.get(write.key)
-        refusal = find_refusal(
-            write,
-            revision=old.revision if old else None,
-            uid=draft(old.object()).uid if old else None,
-            is_uid_taken=write.draft is not None and write.draft.uid in self._keys,
-        )
-        if refusal:
-            raise refusal
+    def _check(self, change: Change) -> None:
+        living = self._objects.get(change.key)
+        uid = change.obj["metadata"]["uid"] if change.obj else ""
+        if change.type == "ADDED":
+            if living or uid in self._keys:
+                raise KeyExists(change.key)
+            return
+        if living is None:
+            raise KeyNotFound(change.key)
+        if living.revision != change.expected_revision:
+            raise RevisionConflict(change.key, expected=change.expected_revision, actual=living.revision)
+        if change.type == "MODIFIED" and self._keys.get(uid) != change.key:
+            raise ValueError(f"the object under {change.key} has another uid")
 
-    def _take_in(self, write: Write) -> StoredObject:
+    def _write(self, change: Change) -> StoredObject:
+        old = self._objects.pop(change.key, None)
         revision = self.revision() + 1
-        if write.draft:
-            return self._write(write.type, write.key, write.draft.at(revision))
-        return self._write(write.type, write.key, restamp(self._objects[write.key].json, revision))
-
-    def _write(self, type: EventType, key: str, text: str) -> StoredObject:
-        old = self._objects.pop(key, None)
-        stored = StoredObject(key, self.revision() + 1, text)
+        obj = change.obj or (old.object() if old else {})
+        stored = StoredObject(change.key, revision, _text(obj, str(revision)))
         if old is not None:
             self._index(old, add=False)
-        if type != "DELETED":
-            self._objects[key] = stored
+        if change.type != "DELETED":
+            self._objects[change.key] = stored
             self._index(stored, add=True)
-        self._events.append(WatchEvent(type, key, stored.revision, text, old.json if old else None))
+        event = WatchEvent(change.type, change.key, revision, stored.json, old.json if old else None)
+        self._events.append(event)
         self._times.append(self._clock())
         self._changed.notify_all()
         return stored
 
     def _index(self, stored: StoredObject, *, add: bool) -> None:
-        made = draft(stored.object())
+        metadata = stored.object()["metadata"]
+        owned = [
+            self._owned.setdefault(owner["uid"], set()) for owner in metadata.get("ownerReferences") or []
+        ]
         if add:
-            self._keys[made.uid] = stored.key
+            self._keys[metadata["uid"]] = stored.key
         else:
-            del self._keys[made.uid]
-        for owner in made.owners:
-            keys = self._owned.setdefault(owner, set())
-            if add:
-                keys.add(stored.key)
-            else:
-                keys.discard(stored.key)
+            del self._keys[metadata["uid"]]
+        for keys in owned:
+            (keys.add if add else keys.discard)(stored.key)
 
     def _as_of(self, revision: int) -> dict[str, StoredObject]:
         """Return the objects as of a revision, by undoing the events after it."""
@@ -183,3 +192,39 @@ class MemoryStorage(SingleWrites):
                 before = int(StoredObject("", 0, event.previous_json).object()["metadata"]["resourceVersion"])
                 found[event.key] = StoredObject(event.key, before, event.previous_json)
         return found
+
+
+def _whole(prefix: str) -> str:
+    """Return the prefix. Raises ValueError for one that would match half a name."""
+    if not prefix.endswith("/"):
+        raise ValueError(f"{prefix} lacks its final slash")
+    return prefix
+
+
+def _text(obj: JSON, revision: str) -> str:
+    """Return the text of an object: its revision first, its kind nowhere."""
+    others = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
+    rest = {name: value for name, value in obj.items() if name not in ("kind", "apiVersion", "metadata")}
+    metadata = {"resourceVersion": revision, **others}
+    return json.dumps({"metadata": metadata, **rest}, separators=(",", ":"), allow_nan=False)
+
+
+def _check_form(changes: Sequence[Change]) -> None:
+    """Raise what is wrong with a transaction whatever is stored."""
+    uids = []
+    for change in changes:
+        if change.obj is None:
+            if change.type != "DELETED":
+                raise ValueError(f"nothing to store under {change.key}")
+            continue
+        uid = change.obj.get("metadata", {}).get("uid")
+        if not isinstance(uid, str) or not uid:
+            raise ValueError(f"the object under {change.key} has no uid")
+        uids += [uid] if change.type == "ADDED" else []
+        size = len(_text(change.obj, ""))
+        if size > OBJECT_BYTES:
+            raise ObjectTooLarge(change.key, size_bytes=size, limit_bytes=OBJECT_BYTES)
+    if not 1 <= len(changes) <= MOST_WRITES:
+        raise ValueError(f"{len(changes)} writes in one transaction")
+    if len({change.key for change in changes}) < len(changes) or len(set(uids)) < len(uids):
+        raise ValueError("a transaction writes one key, or one new uid, twice")
