@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import docker
@@ -11,8 +10,7 @@ import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.containers import CONFLICT
-from chalicelib.providers.docker.engine import Client, reachable, words
+from chalicelib.providers.docker.engine import Client, reachable, unless_gone, words
 
 TRIES, PAUSE_SECONDS = 25, 0.05  # looks for containers that were made while others were removed
 
@@ -37,10 +35,12 @@ def down(client: Client, control_plane_id: str) -> Removed:
             containers = _remove_containers(client, wanted)
             networks = [item["Id"] for item in client.networks(filters=wanted)]
             for network in networks:
-                _unless_gone(client.remove_network, network)
+                with unless_gone():
+                    client.remove_network(network)
             volumes = [item["Name"] for item in client.volumes(filters=wanted)["Volumes"] or []]
             for name in volumes:
-                _unless_gone(client.remove_volume, name, force=True)
+                with unless_gone():
+                    client.remove_volume(name, force=True)
         except docker.errors.APIError as error:
             raise ProviderUnavailable("CleanUpFailed", f"The Docker engine says: {words(error)}") from error
     return Removed(containers=containers, networks=len(networks), volumes=len(volumes))
@@ -57,18 +57,10 @@ def _remove_containers(client: Client, wanted: dict[str, list[str]]) -> int:
             if item["State"] == "created":
                 # waits for a start that is under way: engine 20.10 never frees the network of a container that
                 # was removed while it started
-                _unless_gone(client.inspect_container, item["Id"])
-            _unless_gone(client.remove_container, item["Id"], v=True, force=True)
+                with unless_gone():
+                    client.inspect_container(item["Id"])
+            with unless_gone():
+                client.remove_container(item["Id"], v=True, force=True)
             removed.add(item["Id"])
         time.sleep(PAUSE_SECONDS)
     return len(removed)
-
-
-def _unless_gone(call: Callable[..., object], name: str, **options: bool) -> None:
-    try:
-        call(name, **options)
-    except docker.errors.NotFound:
-        return  # by somebody else, meanwhile
-    except docker.errors.APIError as error:
-        if error.status_code != CONFLICT:  # its removal is under way already
-            raise

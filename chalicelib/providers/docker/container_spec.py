@@ -16,6 +16,7 @@ LONGEST_HOSTNAME = 63  # of a DNS label; the kernel would take 64
 LOG_FILES = {"max-size": "64m", "max-file": "3"}  # so that a chatty pod cannot fill the engine's disk
 MIB = 1024 * 1024
 NANO_PER_MILLI = 1_000_000
+LEAST_CPU_MILLI = 10  # the engine refuses less, and more than there are
 SHARES_PER_CPU = 1024  # the kernel's weight of one CPU, as Kubernetes reckons it
 
 
@@ -54,17 +55,16 @@ def specs(task: Task, *, address: str, host: HostContext) -> list[Spec]:
 
     The task's ADDRESS has been replaced already. Raises TaskRejected.
     """
-    sandbox = [Container(name=SANDBOX, image="")] if needs_sandbox(task) else []
-    ordered = sorted(task.containers, key=lambda container: not container.init)
-    count = len(sandbox) + len(ordered)
-    made = [
-        _spec(task, container, role="sandbox", order=0, count=count, address=address, host=host)
-        for container in sandbox
+    has_sandbox = needs_sandbox(task)
+    roles: list[tuple[Container, labels.Role]] = []
+    if has_sandbox:
+        roles.append((Container(name=SANDBOX, image=""), "sandbox"))
+    roles += [(each, "init") for each in task.containers if each.init]
+    roles += [(each, "main") for each in task.containers if not each.init]
+    return [
+        _spec(task, container, role=role, order=order, count=len(roles), address=address, host=host)
+        for order, (container, role) in enumerate(roles, start=0 if has_sandbox else 1)
     ]
-    for order, container in enumerate(ordered, start=1):
-        role: labels.Role = "init" if container.init else "main"
-        made.append(_spec(task, container, role=role, order=order, count=count, address=address, host=host))
-    return made
 
 
 def loader_config(mounted: list[Mount], marks: dict[str, str]) -> Raw:
@@ -106,19 +106,12 @@ def _spec(
         "HostConfig": _host_config(task, container, role=role, host=host, owns_network=owns_network),
     }
     if owns_network and not task.host_network:
-        config["Hostname"] = _hostname(task)
-        config["NetworkingConfig"] = {"EndpointsConfig": {host.network: _endpoint(task, address)}}
+        aliases = list(dict.fromkeys(name for name in (task.hostname, *task.aliases) if name))
+        endpoint = {"IPAMConfig": {"IPv4Address": address}, "Aliases": aliases}
+        config["Hostname"] = (task.hostname or task.name)[:LONGEST_HOSTNAME].rstrip("-.")
+        config["NetworkingConfig"] = {"EndpointsConfig": {host.network: endpoint}}
     name = labels.container_name(host.context.control_plane_id, task, container.name)
     return Spec(name=name, config=config, archive=archives.archive(entries) if entries else b"")
-
-
-def _hostname(task: Task) -> str:
-    return (task.hostname or task.name)[:LONGEST_HOSTNAME].rstrip("-.")
-
-
-def _endpoint(task: Task, address: str) -> Raw:
-    aliases = list(dict.fromkeys(name for name in (task.hostname, *task.aliases) if name))
-    return {"IPAMConfig": {"IPv4Address": address}, "Aliases": aliases}
 
 
 def _host_config(
@@ -132,14 +125,18 @@ def _host_config(
         mounted = mounts.sandbox_mounts(task, host.context)
     else:
         mounted = mounts.container_mounts(task, container, host.context)
+    restart = "no" if role == "sandbox" or container.restart == "never" else container.restart
+    mains = max(1, sum(not each.init for each in task.containers))
+    shares = max(2, task.cpu_milli * SHARES_PER_CPU // 1000 // mains) if task.cpu_milli else 0
+    cpu_milli = min(max(container.cpu_milli or 0, LEAST_CPU_MILLI), host.cpus * 1000)
     return {
         "Init": True,  # PID 1 without a handler ignores SIGTERM, and nobody reaps orphans
         "NetworkMode": network if owns_network else f"container:{sandbox}",
         "ExtraHosts": [f"{name}:{at}" for name, at in hosts.items()] if owns_network else [],
         "Memory": memory,
         "MemorySwap": memory,  # otherwise the engine allows as much swap again
-        "NanoCpus": _nano_cpus(container, host.cpus),
-        "CpuShares": _shares(task),
+        "NanoCpus": cpu_milli * NANO_PER_MILLI if container.cpu_milli else 0,
+        "CpuShares": shares,
         "Mounts": mounted,
         "CapAdd": list(container.add_capabilities),
         "CapDrop": list(container.drop_capabilities),
@@ -147,24 +144,6 @@ def _host_config(
         "ReadonlyRootfs": container.read_only_root,
         "SecurityOpt": ["no-new-privileges"] if container.no_new_privileges else [],
         "DeviceRequests": [{"Count": container.gpus, "Capabilities": [["gpu"]]}] if container.gpus else [],
-        "RestartPolicy": {"Name": _restart(container, role)},
+        "RestartPolicy": {"Name": "on-failure" if role == "init" and restart != "no" else restart},
         "LogConfig": {"Type": "json-file", "Config": LOG_FILES},
     }
-
-
-def _nano_cpus(container: Container, cpus: int) -> int:
-    if not container.cpu_milli:
-        return 0
-    least = 10  # the engine refuses less than 0.01 CPU, and more than there are
-    return min(max(container.cpu_milli, least), cpus * 1000) * NANO_PER_MILLI
-
-
-def _shares(task: Task) -> int:
-    running = max(1, sum(not container.init for container in task.containers))
-    return max(2, task.cpu_milli * SHARES_PER_CPU // 1000 // running) if task.cpu_milli else 0
-
-
-def _restart(container: Container, role: labels.Role) -> str:
-    if role == "sandbox" or container.restart == "never":
-        return "no"
-    return "on-failure" if role == "init" else container.restart

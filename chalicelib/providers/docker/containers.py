@@ -10,10 +10,8 @@ import docker
 import docker.errors
 
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.engine import Client, Raw, reachable, words
+from chalicelib.providers.docker.engine import Client, Raw, reachable, unless_gone, words
 from chalicelib.providers.docker.snapshots import ContainerSnapshot, snapshot
-
-CONFLICT = 409  # the engine's answer to what a container's state forbids, and to a name that is taken
 
 
 class Containers:
@@ -45,25 +43,13 @@ class Containers:
 
     def kill(self, container_id: str, signal: str) -> None:
         """Send a signal; a container that does not run (any more) is no error."""
-        with reachable():
-            try:
-                self.client.kill(container_id, signal)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                if error.status_code != CONFLICT:  # it is not running
-                    raise
+        with unless_gone():
+            self.client.kill(container_id, signal)
 
     def remove(self, container_id: str, *, volumes: bool = True) -> None:
         """Kill and remove a container and the volumes that are its own; repeatable."""
-        with reachable():
-            try:
-                self.client.remove_container(container_id, v=volumes, force=True)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                if error.status_code != CONFLICT:  # its removal is under way already
-                    raise
+        with unless_gone():
+            self.client.remove_container(container_id, v=volumes, force=True)
 
     def remove_volumes(self, uid: str) -> None:
         """Remove the volumes of one task; its containers are gone. Repeatable."""
@@ -72,37 +58,22 @@ class Containers:
             for volume in listed["Volumes"] or []:
                 self.client.remove_volume(volume["Name"], force=True)
 
-    def named_volumes(self) -> dict[str, str]:
-        """Return the volumes that outlive tasks: the engine's name by source."""
+    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
+        """Remove the volumes that outlive tasks but whose sources nobody wants, asked after the look.
+
+        One that a container mounts stays.
+        """
         with reachable():
             listed = self.client.volumes(filters={"label": self._labels({})})["Volumes"] or []
-        sources = {item["Name"]: str((item.get("Labels") or {}).get(labels.VOLUME)) for item in listed}
-        return {
-            source: name
-            for name, source in sources.items()
-            if name == labels.volume_name(self.control_plane_id, owner="named", volume=source)
-        }
-
-    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
-        """Remove the volumes that outlive tasks but whose sources nobody wants, asked after the look."""
-        there = self.named_volumes()
         kept = set(wanted())
-        for source, name in there.items():
-            if source not in kept:
-                self.remove_volume(name)
+        for item in listed:
+            source = str((item.get("Labels") or {}).get(labels.VOLUME))
+            outlasting = labels.volume_name(self.control_plane_id, owner="named", volume=source)
+            if item["Name"] == outlasting and source not in kept:
+                with unless_gone():
+                    self.client.remove_volume(outlasting)
 
-    def remove_volume(self, name: str) -> None:
-        """Remove a volume; one that a container mounts stays. Repeatable."""
-        with reachable():
-            try:
-                self.client.remove_volume(name)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                if error.status_code != CONFLICT:  # in use
-                    raise
-
-    def is_filled(self, item: ContainerSnapshot) -> bool:
+    def _is_filled(self, item: ContainerSnapshot) -> bool:
         """Return whether the last entry of what was to be copied into a container is there."""
         mark = item.labels.get(labels.LAST_COPY)
         if not mark or item.status != "created":
@@ -120,7 +91,7 @@ class Containers:
         """Return whether all containers of a task were made and filled, or have run."""
         if any(item.has_started for item in snapshots):
             return True
-        return len(snapshots) == snapshots[0].count and all(self.is_filled(item) for item in snapshots)
+        return len(snapshots) == snapshots[0].count and all(self._is_filled(item) for item in snapshots)
 
     def last_line(self, container_id: str) -> str:
         """Return the last line of a container's output, empty if it cannot be had."""

@@ -7,18 +7,17 @@ incomplete has never run and is removed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import docker
 import docker.errors
 
+from chalicelib.providers.address import with_address
 from chalicelib.providers.base import ProviderUnavailable, Task, TaskRejected
 from chalicelib.providers.docker import archives, container_spec, labels, mounts
-from chalicelib.providers.docker.address import with_address
 from chalicelib.providers.docker.container_spec import HostContext
-from chalicelib.providers.docker.containers import CONFLICT, Containers
-from chalicelib.providers.docker.engine import reachable, words
+from chalicelib.providers.docker.containers import Containers
+from chalicelib.providers.docker.engine import CONFLICT, reachable, words
 from chalicelib.providers.docker.network import TaskNetwork
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
@@ -38,7 +37,7 @@ class ImageMissing(Exception):
 class Creator:
     """Makes containers ready to be started. Thread-safe for different tasks."""
 
-    def __init__(self, containers: Containers, network: TaskNetwork, host: Callable[[], HostContext]) -> None:
+    def __init__(self, containers: Containers, network: TaskNetwork, host: HostContext) -> None:
         self._containers = containers
         self._client = containers.client
         self._network = network
@@ -49,7 +48,7 @@ class Creator:
 
         Raises ImageMissing, TaskRejected (the engine will not have it) and ProviderUnavailable.
         """
-        host = self._host()
+        host = self._host
         address = host.gateway if task.host_network else self._network.take()
         made: list[str] = []
         try:
@@ -61,7 +60,14 @@ class Creator:
                     made.append(self._create_one(spec))
                 return [self._containers.inspect(container_id) for container_id in made]
         except BaseException as error:
-            self._undo(task, made, address)
+            try:
+                for container_id in made:
+                    self._containers.remove(container_id)
+                self._containers.remove_volumes(task.uid)
+            except (docker.errors.APIError, ProviderUnavailable) as failure:
+                LOG.warning("event=undo-failed task=%s error=%s", task.uid, str(failure))
+            if not task.host_network:
+                self._network.give_back(address)
             if isinstance(error, docker.errors.APIError):
                 raise _translated(error) from error
             raise
@@ -73,7 +79,11 @@ class Creator:
         except docker.errors.APIError as error:
             if error.status_code != CONFLICT:
                 raise
-            self._remove_leftover(spec)
+            raw = self._client.inspect_container(spec.name)
+            marks, wanted = raw["Config"].get("Labels") or {}, spec.config["Labels"]
+            is_ours = all(marks.get(key) == wanted[key] for key in (labels.CONTROL_PLANE, labels.UID))
+            if is_ours and raw["State"]["Status"] == "created":
+                self._containers.remove(raw["Id"])
             made = self._create_named(spec)
         if spec.archive:
             try:
@@ -91,14 +101,6 @@ class Creator:
                 raise ImageMissing(str(spec.config["Image"])) from error
             raise
 
-    def _remove_leftover(self, spec: container_spec.Spec) -> None:
-        """Remove a container of ours that never ran and has the name; leave any other alone."""
-        raw = self._client.inspect_container(spec.name)
-        marks, wanted = raw["Config"].get("Labels") or {}, spec.config["Labels"]
-        is_ours = all(marks.get(key) == wanted[key] for key in (labels.CONTROL_PLANE, labels.UID))
-        if is_ours and raw["State"]["Status"] == "created":
-            self._containers.remove(raw["Id"])
-
     def _load(self, task: Task, host: HostContext) -> mounts.MountContext:
         """Make and fill the task's volumes through a loader; return the context with their folders."""
         seen = mounts.loader_volumes(task, host.context)
@@ -114,16 +116,6 @@ class Creator:
             for volume, mount in seen.items()
         }
         return replace(host.context, folders=folders)
-
-    def _undo(self, task: Task, made: Sequence[str], address: str) -> None:
-        try:
-            for container_id in made:
-                self._containers.remove(container_id)
-            self._containers.remove_volumes(task.uid)
-        except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOG.warning("event=undo-failed task=%s error=%s", task.uid, str(error))
-        if not task.host_network:
-            self._network.give_back(address)
 
 
 def _translated(error: docker.errors.APIError) -> Exception:

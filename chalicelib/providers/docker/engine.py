@@ -24,6 +24,7 @@ CALL_TIMEOUT_SECONDS = (
     60  # starting a container took up to 1.3 s with both cores busy; a full disk takes longer
 )
 UNAVAILABLE = "EngineUnavailable"
+CONFLICT = 409  # the engine's answer to what a state forbids, and to a name that is taken
 
 Raw = dict[str, Any]  # JSON of the engine: its shape is Docker's, not ours
 Client = Any  # a docker.APIClient: the stubs know only half of its methods, and some of them wrongly
@@ -38,10 +39,19 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
     """
     where = host or DEFAULT_HOST
     try:
-        _knock(where)
-        tls = _tls(tls_directory)
-        with contextlib.closing(_client(where, OLDEST_API, tls)) as probe:
-            told: Raw = probe.version(api_version=False)
+        if where.startswith("unix://"):  # the SDK would leak the socket it tried, if nobody listens
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(CALL_TIMEOUT_SECONDS)
+                probe.connect("/" + where.removeprefix("unix://").lstrip("/"))
+        tls: Any = False  # a TLSConfig or False, as the SDK wants it
+        if tls_directory:
+            tls = docker.tls.TLSConfig(
+                client_cert=(f"{tls_directory}/cert.pem", f"{tls_directory}/key.pem"),
+                ca_cert=f"{tls_directory}/ca.pem",
+                verify=True,
+            )
+        with contextlib.closing(_client(where, OLDEST_API, tls)) as client:
+            told: Raw = client.version(api_version=False)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise ProviderUnavailable(UNAVAILABLE, explain(where, error)) from error
     spoken = str(told.get("ApiVersion", "0"))
@@ -54,32 +64,17 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
     return _client(where, spoken, tls)
 
 
-def _knock(where: str) -> None:
-    """Raise OSError if nobody listens on a Unix socket; the SDK would leak the socket it tried."""
-    if where.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(CALL_TIMEOUT_SECONDS)
-            probe.connect("/" + where.removeprefix("unix://").lstrip("/"))
-
-
 def _client(where: str, version: str, tls: Any) -> Client:
-    """Return a client that has not yet said anything."""
     return docker.APIClient(base_url=where, timeout=CALL_TIMEOUT_SECONDS, tls=tls, version=version)
-
-
-def _tls(directory: str) -> Any:  # docker.tls.TLSConfig or False, as the SDK wants it
-    if not directory:
-        return False
-    return docker.tls.TLSConfig(
-        client_cert=(f"{directory}/cert.pem", f"{directory}/key.pem"),
-        ca_cert=f"{directory}/ca.pem",
-        verify=True,
-    )
 
 
 def explain(where: str, error: BaseException) -> str:
     """Return one sentence on why the engine at `where` cannot be used."""
-    causes = _chain(error)
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
     if any(isinstance(cause, PermissionError) or "Permission denied" in str(cause) for cause in causes):
         return (
             f"No permission to use the Docker engine at {where}:"
@@ -92,14 +87,6 @@ def explain(where: str, error: BaseException) -> str:
     return f"The Docker engine at {where} cannot be used: {error}"
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found
-
-
 @contextlib.contextmanager
 def reachable() -> Iterator[None]:
     """Turn a lost connection inside the block into ProviderUnavailable; other errors pass."""
@@ -109,6 +96,22 @@ def reachable() -> Iterator[None]:
         raise  # an answer, though one of requests' errors too
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError, OSError) as error:
         raise ProviderUnavailable(UNAVAILABLE, f"The Docker engine does not answer: {error}") from error
+
+
+@contextlib.contextmanager
+def unless_gone() -> Iterator[None]:
+    """Pass over that what the block acts upon is gone, or going, or in no state to be acted upon.
+
+    A lost connection becomes ProviderUnavailable, as in reachable().
+    """
+    with reachable():
+        try:
+            yield
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code != CONFLICT:
+                raise
 
 
 def interrupt(stream: Stream) -> None:

@@ -78,7 +78,12 @@ class EventFollower:
                     self._begin()
                     LOG.info("event=engine-back")
                 pause = FIRST_PAUSE_SECONDS
-                self._read()
+                with reachable():
+                    for raw in self._stream or ():
+                        self._since = int(raw.get("timeNano") or 0) + 1 or self._since
+                        self._handle(raw)
+                        if self._closed.is_set():
+                            break
             except Exception as error:  # however a connection ends, the answer is a new one
                 if not self._closed.is_set():
                     LOG.warning("event=engine-lost error=%s", str(error))
@@ -88,15 +93,6 @@ class EventFollower:
                 close_stream(stream)
             self._closed.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-    def _read(self) -> None:
-        """Hand events on until the stream ends."""
-        with reachable():
-            for raw in self._stream or ():
-                self._since = int(raw.get("timeNano") or 0) + 1 or self._since
-                self._handle(raw)
-                if self._closed.is_set():
-                    return
 
     def _handle(self, raw: Raw) -> None:
         action = str(raw.get("Action") or raw.get("status") or "")

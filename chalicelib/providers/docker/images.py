@@ -6,19 +6,19 @@ until nobody waits: ErrImagePull first, then ImagePullBackOff, as a kubelet does
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 import docker
 import docker.auth
 import docker.errors
 import docker.utils
 
-from chalicelib.providers.base import PULLING, ProviderUnavailable, RegistryLogin
+from chalicelib.providers.base import PULLING, Fetch, ProviderUnavailable, RegistryLogin
 from chalicelib.providers.docker.engine import Client, Raw, reachable, words
 from chalicelib.providers.docker.task_state import Wait
 
@@ -31,12 +31,6 @@ AT_ONCE = 3  # pulls share one line and one disk
 REPORT_SECONDS = 1.0  # between two words on progress
 MIB = 1024 * 1024
 DEFAULT_REGISTRIES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-
-
-class Ready(Protocol):
-    """Told that an image is there for a task: fetched in `seconds`, 0 if nothing had to be fetched."""
-
-    def __call__(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None: ...
 
 
 @dataclass
@@ -56,8 +50,8 @@ Key = tuple[str, str, bool]  # image, user, whether to ask the registry in any c
 class Images:
     """The engine's images: ask for one to be there. Thread-safe.
 
-    `on_wait(uid, image, wait)` is called with each news, `on_ready` when the image is there; both from threads
-    of this class.
+    `on_wait(uid, image, wait)` is called with each news, `on_ready(uid, image, fetch)` when the image is there; both
+    from threads of this class.
     """
 
     def __init__(
@@ -65,7 +59,7 @@ class Images:
         client: Client,
         *,
         on_wait: Callable[[str, str, Wait], None],
-        on_ready: Ready,
+        on_ready: Callable[[str, str, Fetch], None],
         clock: Callable[[], datetime],
         first_pause_seconds: float = FIRST_PAUSE_SECONDS,
     ) -> None:
@@ -103,8 +97,7 @@ class Images:
                 pull.waiting.add(uid)
                 return
             pull = self._pulls[key] = Pull(image=image, login=login, anew=anew, waiting={uid})
-        work = threading.Thread(target=self._work, args=(key, pull), name=f"pull-{image}", daemon=True)
-        work.start()
+        threading.Thread(target=self._work, args=(key, pull), name=f"pull-{image}", daemon=True).start()
 
     def drop(self, uid: str) -> None:
         """Forget that a task waits."""
@@ -134,14 +127,17 @@ class Images:
                     break
             self._tell(pull, Wait("ErrImagePull", failure))
             if not pull.wake.wait(min(1.0, pause / 2)):  # both reasons are seen, as with a kubelet
-                self._tell(
-                    pull, Wait("ImagePullBackOff", f'Back-off pulling image "{pull.image}": {failure}')
-                )
+                message = f'Back-off pulling image "{pull.image}": {failure}'
+                self._tell(pull, Wait("ImagePullBackOff", message))
             pull.wake.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        size_bytes = self._size(pull.image) if ready else 0
+        size_bytes = 0
+        if not ready:
+            return
+        with contextlib.suppress(docker.errors.APIError, ProviderUnavailable), reachable():
+            size_bytes = int(self._client.inspect_image(pull.image).get("Size") or 0)
         for uid in ready:
-            self._on_ready(uid, pull.image, seconds=seconds, size_bytes=size_bytes)
+            self._on_ready(uid, pull.image, Fetch(seconds, size_bytes=size_bytes))
 
     def _attempt(self, pull: Pull) -> tuple[str | None, float]:
         """Pull once, unless the image has come another way; return None, or what went wrong, and the seconds."""
@@ -157,14 +153,6 @@ class Images:
         began = self._clock()
         failure = self._pull(pull)
         return failure, (self._clock() - began).total_seconds()
-
-    def _size(self, image: str) -> int:
-        """Return the bytes of an image, 0 if the engine does not say."""
-        try:
-            with reachable():
-                return int(self._client.inspect_image(image).get("Size") or 0)
-        except (docker.errors.APIError, ProviderUnavailable):
-            return 0
 
     def _pull(self, pull: Pull) -> str | None:
         """Ask the registry; return None, or the engine's words on what went wrong."""
@@ -206,14 +194,13 @@ class Progress:
 
     def add(self, line: Raw) -> None:
         """Take one line of the engine's answer in."""
-        layer, detail = line.get("id", ""), line.get("progressDetail") or {}
-        if line.get("status") == "Downloading" and "total" in detail:
+        layer, status, detail = line.get("id", ""), line.get("status"), line.get("progressDetail") or {}
+        if status == "Downloading" and "total" in detail:
             self._layers[layer] = (detail.get("current", 0), detail["total"])
-        elif line.get("status") in ("Pull complete", "Already exists"):
-            self._done.add(layer)
+        elif status in ("Pulling fs layer", "Pull complete", "Already exists"):
             self._layers.setdefault(layer, (0, 0))
-        elif line.get("status") == "Pulling fs layer":
-            self._layers.setdefault(layer, (0, 0))
+            if status != "Pulling fs layer":
+                self._done.add(layer)
 
     def __str__(self) -> str:
         current = sum(done for done, _ in self._layers.values()) // MIB

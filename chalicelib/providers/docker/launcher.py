@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Protocol
+from datetime import datetime
 
 import docker
 import docker.errors
 
-from chalicelib.providers.base import PULLING, ProviderUnavailable, RegistryLogin, Task, TaskRejected
+from chalicelib.providers.base import PULLING, Fetch, ProviderUnavailable, Task, TaskRejected
 from chalicelib.providers.docker import record
 from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.creator import Creator, ImageMissing
 from chalicelib.providers.docker.engine import reachable, words
+from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS, Images
 from chalicelib.providers.docker.task_cache import TaskCache
 from chalicelib.providers.docker.task_state import NEVER_RAN, Wait, next_step
 
@@ -32,33 +34,32 @@ ADDRESS_PAUSE_SECONDS = 0.05
 RETRY_SECONDS = 5.0  # between two tries to create what the engine was not ready for
 
 
-class Fetcher(Protocol):
-    """What fetches images (images.Images)."""
-
-    def want(self, uid: str, image: str, logins: tuple[RegistryLogin, ...], *, anew: bool) -> None: ...
-
-    def drop(self, uid: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class Launcher:
     """Creates and starts tasks. Thread-safe, each task by one thread at a time."""
 
     def __init__(
-        self, containers: Containers, creator: Creator, cache: TaskCache, *, starters: int = STARTERS
+        self,
+        containers: Containers,
+        creator: Creator,
+        cache: TaskCache,
+        *,
+        clock: Callable[[], datetime],
+        first_pause_seconds: float = FIRST_PAUSE_SECONDS,
+        starters: int = STARTERS,
     ) -> None:
         self._containers = containers
         self._creator = creator
         self._cache = cache
-        self._images: Fetcher | None = None
+        self._images = Images(
+            containers.client,
+            on_wait=cache.wait,
+            on_ready=self._image_ready,
+            clock=clock,
+            first_pause_seconds=first_pause_seconds,
+        )
         self._locks = [threading.RLock() for _ in range(LOCKS)]
         self._closed = threading.Event()
         self._starters = ThreadPoolExecutor(max_workers=starters, thread_name_prefix="docker-start")
-
-    def fetch_by(self, images: Fetcher) -> None:
-        """Say what fetches missing images; it calls image_ready."""
-        self._images = images
 
     def lock(self, uid: str) -> threading.RLock:
         """Return the lock under which a task's containers are created, started and removed."""
@@ -93,13 +94,11 @@ class Launcher:
             self._cache.wait(task.uid, image, Wait("ErrImageNeverPull", message))
             return
         self._cache.wait(task.uid, image, Wait(message=f'{PULLING} "{image}"'))
-        if self._images is not None:
-            anew = any(item.image == image and item.pull == "always" for item in task.containers)
-            self._images.want(task.uid, image, task.logins, anew=anew)
+        anew = any(item.image == image and item.pull == "always" for item in task.containers)
+        self._images.want(task.uid, image, task.logins, anew=anew)
 
-    def image_ready(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None:
-        """Go on with a task that waited for an image, on a thread of ours."""
-        self._cache.pulled(uid, image, seconds=seconds, size_bytes=size_bytes)
+    def _image_ready(self, uid: str, image: str, fetch: Fetch) -> None:
+        self._cache.pulled(uid, image, fetch)
         self._submit(self._resume, uid, image)
 
     def _resume(self, uid: str, image: str) -> None:
@@ -152,12 +151,8 @@ class Launcher:
                 self._cache.gone(container_id)
                 return
             except docker.errors.APIError as error:
-                is_address = "address already in use" in words(error).lower()
-                if (
-                    is_address
-                    and waited < ADDRESS_WAIT_SECONDS
-                    and not self._closed.wait(ADDRESS_PAUSE_SECONDS)
-                ):
+                is_early = "address already in use" in words(error).lower() and waited < ADDRESS_WAIT_SECONDS
+                if is_early and not self._closed.wait(ADDRESS_PAUSE_SECONDS):
                     waited += ADDRESS_PAUSE_SECONDS
                     continue
                 LOG.warning("event=start-failed task=%s error=%s", uid, words(error))
@@ -168,14 +163,12 @@ class Launcher:
 
     def drop(self, uid: str) -> None:
         """Stop waiting for images of this task."""
-        if self._images is not None:
-            self._images.drop(uid)
+        self._images.drop(uid)
 
     def close(self) -> None:
         """Take no further step; those under way are finished."""
         self._closed.set()
-        if self._images is not None:
-            self._images.close()
+        self._images.close()
         # a start is finished, which takes the engine less than a second: whoever removes the container meanwhile
         # would make the engine keep its network for ever
         self._starters.shutdown(wait=True, cancel_futures=True)

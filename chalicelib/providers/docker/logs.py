@@ -49,12 +49,14 @@ def read(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
     snapshot, _ = find(0)
     if options.previous and (snapshot is None or not snapshot.restarts):
         raise TaskNotFound("there was no restart, so there is no previous log")
-    return _limited(_pieces(client, find, options), options.limit_bytes)
+    pieces = _pieces(client, find, options)
+    return pieces if options.limit_bytes is None else _limited(pieces, options.limit_bytes)
 
 
 def _pieces(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
     """Yield the pieces; with follow, wait for the container's start first."""
-    deadline = _deadline(options.until)
+    left = (options.until - datetime.now(UTC)).total_seconds() if options.until else float("inf")
+    deadline = time.monotonic() + left
     patience = 0.0
     while True:
         snapshot, may_start = find(patience)
@@ -82,11 +84,6 @@ def _pieces(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
 
 def _rendered(entry: Entry, options: LogOptions) -> bytes:
     return entry.time + b" " + entry.text if options.timestamps and not entry.continues else entry.text
-
-
-def _deadline(until: datetime | None) -> float:
-    left = (until - datetime.now(UTC)).total_seconds() if until else float("inf")
-    return time.monotonic() + left
 
 
 def _window(snapshot: ContainerSnapshot, options: LogOptions) -> LogOptions:
@@ -152,7 +149,23 @@ def _followed(stream: Stream, deadline: float) -> Iterator[bytes]:
     """Yield pieces as they come, an empty one when none does; end with the stream or at the deadline."""
     pieces: queue.Queue[bytes | None] = queue.Queue(PIECES_AHEAD)
     gone = threading.Event()
-    reader = threading.Thread(target=_pump, args=(stream, pieces, gone), name="docker-logs", daemon=True)
+
+    def put(piece: bytes | None) -> None:
+        while not gone.is_set():
+            with suppress(queue.Full):
+                pieces.put(piece, timeout=SIGN_OF_LIFE_SECONDS)
+                return
+
+    def pump() -> None:
+        with suppress(Exception):  # whatever ends the stream, the caller sees its end
+            for piece in stream:
+                put(piece)
+                if gone.is_set():
+                    break
+        close_stream(stream)
+        put(None)
+
+    reader = threading.Thread(target=pump, name="docker-logs", daemon=True)
     reader.start()
     try:
         while (left := deadline - time.monotonic()) > 0:
@@ -169,34 +182,9 @@ def _followed(stream: Stream, deadline: float) -> Iterator[bytes]:
         reader.join(timeout=2 * SIGN_OF_LIFE_SECONDS)
 
 
-def _pump(stream: Stream, pieces: queue.Queue[bytes | None], gone: threading.Event) -> None:
-    with suppress(Exception):  # whatever ends the stream, the caller sees its end
-        for piece in stream:
-            if not _put(pieces, piece, gone):
-                break
-    close_stream(stream)
-    _put(pieces, None, gone)
-
-
-def _put(pieces: queue.Queue[bytes | None], piece: bytes | None, gone: threading.Event) -> bool:
-    while not gone.is_set():
-        try:
-            pieces.put(piece, timeout=SIGN_OF_LIFE_SECONDS)
-        except queue.Full:
-            continue
-        return True
-    return False
-
-
-def _limited(pieces: Iterator[bytes], limit_bytes: int | None) -> Iterator[bytes]:
-    """Yield at most so many bytes in all."""
-    if limit_bytes is None:
-        yield from pieces
-        return
-    left = limit_bytes
+def _limited(pieces: Iterator[bytes], left: int) -> Iterator[bytes]:
     for piece in pieces:
-        if len(piece) >= left:
-            yield piece[:left]
-            return
+        yield piece[:left]
         left -= len(piece)
-        yield piece
+        if left <= 0:
+            return

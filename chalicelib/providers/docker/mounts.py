@@ -65,7 +65,9 @@ def container_mounts(task: base.Task, container: base.Container, context: MountC
         if volume.kind == "host":
             found.append(_host(mount, volume, context))
         elif mount.sub_path:
-            found.append(_part(mount, volume, context))
+            source = archives.inside((context.folders or {})[volume.name], mount.sub_path)
+            read_only = mount.read_only or volume.kind == "files"
+            found.append(Mount(target=mount.path, source=source, type="bind", read_only=read_only))
         elif volume.kind == "memory" and not is_shared(task, volume.name):
             size = volume.size_mib * MIB if volume.size_mib else None
             found.append(
@@ -158,7 +160,10 @@ def _engine_volume(
     elif needs_loader(task) or (is_shared(task, volume.name) and volume.kind != "files"):
         name = labels.volume_name(context.control_plane_id, owner=task.uid, volume=volume.name)
         marks[labels.UID] = task.uid
-    in_memory = volume.kind == "memory" and not _parts(task, volume.name)
+    driver = None
+    if volume.kind == "memory" and not _parts(task, volume.name):
+        size = f",size={volume.size_mib}m" if volume.size_mib else ""
+        driver = DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": f"mode=1777{size}"})
     return Mount(
         target=at,
         source=name,
@@ -166,20 +171,7 @@ def _engine_volume(
         no_copy=True,
         read_only=read_only,
         labels=marks,
-        driver_config=_in_memory(volume) if in_memory else None,
-    )
-
-
-def _in_memory(volume: base.Volume) -> DriverConfig:
-    size = f",size={volume.size_mib}m" if volume.size_mib else ""
-    return DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": f"mode=1777{size}"})
-
-
-def _part(mount: base.Mount, volume: base.Volume, context: MountContext) -> Mount:
-    folder = (context.folders or {})[volume.name]
-    read_only = mount.read_only or volume.kind == "files"
-    return Mount(
-        target=mount.path, source=archives.inside(folder, mount.sub_path), type="bind", read_only=read_only
+        driver_config=driver,
     )
 
 

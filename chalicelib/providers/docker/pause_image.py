@@ -6,14 +6,13 @@ Its one program is assembled here: an ELF file whose code waits for a signal, fo
 
 from __future__ import annotations
 
-import io
 import struct
-import tarfile
 
 import docker
 import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.docker import archives
 from chalicelib.providers.docker.engine import Client, reachable, words
 
 REPOSITORY = "sparkanywhere/pause"
@@ -53,7 +52,7 @@ def _import(client: Client, architecture: str) -> None:
         )
     try:
         client.import_image_from_data(
-            _tar(program(architecture)),
+            archives.archive([archives.Entry(PROGRAM, program(architecture), 0o755)]),
             repository=REPOSITORY,
             tag=TAG,
             changes=[f'ENTRYPOINT ["{PROGRAM}"]'],
@@ -89,12 +88,3 @@ def program(architecture: str) -> bytes:
         "<IIQQQQQQ", 1, EXECUTABLE_AND_READABLE, 0, LOAD_ADDRESS, LOAD_ADDRESS, size, size, 0x1000
     )
     return file_header + program_header + code
-
-
-def _tar(content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        member = tarfile.TarInfo(PROGRAM.lstrip("/"))
-        member.mode, member.size = 0o755, len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()

@@ -27,7 +27,7 @@ from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.creator import Creator
 from chalicelib.providers.docker.engine import Client
 from chalicelib.providers.docker.events import EventFollower
-from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS, Images
+from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS
 from chalicelib.providers.docker.launcher import STARTERS, Launcher
 from chalicelib.providers.docker.network import SUBNETS, TaskNetwork, is_ours
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
@@ -99,9 +99,22 @@ class DockerProvider:
             self._cache.host_address = self._network.gateway
             self._is_gateway_ours = is_ours(self._network.gateway)
             self._containers = Containers(self._client, self._id)
-            creator = Creator(self._containers, self._network, self._host_context)
-            self._launcher = Launcher(self._containers, creator, self._cache, starters=self._starters)
-            self._launcher.fetch_by(self._fetcher())
+            host = HostContext(
+                context=mounts.MountContext(control_plane_id=self._id, host_paths=self._host_paths),
+                network=self._network.name,
+                gateway=self._network.gateway,
+                control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
+                host_names=self._host_names,
+                cpus=self._machine.cpus,
+            )
+            self._launcher = Launcher(
+                self._containers,
+                Creator(self._containers, self._network, host),
+                self._cache,
+                clock=self._clock,
+                first_pause_seconds=self._pull_pause_seconds,
+                starters=self._starters,
+            )
             self._watcher = Watcher(self._containers, self._cache, self._launcher, self._network)
             self._stopper = Stopper(
                 self._client,
@@ -116,15 +129,6 @@ class DockerProvider:
             self._events.start()
             self._is_open = True
 
-    def _fetcher(self) -> Images:
-        return Images(
-            self._client,
-            on_wait=self._cache.wait,
-            on_ready=self._launcher.image_ready,
-            clock=self._clock,
-            first_pause_seconds=self._pull_pause_seconds,
-        )
-
     @property
     def listen_addresses(self) -> tuple[str, ...]:
         """Addresses of this machine at which tasks look for the control plane.
@@ -134,22 +138,6 @@ class DockerProvider:
         """
         self.open()
         return (self._network.gateway,) if self._is_gateway_ours else ()
-
-    @property
-    def bridge(self) -> str:
-        """Name of the network interface that a firewall must let in, for tasks to reach the control plane."""
-        self.open()
-        return self._network.bridge
-
-    def _host_context(self) -> HostContext:
-        return HostContext(
-            context=mounts.MountContext(control_plane_id=self._id, host_paths=self._host_paths),
-            network=self._network.name,
-            gateway=self._network.gateway,
-            control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
-            host_names=self._host_names,
-            cpus=self._machine.cpus,
-        )
 
     # --- the contract
 
@@ -232,7 +220,8 @@ class DockerProvider:
             raise TaskNotFound(f"{handle} has no container {container!r}")
         for snapshot in self._cache.snapshots(handle):
             if snapshot.name == container and snapshot.restarts_itself:
-                self._look(snapshot.id)  # the border between two runs must be true now
+                with suppress(docker.errors.APIError):  # the border between two runs must be true now
+                    self._watcher.look(snapshot.id)
 
         def find(seconds: float) -> tuple[ContainerSnapshot | None, bool]:
             if seconds:
@@ -241,10 +230,6 @@ class DockerProvider:
             return (named[0] if named else None), self._cache.may_go_on(handle)
 
         return logs.read(self._client, find, options)
-
-    def _look(self, container_id: str) -> None:
-        with suppress(docker.errors.APIError):
-            self._watcher.look(container_id)
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider."""

@@ -17,7 +17,7 @@ import docker
 
 from chalicelib.providers.base import Container, File, Mount, RegistryLogin, Task, Volume
 from chalicelib.providers.docker import archives, labels, pause_image
-from chalicelib.providers.docker.engine import Client
+from chalicelib.providers.docker.engine import CONFLICT, Client
 
 FILE = "/task.json"
 CONTAINER = ".record"  # no container of a task can have this name
@@ -33,7 +33,7 @@ def create(client: Client, control_plane_id: str, task: Task) -> None:
     try:
         made = client.create_container_from_config(config, name)["Id"]
     except docker.errors.APIError as error:
-        if error.status_code != 409:  # there already, by a run of ours that died
+        if error.status_code != CONFLICT:  # there already, by a run of ours that died
             raise
         made = name
     client.put_archive(made, "/", archives.archive([archives.Entry(FILE, encode(task).encode(), ONLY_ROOT)]))
@@ -58,29 +58,20 @@ def encode(task: Task) -> str:
 def decode(text: str) -> Task:
     """Return the task that encode() wrote."""
     raw: dict[str, Any] = json.loads(text)
-    return Task(
-        **{
-            name: _tuples(value)
-            for name, value in raw.items()
-            if name not in ("containers", "volumes", "logins")
-        },
-        containers=tuple(_container(item) for item in raw["containers"]),
-        volumes=tuple(_volume(item) for item in raw["volumes"]),
-        logins=tuple(RegistryLogin(**item) for item in raw["logins"]),
-    )
+    for container in raw["containers"]:
+        container["mounts"] = [Mount(**item) for item in container["mounts"]]
+    for volume in raw["volumes"]:
+        volume["files"] = [
+            File(**{**item, "content": base64.b64decode(item["content"])}) for item in volume["files"]
+        ]
+    parts = {"containers": Container, "volumes": Volume, "logins": RegistryLogin}
+    for name, kind in parts.items():
+        raw[name] = [kind(**_fields(item)) for item in raw[name]]
+    return Task(**_fields(raw))
 
 
-def _container(raw: dict[str, Any]) -> Container:
-    values = {name: _tuples(value) for name, value in raw.items() if name != "mounts"}
-    return Container(**values, mounts=tuple(Mount(**item) for item in raw["mounts"]))
-
-
-def _volume(raw: dict[str, Any]) -> Volume:
-    files = tuple(
-        File(path=item["path"], content=base64.b64decode(item["content"]), mode=item["mode"])
-        for item in raw["files"]
-    )
-    return Volume(**{name: value for name, value in raw.items() if name != "files"}, files=files)
+def _fields(raw: dict[str, Any]) -> dict[str, Any]:
+    return {name: _tuples(value) for name, value in raw.items()}
 
 
 def _tuples(value: Any) -> Any:  # a part of JSON: whatever it is

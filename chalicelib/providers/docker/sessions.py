@@ -42,17 +42,15 @@ class Hijacked:
     def __init__(self, raw: Any) -> None:  # what the SDK's socket=True gives: a SocketIO, or a TLS socket
         self._response = raw._response  # keeps the connection open
         self._socket: socket.socket = getattr(raw, "_sock", raw)
-        self._first = self._come_already()
-        self._socket.settimeout(None)  # a session may be silent for hours
-
-    def _come_already(self) -> bytes:
-        """Return what came together with the head of the engine's answer: the SDK's reader holds it."""
+        self._first = (
+            b""  # what came together with the head of the engine's answer: the SDK's reader holds it
+        )
         reader = self._response.raw._fp.fp
         self._socket.settimeout(0)
         with contextlib.suppress(OSError):
-            held = reader.peek()
-            return bytes(reader.read1(len(held))) if held else b""
-        return b""
+            if held := reader.peek():
+                self._first = bytes(reader.read1(len(held)))
+        self._socket.settimeout(None)  # a session may be silent for hours
 
     def read(self, most: int) -> bytes | None:
         """Wait for bytes; empty at the end, None after a while without any."""
@@ -60,18 +58,14 @@ class Hijacked:
             first, self._first = self._first[:most], self._first[most:]
             return first
         try:
-            if not self._is_ready():
-                return None
+            if not (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+                poll = select.poll()
+                poll.register(self._socket, select.POLLIN)
+                if not poll.poll(SIGN_OF_LIFE_SECONDS * 1000):
+                    return None
             return self._socket.recv(most)
         except (OSError, ValueError):  # closed by another thread
             return b""
-
-    def _is_ready(self) -> bool:
-        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-            return True
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return bool(poll.poll(SIGN_OF_LIFE_SECONDS * 1000))
 
     def send(self, data: bytes) -> None:
         """Hand bytes over. Raises OSError."""

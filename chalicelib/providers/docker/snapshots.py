@@ -63,10 +63,11 @@ class ContainerSnapshot:
 
 
 def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
-    """Return the ContainerSnapshot for one `GET /containers/{id}/json` answer of a container of ours."""
+    """Return what one `GET /containers/{id}/json` answer says of a container of ours."""
     state, config = raw["State"], raw["Config"]
     marks: dict[str, str] = config.get("Labels") or {}
-    started_at = moment(state.get("StartedAt"))
+    # the engine notes the start of a very short process after its end
+    started_at, ended_at = moment(state.get("StartedAt")), moment(state.get("FinishedAt"))
     is_again = state["Status"] == "running" and bool(raw.get("RestartCount"))
     return ContainerSnapshot(
         id=raw["Id"],
@@ -83,22 +84,15 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
         error=state.get("Error") or "",
         created_at=moment(raw.get("Created")),
         started_at=started_at,
-        finished_at=_end(started_at, moment(state.get("FinishedAt"))),
+        finished_at=max(started_at, ended_at) if started_at and ended_at else None,
         restarts=int(raw.get("RestartCount") or 0),
         stop_signal=config.get("StopSignal") or "",
         restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no")
         not in ("", "no"),
         tty=bool(config.get("Tty")),
-        previous_end=moment(state.get("FinishedAt")) if is_again else None,
+        previous_end=ended_at if is_again else None,
         labels=marks,
     )
-
-
-def _end(started_at: datetime | None, finished_at: datetime | None) -> datetime | None:
-    """Return when it ended; the engine notes the start of a very short process after its end."""
-    if started_at is None or finished_at is None:
-        return None
-    return max(started_at, finished_at)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -62,8 +62,7 @@ class Stopper:
         """Ask all running containers of a task to end, and see that they do. Returns at once."""
         deadline = time.monotonic() + max(0.0, grace_seconds)
         with self._lock:
-            heapq.heappush(self._due, (deadline, next(self._count), uid))
-            self._lock.notify()
+            self._push(uid, deadline)
             fresh = [each for each in self._live(uid) if each.id not in self._asked]
             self._asked |= {each.id for each in fresh}
         if grace_seconds <= 0:
@@ -116,24 +115,20 @@ class Stopper:
     def _signal(self, uid: str, container_id: str, signal: str) -> None:
         try:
             self._kill(container_id, signal)
-            self._check_soon(uid, container_id)
+            # the engine ends a container that waits for its restart without an event
+            for _ in range(CHECKS):
+                live = [each for each in self._live(uid) if each.id == container_id]
+                if not live or live[0].status != "restarting" or self._gone.wait(CHECK_SECONDS):
+                    return
+                self._look(container_id)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOG.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, _text(error))
-            self._again(uid)
+            text = words(error) if isinstance(error, docker.errors.APIError) else error.message
+            LOG.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, text)
+            self._push(uid, time.monotonic() + RETRY_SECONDS)
 
-    def _check_soon(self, uid: str, container_id: str) -> None:
-        """See to a container that waits for its restart: the engine ends it without an event."""
-        for _ in range(CHECKS):
-            waiting = [
-                each for each in self._live(uid) if each.id == container_id and each.status == "restarting"
-            ]
-            if not waiting or self._gone.wait(CHECK_SECONDS):
-                return
-            self._look(container_id)
-
-    def _again(self, uid: str) -> None:
+    def _push(self, uid: str, deadline: float) -> None:
         with self._lock:
-            heapq.heappush(self._due, (time.monotonic() + RETRY_SECONDS, next(self._count), uid))
+            heapq.heappush(self._due, (deadline, next(self._count), uid))
             self._lock.notify()
 
     def _watch_deadlines(self) -> None:
@@ -158,7 +153,3 @@ class Stopper:
             self._gone.set()
             self._lock.notify()
         self._workers.shutdown(wait=False, cancel_futures=True)
-
-
-def _text(error: docker.errors.APIError | ProviderUnavailable) -> str:
-    return words(error) if isinstance(error, docker.errors.APIError) else error.message

@@ -32,7 +32,6 @@ class Entry:
     task: Task | None = None
     waits: dict[str, Wait] = field(default_factory=dict)  # by image
     times: dict[str, datetime] = field(default_factory=dict)
-    address: str = ""
     created_at: datetime | None = None
     stop_reason: str = ""
     is_stopping: bool = False
@@ -121,15 +120,15 @@ class TaskCache:
                 entry.times.setdefault("pull_started", self._clock())
                 self._publish(entry)
 
-    def pulled(self, uid: str, image: str, *, seconds: float, size_bytes: int) -> None:
-        """Note that an image has come, in so many seconds."""
+    def pulled(self, uid: str, image: str, fetch: Fetch) -> None:
+        """Note that an image has come; when it was first asked for is known here."""
         with self._lock:
             if entry := self._entries.get(uid):
                 now = self._clock()
                 asked = (now - entry.times.get("pull_started", now)).total_seconds()
                 entry.waits.pop(image, None)
                 entry.times["pull_stopped"] = now
-                entry.fetched[image] = Fetch(seconds, max(asked, seconds), size_bytes)
+                entry.fetched[image] = replace(fetch, asked_seconds=max(asked, fetch.seconds))
 
     def fail(self, uid: str, wait: Wait) -> None:
         """Note that a task's containers can never be made."""
@@ -158,7 +157,11 @@ class TaskCache:
                 if not adopt and snapshot.uid not in self._entries:
                     continue
                 entry = self._entries.setdefault(snapshot.uid, Entry(uid=snapshot.uid))
-                entry.snapshots[snapshot.id] = _with_memory(snapshot, entry.snapshots.get(snapshot.id))
+                known = entry.snapshots.get(snapshot.id)
+                if known and not snapshot.previous_end and known.started_at == snapshot.started_at:
+                    # the engine no longer says when the run before this one ended
+                    snapshot = replace(snapshot, previous_end=known.previous_end)
+                entry.snapshots[snapshot.id] = snapshot
                 touched[snapshot.uid] = entry
             for entry in touched.values():
                 self._publish(entry)
@@ -205,14 +208,13 @@ class TaskCache:
         with self._lock:
             if entry := self._entries.get(uid):
                 entry.snapshots.clear()
-                entry.task = entry.task or None
                 entry.waits = {"": Wait(reason=entry.stop_reason or "Stopped", is_final=True)}
                 self._publish(entry)
 
-    def forget(self, uid: str) -> Entry | None:
-        """Drop all that is known of a task and return it."""
+    def forget(self, uid: str) -> None:
+        """Drop all that is known of a task."""
         with self._lock:
-            return self._entries.pop(uid, None)
+            self._entries.pop(uid, None)
 
     def _publish(self, entry: Entry) -> None:
         """Compute the state and, if it differs from the last one, give it a version and queue it."""
@@ -230,30 +232,23 @@ class TaskCache:
         if entry.snapshots:
             snapshots = list(entry.snapshots.values())
             state = task_state(snapshots, host_address=self.host_address, stop_reason=entry.stop_reason)
-            containers = [replace(each, fetch=entry.fetched.get(each.image)) for each in state.containers]
-            return replace(state, times=times, containers=tuple(containers))
-        return self._waiting(entry, times)
-
-    def _waiting(self, entry: Entry, times: tuple[tuple[str, datetime], ...]) -> TaskState:
+            made = [replace(each, fetch=entry.fetched.get(each.image)) for each in state.containers]
+            return replace(state, times=times, containers=tuple(made))
         final = next((wait for wait in entry.waits.values() if wait.is_final), None)
         known = entry.state.containers if entry.state else ()
         names = [(each.name, each.image) for each in known]
         if entry.task:
             names = [(container.name, container.image) for container in entry.task.containers]
-        containers = []
-        for name, image in names:
-            wait = final or entry.waits.get(image, Wait())
-            containers.append(
-                ContainerState(
-                    name=name, phase="waiting", reason=wait.reason, message=wait.message, image=image
-                )
-            )
+        waits = [(name, image, final or entry.waits.get(image, Wait())) for name, image in names]
+        containers = [
+            ContainerState(name, "waiting", reason=wait.reason, message=wait.message, image=image)
+            for name, image, wait in waits
+        ]
         return TaskState(
             uid=entry.uid,
             handle=entry.uid,
             phase="stopped" if final else "pending",
             containers=tuple(containers),
-            address=entry.address,
             host_address=self.host_address,
             reason=final.reason if final else "",
             message=final.message if final else "",
@@ -265,26 +260,20 @@ class TaskCache:
 
     def report_to(self, observe: Observer) -> None:
         """Begin to hand states to `observe`, from a thread of its own, in order; those of now first."""
-        threading.Thread(target=self._report, args=(observe,), name="docker-reports", daemon=True).start()
+
+        def report() -> None:
+            while (state := self._reports.get()) is not None and not self._closed.is_set():
+                for attempt in range(1, OBSERVE_TRIES + 1):
+                    try:
+                        observe(state)
+                        break
+                    except Exception:  # an observer's failure must not end the reports of all other tasks
+                        LOG.exception("event=observe-failed task=%s try=%d", state.uid, attempt)
+                        self._closed.wait(OBSERVE_PAUSE_SECONDS)
+
+        threading.Thread(target=report, name="docker-reports", daemon=True).start()
 
     def close(self) -> None:
         """End reporting; repeatable."""
         self._closed.set()
         self._reports.put(None)
-
-    def _report(self, observe: Observer) -> None:
-        while (state := self._reports.get()) is not None and not self._closed.is_set():
-            for attempt in range(1, OBSERVE_TRIES + 1):
-                try:
-                    observe(state)
-                    break
-                except Exception:  # an observer's failure must not end the reports of all other tasks
-                    LOG.exception("event=observe-failed task=%s try=%d", state.uid, attempt)
-                    self._closed.wait(OBSERVE_PAUSE_SECONDS)
-
-
-def _with_memory(snapshot: ContainerSnapshot, known: ContainerSnapshot | None) -> ContainerSnapshot:
-    """Return the snapshot with what the engine no longer says of the same run: when the run before it ended."""
-    if known and not snapshot.previous_end and known.started_at == snapshot.started_at:
-        return replace(snapshot, previous_end=known.previous_end)
-    return snapshot

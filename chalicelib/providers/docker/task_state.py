@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from chalicelib.providers.base import ContainerState, TaskPhase, TaskState
 from chalicelib.providers.docker import labels
@@ -52,10 +51,15 @@ def container_state(snapshot: ContainerSnapshot) -> ContainerState:
     if not snapshot.has_ended:
         return replace(common, phase="waiting", reason="ContainerCreating")
     reason, message = ended(snapshot)
+    exit_code: int | None = snapshot.exit_code
+    if snapshot.status in BEING_REMOVED:
+        exit_code = exit_code or None  # nobody may have seen its end
+    elif snapshot.has_failed_to_start:
+        exit_code = exit_code or NEVER_RAN
     return replace(
         common,
         phase="stopped",
-        exit_code=_exit_code(snapshot),
+        exit_code=exit_code,
         reason=reason,
         message=message,
         started_at=snapshot.started_at,
@@ -80,12 +84,6 @@ def ended(snapshot: ContainerSnapshot) -> tuple[str, str]:
     if snapshot.exit_code == NO_SUCH_PROGRAM and snapshot.error:
         return "ContainerCannotRun", snapshot.error
     return "Error", snapshot.error
-
-
-def _exit_code(snapshot: ContainerSnapshot) -> int | None:
-    if snapshot.status in BEING_REMOVED:
-        return snapshot.exit_code or None  # nobody may have seen its end
-    return snapshot.exit_code or NEVER_RAN if snapshot.has_failed_to_start else snapshot.exit_code
 
 
 def next_step(snapshots: Iterable[ContainerSnapshot]) -> Step:
@@ -144,6 +142,8 @@ def task_state(
     first = min(snapshots, key=lambda each: each.order)
     containers = ordered_states(snapshots)
     over = phase(snapshots, ()) == "stopped"
+    started = [each.started_at for each in snapshots if each.role == "main" and each.started_at]
+    finished = [each.finished_at for each in snapshots if each.finished_at]
     reason, message = _why(snapshots) if over else ("", "")
     return TaskState(
         uid=first.uid,
@@ -155,8 +155,8 @@ def task_state(
         reason=stop_reason or reason if over else "",
         message=message,
         created_at=first.created_at,
-        started_at=_earliest(each.started_at for each in snapshots if each.role == "main"),
-        stopped_at=_latest(each.finished_at for each in snapshots) if over else None,
+        started_at=min(started, default=None),
+        stopped_at=max(finished, default=None) if over else None,
         labels=labels.task_labels(first.labels),
     )
 
@@ -169,11 +169,3 @@ def _why(snapshots: Sequence[ContainerSnapshot]) -> tuple[str, str]:
         if snapshot.role == "sandbox" and snapshot.has_ended and any(other.is_live for other in snapshots):
             return "NetworkLost", "The container that held the task's network ended."
     return "", ""
-
-
-def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
-    return min((moment for moment in moments if moment), default=None)
-
-
-def _latest(moments: Iterable[datetime | None]) -> datetime | None:
-    return max((moment for moment in moments if moment), default=None)

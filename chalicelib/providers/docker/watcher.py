@@ -81,10 +81,12 @@ class Watcher:
         for item in self._containers.summaries():
             if item["Labels"].get(labels.ROLE) in HELPERS:
                 continue
-            try:
-                snapshot = self._current(str(item["Id"]), str(item["State"]))
-            except docker.errors.NotFound:
-                continue
+            snapshot = self._cache.find_container(str(item["Id"]))
+            if snapshot is None or snapshot.status != item["State"] or snapshot.restarts_itself:
+                try:
+                    snapshot = self._explained(self._containers.inspect(str(item["Id"])))
+                except docker.errors.NotFound:
+                    continue
             present.add(snapshot.id)
             tasks[snapshot.uid].append(snapshot)
         for uid in self._cache.uids():
@@ -93,13 +95,6 @@ class Watcher:
                     self._settle(self._cache.gone(snapshot.id))
         for uid, snapshots in tasks.items():
             self._take_over(uid, snapshots)
-
-    def _current(self, container_id: str, status: str) -> ContainerSnapshot:
-        """Return a container's state, from memory if it cannot have changed since."""
-        known = self._cache.find_container(container_id)
-        if known and known.status == status and not known.restarts_itself:
-            return known
-        return self._explained(self._containers.inspect(container_id))
 
     def _take_over(self, uid: str, snapshots: list[ContainerSnapshot]) -> None:
         """Adopt a task found in the engine, or bring a known one up to date."""
