@@ -88,23 +88,17 @@ class Garbage:
         living: dict[str, bool] = {}
         for resource in self._resources:
             for item in paged(self._storage, resource):
-                self._sweep_one(item, living)
-
-    def _sweep_one(self, item: StoredObject, living: dict[str, bool]) -> None:
-        """Reconcile one object of a sweep; its text tells cheaply that nothing is to be done."""
-        if DELETING in item.json and self.is_held(item.object()):
-            self.release(item.object()["metadata"]["uid"])
-            return
-        owners = _OWNERS.search(item.json)
-        uids = _UID.findall(owners[1]) if owners else []
-        for uid in uids:
-            if uid not in living:
-                living[uid] = self._find(uid) is not None
-        if all(living[uid] for uid in uids):
-            return
-        created = find_time(item.object()["metadata"].get("creationTimestamp"))
-        if created is None or self._clock() - created >= timedelta(seconds=YOUNG_SECONDS):
-            self._reconcile(item)
+                if DELETING in item.json and self.is_held(item.object()):
+                    self.release(item.object()["metadata"]["uid"])
+                    continue
+                owners = _OWNERS.search(item.json)  # the text tells cheaply that nothing is to be done
+                uids = _UID.findall(owners[1]) if owners else []
+                living |= {uid: self._find(uid) is not None for uid in uids if uid not in living}
+                if all(living[uid] for uid in uids):
+                    continue
+                created = find_time(item.object()["metadata"].get("creationTimestamp"))
+                if created is None or self._clock() - created >= timedelta(seconds=YOUNG_SECONDS):
+                    self._reconcile(item)
 
     def _reconcile(self, dependent: StoredObject) -> None:
         """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.

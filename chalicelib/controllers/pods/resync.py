@@ -121,11 +121,6 @@ class Resync:
         created = find_time(pod["metadata"].get("creationTimestamp"))
         return created is None or now - created >= timedelta(seconds=self._times.settle)
 
-    def _is_abandoned(self, pod: JSON, now: datetime) -> bool:
-        """Return whether a deleting pod of a node that is not ours has outlived its grace by far."""
-        end = find_time(pod["metadata"].get("deletionTimestamp"))
-        return end is not None and now - end >= timedelta(seconds=self._times.abandoned)
-
     def _compare(self, pods: list[JSON]) -> None:
         """Observe the present states of these pods' tasks; one that is not known (any more) is lost."""
         by_handle = {handle_of(pod): pod for pod in pods}
@@ -151,22 +146,6 @@ class Resync:
     def _has_passed(self, since: datetime | None, seconds: float) -> bool:
         """Return whether a moment is so long ago; an unknown one is."""
         return since is None or self._clock() - since >= timedelta(seconds=seconds)
-
-    def _has_been_known(self, pod: JSON) -> bool:
-        started = find_time(status_of(pod).get("startTime"))
-        return started is None or self._clock() - started >= timedelta(seconds=self._times.lost)
-
-    def _lost(self, pod: JSON, handle: str) -> TaskState:
-        reason, message = LOST_TASK
-        return TaskState(
-            uid=pod["metadata"]["uid"],
-            handle=handle,
-            phase="stopped",
-            reason=reason,
-            message=message,
-            version=(version_of(pod) or 0) + 1,
-            stopped_at=self._clock(),
-        )
 
     def _stop_orphans(self) -> None:
         """Stop tasks that no pod stands for, and forget those that have ended."""

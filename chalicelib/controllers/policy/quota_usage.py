@@ -57,6 +57,17 @@ def count_name(resource: str) -> str:
     return f"count/{resource}.{GROUPS[resource]}" if resource in GROUPS else f"count/{resource}"
 
 
+def counted_resource(name: str) -> str:
+    """Return the resource, as it is stored, whose objects a quota counts by that name."""
+    if name.startswith("count/"):
+        full_name = name.removeprefix("count/")
+        resource = full_name.partition(".")[0]
+        return resource if name == count_name(resource) else full_name
+    if name == "requests.storage":
+        return "persistentvolumeclaims"
+    return name if name in COUNTED else "pods"
+
+
 def _pod_usage(pod: JSON) -> Amounts:
     if is_terminal(pod):
         return {}

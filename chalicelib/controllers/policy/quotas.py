@@ -23,13 +23,12 @@ from chalicelib.controllers.policy.quota_usage import (
     GROUPS,
     Amounts,
     add,
-    count_name,
+    counted_resource,
     hard_limits,
     missing_resources,
     usage,
 )
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.resources.policy.quotas import COUNTED
 from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import parse_key, prefix
 
@@ -122,29 +121,25 @@ class Quotas:
             self.recount(namespace)
 
     def _check_count(self, resource: str, obj: JSON, namespace: str, now: int) -> None:
-        if not self._max_objects or resource == "events":
-            return
-        count = self._count(prefix(resource, namespace), now)
-        if count >= self._max_objects:
-            limit = self._max_objects
-            why = f"exceeded quota: namespace-objects, requested: count/{resource}=1, used: count/{resource}={count}"
-            raise _forbidden(resource, obj, f"{why}, limited: count/{resource}={limit}")
-
-    def _count(self, counted: str, now: int) -> int:
-        """Return how many objects are under a prefix at revision `now`; while there is room for sure, at most so many.
+        """Raise 403 if a namespace holds as many objects of a resource as it may; `now` is the store's revision.
 
         To count costs as much as there is. But each write adds one object at most: as long as all since the
         last count, or ever, would fit, there is no need to.
         """
+        if not self._max_objects or resource == "events":
+            return
+        counted = prefix(resource, namespace)
         count, revision = self._counts.get(counted, (0, 0))
-        most = count + now - revision
-        if most < self._max_objects:
-            return most
+        if count + now - revision < self._max_objects:
+            return
         count = self._storage.count(counted)
         if len(self._counts) >= COUNTS_KEPT:
             self._counts.clear()
         self._counts[counted] = (count, now)
-        return count
+        if count >= self._max_objects:
+            name = f"count/{resource}"
+            why = f"exceeded quota: namespace-objects, requested: {name}=1, used: {name}={count}"
+            raise _forbidden(resource, obj, f"{why}, limited: {name}={self._max_objects}")
 
     def _take(self, resource: str, obj: JSON, quotas: list[StoredObject], *, is_dry_run: bool) -> bool:
         """Take from every quota of the namespace that counts the object; return whether there was one."""
@@ -203,7 +198,7 @@ class Quotas:
     def _used(self, quota: JSON, namespace: str) -> Amounts:
         """Return what is used of a quota by what is stored now, or about to be by this process."""
         total: Amounts = {}
-        resources = {_counted_resource(name) for name in hard_limits(quota)}
+        resources = {counted_resource(name) for name in hard_limits(quota)}
         pending = dict(self._pending)
         for resource in sorted(resources):
             for item in self._storage.list(prefix(resource, namespace)).items:
@@ -218,17 +213,6 @@ class Quotas:
 
 def _ranges(namespace: str, reader: Reader) -> list[JSON]:
     return [item.object() for item in reader.list(prefix(RANGES, namespace)).items]
-
-
-def _counted_resource(name: str) -> str:
-    """Return the resource, as it is stored, whose objects a quota counts by that name."""
-    if name.startswith("count/"):
-        full_name = name.removeprefix("count/")
-        resource = full_name.partition(".")[0]
-        return resource if name == count_name(resource) else full_name
-    if name == "requests.storage":
-        return "persistentvolumeclaims"
-    return name if name in COUNTED else "pods"
 
 
 def _check(quota: JSON, resource: str, obj: JSON, asked: Amounts, used: Amounts) -> None:

@@ -144,23 +144,24 @@ class EventRecorder:
         try:
             self._storage.transact(drafts)
         except KeyExists:
-            for each in drafts:
-                self._write(each)
+            if len(drafts) > 1:
+                for each in drafts:
+                    self._write_all([each])
+            else:
+                self._count_up(drafts[0])
         except StorageError as error:
             LOG.warning("events lost keys=%s error=%s", [each.key for each in drafts], error)
 
-    def _write(self, draft: Change) -> None:
+    def _count_up(self, draft: Change) -> None:
+        again = (draft.obj or {}).get("lastTimestamp")
+
+        def counted(old: JSON) -> JSON:
+            return {**old, "count": int(old.get("count") or 1) + 1, "lastTimestamp": again}
+
         try:
-            try:
-                self._storage.transact([draft])
-            except KeyExists:
-                guaranteed_update(self._storage, draft.key, partial(_counted, again=draft.obj or {}))
+            guaranteed_update(self._storage, draft.key, counted)
         except StorageError as error:
             LOG.warning("event lost key=%s error=%s", draft.key, error)
-
-
-def _counted(old: JSON, again: JSON) -> JSON:
-    return {**old, "count": int(old.get("count") or 1) + 1, "lastTimestamp": again["lastTimestamp"]}
 
 
 def _event(metadata: JSON, news: News, *, kind: str) -> JSON:

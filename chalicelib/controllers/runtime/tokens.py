@@ -46,6 +46,19 @@ class TokenClaims:
     pod_name: str = ""
     pod_uid: str = ""
 
+    @classmethod
+    def read(cls, payload: dict[str, Any]) -> TokenClaims:  # Any: JSON of somebody's
+        """Return what a token's payload says. Raises KeyError, TypeError."""
+        private = payload["kubernetes.io"]
+        account, pod = private["serviceaccount"], private.get("pod") or {}
+        return cls(
+            namespace=str(private["namespace"]),
+            service_account=str(account["name"]),
+            service_account_uid=str(account.get("uid", "")),
+            pod_name=str(pod.get("name", "")),
+            pod_uid=str(pod.get("uid", "")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -118,7 +131,7 @@ class TokenIssuer:
                     "verify_iat": False,
                 },
             )
-            claims = _claims(payload)
+            claims = TokenClaims.read(payload)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise TokenInvalid("the token is not valid") from error
         now = self._clock().timestamp()
@@ -128,8 +141,8 @@ class TokenIssuer:
             raise TokenInvalid("the token is not valid yet")
         if claims.service_account_uid:
             self._require("serviceaccounts", claims, claims.service_account, claims.service_account_uid)
-        if claims.pod_uid:
-            self._require_living(claims)
+        if claims.pod_uid and is_terminal(self._require("pods", claims, claims.pod_name, claims.pod_uid)):
+            raise TokenInvalid("the token's pod has ended")
         return claims
 
     def _require(self, resource: str, claims: TokenClaims, name: str, uid: str) -> JSON:
@@ -142,38 +155,18 @@ class TokenIssuer:
             raise TokenInvalid(f"the token is bound to one of {resource} that is gone")
         return found
 
-    def _require_living(self, claims: TokenClaims) -> None:
-        pod = self._require("pods", claims, claims.pod_name, claims.pod_uid)
-        if is_terminal(pod):
-            raise TokenInvalid("the token's pod has ended")
-
     def _signing_key(self, purpose: Purpose) -> bytes:
         if not self._key:
-            self._key = self._load_key()
+            try:
+                found = self._storage.get(KEY_PLACE).object()
+            except KeyNotFound:
+                made = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+                obj: JSON = {"metadata": {"name": "service-accounts", "uid": self._new_uid()}, "key": made}
+                try:
+                    found = self._storage.create(KEY_PLACE, obj).object()
+                except KeyExists:  # another process was first: its key counts
+                    found = self._storage.get(KEY_PLACE).object()
+            self._key = base64.b64decode(found["key"])
         if purpose == "service-account":
             return self._key
         return hmac.digest(self._key, purpose.encode(), hashlib.sha256)
-
-    def _load_key(self) -> bytes:
-        try:
-            found = self._storage.get(KEY_PLACE).object()
-        except KeyNotFound:
-            made = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-            obj: JSON = {"metadata": {"name": "service-accounts", "uid": self._new_uid()}, "key": made}
-            try:
-                found = self._storage.create(KEY_PLACE, obj).object()
-            except KeyExists:  # somebody else was first: his key counts
-                found = self._storage.get(KEY_PLACE).object()
-        return base64.b64decode(found["key"])
-
-
-def _claims(payload: dict[str, Any]) -> TokenClaims:
-    private = payload["kubernetes.io"]
-    account, pod = private["serviceaccount"], private.get("pod") or {}
-    return TokenClaims(
-        namespace=str(private["namespace"]),
-        service_account=str(account["name"]),
-        service_account_uid=str(account.get("uid", "")),
-        pod_name=str(pod.get("name", "")),
-        pod_uid=str(pod.get("uid", "")),
-    )

@@ -153,7 +153,15 @@ class WorkloadController:
             own_name = replica_set["metadata"]["name"]
             self._registry("replicasets").update(namespace, own_name, changed, WRITER)
         for pod in plan.delete:
-            self._remove(key, owner, pod)
+            pod_name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+            try:
+                self._delete("pods", namespace, pod_name, uid=uid)
+            except StatusError as error:
+                if error.code not in (404, 409):
+                    raise
+                continue
+            gone = News("Normal", "SuccessfulDelete", f"Deleted pod: {pod_name}")
+            self._recorder.record(owner, [gone], kind=KINDS[resource].kind)
         for reason, message in plan.events:
             kind: EventType = "Normal" if reason == "Completed" else "Warning"
             self._recorder.record(owner, [News(kind, reason, message)], kind=KINDS[resource].kind)
@@ -179,14 +187,3 @@ class WorkloadController:
             made = News("Normal", "SuccessfulCreate", f"Created pod: {name}")
             self._recorder.record(owner, [made], kind=kind)
         return True
-
-    def _remove(self, key: Key, owner: JSON, pod: JSON) -> None:
-        metadata = pod["metadata"]
-        try:
-            self._delete("pods", key[1], metadata["name"], uid=metadata["uid"])
-        except StatusError as error:
-            if error.code not in (404, 409):
-                raise
-            return
-        gone = News("Normal", "SuccessfulDelete", f"Deleted pod: {metadata['name']}")
-        self._recorder.record(owner, [gone], kind=KINDS[key[0]].kind)

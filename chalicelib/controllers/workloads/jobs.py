@@ -40,16 +40,11 @@ def plan(job: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
         each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True"
     )
     finished = next(ends, None)
-    if finished is not None:
-        return _after_end(job, pods, status, finished, now)
-    return _Progress(job, pods, status, now).plan()
-
-
-def _after_end(job: JSON, pods: list[JSON], status: JSON, finished: JSON, now: datetime) -> WorkloadPlan:
+    if finished is None:
+        return _Progress(job, pods, status, now).plan()
     status["terminating"] = sum(is_deleting(pod) for pod in pods)
     result = WorkloadPlan(status)
-    ttl = job["spec"].get("ttlSecondsAfterFinished")
-    ended = find_time(finished.get("lastTransitionTime"))
+    ttl, ended = job["spec"].get("ttlSecondsAfterFinished"), find_time(finished.get("lastTransitionTime"))
     if ttl is not None and ended is not None:
         left = (after(ended, ttl) - now).total_seconds()
         result.removes_owner = left <= 0

@@ -152,24 +152,19 @@ class _Numbered:
         made: list[tuple[str, JSON]] = []
         volumes = {each["name"]: each for each in pod["spec"].get("volumes") or ()}
         for template in self._spec.get("volumeClaimTemplates") or ():
-            claim = self._claim(template, name)
-            made.append(("persistentvolumeclaims", claim))
-            source = {"claimName": claim["metadata"]["name"]}
-            volume = template["metadata"]["name"]
+            metadata, volume = copy.deepcopy(metadata_of(template)), template["metadata"]["name"]
+            metadata |= {"name": f"{volume}-{name}", "namespace": namespace}
+            selected = (self._spec.get("selector") or {}).get("matchLabels") or {}
+            metadata["labels"] = {**metadata.get("labels", {}), **selected}
+            claim = {"metadata": metadata, "spec": copy.deepcopy(spec_of(template))}
+            typed = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **claim}
+            made.append(("persistentvolumeclaims", typed))
             volumes.pop(volume, None)
+            source = {"claimName": metadata["name"]}
             volumes[volume] = {"name": volume, "persistentVolumeClaim": source}
         if volumes:
             pod["spec"]["volumes"] = list(volumes.values())
         return [*made, ("pods", pod)]
-
-    def _claim(self, template: JSON, pod_name: str) -> JSON:
-        """Return the claim of one pod."""
-        metadata = copy.deepcopy(metadata_of(template))
-        metadata |= {"name": f"{metadata['name']}-{pod_name}", "namespace": self._metadata["namespace"]}
-        labels = (self._spec.get("selector") or {}).get("matchLabels") or {}
-        metadata["labels"] = {**metadata.get("labels", {}), **labels}
-        spec = copy.deepcopy(spec_of(template))
-        return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 
     def _new_status(self) -> JSON:
         pods = [pod for pod in self._by_number.values() if not is_terminal(pod)]
