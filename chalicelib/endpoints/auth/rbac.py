@@ -23,7 +23,7 @@ from chalicelib.storage.keys import prefix
 # How long another process's change of a rule may go unnoticed; our own are seen at once.
 CACHE_SECONDS = 5.0
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
-DISCOVERY = ("/api", "/apis", "/openapi")
+DISCOVERY = ("/api/", "/apis/", "/openapi/")
 # Any authenticated user may review their own permissions.
 SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
 # What Spark's driver needs in its own namespace (docs: running-on-kubernetes, "RBAC"), and nothing else.
@@ -120,7 +120,12 @@ class Rbac:
 
     def allows(self, user: User, asked: Attributes) -> bool:
         """Return whether `user` may do what is asked for."""
-        if MASTERS in user.groups or _is_public(user, asked):
+        is_known = AUTHENTICATED in user.groups
+        if MASTERS in user.groups or (asked.verb == "get" and asked.path in PUBLIC_PATHS):
+            return True
+        if is_known and asked.verb == "get" and (asked.path == "/" or f"{asked.path}/".startswith(DISCOVERY)):
+            return True
+        if is_known and asked.verb == "create" and not asked.path and asked.resource in SELF_REVIEWS:
             return True
         return any(rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))
 
@@ -183,16 +188,6 @@ def _effective(role: JSON, roles: Iterable[JSON]) -> Iterator[JSON]:
             labels = labels_of(other)
             if wanted and other is not role and wanted <= labels.items():
                 yield from other.get("rules") or []
-
-
-def _is_public(user: User, asked: Attributes) -> bool:
-    if asked.path:
-        known = AUTHENTICATED in user.groups
-        is_discovery = asked.path == "/" or any(
-            asked.path == each or asked.path.startswith(each + "/") for each in DISCOVERY
-        )
-        return asked.verb == "get" and (asked.path in PUBLIC_PATHS or (known and is_discovery))
-    return AUTHENTICATED in user.groups and asked.resource in SELF_REVIEWS and asked.verb == "create"
 
 
 def refusal(user: User, asked: Attributes) -> StatusError:

@@ -71,14 +71,25 @@ class Reviews:
         wrong = []
         if not spec.get("user") and not spec.get("groups"):
             wrong.append(causes.invalid("spec.user", "", "at least one of user or group must be specified"))
-        if info.namespace:
-            wrong += _namespace_causes(spec, info.namespace)
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        asked_namespace = (resource or {}).get("namespace", "")
+        if info.namespace and resource is not None and asked_namespace != info.namespace:
+            field = "spec.resourceAttributes.namespace"
+            wrong.append(causes.invalid(field, asked_namespace, "must match metadata.namespace"))
+        if info.namespace and path is not None:
+            why = "disallowed on this kind of request"
+            wrong.append(causes.invalid("spec.nonResourceAttributes", path, why))
         self._decide(obj, User(spec.get("user", ""), tuple(spec.get("groups") or ())), wrong)
 
     def _decide(self, obj: JSON, user: User, wrong: list[Cause]) -> None:
         spec = obj.setdefault("spec", {})
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-        wrong = [*_attributes_causes(resource, path), *wrong]
+        if resource is not None and path is not None:
+            why = "cannot be specified in combination with resourceAttributes"
+            wrong.insert(0, causes.invalid("spec.nonResourceAttributes", path, why))
+        if resource is None and path is None:
+            why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            wrong.insert(0, causes.invalid("spec.resourceAttributes", None, why))
         metadata = obj["metadata"]
         if any(value for key, value in metadata.items() if key not in ("managedFields", "namespace")):
             why = "must be empty except for namespace" if metadata.get("namespace") else "must be empty"
@@ -129,28 +140,6 @@ class Reviews:
             return
         info_of = _user_info(service_account_user(claims))
         obj["status"] = {"authenticated": True, "user": info_of, "audiences": [audience]}
-
-
-def _attributes_causes(resource: JSON | None, path: JSON | None) -> list[Cause]:
-    if resource is not None and path is not None:
-        why = "cannot be specified in combination with resourceAttributes"
-        return [causes.invalid("spec.nonResourceAttributes", path, why)]
-    if resource is None and path is None:
-        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        return [causes.invalid("spec.resourceAttributes", None, why)]
-    return []
-
-
-def _namespace_causes(spec: JSON, namespace: str) -> list[Cause]:
-    """Return what a LocalSubjectAccessReview may not ask about."""
-    found, resource = [], spec.get("resourceAttributes")
-    if resource is not None and resource.get("namespace", "") != namespace:
-        field = "spec.resourceAttributes.namespace"
-        found.append(causes.invalid(field, resource.get("namespace", ""), "must match metadata.namespace"))
-    if spec.get("nonResourceAttributes") is not None:
-        path = spec["nonResourceAttributes"]
-        found.append(causes.invalid("spec.nonResourceAttributes", path, "disallowed on this kind of request"))
-    return found
 
 
 def _user_info(user: User) -> JSON:

@@ -32,17 +32,13 @@ class SecretToken:
         """Return the user if the token is theirs. Raises 503 while the secret cannot be read."""
         with self._lock:
             if self._monotonic() >= self._until:
-                self._refresh()
+                try:
+                    self._token, keep_seconds = self._read(), KEEP_SECONDS
+                except SecretUnreadable as error:
+                    LOG.error("administrator's token: %s", error)
+                    self._token, keep_seconds = "", RETRY_SECONDS
+                self._until = self._monotonic() + keep_seconds
             known = self._token
         if not known:
             raise unavailable("the administrator's token cannot be read now; see the log")
         return self._user if hmac.compare_digest(known.encode(), token.encode()) else None
-
-    def _refresh(self) -> None:
-        try:
-            self._token = self._read()
-            keep_seconds = KEEP_SECONDS
-        except SecretUnreadable as error:
-            LOG.error("administrator's token: %s", error)
-            self._token, keep_seconds = "", RETRY_SECONDS
-        self._until = self._monotonic() + keep_seconds

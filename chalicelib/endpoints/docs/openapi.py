@@ -28,6 +28,11 @@ from chalicelib.registry.strategy import Strategy
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V2_PREFIX, V3_PREFIX = "#/definitions/", "#/components/schemas/"
 GVK = "x-kubernetes-group-version-kind"
+CUSTOM_PROPERTIES = {  # of every custom resource, whatever its schema says of them
+    "apiVersion": {"type": "string"},
+    "kind": {"type": "string"},
+    "metadata": {"$ref": f"{V2_PREFIX}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
+}
 OBJECT_ACTIONS = {"get": "get", "put": "put", "patch": "patch", "delete": "delete"}
 COLLECTION_ACTIONS = {"get": "list", "post": "post", "delete": "deletecollection"}
 VERBS = {"post": "create", "put": "update"}  # of actions that are not called as their verb
@@ -60,7 +65,9 @@ class OpenApi:
             self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
             if strategy.structural is not None:
                 name = ".".join([*reversed(strategy.group.split(".")), strategy.version, strategy.kind])
-                self._custom[name] = _custom_definition(strategy, strategy.structural)
+                properties = {**(strategy.structural.get("properties") or {}), **CUSTOM_PROPERTIES}
+                gvk = dict(zip(("group", "version", "kind"), _gvk(strategy), strict=True))
+                self._custom[name] = {**strategy.structural, "properties": properties, GVK: [gvk]}
         self._texts: dict[tuple[str, str], str] = {}
         self._protobuf = b""  # of the whole v2 document
         self._lock = threading.Lock()
@@ -120,16 +127,6 @@ class OpenApi:
             "paths": _paths(strategies, _names_by_kind(definitions), v3=False),
             "definitions": definitions,
         }
-
-
-def _custom_definition(strategy: Strategy, structural: JSON) -> JSON:
-    known = {
-        "apiVersion": {"type": "string"},
-        "kind": {"type": "string"},
-        "metadata": {"$ref": f"{V2_PREFIX}io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
-    }
-    gvk = dict(zip(("group", "version", "kind"), _gvk(strategy), strict=True))
-    return {**structural, "properties": {**(structural.get("properties") or {}), **known}, GVK: [gvk]}
 
 
 Gvk = tuple[str, str, str]

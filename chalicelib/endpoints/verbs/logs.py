@@ -65,7 +65,19 @@ class LogEndpoint:
     def _options(self, info: RequestInfo) -> LogOptions:
         tail, since = parse_int(info, "tailLines"), parse_int(info, "sinceSeconds")
         limit = parse_int(info, "limitBytes")
-        found = _option_causes(info, tail, since, limit)
+        found: list[Cause] = []
+        if tail is not None and tail < 0:
+            found.append(causes.invalid("tailLines", tail, "must be greater than or equal to 0"))
+        if limit is not None and limit < 1:
+            found.append(causes.invalid("limitBytes", limit, "must be greater than or equal to 1"))
+        if since is not None and info.first("sinceTime"):
+            found.append(
+                causes.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified")
+            )
+        elif since is not None and since < 1:
+            found.append(causes.invalid("sinceSeconds", since, "must be greater than or equal to 1"))
+        if info.first("sinceTime") and kubetime.find_time(info.first("sinceTime")) is None:
+            raise bad_request(f'parsing time "{info.first("sinceTime")}": not an RFC 3339 time')
         if found:
             raise invalid("PodLogOptions", info.name, found)
         follows = info.flag("follow")
@@ -82,21 +94,6 @@ class LogEndpoint:
             previous=info.flag("previous"),
             until=None if self._streams or not follows else now + timedelta(seconds=MAX_HOLD_SECONDS),
         )
-
-
-def _option_causes(info: RequestInfo, tail: int | None, since: int | None, limit: int | None) -> list[Cause]:
-    found: list[Cause] = []
-    if tail is not None and tail < 0:
-        found.append(causes.invalid("tailLines", tail, "must be greater than or equal to 0"))
-    if limit is not None and limit < 1:
-        found.append(causes.invalid("limitBytes", limit, "must be greater than or equal to 1"))
-    if since is not None and info.first("sinceTime"):
-        found.append(causes.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
-    elif since is not None and since < 1:
-        found.append(causes.invalid("sinceSeconds", since, "must be greater than or equal to 1"))
-    if info.first("sinceTime") and kubetime.find_time(info.first("sinceTime")) is None:
-        raise bad_request(f'parsing time "{info.first("sinceTime")}": not an RFC 3339 time')
-    return found
 
 
 def container_of(pod: JSON, info: RequestInfo) -> str:
