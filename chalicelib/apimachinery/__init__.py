@@ -1,1 +1,1 @@
-"""Kubernetes' rules as pure functions over plain dicts; imports nothing else of ours."""
+"""Kubernetes' API machinery as pure functions over plain dicts. Used by every other package; imports none of them."""

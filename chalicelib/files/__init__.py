@@ -1,1 +1,1 @@
-"""Where the files of jobs are kept until their jobs have ended: a folder on this machine, or a bucket."""
+"""Storage for the files of jobs until the jobs end: a folder on this machine, or a bucket. Used by `submit`."""

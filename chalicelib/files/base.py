@@ -78,9 +78,9 @@ class FileStore(Protocol):
         ...
 
     def open(self, namespace: str, sha256: str) -> Iterator[bytes] | str:
-        """Return a content in pieces, or the URL where it is to be had. Raises FileNotHere."""
+        """Return a content in pieces, or the URL to fetch it from. Raises FileNotHere."""
         ...
 
     def remove(self, namespace: str, sha256: str) -> None:
-        """Remove a content, or what has come of it; one that is gone is fine. Raises FileStoreUnavailable."""
+        """Remove a content, whole or partial; does nothing if it is not there. Raises FileStoreUnavailable."""
         ...

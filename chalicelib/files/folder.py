@@ -1,4 +1,4 @@
-"""Files in a folder of this machine: a whole content under its checksum, one that is still coming beside it."""
+"""Files in a folder of this machine: a complete content under its checksum, a partial one beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chalicelib.files.base import (
 )
 
 BLOCK_BYTES = 256 * 1024  # read and written at once
-COMING = ".part"  # suffix of what is not whole yet
+PARTIAL = ".part"  # suffix of an incomplete content
 
 
 class FolderFiles:
@@ -37,9 +37,9 @@ class FolderFiles:
         return _size(self._path(namespace, sha256))
 
     def upload(self, namespace: str, sha256: str, *, size: int) -> Upload:
-        """Return that it comes in pieces, and how many bytes have."""
+        """Return that it is sent in pieces, and how many bytes are there."""
         del size
-        return Upload(have=_size(_coming(self._path(namespace, sha256))) or 0)
+        return Upload(have=_size(_partial(self._path(namespace, sha256))) or 0)
 
     def append(self, namespace: str, sha256: str, piece: bytes, *, offset: int, size: int) -> int:
         """Keep a piece; the last one is checked against the checksum, and the content is whole."""
@@ -47,33 +47,33 @@ class FolderFiles:
         with self._writing:
             if (whole := _size(path)) is not None:
                 return whole
-            have = _size(_coming(path)) or 0
+            have = _size(_partial(path)) or 0
             if offset != have:
                 raise OffsetWrong(have)
             if have + len(piece) > size:
-                _coming(path).unlink(missing_ok=True)
+                _partial(path).unlink(missing_ok=True)
                 raise ChecksumWrong(f"more came than the {size} bytes that were said")
             self._write(path, piece, is_last=have + len(piece) == size)
         return have + len(piece)
 
     def _write(self, path: Path, piece: bytes, *, is_last: bool) -> None:
-        coming = _coming(path)
+        partial = _partial(path)
         try:
-            coming.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with coming.open("ab") as file:
+            partial.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with partial.open("ab") as file:
                 file.write(piece)
                 if is_last:
                     file.flush()
                     os.fsync(file.fileno())
             if is_last:
-                with coming.open("rb") as file:
+                with partial.open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
                 if found != path.name:
-                    coming.unlink()
+                    partial.unlink()
                     raise ChecksumWrong(f"what came has the SHA-256 {found}")
-                coming.replace(path)
+                partial.replace(path)
         except OSError as error:
-            coming.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
             raise FileStoreUnavailable(f"it could not be written: {error.strerror}") from error
 
     def open(self, namespace: str, sha256: str) -> Iterator[bytes] | str:
@@ -91,17 +91,17 @@ class FolderFiles:
         return pieces()
 
     def remove(self, namespace: str, sha256: str) -> None:
-        """Remove a content and what has come of it, and the namespace's folder with the last."""
+        """Remove a content, whole or partial, and the namespace's folder with its last content."""
         path = self._path(namespace, sha256)
         with self._writing:
             path.unlink(missing_ok=True)
-            _coming(path).unlink(missing_ok=True)
+            _partial(path).unlink(missing_ok=True)
             with suppress(OSError):  # others are in it
                 path.parent.rmdir()
 
 
-def _coming(path: Path) -> Path:
-    return path.with_name(path.name + COMING)
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + PARTIAL)
 
 
 def _size(path: Path) -> int | None:

@@ -26,7 +26,9 @@ from chalicelib.apimachinery.types import JSON
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 TRANSACTION_WRITES = 10  # at once: with five items each, half of what DynamoDB takes
-GUARANTEED_UPDATE_ATTEMPTS = 100  # far above what a race needs, though it is unfair: who wins goes on at once
+GUARANTEED_UPDATE_ATTEMPTS = (
+    100  # far above what a race needs, even an unfair one whose winner writes again at once
+)
 
 
 class StorageError(Exception):

@@ -1,6 +1,6 @@
-"""The newest events in memory, and those who wait for the next one.
+"""The newest events in memory, and the threads that wait for the next one.
 
-A process that writes fills the tail itself; what others wrote is added by whoever polls for it. The
+A process that writes fills the tail itself; what other processes wrote is added by polling. The
 tail never has a hole: an event that does not follow the last one starts a new tail.
 """
 
@@ -37,14 +37,14 @@ class Tail:
 
     @property
     def has_waiters(self) -> bool:
-        """Return whether anybody waits."""
+        """Return whether any thread waits."""
         return bool(self._waiters)
 
     def extend(self, events: Sequence[WatchEvent], *, after: int) -> None:
-        """Add events that follow revision `after`, and wake those whom they concern.
+        """Add events that follow revision `after`, and wake the waiters that they concern.
 
-        Repeated events are dropped. If `after` is news itself, somebody else wrote in between: the
-        tail starts anew from there, and everybody is woken to read the store.
+        Repeated events are dropped. If `after` is news itself, another process wrote in between: the
+        tail starts anew from there, and all waiters are woken to read the store.
         """
         with self._lock:
             if after > self._last:
@@ -133,7 +133,7 @@ class Tail:
 
 
 class _Waiters:
-    """All who wait for one prefix."""
+    """All waiters for one prefix."""
 
     def __init__(self, lock: threading.Lock) -> None:
         self.condition = threading.Condition(lock)

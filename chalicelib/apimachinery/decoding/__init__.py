@@ -1,1 +1,1 @@
-"""Bodies of requests to objects: JSON, YAML and protobuf as Go reads them. Used by every client that writes."""
+"""Request bodies to objects: JSON, YAML and protobuf. Used by every client that writes."""

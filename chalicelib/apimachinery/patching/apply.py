@@ -1,4 +1,4 @@
-"""Server-side apply, and the record of who set what that it rests on.
+"""Server-side apply, and the managedFields that it rests on.
 
 Reference: kubernetes.io/docs/reference/using-api/server-side-apply; structured-merge-diff/v6/merge/update.go and
 k8s.io/apimachinery/pkg/util/managedfields/internal, v1.36.
@@ -40,8 +40,8 @@ def update_managed_fields(
 ) -> None:
     """Set, in place, the managedFields of `new`, which came of `old` by a create, PUT or patch.
 
-    Entries that the client sent count, but not through a subresource; a lone empty one ends the tracking. An object
-    that nobody's fields are known of is not tracked until it is applied.
+    Entries that the client sent count, but not through a subresource; a single empty one ends the tracking. An object
+    without entries is not tracked until it is applied.
     """
     metadata = new.setdefault("metadata", {})
     sent = metadata.pop("managedFields", None)
@@ -115,7 +115,7 @@ class _Application:
     now: datetime
 
     def starting_point(self, live: JSON | None) -> ManagedFields:
-        """Return who owns what so far; fields of an object that was never tracked belong to a manager of that name."""
+        """Return the owners so far; the fields of an object never tracked belong to before-first-apply."""
         managed = managed_fields.decode(metadata_of(live or {}).get("managedFields"))
         if live is not None and not managed.entries:
             who = Manager(BEFORE_FIRST_APPLY, "Update", self.api_version)
@@ -170,7 +170,7 @@ class _Application:
             raise _conflict(conflicts)
 
     def _pruned(self, merged: JSON, managed: ManagedFields, last: Tree) -> JSON:
-        """Return `merged` without what this manager applied last time, not now, and nobody else owns."""
+        """Return `merged` without what this manager applied last time but not now, unless others own it."""
         if not last:
             return merged
         had = with_named_parents(last, self.kind)

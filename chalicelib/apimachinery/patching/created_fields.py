@@ -1,4 +1,4 @@
-"""The fields that whoever creates an object sets, in one walk: what compare finds of {} and the object, but fast.
+"""The fields that the creator of an object sets, in one walk: what comparing {} with the object finds, but fast.
 
 Creating pods is the hottest write there is, and needs no comparison with anything.
 """

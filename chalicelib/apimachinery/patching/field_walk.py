@@ -25,7 +25,7 @@ MISSING = _Missing()
 
 
 def field_set(obj: JSON, kind: Type) -> set[Path]:
-    """Return the fields that a configuration speaks of, as apply owns them."""
+    """Return the fields that a configuration sets, as apply owns them."""
     found: set[Path] = set()
     _collect(obj, struct_shape(kind), (), found)
     return found
@@ -58,7 +58,7 @@ class Comparison:
     modified: list[Path] = field(default_factory=list)
 
     def changed(self) -> Iterator[Path]:
-        """Yield what is there now and was not, or was otherwise."""
+        """Yield what was added or modified."""
         yield from self.added
         yield from self.modified
 
@@ -111,7 +111,7 @@ _ZEROS: dict[str, object] = {"string": "", "bool": False, "int32": 0, "int64": 0
 
 @cache
 def always_there(kind: Type) -> JSON:
-    """Return the fields that an object in Go has even when nobody set them: parts as {}, the rest as null or zero."""
+    """Return the fields that an object in Go has even when unset: parts as {}, the rest as null or zero."""
     found: JSON = {}
     for part in kind.fields.values():
         if part.is_always_there and part.name not in ("kind", "apiVersion"):

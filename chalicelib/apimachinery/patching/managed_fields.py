@@ -1,4 +1,4 @@
-"""metadata.managedFields: who set which field, and how that changes when an object does.
+"""metadata.managedFields: which manager set which field, and how that changes with the object.
 
 Reference: kubernetes.io/docs/reference/using-api/server-side-apply, "Field management";
 k8s.io/apimachinery/pkg/util/managedfields, v1.36.
@@ -22,7 +22,7 @@ from chalicelib.apimachinery.types import JSON
 
 Operation = Literal["Apply", "Update"]
 
-MAX_UPDATE_MANAGERS = 10  # what goes beyond is merged into one entry, oldest first
+MAX_UPDATE_MANAGERS = 10  # the oldest beyond that are merged into one entry
 ANCIENT = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
 _SERVERS = ("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation")
@@ -73,7 +73,7 @@ class ManagedFields:
     entries: dict[Manager, Entry] = field(default_factory=dict)
 
     def forget(self, paths: Sequence[Path], *, keep: Manager | None = None) -> None:
-        """Take paths from every manager but one; managers left with nothing go."""
+        """Take paths from every manager but one; managers left without fields are removed."""
         for manager in [manager for manager in self.entries if manager != keep]:
             entry = self.entries[manager]
             gone = [path for path in paths if field_set.contains(entry.fields, path)]
@@ -188,7 +188,7 @@ def owned(paths: Iterable[Path], without: Sequence[Path]) -> list[Path]:
 def record_create(obj: JSON, *, manager: Manager, kind: Type, now: datetime) -> ManagedFields:
     """Return the record of a new object: what is set in it is its creator's.
 
-    Objects whose lists cannot be told apart by key are let pass without a note, as by a real server.
+    Objects whose lists cannot be told apart by key are not recorded, as on a real server.
     """
     parts = {path[0].removeprefix("f:") for path in ignored(kind, manager.subresource)}
     try:
@@ -204,9 +204,9 @@ def record_create(obj: JSON, *, manager: Manager, kind: Type, now: datetime) -> 
 def record_update(
     managed: ManagedFields, old: JSON, new: JSON, *, manager: Manager, kind: Type, now: datetime
 ) -> None:
-    """Note, in place, that `manager` made `new` out of `old`: what changed is its, and of no one else.
+    """Record, in place, that `manager` made `new` out of `old`: it alone now owns what changed.
 
-    Objects whose lists cannot be told apart by key are let pass without a note, as by a real server.
+    Objects whose lists cannot be told apart by key are not recorded, as on a real server.
     """
     try:
         difference = compare(_typed(old), _typed(new), kind)

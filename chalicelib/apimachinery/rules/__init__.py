@@ -1,1 +1,1 @@
-"""Kubernetes' rules that hold for every object: names, labels, metadata, quantities, Status, Tables."""
+"""Rules that hold for every object: names, labels, metadata, quantities, Status, Tables. Used by all layers."""

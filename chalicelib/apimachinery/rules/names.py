@@ -99,23 +99,23 @@ def _masked(name: str, is_prefix: bool) -> str:
 
 
 def dns_subdomain_errors(name: str, *, is_prefix: bool = False) -> list[str]:
-    """Return why `name` is no RFC 1123 subdomain; a prefix (generateName) may end in a dash."""
+    """Return why `name` is not an RFC 1123 subdomain; a prefix (generateName) may end in a dash."""
     text = _masked(name, is_prefix)
     return _check(text, pattern=_SUBDOMAIN, complaint=SUBDOMAIN_ERROR, limit=MAX_SUBDOMAIN)
 
 
 def dns_label_errors(name: str, *, is_prefix: bool = False) -> list[str]:
-    """Return why `name` is no RFC 1123 label."""
+    """Return why `name` is not an RFC 1123 label."""
     return _check(_masked(name, is_prefix), pattern=_LABEL, complaint=LABEL_ERROR, limit=MAX_LABEL)
 
 
 def dns1035_label_errors(name: str, *, is_prefix: bool = False) -> list[str]:
-    """Return why `name` is no RFC 1035 label (which starts with a letter)."""
+    """Return why `name` is not an RFC 1035 label (which starts with a letter)."""
     return _check(_masked(name, is_prefix), pattern=_DNS1035, complaint=DNS1035_ERROR, limit=MAX_LABEL)
 
 
 def path_segment_errors(name: str, *, is_prefix: bool = False) -> list[str]:
-    """Return why `name` is no segment of a URL path: the rule for names of Roles and their bindings.
+    """Return why `name` is not a segment of a URL path: the rule for names of Roles and their bindings.
 
     NUL and names beyond what a store's key can hold are refused as well, where a real server would ask etcd.
     """
@@ -131,7 +131,7 @@ def path_segment_errors(name: str, *, is_prefix: bool = False) -> list[str]:
 
 
 def qualified_name_errors(name: str) -> list[str]:
-    """Return why `name` is no qualified name (`key` or `example.com/key`): label keys, finalizers."""
+    """Return why `name` is not a qualified name (`key` or `example.com/key`): label keys, finalizers."""
     head, slash, tail = name.partition("/")
     if "/" in tail:
         return [
@@ -153,12 +153,12 @@ def qualified_name_errors(name: str) -> list[str]:
 
 
 def label_value_errors(value: str) -> list[str]:
-    """Return why `value` is no label value."""
+    """Return why `value` is not a label value."""
     return _check(value, pattern=_LABEL_VALUE, complaint=LABEL_VALUE_ERROR, limit=MAX_LABEL)
 
 
 def config_key_errors(key: str) -> list[str]:
-    """Return why `key` is no key of a ConfigMap's or Secret's data."""
+    """Return why `key` is not a valid key of a ConfigMap's or Secret's data."""
     errors = _check(key, pattern=_CONFIG_KEY, complaint=CONFIG_KEY_ERROR, limit=MAX_SUBDOMAIN)
     if key in (".", ".."):
         errors.append(f"must not be '{key}'")
@@ -168,7 +168,7 @@ def config_key_errors(key: str) -> list[str]:
 
 
 def env_name_errors(name: str) -> list[str]:
-    """Return why `name` is no name of an environment variable (relaxed rule: printable ASCII without `=`)."""
+    """Return why `name` is not a valid name of an environment variable (relaxed rule: printable ASCII without `=`)."""
     if not name:
         return ["environment variable name must be non-empty"]
     if not _RELAXED_ENV_NAME.fullmatch(name):
@@ -179,7 +179,7 @@ def env_name_errors(name: str) -> list[str]:
 
 
 def port_name_errors(name: str) -> list[str]:
-    """Return why `name` is no name of a container's port (IANA service name)."""
+    """Return why `name` is not a valid name of a container's port (IANA service name)."""
     errors = []
     if byte_length(name) > 15:  # bytes: RFC 6335, section 5.1
         errors.append("must be no more than 15 characters")

@@ -35,7 +35,7 @@ _BINARY_SUFFIXES = {0: "", **{exponent: suffix for suffix, exponent in _BINARY.i
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """An amount in nanos, and how it likes to be written; equal amounts are equal however written."""
+    """An amount in nanos and its preferred format; equal amounts are equal in any format."""
 
     nanos: int = 0
     format: Format = field(default="DecimalSI", compare=False)

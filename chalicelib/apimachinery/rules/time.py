@@ -47,7 +47,7 @@ def parse_time(text: str) -> datetime:
 
 
 def after(moment: datetime, seconds: float) -> datetime:
-    """Return the time so many seconds after `moment`, before it if negative, but no further than the calendar goes.
+    """Return the time so many seconds after `moment`, before it if negative, within what a datetime can hold.
 
     A client may send any int64 for a number of seconds, and the years of a datetime end with 9999.
     """

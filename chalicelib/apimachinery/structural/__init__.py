@@ -1,4 +1,4 @@
-"""Structural schemas: what a CustomResourceDefinition says of its objects, and what follows from it. Pure.
+"""Structural schemas: validation, pruning and defaults of custom resources. Used by operators and their users. Pure.
 
 Reference: kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions, "Specifying a
 structural schema" (v1.36). Schemas are the plain dicts of spec.versions[].schema.openAPIV3Schema.
@@ -18,7 +18,7 @@ TYPE_FIELDS = ("apiVersion", "kind", "metadata")  # every object has them, decla
 
 
 def values_schema(schema: JSON) -> JSON | None:
-    """Return the schema of a map's values, {} if they may be anything, None if the schema is no map's."""
+    """Return the schema of a map's values, {} if they may be anything, None if the schema is not a map's."""
     values = schema.get("additionalProperties")
     if values is True:
         return {PRESERVES: True}

@@ -23,7 +23,7 @@ from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 
-MAX_CAUSES = 100  # more help nobody
+MAX_CAUSES = 100  # more would not help
 MAX_REPEATS = 1  # how often something may be repeated within a repetition
 MAX_PATTERN_INPUT = 10_000  # characters a pattern is tried on: Python's regular expressions may backtrack
 

@@ -21,7 +21,7 @@ BURST_SECONDS = 2.0  # a user may use up so many seconds' worth of requests at o
 
 @dataclass(frozen=True, slots=True)
 class UserLimits:
-    """What one user may have. 0 is no limit."""
+    """Limits of one user. 0 means unlimited."""
 
     requests_per_second: int = 0
     watches: int = 0

@@ -1,1 +1,1 @@
-"""What the API says of itself: discovery, OpenAPI, version."""
+"""What the API says about itself: discovery, OpenAPI, version. Used by kubectl, helm and client libraries."""

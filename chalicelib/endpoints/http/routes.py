@@ -75,7 +75,7 @@ ROUTES: tuple[Route, ...] = (
     *_resource_rows("/apis/{group}/{version}"),
 )
 
-# In these the part after the name belongs to the namespace itself and is no resource inside it.
+# In these the part after the name is a subresource of the namespace, not a resource inside it.
 NAMESPACE_SUBRESOURCES = ("status", "finalize")
 ROWS = "/"  # no part of a path has a slash
 

@@ -1,1 +1,1 @@
-"""What each route does: resources, subresources, watches, logs, files."""
+"""What each route does: resources, subresources, watches, logs, files. Used by every client."""

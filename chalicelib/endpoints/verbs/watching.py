@@ -39,7 +39,7 @@ MAX_HOLD_SECONDS = 25.0
 STREAM_SECONDS = 1800.0
 MAX_BUFFER_BYTES = 4_000_000  # a Lambda answer may have 6 MB; clients come back for the rest
 LETS_GO_LATE = re.compile(r"fabric8-kubernetes-client/([7-9]|\d\d)\b")
-# It logs this at each, and goes on from the last event.
+# The client logs this for each answer, and continues from the last event.
 END_OF_ANSWER = timeout("this answer of a watch is complete, the next one goes on from here; nothing is lost")
 
 

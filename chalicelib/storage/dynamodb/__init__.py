@@ -1,1 +1,1 @@
-"""The store in DynamoDB: for Lambda."""
+"""The store in DynamoDB. Used on Lambda."""

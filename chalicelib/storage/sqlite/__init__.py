@@ -1,1 +1,1 @@
-"""The store in a SQLite file: for a server on this machine."""
+"""The store in a SQLite file. Used by servers on one machine."""

@@ -1,4 +1,4 @@
-"""Many threads' writes in one transaction: whoever finds the writer idle commits for all who queue.
+"""Many threads' writes in one transaction: a thread that finds the writer idle commits for all in the queue.
 
 There is no writer thread. The first to come leads: it commits what has queued up, wakes those it wrote
 for, and hands the lead to the next in the queue. So a lone writer pays for no thread switch, and a
