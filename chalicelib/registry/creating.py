@@ -12,24 +12,30 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, objects, updating
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.strategy import Strategy
-from chalicelib.storage.base import KeyNotFound, Reader
+from chalicelib.storage.base import KeyNotFound, Reader, Storage
 from chalicelib.storage.keys import object_key
 
 
-def check_placed(strategy: Strategy, obj: JSON, namespace: str | None, now: Reader) -> None:
-    """Require, in place, that an object belongs where the URL says, in a namespace that takes it. Raises 400 to 500."""
+def check_placed(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | None) -> Reader:
+    """Require, in place, that an object belongs where the URL says, in a namespace that takes it.
+
+    Returns a view of what is stored: of the namespace, its limits and quotas, and what a pod refers to. Raises 400,
+    403, 404, 500.
+    """
     found = objects.metadata(obj)
     if found.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     updating.place(found, namespace)
+    now = storage.view()
     if not namespace:
-        return
+        return now
     try:
         stored = now.get(object_key("namespaces", None, namespace))
     except KeyNotFound:
         raise not_found("namespaces", namespace) from None
     if '"deletionTimestamp"' in stored.json and is_deleting(stored.object()):
         raise deletion.terminating(strategy, namespace)
+    return now
 
 
 def complete(strategy: Strategy, parts: RegistryParts, obj: JSON, now: Reader, *, manager: str) -> list[str]:
@@ -41,23 +47,23 @@ def complete(strategy: Strategy, parts: RegistryParts, obj: JSON, now: Reader, *
     metadata["uid"] = parts.new_uid()
     strategy.default(obj)
     moment = parts.clock()
+    created = kubetime.format_time(moment)
     if manager:
         updating.track(strategy, None, obj, updating.Change(manager), moment)
     warnings = parts.admission.admit(strategy.kept_as, obj, now)
     strategy.prepare_for_create(obj)
     for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
         metadata.pop(key, None)
-    metadata["creationTimestamp"] = kubetime.format_time(moment)
+    metadata["creationTimestamp"] = created
     if strategy.has_generation:
         metadata["generation"] = 1
-    return warnings + strategy.warnings(obj)
+    return [*warnings, *strategy.warnings(obj)]
 
 
 def check(strategy: Strategy, obj: JSON, siblings: Callable[[], Iterable[JSON]]) -> None:
     """Require that a complete object is valid, and give it what must be unique. Raises 422."""
     metadata = obj["metadata"]
     causes = meta.metadata_causes(metadata, namespaced=strategy.namespaced, name_errors=strategy.name_errors)
-    causes += strategy.validate(obj)
-    causes = causes or strategy.allocate(obj, None, siblings)
+    causes = [*causes, *strategy.validate(obj)] or strategy.allocate(obj, None, siblings)
     if causes:
         raise invalid(strategy.kind, metadata.get("name", ""), causes, group=strategy.group)

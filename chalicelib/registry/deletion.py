@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting
+from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import objects
+from chalicelib.registry.objects import metadata
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
 
@@ -59,7 +60,7 @@ def with_propagation(strategy: Strategy, options: DeleteOptions) -> tuple[Delete
 
 def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -> Plan:
     """Return what deleting `obj` takes. `obj` is a copy of the caller's own and is changed."""
-    found = objects.metadata(obj)
+    found = metadata(obj)
     was_deleting = is_deleting(obj)
     if strategy.begin_deletion(obj, now):
         return Plan(obj, writes=not was_deleting, removes=False)
@@ -71,16 +72,12 @@ def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -
     removes = not grace and not found.get("finalizers")
     marks = strategy.is_graceful or not removes
     if marks and (not was_deleting or grace != before[0]):
-        _mark(obj, grace_seconds=grace, now=now, was_deleting=was_deleting)
+        found["deletionTimestamp"] = kubetime.format_time(kubetime.after(now, grace))
+        found["deletionGracePeriodSeconds"] = grace
+        if not was_deleting and found.get("generation"):
+            found["generation"] = int(found["generation"]) + 1
     after = (found.get("deletionGracePeriodSeconds"), list(found.get("finalizers") or []))
     return Plan(obj, writes=(not was_deleting and marks) or after != before, removes=removes)
-
-
-def _mark(obj: JSON, *, grace_seconds: int, now: datetime, was_deleting: bool) -> None:
-    objects.mark_deleting(obj, grace_seconds=grace_seconds, now=now)
-    found = obj["metadata"]
-    if not was_deleting and found.get("generation"):
-        found["generation"] = int(found["generation"]) + 1
 
 
 def _set_finalizers(found: JSON, options: DeleteOptions) -> None:

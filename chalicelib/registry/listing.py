@@ -89,12 +89,6 @@ def decode_token(token: str, prefix: str) -> tuple[int, str]:
     return revision, start
 
 
-def future_revision(revision: int, current: int) -> StatusError:
-    """Return the 504 for a resourceVersion that the store has not reached."""
-    details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
-    return timeout(f"Too large resource version: {revision}, current: {current}", details=details)
-
-
 def wait_for_revision(storage: Storage, revision: int) -> None:
     """Block until the store reaches `revision`. Raises 504 after FUTURE_WAIT_SECONDS."""
     deadline = time.monotonic() + FUTURE_WAIT_SECONDS
@@ -102,7 +96,9 @@ def wait_for_revision(storage: Storage, revision: int) -> None:
     while current < revision:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise future_revision(revision, current)
+            cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+            why = f"Too large resource version: {revision}, current: {current}"
+            raise timeout(why, details={"causes": [cause]})
         current = storage.wait(current, left)
 
 
@@ -116,7 +112,7 @@ def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matc
         else:
             page, items = _filtered_page(storage, prefix, limit, start_key, exact, matches)
     except RevisionExpired as error:
-        raise _gone(error, options, start_key) from error
+        raise _expired(error, options, start_key) from error
     token = encode_token(page.revision, page.next_key) if page.next_key else ""
     remaining = page.remaining if page.next_key and matches is None else None
     return Listed(items, page.revision, token, remaining)
@@ -151,21 +147,17 @@ def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int 
         ) from None
     if revision:
         wait_for_revision(storage, revision)
-    exact = revision if _is_exact(options, revision) else None
-    limit = 0 if version == "0" else max(options.limit, 0)  # a list from "any" version ignores the limit
-    return exact, None, limit
-
-
-def _is_exact(options: ListOptions, revision: int) -> bool:
     match = options.resource_version_match
-    return bool(revision) and (match == "Exact" or (not match and options.limit > 0))
+    is_exact = bool(revision) and (match == "Exact" or (not match and options.limit > 0))
+    limit = 0 if version == "0" else max(options.limit, 0)  # a list from "any" version ignores the limit
+    return (revision if is_exact else None), None, limit
 
 
 def _filtered_page(
     storage: Storage, prefix: str, limit: int, start_key: str | None, exact: int | None, matches: Matches
 ) -> tuple[Page, list[StoredObject]]:
     found: list[StoredObject] = []
-    chunk = max(limit, 100)  # rows read at a time: few round trips, little read in vain
+    chunk = max(limit, 100)  # rows read at a time: few round trips, little read for nothing
     while True:
         page = storage.list(prefix, limit=chunk, start_key=start_key, revision=exact)
         exact = page.revision
@@ -180,15 +172,15 @@ def _filtered_page(
         start_key = page.next_key
 
 
-def _gone(error: RevisionExpired, options: ListOptions, start_key: str | None) -> StatusError:
+def _expired(error: RevisionExpired, options: ListOptions, start_key: str | None) -> StatusError:
     if not options.continue_token or start_key is None:
         return expired(f"The resourceVersion for the provided list is too old: {error.revision}")
-    gone = expired(
+    error_410 = expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new"
         " list without the continue parameter, or use the continue token in this response to retrieve the"
         " remainder of the results. Continuing with the provided token results in an inconsistent list -"
         " objects that were created, modified, or deleted between the time the first chunk was returned and"
         " now may show up in the list."
     )
-    gone.list_metadata = {"continue": encode_token(-1, start_key)}
-    return gone
+    error_410.list_metadata = {"continue": encode_token(-1, start_key)}
+    return error_410

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 from chalicelib.apimachinery.accessors import metadata_of
-from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import StoredObject
 
@@ -26,13 +24,6 @@ def metadata(obj: JSON) -> dict[str, Any]:
 def as_stored(key: str, obj: JSON, revision: int) -> StoredObject:
     """Return what storing `obj` would give, for a dry run: nothing is written."""
     return StoredObject(key=key, revision=revision, json=json.dumps(without_type(obj), separators=(",", ":")))
-
-
-def mark_deleting(obj: JSON, *, grace_seconds: int, now: datetime) -> None:
-    """Set deletionTimestamp (now plus grace) and deletionGracePeriodSeconds, in place."""
-    meta = metadata(obj)
-    meta["deletionTimestamp"] = kubetime.format_time(kubetime.after(now, grace_seconds))
-    meta["deletionGracePeriodSeconds"] = grace_seconds
 
 
 def is_same(left: JSON, right: JSON) -> bool:

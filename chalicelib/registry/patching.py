@@ -46,7 +46,7 @@ def patched(strategy: Strategy, live: JSON, patch: Patch) -> tuple[JSON, list[st
     elif patch_type == "merge":
         result = patches.merge_patch(live, document)
     else:
-        result = patches.strategic_merge_patch(live, document, strategy.schema())
+        result = patches.strategic_merge_patch(live, document, strategy.schema)
     obj, complaints = patches.shaped(
         result,
         Kind(strategy.group, strategy.version, strategy.kind),
@@ -74,7 +74,7 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     if (version, kind) != (strategy.api_version, strategy.kind):
         shown = version if "/" in str(version) else f"/{version}"
         raise bad_request(f"invalid object type: {shown}, Kind={kind}")
-    schema = strategy.schema()
+    schema = strategy.schema
     if schema and not isinstance(config.get("metadata"), dict | None):
         apply.check_config(config, schema)  # has the words for it
     metadata = config["metadata"] = dict(metadata_of(config))
@@ -99,7 +99,7 @@ def applied(
         manager=how.manager,
         force=force,
         now=now,
-        schema=strategy.schema(),
+        schema=strategy.schema,
         subresource=how.subresource,
         api_version=strategy.api_version,
     )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from chalicelib.apimachinery.accessors import is_deleting, metadata_of
+from chalicelib.apimachinery.accessors import is_deleting
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.names import path_segment_errors
 from chalicelib.apimachinery.rules.retry import retried
@@ -96,7 +96,7 @@ class Registry:
 
     def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
         """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
-        with translated(self.strategy, metadata_of(obj).get("name", "")):
+        with translated(self.strategy, objects.metadata(obj).get("name", "")):
             return self._create(namespace, obj, options)
 
     def create_if_missing(self, namespace: str | None, obj: JSON, options: WriteOptions) -> None:
@@ -109,7 +109,7 @@ class Registry:
     def _create(
         self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool = False
     ) -> Written:
-        sent = metadata_of(obj)
+        sent = objects.metadata(obj)
         if sent.get("name") or not sent.get("generateName"):
             return self._create_once(namespace, obj, options, is_applied=is_applied)
 
@@ -124,22 +124,21 @@ class Registry:
     def _create_once(
         self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool
     ) -> Written:
-        now = self.storage.view()  # of the namespace, its limits and quotas, and what a pod refers to
         obj = self.strategy.to_stored(obj)
         namespace = namespace if self.strategy.namespaced else None
-        creating.check_placed(self.strategy, obj, namespace, now)
+        now = creating.check_placed(self.strategy, self.storage, obj, namespace)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = creating.complete(self.strategy, self._parts, obj, now, manager=manager)
         creating.check(self.strategy, obj, self.siblings)
         if options.permit is not None:
             options.permit(obj)
-        key = self.key(namespace, obj["metadata"].get("name", ""))
+        key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
             if options.dry_run:
                 self._require_absent(key)
                 return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
             stored = self.storage.create(key, objects.without_type(obj))
-        self._after(stored, "ADDED")
+        self._written(stored, obj, "ADDED")
         return Written(stored, created=True, warnings=warnings)
 
     def _require_absent(self, key: str) -> None:
@@ -164,12 +163,9 @@ class Registry:
             except KeyNotFound:
                 if subresource or not self.strategy.creates_on_update:
                     raise
-            # a resourceVersion means nothing where nothing is, a uid means another object
-            missing: JSON = {
-                "kind": self.strategy.kind,
-                "metadata": {"name": name, "namespace": namespace or ""},
-            }
-            new = updating.replaced(missing, obj)
+            metadata: JSON = {"name": name, "namespace": namespace or ""}
+            # a uid means another object than the one that is missing, a resourceVersion means nothing
+            new = updating.replaced({"kind": self.strategy.kind, "metadata": metadata}, obj)
             new["metadata"].pop("resourceVersion", None)
             if options.permit_create is not None:
                 options.permit_create()
@@ -246,7 +242,7 @@ class Registry:
             if is_deleting(new) and deletion.is_due(self.strategy, new):
                 return Written(self._remove(live, new), removed=True, warnings=warnings)
             stored = self.storage.update(key, objects.without_type(new), expected_revision=live.revision)
-            self._after(stored, "MODIFIED")
+            self._written(stored, new, "MODIFIED")
             return Written(stored, warnings=warnings)
 
         return retried(change_once, on=RevisionConflict, attempts=RACE_ATTEMPTS)
@@ -272,7 +268,7 @@ class Registry:
             if plan.removes:
                 live = self._remove(live, plan.obj)
             elif plan.writes:
-                self._after(live, "MODIFIED")
+                self._written(live, plan.obj, "MODIFIED")
             return Written(live, removed=plan.removes)
 
         with translated(self.strategy, name):
@@ -299,11 +295,13 @@ class Registry:
     def _remove(self, live: StoredObject, last: JSON) -> StoredObject:
         self._parts.observer.before_removal(self.strategy.kept_as, last)
         stored = self.storage.delete(live.key, expected_revision=live.revision)
-        self._after(stored, "DELETED")
+        self._parts.observer.after_write(self.strategy.kept_as, self._stored_form(stored), "DELETED")
         return stored
 
-    def _after(self, stored: StoredObject, event: WriteEvent) -> None:
-        self._parts.observer.after_write(self.strategy.kept_as, self._stored_form(stored), event)
+    def _written(self, stored: StoredObject, obj: JSON, event: WriteEvent) -> None:
+        obj["metadata"]["resourceVersion"] = str(stored.revision)
+        types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
+        self._parts.observer.after_write(self.strategy.kept_as, {**obj, **types}, event)
 
 
 Registries = dict[tuple[str, str], Registry]  # by (group, resource)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -67,14 +68,10 @@ class Strategy:
     subresources: tuple[Subresource, ...] = ()  # beside status and scale
     in_view = False  # the default role `view` may read it
     edit_verbs: tuple[str, ...] = ()  # what the default role `edit` may do beside
-    undeletable: tuple[str, tuple[str, ...]] = (
-        "",
-        (),
-    )  # a reason, and the names of what may never be deleted
+    # A reason, and the names of what may never be deleted.
+    undeletable: tuple[str, tuple[str, ...]] = ("", ())
     is_graceful = False  # deletion always marks the object before it removes it (pods)
-    returns_deleted = (
-        False  # a delete answers with the object, not with a Status (store.go, ReturnDeletedObject)
-    )
+    returns_deleted = False  # a delete answers with the object, not with a Status
     # What an object of this kind holds when it holds nothing: the body of a bookmark.
     empty: ClassVar[Mapping[str, object]] = MappingProxyType({})
     creates_on_update = False  # a PUT of what is missing creates it
@@ -88,10 +85,12 @@ class Strategy:
     structural: JSON | None = None  # the schema of a custom resource's version
     is_custom = False  # of a CustomResourceDefinition: no strategic patches, no protobuf
     stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)
+    # Why a name (or with is_prefix a generateName) will not do, as texts of causes.
+    name_errors: Callable[..., list[str]] = staticmethod(meta.dns_subdomain_errors)
     # Text of the 400 for a fieldSelector that names a field which selectable_fields lacks; {} is that field.
     field_label_error = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         """Return the apiVersion of its objects: `v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
@@ -101,7 +100,7 @@ class Strategy:
         """Return the kind of a list of its objects."""
         return f"{self.kind}List"
 
-    @property
+    @cached_property
     def all_subresources(self) -> dict[str, Subresource]:
         """Return the subresources by name, status and scale among them."""
         found = list(self.subresources)
@@ -112,11 +111,12 @@ class Strategy:
             found.append(replace(scale, edit_verbs=self.edit_verbs))
         return {each.name: each for each in sorted(found, key=lambda each: each.name)}
 
-    @property
+    @cached_property
     def kept_as(self) -> str:
         """Return the resource under whose keys its objects are kept."""
         return self.stored_as or self.resource
 
+    @cached_property
     def schema(self) -> Type | None:
         """Return the type of its objects, None where no schema is known."""
         return find_type(self.group, self.version, self.kind)
@@ -154,21 +154,17 @@ class Strategy:
         if self.status is not None:
             self.status.keep(obj, old)
 
-    def validate(self, obj: JSON) -> list[Cause]:
+    def validate(self, obj: JSON) -> Iterable[Cause]:
         """Return what is wrong with a new object, apart from its metadata. Never changes it."""
         del obj
         return []
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterable[Cause]:
         """Return what is wrong with `obj` as the successor of `old`, apart from its metadata."""
         del old
         return self.validate(obj)
 
-    def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
-        """Return why `name` (or a generateName prefix) will not do, as texts of causes."""
-        return meta.dns_subdomain_errors(name, is_prefix=is_prefix)
-
-    def warnings(self, obj: JSON) -> list[str]:
+    def warnings(self, obj: JSON) -> Iterable[str]:
         """Return sentences for `Warning` headers: what will be ignored, what is discouraged."""
         del obj
         return []

@@ -7,6 +7,7 @@ As in kube-apiserver, one that updates a part of its object has a strategy of it
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.accessors import spec_of, status_of
@@ -24,7 +25,7 @@ class PartStrategy:
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Make `obj`, in place, what `old` is but for what this subresource may change."""
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterable[Cause]:
         """Return what is wrong with `obj` as the successor of `old`, apart from its metadata."""
         del obj, old
         return []

@@ -123,7 +123,7 @@ def finish(
         raise invalid(strategy.kind, new["metadata"].get("name", ""), wrong, group=strategy.group)
     if strategy.has_generation and strategy.counts_as_change(new, old):
         new["metadata"]["generation"] = int(old["metadata"].get("generation", 0)) + 1
-    return strategy.warnings(new)
+    return list(strategy.warnings(new))
 
 
 def track(strategy: Strategy, old: JSON | None, new: JSON, how: Change, now: datetime) -> None:
@@ -134,6 +134,6 @@ def track(strategy: Strategy, old: JSON | None, new: JSON, how: Change, now: dat
         manager=how.manager,
         now=now,
         subresource=how.subresource,
-        schema=strategy.schema(),
+        schema=strategy.schema,
         api_version=strategy.api_version,
     )

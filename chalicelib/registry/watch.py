@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chalicelib.apimachinery.rules.status import StatusError, expired
-from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.listing import Matches
 from chalicelib.storage.base import RevisionExpired, Storage, StorageUnavailable, StoredObject, WatchEvent
 
@@ -113,17 +112,8 @@ class Watch:
                 return None
             kind = "MODIFIED" if is_in and was_in else "ADDED" if is_in else "DELETED"
             if kind == "DELETED" and event.type == "MODIFIED":
-                text = _left_selector(event)
+                # like a real server: the last state that matched, at the revision at which it ceased to
+                last = json.loads(event.previous_json or event.json)
+                last["metadata"]["resourceVersion"] = str(event.revision)
+                text = json.dumps(last, separators=(",", ":"))
         return Frame(kind, StoredObject(event.key, event.revision, text))
-
-
-def _parse(text: str) -> JSON:
-    parsed: JSON = json.loads(text)
-    return parsed
-
-
-def _left_selector(event: WatchEvent) -> str:
-    # Like a real server: the last state that matched, carrying the revision at which it ceased to.
-    last = _parse(event.previous_json or event.json)
-    last["metadata"]["resourceVersion"] = str(event.revision)
-    return json.dumps(last, separators=(",", ":"))

@@ -33,10 +33,6 @@ class _RbacStrategy(Strategy):
     creates_on_update = True
     group = RBAC_GROUP
 
-    def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
-        """Return why `name` can't stand in a URL; colons and capitals are fine here."""
-        return meta.path_segment_errors(name, is_prefix=is_prefix)
-
 
 class RoleStrategy(_RbacStrategy):
     """rbac.authorization.k8s.io/v1 roles."""

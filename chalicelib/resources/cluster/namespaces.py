@@ -43,6 +43,7 @@ class NamespaceStrategy(Strategy):
     subresources = (
         Subresource("finalize", "Namespace", verbs=("update",), part=SpecFieldStrategy("finalizers")),
     )
+    name_errors = staticmethod(meta.dns_label_errors)
     undeletable = ("this namespace may not be deleted", SYSTEM_NAMESPACES)
     empty: ClassVar[JSON] = {"spec": {}, "status": {}}
     field_label_error = "field label not supported: {}"
@@ -83,10 +84,6 @@ class NamespaceStrategy(Strategy):
     def is_held(self, obj: JSON) -> bool:
         """Return whether spec.finalizers hold it."""
         return bool(spec_of(obj).get("finalizers"))
-
-    def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
-        """Return why `name` is no DNS label."""
-        return meta.dns_label_errors(name, is_prefix=is_prefix)
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name and phase."""

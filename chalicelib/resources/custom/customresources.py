@@ -6,7 +6,7 @@ Compare k8s.io/apiextensions-apiserver/pkg/registry/customresource and .../crdse
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
@@ -14,7 +14,7 @@ from chalicelib.apimachinery.decoding.decode_errors import explain
 from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
-from chalicelib.apimachinery.schema import Type, named_type
+from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.apimachinery.structural.pruning import fill_in, has_defaults, prune
 from chalicelib.apimachinery.structural.types import type_of
@@ -51,7 +51,7 @@ class CustomResourceStrategy(Strategy):
         self.status = _CustomStatus(self) if "status" in subresources else None
         self.scale = subresources.get("scale")
         self._defaults = has_defaults(self._schema)
-        self._type = type_of(f"{self.group}.{self.version}.{self.kind}", self._schema)
+        self.schema = type_of(f"{self.group}.{self.version}.{self.kind}", self._schema)
         if version.get("deprecated"):
             words = f"{self.api_version} {self.kind} is deprecated"
             self.deprecation = version.get("deprecationWarning") or words
@@ -75,10 +75,6 @@ class CustomResourceStrategy(Strategy):
     def list_kind(self) -> str:
         """Return the kind of a list, which the definition names."""
         return self._list_kind
-
-    def schema(self) -> Type | None:
-        """Return the type that the definition's schema makes."""
-        return self._type
 
     def shape(self, obj: JSON) -> list[str]:
         """Drop, in place, what neither metadata nor the schema knows; return complaints. Raises 400."""
@@ -172,7 +168,7 @@ class _CustomStatus(StatusStrategy):
         if managed is None:
             del obj["metadata"]["managedFields"]
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterable[Cause]:
         """Return what the schema finds wrong with the whole."""
         return self._strategy.validate_update(obj, old)
 

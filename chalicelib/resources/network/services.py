@@ -54,6 +54,7 @@ class ServiceStrategy(Strategy):
     status = StatusStrategy({"loadBalancer": {}})
     empty: ClassVar[JSON] = {"spec": {}, "status": {"loadBalancer": {}}}
     columns = COLUMNS
+    name_errors = staticmethod(meta.dns_label_errors)  # since v1.34 it may start with a digit
     field_label_error = "field label not supported: {}"
 
     def default(self, obj: JSON) -> None:
@@ -97,10 +98,6 @@ class ServiceStrategy(Strategy):
     def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
         """Give the Service its addresses and node ports."""
         return allocate(obj, old, siblings)
-
-    def name_errors(self, name: str, *, is_prefix: bool = False) -> list[str]:
-        """Return why `name` is no DNS label; since v1.34 it may start with a digit."""
-        return meta.dns_label_errors(name, is_prefix=is_prefix)
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name, namespace, clusterIP and type."""
