@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chalicelib.providers.base import (
     Capacity,
@@ -30,6 +30,7 @@ class _Entry:
     task: Task
     state: TaskState
     output: dict[str, bytes] = field(default_factory=dict)
+    killed_at: datetime | None = None  # when the grace of a task that ignores SIGTERM is over
 
 
 class FakeProvider:
@@ -47,6 +48,7 @@ class FakeProvider:
         self.stops: list[tuple[str, float]] = []  # (handle, grace_seconds) of every stop()
         self.failures: list[ProviderError] = []  # run() raises these first, one a call
         self.hold_pending = hold_pending  # tasks stay pending until begin()
+        self.ignores_sigterm = False  # tasks last until their grace is over by the clock, see end_graces()
         self._clock = clock
         self._guard = threading.RLock()
         self._entries: dict[str, _Entry] = {}
@@ -158,13 +160,26 @@ class FakeProvider:
             raise TaskNotFound(handle) from None
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
-        """End the task at once, as one does that heeds SIGTERM."""
+        """End the task at once, as one does that heeds SIGTERM; one that ignores it, when its grace is over."""
         with self._guard:
             entry = self._entry(handle)
             self.stops.append((handle, grace_seconds))
-            if entry.state.phase != "stopped":
-                self.finish(handle, 143)
-                self._change(handle, reason=reason)
+            if entry.state.phase == "stopped":
+                return
+            if self.ignores_sigterm:
+                end = self._clock() + timedelta(seconds=grace_seconds)
+                entry.killed_at = min(end, entry.killed_at or end)
+                self.end_graces()
+                return
+            self.finish(handle, 143)
+            self._change(handle, reason=reason)
+
+    def end_graces(self) -> None:
+        """Kill the tasks whose grace is over."""
+        with self._guard:
+            for handle, entry in self._entries.items():
+                if entry.killed_at and entry.killed_at <= self._clock() and entry.state.phase != "stopped":
+                    self.finish(handle, 137)
 
     def remove(self, handle: str) -> None:
         """Forget the task."""

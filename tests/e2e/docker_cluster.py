@@ -18,6 +18,7 @@ from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.spark.image import ensure_image
 from sparkanywhere.spark.progress import silent
 from tests.e2e.spark_cluster import JOBS, SMALL, SparkCluster, without_own_settings
+from tests.locks import locked
 from tests.waiting import until
 
 Client = Any  # a docker.APIClient, whose stubs know half of it
@@ -82,7 +83,8 @@ def docker_cluster(state: Path) -> Iterator[DockerCluster]:
 
 
 def image_for(version: str) -> None:
-    """Have the image of a version of Spark in the engine."""
+    """Have the image of a version of Spark in the engine; one process at a time builds it."""
     settings = Settings.from_env()
-    with closing(engine(settings)) as client:
+    settings.cache_dir().mkdir(parents=True, exist_ok=True)
+    with locked(settings.cache_dir()), closing(engine(settings)) as client:
         ensure_image(client, version, cache=settings.cache_dir(), environ=os.environ, progress=silent)

@@ -19,7 +19,7 @@ from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document, EcsTask
 from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import EcsError, FakeEcs
-from tests.aws_box.package import make_package
+from tests.aws_box.package import Package
 from tests.aws_box.role import of_terraform
 from tests.contract.fake_dynamodb import Faults
 from tests.waiting import until
@@ -62,11 +62,11 @@ class DoomedEngine:
 class Cloud:
     """The deployment of a test module, with what can be made to fail."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, package: Package, folder: Path) -> None:
         self.engine = DoomedEngine()
         self._events: list[EventBus] = []
         self.ecs = FakeEcs(self.engine, lambda event: self._events[0].send(event), cluster="sparkanywhere")
-        self.deployment = Deployment(make_package(folder / "package"), folder, ecs_url=self.ecs.url)
+        self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
         self._events.append(EventBus(lambda event: self.deployment.task_events.invoke(event)))
         self.client = Client(self.deployment, folder)
 
@@ -107,8 +107,8 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    made = Cloud(tmp_path_factory.mktemp("faults"))
+def cloud(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    made = Cloud(package, tmp_path_factory.mktemp("faults"))
     yield made
     made.close()
 

@@ -23,7 +23,7 @@ from tests.aws_box.deployment import TOKEN
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
-from tests.aws_box.package import make_package
+from tests.aws_box.package import Package
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -38,9 +38,8 @@ CONFIG_MAP = {
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsBox]:
-    folder = tmp_path_factory.mktemp("aws")
-    made = AwsBox(make_package(folder / "package"), folder / "box", schedule_seconds=2.0)
+def box(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsBox]:
+    made = AwsBox(package, tmp_path_factory.mktemp("aws"), schedule_seconds=2.0)
     made.client.call("POST", "/api/v1/namespaces/default/configmaps", json=CONFIG_MAP)
     yield made
     made.close()

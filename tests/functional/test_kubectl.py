@@ -13,7 +13,7 @@ import pytest
 
 from tests.functional.local_server import chalice_local
 
-pytestmark = [pytest.mark.kubectl, pytest.mark.slow]
+pytestmark = [pytest.mark.kubectl]
 
 COMMAND_SECONDS = 60  # for one command: most take a tenth of a second, a loaded machine gets patience
 WAIT_REQUESTS = 15  # a wait of three seconds asks a handful of times; a loop without rest asks thousands

@@ -14,10 +14,8 @@ import requests
 
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
-from tests.aws_box.package import make_package
+from tests.aws_box.package import Package
 from tests.waiting import until
-
-pytestmark = [pytest.mark.slow]
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
@@ -25,9 +23,8 @@ GATEWAY_SECONDS = 29.0
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("lambda")
-    made = Deployment(make_package(folder), folder)
+def deployment(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    made = Deployment(package, tmp_path_factory.mktemp("lambda"))
     yield made
     made.close()
 

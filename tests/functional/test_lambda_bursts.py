@@ -14,7 +14,7 @@ from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.fake_ecs import FakeEcs, NoEngine
-from tests.aws_box.package import make_package
+from tests.aws_box.package import Package
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow]
@@ -33,9 +33,10 @@ def ecs() -> Iterator[FakeEcs]:
 
 
 @pytest.fixture(scope="module")
-def deployment(ecs: FakeEcs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("bursts")
-    made = Deployment(make_package(folder / "package"), folder, ecs_url=ecs.url)
+def deployment(
+    package: Package, ecs: FakeEcs, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    made = Deployment(package, tmp_path_factory.mktemp("bursts"), ecs_url=ecs.url)
     yield made
     made.close()
 

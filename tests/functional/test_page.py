@@ -16,7 +16,7 @@ from tests.functional.page_pods import dollars_of, pods_of, pods_url, put, spark
 from tests.functional.stage_proxy import stage_of
 from tests.waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser]
 
 MARKUP = "<img src=x onerror=alert(1)><b>bold</b>"
 TOKEN = "a-token-of-the-test"

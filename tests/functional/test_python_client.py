@@ -12,8 +12,6 @@ import pytest
 
 from tests.functional.local_server import chalice_local
 
-pytestmark = pytest.mark.slow
-
 Api = Any  # the client has no types
 client: Any = kubernetes.client
 config: Any = kubernetes.config

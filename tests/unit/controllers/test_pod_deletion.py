@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.controllers.builders import MOUNTS
 from tests.unit.controllers.world import World
 
@@ -41,6 +43,32 @@ def test_second_delete_with_a_shorter_grace_stops_sooner(w: World) -> None:
     w.delete("pods", "a", grace_seconds=2)
 
     assert [grace for _, grace in w.provider.stops] == [30.0, 2.0]
+
+
+@pytest.mark.parametrize("grace_seconds", [7, 2])
+def test_a_pod_that_ignores_sigterm_lasts_its_grace_and_no_longer(w: World, grace_seconds: int) -> None:
+    w.provider.ignores_sigterm = True
+    w.create_pod(terminationGracePeriodSeconds=7)
+    w.observe_all()
+    w.delete("pods", "a")
+    w.delete("pods", "a", grace_seconds=grace_seconds)
+
+    let_pass(w, grace_seconds - 1)
+    before = w.storage.revision()
+    assert (w.phase(), "deletionTimestamp" in w.pod()["metadata"]) == ("Running", True)
+    let_pass(w, 1)
+
+    assert w.get("pods", "a") is None
+    (last,) = w.storage.events_after("/registry/pods/", before).events
+    assert '"exitCode":137' in last.json
+
+
+def let_pass(w: World, seconds: float) -> None:
+    """Let time pass, after which the controllers do their chores and hear what has become of tasks."""
+    w.pass_time(seconds)
+    w.provider.end_graces()
+    w.run_chores()
+    w.observe_all()
 
 
 def test_forced_delete_leaves_no_task(w: World) -> None:
