@@ -14,7 +14,7 @@ from typing import Any
 
 from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
-from tests.contract.api_client import ApiClient, pod
+from tests.api_client import ApiClient, pod
 from tests.fake_provider import FakeProvider
 
 PODS = 1000
@@ -53,10 +53,10 @@ def run() -> str:
 
 def measure(plane: ControlPlane, provider: FakeProvider) -> list[Lives]:
     """Return what the lives took beside each number of stored pods."""
-    api = ApiClient(plane, streams=True)
+    api = ApiClient(plane)
     for namespace in ("stored", "living"):
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        api.ask("POST", NAMESPACES, body)
+        api.request("POST", NAMESPACES, body)
     live(api, provider, "warm", count=50)
     finished = finished_pod(api, provider)
     found: list[Lives] = []
@@ -77,17 +77,17 @@ def live(api: ApiClient, provider: FakeProvider, prefix: str, *, count: int) -> 
     names = [f"{prefix}-{number}" for number in range(count)]
     before = len(provider.tasks)
     for name in names:
-        expect(api.ask("POST", path, pod_that_runs(name)).status == 201, f"{name} was created")
+        expect(api.request("POST", path, pod_that_runs(name)).status == 201, f"{name} was created")
     wait_for(lambda: len(provider.tasks) == before + count, "all pods to be launched")
     provider.settle()
     for task in provider.tasks[before:]:
         provider.finish(f"fake-{task.uid}", 0)
     provider.settle()
-    phases = [item["status"]["phase"] for item in api.ask("GET", path).json()["items"]]
+    phases = [item["status"]["phase"] for item in api.request("GET", path).json()["items"]]
     expect(phases == ["Succeeded"] * count, "all have succeeded")
     for name in names:
-        expect(api.ask("DELETE", f"{path}/{name}").status == 200, f"{name} was deleted")
-    wait_for(lambda: not api.ask("GET", path, query={"limit": "1"}).json()["items"], "all to be gone")
+        expect(api.request("DELETE", f"{path}/{name}").status == 200, f"{name} was deleted")
+    wait_for(lambda: not api.request("GET", path, query={"limit": "1"}).json()["items"], "all to be gone")
 
 
 def pod_that_runs(name: str) -> dict[str, Any]:
@@ -101,19 +101,19 @@ def finished_pod(api: ApiClient, provider: FakeProvider) -> dict[str, Any]:
     """Return a pod that has succeeded, as it is stored."""
     path = f"{NAMESPACES}/stored/pods"
     before = len(provider.tasks)
-    api.ask("POST", path, pod_that_runs("stored-0"))
+    api.request("POST", path, pod_that_runs("stored-0"))
     wait_for(lambda: len(provider.tasks) > before, "the pod to be launched")
     provider.settle()
     provider.finish(f"fake-{provider.tasks[-1].uid}", 0)
     provider.settle()
-    return api.plane.storage.get("/registry/pods/stored/stored-0").object()
+    return api.plane.base.storage.get("/registry/pods/stored/stored-0").object()
 
 
 def store_copy(plane: ControlPlane, finished: dict[str, Any], number: int) -> None:
     """Store one more pod that has finished."""
     name = f"stored-{number}"
     copy = finished | {"metadata": finished["metadata"] | {"name": name, "uid": f"uid-of-{name}"}}
-    plane.storage.create(f"/registry/pods/stored/{name}", copy)
+    plane.base.storage.create(f"/registry/pods/stored/{name}", copy)
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

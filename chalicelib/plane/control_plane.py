@@ -9,7 +9,6 @@ from typing import Any
 from chalicelib.config import Settings
 from chalicelib.controllers.runtime.background import Workers
 from chalicelib.controllers.runtime.loop import ResyncLoop
-from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
 from chalicelib.plane.controllers import build_controllers, chores
@@ -48,7 +47,7 @@ class ControlPlane:
         later: Workers | None = None,
         sources: Sources | None = None,
     ) -> None:
-        self._base = base = build_foundation(
+        self.base = base = build_foundation(
             settings, host=host, storage=storage, provider=provider, later=later, sources=sources
         )
         self._audit = audit_log(settings, base.host)
@@ -62,41 +61,31 @@ class ControlPlane:
             base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
         )
 
-    @property
-    def storage(self) -> Storage:
-        """Return the store of all objects."""
-        return self._base.storage
-
-    @property
-    def issuer(self) -> TokenIssuer:
-        """Return what makes and checks the tokens of pods."""
-        return self._base.issuer
-
     def observe_event(self, detail: dict[str, Any]) -> None:
         """Take in the detail of an event by which the provider tells of a task; in any order, twice, late."""
-        events = self._base.settings.declaration.events
+        events = self.base.settings.declaration.events
         if events is None:
             raise AssertionError("only a provider that declares events is told of any")
         self.controllers.pods.observe(events.state(detail))
-        if self._base.host.settle is not None:
-            self._base.later.settle(self._base.host.settle.event)
+        if self.base.host.settle is not None:
+            self.base.later.settle(self.base.host.settle.event)
 
     def run_chores(self) -> None:
         """Do every chore once: what the schedule is for where no thread lives between requests."""
         self.loop.run_all()
-        if self._base.host.settle is not None:
-            self._base.later.settle(self._base.host.settle.schedule)
+        if self.base.host.settle is not None:
+            self.base.later.settle(self.base.host.settle.schedule)
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""
-        self._base.provider.start(self.controllers.pods.observe)
+        self.base.provider.start(self.controllers.pods.observe)
         self.loop.start()
 
     def close(self) -> None:
         """End that work; pods that run go on. May be repeated."""
         self.loop.close()
-        self._base.provider.close()
-        self._base.later.close()
-        self._base.storage.close()
+        self.base.provider.close()
+        self.base.later.close()
+        self.base.storage.close()
         for handler in self._audit.handlers:
             handler.close()

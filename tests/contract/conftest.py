@@ -12,7 +12,7 @@ from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
-from tests.contract.api_client import ApiClient
+from tests.api_client import ApiClient
 from tests.contract.docker_backend import DockerProviders
 from tests.contract.provider_backends import (
     ExampleProviders,
@@ -95,7 +95,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         stores: StoreFactory = FakeStores() if store == "dynamodb" else SqliteStores(folder)
         host = LAMBDA if request.param == "dynamodb-buffered" else None
         plane = ControlPlane(settings, host=host, storage=stores.open())
-        yield ApiClient(plane, streams=watch == "streamed")
+        yield ApiClient(plane)
         plane.close()
         stores.close()
 

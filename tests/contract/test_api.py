@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.contract.api_client import CONFIGMAPS, PODS, ApiClient, Json, Reply, configmap, pod
+from tests.api_client import CONFIGMAPS, PODS, Answer, ApiClient, Json, configmap, pod
 
 MIB = 1024 * 1024
 JSON_PATCH = {"content-type": "application/json-patch+json"}
@@ -109,7 +109,7 @@ BAD_QUERIES = [
 ]
 
 
-def status_of(reply: Reply) -> Json:
+def status_of(reply: Answer) -> Json:
     """Return the Status that a refusal is. Raises AssertionError for anything else."""
     assert reply.headers["content-type"] == "application/json"
     status = reply.json()
@@ -126,8 +126,8 @@ def fresh(prefix: str = "pod") -> str:
 
 def created(api: ApiClient, **metadata: object) -> Json:
     """Create a pod; return it."""
-    reply = api.ask("POST", PODS, pod(fresh(), **metadata))
-    assert reply.status == 201, reply.body
+    reply = api.request("POST", PODS, pod(fresh(), **metadata))
+    assert reply.status == 201, reply.raw
     return reply.json()
 
 
@@ -137,9 +137,9 @@ def created(api: ApiClient, **metadata: object) -> Json:
 def test_bad_input_is_a_status_and_changes_nothing(api: ApiClient, bad: Bad) -> None:
     before = api.revision
 
-    reply = api.ask(bad.method, bad.path, bad.body, query=bad.query, headers=bad.headers)
+    reply = api.request(bad.method, bad.path, bad.body, query=bad.query, headers=bad.headers)
 
-    assert (reply.status, status_of(reply)["reason"]) == (bad.code, bad.reason), reply.body
+    assert (reply.status, status_of(reply)["reason"]) == (bad.code, bad.reason), reply.raw
     assert api.revision == before
 
 
@@ -170,10 +170,10 @@ def test_a_bad_patch_is_a_status_and_changes_nothing(
     made = created(api)
     before = api.revision
 
-    reply = api.ask("PATCH", f"{PODS}/{made['metadata']['name']}", body, headers=headers)
+    reply = api.request("PATCH", f"{PODS}/{made['metadata']['name']}", body, headers=headers)
 
     status_of(reply)
-    assert reply.status == code, reply.body
+    assert reply.status == code, reply.raw
     assert api.revision == before
 
 
@@ -184,7 +184,7 @@ def test_a_bad_patch_is_a_status_and_changes_nothing(
 def test_a_write_to_an_unknown_path_changes_nothing(api: ApiClient, method: str, path: str) -> None:
     before = api.revision
 
-    reply = api.ask(method, path, pod("a"))
+    reply = api.request(method, path, pod("a"))
 
     assert reply.status in (404, 405)
     assert api.revision == before
@@ -194,7 +194,7 @@ def test_a_write_to_an_unknown_path_changes_nothing(api: ApiClient, method: str,
 def test_a_version_that_is_no_number_gets_what_a_real_server_says(api: ApiClient, name: str) -> None:
     query = {"resourceVersion": "x", **({"watch": "true"} if name == "pods" else {})}
 
-    reply = api.ask("GET", f"/api/v1/namespaces/default/{name}", query=query)
+    reply = api.request("GET", f"/api/v1/namespaces/default/{name}", query=query)
 
     # Recorded from kube-apiserver v1.36.2: the one 500 that a client can ask for.
     assert (reply.status, "reason" in status_of(reply)) == (500, False)
@@ -205,7 +205,7 @@ def test_a_duplicate_create_is_refused(api: ApiClient) -> None:
     name = created(api)["metadata"]["name"]
     before = api.revision
 
-    reply = api.ask("POST", PODS, pod(name))
+    reply = api.request("POST", PODS, pod(name))
 
     assert (reply.status, status_of(reply)["reason"]) == (409, "AlreadyExists")
     assert api.revision == before
@@ -215,25 +215,25 @@ def test_a_stale_update_is_refused(api: ApiClient) -> None:
     made = created(api)
     path = f"{PODS}/{made['metadata']['name']}"
     label: Json = {"metadata": {"labels": {"new": "yes"}}}
-    assert api.ask("PATCH", path, label, headers=MERGE_PATCH).status == 200
+    assert api.request("PATCH", path, label, headers=MERGE_PATCH).status == 200
     before = api.revision
 
-    reply = api.ask("PUT", path, made)
+    reply = api.request("PUT", path, made)
 
     assert (reply.status, status_of(reply)["reason"]) == (409, "Conflict")
     assert api.revision == before
-    assert api.ask("GET", path).json()["metadata"]["labels"] == {"new": "yes"}
+    assert api.request("GET", path).json()["metadata"]["labels"] == {"new": "yes"}
 
 
 def test_a_delete_with_another_uid_is_refused(api: ApiClient) -> None:
     path = f"{PODS}/{created(api)['metadata']['name']}"
     before = api.revision
 
-    reply = api.ask("DELETE", path, {"preconditions": {"uid": "other"}})
+    reply = api.request("DELETE", path, {"preconditions": {"uid": "other"}})
 
     assert (reply.status, status_of(reply)["reason"]) == (409, "Conflict")
     assert api.revision == before
-    assert api.ask("GET", path).status == 200
+    assert api.request("GET", path).status == 200
 
 
 def dry_runs(existing: str) -> list[tuple[str, str, object, dict[str, str]]]:
@@ -255,42 +255,42 @@ def test_a_dry_run_answers_as_if_and_changes_nothing(api: ApiClient) -> None:
 
     for method, path, body, headers in dry_runs(existing):
         query = {"dryRun": "All", "fieldManager": "tests"}
-        reply = api.ask(method, path, body, query=query, headers=headers)
+        reply = api.request(method, path, body, query=query, headers=headers)
 
-        assert reply.status in (200, 201), reply.body
+        assert reply.status in (200, 201), reply.raw
         assert api.revision == before, method
-    assert "labels" not in api.ask("GET", f"{PODS}/{existing}").json()["metadata"]
+    assert "labels" not in api.request("GET", f"{PODS}/{existing}").json()["metadata"]
 
 
 def page_of_two(api: ApiClient) -> tuple[str, str]:
     """Return a namespace that holds two ConfigMaps, and the token for the second."""
     namespace = fresh("pages")
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    assert api.ask("POST", "/api/v1/namespaces", body).status == 201
+    assert api.request("POST", "/api/v1/namespaces", body).status == 201
     path = CONFIGMAPS.replace("default", namespace)
     for name in ("one", "two"):
-        assert api.ask("POST", path, configmap(name)).status == 201
-    first = api.ask("GET", path, query={"limit": "1"}).json()
+        assert api.request("POST", path, configmap(name)).status == 201
+    first = api.request("GET", path, query={"limit": "1"}).json()
     return path, first["metadata"]["continue"]
 
 
 def test_a_token_of_one_list_is_refused_by_another(api: ApiClient) -> None:
     _, token = page_of_two(api)
 
-    reply = api.ask("GET", PODS, query={"limit": "1", "continue": token})
+    reply = api.request("GET", PODS, query={"limit": "1", "continue": token})
 
     assert (reply.status, status_of(reply)["reason"]) == (400, "BadRequest")
 
 
 def test_an_expired_token_is_410_and_offers_one_that_goes_on(api: ApiClient) -> None:
     path, token = page_of_two(api)
-    api.ask("POST", path, configmap("three"))
-    api.plane.storage.expire_events(-1)
+    api.request("POST", path, configmap("three"))
+    api.plane.base.storage.expire_events(-1)
 
-    reply = api.ask("GET", path, query={"limit": "1", "continue": token})
+    reply = api.request("GET", path, query={"limit": "1", "continue": token})
 
     status = status_of(reply)
     assert (reply.status, status["reason"]) == (410, "Expired")
     inconsistent = {"limit": "9", "continue": status["metadata"]["continue"]}
-    rest = api.ask("GET", path, query=inconsistent).json()["items"]
+    rest = api.request("GET", path, query=inconsistent).json()["items"]
     assert "two" in [item["metadata"]["name"] for item in rest]

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from chalicelib.endpoints.verbs.watching import MIN_HOLD_SECONDS
-from tests.contract.api_client import CONFIGMAPS, PODS, ApiClient, Json, configmap, frames
+from tests.api_client import CONFIGMAPS, PODS, ApiClient, Json, configmap, frames
 
 FUTURE = 1_000_000
 UPGRADES = [
@@ -25,14 +25,14 @@ def quiet(api: ApiClient) -> str:
     """Return the path of the ConfigMaps of a new namespace: nobody else writes there."""
     name = f"quiet-{uuid4()}"
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    assert api.ask("POST", "/api/v1/namespaces", body).status == 201
+    assert api.request("POST", "/api/v1/namespaces", body).status == 201
     return CONFIGMAPS.replace("default", name)
 
 
 def write(api: ApiClient, path: str, name: str, **data: str) -> int:
     """Create a ConfigMap; return its revision."""
-    reply = api.ask("POST", path, configmap(name, **data))
-    assert reply.status == 201, reply.body
+    reply = api.request("POST", path, configmap(name, **data))
+    assert reply.status == 201, reply.raw
     return int(reply.json()["metadata"]["resourceVersion"])
 
 
@@ -46,20 +46,20 @@ def test_every_frame_is_a_line(api: ApiClient, quiet: str) -> None:
     start = str(api.revision)
     write(api, quiet, "a", text="with\nnew\nlines")
     write(api, quiet, "b")
-    api.ask("DELETE", f"{quiet}/a")
+    api.request("DELETE", f"{quiet}/a")
 
-    reply = api.ask("GET", quiet, query={"watch": "1", "resourceVersion": start, "timeoutSeconds": "1"})
+    reply = api.request("GET", quiet, query={"watch": "1", "resourceVersion": start, "timeoutSeconds": "1"})
 
     assert reply.status == 200
-    assert seen(frames(reply.body)) == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a")]
+    assert seen(frames(reply.raw)) == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a")]
 
 
 def test_a_watch_without_a_version_begins_with_what_is_there(api: ApiClient, quiet: str) -> None:
     write(api, quiet, "a")
 
-    reply = api.ask("GET", quiet, query={"watch": "1", "timeoutSeconds": "1"})
+    reply = api.request("GET", quiet, query={"watch": "1", "timeoutSeconds": "1"})
 
-    assert seen(frames(reply.body)) == [("ADDED", "a")]
+    assert seen(frames(reply.raw)) == [("ADDED", "a")]
 
 
 def test_an_idle_watch_lasts_and_ends_with_a_bookmark(api: ApiClient, quiet: str) -> None:
@@ -67,10 +67,10 @@ def test_an_idle_watch_lasts_and_ends_with_a_bookmark(api: ApiClient, quiet: str
     begun = time.monotonic()
     query = {"watch": "1", "resourceVersion": start, "timeoutSeconds": "2", "allowWatchBookmarks": "true"}
 
-    reply = api.ask("GET", quiet, query=query)
+    reply = api.request("GET", quiet, query=query)
 
     assert time.monotonic() - begun >= MIN_HOLD_SECONDS
-    last = frames(reply.body)[-1]
+    last = frames(reply.raw)[-1]
     assert (last["type"], last["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
     assert int(last["object"]["metadata"]["resourceVersion"]) >= int(start)
 
@@ -78,7 +78,7 @@ def test_an_idle_watch_lasts_and_ends_with_a_bookmark(api: ApiClient, quiet: str
 def test_a_buffered_watch_holds_even_if_asked_not_to(api: ApiClient, quiet: str) -> None:
     begun = time.monotonic()
 
-    reply = api.ask("GET", quiet, query={"watch": "1", "resourceVersion": "0", "timeoutSeconds": "1"})
+    reply = api.request("GET", quiet, query={"watch": "1", "resourceVersion": "0", "timeoutSeconds": "1"})
 
     assert reply.status == 200
     assert api.streams or time.monotonic() - begun >= MIN_HOLD_SECONDS
@@ -118,7 +118,7 @@ def test_a_write_wakes_a_waiting_watch(api: ApiClient, quiet: str) -> None:
 def test_an_upgrade_is_answered_200_at_once(api: ApiClient, quiet: str, headers: dict[str, str]) -> None:
     query = {"watch": "true", "timeoutSeconds": "3600"}
 
-    reply = api.ask("GET", quiet, query=query, headers=headers)
+    reply = api.request("GET", quiet, query=query, headers=headers)
 
     assert reply.status == 200
 
@@ -127,32 +127,34 @@ def test_a_watch_from_the_future_says_nothing_of_the_present(api: ApiClient, qui
     query = {"watch": "1", "resourceVersion": str(api.revision + FUTURE), "timeoutSeconds": "1"}
     write(api, quiet, "a")
 
-    reply = api.ask("GET", quiet, query=query)
+    reply = api.request("GET", quiet, query=query)
 
-    assert (reply.status, seen(frames(reply.body))) == (200, [])
+    assert (reply.status, seen(frames(reply.raw))) == (200, [])
 
 
 def test_a_watch_from_the_compacted_past_is_410(api: ApiClient, quiet: str) -> None:
     start = write(api, quiet, "a")
     write(api, quiet, "b")
-    api.plane.storage.expire_events(-1)
+    api.plane.base.storage.expire_events(-1)
 
-    reply = api.ask("GET", quiet, query={"watch": "1", "resourceVersion": str(start), "timeoutSeconds": "1"})
+    reply = api.request(
+        "GET", quiet, query={"watch": "1", "resourceVersion": str(start), "timeoutSeconds": "1"}
+    )
 
-    (frame,) = frames(reply.body)
+    (frame,) = frames(reply.raw)
     assert (reply.status, frame["type"]) == (200, "ERROR")
     assert (frame["object"]["code"], frame["object"]["reason"]) == (410, "Expired")
 
 
 def test_a_watch_from_a_list_misses_nothing(api: ApiClient, quiet: str) -> None:
     write(api, quiet, "a")
-    listed = api.ask("GET", quiet).json()
+    listed = api.request("GET", quiet).json()
     write(api, quiet, "b")
 
     version = listed["metadata"]["resourceVersion"]
-    reply = api.ask("GET", quiet, query={"watch": "1", "resourceVersion": version, "timeoutSeconds": "1"})
+    reply = api.request("GET", quiet, query={"watch": "1", "resourceVersion": version, "timeoutSeconds": "1"})
 
-    assert seen(frames(reply.body)) == [("ADDED", "b")]
+    assert seen(frames(reply.raw)) == [("ADDED", "b")]
 
 
 def test_who_leaves_the_selector_is_deleted_for_it(api: ApiClient) -> None:
@@ -163,15 +165,15 @@ def test_who_leaves_the_selector_is_deleted_for_it(api: ApiClient) -> None:
         "metadata": {"name": name, "labels": {"watched": name}},
         "spec": {"containers": [{"name": "main", "image": "busybox"}]},
     }
-    made = api.ask("POST", PODS, body).json()
+    made = api.request("POST", PODS, body).json()
     unlabel = {"metadata": {"labels": {"watched": "no-more"}}}
-    api.ask("PATCH", f"{PODS}/{name}", unlabel, headers={"content-type": "application/merge-patch+json"})
+    api.request("PATCH", f"{PODS}/{name}", unlabel, headers={"content-type": "application/merge-patch+json"})
 
     query = {"watch": "1", "labelSelector": f"watched={name}", "timeoutSeconds": "1"}
     version = made["metadata"]["resourceVersion"]
-    reply = api.ask("GET", PODS, query={**query, "resourceVersion": version})
+    reply = api.request("GET", PODS, query={**query, "resourceVersion": version})
 
-    assert seen(frames(reply.body)) == [("DELETED", name)]
+    assert seen(frames(reply.raw)) == [("DELETED", name)]
 
 
 FABRIC8 = "fabric8-kubernetes-client/7.6.1"
@@ -194,9 +196,9 @@ def test_a_buffer_with_events_ends_for_spark_4_such_that_it_lets_go_of_the_conne
     query = {"watch": "1", "resourceVersion": start, "timeoutSeconds": "1", "allowWatchBookmarks": "1"}
     chosen = {"fieldSelector": selector} if selector else {}
 
-    reply = api.ask("GET", quiet, query={**query, **chosen}, headers={"user-agent": agent})
+    reply = api.request("GET", quiet, query={**query, **chosen}, headers={"user-agent": agent})
 
-    found = frames(reply.body)
+    found = frames(reply.raw)
     assert seen(found)[0] == ("ADDED", "a")
     errors = [frame["object"]["code"] for frame in found if frame["type"] == "ERROR"]
     assert errors == ([504] if is_told and not api.streams else [])
@@ -206,6 +208,6 @@ def test_a_buffer_with_events_ends_for_spark_4_such_that_it_lets_go_of_the_conne
 def test_a_buffer_without_events_tells_nobody_of_an_error(api: ApiClient, quiet: str) -> None:
     query = {"watch": "1", "resourceVersion": str(api.revision), "timeoutSeconds": "1"}
 
-    reply = api.ask("GET", quiet, query=query, headers={"user-agent": FABRIC8})
+    reply = api.request("GET", quiet, query=query, headers={"user-agent": FABRIC8})
 
-    assert [frame["type"] for frame in frames(reply.body) if frame["type"] == "ERROR"] == []
+    assert [frame["type"] for frame in frames(reply.raw) if frame["type"] == "ERROR"] == []

@@ -8,7 +8,7 @@ from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA
 from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
-from tests.contract.api_client import PODS, ApiClient
+from tests.api_client import PODS, ApiClient
 from tests.contract.storage_backends import FakeStores
 from tests.unit.controllers.world import World
 
@@ -18,14 +18,14 @@ ROW, READ, WRITE = "GetItem", "BatchGetItem", "TransactWriteItems"
 def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path) -> None:
     settings = Settings(provider="none", storage="dynamodb", watch="buffered", state=str(tmp_path))
     plane = ControlPlane(settings, host=LAMBDA, storage=stores.open())
-    api = ApiClient(plane, streams=False)
+    api = ApiClient(plane)
     stores.clock.advance(2 * SETTLED_SECONDS)
 
     def create(name: str) -> list[str]:
         before = len(stores.fake.requests)
         spec = {"containers": [{"name": "c", "image": "i"}]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-        assert api.ask("POST", PODS, pod).status == 201
+        assert api.request("POST", PODS, pod).status == 201
         return stores.fake.requests[before:]
 
     create("first")

@@ -15,7 +15,7 @@ from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA, LONG_LIVED, Host, choose_host
 from chalicelib.providers.base import Task, TaskState
 from sparkanywhere.local.local_settings import LocalOptions, environment, resolve
-from tests.contract.api_client import PODS, ApiClient, pod
+from tests.api_client import PODS, ApiClient, pod
 from tests.contract.storage_backends import StoreFactory
 from tests.fake_provider import FakeProvider
 
@@ -59,7 +59,7 @@ def test_a_post_does_not_wait_for_the_launch_where_threads_live_on(
         local_settings(tmp_path, storage_name), storage=store_factory.open(), provider=provider
     )
 
-    reply = ApiClient(plane, streams=True).ask("POST", PODS, pod("p"))
+    reply = ApiClient(plane).request("POST", PODS, pod("p"))
 
     assert reply.status == 201
     assert provider.tasks == []
@@ -75,7 +75,7 @@ def test_a_post_waits_for_the_launch_on_lambda(
         local_settings(tmp_path, storage_name), host=LAMBDA, storage=store_factory.open(), provider=provider
     )
 
-    reply = ApiClient(plane, streams=False).ask("POST", PODS, pod("p"))
+    reply = ApiClient(plane).request("POST", PODS, pod("p"))
 
     assert reply.status == 201
     assert [task.name for task in provider.tasks] == ["p"]
@@ -106,7 +106,7 @@ def test_a_long_lived_host_keeps_audit_lines_and_job_files_in_the_state_folder(
 ) -> None:
     plane = ControlPlane(local_settings(tmp_path, storage), storage=stores.open(), provider=FakeProvider())
 
-    ApiClient(plane, streams=True).ask("POST", PODS, pod("p"))
+    ApiClient(plane).request("POST", PODS, pod("p"))
 
     assert plane.controllers.files is not None
     assert "verb=create resource=pods" in (tmp_path / "default" / "audit.log").read_text()

@@ -52,7 +52,7 @@ def driver(api: ApiClient) -> str:
     account = {"metadata": {"name": "spark"}}
     made = api.create("/api/v1/namespaces/mine/serviceaccounts", account)
     claims = TokenClaims("mine", "spark", made["metadata"]["uid"], "driver", pod["metadata"]["uid"])
-    return api.plane.issuer.issue(claims, seconds=3600).token
+    return api.plane.base.issuer.issue(claims, seconds=3600).token
 
 
 def _resource_routes() -> list[Route]:
@@ -130,7 +130,7 @@ def test_a_driver_token_dies_with_its_pod(api: ApiClient) -> None:
     pod = api.create("/api/v1/namespaces/mine/pods", {"metadata": {"name": "short"}, "spec": spec})
     made = api.create("/api/v1/namespaces/mine/serviceaccounts", {"metadata": {"name": "short"}})
     claims = TokenClaims("mine", "short", made["metadata"]["uid"], "short", pod["metadata"]["uid"])
-    token = api.plane.issuer.issue(claims, seconds=3600).token
+    token = api.plane.base.issuer.issue(claims, seconds=3600).token
     assert api.request("GET", "/api", token=token).status == 200
 
     api.request("DELETE", "/api/v1/namespaces/mine/pods/short")
@@ -155,10 +155,13 @@ def test_reviews_of_others_are_for_who_may(api: ApiClient, group: str) -> None:
 def test_who_acts_as_another_has_the_rights_of_that_other(api: ApiClient) -> None:
     url = "/api/v1/namespaces/mine/pods"
 
-    assert api.request("GET", url, impersonate_user="viewer").status == 200
-    assert api.request("GET", url, impersonate_user="stranger").status == 403
+    assert api.request("GET", url, headers={"Impersonate-User": "viewer"}).status == 200
+    assert api.request("GET", url, headers={"Impersonate-User": "stranger"}).status == 403
     answer = api.request(
-        "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, impersonate_user="viewer"
+        "POST",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        {},
+        headers={"Impersonate-User": "viewer"},
     )
     assert answer.body["status"]["userInfo"]["username"] == "viewer"
 
@@ -166,20 +169,22 @@ def test_who_acts_as_another_has_the_rights_of_that_other(api: ApiClient) -> Non
 @pytest.mark.parametrize(
     ("headers", "what"),
     [
-        ({"impersonate_user": "sparkanywhere-admin"}, 'users "sparkanywhere-admin"'),
-        ({"impersonate_user": "viewer", "impersonate_group": "system:masters"}, 'users "viewer"'),
-        ({"impersonate_user": "system:serviceaccount:other:spark"}, 'serviceaccounts "spark"'),
+        ({"Impersonate-User": "sparkanywhere-admin"}, 'users "sparkanywhere-admin"'),
+        ({"Impersonate-User": "viewer", "Impersonate-Group": "system:masters"}, 'users "viewer"'),
+        ({"Impersonate-User": "system:serviceaccount:other:spark"}, 'serviceaccounts "spark"'),
     ],
 )
 def test_who_may_not_act_as_another_is_forbidden(api: ApiClient, headers: dict[str, str], what: str) -> None:
-    answer = api.request("GET", "/api/v1/namespaces/mine/pods", token=VIEWER, **headers)
+    answer = api.request("GET", "/api/v1/namespaces/mine/pods", token=VIEWER, headers=headers)
 
     assert (answer.status, answer.reason) == (403, "Forbidden")
     assert f'{what} is forbidden: User "viewer" cannot impersonate resource' in answer.body["message"]
 
 
 def test_acting_without_a_name_is_no_way_to_the_callers_rights(api: ApiClient) -> None:
-    answer = api.request("GET", "/api/v1/namespaces/mine/pods", impersonate_group="system:masters")
+    answer = api.request(
+        "GET", "/api/v1/namespaces/mine/pods", headers={"Impersonate-Group": "system:masters"}
+    )
 
     assert answer.status == 400
 
@@ -278,7 +283,7 @@ def test_a_websocket_needs_create_beside_get(api: ApiClient, verb: str) -> None:
     )
     api.create(f"{RBAC}/namespaces/mine/rolebindings", _binding(f"see-{verb}", "viewer", "Role"))
 
-    answer = api.request("GET", url, token=VIEWER, upgrade="websocket")
+    answer = api.request("GET", url, token=VIEWER, headers={"Upgrade": "websocket"})
 
     assert answer.status == 403
     assert f'cannot create resource "pods/{verb}"' in answer.body["message"]

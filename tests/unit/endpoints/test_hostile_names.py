@@ -135,7 +135,9 @@ def test_a_service_account_token_opens_no_file_and_no_payload_whatever_its_audie
         ("..%2F..%2Fsecret.txt", AUDIENCE),
         (sha256, f"sparkanywhere-file/default/{sha256}"),
     ):
-        issued = api.plane.issuer.issue(TokenClaims("default", "default"), seconds=600, audiences=[audience])
+        issued = api.plane.base.issuer.issue(
+            TokenClaims("default", "default"), seconds=600, audiences=[audience]
+        )
         url = f"/sparkanywhere/v1/namespaces/default/files/{path}?token={issued.token}"
 
         answer = api.request("GET", url, token="")

@@ -141,6 +141,8 @@ def test_no_changed_object_makes_the_server_stumble(api: ApiClient, strategy: St
 
     group = f"apis/{strategy.group}" if strategy.group else "api"
     for accept in ("application/json", TABLE, "application/yaml"):
-        answer = api.request("GET", f"/{group}/{strategy.version}/{strategy.resource}", accept=accept)
+        answer = api.request(
+            "GET", f"/{group}/{strategy.version}/{strategy.resource}", headers={"Accept": accept}
+        )
 
         assert answer.status == 200, answer.body

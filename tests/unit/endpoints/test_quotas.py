@@ -135,7 +135,7 @@ def test_a_quota_that_is_not_enforced_says_so(api: ApiClient, spec: JSON, warnin
     answer = api.request("POST", f"{BASE}/resourcequotas", {"metadata": {"name": "q"}, "spec": spec})
     api.create(f"{BASE}/pods", _pod("a"))
 
-    assert warning in str(answer.headers["Warning"])
+    assert warning in str(answer.headers["warning"])
     assert _used(api) in ({}, {"services.nodeports": "0"})
 
 

@@ -24,11 +24,11 @@ PODS = "/api/v1/namespaces/default/pods"
 def test_a_request_that_meets_a_dead_store_may_be_repeated(tmp_path: Path, method: str, path: str) -> None:
     plane = control_plane(tmp_path)
     client = ApiClient(plane)
-    plane.storage.close()
+    plane.base.storage.close()
 
     pod = {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     answer = client.request(method, path, pod if method == "POST" else None)
 
     plane.close()
     assert answer.status == 503, answer.body
-    assert path == "/readyz" or answer.headers["Retry-After"] == "1"
+    assert path == "/readyz" or answer.headers["retry-after"] == "1"

@@ -75,7 +75,7 @@ def _mark(api: ApiClient, **marks: str) -> None:
         annotations = {f"sparkanywhere.io/{name}": text for name, text in marks.items()}
         return {**pod, "metadata": {**pod["metadata"], "annotations": annotations}}
 
-    guaranteed_update(api.plane.storage, object_key("pods", "default", "a"), marked)
+    guaranteed_update(api.plane.base.storage, object_key("pods", "default", "a"), marked)
 
 
 @pytest.mark.parametrize("part", ["", "/status"])
