@@ -1,7 +1,7 @@
 """Nodes: one per architecture that stands for the provider, with what it can run.
 
-The first has the provider's name, which is what pods have as spec.nodeName. Of what a provider has no known end of, the
-node shows so much that nobody gets there.
+The first has the provider's name, which is what pods have as spec.nodeName. Where a provider has no
+known limit, the node shows more than any job needs.
 """
 
 from __future__ import annotations

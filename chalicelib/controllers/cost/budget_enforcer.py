@@ -1,7 +1,6 @@
 """BudgetEnforcer: ends a pod that has spent its budget, and the pods that it owns.
 
-Called by resync, so it holds with the client and the driver gone. Everything it does is done again, by whoever runs
-next, until nothing of the family runs.
+Called by resync, so it holds with the client and the driver gone, and repeated until nothing of the family runs.
 """
 
 from __future__ import annotations

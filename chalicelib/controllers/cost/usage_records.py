@@ -91,7 +91,7 @@ class UsageRecords:
             guaranteed_update(self._storage, key, lambda old: {**old, **figures})
 
     def after_delete(self, pod: JSON) -> None:
-        """Have done what follows when a pod was taken out: its family's sum, or its family's records."""
+        """Schedule what follows the removal of a pod: writing its family's sum, or dropping its records."""
         head = head_of(self._storage, pod)
         if head is None:
             self._later(partial(self.drop, pod["metadata"]["uid"]))
@@ -149,7 +149,7 @@ class UsageRecords:
             try:
                 self._storage.delete(item.key, expected_revision=item.revision)
             except (KeyNotFound, RevisionConflict):
-                continue  # somebody else removes it, or has just written it: the next sweep
+                continue  # removed or just written by another process: left to the next sweep
 
     def sweep(self) -> None:
         """Write the sums of families with news, and remove the records of those that are gone."""
@@ -165,7 +165,7 @@ class UsageRecords:
 
 
 def gone_text(gone: GonePods) -> str:
-    """Return the value of the annotation; seconds and dollars rounded to what anybody reads."""
+    """Return the value of the annotation; seconds and dollars are rounded."""
     if not gone.pods:
         return ""
     figures = {
@@ -179,7 +179,7 @@ def gone_text(gone: GonePods) -> str:
 
 
 def read_gone(head: JSON) -> GonePods:
-    """Return what a head's annotation says; nothing for one without, or with one that somebody has broken."""
+    """Return what a head's annotation says; nothing if it is absent or cannot be read."""
     text = annotations_of(head).get(USED_BY_GONE, "")
     try:
         said = json.loads(text) if text else {}

@@ -92,7 +92,7 @@ class StagedFiles:
     def ticket(self, namespace: str, sha256: str, size: int) -> Ticket:
         """Take note that a job is about to need this content; may be repeated.
 
-        Raises 400 for what is no checksum or size, 404 for an unknown namespace, 413 for a file that is too
+        Raises 400 for an invalid checksum or size, 404 for an unknown namespace, 413 for a file that is too
         large, 503 while the content is being removed.
         """
         self._check(namespace, sha256, size)
@@ -154,7 +154,7 @@ class StagedFiles:
                 self._files.remove(namespace, sha256)
                 self._storage.delete(item.key, expected_revision=going.revision)
             except (KeyNotFound, RevisionConflict):
-                continue  # somebody uses it, or another sweep was faster
+                continue  # in use again, or another sweep was faster
 
     def _check(self, namespace: str, sha256: str, size: int) -> None:
         if not SHA256.fullmatch(sha256) or size < 1:

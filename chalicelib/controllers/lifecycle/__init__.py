@@ -1,4 +1,4 @@
-"""Objects that go with others: garbage, namespaces, claims, definitions.
+"""Objects that are deleted together with others: garbage, namespaces, claims, definitions.
 
-Used by Spark, whose executors, ConfigMaps and Services go with the driver that owns them, and by `kubectl delete`.
+Used by Spark, whose executors, ConfigMaps and Services are deleted with their driver, and by `kubectl delete`.
 """

@@ -1,4 +1,4 @@
-"""Claims and volumes: bound by the first pod that mounts them, gone only when nobody uses them.
+"""Claims and volumes: bound by the first pod that mounts them, kept while they are in use.
 
 Compare kubernetes/pkg/controller/volume/{persistentvolume,pvcprotection,pvprotection} (v1.36): a claim goes when no
 unfinished pod names it, a volume when no claim is bound to it. A provider's named volume stands behind a claim.
@@ -24,7 +24,7 @@ PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VO
 
 
 class VolumeClaims:
-    """Binds claims, and lets deleting claims and volumes go once nobody uses them. Repeatable."""
+    """Binds claims, and removes deleting claims and volumes once they are not in use. Repeatable."""
 
     def __init__(self, *, storage: Storage, delete: DeleteObject, provider: object = None) -> None:
         self._storage = storage
@@ -48,7 +48,7 @@ class VolumeClaims:
                 guaranteed_update(self._storage, key, bound)
 
     def release(self, resource: str, namespace: str, name: str) -> None:
-        """Take the finalizer off a deleting claim or volume that nobody needs, and finish its deletion."""
+        """Remove the finalizer of a deleting claim or volume that is not in use, and finish its deletion."""
         key = object_key(resource, namespace, name)
 
         def released(obj: JSON) -> JSON | None:

@@ -88,7 +88,7 @@ class DefinitionController:
                 resource, namespace, own_name = parse_key(item.key)
                 self._delete(resource, namespace, own_name, uid=obj["metadata"]["uid"])
         if self._storage.list(prefix(name), limit=1).items:
-            return  # what has finalizers of its own; its going brings us back
+            return  # the rest has finalizers of its own; object_gone() continues when it is removed
         kept = [each for each in finalizers if each != CLEANUP]
         changed = {**definition, "metadata": {**definition["metadata"], "finalizers": kept}}
         self._registries[KEY].update(None, name, changed, WRITER)

@@ -2,7 +2,7 @@
 
 Background, Foreground and Orphan as in kubernetes/pkg/controller/garbagecollector (v1.36): a dependent lives while
 one of its owners does; owners count by uid, in the dependent's namespace or in none. Deletes go through
-the Registry, so that pods end gracefully and each delete brings on the next.
+the Registry, so that pods end gracefully and each delete triggers the next.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Garbage:
         self._delete_stored(stored, obj, revision=0)
 
     def sweep(self) -> None:
-        """Find dependents whose owners went while nobody looked, and finalizers nobody acted on."""
+        """Find dependents of owners that are gone, and finalizers that were missed."""
         living: dict[str, bool] = {}
         for resource in self._resources:
             for item in paged(self._storage, resource):
@@ -103,7 +103,7 @@ class Garbage:
     def _reconcile(self, dependent: StoredObject) -> None:
         """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
 
-        Decided by what is stored now: between the reading and the delete somebody may have orphaned it.
+        Decided by what is stored now: it may have been orphaned between the reading and the delete.
         """
         uid = dependent.object()["metadata"]["uid"]
         for _ in range(RACE_ATTEMPTS):

@@ -1,7 +1,6 @@
 """Budgets: what a pod and all that it owns may cost, and the mark of one that is spent. Pure.
 
-The mark is written before anything is stopped, so that whoever comes after a crash knows what to go on with, and
-what to say of the pod's end.
+The mark is written before anything is stopped: after a crash it says what to go on with, and why the pod ended.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def exceeded(pod: JSON) -> str:
 def was_ended(pod: JSON, state: TaskState) -> bool:
     """Return whether a stopped task ended since its budget was found spent, so not by itself.
 
-    One whose end nobody has timed was marked before that was reported, and counts as ended by the mark.
+    A task whose end has no time was marked before its end was reported, and counts as ended by the mark.
     """
     since = find_time(_mark(pod).get("at"))
     return since is not None and (state.stopped_at is None or state.stopped_at >= since)

@@ -14,7 +14,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
 
-UNKNOWN_EXIT_CODE = 137  # what a kubelet writes for a container whose end nobody saw
+UNKNOWN_EXIT_CODE = 137  # what a kubelet writes for a container whose end was not observed
 UNKNOWN_MESSAGE = "The container could not be located when the pod was terminated"
 
 

@@ -24,7 +24,7 @@ ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
-SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out while nobody watched
+SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out during a downtime
 
 
 def handle_of(pod: JSON) -> str:
@@ -53,7 +53,7 @@ def is_newer(pod: JSON, state: TaskState) -> bool:
     """Return whether a state is of this pod's task and later than what is recorded."""
     handle, version = handle_of(pod), version_of(pod)
     if not handle:
-        return state.handle not in failed_starts(pod)  # what is told of it late, or twice
+        return state.handle not in failed_starts(pod)  # a late or repeated report of such a task
     return handle == state.handle and (version is None or state.version > version)
 
 
@@ -89,7 +89,7 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
 
 
 def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
-    """Return the pod as one to be launched again, None if that is no remedy: its task began, or too many have not."""
+    """Return the pod as one to be launched again; None if its task did begin, or too many have failed to."""
     failed = failed_starts(pod)
     if not state.passing or is_terminal(pod) or is_deleting(pod):
         return None

@@ -127,7 +127,7 @@ def asked_size(spec: JSON) -> Size:
 
 
 def _given(pod: JSON) -> Size | None:
-    """Return what the provider says that it has given, None if it says nothing, or a client has spoilt it."""
+    """Return what the provider says that it has given, None if that is absent or cannot be read."""
     try:
         size = json.loads(annotations_of(pod)[SIZE])
         cpu, memory, disk = (

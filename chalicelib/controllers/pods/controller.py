@@ -5,7 +5,7 @@ status of pods that run. Each may be called again at any time, by any thread, af
 
 - a pod is stored before its task is run, so no task is without a pod for long;
 - run() finds the task it started before, by the pod's uid;
-- whoever saves a handle and finds the pod gone stops the task.
+- a launch that finds the pod gone when it saves the handle stops the task.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class PodController:
         return self._node.runs(pod)
 
     def forget(self, pod: JSON) -> None:
-        """Let go of a pod that somebody has taken out of the store: its task ends now. Repeatable."""
+        """Stop the task of a pod that was removed from the store by another component. Repeatable."""
         self._set_aside(pod["metadata"]["uid"])
         if self.is_ours(pod) and pod["spec"].get("nodeName"):
             self._tasks.discard(handle_of(pod) or self._tasks.find(pod["metadata"]["uid"]))
@@ -116,7 +116,7 @@ class PodController:
         return stored.object() if stored else None
 
     def give_up(self, pod: JSON) -> None:
-        """Take a deleting pod out of the store without asking anybody; finalizers still hold it."""
+        """Take a deleting pod out of the store without asking the provider; finalizers still hold it."""
         self._remove(pod_key(pod), pod["metadata"]["uid"], None)
 
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
@@ -290,7 +290,7 @@ class PodController:
             self.stop_sidecars(written.after)
 
     def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
-        """Have a pod launched again whose task has ended before it began; False if that is no remedy."""
+        """Schedule a new launch of a pod whose task ended before it began; False if that would not help."""
         news = pod_events.unavailable(state.passing, state.message)
         if not self._store.set_back(stored, state, lambda before, after: [news] if before != after else []):
             return False

@@ -58,7 +58,7 @@ class PodExpiry:
     def _clear_application(self, namespace: str, application: str) -> None:
         """Delete the ConfigMaps of an application whose client-mode driver died, with its last executor.
 
-        They have no owner, since the driver is no pod. A driver that lives deletes its finished
+        They have no owner, since the driver is not a pod. A driver that lives deletes its finished
         executors within seconds: one that was left until it expired has no driver any more.
         """
         mark = f'"{application}"'

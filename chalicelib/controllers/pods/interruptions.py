@@ -1,7 +1,7 @@
 """Interruptions: a pod whose machine is about to be taken away (a Spot notice) becomes Terminating.
 
 As on a cluster whose nodes are drained: Spark then counts the executor as lost and asks for another at once, before
-the old one's grace is over. A pod without an owner stays to tell how it ended; nobody would make another.
+the old one's grace is over. A pod without an owner is kept to show how it ended: nothing would replace it.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class Quotas:
                     break
 
     def _recount_once(self, key: str, namespace: str) -> bool:
-        """Count for one quota; False if somebody took from it meanwhile: the count is out of date then."""
+        """Count for one quota; False if it was written meanwhile, which makes the count out of date."""
         with self._guard:
             try:
                 stored = self._storage.get(key)

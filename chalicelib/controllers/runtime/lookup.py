@@ -33,7 +33,7 @@ class Lookup(Protocol):
 
 
 class StorageLookup:
-    """A Lookup over a Storage. `root_ca` is what kube-root-ca.crt holds where nobody has written it."""
+    """A Lookup over a Storage. `root_ca` is the content of kube-root-ca.crt in namespaces that store none."""
 
     def __init__(self, storage: Storage, *, root_ca: str = "", reader: Reader | None = None) -> None:
         self._storage = storage

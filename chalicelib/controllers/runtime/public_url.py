@@ -25,7 +25,7 @@ class PublicUrl:
         self._seen = ""
 
     def get(self) -> str:
-        """Return the URL without a slash at its end, "" as long as nobody knows it."""
+        """Return the URL without a slash at its end, "" while it is unknown."""
         if self._configured or self._seen:
             return (self._configured or self._seen).rstrip("/")
         try:

@@ -63,9 +63,9 @@ class Recorder(Protocol):
         ...
 
     def drafts(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> Sequence[Change]:
-        """Return the Events, each as if it were the first of its kind, for a transaction with what they tell of.
+        """Return the Events, each as if it were the first of its kind, for a transaction with the change they describe.
 
-        That one is there already is the transaction's KeyExists; write() counts it up.
+        For one that exists already the transaction raises KeyExists; write() counts it up.
         """
         ...
 
@@ -115,7 +115,7 @@ class EventRecorder:
         return made
 
     def expire(self, keep_seconds: float = KEEP_SECONDS) -> None:
-        """Remove Events last seen longer ago than that, whoever wrote them."""
+        """Remove Events last seen longer ago than that, no matter who wrote them."""
         oldest = self._clock() - timedelta(seconds=keep_seconds)
         for stored in self._storage.list(prefix("events")).items:
             event = stored.object()
@@ -129,7 +129,7 @@ class EventRecorder:
                 try:
                     self._storage.delete(stored.key, expected_revision=stored.revision)
                 except (KeyNotFound, RevisionConflict):
-                    continue  # it has just been counted up, or removed by somebody else
+                    continue  # just counted up, or removed by another process
 
     def _is_within_bounds(self, uid: str, name: str) -> bool:
         names = self._counts.setdefault(uid, set())

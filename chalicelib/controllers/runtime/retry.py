@@ -24,7 +24,7 @@ class Backoff:
             self._pauses[uid] = (seconds, now + timedelta(seconds=seconds))
 
     def forget(self, uid: str) -> None:
-        """Note a success, or that nobody will try again."""
+        """Note a success, or that there will be no further try."""
         with self._guard:
             self._pauses.pop(uid, None)
 

@@ -47,7 +47,7 @@ class TokenClaims:
     pod_uid: str = ""
 
     @classmethod
-    def read(cls, payload: dict[str, Any]) -> TokenClaims:  # Any: JSON of somebody's
+    def read(cls, payload: dict[str, Any]) -> TokenClaims:  # Any: JSON of a token's sender
         """Return what a token's payload says. Raises KeyError, TypeError."""
         private = payload["kubernetes.io"]
         account, pod = private["serviceaccount"], private.get("pod") or {}

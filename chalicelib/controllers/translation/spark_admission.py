@@ -2,7 +2,7 @@
 
 Each addition has a name, which stands in the annotation INJECTED; the annotation INJECT on a pod chooses
 which may be made (`false`: none; a list of names: those). Made once, and only where the user has said nothing
-himself. Which additions work on which Spark was measured for 3.5.9, 4.0.5 and 4.3.0.
+themselves. Which additions work on which Spark was measured for 3.5.9, 4.0.5 and 4.3.0.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ RETRY_LIMIT = "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT"
 BIND_ADDRESS = "SPARK_DRIVER_BIND_ADDRESS"
 
 # Variables that Spark's Kubernetes client, fabric8, reads. Between two polls of a watch it waits 1000 ms, which
-# executors' start feels. And Spark has it try a request that nobody takes three times within 0.7 s: a driver that
+# executors' start feels. And Spark has it try an unanswered request three times within 0.7 s: a driver that
 # starts would die of our restart. Seven times are 12.7 s (0.1 s, doubled each time).
 _VARIABLES = {RECONNECT_INTERVAL: "50", RETRY_LIMIT: "7"}
 
-# What a user may have set by --conf: his submission then carries it in spark.properties, which a
+# What a user may have set by --conf: the submission then carries it in spark.properties, which a
 # command line beats. spark.driver.host is not among them: Spark sets it itself, to a name of DNS.
 _YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE)
 

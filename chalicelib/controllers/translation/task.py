@@ -1,7 +1,7 @@
 """A Pod, and what it refers to, as a provider's Task. Pure but for the Lookup and the token issuer.
 
-What is not there yet is a wait, as with a kubelet; what can't be had at all is a rejection; what will not be
-honoured is named.
+A pod waits for objects that do not exist yet, as with a kubelet, and is rejected for what can never be provided;
+fields that are not honoured are reported.
 """
 
 from __future__ import annotations

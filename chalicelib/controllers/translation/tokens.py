@@ -6,7 +6,7 @@ from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.lookup import Lookup
 from chalicelib.controllers.runtime.tokens import TokenClaims, TokenIssuer
 
-# A year, as a real server extends such tokens to: nobody rotates a file here, and a job may last for days.
+# A year, as a real server extends such tokens to: files are not rotated here, and a job may last for days.
 TOKEN_SECONDS = 365 * 24 * 3600
 
 

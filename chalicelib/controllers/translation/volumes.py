@@ -38,7 +38,7 @@ _NO_KEY = {
 def volumes(view: PodView, *, issue_token: IssueToken | None) -> tuple[Volume, ...]:
     """Return the volumes that containers mount; what they wait for is noted in view.references.
 
-    Raises PodRejected for a kind of volume that can't be had here.
+    Raises PodRejected for an unsupported kind of volume.
     """
     mounted = {mount.get("name") for container in all_containers(view.spec) for mount in mounts_of(container)}
     translation = _Volumes(view, issue_token)

@@ -94,7 +94,9 @@ class WorkloadController:
                 self._once(key)
                 with self._guard:
                     if key not in self._again:
-                        self._busy.discard(key)  # in the same breath: no caller finds it busy and leaves
+                        self._busy.discard(
+                            key
+                        )  # under the same lock, so that no caller finds it busy and leaves
                         return
         finally:
             with self._guard:
@@ -135,7 +137,7 @@ class WorkloadController:
             if error.code not in (404, 409):
                 raise
             with self._guard:
-                self._again.add(key)  # somebody else was faster: look again
+                self._again.add(key)  # another process was faster: look again
 
     def _do(self, key: Key, owner: JSON, plan: WorkloadPlan) -> None:
         resource, namespace, name = key

@@ -68,7 +68,7 @@ def pod_from(template: JSON, *, name: str, namespace: str, owners: list[JSON]) -
 
 
 def is_active(pod: JSON) -> bool:
-    """Return whether a pod runs or will, and nobody has asked it to go."""
+    """Return whether a pod runs or will run, and is not being deleted."""
     return not is_terminal(pod) and not is_deleting(pod)
 
 
