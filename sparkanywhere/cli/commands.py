@@ -199,7 +199,7 @@ def ui(client: KubeClient, target: Target, *, application: str, forward: bool, o
     if found.driver is None:
         why = "its driver is not a pod"
     elif found.state in ("Succeeded", "Failed"):
-        why = "it has ended; see `sparkanywhere history`"
+        why = "it has ended; `sparkanywhere history` shows its event log"
     _fail(f"{found.driver_name or found.id} has no Spark UI: {why}.")
 
 
