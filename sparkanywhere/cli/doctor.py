@@ -23,7 +23,7 @@ JOB_GB = 2.0  # memory of a driver and two small executors
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; `advice` says what to do where `is_good` is false."""
+    """One thing looked at; `advice` is what to do if not `is_good`."""
 
     what: str
     is_good: bool
@@ -33,60 +33,31 @@ class Finding:
 
 def findings() -> Iterator[Finding]:
     """Yield what is there and what is not, in the order a job would miss it."""
-    yield _python()
-    yield _memory()
-    yield _disk()
-    yield _java()
-    yield _spark()
-    yield from _providers()
-    yield _control_plane()
-
-
-def _python() -> Finding:
+    settings = Settings.from_env()
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
-
-
-def _memory() -> Finding:
+    yield Finding("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
     free = psutil.virtual_memory().available / 1e9
-    return Finding(
+    yield Finding(
         "memory", free > JOB_GB, f"{free:.1f} GB free", "Free some memory, or ask for fewer executors."
     )
-
-
-def _disk() -> Finding:
-    cache = Settings.from_env().cache_dir()
+    cache = settings.cache_dir()
     there = next(each for each in (cache, *cache.parents) if each.exists())
     free = shutil.disk_usage(there).free / 1e9
-    return Finding(
+    yield Finding(
         "disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE."
     )
-
-
-def _java() -> Finding:
-    java = shutil.which("java")
-    where = os.environ.get("JAVA_HOME") or java
-    text = str(where) if where else "none; one from PyPI will be fetched when a Spark is laid out"
-    return Finding("java", True, text)
-
-
-def _spark() -> Finding:
-    folder = Settings.from_env().cache_dir() / "spark"
-    versions = sorted(each.name for each in folder.glob("*") if (each / "jars").is_dir())
-    return Finding(
-        "spark", True, ", ".join(versions) or "none laid out yet; the first job does it (some 450 MB)"
-    )
-
-
-def _providers() -> Iterator[Finding]:
-    settings = Settings.from_env()
+    java = os.environ.get("JAVA_HOME") or shutil.which("java")
+    yield Finding("java", True, java or "none; the first job downloads one from PyPI")
+    versions = sorted(each.name for each in (cache / "spark").glob("*") if (each / "jars").is_dir())
+    yield Finding("spark", True, ", ".join(versions) or "none; the first job downloads it (some 450 MB)")
     for each in registry.declarations():
         if each.check is not None:
             try:
                 text = each.check(settings.provider_context(each))
             except ProviderUnavailable as error:
-                text = f"not there; only --provider {each.name} needs it. {error.message}"
+                text = f"not available; only --provider {each.name} needs it. {error.message}"
             yield Finding(each.name, True, text)
+    yield _control_plane()
 
 
 def _control_plane() -> Finding:
@@ -103,7 +74,7 @@ def _control_plane() -> Finding:
 
 @click.command()
 def doctor() -> None:
-    """Look at what jobs need here, and say what to do about what is missing."""
+    """Check that this machine has what jobs need, and say what to do about the rest."""
     is_good = True
     for each in findings():
         is_good &= each.is_good

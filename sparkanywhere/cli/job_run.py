@@ -66,7 +66,7 @@ News = PodNews | LogLine | Submitted
 class JobRun:
     """One application from submission to the last pod gone, shown on a screen.
 
-    `server_alive` tells whether the control plane still runs; without it there is nothing to wait for.
+    `server_alive` returns whether the control plane still runs.
     """
 
     def __init__(
@@ -114,7 +114,8 @@ class JobRun:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        threading.Thread(target=self._wait_for_submit, args=(self._submit,), daemon=True).start()
+        process = self._submit
+        threading.Thread(target=lambda: self._news.put(Submitted(process.wait())), daemon=True).start()
         self._follow()
 
     def _follow(self, gave_up: Callable[[], bool] = lambda: False) -> None:
@@ -125,21 +126,23 @@ class JobRun:
             if not self._server_alive():
                 raise JobFailed("The control plane ended while the job ran.")
             if "driver" not in self._job.ends and self._clock() > begin_by:
-                raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {self._last_event()}")
-            if self._is_between_attempts() and self._clock() >= ask_at:
+                events = self._client.get(self._path("events"))["items"]
+                why = events[-1].get("message", "") if events else _last_line(self._submit_log)
+                raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {why}")
+            driver = self._job.driver
+            is_between_attempts = driver is not None and driver.phase in TERMINAL_PHASES
+            if is_between_attempts and self._clock() >= ask_at:
                 ask_at = self._clock() + GAVE_UP_SECONDS
                 if gave_up():
                     break
-        self._take_in_rest_of_log()
-
-    def _is_between_attempts(self) -> bool:
-        driver = self._job.driver
-        return driver is not None and driver.phase in TERMINAL_PHASES
+        deadline = self._clock() + LOG_SECONDS
+        while self._log_follower is not None and not self._log_ended and self._clock() < deadline:
+            self._take_in_news(TICK_SECONDS)
 
     def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
         """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
 
-        `gave_up` tells whether no more drivers come, though more had been allowed.
+        `gave_up` returns whether no more drivers come, though more would be allowed.
         """
         threading.Thread(target=self._watch_pods, name="watch", daemon=True).start()
         submit()
@@ -164,37 +167,22 @@ class JobRun:
         if self._submit is not None and self._submit.poll() is None:
             self._submit.send_signal(signal.SIGKILL)
             self._submit.wait()
-        try:
-            gone = self._delete_pods()
-        except (ApiError, ApiUnreachable):
-            gone = False
+        gone = False
+        with contextlib.suppress(ApiError, ApiUnreachable):
+            self._client.delete(self._path("pods"), gracePeriodSeconds=str(GRACE_SECONDS))
+            deadline = self._clock() + GONE_SECONDS
+            while not (gone := not self._client.get(self._path("pods"))["items"]):
+                if self._clock() > deadline:
+                    break
+                self._take_in_news(TICK_SECONDS)
         self._job.end("clean-up", self._clock())
         self._stop.set()
         self._drain()
         return gone
 
-    def _delete_pods(self) -> bool:
-        self._client.delete(self._path("pods"), gracePeriodSeconds=str(GRACE_SECONDS))
-        deadline = self._clock() + GONE_SECONDS
-        while self._client.get(self._path("pods"))["items"]:
-            if self._clock() > deadline:
-                return False
-            self._take_in_news(TICK_SECONDS)
-        return True
-
-    def _last_event(self) -> str:
-        """Return what the control plane said last about any pod."""
-        events = self._client.get(self._path("events"))["items"]
-        return str(events[-1].get("message", "")) if events else _last_line(self._submit_log)
-
     def _has_ended(self, pod: str) -> bool:
         seen = self._job.pods[pod]
         return seen.gone or seen.phase in TERMINAL_PHASES
-
-    def _take_in_rest_of_log(self) -> None:
-        deadline = self._clock() + LOG_SECONDS
-        while self._log_follower is not None and not self._log_ended and self._clock() < deadline:
-            self._take_in_news(TICK_SECONDS)
 
     def _take_in_news(self, seconds: float) -> None:
         """Wait at most `seconds` for news, take in what there is, and redraw."""
@@ -210,24 +198,22 @@ class JobRun:
     def _take_in(self, news: News) -> None:
         match news:
             case PodNews():
+                name = news.pod["metadata"]["name"]
                 self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
-                self.last_pods[news.pod["metadata"]["name"]] = news.pod
-                (self.gone_pods.add if news.gone else self.gone_pods.discard)(news.pod["metadata"]["name"])
+                self.last_pods[name] = news.pod
+                (self.gone_pods.add if news.gone else self.gone_pods.discard)(name)
                 self._follow_log_once()
             case LogLine(line=None, pod=pod):
                 self._log_ended = self._log_ended or pod == self._followed
             case LogLine(line=str(line)):
-                self._take_in_line(line)
+                self._job.saw_line(line, self._clock())
+                self.last_lines = [*self.last_lines[1 - KEPT_LINES :], line]
+                self._screen.note(line)
+                if self._verbose or is_own_output(line):
+                    self._screen.print_line(line)
             case Submitted(exit_code=code):
                 if code and not self._is_clearing:
                     raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
-
-    def _take_in_line(self, line: str) -> None:
-        self._job.saw_line(line, self._clock())
-        self.last_lines = [*self.last_lines[1 - KEPT_LINES :], line]
-        self._screen.note(line)
-        if self._verbose or is_own_output(line):
-            self._screen.print_line(line)
 
     def _follow_log_once(self) -> None:
         driver = self._job.driver
@@ -269,9 +255,6 @@ class JobRun:
             if not self._has_ended(pod):
                 self._stop.wait(RETRY_SECONDS)
         self._news.put(LogLine(None, pod))
-
-    def _wait_for_submit(self, process: subprocess.Popen[bytes]) -> None:
-        self._news.put(Submitted(process.wait()))
 
 
 def _last_line(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""Show a job while it runs and what came of it: redrawn on a terminal, a line at each turn elsewhere."""
+"""Show a job while it runs, and its result: redrawn on a terminal, a line for each phase elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sparkanywhere.cli.job_progress import PHASES, JobProgress, PodSeen
+from sparkanywhere.cli.job_progress import PHASES, JobProgress
 
 REDRAWS_PER_SECOND = 8
 BAR_COLUMNS = 30
@@ -22,7 +22,7 @@ class JobScreen:
     def __init__(self, job: JobProgress, console: Console) -> None:
         self._job = job
         self._console = console
-        self._told: set[str] = set()
+        self._printed: set[str] = set()
         self._live: Live | None = None
         self._note = ""
         if console.is_terminal:
@@ -52,8 +52,8 @@ class JobScreen:
             self._live.update(self._drawing(now))
             return
         for phase in PHASES:
-            if phase in self._job.ends and phase not in self._told:
-                self._told.add(phase)
+            if phase in self._job.ends and phase not in self._printed:
+                self._printed.add(phase)
                 seconds = self._job.seconds(phase, now)
                 self._console.print(f"{seconds:7.1f} s  {phase}{_detail(self._job, phase)}", highlight=False)
 
@@ -90,7 +90,11 @@ def pod_table(job: JobProgress) -> Table:
     for title in ("pod", "phase", "exit", "started", "seconds"):
         table.add_column(title, justify="right" if title in ("exit", "seconds") else "left")
     for pod in sorted(job.pods.values(), key=lambda pod: (pod.role != "driver", pod.name)):
-        table.add_row(pod.name, _phase(pod), _text(pod.exit_code), pod.started, _seconds(pod.seconds))
+        has_cause = pod.reason not in ("", "Completed", "Error")
+        phase = f"{pod.phase} ({pod.reason})" if has_cause else pod.phase
+        exit_code = "-" if pod.exit_code is None else str(pod.exit_code)
+        seconds = "-" if pod.seconds is None else f"{pod.seconds:.1f}"
+        table.add_row(pod.name, phase, exit_code, pod.started, seconds)
     return table
 
 
@@ -105,7 +109,7 @@ def phase_table(job: JobProgress, now: float) -> Table:
 
 
 def print_result(console: Console, job: JobProgress, *, last_lines: Sequence[str], now: float) -> None:
-    """Print what came of a job: its pods and phases, after the end of its driver's log if it failed."""
+    """Print a job's result: its pods and phases, after the end of its driver's log if it failed."""
     if not job.succeeded:
         console.print("The driver failed. The end of its log:", style="red")
         for line in last_lines:
@@ -114,15 +118,3 @@ def print_result(console: Console, job: JobProgress, *, last_lines: Sequence[str
     console.print(pod_table(job))
     console.print()
     console.print(phase_table(job, now))
-
-
-def _phase(pod: PodSeen) -> str:
-    return f"{pod.phase} ({pod.reason})" if pod.reason not in ("", "Completed", "Error") else pod.phase
-
-
-def _text(number: int | None) -> str:
-    return "-" if number is None else str(number)
-
-
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.1f}"

@@ -9,9 +9,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import psutil
@@ -23,7 +23,9 @@ from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.spark_command import installed
+from sparkanywhere.cli.submit_options import pairs
 from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
 from sparkanywhere.local.provider_type import ProviderType
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
@@ -43,16 +45,16 @@ INTERRUPTED = 130  # the shell's exit code for a program ended by Ctrl-C
 
 @dataclass(frozen=True, slots=True)
 class PiOptions:
-    """What to run and where; `port` 0 means a free one."""
+    """The command's options: what to run and where; `port` 0 means a free one."""
 
     spark: str
     provider: str
     instances: int
     example: str
     main_class: str
-    args: tuple[str, ...]
+    args: str  # as in a shell
     port: int
-    conf: tuple[tuple[str, str], ...]
+    conf: tuple[str, ...]  # key=value
     verbose: bool
 
 
@@ -68,77 +70,46 @@ class PiOptions:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the control plane; 0: free.")
 @click.option("--conf", multiple=True, help="Further Spark settings, key=value.")
 @click.option("--verbose", is_flag=True, help="Print every line of the driver's log.")
-def pi(
-    *,
-    spark: str,
-    provider: str,
-    instances: int,
-    example: str,
-    main_class: str,
-    args: str,
-    port: int,
-    conf: tuple[str, ...],
-    verbose: bool,
-) -> None:
-    """Run SparkPi, or a program of your own, in cluster mode on this machine, and say what it took."""
-    options = PiOptions(
-        spark=spark,
-        provider=provider,
-        instances=instances,
-        example=example,
-        main_class=main_class,
-        args=tuple(shlex.split(args)),
-        port=port,
-        conf=tuple(_pair(entry) for entry in conf),
-        verbose=verbose,
-    )
+def pi(**values: Any) -> None:  # Any: click's values, those of PiOptions
+    """Run SparkPi, or a program of your own, in cluster mode on this machine, and show the result."""
     try:
         with signals_as_interrupt():
-            sys.exit(run_pi(options, Console(highlight=False)))
+            sys.exit(run_pi(PiOptions(**values), Console(highlight=False)))
     except (JobFailed, NoSuchExample, ServerFailed) as error:
         raise click.ClickException(str(error)) from error
+    except SpecError as error:
+        raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         click.echo("Interrupted; nothing was left running.", err=True)
         sys.exit(INTERRUPTED)
 
 
-def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = time.monotonic) -> int:
+def run_pi(options: PiOptions, console: Console) -> int:
     """Run the job; return 0 if its driver ended well, else 1.
 
-    Nothing is left running, however it ends. Raises click.ClickException (Spark can't be had), JobFailed,
-    NoSuchExample, ServerFailed; KeyboardInterrupt on Ctrl-C.
+    Nothing is left running, however it ends. Raises click.ClickException (no Spark), JobFailed, NoSuchExample,
+    ServerFailed, SpecError (--conf); KeyboardInterrupt on Ctrl-C.
     """
+    conf = pairs("--conf", options.conf)
     check_memory(options.instances, psutil.virtual_memory().available)
     spark_home = installed(options.spark)
     program = find_program(
-        options.example, options.args, spark_home=spark_home, main_class=options.main_class
+        options.example, shlex.split(options.args), spark_home=spark_home, main_class=options.main_class
     )
     image = f"apache/spark:{options.spark}"
-    mounted: tuple[tuple[str, str], ...] = ()
     host_paths = {"SPARKANYWHERE_HOST_PATHS": program.file} if program.file else None
     in_images = registry.find(options.provider).image_engine is not None
     if in_images:
         image = built(options.spark)
         program, mounted = in_containers(program)
-    job = JobProgress(instances=options.instances, began_at=clock())
+        conf = {**mounted, **conf}
+    submission = Submission(program, image, options.instances, conf)
+    job = JobProgress(instances=options.instances, began_at=time.monotonic())
     with temporary_server(
         os.environ, prefix="pi", provider=options.provider, port=options.port, settings=host_paths
     ) as server:
-
-        def command_for(url: str) -> list[str]:
-            conf = (*mounted, *options.conf)
-            return command(Submission(program, url, image, options.instances, conf), spark_home)
-
-        run = _run_on(
-            server,
-            job,
-            JobScreen(job, console),
-            command_for=command_for,
-            spark_home=spark_home,
-            verbose=options.verbose,
-            clock=clock,
-        )
-    print_result(console, job, last_lines=run.last_lines, now=clock())
+        run = _run_on(server, submission, spark_home, job, JobScreen(job, console), options.verbose)
+    print_result(console, job, last_lines=run.last_lines, now=time.monotonic())
     if job.succeeded and not in_images and class_archive.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
         class_archive.make_archive(spark_home)
@@ -147,32 +118,29 @@ def run_pi(options: PiOptions, console: Console, clock: Callable[[], float] = ti
 
 def _run_on(
     server: LocalServer,
+    submission: Submission,
+    spark_home: Path,
     job: JobProgress,
     screen: JobScreen,
-    *,
-    command_for: Callable[[str], list[str]],
-    spark_home: Path,
     verbose: bool,
-    clock: Callable[[], float],
 ) -> JobRun:
-    """Run the job on a server of its own; `command_for` gives the command that submits it to a URL."""
+    """Start the server, run the job on it, and clear it away; return what was seen of it."""
     screen.start()
     run = None
     try:
-        screen.update(clock())
+        screen.update(time.monotonic())
         access = server.start()
-        job.end("control plane", clock())
+        job.end("control plane", time.monotonic())
         run = JobRun(
             KubeClient(access),
             job,
             screen,
             submit_log=server.folder / "spark-submit.log",
             server_alive=server.is_alive,
-            clock=clock,
             verbose=verbose,
         )
         run.run(
-            command_for(access.url),
+            command(submission, spark_home, master=access.url),
             environment(os.environ, spark_home=spark_home, kubeconfig=server.kubeconfig),
         )
     finally:
@@ -191,10 +159,3 @@ def check_memory(instances: int, available_bytes: int) -> None:
             f"A driver and {instances} executors need about {needed / 1e9:.1f} GB of memory and "
             f"{available_bytes / 1e9:.1f} GB is free: set INSTANCES lower or free some."
         )
-
-
-def _pair(entry: str) -> tuple[str, str]:
-    key, equals, value = entry.partition("=")
-    if not equals:
-        raise click.UsageError(f"--conf {entry} is not of the form key=value.")
-    return key, value

@@ -91,20 +91,15 @@ def stay(target: Target, pod: JSON) -> None:
         with signals_as_interrupt():
             click.echo(f"Forwarded to {name} until Ctrl-C, which does not end it.", err=True)
             client = KubeClient(target.access)
-            while _runs(client, target.namespace, name):
+            while is_alive(client.get(f"/api/v1/namespaces/{target.namespace}/pods/{name}")):
                 time.sleep(LOOK_SECONDS)
-        click.echo(f"{name} has ended.", err=True)
     except KeyboardInterrupt:
         click.echo("", err=True)
-
-
-def _runs(client: KubeClient, namespace: str, name: str) -> bool:
-    try:
-        return is_alive(client.get(f"/api/v1/namespaces/{namespace}/pods/{name}"))
+        return
     except ApiError as error:
         if error.code != GONE:
             raise
-        return False
+    click.echo(f"{name} has ended.", err=True)
 
 
 def _tell(url: str, *, opens: bool) -> None:

@@ -14,7 +14,7 @@ from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
 @click.group()
 def spark() -> None:
-    """Download and lay out a Spark."""
+    """Download a Spark."""
 
 
 @spark.command()

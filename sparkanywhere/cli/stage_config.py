@@ -73,16 +73,11 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
         "iam_role_arn": _value(outputs, ROLE),
         "tags": {**(before.get("tags") or {}), DEPLOYMENT_TAG: _value(outputs, SETTINGS["DEPLOYMENT"])},
         "xray": _value(outputs, XRAY) is True,
-        **_endpoint(outputs),
+        "api_gateway_endpoint_type": str(_value(outputs, ENDPOINT_TYPE)),
     }
+    if endpoint := str(_value(outputs, VPC_ENDPOINT)):
+        stages[stage]["api_gateway_endpoint_vpce"] = endpoint
     return {**config, "stages": stages}
-
-
-def _endpoint(outputs: dict[str, Any]) -> dict[str, str]:
-    """Return how the API is reached: from anywhere, or by the VPC's endpoint alone."""
-    kind = {"api_gateway_endpoint_type": str(_value(outputs, ENDPOINT_TYPE))}
-    by = str(_value(outputs, VPC_ENDPOINT))
-    return {**kind, "api_gateway_endpoint_vpce": by} if by else kind
 
 
 @click.command(help="Write Terraform's outputs (JSON) into a stage of .chalice/config.json.")

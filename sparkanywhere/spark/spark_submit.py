@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sparkanywhere.spark.example_jar import example_jar
@@ -36,13 +36,12 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One program, where to submit it, and with how many executors."""
+    """One program, the image that its pods run, how many executors, and further settings."""
 
     program: Program
-    master: str
     image: str
     instances: int
-    conf: tuple[tuple[str, str], ...] = ()
+    conf: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_program(example: str, args: Sequence[str], *, spark_home: Path, main_class: str = "") -> Program:
@@ -67,29 +66,27 @@ def find_program(example: str, args: Sequence[str], *, spark_home: Path, main_cl
     raise NoSuchExample(f"EXAMPLE={example} was not found here nor among Spark's own examples.")
 
 
-def in_containers(program: Program) -> tuple[Program, tuple[tuple[str, str], ...]]:
+def in_containers(program: Program) -> tuple[Program, dict[str, str]]:
     """Return the program as containers find it, and the settings that mount the user's own file there.
 
     The file alone is mounted: its folder may be closed to the image's user.
     """
     if not program.file:
-        return program, ()
+        return program, {}
     inside = f"{IMAGE_HOME}/work-dir/{Path(program.file).name}"
-    settings = []
+    settings: dict[str, str] = {}
     for role in ("driver", "executor"):
         volume = f"spark.kubernetes.{role}.volumes.hostPath.program"
-        settings += [
-            (f"{volume}.options.path", program.file),
-            (f"{volume}.mount.path", inside),
-            (f"{volume}.mount.readOnly", "true"),
-        ]
-    return replace(program, resource=f"local://{inside}"), tuple(settings)
+        settings[f"{volume}.options.path"] = program.file
+        settings[f"{volume}.mount.path"] = inside
+        settings[f"{volume}.mount.readOnly"] = "true"
+    return replace(program, resource=f"local://{inside}"), settings
 
 
-def command(submission: Submission, spark_home: Path) -> list[str]:
-    """Return the spark-submit command line."""
+def command(submission: Submission, spark_home: Path, *, master: str) -> list[str]:
+    """Return the command line that submits to the API server at the URL `master`."""
     program = submission.program
-    line = [str(spark_home / "bin" / "spark-submit"), "--master", f"k8s://{submission.master}"]
+    line = [str(spark_home / "bin" / "spark-submit"), "--master", f"k8s://{master}"]
     line += ["--deploy-mode", "cluster", "--name", program.name]
     conf = {
         "spark.kubernetes.container.image": submission.image,
@@ -97,7 +94,7 @@ def command(submission: Submission, spark_home: Path) -> list[str]:
         "spark.executor.instances": str(submission.instances),
         # We follow the pods ourselves, so the submitting JVM may end as soon as they are asked for.
         "spark.kubernetes.submission.waitAppCompletion": "false",
-        **dict(submission.conf),
+        **submission.conf,
     }
     for key, value in conf.items():
         line += ["--conf", f"{key}={value}"]

@@ -118,8 +118,8 @@ def submit(
         **SMALL_EXECUTORS,
         **(conf or {}),
     }
-    submission = Submission(program, box.url, _image(version), instances, tuple(settings.items()))
-    line = spark_submit.command(submission, home)
+    submission = Submission(program, _image(version), instances, settings)
+    line = spark_submit.command(submission, home, master=box.url)
     line[line.index("--name") + 1] = name
     return SparkJob(_start(box, line, home, folder), box, name, len(box.ecs.tasks))
 

@@ -69,13 +69,12 @@ def test_a_jar_needs_its_class(spark_home: Path, tmp_path: Path) -> None:
 def test_settings_of_the_users_beat_ours(spark_home: Path) -> None:
     submission = Submission(
         Program("x", "local:///x.py", args=("1", "a b")),
-        master="http://127.0.0.1:1",
         image="apache/spark:4.3.0",
         instances=2,
-        conf=(("spark.executor.instances", "5"),),
+        conf={"spark.executor.instances": "5"},
     )
 
-    line = command(submission, spark_home)
+    line = command(submission, spark_home, master="http://127.0.0.1:1")
 
     assert line[1:3] == ["--master", "k8s://http://127.0.0.1:1"]
     assert "spark.executor.instances=5" in line
