@@ -1,1 +1,1 @@
-"""Reaching a control plane: its URL, its token, its connections."""
+"""Clients of the Kubernetes API: kubeconfig, requests, watches, port forwarding. For the command line and `jobs`."""

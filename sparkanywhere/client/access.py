@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sparkanywhere.client.kube_client import Access
 
 PLUGIN_SECONDS = 30.0  # for a credential plugin, which may ask STS
@@ -50,8 +52,6 @@ def kubeconfig_path(environ: Mapping[str, str]) -> Path:
 
 def load(path: Path) -> dict[str, Any]:  # Any: a kubeconfig as YAML
     """Return a kubeconfig. Raises NoAccess."""
-    import yaml  # lazy: --help needs none
-
     try:
         config = yaml.safe_load(path.read_text())
     except FileNotFoundError:

@@ -93,19 +93,15 @@ class KubeClient:
 
     def get(self, path: str, **query: str) -> JSON:
         """Return the object or list at `path`. Raises ApiError, ApiUnreachable."""
-        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
-            return _json(answer.read())
+        return _json(self._read("GET", path, query))
 
     def text(self, path: str, **query: str) -> str:
         """Return the plain text at `path`, a log. Raises ApiError, ApiUnreachable."""
-        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
-            return answer.read().decode(errors="replace")
+        return self._read("GET", path, query).decode(errors="replace")
 
     def create(self, path: str, obj: JSON) -> JSON:
         """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable."""
-        body = json.dumps(obj).encode()
-        with self._open("POST", path, {}, seconds=ANSWER_SECONDS, body=body) as answer:
-            return _json(answer.read())
+        return _json(self._read("POST", path, {}, body=json.dumps(obj).encode()))
 
     def put(self, path: str, content: bytes, **query: str) -> JSON:
         """Send bytes; return the answer. Raises ApiError, ApiUnreachable."""
@@ -114,8 +110,7 @@ class KubeClient:
 
     def delete(self, path: str, **query: str) -> JSON:
         """Delete an object or a collection. Raises ApiError (404: it is gone), ApiUnreachable."""
-        with self._open("DELETE", path, query, seconds=ANSWER_SECONDS) as answer:
-            return _json(answer.read())
+        return _json(self._read("DELETE", path, query))
 
     def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[JSON]:
         """Yield watch events ({type, object}) until the server ends the watch or is silent for `seconds`."""
@@ -126,16 +121,17 @@ class KubeClient:
 
     def log(self, namespace: str, pod: str, **query: str) -> str:
         """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
-        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
-        with self._open("GET", path, query, seconds=ANSWER_SECONDS) as answer:
-            return answer.read().decode(errors="replace")
+        return self.text(_log_path(namespace, pod), **query)
 
     def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:
         """Yield the lines of a pod's log as they come, until it ends or is silent for `seconds`."""
-        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
-        with self._open("GET", path, {"follow": "true"}, seconds=seconds) as answer:
+        with self._open("GET", _log_path(namespace, pod), {"follow": "true"}, seconds=seconds) as answer:
             for line in _lines(answer):
                 yield line.decode(errors="replace").rstrip("\r\n")
+
+    def _read(self, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> bytes:
+        with self._open(verb, path, query, seconds=ANSWER_SECONDS, body=body) as answer:
+            return answer.read()
 
     def _open(
         self,
@@ -156,11 +152,18 @@ class KubeClient:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=seconds)
         except HTTPError as error:
-            told = _message(error.read(), error.reason)
-            raise ApiError(error.code, f"{told}: {NO_ENTRY}" if error.code == 401 else told) from error
+            try:
+                message = str(_json(error.read()).get("message") or error.reason)
+            except (ValueError, AssertionError):
+                message = error.reason
+            raise ApiError(error.code, f"{message}: {NO_ENTRY}" if error.code == 401 else message) from error
         except (URLError, HTTPException, OSError) as error:
             raise ApiUnreachable(f"{self._access.url} did not answer: {error}") from error
         return answer
+
+
+def _log_path(namespace: str, pod: str) -> str:
+    return f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
 
 
 def _lines(answer: HTTPResponse) -> Iterator[bytes]:
@@ -179,10 +182,3 @@ def _json(body: bytes) -> JSON:
     decoded = json.loads(body)
     assert isinstance(decoded, dict)
     return decoded
-
-
-def _message(body: bytes, otherwise: str) -> str:
-    try:
-        return str(_json(body).get("message") or otherwise)
-    except (ValueError, AssertionError):
-        return otherwise

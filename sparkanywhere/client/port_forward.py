@@ -7,6 +7,7 @@ kubernetes/pkg/kubelet/cri/streaming/portforward/websocket.go (v1.32).
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -127,9 +128,8 @@ class Channel:
         self._socket = _connect(target.access)
         self._transport = Transport(self._socket)
         self._connection = WSConnection(ConnectionType.CLIENT)
-        self._framing = (
-            threading.Lock()
-        )  # held while nothing waits, so that one direction never stops the other
+        # Held while nothing waits, so that one direction never stops the other.
+        self._framing = threading.Lock()
         self._sending = threading.Lock()
         self._events = self._receive()  # one for all readers: an answer and first messages may come together
         try:
@@ -224,7 +224,11 @@ class Channel:
                     break
             elif isinstance(event, RejectConnection) and not event.has_body:
                 break
-        raise ForwardRefused(_words(said) or f"{target.access.url} does not forward to it")
+        try:
+            message = str(json.loads(said)["message"])  # of a Status
+        except (ValueError, KeyError, TypeError):
+            message = ""
+        raise ForwardRefused(message or f"{target.access.url} does not forward to it")
 
 
 def _connect(access: Access) -> socket.socket:
@@ -239,13 +243,3 @@ def _connect(access: Access) -> socket.socket:
     except BaseException:
         plain.close()
         raise
-
-
-def _words(body: bytes) -> str:
-    """Return the message of a Status, "" where the body is none."""
-    import json  # lazy: for a refusal alone
-
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return ""

@@ -1,6 +1,6 @@
-"""Whether any node could ever hold a job's pods, before anything of it is made.
+"""Whether any node could ever hold a job's pods; checked before anything is created.
 
-Only of our own nodes, which say what a provider has at most: another cluster may grow as it needs.
+Only for our own nodes, which state a provider's maximum: another cluster may grow as it needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def check_capacity(client: KubeClient, spec: JobSpec) -> None:
     try:
         nodes = client.get("/api/v1/nodes")["items"]
     except ApiError:
-        return  # who may not look at nodes hears of it when the pod waits
+        return  # a user who may not list nodes sees it when the pod stays Pending
     problem = too_big(spec, nodes)
     if problem:
         raise SpecError(problem)
@@ -29,10 +29,11 @@ def check_capacity(client: KubeClient, spec: JobSpec) -> None:
 
 def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     """Return which pod no node can ever hold and what to change, "" if all fit or nobody knows."""
-    rooms = [_room(node) for node in nodes if _tells(node)]
-    if not rooms or len(rooms) < len(nodes):
+    known = [node for node in nodes if PROVIDER_LABEL in labels_of(node) and "memory" in _amounts(node)]
+    if not known or len(known) < len(nodes):
         return ""
-    cores, mib = max(room[0] for room in rooms), max(room[1] for room in rooms)
+    largest = [_largest_pod(node) for node in known]
+    cores, mib = max(each[0] for each in largest), max(each[1] for each in largest)
     factor = overhead_factor(spec)
     asked = {
         "driver": (spec.driver_cores, spec.driver_memory),
@@ -51,19 +52,17 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     return ""
 
 
-def _tells(node: JSON) -> bool:
-    """Return whether a node is one of ours and says how much it has."""
-    has_amounts = "memory" in (status_of(node).get("allocatable") or {})
-    return has_amounts and PROVIDER_LABEL in labels_of(node)
+def _amounts(node: JSON) -> JSON:
+    return status_of(node).get("allocatable") or {}
 
 
-def _room(node: JSON) -> tuple[float, int]:
+def _largest_pod(node: JSON) -> tuple[float, int]:
     """Return (cores, MiB) of the largest pod that a node can hold. Where cores are shared, any number will do."""
     provider = provider_of_node(node)
     if provider and provider.sizes:
         largest = provider.sizes.largest
         return largest.cpu_milli / 1000, largest.memory_mib
-    amounts = node["status"]["allocatable"]
+    amounts = _amounts(node)
     mib = int(parse_quantity(str(amounts["memory"])).mebibytes)
     cores = parse_quantity(str(amounts.get("cpu", "0"))).milli / 1000
     return float("inf") if provider and provider.shares_cpu else cores, mib

@@ -1,7 +1,7 @@
-"""Spark settings that say the same as an option of ours: which, and what if both are given.
+"""Spark settings that mean the same as one of our options.
 
-Compare spark-submit (Spark 4.3, SparkSubmitArguments): an option wins over the properties file. Said twice in
-different words, it is an error here.
+Compare spark-submit (Spark 4.3, SparkSubmitArguments): an option wins over the properties file. An option and a
+--conf that contradict each other are an error here.
 """
 
 from __future__ import annotations
@@ -53,9 +53,12 @@ def as_fields(
             rest[key] = text
             continue
         name, option = CONF_FIELDS[key]
-        value: Any = (
-            _number(key, text, where) if name in ("executors", "executor_cores", "driver_cores") else text
-        )
+        value: Any = text
+        if name in ("executors", "executor_cores", "driver_cores"):
+            try:
+                value = int(text)
+            except ValueError:
+                raise ConfError(f"{where} {key}={text}: that takes a whole number.") from None
         if name not in given:
             found[name] = value
         elif wins and given[name] != value:
@@ -63,10 +66,3 @@ def as_fields(
                 f"{where} {key}={text} contradicts {option} {given[name]}: leave one of them out."
             )
     return found, rest
-
-
-def _number(key: str, text: str, where: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfError(f"{where} {key}={text}: that takes a whole number.") from None

@@ -33,14 +33,10 @@ def usage_of_gone(drivers: Iterable[JSON]) -> Usage:
 def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime) -> Usage:
     """Return what pods used that were watched, by name as last seen; `gone` are those that were deleted.
 
-    Those may have been seen before the driver's pod tells of them, or missed while no watch was open: the
+    Those may have been seen before the driver's pod records them, or missed while no watch was open: the
     larger of the two sums is right.
     """
     stored = [pod for name, pod in pods.items() if name not in gone]
-    told = usage_of_gone(pod for pod in pods.values() if _is_driver(pod))
+    drivers = [pod for pod in pods.values() if labels_of(pod).get("spark-role") == "driver"]
     seen = usage((pods[name] for name in gone if name in pods), now)
-    return usage(stored, now) + max(seen, told, key=lambda each: each.vcpu_seconds)
-
-
-def _is_driver(pod: JSON) -> bool:
-    return labels_of(pod).get("spark-role") == "driver"
+    return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)

@@ -7,6 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sparkanywhere.jobs.conf_fields import ConfError, as_fields
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
@@ -18,8 +20,6 @@ FLAGS = ("spot", "dynamic_allocation", "event_log")
 
 def read(path: Path) -> Any:  # Any: parsed YAML
     """Return what a job file holds. Raises SpecError."""
-    import yaml  # lazy: --help needs none
-
     try:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -37,7 +37,10 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
     for key, value in document.items():
         name = "main_class" if key == "class" else str(key).replace("-", "_")
         if name not in known:
-            raise SpecError(_unknown(str(key), known))
+            words = {name.replace("_", "-") for name in known} - {"main-class"} | {"class"}
+            near = difflib.get_close_matches(name.replace("_", "-"), sorted(words), n=1)
+            hint = f": did you mean {near[0]}?" if near else "."
+            raise SpecError(f"Unknown key {str(key)!r} in the job file{hint}")
         values[name] = _checked(str(key), name, value)
     try:
         by_conf, conf = as_fields(values.get("conf", {}), values, where="The job file: conf", wins=True)
@@ -48,12 +51,6 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
     if not merged.get("application"):
         raise SpecError("The job file names no application: a .py or a .jar file.")
     return JobSpec(**merged)
-
-
-def _unknown(key: str, known: set[str]) -> str:
-    words = {name.replace("_", "-") for name in known} - {"main-class"} | {"class"}
-    near = difflib.get_close_matches(key.replace("_", "-"), sorted(words), n=1)
-    return f"Unknown key {key!r} in the job file" + (f": did you mean {near[0]}?" if near else ".")
 
 
 def _checked(key: str, name: str, value: Any) -> Any:  # Any: of the file, and of the field

@@ -8,7 +8,7 @@ spark-submit.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,9 @@ class Objects:
 
     @property
     def driver(self) -> JSON:
-        """Return the driver's pod, or what it is made of."""
-        found: JSON = self.main if self.main["kind"] == "Pod" else self.main["spec"]["template"]
-        return found
+        """Return the driver's pod, or the template that a Job makes it from."""
+        driver: JSON = self.main if self.main["kind"] == "Pod" else self.main["spec"]["template"]
+        return driver
 
     @property
     def collection(self) -> str:
@@ -74,17 +74,19 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
         conf[f"spark.kubernetes.executor.label.{APPLICATION_LABEL}"] = app_id
     text = "".join(f"{key}={escaped(value)}\n" for key, value in sorted(conf.items()))
     owned: list[tuple[str, JSON]] = [
-        ("configmaps", _config_map(f"{name}-conf-map", {"data": {"spark.properties": text}})),
+        ("configmaps", _immutable("ConfigMap", f"{name}-conf-map", data={"spark.properties": text})),
         ("services", _service(name, labels)),
     ]
     if carried:
-        owned.append(("configmaps", _config_map(f"{name}-files", {"binaryData": _contents(carried)})))
+        contents = {pod_name(path): _base64(Path(path).read_bytes()) for path in carried}
+        owned.append(("configmaps", _immutable("ConfigMap", f"{name}-files", binaryData=contents)))
     if fetched:
-        owned.append(("secrets", _secret(f"{name}-fetch", fetch_list(fetched))))
+        entries = {key: _base64(text.encode()) for key, text in fetch_list(fetched).items()}
+        owned.append(("secrets", _immutable("Secret", f"{name}-fetch", type="Opaque", data=entries)))
     if spec.executor_template:
         pod_template.read(spec.executor_template, "--executor-template")
         template = {TEMPLATE_FILE: Path(spec.executor_template).read_text()}
-        owned.append(("configmaps", _config_map(f"{name}-podspec", {"data": template})))
+        owned.append(("configmaps", _immutable("ConfigMap", f"{name}-podspec", data=template)))
     return Objects(_job(spec, name, pod) if spec.max_attempts > 1 else pod, tuple(owned))
 
 
@@ -106,30 +108,12 @@ def _job(spec: JobSpec, name: str, pod: JSON) -> JSON:
     }
 
 
-def _config_map(name: str, content: JSON) -> JSON:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name},
-        "immutable": True,
-        **content,
-    }
+def _immutable(kind: str, name: str, **content: JSON | str) -> JSON:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "immutable": True, **content}
 
 
-def _secret(name: str, entries: Mapping[str, str]) -> JSON:
-    data = {key: base64.b64encode(text.encode()).decode() for key, text in entries.items()}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name},
-        "immutable": True,
-        "type": "Opaque",
-        "data": data,
-    }
-
-
-def _contents(paths: Sequence[str]) -> dict[str, str]:
-    return {pod_name(path): base64.b64encode(Path(path).read_bytes()).decode() for path in paths}
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _service(name: str, labels: dict[str, str]) -> JSON:

@@ -9,6 +9,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.spec import SpecError
@@ -18,8 +20,6 @@ JOINED = ("env", "volumeMounts", "ports", "envFrom")  # lists of a container tha
 
 def read(path: str, option: str) -> JSON:
     """Return the pod that a template file holds. Raises SpecError."""
-    import yaml  # lazy: few jobs have one
-
     try:
         found: Any = yaml.safe_load(Path(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

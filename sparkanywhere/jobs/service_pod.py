@@ -82,7 +82,9 @@ def wait_until_up(
         if not is_alive(pod):
             raise ServiceFailed(f"{pod['metadata']['name']} has ended.{_last_words(log)}")
         if monotonic() > deadline:
-            why = _waits_for(pod) or _last_words(log)
+            conditions = status_of(pod).get("conditions") or ()
+            waits_for = [each.get("message") for each in conditions if each.get("status") == "False"]
+            why = next((f" {message}" for message in waits_for if message), _last_words(log))
             raise ServiceFailed(
                 f"{pod['metadata']['name']} is not up after {START_SECONDS:.0f} s ({phase}).{why}"
             )
@@ -92,10 +94,3 @@ def wait_until_up(
 def _last_words(log: str) -> str:
     lines = log.strip().splitlines()[-LAST_LINES:]
     return "".join(f"\n  {line}" for line in lines)
-
-
-def _waits_for(pod: JSON) -> str:
-    """Return what a pod that does not run is said to wait for."""
-    conditions = status_of(pod).get("conditions") or ()
-    said = [each.get("message", "") for each in conditions if each.get("status") == "False"]
-    return next((f" {message}" for message in said if message), "")

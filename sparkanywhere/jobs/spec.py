@@ -1,12 +1,14 @@
-"""JobSpec: one Spark job as its user says it, from the command line, Python or a file; checked once."""
+"""JobSpec: one Spark job as its user describes it, on the command line, in Python or a file; checked once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import is_zipfile
 
+from chalicelib.resources.pods.marks import parse_dollars
 from sparkanywhere.jobs import memory
 from sparkanywhere.jobs.conf_fields import CONF_FIELDS, REFUSED
 from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
@@ -19,7 +21,7 @@ SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 
 class SpecError(Exception):
-    """The job cannot be run as it is said; str() is one sentence that names the option to change."""
+    """The description of a job is wrong; str() is one sentence that names the option to change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +63,8 @@ class JobSpec:
     event_log: bool = True  # for the history server, where the control plane has a place for it
 
     def __post_init__(self) -> None:
-        problem = _problem(self)
-        if problem:
-            raise SpecError(problem)
+        for problem in _problems(self):
+            raise SpecError(problem)  # the first one
 
     @property
     def is_python(self) -> bool:
@@ -86,60 +87,39 @@ class JobSpec:
         return (self.application, *self.py_files, *self.files, *self.jars, *self.archives)
 
 
-def _problem(spec: JobSpec) -> str:
-    return (
-        _program_problem(spec)
-        or _memory_problem(spec)
-        or _number_problem(spec)
-        or _budget_problem(spec)
-        or _pairs_problem(spec)
-        or _conf_problem(spec)
-        or _file_problem(spec)
-    )
+def _problems(spec: JobSpec) -> Iterator[str]:
+    yield from _program_problems(spec)
+    yield from _amount_problems(spec)
+    yield from _pair_problems(spec)
+    yield from _file_problems(spec)
 
 
-def _program_problem(spec: JobSpec) -> str:
+def _program_problems(spec: JobSpec) -> Iterator[str]:
+    is_jar = spec.application.split("?")[0].endswith(".jar")
     if not spec.application:
-        return "No application is given: name a .py or a .jar file."
-    if not spec.is_python and not spec.application.split("?")[0].endswith(".jar"):
-        return f"{spec.application} is neither a .py nor a .jar file."
-    if not spec.is_python and not spec.main_class:
-        return f"{spec.application} needs its main class: --class com.example.Main."
+        yield "No application is given: name a .py or a .jar file."
+    if not spec.is_python and not is_jar:
+        yield f"{spec.application} is neither a .py nor a .jar file."
+    if is_jar and not spec.main_class:
+        yield f"{spec.application} needs its main class: --class com.example.Main."
     if spec.is_python and spec.main_class:
-        return "--class goes with a .jar, not with a Python program."
+        yield "--class goes with a .jar, not with a Python program."
     if spec.py_files and not spec.is_python:
-        return "--py-files go with a Python program, not with a .jar: use --jars."
-    return ""
+        yield "--py-files go with a Python program, not with a .jar: use --jars."
 
 
-def _memory_problem(spec: JobSpec) -> str:
-    texts = {
+def _amount_problems(spec: JobSpec) -> Iterator[str]:
+    sizes = {
         "--executor-memory": spec.executor_memory,
         "--driver-memory": spec.driver_memory,
         "--conf spark.driver.memoryOverhead": spec.conf.get("spark.driver.memoryOverhead", "1g"),
         "--conf spark.executor.memoryOverhead": spec.conf.get("spark.executor.memoryOverhead", "1g"),
     }
-    for option, text in texts.items():
+    for option, text in sizes.items():
         try:
             memory.mib(text)
         except ValueError as error:
-            return f"{option}: {error}."
-    return ""
-
-
-def _budget_problem(spec: JobSpec) -> str:
-    if spec.max_usd == "":
-        return ""
-    from chalicelib.resources.pods.marks import parse_dollars  # lazy: --help needs none
-
-    try:
-        parse_dollars(spec.max_usd)
-    except ValueError as error:
-        return f"--max-usd: {error}."
-    return ""
-
-
-def _number_problem(spec: JobSpec) -> str:
+            yield f"{option}: {error}."
     least = {
         "--executor-cores": (spec.executor_cores, 1),
         "--driver-cores": (spec.driver_cores, 1),
@@ -149,63 +129,60 @@ def _number_problem(spec: JobSpec) -> str:
     }
     for option, (number, at_least) in least.items():
         if number < at_least:
-            return f"{option} must be at least {at_least}."
+            yield f"{option} must be at least {at_least}."
     if spec.max_attempts > MAX_ATTEMPTS:
-        return f"--max-attempts must be at most {MAX_ATTEMPTS}."
+        yield f"--max-attempts must be at most {MAX_ATTEMPTS}."
+    if spec.max_usd:
+        try:
+            parse_dollars(spec.max_usd)
+        except ValueError as error:
+            yield f"--max-usd: {error}."
+
+
+def _pair_problems(spec: JobSpec) -> Iterator[str]:
     if spec.arch not in ("", "amd64", "arm64"):
-        return f"--arch {spec.arch} is unknown: amd64 and arm64 are there."
+        yield f"--arch {spec.arch} is unknown: amd64 and arm64 are there."
     if spec.image_pull_policy not in ("Always", "IfNotPresent", "Never"):
-        return f"--image-pull-policy {spec.image_pull_policy} is unknown: Always, IfNotPresent or Never."
-    return ""
-
-
-def _pairs_problem(spec: JobSpec) -> str:
+        yield f"--image-pull-policy {spec.image_pull_policy} is unknown: Always, IfNotPresent or Never."
     for package in spec.packages:
         if not PACKAGE.fullmatch(package):
-            return f"--packages {package} is no Maven coordinate: write group:artifact:version."
+            yield f"--packages {package} is no Maven coordinate: write group:artifact:version."
     for name, path in spec.secrets.items():
         if not path.startswith("/"):
-            return f"--secret {name}={path} names no folder: write {name}=/folder."
+            yield f"--secret {name}={path} names no folder: write {name}=/folder."
     for variable, place in spec.secret_env.items():
         if not SECRET_KEY.fullmatch(place):
-            return f"--secret-env {variable}={place} names no key of a Secret: write {variable}=SECRET:KEY."
+            yield f"--secret-env {variable}={place} names no key of a Secret: write {variable}=SECRET:KEY."
         if variable in spec.env:
-            return f"--env and --secret-env both set {variable}: leave one out."
-    return ""
-
-
-def _conf_problem(spec: JobSpec) -> str:
+            yield f"--env and --secret-env both set {variable}: leave one out."
     for key, value in spec.conf.items():
         if key in REFUSED:
-            return f"--conf {key} cannot be set: {REFUSED[key]}."
+            yield f"--conf {key} cannot be set: {REFUSED[key]}."
         if key in CONF_FIELDS:
             name, option = CONF_FIELDS[key]
             if str(getattr(spec, name)) != value:
-                return f"--conf {key}={value} contradicts {option} {getattr(spec, name)}: use the option."
+                yield f"--conf {key}={value} contradicts {option} {getattr(spec, name)}: use the option."
     if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
-        return "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
-    return ""
+        yield "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
 
 
-def _file_problem(spec: JobSpec) -> str:
-    from zipfile import is_zipfile  # lazy: --help needs none
-
+def _file_problems(spec: JobSpec) -> Iterator[str]:
     for named in (*spec.named_files, spec.driver_template, spec.executor_template):
         if not named or not is_local(named):
             continue
         path = Path(source_of(named))
         if not path.exists():
-            return f"{path} is not there."
-        if not path.is_file():
-            return f"{path} is a folder, not a file."
-        if path.stat().st_size == 0:
-            return f"{path} is empty."
-        if path.suffix == ".jar" and not is_zipfile(path):
-            return f"{path} is no jar: a jar is a zip archive, and this is none."
+            yield f"{path} is not there."
+        elif not path.is_file():
+            yield f"{path} is a folder, not a file."
+        elif path.stat().st_size == 0:
+            yield f"{path} is empty."
+        elif path.suffix == ".jar" and not is_zipfile(path):
+            yield f"{path} is not a valid jar (not a zip archive)."
     for named in spec.named_files:
         if named.startswith(S3) and (named.count("/") < 3 or not pod_name(source_of(named))):
-            return f"{named} names no object: write s3://bucket/key."
+            yield f"{named} names no object: write s3://bucket/key."
         if "#" in named and is_brought(named) and named in (spec.application, *spec.py_files, *spec.jars):
-            return f"{named}: only --files and --archives take another name behind #."
-    double = same_names(spec.named_files)
-    return f"Two of the job's files are called {double}; rename one." if double else ""
+            yield f"{named}: only --files and --archives take another name behind #."
+    if double := same_names(spec.named_files):
+        yield f"Two of the job's files are called {double}; rename one."

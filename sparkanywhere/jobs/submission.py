@@ -6,7 +6,8 @@ import getpass
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
@@ -14,7 +15,7 @@ from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
-from sparkanywhere.jobs.objects import Objects, build, owned_by
+from sparkanywhere.jobs.objects import build, owned_by
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
 
@@ -52,14 +53,18 @@ def submit(
     """
     check_capacity(client, spec)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), say=say)
-    made = build(spec, suffix=suffix, user=_user(), fetched=fetched)
-    made = replace(made, owned=(*made.owned, *beside))
+    user = "spark"
+    with suppress(KeyError, OSError):  # a user without a name
+        user = getpass.getuser()
+    made = build(spec, suffix=suffix, user=user, fetched=fetched)
     if logs_events(client, spec):
         made = with_event_log(made)
     stored = client.create(made.collection, made.main)
     path = f"{made.collection}/{stored['metadata']['name']}"
     try:
-        _create_owned(client, spec.namespace, made, {**made.main, "metadata": stored["metadata"]})
+        owner = {**made.main, "metadata": stored["metadata"]}
+        for collection, obj in (*made.owned, *beside):
+            client.create(f"/api/v1/namespaces/{spec.namespace}/{collection}", owned_by(owner, obj))
     except (ApiError, ApiUnreachable):
         client.delete(path, gracePeriodSeconds="0", propagationPolicy="Background")
         raise
@@ -69,21 +74,9 @@ def submit(
 
 
 def _wait_for_driver(client: KubeClient, spec: JobSpec, app_id: str, sleep: Callable[[float], None]) -> None:
-    """Wait until a Job has made the driver's pod, by which everybody finds the application; not for long."""
+    """Wait until a Job has made the driver's pod, which the other commands look for; not for long."""
     path = f"/api/v1/namespaces/{spec.namespace}/pods"
     for _ in range(DRIVER_LOOKS):
         if client.get(path, labelSelector=selector_of(spec, app_id))["items"]:
             return
         sleep(LOOK_SECONDS)
-
-
-def _create_owned(client: KubeClient, namespace: str, made: Objects, owner: dict[str, object]) -> None:
-    for collection, obj in made.owned:
-        client.create(f"/api/v1/namespaces/{namespace}/{collection}", owned_by(owner, obj))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "spark"

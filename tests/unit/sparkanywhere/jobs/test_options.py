@@ -192,7 +192,7 @@ def test_the_job_files_of_the_docs_are_jobs(
 def test_a_file_that_is_no_zip_is_no_jar(parse: Parse, tmp_path: Path) -> None:
     (tmp_path / "app.jar").write_text("<html>404</html>")
 
-    with pytest.raises(SpecError, match="is no jar"):
+    with pytest.raises(SpecError, match="is not a valid jar"):
         parse(str(tmp_path / "app.jar"), "--class", "C")
 
 
