@@ -30,7 +30,6 @@ from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
 from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSettings, environment, resolve
 from sparkanywhere.local.stop_signals import StopSignals
-from sparkanywhere.webserver.limits import DEFAULT_LIMITS
 from sparkanywhere.webserver.server import WebServer, listen
 
 # Two seconds from signal to exit, in all: most for requests under way, the rest to let go of threads.
@@ -45,11 +44,12 @@ ChaliceConfig = Any
 
 
 class Plane(Protocol):
-    """What the server wants of the control plane.
+    """What the server needs of the control plane."""
 
-    If it also has an attribute `listen_addresses` (a sequence of this machine's IP addresses, such as the
-    gateway of the pods' network), the server listens on those too, at the same port, so that pods reach it.
-    """
+    @property
+    def listen_addresses(self) -> Sequence[str]:
+        """Return further IP addresses of this machine to listen on, at the same port, so that pods reach us."""
+        ...
 
     def start(self) -> None:
         """Begin background work."""
@@ -128,14 +128,11 @@ class DevServer:
             raise CannotStart(str(error)) from error
 
     def _begin(self, plane: Plane) -> None:
-        addresses: Sequence[str] = getattr(plane, "listen_addresses", ())
-        is_everywhere = self.settings.host in EVERYWHERE  # which has those addresses too
-        listeners = [
-            self._listener,
-            *(self._also_listen(address) for address in addresses if not is_everywhere),
-        ]
+        settings, addresses = self.settings, plane.listen_addresses
+        is_everywhere = settings.host in EVERYWHERE  # which has those addresses too
+        further = [bind(address, settings.port) for address in addresses if not is_everywhere]
         self._ensure_tls(addresses)
-        for listener in listeners:
+        for listener in (self._listener, *further):
             self._web.add_listener(listener)
         if self._lock.take():
             plane.start()
@@ -146,25 +143,16 @@ class DevServer:
             )
             self._lock.take_later(plane.start)
         self._web.start()
-        self._say(self._announce())
+        ca_pem = self._certificates.ca.read_bytes() if settings.tls else b""
+        config = kubeconfig(settings.url, token=settings.token, ca_pem=ca_pem)
+        write_kubeconfig(settings.kubeconfig_file, config)
+        self._say(announcement(settings))
 
     def _ensure_tls(self, addresses: Sequence[str]) -> None:
         if self.settings.tls:
             names = SERVER_NAMES | {self.settings.host, *addresses} - {"0.0.0.0", "::"}
             ensure_certificates(self._certificates, names, datetime.now(UTC))
             self._tls = server_context(self._certificates)
-
-    def _also_listen(self, address: str) -> socket.socket:
-        try:
-            return listen(address, self.settings.port)
-        except OSError as error:
-            raise CannotStart(_cannot_listen(address, self.settings.port, error)) from error
-
-    def _announce(self) -> str:
-        path = self.settings.kubeconfig_file
-        ca_pem = self._certificates.ca.read_bytes() if self.settings.tls else b""
-        write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
-        return announcement(self.settings)
 
     def _end(self, plane: Plane) -> None:
         self._web.stop(seconds=STOP_SERVING_SECONDS)
@@ -207,14 +195,10 @@ def open_server(
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket. Raises CannotStart."""
     try:
-        return listen(host, port, backlog=DEFAULT_LIMITS.backlog)
+        return listen(host, port)
     except OSError as error:
-        raise CannotStart(_cannot_listen(host, port, error)) from error
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    why = os.strerror(error.errno).lower() if error.errno else str(error)  # strerror of a bind is long
-    return f"Can't listen on {host} port {port}: {why}; --port gives another."
+        why = os.strerror(error.errno).lower() if error.errno else str(error)  # str() of a bind's is long
+        raise CannotStart(f"Can't listen on {host} port {port}: {why}; --port gives another.") from error
 
 
 def with_token(settings: LocalSettings) -> LocalSettings:

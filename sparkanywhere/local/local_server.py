@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
 from chalicelib.providers import registry
@@ -71,14 +72,16 @@ class LocalServer:
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.kubeconfig.unlink(missing_ok=True)
-        port = self._options.port or (port_of(self.access.url) if self.access.url else 0)
+        port = self._options.port or urlsplit(self.access.url).port or 0
         command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
         command += ["--provider", self._options.provider, "--instance", self._options.instance]
+        environ = {**self._environ, **(self._options.settings or {})}
+        environ["SPARKANYWHERE_STATE"] = str(self._options.state)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=PROJECT,
-                env=self._environment(),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -108,10 +111,6 @@ class LocalServer:
         """Return the last line the server printed."""
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         return lines[-1] if lines else "it printed nothing"
-
-    def _environment(self) -> dict[str, str]:
-        environ = {**self._environ, **(self._options.settings or {})}
-        return {**environ, "SPARKANYWHERE_STATE": str(self._options.state)}
 
     def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -146,8 +145,3 @@ def temporary_server(
             with suppress(ProviderUnavailable):  # then all went with the engine, or `make down` removes it
                 remove_leftovers(server.folder, shared, providers=[provider])
             shutil.rmtree(server.folder, ignore_errors=True)
-
-
-def port_of(url: str) -> int:
-    """Return the port in a server's URL."""
-    return int(url.rpartition(":")[2])

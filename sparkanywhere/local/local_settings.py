@@ -29,7 +29,7 @@ class LocalOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """What the options and the environment come to."""
+    """The settings after options and environment are merged."""
 
     host: str
     port: int
@@ -64,9 +64,9 @@ class LocalSettings:
 
     @property
     def needs_token(self) -> bool:
-        """Return whether a token must be asked for: where others than this machine's programs can reach us.
+        """Return whether clients must send a token: where the server can be reached from outside this machine.
 
-        And with TLS: kubectl asks for a name and a password where https comes without credentials.
+        And with TLS: without credentials for https kubectl asks for a user name and a password.
         """
         return self.tls or is_reached_from_outside(self.provider, self.host)
 
@@ -93,11 +93,21 @@ def client_url(host: str, port: int, *, tls: bool) -> str:
 def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
     """Return the settings: an option beats the environment, the environment beats the default.
 
-    No token crosses a network in the clear, and kubectl sends one over https alone: where others than
-    this machine's programs can reach us there is TLS, unless somebody says otherwise. Raises
-    SettingsError for a value that will not do.
+    No token crosses a network in the clear, and kubectl sends one over https only: a server that can be reached
+    from outside this machine uses TLS, unless told otherwise. Raises SettingsError for a bad value.
     """
-    given = {**environ, **options.settings, **_chosen(options)}
+    chosen = {
+        "SPARKANYWHERE_PROVIDER": options.provider,
+        "SPARKANYWHERE_STORAGE": options.storage,
+        "SPARKANYWHERE_INSTANCE": options.instance,
+        "SPARKANYWHERE_TLS": None if options.tls is None else str(int(options.tls)),
+        "SPARKANYWHERE_TOKEN": options.token,
+    }
+    given = {
+        **environ,
+        **options.settings,
+        **{name: value for name, value in chosen.items() if value is not None},
+    }
     settings = Settings.from_env(given)
     exposed = is_reached_from_outside(settings.provider, options.host)
     tls = settings.tls or (exposed and not given.get("SPARKANYWHERE_TLS"))
@@ -113,17 +123,6 @@ def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
         url=client_url(options.host, options.port, tls=tls),
         settings=options.settings,
     )
-
-
-def _chosen(options: LocalOptions) -> dict[str, str]:
-    chosen = {
-        "SPARKANYWHERE_PROVIDER": options.provider,
-        "SPARKANYWHERE_STORAGE": options.storage,
-        "SPARKANYWHERE_INSTANCE": options.instance,
-        "SPARKANYWHERE_TLS": None if options.tls is None else str(int(options.tls)),
-        "SPARKANYWHERE_TOKEN": options.token,
-    }
-    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str, str]:
