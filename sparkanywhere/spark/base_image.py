@@ -42,14 +42,20 @@ def base_name() -> str:
     return f"{REPOSITORY}:{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
+def has_image(client: Any, name: str) -> bool:
+    """Return whether the engine has an image."""
+    try:
+        client.inspect_image(name)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
 def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, whose stubs know half of it
     """Return the name of the base image, made if the engine has none. Raises ImageFailed."""
     name = base_name()
-    try:
-        client.inspect_image(name)
+    if has_image(client, name):
         return name
-    except docker.errors.ImageNotFound:
-        pass
     program = shutil.which("mmdebstrap")
     if program is None:
         raise ImageFailed(
@@ -85,14 +91,11 @@ def _bootstrap(program: str, tar: Path, progress: Progress) -> None:
                     progress(Step(f"Base system: {line.removeprefix('I: ').strip()[:60]}"))
             code = process.wait(BUILD_SECONDS)
     if code:
-        raise ImageFailed(f"mmdebstrap could not make the base system: {_last_error(log)}")
-
-
-def _last_error(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("E: ")]
-    # the last of its own errors is only that an inner command failed
-    return (errors or lines or ["it printed nothing"])[0].removeprefix("E: ")
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("E: ")]
+        # The last error is only that an inner command failed.
+        why = (errors or lines or ["it printed nothing"])[0].removeprefix("E: ")
+        raise ImageFailed(f"mmdebstrap could not make the base system: {why}")
 
 
 def _import(client: Any, tar: Path, name: str) -> None:

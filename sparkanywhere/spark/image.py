@@ -15,7 +15,7 @@ from typing import Any
 
 import docker.errors
 
-from sparkanywhere.spark.base_image import ImageFailed, ensure_base
+from sparkanywhere.spark.base_image import ImageFailed, ensure_base, has_image
 from sparkanywhere.spark.progress import Progress, Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
@@ -48,7 +48,7 @@ def ensure_image(
     About 75 s the first time, 15 s for a further version, nothing the second time. Raises ImageFailed.
     """
     name = image_name(version)
-    if not again and _is_present(client, name):
+    if not again and has_image(client, name):
         return name
     try:
         base = ensure_base(client, progress)
@@ -57,14 +57,6 @@ def ensure_image(
         raise ImageFailed(str(error)) from error
     _build(client, name, base=base, home=home, progress=progress)
     return name
-
-
-def _is_present(client: Any, name: str) -> bool:
-    try:
-        client.inspect_image(name)
-    except docker.errors.ImageNotFound:
-        return False
-    return True
 
 
 def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress) -> None:

@@ -90,7 +90,14 @@ def wrap(tree: Path, spark_home: Path, real: Path) -> None:
     here = WrappedJava(tree)
     here.command.parent.mkdir(parents=True, exist_ok=True)
     here.archive.unlink(missing_ok=True)
-    modules = _modules(real / "bin" / "java")
+    ran = subprocess.run(
+        [real / "bin" / "java", "--list-modules"],
+        capture_output=True,
+        text=True,
+        timeout=JAVA_SECONDS,
+        check=False,
+    )
+    modules = ran.stdout if ran.returncode == 0 else ""  # Java 8 has none and can't share
     lacks_vectors = bool(modules) and VECTOR_MODULE not in modules
     text = WRAPPER.format(
         java=real / "bin" / "java",
@@ -129,11 +136,3 @@ def _logging_jar(tree: Path, spark_home: Path) -> str:
         for jar in sorted(tree.glob("jars/slf4j-api-*.jar")):
             return f"{spark_home}/jars/{jar.name}:"
     return ""
-
-
-def _modules(java: Path) -> str:
-    """Return what `java --list-modules` prints; empty for Java 8, which has none and can't share."""
-    ran = subprocess.run(
-        [java, "--list-modules"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=False
-    )
-    return ran.stdout if ran.returncode == 0 else ""

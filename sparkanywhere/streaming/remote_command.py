@@ -69,17 +69,14 @@ class RemoteCommand:
                 elif self._socket.client_is_gone():
                     self._session.close()
             if not self._input_is_over.is_set():
-                self._say_goodbye()
+                status = exit_status(self._session.exit_code())
+                self._socket.send(bytes([ERROR]) + json.dumps(status).encode())
+                self._socket.close()
+                self._input_is_over.wait(GOODBYE_SECONDS)
         except OSError:
             self._session.close()
         finally:
             self._socket.end()  # wakes the thread that receives
-
-    def _say_goodbye(self) -> None:
-        status = exit_status(self._session.exit_code())
-        self._socket.send(bytes([ERROR]) + json.dumps(status).encode())
-        self._socket.close()
-        self._input_is_over.wait(GOODBYE_SECONDS)
 
 
 def refuse(socket: WebSocket, error: StatusError) -> None:
@@ -90,7 +87,7 @@ def refuse(socket: WebSocket, error: StatusError) -> None:
 
 
 def terminal_size(data: bytes) -> tuple[int, int] | None:
-    """Return (columns, rows) of a resize message, None if it is none."""
+    """Return (columns, rows) of a resize message, None for anything else."""
     try:
         size: Any = json.loads(data)  # Any: a client's JSON
         columns, rows = int(size["Width"]), int(size["Height"])

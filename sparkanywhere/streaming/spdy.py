@@ -38,11 +38,8 @@ _TAIL = (
 )
 
 
-def _length_and(word: str) -> bytes:
-    return struct.pack(">I", len(word)) + word.encode("ascii")
-
-
-DICTIONARY = b"".join(_length_and(word.replace("_", " ")) for word in _WORDS.split()) + _TAIL.encode("ascii")
+_ENTRIES = [word.replace("_", " ").encode("ascii") for word in _WORDS.split()]
+DICTIONARY = b"".join(struct.pack(">I", len(entry)) + entry for entry in _ENTRIES) + _TAIL.encode("ascii")
 
 
 class SpdyError(Exception):

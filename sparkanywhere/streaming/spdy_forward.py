@@ -72,9 +72,15 @@ class SpdyPortForward:
             case spdy.Opened(stream, headers, _):
                 self._open(stream, headers)
             case spdy.Data(stream, data, ends):
-                self._pass_on(stream, data, ends=ends)
+                relay = self._relay_of(stream)
+                if relay is not None and data:
+                    relay.write(data)
+                if relay is not None and ends:
+                    relay.end_input()
             case spdy.Reset(stream):
-                self._drop(stream)
+                relay = self._relay_of(stream)
+                if relay is not None:
+                    relay.close()
             case spdy.Pinged(number):
                 self._send(self._encoder.pong(number))
 
@@ -111,19 +117,10 @@ class SpdyPortForward:
             self._send(self._encoder.data(connection.error_stream, b"", ends=True))
             self._forget(request, connection)
 
-    def _pass_on(self, stream: int, data: bytes, *, ends: bool) -> None:
+    def _relay_of(self, stream: int) -> Relay | None:
+        """Return a data stream's relay; None for an error stream, and for a connection that has ended."""
         connection = self._by_data_stream.get(stream)
-        if connection is None or connection.relay is None:
-            return  # the error stream, which only we write, or a connection that has ended
-        if data:
-            connection.relay.write(data)
-        if ends:
-            connection.relay.end_input()
-
-    def _drop(self, stream: int) -> None:
-        connection = self._by_data_stream.get(stream)
-        if connection is not None and connection.relay is not None:
-            connection.relay.close()
+        return connection.relay if connection is not None else None
 
     def _forget(self, request: str, connection: _Connection) -> None:
         self._by_data_stream.pop(connection.data_stream, None)

@@ -82,33 +82,28 @@ class WebServer:
             self._wake_writer.send(b"\0")
         if self._acceptor.is_alive():
             self._acceptor.join(timeout=seconds / 3)
-        self._close_listeners()
-        for connection in self._open_connections():
-            connection.stop()
-        for connection in self._open_connections():
-            if connection.phase == "streaming":
-                connection.end()
-        self._wait_for_connections(deadline)
-        for connection in self._open_connections():
-            connection.end()
-
-    def _close_listeners(self) -> None:
         for listener in self._listeners:
             listener.close()
         if not self._acceptor.is_alive():
             self._selector.close()
             self._wake_reader.close()
             self._wake_writer.close()
+        for connection in self._open_connections():
+            connection.stop()
+        for connection in self._open_connections():
+            if connection.phase == "streaming":
+                connection.end()
+        # Threads that sleep in a stream, which has already been ended for its client, are not waited for.
+        while time.monotonic() < deadline and any(
+            connection.phase != "streaming" for connection in self._open_connections()
+        ):
+            time.sleep(0.01)
+        for connection in self._open_connections():
+            connection.end()
 
     def _open_connections(self) -> Iterable[Connection]:
         with self._lock:
             return list(self._connections)
-
-    def _wait_for_connections(self, deadline: float) -> None:
-        while time.monotonic() < deadline:
-            if all(connection.phase == "streaming" for connection in self._open_connections()):
-                return  # only threads that sleep in a stream which has already been ended for its client
-            time.sleep(0.01)
 
     def _accept_all(self) -> None:
         while not self._stopping:

@@ -83,16 +83,13 @@ class Wire:
             if seen & _GONE:
                 return True
             if seen & select.POLLIN and not isinstance(self.sock, ssl.SSLSocket):
-                return self._peek_is_empty()
+                try:
+                    return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+                except BlockingIOError:
+                    return False
+                except OSError:
+                    return True
         return False
-
-    def _peek_is_empty(self) -> bool:
-        try:
-            return self.sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
 
     def cut(self, how: int) -> None:
         """Shut one or both directions of the connection down, from any thread; a dead one is fine."""
