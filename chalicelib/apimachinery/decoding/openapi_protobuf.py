@@ -71,20 +71,15 @@ def _path_item(item: Value) -> bytes:
     return _block(8, parameters + _extensions(13, item["patch"]))
 
 
-def _additional(value: Value) -> bytes:
-    return (
-        _block(1, _schema(value))
-        if isinstance(value, dict)
-        else _varint(2 << 3 | _VARINT) + bytes([bool(value)])
-    )
-
-
 _SCHEMA_FIELDS: dict[str, Callable[[Value], bytes]] = {
     "$ref": lambda value: _text(1, value),
     "format": lambda value: _text(2, value),
     "description": lambda value: _text(4, value),
     "required": lambda values: b"".join(_text(19, value) for value in values),
-    "additionalProperties": lambda value: _block(21, _additional(value)),
+    "additionalProperties": lambda value: _block(
+        21,
+        _block(1, _schema(value)) if isinstance(value, dict) else _varint(2 << 3 | _VARINT) + bytes([value]),
+    ),
     "type": lambda value: _block(22, _text(1, value)),
     "items": lambda value: _block(23, _block(1, _schema(value))),
     "properties": lambda values: _block(25, _named(1, values, _schema)),

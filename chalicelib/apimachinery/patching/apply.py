@@ -159,15 +159,24 @@ class _Application:
         if self.manager.name == last_applied.MANAGER and changed:
             ours = last_applied.client_side_fields(live, self.kind, self.api_version)
             changed = [path for path in changed if path not in ours]
-        conflicts = [
-            (other, path)
-            for other, entry in sorted(managed.entries.items(), key=lambda item: astuple(item[0]))
-            if other != self.manager
-            for path in field_set.members(field_set.tree_of(changed))
-            if field_set.contains(entry.fields, path)
+        fields = field_set.tree_of(changed)
+        conflicts: dict[str, list[str]] = {}  # fields in dispute by the manager that owns them
+        for other, entry in sorted(managed.entries.items(), key=lambda item: astuple(item[0])):
+            paths = [path for path in field_set.members(fields) if field_set.contains(entry.fields, path)]
+            if other != self.manager and paths:
+                conflicts.setdefault(_shown(other), []).extend(map(path_text, paths))
+        causes = [
+            Cause("FieldManagerConflict", f"conflict with {owner}", path)
+            for owner, paths in conflicts.items()
+            for path in paths
         ]
-        if conflicts:
-            raise _conflict(conflicts)
+        if not causes:
+            return
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
+        if len(causes) > 1:
+            lines = ["\n- ".join([f"conflicts with {owner}:", *paths]) for owner, paths in conflicts.items()]
+            message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
+        raise StatusError(409, "Conflict", message, details={"causes": [each.to_dict() for each in causes]})
 
     def _pruned(self, merged: JSON, managed: ManagedFields, last: Tree) -> JSON:
         """Return `merged` without what this manager applied last time but not now, unless others own it."""
@@ -189,23 +198,7 @@ class _Application:
         return set(field_set.members(with_named_parents(field_set.tree_of(paths), self.kind)))
 
 
-def _conflict(conflicts: list[tuple[Manager, Path]]) -> StatusError:
-    causes = [
-        Cause("FieldManagerConflict", f"conflict with {_named(other)}", path_text(path))
-        for other, path in conflicts
-    ]
-    if len(conflicts) == 1:
-        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
-    else:
-        lines: list[str] = []
-        for other in dict.fromkeys(other for other, _ in conflicts):
-            lines.append(f"conflicts with {_named(other)}:")
-            lines += [f"- {path_text(path)}" for owner, path in conflicts if owner == other]
-        message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
-    return StatusError(409, "Conflict", message, details={"causes": [cause.to_dict() for cause in causes]})
-
-
-def _named(manager: Manager) -> str:
+def _shown(manager: Manager) -> str:
     text = quote(manager.name)
     if manager.subresource:
         text += f" with subresource {quote(manager.subresource)}"
