@@ -49,12 +49,12 @@ class FargateSettings:
 
 def build(context: ProviderContext) -> Provider:
     """Return the provider."""
-    from chalicelib.providers.fargate.definitions import Site
+    from chalicelib.providers.fargate.definitions import DeploymentConfig
     from chalicelib.providers.fargate.provider import FargateProvider
 
     settings: FargateSettings = context.settings
     pairs = [each.strip().rpartition("=") for each in settings.subnets.split(",") if each.strip()]
-    site = Site(
+    site = DeploymentConfig(
         name=context.deployment,
         cluster=settings.cluster,
         region=context.region,

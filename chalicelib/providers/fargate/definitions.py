@@ -38,7 +38,7 @@ PLATFORM_VERSION = "1.4.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class DeploymentConfig:
     """What every task of one deployment has in common."""
 
     name: str
@@ -65,26 +65,27 @@ def placement(task: Task, key: str) -> str:
     return dict(task.placement).get(key, "")
 
 
-def _architecture(task: Task) -> str:
-    """Return the first architecture that the task may have and Fargate has. Raises TaskRejected."""
-    wanted = placement(task, ARCHITECTURE_KEY)
-    for each in wanted.split(","):
-        if each in ARCHITECTURES:
-            return ARCHITECTURES[each]
-    raise TaskRejected("NodeAffinity", f"Fargate has no architecture {wanted}: amd64 and arm64 are there")
-
-
-def definition(task: Task, site: Site) -> Document:
+def definition(task: Task, site: DeploymentConfig) -> Document:
     """Return RegisterTaskDefinition's parameters for a task's shape, its family named by their hash."""
-    _check_volumes(task)
-    _check_place(task, site)
+    for each in task.volumes:
+        if each.kind == "host":
+            message = f"volume {each.name}: Fargate has no host to mount a path of"
+            raise TaskRejected("UnsupportedVolume", message)
+    for key, here in ((OS_KEY, "linux"), (REGION_KEY, site.region)):
+        wanted = placement(task, key)
+        if wanted and here not in wanted.split(","):
+            raise TaskRejected("NodeAffinity", f"{key} is {here} here, not {wanted}")
+    wanted = placement(task, ARCHITECTURE_KEY)
+    architecture = next((ARCHITECTURES[each] for each in wanted.split(",") if each in ARCHITECTURES), "")
+    if not architecture:
+        raise TaskRejected("NodeAffinity", f"Fargate has no architecture {wanted}: amd64 and arm64 are there")
     size = size_of(task)
     document: Document = {
         "networkMode": "awsvpc",
         "requiresCompatibilities": ["FARGATE"],
         "cpu": str(cpu_units(size.cpu_milli)),
         "memory": str(size.memory_mib),
-        "runtimePlatform": {"cpuArchitecture": _architecture(task), "operatingSystemFamily": "LINUX"},
+        "runtimePlatform": {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
         "executionRoleArn": site.execution_role_arn,
         "taskRoleArn": placement(task, ROLE_KEY) or site.task_role_arn,
         "containerDefinitions": _containers(task, site, size),
@@ -98,25 +99,25 @@ def definition(task: Task, site: Site) -> Document:
     return document
 
 
-def _check_place(task: Task, site: Site) -> None:
-    for key, here in ((OS_KEY, "linux"), (REGION_KEY, site.region)):
-        wanted = placement(task, key)
-        if wanted and here not in wanted.split(","):
-            raise TaskRejected("NodeAffinity", f"{key} is {here} here, not {wanted}")
-
-
-def _check_volumes(task: Task) -> None:
-    for each in task.volumes:
-        if each.kind == "host":
-            raise TaskRejected(
-                "UnsupportedVolume", f"volume {each.name}: Fargate has no host to mount a path of"
-            )
-
-
-def _containers(task: Task, site: Site, size: Size) -> list[Document]:
+def _containers(task: Task, site: DeploymentConfig, size: Size) -> list[Document]:
     volumes = {each.name: each for each in task.volumes}
     bounds = _bounds(task, size)
-    made = [_fetcher(task, site)]
+    main = next(each for each in task.containers if not each.init)
+    kept = [each.name for each in task.volumes if each.kind != "memory"]
+    fetcher: Document = {
+        "name": payload.FETCHER,
+        "image": main.image,
+        "essential": False,
+        "user": "0",
+        "entryPoint": ["/bin/sh", "-c", payload.FETCH_SCRIPT],
+        "command": [payload.FETCHER],
+        "mountPoints": [
+            _mount(payload.VOLUME, payload.START_PATH),
+            *(_mount(name, f"{payload.VOLUMES_PATH}/{name}") for name in kept),
+        ],
+        "logConfiguration": _logs(site),
+    }
+    made = [fetcher]
     before = [payload.FETCHER]
     for each in task.containers:
         document = _container(each, task, site, volumes) | bounds.get(each.name, {})
@@ -127,27 +128,7 @@ def _containers(task: Task, site: Site, size: Size) -> list[Document]:
     return made
 
 
-def _fetcher(task: Task, site: Site) -> Document:
-    mounts = [_mount(payload.VOLUME, payload.START_PATH)]
-    mounts += [
-        _mount(each.name, f"{payload.VOLUMES_PATH}/{each.name}")
-        for each in task.volumes
-        if each.kind != "memory"
-    ]
-    main = next(each for each in task.containers if not each.init)
-    return {
-        "name": payload.FETCHER,
-        "image": main.image,
-        "essential": False,
-        "user": "0",
-        "entryPoint": ["/bin/sh", "-c", payload.FETCH_SCRIPT],
-        "command": [payload.FETCHER],
-        "mountPoints": mounts,
-        "logConfiguration": _logs(site),
-    }
-
-
-def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volume]) -> Document:
+def _container(each: Container, task: Task, site: DeploymentConfig, volumes: dict[str, Volume]) -> Document:
     document: Document = {
         "name": each.name,
         "image": each.image,
@@ -170,7 +151,8 @@ def _container(each: Container, task: Task, site: Site, volumes: dict[str, Volum
     }
     if each.user:
         document["user"] = each.user
-    tmpfs = _tmpfs(each, volumes)
+    in_memory = [mount for mount in each.mounts if volumes[mount.volume].kind == "memory"]
+    tmpfs = [_tmpfs(mount, volumes[mount.volume]) for mount in in_memory]
     if tmpfs:
         document["linuxParameters"]["tmpfs"] = tmpfs
     if each.drop_capabilities:
@@ -202,16 +184,9 @@ def _bounds(task: Task, size: Size) -> dict[str, Document]:
     return found
 
 
-def _tmpfs(each: Container, volumes: dict[str, Volume]) -> list[Document]:
-    return [
-        {
-            "containerPath": mount.path,
-            "size": volumes[mount.volume].size_mib or TMPFS_MIB,
-            "mountOptions": list(TMPFS_OPTIONS),
-        }
-        for mount in each.mounts
-        if volumes[mount.volume].kind == "memory"
-    ]
+def _tmpfs(mount: Mount, volume: Volume) -> Document:
+    size = volume.size_mib or TMPFS_MIB
+    return {"containerPath": mount.path, "size": size, "mountOptions": list(TMPFS_OPTIONS)}
 
 
 def _mount(volume: str, path: str, *, read_only: bool = False) -> Document:
@@ -226,7 +201,7 @@ def _volume_mount(mount: Mount) -> Document:
     return _mount(mount.volume, mount.path, read_only=mount.read_only)
 
 
-def _logs(site: Site) -> Document:
+def _logs(site: DeploymentConfig) -> Document:
     options = {
         "awslogs-group": site.log_group,
         "awslogs-region": site.region,
@@ -248,8 +223,14 @@ class Launch:
     capacity_provider: str = "FARGATE"
 
 
-def run_task(task: Task, site: Site, launch: Launch) -> Document:
-    """Return RunTask's parameters for one task."""
+def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
+    """Return RunTask's parameters for one task. Raises TaskRejected."""
+    zones = placement(task, ZONE_KEY)
+    subnets = [subnet for zone, subnet in site.subnets if not zones or zone in zones.split(",")]
+    if not subnets:
+        raise TaskRejected("NodeAffinity", f"this deployment has no subnet in zone {zones}")
+    own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
+    tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
     values = {payload.URL: launch.payload_url, payload.TOKEN: launch.payload_token}
     override = {
         "name": payload.FETCHER,
@@ -266,13 +247,13 @@ def run_task(task: Task, site: Site, launch: Launch) -> Document:
         "capacityProviderStrategy": [{"capacityProvider": launch.capacity_provider, "weight": 1}],
         "networkConfiguration": {
             "awsvpcConfiguration": {
-                "subnets": _subnets(task, site),
+                "subnets": subnets,
                 "securityGroups": [site.security_group],
                 "assignPublicIp": "ENABLED" if site.assign_public_ip else "DISABLED",
             }
         },
         "overrides": {"containerOverrides": [override]},
-        "tags": _tags(task, site),
+        "tags": [{"key": key, "value": value} for key, value in list(tags.items())[:MAX_TAGS]],
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
         "enableExecuteCommand": site.execute_command,
@@ -282,20 +263,6 @@ def run_task(task: Task, site: Site, launch: Launch) -> Document:
 def client_token(uid: str, attempt: int = 0, turn: int = 0) -> str:
     """Return the token under which ECS starts a task at most once: 64 characters at most."""
     return hashlib.sha256(f"{uid}/{attempt}/{turn}".encode()).hexdigest() if attempt or turn else uid
-
-
-def _subnets(task: Task, site: Site) -> list[str]:
-    zones = placement(task, ZONE_KEY)
-    chosen = [subnet for zone, subnet in site.subnets if not zones or zone in zones.split(",")]
-    if not chosen:
-        raise TaskRejected("NodeAffinity", f"this deployment has no subnet in zone {zones}")
-    return chosen
-
-
-def _tags(task: Task, site: Site) -> list[Document]:
-    own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
-    tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
-    return [{"key": key, "value": value} for key, value in list(tags.items())[:MAX_TAGS]]
 
 
 def capacity_provider(task: Task) -> str:

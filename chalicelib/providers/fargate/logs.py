@@ -84,32 +84,25 @@ class _Stream:
         """Yield the pages in one direction; a page may be empty with more behind it, a token that stays is the end."""
         empty = 0
         while empty < EMPTY_PAGES:
-            page = self._page(token, how)
-            if page is None:
+            more = {"nextToken": token} if token else {}
+            try:
+                page: dict[str, Any] = self._client.get_log_events(**self._asked, **how, **more)
+            except self._client.exceptions.ResourceNotFoundException:
                 return
+            except Exception as error:  # boto3's errors have no common base of ours
+                raise ProviderUnavailable("Unavailable", str(translated(error))) from error
             yield page
             if page[following] == token:
                 return
             empty = 0 if page.get("events") else empty + 1
             token = page[following]
 
-    def _page(self, token: str | None, how: dict[str, Any]) -> dict[str, Any] | None:
-        more = {"nextToken": token} if token else {}
-        try:
-            page: dict[str, Any] = self._client.get_log_events(**self._asked, **how, **more)
-        except self._client.exceptions.ResourceNotFoundException:
-            return None
-        except Exception as error:  # boto3's errors have no common base of ours
-            raise ProviderUnavailable("Unavailable", str(translated(error))) from error
-        return page
-
     def _lines(self, page: dict[str, Any]) -> list[bytes]:
-        return [_line(event, self._options) for event in page.get("events") or ()]
-
-
-def _line(event: dict[str, Any], options: LogOptions) -> bytes:
-    text = str(event.get("message", "")) + "\n"
-    if options.timestamps:
-        moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-        text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z " + text
-    return text.encode()
+        found = []
+        for event in page.get("events") or ():
+            text = str(event.get("message", "")) + "\n"
+            if self._options.timestamps:
+                moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                text = moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "000Z " + text
+            found.append(text.encode())
+        return found

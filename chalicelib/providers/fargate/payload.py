@@ -110,7 +110,13 @@ def render(task: Task) -> str:
             files[f"volumes/{volume.name}/{file.path}"] = (file.content, file.mode)
     addressed = [path for path, (content, _) in files.items() if ADDRESS.encode() in content]
     files["addressed"] = (b"\0".join(path.encode() for path in addressed), 0o600)
-    return base64.b64encode(_tar(files)).decode()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
+        for path, (content, mode) in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), mode
+            tar.addfile(entry, io.BytesIO(content))
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def start_script(container: Container, *, after: str = "") -> str:
@@ -130,13 +136,3 @@ def start_script(container: Container, *, after: str = "") -> str:
     lines.append(f"set -- {shlex.join(words)}" if words else "set --")
     lines.append(f"SPARKANYWHERE_OWN_COMMAND={1 if container.command else 0}")
     return "\n".join(lines) + "\n"
-
-
-def _tar(files: dict[str, tuple[bytes, int]]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
-        for path, (content, mode) in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), mode
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()

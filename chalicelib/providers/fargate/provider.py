@@ -7,6 +7,7 @@ which its events tell.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -26,7 +27,7 @@ from chalicelib.providers.base import (
 )
 from chalicelib.providers.fargate import definitions, failures
 from chalicelib.providers.fargate.clients import boto3_client
-from chalicelib.providers.fargate.definitions import Document, Launch, Site
+from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.states import task_state
 from chalicelib.providers.fargate.unhonoured import unhonoured
@@ -78,7 +79,7 @@ class FargateProvider:
 
     def __init__(
         self,
-        site: Site,
+        site: DeploymentConfig,
         *,
         payloads: PayloadSource,
         client: Callable[[str, str], Any] = boto3_client,
@@ -100,15 +101,25 @@ class FargateProvider:
         """Start the task in the cluster, or find it started before."""
         document = definitions.definition(task, self._site)
         try:
-            arn = self._definition_arn(document)
-            return self._run(task, arn)
+            family = document["family"]
+            with self._registering:
+                if family not in self._registered:
+                    self._registered[family] = self._found_or_registered(self._service("ecs"), document)
+            return self._run(task, self._registered[family])
         except (ProviderUnavailable, TaskRejected):
             raise
         except Exception as error:  # boto3's errors have no common base of ours
             raise failures.translated(error) from error
 
     def _run(self, task: Task, arn: str) -> TaskState:
-        self._wait_for_turn()
+        seconds = self._bucket.take()
+        if seconds > RUN_WAIT_SECONDS:
+            self._bucket.give_back()
+            raise ProviderUnavailable(
+                "Throttled", "more tasks asked for than ECS starts in a second; waiting"
+            )
+        if seconds:
+            self._sleep(seconds)
         url, token = self._payloads(task)
         launch = Launch(arn, url, token, capacity_provider=definitions.capacity_provider(task))
         try:
@@ -123,22 +134,21 @@ class FargateProvider:
             answer = ecs.run_task(**definitions.run_task(task, self._site, launch))
         except ecs.exceptions.ConflictException as error:
             # The same clientToken with another payload token: it runs already, or was answered by failures.
-            return self._started_before(task.uid, error.response.get("resourceIds") or [], launch)
+            arns = error.response.get("resourceIds") or []
+            known = self.describe(arns) if arns else []
+            state = known[0] if known else self._find(task.uid)
+            if state is None and not arns and not launch.turn:
+                raise TokenSpent(task.uid) from error
+            if state is None:
+                message = f"ECS knows a task for {task.uid} but does not show it yet"
+                raise ProviderUnavailable("Unavailable", message) from error
+            return state
         if answer.get("tasks"):
             return task_state(answer["tasks"][0])
         found = self._find(task.uid)
         if found is not None:
             return found
         raise failures.failure(answer.get("failures") or [])
-
-    def _started_before(self, uid: str, arns: Sequence[str], launch: Launch) -> TaskState:
-        found = self.describe(arns) if arns else []
-        state = found[0] if found else self._find(uid)
-        if state is None and not arns and not launch.turn:
-            raise TokenSpent(uid)
-        if state is None:
-            raise ProviderUnavailable("Unavailable", f"ECS knows a task for {uid} but does not show it yet")
-        return state
 
     def _find(self, uid: str) -> TaskState | None:
         arns = (
@@ -147,49 +157,24 @@ class FargateProvider:
         states = self.describe(arns) if arns else []
         return next((state for state in states if state.phase != "stopped"), states[0] if states else None)
 
-    def _wait_for_turn(self) -> None:
-        seconds = self._bucket.take()
-        if seconds > RUN_WAIT_SECONDS:
-            self._bucket.give_back()
-            raise ProviderUnavailable(
-                "Throttled", "more tasks asked for than ECS starts in a second; waiting"
-            )
-        if seconds:
-            self._sleep(seconds)
-
-    def _definition_arn(self, document: Document) -> str:
-        family = document["family"]
-        ecs = self._service("ecs")
-        with self._registering:
-            if family not in self._registered:
-                self._registered[family] = self._found_or_registered(ecs, document)
-            return self._registered[family]
-
     def _found_or_registered(self, ecs: Any, document: Document) -> str:  # Any: a boto3 client
         """Return the ARN of a definition that is there, or that we or another process register now."""
         for pause in REGISTER_PAUSES_SECONDS:
-            found = self._found_definition(ecs, document["family"])
+            with contextlib.suppress(ecs.exceptions.ClientException):  # there is none
+                found = ecs.describe_task_definition(taskDefinition=document["family"])["taskDefinition"]
+                if found.get("status", "ACTIVE") == "ACTIVE":
+                    return str(found["taskDefinitionArn"])
             try:
-                return found or self._register(ecs, document)
+                tags = [{"key": "sparkanywhere:deployment", "value": self._site.name}]
+                answer = ecs.register_task_definition(**document, tags=tags)
+                arn = str(answer["taskDefinition"]["taskDefinitionArn"])
+                LOG.info("registered task definition=%s", arn)
+                return arn
             except ecs.exceptions.ClientException as error:
                 if CONCURRENT not in str(error).lower():
                     raise
             self._sleep(pause)
         raise ProviderUnavailable("Throttled", f"others register {document['family']} as well; waiting")
-
-    def _found_definition(self, ecs: Any, family: str) -> str:  # Any: a boto3 client
-        try:
-            found = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-        except ecs.exceptions.ClientException:
-            return ""
-        return str(found["taskDefinitionArn"]) if found.get("status", "ACTIVE") == "ACTIVE" else ""
-
-    def _register(self, ecs: Any, document: Document) -> str:  # Any: a boto3 client
-        tags = [{"key": "sparkanywhere:deployment", "value": self._site.name}]
-        answer = ecs.register_task_definition(**document, tags=tags)
-        arn = str(answer["taskDefinition"]["taskDefinitionArn"])
-        LOG.info("registered task definition=%s", arn)
-        return arn
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask ECS to stop the task. Its definition's stopTimeout counts, whatever grace is asked for."""
@@ -261,16 +246,13 @@ class FargateProvider:
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield a container's log from CloudWatch; it arrives there some seconds late."""
-        task_id = handle.rsplit("/", 1)[-1]
-        stream = f"{self._site.name}/{container}/{task_id}"
-        return read_log(self._service("logs"), self._site.log_group, stream, options, self._has_ended(handle))
 
-    def _has_ended(self, handle: str) -> Callable[[], bool]:
         def has_ended() -> bool:
             states = self.describe([handle])
             return not states or states[0].phase == "stopped"
 
-        return has_ended
+        stream = f"{self._site.name}/{container}/{handle.rsplit('/', 1)[-1]}"
+        return read_log(self._service("logs"), self._site.log_group, stream, options, has_ended)
 
     def warnings(self, task: Task) -> list[str]:
         """Name what Fargate rounds up or leaves out."""

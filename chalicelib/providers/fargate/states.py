@@ -53,20 +53,24 @@ def task_state(raw: Raw) -> TaskState:
     fetcher: Raw = next((each for each in every if each["name"] == FETCHER), {})
     containers = tuple(_container(each, every) for each in every if each["name"] != FETCHER)
     phase = _phase(raw, containers)
+    text = str(raw.get("stoppedReason") or "")
+    reason = _known_reason(text) or STOP_CODES.get(str(raw.get("stopCode") or ""), "")
+    # the first event of a stopped task has no time of its end yet, but its own
+    ends = (_time(raw.get(name)) for name in ("executionStoppedAt", "stoppedAt", "updatedAt"))
     return TaskState(
         uid=str(raw.get("startedBy") or ""),
         handle=str(raw["taskArn"]),
         phase=phase,
         containers=containers,
         address=_address(raw),
-        reason=_reason(raw) if phase == "stopped" else "",
-        message=_message(raw, fetcher),
+        reason=reason if phase == "stopped" else "",
+        message=f"{text}: {NO_FILES}".lstrip(": ") if fetcher.get("exitCode") else text,
         version=int(raw.get("version") or 0),
         interrupted=raw.get("stopCode") in INTERRUPTED,
         passing=_passing(raw) if phase == "stopped" else "",
         created_at=_time(raw.get("createdAt")),
         started_at=_time(raw.get("startedAt")),
-        stopped_at=_stopped_at(raw) if phase == "stopped" else None,
+        stopped_at=next(filter(None, ends), None) if phase == "stopped" else None,
         size=_size(raw),
         times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
     )
@@ -92,12 +96,6 @@ def _passing(raw: Raw) -> str:
     return next((reason for text in texts if text and (reason := failures.passing(str(text)))), "")
 
 
-def _stopped_at(raw: Raw) -> datetime | None:
-    """Return when a stopped task ended; the first event of that has no such time yet, but its own."""
-    times = (_time(raw.get(name)) for name in ("executionStoppedAt", "stoppedAt", "updatedAt"))
-    return next((moment for moment in times if moment), None)
-
-
 def _phase(raw: Raw, containers: tuple[ContainerState, ...]) -> TaskPhase:
     status = raw.get("lastStatus")
     # Taking the network down can last a minute more: the task has ended when its containers have.
@@ -110,11 +108,12 @@ def _container(raw: Raw, every: Sequence[Raw]) -> ContainerState:
     status, code = raw.get("lastStatus"), raw.get("exitCode")
     phase: ContainerPhase = {"RUNNING": "running", "STOPPED": "stopped"}.get(str(status), "waiting")  # type: ignore[assignment]
     text = str(raw.get("reason") or "") or _not_begun(raw, every)
+    ended = "ContainerStatusUnknown" if code is None else "Error" if int(code) else "Completed"
     return ContainerState(
         name=str(raw["name"]),
         phase=phase,
         exit_code=int(code) if code is not None else None,
-        reason=_known_reason(text) or (_exit_reason(code) if phase == "stopped" else "ContainerCreating"),
+        reason=_known_reason(text) or (ended if phase == "stopped" else "ContainerCreating"),
         message=text,
         container_id=str(raw.get("runtimeId") or ""),
         image=str(raw.get("image") or ""),
@@ -131,24 +130,8 @@ def _not_begun(raw: Raw, every: Sequence[Raw]) -> str:
     return f"{', '.join(failed)} has failed" if failed else ""
 
 
-def _exit_reason(code: int | None) -> str:
-    if code is None:
-        return "ContainerStatusUnknown"
-    return "Completed" if int(code) == 0 else "Error"
-
-
 def _known_reason(text: str) -> str:
     return next((reason for start, reason in REASONS if text.startswith(start)), "")
-
-
-def _reason(raw: Raw) -> str:
-    known = _known_reason(str(raw.get("stoppedReason") or ""))
-    return known or STOP_CODES.get(str(raw.get("stopCode") or ""), "")
-
-
-def _message(raw: Raw, fetcher: Raw) -> str:
-    text = str(raw.get("stoppedReason") or "")
-    return f"{text}: {NO_FILES}".lstrip(": ") if fetcher.get("exitCode") else text
 
 
 def _address(raw: Raw) -> str:

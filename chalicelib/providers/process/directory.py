@@ -95,13 +95,6 @@ class TaskDirectory:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other thread and process from preparing, repairing or removing this task."""
-        descriptor = self._lock_file()
-        try:
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _lock_file(self) -> int:
         path = self.path / TASK_LOCK
         while True:  # ends: each turn another process removed the directory meanwhile
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,7 +105,11 @@ class TaskDirectory:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), path.stat()):
-                    return descriptor
+                    break
+            os.close(descriptor)
+        try:
+            yield
+        finally:
             os.close(descriptor)
 
     def claim(self, patience_seconds: float, *, unless: Callable[[], bool] = lambda: False) -> int | None:

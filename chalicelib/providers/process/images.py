@@ -41,11 +41,11 @@ def choose_version(tag: str, installed: list[str]) -> str | None:
     match = _VERSION.match(tag)
     wanted = match.group(1).split(".") if match else []
     fitting = [version for version in installed if version.split(".")[: len(wanted)] == wanted]
-    return max(fitting, key=_sort_key, default=None)
-
-
-def _sort_key(version: str) -> tuple[list[int], str]:
-    return [int(number) for number in re.findall(r"\d+", version)[:3]], version
+    return max(
+        fitting,
+        key=lambda version: ([int(number) for number in re.findall(r"\d+", version)[:3]], version),
+        default=None,
+    )
 
 
 class SparkHomes:
@@ -62,21 +62,15 @@ class SparkHomes:
         if not is_spark_image(image):
             return None
         tag = split_image(image)[1]
-        version = choose_version(tag, self._installed())
+        installed = [path.parent.name for path in self._directory.glob("[0-9]*/JAVA_HOME")]
+        version = choose_version(tag, installed)
         if version is None:
-            raise self._missing(image, tag, pull)
+            match = _VERSION.match(tag)
+            which = f"Spark {match[1]}" if match else "a Spark"
+            command = f"make spark SPARK={match[1]}" if match else "make spark"
+            message = (
+                f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
+            )
+            raise ProviderUnavailable("ErrImageNeverPull" if pull == "never" else "ErrImagePull", message)
         home = self._directory / version
         return SparkHome(home, (home / "JAVA_HOME").read_text(encoding="utf-8").strip())
-
-    def _installed(self) -> list[str]:
-        return [path.parent.name for path in self._directory.glob("[0-9]*/JAVA_HOME")]
-
-    @staticmethod
-    def _missing(image: str, tag: str, pull: str) -> ProviderUnavailable:
-        match = _VERSION.match(tag)
-        wanted = match.group(1) if match else ""
-        command = f"make spark SPARK={wanted}" if wanted else "make spark"
-        which = f"Spark {wanted}" if wanted else "a Spark"
-        reason = "ErrImageNeverPull" if pull == "never" else "ErrImagePull"
-        message = f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
-        return ProviderUnavailable(reason, message)

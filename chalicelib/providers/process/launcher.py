@@ -39,17 +39,15 @@ class Launcher:
         lives. Raises ProviderUnavailable if no supervisor answers: the one that has the claim may yet begin.
         """
         try:
-            reserve = self._take()
-            if reserve is None or not self._hand_over(reserve, plan, descriptors):
-                self._launch_fresh(plan, descriptors)
+            with self._guard:
+                reserve, self._reserve = self._reserve, None
+            is_begun = reserve is not None and self._hand_over(reserve, plan, descriptors)
+            if not is_begun and not self._hand_over(self._start(), plan, descriptors):
+                raise ConnectionResetError("it ended at once")
         except OSError as error:
             message = f"the task's supervisor does not answer: {error}"
             raise ProviderUnavailable("FailedCreatePodSandBox", message) from error
         threading.Thread(target=self.fill_reserve, name="process-reserve", daemon=True).start()
-
-    def _launch_fresh(self, plan: Plan, descriptors: list[int]) -> None:
-        if not self._hand_over(self._start(), plan, descriptors):
-            raise ConnectionResetError("it ended at once")
 
     def fill_reserve(self) -> None:
         """Have a supervisor stand by, unless one does. May be repeated."""
@@ -65,11 +63,6 @@ class Launcher:
             if self._reserve is not None:
                 self._reserve.close()
                 self._reserve = None
-
-    def _take(self) -> socket.socket | None:
-        with self._guard:
-            channel, self._reserve = self._reserve, None
-            return channel
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()

@@ -16,7 +16,7 @@ PAUSE_SECONDS = 0.01
 def kill_leftovers(handle: str) -> None:
     """Send SIGKILL to every process of the task until none is found, at most half a second."""
     for _ in range(ROUNDS):
-        found = [process for process in psutil.process_iter() if _belongs(process, handle)]
+        found = [process for process in psutil.process_iter() if _is_of_task(process, handle)]
         if not found:
             return
         for process in found:
@@ -25,7 +25,7 @@ def kill_leftovers(handle: str) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def _belongs(process: psutil.Process, handle: str) -> bool:
+def _is_of_task(process: psutil.Process, handle: str) -> bool:
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False

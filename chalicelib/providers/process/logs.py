@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,18 +36,19 @@ class Formatter:
 
     def format(self, lines: list[bytes]) -> bytes:
         """Return the output that stored lines, each without its end, stand for."""
-        output = b"".join(self._one(line) for line in lines if line[:STAMP_BYTES] >= self._since)
+        pieces = []
+        for line in lines:
+            if line[:STAMP_BYTES] < self._since:
+                continue
+            if self._timestamps and not self._line_open:
+                pieces.append(line[:STAMP_BYTES] + b" ")
+            self._line_open = line[STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"P"
+            pieces.append(line[PREFIX_BYTES:] + (b"" if self._line_open else b"\n"))
+        output = b"".join(pieces)
         if self._left is not None:
             output = output[: self._left]
             self._left -= len(output)
         return output
-
-    def _one(self, line: bytes) -> bytes:
-        text = line[PREFIX_BYTES:]
-        if self._timestamps and not self._line_open:
-            text = line[:STAMP_BYTES] + b" " + text
-        self._line_open = line[STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"P"
-        return text if self._line_open else text + b"\n"
 
 
 def parts(path: Path) -> list[Path]:
@@ -60,21 +61,15 @@ def parts(path: Path) -> list[Path]:
 def read(path: Path, options: LogOptions) -> Iterator[bytes]:
     """Yield what there is of the log at `path`."""
     formatter = Formatter(options)
-    for lines in _stored(path, options.tail_lines):
+    files = parts(path)
+    stored: Iterable[list[bytes]] = (group for file in files for group in _groups(file))
+    if options.tail_lines is not None:
+        stored = [_last(files, options.tail_lines)]
+    for lines in stored:
         if piece := formatter.format(lines):
             yield piece
         if formatter.full:
             return
-
-
-def _stored(path: Path, tail: int | None) -> Iterator[list[bytes]]:
-    """Yield the stored lines in groups, all or the last `tail`."""
-    files = parts(path)
-    if tail is None:
-        for file in files:
-            yield from _groups(file)
-    elif tail > 0:
-        yield _last(files, tail)
 
 
 def _groups(file: Path) -> Iterator[list[bytes]]:
@@ -172,7 +167,12 @@ def follow(
     formatter = Formatter(options)
     tail = Tail(path)
     try:
-        yield from _beginning(options, formatter, tail)
+        stored = [line for file in tail.older() for group in _groups(file) for line in group]
+        while lines := tail.lines():
+            stored += lines
+        if options.tail_lines is not None:
+            stored = last_lines(stored, options.tail_lines)
+        yield formatter.format(stored)
         pause = FIRST_PAUSE_SECONDS
         while not formatter.full:
             last = ended() or (options.until is not None and clock() >= options.until)
@@ -187,13 +187,3 @@ def follow(
             time.sleep(pause)
     finally:
         tail.close()
-
-
-def _beginning(options: LogOptions, formatter: Formatter, tail: Tail) -> Iterator[bytes]:
-    """Yield what was stored before we came, and leave `tail` where that ends."""
-    stored = [line for file in tail.older() for group in _groups(file) for line in group]
-    while lines := tail.lines():
-        stored += lines
-    if options.tail_lines is not None:
-        stored = last_lines(stored, options.tail_lines)
-    yield formatter.format(stored)

@@ -39,7 +39,11 @@ class Monitor:
     def start(self) -> None:
         """Open the FIFO, report every task once, then go on in the background."""
         self._listeners.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._remove_orphans()
+        for fifo in self._listeners.iterdir():
+            try:
+                os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:  # of a control plane that was killed: nobody reads it
+                fifo.unlink(missing_ok=True)
         os.mkfifo(self._fifo, 0o600)
         self._descriptor = os.open(self._fifo, os.O_RDWR | os.O_NONBLOCK)
         self._thread = threading.Thread(target=self._run, name="process-monitor", daemon=True)
@@ -58,20 +62,18 @@ class Monitor:
             self._fifo.unlink()
         os.close(self._descriptor)
 
-    def _remove_orphans(self) -> None:
-        """Remove FIFOs of control planes that were killed: nobody reads them."""
-        for fifo in self._listeners.iterdir():
-            try:
-                os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
-            except OSError:
-                fifo.unlink(missing_ok=True)
-
     def _run(self) -> None:
         waiting = set(self._handles())
         while not self._closing.is_set():
             waiting = {handle for handle in waiting if not self._checked(handle)}
             readable, _, _ = select.select([self._descriptor], [], [], LOOK_SECONDS)
-            waiting |= self._read() if readable else set(self._handles())
+            if not readable:
+                waiting |= set(self._handles())
+                continue
+            with contextlib.suppress(BlockingIOError):
+                self._unread += os.read(self._descriptor, READ_BYTES)
+            *lines, self._unread = self._unread.split(b"\n")
+            waiting |= {line.decode() for line in lines if line}
 
     def _checked(self, handle: str) -> bool:
         try:
@@ -80,9 +82,3 @@ class Monitor:
             LOG.exception("task=%s what=check", handle)
             return False
         return True
-
-    def _read(self) -> set[str]:
-        with contextlib.suppress(BlockingIOError):
-            self._unread += os.read(self._descriptor, READ_BYTES)
-        *lines, self._unread = self._unread.split(b"\n")
-        return {line.decode() for line in lines if line}

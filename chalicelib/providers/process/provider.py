@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from chalicelib.providers.address import with_address
 from chalicelib.providers.base import (
     Capacity,
     LogOptions,
@@ -72,7 +73,7 @@ class ProcessProvider:
         self._tasks = state_dir.absolute() / "tasks"
         self._listeners = state_dir.absolute() / "listeners"
         self._homes = SparkHomes(spark_dir.absolute())
-        self._site = plan.Site(environ, python, state_dir.absolute() / "named-volumes")
+        self._host = plan.HostSettings(environ, python, state_dir.absolute() / "named-volumes")
         self._clock = clock
         self._backoff_seconds = backoff_seconds
         self._log_bytes = log_bytes
@@ -84,7 +85,7 @@ class ProcessProvider:
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove named volumes that nobody wants; see VolumeKeeper."""
-        volumes.keep(self._site.named_volumes, wanted)
+        volumes.keep(self._host.named_volumes, wanted)
 
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it; see Provider.run."""
@@ -109,7 +110,7 @@ class ProcessProvider:
                 return
             address, guard = addresses.claim(task.uid)
             with guard or contextlib.nullcontext():
-                prepared = self._prepare(task, directory, address)
+                prepared = self._prepare(with_address(task, address), directory, address)
                 self._launcher.launch(prepared, [claim] if guard is None else [claim, guard.fileno()])
         finally:
             os.close(claim)
@@ -117,34 +118,29 @@ class ProcessProvider:
     def _prepare(self, task: Task, directory: TaskDirectory, address: str) -> Plan:
         """Write the task's intent and files; if that fails, leave nothing."""
         try:
-            placed = [
-                plan.Placed(
-                    task, one, self._homes.find(one.image, pull=one.pull), directory, address, self._site
-                )
-                for one in task.containers
+            sparks = [self._homes.find(one.image, pull=one.pull) for one in task.containers]
+            resolved = [
+                plan.ResolvedContainer(task, one, home, directory, address, self._host)
+                for one, home in zip(task.containers, sparks, strict=True)
             ]
-            prepared = self._plan(placed)
+            now = self._now()
+            prepared: Plan = {
+                "directory": str(directory.path),
+                "listeners": str(self._listeners),
+                "containers": [one.plan() for one in resolved],
+                "record": plan.first_record(task, handle=directory.handle, address=address, created_at=now),
+                "backoff_seconds": self._backoff_seconds,
+                "stop_grace_seconds": task.stop_grace_seconds,
+                "log_bytes": self._log_bytes,
+                "log_files": LOG_FILES,
+            }
             directory.clear()
             directory.write_intent(prepared["record"])
-            volumes.place(placed)
+            volumes.place(resolved)
         except BaseException:
             directory.discard()
             raise
         return prepared
-
-    def _plan(self, placed: list[plan.Placed]) -> Plan:
-        task, directory, address = placed[0].task, placed[0].directory, placed[0].address
-        now = self._now()
-        return {
-            "directory": str(directory.path),
-            "listeners": str(self._listeners),
-            "containers": [one.plan() for one in placed],
-            "record": plan.first_record(task, handle=directory.handle, address=address, created_at=now),
-            "backoff_seconds": self._backoff_seconds,
-            "stop_grace_seconds": task.stop_grace_seconds,
-            "log_bytes": self._log_bytes,
-            "log_files": LOG_FILES,
-        }
 
     def _now(self) -> int:
         return int(self._clock().timestamp() * 1e9)
@@ -216,7 +212,10 @@ class ProcessProvider:
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the container's output; see Provider.logs."""
         directory = self._directory(handle)
-        run = self._run_number(handle, container) - int(options.previous)
+        records = {one["name"]: one for one in self._known(handle)["containers"]}
+        if container not in records:
+            raise TaskNotFound(f"{handle} has no container {container}")
+        run = records[container]["restarts"] - int(options.previous)
         path = directory.log(container, run)
         if run < 0:
             raise TaskNotFound(f"{handle}: container {container} has not been restarted")
@@ -224,23 +223,13 @@ class ProcessProvider:
             return logs.read(path, options)
 
         def ended() -> bool:
-            return self._run_ended(handle, container, run)
+            record = directory.record()
+            if record is None or record["phase"] == "stopped":
+                return True
+            now = next(one for one in record["containers"] if one["name"] == container)
+            return now["restarts"] > run or (now["finished_at"] is not None and now["phase"] != "running")
 
         return logs.follow(path, options, ended=ended, clock=self._clock)
-
-    def _run_number(self, handle: str, container: str) -> int:
-        for record in self._known(handle)["containers"]:
-            if record["name"] == container:
-                return record["restarts"]
-        raise TaskNotFound(f"{handle} has no container {container}")
-
-    def _run_ended(self, handle: str, container: str, run: int) -> bool:
-        record = TaskDirectory(self._tasks, handle).record()
-        if record is None or record["phase"] == "stopped":
-            return True
-        now = next(one for one in record["containers"] if one["name"] == container)
-        over = now["finished_at"] is not None and now["phase"] != "running"
-        return now["restarts"] > run or over
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider.exec."""

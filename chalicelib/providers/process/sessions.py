@@ -57,7 +57,7 @@ def start_command(main: psutil.Process, command: Sequence[str], streams: Streams
         raise CannotRun(f'exec: "{command[0]}": executable file not found in $PATH')
     start = _on_terminal if streams.tty else _on_pipes
     try:
-        return start(argv, Surroundings(env, cwd, main.is_running), streams)
+        return start(argv, CommandContext(env, cwd, main.is_running), streams)
     except (OSError, ValueError) as error:
         raise CannotRun(f'exec: "{command[0]}": {error}') from error
 
@@ -70,7 +70,7 @@ def on_host(command: Sequence[str], env: Mapping[str, str], cwd: str) -> list[st
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class CommandContext:
     """Where a command runs: the container's variables and directory, and whether that still runs."""
 
     env: Mapping[str, str]
@@ -78,7 +78,7 @@ class Surroundings:
     container_runs: Callable[[], bool]
 
 
-def _on_terminal(argv: Sequence[str], around: Surroundings, streams: Streams) -> CommandSession:
+def _on_terminal(argv: Sequence[str], context: CommandContext, streams: Streams) -> CommandSession:
     del streams  # a terminal is always both
     ours, theirs = pty.openpty()
     try:
@@ -87,8 +87,8 @@ def _on_terminal(argv: Sequence[str], around: Surroundings, streams: Streams) ->
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={"TERM": "xterm", **around.env},
-            cwd=around.cwd,
+            env={"TERM": "xterm", **context.env},
+            cwd=context.cwd,
             start_new_session=True,
         )
     except BaseException:
@@ -97,18 +97,18 @@ def _on_terminal(argv: Sequence[str], around: Surroundings, streams: Streams) ->
     finally:
         os.close(theirs)
     return CommandSession(
-        process, sink=ours, outputs={ours: "stdout"}, is_terminal=True, container_runs=around.container_runs
+        process, sink=ours, outputs={ours: "stdout"}, is_terminal=True, container_runs=context.container_runs
     )
 
 
-def _on_pipes(argv: Sequence[str], around: Surroundings, streams: Streams) -> CommandSession:
+def _on_pipes(argv: Sequence[str], context: CommandContext, streams: Streams) -> CommandSession:
     process = subprocess.Popen(
         argv,
         stdin=subprocess.PIPE if streams.stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE if streams.stdout else subprocess.DEVNULL,
         stderr=subprocess.PIPE if streams.stderr else subprocess.DEVNULL,
-        env=around.env,
-        cwd=around.cwd,
+        env=context.env,
+        cwd=context.cwd,
         start_new_session=True,
         bufsize=0,
     )
@@ -119,7 +119,7 @@ def _on_pipes(argv: Sequence[str], around: Surroundings, streams: Streams) -> Co
         outputs[_taken(process.stderr)] = "stderr"
     sink = None if process.stdin is None else _taken(process.stdin)
     return CommandSession(
-        process, sink=sink, outputs=outputs, is_terminal=False, container_runs=around.container_runs
+        process, sink=sink, outputs=outputs, is_terminal=False, container_runs=context.container_runs
     )
 
 

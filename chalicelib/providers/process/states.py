@@ -13,11 +13,26 @@ LOST = "Lost"
 
 def task_state(record: Record) -> TaskState:
     """Return what a record says."""
+    containers = [
+        ContainerState(
+            name=one["name"],
+            phase=one["phase"],
+            exit_code=one["exit_code"],
+            reason=one["reason"],
+            message=one["message"],
+            started_at=moment(one["started_at"]),
+            finished_at=moment(one["finished_at"]),
+            restarts=one["restarts"],
+            container_id=f"{record['handle']}-{one['name']}-{one['restarts']}" if one["started_at"] else "",
+            image=one["image"],
+        )
+        for one in record["containers"]
+    ]
     return TaskState(
         uid=record["uid"],
         handle=record["handle"],
         phase=record["phase"],
-        containers=tuple(_container_state(record["handle"], one) for one in record["containers"]),
+        containers=tuple(containers),
         address=record["address"],
         host_address=HOST_ADDRESS,
         reason=record["reason"],
@@ -27,22 +42,6 @@ def task_state(record: Record) -> TaskState:
         started_at=moment(record["started_at"]),
         stopped_at=moment(record["stopped_at"]),
         labels=tuple((name, value) for name, value in record["labels"]),
-    )
-
-
-def _container_state(handle: str, record: ContainerRecord) -> ContainerState:
-    started = record["started_at"] is not None
-    return ContainerState(
-        name=record["name"],
-        phase=record["phase"],
-        exit_code=record["exit_code"],
-        reason=record["reason"],
-        message=record["message"],
-        started_at=moment(record["started_at"]),
-        finished_at=moment(record["finished_at"]),
-        restarts=record["restarts"],
-        container_id=f"{handle}-{record['name']}-{record['restarts']}" if started else "",
-        image=record["image"],
     )
 
 
@@ -56,7 +55,12 @@ def lost(record: Record, *, now: int, reason: str, message: str) -> Record:
 
     What ran then has ended, nobody saw how: no exit code.
     """
-    containers = [_lost_container(one, now, reason) for one in record["containers"]]
+    containers: list[ContainerRecord] = [
+        {**one, "phase": "stopped", "exit_code": None, "reason": reason, "finished_at": now}
+        if one["phase"] == "running"
+        else one
+        for one in record["containers"]
+    ]
     return {
         **record,
         "version": record["version"] + 1,
@@ -66,9 +70,3 @@ def lost(record: Record, *, now: int, reason: str, message: str) -> Record:
         "stopped_at": now,
         "containers": containers,
     }
-
-
-def _lost_container(record: ContainerRecord, now: int, reason: str) -> ContainerRecord:
-    if record["phase"] != "running":
-        return record
-    return {**record, "phase": "stopped", "exit_code": None, "reason": reason, "finished_at": now}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -9,10 +10,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from chalicelib.providers.base import ADDRESS, File, Task, TaskRejected, Volume
+from chalicelib.providers.base import Task, TaskRejected
 from chalicelib.providers.process import entrypoint
-from chalicelib.providers.process.paths import PathMap
-from chalicelib.providers.process.plan import Placed
+from chalicelib.providers.process.plan import ResolvedContainer
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _INVALID = "CreateContainerConfigError"
@@ -49,49 +49,35 @@ def _check_inside(path: str) -> None:
         raise TaskRejected(_INVALID, f"the path {path!r} leads out of its volume")
 
 
-def place(placed: list[Placed]) -> None:
+def place(resolved: list[ResolvedContainer]) -> None:
     """Create the directories and files of all containers of one task. Raises OSError."""
-    placed[0].directory.make_scratch()
-    if any(one.spark for one in placed):
-        script = entrypoint.script(placed[0].site.python)
-        _write(placed[0].directory.program("entrypoint.sh"), script, 0o700)
-    for one in placed:
+    first = resolved[0]
+    first.directory.make_scratch()
+    if any(one.spark for one in resolved):
+        script = entrypoint.script(first.host.python)
+        _write(first.directory.program("entrypoint.sh"), script, 0o700)
+    for one in resolved:
         one.directory.work(one.container.name).mkdir(parents=True, exist_ok=True)
         one.directory.log(one.container.name, 0).parent.mkdir(parents=True, exist_ok=True)
-    task = placed[0].task
-    for volume in task.volumes:
-        root = placed[0].volume_path(volume)
+    for volume in first.task.volumes:
+        root = first.volume_path(volume)
         if volume.kind != "host":
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        paths = _properties_paths(volume, placed)
+        # Spark's own settings name paths of the container (jars, tokens, the executors' pod template)
+        sparks = [one for one in resolved if one.spark]
+        users = (one for one in sparks if any(mount.volume == volume.name for mount in one.container.mounts))
+        paths = next((one.paths() for one in users), None)
         for file in volume.files:
-            _write(root / file.path, _content(file, placed[0].address, paths), file.mode)
-    for one in placed:
+            content = file.content
+            if paths is not None and file.path.endswith(".properties"):
+                with contextlib.suppress(UnicodeDecodeError):  # not what its name says: leave it alone
+                    content = paths.rewrite_properties(content.decode()).encode()
+            _write(root / file.path, content, file.mode)
+    for one in resolved:
         wanted = [one.mount_path(mount) for mount in one.container.mounts if mount.sub_path]
         for path in [*wanted, Path(one.cwd(one.paths()))]:
             if not path.exists():
                 path.mkdir(mode=0o700, parents=True)
-
-
-def _properties_paths(volume: Volume, placed: list[Placed]) -> PathMap | None:
-    """Return by whose paths properties files in a volume are rewritten: those of a Spark container.
-
-    Spark's own settings name paths of the container (jars, tokens, the executors' pod template).
-    """
-    for one in placed:
-        if one.spark and any(mount.volume == volume.name for mount in one.container.mounts):
-            return one.paths()
-    return None
-
-
-def _content(file: File, address: str, paths: PathMap | None) -> bytes:
-    content = file.content.replace(ADDRESS.encode(), address.encode())
-    if paths is None or not file.path.endswith(".properties"):
-        return content
-    try:
-        return paths.rewrite_properties(content.decode()).encode()
-    except UnicodeDecodeError:  # not what its name says: leave it alone
-        return content
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -59,7 +59,10 @@ class Container:
         """Start its main process; a program that can't be started counts as one that ended."""
         restarts = self.record["restarts"]
         self.restart_at = None
-        self._forget_log(restarts - 2)
+        # of a run that nobody can ask for any more: `previous` reaches back one run
+        for suffix in ["", *(f".{part}" for part in range(1, self._log_files))]:
+            with contextlib.suppress(OSError):
+                os.unlink(self._log_path(restarts - 2) + suffix)
         self._log = LogWriter(self._log_path(restarts), limit=self._log_bytes, files=self._log_files)
         self.output, writer = os.pipe()
         os.set_blocking(self.output, False)
@@ -84,12 +87,6 @@ class Container:
 
     def _log_path(self, number: int) -> str:
         return os.path.join("logs", self.plan["name"], f"{number}.log")
-
-    def _forget_log(self, number: int) -> None:
-        """Remove the files of a run that nobody can ask for any more: `previous` reaches back one run."""
-        for suffix in ["", *(f".{part}" for part in range(1, self._log_files))]:
-            with contextlib.suppress(OSError):
-                os.unlink(self._log_path(number) + suffix)
 
     def read_output(self) -> bool:
         """Store what the pipe holds; return False at its end. Raises BlockingIOError if it holds nothing."""
@@ -127,16 +124,10 @@ class Container:
         self.changed = True
         self.record["finished_at"] = time.time_ns()
         self.record.update({"phase": "stopped", "exit_code": code, "reason": reason, "message": message})
-        if not stopping and self._may_restart(code):
-            self._plan_restart()
-
-    def _may_restart(self, code: int) -> bool:
         restart = self.plan["restart"]
-        if restart == "always" and not self.plan["init"]:
-            return True
-        return restart != "never" and code != 0
-
-    def _plan_restart(self) -> None:
+        is_for_ever = restart == "always" and not self.plan["init"]
+        if stopping or not (is_for_ever or (restart != "never" and code != 0)):
+            return
         now = time.monotonic()
         if now - self._running_since >= BACKOFF_RESET_SECONDS:
             self._backoff = 0.0

@@ -59,6 +59,10 @@ class Supervisor:
 
     def prepare(self) -> None:
         """Open the control FIFO, hear signals, and write the first state. Raises OSError."""
+
+        def hear_sigterm(*_: object) -> None:
+            self._terminated = True
+
         with contextlib.suppress(FileExistsError):
             os.mkfifo(CONTROL_FIFO, 0o600)
         control = os.open(CONTROL_FIFO, os.O_RDWR | os.O_NONBLOCK)
@@ -69,32 +73,26 @@ class Supervisor:
         self._selector.register(alarm, selectors.EVENT_READ, None)
         signal.set_wakeup_fd(ringer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._hear_sigterm)
+        signal.signal(signal.SIGTERM, hear_sigterm)
         for ignored in (signal.SIGHUP, signal.SIGINT):
             signal.signal(ignored, signal.SIG_IGN)
         processes.adopt_orphans()
         self._write()
-
-    def _hear_sigterm(self, *_: object) -> None:
-        self._terminated = True
 
     def run(self) -> None:
         """Run the task until all its containers have ended and nothing of them is left."""
         self._hear_stop()
         while self._advance():
             for key, _ in self._selector.select(self._timeout()):
-                self._ready(key)
+                container = key.data
+                with contextlib.suppress(BlockingIOError):
+                    if container is None:
+                        os.read(key.fd, WAKE_BYTES)
+                    elif not container.read_output():
+                        self._selector.unregister(key.fd)  # end of file, though the process may live on
             self._reap()
             self._hear_stop()
         self._finish()
-
-    def _ready(self, key: selectors.SelectorKey) -> None:
-        container = key.data
-        with contextlib.suppress(BlockingIOError):
-            if container is None:
-                os.read(key.fd, WAKE_BYTES)
-            elif not container.read_output():
-                self._selector.unregister(key.fd)  # end of file, though the process may live on
 
     def _timeout(self) -> float | None:
         moments = [one.restart_at for one in self._containers if one.restart_at is not None]
@@ -182,7 +180,8 @@ class Supervisor:
                 if pid == one.pid:
                     one.pid = 0
                     self._kill_kin(one, pid)
-                    self._unwatch(one)
+                    with contextlib.suppress(KeyError, ValueError):  # its end of file came before its end
+                        self._selector.unregister(one.output)
                     one.exited(status, stopping=self._kill_at is not None)
                 elif pid == one.stop_pid:
                     one.stop_pid = 0
@@ -197,10 +196,6 @@ class Supervisor:
             return [one.pid for one in family if one.pid not in mains and container.owns(one, session)]
 
         processes.kill_each(kin, lambda: None)
-
-    def _unwatch(self, container: Container) -> None:
-        with contextlib.suppress(KeyError, ValueError):  # its end of file came before its end
-            self._selector.unregister(container.output)
 
     def _hear_stop(self) -> None:
         if self._terminated:  # the machine is shutting down

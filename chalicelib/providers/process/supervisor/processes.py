@@ -25,18 +25,13 @@ KILL_PAUSE_SECONDS = 0.002
 RESET_SIGNALS = (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGXFSZ)
 
 
-def _no_prctl(option: int, value: int) -> None:
-    """Do nothing: this system has no prctl."""
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
-def _find_prctl() -> Callable[[int, int], object]:
-    if not sys.platform.startswith("linux"):
-        return _no_prctl
-    function = ctypes.CDLL(None, use_errno=True).prctl
-    return lambda option, value: function(option, value, 0, 0, 0)
-
-
-prctl = _find_prctl()
+def prctl(option: int, value: int) -> None:
+    """Set an option of this process; on systems without prctl, nothing."""
+    if _LIBC is not None:
+        _LIBC.prctl(option, value, 0, 0, 0)
 
 
 class Process(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.providers.fargate.definitions import Site
+from chalicelib.providers.fargate.definitions import DeploymentConfig
 
-SITE = Site(
+SITE = DeploymentConfig(
     name="jobs",
     cluster="jobs",
     region="eu-west-1",

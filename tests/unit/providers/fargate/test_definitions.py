@@ -12,14 +12,14 @@ from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, Tas
 from chalicelib.providers.fargate import payload
 from chalicelib.providers.fargate.definitions import (
     TMPFS_OPTIONS,
+    DeploymentConfig,
     Launch,
-    Site,
     client_token,
     definition,
     run_task,
 )
 
-SITE = Site(
+SITE = DeploymentConfig(
     name="sparkanywhere",
     cluster="jobs",
     region="us-east-1",

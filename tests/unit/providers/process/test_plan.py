@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.providers.address import with_address
 from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.process.directory import TaskDirectory, handle_of
 from chalicelib.providers.process.images import SparkHome
-from chalicelib.providers.process.plan import Placed, Site
+from chalicelib.providers.process.plan import HostSettings, ResolvedContainer
 from chalicelib.providers.process.volumes import check
 
 ENVIRON = {"PATH": "/usr/bin", "HOME": "/home/u", "AWS_SECRET_ACCESS_KEY": "hush", "PYTHONPATH": "/src"}
@@ -19,11 +20,15 @@ HERE = "/state/tasks/h"
 
 def placed(
     container: Container, *volumes: Volume, spark: SparkHome | None = None, hostname: str = ""
-) -> Placed:
+) -> ResolvedContainer:
     """Return a container placed on a host where only /usr is a directory."""
     task = Task(uid="u", group="g", name="pod", containers=(container,), volumes=volumes, hostname=hostname)
-    site = Site(ENVIRON, "/venv/python", Path("/state/named"), is_directory=lambda path: path == "/usr")
-    return Placed(task, container, spark, TaskDirectory(Path("/state/tasks"), "h"), "127.1.1.1", site)
+    task = with_address(task, "127.1.1.1")
+    host = HostSettings(
+        ENVIRON, "/venv/python", Path("/state/named"), is_directory=lambda path: path == "/usr"
+    )
+    directory = TaskDirectory(Path("/state/tasks"), "h")
+    return ResolvedContainer(task, task.containers[0], spark, directory, "127.1.1.1", host)
 
 
 def test_only_harmless_variables_are_inherited() -> None:
