@@ -51,7 +51,7 @@ class Admission:
         try:
             return self._admit_pod(obj, now)
         except (AttributeError, KeyError, TypeError, ValueError):
-            if not PodStrategy().validate(obj):
+            if not any(PodStrategy().validate(obj)):
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
 

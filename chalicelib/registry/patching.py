@@ -11,7 +11,7 @@ from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.patching import patch as patches
 from chalicelib.apimachinery.rules.status import bad_request, unsupported_media_type
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import updating
+from chalicelib.registry import writing
 from chalicelib.registry.options import Patch, PatchType
 from chalicelib.registry.strategy import Strategy
 
@@ -85,12 +85,12 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
         **config,
         "metadata": dict(metadata),
     }  # the configuration itself gets no namespace it did not name
-    updating.check_addressed(addressed, name=name, namespace=namespace if strategy.namespaced else None)
+    writing.check_addressed(addressed, name=name, namespace=namespace if strategy.namespaced else None)
     return config
 
 
 def applied(
-    strategy: Strategy, live: JSON | None, config: JSON, how: updating.Change, *, now: datetime, force: bool
+    strategy: Strategy, live: JSON | None, config: JSON, how: writing.Change, *, now: datetime, force: bool
 ) -> JSON:
     """Return what an apply configuration makes of `live`, or a new object; managedFields included. Raises 409."""
     return apply.apply(

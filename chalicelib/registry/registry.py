@@ -18,7 +18,7 @@ from chalicelib.apimachinery.rules.names import path_segment_errors
 from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import creating, deletion, listing, objects, patching, updating
+from chalicelib.registry import deletion, listing, objects, patching, writing
 from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
@@ -126,18 +126,19 @@ class Registry:
     ) -> Written:
         obj = self.strategy.to_stored(obj)
         namespace = namespace if self.strategy.namespaced else None
-        now = creating.check_placed(self.strategy, self.storage, obj, namespace)
+        now = writing.place_new(self.strategy, self.storage, obj, namespace)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
-        warnings = creating.complete(self.strategy, self._parts, obj, now, manager=manager)
-        creating.check(self.strategy, obj, self.siblings)
+        warnings = writing.complete_new(self.strategy, self._parts, obj, now, manager=manager)
+        writing.check_new(self.strategy, obj, self.siblings)
         if options.permit is not None:
             options.permit(obj)
-        key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
+            new = objects.without_type(obj)
+            key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
             if options.dry_run:
                 self._require_absent(key)
                 return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
-            stored = self.storage.create(key, objects.without_type(obj))
+            stored = self.storage.create(key, new)
         self._written(stored, obj, "ADDED")
         return Written(stored, created=True, warnings=warnings)
 
@@ -154,18 +155,18 @@ class Registry:
         Creates what is missing where the kind lets a PUT do so. Raises 404, 409 for a stale resourceVersion or
         foreign uid, 422.
         """
-        updating.check_addressed(obj, name=name, namespace=namespace)
+        writing.check_addressed(obj, name=name, namespace=namespace)
         sent = self.strategy.to_stored(obj)
-        how = updating.Change(options.field_manager, subresource)
+        how = writing.Change(options.field_manager, subresource)
         with translated(self.strategy, name):
             try:
-                return self._change(namespace, name, lambda live: updating.replaced(live, sent), how, options)
+                return self._change(namespace, name, lambda live: writing.replaced(live, sent), how, options)
             except KeyNotFound:
                 if subresource or not self.strategy.creates_on_update:
                     raise
             metadata: JSON = {"name": name, "namespace": namespace or ""}
             # a uid means another object than the one that is missing, a resourceVersion means nothing
-            new = updating.replaced({"kind": self.strategy.kind, "metadata": metadata}, obj)
+            new = writing.replaced({"kind": self.strategy.kind, "metadata": metadata}, obj)
             new["metadata"].pop("resourceVersion", None)
             if options.permit_create is not None:
                 options.permit_create()
@@ -178,7 +179,7 @@ class Registry:
 
         Repeated against other writers unless the patch names a resourceVersion.
         """
-        how = updating.Change(options.field_manager, subresource, is_apply=patch.type == "apply")
+        how = writing.Change(options.field_manager, subresource, is_apply=patch.type == "apply")
         if how.is_apply:
             return self._apply(namespace, name, patch, options, how)
 
@@ -187,7 +188,7 @@ class Registry:
         def changed(live: JSON) -> JSON:
             patched, complaints[:] = patching.patched(self.strategy, self.strategy.from_stored(live), patch)
             patched = self.strategy.to_stored(patched)
-            updating.check_addressed(patched, name=name, namespace=namespace)
+            writing.check_addressed(patched, name=name, namespace=namespace)
             return patched
 
         with translated(self.strategy, name):
@@ -195,7 +196,7 @@ class Registry:
         return replace(written, warnings=[*complaints, *written.warnings])
 
     def _apply(
-        self, namespace: str | None, name: str, patch: Patch, options: WriteOptions, how: updating.Change
+        self, namespace: str | None, name: str, patch: Patch, options: WriteOptions, how: writing.Change
     ) -> Written:
         config = patching.checked_apply(self.strategy, patch.document, name=name, namespace=namespace)
         now = self._parts.clock()
@@ -209,7 +210,7 @@ class Registry:
             except KeyNotFound:
                 if how.subresource:
                     raise
-            updating.check_may_create(self.strategy, config, name)
+            writing.check_may_create(self.strategy, config, name)
             if options.permit_create is not None:
                 options.permit_create()
             return self._create(namespace, applied(None), options, is_applied=True)
@@ -222,7 +223,7 @@ class Registry:
         namespace: str | None,
         name: str,
         change: Callable[[JSON], JSON],
-        how: updating.Change,
+        how: writing.Change,
         options: WriteOptions,
     ) -> Written:
         """Store what `change` makes of the live object, anew while other writers interfere. Raises StorageErrors."""
@@ -231,8 +232,10 @@ class Registry:
         def change_once() -> Written:
             live = self.storage.get(key)
             old, new = self._stored_form(live), change(self._stored_form(live))
-            updating.check_version(self.strategy, new, live.revision, name)
-            warnings = updating.finish(self.strategy, new, old, how, self._parts.clock(), self.siblings)
+            writing.check_version(self.strategy, new, live.revision, name)
+            warnings = writing.complete_changed(
+                self.strategy, new, old, how, self._parts.clock(), self.siblings
+            )
             if objects.is_same(new, old):
                 return Written(live, warnings=warnings)
             if options.permit is not None:

@@ -5,13 +5,11 @@ Compare kubernetes/plugin/pkg/admission/{priority,storage/storageclass/setdefaul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY, default_class
+from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.volumes.claims import CLASS_ANNOTATION
 from chalicelib.resources.volumes.storageclasses import is_default
 from chalicelib.storage.base import KeyNotFound, Reader
@@ -24,7 +22,11 @@ def set_priority(pod: JSON, reader: Reader) -> None:
     """Write, in place, what the class of a new pod means. Raises 403 for an unknown class or other values."""
     spec = pod["spec"]
     name = spec.get("priorityClassName") or ""
-    found = _named(pod, name, reader) if name else default_class(_all(PRIORITIES, reader)) or {}
+    if name:
+        found = _named(pod, name, reader)
+    else:  # of several default classes the one with the lowest value
+        marked = [each for each in _all(PRIORITIES, reader) if each.get("globalDefault")]
+        found = min(marked, key=lambda each: int(each.get("value", 0)), default={})
     value, policy = found.get("value", 0), found.get("preemptionPolicy", DEFAULT_POLICY)
     for given, computed, what in (
         (spec.get("priority"), value, "integer value of priority"),
@@ -61,8 +63,8 @@ def _named(pod: JSON, name: str, reader: Reader) -> JSON:
     raise _forbidden(pod, f"no PriorityClass with name {name} was found")
 
 
-def _all(resource: str, reader: Reader) -> Iterator[JSON]:
-    return (item.object() for item in reader.list(prefix(resource)).items)
+def _all(resource: str, reader: Reader) -> list[JSON]:
+    return [item.object() for item in reader.list(prefix(resource)).items]
 
 
 def _forbidden(pod: JSON, why: str) -> StatusError:

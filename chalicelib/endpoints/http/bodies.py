@@ -49,6 +49,8 @@ class Bodies:
         """Return the object that a create or update sent. Raises 400, 413, 415."""
         strategy = registry.strategy
         found = self.typed_object(info, group=strategy.group, version=strategy.version, kind=strategy.kind)
+        if not strategy.is_custom:
+            return found
         validation = _validation(info)
         complaints = shaped(strategy, found.obj, is_strict=validation == "Strict")
         return ObjectBody(found.obj, found.warnings + (complaints if validation == "Warn" else []))

@@ -155,8 +155,8 @@ class ResourceVerbs:
     def _create(self, registry: Registry, info: RequestInfo) -> Response:
         how = _representation(info, is_list=False)
         options = self._write_options(registry, info, "CreateOptions")
-        body = self._bodies.object(registry, info)
-        written = registry.create(_namespace(registry, info), body.obj, options)
+        namespace, body = _namespace(registry, info), self._bodies.object(registry, info)
+        written = registry.create(namespace, body.obj, options)
         return self._written(registry, info, written, how, body.warnings, code=201)
 
     def _update(self, registry: Registry, info: RequestInfo) -> Response:

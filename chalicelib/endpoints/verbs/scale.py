@@ -23,7 +23,7 @@ from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.endpoints.http.responses import respond, with_warnings
 from chalicelib.registry.options import Patch, Written
 from chalicelib.registry.registry import Registry
-from chalicelib.registry.updating import check_addressed
+from chalicelib.registry.writing import check_addressed
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 from chalicelib.resources.shared.table_text import selector_text
 from chalicelib.storage.base import StoredObject

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
@@ -44,7 +43,7 @@ def parse_dollars(text: str) -> float:
 
 def without_our_marks(pod: JSON) -> None:
     """Take, in place, from a pod that a client sends what only we write: it may be a copy of another one."""
-    annotations = _annotations(pod)
+    annotations = pod["metadata"].get("annotations") or {}
     kept = {key: text for key, text in annotations.items() if key not in WRITTEN_BY_US}
     if kept == annotations:
         return
@@ -59,23 +58,21 @@ def keep_our_marks(pod: JSON, old: JSON) -> None:
 
     Whoever could would point a pod at another one's task, and stop that by a delete.
     """
-    before = {key: text for key, text in _annotations(old).items() if key in WRITTEN_BY_US}
+    before = {
+        key: text for key, text in (old["metadata"].get("annotations") or {}).items() if key in WRITTEN_BY_US
+    }
     without_our_marks(pod)
     if before:
-        pod["metadata"]["annotations"] = {**_annotations(pod), **before}
+        pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **before}
 
 
 def annotation_causes(pod: JSON, old: JSON | None = None) -> Iterator[Cause]:
     """Yield what is wrong with annotations that users set, if an update of `old` changes them at all."""
-    before = _annotations(old).get(MAX_USD) if old else None
-    text = _annotations(pod).get(MAX_USD)
+    before = (old["metadata"].get("annotations") or {}).get(MAX_USD) if old else None
+    text = (pod["metadata"].get("annotations") or {}).get(MAX_USD)
     if text is None or text == before:
         return
     try:
         parse_dollars(text)
     except ValueError:
         yield invalid(f"metadata.annotations[{MAX_USD}]", text, NOT_DOLLARS)
-
-
-def _annotations(pod: JSON) -> JSON:
-    return annotations_of(pod)

@@ -12,8 +12,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE, default_template
-from chalicelib.resources.pods.validation import template_causes
-from chalicelib.resources.pods.warnings import spec_warnings
+from chalicelib.resources.pods.validation import spec_warnings, template_causes
 from chalicelib.resources.shared.table_text import containers_text, labels_text
 
 

@@ -1,11 +1,12 @@
-"""What may be wrong with the resources a container asks for, and with references to them.
+"""What containers ask for: what may be wrong with it, and the quality-of-service class that it makes of their pod.
 
-Compare ValidateContainerResourceRequirements in kubernetes/pkg/apis/core/validation, v1.36.
+Compare ValidateContainerResourceRequirements in kubernetes/pkg/apis/core/validation and
+kubernetes/pkg/apis/core/helper/qos, v1.36.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chalicelib.apimachinery.rules.causes import invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -13,6 +14,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.amounts import nanos
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 
+_COUNTED = ("cpu", "memory")
 _STANDARD = ("cpu", "ephemeral-storage", "memory")
 _REFERENCES = tuple(f"{kind}.{name}" for kind in ("limits", "requests") for name in _STANDARD)
 
@@ -40,3 +42,26 @@ def resource_ref_causes(reference: JSON, at: str) -> Iterator[Cause]:
         yield required(f"{at}.resource")
     elif resource not in _REFERENCES and ".hugepages-" not in resource:
         yield not_supported(f"{at}.resource", resource, _REFERENCES)
+
+
+def qos_class(spec: JSON) -> str:
+    """Return Guaranteed, Burstable or BestEffort for a pod spec that has been through defaulting."""
+    containers = (
+        [spec] if spec.get("resources") else [*spec.get("initContainers", ()), *spec.get("containers", ())]
+    )
+    holders = [container.get("resources") or {} for container in containers]
+    requests, limits = _total(holders, "requests"), _total(holders, "limits")
+    if not requests and not limits:
+        return "BestEffort"
+    is_limited = all(nanos((each.get("limits") or {}).get(name, 0)) for each in holders for name in _COUNTED)
+    return "Guaranteed" if is_limited and requests == limits else "Burstable"
+
+
+def _total(holders: Iterable[JSON], kind: str) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for holder in holders:
+        for name in _COUNTED:
+            amount = nanos((holder.get(kind) or {}).get(name, 0))
+            if amount > 0:
+                total[name] = total.get(name, 0) + amount
+    return total

@@ -6,11 +6,12 @@ DefaultTolerationSeconds, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import is_terminal, spec_of, status_of
+from chalicelib.apimachinery.rules.causes import forbidden
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import Strategy
@@ -19,10 +20,8 @@ from chalicelib.resources.pods import columns as pod_columns
 from chalicelib.resources.pods import defaults as pod_defaults
 from chalicelib.resources.pods import marks as pod_marks
 from chalicelib.resources.pods import subresources as pod_subresources
-from chalicelib.resources.pods import update as pod_update
 from chalicelib.resources.pods import validation as pod_validation
-from chalicelib.resources.pods import warnings as pod_warnings
-from chalicelib.resources.pods.qos import qos_class
+from chalicelib.resources.pods.resources import qos_class
 
 GATED: JSON = {
     "type": "PodScheduled",
@@ -71,21 +70,22 @@ class PodStrategy(Strategy):
         _admit(spec)
         super().prepare_for_update(obj, old)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a pod's spec."""
-        return [*pod_marks.annotation_causes(obj), *pod_validation.pod_causes(obj)]
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a pod's spec."""
+        yield from pod_marks.annotation_causes(obj)
+        yield from pod_validation.spec_causes(obj["spec"], "spec")
+        if obj["spec"].get("ephemeralContainers"):
+            yield forbidden("spec.ephemeralContainers", "cannot be set on create")
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what may not be changed in a pod that exists."""
-        return [
-            *pod_marks.annotation_causes(obj, old),
-            *pod_validation.spec_causes(obj["spec"], "spec"),
-            *pod_update.update_causes(obj, old),
-        ]
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield what is wrong, and what may not be changed in a pod that exists."""
+        yield from pod_marks.annotation_causes(obj, old)
+        yield from pod_validation.spec_causes(obj["spec"], "spec")
+        yield from pod_validation.update_causes(obj, old)
 
-    def warnings(self, obj: JSON) -> list[str]:
+    def warnings(self, obj: JSON) -> Iterator[str]:
         """Return what a real server warns about in a pod."""
-        return list(pod_warnings.spec_warnings(obj["spec"], "spec"))
+        return pod_validation.spec_warnings(obj["spec"], "spec")
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return the fields a pod can be selected by."""
@@ -127,10 +127,11 @@ def _admit(spec: JSON) -> None:
         spec["terminationGracePeriodSeconds"] = 1
     for condition in ("not-ready", "unreachable"):
         key = f"node.kubernetes.io/{condition}"
-        if not any(_tolerates(toleration, key) for toleration in spec.get("tolerations", ())):
+        tolerated = [
+            each
+            for each in spec.get("tolerations", ())
+            if each.get("key") in (None, "", key) and each.get("effect") in (None, "", "NoExecute")
+        ]
+        if not tolerated:
             toleration = {"key": key, "operator": "Exists", "effect": "NoExecute"}
             spec.setdefault("tolerations", []).append({**toleration, "tolerationSeconds": TOLERATION_SECONDS})
-
-
-def _tolerates(toleration: JSON, key: str) -> bool:
-    return toleration.get("key") in (None, "", key) and toleration.get("effect") in (None, "", "NoExecute")

@@ -23,8 +23,7 @@ from chalicelib.registry.subresources import (
 from chalicelib.resources.pods.containers import container_causes
 from chalicelib.resources.pods.defaults import default_container
 from chalicelib.resources.pods.marks import TASK_ANNOTATION, keep_our_marks
-from chalicelib.resources.pods.qos import qos_class
-from chalicelib.resources.pods.resources import resources_causes
+from chalicelib.resources.pods.resources import qos_class, resources_causes
 
 NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
 

@@ -1,6 +1,7 @@
-"""What may be wrong with a pod, apart from its metadata, its containers and its volumes.
+"""What may be wrong with a pod, new or updated, apart from its containers and volumes; and what it is warned about.
 
-Compare ValidatePodSpec in kubernetes/pkg/apis/core/validation/validation.go, v1.36. Specs have been through
+Compare ValidatePodSpec and ValidatePodUpdate in kubernetes/pkg/apis/core/validation/validation.go, and
+kubernetes/pkg/api/pod/warnings.go, v1.36. Specs have been through
 defaulting, so missing fields have their defaults. Only what users mistype, or what becomes a name here, is checked:
 clients that send typed objects (fabric8, kubectl) send what a real cluster takes, and where pods run (affinity,
 tolerations, spread) is no scheduler's choice here.
@@ -23,6 +24,12 @@ _CHOICES = {
     "restartPolicy": ("Always", "OnFailure", "Never"),
     "dnsPolicy": ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"),
 }
+ONLY_THESE = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+_MUTABLE = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 _NAMES = {
     "serviceAccountName": names.dns_subdomain_errors,
     "nodeName": names.dns_subdomain_errors,
@@ -30,13 +37,6 @@ _NAMES = {
     "subdomain": names.dns_label_errors,
     "priorityClassName": names.dns_subdomain_errors,
 }
-
-
-def pod_causes(pod: JSON) -> Iterator[Cause]:
-    """Yield what is wrong with a new pod."""
-    yield from spec_causes(pod["spec"], "spec")
-    if pod["spec"].get("ephemeralContainers"):
-        yield forbidden("spec.ephemeralContainers", "cannot be set on create")
 
 
 def template_causes(template: JSON, path: str) -> Iterator[Cause]:
@@ -63,3 +63,66 @@ def spec_causes(spec: JSON, path: str) -> Iterator[Cause]:
     for key, errors in _NAMES.items():
         for error in errors(spec[key]) if spec.get(key) else ():
             yield invalid(f"{path}.{key}", spec[key], error)
+
+
+def update_causes(pod: JSON, old: JSON) -> Iterator[Cause]:
+    """Yield what an update may not do to the pod `old`; both have been through defaulting."""
+    spec, before = spec_of(pod), spec_of(old)
+    if spec == before:
+        return
+    for kind in ("containers", "initContainers"):
+        if len(spec.get(kind, ())) != len(before.get(kind, ())):
+            yield forbidden(f"spec.{kind}", "pod updates may not add or remove containers")
+            return
+        for index, container in enumerate(spec.get(kind, ())):
+            if not container.get("image"):
+                yield forbidden(f"spec.{kind}[{index}].image", "must not be empty")
+    deadline, old_deadline = spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if old_deadline is not None and (deadline is None or deadline > old_deadline):
+        why = "must not update from a positive integer to nil value"
+        if deadline is not None:
+            why = f"must be less than or equal to previous value of {old_deadline}"
+        yield invalid("spec.activeDeadlineSeconds", deadline, why)
+    kept = [_identity(each) for each in spec.get("tolerations", ())]
+    if any(_identity(each) not in kept for each in before.get("tolerations", ())):
+        why = "existing toleration can not be modified except its tolerationSeconds"
+        yield forbidden("spec.tolerations", why)
+    if _fixed(spec, before) != _fixed(before, before):
+        yield forbidden("spec", ONLY_THESE)
+
+
+def _identity(toleration: JSON) -> tuple[str, ...]:
+    return tuple(toleration.get(key) or "" for key in ("key", "operator", "value", "effect"))
+
+
+def _fixed(spec: JSON, before: JSON) -> JSON:
+    """Return the part of a spec that an update may not change."""
+    empty: tuple[object, ...] = ([], {}, None, "")
+    fixed = {key: value for key, value in spec.items() if key not in _MUTABLE and value not in empty}
+    for kind in ("containers", "initContainers"):
+        fixed[kind] = [{**container, "image": ""} for container in spec.get(kind, ())]
+    if before.get("terminationGracePeriodSeconds", 0) < 0 and spec.get("terminationGracePeriodSeconds") == 1:
+        fixed["terminationGracePeriodSeconds"] = before["terminationGracePeriodSeconds"]
+    return fixed
+
+
+def spec_warnings(spec: JSON, path: str) -> Iterator[str]:
+    """Yield what users are warned about in a pod spec that stands at `path`."""
+    places = [
+        (kind, index) for kind in ("initContainers", "containers") for index in range(len(spec.get(kind, ())))
+    ]
+    for kind, index in places:
+        container, at = spec[kind][index], f"{path}.{kind}[{index}]"
+        for part, amounts in (container.get("resources") or {}).items():
+            for name in ("memory", "ephemeral-storage"):
+                amount = amounts.get(name) if isinstance(amounts, dict) else None
+                if isinstance(amount, str) and amount.endswith("m"):
+                    why = f'fractional byte value "{amount}" is invalid, must be an integer'
+                    yield f"{at}.resources.{part}[{name}]: {why}"
+        seen: set[str] = set()
+        for number, variable in enumerate(container.get("env", ())):
+            name = variable.get("name", "")
+            if name in seen:
+                why = f'hides previous definition of "{name}", which may be dropped when using apply'
+                yield f"{at}.env[{number}]: {why}"
+            seen.add(name)

@@ -5,7 +5,7 @@ Compare kubernetes/pkg/apis/scheduling/validation, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -20,12 +20,6 @@ from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strate
 MAX_VALUE = 1_000_000_000  # above are only the classes of the system
 SYSTEM_VALUES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 DEFAULT_POLICY = "PreemptLowerPriority"
-
-
-def default_class(classes: Iterable[JSON]) -> JSON | None:
-    """Return the class of pods that name none: of several the one with the lowest value; None if there is none."""
-    marked = [each for each in classes if each.get("globalDefault")]
-    return min(marked, key=lambda each: int(each.get("value", 0)), default=None)
 
 
 class PriorityClassStrategy(Strategy):

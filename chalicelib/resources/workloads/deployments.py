@@ -18,7 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, SCALE_PATHS, Column, Strategy
 from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE
-from chalicelib.resources.pods.warnings import spec_warnings
+from chalicelib.resources.pods.validation import spec_warnings
 from chalicelib.resources.shared.table_text import containers_text, selector_text
 from chalicelib.resources.workloads.counts import count_causes, not_negative_causes, percent_causes
 from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, CountedStatus

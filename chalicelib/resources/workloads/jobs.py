@@ -27,8 +27,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import WRITE_VERBS
 from chalicelib.resources.pods.defaults import EMPTY_TEMPLATE, default_template
-from chalicelib.resources.pods.validation import template_causes
-from chalicelib.resources.pods.warnings import spec_warnings
+from chalicelib.resources.pods.validation import spec_warnings, template_causes
 from chalicelib.resources.shared.formats import MAX_INT32
 from chalicelib.resources.shared.table_text import containers_text, selector_text
 from chalicelib.resources.workloads.counts import not_negative_causes

@@ -51,15 +51,15 @@ def test_no_object_makes_a_strategy_stumble(strategy: Strategy) -> None:
     for obj, other in zip(objects, _drawn(strategy)[1:], strict=False):
         strategy.default(other)
         strategy.prepare_for_update(other, obj)
-        strategy.validate_update(other, obj)
+        list(strategy.validate_update(other, obj))
         strategy.allocate(obj, None, lambda: objects)
         for part in [each.part for each in strategy.all_subresources.values() if each.part]:
             part.prepare_for_update(other, obj)
-            part.validate_update(other, obj)
+            list(part.validate_update(other, obj))
         strategy.grace_seconds(obj, None)
         cells = strategy.cells(obj, NOW)
         json.dumps([list(cells), strategy.row_conditions(obj), strategy.from_stored(obj)])
-        json.dumps([strategy.warnings(obj), strategy.selectable_fields(obj)])
+        json.dumps([list(strategy.warnings(obj)), strategy.selectable_fields(obj)])
         json.dumps([cause.to_dict() for cause in strategy.validate(obj)])
 
         assert len(cells) == len(strategy.columns)
@@ -81,9 +81,9 @@ def test_validation_changes_nothing(strategy: Strategy) -> None:
     for obj in _prepared(strategy):
         before = copy.deepcopy(obj)
 
-        strategy.validate(obj)
-        strategy.validate_update(obj, obj)
-        strategy.warnings(obj)
+        list(strategy.validate(obj))
+        list(strategy.validate_update(obj, obj))
+        list(strategy.warnings(obj))
 
         assert obj == before
 

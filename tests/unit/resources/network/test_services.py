@@ -100,7 +100,7 @@ def _updated(old_spec: JSON, new_spec: JSON) -> JSON:
     new = {"metadata": dict(old["metadata"]), "spec": copy.deepcopy(new_spec)}
     each.default(new)
     each.prepare_for_update(new, old)
-    assert each.validate_update(new, old) == []
+    assert list(each.validate_update(new, old)) == []
     assert each.allocate(new, old, lambda: [old]) == []
     before: JSON = old["spec"]
     return {"old": before, "new": new["spec"]}

@@ -131,10 +131,10 @@ WARNINGS: list[tuple[dict[str, Any], str]] = [  # Any: fields of a pod spec
 def test_what_is_doubtful_is_warned_about(change: dict[str, Any], warning: str) -> None:
     each, obj = made("Pod", pod(**change))
 
-    assert each.warnings(obj) == [warning]
+    assert list(each.warnings(obj)) == [warning]
 
 
 def test_a_plain_pod_warns_about_nothing() -> None:
     each, obj = made("Pod", pod())
 
-    assert each.warnings(obj) == []
+    assert list(each.warnings(obj)) == []

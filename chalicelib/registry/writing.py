@@ -1,4 +1,4 @@
-"""What every change of a stored object goes through, whether it came as PUT or as a patch."""
+"""What every object goes through before it is stored: a new one, and one changed by PUT or by a patch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import metadata_of
+from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import causes, meta
-from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid
+from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import objects
+from chalicelib.registry import deletion, objects
 from chalicelib.registry.listing import parse_revision
+from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.strategy import Strategy
+from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.keys import object_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,61 @@ def place(found: JSON, namespace: str | None) -> None:
         )
     else:
         found["namespace"] = namespace
+
+
+def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | None) -> Reader:
+    """Require, in place, that an object belongs where the URL says, in a namespace that takes it.
+
+    Returns a view of what is stored: of the namespace, its limits and quotas, and what a pod refers to. Raises 400,
+    403, 404, 500.
+    """
+    found = objects.metadata(obj)
+    if found.get("resourceVersion"):
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+    place(found, namespace)
+    now = storage.view()
+    if not namespace:
+        return now
+    try:
+        stored = now.get(object_key("namespaces", None, namespace))
+    except KeyNotFound:
+        raise not_found("namespaces", namespace) from None
+    if '"deletionTimestamp"' in stored.json and is_deleting(stored.object()):
+        raise deletion.terminating(strategy, namespace)
+    return now
+
+
+def complete_new(
+    strategy: Strategy, parts: RegistryParts, obj: JSON, now: Reader, *, manager: str
+) -> list[str]:
+    """Set, in place, what clients leave to the server: defaults, admission, metadata; return warnings.
+
+    The fields are recorded as those of `manager`, if one is given; what admission adds is nobody's.
+    """
+    metadata = obj["metadata"]
+    metadata["uid"] = parts.new_uid()
+    strategy.default(obj)
+    moment = parts.clock()
+    if manager:
+        track(strategy, None, obj, Change(manager), moment)
+    created = kubetime.format_time(moment)
+    warnings = parts.admission.admit(strategy.kept_as, obj, now)
+    strategy.prepare_for_create(obj)
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+        metadata.pop(key, None)
+    metadata["creationTimestamp"] = created
+    if strategy.has_generation:
+        metadata["generation"] = 1
+    return [*warnings, *strategy.warnings(obj)]
+
+
+def check_new(strategy: Strategy, obj: JSON, siblings: Callable[[], Iterable[JSON]]) -> None:
+    """Require that a complete object is valid, and give it what must be unique. Raises 422."""
+    metadata = obj["metadata"]
+    wrong = meta.metadata_causes(metadata, namespaced=strategy.namespaced, name_errors=strategy.name_errors)
+    wrong = [*wrong, *strategy.validate(obj)] or strategy.allocate(obj, None, siblings)
+    if wrong:
+        raise invalid(strategy.kind, metadata.get("name", ""), wrong, group=strategy.group)
 
 
 def replaced(live: JSON, sent: JSON) -> JSON:
@@ -95,7 +154,7 @@ def check_may_create(strategy: Strategy, config: JSON, name: str) -> None:
         raise conflict(strategy.resource, name, why, group=strategy.group)
 
 
-def finish(
+def complete_changed(
     strategy: Strategy,
     new: JSON,
     old: JSON,
