@@ -28,14 +28,7 @@ from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.runtime.retry import Backoff
 from chalicelib.controllers.runtime.waiting import WaitingPods
 from chalicelib.controllers.translation.task import Node, translate
-from chalicelib.providers.base import (
-    LogOptions,
-    Provider,
-    ProviderUnavailable,
-    Task,
-    TaskRejected,
-    TaskState,
-)
+from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, Task, TaskRejected, TaskState
 from chalicelib.registry.objects import as_stored
 from chalicelib.storage.base import Storage, StoredObject
 
@@ -67,8 +60,6 @@ class PodController:
         self._clock = clock
         self._observers = observers
 
-    # -- towards the provider ------------------------------------------------------------------
-
     def sync(self, pod: JSON, *, is_fresh: bool = False) -> None:
         """Bring the pod's task to where the pod wants it. Safe to repeat, and with an outdated pod.
 
@@ -77,10 +68,18 @@ class PodController:
         """
         if not self.is_ours(pod):
             return
-        if is_deleting(pod):
-            self._end(pod)
-        elif not is_terminal(pod) and not handle_of(pod) and not is_gated(pod):
-            self._launch(pod, is_fresh=is_fresh)
+        if not is_deleting(pod):
+            if not is_terminal(pod) and not handle_of(pod) and not is_gated(pod):
+                self._launch(pod, is_fresh=is_fresh)
+            return
+        handle = handle_of(pod)
+        if not handle and pod["spec"].get("nodeName"):
+            handle = self._tasks.find(pod["metadata"]["uid"])
+        if not handle or is_terminal(pod):  # nothing runs (any more)
+            self.give_up(pod)
+            return
+        self._recorder.record(pod, pod_events.stopping(pod))
+        self._stop(pod, handle, grace_left(pod, self._clock()))
 
     def sync_key(self, key: str) -> None:
         """Sync the pod under a storage key, if there is one."""
@@ -215,17 +214,6 @@ class PodController:
             lambda *_: [News("Warning", reason, message)],
         )
 
-    def _end(self, pod: JSON) -> None:
-        """Stop the task of a deleting pod; take the pod out of the store if nothing runs (any more)."""
-        handle = handle_of(pod)
-        if not handle and pod["spec"].get("nodeName"):
-            handle = self._tasks.find(pod["metadata"]["uid"])
-        if not handle or is_terminal(pod):
-            self.give_up(pod)
-            return
-        self._recorder.record(pod, pod_events.stopping(pod))
-        self._stop(pod, handle, grace_left(pod, self._clock()))
-
     def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
         known = self._tasks.stop(handle, grace_seconds=grace_seconds, reason=reason)
         if not known and is_deleting(pod):
@@ -258,8 +246,6 @@ class PodController:
         """Forget that a pod is to be tried again."""
         self.waiting.discard(uid)
         self.backoff.forget(uid)
-
-    # -- from the provider -----------------------------------------------------------------------
 
     def observe(self, state: TaskState) -> None:
         """Write what a provider reported about a task into its pod's status.

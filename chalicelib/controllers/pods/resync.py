@@ -153,23 +153,17 @@ class Resync:
             return
         checked_at = self._clock()
         for state in self._provider.list_tasks():
-            self._check_task(state)
-        self._orphans_checked_at = checked_at
-
-    def _check_task(self, state: TaskState) -> None:
-        """Compare a task with its pod: adopt it, or stop it if no pod stands for it."""
-        pod = self._pods.find(state.uid)
-        if pod is not None and not handle_of(pod) and not is_terminal(pod):
-            self._pods.observe(state)  # started, but the handle was never saved: adopt it
-            return
-        if pod is not None and handle_of(pod) == state.handle:
-            if is_terminal(pod) and state.phase != "stopped":
+            pod = self._pods.find(state.uid)
+            if pod is not None and not handle_of(pod) and not is_terminal(pod):
+                self._pods.observe(state)  # started, but the handle was never saved: adopt it
+            elif pod is not None and handle_of(pod) == state.handle:
+                if is_terminal(pod) and state.phase != "stopped":
+                    self._stop(state)
+            elif self._has_passed(state.created_at, self._times.orphan):
+                where = (state.uid, state.handle, state.phase)
+                LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", *where)
                 self._stop(state)
-            return
-        if not self._has_passed(state.created_at, self._times.orphan):
-            return
-        LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
-        self._stop(state)
+        self._orphans_checked_at = checked_at
 
     def _stop(self, state: TaskState) -> None:
         """End an orphan in two steps: stopped now, forgotten by a later run."""

@@ -132,7 +132,14 @@ class _Progress:
 
     def _go_on(self) -> WorkloadPlan:
         missing = self._wanted() - len(self._active)
-        pause = self._pause_left()
+        pause = 0.0
+        if self._broken:
+            ends = [
+                last_end(pod) or find_time(pod["metadata"].get("creationTimestamp")) for pod in self._broken
+            ]
+            last = max(end or self._now for end in ends)
+            seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failed - 1, 10), LONGEST_PAUSE_SECONDS)
+            pause = (last + timedelta(seconds=seconds) - self._now).total_seconds()
         new = self._new_pods(missing) if missing > 0 and pause <= 0 else []
         result = self._result(active=len(self._active) + len(new))
         result.create = [("pods", pod) for pod in new]
@@ -151,14 +158,6 @@ class _Progress:
         if self._completions is None:  # any success ends it: no new pods after the first
             return len(self._active) if self._succeeded else int(self._parallelism)
         return int(min(self._parallelism, self._completions - self._succeeded))
-
-    def _pause_left(self) -> float:
-        if not self._broken:
-            return 0.0
-        ends = [last_end(pod) or find_time(pod["metadata"].get("creationTimestamp")) for pod in self._broken]
-        last = max(end or self._now for end in ends)
-        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failed - 1, 10), LONGEST_PAUSE_SECONDS)
-        return (last + timedelta(seconds=pause) - self._now).total_seconds()
 
     def _new_pods(self, count: int) -> list[JSON]:
         if self._is_indexed:
