@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,8 +92,11 @@ class ExampleProvider:
 
     def _signal(self, handle: str, number: signal.Signals) -> None:
         for process in self._processes[handle].values():
-            if process.poll() is None:
-                os.killpg(process.pid, number)
+            with suppress(
+                ProcessLookupError
+            ):  # it has ended, and the thread that waits for it has not said so
+                if process.poll() is None:
+                    os.killpg(process.pid, number)
 
     def remove(self, handle: str) -> None:
         if self._states.pop(handle, None):

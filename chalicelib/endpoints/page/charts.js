@@ -41,8 +41,8 @@ const steps = (application, field, now) => {
   const changes = [];
   for (const pod of application.list) {
     if (Number.isNaN(pod.started)) continue;
-    changes.push([pod.started, pod[field]]);
-    if (!Number.isNaN(pod.ended)) changes.push([pod.ended, -pod[field]]);
+    changes.push([pod.started, pod.rate[field]]);
+    if (!Number.isNaN(pod.ended)) changes.push([pod.ended, -pod.rate[field]]);
   }
   changes.sort(([a], [b]) => a - b);
   let sum = 0;
@@ -74,5 +74,5 @@ const chart = (application, { field, title, unit, now }) => {
 };
 
 const drawCharts = (node, application, now) => node.replaceChildren(
-  chart(application, { field: "cpu", title: "vCPU requested", unit: "vCPU", now }),
+  chart(application, { field: "vcpus", title: "vCPU requested", unit: "vCPU", now }),
   chart(application, { field: "gib", title: "Memory requested", unit: "GiB", now }));
