@@ -20,16 +20,18 @@ from sparkanywhere.cli.reach import show
 from sparkanywhere.client.access import NoAccess, Target, contexts, find_target, kubeconfig_path, load
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.applications import (
-    Application,
     NoSuchApplication,
     find_application,
     has_ended,
     list_applications,
     root_path,
 )
+from sparkanywhere.jobs.job_files import FileFailed
+from sparkanywhere.jobs.service_pod import ServiceFailed
 from sparkanywhere.jobs.spark_properties import UI_PORT
+from sparkanywhere.jobs.spec import SpecError
 
-FAILURE = 1
+FAILURE, USAGE = 1, 2
 WAIT_SECONDS = 1.0  # between two looks while waiting
 FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
 
@@ -52,13 +54,15 @@ def with_target(command: Callable[..., None]) -> Callable[..., None]:
 def _errors_as_sentences() -> Iterator[None]:
     try:
         yield
-    except (NoAccess, NoSuchApplication, ApiError, ApiUnreachable) as error:
+    except SpecError as error:
+        _fail(str(error), USAGE)
+    except (NoAccess, NoSuchApplication, ApiError, ApiUnreachable, FileFailed, ServiceFailed) as error:
         _fail(str(error))
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = FAILURE) -> None:
     click.echo(f"Error: {message}", err=True)
-    sys.exit(FAILURE)
+    sys.exit(code)
 
 
 OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -159,16 +163,11 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
         found = find_application(client, target.namespace, application)
         if has_ended(client, target.namespace, found):
             click.echo(f"{found.driver_name} {found.state}")
-            sys.exit(_exit_code(found))
+            code = 0 if found.state == "Succeeded" else FAILURE
+            sys.exit(code if found.exit_code is None else found.exit_code)
         if timeout and time.monotonic() > deadline:
             _fail(f"{found.driver_name} has not ended within {timeout:g} s.")
         time.sleep(WAIT_SECONDS)
-
-
-def _exit_code(application: Application) -> int:
-    statuses = status_of(application.driver or {}).get("containerStatuses") or [{}]
-    code = ((statuses[-1].get("state") or {}).get("terminated") or {}).get("exitCode")
-    return int(code) if code is not None else (0 if application.state == "Succeeded" else FAILURE)
 
 
 @click.command()

@@ -202,7 +202,13 @@ class JobRun:
                 self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
                 self.last_pods[name] = news.pod
                 (self.gone_pods.add if news.gone else self.gone_pods.discard)(name)
-                self._follow_log_once()
+                driver = self._job.driver
+                if driver and driver.phase != "Pending" and driver.name != self._followed:
+                    self._followed, self._log_ended = driver.name, False
+                    self._log_follower = threading.Thread(
+                        target=self._follow_log, args=(driver.name,), name="log", daemon=True
+                    )
+                    self._log_follower.start()
             case LogLine(line=None, pod=pod):
                 self._log_ended = self._log_ended or pod == self._followed
             case LogLine(line=str(line)):
@@ -214,16 +220,6 @@ class JobRun:
             case Submitted(exit_code=code):
                 if code and not self._is_clearing:
                     raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
-
-    def _follow_log_once(self) -> None:
-        driver = self._job.driver
-        if driver is None or driver.phase == "Pending" or self._followed == driver.name:
-            return
-        self._followed, self._log_ended = driver.name, False
-        self._log_follower = threading.Thread(
-            target=self._follow_log, args=(driver.name,), name="log", daemon=True
-        )
-        self._log_follower.start()
 
     def _watch_pods(self) -> None:
         """Bring news of pods until told to stop; a watch that ends is opened again."""

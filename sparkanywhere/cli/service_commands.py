@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -19,7 +17,6 @@ from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClien
 from sparkanywhere.jobs import connect as servers
 from sparkanywhere.jobs import event_log, memory
 from sparkanywhere.jobs.history import HISTORY, PORT, history_pod
-from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.nodes import find_provider
 from sparkanywhere.jobs.objects import resource_name
 from sparkanywhere.jobs.service_pod import Service, ServiceFailed, find_running, stop_all, wait_until_up
@@ -29,18 +26,8 @@ from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 TOKEN_BYTES = 24
 MINUTE = 60.0
-FAILURE, USAGE = 1, 2
 # Options of a job that a server does not have, and their values.
 UNFIT = {"arguments": (), "more_arguments": (), "main_class": "", "max_attempts": 1}
-
-
-@contextmanager
-def _errors_as_sentences() -> Iterator[None]:
-    try:
-        yield
-    except (FileFailed, ServiceFailed, SpecError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(USAGE if isinstance(error, SpecError) else FAILURE)
 
 
 @click.command(
@@ -68,12 +55,11 @@ def history(
     if stop:
         _stop(client, target, HISTORY)
         return
-    with _errors_as_sentences():
-        pod = find_running(client, target.namespace, HISTORY)
-        is_ours = pod is None
-        if pod is None:
-            pod = _start_history(client, target, options)
-        pod, _ = _up(client, target, pod, HISTORY, is_ours=is_ours)
+    pod = find_running(client, target.namespace, HISTORY)
+    is_ours = pod is None
+    if pod is None:
+        pod = _start_history(client, target, options)
+    pod, _ = _up(client, target, pod, HISTORY, is_ours=is_ours)
     reach.show(target, pod, PORT, opens=opens, forwards=forward)
 
 
@@ -121,16 +107,24 @@ def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -
     if stop:
         _stop(client, target, servers.CONNECT)
         return
-    with _errors_as_sentences():
-        driver = find_running(client, target.namespace, servers.CONNECT)
-        is_ours = driver is None
-        if driver is None:
-            driver = _start_connect(client, target, options)
-        driver, line = _up(client, target, driver, servers.CONNECT, is_ours=is_ours)
-        token = servers.token_of(
-            client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{servers.secret_of(driver)}")
-        )
-        _print_url(target, driver, servers.listening_port(line), token=token, local_port=options["port"])
+    driver = find_running(client, target.namespace, servers.CONNECT)
+    is_ours = driver is None
+    if driver is None:
+        driver = _start_connect(client, target, options)
+    driver, line = _up(client, target, driver, servers.CONNECT, is_ours=is_ours)
+    secret = client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{servers.secret_of(driver)}")
+    token, port = servers.token_of(secret), servers.listening_port(line)
+    if access := reach.port_access(driver, port):
+        click.echo(access, err=True)
+        click.echo(servers.url(port=port, token=token))
+    elif servers.is_on_loopback(driver):
+        if not reach.is_here(target.access):
+            raise ServiceFailed(f"{driver['metadata']['name']} listens to its own machine alone.")
+        click.echo(servers.url(port=port, token=token))
+    else:
+        with reach.forward(target, driver, port, local_port=options["port"]) as forwarding:
+            click.echo(servers.url(port=forwarding.port, token=token))
+            reach.stay(target, driver)
 
 
 connect.params = [each for each in connect.params if each.name not in UNFIT]
@@ -153,21 +147,6 @@ def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) 
     )
     token = servers.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
     return client.get(submit(client, spec, suffix=suffix, beside=[token]).path)
-
-
-def _print_url(target: Target, driver: JSON, port: int, *, token: str, local_port: int) -> None:
-    """Print the URL of a Connect server; if needed, forward a port to it until Ctrl-C."""
-    if access := reach.port_access(driver, port):
-        click.echo(access, err=True)
-        click.echo(servers.url(port=port, token=token))
-    elif servers.is_on_loopback(driver):
-        if not reach.is_here(target.access):
-            raise ServiceFailed(f"{driver['metadata']['name']} listens to its own machine alone.")
-        click.echo(servers.url(port=port, token=token))
-    else:
-        with reach.forward(target, driver, port, local_port=local_port) as forwarding:
-            click.echo(servers.url(port=forwarding.port, token=token))
-            reach.stay(target, driver)
 
 
 def _up(

@@ -47,7 +47,10 @@ def run(spec: JobSpec, options: RunOptions) -> int:
     try:
         if options.detach:
             target = find_target(os.environ, context=options.context, namespace=spec.namespace)
-            return _detach(spec, target, options)
+            made = submit(KubeClient(target.access), spec, suffix=new_suffix())
+            about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
+            click.echo(json.dumps(about) if options.output == "json" else made.name)
+            return 0
         with local_plane(
             spec, provider=options.provider, context=options.context, environ=os.environ
         ) as target:
@@ -59,13 +62,6 @@ def run(spec: JobSpec, options: RunOptions) -> int:
         click.echo("Interrupted; the job was ended.", err=True)
         return INTERRUPTED
     return code
-
-
-def _detach(spec: JobSpec, target: Target, options: RunOptions) -> int:
-    made = submit(KubeClient(target.access), spec, suffix=new_suffix())
-    about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
-    click.echo(json.dumps(about) if options.output == "json" else made.name)
-    return 0
 
 
 def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:

@@ -63,6 +63,13 @@ class Application:
         return str(status_of(self.driver).get("phase", "Pending"))
 
     @property
+    def exit_code(self) -> int | None:
+        """Return the exit code of the driver, None while it has none."""
+        statuses = status_of(self.driver or {}).get("containerStatuses") or [{}]
+        code = ((statuses[-1].get("state") or {}).get("terminated") or {}).get("exitCode")
+        return None if code is None else int(code)
+
+    @property
     def running_executors(self) -> int:
         """Return how many executors run."""
         return sum(phase_of(each) == "Running" for each in self.executors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
@@ -30,18 +31,12 @@ def reason(
     if not drivers:
         return ""
     driver = drivers[-1]
-    late = _too_late(client, spec, path) if spec.time_limit and spec.max_attempts > 1 else ""
-    return late or _fetching(client, driver) or _by_status(driver, spec) or _by_log(lines, spec)
-
-
-def _too_late(client: KubeClient, spec: JobSpec, path: str) -> str:
-    """Return that the time for all attempts is over, "" if it is not."""
-    try:
-        conditions = status_of(client.get(path)).get("conditions") or ()
-    except (ApiError, ApiUnreachable):
-        return ""
-    is_late = any(each.get("reason") == "DeadlineExceeded" for each in conditions)
-    return OVER_TIME.format(spec.time_limit) if is_late else ""
+    if spec.time_limit and spec.max_attempts > 1:  # a Job has the time limit of all attempts
+        with suppress(ApiError, ApiUnreachable):
+            conditions = status_of(client.get(path)).get("conditions") or ()
+            if any(each.get("reason") == "DeadlineExceeded" for each in conditions):
+                return OVER_TIME.format(spec.time_limit)
+    return _fetching(client, driver) or _by_status(driver, spec) or _by_log(lines, spec)
 
 
 def _fetching(client: KubeClient, driver: JSON) -> str:

@@ -63,8 +63,9 @@ class JobSpec:
     event_log: bool = True  # for the history server, where the control plane has a place for it
 
     def __post_init__(self) -> None:
-        for problem in _problems(self):
-            raise SpecError(problem)  # the first one
+        for check in (_program_problems, _amount_problems, _pair_problems, _file_problems):
+            for problem in check(self):
+                raise SpecError(problem)  # the first one
 
     @property
     def is_python(self) -> bool:
@@ -85,13 +86,6 @@ class JobSpec:
     def named_files(self) -> tuple[str, ...]:
         """Return every file that the job names, the application first."""
         return (self.application, *self.py_files, *self.files, *self.jars, *self.archives)
-
-
-def _problems(spec: JobSpec) -> Iterator[str]:
-    yield from _program_problems(spec)
-    yield from _amount_problems(spec)
-    yield from _pair_problems(spec)
-    yield from _file_problems(spec)
 
 
 def _program_problems(spec: JobSpec) -> Iterator[str]:

@@ -87,7 +87,14 @@ class LocalServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is ours to handle: pods go first, then the server
             )
-        self._wait_until_up(self._process)
+        deadline = time.monotonic() + START_SECONDS
+        while not self.kubeconfig.exists():
+            if not self.is_alive():
+                raise ServerFailed(f"The control plane did not start: {self.last_words()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServerFailed(f"The control plane was not up within {START_SECONDS:.0f} s.")
+            time.sleep(LOOK_SECONDS)
         self.access = find_target({"KUBECONFIG": str(self.kubeconfig)}).access
         return self.access
 
@@ -111,16 +118,6 @@ class LocalServer:
         """Return the last line the server printed."""
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
         return lines[-1] if lines else "it printed nothing"
-
-    def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not self.kubeconfig.exists():
-            if process.poll() is not None:
-                raise ServerFailed(f"The control plane did not start: {self.last_words()}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise ServerFailed(f"The control plane was not up within {START_SECONDS:.0f} s.")
-            time.sleep(LOOK_SECONDS)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ SLIM = 'cd "$1" && rm -rf usr/share/doc/* usr/share/man/* usr/share/info/* usr/s
 RECIPE = 1  # goes up when the same packages would give another image
 REPOSITORY = "sparkanywhere/base"
 RAM_DISK = Path("/dev/shm")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NEEDED_BYTES = 1_500_000_000  # the unpacked system and its tar
 BUILD_SECONDS = 1200  # 23 s here; a slow mirror gets patience
 
@@ -66,7 +67,16 @@ def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, 
         tar = folder / "base.tar"
         _bootstrap(program, tar, progress)
         progress(Step("Handing the base system to the engine"))
-        _import(client, tar, name)
+        repository, _, tag = name.partition(":")
+        try:
+            client.import_image_from_file(
+                str(tar), repository=repository, tag=tag, changes=[f"ENV PATH={PATH}"]
+            )
+            client.inspect_image(name)  # an import that failed half-way answers 200 as well
+        except docker.errors.APIError as error:
+            raise ImageFailed(
+                f"The engine did not take the base system: {error.explanation or error}."
+            ) from error
     return name
 
 
@@ -96,18 +106,6 @@ def _bootstrap(program: str, tar: Path, progress: Progress) -> None:
         # The last error is only that an inner command failed.
         why = (errors or lines or ["it printed nothing"])[0].removeprefix("E: ")
         raise ImageFailed(f"mmdebstrap could not make the base system: {why}")
-
-
-def _import(client: Any, tar: Path, name: str) -> None:
-    repository, _, tag = name.partition(":")
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    try:
-        client.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"ENV PATH={path}"])
-        client.inspect_image(name)  # an import that failed half-way answers 200 as well
-    except docker.errors.APIError as error:
-        raise ImageFailed(
-            f"The engine did not take the base system: {error.explanation or error}."
-        ) from error
 
 
 @contextmanager

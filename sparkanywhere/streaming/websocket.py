@@ -60,19 +60,18 @@ class WebSocket:
                 data = self._wire.receive()
             except (OSError, ValueError):
                 return None
-            if not data or not self._take(data):
+            if not data:
+                return None
+            try:
+                self._connection.receive_data(data)
+                if not all(self._handle(event) for event in self._connection.events()):
+                    return None
+            except ProtocolError:
                 return None
         return self._ready.pop(0)
 
-    def _take(self, data: bytes) -> bool:
-        """Take in what has come; return whether the connection goes on."""
-        try:
-            self._connection.receive_data(data)
-            return all(self._handle(event) for event in self._connection.events())
-        except ProtocolError:
-            return False
-
     def _handle(self, event: Event) -> bool:
+        """Act on an event; return whether the connection goes on."""
         if isinstance(event, TextMessage | BytesMessage):
             return self._add(event)
         if isinstance(event, Ping):
