@@ -25,6 +25,6 @@ register(app, answer)
 task_events, resync = register_events(app, control_plane, pattern=event_pattern())
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
-    from sparkanywhere.local.chalice_command import mend_local_server
+    from sparkanywhere.local.chalice_command import replace_local_server
 
-    mend_local_server()
+    replace_local_server()

@@ -1,4 +1,4 @@
-"""`sparkanywhere doctor`: what a job needs on this machine, what is there, and what to do about the rest."""
+"""`sparkanywhere doctor`: what a job needs on this machine, and what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make down`: end and remove all that control planes of this user have left running on this machine."""
+"""`make down`: remove everything that stopped control planes of this user left on this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparkanywhere.local.leftovers import remove_leftovers
 @click.command()
 @click.option("--instance", help="Only this control plane; default: all that do not run now.")
 def down(instance: str | None) -> None:
-    """Remove processes, containers, networks and volumes of control planes that do not run any more."""
+    """Remove processes, containers, networks and volumes that stopped control planes left running."""
     settings = Settings.from_env()
     root = settings.state_dir().parent
     folders = [root / instance] if instance else sorted(path for path in root.glob("*") if path.is_dir())

@@ -26,9 +26,9 @@ def image(version: str, again: bool) -> None:
 
 
 def built(version: str, *, again: bool = False) -> str:
-    """Return the name of the image, showing on stderr how it is built where there is none.
+    """Return the name of the image, building it if needed, with progress on stderr.
 
-    Raises click.ClickException with one sentence if it can't be had.
+    Raises click.ClickException with one sentence.
     """
     show = StepPrinter()
     settings = Settings.from_env()

@@ -1,4 +1,4 @@
-"""Pure: what a Spark job has come to, from the pods seen, the driver's log lines, and the time of each.
+"""Pure: the progress of a Spark job, from its pods, the driver's log lines, and the time of each.
 
 A job passes these phases in order; a phase begins when the one before it ends:
 
@@ -28,7 +28,7 @@ OWN_LINE = re.compile(
 
 
 @dataclass(slots=True)
-class PodSeen:
+class PodRecord:
     """The last that was seen of a pod, and when (clock seconds) it was first seen, ran and ended."""
 
     name: str
@@ -51,12 +51,12 @@ class PodSeen:
 
 @dataclass(slots=True)
 class JobProgress:
-    """The state of one job. Every method takes the time (clock seconds) of what it tells."""
+    """The state of one job. Every method takes the time (clock seconds) of its event."""
 
     instances: int
     began_at: float
     ends: dict[str, float] = field(default_factory=dict)  # phase -> when it ended
-    pods: dict[str, PodSeen] = field(default_factory=dict)
+    pods: dict[str, PodRecord] = field(default_factory=dict)
     registered: set[str] = field(default_factory=set)
     tasks_done: int = 0
     tasks: int = 0
@@ -67,12 +67,12 @@ class JobProgress:
         for each in PHASES[: PHASES.index(phase) + 1]:
             self.ends.setdefault(each, now)
 
-    def saw_pod(self, pod: JSON, now: float, *, gone: bool = False) -> None:
+    def observe_pod(self, pod: JSON, now: float, *, gone: bool = False) -> None:
         """Take in a pod as a watch or list gives it; `gone` if it was deleted."""
         name = pod["metadata"]["name"]
         role = pod["metadata"].get("labels", {}).get("spark-role", "")
-        seen = self.pods.setdefault(name, PodSeen(name, role))
-        _take_in(seen, pod, now, gone=gone)
+        seen = self.pods.setdefault(name, PodRecord(name, role))
+        _update(seen, pod, now, gone=gone)
         if role == "driver":
             self.end("submit", now)
             if seen.ran_at is not None:
@@ -81,7 +81,7 @@ class JobProgress:
                 self.end("job", now)
         self._judge_executors(now)
 
-    def saw_line(self, line: str, now: float) -> None:
+    def observe_line(self, line: str, now: float) -> None:
         """Take in a line of the driver's log."""
         if found := REGISTERED.search(line):
             self.registered.add(found[1])
@@ -105,12 +105,12 @@ class JobProgress:
         return len(self.registered)
 
     @property
-    def driver(self) -> PodSeen | None:
+    def driver(self) -> PodRecord | None:
         """Return the driver's pod, the one of the last attempt."""
         return next(reversed(self.drivers), None)
 
     @property
-    def drivers(self) -> list[PodSeen]:
+    def drivers(self) -> list[PodRecord]:
         """Return the driver's pods, one for each attempt so far."""
         return [pod for pod in self.pods.values() if pod.role == "driver"]
 
@@ -139,7 +139,7 @@ def is_own_output(line: str) -> bool:
     return bool(line.strip()) and not OWN_LINE.match(line)
 
 
-def _take_in(seen: PodSeen, pod: JSON, now: float, *, gone: bool) -> None:
+def _update(seen: PodRecord, pod: JSON, now: float, *, gone: bool) -> None:
     status = pod.get("status", {})
     seen.phase = status.get("phase", seen.phase)
     seen.gone = gone

@@ -1,7 +1,7 @@
 """Run one Spark application against a control plane: submit it, follow its pods and its log, clear it away.
 
-Three threads only bring news into one queue (the pods' watch, the driver's log, the submitting process);
-one loop takes the news in, so that nothing here needs a lock.
+Three threads only put events into one queue (the pods' watch, the driver's log, the submitting process);
+one loop processes them, so that nothing here needs a lock.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class JobFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PodNews:
+class PodEvent:
     """A pod as the watch gave it."""
 
     pod: JSON
@@ -60,7 +60,7 @@ class Submitted:
     exit_code: int
 
 
-News = PodNews | LogLine | Submitted
+Event = PodEvent | LogLine | Submitted
 
 
 class JobRun:
@@ -91,7 +91,7 @@ class JobRun:
         self._verbose = verbose
         self._namespace = namespace
         self._query = {"labelSelector": selector} if selector else {}
-        self._news: queue.Queue[News] = queue.Queue()
+        self._events: queue.Queue[Event] = queue.Queue()
         self._stop = threading.Event()
         self._submit: subprocess.Popen[bytes] | None = None
         self._is_clearing = False  # a spark-submit that ends now was ended by us
@@ -115,14 +115,14 @@ class JobRun:
                 start_new_session=True,
             )
         process = self._submit
-        threading.Thread(target=lambda: self._news.put(Submitted(process.wait())), daemon=True).start()
+        threading.Thread(target=lambda: self._events.put(Submitted(process.wait())), daemon=True).start()
         self._follow()
 
     def _follow(self, gave_up: Callable[[], bool] = lambda: False) -> None:
         begin_by = self._clock() + BEGIN_SECONDS
         ask_at = 0.0
         while not self._job.is_over:
-            self._take_in_news(TICK_SECONDS)
+            self._process_events(TICK_SECONDS)
             if not self._server_alive():
                 raise JobFailed("The control plane ended while the job ran.")
             if "driver" not in self._job.ends and self._clock() > begin_by:
@@ -137,7 +137,7 @@ class JobRun:
                     break
         deadline = self._clock() + LOG_SECONDS
         while self._log_follower is not None and not self._log_ended and self._clock() < deadline:
-            self._take_in_news(TICK_SECONDS)
+            self._process_events(TICK_SECONDS)
 
     def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
         """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
@@ -174,7 +174,7 @@ class JobRun:
             while not (gone := not self._client.get(self._path("pods"))["items"]):
                 if self._clock() > deadline:
                     break
-                self._take_in_news(TICK_SECONDS)
+                self._process_events(TICK_SECONDS)
         self._job.end("clean-up", self._clock())
         self._stop.set()
         self._drain()
@@ -184,24 +184,24 @@ class JobRun:
         seen = self._job.pods[pod]
         return seen.gone or seen.phase in TERMINAL_PHASES
 
-    def _take_in_news(self, seconds: float) -> None:
-        """Wait at most `seconds` for news, take in what there is, and redraw."""
+    def _process_events(self, seconds: float) -> None:
+        """Wait at most `seconds` for an event, process all there are, and redraw."""
         with contextlib.suppress(queue.Empty):
-            self._take_in(self._news.get(timeout=seconds))
+            self._process(self._events.get(timeout=seconds))
         self._drain()
 
     def _drain(self) -> None:
-        while not self._news.empty():
-            self._take_in(self._news.get_nowait())
+        while not self._events.empty():
+            self._process(self._events.get_nowait())
         self._screen.update(self._clock())
 
-    def _take_in(self, news: News) -> None:
-        match news:
-            case PodNews():
-                name = news.pod["metadata"]["name"]
-                self._job.saw_pod(news.pod, self._clock(), gone=news.gone)
-                self.last_pods[name] = news.pod
-                (self.gone_pods.add if news.gone else self.gone_pods.discard)(name)
+    def _process(self, event: Event) -> None:
+        match event:
+            case PodEvent():
+                name = event.pod["metadata"]["name"]
+                self._job.observe_pod(event.pod, self._clock(), gone=event.gone)
+                self.last_pods[name] = event.pod
+                (self.gone_pods.add if event.gone else self.gone_pods.discard)(name)
                 driver = self._job.driver
                 if driver and driver.phase != "Pending" and driver.name != self._followed:
                     self._followed, self._log_ended = driver.name, False
@@ -212,7 +212,7 @@ class JobRun:
             case LogLine(line=None, pod=pod):
                 self._log_ended = self._log_ended or pod == self._followed
             case LogLine(line=str(line)):
-                self._job.saw_line(line, self._clock())
+                self._job.observe_line(line, self._clock())
                 self.last_lines = [*self.last_lines[1 - KEPT_LINES :], line]
                 self._screen.note(line)
                 if self._verbose or is_own_output(line):
@@ -222,12 +222,12 @@ class JobRun:
                     raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
 
     def _watch_pods(self) -> None:
-        """Bring news of pods until told to stop; a watch that ends is opened again."""
+        """Queue pod events until stopped; a watch that ends is opened again."""
         while not self._stop.is_set():
             try:
                 for event in self._client.watch(self._path("pods"), seconds=WATCH_SECONDS, **self._query):
                     if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
-                        self._news.put(PodNews(event["object"], gone=event["type"] == "DELETED"))
+                        self._events.put(PodEvent(event["object"], gone=event["type"] == "DELETED"))
                     if self._stop.is_set():
                         return
             except (ApiError, ApiUnreachable):
@@ -244,16 +244,16 @@ class JobRun:
                     self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)
                 ):
                     if number >= taken:
-                        self._news.put(LogLine(line, pod))
+                        self._events.put(LogLine(line, pod))
                         taken = number + 1
             except (ApiError, ApiUnreachable):
                 self._stop.wait(RETRY_SECONDS)
             if not self._has_ended(pod):
                 self._stop.wait(RETRY_SECONDS)
-        self._news.put(LogLine(None, pod))
+        self._events.put(LogLine(None, pod))
 
 
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if "Exception" in line or "Error" in line or " ERROR " in line]
-    return (told or lines or ["it printed nothing"])[-1].strip()
+    errors = [line for line in lines if "Exception" in line or "Error" in line or " ERROR " in line]
+    return (errors or lines or ["it printed nothing"])[-1].strip()

@@ -20,7 +20,7 @@ def local_plane(
 ) -> Iterator[Target]:
     """Yield where to submit: the named or current context, else a control plane of the job's own.
 
-    One of its own is used where `provider` asks for it, or where there is no kubeconfig; nothing of it is left.
+    A temporary one is started if `provider` is given, or if there is no kubeconfig.
     """
     if provider is None:
         try:

@@ -77,7 +77,7 @@ def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, p
         _tell(f"http://{address}:{port}{path}", opens=opens)
         return
     provider = _provider_of(pod)
-    if is_near and not forwards and provider and provider.network == "host":  # there is no other way to it
+    if is_near and not forwards and provider and provider.network == "host":  # which cannot be forwarded to
         raise click.ClickException(f"Nothing answers at http://{address}:{port} (yet).")
     with forward(target, pod, port) as forwarding:
         _tell(f"http://localhost:{forwarding.port}{path}", opens=opens)

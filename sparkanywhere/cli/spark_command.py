@@ -27,7 +27,7 @@ def install(version: str) -> None:
 def installed(version: str) -> Path:
     """Return the SPARK_HOME of a version in the user's cache, showing the work on stderr.
 
-    Raises click.ClickException with one sentence if it can't be had.
+    Raises click.ClickException with one sentence.
     """
     show = StepPrinter()
     try:

@@ -1,4 +1,4 @@
-"""Which control plane, and how to get in: kubeconfig's contexts are used as they are, none are invented.
+"""Which control plane to use, and with which credentials: those of kubeconfig's contexts.
 
 Reference: kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig; credential plugins by
 client.authentication.k8s.io ExecCredential (so `aws eks get-token` works).
@@ -21,12 +21,12 @@ from sparkanywhere.client.kube_client import Access
 
 PLUGIN_SECONDS = 30.0  # for a credential plugin, which may ask STS
 EXEC_VERSION = "client.authentication.k8s.io/v1beta1"
-# Ignored in silence these would lead to another server, or act as somebody else.
+# Ignoring these would connect to another server, or act as another user.
 UNSUPPORTED = ("proxy-url", "tls-server-name", "auth-provider", "username", "as")
 
 
 class NoAccess(Exception):
-    """There is no way to a control plane; str() says what to do."""
+    """No control plane can be used; str() says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

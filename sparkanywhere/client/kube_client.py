@@ -1,4 +1,4 @@
-"""A small client of the Kubernetes API: as much as our own commands need, with the standard library alone.
+"""A small client of the Kubernetes API: what our own commands need, on the standard library.
 
 It goes straight to the server: a proxy of the environment would never reach a port of this machine.
 Paths, watch frames and log parameters: Kubernetes API reference, v1.36.
@@ -46,7 +46,7 @@ class ApiUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where an API server is and how to get in; `ca_pem` empty means the machine's own CAs."""
+    """Where an API server is, and our credentials; `ca_pem` empty means the machine's own CAs."""
 
     url: str
     token: str = field(default="", repr=False)
@@ -85,7 +85,7 @@ class KubeClient:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._opener = OpenerDirector()  # no redirects either: a token goes to nobody else
+        self._opener = OpenerDirector()  # without redirects, which could leak the token
         for handler in (HTTPHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(), UnknownHandler()):
             self._opener.add_handler(handler)
         if access.url.startswith("https:"):  # reading the machine's authorities takes 20 ms

@@ -28,7 +28,7 @@ def check_capacity(client: KubeClient, spec: JobSpec) -> None:
 
 
 def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
-    """Return which pod no node can ever hold and what to change, "" if all fit or nobody knows."""
+    """Return which pod no node can ever hold and what to change, "" if all fit or if that is not known."""
     known = [node for node in nodes if PROVIDER_LABEL in labels_of(node) and "memory" in _amounts(node)]
     if not known or len(known) < len(nodes):
         return ""

@@ -44,7 +44,7 @@ def as_fields(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return (fields that settings mean, the other settings). Raises ConfError.
 
-    `given` are the fields said otherwise. Where `wins`, a setting may not contradict them; else they win over it.
+    `given` are fields that options set. If `wins`, a setting may not contradict them; else they override it.
     """
     found: dict[str, Any] = {}
     rest: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A Spark Connect server as a job whose program serves until nobody uses it (connect_program.py). Pure.
+"""A Spark Connect server as a job whose program serves until it is idle for long (connect_program.py). Pure.
 
 Its token is a Secret that the driver owns. Python clients send a token without TLS to the host `localhost` alone.
 Reference: Spark 4.3, "Spark Connect Overview"; spark.connect.grpc.binding.*, SPARK_CONNECT_AUTHENTICATE_TOKEN.
@@ -40,7 +40,7 @@ def connect_spec(
     if major.isdecimal() and int(major) < OLDEST_MAJOR:
         raise SpecError(f"Spark {spec.spark} comes without Spark Connect: --spark must be 4.0 or newer.")
     if spec.max_attempts > 1:
-        raise SpecError("--max-attempts goes with a job that ends, not with a server.")
+        raise SpecError("--max-attempts is for a job that ends, not for a server.")
     plugins = ",".join(each for each in (spec.conf.get("spark.plugins", ""), PLUGIN) if each)
     return replace(
         spec,

@@ -1,4 +1,4 @@
-"""The program of a Spark Connect server's driver: it serves until nobody has used it for so long, then it ends.
+"""The program of a Spark Connect server's driver: it serves until it has been idle for so long, then ends.
 
 It runs within the pod, by Spark's own Python, and needs nothing else; so it ends whatever becomes of the client and of
 the control plane. The server itself is Spark's plugin (spark.plugins). What counts as use is asked of the JVM by
@@ -19,7 +19,7 @@ SERVICE = "org.apache.spark.sql.connect.service.SparkConnectService"
 
 
 class Idleness:
-    """How long a server has not been used. Times are in seconds, of one clock."""
+    """How long a server has been idle. Times are in seconds, of one clock."""
 
     def __init__(self, began_at: float) -> None:
         self._used_at = began_at
@@ -33,12 +33,12 @@ class Idleness:
         self._used_at = max(self._used_at, last_call_at)
 
     def seconds(self, now: float) -> float:
-        """Return for how long nobody has used the server."""
+        """Return for how long the server has been idle."""
         return now - self._used_at
 
 
 def main(idle_seconds: float, address: str) -> None:
-    """Serve on `address` until nobody has used the server for so long; 0: for good."""
+    """Serve on `address` until the server has been idle for so long; 0: forever."""
     from pyspark.sql import SparkSession  # type: ignore[import-not-found]  # within the pod alone
 
     session = SparkSession.builder.config(ADDRESS, address).getOrCreate()

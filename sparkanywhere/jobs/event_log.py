@@ -1,6 +1,6 @@
 """Spark's event logs: written by drivers to a claim that all of a namespace share, read by the history server.
 
-Where a claim is no lasting place (Fargate, and clusters that are not ours) nothing is added: there
+Where claims do not last (Fargate, and clusters that are not ours) nothing is added: there
 `--conf spark.eventLog.dir=s3a://...` says where. Reference: Spark 4.3, "Monitoring and Instrumentation".
 """
 
@@ -24,7 +24,7 @@ EXISTS, FORBIDDEN = 409, 403
 
 
 def has_claim(client: KubeClient, namespace: str) -> bool:
-    """Make the claim where it lasts and is missing; tell whether it is there. Repeatable.
+    """Create the claim if claims last here; return whether there is one. Repeatable.
 
     Raises ApiError, ApiUnreachable.
     """
@@ -46,9 +46,9 @@ def has_claim(client: KubeClient, namespace: str) -> bool:
 
 
 def logs_events(client: KubeClient, spec: JobSpec) -> bool:
-    """Return whether a job's driver shall write to the claim, which is then there.
+    """Return whether a job's driver writes to the claim, which then exists.
 
-    Not where the job says something of event logs itself, nor for a user who may not make claims.
+    False if the job configures event logs itself, or if the user may not create claims.
     Raises ApiError, ApiUnreachable.
     """
     if not spec.event_log or any(key.startswith("spark.eventLog.") for key in spec.conf):

@@ -40,7 +40,7 @@ def reason(
 
 
 def _fetching(client: KubeClient, driver: JSON) -> str:
-    """Return what the container said that fetches files, if that is what failed."""
+    """Return the last message of the container that fetches files, if that is what failed."""
     statuses = status_of(driver).get("initContainerStatuses") or ()
     states = [each.get("state") or {} for each in statuses if each["name"] == FETCHER]
     ended = next((each["terminated"] for each in states if "terminated" in each), None)

@@ -31,7 +31,7 @@ class FileFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that the pod fetches; size 0 and sha256 "" where nobody knows them before."""
+    """A file that the pod fetches; size 0 and sha256 "" if not known."""
 
     source: str  # as the job names it, without a fragment
     url: str
@@ -87,7 +87,7 @@ def sort_files(named: Iterable[str]) -> Sorted:
 
 
 def in_pod(named: str, fetched: Iterable[Fetched]) -> str:
-    """Return a file as the driver is told of it."""
+    """Return a file's name as the driver gets it."""
     if not is_brought(named):
         return named
     source, mark, alias = named.partition("#")

@@ -19,7 +19,7 @@ def mib(text: str) -> int:
     """Return a Spark size (`4g`, `512m`, `1024`: MiB) in MiB, rounded up. Raises ValueError."""
     match = SIZE.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"{text!r} is no memory size: write 512m or 4g")
+        raise ValueError(f"{text!r} is not a memory size: write 512m or 4g")
     unit = (match[2] or "m")[0].lower()
     return ceil(int(match[1]) * UNITS[unit])
 

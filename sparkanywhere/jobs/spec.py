@@ -97,9 +97,9 @@ def _program_problems(spec: JobSpec) -> Iterator[str]:
     if is_jar and not spec.main_class:
         yield f"{spec.application} needs its main class: --class com.example.Main."
     if spec.is_python and spec.main_class:
-        yield "--class goes with a .jar, not with a Python program."
+        yield "--class is for a .jar, not for a Python program."
     if spec.py_files and not spec.is_python:
-        yield "--py-files go with a Python program, not with a .jar: use --jars."
+        yield "--py-files are for a Python program, not for a .jar: use --jars."
 
 
 def _amount_problems(spec: JobSpec) -> Iterator[str]:
@@ -140,7 +140,7 @@ def _pair_problems(spec: JobSpec) -> Iterator[str]:
         yield f"--image-pull-policy {spec.image_pull_policy} is unknown: Always, IfNotPresent or Never."
     for package in spec.packages:
         if not PACKAGE.fullmatch(package):
-            yield f"--packages {package} is no Maven coordinate: write group:artifact:version."
+            yield f"--packages {package} is not a Maven coordinate: write group:artifact:version."
     for name, path in spec.secrets.items():
         if not path.startswith("/"):
             yield f"--secret {name}={path} names no folder: write {name}=/folder."

@@ -133,14 +133,14 @@ class _Upload:
                 if not piece:
                     raise FileFailed(f"{self._path} became shorter while it was uploaded")
                 try:
-                    told = self._client.put(f"{self._place}/{self._sha256}", piece, offset=str(offset))
+                    answer = self._client.put(f"{self._place}/{self._sha256}", piece, offset=str(offset))
                 except ApiError as error:
                     if error.code in PASSING:
                         return str(error)
                     raise FileFailed(f"{self._path} was not taken: {error}") from error
                 except ApiUnreachable as error:
                     return str(error)
-                if int(told["status"]["offset"]) != offset + len(piece):
+                if int(answer["status"]["offset"]) != offset + len(piece):
                     return "the control plane counts otherwise"
                 offset += len(piece)
         return ""

@@ -68,7 +68,7 @@ def extend(cli: ModuleType) -> None:
     command.params.extend(ours)
 
 
-def mend_local_server() -> None:
+def replace_local_server() -> None:
     """Put our server behind a stock `chalice local`, as in a checkout without `make`. app.py calls this.
 
     Outside `chalice local` nothing happens.

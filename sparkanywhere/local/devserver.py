@@ -32,7 +32,7 @@ from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSett
 from sparkanywhere.local.stop_signals import StopSignals
 from sparkanywhere.webserver.server import WebServer, listen
 
-# Two seconds from signal to exit, in all: most for requests under way, the rest to let go of threads.
+# Two seconds from signal to exit, in all: most for requests under way, the rest to end threads.
 STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
 OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
@@ -97,7 +97,7 @@ class DevServer:
     def serve_forever(self) -> None:
         """Serve until SIGTERM, Ctrl-C or shutdown(); a second signal ends the process at once.
 
-        Raises CannotStart if the provider or the store can't be had.
+        Raises CannotStart if the provider or the store is not available.
         """
         _raise_open_files_limit()
         self._ended.clear()

@@ -1,6 +1,6 @@
-"""Who of several servers on one state folder does the background work: the one that holds the file lock.
+"""Elects the server that does the background work, of several on one state folder: the holder of a file lock.
 
-The kernel lets go of the lock when its holder dies, however it dies; the next server then takes over.
+The kernel releases the lock when its holder dies, however it dies; the next server then takes over.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ LOOK_SECONDS = 0.02  # between two looks for the kubeconfig, which the server wr
 
 
 class ServerFailed(Exception):
-    """The control plane did not come up; str() is what it said itself, in a sentence."""
+    """The control plane did not start; str() is one sentence with its own last message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class LocalServer:
             self.kill()
 
     def kill(self) -> None:
-        """End the server without a chance to say goodbye, as a crash would."""
+        """Kill the server, as a crash would."""
         if self._process is not None and self.is_alive():
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(STOP_SECONDS)

@@ -22,11 +22,11 @@ _LOOK_SECONDS = 0.1  # how long a thread that has ended may go unseen
 Handler = Callable[[int, FrameType | None], object] | int | None  # what signal.signal() takes and returns
 
 
-def heeded() -> tuple[signal.Signals, ...]:
-    """Return the signals that shall end us: all of them but a SIGHUP that nohup has us ignore.
+def stopping_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals to stop on: all of them, but not a SIGHUP that nohup ignores.
 
-    An ignored SIGINT is heeded: a shell without job control gives that to all it starts in the background,
-    where no terminal sends one and whoever does means it.
+    A SIGINT that was ignored at the start does stop us: a shell without job control ignores it for everything it
+    starts in the background, where no terminal sends one by accident.
     """
     stays = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return tuple(number for number in SIGNALS if not (stays and number == signal.SIGHUP))
@@ -42,7 +42,7 @@ def signals_as_interrupt() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in heeded()}
+    before = {number: signal.signal(number, interrupt) for number in stopping_signals()}
     try:
         yield
     finally:
@@ -109,7 +109,7 @@ class StopSignals:
             yield
             return
         wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, self._on_signal) for number in heeded()}
+        before = {number: signal.signal(number, self._on_signal) for number in stopping_signals()}
         try:
             yield
         finally:

@@ -24,7 +24,7 @@ def is_due(spark_home: Path) -> bool:
 def make_archive(spark_home: Path) -> bool:
     """Make the archive and end the training; return whether there is an archive now.
 
-    Nobody needs it, so a failure only ends the training. Of two at once the second does nothing.
+    It is optional, so a failure only ends the training. Of two concurrent calls the second does nothing.
     """
     wrapped = WrappedJava(spark_home)
     with (wrapped.folder / ".lock-archive").open("w") as lock:

@@ -43,7 +43,7 @@ def ensure_image(
     progress: Progress,
     again: bool = False,
 ) -> str:
-    """Return the name of the image, built if the engine has none or if it shall be built again.
+    """Return the name of the image, built if the engine has none, or `again`.
 
     About 75 s the first time, 15 s for a further version, nothing the second time. Raises ImageFailed.
     """
@@ -133,7 +133,7 @@ class _Pipe(io.RawIOBase):
             except Full:
                 waited += 1.0
                 if self._gone.is_set() or waited > GIVE_UP_SECONDS:
-                    raise BrokenPipeError("nobody reads any more") from None
+                    raise BrokenPipeError("the engine stopped reading") from None
 
 
 def _write(files: Mapping[str, Path], ready: Queue[bytes | Exception | None], gone: threading.Event) -> None:
@@ -151,7 +151,7 @@ def _write(files: Mapping[str, Path], ready: Queue[bytes | Exception | None], go
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Take the builder's user out: the layer is the same whoever builds it."""
+    """Remove the builder's user, so that the layer is the same for every builder."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

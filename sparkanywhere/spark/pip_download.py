@@ -24,7 +24,7 @@ SIZE = re.compile(r"Downloading \S+ \(([\d.]+) (kB|MB|GB)\)")
 
 
 class DownloadFailed(Exception):
-    """The package could not be had; str() is one sentence for the user."""
+    """The package could not be downloaded; str() is one sentence for the user."""
 
 
 def download(

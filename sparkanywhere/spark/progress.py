@@ -14,7 +14,7 @@ REDRAW_SECONDS = 0.1  # between two draws of one step on a terminal: smooth to t
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A named piece of work and how much of it is done: bytes, or 0 of 0 where nobody knows."""
+    """A named piece of work and how much of it is done: bytes, or 0 of 0 if not known."""
 
     name: str
     done_bytes: int = 0

@@ -39,7 +39,7 @@ PLACES = (
 
 
 class SparkUnavailable(Exception):
-    """This Spark can't be had here and now; str() is one sentence for the user."""
+    """This Spark is not available; str() is one sentence for the user."""
 
 
 def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: Progress = silent) -> Path:
@@ -50,7 +50,7 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
     Raises SparkUnavailable.
     """
     if not VERSION.fullmatch(version):
-        raise SparkUnavailable(f"{version!r} is no Spark version: write it like 4.3.0.")
+        raise SparkUnavailable(f"{version!r} is not a Spark version: write it like 4.3.0.")
     home = cache / "spark" / version
     try:
         if is_ready(home):
@@ -129,7 +129,7 @@ def _unpack(package: Path, tree: Path, *, name: str, progress: Progress) -> None
             file.chmod(EXECUTABLE if member.mode & 0o100 else PLAIN)
             progress(Step(name, raw.tell(), total_bytes))
     if not (tree / "bin" / "spark-submit").is_file():
-        raise DownloadFailed(f"{package.name} holds no bin/spark-submit: it is no full Spark.")
+        raise DownloadFailed(f"{package.name} holds no bin/spark-submit: it is not a full Spark.")
     (tree / "conf").mkdir(exist_ok=True)
     (tree / "RELEASE").write_text(f"{package.name.removesuffix('.tar.gz')}, laid out by sparkanywhere\n")
 

@@ -21,7 +21,7 @@ Connect = Callable[[int], socket.socket]
 
 
 def failure(port: int, pod: str, error: Exception) -> str:
-    """Return what a client is told of a port that can't be reached."""
+    """Return the error text for a port that can't be reached."""
     return f"error forwarding port {port} to pod {pod}: {error}"
 
 

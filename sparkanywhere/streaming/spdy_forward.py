@@ -61,7 +61,7 @@ class SpdyPortForward:
                 for frame in self._decoder.feed(data):
                     self._take(frame)
         except (OSError, spdy.SpdyError):
-            pass  # gone, or speaking something else: there is nobody to tell
+            pass  # the client has left, or does not speak SPDY
         finally:
             for connection in list(self._by_data_stream.values()):
                 if connection.relay is not None:

@@ -32,8 +32,8 @@ SPDY_ANSWER = (
 def takeover(stream: PodStream, head: RequestHead) -> Takeover:
     """Return what carries the stream over the request's connection.
 
-    Raises StatusError (400) for a protocol that is not spoken here. Whatever fails later is told on the open
-    connection: kubectl takes a refusal for a lack of WebSockets, tries SPDY, and shows what that says.
+    Raises StatusError (400) for an unsupported protocol. Later failures are reported on the open connection:
+    kubectl takes a refusal for a lack of WebSockets, tries SPDY, and shows that error.
     """
     protocol = choose(stream, head)
     if stream.kind == "portforward":

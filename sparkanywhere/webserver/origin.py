@@ -1,6 +1,6 @@
 """Pure: may a page in a browser have sent this request?
 
-A server on loopback that starts programs for whoever asks is a way in for any web page: by a plain
+A server on loopback that starts programs on request is open to any web page: by a plain
 cross-site POST, or by DNS rebinding (the page's own name suddenly means 127.0.0.1). So a request whose
 `Host` is not one of our names, or whose `Origin` is not that Host, is refused. Kubernetes' clients pass:
 they send no Origin, or (fabric8's WebSocket) the server's own address. `kubectl proxy` guards itself

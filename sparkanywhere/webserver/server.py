@@ -22,7 +22,7 @@ _NO_ROOM_PAUSE_SECONDS = 0.05  # out of file descriptors or threads: let some co
 
 
 def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> socket.socket:
-    """Return a listening socket; port 0 takes a free one. Raises OSError if it can't be had."""
+    """Return a listening socket; port 0 takes a free one. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=backlog)
 
@@ -114,7 +114,7 @@ class WebServer:
                     self._accept_from(key.fileobj)
 
     def _accept_from(self, listener: socket.socket) -> None:
-        """Accept whoever waits. Without room they go on waiting in the backlog."""
+        """Accept one connection. At the limit, connections wait in the backlog."""
         if not self._room.acquire(timeout=_NO_ROOM_PAUSE_SECONDS):
             return
         is_begun = False

@@ -1,7 +1,7 @@
 """Bytes with deadlines: a socket that one thread reads while others write, TLS or not.
 
 OpenSSL allows one call at a time on a connection, yet a session reads and writes at once. So the socket never
-blocks: each call is short and under a lock, and who has to wait does so outside.
+blocks: each call is short and under a lock, and waiting happens outside of it.
 """
 
 from __future__ import annotations

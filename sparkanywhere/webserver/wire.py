@@ -14,7 +14,7 @@ from sparkanywhere.webserver.limits import Limits
 from sparkanywhere.webserver.transport import Transport
 
 _RECEIVE_BYTES = 16 * 1024  # by so much may a request's head pass its limit
-# Linux alone tells that the other side has closed while unread bytes lie before the end.
+# Only Linux reports that the other side has closed while there are unread bytes.
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
 
 

@@ -158,8 +158,8 @@ def test_stopping_a_server_that_does_not_run_is_no_mistake(server: LocalServer, 
     [
         (("connect", "--spark", "3.5.9"), "Spark 3.5.9 comes without Spark Connect"),
         (("connect", "--executors", "0"), "--executors must be at least 1"),
-        (("connect", "--executor-memory", "4x"), "--executor-memory: '4x' is no memory size"),
-        (("history", "--memory", "4x"), "--memory: '4x' is no memory size"),
+        (("connect", "--executor-memory", "4x"), "--executor-memory: '4x' is not a memory size"),
+        (("history", "--memory", "4x"), "--memory: '4x' is not a memory size"),
         (("history", "--conf", "nonsense"), "--conf nonsense is not of the form key=value"),
     ],
 )

@@ -42,7 +42,7 @@ COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULT
 MESSAGES = (
     "is not there.",
     "needs its main class: --class com.example.Main.",
-    "is no memory size: write 512m or 4g",
+    "is not a memory size: write 512m or 4g",
     "is not of the form key=value.",
     "in the job file",
     "could not be fetched:",

@@ -16,11 +16,11 @@ def test_a_job_passes_its_phases_in_order() -> None:
     job = JobProgress(instances=2, began_at=10.0)
 
     job.end("control plane", 11.0)
-    job.saw_pod(pod("d", "driver", "Pending"), 13.0)
-    job.saw_pod(pod("d", "driver", "Running"), 13.5)
-    job.saw_line(REGISTERED.format(1), 16.0)
-    job.saw_line(REGISTERED.format(2), 17.0)
-    job.saw_pod(pod("d", "driver", "Succeeded", exit_code=0), 20.0)
+    job.observe_pod(pod("d", "driver", "Pending"), 13.0)
+    job.observe_pod(pod("d", "driver", "Running"), 13.5)
+    job.observe_line(REGISTERED.format(1), 16.0)
+    job.observe_line(REGISTERED.format(2), 17.0)
+    job.observe_pod(pod("d", "driver", "Succeeded", exit_code=0), 20.0)
     job.end("clean-up", 20.5)
 
     phases = ("control plane", "submit", "driver", "executors", "job", "clean-up")
@@ -40,9 +40,11 @@ def test_the_phase_under_way_counts_up_to_now() -> None:
 
 def test_a_first_task_says_that_spark_waits_for_no_more_executors() -> None:
     job = JobProgress(instances=5, began_at=0.0)
-    job.saw_pod(pod("d", "driver", "Running"), 1.0)
+    job.observe_pod(pod("d", "driver", "Running"), 1.0)
 
-    job.saw_line("26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)", 2.0)
+    job.observe_line(
+        "26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)", 2.0
+    )
 
     assert (job.phase, job.tasks_done, job.tasks) == ("job", 4, 100)
 
@@ -50,7 +52,7 @@ def test_a_first_task_says_that_spark_waits_for_no_more_executors() -> None:
 def test_a_driver_that_never_ran_fails_the_job() -> None:
     job = JobProgress(instances=1, began_at=0.0)
 
-    job.saw_pod(pod("d", "driver", "Failed"), 1.0)
+    job.observe_pod(pod("d", "driver", "Failed"), 1.0)
 
     assert job.phase == "clean-up"
     assert not job.succeeded
@@ -59,8 +61,8 @@ def test_a_driver_that_never_ran_fails_the_job() -> None:
 def test_a_deleted_executor_keeps_the_last_that_was_seen_of_it() -> None:
     job = JobProgress(instances=1, began_at=0.0)
 
-    job.saw_pod(pod("e", "executor", "Running"), 1.0)
-    job.saw_pod(pod("e", "executor", "Failed", exit_code=143), 4.0, gone=True)
+    job.observe_pod(pod("e", "executor", "Running"), 1.0)
+    job.observe_pod(pod("e", "executor", "Failed", exit_code=143), 4.0, gone=True)
 
     seen = job.pods["e"]
     assert (seen.exit_code, seen.seconds, seen.gone) == (143, 3.0, True)
@@ -97,12 +99,12 @@ def pod(name: str, role: str, phase: str, *, exit_code: int | None = None) -> JS
 def test_a_driver_that_failed_may_be_tried_again() -> None:
     job = JobProgress(instances=1, began_at=0.0, attempts=2)
 
-    job.saw_pod(pod("one", "driver", "Failed", exit_code=1), 1.0)
+    job.observe_pod(pod("one", "driver", "Failed", exit_code=1), 1.0)
     assert (job.is_over, job.phase) == (False, "executors")
 
-    job.saw_pod(pod("two", "driver", "Pending"), 2.0)
+    job.observe_pod(pod("two", "driver", "Pending"), 2.0)
     assert not job.is_over
-    job.saw_pod(pod("two", "driver", "Succeeded", exit_code=0), 3.0)
+    job.observe_pod(pod("two", "driver", "Succeeded", exit_code=0), 3.0)
 
     assert (job.is_over, job.succeeded) == (True, True)
 
@@ -110,7 +112,7 @@ def test_a_driver_that_failed_may_be_tried_again() -> None:
 def test_the_last_attempt_that_fails_is_the_end() -> None:
     job = JobProgress(instances=1, began_at=0.0, attempts=2)
 
-    job.saw_pod(pod("one", "driver", "Failed", exit_code=1), 1.0)
-    job.saw_pod(pod("two", "driver", "Failed", exit_code=1), 2.0)
+    job.observe_pod(pod("one", "driver", "Failed", exit_code=1), 1.0)
+    job.observe_pod(pod("two", "driver", "Failed", exit_code=1), 2.0)
 
     assert (job.is_over, job.succeeded) == (True, False)

@@ -102,7 +102,7 @@ def test_what_is_owned_goes_with_the_driver(program: Path) -> None:
         ({"application": ""}, "No application"),
         ({"application": "a.txt"}, "neither a .py nor a .jar"),
         ({"application": "local:///a.jar"}, "--class"),
-        ({"application": "local:///a.py", "main_class": "C"}, "--class goes with a .jar"),
+        ({"application": "local:///a.py", "main_class": "C"}, "--class is for a .jar"),
         ({"application": "nowhere.py"}, "is not there"),
         ({"executor_memory": "4x"}, "--executor-memory"),
         ({"driver_cores": 0}, "--driver-cores"),

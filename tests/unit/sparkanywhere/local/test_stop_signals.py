@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from sparkanywhere.local.stop_signals import heeded, signals_as_interrupt, uninterrupted
+from sparkanywhere.local.stop_signals import signals_as_interrupt, stopping_signals, uninterrupted
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def ignored(number: signal.Signals) -> Iterator[None]:
 
 def test_what_nohup_has_us_ignore_stays_ignored() -> None:
     with ignored(signal.SIGHUP):
-        assert heeded() == (signal.SIGTERM, signal.SIGINT)
+        assert stopping_signals() == (signal.SIGTERM, signal.SIGINT)
         with signals_as_interrupt():
             signal.raise_signal(signal.SIGHUP)
 
