@@ -4,24 +4,14 @@ What runs: plane/control_plane. What it answers: endpoints/http/routes. What hap
 """
 
 import contextlib
-from typing import Any
 
 from chalicelib.config import event_pattern
 from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.endpoints.events import register_events
-from chalicelib.endpoints.http.routes import register
-from chalicelib.endpoints.unready import answered
 from chalicelib.plane.control_plane import control_plane
 
 app = KubernetesApp(app_name="sparkanywhere")
-
-
-def answer(**_path_parts: str) -> Any:  # Any: a Chalice Response, which has no types
-    """Answer any request on any path."""
-    return answered(control_plane, app.current_request)
-
-
-register(app, answer)
+app.serve(control_plane)
 task_events, resync = register_events(app, control_plane, pattern=event_pattern())
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server

@@ -16,7 +16,6 @@ from chalice.local import LocalGateway
 
 from chalicelib.config import Settings
 from chalicelib.endpoints.app import KubernetesApp
-from chalicelib.endpoints.http.routes import register
 from chalicelib.plane.control_plane import ControlPlane
 from sparkanywhere.local.devserver import localise
 from sparkanywhere.local.gateway import Gateway
@@ -66,7 +65,7 @@ class ApiClient:
         self.plane = plane
         self.token = token
         app = KubernetesApp(app_name="sparkanywhere-test")
-        register(app, lambda **_parts: plane.api.handle(app.current_request))
+        app.serve(lambda: plane)
         self._gateway = Gateway(LocalGateway(localise(app), Config.create(lambda_timeout=900)))
 
     @property

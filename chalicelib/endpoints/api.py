@@ -18,6 +18,7 @@ from chalicelib.endpoints.auth.authentication import Authenticator, bearer_token
 from chalicelib.endpoints.auth.impersonation import acting_user
 from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.auth.rbac import Rbac
+from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION
 from chalicelib.endpoints.auth.reviews import Reviews
 from chalicelib.endpoints.docs.documents import Documents
 from chalicelib.endpoints.http import negotiation
@@ -32,7 +33,7 @@ from chalicelib.endpoints.verbs.staged_files import FETCH, SEND, STAGE, FileEndp
 from chalicelib.endpoints.verbs.subresources import Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.errors import store_unavailable
-from chalicelib.registry.registry import Registries, Registry
+from chalicelib.registry.registry import Registries
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import StorageUnavailable
 
@@ -174,7 +175,8 @@ class Api:
         return response
 
     def _authorized(self, info: RequestInfo, user: User) -> Response:
-        self._access.rbac.authorize(user, authorized_as(info))
+        asked = authorized_as(info) if info.verb in (STAGE, SEND) else info
+        self._access.rbac.authorize(user, asked)
         return self._resource(info, user) if info.is_resource else self._non_resource(info)
 
     def _payload(self, uid: str, headers: dict[str, str]) -> Response:
@@ -183,7 +185,7 @@ class Api:
         return text_response(self._endpoints.payloads.payload(uid, bearer_token(headers)))
 
     def _no_route(self, why: str, path: list[str]) -> Response:
-        is_resource = len(path) > 2 and self._has_group_version(path)
+        is_resource = len(path) > 2 and self._documents.discovery().has_group_version(path)
         if why == "method" or is_resource:
             raise method_not_allowed() if why == "method" else unknown_path()
         if path[:1] == ["api"]:
@@ -209,15 +211,16 @@ class Api:
         return response
 
     def _resource(self, info: RequestInfo, user: User) -> Response:
-        path = split_path(info.path)
-        if not self._has_group_version(path):
-            return self._no_route("path", path)
+        review = self._endpoints.reviews.kinds.get((info.group, info.resource))
+        if review is not None and info.version == REVIEW_VERSION:
+            return self._endpoints.reviews.answer(review, info, user)
+        registry = self._registries.get((info.group, info.resource)) or self._custom.find(
+            info.group, info.version, info.resource
+        )
+        if registry is None or registry.strategy.version != info.version:
+            return self._no_route("path", split_path(info.path))
         if info.is_upgrade and info.verb == "watch":
             return respond({})  # at once: Spark's client then falls back to a plain watch
-        review = self._endpoints.reviews.kinds.get((info.group, info.resource))
-        if review is not None:
-            return self._endpoints.reviews.answer(review, info, user)
-        registry = self._registry(info)
         if info.subresource == "log":
             return self._endpoints.logs.answer(registry, info)
         if info.subresource:
@@ -231,16 +234,3 @@ class Api:
         if info.verb == "watch":
             return self._endpoints.watches.answer(registry, info, user)
         return self._endpoints.resources.answer(registry, info, user)
-
-    def _has_group_version(self, path: list[str]) -> bool:
-        return self._documents.built_in.has_group_version(
-            path
-        ) or self._documents.discovery().has_group_version(path)
-
-    def _registry(self, info: RequestInfo) -> Registry:
-        registry = self._registries.get((info.group, info.resource))
-        if registry is None:
-            registry = self._custom.find(info.group, info.version, info.resource)
-        if registry is None or registry.strategy.version != info.version:
-            raise unknown_path()
-        return registry

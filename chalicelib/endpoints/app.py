@@ -1,22 +1,34 @@
-"""KubernetesApp: a Chalice whose own errors are Kubernetes Statuses too.
+"""KubernetesApp: a Chalice that answers every route from the control plane, and with a Status where there is none.
 
-Chalice answers 405, 415 and 500 by itself as {"Code", "Message"}; Kubernetes clients want a Status.
+Chalice answers 405, 415 and 500 by itself as {"Code", "Message"}; Kubernetes clients want a Status. On Lambda each new
+process builds its control plane with its first request, which must get a Status like any other.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from chalice.app import APIGateway, Chalice, RestAPIEventHandler
+from chalice.app import APIGateway, Chalice, Response, RestAPIEventHandler
 
 from chalicelib.apimachinery.rules.status import (
     StatusError,
     bad_request,
     internal_error,
     method_not_allowed,
+    unavailable,
     unknown_path,
 )
+from chalicelib.config import SettingsError
+from chalicelib.endpoints.api import Api
+from chalicelib.endpoints.http.responses import status_response
+from chalicelib.endpoints.http.routes import register
+from chalicelib.registry.errors import store_unavailable
+from chalicelib.storage.base import StorageUnavailable
+
+LOG = logging.getLogger(__name__)
 
 STATUSES: dict[int, StatusError] = {
     400: bad_request("the request could not be understood"),
@@ -31,6 +43,12 @@ STATUSES: dict[int, StatusError] = {
 BINARY_TYPES = ("*/*", "application/vnd.kubernetes.protobuf")
 
 
+class Plane(Protocol):
+    """What has an API (the control plane)."""
+
+    api: Api
+
+
 class KubernetesApp(Chalice):
     """A Chalice app that gives a Status where Chalice itself would give its own kind of error."""
 
@@ -38,6 +56,26 @@ class KubernetesApp(Chalice):
         super().__init__(app_name=app_name)
         self.api.binary_types = list(BINARY_TYPES)
         self._answers = APIGateway()  # Chalice would encode every answer of those types, text too
+
+    def serve(self, plane: Callable[[], Plane]) -> None:
+        """Answer every route from the control plane that `plane` returns, or with a 5xx Status that says why not."""
+
+        def answer(**_path_parts: str) -> Response:
+            try:
+                api = plane().api
+            except SettingsError as error:
+                LOG.error("not set up: %s", error)
+                return status_response(unavailable(f"the control plane is not set up: {error}"))
+            except StorageUnavailable as error:
+                return status_response(store_unavailable(error))
+            except StatusError as error:
+                return status_response(error)
+            except Exception:
+                LOG.exception("the control plane cannot be built")
+                return status_response(STATUSES[500])
+            return api.handle(self.current_request)
+
+        register(self, answer)
 
     def __call__(self, event: Any, context: Any) -> Any:
         """Handle a Lambda event (a REST proxy request); return the proxy response."""

@@ -22,11 +22,7 @@ def set_priority(pod: JSON, reader: Reader) -> None:
     """Write, in place, what the class of a new pod means. Raises 403 for an unknown class or other values."""
     spec = pod["spec"]
     name = spec.get("priorityClassName") or ""
-    if name:
-        found = _named(pod, name, reader)
-    else:  # of several default classes the one with the lowest value
-        marked = [each for each in _all(PRIORITIES, reader) if each.get("globalDefault")]
-        found = min(marked, key=lambda each: int(each.get("value", 0)), default={})
+    found = _named(pod, name, reader) if name else _default_priority(reader)
     value, policy = found.get("value", 0), found.get("preemptionPolicy", DEFAULT_POLICY)
     for given, computed, what in (
         (spec.get("priority"), value, "integer value of priority"),
@@ -43,11 +39,19 @@ def set_priority(pod: JSON, reader: Reader) -> None:
         spec["priorityClassName"] = found["metadata"]["name"]
 
 
+def _default_priority(reader: Reader) -> JSON:
+    """Return the default class, of several the one with the lowest value; decodes no others."""
+    items = reader.list(prefix(PRIORITIES)).items
+    marked = [item.object() for item in items if '"globalDefault":true' in item.json]
+    return min(marked, key=lambda each: int(each.get("value", 0)), default={})
+
+
 def set_storage_class(claim: JSON, reader: Reader) -> None:
     """Name, in place, the default class, the youngest of several, in a new claim that names none."""
     if claim["spec"].get("storageClassName") is not None or CLASS_ANNOTATION in annotations_of(claim):
         return
-    marked = [each["metadata"] for each in _all(STORAGE, reader) if is_default(each)]
+    classes = (item.object() for item in reader.list(prefix(STORAGE)).items)
+    marked = [each["metadata"] for each in classes if is_default(each)]
     if marked:
         marked.sort(key=lambda each: each["name"])
         youngest = max(marked, key=lambda each: str(each["creationTimestamp"]))
@@ -61,10 +65,6 @@ def _named(pod: JSON, name: str, reader: Reader) -> JSON:
     except KeyNotFound:
         pass
     raise _forbidden(pod, f"no PriorityClass with name {name} was found")
-
-
-def _all(resource: str, reader: Reader) -> list[JSON]:
-    return [item.object() for item in reader.list(prefix(resource)).items]
 
 
 def _forbidden(pod: JSON, why: str) -> StatusError:

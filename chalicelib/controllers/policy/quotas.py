@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 
 from chalicelib.apimachinery.accessors import metadata_of, status_of
@@ -56,33 +56,40 @@ class Quotas:
 
     def fill_in(self, pod: JSON, reader: Reader) -> None:
         """Give, in place, a new pod the defaults of its namespace's LimitRanges."""
-        limit_ranges.fill_in(pod, _ranges(pod["metadata"].get("namespace") or "", reader))
+        ranges = _ranges(pod["metadata"].get("namespace") or "", reader)
+        if ranges:
+            limit_ranges.fill_in(pod, ranges)
 
-    @contextmanager
-    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> Iterator[None]:
-        """Reserve quota for a new object; what is done inside may fail and gives it back. Raises 403.
+    def reserve(
+        self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool
+    ) -> AbstractContextManager[None]:
+        """Reserve quota for a new object, which is stored inside the context. Raises 403.
 
-        `now` is what is stored now, or was a moment ago.
+        What fails inside gives it back. `now` is what is stored now, or was a moment ago.
         """
         namespace = obj["metadata"].get("namespace") or ""
         if not namespace:
-            yield
-            return
-        if resource in ("pods", "persistentvolumeclaims"):
-            problems = limit_ranges.problems(resource, obj, _ranges(namespace, now))
-            if problems:
-                why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-                raise _forbidden(resource, obj, why)
-        self._check_count(resource, obj, namespace, now.revision())
-        taken = self._take(resource, obj, now.list(prefix(QUOTAS, namespace)).items, is_dry_run=is_dry_run)
+            return nullcontext()
+        ranges = _ranges(namespace, now) if resource in ("pods", "persistentvolumeclaims") else []
+        quotas, revision = now.list(prefix(QUOTAS, namespace)).items, now.revision()
+        problems = limit_ranges.problems(resource, obj, ranges) if ranges else []
+        if problems:
+            why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+            raise _forbidden(resource, obj, why)
+        self._check_count(resource, obj, namespace, revision)
+        if quotas and self._take(resource, obj, quotas, is_dry_run=is_dry_run):
+            return self._reservation(obj)
+        return nullcontext()
+
+    @contextmanager
+    def _reservation(self, obj: JSON) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if taken:
-                self.recount_soon(namespace)
+            self.recount_soon(obj["metadata"]["namespace"])
             raise
         finally:
-            self._pending.pop(obj["metadata"].get("uid", ""), None)
+            self._pending.pop(obj["metadata"]["uid"], None)
 
     def object_gone(self, namespace: str) -> None:
         """Have a namespace counted anew, if it has quotas at all: something there went, or ended."""

@@ -95,7 +95,7 @@ def write_options(info: RequestInfo, kind: str) -> WriteOptions:
     is_patch, is_apply = info.method == "PATCH", "apply-patch" in info.headers.get("content-type", "")
     if is_patch and is_apply and not manager:
         found.append(causes.required("fieldManager", "is required for apply patch"))
-    found += field_manager_causes(manager)
+    found += field_manager_causes(manager) if manager else []
     if info.flag("force") and is_patch and not is_apply:
         found.append(causes.forbidden("force", "may not be specified for non-apply patch"))
     if found:
