@@ -66,7 +66,7 @@ class BudgetEnforcer:
         now, uid = self._clock(), head["metadata"]["uid"]
         used, pods = NOTHING, 0
         for each in (head, *attempts_of(self._storage, head)):
-            members = members_of(self._storage, each["metadata"]["uid"])
+            members = self._members(each)
             stored = {pod["metadata"]["uid"] for pod in members}
             gone = self._records.of(each["metadata"]["uid"], stored=stored)
             used += usage([each, *members], self._rates, now) + gone.usage
@@ -111,11 +111,14 @@ class BudgetEnforcer:
             return None
         return marked if budget.exceeded(marked) else None
 
+    def _members(self, head: JSON) -> list[JSON]:
+        return members_of(self._storage, head["metadata"]["uid"], head["metadata"]["namespace"])
+
     def _end(self, head: JSON) -> None:
         """Stop the head, gracefully, and delete what it owns."""
         if not is_terminal(head) and not is_deleting(head):
             self._pods.stop_over_budget(head, budget.exceeded(head))
-        for pod in members_of(self._storage, head["metadata"]["uid"]):
+        for pod in self._members(head):
             if is_terminal(pod) or is_deleting(pod):
                 continue
             metadata = pod["metadata"]

@@ -124,7 +124,9 @@ class UsageRecords:
         except KeyNotFound:
             self.drop(head_uid)
             return True
-        stored = {pod["metadata"]["uid"] for pod in members_of(self._storage, head_uid)}
+        stored = {
+            pod["metadata"]["uid"] for pod in members_of(self._storage, head_uid, parse_key(head.key)[1])
+        }
         gone = self.of(head_uid, stored=stored)
         text = gone_text(gone)
 

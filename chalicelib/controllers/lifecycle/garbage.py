@@ -17,6 +17,7 @@ from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.family import can_own, dependents_of
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.paging import DELETING, paged
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
@@ -49,7 +50,7 @@ class Garbage:
 
     def owner_gone(self, owner: JSON) -> None:
         """Collect what a removed object owned, and let go of owners that waited for it to go."""
-        for dependent in self._storage.list_by_owner(owner["metadata"]["uid"]):
+        for dependent in self._dependents(owner):
             self._reconcile(dependent)
         for reference in owners_of(owner):
             if reference.get("blockOwnerDeletion"):
@@ -69,14 +70,14 @@ class Garbage:
         obj = stored.object()
         if not self.is_held(obj):
             return
-        dependents = self._storage.list_by_owner(uid)
+        dependents = self._dependents(obj)
         if ORPHAN in obj["metadata"]["finalizers"]:
             for dependent in dependents:
                 self._drop_owners(dependent, {uid})
         else:
             for dependent in dependents:
                 self._reconcile(dependent)
-            left = [item.object() for item in self._storage.list_by_owner(uid)]
+            left = [item.object() for item in self._dependents(obj)]
             blocking = [each for obj in left for each in owners_of(obj) if each.get("blockOwnerDeletion")]
             if any(each["uid"] == uid for each in blocking):
                 return
@@ -85,16 +86,17 @@ class Garbage:
 
     def sweep(self) -> None:
         """Find dependents of owners that are gone, and finalizers that were missed."""
-        living: dict[str, bool] = {}
+        owners: dict[str, JSON | None] = {}
         for resource in self._resources:
             for item in paged(self._storage, resource):
                 if DELETING in item.json and self.is_held(item.object()):
                     self.release(item.object()["metadata"]["uid"])
                     continue
-                owners = _OWNERS.search(item.json)  # the text tells cheaply that nothing is to be done
-                uids = _UID.findall(owners[1]) if owners else []
-                living |= {uid: self._find(uid) is not None for uid in uids if uid not in living}
-                if all(living[uid] for uid in uids):
+                named = _OWNERS.search(item.json)  # the text tells cheaply that nothing is to be done
+                uids = _UID.findall(named[1]) if named else []
+                owners |= {uid: self._find(uid) for uid in uids if uid not in owners}
+                namespace = parse_key(item.key)[1]
+                if all(owner and can_own(owner, namespace) for owner in map(owners.get, uids)):
                     continue
                 created = find_time(item.object()["metadata"].get("creationTimestamp"))
                 if created is None or self._clock() - created >= timedelta(seconds=YOUNG_SECONDS):
@@ -124,6 +126,10 @@ class Garbage:
                 return
         LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
 
+    def _dependents(self, owner: JSON) -> list[StoredObject]:
+        metadata = owner["metadata"]
+        return dependents_of(self._storage, metadata["uid"], metadata.get("namespace", ""))
+
     def _find(self, uid: str) -> JSON | None:
         try:
             return self._storage.get_by_uid(uid).object()
@@ -133,7 +139,7 @@ class Garbage:
     def _stays(self, uid: str, namespace: str) -> bool:
         """Return whether an owner is there, where it can own, and not itself waiting for this dependent to go."""
         owner = self._find(uid)
-        if owner is None or owner["metadata"].get("namespace", "") not in ("", namespace):
+        if owner is None or not can_own(owner, namespace):
             return False
         waits = FOREGROUND in (owner["metadata"].get("finalizers") or ())
         return not (is_deleting(owner) and waits)

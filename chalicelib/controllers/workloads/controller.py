@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.family import dependents_of
 from chalicelib.controllers.runtime.deletes import DeleteObject
 from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
@@ -126,7 +127,7 @@ class WorkloadController:
         owner = stored.object()
         if is_deleting(owner):
             return
-        dependents = self._storage.list_by_owner(owner["metadata"]["uid"])
+        dependents = dependents_of(self._storage, owner["metadata"]["uid"], namespace)
         owned = [item.object() for item in dependents if parse_key(item.key)[0] == workload.owns]
         plan = workload.plan(owner, owned, self._clock())
         if plan.due_seconds is not None:

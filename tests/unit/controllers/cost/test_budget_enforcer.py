@@ -12,6 +12,7 @@ from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.usage import Usage
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.resources.pods.marks import BUDGET_EXCEEDED, MAX_USD, USED_BY_GONE
+from chalicelib.storage.keys import object_key
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import NOW, known, pod, task
 from tests.unit.controllers.world import World
@@ -98,6 +99,24 @@ def test_within_the_budget_all_goes_on() -> None:
     resync(w)
 
     assert (w.phase("d"), w.phase("e")) == ("Running", "Running")
+
+
+def test_what_names_the_driver_from_another_namespace_is_none_of_its_own() -> None:
+    w = world()
+    stranger = w.pod("e")
+    stranger["metadata"] |= {"namespace": "other", "uid": "far"}
+    w.storage.create(object_key("pods", "other", "e"), stranger)
+    w.pass_time(2 * HOUR)  # with a third pod it would be six dollars
+
+    resync(w)
+    assert (w.phase("d"), w.phase("e")) == ("Running", "Running")
+    w.pass_time(HOUR)
+    resync(w)
+
+    assert w.phase("d") == "Failed"
+    untouched = w.get("pods", "e", "other") or {}
+    assert "deletionTimestamp" not in untouched["metadata"]
+    assert w.controllers.usage.of(w.pod("d")["metadata"]["uid"]).pods <= 1
 
 
 def test_a_spent_budget_ends_the_driver_gracefully_and_says_why() -> None:

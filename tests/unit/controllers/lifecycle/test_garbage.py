@@ -79,13 +79,47 @@ def test_owner_counts_by_uid_not_by_name(w: World) -> None:
     assert w.get("configmaps", "c") is None
 
 
-def test_owner_in_another_namespace_owns_nothing(w: World) -> None:
-    w.create("configmaps", "a", data={})
-    owner = w.owner_of("a", resource="configmaps")
-    metadata = {"name": "c", "namespace": "other", "uid": "far", **owner}
-    w.storage.create("/registry/configmaps/other/c", {"metadata": metadata})
+def _foreign(w: World, resource: str, name: str, owner: JSON, **fields: object) -> None:
+    """Store a dependent in another namespace than its owner's, which no API server can keep a client from doing."""
+    metadata = {"name": name, "namespace": "other", "uid": f"far-{name}", **owner}
+    w.storage.create(object_key(resource, "other", name), {"metadata": metadata, **fields})
 
-    w.delete("configmaps", "a")
+
+def test_owner_in_another_namespace_counts_as_gone_even_while_it_lives(w: World) -> None:
+    w.create("configmaps", "a", data={})
+    _foreign(w, "configmaps", "c", w.owner_of("a", resource="configmaps"))
+    w.pass_time(600)
+
+    w.run_chores()
+
+    assert w.get("configmaps", "a") is not None
+    assert w.get("configmaps", "c", "other") is None
+
+
+@pytest.mark.parametrize("propagation", ["Foreground", "Orphan"])
+def test_a_dependent_in_another_namespace_neither_holds_an_owner_nor_is_changed_by_its_delete(
+    w: World, propagation: str
+) -> None:
+    w.create("configmaps", "a", data={})
+    _foreign(w, "configmaps", "c", w.owner_of("a", resource="configmaps", blocks=True))
+    before = w.get("configmaps", "c", "other")
+
+    w.delete("configmaps", "a", propagation=propagation)
+
+    assert w.get("configmaps", "a") is None
+    assert w.get("configmaps", "c", "other") == before
+
+
+def test_an_owner_of_the_cluster_owns_in_every_namespace(w: World) -> None:
+    w.create("priorityclasses", "high", value=1)
+    uid = (w.get("priorityclasses", "high", None) or {})["metadata"]["uid"]
+    reference = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "name": "high", "uid": uid}
+    _foreign(w, "configmaps", "c", {"ownerReferences": [reference]})
+    w.pass_time(600)
+    w.run_chores()
+    assert w.get("configmaps", "c", "other") is not None
+
+    w.delete("priorityclasses", "high")
 
     assert w.get("configmaps", "c", "other") is None
 
