@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from chalice.app import Response
 from chalicelib.apimachinery.rules.status import StatusError, internal_error, method_not_allowed, unknown_path
 from chalicelib.controllers.pods.payloads import TaskPayloads
 from chalicelib.controllers.runtime.public_url import PublicUrl
-from chalicelib.endpoints.auth.audit import WRITES, Audit, audit_line, nothing
+from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS, Attempt, AuditLog
 from chalicelib.endpoints.auth.authentication import Authenticator, bearer_token
-from chalicelib.endpoints.auth.impersonation import acting_user
+from chalicelib.endpoints.auth.impersonation import acting_user, asked_user
 from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION
@@ -25,11 +25,11 @@ from chalicelib.endpoints.http import negotiation
 from chalicelib.endpoints.http.compression import compressed
 from chalicelib.endpoints.http.request_info import RequestInfo, User, request_info, split_path
 from chalicelib.endpoints.http.responses import respond, status_response, text_response
-from chalicelib.endpoints.http.routes import Router
+from chalicelib.endpoints.http.routes import FETCH, SEND, STAGE, Router
 from chalicelib.endpoints.page import page_response, wants_page
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
-from chalicelib.endpoints.verbs.staged_files import FETCH, SEND, STAGE, FileEndpoint, authorized_as
+from chalicelib.endpoints.verbs.staged_files import FileEndpoint, authorized_as
 from chalicelib.endpoints.verbs.subresources import Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.errors import store_unavailable
@@ -57,7 +57,7 @@ class Access:
     authenticator: Authenticator
     rbac: Rbac
     limits: Limits
-    audit: Audit = nothing
+    audit: AuditLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,70 +116,66 @@ class Api:
         return response
 
     def _handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
+        attempt = self._access.audit.begin(request.method)
         is_pretty = False
         try:
-            headers = {name.lower(): value for name, value in request.headers.items()}
+            attempt.address = CLIENT_ADDRESS.get() or request.context.get("identity", {}).get("sourceIp", "")
+            attempt.headers = headers = {name.lower(): value for name, value in request.headers.items()}
             if url := gateway_url(request.context):
                 self._link.url.saw(url)
             query = request.query_params
-            params = {key: query.getlist(key) for key in query} if query else {}
-            is_pretty = params.get("pretty", ["0"])[0] in ("true", "1")
+            attempt.query = {key: query.getlist(key) for key in query} if query else {}
+            is_pretty = attempt.query.get("pretty", ["0"])[0] in ("true", "1")
             path = split_path("/".join((request.uri_params or {}).values()))
-            response = self._answer(request.method, path, params, headers, request.raw_body or b"")
-            return compressed(response, headers) if self._link.compresses else response
+            attempt.path = "/" + "/".join(path)
+            response = self._answer(attempt, path, request.raw_body or b"")
+            response = compressed(response, headers) if self._link.compresses else response
         except StatusError as error:
-            return status_response(error, is_pretty=is_pretty)
+            attempt.error, response = error, status_response(error, is_pretty=is_pretty)
         except StorageUnavailable as error:  # met outside of a registry: by who may do what, or what there is
-            return status_response(store_unavailable(error), is_pretty=is_pretty)
+            response = status_response(store_unavailable(error), is_pretty=is_pretty)
         except Exception:
             LOG.exception("method=%s path=%s unexpected error", request.method, request.context.get("path"))
-            return status_response(internal_error("the control plane met an unexpected error; see its log"))
+            unexpected = internal_error("the control plane met an unexpected error; see its log")
+            response = status_response(unexpected)
+        self._access.audit.end(attempt, response.status_code)
+        return response
 
-    def _answer(
-        self, method: str, path: list[str], query: dict[str, list[str]], headers: dict[str, str], body: bytes
-    ) -> Response:
-        match = self._router.find(method, path)
+    def _answer(self, attempt: Attempt, path: list[str], body: bytes) -> Response:
+        headers, query = attempt.headers, attempt.query
+        match = self._router.find(attempt.method, path)
         if not isinstance(match, str) and match.route.verb == "payload":
             return self._payload(match.values["uid"], headers)  # has a token of its own kind
         if not isinstance(match, str) and match.route.verb == FETCH:
-            return self._endpoints.files.fetch(
-                match.values["namespace"], match.values["name"], query
-            )  # this too
-        if not path and method == "GET" and wants_page(headers.get("accept", "")):
+            values = match.values
+            return self._endpoints.files.fetch(values["namespace"], values["name"], query)  # this too
+        if not path and attempt.method == "GET" and wants_page(headers.get("accept", "")):
             return page_response()  # a browser asks before it has a token; nothing of the store is in it
-        caller = self._access.authenticator.authenticate(headers)
-        user = acting_user(caller, headers, self._access.rbac)
+        attempt.caller = caller = self._access.authenticator.authenticate(headers)
+        attempt.impersonated = asked_user(headers)
+        if attempt.impersonated is not None:
+            attempt.impersonated = acting_user(caller, attempt.impersonated, self._access.rbac)
+        user = attempt.impersonated or caller
         self._access.limits.request(caller.name)
         if isinstance(match, str):
             return self._no_route(match, path)
-        info = request_info(
+        attempt.info = info = request_info(
             match,
-            method=method,
-            path="/" + "/".join(path),
+            method=attempt.method,
+            path=attempt.path,
             query=query,
             headers=headers,
             body=body,
             user=user,
         )
-        if info.verb not in WRITES:
-            return self._authorized(info, user)
-        code = 500
-        try:
-            response = self._authorized(info, user)
-            code = response.status_code
-        except StatusError as error:
-            code = error.code
-            raise
-        finally:
-            self._access.audit(audit_line(info, caller, code))
-        return response
+        return self._authorized(info, user)
 
     def _authorized(self, info: RequestInfo, user: User) -> Response:
         asked = authorized_as(info) if info.verb in (STAGE, SEND) else info
         self._access.rbac.authorize(user, asked)
         return self._resource(info, user) if info.is_resource else self._non_resource(info)
 
-    def _payload(self, uid: str, headers: dict[str, str]) -> Response:
+    def _payload(self, uid: str, headers: Mapping[str, str]) -> Response:
         if self._endpoints.payloads is None:
             raise unknown_path()
         return text_response(self._endpoints.payloads.payload(uid, bearer_token(headers)))

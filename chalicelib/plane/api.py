@@ -9,7 +9,7 @@ from chalicelib.controllers.pods.payloads import TaskPayloads
 from chalicelib.controllers.reactions import Controllers
 from chalicelib.controllers.runtime.changes import Changes
 from chalicelib.endpoints.api import Access, Api, Endpoints, Link
-from chalicelib.endpoints.auth.audit import Audit
+from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import Reviews
@@ -43,7 +43,7 @@ NO_STREAMS = (
 )
 
 
-def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, audit: Audit) -> Api:
+def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, audit: AuditLog) -> Api:
     """Return the Api that answers every request."""
     settings, clock, streams = base.settings, base.sources.clock, base.host.streams
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)

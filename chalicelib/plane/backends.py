@@ -23,7 +23,7 @@ from chalicelib.storage.base import Storage
 if TYPE_CHECKING:
     from chalicelib.files.bucket import JobBuckets
 
-AUDIT_BYTES = 10_000_000  # of one file; the one before is kept
+AUDIT_BYTES, AUDIT_FILES = 20_000_000, 5  # of one file, and how many: some 150,000 lines
 
 
 def build_storage(settings: Settings) -> Storage:
@@ -78,8 +78,7 @@ def audit_log(settings: Settings, host: Host) -> logging.Logger:
     if host.keeps_files:
         _make_state_dir(settings, "SPARKANYWHERE_STATE names another")
         file = settings.state_dir() / "audit.log"
-        handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=1, delay=True)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=AUDIT_FILES - 1, delay=True)
     else:
         handler = logging.StreamHandler(sys.stdout)
     log.addHandler(handler)

@@ -9,6 +9,7 @@ from typing import Any
 from chalicelib.config import Settings
 from chalicelib.controllers.runtime.background import Workers
 from chalicelib.controllers.runtime.loop import ResyncLoop
+from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
 from chalicelib.plane.controllers import build_controllers, chores
@@ -17,6 +18,7 @@ from chalicelib.plane.host import Host
 from chalicelib.plane.registries import build_registries, create_default_objects
 from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import HasListenAddresses
+from chalicelib.registry.parts import new_uid
 from chalicelib.storage.base import Storage
 
 _lock = threading.Lock()
@@ -51,10 +53,11 @@ class ControlPlane:
             settings, host=host, storage=storage, provider=provider, later=later, sources=sources
         )
         self._audit = audit_log(settings, base.host)
+        audit = AuditLog(self._audit.info, clock=base.sources.clock, new_uid=new_uid)
         self.stored = build_registries(base)
         self.controllers = build_controllers(base, self.stored)
         create_default_objects(self.stored)
-        self.api = build_api(base, self.stored, self.controllers, audit=self._audit.info)
+        self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.loop = ResyncLoop(list(chores(base, self.controllers)))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = (

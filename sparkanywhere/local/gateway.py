@@ -17,6 +17,7 @@ from typing import Any
 from chalice.local import LocalGateway, LocalGatewayException
 
 from chalicelib.apimachinery.rules.status import StatusError, too_large, unknown_path
+from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS
 from chalicelib.endpoints.http.responses import STREAM_KEY
 from chalicelib.endpoints.verbs.pod_streams import UPGRADE_KEY
 from sparkanywhere.streaming.upgrade import takeover
@@ -55,6 +56,7 @@ class Gateway:
 
     def __call__(self, request: Request) -> Answer:
         """Return the app's answer. A path deeper than any route is a 404 Status."""
+        CLIENT_ADDRESS.set(request.client[0])
         has_turn = is_quick_read(request.head) and self._turn.acquire(timeout=TURN_SECONDS)
         try:
             response = self._local_gateway.handle_request(

@@ -44,6 +44,7 @@ class RequestInfo:
     body: bytes = b""
     uid: str = ""  # of the task that a payload is for
     user: User = NOBODY  # as whom the request acts
+    notes: dict[str, str] = field(default_factory=dict)  # for the audit log, by whoever answers
 
     @property
     def is_resource(self) -> bool:

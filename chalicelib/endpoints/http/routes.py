@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 MAX_DEPTH = 9  # /apis/GROUP/VERSION/namespaces/NS/RESOURCE/NAME/SUBRESOURCE is 8, and one to answer 404
+STAGE, SEND, FETCH = "stage-file", "send-file", "fetch-file"  # of the files that jobs bring along
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
@@ -59,9 +60,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/livez", "health"),
     Route("GET", "/readyz", "health"),
     Route("GET", "/sparkanywhere/v1/tasks/{uid}/payload", "payload"),
-    Route("POST", "/sparkanywhere/v1/namespaces/{namespace}/files", "stage-file"),
-    Route("PUT", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", "send-file"),
-    Route("GET", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", "fetch-file"),
+    Route("POST", "/sparkanywhere/v1/namespaces/{namespace}/files", STAGE),
+    Route("PUT", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", SEND),
+    Route("GET", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", FETCH),
     Route("GET", "/openapi/v2", "openapi-v2"),
     Route("GET", "/openapi/v3", "openapi-v3"),
     Route("GET", "/openapi/v3/api/{version}", "openapi-v3-group"),

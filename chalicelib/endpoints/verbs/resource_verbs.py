@@ -31,6 +31,7 @@ from chalicelib.registry.options import DeleteOptions, WriteOptions, Written
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import StoredObject
+from chalicelib.storage.keys import parse_key
 
 MAX_ANSWER_BYTES = 6_200_000  # a Lambda answer may have 6 MiB; the rest is for the envelope
 PAGE_MARGIN = 0.8  # objects differ in size: the next try takes so much of what the last one's average allows
@@ -127,6 +128,7 @@ class ResourceVerbs:
         options, warnings = self._delete_options(registry, info)
         selected = list_options(info, registry.strategy)
         listed = registry.delete_collection(_namespace(registry, info), selected, options)
+        info.notes["names"] = ",".join(parse_key(item.key)[2] for item in listed.items)
         response = self._listed(registry, info, listed, how)
         if self._max_list_bytes is not None:
             response, size = fitted(response, info.headers, max_bytes=self._max_list_bytes)
@@ -199,6 +201,7 @@ class ResourceVerbs:
         code: int = 200,
     ) -> Response:
         code = 201 if written.created else code
+        info.notes["name"] = parse_key(written.stored.key)[2]  # a generated one too
         if how.shape == "object":
             response = object_response(registry, written.stored, code, how)
         else:

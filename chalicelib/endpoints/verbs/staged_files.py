@@ -7,6 +7,7 @@ that a redirect to a bucket does not carry it along.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,9 +18,9 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.files.staged_files import StagedFiles, Ticket
 from chalicelib.endpoints.http.request_info import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse, respond
+from chalicelib.endpoints.http.routes import SEND, STAGE
 from chalicelib.files.base import FileNotHere, FileStoreUnavailable
 
-STAGE, SEND, FETCH = "stage-file", "send-file", "fetch-file"  # verbs of the route table
 MAX_PIECE_BYTES = 3 * 1024 * 1024  # as any other body
 CONTENT_TYPE = "application/vnd.sparkanywhere.file"  # Chalice sends octet-stream only for Accept: */*
 TYPES = {"kind": "StagedFile", "apiVersion": "sparkanywhere.io/v1"}
@@ -72,7 +73,7 @@ class FileEndpoint:
         have = files.append(info.namespace, info.name, info.body, offset=int(offset))
         return respond({**TYPES, "status": {"offset": have}})
 
-    def fetch(self, namespace: str, sha256: str, query: dict[str, list[str]]) -> Response:
+    def fetch(self, namespace: str, sha256: str, query: Mapping[str, list[str]]) -> Response:
         """Return the content, or the way to it."""
         found = self._kept().fetch(namespace, sha256, (query.get("token") or [""])[0])
         if isinstance(found, str):

@@ -1,4 +1,4 @@
-"""The audit line of each write, and the compression of long answers."""
+"""The audit lines of writes, refusals and connections, and the compression of long answers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.endpoints.auth.audit import audit_line
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.apimachinery.types import JSON
+from chalicelib.endpoints.auth.audit import AuditLog
+from chalicelib.endpoints.http.request_info import RequestInfo
 from tests.api_client import ApiClient, control_plane
+from tests.unit.controllers.builders import NOW
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 SECRET = "c2VjcmV0LXZhbHVl"
@@ -25,10 +27,18 @@ def api(tmp_path: Path) -> Iterator[ApiClient]:
     plane.close()
 
 
-def _lines(tmp_path: Path) -> list[str]:
-    return [
-        line.partition("audit ")[2] for line in (tmp_path / "default" / "audit.log").read_text().splitlines()
-    ]
+def _events(tmp_path: Path) -> list[JSON]:
+    return [json.loads(line) for line in (tmp_path / "default" / "audit.log").read_text().splitlines()]
+
+
+def _short(event: JSON) -> str:
+    """Return a line's verb, object, user and code."""
+    ref = event.get("objectRef") or {}
+    what = "/".join(ref.get(key, "-") for key in ("resource", "namespace", "name"))
+    who = event["user"].get("username", "-")
+    if "impersonatedUser" in event:
+        who += " as " + event["impersonatedUser"]["username"]
+    return f"{event['verb']} {what} by {who}: {event['responseStatus']['code']}"
 
 
 def test_each_write_leaves_a_line_whatever_came_of_it(api: ApiClient, tmp_path: Path) -> None:
@@ -37,22 +47,119 @@ def test_each_write_leaves_a_line_whatever_came_of_it(api: ApiClient, tmp_path: 
     api.request("POST", CONFIGMAPS, {"metadata": {"name": "a"}}, headers={"Impersonate-User": "jane"})
     api.request("GET", CONFIGMAPS)
 
-    assert _lines(tmp_path) == [
-        "verb=create resource=secrets namespace=default user=sparkanywhere-admin code=201",
-        "verb=delete resource=configmaps namespace=default name=none user=sparkanywhere-admin code=404",
-        "verb=create resource=configmaps namespace=default user=sparkanywhere-admin as=jane code=403",
+    assert [_short(each) for each in _events(tmp_path)] == [
+        "create secrets/default/s by sparkanywhere-admin: 201",
+        "delete configmaps/default/none by sparkanywhere-admin: 404",
+        "create configmaps/default/- by sparkanywhere-admin as jane: 403",
     ]
     assert SECRET not in (tmp_path / "default" / "audit.log").read_text()
     assert "admin-token" not in (tmp_path / "default" / "audit.log").read_text()
 
 
+def test_a_line_has_the_fields_of_an_audit_event(api: ApiClient, tmp_path: Path) -> None:
+    headers = {"User-Agent": "kubectl/v1.37"}
+    made = api.request(
+        "POST", f"{CONFIGMAPS}?dryRun=All", {"metadata": {"generateName": "x-"}}, headers=headers
+    )
+
+    (event,) = _events(tmp_path)
+    for key in ("auditID", "requestReceivedTimestamp", "stageTimestamp"):
+        assert event.pop(key)
+    assert event == {
+        "kind": "Event",
+        "apiVersion": "audit.k8s.io/v1",
+        "level": "Metadata",
+        "stage": "ResponseComplete",
+        "requestURI": f"{CONFIGMAPS}?dryRun=All",
+        "verb": "create",
+        "user": {"username": "sparkanywhere-admin", "groups": ["system:masters", "system:authenticated"]},
+        "sourceIPs": ["127.0.0.1"],
+        "userAgent": "kubectl/v1.37",
+        "objectRef": {
+            "resource": "configmaps",
+            "namespace": "default",
+            "name": made.body["metadata"]["name"],
+            "apiVersion": "v1",
+        },
+        "responseStatus": {"metadata": {}, "code": 201},
+    }
+
+
+def test_who_is_not_let_in_leaves_a_line(api: ApiClient, tmp_path: Path) -> None:
+    file = "/sparkanywhere/v1/namespaces/default/files/x"
+    api.request("GET", CONFIGMAPS, token="wrong-token")
+    api.request("GET", CONFIGMAPS, token="")
+    api.request("GET", f"{file}?token=wrong-token&limit=5")
+
+    found = _events(tmp_path)
+
+    assert [(each["user"].get("username"), each["responseStatus"]["code"]) for each in found] == [
+        (None, 401),
+        ("system:anonymous", 403),
+        (None, 401),
+    ]
+    assert found[1]["responseStatus"]["message"].startswith("configmaps is forbidden")
+    assert found[2]["requestURI"] == f"{file}?token=***&limit=5"
+    assert "wrong-token" not in (tmp_path / "default" / "audit.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "line"),
+    [
+        ("GET", "/api/v1/namespaces/default/pods/p/exec?command=ls", "get pods/default/p"),
+        ("POST", "/api/v1/namespaces/default/pods/p/attach", "create pods/default/p"),
+        ("POST", "/api/v1/namespaces/default/pods/p/portforward", "create pods/default/p"),
+        ("POST", "/sparkanywhere/v1/namespaces/default/files", "post stagedfiles/default/-"),
+        ("PUT", "/sparkanywhere/v1/namespaces/default/files/abc", "put stagedfiles/default/abc"),
+        ("DELETE", CONFIGMAPS, "deletecollection configmaps/default/-"),
+    ],
+)
+def test_connections_uploads_and_collections_leave_a_line(
+    api: ApiClient, tmp_path: Path, method: str, url: str, line: str
+) -> None:
+    api.request(method, url)
+
+    (event,) = _events(tmp_path)
+    assert _short(event).startswith(line)
+    assert event["requestURI"] == url
+
+
+def test_reading_as_another_leaves_a_line(api: ApiClient, tmp_path: Path) -> None:
+    asked = {"Impersonate-User": "jane", "Impersonate-Group": "devs"}
+
+    api.request("GET", CONFIGMAPS, headers=asked)
+    api.request("GET", CONFIGMAPS, token="", headers=asked)
+
+    acting, refused = _events(tmp_path)
+    assert acting["impersonatedUser"] == {"username": "jane", "groups": ["devs", "system:authenticated"]}
+    assert acting["responseStatus"]["code"] == 403
+    assert (refused["user"]["username"], refused["impersonatedUser"]["username"]) == (
+        "system:anonymous",
+        "jane",
+    )
+
+
+def test_a_deletecollection_names_what_it_met(api: ApiClient, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        api.create(CONFIGMAPS, {"metadata": {"name": name, "labels": {"app": "x"}}})
+
+    api.request("DELETE", f"{CONFIGMAPS}?labelSelector=app=x")
+
+    assert _events(tmp_path)[-1]["annotations"] == {"sparkanywhere.io/names": "a,b"}
+
+
 def test_no_name_can_make_a_line_of_its_own() -> None:
-    info = RequestInfo(verb="delete", path="/x", method="DELETE", resource="pods", name="a\naudit user=root")
+    lines: list[str] = []
+    log = AuditLog(lines.append, clock=lambda: NOW, new_uid=lambda: "id")
+    attempt = log.begin("DELETE")
+    name = 'a\n{"kind":"Event"}\u2028'
+    attempt.info = RequestInfo(verb="delete", path="/x", method="DELETE", resource="pods", name=name)
 
-    line = audit_line(info, User("jane"), 404)
+    log.end(attempt, 404)
 
-    assert "\n" not in line
-    assert 'name="a\\naudit user=root"' in line
+    assert lines[0].isascii()
+    assert lines[0].isprintable()
+    assert json.loads(lines[0])["objectRef"]["name"] == name
 
 
 @pytest.mark.parametrize(
