@@ -142,7 +142,7 @@ class Settings:
         try:
             return registry.find(self.provider)
         except registry.UnknownProvider as error:
-            raise SettingsError(f"{PREFIX}PROVIDER is {error}") from error
+            raise SettingsError(f"{PREFIX}PROVIDER is {self.provider!r}, but {error}") from error
 
     def provider_context(
         self,

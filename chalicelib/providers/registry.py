@@ -12,11 +12,14 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib import metadata
+from typing import TYPE_CHECKING
 
 import chalicelib.providers
 from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.providers.prices import PriceList
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 DEFAULT = "process"
 REFERENCE = "fargate"  # whose list prices say what any pod would cost there
@@ -46,15 +49,17 @@ def find(name: str) -> ProviderDeclaration:
     if declaration is not None:
         return declaration
     if "." not in name:
-        raise UnknownProvider(f"{name!r}, but takes one of: {', '.join(names())}, or a module's dotted name")
+        raise UnknownProvider(
+            f"no provider is called {name!r}: take {', '.join(names())}, or a module's dotted name"
+        )
     try:
         found = importlib.import_module(name).DECLARATION
     except (ImportError, AttributeError) as error:
         raise UnknownProvider(
-            f"{name!r}, which is no provider's module ({error}); others are: {', '.join(names())}"
+            f"{name!r} is not a provider's module ({error}): take one, or {', '.join(names())}"
         ) from error
     if not isinstance(found, ProviderDeclaration):
-        raise UnknownProvider(f"{name!r}, whose DECLARATION is no ProviderDeclaration")
+        raise UnknownProvider(f"DECLARATION of {name!r} is not a ProviderDeclaration")
     return found
 
 
@@ -89,5 +94,7 @@ def reference_prices() -> PriceList:
 
 
 @cache
-def _entry_points() -> dict[str, metadata.EntryPoint]:
+def _entry_points() -> dict[str, EntryPoint]:
+    from importlib import metadata  # takes 20 ms, which a cold start of a provider of ours is spared
+
     return {each.name: each for each in metadata.entry_points(group=ENTRY_POINTS)}

@@ -23,7 +23,7 @@ class ProviderType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         try:
             declaration = registry.find(value)
         except registry.UnknownProvider as error:
-            self.fail(f"it is {error}.", param, ctx)
+            self.fail(f"{error}.", param, ctx)
         if not self._fits(declaration):
             self.fail(f"{value} is not for this machine: {declaration.summary}.", param, ctx)
         return value

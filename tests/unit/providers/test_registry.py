@@ -72,9 +72,12 @@ def test_an_installed_package_is_found_by_its_entry_point(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("podman", "'podman', but takes one of: process, docker, fargate, none"),
-        ("no.such.module", "'no.such.module', which is no provider's module (No module named 'no'"),
-        ("os.path", "'os.path', which is no provider's module (module 'posixpath' has no attribute"),
+        (
+            "podman",
+            "no provider is called 'podman': take process, docker, fargate, none, or a module's dotted name",
+        ),
+        ("no.such.module", "'no.such.module' is not a provider's module (No module named 'no'"),
+        ("os.path", "'os.path' is not a provider's module (module 'posixpath' has no attribute"),
     ],
 )
 def test_an_unknown_name_is_answered_by_the_known_ones(name: str, words: str) -> None:
