@@ -19,10 +19,11 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
     Volume,
+    VolumeKind,
 )
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.cleanup import down
-from chalicelib.providers.docker.engine import connect
+from chalicelib.providers.docker.engine import connect, mounts_parts
 from chalicelib.providers.docker.provider import DockerProvider
 from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.docker_proxy import EngineProxy
@@ -348,6 +349,25 @@ class TestContainers:
         ended(provider, handle)
 
         assert output(provider, handle) == "there\n"
+
+    @pytest.mark.parametrize("kind", ["scratch", "named"])
+    def test_a_link_in_a_volume_leads_to_nothing_of_the_host(
+        self, provider: DockerProvider, engine: Any, tmp_path: Path, kind: VolumeKind
+    ) -> None:
+        (tmp_path / "secret").write_text("the host's")
+        volumes = (Volume("v", kind, source="claim"),)
+        plant = container(f"ln -s {tmp_path} /v/link", name="plant", init=True, mounts=(Mount("v", "/v"),))
+        read = container("cat /part/secret || true", mounts=(Mount("v", "/part", sub_path="link"),))
+
+        wanted = task(plant, read, volumes=volumes)
+
+        if mounts_parts(engine):
+            handle = provider.run(wanted).handle
+            ended(provider, handle)
+            assert "the host's" not in output(provider, handle)
+        else:
+            with pytest.raises(TaskRejected, match="Docker engine 26"):
+                provider.run(wanted)
 
     def test_files_cannot_be_changed_by_a_users_program(self, provider: DockerProvider) -> None:
         wanted = task(

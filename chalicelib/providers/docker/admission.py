@@ -9,6 +9,13 @@ from chalicelib.providers.docker.engine import Raw
 
 MIB = 1024 * 1024
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # the kernel's word -> that of images and Kubernetes
+# kubernetes.io/docs/concepts/security/pod-security-standards, "Baseline", v1.36
+CAPABILITIES = frozenset(
+    {
+        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"),
+        *("SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+    }
+)
 UNSCHEDULABLE = "Unschedulable"
 
 
@@ -54,11 +61,24 @@ def check(task: Task, machine: Machine, *, allow_privileged: bool) -> None:
         short.append("Insufficient GPUs (the engine has no NVIDIA runtime)")
     if short:
         raise ProviderUnavailable(UNSCHEDULABLE, ", ".join(short))
+    if not allow_privileged:
+        _check_baseline(task)
+
+
+def _check_baseline(task: Task) -> None:
+    """Raise TaskRejected for what the Pod Security Standards' level "baseline" forbids, of what a task can ask for."""
+    asked = ["the network of the host"] if task.host_network else []
     for container in task.containers:
-        if container.privileged and not allow_privileged:
-            raise TaskRejected(
-                "PrivilegedNotAllowed", f"container {container.name!r} may not be privileged here"
-            )
+        if container.privileged:
+            asked.append(f"container {container.name!r} to be privileged")
+        more = sorted(
+            {each.upper().removeprefix("CAP_") for each in container.add_capabilities} - CAPABILITIES
+        )
+        if more:
+            asked.append(f"container {container.name!r} to have {', '.join(more)}")
+    if asked:
+        message = f"{'; '.join(asked)}: not allowed here unless SPARKANYWHERE_ALLOW_PRIVILEGED is set"
+        raise TaskRejected("PrivilegedNotAllowed", f"the pod asks for {message}")
 
 
 def warnings(task: Task) -> list[str]:

@@ -21,6 +21,10 @@ class DockerSettings:
         default="",
         metadata={"doc": "folders that hostPath volumes may name, separated by colons", "option": True},
     )
+    allow_privileged: bool = field(
+        default=False,
+        metadata={"doc": "whether pods may be privileged, use the host's network and add any capability"},
+    )
 
 
 def connect(context: ProviderContext) -> Any:  # Any: a docker.APIClient, whose stubs know half of it
@@ -55,6 +59,7 @@ def build(context: ProviderContext) -> Provider:
         connect=lambda: connect(context),
         host_paths=tuple(path for path in settings.host_paths.split(":") if path),
         host_names=context.api_names,
+        allow_privileged=settings.allow_privileged,
     )
     provider.open()
     return provider
@@ -86,7 +91,7 @@ DECLARATION = ProviderDeclaration(
     flag_help="Run pods as containers of a Docker engine.",
     network="bridge",
     volumes_last=True,
-    not_honoured=("size limits of volumes", "requests of disk", "privileged containers"),
+    not_honoured=("size limits of volumes", "requests of disk"),
     image_engine=connect,
     check=check,
     leavings="containers, networks and volumes",

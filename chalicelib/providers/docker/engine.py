@@ -18,6 +18,7 @@ import urllib3
 
 from chalicelib.providers.base import ProviderUnavailable
 
+PARTS_API = "1.45"  # engine 26, March 2024
 OLDEST_API = "1.41"  # engine 20.10, December 2020: host-gateway and the prune filters we rely on
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 CALL_TIMEOUT_SECONDS = (
@@ -62,6 +63,16 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
         )
         raise ProviderUnavailable("EngineTooOld", message)
     return _client(where, spoken, tls)
+
+
+def is_local(client: Client) -> bool:
+    """Return whether the engine runs on this machine: it is reached by a socket in the file system."""
+    return str(client.base_url).startswith("http+docker:")
+
+
+def mounts_parts(client: Client) -> bool:
+    """Return whether the engine mounts a part of a volume safely (VolumeOptions.Subpath, since API 1.45)."""
+    return not docker.utils.version_lt(client.api_version, PARTS_API)
 
 
 def _client(where: str, version: str, tls: Any) -> Client:

@@ -7,9 +7,10 @@ the only way for read-only roots (which take no copy) and for parts of volumes.
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from docker.types import DriverConfig, Mount
@@ -24,12 +25,18 @@ STICKY_FOR_ALL = 0o1777
 
 @dataclass(frozen=True, slots=True)
 class MountContext:
-    """What mounts depend on beyond the task: whose they are, the host paths allowed, where volumes lie."""
+    """What mounts depend on beyond the task: whose they are, the host paths allowed, where volumes lie.
+
+    `resolve` follows the symbolic links of a path of the engine's machine; None where that is another machine.
+    With `mounts_parts` the engine mounts a part of a volume itself, and follows no link out of it.
+    """
 
     control_plane_id: str
     host_paths: tuple[str, ...] = ()
     # volume name -> the engine's own folder of it, known once the loader has run
     folders: Mapping[str, str] | None = None
+    resolve: Callable[[str], str] | None = os.path.realpath
+    mounts_parts: bool = False
 
 
 def needs_loader(task: base.Task) -> bool:
@@ -65,9 +72,7 @@ def container_mounts(task: base.Task, container: base.Container, context: MountC
         if volume.kind == "host":
             found.append(_host(mount, volume, context))
         elif mount.sub_path:
-            source = archives.inside((context.folders or {})[volume.name], mount.sub_path)
-            read_only = mount.read_only or volume.kind == "files"
-            found.append(Mount(target=mount.path, source=source, type="bind", read_only=read_only))
+            found.append(_part(task, mount, volume, context))
         elif volume.kind == "memory" and not is_shared(task, volume.name):
             size = volume.size_mib * MIB if volume.size_mib else None
             found.append(
@@ -175,19 +180,62 @@ def _engine_volume(
     )
 
 
+def _part(task: base.Task, mount: base.Mount, volume: base.Volume, context: MountContext) -> Mount:
+    """Return a mount of a part of a volume, which no symbolic link in the volume can lead out of.
+
+    An engine before API 1.45 has no such mount: it gets the folder's path, and follows links in it whenever the
+    container starts. So that is done only where nobody can have put a link there.
+    """
+    read_only = mount.read_only or volume.kind == "files"
+    if context.mounts_parts:
+        found = _engine_volume(task, volume, context, at=mount.path, read_only=read_only)
+        found["VolumeOptions"]["Subpath"] = posixpath.normpath(mount.sub_path)
+        return found
+    others = [other for container in task.containers for other in container.mounts]
+    is_ours = volume.kind == "files"  # nobody writes to it but us
+    if not is_ours and (volume.kind == "named" or any(_may_replace(other, mount) for other in others)):
+        message = (
+            f"volume {volume.name!r}: mounting the part {mount.sub_path!r} of what a pod can write to needs Docker"
+            " engine 26 (API 1.45) or newer; mount the whole volume"
+        )
+        raise base.TaskRejected("SubPathNotSafe", message)
+    source = archives.inside((context.folders or {})[volume.name], mount.sub_path)
+    return Mount(target=mount.path, source=source, type="bind", read_only=read_only)
+
+
+def _may_replace(other: base.Mount, mount: base.Mount) -> bool:
+    """Return whether whoever has the mount `other` could put a symbolic link where `mount` finds its part."""
+    above = posixpath.normpath(other.sub_path or ".")
+    part = posixpath.normpath(mount.sub_path)
+    is_above = part != above and (above == "." or part.startswith(above + "/"))
+    return other.volume == mount.volume and not other.read_only and is_above
+
+
 def _host(mount: base.Mount, volume: base.Volume, context: MountContext) -> Mount:
     source = posixpath.normpath(volume.source)
     if mount.sub_path:
         source = archives.inside(source, mount.sub_path)
-    if not is_allowed(source, context.host_paths):
+    if not _is_allowed(source, context):
         allowed = ", ".join(context.host_paths) or "none; SPARKANYWHERE_HOST_PATHS lists them"
         message = f"host path {volume.source!r} is not among those allowed here: {allowed}"
         raise base.TaskRejected("HostPathNotAllowed", message)
     return Mount(target=mount.path, source=source, type="bind", read_only=mount.read_only)
 
 
-def is_allowed(path: str, allowed: Sequence[str]) -> bool:
-    """Return whether a normalised absolute path is one of those allowed, or below one."""
-    return any(
-        path == root or path.startswith(root.rstrip("/") + "/") for root in map(posixpath.normpath, allowed)
-    )
+def _is_allowed(source: str, context: MountContext) -> bool:
+    """Return whether a normalised path is one of the folders allowed, or below one and leads nowhere else.
+
+    A pod that may write below an allowed folder could make a link there. Where links cannot be looked at, the
+    folders themselves may be mounted and nothing below.
+    """
+    roots = [posixpath.normpath(path) for path in context.host_paths]
+    if source in roots:
+        return True
+    if context.resolve is None:
+        return False
+    real = context.resolve(source)
+    return any(_is_below(source, root) and _is_below(real, context.resolve(root)) for root in roots)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(folder.rstrip("/") + "/")

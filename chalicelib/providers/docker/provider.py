@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -100,7 +101,12 @@ class DockerProvider:
             self._is_gateway_ours = is_ours(self._network.gateway)
             self._containers = Containers(self._client, self._id)
             host = HostContext(
-                context=mounts.MountContext(control_plane_id=self._id, host_paths=self._host_paths),
+                context=mounts.MountContext(
+                    control_plane_id=self._id,
+                    host_paths=self._host_paths,
+                    resolve=os.path.realpath if engine.is_local(self._client) else None,
+                    mounts_parts=engine.mounts_parts(self._client),
+                ),
                 network=self._network.name,
                 gateway=self._network.gateway,
                 control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,

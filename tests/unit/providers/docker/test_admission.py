@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.providers.base import Container, Mount, ProviderUnavailable, TaskRejected, Volume
+from chalicelib.providers.base import Container, Mount, ProviderUnavailable, Task, TaskRejected, Volume
 from chalicelib.providers.docker.admission import capacity, check, machine, warnings
 from tests.unit.providers.docker.builders import task
 
@@ -35,12 +35,29 @@ def test_gpus_need_an_engine_that_has_them() -> None:
         check(task(Container("main", "i", gpus=1)), MACHINE, allow_privileged=False)
 
 
-def test_privileged_containers_are_for_those_who_allow_them() -> None:
-    wanted = task(Container("main", "i", privileged=True))
-
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        (task(Container("main", "i", privileged=True)), "privileged"),
+        (task(host_network=True), "network of the host"),
+        (task(Container("main", "i", add_capabilities=("CHOWN", "SYS_ADMIN"))), "'main' to have SYS_ADMIN"),
+        (task(Container("main", "i", add_capabilities=("cap_net_admin",))), "NET_ADMIN"),
+        (task(Container("main", "i", add_capabilities=("ALL",))), "ALL"),
+    ],
+)
+def test_what_would_own_the_machine_is_for_those_who_allow_it(wanted: Task, named: str) -> None:
     check(wanted, MACHINE, allow_privileged=True)
-    with pytest.raises(TaskRejected):
+    with pytest.raises(TaskRejected, match=named) as refusal:
         check(wanted, MACHINE, allow_privileged=False)
+    assert "SPARKANYWHERE_ALLOW_PRIVILEGED" in refusal.value.message
+
+
+def test_the_capabilities_of_the_baseline_are_for_everybody() -> None:
+    wanted = task(
+        Container("main", "i", add_capabilities=("CHOWN", "CAP_SETUID"), drop_capabilities=("ALL",))
+    )
+
+    check(wanted, MACHINE, allow_privileged=False)
 
 
 def test_what_is_not_honoured_is_told() -> None:

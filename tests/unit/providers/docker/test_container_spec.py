@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.providers.base import Container, File, Mount, Task, TaskRejected, Volume
+from chalicelib.providers.base import Container, File, Mount, Task, TaskRejected, Volume, VolumeKind
 from chalicelib.providers.docker import container_spec, labels, mounts
 from tests.unit.providers.docker.builders import host, task
 
@@ -202,7 +204,7 @@ def test_host_paths_are_those_allowed_and_below(source: str, allowed: bool) -> N
         Container("main", "busybox", mounts=(Mount("h", "/h"),)),
         volumes=(Volume("h", "host", source=source),),
     )
-    context = mounts.MountContext(control_plane_id="cp", host_paths=("/data",))
+    context = mounts.MountContext(control_plane_id="cp", host_paths=("/data",), resolve=lambda path: path)
 
     if allowed:
         assert only(wanted, context=context)["HostConfig"]["Mounts"][0]["Type"] == "bind"
@@ -210,6 +212,76 @@ def test_host_paths_are_those_allowed_and_below(source: str, allowed: bool) -> N
         with pytest.raises(TaskRejected) as refusal:
             only(wanted, context=context)
         assert refusal.value.reason == "HostPathNotAllowed"
+
+
+def test_a_link_below_an_allowed_folder_may_not_lead_out_of_it(tmp_path: Path) -> None:
+    allowed, outside = tmp_path / "allowed", tmp_path / "outside"
+    for folder in (allowed / "in", outside):
+        folder.mkdir(parents=True)
+    (allowed / "out").symlink_to(outside)
+    (allowed / "across").symlink_to(allowed / "in")
+    context = mounts.MountContext(control_plane_id="cp", host_paths=(str(allowed),))
+
+    def mounted(source: Path, sub_path: str = "", *, context: mounts.MountContext = context) -> str:
+        wanted = task(
+            Container("main", "busybox", mounts=(Mount("h", "/h", sub_path=sub_path),)),
+            volumes=(Volume("h", "host", source=str(source)),),
+        )
+        return str(only(wanted, context=context)["HostConfig"]["Mounts"][0]["Source"])
+
+    assert mounted(allowed) == str(allowed)
+    assert mounted(allowed / "across") == str(allowed / "across")
+    for source, sub_path in ((allowed / "out", ""), (allowed, "out"), (allowed / "out" / "x", "")):
+        with pytest.raises(TaskRejected):
+            mounted(source, sub_path)
+
+    far = replace(context, resolve=None)  # links cannot be looked at
+    assert mounted(allowed, context=far) == str(allowed)
+    with pytest.raises(TaskRejected):
+        mounted(allowed / "in", context=far)
+
+
+WHOLE, PART = Mount("v", "/v"), Mount("v", "/part", sub_path="a/b")
+
+
+@pytest.mark.parametrize(
+    ("kind", "others", "allowed"),
+    [
+        ("files", (WHOLE,), True),
+        ("scratch", (), True),
+        ("scratch", (Mount("v", "/same", sub_path="a/b/"),), True),
+        ("scratch", (Mount("v", "/beside", sub_path="a/bc"),), True),
+        ("scratch", (Mount("v", "/below", sub_path="a/b/c"),), False),  # PART could put a link there
+        ("scratch", (replace(WHOLE, read_only=True),), True),
+        ("scratch", (WHOLE,), False),
+        ("scratch", (Mount("v", "/above", sub_path="a"),), False),
+        ("memory", (WHOLE,), False),
+        ("named", (), False),  # another task may have written to it
+    ],
+)
+def test_a_part_is_mounted_by_its_path_only_where_nobody_can_have_put_a_link_there(
+    kind: VolumeKind, others: tuple[Mount, ...], allowed: bool
+) -> None:
+    wanted = task(
+        Container("other", "busybox", init=True, mounts=others),
+        Container("main", "busybox", mounts=(PART,)),
+        volumes=(Volume("v", kind, source="claim"),),
+    )
+
+    def mounted(context: mounts.MountContext) -> Any:  # Any: the engine's JSON
+        specs = container_spec.specs(wanted, address="", host=host(context=context))
+        return specs[-1].config["HostConfig"]["Mounts"][0]
+
+    old = mounts.MountContext(control_plane_id="cp", folders={"v": "/volumes/v"})
+    if allowed:
+        assert (mounted(old)["Type"], mounted(old)["Source"]) == ("bind", "/volumes/v/a/b")
+    else:
+        with pytest.raises(TaskRejected) as refusal:
+            mounted(old)
+        assert refusal.value.reason == "SubPathNotSafe"
+
+    new = mounted(replace(old, mounts_parts=True))
+    assert (new["Type"], new["VolumeOptions"]["Subpath"]) == ("volume", "a/b")
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x"])
