@@ -26,6 +26,7 @@ from chalicelib.registry.strategy import (
 )
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
+SUBJECT_KINDS = ("ServiceAccount", "User", "Group")
 _RULE_LISTS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceURLs")
 
 
@@ -48,13 +49,26 @@ class RoleStrategy(_RbacStrategy):
             for key in [key for key in _RULE_LISTS if key in rule and not rule[key] and key != "verbs"]:
                 del rule[key]
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with the rules."""
-        return [
-            cause
-            for index, rule in enumerate(obj["rules"] or ())
-            for cause in _rule_causes(rule, f"rules[{index}]", is_namespaced=self.namespaced)
-        ]
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with the rules."""
+        for index, rule in enumerate(obj["rules"] or ()):
+            at = f"rules[{index}]"
+            if not rule.get("verbs"):
+                yield required(f"{at}.verbs", "verbs must contain at least one value")
+            urls, resources = rule.get("nonResourceURLs"), rule.get("resources")
+            if urls:
+                if self.namespaced:
+                    yield invalid(
+                        f"{at}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs"
+                    )
+                if rule.get("apiGroups") or resources or rule.get("resourceNames"):
+                    why = "rules cannot apply to both regular resources and non-resource URLs"
+                    yield invalid(f"{at}.nonResourceURLs", urls, why)
+                continue
+            if not rule.get("apiGroups"):
+                yield required(f"{at}.apiGroups", "resource rules must supply at least one api group")
+            if not resources:
+                yield required(f"{at}.resources", "resource rules must supply at least one resource")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name and time of creation."""
@@ -68,20 +82,18 @@ class ClusterRoleStrategy(RoleStrategy):
     resource, singular, kind = "clusterroles", "clusterrole", "ClusterRole"
     namespaced = False
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with rules and aggregation."""
-        causes, aggregation = super().validate(obj), obj.get("aggregationRule")
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with rules and aggregation."""
+        yield from super().validate(obj)
+        aggregation = obj.get("aggregationRule")
         if aggregation is None:
-            return causes
+            return
         selectors = aggregation.get("clusterRoleSelectors") or []
         at = "aggregationRule.clusterRoleSelectors"
         if not selectors:
-            causes.append(
-                required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")
-            )
+            yield required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")
         for index, selector in enumerate(selectors):
-            causes += label_selector_causes(selector, f"{at}[{index}]")
-        return causes
+            yield from label_selector_causes(selector, f"{at}[{index}]")
 
 
 class RoleBindingStrategy(_RbacStrategy):
@@ -114,28 +126,37 @@ class RoleBindingStrategy(_RbacStrategy):
                 if not subject.get(key):
                     subject.pop(key, None)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with role and subjects."""
-        return [
-            *_role_ref_causes(obj["roleRef"], self.role_kinds),
-            *_subjects_causes(obj.get("subjects", []), is_namespaced=self.namespaced),
-        ]
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with role and subjects."""
+        ref = obj["roleRef"]
+        if ref["apiGroup"] != RBAC_GROUP:
+            yield not_supported("roleRef.apiGroup", ref["apiGroup"], (RBAC_GROUP,))
+        if ref["kind"] not in self.role_kinds:
+            yield not_supported("roleRef.kind", ref["kind"], self.role_kinds)
+        if not ref["name"]:
+            yield required("roleRef.name")
+        for error in names.path_segment_errors(ref["name"]) if ref["name"] else ():
+            yield invalid("roleRef.name", ref["name"], error)
+        yield from _subjects_causes(obj.get("subjects", []), is_namespaced=self.namespaced)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold the role."""
-        causes = self.validate(obj)
+        yield from self.validate(obj)
         if obj["roleRef"] != old.get("roleRef"):
-            causes.append(invalid("roleRef", obj["roleRef"], "cannot change roleRef"))
-        return causes
+            yield invalid("roleRef", obj["roleRef"], "cannot change roleRef")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, role, age, and who is bound to it."""
-        metadata, ref = metadata_of(obj), obj.get("roleRef") or {}
+        metadata, ref, subjects = metadata_of(obj), obj.get("roleRef") or {}, obj.get("subjects") or []
+        named = {kind: [each for each in subjects if each.get("kind") == kind] for kind in SUBJECT_KINDS}
+        accounts = [f"{each.get('namespace', '')}/{each.get('name', '')}" for each in named["ServiceAccount"]]
         return [
             metadata.get("name", ""),
             f"{ref.get('kind', '')}/{ref.get('name', '')}",
             meta.age(metadata.get("creationTimestamp"), now),
-            *_subjects_texts(obj.get("subjects") or []),
+            ", ".join(each.get("name", "") for each in named["User"]),
+            ", ".join(each.get("name", "") for each in named["Group"]),
+            ", ".join(accounts),
         ]
 
 
@@ -155,45 +176,6 @@ class ClusterRoleBindingStrategy(RoleBindingStrategy):
     )
 
 
-def _subjects_texts(subjects: list[JSON]) -> tuple[str, str, str]:
-    users = [each.get("name", "") for each in subjects if each.get("kind") == "User"]
-    groups = [each.get("name", "") for each in subjects if each.get("kind") == "Group"]
-    accounts = [
-        f"{each.get('namespace', '')}/{each.get('name', '')}"
-        for each in subjects
-        if each.get("kind") == "ServiceAccount"
-    ]
-    return ", ".join(users), ", ".join(groups), ", ".join(accounts)
-
-
-def _rule_causes(rule: JSON, at: str, *, is_namespaced: bool) -> Iterator[Cause]:
-    if not rule.get("verbs"):
-        yield required(f"{at}.verbs", "verbs must contain at least one value")
-    urls, resources = rule.get("nonResourceURLs"), rule.get("resources")
-    if urls:
-        if is_namespaced:
-            yield invalid(f"{at}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs")
-        if rule.get("apiGroups") or resources or rule.get("resourceNames"):
-            why = "rules cannot apply to both regular resources and non-resource URLs"
-            yield invalid(f"{at}.nonResourceURLs", urls, why)
-        return
-    if not rule.get("apiGroups"):
-        yield required(f"{at}.apiGroups", "resource rules must supply at least one api group")
-    if not resources:
-        yield required(f"{at}.resources", "resource rules must supply at least one resource")
-
-
-def _role_ref_causes(ref: JSON, kinds: Sequence[str]) -> Iterator[Cause]:
-    if ref["apiGroup"] != RBAC_GROUP:
-        yield not_supported("roleRef.apiGroup", ref["apiGroup"], (RBAC_GROUP,))
-    if ref["kind"] not in kinds:
-        yield not_supported("roleRef.kind", ref["kind"], kinds)
-    if not ref["name"]:
-        yield required("roleRef.name")
-    for error in names.path_segment_errors(ref["name"]) if ref["name"] else ():
-        yield invalid("roleRef.name", ref["name"], error)
-
-
 def _subjects_causes(subjects: list[JSON], *, is_namespaced: bool) -> Iterator[Cause]:
     for index, subject in enumerate(subjects):
         at, kind, name = f"subjects[{index}]", subject.get("kind") or "", subject.get("name") or ""
@@ -210,4 +192,4 @@ def _subjects_causes(subjects: list[JSON], *, is_namespaced: bool) -> Iterator[C
             if subject.get("apiGroup") != RBAC_GROUP:
                 yield not_supported(f"{at}.apiGroup", subject.get("apiGroup"), (RBAC_GROUP,))
         else:
-            yield not_supported(f"{at}.kind", kind, ("ServiceAccount", "User", "Group"))
+            yield not_supported(f"{at}.kind", kind, SUBJECT_KINDS)

@@ -41,16 +41,12 @@ _BOUNDS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 
 
 class _QuotaStatus(StatusStrategy):
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what is wrong with the amounts, given and used."""
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with the amounts, given and used."""
         del old
-        status = status_of(obj)
-        return [
-            cause
-            for key in ("hard", "used")
-            for name, amount in (status.get(key) or {}).items()
-            for cause in _hard_causes(name, amount, f"status.{key}")
-        ]
+        for key in ("hard", "used"):
+            for name, amount in (status_of(obj).get(key) or {}).items():
+                yield from _hard_causes(name, amount, f"status.{key}")
 
 
 class ResourceQuotaStrategy(Strategy):
@@ -83,28 +79,26 @@ class ResourceQuotaStrategy(Strategy):
         else:
             spec.pop("hard", None)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with names and amounts."""
-        spec = obj["spec"]
-        return [
-            cause
-            for name, amount in spec.get("hard", {}).items()
-            for cause in _hard_causes(name, amount, "spec.hard")
-        ]
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with names and amounts."""
+        for name, amount in obj["spec"].get("hard", {}).items():
+            yield from _hard_causes(name, amount, "spec.hard")
 
-    def warnings(self, obj: JSON) -> list[str]:
-        """Return which bounds of a quota are not enforced."""
+    def warnings(self, obj: JSON) -> Iterator[str]:
+        """Yield which bounds of a quota are not enforced."""
         spec = spec_of(obj)
         if is_scoped(spec):
-            return ["spec: a quota with scopes is stored, and not enforced"]
-        return [
-            f"spec.hard[{name}]: not enforced" for name in spec.get("hard") or () if not _is_enforced(name)
-        ]
+            yield "spec: a quota with scopes is stored, and not enforced"
+            return
+        for name in spec.get("hard") or ():
+            is_plain = name in (COUNTED | MEASURED) and not name.startswith("services.")
+            if not is_plain and not name.startswith(("count/", "requests.")):
+                yield f"spec.hard[{name}]: not enforced"
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold the scopes."""
-        scopes = immutable("spec.scopes", obj["spec"].get("scopes"), spec_of(old).get("scopes"))
-        return [*self.validate(obj), *scopes]
+        yield from self.validate(obj)
+        yield from immutable("spec.scopes", obj["spec"].get("scopes"), spec_of(old).get("scopes"))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, what is used of requests and limits, and age."""
@@ -138,11 +132,30 @@ class LimitRangeStrategy(Strategy):
                 if item.get(bound):
                     item[bound] = amounts_texts(item[bound])
             if item.get("type") == "Container":
-                _default_container_limits(item)
+                default = {**(item.get("max") or {}), **(item.get("default") or {})}
+                request = {**(item.get("min") or {}), **default, **(item.get("defaultRequest") or {})}
+                for name, amounts in (("default", default), ("defaultRequest", request)):
+                    if amounts:
+                        item[name] = amounts
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with the bounds."""
-        return list(_limits_causes(obj["spec"].get("limits") or []))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with the bounds."""
+        limits = obj["spec"].get("limits") or []
+        seen = set()
+        for index, item in enumerate(limits):
+            at, kind = f"spec.limits[{index}]", item.get("type") or ""
+            for error in names.qualified_name_errors(kind):
+                yield invalid(f"{at}.type", kind, error)
+            if "/" not in kind and kind not in LIMIT_TYPES:
+                yield invalid(f"{at}.type", kind, "must be a standard limit type or fully qualified")
+            if kind in seen:
+                yield duplicate(f"{at}.type", kind)
+            seen.add(kind)
+            if kind == "Pod":
+                for bound in ("default", "defaultRequest"):
+                    if item.get(bound):
+                        yield forbidden(f"{at}.{bound}", "may not be specified when `type` is 'Pod'")
+            yield from _bounds_causes(item, at)
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name and time of creation."""
@@ -153,19 +166,6 @@ class LimitRangeStrategy(Strategy):
 def is_scoped(spec: JSON) -> bool:
     """Return whether a quota's spec counts only objects of some scope."""
     return bool(spec.get("scopes") or spec.get("scopeSelector"))
-
-
-def _is_enforced(name: str) -> bool:
-    is_plain = name in (COUNTED | MEASURED) and not name.startswith("services.")
-    return is_plain or name.startswith(("count/", "requests."))
-
-
-def _default_container_limits(item: JSON) -> None:
-    default = {**(item.get("max") or {}), **(item.get("default") or {})}
-    request = {**(item.get("min") or {}), **default, **(item.get("defaultRequest") or {})}
-    for name, amounts in (("default", default), ("defaultRequest", request)):
-        if amounts:
-            item[name] = amounts
 
 
 def _hard_causes(name: str, amount: str, path: str) -> Iterator[Cause]:
@@ -180,24 +180,6 @@ def _hard_causes(name: str, amount: str, path: str) -> Iterator[Cause]:
         yield invalid(at, amount, NOT_NEGATIVE)
     if is_counted and nanos(amount) % NANO:
         yield invalid(at, amount, "must be an integer")
-
-
-def _limits_causes(limits: list[JSON]) -> Iterator[Cause]:
-    seen = set()
-    for index, item in enumerate(limits):
-        at, kind = f"spec.limits[{index}]", item.get("type") or ""
-        for error in names.qualified_name_errors(kind):
-            yield invalid(f"{at}.type", kind, error)
-        if "/" not in kind and kind not in LIMIT_TYPES:
-            yield invalid(f"{at}.type", kind, "must be a standard limit type or fully qualified")
-        if kind in seen:
-            yield duplicate(f"{at}.type", kind)
-        seen.add(kind)
-        if kind == "Pod":
-            for bound in ("default", "defaultRequest"):
-                if item.get(bound):
-                    yield forbidden(f"{at}.{bound}", "may not be specified when `type` is 'Pod'")
-        yield from _bounds_causes(item, at)
 
 
 # What must not exceed what: field at fault, lesser bound and its name in words, greater bound likewise.

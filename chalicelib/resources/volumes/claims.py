@@ -95,13 +95,27 @@ class PersistentVolumeClaimStrategy(Strategy):
         super().prepare_for_create(obj)
         protect(obj, CLAIM_FINALIZER)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a claim."""
-        return list(claim_causes(obj["spec"], "spec"))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a claim."""
+        return claim_causes(obj["spec"], "spec")
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what is wrong, and what may not be changed: all but the size of a bound claim."""
-        return [*self.validate(obj), *_claim_update_causes(obj, old)]
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield what is wrong, and what may not be changed: all but the size of a bound claim."""
+        yield from self.validate(obj)
+        spec, before = obj["spec"], spec_of(old)
+        free = {"resources", "volumeAttributesClassName"} if before.get("volumeName") else set()
+        if "volumeName" not in before:
+            free.add("volumeName")  # a controller binds the claim
+        changed = {key for key in spec.keys() | before.keys() if spec.get(key) != before.get(key)} - free
+        if changed:
+            yield forbidden("spec", _ONLY_THESE)
+            return
+        new_size, old_size = (
+            ((each.get("resources") or {}).get("requests") or {}).get("storage", "0")
+            for each in (spec, before)
+        )
+        if nanos(new_size) < nanos(old_size):
+            yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pvc` shows."""
@@ -160,18 +174,38 @@ class PersistentVolumeStrategy(Strategy):
         super().prepare_for_create(obj)
         protect(obj, VOLUME_FINALIZER)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a volume."""
-        return list(_volume_causes(obj["spec"]))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a volume."""
+        spec = obj["spec"]
+        yield from _modes_causes(spec, "spec")
+        capacity = spec.get("capacity") or {}
+        if not capacity:
+            yield required("spec.capacity")
+        elif list(capacity) != ["storage"]:
+            yield not_supported("spec.capacity", capacity, ("storage",))
+        for name, amount in capacity.items():
+            if nanos(amount) <= 0:
+                yield invalid(f"spec.capacity[{name}]", amount, "must be greater than zero")
+        sources = list(_source(spec))
+        for extra in sources[1:]:
+            yield forbidden(f"spec.{extra}", "may not specify more than 1 volume type")
+        if not sources:
+            yield required("spec", "must specify a volume type")
+        if spec["persistentVolumeReclaimPolicy"] not in RECLAIM_POLICIES:
+            yield not_supported(
+                "spec.persistentVolumeReclaimPolicy", spec["persistentVolumeReclaimPolicy"], RECLAIM_POLICIES
+            )
+        if spec.get("volumeMode") not in VOLUME_MODES:
+            yield not_supported("spec.volumeMode", spec.get("volumeMode"), VOLUME_MODES)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold what the volume is made of."""
         spec, before = obj["spec"], spec_of(old)
-        causes = self.validate(obj)
+        yield from self.validate(obj)
         if _source(spec) != _source(before):
             why = "spec.persistentvolumesource is immutable after creation"
-            causes.append(forbidden("spec.persistentvolumesource", why))
-        return causes + immutable("volumeMode", spec.get("volumeMode"), before.get("volumeMode"))
+            yield forbidden("spec.persistentvolumesource", why)
+        yield from immutable("volumeMode", spec.get("volumeMode"), before.get("volumeMode"))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get pv` shows."""
@@ -220,42 +254,3 @@ def claim_causes(spec: JSON, at: str) -> Iterator[Cause]:
             yield invalid(f"{at}.storageClassName", spec["storageClassName"], error)
     if spec.get("volumeMode") not in (None, *VOLUME_MODES):
         yield not_supported(f"{at}.volumeMode", spec["volumeMode"], VOLUME_MODES)
-
-
-def _claim_update_causes(claim: JSON, old: JSON) -> Iterator[Cause]:
-    spec, before = claim["spec"], spec_of(old)
-    free = {"resources", "volumeAttributesClassName"} if before.get("volumeName") else set()
-    if "volumeName" not in before:
-        free.add("volumeName")  # a controller binds the claim
-    changed = {key for key in spec.keys() | before.keys() if spec.get(key) != before.get(key)} - free
-    if changed:
-        yield forbidden("spec", _ONLY_THESE)
-        return
-    new_size, old_size = (
-        ((each.get("resources") or {}).get("requests") or {}).get("storage", "0") for each in (spec, before)
-    )
-    if nanos(new_size) < nanos(old_size):
-        yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
-
-
-def _volume_causes(spec: JSON) -> Iterator[Cause]:
-    yield from _modes_causes(spec, "spec")
-    capacity = spec.get("capacity") or {}
-    if not capacity:
-        yield required("spec.capacity")
-    elif list(capacity) != ["storage"]:
-        yield not_supported("spec.capacity", capacity, ("storage",))
-    for name, amount in capacity.items():
-        if nanos(amount) <= 0:
-            yield invalid(f"spec.capacity[{name}]", amount, "must be greater than zero")
-    sources = list(_source(spec))
-    for extra in sources[1:]:
-        yield forbidden(f"spec.{extra}", "may not specify more than 1 volume type")
-    if not sources:
-        yield required("spec", "must specify a volume type")
-    if spec["persistentVolumeReclaimPolicy"] not in RECLAIM_POLICIES:
-        yield not_supported(
-            "spec.persistentVolumeReclaimPolicy", spec["persistentVolumeReclaimPolicy"], RECLAIM_POLICIES
-        )
-    if spec.get("volumeMode") not in VOLUME_MODES:
-        yield not_supported("spec.volumeMode", spec.get("volumeMode"), VOLUME_MODES)

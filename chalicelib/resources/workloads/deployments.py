@@ -85,18 +85,41 @@ class DeploymentStrategy(Strategy):
         if not spec.get("paused"):
             spec.pop("paused", None)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a Deployment."""
-        return list(_deployment_causes(obj["spec"]))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a Deployment."""
+        spec = obj["spec"]
+        yield from not_negative_causes(spec["replicas"], "spec.replicas")
+        yield from workload_causes(spec, "deployment")
+        strategy, at = spec["strategy"], "spec.strategy"
+        rolling = strategy.get("rollingUpdate")
+        if strategy["type"] == "Recreate":
+            if rolling is not None:
+                why = "may not be specified when strategy `type` is 'Recreate'"
+                yield forbidden(f"{at}.rollingUpdate", why)
+        elif strategy["type"] != "RollingUpdate":
+            yield not_supported(f"{at}.type", strategy["type"], STRATEGIES)
+        elif rolling is not None:
+            for key in ("maxUnavailable", "maxSurge"):
+                yield from count_causes(rolling[key], f"{at}.rollingUpdate.{key}")
+            yield from percent_causes(rolling["maxUnavailable"], f"{at}.rollingUpdate.maxUnavailable")
+            if rolling["maxUnavailable"] in (0, "0%") and rolling["maxSurge"] in (0, "0%"):
+                why = "may not be 0 when `maxSurge` is 0"
+                yield invalid(f"{at}.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], why)
+        ready = spec.get("minReadySeconds", 0)
+        for key in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
+            yield from not_negative_causes(spec.get(key), f"spec.{key}")
+        if spec["progressDeadlineSeconds"] <= ready:
+            why = "must be greater than minReadySeconds"
+            yield invalid("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], why)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold the selector."""
-        selector = immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
-        return [*self.validate(obj), *selector]
+        yield from self.validate(obj)
+        yield from immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
 
-    def warnings(self, obj: JSON) -> list[str]:
-        """Return what its pods would be warned about."""
-        return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
+    def warnings(self, obj: JSON) -> Iterator[str]:
+        """Yield what its pods would be warned about."""
+        return spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get deployments` shows."""
@@ -145,20 +168,16 @@ class ReplicaSetStrategy(Strategy):
         """Set replicas and fill in the template."""
         default_workload(obj)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a ReplicaSet."""
-        spec = obj["spec"]
-        counts = [
-            cause
-            for key in ("replicas", "minReadySeconds")
-            for cause in not_negative_causes(spec.get(key), f"spec.{key}")
-        ]
-        return [*counts, *workload_causes(spec, "deployment")]
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a ReplicaSet."""
+        for key in ("replicas", "minReadySeconds"):
+            yield from not_negative_causes(obj["spec"].get(key), f"spec.{key}")
+        yield from workload_causes(obj["spec"], "deployment")
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold the selector."""
-        selector = immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
-        return [*self.validate(obj), *selector]
+        yield from self.validate(obj)
+        yield from immutable("spec.selector", obj["spec"].get("selector"), spec_of(old).get("selector"))
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get replicasets` shows."""
@@ -172,32 +191,3 @@ class ReplicaSetStrategy(Strategy):
             *containers_text(spec.get("template") or {}),
             selector_text(spec.get("selector")),
         ]
-
-
-def _deployment_causes(spec: JSON) -> Iterator[Cause]:
-    yield from not_negative_causes(spec["replicas"], "spec.replicas")
-    yield from workload_causes(spec, "deployment")
-    yield from _strategy_causes(spec["strategy"], "spec.strategy")
-    ready = spec.get("minReadySeconds", 0)
-    for key in ("minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
-        yield from not_negative_causes(spec.get(key), f"spec.{key}")
-    if spec["progressDeadlineSeconds"] <= ready:
-        why = "must be greater than minReadySeconds"
-        yield invalid("spec.progressDeadlineSeconds", spec["progressDeadlineSeconds"], why)
-
-
-def _strategy_causes(strategy: JSON, at: str) -> Iterator[Cause]:
-    rolling = strategy.get("rollingUpdate")
-    if strategy["type"] == "Recreate":
-        if rolling is not None:
-            why = "may not be specified when strategy `type` is 'Recreate'"
-            yield forbidden(f"{at}.rollingUpdate", why)
-    elif strategy["type"] != "RollingUpdate":
-        yield not_supported(f"{at}.type", strategy["type"], STRATEGIES)
-    elif rolling is not None:
-        for key in ("maxUnavailable", "maxSurge"):
-            yield from count_causes(rolling[key], f"{at}.rollingUpdate.{key}")
-        yield from percent_causes(rolling["maxUnavailable"], f"{at}.rollingUpdate.maxUnavailable")
-        if rolling["maxUnavailable"] in (0, "0%") and rolling["maxSurge"] in (0, "0%"):
-            why = "may not be 0 when `maxSurge` is 0"
-            yield invalid(f"{at}.rollingUpdate.maxUnavailable", rolling["maxUnavailable"], why)

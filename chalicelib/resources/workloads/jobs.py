@@ -92,7 +92,11 @@ class JobStrategy(Strategy):
         """Empty the status, and mark the pods to come with the job's uid, which must be set."""
         super().prepare_for_create(obj)
         if not obj["spec"]["manualSelector"]:
-            _generate_selector(obj)
+            metadata = obj["spec"]["template"]["metadata"]
+            metadata["labels"] = {**(metadata.get("labels") or {}), **_marks(obj)}
+            selector = obj["spec"]["selector"] = obj["spec"].get("selector") or {}
+            uid = obj["metadata"].get("uid", "")
+            selector["matchLabels"] = {**(selector.get("matchLabels") or {}), UID_LABEL: uid}
         _label_as_pods(obj)
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
@@ -107,23 +111,64 @@ class JobStrategy(Strategy):
             metadata["labels"] = {**(metadata.get("labels") or {}), **marks}
         _label_as_pods(obj)
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a Job."""
-        return list(_spec_causes(obj["spec"]))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a Job."""
+        spec = obj["spec"]
+        for key in _COUNTS:
+            yield from not_negative_causes(spec.get(key), f"spec.{key}")
+        if spec["completionMode"] not in MODES:
+            yield not_supported("spec.completionMode", spec["completionMode"], MODES)
+        elif spec["completionMode"] == "Indexed" and spec.get("completions") is None:
+            yield required("spec.completions", "when completion mode is Indexed")
+        if spec["podReplacementPolicy"] not in REPLACEMENTS:
+            yield not_supported("spec.podReplacementPolicy", spec["podReplacementPolicy"], REPLACEMENTS)
+        template, selector = spec["template"], spec.get("selector")
+        labels = labels_of(template)
+        if selector is None:
+            yield required("spec.selector")
+        wrong = label_selector_causes(selector, "spec.selector")
+        yield from wrong
+        if selector != {} and not wrong and not label_selector_of(selector).matches(labels):
+            yield invalid("spec.template.metadata.labels", labels, MISMATCH)
+        yield from template_causes(template, "spec.template")
+        policy = template["spec"]["restartPolicy"]
+        field = "spec.template.spec.restartPolicy"
+        if policy == "Always":
+            yield required(field, 'valid values: "OnFailure", "Never"')
+        elif policy not in ("OnFailure", "Never"):
+            yield not_supported(field, policy, ("OnFailure", "Never"))
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold selector, template and mode; a suspended job may still be given other pods."""
-        return [*self.validate(obj), *_update_causes(obj["spec"], old)]
+        yield from self.validate(obj)
+        spec = obj["spec"]
+        before = spec_of(old)
+        if spec["completionMode"] != "Indexed":
+            yield from immutable("spec.completions", spec.get("completions"), before.get("completions"))
+        elif (
+            spec.get("completions") != before.get("completions")
+            and spec.get("completions") != spec["parallelism"]
+        ):
+            why = "can only be modified in tandem with spec.parallelism"
+            yield invalid("spec.completions", spec.get("completions"), why)
+        yield from immutable("spec.selector", spec.get("selector"), before.get("selector"))
+        may_reschedule = before.get("suspend") and not status_of(old).get("startTime")
+        held = _with_directives(before.get("template") or {}, spec["template"]) if may_reschedule else None
+        if spec["template"] != (held or before.get("template")):
+            yield invalid("spec.template", spec["template"], IMMUTABLE)
+        for key in _FIXED:
+            yield from immutable(f"spec.{key}", spec.get(key), before.get(key))
+        if before.get("managedBy") and spec.get("managedBy") is None:
+            yield forbidden("spec.managedBy", "may not be removed")
 
-    def warnings(self, obj: JSON) -> list[str]:
-        """Return what its pods would be warned about, and that a name is no DNS label."""
-        found = []
+    def warnings(self, obj: JSON) -> Iterator[str]:
+        """Yield what its pods would be warned about, and that a name is no DNS label."""
         errors = names.dns_label_errors(metadata_of(obj).get("name") or "")
         if errors:
             why = "which can result in surprising behavior; a DNS label is recommended"
             shown = ", ".join(f'"{error}"' for error in errors)
-            found.append(f"metadata.name: this is used in Pod names and hostnames, {why}: [{shown}]")
-        return [*found, *spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")]
+            yield f"metadata.name: this is used in Pod names and hostnames, {why}: [{shown}]"
+        yield from spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name, namespace and how many pods have succeeded."""
@@ -132,12 +177,18 @@ class JobStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get jobs` shows."""
-        metadata, spec = metadata_of(obj), spec_of(obj)
+        metadata, spec, status = metadata_of(obj), spec_of(obj), status_of(obj)
+        succeeded, parallelism = status.get("succeeded") or 0, spec.get("parallelism") or 0
+        if spec.get("completions") is not None:
+            completions = f"{succeeded}/{spec['completions']}"
+        else:
+            completions = f"{succeeded}/1 of {parallelism}" if parallelism > 1 else f"{succeeded}/1"
+        start, end = find_time(status.get("startTime")), find_time(status.get("completionTime")) or now
         return [
             metadata.get("name", ""),
             _status_text(obj),
-            _completions_text(obj),
-            _duration_text(status_of(obj), now),
+            completions,
+            meta.human_duration(end - start) if start else "",
             meta.age(metadata.get("creationTimestamp"), now),
             *containers_text(spec.get("template") or {}),
             selector_text(spec.get("selector")),
@@ -154,64 +205,6 @@ def _label_as_pods(job: JSON) -> None:
 def _marks(job: JSON) -> dict[str, str]:
     uid, name = job["metadata"].get("uid", ""), job["metadata"].get("name", "")
     return {UID_LABEL: uid, OLD_UID_LABEL: uid, NAME_LABEL: name, OLD_NAME_LABEL: name}
-
-
-def _generate_selector(job: JSON) -> None:
-    metadata = job["spec"]["template"]["metadata"]
-    metadata["labels"] = {**(metadata.get("labels") or {}), **_marks(job)}
-    selector = job["spec"]["selector"] = job["spec"].get("selector") or {}
-    uid = job["metadata"].get("uid", "")
-    selector["matchLabels"] = {**(selector.get("matchLabels") or {}), UID_LABEL: uid}
-
-
-def _spec_causes(spec: JSON) -> Iterator[Cause]:
-    for key in _COUNTS:
-        yield from not_negative_causes(spec.get(key), f"spec.{key}")
-    if spec["completionMode"] not in MODES:
-        yield not_supported("spec.completionMode", spec["completionMode"], MODES)
-    elif spec["completionMode"] == "Indexed" and spec.get("completions") is None:
-        yield required("spec.completions", "when completion mode is Indexed")
-    if spec["podReplacementPolicy"] not in REPLACEMENTS:
-        yield not_supported("spec.podReplacementPolicy", spec["podReplacementPolicy"], REPLACEMENTS)
-    template, selector = spec["template"], spec.get("selector")
-    labels = labels_of(template)
-    if selector is None:
-        yield required("spec.selector")
-    wrong = label_selector_causes(selector, "spec.selector")
-    yield from wrong
-    if selector != {} and not wrong and not label_selector_of(selector).matches(labels):
-        yield invalid("spec.template.metadata.labels", labels, MISMATCH)
-    yield from template_causes(template, "spec.template")
-    yield from _restart_causes(template["spec"]["restartPolicy"])
-
-
-def _restart_causes(policy: str) -> Iterator[Cause]:
-    field = "spec.template.spec.restartPolicy"
-    if policy == "Always":
-        yield required(field, 'valid values: "OnFailure", "Never"')
-    elif policy not in ("OnFailure", "Never"):
-        yield not_supported(field, policy, ("OnFailure", "Never"))
-
-
-def _update_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
-    before = spec_of(old)
-    if spec["completionMode"] != "Indexed":
-        yield from immutable("spec.completions", spec.get("completions"), before.get("completions"))
-    elif (
-        spec.get("completions") != before.get("completions")
-        and spec.get("completions") != spec["parallelism"]
-    ):
-        why = "can only be modified in tandem with spec.parallelism"
-        yield invalid("spec.completions", spec.get("completions"), why)
-    yield from immutable("spec.selector", spec.get("selector"), before.get("selector"))
-    may_reschedule = before.get("suspend") and not status_of(old).get("startTime")
-    held = _with_directives(before.get("template") or {}, spec["template"]) if may_reschedule else None
-    if spec["template"] != (held or before.get("template")):
-        yield invalid("spec.template", spec["template"], IMMUTABLE)
-    for key in _FIXED:
-        yield from immutable(f"spec.{key}", spec.get(key), before.get(key))
-    if before.get("managedBy") and spec.get("managedBy") is None:
-        yield forbidden("spec.managedBy", "may not be removed")
 
 
 def _with_directives(template: JSON, other: JSON) -> JSON:
@@ -245,18 +238,3 @@ def _status_text(job: JSON) -> str:
         ("FailureTarget", _has_condition(status, "FailureTarget")),
     )
     return next((name for name, holds in states if holds), "Running")
-
-
-def _completions_text(job: JSON) -> str:
-    spec, succeeded = spec_of(job), status_of(job).get("succeeded") or 0
-    if spec.get("completions") is not None:
-        return f"{succeeded}/{spec['completions']}"
-    parallelism = spec.get("parallelism") or 0
-    return f"{succeeded}/1 of {parallelism}" if parallelism > 1 else f"{succeeded}/1"
-
-
-def _duration_text(status: JSON, now: datetime) -> str:
-    start = find_time(status.get("startTime"))
-    if start is None:
-        return ""
-    return meta.human_duration((find_time(status.get("completionTime")) or now) - start)

@@ -94,23 +94,46 @@ class StatefulSetStrategy(Strategy):
             _CLAIMS.default(claim)
             claim["status"] = {"phase": "Pending"}
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a StatefulSet."""
-        return list(_spec_causes(obj["spec"]))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a StatefulSet."""
+        spec = obj["spec"]
+        if spec["podManagementPolicy"] not in POD_POLICIES:
+            why = f"must be '{POD_POLICIES[0]}' or '{POD_POLICIES[1]}'"
+            yield invalid("spec.podManagementPolicy", spec["podManagementPolicy"], why)
+        strategy = spec["updateStrategy"]
+        if strategy["type"] not in UPDATE_STRATEGIES:
+            why = f"must be '{UPDATE_STRATEGIES[1]}' or '{UPDATE_STRATEGIES[0]}'"
+            yield invalid("spec.updateStrategy", strategy, why)
+        elif strategy["type"] == "OnDelete" and strategy.get("rollingUpdate") is not None:
+            why = "only allowed for updateStrategy 'RollingUpdate'"
+            yield invalid("spec.updateStrategy.rollingUpdate", strategy["rollingUpdate"], why)
+        else:
+            partition = (strategy.get("rollingUpdate") or {}).get("partition")
+            yield from not_negative_causes(partition, "spec.updateStrategy.rollingUpdate.partition")
+        for key, policy in spec["persistentVolumeClaimRetentionPolicy"].items():
+            if policy not in ("Delete", "Retain"):
+                field = f"spec.persistentVolumeClaimRetentionPolicy.{key}"
+                yield not_supported(field, policy, ("Delete", "Retain"))
+        for key in ("replicas", "minReadySeconds"):
+            yield from not_negative_causes(spec.get(key), f"spec.{key}")
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            if not claim["metadata"].get("name"):
+                yield required(f"spec.volumeClaimTemplates[{index}].metadata.name")
+        yield from workload_causes(spec, "statefulset")
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold what makes the set and its claims what they are."""
-        spec, before, causes = obj["spec"], spec_of(old), self.validate(obj)
+        yield from self.validate(obj)
+        spec, before = obj["spec"], spec_of(old)
         if any(spec.get(key) != before.get(key) for key in (spec.keys() | before.keys()) - set(_FREE)):
             quoted = [f"'{key}'" for key in _FREE]
             words = f"{', '.join(quoted[:-1])} and {quoted[-1]}"
             why = f"updates to statefulset spec for fields other than {words} are forbidden"
-            causes.append(forbidden("spec", why))
-        return causes
+            yield forbidden("spec", why)
 
-    def warnings(self, obj: JSON) -> list[str]:
-        """Return what its pods would be warned about."""
-        return list(spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec"))
+    def warnings(self, obj: JSON) -> Iterator[str]:
+        """Yield what its pods would be warned about."""
+        return spec_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get statefulsets` shows."""
@@ -121,29 +144,3 @@ class StatefulSetStrategy(Strategy):
             meta.age(metadata.get("creationTimestamp"), now),
             *containers_text(spec.get("template") or {}),
         ]
-
-
-def _spec_causes(spec: JSON) -> Iterator[Cause]:
-    if spec["podManagementPolicy"] not in POD_POLICIES:
-        why = f"must be '{POD_POLICIES[0]}' or '{POD_POLICIES[1]}'"
-        yield invalid("spec.podManagementPolicy", spec["podManagementPolicy"], why)
-    strategy = spec["updateStrategy"]
-    if strategy["type"] not in UPDATE_STRATEGIES:
-        why = f"must be '{UPDATE_STRATEGIES[1]}' or '{UPDATE_STRATEGIES[0]}'"
-        yield invalid("spec.updateStrategy", strategy, why)
-    elif strategy["type"] == "OnDelete" and strategy.get("rollingUpdate") is not None:
-        why = "only allowed for updateStrategy 'RollingUpdate'"
-        yield invalid("spec.updateStrategy.rollingUpdate", strategy["rollingUpdate"], why)
-    else:
-        partition = (strategy.get("rollingUpdate") or {}).get("partition")
-        yield from not_negative_causes(partition, "spec.updateStrategy.rollingUpdate.partition")
-    for key, policy in spec["persistentVolumeClaimRetentionPolicy"].items():
-        if policy not in ("Delete", "Retain"):
-            field = f"spec.persistentVolumeClaimRetentionPolicy.{key}"
-            yield not_supported(field, policy, ("Delete", "Retain"))
-    for key in ("replicas", "minReadySeconds"):
-        yield from not_negative_causes(spec.get(key), f"spec.{key}")
-    for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
-        if not claim["metadata"].get("name"):
-            yield required(f"spec.volumeClaimTemplates[{index}].metadata.name")
-    yield from workload_causes(spec, "statefulset")
