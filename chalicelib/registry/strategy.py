@@ -46,12 +46,6 @@ CREATED_COLUMNS = (
 )
 
 
-def created_cells(obj: JSON) -> Sequence[object]:
-    """Return the cells for CREATED_COLUMNS: name and time of creation."""
-    metadata = metadata_of(obj)
-    return [metadata.get("name", ""), metadata.get("creationTimestamp", "")]
-
-
 class Strategy:
     """The defaults fit a plain namespaced kind without status, validation or special columns."""
 
@@ -178,9 +172,10 @@ class Strategy:
         return fields
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
-        """Return the Table cells of `obj`, one per column."""
+        """Return the Table cells of `obj`, one per column: here name, and age or time of creation."""
         metadata = metadata_of(obj)
-        return [metadata.get("name", ""), meta.age(metadata.get("creationTimestamp"), now)]
+        name, created = metadata.get("name", ""), metadata.get("creationTimestamp", "")
+        return [name, created] if self.columns is CREATED_COLUMNS else [name, meta.age(created, now)]
 
     def row_conditions(self, obj: JSON) -> list[JSON]:
         """Return the `conditions` of the Table row of `obj`; empty leaves them out."""

@@ -22,7 +22,6 @@ from chalicelib.registry.strategy import (
     NAME_COLUMN,
     Column,
     Strategy,
-    created_cells,
 )
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -69,11 +68,6 @@ class RoleStrategy(_RbacStrategy):
                 yield required(f"{at}.apiGroups", "resource rules must supply at least one api group")
             if not resources:
                 yield required(f"{at}.resources", "resource rules must supply at least one resource")
-
-    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
-        """Return name and time of creation."""
-        del now
-        return created_cells(obj)
 
 
 class ClusterRoleStrategy(RoleStrategy):

@@ -125,13 +125,16 @@ class EventStrategy(Strategy):
         elif not count:
             count = 1
         about, source = obj.get("involvedObject") or {}, obj.get("source") or {}
+        kind, name = about.get("kind", ""), about.get("name")
+        component = source.get("component") or obj.get("reportingComponent") or ""
+        host = source.get("host") or obj.get("reportingInstance") or ""
         return [
             last,
             obj.get("type") or "",
             obj.get("reason") or "",
-            _target(about),
+            f"{kind.lower()}/{name}" if name else kind,
             about.get("fieldPath") or "",
-            _source(source, obj),
+            f"{component}, {host}" if host else component,
             (obj.get("message") or "").strip(),
             first,
             count,
@@ -160,13 +163,3 @@ class EventViewStrategy(EventStrategy):
         fields = super().selectable_fields(obj)
         renamed = {f"regarding.{key}": fields.pop(f"involvedObject.{key}") for key in _OBJECT_FIELDS}
         return {**fields, **renamed, "reportingController": fields.pop("reportingComponent")}
-
-
-def _target(about: JSON) -> str:
-    return f"{about.get('kind', '').lower()}/{about['name']}" if about.get("name") else about.get("kind", "")
-
-
-def _source(source: JSON, event: JSON) -> str:
-    component = source.get("component") or event.get("reportingComponent") or ""
-    host = source.get("host") or event.get("reportingInstance") or ""
-    return f"{component}, {host}" if host else component

@@ -103,14 +103,18 @@ class NodeStrategy(Strategy):
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get nodes` shows."""
         metadata, status = metadata_of(obj), status_of(obj)
-        info = status.get("nodeInfo") or {}
+        info, labels = status.get("nodeInfo") or {}, metadata.get("labels") or {}
+        ready = [each for each in status.get("conditions") or () if each.get("type") == "Ready"]
+        is_ready = bool(ready) and ready[-1].get("status") == "True"
+        state = "Unknown" if not ready else "Ready" if is_ready else "NotReady"
+        roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
         addresses = {
             each.get("type"): each.get("address") for each in reversed(status.get("addresses") or ())
         }
         return [
             metadata.get("name", ""),
-            _status_text(obj),
-            ",".join(_roles(metadata.get("labels") or {})) or NONE,
+            state + (",SchedulingDisabled" if spec_of(obj).get("unschedulable") else ""),
+            ",".join(sorted({*roles, labels.get(ROLE_LABEL, "")} - {""})) or NONE,
             meta.age(metadata.get("creationTimestamp"), now),
             info.get("kubeletVersion") or "",
             addresses.get("InternalIP") or NONE,
@@ -142,17 +146,3 @@ def _default(obj: JSON) -> None:
     for condition in status.get("conditions") or ():
         condition.setdefault("lastHeartbeatTime", None)
         condition.setdefault("lastTransitionTime", None)
-
-
-def _status_text(node: JSON) -> str:
-    conditions = {each.get("type"): each.get("status") for each in status_of(node).get("conditions") or ()}
-    text = "Unknown"
-    if "Ready" in conditions:
-        text = "Ready" if conditions["Ready"] == "True" else "NotReady"
-    return text + (",SchedulingDisabled" if spec_of(node).get("unschedulable") else "")
-
-
-def _roles(labels: JSON) -> list[str]:
-    roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
-    roles.add(labels.get(ROLE_LABEL, ""))
-    return sorted(roles - {""})

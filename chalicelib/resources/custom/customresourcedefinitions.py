@@ -6,7 +6,7 @@ v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy, created_cells
+from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy
 from chalicelib.registry.subresources import StatusStrategy
 
 DEFINITIONS = "customresourcedefinitions"
@@ -128,11 +128,6 @@ class CustomResourceDefinitionStrategy(Strategy):
                 at = f"spec.versions[{index}].schema.openAPIV3Schema"
                 found.append(f"{at}: x-kubernetes-validations are not evaluated by this server")
         return found
-
-    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
-        """Return name and time of creation."""
-        del now
-        return created_cells(obj)
 
 
 def _causes(obj: JSON) -> Iterator[Cause]:

@@ -13,7 +13,7 @@ from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.decoding.decode_errors import explain
 from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.rules import meta
-from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
+from chalicelib.apimachinery.rules.status import Cause, bad_request
 from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.apimachinery.structural.pruning import fill_in, has_defaults, prune
@@ -55,9 +55,7 @@ class CustomResourceStrategy(Strategy):
         if version.get("deprecated"):
             words = f"{self.api_version} {self.kind} is deprecated"
             self.deprecation = version.get("deprecationWarning") or words
-        self._set_columns(version.get("additionalPrinterColumns") or [])
-
-    def _set_columns(self, printed: list[JSON]) -> None:
+        printed = version.get("additionalPrinterColumns") or []
         self._paths = [json_path.parse(each["jsonPath"]) for each in printed]
         more = [
             Column(
@@ -81,14 +79,11 @@ class CustomResourceStrategy(Strategy):
         try:
             found = explain(metadata_of(obj), named_type("meta.v1.ObjectMeta"))
         except DecodeError as error:
-            raise self._unfit(str(error)) from None
+            what = f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}'
+            raise bad_request(f"{what}: {error}") from None
         obj["metadata"] = found.value
         complaints = [text.replace('field "', 'field "metadata.', 1) for text in found.complaints]
         return complaints + prune(obj, self._schema)
-
-    def _unfit(self, why: str) -> StatusError:
-        what = f'{self.kind} in version "{self.version}" cannot be handled as a {self.kind}'
-        return bad_request(f"{what}: {why}")
 
     def from_stored(self, obj: JSON) -> JSON:
         """Return a stored object with its kind, and with defaults that came after it was stored."""
@@ -120,11 +115,8 @@ class CustomResourceStrategy(Strategy):
 
     def validate(self, obj: JSON) -> list[Cause]:
         """Return what the schema finds wrong."""
-        return validate({key: value for key, value in obj.items() if key not in _TYPED}, self._own_schema())
-
-    def _own_schema(self) -> JSON:
         required = [each for each in self._schema.get("required") or () if each not in _TYPED]
-        return {**self._schema, "required": required}
+        return validate(_without(obj, _TYPED), {**self._schema, "required": required})
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name and the definition's own columns, or age where it has none."""

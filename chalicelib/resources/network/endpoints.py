@@ -47,9 +47,15 @@ class EndpointsStrategy(Strategy):
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, the first three endpoints and age."""
-        metadata = metadata_of(obj)
+        metadata, subsets = metadata_of(obj), obj.get("subsets") or []
+        shown: list[str] = []
+        for subset in subsets:
+            ips = [each.get("ip", "") for each in subset.get("addresses") or ()]
+            ports = subset.get("ports") or ()
+            hosts = [f"[{ip}]" if ":" in ip else ip for ip in ips]
+            shown += [f"{host}:{port.get('port', 0)}" for port in ports for host in hosts] if ports else ips
         age = meta.age(metadata.get("creationTimestamp"), now)
-        return [metadata.get("name", ""), _endpoints_text(obj.get("subsets") or []), age]
+        return [metadata.get("name", ""), list_text(shown, "" if subsets else "<none>"), age]
 
 
 class EndpointSliceStrategy(Strategy):
@@ -103,13 +109,3 @@ class EndpointSliceStrategy(Strategy):
             list_text(addresses),
             meta.age(metadata.get("creationTimestamp"), now),
         ]
-
-
-def _endpoints_text(subsets: list[JSON]) -> str:
-    shown: list[str] = []
-    for subset in subsets:
-        ips = [each.get("ip", "") for each in subset.get("addresses") or ()]
-        ports = subset.get("ports") or ()
-        hosts = [f"[{ip}]" if ":" in ip else ip for ip in ips]
-        shown += [f"{host}:{port.get('port', 0)}" for port in ports for host in hosts] if ports else ips
-    return list_text(shown, "" if subsets else "<none>")

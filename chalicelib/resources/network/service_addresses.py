@@ -35,19 +35,14 @@ def allocate(service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JS
     wants_address = spec.get("clusterIP") != "None" and spec.get("clusterIP") != before.get("clusterIP")
     wants_address = wants_address or "clusterIP" not in spec
     held = _node_ports(before)
-    ports = _ports_to_give(spec)
+    gives_ports = spec["type"] in _EXPOSED and spec.get("allocateLoadBalancerNodePorts") is not False
+    ports = [port for port in spec.get("ports", ()) if gives_ports and not port.get("nodePort")]
     asked = {port["nodePort"] for port in spec.get("ports", ()) if port.get("nodePort")} - held
     if not wants_address and not ports and not asked:
         return []
     others = [other for other in siblings() if metadata_of(other).get("uid") != uid]
     causes = _give_address(spec, uid, others) if wants_address else []
     return causes + _give_ports(ports, asked, uid, others)
-
-
-def _ports_to_give(spec: JSON) -> list[JSON]:
-    if spec["type"] not in _EXPOSED or spec.get("allocateLoadBalancerNodePorts") is False:
-        return []
-    return [port for port in spec.get("ports", ()) if not port.get("nodePort")]
 
 
 def _start(uid: str, size: int) -> int:
@@ -58,7 +53,13 @@ def _give_address(spec: JSON, uid: str, others: list[JSON]) -> list[Cause]:
     taken = {ip for other in others for ip in spec_of(other).get("clusterIPs") or ()}
     asked = spec.get("clusterIP")
     if asked:
-        return _asked_causes(asked, taken)
+        why = ""
+        if not is_ip(asked) or ipaddress.ip_address(asked) not in SERVICE_NETWORK:
+            why = "the provided network does not match the current range"
+        elif asked in taken or asked in RESERVED:
+            why = "provided IP is already allocated"
+        why = f"failed to allocate IP {asked}: {why}" if why else ""
+        return [invalid("spec.clusterIPs", [asked], why)] if why else []
     size = SERVICE_NETWORK.num_addresses
     start = _start(uid, size)
     for step in range(size):
@@ -68,15 +69,6 @@ def _give_address(spec: JSON, uid: str, others: list[JSON]) -> list[Cause]:
             spec["clusterIP"], spec["clusterIPs"] = address, [address]
             return []
     return [invalid("spec.clusterIPs", [], "failed to allocate a serviceIP: range is full")]
-
-
-def _asked_causes(asked: str, taken: set[str]) -> list[Cause]:
-    why = ""
-    if not is_ip(asked) or ipaddress.ip_address(asked) not in SERVICE_NETWORK:
-        why = "the provided network does not match the current range"
-    elif asked in taken or asked in RESERVED:
-        why = "provided IP is already allocated"
-    return [invalid("spec.clusterIPs", [asked], f"failed to allocate IP {asked}: {why}")] if why else []
 
 
 def _node_ports(spec: JSON) -> set[int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
@@ -33,7 +32,12 @@ def service_causes(service: JSON) -> Iterator[Cause]:
     yield from meta.labels_causes(spec.get("selector") or {}, "spec.selector")
     if spec["sessionAffinity"] not in AFFINITIES:
         yield not_supported("spec.sessionAffinity", spec["sessionAffinity"], AFFINITIES)
-    yield from _address_causes(spec, address)
+    addresses = spec.get("clusterIPs") or []
+    if addresses and address != addresses[0]:
+        yield invalid("spec.clusterIPs", addresses, "first value must match `clusterIP`")
+    for index, ip in enumerate(addresses):
+        if ip != "None" and not is_ip(ip):
+            yield invalid(f"spec.clusterIPs[{index}]", ip, NOT_AN_IP)
     if kind not in TYPES:
         yield not_supported("spec.type", kind, TYPES)
     if kind == "ClusterIP":
@@ -48,16 +52,6 @@ def service_causes(service: JSON) -> Iterator[Cause]:
             empty = {"Name": "", "Protocol": key[0], "AppProtocol": None}
             yield duplicate(f"spec.ports[{index}]", empty | {"Port": key[1], "TargetPort": 0, "NodePort": 0})
         seen.add(key)
-
-
-def update_causes(service: JSON, old: JSON) -> Iterator[Cause]:
-    """Yield what an update may not change: the address, while the type still has one."""
-    spec, before = service["spec"], spec_of(old)
-    if "ExternalName" in (spec["type"], before.get("type")):
-        return
-    had = before.get("clusterIPs") or []
-    if had and spec.get("clusterIPs", []) != had:
-        yield invalid("spec.clusterIPs[0]", spec.get("clusterIPs"), "may not change once set")
 
 
 def _kind_causes(spec: JSON, kind: str, address: str) -> Iterator[Cause]:
@@ -94,12 +88,3 @@ def _port_causes(port: JSON, at: str, *, names_needed: bool, others: list[JSON])
             yield invalid(f"{at}.targetPort", target, error)
     elif not is_port(target):
         yield invalid(f"{at}.targetPort", target, PORT_RANGE)
-
-
-def _address_causes(spec: JSON, address: str) -> Iterator[Cause]:
-    addresses = spec.get("clusterIPs") or []
-    if addresses and address != addresses[0]:
-        yield invalid("spec.clusterIPs", addresses, "first value must match `clusterIP`")
-    for index, ip in enumerate(addresses):
-        if ip != "None" and not is_ip(ip):
-            yield invalid(f"spec.clusterIPs[{index}]", ip, NOT_AN_IP)

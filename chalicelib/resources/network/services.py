@@ -6,19 +6,20 @@ kubernetes/pkg/registry/core/service and pkg/apis/core/v1/defaults.go, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
 from chalicelib.resources.network.service_addresses import allocate
-from chalicelib.resources.network.service_validation import service_causes, update_causes
+from chalicelib.resources.network.service_validation import service_causes
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.table_text import labels_text
 
@@ -66,14 +67,21 @@ class ServiceStrategy(Strategy):
         if spec["sessionAffinity"] == "ClientIP":
             spec.setdefault("sessionAffinityConfig", {"clientIP": {"timeoutSeconds": 10800}})
         for port in spec.get("ports", ()):
-            _default_port(port)
+            drop_empty(port, _PLAIN)
+            port["protocol"] = port.get("protocol") or "TCP"
+            if port.get("targetPort") in (None, 0, ""):
+                port["targetPort"] = port.get("port", 0)
         if kind != "ExternalName":
             spec.setdefault("internalTrafficPolicy", "Cluster")
         if kind in _EXPOSED:
             spec.setdefault("externalTrafficPolicy", "Cluster")
         if kind == "LoadBalancer":
             spec.setdefault("allocateLoadBalancerNodePorts", True)
-        _pair_addresses(spec)
+        # clusterIP and the first of clusterIPs are the same, whichever was given
+        if spec.get("clusterIPs") and not spec.get("clusterIP"):
+            spec["clusterIP"] = spec["clusterIPs"][0]
+        elif spec.get("clusterIP") and not spec.get("clusterIPs"):
+            spec["clusterIPs"] = [spec["clusterIP"]]
 
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the families of addresses and an empty status."""
@@ -87,13 +95,18 @@ class ServiceStrategy(Strategy):
         _drop_unneeded(obj["spec"], spec_of(old))
         _default_families(obj["spec"])
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with a Service."""
-        return list(service_causes(obj))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with a Service."""
+        return service_causes(obj)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what is wrong, and what may not be changed."""
-        return [*update_causes(obj, old), *service_causes(obj)]
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield what is wrong, and what may not be changed: the address, while the type still has one."""
+        spec, before = obj["spec"], spec_of(old)
+        addresses = before.get("clusterIPs") or []
+        has_address = "ExternalName" not in (spec["type"], before.get("type"))
+        if has_address and addresses and spec.get("clusterIPs", []) != addresses:
+            yield invalid("spec.clusterIPs[0]", spec.get("clusterIPs"), "may not change once set")
+        yield from service_causes(obj)
 
     def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
         """Give the Service its addresses and node ports."""
@@ -108,30 +121,19 @@ class ServiceStrategy(Strategy):
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get services` shows."""
         metadata, spec = metadata_of(obj), spec_of(obj)
+        ports = [
+            f"{each.get('port')}{':' + str(each['nodePort']) if each.get('nodePort') else ''}/{each.get('protocol')}"
+            for each in spec.get("ports") or ()
+        ]
         return [
             metadata.get("name", ""),
             spec.get("type", ""),
             (spec.get("clusterIPs") or [NONE])[0],
             _external_text(obj),
-            ",".join(map(_port_text, spec.get("ports") or ())) or NONE,
+            ",".join(ports) or NONE,
             meta.age(metadata.get("creationTimestamp"), now),
             labels_text(spec.get("selector") or {}),
         ]
-
-
-def _default_port(port: JSON) -> None:
-    drop_empty(port, _PLAIN)
-    port["protocol"] = port.get("protocol") or "TCP"
-    if port.get("targetPort") in (None, 0, ""):
-        port["targetPort"] = port.get("port", 0)
-
-
-def _pair_addresses(spec: JSON) -> None:
-    """Let clusterIP and the first of clusterIPs be the same, whichever was given."""
-    if spec.get("clusterIPs") and not spec.get("clusterIP"):
-        spec["clusterIP"] = spec["clusterIPs"][0]
-    elif spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]]
 
 
 def _default_families(spec: JSON) -> None:
@@ -139,7 +141,7 @@ def _default_families(spec: JSON) -> None:
         return
     is_headless = spec.get("clusterIP") == "None"
     if is_headless and not spec.get("selector"):
-        # nobody knows what the endpoints of a headless Service without a selector will be
+        # the endpoints of a headless Service without a selector are unknown
         spec.setdefault("ipFamilyPolicy", "RequireDualStack")
         spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
         return
@@ -186,11 +188,6 @@ def _drop_unneeded(spec: JSON, old: JSON) -> None:
     for key in gone:
         if key in spec and spec[key] == old.get(key):
             del spec[key]
-
-
-def _port_text(port: JSON) -> str:
-    node = f":{port['nodePort']}" if port.get("nodePort") else ""
-    return f"{port.get('port')}{node}/{port.get('protocol')}"
 
 
 def _external_text(service: JSON) -> str:

@@ -63,16 +63,21 @@ def cells(pod: JSON, now: datetime) -> Sequence[object]:
             summary.reason = "Terminating"
     total = len(spec.get("containers") or ()) + sum(map(_is_sidecar, spec.get("initContainers") or ()))
     ips = status.get("podIPs") or [{}]
+    restarts = str(summary.restarts)
+    if summary.restarts and summary.last_restart:
+        restarts += f" ({meta.age(summary.last_restart, now)} ago)"
+    gates = [each.get("conditionType", "") for each in spec.get("readinessGates") or ()]
+    true_gates = sum(_has_condition(status, gate) for gate in gates)
     return [
         metadata.get("name", ""),
         f"{summary.ready}/{total}",
         summary.reason,
-        _restarts(summary, now),
+        restarts,
         meta.age(metadata.get("creationTimestamp"), now),
         ips[0].get("ip") or NONE,
         spec.get("nodeName") or NONE,
         status.get("nominatedNodeName") or NONE,
-        _gates(spec, status),
+        f"{true_gates}/{len(gates)}" if gates else NONE,
     ]
 
 
@@ -88,21 +93,9 @@ def _is_sidecar(container: JSON) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def _restarts(summary: _Summary, now: datetime) -> str:
-    if summary.restarts and summary.last_restart:
-        return f"{summary.restarts} ({meta.age(summary.last_restart, now)} ago)"
-    return str(summary.restarts)
-
-
 def _has_condition(status: JSON, kind: str) -> bool:
     conditions = status.get("conditions") or ()
     return any(each.get("type") == kind and each.get("status") == "True" for each in conditions)
-
-
-def _gates(spec: JSON, status: JSON) -> str:
-    gates = spec.get("readinessGates") or ()
-    true = sum(_has_condition(status, gate.get("conditionType", "")) for gate in gates)
-    return f"{true}/{len(gates)}" if gates else NONE
 
 
 def _summarise(spec: JSON, status: JSON) -> _Summary:

@@ -20,7 +20,6 @@ from chalicelib.registry.strategy import (
     NAME_COLUMN,
     Column,
     Strategy,
-    created_cells,
 )
 from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.shared.amounts import NANO, amounts_texts, nanos
@@ -156,11 +155,6 @@ class LimitRangeStrategy(Strategy):
                     if item.get(bound):
                         yield forbidden(f"{at}.{bound}", "may not be specified when `type` is 'Pod'")
             yield from _bounds_causes(item, at)
-
-    def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
-        """Return name and time of creation."""
-        del now
-        return created_cells(obj)
 
 
 def is_scoped(spec: JSON) -> bool:

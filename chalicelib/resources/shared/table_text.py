@@ -25,15 +25,12 @@ def selector_text(selector: JSON | None) -> str:
     labels = selector.get("matchLabels") or {}
     terms = [(key, f"{key}={labels[key]}") for key in labels]
     for rule in selector.get("matchExpressions") or ():
-        terms.append((rule.get("key", ""), _rule_text(rule)))
+        key, operator = rule.get("key", ""), rule.get("operator", "")
+        text = f"!{key}" if operator == "DoesNotExist" else str(key)
+        if operator in _OPERATORS:
+            text = f"{key} {_OPERATORS[operator]} ({','.join(sorted(rule.get('values') or ()))})"
+        terms.append((key, text))
     return ",".join(text for _, text in sorted(terms)) or NONE
-
-
-def _rule_text(rule: JSON) -> str:
-    key, operator = rule.get("key", ""), rule.get("operator", "")
-    if operator in _OPERATORS:
-        return f"{key} {_OPERATORS[operator]} ({','.join(sorted(rule.get('values') or ()))})"
-    return f"!{key}" if operator == "DoesNotExist" else str(key)
 
 
 def containers_text(template: JSON) -> tuple[str, str]:
