@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import metadata_of
@@ -58,25 +58,23 @@ class ConfigMapStrategy(Strategy):
             if not obj.get(key):
                 obj.pop(key, None)
 
-    def validate(self, obj: JSON) -> list[Cause]:
+    def validate(self, obj: JSON) -> Iterator[Cause]:
         """Check keys, that none is in both maps, and the size."""
         data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
-        causes, size = [], 0
-        for key, text in data.items():
-            causes += [invalid(f"data[{key}]", key, error) for error in names.config_key_errors(key)]
-            if key in binary:
-                causes.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
-            size += byte_length(text)
-        for key, text in binary.items():
-            causes += [invalid(f"binaryData[{key}]", key, error) for error in names.config_key_errors(key)]
-            size += decoded_size(text)
+        for field, entries in (("data", data), ("binaryData", binary)):
+            for key in entries:
+                for error in names.config_key_errors(key):
+                    yield invalid(f"{field}[{key}]", key, error)
+                if field == "data" and key in binary:
+                    yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
+        size = sum(map(byte_length, data.values())) + sum(map(decoded_size, binary.values()))
         if size > MAX_DATA_BYTES:
-            causes.append(too_long("", MAX_DATA_BYTES))
-        return causes
+            yield too_long("", MAX_DATA_BYTES)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold an immutable ConfigMap to what it is."""
-        return [*fixed_causes(obj, old, ("data", "binaryData")), *self.validate(obj)]
+        yield from fixed_causes(obj, old, ("data", "binaryData"))
+        yield from self.validate(obj)
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, number of keys and age."""

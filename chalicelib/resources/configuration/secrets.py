@@ -87,23 +87,19 @@ def _type_causes(kind: str, data: JSON, metadata: JSON) -> list[Cause]:
         field = f"metadata.annotations[{ACCOUNT_NAME}]"
         return [] if (metadata.get("annotations") or {}).get(ACCOUNT_NAME) else [required(field)]
     if kind in DOCKER_KEYS:
-        return _json_causes(data, DOCKER_KEYS[kind])
+        key = DOCKER_KEYS[kind]
+        if key not in data:
+            return [required(f"data[{key}]")]
+        try:
+            json.loads(base64.b64decode(data[key]))
+        except ValueError as error:
+            return [invalid(f"data[{key}]", REDACTED, _go_json_error(error))]
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
         return [required("data[username]"), required("data[password]")]
     if kind == "kubernetes.io/ssh-auth" and not data.get("ssh-privatekey"):
         return [required("data[ssh-privatekey]")]
     if kind == "kubernetes.io/tls":
         return [required(f"data[{key}]") for key in ("tls.crt", "tls.key") if key not in data]
-    return []
-
-
-def _json_causes(data: JSON, key: str) -> list[Cause]:
-    if key not in data:
-        return [required(f"data[{key}]")]
-    try:
-        json.loads(base64.b64decode(data[key]))
-    except ValueError as error:
-        return [invalid(f"data[{key}]", REDACTED, _go_json_error(error))]
     return []
 
 

@@ -31,7 +31,6 @@ APPROVAL = "api-approved.kubernetes.io"
 PROTECTED = (".k8s.io", ".kubernetes.io")
 SCHEMA_TYPE = "apiextensions.v1.JSONSchemaProps"
 MAX_DEPTH = 100  # of a schema; deeper ones are nobody's
-_FIXED = ("group", "scope")
 
 
 class CustomResourceDefinitionStrategy(Strategy):
@@ -103,52 +102,49 @@ class CustomResourceDefinitionStrategy(Strategy):
         obj["status"] = {**status, "conditions": [*(status.get("conditions") or []), terminating]}
         return True
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with names, scope, versions and schemas."""
-        return list(_causes(obj))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with names, scope, versions and schemas."""
+        spec, name = obj["spec"], obj["metadata"].get("name", "")
+        plural, group = spec["names"]["plural"], spec["group"]
+        if name != f"{plural}.{group}":
+            yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
+        yield from _group_causes(obj, group)
+        if spec["scope"] not in SCOPES:
+            yield (
+                not_supported("spec.scope", spec["scope"], SCOPES)
+                if spec["scope"]
+                else required("spec.scope")
+            )
+        yield from _name_causes(spec["names"])
+        if spec["conversion"].get("strategy") != "None":
+            yield invalid(
+                "spec.conversion.strategy", spec["conversion"].get("strategy", ""), "only None is served"
+            )
+        if spec.get("preserveUnknownFields"):
+            why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in"
+            why += " spec.versions[*].schema instead"
+            yield invalid("spec.preserveUnknownFields", True, why)
+        yield from _versions_causes(spec["versions"])
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold group and scope, and the names of the resource."""
         spec, before = obj["spec"], old["spec"]
-        causes = [
-            invalid(f"spec.{key}", spec[key], "field is immutable")
-            for key in _FIXED
-            if spec[key] != before[key]
-        ]
+        for key in ("group", "scope"):
+            yield from _immutable(f"spec.{key}", spec[key], before[key])
         for key in ("plural", "kind"):
-            if spec["names"][key] != before["names"][key]:
-                causes.append(invalid(f"spec.names.{key}", spec["names"][key], "field is immutable"))
-        return [*causes, *_causes(obj)]
+            yield from _immutable(f"spec.names.{key}", spec["names"][key], before["names"][key])
+        yield from self.validate(obj)
 
-    def warnings(self, obj: JSON) -> list[str]:
+    def warnings(self, obj: JSON) -> Iterator[str]:
         """Say that rules in CEL are kept but not evaluated."""
-        found = []
         for index, version in enumerate(obj["spec"]["versions"]):
             if "x-kubernetes-validations" in str(version.get("schema")):
                 at = f"spec.versions[{index}].schema.openAPIV3Schema"
-                found.append(f"{at}: x-kubernetes-validations are not evaluated by this server")
-        return found
+                yield f"{at}: x-kubernetes-validations are not evaluated by this server"
 
 
-def _causes(obj: JSON) -> Iterator[Cause]:
-    spec, name = obj["spec"], obj["metadata"].get("name", "")
-    plural, group = spec["names"]["plural"], spec["group"]
-    if name != f"{plural}.{group}":
-        yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    yield from _group_causes(obj, group)
-    if spec["scope"] not in SCOPES:
-        yield (
-            not_supported("spec.scope", spec["scope"], SCOPES) if spec["scope"] else required("spec.scope")
-        )
-    yield from _name_causes(spec["names"])
-    if spec["conversion"].get("strategy") != "None":
-        yield invalid(
-            "spec.conversion.strategy", spec["conversion"].get("strategy", ""), "only None is served"
-        )
-    if spec.get("preserveUnknownFields"):
-        why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
-        yield invalid("spec.preserveUnknownFields", True, why)
-    yield from _versions_causes(spec["versions"])
+def _immutable(field: str, new: object, old: object) -> list[Cause]:
+    return [] if new == old else [invalid(field, new, "field is immutable")]
 
 
 def _group_causes(obj: JSON, group: str) -> Iterator[Cause]:
@@ -244,7 +240,13 @@ def schema_causes(
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             yield from schema_causes(schema[key], f"{at}.{key}", is_raw=True, depth=depth + 1)
-    yield from _junction_causes(schema, at, depth=depth)
+    # the schemas of allOf and its like need no types of their own
+    below = [(f"{at}.not", schema["not"])] if schema.get("not") else []
+    for key in ("allOf", "anyOf", "oneOf"):
+        below += [(f"{at}.{key}[{index}]", each) for index, each in enumerate(schema.get(key) or ())]
+    for where, each in below:
+        typed = {PRESERVES: True, **each} if isinstance(each, dict) else each
+        yield from schema_causes(typed, where, depth=depth + 1)
 
 
 def _type_causes(schema: JSON, at: str, *, is_root: bool, depth: int) -> Iterator[Cause]:
@@ -268,13 +270,3 @@ def _type_causes(schema: JSON, at: str, *, is_root: bool, depth: int) -> Iterato
         )
     if schema.get(EMBEDDED) and kind != "object":
         yield invalid(f"{at}.type", kind or "", "must be object if x-kubernetes-embedded-resource is true")
-
-
-def _junction_causes(schema: JSON, at: str, *, depth: int) -> Iterator[Cause]:
-    """Yield what is wrong with the schemas of allOf and its like, which need no types of their own."""
-    below = [(f"{at}.not", schema["not"])] if schema.get("not") else []
-    for key in ("allOf", "anyOf", "oneOf"):
-        below += [(f"{at}.{key}[{index}]", each) for index, each in enumerate(schema.get(key) or ())]
-    for where, each in below:
-        typed = {PRESERVES: True, **each} if isinstance(each, dict) else each
-        yield from schema_causes(typed, where, depth=depth + 1)

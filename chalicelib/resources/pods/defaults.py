@@ -102,7 +102,13 @@ def default_container(container: JSON) -> None:
         drop_empty(mount)
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if name in container:
-            _default_probe(container[name])
+            probe = container[name]
+            drop_empty(probe)
+            for count, number in _PROBE_DEFAULTS.items():
+                probe[count] = probe.get(count) or number
+            _default_handler(probe)
+            if "grpc" in probe:
+                probe["grpc"].setdefault("service", "")
     for handler in (container.get("lifecycle") or {}).values():
         if isinstance(handler, dict):
             _default_handler(handler)
@@ -130,15 +136,6 @@ def _default_requests(resources: JSON) -> None:
     limits = resources.get("limits")
     if limits:
         resources["requests"] = {**limits, **resources.get("requests", {})}
-
-
-def _default_probe(probe: JSON) -> None:
-    drop_empty(probe)
-    for name, number in _PROBE_DEFAULTS.items():
-        probe[name] = probe.get(name) or number
-    _default_handler(probe)
-    if "grpc" in probe:
-        probe["grpc"].setdefault("service", "")
 
 
 def _default_handler(handler: JSON) -> None:
@@ -171,18 +168,14 @@ def _default_volume(volume: JSON) -> None:
         elif kind == "downwardAPI":
             _default_files(source.get("items", ()))
         elif kind == "projected":
-            _default_projection(source)
+            for part in source.get("sources") or ():
+                token = part.get("serviceAccountToken")
+                if token is not None:
+                    token.setdefault("expirationSeconds", TOKEN_SECONDS)
+                _default_files((part.get("downwardAPI") or {}).get("items") or ())
         elif kind == "ephemeral":
             template = source.get("volumeClaimTemplate") or {}
             spec_of(template).setdefault("volumeMode", "Filesystem")
-
-
-def _default_projection(projected: JSON) -> None:
-    for source in projected.get("sources") or ():
-        token = source.get("serviceAccountToken")
-        if token is not None:
-            token.setdefault("expirationSeconds", TOKEN_SECONDS)
-        _default_files((source.get("downwardAPI") or {}).get("items") or ())
 
 
 def _default_files(files: Iterable[JSON]) -> None:

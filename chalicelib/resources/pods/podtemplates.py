@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -35,13 +35,13 @@ class PodTemplateStrategy(Strategy):
         obj["template"] = obj.get("template") or {}
         default_template(obj["template"])
 
-    def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with the template."""
-        return list(template_causes(obj["template"], "template"))
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with the template."""
+        return template_causes(obj["template"], "template")
 
-    def warnings(self, obj: JSON) -> list[str]:
-        """Return what a pod of this template would be warned about."""
-        return list(spec_warnings(obj["template"]["spec"], "template.spec"))
+    def warnings(self, obj: JSON) -> Iterator[str]:
+        """Yield what a pod of this template would be warned about."""
+        return spec_warnings(obj["template"]["spec"], "template.spec")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return name, containers, images and labels."""

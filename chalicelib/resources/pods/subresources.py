@@ -66,19 +66,15 @@ class PodStatusStrategy(StatusStrategy):
             obj["metadata"].pop("ownerReferences", None)
         for kind in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
             for each in status.get(kind) or ():
-                _complete(each)
-
-
-def _complete(container_status: JSON) -> None:
-    for key, empty in _STATUS_FIELDS.items():
-        container_status.setdefault(key, empty)
-    for state in ("state", "lastState"):
-        found = container_status[state] = container_status.get(state) or {}
-        for name, detail in found.items():
-            for time in _STATE_TIMES.get(name, ()):
-                detail.setdefault(time, None)
-            if name == "terminated":
-                detail.setdefault("exitCode", 0)
+                for key, empty in _STATUS_FIELDS.items():
+                    each.setdefault(key, empty)
+                for state in ("state", "lastState"):
+                    found = each[state] = each.get(state) or {}
+                    for name, detail in found.items():
+                        for time in _STATE_TIMES.get(name, ()):
+                            detail.setdefault(time, None)
+                        if name == "terminated":
+                            detail.setdefault("exitCode", 0)
 
 
 class EphemeralContainersStrategy(SpecFieldStrategy):
@@ -93,9 +89,9 @@ class EphemeralContainersStrategy(SpecFieldStrategy):
         for container in obj["spec"].get(_EPHEMERAL) or ():
             default_container(container)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what is wrong with them."""
-        return list(ephemeral_causes(spec_of(obj), spec_of(old)))
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield what is wrong with them."""
+        return ephemeral_causes(spec_of(obj), spec_of(old))
 
 
 def ephemeral_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
@@ -142,25 +138,25 @@ class ResizeStrategy(PartStrategy):
                 container.update({part: wanted[part] for part in _RESIZED if part in wanted})
                 default_container(container)
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return what of a resize is wrong, or asks for more than cpu and memory."""
-        return list(_resize_causes(spec_of(obj), spec_of(old)))
-
-
-def _resize_causes(spec: JSON, old: JSON) -> Iterator[Cause]:
-    for kind in _KINDS:
-        for index, container in enumerate(spec.get(kind) or ()):
-            at = f"spec.{kind}[{index}].resources"
-            resources, before = container.get("resources") or {}, old[kind][index].get("resources") or {}
-            yield from resources_causes(resources, at)
-            for part in ("requests", "limits"):
-                sent, stored = resources.get(part) or {}, before.get(part) or {}
-                if any(name in stored and name not in sent for name in _MUTABLE):
-                    yield forbidden(f"{at}.{part}", f"resource {part} cannot be removed")
-    if qos_class(spec) != qos_class(old):
-        yield invalid("spec", qos_class(spec), "Pod QOS Class may not change as a result of resizing")
-    if _fixed(spec) != _fixed(old):
-        yield forbidden("spec", "only cpu and memory resources are mutable")
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield what of a resize is wrong, or asks for more than cpu and memory."""
+        spec, stored = spec_of(obj), spec_of(old)
+        for kind in _KINDS:
+            for index, container in enumerate(spec.get(kind) or ()):
+                at = f"spec.{kind}[{index}].resources"
+                resources, before = (
+                    container.get("resources") or {},
+                    stored[kind][index].get("resources") or {},
+                )
+                yield from resources_causes(resources, at)
+                for part in ("requests", "limits"):
+                    sent, had = resources.get(part) or {}, before.get(part) or {}
+                    if any(name in had and name not in sent for name in _MUTABLE):
+                        yield forbidden(f"{at}.{part}", f"resource {part} cannot be removed")
+        if qos_class(spec) != qos_class(stored):
+            yield invalid("spec", qos_class(spec), "Pod QOS Class may not change as a result of resizing")
+        if _fixed(spec) != _fixed(stored):
+            yield forbidden("spec", "only cpu and memory resources are mutable")
 
 
 def _fixed(spec: JSON) -> list[JSON]:

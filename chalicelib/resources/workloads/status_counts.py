@@ -36,12 +36,10 @@ class CountedStatus(StatusStrategy):
         super().__init__(initial, condition_times=condition_times)
         self.counts, self.parts, self.ready_name = counts, parts, ready_name
 
-    def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
-        """Return which numbers do not fit together."""
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield which numbers do not fit together."""
         del old
-        return list(self._causes(status_of(obj)))
-
-    def _causes(self, status: JSON) -> Iterator[Cause]:
+        status = status_of(obj)
         for name in self.counts:
             yield from not_negative_causes(status.get(name), f"status.{name}")
         for name in self.parts:
