@@ -1,10 +1,9 @@
-"""What every test may use: the tools that markers name, the Lambda package, and a free port."""
+"""What every test may use: the tools that markers name, and the Lambda package."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -52,12 +51,3 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     return find_or_make_package(shared / "package")
-
-
-@pytest.fixture
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextlib import closing
@@ -11,6 +12,7 @@ import pytest
 
 from chalicelib.endpoints.verbs.watching import MIN_HOLD_SECONDS
 from tests.api_client import CONFIGMAPS, PODS, ApiClient, Json, configmap, frames
+from tests.waiting import until
 
 FUTURE = 1_000_000
 UPGRADES = [
@@ -107,11 +109,19 @@ def test_a_write_wakes_a_waiting_watch(api: ApiClient, quiet: str) -> None:
 
     waiting = threading.Thread(target=watch)
     waiting.start()
-    time.sleep(0.1)  # most probably it waits by now; if not, it finds what was written
+    until(lambda: waits_for_a_write(waiting), "the watch to wait")
     write(api, quiet, "a")
     waiting.join(timeout=19)
 
     assert seen(found) == [("ADDED", "a")]
+
+
+def waits_for_a_write(thread: threading.Thread) -> bool:
+    """Return whether a thread is somewhere in Storage.wait."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame and not (frame.f_code.co_name == "wait" and "storage" in frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None
 
 
 @pytest.mark.parametrize("headers", UPGRADES, ids=["both", "upgrade", "key"])

@@ -41,9 +41,12 @@ def test_spark_pi_runs_with_its_driver_on_this_machine(box: AwsBox, tmp_path: Pa
     assert len(job.executor_tasks()) == 2
 
 
+# The driver is one of the executors that it tells of. Five seconds are for the test to see that the others are gone.
 GROWS_AND_SHRINKS = """
 sc.parallelize(1 to 18, 18).foreach(_ => Thread.sleep(5000))
-Thread.sleep(20000)
+val deadline = System.currentTimeMillis + 120000
+while (sc.statusTracker.getExecutorInfos.length > 2 && System.currentTimeMillis < deadline) Thread.sleep(200)
+Thread.sleep(5000)
 println(s"the sum is ${sc.parallelize(1 to 100, 2).sum}")
 System.exit(0)
 """

@@ -85,29 +85,3 @@ def test_a_driver_runs_a_job_as_its_pod_asks(provider: ProcessProvider, image: s
     )  # the file that the mounted settings name, found in SPARK_HOME
     assert f"{address}:" in output  # of the block manager: bound to the task's own address
     assert code == 0
-
-
-def test_an_executor_knows_all_its_arguments(provider: ProcessProvider, image: str) -> None:
-    """It gets as far as its driver, of which there is none: a wrong argument would end it before."""
-    executor = Container(
-        "spark-kubernetes-executor",
-        image,
-        args=("executor",),
-        env=(
-            ("SPARK_DRIVER_URL", f"spark://CoarseGrainedScheduler@{ADDRESS}:7078"),
-            ("SPARK_EXECUTOR_ID", "1"),
-            ("SPARK_EXECUTOR_CORES", "1"),
-            ("SPARK_EXECUTOR_MEMORY", "500m"),
-            ("SPARK_APPLICATION_ID", "spark-app"),
-            ("SPARK_EXECUTOR_POD_IP", ADDRESS),
-            ("SPARK_EXECUTOR_POD_NAME", "exec-1"),
-            ("SPARK_RESOURCE_PROFILE_ID", "0"),
-            ("SPARK_JAVA_OPT_0", "-Dspark.rpc.io.connectionTimeout=5s"),
-        ),
-    )
-
-    code, output, address = run(provider, executor)
-
-    assert code == 1
-    assert f"Connection refused: /{address}:7078" in output
-    assert "Usage" not in output

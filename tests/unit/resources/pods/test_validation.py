@@ -35,7 +35,6 @@ def _ephemeral(*containers: JSON) -> JSON:
 
 
 DEBUG: JSON = {"name": "e", "image": "x"}
-CHANGED = 'Forbidden: existing ephemeral containers "e" may not be changed'
 EPHEMERAL: list[tuple[JSON, JSON, list[str]]] = [
     (_ephemeral(), _ephemeral(DEBUG), []),
     (_ephemeral(DEBUG), _ephemeral(DEBUG, {**DEBUG, "name": "f"}), []),
