@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 STAGE ?= prod
 SPARK ?= 4.3.0
+UPGRADE ?=
 PROVIDER ?= process
 INSTANCES ?= 2
 ARGS ?= 100
@@ -18,11 +19,18 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 PYTEST := $(BIN)/python -m pytest --numprocesses "$(WORKERS)"
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+  --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+
+# Chalice asks pip for some wheels by name and version alone, so it may take them only from where hashes were checked.
+DOWNLOAD := $(BIN)/python -m pip download --disable-pip-version-check --quiet --require-hashes \
+  --requirement requirements.txt --dest .make/wheels
+LOCKED := PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.make/wheels"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs
+.PHONY: help pi serve test test-slow test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,18 +86,35 @@ conformance: $(DEV) ## Compare our API with a real server's recorded answers, an
 docs: $(DEV) ## Write docs/settings.md, the page of every setting, from the code
 	@$(BIN)/python -m tools.settings_page
 
-vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target vendor \
-	  --requirement vendor.txt
+vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies, and into .make/wheels what needs them
+	@$(PIP) --quiet --no-deps --upgrade --target vendor --require-hashes --requirement locks/vendor.txt
+	@$(DOWNLOAD)
+	@for cpu in aarch64 x86_64; do \
+	  $(DOWNLOAD) --no-deps --only-binary :all: --platform "manylinux2014_$$cpu" --platform "manylinux_2_28_$$cpu" || exit; \
+	done
 
 package: vendor ## Make the Lambda package and its template in build/ (STAGE=prod)
-	@$(BIN)/chalice package --stage "$(STAGE)" build
+	@$(LOCKED) $(BIN)/chalice package --stage "$(STAGE)" build
 
 config: $(RUN) ## Write Terraform's outputs into the Chalice stage (STAGE=prod)
 	@terraform -chdir=terraform output -json | $(BIN)/python -m sparkanywhere.cli.stage_config --stage "$(STAGE)"
 
 deploy: vendor ## Put the control plane up on AWS, after make config (STAGE=prod)
-	@$(BIN)/chalice deploy --stage "$(STAGE)"
+	@$(LOCKED) $(BIN)/chalice deploy --stage "$(STAGE)"
+
+wheel: $(DEV) ## Build the wheel, and beside it a CycloneDX bill of what it runs on, in dist/
+	@$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements locks/run.txt --pyproject pyproject.toml --output-reproducible \
+	  --output-file "$$(ls -t dist/sparkanywhere-*.whl | head -n 1).cdx.json"
+
+lock: $(DEV) ## Pin all dependencies with the hashes of all their files, after a change of one (UPGRADE=1: the newest)
+	@$(LOCK) --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt
+	@$(LOCK) --constraint locks/dev.txt --extra docker pyproject.toml locks/build.in --output-file locks/run.txt
+	@$(LOCK) --constraint locks/dev.txt locks/lambda.in --output-file requirements.txt
+	@$(LOCK) --constraint locks/dev.txt --no-deps locks/vendor.in --output-file locks/vendor.txt
+
+audit: $(DEV) ## Look up the locked versions in the database of known vulnerabilities
+	@$(BIN)/python -m tools.audit
 
 # --- the environment -----------------------------------------------------------------------------
 
@@ -102,12 +127,8 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)
 
 # Chalice's command gives way to ours, which adds --docker and its like to `chalice local`.
-$(RUN): pyproject.toml constraints.txt | $(BIN)/python
-	@$(PIP) --editable '.[docker]'
-	@cp $(BIN)/sparkanywhere-chalice $(BIN)/chalice
-	@touch $@
-
-$(DEV): pyproject.toml constraints.txt | $(BIN)/python
-	@$(PIP) --editable '.[dev]'
+$(RUN) $(DEV): pyproject.toml locks/run.txt locks/dev.txt | $(BIN)/python
+	@$(PIP) --require-hashes --requirement $(if $(filter $@,$(DEV)),locks/dev.txt,locks/run.txt)
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@cp $(BIN)/sparkanywhere-chalice $(BIN)/chalice
 	@touch $@ $(RUN)

@@ -21,7 +21,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 from sparkanywhere.cli.stage_config import ENDPOINT_TYPE, ROLE, SETTINGS, VPC_ENDPOINT, XRAY, configured
-from tests.aws_box.package import CLUSTER_ARN, vendored
+from tests.aws_box.package import CLUSTER_ARN, LOCKED, vendored
 from tests.aws_box.wire import Answer, HttpServer, Request
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +110,7 @@ def chalice(project: Path, *words: str) -> str:
     ran = subprocess.run(
         command,
         cwd=project,
-        env={**os.environ, "PYTHONPATH": ""},
+        env={**os.environ, **LOCKED, "PYTHONPATH": ""},
         capture_output=True,
         text=True,
         timeout=DEPLOY_SECONDS,
