@@ -15,10 +15,10 @@ from chalicelib.providers.declaration import (
     ProviderDeclaration,
     no_payloads,
 )
+from chalicelib.storage import stores
 
 PREFIX = "SPARKANYWHERE_"
 
-StorageName = Literal["sqlite", "dynamodb"]
 WatchMode = Literal["auto", "streamed", "buffered"]
 T = TypeVar("T")
 # names by which programs in a pod look for the API of the cluster they run in
@@ -34,9 +34,7 @@ class Settings:
     """All settings but the provider's own; each field is the variable SPARKANYWHERE_<NAME>."""
 
     provider: str = field(default=registry.DEFAULT, metadata={"doc": "what runs the pods"})
-    storage: StorageName = field(
-        default="sqlite", metadata={"doc": "where objects are kept: sqlite or dynamodb"}
-    )
+    storage: str = field(default=stores.DEFAULT, metadata={"doc": "where objects are kept"})
     watch: WatchMode = field(
         default="auto",
         metadata={"doc": "how watches are answered: streamed or buffered; auto: buffered only on Lambda"},
@@ -73,7 +71,6 @@ class Settings:
     ca_file: str = field(
         default="", metadata={"doc": "certificate authority that pods should trust, a PEM file"}
     )
-    table: str = field(default="sparkanywhere", metadata={"doc": "DynamoDB table"})
     region: str = field(
         default="us-east-1", metadata={"doc": "AWS region of the cluster, the table and the logs"}
     )
@@ -131,7 +128,7 @@ class Settings:
         """Return the settings that the environment gives. Raises SettingsError."""
         env = os.environ if environ is None else environ
         settings = read_settings(cls, env)
-        _check_choice("STORAGE", settings.storage, get_args(StorageName))
+        _check_choice("STORAGE", settings.storage, stores.names())
         _check_choice("WATCH", settings.watch, get_args(WatchMode))
         _ = settings.declaration  # raises where there is none
         return settings

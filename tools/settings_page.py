@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from chalicelib.config import PREFIX, Settings
 from chalicelib.providers import registry
+from chalicelib.storage import stores
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 HEAD = """# Settings
@@ -24,13 +25,21 @@ TABLE = """
 |---|---|---|---|
 """
 
+# What these take is found in the packages.
+_CHOICES = {
+    "provider": ", ".join(f"`{name}`" for name in registry.built_in()) + ", or a module's dotted name",
+    "storage": ", ".join(f"`{name}`" for name in stores.names()),
+}
+
 
 def page() -> str:
     """Return the text of the page."""
     parts = [HEAD, _table(Settings)]
-    for declaration in map(registry.find, registry.built_in()):
-        if declaration.settings:
-            parts += [f"\n## Provider {declaration.name}\n", _table(declaration.settings)]
+    own = [(f"Provider {name}", registry.find(name).settings) for name in registry.built_in()]
+    own += [(f"Store {name}", stores.find(name).settings) for name in stores.names()]
+    for title, kind in own:
+        if kind:
+            parts += [f"\n## {title}\n", _table(kind)]
     return "".join(parts)
 
 
@@ -42,10 +51,9 @@ def rows(kind: type) -> Iterator[str]:
     """Yield a row for each setting, in the order of the code."""
     types = get_type_hints(kind)
     for each in fields(kind):
-        takes = ", ".join(f"`{name}`" for name in registry.built_in()) + ", or a module's dotted name"
         cells = [
             f"`{PREFIX}{each.name.upper()}`",
-            takes if each.name == "provider" else _takes(types[each.name]),
+            _CHOICES.get(each.name) or _takes(types[each.name]),
             _default(each),
             each.metadata["doc"],
         ]

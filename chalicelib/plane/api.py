@@ -37,10 +37,7 @@ from chalicelib.storage.base import StorageError
 
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 LEAST_SETTLE_SECONDS = 0.5  # for what an earlier request has left, after a watch that used up its time
-NO_STREAMS = (
-    "{} needs a connection that stays open, which this control plane cannot give; use `kubectl logs`, or"
-    " `aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names"
-)
+NO_STREAMS = "{} needs a connection that stays open, which this control plane cannot give; use {}"
 
 
 def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, audit: AuditLog) -> Api:
@@ -115,7 +112,8 @@ def _subresources(base: Foundation, bodies: Bodies) -> dict[str, SubresourceEndp
 def _stream(kind: Kind, base: Foundation) -> SubresourceEndpoint:
     if base.host.streams and isinstance(base.provider, InteractiveProvider):
         return PodStreams(kind, base.provider)
-    return Refused(NO_STREAMS.format(kind))
+    otherwise = filter(None, ("`kubectl logs`", base.settings.declaration.session_access))
+    return Refused(NO_STREAMS.format(kind, ", or ".join(otherwise)))
 
 
 def _payloads(base: Foundation, stored: Stored) -> TaskPayloads | None:

@@ -6,18 +6,20 @@ Everything heavy is imported where it is chosen, so that a cold Lambda loads one
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from dataclasses import fields
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chalicelib.config import PREFIX, Settings, SettingsError
+from chalicelib.config import PREFIX, Settings, SettingsError, read_settings
 from chalicelib.files.base import FileStore
 from chalicelib.plane.host import Host
 from chalicelib.providers.base import Provider
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.prices import Rates, flat_rates
+from chalicelib.storage import stores
 from chalicelib.storage.base import Storage
 
 if TYPE_CHECKING:
@@ -28,17 +30,13 @@ AUDIT_BYTES, AUDIT_FILES = 20_000_000, 5  # of one file, and how many: some 150,
 
 def build_storage(settings: Settings) -> Storage:
     """Return the store that the settings choose. Raises SettingsError where a local one has no place."""
-    if settings.storage == "dynamodb":
-        from chalicelib.storage.dynamodb.storage import DynamoStorage
-
-        return DynamoStorage(settings.table)
-    from chalicelib.storage.sqlite.storage import SqliteStorage
-
-    _make_state_dir(
-        settings,
-        "SPARKANYWHERE_STATE names another, SPARKANYWHERE_STORAGE another store (make config on AWS)",
-    )
-    return SqliteStorage(settings.state_dir() / "objects.sqlite")
+    declaration = stores.find(settings.storage)
+    own = read_settings(declaration.settings, os.environ) if declaration.settings else None
+    try:
+        return declaration.open(settings.state_dir(), own)
+    except OSError as error:
+        remedy = "SPARKANYWHERE_STATE names another, SPARKANYWHERE_STORAGE another store (make config on AWS)"
+        raise SettingsError(f"the state folder cannot be made: {error}; {remedy}") from error
 
 
 def _make_state_dir(settings: Settings, remedy: str) -> None:

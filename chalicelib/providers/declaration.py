@@ -107,6 +107,9 @@ class ProviderDeclaration:
     """How to reach a port of a pod, where the control plane cannot forward to it: a text with {pod}, {address}
     and {port}."""
 
+    session_access: str = ""
+    """How to run a command in a pod, where the control plane cannot: the end of the sentence "use ..."."""
+
     image_engine: Callable[[ProviderContext], Any] | None = None  # Any: a docker.APIClient
     """Returns a connection to the Docker engine that pods' images are built in; None: a Spark that is laid out on
     this machine is what pods run. Raises ProviderUnavailable."""

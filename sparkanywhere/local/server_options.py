@@ -10,6 +10,7 @@ import click
 
 from chalicelib.config import PREFIX
 from chalicelib.providers import registry
+from chalicelib.storage import stores
 from sparkanywhere.local.local_settings import LocalOptions
 from sparkanywhere.local.provider_type import ProviderType
 
@@ -23,7 +24,7 @@ def server_options() -> list[click.Parameter]:
             type=ProviderType(),
             help=f"What runs pods, by its name or its module's. Default: {registry.DEFAULT}.",
         ),
-        click.Option(["--storage"], type=click.Choice(["sqlite", "dynamodb"]), help="Default: sqlite."),
+        click.Option(["--storage"], type=click.Choice(stores.names()), help=f"Default: {stores.DEFAULT}."),
         click.Option(["--instance"], help="Name of the state to use, for several servers side by side."),
         click.Option(["--tls/--no-tls"], default=None, help="Serve https with a certificate of our own."),
         click.Option(["--token"], help="Bearer token that clients must send."),

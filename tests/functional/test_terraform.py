@@ -20,6 +20,7 @@ from moto.server import ThreadedMotoServer
 from chalicelib.config import Settings, read_settings
 from chalicelib.providers.fargate.declaration import FargateSettings
 from chalicelib.secret_value import read_secret
+from chalicelib.storage.dynamodb.declaration import DynamoSettings
 from sparkanywhere.cli.stage_config import environment
 from tests.aws_box.role import Statement, statements_of, statements_of_terraform
 from tests.tools import find, terraform_plugins
@@ -122,7 +123,7 @@ def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(
     assert outputs["api_endpoint_type"]["value"] == "REGIONAL"
     assert fargate.cluster_arn.endswith(":cluster/sparkanywhere")
     assert len(fargate.subnets.split(",")) == 3
-    assert settings.table == "sparkanywhere-objects"
+    assert read_settings(DynamoSettings, environment(outputs)).table == "sparkanywhere-objects"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)

@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.config import PREFIX, Settings
 from chalicelib.providers import registry
+from chalicelib.storage import stores
 from sparkanywhere.__main__ import main
 from tools import settings_page
 
@@ -85,6 +86,7 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
 @pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_setting_that_is_mentioned_exists(path: Path) -> None:
     own = [registry.find(name).settings for name in registry.built_in()]
+    own += [stores.find(name).settings for name in stores.names()]
     kinds = [Settings, *(kind for kind in own if kind)]
     settings = {f"{PREFIX}{each.name.upper()}" for kind in kinds for each in fields(kind)}
 

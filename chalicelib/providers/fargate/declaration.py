@@ -115,4 +115,5 @@ DECLARATION = ProviderDeclaration(
     payload=payload,
     events=EventSource(event_pattern, event_state),
     port_access=PORT_ACCESS,
+    session_access="`aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names",
 )

@@ -1,0 +1,26 @@
+"""What the store `dynamodb` declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chalicelib.storage.base import Storage
+from chalicelib.storage.stores import StoreDeclaration
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoSettings:
+    """The settings that this store alone has."""
+
+    table: str = field(default="sparkanywhere", metadata={"doc": "DynamoDB table"})
+
+
+def open_store(_state: Path, settings: DynamoSettings) -> Storage:
+    """Return the store in the table."""
+    from chalicelib.storage.dynamodb.storage import DynamoStorage
+
+    return DynamoStorage(settings.table)
+
+
+DECLARATION = StoreDeclaration(open=open_store, settings=DynamoSettings)
