@@ -68,7 +68,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write left behind. `warnings` become Warning headers; removed says the object is gone."""
+    """The result of a write. `warnings` become Warning headers; `removed` says that the object is no longer stored."""
 
     stored: StoredObject
     created: bool = False

@@ -64,8 +64,8 @@ class Watch:
         try:
             yield from self._live()
         except RevisionExpired as error:
-            gone = expired(f"too old resource version: {error.revision} ({error.oldest})")
-            yield Frame("ERROR", self._nothing(), gone)
+            error_410 = expired(f"too old resource version: {error.revision} ({error.oldest})")
+            yield Frame("ERROR", self._nothing(), error_410)
         except StorageUnavailable:
             return  # the client comes back from its last revision and misses nothing
 

@@ -81,7 +81,7 @@ def complete_new(
 ) -> list[str]:
     """Set, in place, what clients leave to the server: defaults, admission, metadata; return warnings.
 
-    The fields are recorded as those of `manager`, if one is given; what admission adds is nobody's.
+    The fields are recorded as those of `manager`, if one is given; what admission adds has no manager.
     """
     metadata = obj["metadata"]
     metadata["uid"] = parts.new_uid()

@@ -17,6 +17,7 @@ from chalicelib.registry.strategy import Strategy
 
 AGGREGATED = "APIGroupDiscoveryList"
 FRESH = "Current"
+FIXED_PATHS = ("/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
 
 
 class Discovery:
@@ -41,7 +42,10 @@ class Discovery:
             case "version":
                 return version_document(), ""
             case "paths":
-                return {"paths": self._paths()}, ""
+                paths = set(FIXED_PATHS)
+                for name, version in self._by_group:
+                    paths |= {f"/apis/{name}", f"/apis/{name}/{version}"} if name else {f"/api/{version}"}
+                return {"paths": sorted(paths)}, ""
             case "api-versions" | "api-groups":
                 return self._top(info)
             case "api-group":
@@ -67,15 +71,12 @@ class Discovery:
             address = {"clientCIDR": "0.0.0.0/0", "serverAddress": info.headers.get("host", "")}
             return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [address]}, ""
         groups = [self._group(name) for name in self._group_names()]
-        return {
-            "kind": "APIGroupList",
-            "apiVersion": "v1",
-            "groups": [self._bare(g) for g in groups if g],
-        }, ""
-
-    @staticmethod
-    def _bare(group: JSON) -> JSON:
-        return {key: value for key, value in group.items() if key not in ("kind", "apiVersion")}
+        bare = [
+            {key: value for key, value in group.items() if key not in ("kind", "apiVersion")}
+            for group in groups
+            if group
+        ]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": bare}, ""
 
     def _group_names(self) -> list[str]:
         return list(dict.fromkeys(group for group, _ in self._by_group if group))
@@ -102,7 +103,16 @@ class Discovery:
         resources = []
         for strategy in sorted(self._by_group[key], key=lambda each: each.resource):
             resources += _legacy_rows(strategy)
-        resources += [_legacy_review_row(each) for each in _reviews_of(key)]
+        resources += [
+            {
+                "name": review.resource,
+                "singularName": review.kind.lower(),
+                "namespaced": review.is_namespaced,
+                "kind": review.kind,
+                "verbs": ["create"],
+            }
+            for review in _reviews_of(key)
+        ]
         version = f"{info.group}/{info.version}" if info.group else info.version
         return {
             "kind": "APIResourceList",
@@ -133,37 +143,20 @@ class Discovery:
 
     def _aggregated_rows(self, key: tuple[str, str]) -> list[JSON]:
         rows = [_aggregated_row(each) for each in sorted(self._by_group[key], key=lambda each: each.resource)]
-        return rows + [_aggregated_review_row(each) for each in _reviews_of(key)]
-
-    def _paths(self) -> list[str]:
-        paths = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-        for group, version in self._by_group:
-            paths += [f"/apis/{group}", f"/apis/{group}/{version}"] if group else [f"/api/{version}"]
-        return sorted(set(paths))
+        return rows + [
+            {
+                "resource": review.resource,
+                "responseKind": {"group": review.group, "version": REVIEW_VERSION, "kind": review.kind},
+                "scope": "Namespaced" if review.is_namespaced else "Cluster",
+                "singularResource": review.kind.lower(),
+                "verbs": ["create"],
+            }
+            for review in _reviews_of(key)
+        ]
 
 
 def _reviews_of(key: tuple[str, str]) -> list[ReviewKind]:
     return [each for each in REVIEWS if (each.group, REVIEW_VERSION) == key]
-
-
-def _legacy_review_row(review: ReviewKind) -> JSON:
-    return {
-        "name": review.resource,
-        "singularName": review.kind.lower(),
-        "namespaced": review.is_namespaced,
-        "kind": review.kind,
-        "verbs": ["create"],
-    }
-
-
-def _aggregated_review_row(review: ReviewKind) -> JSON:
-    return {
-        "resource": review.resource,
-        "responseKind": {"group": review.group, "version": REVIEW_VERSION, "kind": review.kind},
-        "scope": "Namespaced" if review.is_namespaced else "Cluster",
-        "singularResource": review.kind.lower(),
-        "verbs": ["create"],
-    }
 
 
 def _legacy_rows(strategy: Strategy) -> list[JSON]:

@@ -118,7 +118,12 @@ class ServiceAccountToken:
             info, group="authentication.k8s.io", version="v1", kind="TokenRequest"
         )
         spec = spec_of(body.obj)
-        _check_addressed(metadata_of(body.obj), info)
+        metadata = metadata_of(body.obj)
+        for key, wanted in (("name", info.name), ("namespace", info.namespace)):
+            if metadata.get(key) and metadata[key] != wanted:
+                why = f"must match the service account {key} if specified"
+                wrong = [causes.invalid(f"metadata.{key}", metadata[key], why)]
+                raise invalid("TokenRequest", info.name, wrong, group=TOKEN_GROUP)
         account = registry.get(info.namespace, info.name).object()
         seconds = _seconds(spec)
         claims = self._claims(registry, info, account, spec.get("boundObjectRef"))
@@ -172,15 +177,6 @@ class ServiceAccountToken:
         return TokenClaims(info.namespace, info.name, account["metadata"]["uid"], pod_name, pod_uid)
 
 
-def _check_addressed(metadata: JSON, info: RequestInfo) -> None:
-    """Raise 422 for a TokenRequest that names another account than the URL does."""
-    for key, wanted, words in (("name", info.name, "name"), ("namespace", info.namespace, "namespace")):
-        if metadata.get(key) and metadata[key] != wanted:
-            why = f"must match the service account {words} if specified"
-            wrong = [causes.invalid(f"metadata.{key}", metadata[key], why)]
-            raise invalid("TokenRequest", info.name, wrong, group=TOKEN_GROUP)
-
-
 def _seconds(spec: JSON) -> int:
     given = spec.get("expirationSeconds")
     seconds = DEFAULT_TOKEN_SECONDS if given is None else int(given)
@@ -197,7 +193,7 @@ def _seconds(spec: JSON) -> int:
 
 
 class Refused:
-    """A subresource that can't be had here: every verb answers why, and what to use instead."""
+    """A subresource that is not available here: every verb answers why, and what to use instead."""
 
     def __init__(self, message: str) -> None:
         self._message = message

@@ -1,4 +1,4 @@
-"""The scale subresource: how many replicas there are and shall be, in one shape for every kind that has them.
+"""The scale subresource: actual and wanted replicas, in one shape for every kind that has them.
 
 Compare kubernetes/pkg/registry/apps/deployment/storage (ScaleREST) and autoscaling/v1 Scale, v1.36. An apply patch
 counts as a merge patch here: only one field can be set.

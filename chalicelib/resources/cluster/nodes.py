@@ -74,7 +74,7 @@ class NodeStrategy(Strategy):
         _default(obj)
 
     def prepare_for_create(self, obj: JSON) -> None:
-        """Taint the node until somebody says that it is ready."""
+        """Taint the node until it is reported ready."""
         taints = obj["spec"].get("taints") or []
         if not any(taint.get("key") == NOT_READY["key"] for taint in taints):
             obj["spec"]["taints"] = [*taints, dict(NOT_READY)]

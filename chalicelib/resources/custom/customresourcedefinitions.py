@@ -30,7 +30,7 @@ COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 APPROVAL = "api-approved.kubernetes.io"
 PROTECTED = (".k8s.io", ".kubernetes.io")
 SCHEMA_TYPE = "apiextensions.v1.JSONSchemaProps"
-MAX_DEPTH = 100  # of a schema; deeper ones are nobody's
+MAX_DEPTH = 100  # of a schema
 
 
 class CustomResourceDefinitionStrategy(Strategy):
@@ -68,7 +68,7 @@ class CustomResourceDefinitionStrategy(Strategy):
         spec["conversion"]["strategy"] = spec["conversion"].get("strategy") or "None"
 
     def prepare_for_create(self, obj: JSON) -> None:
-        """Set the status of a definition that nobody has accepted yet."""
+        """Set the status of a definition that is not accepted yet."""
         stored = [each["name"] for each in obj["spec"]["versions"] if each.get("storage")]
         obj["status"] = {
             "conditions": None,

@@ -176,16 +176,16 @@ def _drop_unneeded(spec: JSON, old: JSON) -> None:
     kind, was = spec["type"], old.get("type")
     if kind == was:
         return
-    gone = _ADDRESS_FIELDS if kind == "ExternalName" else ()
+    dropped = _ADDRESS_FIELDS if kind == "ExternalName" else ()
     if kind not in _EXPOSED:
-        gone = (*gone, "externalTrafficPolicy", "healthCheckNodePort")
+        dropped = (*dropped, "externalTrafficPolicy", "healthCheckNodePort")
         held = {port.get("nodePort") for port in old.get("ports", ())}
         for port in spec.get("ports", ()):
             if port.get("nodePort") in held:
                 port.pop("nodePort", None)
     if kind != "LoadBalancer":
-        gone = (*gone, "allocateLoadBalancerNodePorts", "loadBalancerClass")
-    for key in gone:
+        dropped = (*dropped, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+    for key in dropped:
         if key in spec and spec[key] == old.get(key):
             del spec[key]
 
