@@ -129,7 +129,8 @@ class Api:
             path = split_path("/".join((request.uri_params or {}).values()))
             attempt.path = "/" + "/".join(path)
             response = self._answer(attempt, path, request.raw_body or b"")
-            response = compressed(response, headers) if self._link.compresses else response
+            if self._link.compresses and "accept-encoding" in headers:
+                response = compressed(response, headers)
         except StatusError as error:
             attempt.error, response = error, status_response(error, is_pretty=is_pretty)
         except StorageUnavailable as error:  # met outside of a registry: by who may do what, or what there is

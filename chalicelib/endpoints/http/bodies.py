@@ -52,7 +52,6 @@ class Bodies:
         if not strategy.is_custom:
             return found
         validation = _validation(info)
-        validation = _validation(info)
         complaints = shaped(strategy, found.obj, is_strict=validation == "Strict")
         return ObjectBody(found.obj, found.warnings + (complaints if validation == "Warn" else []))
 

@@ -23,7 +23,7 @@ from chalicelib.storage.dynamodb.events import EventLog
 from chalicelib.storage.dynamodb.item import Head, Item, LoggedEvent, object_pk, stored_object
 from chalicelib.storage.dynamodb.log import rewind
 from chalicelib.storage.dynamodb.table import Table
-from chalicelib.storage.keyspace import prefix_range, split_key
+from chalicelib.storage.keys import prefix_range, split_key
 
 OBJECT_ATTRIBUTES = ("key", "revision", "text", "packed")  # what a list shows: the rest costs only time
 READ_TRIES = 10  # about a second; a transaction under way ends within milliseconds

@@ -20,7 +20,7 @@ from chalicelib.storage.dynamodb.item import Head, Mark, stored_object
 from chalicelib.storage.dynamodb.list import Lister, Range
 from chalicelib.storage.dynamodb.table import Table
 from chalicelib.storage.dynamodb.write import object_item_key
-from chalicelib.storage.keyspace import split_key
+from chalicelib.storage.keys import split_key
 
 KEPT_OBJECTS = 200
 KEPT_CHARS = 32 * 1024  # larger ones are read each time: all that is kept is 6 MB at most

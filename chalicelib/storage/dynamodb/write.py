@@ -35,7 +35,7 @@ from chalicelib.storage.dynamodb.item import (
 )
 from chalicelib.storage.dynamodb.table import Key, Transaction
 from chalicelib.storage.encoding import restamp
-from chalicelib.storage.keyspace import split_key
+from chalicelib.storage.keys import split_key
 from chalicelib.storage.write import Write
 
 UID_BYTES = 36

@@ -22,7 +22,7 @@ from chalicelib.storage.base import (
     StoredObject,
     WatchEvent,
 )
-from chalicelib.storage.keyspace import prefix_range
+from chalicelib.storage.keys import prefix_range
 from chalicelib.storage.poller import Poller
 from chalicelib.storage.sqlite import write as sqlite_write
 from chalicelib.storage.sqlite.file import SqliteFile
