@@ -67,6 +67,13 @@ class Settings:
         default="",
         metadata={"doc": 'IAM identities that are let in: a JSON list of {"arn", "username", "groups"}'},
     )
+    driver_rights: bool = field(
+        default=True,
+        metadata={
+            "doc": "whether a Spark driver may manage what it owns by a RoleBinding made with its pod; if not, its"
+            " service account needs a role, as on a cluster"
+        },
+    )
     tls: bool = field(default=False, metadata={"doc": "whether the local server serves HTTPS"})
     ca_file: str = field(
         default="", metadata={"doc": "certificate authority that pods should trust, a PEM file"}

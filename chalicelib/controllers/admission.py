@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -11,12 +11,14 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import head_of
 from chalicelib.controllers.policy import default_classes
+from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node, draft
 from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Provider
+from chalicelib.registry.parts import new_uid
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.storage.base import Reader, Storage
 
@@ -32,12 +34,16 @@ class Admission:
         node: Node,
         provider: Provider,
         injection: Callable[[], Injection],
+        binds_drivers: bool = False,
+        new_uid: Callable[[], str] = new_uid,
     ) -> None:
         self._storage = storage
         self._quotas = quotas
         self._node = node
         self._provider = provider
         self._injection = injection
+        self._binds_drivers = binds_drivers
+        self._new_uid = new_uid
 
     def admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         """Change a new object in place by what is stored now; return sentences for Warning headers.
@@ -54,6 +60,13 @@ class Admission:
             if not any(PodStrategy().validate(obj)):
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
+
+    def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:
+        """Return the RoleBinding of a driver pod, where drivers get one."""
+        binding = None
+        if self._binds_drivers and resource == "pods":
+            binding = driver_binding(obj, new_uid=self._new_uid)
+        return [("rolebindings", binding)] if binding else []
 
     def reserve(
         self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool

@@ -20,6 +20,7 @@ from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION
 from chalicelib.endpoints.auth.reviews import Reviews
+from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.docs.documents import Documents
 from chalicelib.endpoints.http import negotiation
 from chalicelib.endpoints.http.compression import compressed
@@ -34,6 +35,7 @@ from chalicelib.endpoints.verbs.subresources import Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.errors import store_unavailable
 from chalicelib.registry.registry import Registries
+from chalicelib.registry.scope import EVERYTHING, Scope
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import StorageUnavailable
 
@@ -56,6 +58,7 @@ class Access:
 
     authenticator: Authenticator
     rbac: Rbac
+    scopes: Scopes
     limits: Limits
     audit: AuditLog
 
@@ -169,12 +172,9 @@ class Api:
             body=body,
             user=user,
         )
-        return self._authorized(info, user)
-
-    def _authorized(self, info: RequestInfo, user: User) -> Response:
         asked = authorized_as(info) if info.verb in (STAGE, SEND) else info
-        self._access.rbac.authorize(user, asked)
-        return self._resource(info, user) if info.is_resource else self._non_resource(info)
+        scope = self._access.scopes.authorize(info, asks_for=asked)
+        return self._resource(info, user, scope) if info.is_resource else self._non_resource(info)
 
     def _payload(self, uid: str, headers: Mapping[str, str]) -> Response:
         if self._endpoints.payloads is None:
@@ -207,9 +207,13 @@ class Api:
             response.headers["Content-Type"] = content_type
         return response
 
-    def _resource(self, info: RequestInfo, user: User) -> Response:
+    def _resource(self, info: RequestInfo, user: User, scope: Scope) -> Response:
         review = self._endpoints.reviews.kinds.get((info.group, info.resource))
-        if review is not None and info.version == REVIEW_VERSION:
+        if (
+            review is not None
+            and info.version == REVIEW_VERSION
+            and review.is_namespaced == bool(info.namespace)
+        ):
             return self._endpoints.reviews.answer(review, info, user)
         registry = self._registries.get((info.group, info.resource)) or self._custom.find(
             info.group, info.version, info.resource
@@ -218,14 +222,16 @@ class Api:
             return self._no_route("path", split_path(info.path))
         if info.is_upgrade and info.verb == "watch":
             return respond({})  # at once: Spark's client then falls back to a plain watch
-        if info.subresource == "log":
-            return self._endpoints.logs.answer(registry, info)
-        if info.subresource:
-            return self._endpoints.subresources.answer(registry, info, user)
+        # Before anything else: rights in a namespace are none over what has no namespace, nor over all of them.
         if registry.strategy.namespaced and not info.namespace and info.verb not in ("list", "watch"):
             raise method_not_allowed() if info.verb == "deletecollection" else unknown_path()
         if not registry.strategy.namespaced and "/namespaces/" in info.path and info.resource != "namespaces":
             raise unknown_path()
+        registry = registry if scope is EVERYTHING else registry.within(scope)
+        if info.subresource == "log":
+            return self._endpoints.logs.answer(registry, info)
+        if info.subresource:
+            return self._endpoints.subresources.answer(registry, info, user)
         if info.verb not in registry.strategy.verbs:
             raise method_not_allowed()
         if info.verb == "watch":

@@ -13,6 +13,7 @@ from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import Reviews
+from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.verbs.logs import LogEndpoint
@@ -60,6 +61,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
         access=Access(
             authenticator=build_authenticator(settings, base.issuer, clock),
             rbac=rbac,
+            scopes=Scopes(base.storage, rbac),
             limits=limits,
             audit=audit,
         ),

@@ -59,6 +59,8 @@ def build_registries(base: Foundation) -> Stored:
         node=node,
         provider=base.provider,
         injection=partial(_injection, base),
+        binds_drivers=base.settings.driver_rights and not is_open(base.settings),
+        new_uid=base.sources.new_uid,
     )
     parts = RegistryParts(
         storage=base.storage,

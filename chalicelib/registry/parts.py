@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,10 @@ class Admission(Protocol):
 
     def admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         """Complete an object in place; return warnings. Raises 403."""
+        ...
+
+    def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:
+        """Return what is stored together with a new object, complete, each with its resource."""
         ...
 
     def reserve(

@@ -20,9 +20,10 @@ from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, listing, objects, patching, writing
 from chalicelib.registry.errors import translated
-from chalicelib.registry.listing import Listed
+from chalicelib.registry.listing import Listed, Matches
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
 from chalicelib.registry.parts import RegistryParts, WriteEvent
+from chalicelib.registry.scope import EVERYTHING, Scope, seen_by
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch
 from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject
@@ -35,10 +36,20 @@ GENERATE_NAME_ATTEMPTS = 8  # as a real server: a clash of five random letters i
 class Registry:
     """All verbs on one resource. Safe to call from many threads."""
 
-    def __init__(self, strategy: Strategy, parts: RegistryParts) -> None:
+    def __init__(self, strategy: Strategy, parts: RegistryParts, scope: Scope = EVERYTHING) -> None:
         self.strategy = strategy
         self.storage = parts.storage
         self._parts = parts
+        self._scope = scope
+
+    @property
+    def owner(self) -> str:
+        """Return the uid of the pod for whose objects alone this request has its rights, "" for all."""
+        return self._scope.owner
+
+    def within(self, scope: Scope) -> Registry:
+        """Return the registry for one request whose rights hold in `scope` only."""
+        return Registry(self.strategy, self._parts, scope)
 
     def key(self, namespace: str | None, name: str) -> str:
         """Return the storage key of an object of this resource. Raises 400 for a name that is no segment of a path."""
@@ -70,17 +81,22 @@ class Registry:
         with translated(self.strategy, name):
             if resource_version not in ("", "0"):
                 listing.wait_for_revision(self.storage, listing.required_revision(resource_version))
-            return self.storage.get(self.key(namespace, name))
+            stored = self.storage.get(self.key(namespace, name))
+        self._scope.check_read(stored)
+        return stored
+
+    def _matches(self, options: ListOptions) -> Matches | None:
+        return seen_by(self._scope, listing.matcher(self.strategy, options))
 
     def list_page(self, namespace: str | None, options: ListOptions) -> Listed:
         """Return one page of a list; a watch from its revision misses nothing."""
-        matches = listing.matcher(self.strategy, options)
+        matches = self._matches(options)
         with translated(self.strategy, ""):
             return listing.list_page(self.storage, self.prefix(namespace), options, matches)
 
     def watch(self, namespace: str | None, options: ListOptions, *, seconds: float) -> Watch:
         """Return a watch that ends after `seconds`, from options.resource_version on."""
-        prefix, matches = self.prefix(namespace), listing.matcher(self.strategy, options)
+        prefix, matches = self.prefix(namespace), self._matches(options)
         with translated(self.strategy, ""):
             start, initial = listing.watch_start(self.storage, prefix, options, matches)
         return Watch(
@@ -127,6 +143,7 @@ class Registry:
         obj = self.strategy.to_stored(obj)
         namespace = namespace if self.strategy.namespaced else None
         now = writing.place_new(self.strategy, self.storage, obj, namespace)
+        self._scope.check_new(self.strategy.kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = writing.complete_new(self.strategy, self._parts, obj, now, manager=manager)
         writing.check_new(self.strategy, obj, self.siblings)
@@ -138,8 +155,11 @@ class Registry:
             if options.dry_run:
                 self._require_absent(key)
                 return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
-            stored = self.storage.create(key, new)
+            companions = self._parts.admission.companions(self.strategy.kept_as, obj)
+            stored = writing.store_new(self.storage, key, new, companions)
         self._written(stored, obj, "ADDED")
+        for resource, each in companions:
+            self._parts.observer.after_write(resource, each, "ADDED")
         return Written(stored, created=True, warnings=warnings)
 
     def _require_absent(self, key: str) -> None:
@@ -231,11 +251,14 @@ class Registry:
 
         def change_once() -> Written:
             live = self.storage.get(key)
-            old, new = self._stored_form(live), change(self._stored_form(live))
+            old = self._stored_form(live)
+            self._scope.check_write(self.strategy.kept_as, old)
+            new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
             warnings = writing.complete_changed(
                 self.strategy, new, old, how, self._parts.clock(), self.siblings
             )
+            self._scope.check_change(self.strategy.kept_as, old, new)
             if objects.is_same(new, old):
                 return Written(live, warnings=warnings)
             if options.permit is not None:
@@ -260,6 +283,8 @@ class Registry:
         def delete_once() -> Written:
             live = self.storage.get(key)
             obj = self._stored_form(live)
+            self._scope.check_write(self.strategy.kept_as, obj)
+            self._scope.check_delete(self.strategy.kept_as, obj, options)
             deletion.check_preconditions(self.strategy, obj, name, options)
             deletion.check_may_go(self.strategy, name)
             plan = deletion.plan(self.strategy, obj, options, self._parts.clock())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,8 @@ from chalicelib.registry import deletion, objects
 from chalicelib.registry.listing import parse_revision
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.strategy import Strategy
-from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.base import Change as StoredChange
+from chalicelib.storage.base import KeyNotFound, Reader, Storage, StoredObject
 from chalicelib.storage.keys import object_key
 
 
@@ -74,6 +75,18 @@ def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | 
     if '"deletionTimestamp"' in stored.json and is_deleting(stored.object()):
         raise deletion.terminating(strategy, namespace)
     return now
+
+
+def store_new(storage: Storage, key: str, obj: JSON, companions: Sequence[tuple[str, JSON]]) -> StoredObject:
+    """Store a new object with its companions, all of them or none; return it. Raises StorageErrors."""
+    if not companions:
+        return storage.create(key, obj)
+    changes = [StoredChange("ADDED", key, obj)]
+    for resource, each in companions:
+        metadata = each["metadata"]
+        companion_key = object_key(resource, metadata.get("namespace"), metadata["name"])
+        changes.append(StoredChange("ADDED", companion_key, objects.without_type(each)))
+    return storage.transact(changes)[0]
 
 
 def complete_new(

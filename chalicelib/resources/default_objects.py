@@ -25,6 +25,26 @@ SYSTEM_USES = {
     "system-node-critical": "Used for system critical pods that must not be moved from their node.",
 }
 EVERYTHING: JSON = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+DRIVER_ROLE = "sparkanywhere:driver"
+# What Spark's driver does in its namespace (docs: running-on-kubernetes, "RBAC"), whichever pod allocator it uses.
+DRIVER_RULES: list[JSON] = [
+    {
+        "apiGroups": [""],
+        "resources": ["pods", "services", "configmaps", "persistentvolumeclaims"],
+        "verbs": [*READ_VERBS, *WRITE_VERBS],
+    },
+    {"apiGroups": [""], "resources": ["pods/log", "pods/status"], "verbs": ["get"]},
+    {
+        "apiGroups": ["apps"],
+        "resources": ["statefulsets", "deployments"],
+        "verbs": [*READ_VERBS, *WRITE_VERBS],
+    },
+    {
+        "apiGroups": ["apps"],
+        "resources": ["statefulsets/scale", "deployments/scale"],
+        "verbs": ["get", "update", "patch"],
+    },
+]
 EVERY_PATH: JSON = {"nonResourceURLs": ["*"], "verbs": ["*"]}
 
 
@@ -68,6 +88,7 @@ def cluster_roles() -> list[JSON]:
         _role("admin", [*edit, *access]),
         _role("edit", edit),
         _role("view", view),
+        _role(DRIVER_ROLE, DRIVER_RULES),
     ]
 
 

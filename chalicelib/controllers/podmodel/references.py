@@ -10,9 +10,18 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chalicelib.apimachinery.accessors import metadata_of, owners_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.lookup import Lookup
 
+OWNER_GENERATIONS = 4  # a claim is an executor's, which is a StatefulSet's, which is a driver's
+OWNER_RESOURCES = {
+    "Pod": "pods",
+    "StatefulSet": "statefulsets",
+    "Deployment": "deployments",
+    "ReplicaSet": "replicasets",
+    "Job": "jobs",
+}
 MOUNT, CONFIG, SCHEDULE = "FailedMount", "Failed", "FailedScheduling"  # reasons of a waiting pod's Event
 
 
@@ -56,19 +65,53 @@ IssueToken = Callable[[TokenRequest, Lookup], str]  # raises LookupError while t
 
 @dataclass(slots=True)
 class References:
-    """Reads what one pod refers to, once each, and collects what is missing."""
+    """Reads what one pod refers to, once each, and collects what is missing.
 
-    namespace: str
+    A pod that another one owns, as a driver its executors, gets nothing that belongs to a third.
+    """
+
+    pod: JSON
     lookup: Lookup
     missing: list[Missing] = field(default_factory=list)
     _found: dict[tuple[str, str], JSON | None] = field(default_factory=dict)
 
     def find(self, resource: str, name: str) -> JSON | None:
-        """Return the object of the pod's namespace, or None."""
+        """Return the object of the pod's namespace, or None. Raises PodRejected for what belongs to another pod."""
         key = (resource, name)
         if key not in self._found:
-            self._found[key] = self.lookup.find(resource, self.namespace, name)
+            found = self.lookup.find(resource, self.namespace, name)
+            if found is not None and owners_of(found) and owners_of(self.pod):
+                self._check_family(resource, found)
+            self._found[key] = found
         return self._found[key]
+
+    @property
+    def namespace(self) -> str:
+        """Return the pod's namespace."""
+        return metadata_of(self.pod).get("namespace") or ""
+
+    def _check_family(self, resource: str, found: JSON) -> None:
+        direct = {each.get("uid") for obj in (found, self.pod) for each in owners_of(obj)}
+        if len(direct) < len(owners_of(found)) + len(owners_of(self.pod)):
+            return  # an owner of both
+        ours, theirs = self._owning_pods(self.pod), self._owning_pods(found)
+        if ours and theirs and theirs.isdisjoint(ours | {self.pod["metadata"]["uid"]}):
+            name = found["metadata"]["name"]
+            raise PodRejected("Forbidden", f'{kind_word(resource)} "{name}" belongs to another application')
+
+    def _owning_pods(self, obj: JSON) -> set[str]:
+        """Return the uids of the pods above an object, as far as their own owners are stored."""
+        uids: set[str] = set()
+        generation = [obj]
+        for _ in range(OWNER_GENERATIONS):
+            above = []
+            for each in [reference for owned in generation for reference in owners_of(owned)]:
+                uids |= {each["uid"]} if each["kind"] == "Pod" else set()
+                resource = OWNER_RESOURCES.get(each["kind"])
+                owner = self.lookup.find(resource, self.namespace, each["name"]) if resource else None
+                above += [owner] if owner and owner["metadata"]["uid"] == each["uid"] else []
+            generation = above
+        return uids
 
     def data(self, resource: str, name: str) -> dict[str, bytes] | None:
         """Return all entries of a ConfigMap or Secret as bytes, in key order; None if there is none."""

@@ -24,6 +24,9 @@ from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
 from chalicelib.storage.keys import object_key
 
 ISSUER = "https://kubernetes.default.svc"
+POD_GROUP = (
+    "sparkanywhere:pod:"  # and its uid: the group of those who have a token of that pod, see auth/rbac.py
+)
 ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no cryptography package on Lambda
 KEY_BYTES = 32
 LEEWAY_SECONDS = 60  # by which clocks of servers that share a store may differ, as in a real server

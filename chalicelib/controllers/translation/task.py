@@ -108,7 +108,7 @@ def draft(pod: JSON, node: Node) -> Task | None:
 def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
     """Return the task without its names, and the view that knows what is missing for it."""
     metadata, namespace = pod["metadata"], pod["metadata"].get("namespace", "")
-    view = PodView(pod, References(namespace, node.lookup), node.name, node.size, node.base_env)
+    view = PodView(pod, References(pod, node.lookup), node.name, node.size, node.base_env)
     spec = view.spec
     volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
     token = _token_volume(view, node)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import unauthorized
-from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
+from chalicelib.controllers.runtime.tokens import POD_GROUP, TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.http.request_info import User
 
 AUTHENTICATED = "system:authenticated"
@@ -74,9 +74,11 @@ class ServiceAccountTokens:
 def service_account_user(claims: TokenClaims) -> User:
     """Return the user that authorization sees for a service account."""
     extra: dict[str, tuple[str, ...]] = {}
+    groups: tuple[str, ...] = ("system:serviceaccounts", f"system:serviceaccounts:{claims.namespace}")
+    groups += (AUTHENTICATED,)
     if claims.pod_uid:
         extra = {POD_NAME: (claims.pod_name,), POD_UID: (claims.pod_uid,)}
-    groups = ("system:serviceaccounts", f"system:serviceaccounts:{claims.namespace}", AUTHENTICATED)
+        groups += (POD_GROUP + claims.pod_uid,)
     name = f"system:serviceaccount:{claims.namespace}:{claims.service_account}"
     return User(name, groups, claims.service_account_uid, extra)
 

@@ -2,6 +2,9 @@
 
 Reference: kubernetes.io/docs/reference/access-authn-authz/rbac (v1.36); the wording of refusals is that of
 k8s.io/apiserver/pkg/endpoints/handlers/responsewriters.
+
+One thing is ours: what a RoleBinding grants to the group of a pod (POD_GROUP and its uid, a group that only tokens of
+that pod have) holds for the objects that the pod owns, and no others. So drivers have their rights.
 """
 
 from __future__ import annotations
@@ -14,29 +17,21 @@ from dataclasses import dataclass, replace
 from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.rules.status import StatusError, not_found, qualified
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS, POD_UID
+from chalicelib.controllers.runtime.tokens import POD_GROUP
+from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS
 from chalicelib.endpoints.http.request_info import RequestInfo, User
 from chalicelib.resources.access.rbac import RBAC_GROUP
-from chalicelib.storage.base import KeyNotFound, Storage
+from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix
 
 # How long another process's change of a rule may go unnoticed; our own are seen at once.
 CACHE_SECONDS = 5.0
+# And how old what a refusal goes by may be: a driver may ask this process with the rights that another has just given.
+REFUSAL_CACHE_SECONDS = 0.5
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY = ("/api/", "/apis/", "/openapi/")
 # Any authenticated user may review their own permissions.
 SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
-# What Spark's driver needs in its own namespace (docs: running-on-kubernetes, "RBAC"), and nothing else.
-DRIVER_RULES: tuple[JSON, ...] = (
-    {
-        "apiGroups": [""],
-        "resources": ["pods", "services", "configmaps", "persistentvolumeclaims"],
-        "verbs": ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
-    },
-    {"apiGroups": [""], "resources": ["pods/log", "pods/status"], "verbs": ["get"]},
-    {"apiGroups": ["apps"], "resources": ["statefulsets", "deployments"], "verbs": ["*"]},
-    {"apiGroups": ["apps"], "resources": ["statefulsets/scale", "deployments/scale"], "verbs": ["*"]},
-)
 # A WebSocket begins with a GET but runs a command, so connecting takes the create permission, as since Kubernetes 1.35
 # (feature gate AuthorizePodWebsocketUpgradeCreatePermission).
 CONNECTING = ("pods/exec", "pods/attach", "pods/portforward")
@@ -91,7 +86,7 @@ def subject_is(subject: JSON, user: User, binding_namespace: str) -> bool:
     if kind == "User":
         return name in ("*", user.name)
     if kind == "Group":
-        return name in user.groups
+        return name in user.groups and not name.startswith(POD_GROUP)
     namespace = subject.get("namespace") or binding_namespace
     return kind == "ServiceAccount" and user.name == f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}"
 
@@ -110,16 +105,29 @@ class Rbac:
         with self._lock:
             self._cache.clear()
 
-    def authorize(self, user: User, info: RequestInfo) -> None:
-        """Return if the request is allowed. Raises 403."""
+    def authorize(self, user: User, info: RequestInfo) -> str:
+        """Return "" if the request is allowed, or the uid of the pod for whose own objects it is. Raises 403."""
         asked = attributes(info)
-        if not self.allows(user, asked):
+        owner = self.grant(user, asked)
+        if owner is None:
+            with self._lock:
+                self._drop_older_than(REFUSAL_CACHE_SECONDS)
+            owner = self.grant(user, asked)
+        if owner is None:
             raise refusal(user, asked)
         if info.verb == "get" and asked.resource in CONNECTING:
-            self.authorize(user, replace(info, verb="create"))
+            owner = self.authorize(user, replace(info, verb="create")) or owner
+        return owner
+
+    def grant(self, user: User, asked: Attributes) -> str | None:
+        """Return as authorize() does for what is asked, None if it is not allowed."""
+        if self.allows(user, asked):
+            return ""
+        owned = self.owned_rules(user, asked.namespace)
+        return next((uid for uid, rule in owned if rule_allows(rule, asked)), None)
 
     def allows(self, user: User, asked: Attributes) -> bool:
-        """Return whether `user` may do what is asked for."""
+        """Return whether `user` may do what is asked for to any object."""
         is_known = AUTHENTICATED in user.groups
         if MASTERS in user.groups or (asked.verb == "get" and asked.path in PUBLIC_PATHS):
             return True
@@ -131,13 +139,34 @@ class Rbac:
 
     def rules(self, user: User, namespace: str) -> Iterator[JSON]:
         """Yield the PolicyRules that hold for `user` in `namespace` ("" for cluster scope)."""
-        if self._is_driver(user, namespace):
-            yield from DRIVER_RULES
-        for binding in self._list(prefix("clusterrolebindings")):
-            yield from self._bound(binding, user, "")
-        if namespace:
-            for binding in self._list(prefix("rolebindings", namespace)):
-                yield from self._bound(binding, user, namespace)
+        places = [("", prefix("clusterrolebindings"))]
+        places += [(namespace, prefix("rolebindings", namespace))] if namespace else []
+        for place, key_prefix in places:
+            for binding in self._list(key_prefix):
+                if any(subject_is(each, user, place) for each in binding.get("subjects") or []):
+                    yield from self._granted(binding, place)
+
+    def owned_rules(self, user: User, namespace: str) -> Iterator[tuple[str, JSON]]:
+        """Yield the PolicyRules that hold for what a pod owns, each with the pod's uid."""
+        groups = {group for group in user.groups if group.startswith(POD_GROUP)}
+        for binding in self._list(prefix("rolebindings", namespace)) if groups and namespace else ():
+            named = {
+                each.get("name") for each in binding.get("subjects") or [] if each.get("kind") == "Group"
+            }
+            for group in groups & named:
+                yield from (
+                    (group.removeprefix(POD_GROUP), rule) for rule in self._granted(binding, namespace)
+                )
+
+    def is_named(self, namespace: str, service_account: str) -> bool:
+        """Return whether any binding, in whatever namespace, names a service account."""
+        user = User(f"{SERVICE_ACCOUNT_PREFIX}{namespace}:{service_account}")
+        return any(
+            subject_is(each, user, binding["metadata"].get("namespace", ""))
+            for resource in ("clusterrolebindings", "rolebindings")
+            for binding in self._list(prefix(resource))
+            for each in binding.get("subjects") or []
+        )
 
     def rules_of(self, kind: str, namespace: str, name: str) -> list[JSON]:
         """Return the PolicyRules of one role; `kind` is roles or clusterroles. Raises 404."""
@@ -147,9 +176,8 @@ class Rbac:
                 return list(_effective(role, roles))
         raise not_found(kind, name, group=RBAC_GROUP)
 
-    def _bound(self, binding: JSON, user: User, namespace: str) -> Iterator[JSON]:
-        if not any(subject_is(each, user, namespace) for each in binding.get("subjects") or []):
-            return
+    def _granted(self, binding: JSON, namespace: str) -> Iterator[JSON]:
+        """Yield the PolicyRules of the role that a binding names."""
         reference = binding.get("roleRef") or {}
         if reference.get("kind") == "Role":
             roles = self._list(prefix("roles", namespace))
@@ -159,14 +187,9 @@ class Rbac:
             if role["metadata"]["name"] == reference.get("name"):
                 yield from _effective(role, roles)
 
-    def _is_driver(self, user: User, namespace: str) -> bool:
-        if POD_UID not in user.extra or not user.name.startswith(f"{SERVICE_ACCOUNT_PREFIX}{namespace}:"):
-            return False
-        try:
-            pod = self._storage.get_by_uid(user.extra[POD_UID][0]).object()
-        except KeyNotFound:
-            return False
-        return bool(labels_of(pod).get("spark-role") == "driver")
+    def _drop_older_than(self, seconds: float) -> None:
+        oldest = self._monotonic() - seconds
+        self._cache = {key: each for key, each in self._cache.items() if each[0] > oldest}
 
     def _list(self, key_prefix: str) -> list[JSON]:
         now = self._monotonic()

@@ -108,7 +108,10 @@ class Reviews:
                 namespace=resource.get("namespace", ""),
                 name=resource.get("name", ""),
             )
-        obj["status"] = {"allowed": self._rbac.allows(user, asked)}
+        owner = self._rbac.grant(user, asked)
+        obj["status"] = {"allowed": owner is not None}
+        if owner:
+            obj["status"]["reason"] = f"for what the pod of uid {owner} owns, and nothing else"
 
     def _fill_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info
@@ -116,6 +119,8 @@ class Reviews:
         if not namespace:
             raise bad_request("no namespace on request")
         rules = list(self._rbac.rules(user, namespace))
+        owned = list(self._rbac.owned_rules(user, namespace))
+        rules += [rule for _, rule in owned]
         if "system:masters" in user.groups:
             rules = [
                 {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
@@ -124,8 +129,12 @@ class Reviews:
         obj["status"] = {
             "resourceRules": [rule for rule in rules if rule.get("resources")],
             "nonResourceRules": [rule for rule in rules if rule.get("nonResourceURLs")],
-            "incomplete": False,
+            "incomplete": bool(owned),
         }
+        if owned:
+            obj["status"]["evaluationError"] = (
+                "some of these rules hold for what the pod owns, and nothing else"
+            )
 
     def _fill_token(self, obj: JSON, info: RequestInfo, user: User) -> None:
         del info, user

@@ -10,7 +10,7 @@ from chalice.app import Response
 from chalicelib.apimachinery.rules.status import answer_too_large
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.escalation import check_grant
-from chalicelib.endpoints.auth.rbac import Rbac
+from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
 from chalicelib.endpoints.http.bodies import Bodies
 from chalicelib.endpoints.http.compression import fitted
 from chalicelib.endpoints.http.list_options import delete_options, list_options, write_options
@@ -71,10 +71,13 @@ class ResourceVerbs:
         return with_warnings(response, [deprecation]) if deprecation else response
 
     def _write_options(self, registry: Registry, info: RequestInfo, kind: str) -> WriteOptions:
-        options = replace(
-            write_options(info, kind),
-            permit_create=lambda: self._rbac.authorize(info.user, replace(info, verb="create")),
-        )
+        def permit_create() -> None:
+            creating = replace(info, verb="create")
+            owner = self._rbac.authorize(info.user, creating)
+            if owner and owner != registry.owner:
+                raise refusal(info.user, attributes(creating))
+
+        options = replace(write_options(info, kind), permit_create=permit_create)
         if registry.strategy.group != RBAC_GROUP:
             return options
         resource, user = registry.strategy.resource, info.user

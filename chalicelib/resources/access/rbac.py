@@ -32,6 +32,7 @@ _RULE_LISTS = ("verbs", "apiGroups", "resources", "resourceNames", "nonResourceU
 class _RbacStrategy(Strategy):
     creates_on_update = True
     group = RBAC_GROUP
+    name_errors = staticmethod(names.path_segment_errors)  # such as system:node
 
 
 class RoleStrategy(_RbacStrategy):

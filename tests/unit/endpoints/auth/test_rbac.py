@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.runtime.tokens import POD_GROUP
 from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED, POD_UID
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
-from chalicelib.endpoints.http.request_info import User
-from chalicelib.resources.default_objects import cluster_role_bindings, cluster_roles
+from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.resources.default_objects import DRIVER_ROLE, cluster_role_bindings, cluster_roles
 from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage
 
@@ -89,15 +92,67 @@ def test_sparks_own_recipe_works_as_written(storage: SqliteStorage) -> None:
     assert not rbac.allows(SPARK, Attributes("create", "rbac.authorization.k8s.io", "roles", "jobs"))
 
 
-def test_a_drivers_token_sees_its_namespace_and_nothing_else(storage: SqliteStorage) -> None:
-    put(storage, "pods", "jobs", {"metadata": {"name": "d", "labels": {"spark-role": "driver"}}})
-    driver = User("system:serviceaccount:jobs:default", (AUTHENTICATED,), extra={POD_UID: ("pods-jobs-d",)})
-    rbac = Rbac(storage)
+def _pods_user(uid: str) -> User:
+    groups = ("system:serviceaccounts", AUTHENTICATED, POD_GROUP + uid)
+    return User("system:serviceaccount:jobs:default", groups, extra={POD_UID: (uid,)})
 
-    assert rbac.allows(driver, Attributes("create", "", "pods", "jobs"))
-    assert not rbac.allows(driver, Attributes("get", "", "secrets", "jobs"))
-    assert not rbac.allows(driver, Attributes("list", "", "pods", "other"))
-    assert not rbac.allows(driver, Attributes("list", "", "pods"))
+
+def _asking(verb: str, resource: str, namespace: str = "jobs", name: str = "") -> RequestInfo:
+    resource, _, subresource = resource.partition("/")
+    where = RequestInfo(verb=verb, path="/x", method="GET", namespace=namespace, name=name)
+    return replace(where, resource=resource, subresource=subresource)
+
+
+def test_what_a_pods_group_is_granted_holds_for_that_pods_own_objects(storage: SqliteStorage) -> None:
+    subject = {"kind": "Group", "name": f"{POD_GROUP}d"}
+    put(storage, "rolebindings", "jobs", binding(DRIVER_ROLE, subject))
+    rbac, driver = Rbac(storage), _pods_user("d")
+
+    assert rbac.authorize(driver, _asking("create", "pods")) == "d"
+    assert not rbac.allows(driver, Attributes("create", "", "pods", "jobs"))
+    assert not list(rbac.rules(driver, "jobs"))  # which it could hand on
+    for info in (_asking("get", "secrets"), _asking("list", "pods", "other"), _asking("list", "pods", "")):
+        with pytest.raises(StatusError):
+            rbac.authorize(driver, info)
+    for exec_by in ("get", "create"):
+        with pytest.raises(StatusError):
+            rbac.authorize(driver, _asking(exec_by, "pods/exec", name="e"))
+    with pytest.raises(StatusError):
+        rbac.authorize(_pods_user("another"), _asking("list", "pods"))
+
+
+def test_a_pods_group_is_granted_nothing_for_the_whole_cluster(storage: SqliteStorage) -> None:
+    subject = {"kind": "Group", "name": f"{POD_GROUP}d"}
+    put(storage, "clusterrolebindings", None, binding("cluster-admin", subject))
+
+    with pytest.raises(StatusError):
+        Rbac(storage).authorize(_pods_user("d"), _asking("list", "pods"))
+
+
+def test_rights_that_hold_for_all_come_before_those_for_ones_own(storage: SqliteStorage) -> None:
+    both = [{"kind": "Group", "name": f"{POD_GROUP}d"}, {"kind": "ServiceAccount", "name": "default"}]
+    put(storage, "rolebindings", "jobs", {**binding(DRIVER_ROLE, {}), "subjects": both})
+
+    assert Rbac(storage).authorize(_pods_user("d"), _asking("list", "pods")) == ""
+
+
+def test_a_label_gives_a_pod_no_rights(storage: SqliteStorage) -> None:
+    put(storage, "pods", "jobs", {"metadata": {"name": "d", "labels": {"spark-role": "driver"}}})
+
+    with pytest.raises(StatusError):
+        Rbac(storage).authorize(_pods_user("pods-jobs-d"), _asking("list", "pods"))
+
+
+def test_a_right_that_another_process_has_just_given_is_not_refused(storage: SqliteStorage) -> None:
+    now = 0.0
+    rbac = Rbac(storage, monotonic=lambda: now)
+    with pytest.raises(StatusError):
+        rbac.authorize(ANA, _asking("list", "pods"))
+    put(storage, "rolebindings", "jobs", binding("edit", {"kind": "User", "name": "ana"}))
+
+    now = 1.0
+
+    assert rbac.authorize(ANA, _asking("list", "pods")) == ""
 
 
 def test_a_token_of_an_executor_may_nothing(storage: SqliteStorage) -> None:
