@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal, Protocol
 
 from chalicelib.apimachinery.types import JSON
@@ -16,9 +17,7 @@ from chalicelib.storage.base import Reader, Storage
 WriteEvent = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
-def utc_now() -> datetime:
-    """Return the time of day, aware UTC."""
-    return datetime.now(UTC)
+utc_now = partial(datetime.now, UTC)  # the time of day, aware UTC
 
 
 def new_uid() -> str:

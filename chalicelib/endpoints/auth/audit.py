@@ -86,10 +86,10 @@ class AuditLog:
             "kind": "Event",
             "apiVersion": "audit.k8s.io/v1",
             "level": "Metadata",
-            "auditID": self._new_uid(),
             "stage": "ResponseComplete",
             "requestURI": _uri(attempt),
             **_described(attempt, code),
+            "auditID": self._new_uid(),
             "requestReceivedTimestamp": format_micro_time(attempt.received_at),
             "stageTimestamp": format_micro_time(self._clock()),
         }
