@@ -14,7 +14,6 @@ from typing import Literal, Protocol
 
 ADDRESS = "--task-address--"  # stands for the task's own IP address until the provider knows it
 PULLING = "Pulling image"  # how the message of a container that waits for its image begins
-
 Restart = Literal["never", "on-failure", "always"]
 TaskPhase = Literal["pending", "running", "stopped"]
 ContainerPhase = Literal["waiting", "running", "stopped"]
@@ -25,8 +24,8 @@ class ProviderError(Exception):
     """Base of all that a Provider raises."""
 
 
-class TaskRejected(ProviderError):
-    """This task can never run here; `reason` is a CamelCase word for status, str() says why."""
+class RefusedError(ProviderError):
+    """A task is not started; `reason` is a CamelCase word for status, str() says why."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -34,13 +33,12 @@ class TaskRejected(ProviderError):
         self.message = message
 
 
-class ProviderUnavailable(ProviderError):
-    """Not now: repeat later with the same task. `reason` as in TaskRejected."""
+class TaskRejected(RefusedError):
+    """This task can never run here."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
+
+class ProviderUnavailable(RefusedError):
+    """Not now: repeat later with the same task."""
 
 
 class TaskNotFound(ProviderError):
@@ -150,9 +148,8 @@ class Task:
     logins: tuple[RegistryLogin, ...] = ()
     placement: tuple[tuple[str, str], ...] = ()
     host_network: bool = False
-    attempt: int = (
-        0  # how many tasks of this uid have ended before they began: part of what makes run() idempotent
-    )
+    # how many tasks of this uid have ended before they began: part of what makes run() idempotent
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +248,7 @@ Observer = Callable[[TaskState], None]
 class Provider(Protocol):
     """What a backend does. Thread-safe. Only `run` may take long; it stays well under 8 seconds."""
 
-    name: str  # a DNS label: process, docker, fargate, none
+    name: str  # as in its declaration
 
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it started before under the same uid; return its state.
@@ -259,29 +256,24 @@ class Provider(Protocol):
         Returns once the task is on its way (pending is fine), with its handle. Idempotent on task.uid,
         also after a crash of ours at any point. Raises TaskRejected, ProviderUnavailable.
         """
-        ...
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask the task to end: SIGTERM, and SIGKILL `grace_seconds` later. Returns at once.
 
         May be repeated, also with a shorter grace. Raises TaskNotFound, ProviderUnavailable.
         """
-        ...
 
     def remove(self, handle: str) -> None:
         """Forget an ended task: its logs, files and volumes. A running one is killed. Repeatable."""
-        ...
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of those that are still known, in any order."""
-        ...
 
     def list_tasks(self) -> list[TaskState]:
         """Return every task of this control plane's own that runs, and ended ones that hold something still.
 
         Those are the ones that remove() would free; a provider where they hold nothing may leave them out.
         """
-        ...
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the container's output in pieces. Raises TaskNotFound before the first piece.
@@ -289,15 +281,12 @@ class Provider(Protocol):
         stdout and stderr are one stream, in order. With follow an empty piece may come as a sign
         of life; the caller may stop iterating at any time.
         """
-        ...
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing the task asks for that will not be honoured here."""
-        ...
 
     def capacities(self) -> list[Capacity]:
         """Return what this provider can run, one entry per architecture."""
-        ...
 
     def start(self, observe: Observer) -> None:
         """Begin to report changes of tasks to `observe`, from a thread of the provider's own.
@@ -306,8 +295,6 @@ class Provider(Protocol):
         least once, in order per task; states that lasted a moment may be passed over. Providers whose
         news come another way (EventBridge) do nothing.
         """
-        ...
 
     def close(self) -> None:
         """Stop reporting and let go of threads and connections. Tasks run on. May be repeated."""
-        ...

@@ -16,7 +16,6 @@ class VolumeKeeper(Protocol):
         Asks what is wanted once it knows what there is: so a volume is never taken for unwanted that was
         made after its source. Repeatable. Raises ProviderUnavailable.
         """
-        ...
 
 
 @runtime_checkable
@@ -26,4 +25,3 @@ class HasListenAddresses(Protocol):
     @property
     def listen_addresses(self) -> tuple[str, ...]:
         """Return this machine's addresses at which tasks look for the control plane: a local server listens there."""
-        ...

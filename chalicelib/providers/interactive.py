@@ -41,33 +41,27 @@ class Session(Protocol):
         At most PIECE_BYTES. Output of streams that were not asked for is dropped. An empty piece may come
         at any time as a sign of life.
         """
-        ...
 
     def write(self, data: bytes) -> None:
         """Hand input over, waiting while it is not read. Raises OSError if nobody will read it."""
-        ...
 
     def end_input(self) -> None:
         """Say that no more input comes. May be repeated."""
-        ...
 
     def resize(self, *, columns: int, rows: int) -> None:
         """Set the terminal's size; without a terminal nothing happens."""
-        ...
 
     def exit_code(self) -> int | None:
         """Return the command's exit code, 128+n for death by signal n; None for what is no command.
 
         To be asked once read() has returned None.
         """
-        ...
 
     def close(self) -> None:
         """Let go: a command that still runs is killed, what was only held goes on. May be repeated.
 
         read() and write() that wait in other threads return or raise.
         """
-        ...
 
 
 @runtime_checkable
@@ -79,18 +73,15 @@ class InteractiveProvider(Protocol):
 
         Raises CannotRun, TaskNotFound if the container does not run, ProviderUnavailable.
         """
-        ...
 
     def attach(self, handle: str, container: str, streams: Streams) -> Session:
         """Hold the input and output of a container that runs, from now on.
 
         Raises TaskNotFound if the container does not run, ProviderUnavailable.
         """
-        ...
 
     def connect(self, handle: str, port: int) -> socket.socket:
         """Return a connection to a TCP port of a task that runs.
 
         Raises OSError if nobody listens there, TaskNotFound, ProviderUnavailable.
         """
-        ...

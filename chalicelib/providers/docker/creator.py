@@ -68,9 +68,13 @@ class Creator:
                 LOG.warning("event=undo-failed task=%s error=%s", task.uid, str(failure))
             if not task.host_network:
                 self._network.give_back(address)
-            if isinstance(error, docker.errors.APIError):
-                raise _translated(error) from error
-            raise
+            if not isinstance(error, docker.errors.APIError):
+                raise
+            if "invalid reference format" in words(error).lower():
+                raise TaskRejected("InvalidImageName", words(error)) from error
+            if 400 <= (error.status_code or 0) < 500 and error.status_code != CONFLICT:
+                raise TaskRejected("CreateContainerConfigError", words(error)) from error
+            raise ProviderUnavailable("CreateContainerError", words(error)) from error
 
     def _create_one(self, spec: container_spec.Spec) -> str:
         """Create and fill one container, in the place of what a run of ours that died left half-made."""
@@ -116,12 +120,3 @@ class Creator:
             for volume, mount in seen.items()
         }
         return replace(host.context, folders=folders)
-
-
-def _translated(error: docker.errors.APIError) -> Exception:
-    """Return the contract's error for one the engine gave on creating a container."""
-    if "invalid reference format" in words(error).lower():
-        return TaskRejected("InvalidImageName", words(error))
-    if error.status_code is not None and 400 <= error.status_code < 500 and error.status_code != CONFLICT:
-        return TaskRejected("CreateContainerConfigError", words(error))
-    return ProviderUnavailable("CreateContainerError", words(error))

@@ -120,8 +120,7 @@ def _entries(
     except docker.errors.NotFound as error:
         raise TaskNotFound(f"the engine has no container {snapshot.id[:12]} any more") from error
     continues = False
-    pieces = _followed(stream, deadline) if options.follow else _all(stream)
-    for piece in pieces:
+    for piece in _followed(stream, deadline) if options.follow else _closing(stream):
         if not piece:
             yield None
             continue
@@ -138,7 +137,7 @@ def _text(moment: datetime | None) -> bytes:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z").encode() if moment else b""
 
 
-def _all(stream: Stream) -> Iterator[bytes]:
+def _closing(stream: Stream) -> Iterator[bytes]:
     try:
         yield from stream
     finally:

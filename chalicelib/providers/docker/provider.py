@@ -100,22 +100,9 @@ class DockerProvider:
             self._cache.host_address = self._network.gateway
             self._is_gateway_ours = is_ours(self._network.gateway)
             self._containers = Containers(self._client, self._id)
-            host = HostContext(
-                context=mounts.MountContext(
-                    control_plane_id=self._id,
-                    host_paths=self._host_paths,
-                    resolve=os.path.realpath if engine.is_local(self._client) else None,
-                    mounts_parts=engine.mounts_parts(self._client),
-                ),
-                network=self._network.name,
-                gateway=self._network.gateway,
-                control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
-                host_names=self._host_names,
-                cpus=self._machine.cpus,
-            )
             self._launcher = Launcher(
                 self._containers,
-                Creator(self._containers, self._network, host),
+                Creator(self._containers, self._network, self._host_context()),
                 self._cache,
                 clock=self._clock,
                 first_pause_seconds=self._pull_pause_seconds,
@@ -134,6 +121,21 @@ class DockerProvider:
             self._watcher.adopt_records()
             self._events.start()
             self._is_open = True
+
+    def _host_context(self) -> HostContext:
+        return HostContext(
+            context=mounts.MountContext(
+                control_plane_id=self._id,
+                host_paths=self._host_paths,
+                resolve=os.path.realpath if engine.is_local(self._client) else None,
+                mounts_parts=engine.mounts_parts(self._client),
+            ),
+            network=self._network.name,
+            gateway=self._network.gateway,
+            control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
+            host_names=self._host_names,
+            cpus=self._machine.cpus,
+        )
 
     @property
     def listen_addresses(self) -> tuple[str, ...]:

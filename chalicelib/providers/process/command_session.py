@@ -60,7 +60,10 @@ class CommandSession:
             if self._closed:
                 return None
             for descriptor in ready:
-                if data := self._take(descriptor):
+                data = b""
+                with contextlib.suppress(OSError):  # EIO: the last process on the terminal has gone
+                    data = os.read(descriptor, PIECE_BYTES)
+                if data:
                     return self._outputs[descriptor], data
                 del self._outputs[descriptor]
             if not ready:
@@ -76,12 +79,6 @@ class CommandSession:
         if not self._container_runs():
             self._kill()
         return "stdout", b""
-
-    def _take(self, descriptor: int) -> bytes:
-        try:
-            return os.read(descriptor, PIECE_BYTES)
-        except OSError:  # EIO: the last process on the terminal has gone
-            return b""
 
     def write(self, data: bytes) -> None:
         """Hand input over; see Session.write."""

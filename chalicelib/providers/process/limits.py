@@ -24,6 +24,8 @@ def warnings(task: Task) -> list[str]:
 
 
 def _container_warnings(container: Container, task: Task) -> list[str]:
+    # files are a task's own copies: writing to them harms nobody
+    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
     host_image = f'image "{container.image}" is not used: its command runs on the host'
     unmet = [
         (not is_spark_image(container.image), host_image),
@@ -40,12 +42,9 @@ def _container_warnings(container: Container, task: Task) -> list[str]:
         (container.read_only_root, "its root file system, the host's, is not read-only in process mode"),
         (container.tty, "there is no terminal in process mode"),
         (container.stdin, "standard input is empty in process mode"),
-        (_has_read_only(container, task), "read-only mounts are not enforced in process mode"),
+        (
+            any(mount.read_only and mount.volume in shared for mount in container.mounts),
+            "read-only mounts are not enforced in process mode",
+        ),
     ]
     return [f'container "{container.name}": {sentence}' for applies, sentence in unmet if applies]
-
-
-def _has_read_only(container: Container, task: Task) -> bool:
-    """Return whether a container must not write where it could. Files are its own copies: writing harms nobody."""
-    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
-    return any(mount.read_only and mount.volume in shared for mount in container.mounts)

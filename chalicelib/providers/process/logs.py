@@ -129,7 +129,11 @@ class Tail:
         if self._descriptor < 0 and not self._open():
             return []
         chunk = os.read(self._descriptor, PIECE_BYTES)
-        if not chunk and self._rotated():
+        is_rotated = False
+        if not chunk:
+            with contextlib.suppress(FileNotFoundError):
+                is_rotated = not os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        if is_rotated:
             chunk = os.read(self._descriptor, PIECE_BYTES)  # what came between our last look and the rotation
             if not chunk:
                 self.close()
@@ -143,12 +147,6 @@ class Tail:
         except FileNotFoundError:
             return False
         return True
-
-    def _rotated(self) -> bool:
-        try:
-            return not os.path.samestat(os.fstat(self._descriptor), self._path.stat())
-        except FileNotFoundError:
-            return False
 
     def close(self) -> None:
         """Let go of the file. May be repeated."""

@@ -45,21 +45,17 @@ def is_entrypoint(command: Sequence[str] | None) -> bool:
 def main_command(args: Sequence[str], env: Mapping[str, str], home: Path) -> list[str]:
     """Return the program and its arguments that the entry point would end in, given `args` and `env`."""
     if args[:1] == ["driver"]:
-        return _driver(args[1:], env, home)
+        address = env.get("SPARK_DRIVER_BIND_ADDRESS", "")
+        return [
+            str(home / "bin/spark-submit"),
+            *("--conf", f"spark.driver.bindAddress={address}"),
+            *("--conf", f"spark.executorEnv.SPARK_DRIVER_POD_IP={address}"),
+            *("--deploy-mode", "client"),
+            *args[1:],
+        ]
     if args[:1] == ["executor"]:
         return _executor(env, home)
     return list(args)
-
-
-def _driver(args: Sequence[str], env: Mapping[str, str], home: Path) -> list[str]:
-    address = env.get("SPARK_DRIVER_BIND_ADDRESS", "")
-    return [
-        str(home / "bin/spark-submit"),
-        *("--conf", f"spark.driver.bindAddress={address}"),
-        *("--conf", f"spark.executorEnv.SPARK_DRIVER_POD_IP={address}"),
-        *("--deploy-mode", "client"),
-        *args,
-    ]
 
 
 def _executor(env: Mapping[str, str], home: Path) -> list[str]:

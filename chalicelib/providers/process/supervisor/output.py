@@ -63,15 +63,12 @@ class LogWriter:
 
     def _append(self, data: bytes) -> None:
         if self._size and self._size + len(data) > self._limit:
-            self._rotate()
+            for number in range(self._files - 1, 0, -1):
+                older = self._path if number == 1 else f"{self._path}.{number - 1}"
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(older, f"{self._path}.{number}")
+            os.close(self._descriptor)
+            self._descriptor = self._open()
+            self._size = 0
         with contextlib.suppress(OSError):  # a full disk loses output, but must not end the task
             self._size += os.write(self._descriptor, data)
-
-    def _rotate(self) -> None:
-        for number in range(self._files - 1, 0, -1):
-            older = self._path if number == 1 else f"{self._path}.{number - 1}"
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(older, f"{self._path}.{number}")
-        os.close(self._descriptor)
-        self._descriptor = self._open()
-        self._size = 0
