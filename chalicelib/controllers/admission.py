@@ -9,7 +9,7 @@ from dataclasses import replace
 from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import exceeded
-from chalicelib.controllers.podmodel.family import head_of
+from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.policy import default_classes
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.quotas import Quotas
@@ -76,8 +76,7 @@ class Admission:
 
     def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
         metadata = pod["metadata"]
-        head = head_of(self._storage, pod) if metadata.get("ownerReferences") else None
-        if head is not None and exceeded(head):
+        for head in filter(exceeded, heads_of(self._storage, pod)):
             why = f"exceeded budget: pod {head['metadata']['name']} {exceeded(head)}"
             raise forbidden("pods", metadata.get("name", ""), why)
         self._quotas.fill_in(pod, now)

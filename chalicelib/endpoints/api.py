@@ -173,7 +173,7 @@ class Api:
             user=user,
         )
         asked = authorized_as(info) if info.verb in (STAGE, SEND) else info
-        scope = self._access.scopes.authorize(info, asks_for=asked)
+        scope = self._access.scopes.authorize(caller, info, asks_for=asked)
         return self._resource(info, user, scope) if info.is_resource else self._non_resource(info)
 
     def _payload(self, uid: str, headers: Mapping[str, str]) -> Response:

@@ -15,7 +15,7 @@ from functools import partial
 
 from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.family import head_of, members_of
+from chalicelib.controllers.podmodel.family import heads_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
@@ -71,9 +71,7 @@ class UsageRecords:
         """Record what a pod has used; called before it is taken out of the store. Raises StorageError."""
         if running_seconds(pod, self._clock()) is None:
             return
-        head = head_of(self._storage, pod)
-        if head is None:
-            return
+        heads = heads_of(self._storage, pod)
         now, metadata = self._clock(), pod["metadata"]
         used = pod_usage(pod, self._rates, now)
         figures = {
@@ -83,27 +81,27 @@ class UsageRecords:
             "usd": used.usd,
             "usdOnFargate": pod_usage(pod, reference_prices().rates, now).usd,
         }
-        key = object_key(RECORDS, head["metadata"]["uid"], metadata["uid"])
-        named = {"name": metadata["uid"], "uid": f"usage-{metadata['uid']}"}
-        try:
-            self._storage.create(key, {"metadata": named, **figures})
-        except KeyExists:  # an earlier removal did not come about: what is so now counts
-            guaranteed_update(self._storage, key, lambda old: {**old, **figures})
+        for head_uid in [head["metadata"]["uid"] for head in heads]:
+            key = object_key(RECORDS, head_uid, metadata["uid"])
+            named = {"name": metadata["uid"], "uid": f"usage-{head_uid}-{metadata['uid']}"}
+            try:
+                self._storage.create(key, {"metadata": named, **figures})
+            except KeyExists:  # an earlier removal did not come about: what is so now counts
+                guaranteed_update(self._storage, key, lambda old: {**old, **figures})
 
     def after_delete(self, pod: JSON) -> None:
         """Schedule what follows the removal of a pod: writing its family's sum, or dropping its records."""
-        head = head_of(self._storage, pod)
-        if head is None:
+        heads = [head["metadata"]["uid"] for head in heads_of(self._storage, pod)]
+        if not heads:
             self._later(partial(self.drop, pod["metadata"]["uid"]))
-        elif self._folds and head["metadata"]["uid"] not in self._due:
-            uid = head["metadata"]["uid"]
+        for uid in heads if self._folds else ():
+            if uid not in self._due:
+                self._due.add(uid)
+                self._later(partial(self._fold_due, uid), delay_seconds=FOLD_SECONDS)
 
-            def fold_due() -> None:
-                self._due.discard(uid)
-                self.fold(uid)
-
-            self._due.add(uid)
-            self._later(fold_due, delay_seconds=FOLD_SECONDS)
+    def _fold_due(self, uid: str) -> None:
+        self._due.discard(uid)
+        self.fold(uid)
 
     def of(self, head_uid: str, *, stored: Collection[str] = ()) -> GonePods:
         """Return what the pods of a family used, but for those whose uids are `stored`."""

@@ -26,24 +26,32 @@ def can_own(owner: JSON, namespace: str) -> bool:
     return metadata_of(owner).get("namespace", "") in ("", namespace)
 
 
-def head_of(storage: Storage, pod: JSON) -> JSON | None:
-    """Return the pod that owns this one, itself or by what it owns; None if no pod does (any more)."""
-    obj, namespace = pod, metadata_of(pod).get("namespace", "")
+def heads_of(storage: Storage, obj: JSON) -> list[JSON]:
+    """Return the stored pods that own an object, themselves or by a workload of theirs: those it is a member of.
+
+    Several only where several owners are named.
+    """
+    namespace = metadata_of(obj).get("namespace", "")
+    heads: list[JSON] = []
+    seen: set[str] = set()
+    generation = [obj]
     for _ in range(GENERATIONS):
-        owners = owners_of(obj)
-        owner = next((each for each in owners if each.get("controller")), owners[0] if owners else None)
-        if not owner or not owner.get("uid"):  # a new pod has not been validated yet
-            return None
-        try:
-            stored = storage.get_by_uid(owner["uid"])
-        except KeyNotFound:
-            return None
-        resource, obj = parse_key(stored.key)[0], stored.object()
-        if not can_own(obj, namespace) or resource not in ("pods", *BETWEEN):
-            return None
-        if resource == "pods":
-            return obj
-    return None
+        above: list[JSON] = []
+        for reference in [each for owned in generation for each in owners_of(owned)]:
+            uid = reference.get("uid") or ""  # a new object has not been validated yet
+            if uid in seen:
+                continue
+            seen.add(uid)
+            try:
+                stored = storage.get_by_uid(uid)
+            except KeyNotFound:
+                continue
+            resource, owner = parse_key(stored.key)[0], stored.object()
+            if can_own(owner, namespace):
+                heads += [owner] if resource == "pods" else []
+                above += [owner] if resource in BETWEEN else []
+        generation = above
+    return heads
 
 
 def attempts_of(storage: Storage, pod: JSON) -> list[JSON]:

@@ -120,6 +120,19 @@ def test_a_sum_that_nobody_wrote_is_written_by_a_sweep() -> None:
     assert read_gone(w.pod("d")).pods == 1
 
 
+def test_a_pod_of_two_heads_counts_for_both(family: World) -> None:
+    family.create_pod("outer", **SPEC)
+    owners = [owner for name in ("d", "outer") for owner in family.owner_of(name)["ownerReferences"]]
+    family.create_pod("both", metadata={"ownerReferences": owners}, **SPEC)
+    family.observe_all()
+    family.pass_time(HOUR)
+
+    family.delete("pods", "both")
+    family.observe_all()
+
+    assert [read_gone(family.pod(name)).usage.vcpu_seconds for name in ("d", "outer")] == [2 * HOUR] * 2
+
+
 def test_records_go_with_the_head_of_the_family(family: World) -> None:
     family.pass_time(HOUR)
     family.delete("pods", "e", grace_seconds=0)
