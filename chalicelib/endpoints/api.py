@@ -11,7 +11,7 @@ from typing import Any
 from chalice.app import Response
 
 from chalicelib.apimachinery.rules.status import StatusError, internal_error, method_not_allowed, unknown_path
-from chalicelib.controllers.pods.payloads import TaskPayloads
+from chalicelib.controllers.pods.payloads import FETCHER_HEADER, TaskPayloads
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS, Attempt, AuditLog
 from chalicelib.endpoints.auth.authentication import Authenticator, bearer_token
@@ -179,7 +179,8 @@ class Api:
     def _payload(self, uid: str, headers: Mapping[str, str]) -> Response:
         if self._endpoints.payloads is None:
             raise unknown_path()
-        return text_response(self._endpoints.payloads.payload(uid, bearer_token(headers)))
+        fetcher = headers.get(FETCHER_HEADER, "")
+        return text_response(self._endpoints.payloads.payload(uid, bearer_token(headers), fetcher))
 
     def _no_route(self, why: str, path: list[str]) -> Response:
         is_resource = len(path) > 2 and self._documents.discovery().has_group_version(path)

@@ -74,7 +74,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             files=FileEndpoint(
                 controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)
             ),
-            payloads=_payloads(base, stored),
+            payloads=_payloads(base, stored, controllers),
         ),
         link=Link(
             url=base.url,
@@ -118,11 +118,17 @@ def _stream(kind: Kind, base: Foundation) -> SubresourceEndpoint:
     return Refused(NO_STREAMS.format(kind, ", or ".join(otherwise)))
 
 
-def _payloads(base: Foundation, stored: Stored) -> TaskPayloads | None:
+def _payloads(base: Foundation, stored: Stored, controllers: Controllers) -> TaskPayloads | None:
     render = base.settings.declaration.payload
     if render is None:
         return None
-    return TaskPayloads(base.storage, node=stored.node, issuer=base.issuer, render=render)
+    return TaskPayloads(
+        base.storage,
+        node=stored.node,
+        issuer=base.issuer,
+        render=render,
+        recorder=controllers.recorder,
+    )
 
 
 def _problem(base: Foundation) -> str:

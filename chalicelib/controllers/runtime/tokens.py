@@ -41,13 +41,18 @@ class TokenInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """Whom a valid token stands for; pod_name and pod_uid are empty for one bound to no pod."""
+    """Whom a valid token stands for; pod_name and pod_uid are empty for one bound to no pod.
+
+    token_id and issued_at (Unix seconds) are those of a token that has been verified.
+    """
 
     namespace: str
     service_account: str
     service_account_uid: str = ""
     pod_name: str = ""
     pod_uid: str = ""
+    token_id: str = ""
+    issued_at: int = 0
 
     @classmethod
     def read(cls, payload: dict[str, Any]) -> TokenClaims:  # Any: JSON of a token's sender
@@ -60,6 +65,8 @@ class TokenClaims:
             service_account_uid=str(account.get("uid", "")),
             pod_name=str(pod.get("name", "")),
             pod_uid=str(pod.get("uid", "")),
+            token_id=str(payload.get("jti", "")),
+            issued_at=int(payload.get("iat", 0)),
         )
 
 

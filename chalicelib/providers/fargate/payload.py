@@ -2,8 +2,8 @@
 
 Nothing of a pod's own goes into task definitions or RunTask overrides, which anyone who may describe tasks can
 read and which hold no more than 8,192 characters. A first container, run as root from the task's own image,
-fetches the payload over HTTPS with a token good for this task alone, unpacks it into the task's volumes, and puts
-the task's address in its place. The others wait for it, take their environment and arguments from it, and
+fetches the payload over HTTPS with a token good for this task and one fetcher, unpacks it into the task's volumes,
+and puts the task's address in its place. The others wait for it, take their environment and arguments from it, and
 start what their image starts. Init containers leave a mark when they have ended well.
 """
 
@@ -31,14 +31,15 @@ FETCH_SCRIPT = f"""
 set -eu
 cd {START_PATH}
 echo "timeout = 60" > wgetrc && export WGETRC="$PWD/wgetrc"  # busybox's wget knows neither this nor an option for it
+by="X-Sparkanywhere-Fetcher: $(cat /proc/sys/kernel/random/uuid)"  # the token is good for one fetcher
 fetch() {{
-  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 --connect-timeout 10 --max-time 60 -H "$2" "$1"
-  elif command -v wget >/dev/null 2>&1; then wget -q -O - --tries=5 --header="$2" "$1"
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 --connect-timeout 10 --max-time 60 -H "$2" -H "$by" "$1"
+  elif command -v wget >/dev/null 2>&1; then wget -q -O - --tries=5 --header="$2" --header="$by" "$1"
   elif command -v python3 >/dev/null 2>&1; then python3 -c '
 import sys, urllib.request
-name, value = sys.argv[2].split(": ", 1)
-request = urllib.request.Request(sys.argv[1], headers={{name: value}})
-sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "$1" "$2"
+headers = dict(each.split(": ", 1) for each in sys.argv[2:])
+request = urllib.request.Request(sys.argv[1], headers=headers)
+sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "$1" "$2" "$by"
   else echo "the image has neither curl nor wget nor python3, one of which fetches the files of a pod" >&2
     exit {START_FAILED}
   fi

@@ -16,6 +16,9 @@ BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charg
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
 FAILED_STARTS = "sparkanywhere.io/failed-starts"  # handles of tasks that ended before they began, by commas
+PAYLOAD_FETCH = (
+    "sparkanywhere.io/payload-fetch"  # JSON: which token has been used for the payload, and by whom
+)
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -26,6 +29,7 @@ WRITTEN_BY_US = (
     SIZE,
     RATE,
     FAILED_STARTS,
+    PAYLOAD_FETCH,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
 )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import subprocess
+import sys
 import tarfile
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
+from chalicelib.controllers.pods.payloads import FETCHER_ID
 from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
 from chalicelib.providers.fargate import payload
 from tests.waiting import until
@@ -30,6 +37,9 @@ TASK = Task(
         Volume("conf", "files", files=(File("dir/spark.properties", b"host=" + ADDRESS.encode(), 0o640),)),
     ),
 )
+
+
+METADATA = b'{"Networks": [{"IPv4Addresses": ["10.1.2.3"]}]}'
 
 
 def unpack(into: Path, task: Task = TASK, *, whole: bool = True) -> None:
@@ -76,6 +86,51 @@ def test_what_holds_the_address_is_listed_for_it_to_be_put_in(tmp_path: Path) ->
 
 def test_the_fetch_script_is_valid_shell() -> None:
     subprocess.run(["/bin/sh", "-n"], input=payload.FETCH_SCRIPT, text=True, check=True)
+
+
+@pytest.mark.parametrize("program", ["curl", "wget", "python3"])
+def test_the_first_container_fetches_with_one_id_however_often_it_tries(tmp_path: Path, program: str) -> None:
+    found = shutil.which(program)
+    assert found, f"{program} is among the tools of this project's tests"
+    asked: list[tuple[str, str]] = []
+
+    class Control(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body, fetches = METADATA, self.path == "/payload"
+            if fetches:
+                asked.append((self.headers["Authorization"], self.headers["X-Sparkanywhere-Fetcher"]))
+                body = payload.render(TASK).encode()
+            is_first = fetches and len(asked) == 1 and program == "curl"  # which tries again
+            self.send_response(503 if is_first else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: object) -> None:
+            """Keep quiet."""
+
+    tools, start = tmp_path / "bin", tmp_path / "start"
+    start.mkdir()
+    tools.mkdir()
+    for name in ("sed", "tr", "cut", "cat", "base64", "tar", "gzip", "xargs", "chmod", "mkdir", "hostname"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    (tools / program).symlink_to(sys.executable if program == "python3" else found)
+    script = payload.FETCH_SCRIPT.replace(payload.START_PATH, str(start))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Control) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        environ = {"PATH": str(tools), payload.URL: f"{url}/payload", payload.TOKEN: "tok"}
+        environ["ECS_CONTAINER_METADATA_URI_V4"] = f"{url}/metadata"
+        ran = subprocess.run(
+            ["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False
+        )
+        server.shutdown()
+
+    assert ran.returncode == 0, ran.stderr
+    assert (start / "ready").exists()
+    assert {bearer for bearer, _ in asked} == {"Bearer tok"}
+    (fetcher,) = {by for _, by in asked}
+    assert FETCHER_ID.fullmatch(fetcher)
 
 
 def test_nothing_starts_whose_files_were_not_all_fetched(tmp_path: Path) -> None:
