@@ -1,13 +1,12 @@
 """The Chalice app: built once, routes and events registered. No logic.
 
-What runs: plane/control_plane. What it answers: endpoints/http/routes. What happens then: controllers.
+What runs: plane/control_plane. What it answers: endpoints/http/requests. What happens then: controllers.
 """
 
 import contextlib
 
 from chalicelib.config import event_pattern
-from chalicelib.endpoints.app import KubernetesApp
-from chalicelib.endpoints.events import register_events
+from chalicelib.endpoints.app import KubernetesApp, register_events
 from chalicelib.plane.control_plane import control_plane
 
 app = KubernetesApp(app_name="sparkanywhere")

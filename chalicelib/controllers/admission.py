@@ -1,4 +1,8 @@
-"""Admission: what a new object gets, and whether it is taken at all, between its kind's defaults and the store."""
+"""Admission: what a new object gets, and whether it is taken at all, between its kind's defaults and the store.
+
+For priorities and default StorageClasses compare kubernetes/plugin/pkg/admission/{priority,
+storage/storageclass/setdefault}, v1.36.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from chalicelib.apimachinery.rules.status import forbidden
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of
+from chalicelib.apimachinery.rules import meta
+from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
-from chalicelib.controllers.policy import default_classes
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.translation import spark_admission
@@ -20,7 +25,11 @@ from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Provider
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.pods.strategy import PodStrategy
-from chalicelib.storage.base import Reader, Storage
+from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
+from chalicelib.resources.volumes.claims import CLASS_ANNOTATION
+from chalicelib.resources.volumes.storageclasses import is_default
+from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.keys import object_key, prefix
 
 
 class Admission:
@@ -51,7 +60,7 @@ class Admission:
         Raises 403 where a budget is spent.
         """
         if resource == "persistentvolumeclaims":
-            default_classes.set_storage_class(obj, now)
+            set_storage_class(obj, now)
         if resource != "pods":
             return []
         try:
@@ -80,7 +89,7 @@ class Admission:
             why = f"exceeded budget: pod {head['metadata']['name']} {exceeded(head)}"
             raise forbidden("pods", metadata.get("name", ""), why)
         self._quotas.fill_in(pod, now)
-        default_classes.set_priority(pod, now)
+        set_priority(pod, now)
         if not self._node.runs(pod):
             return []
         admitted = spark_admission.admit(pod, self._injection())
@@ -90,3 +99,57 @@ class Admission:
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
         warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unsupported_fields(pod)]
         return warnings + (self._provider.warnings(task) if task else [])
+
+
+PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
+
+
+def set_priority(pod: JSON, reader: Reader) -> None:
+    """Write, in place, what the class of a new pod means. Raises 403 for an unknown class or other values."""
+    spec = pod["spec"]
+    name = spec.get("priorityClassName") or ""
+    found = _priority_class(pod, name, reader)
+    value, policy = found.get("value", 0), found.get("preemptionPolicy", DEFAULT_POLICY)
+    for given, computed, what in (
+        (spec.get("priority"), value, "integer value of priority"),
+        (spec.get("preemptionPolicy"), policy, "string value of PreemptionPolicy"),
+    ):
+        if given not in (None, computed):
+            raise _forbidden(
+                pod,
+                f"the {what} ({given}) must not be provided in pod spec; priority admission controller computed"
+                f" {computed} from the given PriorityClass name",
+            )
+    spec["priority"], spec["preemptionPolicy"] = value, policy
+    if found:
+        spec["priorityClassName"] = found["metadata"]["name"]
+
+
+def set_storage_class(claim: JSON, reader: Reader) -> None:
+    """Name, in place, the default class, the youngest of several, in a new claim that names none."""
+    if claim["spec"].get("storageClassName") is not None or CLASS_ANNOTATION in annotations_of(claim):
+        return
+    classes = (item.object() for item in reader.list(prefix(STORAGE)).items)
+    marked = [each["metadata"] for each in classes if is_default(each)]
+    if marked:
+        marked.sort(key=lambda each: each["name"])
+        youngest = max(marked, key=lambda each: str(each["creationTimestamp"]))
+        claim["spec"]["storageClassName"] = youngest["name"]
+
+
+def _priority_class(pod: JSON, name: str, reader: Reader) -> JSON:
+    """Return the class of that name; without one the default class, of several the one with the lowest value."""
+    if not name:
+        items = reader.list(prefix(PRIORITIES)).items
+        marked = [item.object() for item in items if '"globalDefault":true' in item.json]  # decodes no others
+        return min(marked, key=lambda each: int(each.get("value", 0)), default={})
+    try:
+        if not meta.dns_subdomain_errors(name):
+            return reader.get(object_key(PRIORITIES, None, name)).object()
+    except KeyNotFound:
+        pass
+    raise _forbidden(pod, f"no PriorityClass with name {name} was found")
+
+
+def _forbidden(pod: JSON, why: str) -> StatusError:
+    return forbidden("pods", metadata_of(pod).get("name", ""), why)

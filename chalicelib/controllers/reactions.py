@@ -1,12 +1,17 @@
-"""Reactions: which controllers act on which changes, as a table by resource.
+"""Changes, and the reactions to them: which controllers act on which writes, as a table by resource.
 
-None of them raises: the write that they follow has happened, and what fails here is repeated by resync.
+Publishers are the registries, and the PodController where it takes a pod out of the store itself (REMOVED) or
+writes a pod's status (STATUS).
+
+No reaction raises: the write that it follows has happened, and what fails here is repeated by resync.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
@@ -19,25 +24,63 @@ from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.pods.expiry import PodExpiry
-from chalicelib.controllers.pods.interruptions import Interruptions
+from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.controllers.runtime.changes import ANY, Changes, Event
-from chalicelib.controllers.runtime.recorder import EventRecorder
+from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix
 
+Event = Literal["ADDED", "MODIFIED", "DELETED", "REMOVED", "STATUS"]
+Reaction = Callable[[str, JSON], None]  # of a resource and its object, as stored
+
+ANY = "*"  # every resource
 STORED: tuple[Event, ...] = ("ADDED", "MODIFIED")
 GONE: tuple[Event, ...] = ("DELETED", "REMOVED")
 WAITED_FOR = ("configmaps", "secrets", "persistentvolumeclaims", "serviceaccounts")
 
 # As long as a real cluster's controllers take: a client that deletes in the foreground sees the object wait.
 FINALIZER_DELAY_SECONDS = 1.0
+
+
+class Changes:
+    """Calls the reactions to an event of a resource in the order in which they subscribed, those to ANY last."""
+
+    def __init__(self, *, before_removal: Mapping[str, Callable[[JSON], None]]) -> None:
+        self._before_removal = before_removal
+        self._reactions: dict[tuple[str, Event], list[Reaction]] = {}
+
+    def subscribe(self, resource: str, events: Iterable[Event], *reactions: Reaction) -> None:
+        """Have reactions called after these events of a resource. They may not raise."""
+        for event in events:
+            self._reactions.setdefault((resource, event), []).extend(reactions)
+
+    def before_removal(self, resource: str, obj: JSON) -> None:
+        """Do what a resource's objects need before they are removed from the store. Raises StorageError."""
+        if resource in self._before_removal:
+            self._before_removal[resource](obj)
+
+    def after_write(self, resource: str, obj: JSON, event: Event) -> None:
+        """Call the reactions to an event."""
+        for key in ((resource, event), (ANY, event)):
+            for react in self._reactions.get(key, ()):
+                react(resource, obj)
+
+    def pod_removed(self, pod: JSON) -> None:
+        """Call the reactions to a pod that the PodController has taken out of the store."""
+        self.after_write("pods", pod, "REMOVED")
+
+    def pod_changed(self, pod: JSON) -> None:
+        """Call the reactions to a pod whose status the PodController has written."""
+        self.after_write("pods", pod, "STATUS")
+
+    def namespace_removed(self, resource: str, obj: JSON) -> None:
+        """Call the reactions to an object that went with its namespace."""
+        self.after_write(resource, obj, "DELETED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +101,7 @@ class Controllers:
     pods: PodController
     interruptions: Interruptions
     resync: Resync
-    recorder: EventRecorder
+    recorder: Recorder
     budget_enforcer: BudgetEnforcer
     usage: UsageRecords
     quotas: Quotas
@@ -86,16 +129,20 @@ class Reactions:
 
     def subscribe_to(self, changes: Changes) -> None:
         """Subscribe to the changes of every resource."""
-        on = changes.subscribe
+        on, to, later = changes.subscribe, self._controllers, self._later
         on("pods", ["ADDED"], self._start_pod)
         on("pods", ["MODIFIED"], self._sync_pod)
-        on("pods", ["STATUS"], self._recount_ended, self._interrupt)
-        on("pods", ["DELETED"], self._forget_pod)
-        on("pods", GONE, self._sum_up_usage, self._release_claims)
+        on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
+        on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))
+        on("pods", GONE, lambda _, pod: to.usage.after_delete(pod), self._release_claims)
         for resource in WAITED_FOR:
             on(resource, STORED, self._wake_pods)
-        on(DEFINITIONS, STORED, self._sync_definition)
-        on("resourcequotas", STORED, self._recount)
+        on(
+            DEFINITIONS,
+            STORED,
+            lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])),
+        )
+        on("resourcequotas", STORED, lambda _, quota: to.quotas.recount_soon(quota["metadata"]["namespace"]))
         if self._launches:
             for resource in WORKLOADS:
                 on(resource, STORED, self._sync_workload)
@@ -112,18 +159,9 @@ class Reactions:
         if is_deleting(pod) or not is_terminal(pod):
             self._later(partial(self._controllers.pods.sync, pod))
 
-    def _forget_pod(self, _: str, pod: JSON) -> None:
-        self._later(partial(self._controllers.pods.forget, pod))
-
     def _recount_ended(self, _: str, pod: JSON) -> None:
         if is_terminal(pod):
             self._controllers.quotas.object_gone(pod["metadata"].get("namespace", ""))
-
-    def _interrupt(self, _: str, pod: JSON) -> None:
-        self._controllers.interruptions.pod_changed(pod)
-
-    def _sum_up_usage(self, _: str, pod: JSON) -> None:
-        self._controllers.usage.after_delete(pod)
 
     def _release_claims(self, _: str, pod: JSON) -> None:
         namespace = pod["metadata"].get("namespace", "")
@@ -133,7 +171,6 @@ class Reactions:
             )
 
     def _wake_pods(self, resource: str, obj: JSON) -> None:
-        """Sync the pods that wait for this object."""
         namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
         pods = self._controllers.pods
         for key in pods.waiting.wanting((resource, namespace, name)):
@@ -147,12 +184,6 @@ class Reactions:
             if f'"{name}"' in item.json and '"nodeName":' not in item.json:
                 self._controllers.pods.sync(item.object())
 
-    def _sync_definition(self, _: str, definition: JSON) -> None:
-        self._later(partial(self._controllers.lifecycle.definitions.sync, definition["metadata"]["name"]))
-
-    def _recount(self, _: str, quota: JSON) -> None:
-        self._controllers.quotas.recount_soon(quota["metadata"]["namespace"])
-
     def _sync_workload(self, resource: str, obj: JSON) -> None:
         metadata = obj["metadata"]
         sync = self._controllers.workloads.sync
@@ -163,7 +194,6 @@ class Reactions:
             self._later(partial(self._controllers.workloads.sync_owner, obj))
 
     def _clean_up(self, resource: str, obj: JSON) -> None:
-        """Have done what waited for this object to be gone."""
         if resource == "events":
             return  # own nothing, and expire by the thousand
         to, namespace = self._controllers.lifecycle, obj["metadata"].get("namespace", "")
@@ -175,7 +205,6 @@ class Reactions:
             self._later(partial(to.namespaces.empty, namespace))
 
     def _act_on_finalizers(self, resource: str, obj: JSON) -> None:
-        """Have done what the finalizers of a deleting object ask for."""
         if not is_deleting(obj):
             return
         to, metadata = self._controllers.lifecycle, obj["metadata"]

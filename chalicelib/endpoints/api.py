@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,25 @@ from chalicelib.endpoints.auth.authentication import Authenticator, bearer_token
 from chalicelib.endpoints.auth.impersonation import acting_user, asked_user
 from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.auth.rbac import Rbac
-from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION
-from chalicelib.endpoints.auth.reviews import Reviews
+from chalicelib.endpoints.auth.reviews import REVIEW_VERSION, Reviews
 from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.docs.documents import Documents
-from chalicelib.endpoints.http import negotiation
-from chalicelib.endpoints.http.compression import compressed
-from chalicelib.endpoints.http.request_info import RequestInfo, User, request_info, split_path
-from chalicelib.endpoints.http.responses import respond, status_response, text_response
-from chalicelib.endpoints.http.routes import FETCH, SEND, STAGE, Router
+from chalicelib.endpoints.http.requests import (
+    FETCH,
+    SEND,
+    STAGE,
+    RequestInfo,
+    Router,
+    request_info,
+    split_path,
+)
+from chalicelib.endpoints.http.responses import (
+    Representation,
+    compressed,
+    respond,
+    status_response,
+    text_response,
+)
 from chalicelib.endpoints.page import page_response, wants_page
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
@@ -113,12 +123,6 @@ class Api:
     def handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
         """Return the answer to a Chalice request, once what it brought on is done or time is up; never raises."""
         started = time.monotonic()
-        response = self._handle(request)
-        if self._link.settle is not None:
-            self._link.settle(time.monotonic() - started)
-        return response
-
-    def _handle(self, request: Any) -> Response:  # Any: Chalice's Request has no types
         attempt = self._access.audit.begin(request.method)
         is_pretty = False
         try:
@@ -143,13 +147,19 @@ class Api:
             unexpected = internal_error("the control plane met an unexpected error; see its log")
             response = status_response(unexpected)
         self._access.audit.end(attempt, response.status_code)
+        if self._link.settle is not None:
+            self._link.settle(time.monotonic() - started)
         return response
 
     def _answer(self, attempt: Attempt, path: list[str], body: bytes) -> Response:
         headers, query = attempt.headers, attempt.query
         match = self._router.find(attempt.method, path)
         if not isinstance(match, str) and match.route.verb == "payload":
-            return self._payload(match.values["uid"], headers)  # has a token of its own kind
+            if self._endpoints.payloads is None:
+                raise unknown_path()
+            token = bearer_token(headers)  # of a kind of its own
+            fetcher = headers.get(FETCHER_HEADER, "")
+            return text_response(self._endpoints.payloads.payload(match.values["uid"], token, fetcher))
         if not isinstance(match, str) and match.route.verb == FETCH:
             values = match.values
             return self._endpoints.files.fetch(values["namespace"], values["name"], query)  # this too
@@ -174,13 +184,7 @@ class Api:
         )
         asked = authorized_as(info) if info.verb in (STAGE, SEND) else info
         scope = self._access.scopes.authorize(caller, info, asks_for=asked)
-        return self._resource(info, user, scope) if info.is_resource else self._non_resource(info)
-
-    def _payload(self, uid: str, headers: Mapping[str, str]) -> Response:
-        if self._endpoints.payloads is None:
-            raise unknown_path()
-        fetcher = headers.get(FETCHER_HEADER, "")
-        return text_response(self._endpoints.payloads.payload(uid, bearer_token(headers), fetcher))
+        return self._resource(info, scope) if info.is_resource else self._non_resource(info)
 
     def _no_route(self, why: str, path: list[str]) -> Response:
         is_resource = len(path) > 2 and self._documents.discovery().has_group_version(path)
@@ -203,19 +207,19 @@ class Api:
             return self._no_route("path", split_path(info.path))
         value, content_type = document
         is_pretty = info.flag("pretty")
-        response = respond(value, representation=negotiation.Representation(is_pretty=is_pretty))
+        response = respond(value, representation=Representation(is_pretty=is_pretty))
         if content_type:
             response.headers["Content-Type"] = content_type
         return response
 
-    def _resource(self, info: RequestInfo, user: User, scope: Scope) -> Response:
+    def _resource(self, info: RequestInfo, scope: Scope) -> Response:
         review = self._endpoints.reviews.kinds.get((info.group, info.resource))
         if (
             review is not None
             and info.version == REVIEW_VERSION
             and review.is_namespaced == bool(info.namespace)
         ):
-            return self._endpoints.reviews.answer(review, info, user)
+            return self._endpoints.reviews.answer(review, info)
         registry = self._registries.get((info.group, info.resource)) or self._custom.find(
             info.group, info.version, info.resource
         )
@@ -232,9 +236,9 @@ class Api:
         if info.subresource == "log":
             return self._endpoints.logs.answer(registry, info)
         if info.subresource:
-            return self._endpoints.subresources.answer(registry, info, user)
+            return self._endpoints.subresources.answer(registry, info)
         if info.verb not in registry.strategy.verbs:
             raise method_not_allowed()
         if info.verb == "watch":
-            return self._endpoints.watches.answer(registry, info, user)
-        return self._endpoints.resources.answer(registry, info, user)
+            return self._endpoints.watches.answer(registry, info)
+        return self._endpoints.resources.answer(registry, info)

@@ -1,4 +1,6 @@
-"""KubernetesApp: a Chalice that answers every route from the control plane, and with a Status where there is none.
+"""What Lambda and the local server call: the app that answers HTTP, and on AWS the functions of events and schedule.
+
+KubernetesApp is a Chalice that answers every route from the control plane, and with a Status where there is none.
 
 Chalice answers 405, 415 and 500 by itself as {"Code", "Message"}; Kubernetes clients want a Status. On Lambda each new
 process builds its control plane with its first request, which must get a Status like any other.
@@ -11,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from chalice.app import APIGateway, Chalice, Response, RestAPIEventHandler
+from chalice.app import APIGateway, Chalice, Rate, Response, RestAPIEventHandler
 
 from chalicelib.apimachinery.rules.status import (
     StatusError,
@@ -23,8 +25,8 @@ from chalicelib.apimachinery.rules.status import (
 )
 from chalicelib.config import SettingsError
 from chalicelib.endpoints.api import Api
+from chalicelib.endpoints.http.requests import register
 from chalicelib.endpoints.http.responses import status_response
-from chalicelib.endpoints.http.routes import register
 from chalicelib.registry.errors import store_unavailable
 from chalicelib.storage.base import StorageUnavailable
 
@@ -41,6 +43,9 @@ STATUSES: dict[int, StatusError] = {
 # Bodies that API Gateway must not take for text, which would destroy them. For an answer in gzip it asks the first
 # type of the request's Accept, and kubectl's are many: "Binary media types for REST APIs" in its Developer Guide.
 BINARY_TYPES = ("*/*", "application/vnd.kubernetes.protobuf")
+
+
+RESYNC_MINUTES = 1  # EventBridge's shortest schedule
 
 
 class Plane(Protocol):
@@ -83,18 +88,49 @@ class KubernetesApp(Chalice):
         handler = RestAPIEventHandler(self.routes, self._answers, self.log, self.debug)
         self.current_request = handler.create_request_object(event, context)
         response = handler(event, context)
-        if not isinstance(response, dict) or not _is_chalice_error(response):
+        body = response.get("body") if isinstance(response, dict) else None
+        is_chalices = isinstance(body, str) and body.startswith('{"Code"') and '"Message"' in body
+        if not is_chalices or response.get("statusCode", 200) < 400:
             return response
         status = STATUSES.get(response["statusCode"], STATUSES[500])
         headers = {**(response.get("headers") or {}), "Content-Type": "application/json"}
         return {**response, "headers": headers, "body": json.dumps(status.to_dict())}
 
 
-def _is_chalice_error(response: dict[str, Any]) -> bool:
-    body = response.get("body")
+class EventTarget(Protocol):
+    """What events are for (the control plane)."""
+
+    def observe_event(self, detail: dict[str, Any]) -> None:
+        """Take in the detail of an event of the provider's."""
+        ...
+
+    def run_chores(self) -> None:
+        """Heal what can be healed."""
+        ...
+
+
+Function = Callable[[Any, Any], Any]  # Lambda's event and context, and what it returns
+
+
+def register_events(
+    app: Chalice, target: Callable[[], EventTarget], *, pattern: dict[str, Any] | None
+) -> tuple[Function | None, Function | None]:
+    """Make functions of their own for the events that fit the pattern and for the schedule; return the two.
+
+    Lambda looks for them as `task_events` and `resync` in app.py. Without a pattern there are none: a local
+    control plane hears of its tasks itself.
+    """
+    if pattern is None:
+        return None, None
+
+    def task_events(event: Any) -> None:  # Any: Chalice's CloudWatchEvent
+        target().observe_event(event.detail)
+
+    def resync(event: Any) -> None:
+        del event
+        target().run_chores()
+
     return (
-        response.get("statusCode", 200) >= 400
-        and isinstance(body, str)
-        and body.startswith('{"Code"')
-        and '"Message"' in body
+        app.on_cw_event(pattern, name="task_events")(task_events),
+        app.schedule(Rate(RESYNC_MINUTES, unit=Rate.MINUTES), name="resync")(resync),
     )

@@ -5,8 +5,7 @@
     foundation      these together, with clock, tokens and background work
     registries      what is stored, and what a write goes through
     controllers     what acts on it: the controllers, subscribed to changes, and their chores
-    authentication  who may enter
-    api             what answers requests
+    api             who may enter, and what answers requests
     control_plane   ControlPlane: all of it
 
 Used by app.py, the local server and tests.

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.config import Settings, SettingsError
 from chalicelib.controllers.pods.payloads import TaskPayloads
-from chalicelib.controllers.reactions import Controllers
-from chalicelib.controllers.runtime.changes import Changes
+from chalicelib.controllers.reactions import Changes, Controllers
+from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.endpoints.api import Access, Api, Endpoints, Link
 from chalicelib.endpoints.auth.audit import AuditLog
+from chalicelib.endpoints.auth.authentication import (
+    ADMIN,
+    ANONYMOUS,
+    Authenticator,
+    ServiceAccountTokens,
+    StaticToken,
+    StaticTokens,
+    TokenAuthenticator,
+    read_token_file,
+)
+from chalicelib.endpoints.auth.aws_tokens import IamTokens, SecretToken, ask_sts, parse_mappings
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import Reviews
 from chalicelib.endpoints.auth.scopes import Scopes
-from chalicelib.endpoints.http.bodies import Bodies
+from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
@@ -29,11 +45,11 @@ from chalicelib.endpoints.verbs.scale import Scale
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint
 from chalicelib.endpoints.verbs.subresources import SubresourceEndpoint, Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
-from chalicelib.plane.authentication import build_authenticator
 from chalicelib.plane.backends import build_job_buckets, read_root_ca
-from chalicelib.plane.foundation import Foundation
+from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.plane.registries import Stored
 from chalicelib.providers.interactive import InteractiveProvider
+from chalicelib.secret_value import check_arn, read_secret
 from chalicelib.storage.base import StorageError
 
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
@@ -46,12 +62,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
     settings, clock, streams = base.settings, base.sources.clock, base.host.streams
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
     rbac = _rbac(base, stored.changes)
-    limits = Limits(
-        UserLimits(
-            requests_per_second=settings.user_requests_per_second,
-            watches=settings.user_watches,
-        )
-    )
+    limits = Limits(UserLimits(settings.user_requests_per_second, settings.user_watches))
     list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + (
         [settings.list_kib * 1024] if settings.list_kib else []
     )
@@ -83,6 +94,26 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             settle=partial(_settle, base, base.host.settle.request) if base.host.settle else None,
         ),
     )
+
+
+def build_authenticator(
+    settings: Settings, issuer: TokenIssuer, clock: Callable[[], datetime]
+) -> Authenticator:
+    """Return the authenticator. Raises SettingsError for tokens or identities that cannot be read."""
+    tokens = [StaticToken(ADMIN, settings.token)] if settings.token else []
+    try:
+        tokens += read_token_file(Path(settings.token_file)) if settings.token_file else []
+        mappings = parse_mappings(settings.iam_users)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"SPARKANYWHERE_TOKEN_FILE or SPARKANYWHERE_IAM_USERS: {error}") from error
+    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
+    if mappings:
+        kinds.append(IamTokens(mappings, cluster=settings.deployment, ask_sts=ask_sts, clock=clock))
+    if settings.token_from:
+        arn = settings.token_from
+        check_arn(arn)
+        kinds.append(SecretToken(ADMIN, lambda: read_secret(arn), monotonic=time.monotonic))
+    return Authenticator(kinds, ADMIN if is_open(settings) else ANONYMOUS)
 
 
 def _rbac(base: Foundation, changes: Changes) -> Rbac:

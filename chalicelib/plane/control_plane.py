@@ -7,12 +7,11 @@ from functools import cache
 from typing import Any
 
 from chalicelib.config import Settings
-from chalicelib.controllers.runtime.background import Workers
-from chalicelib.controllers.runtime.loop import ResyncLoop
+from chalicelib.controllers.runtime.background import ResyncLoop, Workers
 from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
-from chalicelib.plane.controllers import build_controllers, chores
+from chalicelib.plane.controllers import build_controllers, chores, subscribe
 from chalicelib.plane.foundation import Sources, build_foundation
 from chalicelib.plane.host import Host
 from chalicelib.plane.registries import build_registries, create_default_objects
@@ -56,6 +55,7 @@ class ControlPlane:
         audit = AuditLog(self._audit.info, clock=base.sources.clock, new_uid=new_uid)
         self.stored = build_registries(base)
         self.controllers = build_controllers(base, self.stored)
+        subscribe(base, self.stored, self.controllers)
         create_default_objects(self.stored)
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.loop = ResyncLoop(list(chores(base, self.controllers)))

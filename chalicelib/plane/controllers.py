@@ -13,14 +13,13 @@ from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.pods.expiry import PodExpiry
-from chalicelib.controllers.pods.interruptions import Interruptions
+from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.store import PodObservers
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
-from chalicelib.controllers.runtime.deletes import RegistryDeletes
-from chalicelib.controllers.runtime.loop import Chore
-from chalicelib.controllers.runtime.recorder import EventRecorder
+from chalicelib.controllers.runtime.background import Chore
+from chalicelib.controllers.runtime.objects import RegistryDeletes
+from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.plane.backends import build_files, build_rates
 from chalicelib.plane.foundation import Foundation
@@ -37,25 +36,12 @@ HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are k
 
 
 def build_controllers(base: Foundation, stored: Stored) -> Controllers:
-    """Return the controllers, subscribed to the changes; nothing is started."""
+    """Return the controllers; nothing is started."""
     storage, provider, clock = base.storage, base.provider, base.sources.clock
-    registries, changes = stored.registries, stored.changes
-    delete = RegistryDeletes(registries, stored.custom)
-    recorder = EventRecorder(storage, clock=clock, new_uid=base.sources.new_uid, later=base.later)
+    delete = RegistryDeletes(stored.registries, stored.custom)
+    recorder = Recorder(storage, clock=clock, new_uid=base.sources.new_uid, later=base.later)
     lifecycle = _lifecycle(base, stored, delete)
-    pods = PodController(
-        storage=storage,
-        provider=provider,
-        node=stored.node,
-        recorder=recorder,
-        clock=clock,
-        observers=PodObservers(
-            on_launch=lifecycle.claims.bind,
-            on_change=changes.pod_changed,
-            before_delete=stored.usage.before_delete,
-            after_delete=changes.pod_removed,
-        ),
-    )
+    pods = _pod_controller(base, stored, recorder, lifecycle.claims)
     budget_enforcer = BudgetEnforcer(
         storage=storage,
         rates=build_rates(base.settings),
@@ -65,7 +51,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         recorder=recorder,
         clock=clock,
     )
-    controllers = Controllers(
+    return Controllers(
         pods=pods,
         interruptions=Interruptions(delete),
         resync=Resync(
@@ -82,19 +68,41 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         quotas=stored.quotas,
         lifecycle=lifecycle,
         workloads=WorkloadController(
-            storage=storage, registries=registries, delete=delete, recorder=recorder, clock=clock
+            storage=storage, registries=stored.registries, delete=delete, recorder=recorder, clock=clock
         ),
-        nodes=NodeController(storage=storage, registries=registries, provider=provider, clock=clock),
+        nodes=NodeController(storage=storage, registries=stored.registries, provider=provider, clock=clock),
         files=_staged_files(base),
     )
-    Reactions(
+
+
+def subscribe(base: Foundation, stored: Stored, controllers: Controllers) -> None:
+    """Have the controllers act on changes."""
+    reactions = Reactions(
         controllers,
-        storage=storage,
+        storage=base.storage,
         later=base.later,
         scans=not base.host.outlives_requests,
         launches=base.launches,
-    ).subscribe_to(changes)
-    return controllers
+    )
+    reactions.subscribe_to(stored.changes)
+
+
+def _pod_controller(
+    base: Foundation, stored: Stored, recorder: Recorder, claims: VolumeClaims
+) -> PodController:
+    return PodController(
+        storage=base.storage,
+        provider=base.provider,
+        node=stored.node,
+        recorder=recorder,
+        clock=base.sources.clock,
+        observers=PodObservers(
+            on_launch=claims.bind,
+            on_change=stored.changes.pod_changed,
+            before_delete=stored.usage.before_delete,
+            after_delete=stored.changes.pod_removed,
+        ),
+    )
 
 
 def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lifecycle:
@@ -164,8 +172,5 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
         yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)
         yield Chore("volumes", SWEEP_SECONDS, to.lifecycle.claims.drop_volumes)
         yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep)
-    yield Chore("history", HISTORY_SECONDS, partial(_expire_history, base), at_start=False)
-
-
-def _expire_history(base: Foundation) -> None:
-    base.storage.expire_events(base.settings.event_keep_hours * 3600.0)
+    expire = partial(base.storage.expire_events, base.settings.event_keep_hours * 3600.0)
+    yield Chore("history", HISTORY_SECONDS, expire, at_start=False)

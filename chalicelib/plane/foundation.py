@@ -74,3 +74,9 @@ def build_foundation(
         later=later or Background(threads=host.threads),
         sources=sources,
     )
+
+
+def is_open(settings: Settings) -> bool:
+    """Return whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
+    knows_somebody = settings.token or settings.token_from or settings.token_file or settings.iam_users
+    return not (knows_somebody or settings.declaration.is_remote)

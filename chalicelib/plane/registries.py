@@ -8,14 +8,13 @@ from functools import partial
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.policy.quotas import Quotas
-from chalicelib.controllers.runtime.changes import Changes
-from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.reactions import Changes
+from chalicelib.controllers.runtime.objects import StorageLookup
+from chalicelib.controllers.translation.credentials import PodTokens
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node
-from chalicelib.controllers.translation.tokens import PodTokens
-from chalicelib.plane.authentication import is_open
 from chalicelib.plane.backends import build_rates, read_root_ca
-from chalicelib.plane.foundation import Foundation
+from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.registry import Registries, registries

@@ -57,25 +57,21 @@ class NodeController:
         registry = self._registries[NODES]
         for index, capacity in enumerate(capacities):
             name = self._provider.name + (f"-{capacity.architecture}" if index else "")
-            wanted, key = (
-                node_of(name, self._provider.name, capacity, self._clock()),
-                object_key("nodes", None, name),
-            )
+            wanted = node_of(name, self._provider.name, capacity, self._clock())
+            key = object_key("nodes", None, name)
             try:
                 found = self._storage.get(key).object()
             except KeyNotFound:
                 registry.create_if_missing(None, wanted, WRITER)
                 found = self._storage.get(key).object()
-            if NOT_READY in spec_of(found).get(
-                "taints", ()
-            ):  # admission's, for nodes that have yet to report
+            # admission's, for nodes that have yet to report
+            if NOT_READY in spec_of(found).get("taints", ()):
                 taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
                 changed = {**found, "spec": {**found["spec"], "taints": taints}}
                 found = registry.update(None, name, changed, WRITER).stored.object()
             if status_of(found).get("capacity") != wanted["status"]["capacity"]:
-                registry.update(
-                    None, name, {**found, "status": wanted["status"]}, WRITER, subresource="status"
-                )
+                changed = {**found, "status": wanted["status"]}
+                registry.update(None, name, changed, WRITER, subresource="status")
 
 
 def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON:

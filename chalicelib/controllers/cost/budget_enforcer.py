@@ -17,7 +17,7 @@ from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.family import attempts_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.runtime.deletes import DeleteObject
+from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.providers.prices import Rates
 from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guaranteed_update

@@ -22,7 +22,7 @@ from chalicelib.apimachinery.rules.status import (
 )
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.paging import ENDED_POD
+from chalicelib.controllers.runtime.objects import ENDED_POD
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.files.base import (
@@ -190,11 +190,11 @@ class StagedFiles:
                 raise unavailable("a file of this content was just removed") from None
 
     def _is_needed(self, namespace: str, sha256: str) -> bool:
-        for resource, ended in USERS:
-            for item in self._storage.list(prefix(resource, namespace)).items:
-                if sha256 in item.json and not ended.search(item.json):
-                    return True
-        return False
+        return any(
+            sha256 in item.json and not ended.search(item.json)
+            for resource, ended in USERS
+            for item in self._storage.list(prefix(resource, namespace)).items
+        )
 
 
 class _as_status:

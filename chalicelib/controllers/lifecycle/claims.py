@@ -12,8 +12,7 @@ from chalicelib.apimachinery.accessors import is_deleting, is_terminal, phase_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import claimed_storage
-from chalicelib.controllers.runtime.deletes import DeleteObject
-from chalicelib.controllers.runtime.paging import DELETING
+from chalicelib.controllers.runtime.objects import DELETING, DeleteObject
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.extensions import VolumeKeeper
 from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
@@ -93,12 +92,9 @@ class VolumeClaims:
         if resource == "persistentvolumes":
             return bool(phase_of(obj) == "Bound")
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-        for item in self._storage.list(prefix("pods", namespace)).items:
-            if f'"{name}"' in item.json:
-                pod = item.object()
-                if not is_terminal(pod) and name in claims_of(pod):
-                    return True
-        return False
+        items = self._storage.list(prefix("pods", namespace)).items
+        naming = (item.object() for item in items if f'"{name}"' in item.json)
+        return any(not is_terminal(pod) and name in claims_of(pod) for pod in naming)
 
 
 def is_protected(resource: str, obj: JSON) -> bool:

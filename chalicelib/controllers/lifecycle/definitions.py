@@ -12,9 +12,7 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.conditions import with_condition
-from chalicelib.controllers.runtime.deletes import DeleteObject
-from chalicelib.controllers.runtime.paging import DELETING
+from chalicelib.controllers.runtime.objects import DELETING, DeleteObject, with_condition
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.custom.customresourcedefinitions import CLEANUP, DEFINITIONS

@@ -18,8 +18,7 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import can_own, dependents_of
-from chalicelib.controllers.runtime.deletes import DeleteObject
-from chalicelib.controllers.runtime.paging import DELETING, paged
+from chalicelib.controllers.runtime.objects import DELETING, DeleteObject, paged
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import parse_key
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from chalicelib.apimachinery.accessors import is_deleting, spec_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.deletes import DeleteObject
-from chalicelib.controllers.runtime.paging import DELETING
+from chalicelib.controllers.runtime.objects import DELETING, DeleteObject
 from chalicelib.storage.base import KeyNotFound, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import object_key, parse_key, prefix
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import metadata_of, owners_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.lookup import Lookup
+from chalicelib.controllers.runtime.objects import Lookup
 
 OWNER_GENERATIONS = 4  # a claim is an executor's, which is a StatefulSet's, which is a driver's
 OWNER_RESOURCES = {

@@ -109,7 +109,7 @@ def claimed_storage(claim: JSON) -> str | None:
     return str(requests["storage"]) if requests.get("storage") is not None else None
 
 
-def field_value(spec: JSON, reference: JSON, *, container_name: str, node: NodeSize) -> str:
+def resource_field(spec: JSON, reference: JSON, *, container_name: str, node: NodeSize) -> str:
     """Return the value of a resourceFieldRef: the amount over the divisor, rounded up.
 
     A missing limit counts as the node's size, a missing request as 0. Raises LookupError for a

@@ -81,7 +81,13 @@ def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
     begun = any(_has_started(_find(state, each)) for each in mains)
     initialized = begun or not _incomplete_inits(inits, state)
     around = Circumstances(state, initializing=not initialized, now=now)
-    status: JSON = {**old, "phase": phase, **_addresses(state)}
+    addresses: JSON = {}
+    host = state.host_address or state.address  # a task that runs nowhere else is its own host
+    if state.address:
+        addresses.update(podIP=state.address, podIPs=[{"ip": state.address}])
+    if host:
+        addresses.update(hostIP=host, hostIPs=[{"ip": host}])
+    status: JSON = {**old, "phase": phase, **addresses}
     status.setdefault("startTime", format_time(state.created_at or now))
     status["containerStatuses"] = _statuses(mains, old.get("containerStatuses"), around, init=False)
     if inits:
@@ -193,17 +199,6 @@ def _statuses(
         container_status(each, _find(around.task, each), before.get(each["name"], {}), around, init=init)
         for each in containers
     ]
-
-
-def _addresses(state: TaskState) -> JSON:
-    """Return the addresses known by now; a task that runs nowhere else is its own host."""
-    found: JSON = {}
-    host = state.host_address or state.address
-    if state.address:
-        found.update(podIP=state.address, podIPs=[{"ip": state.address}])
-    if host:
-        found.update(hostIP=host, hostIPs=[{"ip": host}])
-    return found
 
 
 def _why_failed(pod: JSON, state: TaskState) -> JSON:

@@ -24,9 +24,8 @@ from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gat
 from chalicelib.controllers.podmodel.references import Missing, PodRejected
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
+from chalicelib.controllers.pods.waiting import Backoff, WaitingPods
 from chalicelib.controllers.runtime.recorder import News, Recorder
-from chalicelib.controllers.runtime.retry import Backoff
-from chalicelib.controllers.runtime.waiting import WaitingPods
 from chalicelib.controllers.translation.task import Node, translate
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, Task, TaskRejected, TaskState
 from chalicelib.registry.objects import as_stored
@@ -155,7 +154,13 @@ class PodController:
             self._reject(pod, error.reason, error.message)
             return
         except ProviderUnavailable as error:
-            self._postpone(pod, error)
+            self.backoff.postpone(pod["metadata"]["uid"], self._clock())
+            why = (error.reason, error.message)
+            self._store.set_status(
+                pod,
+                lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
+                lambda *_: [pod_events.unavailable(*why)],
+            )
             return
         if state.passing and self._set_back(stored, state):
             return
@@ -180,18 +185,7 @@ class PodController:
         if is_deleting(written.after) or is_terminal(written.after):
             self._stop(written.after, state.handle, grace_left(written.after, self._clock()))
 
-    def _postpone(self, pod: JSON, error: ProviderUnavailable) -> None:
-        """Try a pod again later, which the provider cannot take now."""
-        self.backoff.postpone(pod["metadata"]["uid"], self._clock())
-        why = (error.reason, error.message)
-        self._store.set_status(
-            pod,
-            lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
-            lambda *_: [pod_events.unavailable(*why)],
-        )
-
     def _wait(self, pod: JSON, missing: Sequence[Missing]) -> None:
-        """Let a pod wait for what it refers to."""
         self.backoff.postpone(pod["metadata"]["uid"], self._clock())
 
         def describe(before: JSON, after: JSON) -> Iterator[News]:
@@ -243,7 +237,6 @@ class PodController:
         )
 
     def _set_aside(self, uid: str) -> None:
-        """Forget that a pod is to be tried again."""
         self.waiting.discard(uid)
         self.backoff.forget(uid)
 

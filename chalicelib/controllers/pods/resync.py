@@ -18,7 +18,7 @@ from chalicelib.controllers.podmodel.record import handle_of, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.controllers.runtime.paging import DELETING, ENDED_POD, paged
+from chalicelib.controllers.runtime.objects import DELETING, ENDED_POD, paged
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
 from chalicelib.storage.base import Storage
 

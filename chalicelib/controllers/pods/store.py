@@ -30,9 +30,8 @@ from chalicelib.storage.base import (
 from chalicelib.storage.keys import object_key, parse_key
 
 ChangePod = Callable[[JSON], JSON | None]  # from a pod to the changed one, None for no change; pure
-Describe = Callable[
-    [JSON, JSON], Iterable[News]
-]  # from a pod before and after a change to the Events about it; pure
+# From a pod before and after a change to the Events about it; pure
+Describe = Callable[[JSON, JSON], Iterable[News]]
 EVENTS_AT_ONCE = TRANSACTION_WRITES - 1  # Events written with the pod; more follow
 
 Observer = Callable[[JSON], None]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
@@ -55,27 +55,8 @@ class News:
     part: str = ""
 
 
-class Recorder(Protocol):
-    """Takes note of what happened."""
-
-    def record(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> None:
-        """Record what happened to `obj`. Returns at once and never raises."""
-        ...
-
-    def drafts(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> Sequence[Change]:
-        """Return the Events, each as if it were the first of its kind, for a transaction with the change they describe.
-
-        For one that exists already the transaction raises KeyExists; write() counts it up.
-        """
-        ...
-
-    def write(self, drafts: Sequence[Change]) -> None:
-        """Write such Events alone. Returns at once and never raises."""
-        ...
-
-
-class EventRecorder:
-    """Writes Events to a Storage. `later` keeps the writes out of the caller's way."""
+class Recorder:
+    """Writes Events to a Storage. `later` keeps the writes out of the caller's way; nothing here raises."""
 
     def __init__(
         self,
@@ -92,22 +73,32 @@ class EventRecorder:
         self._counts: OrderedDict[str, set[str]] = OrderedDict()
 
     def record(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> None:
-        """Write the Events of these news."""
+        """Record what happened to `obj`. Returns at once."""
         self.write(self.drafts(obj, news, kind=kind))
 
     def write(self, drafts: Sequence[Change]) -> None:
-        """Write Events, several at once, or count up those there are."""
+        """Write Events, several at once, or count up those there are. Returns at once."""
         for first in range(0, len(drafts), TRANSACTION_WRITES):
             self._later(partial(self._write_all, drafts[first : first + TRANSACTION_WRITES]))
 
     def drafts(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> Sequence[Change]:
-        """Return the Events that are within an object's bounds, each once."""
+        """Return the Events that are within an object's bounds, each once, as if it were the first of its kind.
+
+        They are for a transaction with the change they describe, which raises KeyExists for one that is there already;
+        write() counts it up.
+        """
         metadata, now = obj["metadata"], format_time(self._clock())
-        made = []
+        made, uid = [], str(metadata.get("uid", ""))
         for each in dict.fromkeys(news):
             event = _event(metadata, each, kind=kind)
             name = event["metadata"]["name"]
-            if self._is_within_bounds(str(metadata.get("uid", "")), name):
+            names = self._counts.setdefault(uid, set())
+            self._counts.move_to_end(uid)
+            while len(self._counts) > OBJECTS_COUNTED:
+                self._counts.popitem(last=False)
+            if len(names) < EVENTS_PER_OBJECT:
+                names.add(name)
+            if name in names:
                 event["metadata"].update(creationTimestamp=now, uid=self._new_uid())
                 event.update(firstTimestamp=now, lastTimestamp=now, count=1)
                 key = object_key("events", event["metadata"]["namespace"], name)
@@ -130,15 +121,6 @@ class EventRecorder:
                     self._storage.delete(stored.key, expected_revision=stored.revision)
                 except (KeyNotFound, RevisionConflict):
                     continue  # just counted up, or removed by another process
-
-    def _is_within_bounds(self, uid: str, name: str) -> bool:
-        names = self._counts.setdefault(uid, set())
-        self._counts.move_to_end(uid)
-        while len(self._counts) > OBJECTS_COUNTED:
-            self._counts.popitem(last=False)
-        if len(names) < EVENTS_PER_OBJECT:
-            names.add(name)
-        return name in names
 
     def _write_all(self, drafts: Sequence[Change]) -> None:
         try:

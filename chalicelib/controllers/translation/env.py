@@ -1,24 +1,31 @@
 """A container's environment, resolved in a kubelet's order.
 
 envFrom first, then env on top, each value expanded with what came before it. Compare
-makeEnvironmentVariables in kubernetes/pkg/kubelet/kubelet_pods.go, v1.36.
+makeEnvironmentVariables in kubernetes/pkg/kubelet/kubelet_pods.go and, for `$(VAR)` references,
+kubernetes/third_party/forked/golang/expansion (v1.36).
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.accessors import spec_of
+from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.references import CONFIG, Missing, References, key_owner, kind_word
-from chalicelib.controllers.podmodel.resources import NodeSize
-from chalicelib.controllers.runtime.expansion import expand
-from chalicelib.controllers.translation import fields as pod_fields
+from chalicelib.controllers.podmodel.resources import NodeSize, resource_field
+from chalicelib.providers.base import ADDRESS
 
 _SOURCES = (("configMapRef", "configmaps"), ("secretRef", "secrets"))
 _KEY_SOURCES = (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets"))
+
+
+_TOKEN = re.compile(r"\$(?:(\$)|\(([^)]*)\))")
+
+
+_SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,11 @@ def _value_from(view: PodView, container: JSON, source: JSON) -> str | None:
     try:
         if source.get("fieldRef"):
             path = source["fieldRef"].get("fieldPath", "")
-            return pod_fields.field_value(view.pod, path, node_name=view.node_name)
+            return pod_field(view.pod, path, node_name=view.node_name)
         if source.get("resourceFieldRef"):
             name = container.get("name", "")
             reference = source["resourceFieldRef"]
-            return pod_resources.field_value(view.spec, reference, container_name=name, node=view.node)
+            return resource_field(view.spec, reference, container_name=name, node=view.node)
     except LookupError as error:
         _note(view, container, "pods", "", str(error))
         return None
@@ -120,3 +127,43 @@ def _note(view: PodView, container: JSON, resource: str, name: str, message: str
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", errors="surrogateescape")
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Return `text` with each `$(NAME)` replaced by its value; values are not expanded again.
+
+    An unknown name stays as it is, `$$` stands for `$`, and a lone `$` is itself.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        if match[1]:
+            return "$"
+        return values.get(match[2], match[0])
+
+    return _TOKEN.sub(replaced, text)
+
+
+def pod_field(pod: JSON, path: str, *, node_name: str) -> str:
+    """Return the value of a fieldRef. Raises LookupError for a path that Kubernetes does not know."""
+    metadata, spec = metadata_of(pod), spec_of(pod)
+    subscript = _SUBSCRIPT.fullmatch(path)
+    if subscript:
+        return str((metadata.get(subscript[1]) or {}).get(subscript[2], ""))
+    if path in ("metadata.labels", "metadata.annotations"):
+        entries = sorted((metadata.get(path.partition(".")[2]) or {}).items())
+        # one `key="value"` a line, values quoted as Go's %q does for usual text
+        return "\n".join(f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in entries)
+    values = {
+        "metadata.name": metadata.get("name", ""),
+        "metadata.namespace": metadata.get("namespace", ""),
+        "metadata.uid": metadata.get("uid", ""),
+        "spec.nodeName": spec.get("nodeName") or node_name,
+        "spec.serviceAccountName": spec.get("serviceAccountName") or "default",
+        "status.podIP": ADDRESS,
+        "status.podIPs": ADDRESS,
+        "status.hostIP": ADDRESS,
+        "status.hostIPs": ADDRESS,
+    }
+    if path not in values:
+        raise LookupError(f"unsupported fieldPath: {path}")
+    return str(values[path])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from chalicelib.apimachinery.accessors import labels_of, spec_of, status_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.lookup import Lookup
+from chalicelib.controllers.runtime.objects import Lookup
 
 CLUSTER_DOMAIN = "cluster.local"
 HOSTNAME_LIMIT = 63  # characters of a DNS label
@@ -69,23 +69,14 @@ def host_entries(pod: JSON, lookup: Lookup, texts: Iterable[str]) -> tuple[tuple
     mentioned = dict.fromkeys(match.groups() for text in likely for match in _SERVICE_NAME.finditer(text))
     for name, namespace in mentioned:
         service = lookup.find("services", namespace, name)
-        address = _address(service, namespace, pod, lookup) if service else ""
+        if service is None or selects(service, pod):
+            continue
+        behind = (each for each in _candidates(service, namespace, pod, lookup) if selects(service, each))
+        address = next((str(found) for each in behind if (found := status_of(each).get("podIP"))), "")
         if address:
             own = namespace == pod["metadata"].get("namespace", "")
             entries += [(address, each) for each in service_names(name, namespace)[0 if own else 1 :]]
     return tuple(dict.fromkeys(entries))
-
-
-def _address(service: JSON, namespace: str, pod: JSON, lookup: Lookup) -> str:
-    """Return the address of a pod behind the Service, empty if there is none (or it is `pod` itself)."""
-    if selects(service, pod):
-        return ""
-    for candidate in _candidates(service, namespace, pod, lookup):
-        if selects(service, candidate):
-            address = status_of(candidate).get("podIP")
-            if address:
-                return str(address)
-    return ""
 
 
 def _candidates(service: JSON, namespace: str, pod: JSON, lookup: Lookup) -> Iterator[JSON]:

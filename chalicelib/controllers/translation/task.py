@@ -21,11 +21,11 @@ from chalicelib.controllers.podmodel.references import (
     References,
 )
 from chalicelib.controllers.podmodel.resources import UNKNOWN_SIZE, NodeSize
-from chalicelib.controllers.runtime.lookup import Lookup
-from chalicelib.controllers.translation import logins as pod_logins
+from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.controllers.translation import network as pod_network
 from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation import volumes as pod_volumes
+from chalicelib.controllers.translation.credentials import logins
 from chalicelib.controllers.translation.env import PodView, container_env, expanded
 from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Container, Mount, Restart, Task, Volume
@@ -87,7 +87,7 @@ def translate(pod: JSON, node: Node) -> Translation:
         task,
         aliases=pod_network.aliases(pod, node.lookup),
         host_entries=pod_network.host_entries(pod, node.lookup, said),
-        logins=pod_logins.logins(pod, view.references),
+        logins=logins(pod, view.references),
     )
     return Translation(task, (), unsupported)
 

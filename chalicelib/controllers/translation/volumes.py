@@ -18,11 +18,9 @@ from chalicelib.controllers.podmodel.references import (
     PodRejected,
     TokenRequest,
 )
-from chalicelib.controllers.podmodel.resources import all_containers, claimed_storage, field_value
-from chalicelib.controllers.runtime.expansion import expand
-from chalicelib.controllers.runtime.lookup import ROOT_CA_CONFIGMAP
-from chalicelib.controllers.translation import fields as pod_fields
-from chalicelib.controllers.translation.env import PodView
+from chalicelib.controllers.podmodel.resources import all_containers, claimed_storage, resource_field
+from chalicelib.controllers.runtime.objects import ROOT_CA_CONFIGMAP
+from chalicelib.controllers.translation.env import PodView, expand, pod_field
 from chalicelib.providers.base import File, Mount, Volume
 
 DEFAULT_MODE = 0o644
@@ -108,7 +106,16 @@ class _Volumes:
             case "hostPath":
                 return Volume(name, "host", source=source.get("path", ""))
             case "persistentVolumeClaim":
-                return self._claim(name, source)
+                claim_name = source.get("claimName", "")
+                claim = self._view.references.find("persistentvolumeclaims", claim_name)
+                if claim is None:
+                    why = f'persistentvolumeclaim "{claim_name}" not found'
+                    missing = Missing(SCHEDULE, why, "persistentvolumeclaims", claim_name)
+                    self._view.references.missing.append(missing)
+                    return None
+                return Volume(
+                    name, "named", source=claim["metadata"]["uid"], size_mib=_mib(claimed_storage(claim))
+                )
         field = f"spec.volumes[{name}].{kind}"
         raise PodRejected("UnsupportedVolume", f"{field}: this kind of volume is not supported")
 
@@ -146,10 +153,10 @@ class _Volumes:
             try:
                 if item.get("fieldRef"):
                     path = item["fieldRef"].get("fieldPath", "")
-                    text = pod_fields.field_value(view.pod, path, node_name=view.node_name)
+                    text = pod_field(view.pod, path, node_name=view.node_name)
                 else:
                     reference = item.get("resourceFieldRef") or {}
-                    text = field_value(view.spec, reference, container_name="", node=view.node)
+                    text = resource_field(view.spec, reference, container_name="", node=view.node)
             except LookupError as error:
                 self._note(volume, str(error), "pods", "")
                 continue
@@ -189,16 +196,6 @@ class _Volumes:
         except LookupError:
             why = f'failed to fetch token: serviceaccounts "{account}" not found'
             self._note(volume, why, "serviceaccounts", account)
-
-    def _claim(self, name: str, source: JSON) -> Volume | None:
-        claim_name = source.get("claimName", "")
-        claim = self._view.references.find("persistentvolumeclaims", claim_name)
-        if claim is None:
-            why = f'persistentvolumeclaim "{claim_name}" not found'
-            missing = Missing(SCHEDULE, why, "persistentvolumeclaims", claim_name)
-            self._view.references.missing.append(missing)
-            return None
-        return Volume(name, "named", source=claim["metadata"]["uid"], size_mib=_mib(claimed_storage(claim)))
 
     def _note(self, volume: str, why: str, resource: str, name: str) -> None:
         message = f'MountVolume.SetUp failed for volume "{volume}" : {why}'

@@ -12,7 +12,7 @@ from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import dependents_of
-from chalicelib.controllers.runtime.deletes import DeleteObject
+from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
 from chalicelib.controllers.workloads import deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import WorkloadPlan
@@ -95,9 +95,8 @@ class WorkloadController:
                 self._once(key)
                 with self._guard:
                     if key not in self._again:
-                        self._busy.discard(
-                            key
-                        )  # under the same lock, so that no caller finds it busy and leaves
+                        # under the same lock, so that no caller finds it busy and leaves
+                        self._busy.discard(key)
                         return
         finally:
             with self._guard:

@@ -13,7 +13,7 @@ from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.container_status import last_end
-from chalicelib.controllers.runtime.conditions import with_condition
+from chalicelib.controllers.runtime.objects import with_condition
 from chalicelib.controllers.workloads.plan import (
     WorkloadPlan,
     fresh_names,

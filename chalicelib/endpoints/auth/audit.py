@@ -16,8 +16,7 @@ from urllib.parse import quote
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import format_micro_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.request_info import RequestInfo, User
-from chalicelib.endpoints.http.routes import SEND, STAGE
+from chalicelib.endpoints.http.requests import SEND, STAGE, RequestInfo, User
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 CONNECTIONS = ("exec", "attach", "portforward")

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import unauthorized
 from chalicelib.controllers.runtime.tokens import POD_GROUP, TokenClaims, TokenInvalid, TokenIssuer
-from chalicelib.endpoints.http.request_info import User
+from chalicelib.endpoints.http.requests import User
 
 AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"

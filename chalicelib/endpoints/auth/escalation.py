@@ -12,7 +12,7 @@ from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, rule_allows
-from chalicelib.endpoints.http.request_info import User
+from chalicelib.endpoints.http.requests import User
 from chalicelib.resources.access.rbac import RBAC_GROUP
 
 ROLES = ("roles", "clusterroles")
@@ -20,7 +20,6 @@ EVERYTHING: list[JSON] = [
     {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
     {"nonResourceURLs": ["*"], "verbs": ["*"]},
 ]
-BINDINGS = ("rolebindings", "clusterrolebindings")
 
 
 def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:

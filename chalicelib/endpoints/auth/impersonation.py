@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED
 from chalicelib.endpoints.auth.rbac import SERVICE_ACCOUNT_PREFIX, Attributes, Rbac, refusal
-from chalicelib.endpoints.http.request_info import User
+from chalicelib.endpoints.http.requests import User
 
 PREFIX = "impersonate-"
 USER, GROUP, UID, EXTRA = "impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-"

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.rules.status import StatusError, too_many_requests
+from chalicelib.apimachinery.rules.status import too_many_requests
 
 TOO_MANY = "too many requests, please try again later"
 USERS_KEPT = 10_000  # buckets in memory; the longest unused go first
@@ -25,9 +25,6 @@ class UserLimits:
 
     requests_per_second: int = 0
     watches: int = 0
-
-
-NO_LIMITS = UserLimits()
 
 
 class Limits:
@@ -54,14 +51,14 @@ class Limits:
             if len(self._buckets) > USERS_KEPT:
                 self._buckets.popitem(last=False)
         if not is_allowed:
-            raise refused()
+            raise too_many_requests(TOO_MANY)
 
     def watch(self, user: str, pieces: Iterator[bytes]) -> CountedWatch:
         """Return `pieces`, counted as a watch of the user until they end. Raises 429 beyond the limit."""
         with self._lock:
             count = self._watches.get(user, 0)
             if self._limits.watches and count >= self._limits.watches:
-                raise refused()
+                raise too_many_requests(TOO_MANY)
             self._watches[user] = count + 1
 
         def release() -> None:
@@ -98,8 +95,3 @@ class CountedWatch:
         over, self._over = self._over, None
         if over is not None:
             over()
-
-
-def refused() -> StatusError:
-    """Return the 429 of a real server's priority and fairness."""
-    return too_many_requests(TOO_MANY)

@@ -19,7 +19,7 @@ from chalicelib.apimachinery.rules.status import StatusError, not_found, qualifi
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import POD_GROUP
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import NamedTuple
 
 from chalice.app import Response
 
@@ -18,12 +19,35 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import ISSUER, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth.authentication import service_account_user
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac
-from chalicelib.endpoints.auth.review_kinds import AUTHORIZATION, REVIEW_VERSION, REVIEWS, ReviewKind
-from chalicelib.endpoints.http.bodies import Bodies
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.parameters import Bodies
+from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.endpoints.http.responses import respond
 
-Fill = Callable[[JSON, RequestInfo, User], None]
+AUTHENTICATION = "authentication.k8s.io"
+AUTHORIZATION = "authorization.k8s.io"
+REVIEW_VERSION = "v1"  # of all of them
+
+
+class ReviewKind(NamedTuple):
+    """One kind of review, and where it is posted: for discovery and for the answers."""
+
+    group: str
+    resource: str
+    kind: str
+    is_namespaced: bool = False
+
+
+REVIEWS = (
+    ReviewKind(AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview"),
+    ReviewKind(AUTHENTICATION, "tokenreviews", "TokenReview"),
+    ReviewKind(AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", True),
+    ReviewKind(AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    ReviewKind(AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+    ReviewKind(AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview"),
+)
+
+
+Fill = Callable[[JSON, RequestInfo], None]
 
 
 class Reviews:
@@ -39,34 +63,31 @@ class Reviews:
         self._fills: dict[str, Fill] = {
             "SelfSubjectReview": self._fill_user,
             "TokenReview": self._fill_token,
-            "SelfSubjectAccessReview": lambda obj, _info, user: self._decide(obj, user, []),
+            "SelfSubjectAccessReview": lambda obj, info: self._decide(obj, info.user, []),
             "SelfSubjectRulesReview": self._fill_rules,
             "SubjectAccessReview": self._decide_for_subject,
             "LocalSubjectAccessReview": self._decide_for_subject,
         }
         self.kinds = {(kind.group, kind.resource): kind for kind in REVIEWS}
 
-    def answer(self, review: ReviewKind, info: RequestInfo, user: User) -> Response:
+    def answer(self, review: ReviewKind, info: RequestInfo) -> Response:
         """Return the review with its status. Raises 405 for anything but create, 422."""
         if info.verb != "create" or info.name:
             raise method_not_allowed()
-        body = self._bodies.typed_object(info, group=review.group, version=REVIEW_VERSION, kind=review.kind)
+        obj, _ = self._bodies.typed_object(info, group=review.group, version=REVIEW_VERSION, kind=review.kind)
         types = {"kind": review.kind, "apiVersion": f"{review.group}/{REVIEW_VERSION}"}
-        obj: JSON = {**types, **body.obj}
-        obj["metadata"] = metadata_of(obj)
+        obj = {**types, **obj, "metadata": metadata_of(obj)}
         if review.is_namespaced:
             obj["metadata"]["namespace"] = info.namespace
-        self._fills[review.kind](obj, info, user)
+        self._fills[review.kind](obj, info)
         return respond(obj, code=201)
 
-    def _fill_user(self, obj: JSON, info: RequestInfo, user: User) -> None:
-        del info
+    def _fill_user(self, obj: JSON, info: RequestInfo) -> None:
         obj["metadata"]["creationTimestamp"] = kubetime.format_time(self._clock())
-        obj["status"] = {"userInfo": _user_info(user)}
+        obj["status"] = {"userInfo": _user_info(info.user)}
         obj.pop("spec", None)
 
-    def _decide_for_subject(self, obj: JSON, info: RequestInfo, user: User) -> None:
-        del user
+    def _decide_for_subject(self, obj: JSON, info: RequestInfo) -> None:
         spec = obj.setdefault("spec", {})
         wrong = []
         if not spec.get("user") and not spec.get("groups"):
@@ -113,9 +134,8 @@ class Reviews:
         if owner:
             obj["status"]["reason"] = f"for what the pod of uid {owner} owns, and nothing else"
 
-    def _fill_rules(self, obj: JSON, info: RequestInfo, user: User) -> None:
-        del info
-        namespace = spec_of(obj).get("namespace")
+    def _fill_rules(self, obj: JSON, info: RequestInfo) -> None:
+        user, namespace = info.user, spec_of(obj).get("namespace")
         if not namespace:
             raise bad_request("no namespace on request")
         rules = list(self._rbac.rules(user, namespace))
@@ -136,8 +156,8 @@ class Reviews:
                 "some of these rules hold for what the pod owns, and nothing else"
             )
 
-    def _fill_token(self, obj: JSON, info: RequestInfo, user: User) -> None:
-        del info, user
+    def _fill_token(self, obj: JSON, info: RequestInfo) -> None:
+        del info
         spec = obj.setdefault("spec", {})
         if not spec.get("token"):
             raise bad_request("token is required for TokenReview in authentication")

@@ -13,8 +13,8 @@ from chalicelib.endpoints.auth.authentication import POD_UID
 from chalicelib.endpoints.auth.budget_scope import BudgetScope
 from chalicelib.endpoints.auth.owned_scope import OwnedScope
 from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
-from chalicelib.endpoints.auth.review_kinds import AUTHENTICATION, AUTHORIZATION
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.auth.reviews import AUTHENTICATION, AUTHORIZATION
+from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.scope import EVERYTHING, Scope
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject

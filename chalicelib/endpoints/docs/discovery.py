@@ -9,15 +9,39 @@ from collections.abc import Iterable, Sequence
 
 from chalicelib.apimachinery.rules.status import unknown_path
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.review_kinds import REVIEW_VERSION, REVIEWS, ReviewKind
-from chalicelib.endpoints.docs.version import version_document
-from chalicelib.endpoints.http.negotiation import parse_accept
-from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.endpoints.auth.reviews import REVIEW_VERSION, REVIEWS, ReviewKind
+from chalicelib.endpoints.http.requests import RequestInfo
+from chalicelib.endpoints.http.responses import parse_accept
 from chalicelib.registry.strategy import Strategy
 
 AGGREGATED = "APIGroupDiscoveryList"
 FRESH = "Current"
 FIXED_PATHS = ("/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
+
+
+KUBERNETES_MAJOR = "1"
+KUBERNETES_MINOR = "36"  # the version whose recorded answers ours are compared with
+KUBERNETES_PATCH = "2"
+OUR_VERSION = "0.1.0"
+
+
+def version_document() -> JSON:
+    """Return the answer to GET /version (version.Info)."""
+    return {
+        "major": KUBERNETES_MAJOR,
+        "minor": KUBERNETES_MINOR,
+        "emulationMajor": KUBERNETES_MAJOR,
+        "emulationMinor": KUBERNETES_MINOR,
+        "minCompatibilityMajor": KUBERNETES_MAJOR,
+        "minCompatibilityMinor": str(int(KUBERNETES_MINOR) - 1),
+        "gitVersion": f"v{KUBERNETES_MAJOR}.{KUBERNETES_MINOR}.{KUBERNETES_PATCH}+sparkanywhere-{OUR_VERSION}",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "python",
+        "platform": "any",
+    }
 
 
 class Discovery:

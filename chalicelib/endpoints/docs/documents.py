@@ -19,8 +19,7 @@ class Documents:
         self._custom = custom
         self._lock = threading.Lock()
         self._mark: tuple[tuple[str, int], ...] = ()
-        self.built_in = Discovery(self._built_in)
-        self._discovery, self._openapi = self.built_in, OpenApi(self._built_in)
+        self._discovery, self._openapi = Discovery(self._built_in), OpenApi(self._built_in)
 
     def discovery(self) -> Discovery:
         """Return the discovery of now."""

@@ -17,11 +17,9 @@ from chalicelib.apimachinery import schema
 from chalicelib.apimachinery.decoding.openapi_protobuf import encode_openapi
 from chalicelib.apimachinery.rules.status import unknown_path
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.docs.version import version_document
-from chalicelib.endpoints.http.compression import bytes_response
-from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
-from chalicelib.endpoints.http.request_info import RequestInfo
-from chalicelib.endpoints.http.responses import dumps, respond
+from chalicelib.endpoints.docs.discovery import version_document
+from chalicelib.endpoints.http.requests import RequestInfo
+from chalicelib.endpoints.http.responses import JSON_TYPES, bytes_response, dumps, parse_accept, respond
 from chalicelib.registry.strategy import Strategy
 
 # Old clients ask for it with a `@`, but no client can read an answer of that name.
@@ -75,7 +73,15 @@ class OpenApi:
     def answer(self, info: RequestInfo) -> Response:
         """Return the document that a request asks for. Raises 404 for a group that is not served."""
         if info.verb == "openapi-v2":
-            return self._answer_v2(info.headers)
+            # in JSON, or in protobuf where the client asks for that and for no JSON before it
+            for name, _ in parse_accept(info.headers.get("accept", "")):
+                if name in JSON_TYPES:
+                    break
+                if name.replace("@", ".") == V2_PROTOBUF:
+                    with self._lock:
+                        self._protobuf = self._protobuf or encode_openapi(self._v2())
+                    return bytes_response(self._protobuf, V2_PROTOBUF, info.headers)
+            return respond(self._v2())
         if info.verb == "openapi-v3":
             version = str(version_document()["gitVersion"])
             paths = [f"apis/{group}/{each}" if group else f"api/{each}" for group, each in self._by_group]
@@ -89,17 +95,6 @@ class OpenApi:
             if key not in self._texts:
                 self._texts[key] = dumps(self._v3(self._by_group[key]))
         return Response(body=self._texts[key], status_code=200, headers={"Content-Type": "application/json"})
-
-    def _answer_v2(self, headers: Mapping[str, str]) -> Response:
-        """Return the document in JSON, or in protobuf where the client asks for that and for no JSON before it."""
-        for name, _ in parse_accept(headers.get("accept", "")):
-            if name in JSON_TYPES:
-                break
-            if name.replace("@", ".") == V2_PROTOBUF:
-                with self._lock:
-                    self._protobuf = self._protobuf or encode_openapi(self._v2())
-                return bytes_response(self._protobuf, V2_PROTOBUF, headers)
-        return respond(self._v2())
 
     def _v3(self, strategies: Sequence[Strategy]) -> JSON:
         definitions = {**schema.openapi_definitions(), **self._custom}

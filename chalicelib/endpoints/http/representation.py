@@ -11,8 +11,8 @@ from datetime import datetime
 from chalicelib.apimachinery.rules import table
 from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.negotiation import Representation
-from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.endpoints.http.requests import RequestInfo
+from chalicelib.endpoints.http.responses import Representation
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import StoredObject
 

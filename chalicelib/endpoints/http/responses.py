@@ -1,27 +1,100 @@
-"""Answers: objects, lists, Tables, log text, watch frames and Statuses as HTTP responses.
+"""Answers: what a client accepts, and objects, lists, text and Statuses as HTTP responses, in gzip where they are long.
 
 Stored objects are texts without kind and apiVersion; for the plain representation these are spliced
-in front of the text, so that no object is decoded only to be encoded again.
+in front of the text, so that no object is decoded only to be encoded again. We write JSON and YAML; Kubernetes
+protobuf is read, never written. A local server packs long answers here; on AWS API Gateway does, except what Lambda
+itself could not answer unpacked.
+
+Reference: api-concepts, "Alternate representations of resources" and "Receiving resources as Tables"; for compression
+k8s.io/apiserver/pkg/endpoints/handlers/responsewriters (v1.36).
 """
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.rules.status import StatusError, not_acceptable
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.negotiation import Representation
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import StoredObject
+
+Shape = Literal["object", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
+
+MEDIA_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+JSON_TYPES = ("application/json", "application/*", "*/*")
+SHAPES: tuple[Shape, ...] = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """How to write an answer: as the object itself or converted, in JSON or YAML."""
+
+    shape: Shape = "object"
+    shape_version: str = "v1"
+    is_yaml: bool = False
+    is_pretty: bool = False
+
+
+def parse_accept(header: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the media types of an Accept header with their parameters, in order of preference."""
+    entries = []
+    for index, part in enumerate(header.split(",")):
+        name, *rest = [piece.strip() for piece in part.split(";")]
+        params = dict(piece.split("=", 1) for piece in rest if "=" in piece)
+        try:
+            quality = float(params.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        if name:
+            entries.append((-quality, index, name.lower(), params))
+    return [(name, params) for _, _, name, params in sorted(entries, key=lambda entry: entry[:2])]
+
+
+def representation(info: RequestInfo, *, is_list: bool = False) -> Representation:
+    """Return the representation that a request asks for. Raises 406."""
+    return negotiate(info.headers.get("accept", ""), is_list=is_list, is_pretty=info.flag("pretty"))
+
+
+def negotiate(header: str, *, is_list: bool, is_pretty: bool = False) -> Representation:
+    """Return the representation for an Accept header. Raises 406 if we write none of those asked for."""
+    if not header.strip():
+        return Representation(is_pretty=is_pretty)
+    seen_shape = False
+    for name, params in parse_accept(header):
+        is_yaml = name == "application/yaml"
+        if not is_yaml and name not in JSON_TYPES:
+            continue
+        shape = params.get("as")
+        if shape is None:
+            return Representation(is_yaml=is_yaml, is_pretty=is_pretty)
+        seen_shape = True
+        for known in SHAPES:
+            if shape == known and params.get("g") == "meta.k8s.io" and params.get("v") in ("v1", "v1beta1"):
+                return Representation(known, params["v"], is_yaml, is_pretty)
+    if seen_shape:
+        raise not_acceptable("only the following media types are accepted: " + ", ".join(MEDIA_TYPES))
+    kinds = list(MEDIA_TYPES)
+    if is_list:
+        kinds += ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"]
+    error = not_acceptable("406: Not Acceptable\n\nAvailable representations: " + ", ".join(kinds))
+    error.details = {}
+    raise error
+
 
 JSON_TYPE = "application/json"
 TEXT_TYPE = "text/plain; charset=utf-8"
 STREAM_KEY = "x-stream"  # where the dev server looks for an iterator of bytes
 
+MIN_BYTES = 128 * 1024  # where packing begins to pay
+LEVEL = 1  # the fastest: lists of objects shrink to a tenth with it already
 Headers = dict[str, Any]  # Chalice takes a list as the value of a repeated header
 
 
@@ -74,17 +147,13 @@ def status_response(error: StatusError, *, is_pretty: bool = False) -> Response:
     return Response(body=body, status_code=error.code, headers=headers)
 
 
-def type_prefix(registry: Registry) -> str:
-    """Return the text that makes a typed object of a stored one, up to its first key."""
-    return dumps({"kind": registry.strategy.kind, "apiVersion": registry.strategy.api_version})[:-1]
-
-
 def typed_text(registry: Registry, stored: StoredObject) -> str:
     """Return the JSON text of a stored object with kind and apiVersion."""
     if registry.strategy.stored_as:
         return dumps(registry.typed(stored))
+    head = dumps({"kind": registry.strategy.kind, "apiVersion": registry.strategy.api_version})[:-1]
     rest = stored.json[1:]
-    return type_prefix(registry) + ("," if rest.strip() != "}" else "") + rest
+    return head + ("," if rest.strip() != "}" else "") + rest
 
 
 def object_response(registry: Registry, stored: StoredObject, code: int, how: Representation) -> Response:
@@ -133,3 +202,65 @@ def success_status(details: Mapping[str, Any]) -> JSON:
         "status": "Success",
         "details": {key: value for key, value in details.items() if value},
     }
+
+
+def compressed(response: Response, headers: Mapping[str, str]) -> Response:
+    """Return the answer in gzip if it is long and the client takes that, else as it is."""
+    body = response.body
+    if isinstance(response, StreamResponse | PackedResponse) or not isinstance(body, str):
+        return response
+    if len(body) < MIN_BYTES or not _takes_gzip(headers.get("accept-encoding", "")):
+        return response
+    packed = gzip.compress(body.encode(), LEVEL, mtime=0)
+    content_type = str(response.headers.get("Content-Type", "application/json"))
+    made = StreamResponse(iter([packed]), content_type=content_type, status_code=response.status_code)
+    made.headers.update(response.headers)
+    made.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return made
+
+
+class PackedResponse(Response):
+    """An answer of bytes, in the base64 that API Gateway's proxy takes them in."""
+
+    def to_dict(self, binary_types: Any = None) -> dict[str, Any]:
+        """Return Chalice's response dict, marked as base64."""
+        as_dict: dict[str, Any] = super().to_dict(binary_types)
+        return {**as_dict, "isBase64Encoded": True}
+
+
+def bytes_response(data: bytes, content_type: str, headers: Mapping[str, str]) -> Response:
+    """Return an answer of bytes, in gzip if the client takes that."""
+    made: Headers = {"Content-Type": content_type}
+    if _takes_gzip(headers.get("accept-encoding", "")):
+        data = gzip.compress(data, LEVEL, mtime=0)
+        made |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return PackedResponse(base64.b64encode(data).decode(), headers=made, status_code=200)
+
+
+def fitted(response: Response, headers: Mapping[str, str], *, max_bytes: int) -> tuple[Response, int]:
+    """Return the answer, packed if only so Lambda can give it, and how many bytes Lambda is to send for it.
+
+    More than `max_bytes` where it does not fit even so.
+    """
+    size = len(response.body)
+    if size <= max_bytes:
+        size = len(json.dumps(response.body))  # text is sent within JSON, which makes it longer
+    if size <= max_bytes or not _takes_gzip(headers.get("accept-encoding", "")):
+        return response, size
+    body = base64.b64encode(gzip.compress(response.body.encode(), LEVEL, mtime=0)).decode()
+    packed = PackedResponse(
+        body,
+        headers={**response.headers, "Content-Encoding": "gzip", "Vary": "Accept-Encoding"},
+        status_code=response.status_code,
+    )
+    return packed, len(body)
+
+
+def _takes_gzip(header: str) -> bool:
+    for name, params in parse_accept(header):
+        if name in ("gzip", "*"):
+            try:
+                return float(params.get("q", "1")) > 0
+            except ValueError:
+                return False
+    return False

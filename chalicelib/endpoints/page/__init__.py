@@ -15,8 +15,7 @@ from pathlib import Path
 
 from chalice.app import Response
 
-from chalicelib.endpoints.http.negotiation import JSON_TYPES, parse_accept
-from chalicelib.endpoints.http.responses import Headers
+from chalicelib.endpoints.http.responses import JSON_TYPES, Headers, parse_accept
 from chalicelib.providers.registry import reference_prices
 
 FOLDER = Path(__file__).parent

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from chalice.app import Response
 
@@ -17,8 +16,9 @@ from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed, unknown_path
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.list_options import parse_int
-from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.controllers.pods.controller import PodController
+from chalicelib.endpoints.http.parameters import parse_int
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse
 from chalicelib.endpoints.verbs.watching import MAX_HOLD_SECONDS
 from chalicelib.providers.base import LogOptions
@@ -29,18 +29,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no log is older, and some providers 
 MAX_LOG_BYTES = 6_000_000  # a Lambda answer may have 6 MiB, within JSON
 
 
-class PodLogs(Protocol):
-    """Reads what a pod's containers have written (the PodController does)."""
-
-    def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
-        """Yield the log of one container in pieces. Raises StatusError before the first."""
-        ...
-
-
 class LogEndpoint:
     """Answers GET pods/NAME/log; follow lasts as long as the host can stream, or one window."""
 
-    def __init__(self, pods: PodLogs, clock: Callable[[], datetime], *, streams: bool) -> None:
+    def __init__(self, pods: PodController, clock: Callable[[], datetime], *, streams: bool) -> None:
         self._pods = pods
         self._clock = clock
         self._streams = streams

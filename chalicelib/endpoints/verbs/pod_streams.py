@@ -14,7 +14,7 @@ from chalice.app import Response
 from chalicelib.apimachinery.accessors import is_terminal, phase_of
 from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.verbs.logs import container_of
 from chalicelib.providers.interactive import InteractiveProvider, Streams
 from chalicelib.registry.registry import Registry
@@ -62,9 +62,8 @@ class PodStreams:
         self._kind = kind
         self._provider = provider
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the answer that hands the connection over. Raises 400 for bad options, 404 for no pod."""
-        del user
         pod = registry.typed(registry.get(info.namespace, info.name))
         if is_terminal(pod):
             raise bad_request(f"cannot {self._kind} a completed pod; current phase is {phase_of(pod)}")
@@ -72,9 +71,13 @@ class PodStreams:
         if not handle:
             raise bad_request(f"pod {info.name} does not have a host assigned")
         if self._kind == "portforward":
-            return UpgradeResponse(
-                PodStream(self._kind, self._provider, handle, info.name, ports=_ports(info))
-            )
+            # the channel protocol names them in the query, SPDY in its streams
+            words = [word for value in info.query.get("ports") or () for word in value.split(",")]
+            for word in words:
+                if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) <= _HIGHEST_PORT):
+                    raise bad_request(f'unable to parse "{word}" as a port')
+            ports = tuple(int(word) for word in words)
+            return UpgradeResponse(PodStream(self._kind, self._provider, handle, info.name, ports=ports))
         container = container_of(pod, info)
         command = tuple(info.query.get("command") or ())
         if self._kind == "exec" and not command:
@@ -87,12 +90,3 @@ class PodStreams:
         return UpgradeResponse(
             PodStream(self._kind, self._provider, handle, info.name, container, command, streams)
         )
-
-
-def _ports(info: RequestInfo) -> tuple[int, ...]:
-    """Return the ports of the query (the channel protocol names them there, SPDY in its streams)."""
-    words = [word for value in info.query.get("ports") or () for word in value.split(",")]
-    for word in words:
-        if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) <= _HIGHEST_PORT):
-            raise bad_request(f'unable to parse "{word}" as a port')
-    return tuple(int(word) for word in words)

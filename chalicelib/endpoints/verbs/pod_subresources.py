@@ -16,9 +16,8 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import ISSUER, TokenClaims, TokenIssuer
-from chalicelib.endpoints.http.bodies import Bodies
-from chalicelib.endpoints.http.list_options import delete_options, write_options
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.parameters import Bodies, delete_options, write_options
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import respond
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience
@@ -40,10 +39,9 @@ class Binding:
         self._bodies = bodies
         self._clock = clock
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Set spec.nodeName once. Raises 409 if the pod has a node or is being deleted."""
-        del user
-        body = self._bodies.typed_object(info, group="", version="v1", kind="Binding").obj
+        body, _ = self._bodies.typed_object(info, group="", version="v1", kind="Binding")
         _check_named(body, info, "Binding")
         target = body.get("target") or {}
         node, kind = target.get("name") or "", target.get("kind") or "Node"
@@ -93,10 +91,9 @@ class Eviction:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Delete the pod with the eviction's delete options."""
-        del user
-        body = self._bodies.typed_object(info, group="policy", version="v1", kind="Eviction").obj
+        body, _ = self._bodies.typed_object(info, group="policy", version="v1", kind="Eviction")
         _check_named(body, info, "Eviction")
         options = delete_options(info, body.get("deleteOptions") or {})
         registry.delete(info.namespace, info.name, options)
@@ -111,14 +108,10 @@ class ServiceAccountToken:
         self._issuer = issuer
         self._clock = clock
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the TokenRequest with its token. Raises 404 for the account or the bound pod, 422."""
-        del user
-        body = self._bodies.typed_object(
-            info, group="authentication.k8s.io", version="v1", kind="TokenRequest"
-        )
-        spec = spec_of(body.obj)
-        metadata = metadata_of(body.obj)
+        body, _ = self._bodies.typed_object(info, group=TOKEN_GROUP, version="v1", kind="TokenRequest")
+        spec, metadata = spec_of(body), metadata_of(body)
         for key, wanted in (("name", info.name), ("namespace", info.namespace)):
             if metadata.get(key) and metadata[key] != wanted:
                 why = f"must match the service account {key} if specified"
@@ -130,7 +123,7 @@ class ServiceAccountToken:
         issued = self._issuer.issue(claims, seconds=seconds, audiences=spec.get("audiences") or ())
         answer: JSON = {
             "kind": "TokenRequest",
-            "apiVersion": "authentication.k8s.io/v1",
+            "apiVersion": f"{TOKEN_GROUP}/v1",
             "metadata": {
                 "name": info.name,
                 "namespace": info.namespace,
@@ -198,7 +191,7 @@ class Refused:
     def __init__(self, message: str) -> None:
         self._message = message
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Raise 400 with the reason; kubectl shows it word for word."""
-        del registry, info, user
+        del registry, info
         raise bad_request(self._message)

@@ -11,16 +11,22 @@ from chalicelib.apimachinery.rules.status import answer_too_large
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.escalation import check_grant
 from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
-from chalicelib.endpoints.http.bodies import Bodies
-from chalicelib.endpoints.http.compression import fitted
-from chalicelib.endpoints.http.list_options import delete_options, list_options, write_options
-from chalicelib.endpoints.http.negotiation import Representation, negotiate
+from chalicelib.endpoints.http.parameters import (
+    Bodies,
+    delete_options,
+    list_options,
+    namespace_of,
+    write_options,
+)
 from chalicelib.endpoints.http.representation import Shaper
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import (
+    Representation,
     dumps,
+    fitted,
     list_text,
     object_response,
+    representation,
     respond,
     success_status,
     with_warnings,
@@ -39,15 +45,6 @@ PAGE_MARGIN = 0.8  # objects differ in size: the next try takes so much of what 
 LEAN = "metadata.managedFields is left out, so that the list fits into one answer: ask with a limit, or accept gzip"
 
 
-def _representation(info: RequestInfo, *, is_list: bool) -> Representation:
-    accept = info.headers.get("accept", "")
-    return negotiate(accept, is_list=is_list, is_pretty=info.flag("pretty"))
-
-
-def _namespace(registry: Registry, info: RequestInfo) -> str | None:
-    return (info.namespace or None) if registry.strategy.namespaced else None
-
-
 class ResourceVerbs:
     """Answers get, list, create, update, patch, delete and deletecollection.
 
@@ -62,9 +59,8 @@ class ResourceVerbs:
         self._shaper = shaper
         self._max_list_bytes = max_list_bytes
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the answer to one request on `registry`. Raises StatusError."""
-        del user
         verb = getattr(self, f"_{info.verb}")
         response: Response = verb(registry, info)
         deprecation = registry.strategy.deprecation
@@ -84,16 +80,16 @@ class ResourceVerbs:
         return replace(options, permit=lambda obj: check_grant(self._rbac, user, resource, obj))
 
     def _get(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=False)
+        how = representation(info)
         version = info.first("resourceVersion")
-        stored = registry.get(_namespace(registry, info), info.name, resource_version=version)
+        stored = registry.get(namespace_of(registry, info), info.name, resource_version=version)
         if how.shape == "object":
             return object_response(registry, stored, 200, how)
         return respond(self._shaper.one(registry, stored, how, info), representation=how)
 
     def _list(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=True)
-        namespace, options = _namespace(registry, info), list_options(info, registry.strategy)
+        how = representation(info, is_list=True)
+        namespace, options = namespace_of(registry, info), list_options(info, registry.strategy)
         while True:  # each page is shorter than the one before, down to one object
             listed = registry.list_page(namespace, options)
             response = self._listed(registry, info, listed, how)
@@ -125,19 +121,18 @@ class ResourceVerbs:
         return with_warnings(response, [LEAN])
 
     def _deletecollection(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=True)
+        how = representation(info, is_list=True)
         options, warnings = self._delete_options(registry, info)
         selected = list_options(info, registry.strategy)
-        listed = registry.delete_collection(_namespace(registry, info), selected, options)
+        listed = registry.delete_collection(namespace_of(registry, info), selected, options)
         info.notes["names"] = ",".join(parse_key(item.key)[2] for item in listed.items)
         response = self._listed(registry, info, listed, how)
         if self._max_list_bytes is not None:
             response, size = fitted(response, info.headers, max_bytes=self._max_list_bytes)
             if size > self._max_list_bytes:
                 details = {"group": registry.strategy.group, "kind": registry.strategy.resource}
-                response = respond(
-                    success_status(details), representation=how
-                )  # they are deleted, seen or not
+                # they are deleted, seen or not
+                response = respond(success_status(details), representation=how)
         return with_warnings(response, warnings)
 
     def _delete_options(self, registry: Registry, info: RequestInfo) -> tuple[DeleteOptions, list[str]]:
@@ -156,30 +151,30 @@ class ResourceVerbs:
         return respond(self._shaper.many(registry, metadata, listed.items, how, info), representation=how)
 
     def _create(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=False)
+        how = representation(info)
         options = self._write_options(registry, info, "CreateOptions")
-        namespace, body = _namespace(registry, info), self._bodies.object(registry, info)
-        written = registry.create(namespace, body.obj, options)
-        return self._written(registry, info, written, how, body.warnings, code=201)
+        obj, warnings = self._bodies.object(registry, info)
+        written = registry.create(namespace_of(registry, info), obj, options)
+        return self._written(registry, info, written, how, warnings, code=201)
 
     def _update(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=False)
+        how = representation(info)
         options = self._write_options(registry, info, "UpdateOptions")
-        body = self._bodies.object(registry, info)
-        written = registry.update(_namespace(registry, info), info.name, body.obj, options)
-        return self._written(registry, info, written, how, body.warnings)
+        obj, warnings = self._bodies.object(registry, info)
+        written = registry.update(namespace_of(registry, info), info.name, obj, options)
+        return self._written(registry, info, written, how, warnings)
 
     def _patch(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=False)
-        patch = self._bodies.patch(registry, info)
+        how = representation(info)
+        patch, warnings = self._bodies.patch(registry, info)
         options = self._write_options(registry, info, "PatchOptions")
-        written = registry.patch(_namespace(registry, info), info.name, patch.patch, options)
-        return self._written(registry, info, written, how, patch.warnings)
+        written = registry.patch(namespace_of(registry, info), info.name, patch, options)
+        return self._written(registry, info, written, how, warnings)
 
     def _delete(self, registry: Registry, info: RequestInfo) -> Response:
-        how = _representation(info, is_list=False)
+        how = representation(info)
         options, warnings = self._delete_options(registry, info)
-        written = registry.delete(_namespace(registry, info), info.name, options)
+        written = registry.delete(namespace_of(registry, info), info.name, options)
         if written.removed and not registry.strategy.returns_deleted:
             uid = written.stored.object()["metadata"].get("uid")
             details = {

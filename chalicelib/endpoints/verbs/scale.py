@@ -16,12 +16,10 @@ from chalicelib.apimachinery.rules.causes import invalid as invalid_cause
 from chalicelib.apimachinery.rules.status import bad_request, invalid
 from chalicelib.apimachinery.schema import find_type
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.bodies import Bodies
-from chalicelib.endpoints.http.list_options import write_options
-from chalicelib.endpoints.http.negotiation import negotiate
-from chalicelib.endpoints.http.request_info import RequestInfo, User
-from chalicelib.endpoints.http.responses import respond, with_warnings
-from chalicelib.registry.options import Patch, Written
+from chalicelib.endpoints.http.parameters import Bodies, namespace_of, write_options
+from chalicelib.endpoints.http.requests import RequestInfo
+from chalicelib.endpoints.http.responses import representation, respond, with_warnings
+from chalicelib.registry.options import Patch
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.writing import check_addressed
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
@@ -38,25 +36,31 @@ class Scale:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the Scale as it is, or has become. Raises StatusError."""
-        del user
-        how = negotiate(info.headers.get("accept", ""), is_list=False, is_pretty=info.flag("pretty"))
-        namespace = info.namespace if registry.strategy.namespaced else None
+        how, namespace = representation(info), namespace_of(registry, info)
         stored = registry.get(namespace, info.name)
         warnings: list[str] = []
         if info.verb != "get":
             wanted, warnings = self._wanted(registry, stored, info)
             check_addressed(wanted, name=info.name, namespace=namespace)
-            written = self._write(registry, info, namespace, wanted)
-            stored = written.stored
+            replicas = spec_of(wanted).get("replicas", 0)
+            if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+                cause = invalid_cause("spec.replicas", replicas, NOT_NEGATIVE)
+                raise invalid(KIND, info.name, [cause], group=GROUP)
+            document = _wrapped(replicas, _path(registry, "specReplicasPath"))
+            metadata = metadata_of(wanted)
+            conditions = {key: metadata[key] for key in ("resourceVersion", "uid") if metadata.get(key)}
+            if conditions:
+                document["metadata"] = conditions
+            options = write_options(info, "UpdateOptions" if info.verb == "update" else "PatchOptions")
+            stored = registry.patch(namespace, info.name, Patch("merge", document), options).stored
         return with_warnings(respond(scale_of(registry, stored), representation=how), warnings)
 
     def _wanted(self, registry: Registry, stored: StoredObject, info: RequestInfo) -> tuple[JSON, list[str]]:
         if info.verb == "update":
-            body = self._bodies.typed_object(info, group=GROUP, version=VERSION, kind=KIND)
-            return body.obj, body.warnings
-        patch = self._bodies.patch(registry, info).patch
+            return self._bodies.typed_object(info, group=GROUP, version=VERSION, kind=KIND)
+        patch, _ = self._bodies.patch(registry, info)
         live = scale_of(registry, stored)
         live["metadata"].pop("resourceVersion")  # a patch that names none meets whatever there is
         document: Any = patch.document  # decode_patch has checked its shape
@@ -69,19 +73,6 @@ class Scale:
         if not isinstance(found, dict):
             raise bad_request("the patch leaves no Scale")
         return found, []
-
-    def _write(self, registry: Registry, info: RequestInfo, namespace: str | None, wanted: JSON) -> Written:
-        replicas = spec_of(wanted).get("replicas", 0)
-        if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
-            cause = invalid_cause("spec.replicas", replicas, NOT_NEGATIVE)
-            raise invalid(KIND, info.name, [cause], group=GROUP)
-        document = _wrapped(replicas, _path(registry, "specReplicasPath"))
-        metadata = metadata_of(wanted)
-        conditions = {key: metadata[key] for key in ("resourceVersion", "uid") if metadata.get(key)}
-        if conditions:
-            document["metadata"] = conditions
-        options = write_options(info, "UpdateOptions" if info.verb == "update" else "PatchOptions")
-        return registry.patch(namespace, info.name, Patch("merge", document), options)
 
 
 def _path(registry: Registry, name: str) -> list[str]:

@@ -16,9 +16,8 @@ from chalice.app import Response
 from chalicelib.apimachinery.rules.status import bad_request, forbidden, too_large, unavailable, unknown_path
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.files.staged_files import StagedFiles, Ticket
-from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.endpoints.http.requests import SEND, STAGE, RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse, respond
-from chalicelib.endpoints.http.routes import SEND, STAGE
 from chalicelib.files.base import FileNotHere, FileStoreUnavailable
 
 MAX_PIECE_BYTES = 3 * 1024 * 1024  # as any other body

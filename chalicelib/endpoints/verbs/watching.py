@@ -23,11 +23,17 @@ from chalicelib.apimachinery.rules import table
 from chalicelib.apimachinery.rules.status import StatusError, timeout
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.limits import Limits
-from chalicelib.endpoints.http.list_options import list_options
-from chalicelib.endpoints.http.negotiation import Representation, negotiate
+from chalicelib.endpoints.http.parameters import list_options, namespace_of
 from chalicelib.endpoints.http.representation import Shaper
-from chalicelib.endpoints.http.request_info import RequestInfo, User
-from chalicelib.endpoints.http.responses import JSON_TYPE, StreamResponse, dumps, typed_text
+from chalicelib.endpoints.http.requests import RequestInfo
+from chalicelib.endpoints.http.responses import (
+    JSON_TYPE,
+    Representation,
+    StreamResponse,
+    dumps,
+    negotiate,
+    typed_text,
+)
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
 
@@ -54,20 +60,19 @@ class WatchEndpoint:
         self._streams = streams
         self._jitter = jitter
 
-    def answer(self, registry: Registry, info: RequestInfo, user: User) -> Response:
+    def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
         how = negotiate(info.headers.get("accept", ""), is_list=True)
         options = list_options(info, registry.strategy)
         if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
             options = replace(options, allow_bookmarks=False)
-        namespace = (info.namespace or None) if registry.strategy.namespaced else None
         asked = float(options.timeout_seconds or 0)
         if self._streams:
             seconds = asked or STREAM_SECONDS * (1 + self._jitter())
         else:
             seconds = min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
-        watch = registry.watch(namespace, options, seconds=seconds)
-        lines = self._limits.watch(user.name, self._lines(registry, watch, how, info))
+        watch = registry.watch(namespace_of(registry, info), options, seconds=seconds)
+        lines = self._limits.watch(info.user.name, self._lines(registry, watch, how, info))
         if self._streams:
             return StreamResponse(lines, content_type=JSON_TYPE)
         with closing(lines):

@@ -1,4 +1,4 @@
-"""The Provider for ECS Fargate. News of tasks come by EventBridge (endpoints/events), not from here.
+"""The Provider for ECS Fargate. News of tasks come by EventBridge (endpoints/app), not from here.
 
 RunTask errs in both directions: `failures` may come with a task that starts all the same, so tasks of the
 same startedBy are looked for before anything is tried again; and a task that was started may die before it runs,

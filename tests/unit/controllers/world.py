@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.controllers.runtime.background import Workers
-from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.foundation import Sources
 from chalicelib.plane.host import LONG_LIVED, Host

@@ -10,8 +10,8 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import TokenClaims
-from chalicelib.endpoints.auth.review_kinds import REVIEWS
-from chalicelib.endpoints.http.routes import ROUTES, Route
+from chalicelib.endpoints.auth.reviews import REVIEWS
+from chalicelib.endpoints.http.requests import ROUTES, Route
 from tests.api_client import ApiClient, control_plane
 
 ADMIN, VIEWER, STRANGER, MANAGER = "admin-token", "viewer-token", "stranger-token", "manager-token"

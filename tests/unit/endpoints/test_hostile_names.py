@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib.controllers.runtime.tokens import TokenClaims
-from chalicelib.endpoints.http.routes import ROUTES, Route
+from chalicelib.endpoints.http.requests import ROUTES, Route
 from tests.api_client import ApiClient, control_plane
 
 SECRET = "the administrator's token"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.paging import PAGE
+from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
 from tests.fake_provider import FakeProvider

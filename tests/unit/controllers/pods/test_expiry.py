@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.controllers.pods.expiry import keep_seconds
-from chalicelib.controllers.runtime.paging import PAGE
+from chalicelib.controllers.pods.deletions import keep_seconds
+from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.providers.base import TaskRejected
 from tests.unit.controllers.builders import pod
 from tests.unit.controllers.world import World

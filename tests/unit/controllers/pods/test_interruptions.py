@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import not_found
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.pods.interruptions import Interruptions
+from chalicelib.controllers.pods.deletions import Interruptions
 
 OWNER = [{"apiVersion": "v1", "kind": "Pod", "name": "driver", "uid": "driver-uid"}]
 

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.controllers.runtime.paging import PAGE
+from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.providers.base import Container, ProviderUnavailable, Task
 from tests.inline import Inline
 from tests.memory_storage import MemoryStorage

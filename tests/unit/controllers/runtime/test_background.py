@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib.controllers.runtime.background import Background
-from chalicelib.controllers.runtime.loop import Chore, ResyncLoop
+from chalicelib.controllers.runtime.background import Background, Chore, ResyncLoop
 from tests.inline import inline
 
 PATIENCE_SECONDS = 10.0  # how long a test waits for what should come at once

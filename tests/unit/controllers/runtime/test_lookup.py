@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.controllers.podmodel.references import TokenRequest
-from chalicelib.controllers.runtime.lookup import StorageLookup
+from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.runtime.tokens import TokenInvalid, TokenIssuer
-from chalicelib.controllers.translation.tokens import TOKEN_SECONDS, PodTokens
+from chalicelib.controllers.translation.credentials import TOKEN_SECONDS, PodTokens
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 

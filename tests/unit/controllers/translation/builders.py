@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import TokenRequest
-from chalicelib.controllers.runtime.lookup import Lookup
+from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.controllers.translation.task import Node, Translation, translate
 from chalicelib.providers.base import Container, Task
 

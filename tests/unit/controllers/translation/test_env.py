@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import NodeSize
+from chalicelib.controllers.translation.env import expand
 from chalicelib.controllers.translation.task import translate
 from chalicelib.providers.base import ADDRESS
 from tests.unit.controllers.builders import UID, container, pod
@@ -179,3 +180,34 @@ def test_without_command_and_args_the_images_own_apply() -> None:
     found = only(task_of(pod()))
 
     assert (found.command, found.args) == (None, None)
+
+
+VALUES = {"A": "a", "B": "b", "EMPTY": "", "NESTED": "$(A)", "SPARK_DRIVER_BIND_ADDRESS": "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("$(A)", "a"),
+        ("$(A)$(B)", "ab"),
+        ("x-$(A)-y", "x-a-y"),
+        ("$(EMPTY)", ""),
+        ("$(UNKNOWN)", "$(UNKNOWN)"),
+        ("$(NESTED)", "$(A)"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$a"),
+        ("$$$$(A)", "$$(A)"),
+        ("$", "$"),
+        ("$$", "$"),
+        ("a$", "a$"),
+        ("$A", "$A"),
+        ("$(A", "$(A"),
+        ("$()", "$()"),
+        ("$(A$(B))", "$(A$(B))"),
+        ("spark.driver.host=$(SPARK_DRIVER_BIND_ADDRESS)", "spark.driver.host=10.0.0.1"),
+    ],
+)
+def test_text_expands_as_in_kubernetes(text: str, expected: str) -> None:
+    assert expand(text, VALUES) == expected

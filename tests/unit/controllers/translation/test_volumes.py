@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import PodRejected, TokenRequest
-from chalicelib.controllers.runtime.lookup import Lookup
+from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.controllers.translation.task import translate
 from chalicelib.providers.base import File, Mount, Volume
 from tests.unit.controllers.builders import UID, container, pod

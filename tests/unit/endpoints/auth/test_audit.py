@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.audit import AuditLog
-from chalicelib.endpoints.http.request_info import RequestInfo
+from chalicelib.endpoints.http.requests import RequestInfo
 from tests.api_client import ApiClient, control_plane
 from tests.unit.controllers.builders import NOW
 

@@ -27,7 +27,7 @@ from chalicelib.endpoints.auth.authentication import (
     StaticTokens,
     read_token_file,
 )
-from chalicelib.plane.authentication import build_authenticator
+from chalicelib.plane.api import build_authenticator
 from chalicelib.registry.parts import utc_now
 from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage

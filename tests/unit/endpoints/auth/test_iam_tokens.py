@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.iam_tokens import (
+from chalicelib.endpoints.auth.aws_tokens import (
     CLUSTER_HEADER,
     PREFIX,
     IamTokens,

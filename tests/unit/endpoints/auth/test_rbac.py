@@ -13,7 +13,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import POD_GROUP
 from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED, POD_UID
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.resources.default_objects import DRIVER_ROLE, cluster_role_bindings, cluster_roles
 from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.endpoints.auth.authentication import ADMIN
-from chalicelib.endpoints.auth.secret_token import KEEP_SECONDS, RETRY_SECONDS, SecretToken
+from chalicelib.endpoints.auth.aws_tokens import KEEP_SECONDS, RETRY_SECONDS, SecretToken
 from chalicelib.secret_value import SecretUnreadable
 
 

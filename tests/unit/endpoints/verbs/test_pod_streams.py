@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.request_info import RequestInfo, User
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.verbs.pod_streams import UPGRADE_KEY, Kind, PodStream, PodStreams
 from chalicelib.providers.interactive import InteractiveProvider, Session, Streams
 from chalicelib.registry.registry import Registry
@@ -71,7 +71,7 @@ def ask(kind: Kind, query: str = "", *, of: JSON | None = None) -> PodStream:
     info = RequestInfo("get", "/", "GET", resource="pods", namespace="jobs", name="driver", query=values)
     provider: InteractiveProvider = NoSessions()
     registry = cast(Registry, OnePod(of or pod()))
-    response = PodStreams(kind, provider).answer(registry, info, User("ana"))
+    response = PodStreams(kind, provider).answer(registry, info)
     stream: Any = response.to_dict()[UPGRADE_KEY]  # Any: chalice's dict
     assert isinstance(stream, PodStream)
     return stream

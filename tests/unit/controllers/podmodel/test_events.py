@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.controllers.podmodel.container_events import container_news
+from chalicelib.controllers.podmodel.events import container_news
 from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.providers.base import ContainerState, Fetch, TaskState
 from tests.unit.controllers.builders import NOW, container, known, pod, task

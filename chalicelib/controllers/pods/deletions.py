@@ -1,4 +1,9 @@
-"""Expiry: finished pods go after a while, with their logs; Events after an hour; the store's history in time."""
+"""Pods that are deleted from here: those that finished a while ago, and those whose machine is taken away.
+
+Interrupted (by a Spot notice) as on a cluster whose nodes are drained: Spark then counts the executor as lost and asks
+for another at once, before the old one's grace is over. A pod without an owner is kept to show how it ended: nothing
+would replace it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,13 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, is_terminal, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import last_end
-from chalicelib.controllers.runtime.deletes import DeleteObject
-from chalicelib.controllers.runtime.paging import ENDED_POD, paged
+from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON
+from chalicelib.controllers.runtime.objects import ENDED_POD, DeleteObject, paged
 from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix
 
@@ -21,9 +26,8 @@ LOG = logging.getLogger(__name__)
 
 TTL_ANNOTATION = "sparkanywhere.io/ttl"  # seconds, or 90s, 15m, 12h, 7d; `never` keeps the pod
 APPLICATION = "spark-app-selector"
-INACTIVE = (
-    "spark-exec-inactive"  # on executors that their driver keeps on purpose (deleteOnTermination=false)
-)
+# On executors that their driver keeps on purpose (deleteOnTermination=false)
+INACTIVE = "spark-exec-inactive"
 
 _TTL = re.compile(r"(\d+)([smhd]?)")
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -109,3 +113,33 @@ def finished_at(pod: JSON) -> datetime | None:
     ready = [each for each in status_of(pod).get("conditions") or () if each.get("type") == "Ready"]
     seen = find_time(ready[0].get("lastTransitionTime")) if ready else None
     return seen or find_time(pod["metadata"].get("creationTimestamp"))
+
+
+class Interruptions:
+    """Deletes interrupted pods gracefully. Safe to repeat."""
+
+    def __init__(self, delete: DeleteObject) -> None:
+        self._delete = delete
+
+    def pod_changed(self, pod: JSON) -> None:
+        """Delete a pod that has been interrupted, has an owner, and has not ended."""
+        metadata = pod["metadata"]
+        if not is_interrupted(pod) or is_deleting(pod) or is_terminal(pod):
+            return
+        if not metadata.get("ownerReferences"):
+            return
+        try:
+            self._delete("pods", metadata["namespace"], metadata["name"], uid=metadata["uid"])
+        except StatusError as error:
+            LOG.info("interrupted pod not deleted uid=%s reason=%s", metadata["uid"], error.reason)
+
+
+def is_interrupted(pod: JSON) -> bool:
+    """Return whether the provider has announced that it takes the pod's task away."""
+    conditions = status_of(pod).get("conditions") or ()
+    return any(
+        each.get("type") == "DisruptionTarget"
+        and each.get("status") == "True"
+        and each.get("reason") == INTERRUPTED_REASON
+        for each in conditions
+    )

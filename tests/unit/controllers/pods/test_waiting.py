@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.controllers.runtime.retry import LONGEST_SECONDS, Backoff
-from chalicelib.controllers.runtime.waiting import WaitingPods
+from chalicelib.controllers.pods.waiting import LONGEST_SECONDS, Backoff, WaitingPods
 from tests.unit.controllers.builders import NOW
 
 

@@ -1,4 +1,6 @@
-"""IAM tokens: `aws eks get-token`'s, a presigned STS GetCallerIdentity that proves who signed it.
+"""Tokens that AWS vouches for: IAM's, and the administrator's in Secrets Manager or SSM.
+
+An IAM token is `aws eks get-token`'s, a presigned STS GetCallerIdentity that proves who signed it.
 
 Each check answers a known attack on such tokens (a URL of one's own, smuggled parameters, a token made for another
 cluster, an old one). They are those of aws-iam-authenticator, pkg/token (v0.7). Reference for the token:
@@ -10,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import logging
 import re
@@ -19,10 +22,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
-from chalicelib.apimachinery.rules.status import unauthorized
+from chalicelib.apimachinery.rules.status import unauthorized, unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.authentication import AUTHENTICATED
-from chalicelib.endpoints.http.request_info import User
+from chalicelib.endpoints.http.requests import User
+from chalicelib.secret_value import SecretUnreadable
 
 LOG = logging.getLogger(__name__)
 
@@ -49,6 +53,8 @@ STS_HOST = re.compile(r"sts(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com(\.cn)?")
 ASSUMED_ROLE = re.compile(r"arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 CACHED_TOKENS = 1000
 
+KEEP_SECONDS = 300.0  # how long a replaced token may still work
+RETRY_SECONDS = 10.0  # wrong tokens must not cause a call to AWS each
 AskSts = Callable[[str, Mapping[str, str]], JSON]  # (URL, headers) -> GetCallerIdentityResult; ValueError
 
 
@@ -210,3 +216,30 @@ def ask_sts(url: str, headers: Mapping[str, str]) -> JSON:
     document = json.loads(answer.data)
     result: JSON = document["GetCallerIdentityResponse"]["GetCallerIdentityResult"]
     return result
+
+
+class SecretToken:
+    """A TokenAuthenticator for one user, whose token `read` gets. Safe to call from many threads."""
+
+    def __init__(self, user: User, read: Callable[[], str], *, monotonic: Callable[[], float]) -> None:
+        self._user = user
+        self._read = read
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._token = ""  # as it was last read; empty after a failure
+        self._until = -1.0
+
+    def find_user(self, token: str) -> User | None:
+        """Return the user if the token is theirs. Raises 503 while the secret cannot be read."""
+        with self._lock:
+            if self._monotonic() >= self._until:
+                try:
+                    self._token, keep_seconds = self._read(), KEEP_SECONDS
+                except SecretUnreadable as error:
+                    LOG.error("administrator's token: %s", error)
+                    self._token, keep_seconds = "", RETRY_SECONDS
+                self._until = self._monotonic() + keep_seconds
+            known = self._token
+        if not known:
+            raise unavailable("the administrator's token cannot be read now; see the log")
+        return self._user if hmac.compare_digest(known.encode(), token.encode()) else None

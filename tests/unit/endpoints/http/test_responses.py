@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.endpoints.http.negotiation import Representation, negotiate
+from chalicelib.endpoints.http.responses import Representation, negotiate
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 

@@ -1,24 +1,40 @@
-"""Query parameters to the options of each verb, with a real server's complaints.
+"""What a request carries: its query as the options of each verb, its body as objects and patches.
 
 Reference: Kubernetes API reference v1.36, "Common parameters"; the checks are those of
-k8s.io/apimachinery/pkg/apis/meta/internalversion/validation.
+k8s.io/apimachinery/pkg/apis/meta/internalversion/validation. For bodies:
+api-concepts, "Validation for unrecognized or duplicate fields".
 """
 
 from __future__ import annotations
 
 from typing import cast
 
+from chalicelib.apimachinery.decoding import decode
+from chalicelib.apimachinery.decoding.decode import Kind, Validation, media_type
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.meta import MAX_FIELD_MANAGER, field_manager_causes
 from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
-from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid
+from chalicelib.apimachinery.rules.status import (
+    Cause,
+    bad_request,
+    invalid,
+    too_large,
+    unsupported_media_type,
+)
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.http.request_info import RequestInfo
-from chalicelib.registry.options import DeleteOptions, ListOptions, Propagation, WriteOptions
+from chalicelib.endpoints.http.requests import RequestInfo
+from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, Propagation, WriteOptions
+from chalicelib.registry.patching import PATCH_TYPES, decode_patch, shaped
+from chalicelib.registry.registry import Registry
 from chalicelib.registry.strategy import Strategy
 
 META_GROUP = "meta.k8s.io"
 FIELD_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+
+
+MAX_BODY_BYTES = 3 * 1024 * 1024  # what a real API server takes
+STRATEGIC = "application/strategic-merge-patch+json"  # needs merge keys that a custom resource does not have
+VALIDATIONS = ("Strict", "Warn", "Ignore")
 
 
 def parse_int(info: RequestInfo, name: str) -> int | None:
@@ -32,6 +48,11 @@ def parse_int(info: RequestInfo, name: str) -> int | None:
     if abs(int(text)) >= 2**63:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
+
+
+def namespace_of(registry: Registry, info: RequestInfo) -> str | None:
+    """Return the namespace that a request is about, None for all of them or a kind without."""
+    return (info.namespace or None) if registry.strategy.namespaced else None
 
 
 def list_options(info: RequestInfo, strategy: Strategy) -> ListOptions:
@@ -100,8 +121,9 @@ def write_options(info: RequestInfo, kind: str) -> WriteOptions:
         found.append(causes.forbidden("force", "may not be specified for non-apply patch"))
     if found:
         raise invalid(kind, "", found, group=META_GROUP)
+    client = info.headers.get("user-agent", "").partition("/")[0]
     return WriteOptions(
-        field_manager=manager or default_manager(info.headers.get("user-agent", "")),
+        field_manager=manager or client[:MAX_FIELD_MANAGER] or "unknown",
         dry_run="All" in (info.query.get("dryRun") or []),
         force=info.flag("force"),
     )
@@ -111,11 +133,6 @@ def _dry_run_causes(values: list[str]) -> list[Cause]:
     if all(value == "All" for value in values):
         return []
     return [causes.not_supported("dryRun", values, ("All",))]
-
-
-def default_manager(user_agent: str) -> str:
-    """Return the field manager of a client that names none: what stands before the slash."""
-    return user_agent.split("/", 1)[0][:MAX_FIELD_MANAGER] or "unknown"
 
 
 def delete_options(info: RequestInfo, body: JSON) -> DeleteOptions:
@@ -156,3 +173,53 @@ def _query_options(info: RequestInfo) -> JSON:
     if "orphanDependents" in info.query:
         options["orphanDependents"] = info.flag("orphanDependents")
     return options
+
+
+class Bodies:
+    """Decodes bodies of at most `max_bytes`; with each come the warnings that its fields deserve."""
+
+    def __init__(self, max_bytes: int = MAX_BODY_BYTES) -> None:
+        self._max_bytes = min(max_bytes, MAX_BODY_BYTES)
+
+    def object(self, registry: Registry, info: RequestInfo) -> tuple[JSON, list[str]]:
+        """Return the object that a create or update sent. Raises 400, 413, 415."""
+        strategy = registry.strategy
+        obj, warnings = self.typed_object(
+            info, group=strategy.group, version=strategy.version, kind=strategy.kind
+        )
+        if not strategy.is_custom:
+            return obj, warnings
+        validation = _validation(info)
+        complaints = shaped(strategy, obj, is_strict=validation == "Strict")
+        return obj, warnings + (complaints if validation == "Warn" else [])
+
+    def typed_object(
+        self, info: RequestInfo, *, group: str, version: str, kind: str
+    ) -> tuple[JSON, list[str]]:
+        """Return an object of a kind that need not be the URL's own (Binding, Eviction, reviews)."""
+        self._check_size(info)
+        expected = Kind(group, version, kind)
+        content_type = info.headers.get("content-type")
+        found = decode.decode_object(info.body, content_type, expected, validation=_validation(info))
+        return found.value, found.warnings
+
+    def patch(self, registry: Registry, info: RequestInfo) -> tuple[Patch, list[str]]:
+        """Return the patch that a request sent. Raises 400, 413, 415."""
+        self._check_size(info)
+        if registry.strategy.is_custom and media_type(info.headers.get("content-type")) == STRATEGIC:
+            raise unsupported_media_type([each for each in PATCH_TYPES if each != STRATEGIC])
+        return decode_patch(info.body, info.headers.get("content-type"), _validation(info))
+
+    def delete_options(self, info: RequestInfo) -> JSON:
+        """Return the DeleteOptions of a body, {} if it has none. Raises 400, 413, 415."""
+        self._check_size(info)
+        return decode.decode_delete_options(info.body, info.headers.get("content-type"))
+
+    def _check_size(self, info: RequestInfo) -> None:
+        if len(info.body) > self._max_bytes:
+            raise too_large(self._max_bytes)
+
+
+def _validation(info: RequestInfo) -> Validation:
+    asked = info.first("fieldValidation")
+    return cast(Validation, asked) if asked in VALIDATIONS else "Warn"  # write_options refuses other words

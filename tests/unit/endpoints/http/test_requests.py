@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.endpoints.http.request_info import split_path
-from chalicelib.endpoints.http.routes import MAX_DEPTH, ROUTES, Match, Router, chalice_paths
+from chalicelib.endpoints.http.requests import MAX_DEPTH, ROUTES, Match, Router, chalice_paths, split_path
 
 CASES = [
     ("GET", "/api/v1/pods", "list", {"version": "v1", "resource": "pods"}),
