@@ -24,8 +24,8 @@ from chalicelib.config import Settings
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.engine import connect
 from sparkanywhere.client.kube_client import Access, ApiUnreachable, KubeClient
-from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.local.providers import remove_leftovers
 from tests.docker_images import ensure_busybox
 
 PODS = "/api/v1/namespaces/default/pods"

@@ -11,7 +11,7 @@ from benchmarks.pi import RUN_SECONDS, SLICES, SPARK, Walls, phases
 from sparkanywhere.cli.image_command import built
 from sparkanywhere.cli.spark_command import installed
 from sparkanywhere.local.local_server import PROJECT
-from sparkanywhere.spark.example_jar import example_jar
+from sparkanywhere.spark.spark_distribution import example_jar
 from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI
 
 ROUNDS = 2  # of each, by turns

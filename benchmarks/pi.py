@@ -15,8 +15,8 @@ from pathlib import Path
 
 from sparkanywhere.cli.spark_command import installed
 from sparkanywhere.local.local_server import PROJECT
-from sparkanywhere.spark.example_jar import example_jar
 from sparkanywhere.spark.java_wrapper import WrappedJava
+from sparkanywhere.spark.spark_distribution import example_jar
 from sparkanywhere.spark.spark_submit import SPARK_PI
 
 SPARK = "4.3.0"

@@ -19,9 +19,8 @@ from chalicelib.endpoints.app import KubernetesApp
 from chalicelib.plane.control_plane import ControlPlane
 from sparkanywhere.local.devserver import localise
 from sparkanywhere.local.gateway import Gateway
-from sparkanywhere.webserver.answer import Answer as SentAnswer
-from sparkanywhere.webserver.answer import Request
-from sparkanywhere.webserver.head import RequestHead
+from sparkanywhere.webserver.messages import Answer as SentAnswer
+from sparkanywhere.webserver.messages import Request, RequestHead
 
 PODS = "/api/v1/namespaces/default/pods"
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"

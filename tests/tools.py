@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from chalicelib.config import Settings
-from sparkanywhere.local.docker_engine import engine
+from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import base_name
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some

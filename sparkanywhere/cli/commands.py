@@ -27,7 +27,7 @@ from sparkanywhere.jobs.applications import (
     root_path,
 )
 from sparkanywhere.jobs.job_files import FileFailed
-from sparkanywhere.jobs.service_pod import ServiceFailed
+from sparkanywhere.jobs.services import ServiceFailed
 from sparkanywhere.jobs.spark_properties import UI_PORT
 from sparkanywhere.jobs.spec import SpecError
 

@@ -9,7 +9,7 @@ import click
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.local.instance_lock import InstanceLock
-from sparkanywhere.local.leftovers import remove_leftovers
+from sparkanywhere.local.providers import remove_leftovers
 
 
 @click.command()

@@ -27,9 +27,9 @@ from sparkanywhere.cli.submit_options import pairs
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
-from sparkanywhere.local.provider_type import ProviderType
+from sparkanywhere.local.server_options import ProviderType
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
-from sparkanywhere.spark import class_archive
+from sparkanywhere.spark import java_wrapper
 from sparkanywhere.spark.spark_submit import (
     NoSuchExample,
     Submission,
@@ -110,9 +110,9 @@ def run_pi(options: PiOptions, console: Console) -> int:
     ) as server:
         run = _run_on(server, submission, spark_home, job, JobScreen(job, console), options.verbose)
     print_result(console, job, last_lines=run.last_lines, now=time.monotonic())
-    if job.succeeded and not in_images and class_archive.is_due(spark_home):
+    if job.succeeded and not in_images and java_wrapper.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
-        class_archive.make_archive(spark_home)
+        java_wrapper.make_archive(spark_home)
     return 0 if job.succeeded else 1
 
 

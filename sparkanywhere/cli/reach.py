@@ -17,7 +17,7 @@ from chalicelib.providers.declaration import ProviderDeclaration
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.client.port_forward import PodPort, PortForward
-from sparkanywhere.jobs.service_pod import GONE, is_alive
+from sparkanywhere.jobs.services import GONE, is_alive
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never

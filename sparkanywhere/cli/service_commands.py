@@ -14,13 +14,20 @@ from sparkanywhere.cli.commands import with_target
 from sparkanywhere.cli.submit_options import job_options, pairs, spec_from, typed_options
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.jobs import connect as servers
-from sparkanywhere.jobs import event_log, memory
-from sparkanywhere.jobs.history import HISTORY, PORT, history_pod
-from sparkanywhere.jobs.nodes import find_provider
+from sparkanywhere.jobs import event_log, services
+from sparkanywhere.jobs.capacity import find_provider
 from sparkanywhere.jobs.objects import resource_name
-from sparkanywhere.jobs.service_pod import Service, ServiceFailed, find_running, stop_all, wait_until_up
-from sparkanywhere.jobs.spec import DEFAULT_SPARK, SpecError
+from sparkanywhere.jobs.services import (
+    HISTORY,
+    HISTORY_PORT,
+    Service,
+    ServiceFailed,
+    find_running,
+    history_pod,
+    stop_all,
+    wait_until_up,
+)
+from sparkanywhere.jobs.spec import DEFAULT_SPARK, SpecError, parse_mib
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
@@ -60,13 +67,13 @@ def history(
     if pod is None:
         pod = _start_history(client, target, options)
     pod, _ = _up(client, target, pod, HISTORY, is_ours=is_ours)
-    reach.show(target, pod, PORT, opens=opens, forwards=forward)
+    reach.show(target, pod, HISTORY_PORT, opens=opens, forwards=forward)
 
 
 def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     conf, directory = pairs("--conf", options["conf"]), options["events"]
     try:
-        memory.mib(options["memory"])
+        parse_mib(options["memory"])
     except ValueError as error:
         raise SpecError(f"--memory: {error}.") from error
     if not directory and not event_log.has_claim(client, target.namespace):
@@ -105,25 +112,25 @@ def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -
     A server that already runs is reused. It ends by itself after --idle minutes without use.
     """
     if stop:
-        _stop(client, target, servers.CONNECT)
+        _stop(client, target, services.CONNECT)
         return
-    driver = find_running(client, target.namespace, servers.CONNECT)
+    driver = find_running(client, target.namespace, services.CONNECT)
     is_ours = driver is None
     if driver is None:
         driver = _start_connect(client, target, options)
-    driver, line = _up(client, target, driver, servers.CONNECT, is_ours=is_ours)
-    secret = client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{servers.secret_of(driver)}")
-    token, port = servers.token_of(secret), servers.listening_port(line)
+    driver, line = _up(client, target, driver, services.CONNECT, is_ours=is_ours)
+    secret = client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{services.secret_of(driver)}")
+    token, port = services.token_of(secret), services.listening_port(line)
     if access := reach.port_access(driver, port):
         click.echo(access, err=True)
-        click.echo(servers.url(port=port, token=token))
-    elif servers.is_on_loopback(driver):
+        click.echo(services.connect_url(port=port, token=token))
+    elif services.is_on_loopback(driver):
         if not reach.is_here(target.access):
             raise ServiceFailed(f"{driver['metadata']['name']} listens to its own machine alone.")
-        click.echo(servers.url(port=port, token=token))
+        click.echo(services.connect_url(port=port, token=token))
     else:
         with reach.forward(target, driver, port, local_port=options["port"]) as forwarding:
-            click.echo(servers.url(port=forwarding.port, token=token))
+            click.echo(services.connect_url(port=forwarding.port, token=token))
             reach.stay(target, driver)
 
 
@@ -132,20 +139,20 @@ next(each for each in connect.params if each.name == "name").help = "Name of the
 
 
 def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
-    given = {**UNFIT, **options, "application": str(servers.PROGRAM), "namespace": target.namespace}
-    given["name"] = given["name"] or servers.NAME
+    given = {**UNFIT, **options, "application": str(services.CONNECT_PROGRAM), "namespace": target.namespace}
+    given["name"] = given["name"] or services.CONNECT_NAME
     typed = typed_options(click.get_current_context())
     spec, suffix = spec_from(given, [*typed, "namespace", "name"]), new_suffix()
     secret = f"{resource_name(spec, suffix)}-token"
     provider = find_provider(client)
-    spec = servers.connect_spec(
+    spec = services.connect_spec(
         spec,
         idle_seconds=options["idle"] * MINUTE,
         secret=secret,
         is_on_this_host=provider is not None and provider.network == "host" and reach.is_here(target.access),
         port=options["port"],
     )
-    token = servers.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
+    token = services.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
     return client.get(submit(client, spec, suffix=suffix, beside=[token]).path)
 
 

@@ -9,7 +9,7 @@ import click
 
 from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
 from sparkanywhere.jobs.spec import SpecError
-from sparkanywhere.local.provider_type import ProviderType
+from sparkanywhere.local.server_options import ProviderType
 
 USAGE = 2
 

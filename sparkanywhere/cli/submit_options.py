@@ -12,8 +12,7 @@ import click
 from click.core import ParameterSource
 
 from sparkanywhere.jobs import job_file
-from sparkanywhere.jobs.conf_fields import REFUSED, ConfError, as_fields
-from sparkanywhere.jobs.spec import DEFAULT_SPARK, JobSpec, SpecError
+from sparkanywhere.jobs.spec import DEFAULT_SPARK, REFUSED, ConfError, JobSpec, SpecError, as_fields
 
 LISTS = ("py_files", "files", "jars", "archives", "packages")
 # option -> field of a JobSpec, for those that are called the same and are handed on as they come

@@ -19,8 +19,7 @@ from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.local_plane import local_plane
 from sparkanywhere.client.access import NoAccess, Target, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.jobs.applications import has_failed, selector_of
-from sparkanywhere.jobs.cost import usage_of_seen
+from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.spec import JobSpec, SpecError

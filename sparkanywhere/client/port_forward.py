@@ -28,7 +28,7 @@ from wsproto.events import (
 from wsproto.utilities import ProtocolError
 
 from sparkanywhere.client.kube_client import Access, ApiUnreachable, tls_context
-from sparkanywhere.webserver.transport import Transport
+from sparkanywhere.webserver.wire import Transport
 
 PROTOCOL = "v4.channel.k8s.io"
 DATA, ERROR = 0, 1

@@ -1,6 +1,7 @@
-"""Whether any node could ever hold a job's pods; checked before anything is created.
+"""Which provider runs a control plane's pods, and whether any of its nodes could ever hold a job's.
 
-Only for our own nodes, which state a provider's maximum: another cluster may grow as it needs.
+Checked before anything is created, and only for our own nodes, which state a provider's maximum: another cluster may
+grow as it needs.
 """
 
 from __future__ import annotations
@@ -8,12 +9,23 @@ from __future__ import annotations
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
+from chalicelib.providers import registry
+from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
-from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.nodes import provider_of_node
 from sparkanywhere.jobs.spark_properties import overhead_factor
-from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.spec import JobSpec, SpecError, pod_mib
+
+
+def provider_of_node(node: JSON) -> ProviderDeclaration | None:
+    """Return the provider behind a node; None for a cluster's own node, and for a provider not installed here."""
+    return registry.known(str(labels_of(node).get(PROVIDER_LABEL, "")))
+
+
+def find_provider(client: KubeClient) -> ProviderDeclaration | None:
+    """Return which provider runs pods, None if that is not known. Raises ApiError, ApiUnreachable."""
+    found = (provider_of_node(node) for node in client.get("/api/v1/nodes")["items"])
+    return next((each for each in found if each is not None), None)
 
 
 def check_capacity(client: KubeClient, spec: JobSpec) -> None:
@@ -41,7 +53,7 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     }
     for role, (wanted_cores, heap) in asked.items():
         overhead = spec.conf.get(f"spark.{role}.memoryOverhead", "")
-        wanted = memory.pod_mib(heap, overhead=overhead, factor=factor)
+        wanted = pod_mib(heap, overhead=overhead, factor=factor)
         if wanted > mib:
             return (
                 f"--{role}-memory {heap} makes a pod of {wanted} MiB with its overhead, and the largest that can be"

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
-from sparkanywhere.jobs.nodes import find_provider
+from sparkanywhere.jobs.capacity import find_provider
 from sparkanywhere.jobs.objects import Objects
 from sparkanywhere.jobs.spec import JobSpec
 

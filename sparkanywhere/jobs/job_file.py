@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from sparkanywhere.jobs.conf_fields import ConfError, as_fields
-from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.spec import ConfError, JobSpec, SpecError, as_fields
 
 LISTS = ("args", "py_files", "files", "jars", "archives", "packages")
 MAPPINGS = ("conf", "env", "labels", "secrets", "secret_env")

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.jobs import pod_template
-from sparkanywhere.jobs.driver_pod import driver_pod
+from sparkanywhere.jobs.driver_pod import driver_pod, read_template
 from sparkanywhere.jobs.job_files import Fetched, fetch_list, pod_name, sort_files
 from sparkanywhere.jobs.spark_properties import (
     APPLICATION_LABEL,
@@ -84,7 +83,7 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
         entries = {key: _base64(text.encode()) for key, text in fetch_list(fetched).items()}
         owned.append(("secrets", _immutable("Secret", f"{name}-fetch", type="Opaque", data=entries)))
     if spec.executor_template:
-        pod_template.read(spec.executor_template, "--executor-template")
+        read_template(spec.executor_template, "--executor-template")
         template = {TEMPLATE_FILE: Path(spec.executor_template).read_text()}
         owned.append(("configmaps", _immutable("ConfigMap", f"{name}-podspec", data=template)))
     return Objects(_job(spec, name, pod) if spec.max_attempts > 1 else pod, tuple(owned))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.spec import JVM_FACTOR, OTHER_FACTOR, JobSpec
 
 RPC_PORT, BLOCK_MANAGER_PORT, UI_PORT = 7078, 7079, 4040
 MASTER = "k8s://https://kubernetes.default.svc"
@@ -19,12 +18,12 @@ def overhead_factor(spec: JobSpec) -> float:
     )
     if given:
         return float(given)
-    return memory.OTHER_FACTOR if spec.is_python else memory.JVM_FACTOR
+    return OTHER_FACTOR if spec.is_python else JVM_FACTOR
 
 
 def properties(spec: JobSpec, *, name: str, app_id: str) -> dict[str, str]:
     """Return the properties of one run; its conf comes last and wins."""
-    factor = memory.OTHER_FACTOR if spec.is_python else memory.JVM_FACTOR
+    factor = OTHER_FACTOR if spec.is_python else JVM_FACTOR
     own = {
         "spark.app.id": app_id,
         "spark.app.name": spec.app_name,

@@ -1,17 +1,103 @@
-"""JobSpec: one Spark job as its user describes it, on the command line, in Python or a file; checked once."""
+"""JobSpec: one Spark job as its user describes it, on the command line, in Python or a file; checked once.
+
+References: Spark 4.3 docs, Configuration (sizes) and Running on Kubernetes (spark.kubernetes.memoryOverheadFactor). As
+for spark-submit (SparkSubmitArguments), an option wins over the properties file; an option and a --conf that
+contradict each other are an error here.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
+from typing import Any
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars
-from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.conf_fields import CONF_FIELDS, REFUSED
 from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
+
+# setting -> (field of a JobSpec, option)
+CONF_FIELDS = {
+    "spark.app.name": ("name", "--name"),
+    "spark.driver.cores": ("driver_cores", "--driver-cores"),
+    "spark.driver.memory": ("driver_memory", "--driver-memory"),
+    "spark.executor.cores": ("executor_cores", "--executor-cores"),
+    "spark.executor.instances": ("executors", "--executors"),
+    "spark.executor.memory": ("executor_memory", "--executor-memory"),
+    "spark.kubernetes.authenticate.driver.serviceAccountName": ("service_account", "--service-account"),
+    "spark.kubernetes.container.image": ("image", "--image"),
+    "spark.kubernetes.container.image.pullPolicy": ("image_pull_policy", "--image-pull-policy"),
+    "spark.kubernetes.driver.podTemplateFile": ("driver_template", "--driver-template"),
+    "spark.kubernetes.executor.podTemplateFile": ("executor_template", "--executor-template"),
+    "spark.kubernetes.namespace": ("namespace", "--namespace"),
+}
+# Settings that a job cannot have here, and what to do instead.
+REFUSED = {
+    "spark.master": "choose the control plane by --context or --provider",
+    "spark.submit.deployMode": "the driver always runs as a pod",
+    "spark.kubernetes.driver.pod.name": "use --name",
+    "spark.kubernetes.executor.podNamePrefix": "use --name",
+    "spark.app.id": "each run gets one of its own",
+    "spark.kubernetes.file.upload.path": "files are staged by the control plane",
+}
+
+
+class ConfError(ValueError):
+    """A setting contradicts an option; str() is one sentence."""
+
+
+def as_fields(
+    conf: Mapping[str, str], given: Mapping[str, Any], *, where: str, wins: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return (fields that settings mean, the other settings). Raises ConfError.
+
+    `given` are fields that options set. If `wins`, a setting may not contradict them; else they override it.
+    """
+    found: dict[str, Any] = {}
+    rest: dict[str, str] = {}
+    for key, text in conf.items():
+        if key not in CONF_FIELDS:
+            rest[key] = text
+            continue
+        name, option = CONF_FIELDS[key]
+        value: Any = text
+        if name in ("executors", "executor_cores", "driver_cores"):
+            try:
+                value = int(text)
+            except ValueError:
+                raise ConfError(f"{where} {key}={text}: that takes a whole number.") from None
+        if name not in given:
+            found[name] = value
+        elif wins and given[name] != value:
+            raise ConfError(
+                f"{where} {key}={text} contradicts {option} {given[name]}: leave one of them out."
+            )
+    return found, rest
+
+
+UNITS = {"b": 1 / 1024**2, "k": 1 / 1024, "m": 1.0, "g": 1024.0, "t": 1024.0**2, "p": 1024.0**3}
+MIN_OVERHEAD_MIB = 384
+JVM_FACTOR, OTHER_FACTOR = 0.1, 0.4  # Python and R need room beside the heap
+SIZE = re.compile(r"(\d+)\s*(b|k|kb|ki|m|mb|mi|g|gb|gi|t|tb|ti|p|pb|pi)?b?", re.IGNORECASE)
+
+
+def parse_mib(text: str) -> int:
+    """Return a Spark size (`4g`, `512m`, `1024`: MiB) in MiB, rounded up. Raises ValueError."""
+    match = SIZE.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is not a memory size: write 512m or 4g")
+    unit = (match[2] or "m")[0].lower()
+    return ceil(int(match[1]) * UNITS[unit])
+
+
+def pod_mib(heap: str, *, overhead: str = "", factor: float = JVM_FACTOR) -> int:
+    """Return what a pod with this heap asks for: heap and overhead, as Spark computes it."""
+    heap_mib = parse_mib(heap)
+    extra = parse_mib(overhead) if overhead else max(int(heap_mib * factor), MIN_OVERHEAD_MIB)
+    return heap_mib + extra
+
 
 DEFAULT_SPARK = "4.3.0"
 NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
@@ -111,7 +197,7 @@ def _amount_problems(spec: JobSpec) -> Iterator[str]:
     }
     for option, text in sizes.items():
         try:
-            memory.mib(text)
+            parse_mib(text)
         except ValueError as error:
             yield f"{option}: {error}."
     least = {

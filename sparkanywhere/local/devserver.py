@@ -23,12 +23,18 @@ from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderError
 from chalicelib.storage.base import StorageError
-from sparkanywhere.local.announcement import announcement
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from sparkanywhere.local.gateway import Gateway, refuse
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
-from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSettings, environment, resolve
+from sparkanywhere.local.local_settings import (
+    POD_HOST,
+    LocalOptions,
+    LocalSettings,
+    announcement,
+    environment,
+    resolve,
+)
 from sparkanywhere.local.stop_signals import StopSignals
 from sparkanywhere.webserver.server import WebServer, listen
 

@@ -21,8 +21,7 @@ from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS
 from chalicelib.endpoints.http.responses import STREAM_KEY
 from chalicelib.endpoints.verbs.pod_streams import UPGRADE_KEY
 from sparkanywhere.streaming.upgrade import takeover
-from sparkanywhere.webserver.answer import Answer, Request
-from sparkanywhere.webserver.head import RequestHead
+from sparkanywhere.webserver.messages import Answer, Request, RequestHead
 
 # What the app itself allows in a body, and what a real API server says of a larger one.
 APP_BODY_BYTES = 3 * 1024 * 1024

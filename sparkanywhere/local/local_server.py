@@ -20,7 +20,7 @@ from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import Access
-from sparkanywhere.local.leftovers import remove_leftovers
+from sparkanywhere.local.providers import remove_leftovers
 from sparkanywhere.local.stop_signals import uninterrupted
 
 PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `app` is found

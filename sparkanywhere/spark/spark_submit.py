@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sparkanywhere.spark.example_jar import example_jar
+from sparkanywhere.spark.spark_distribution import example_jar
 
 SPARK_PI = "org.apache.spark.examples.SparkPi"
 # For the JVMs that only ask for the driver, two seconds each: the quick compiler alone and the plain collector

@@ -4,10 +4,8 @@ From the bottom up:
 
     websocket       RFC 6455 on a wire, whole messages in and out
     spdy            SPDY/3.1 frames as Kubernetes' clients use them; pure
-    relay           bytes between a client's stream and a TCP connection
     remote_command  exec and attach: numbered channels over a WebSocket
-    port_forward    ports as numbered channels over a WebSocket (Python client, fabric8)
-    spdy_forward    ports as SPDY streams, in a WebSocket or alone (kubectl)
+    port_forward    ports as channels over a WebSocket (Python client, fabric8) or as SPDY streams (kubectl)
     upgrade         which of these a request wants, or why it gets none
 
 Reference: Kubernetes KEP-4006, and k8s.io/apimachinery/pkg/util/remotecommand (v1.36) for protocol names.

@@ -12,12 +12,10 @@ from chalicelib.endpoints.verbs.pod_streams import PodStream
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound
 from chalicelib.providers.interactive import CannotRun, Session
 from sparkanywhere.streaming import remote_command
-from sparkanywhere.streaming.port_forward import PortForward
+from sparkanywhere.streaming.port_forward import PortForward, SpdyPortForward
 from sparkanywhere.streaming.remote_command import RemoteCommand
-from sparkanywhere.streaming.spdy_forward import SpdyPortForward
 from sparkanywhere.streaming.websocket import SILENCE_SECONDS, WebSocket, handshake
-from sparkanywhere.webserver.answer import Takeover
-from sparkanywhere.webserver.head import RequestHead
+from sparkanywhere.webserver.messages import RequestHead, Takeover
 from sparkanywhere.webserver.wire import Wire
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"  # SPDY within WebSocket messages

@@ -3,11 +3,9 @@
 From the bottom up:
 
     limits      every number, with its unit and reason
-    transport   a socket whose reads and writes end in time
-    head        pure: h11's request -> RequestHead, or why it is refused
+    wire        one client's bytes in and out, in time, and whether the client is still there
+    messages    pure: h11's request -> RequestHead, or why it is refused; a handler's answer -> bytes
     origin      pure: may a page in a browser have sent this request?
-    answer      a handler's answer, and its head for h11
-    wire        one client's bytes in and out, and whether the client is still there
     connection  one client's requests, one after the other, parsed and written by h11
     server      the sockets we listen on, the connections, and how all of it ends
 """

@@ -14,18 +14,20 @@ from typing import Literal
 
 import h11
 
-from sparkanywhere.webserver.answer import (
+from sparkanywhere.webserver.limits import Limits
+from sparkanywhere.webserver.messages import (
     CONTINUE,
     LAST_CHUNK,
     Answer,
+    BadRequest,
     Handler,
     Request,
+    RequestHead,
     answer_head,
     chunk,
     has_body,
+    request_head,
 )
-from sparkanywhere.webserver.head import BadRequest, RequestHead, request_head
-from sparkanywhere.webserver.limits import Limits
 from sparkanywhere.webserver.origin import refusal
 from sparkanywhere.webserver.wire import Wire
 

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from sparkanywhere.webserver.answer import Handler
 from sparkanywhere.webserver.connection import Connection, Refuse
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
+from sparkanywhere.webserver.messages import Handler
 from sparkanywhere.webserver.wire import Wire, prepare
 
 LOG = logging.getLogger("sparkanywhere.http")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import Settings
-from sparkanywhere.spark import class_archive
+from sparkanywhere.spark import java_wrapper
 from sparkanywhere.spark.spark_distribution import ensure
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
@@ -27,8 +27,8 @@ def spark() -> Callable[[str], Path]:
 
     def home_of(version: str) -> Path:
         home = ensure(version, cache=Settings.from_env().cache_dir(), environ=os.environ)
-        if class_archive.is_due(home):  # jobs of the tests before have run: the next ones start faster
-            class_archive.make_archive(home)
+        if java_wrapper.is_due(home):  # jobs of the tests before have run: the next ones start faster
+            java_wrapper.make_archive(home)
         return home
 
     return home_of

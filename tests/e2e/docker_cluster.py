@@ -12,9 +12,8 @@ from typing import Any
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.providers.docker import labels
-from sparkanywhere.local.docker_engine import engine
-from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.local.providers import engine, remove_leftovers
 from sparkanywhere.spark.image import ensure_image
 from sparkanywhere.spark.progress import silent
 from tests.e2e.spark_cluster import JOBS, SMALL, SparkCluster, without_own_settings

@@ -15,9 +15,9 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.providers.process.records import MARKER
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.local.leftovers import remove_leftovers
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
-from sparkanywhere.spark.example_jar import example_jar
+from sparkanywhere.local.providers import remove_leftovers
+from sparkanywhere.spark.spark_distribution import example_jar
 from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI, environment
 from tests.waiting import until
 

@@ -16,7 +16,7 @@ from chalicelib.providers.interactive import InteractiveProvider, Session, Strea
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from sparkanywhere.streaming.upgrade import choose
-from sparkanywhere.webserver.head import RequestHead
+from sparkanywhere.webserver.messages import RequestHead
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 

@@ -13,13 +13,11 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.client.access import NoAccess, find_target
-from sparkanywhere.jobs import memory
-from sparkanywhere.jobs.applications import group
-from sparkanywhere.jobs.cost import usage, usage_of_seen
+from sparkanywhere.jobs.applications import group, usage, usage_of_seen
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.job_files import CARRIED_PATH
 from sparkanywhere.jobs.objects import build, owned_by, resource_name
-from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.spec import JobSpec, SpecError, parse_mib, pod_mib
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -44,19 +42,19 @@ def program(tmp_path: Path) -> Path:
     ],
 )
 def test_sparks_memory_words_are_understood(text: str, mib: int) -> None:
-    assert memory.mib(text) == mib
+    assert parse_mib(text) == mib
 
 
 @pytest.mark.parametrize("text", ["", "4x", "-1g", "0", "1.5g", "g"])
 def test_other_words_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="memory size"):
-        memory.mib(text)
+        parse_mib(text)
 
 
 def test_a_pod_asks_for_heap_and_overhead_as_spark_computes_it() -> None:
-    assert memory.pod_mib("600m") == 984  # as recorded from spark-submit
-    assert memory.pod_mib("600m", overhead="300m") == 900
-    assert memory.pod_mib("10g", factor=0.4) == 14336
+    assert pod_mib("600m") == 984  # as recorded from spark-submit
+    assert pod_mib("600m", overhead="300m") == 900
+    assert pod_mib("10g", factor=0.4) == 14336
 
 
 def test_the_driver_is_what_spark_submit_makes(program: Path) -> None:

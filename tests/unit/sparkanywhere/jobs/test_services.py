@@ -10,10 +10,16 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.client.kube_client import Access
-from sparkanywhere.jobs import connect, event_log
+from sparkanywhere.jobs import event_log, services
 from sparkanywhere.jobs.connect_program import LISTENS, Idleness
-from sparkanywhere.jobs.history import HISTORY, history_pod
-from sparkanywhere.jobs.service_pod import ServiceFailed, find_running, stop_all, wait_until_up
+from sparkanywhere.jobs.services import (
+    HISTORY,
+    ServiceFailed,
+    find_running,
+    history_pod,
+    stop_all,
+    wait_until_up,
+)
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import submit
 from tests.unit.sparkanywhere.jobs.kube_in_process import PODS, InProcessClient
@@ -107,21 +113,23 @@ def connect_job(
     *, is_on_this_host: bool = False, port: int = 0, **changed: Any
 ) -> JobSpec:  # Any: its fields
     spec = JobSpec(application="local:///replaced.py", name="spark-connect", **changed)
-    return connect.connect_spec(spec, idle_seconds=90, secret="t", is_on_this_host=is_on_this_host, port=port)
+    return services.connect_spec(
+        spec, idle_seconds=90, secret="t", is_on_this_host=is_on_this_host, port=port
+    )
 
 
 def test_a_connect_server_takes_its_token_from_a_secret_that_goes_with_it(kube: InProcessClient) -> None:
     driver = kube.get(
-        submit(kube, connect_job(), suffix="0a", beside=[connect.token_secret("t", "s3cret")]).path
+        submit(kube, connect_job(), suffix="0a", beside=[services.token_secret("t", "s3cret")]).path
     )
 
     secret = kube.get("/api/v1/namespaces/default/secrets/t")
     assert secret["metadata"]["ownerReferences"][0]["uid"] == driver["metadata"]["uid"]
-    assert env_of(driver)[connect.TOKEN_VARIABLE] == {"secretKeyRef": {"name": "t", "key": "token"}}
-    assert connect.secret_of(driver) == "t"
-    assert connect.token_of(secret) == "s3cret"
+    assert env_of(driver)[services.TOKEN_VARIABLE] == {"secretKeyRef": {"name": "t", "key": "token"}}
+    assert services.secret_of(driver) == "t"
+    assert services.token_of(secret) == "s3cret"
     assert "s3cret" not in str(driver)
-    assert find_running(kube, "default", connect.CONNECT) is not None
+    assert find_running(kube, "default", services.CONNECT) is not None
 
 
 def test_a_connect_server_of_this_machine_listens_on_its_loopback_alone() -> None:
@@ -135,7 +143,7 @@ def test_a_connect_server_of_this_machine_listens_on_its_loopback_alone() -> Non
 def test_plugins_of_the_users_own_stay() -> None:
     job = connect_job(conf={"spark.plugins": "com.example.Own"})
 
-    assert job.conf["spark.plugins"] == f"com.example.Own,{connect.PLUGIN}"
+    assert job.conf["spark.plugins"] == f"com.example.Own,{services.PLUGIN}"
 
 
 def test_a_spark_without_connect_is_refused() -> None:
@@ -149,9 +157,9 @@ def test_a_server_is_not_tried_again() -> None:
 
 
 def test_the_url_says_localhost_since_clients_send_a_token_in_the_clear_nowhere_else() -> None:
-    port = connect.listening_port(f"{LISTENS} 41234")
+    port = services.listening_port(f"{LISTENS} 41234")
 
-    assert connect.url(port=port, token="a_b-c") == "sc://localhost:41234/;token=a_b-c"
+    assert services.connect_url(port=port, token="a_b-c") == "sc://localhost:41234/;token=a_b-c"
 
 
 @pytest.mark.parametrize(

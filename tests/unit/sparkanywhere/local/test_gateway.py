@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sparkanywhere.local.gateway import is_quick_read, refuse, to_answer
-from sparkanywhere.webserver.head import RequestHead
+from sparkanywhere.webserver.messages import RequestHead
 
 HEAD = RequestHead("GET", "/", 1, {})
 

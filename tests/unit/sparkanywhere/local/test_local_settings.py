@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import Settings, SettingsError
-from sparkanywhere.local.announcement import announcement
-from sparkanywhere.local.local_settings import LocalOptions, client_url, environment, resolve
+from sparkanywhere.local.local_settings import LocalOptions, announcement, client_url, environment, resolve
 
 HOME = {"XDG_STATE_HOME": "/state"}
 

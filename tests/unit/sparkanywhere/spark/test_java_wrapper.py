@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.spark.class_archive import is_due, make_archive, merge
-from sparkanywhere.spark.java_wrapper import WrappedJava, wrap
+from sparkanywhere.spark.java_wrapper import WrappedJava, is_due, make_archive, merge, wrap
 from tests.unit.sparkanywhere.fake_java import fake_java
 
 VECTORS = "jdk.incubator.vector@17"

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sparkanywhere.streaming.port_forward import PortForward
+from sparkanywhere.streaming.port_forward import PortForward, SpdyPortForward
 from sparkanywhere.streaming.spdy import Data, Decoder, Frame, Pinged, Reset
-from sparkanywhere.streaming.spdy_forward import SpdyPortForward
 from sparkanywhere.streaming.websocket import WebSocket
 from tests.unit.sparkanywhere.streaming.conftest import Line
 from tests.unit.sparkanywhere.streaming.spdy_client import SpdyClient

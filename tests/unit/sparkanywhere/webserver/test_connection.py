@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkanywhere.webserver.answer import LAST_CHUNK, Answer, Request, chunk
 from sparkanywhere.webserver.connection import Connection
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS
+from sparkanywhere.webserver.messages import LAST_CHUNK, Answer, Request, chunk
 from sparkanywhere.webserver.wire import Wire
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"

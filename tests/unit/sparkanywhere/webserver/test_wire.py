@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB, stack_bytes
-from sparkanywhere.webserver.transport import Transport
-from sparkanywhere.webserver.wire import Wire
+from sparkanywhere.webserver.wire import Transport, Wire
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""Remove what a control plane that has ended left running: processes, containers, whatever its provider starts."""
+"""What providers of this machine do beside running pods: build images, remove what an ended control plane left."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from chalicelib.config import Settings
 from chalicelib.providers import registry
@@ -32,3 +33,14 @@ def remove_leftovers(folder: Path, settings: Settings, *, providers: Collection[
     if failure is not None:
         raise failure
     return removed
+
+
+def engine(settings: Settings) -> Any:  # a docker.APIClient, whose stubs know half of it
+    """Return a connection to the engine of the chosen provider, or of the first that has one.
+
+    Raises ProviderUnavailable with one sentence.
+    """
+    for declaration in (settings.declaration, *registry.declarations()):
+        if declaration.image_engine is not None:
+            return declaration.image_engine(settings.provider_context(declaration))
+    raise ProviderUnavailable("NoEngine", "No provider that is installed has a Docker engine.")
