@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparkanywhere.cli.spark_command import installed
+from sparkanywhere.cli.spark_commands import installed
 from sparkanywhere.local.local_server import PROJECT
 from sparkanywhere.spark.java_wrapper import WrappedJava
 from sparkanywhere.spark.spark_distribution import example_jar

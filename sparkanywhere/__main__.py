@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "sparkanywhere.cli.commands:describe",
         "Show an application, its pods and their events.",
     ),
-    "doctor": ("sparkanywhere.cli.doctor:doctor", "Check that this machine has what jobs need."),
+    "doctor": ("sparkanywhere.cli.machine_commands:doctor", "Check that this machine has what jobs need."),
     "history": (
         "sparkanywhere.cli.service_commands:history",
         "Run a history server over the event logs of ended jobs.",
@@ -38,14 +38,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "ui": ("sparkanywhere.cli.commands:ui", "Print the URL of an application's Spark UI."),
     "wait": ("sparkanywhere.cli.commands:wait", "Wait until an application has ended."),
-    "down": ("sparkanywhere.cli.down:down", "Remove what stopped control planes left running."),
-    "image": ("sparkanywhere.cli.image_command:image", "Build the Spark image for containers."),
+    "down": ("sparkanywhere.cli.machine_commands:down", "Remove what stopped control planes left running."),
+    "image": ("sparkanywhere.cli.spark_commands:image", "Build the Spark image for containers."),
     "pi": (
         "sparkanywhere.cli.pi:pi",
         "Run SparkPi, or a program of your own, in cluster mode on this machine.",
     ),
     "serve": ("sparkanywhere.cli.serve:serve", "Serve the Kubernetes API in the foreground."),
-    "spark": ("sparkanywhere.cli.spark_command:spark", "Download a Spark."),
+    "spark": ("sparkanywhere.cli.spark_commands:spark", "Download a Spark."),
 }
 
 

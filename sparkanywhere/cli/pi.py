@@ -18,11 +18,10 @@ import psutil
 from rich.console import Console
 
 from chalicelib.providers import registry
-from sparkanywhere.cli.image_command import built
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
-from sparkanywhere.cli.spark_command import installed
+from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.submit_options import pairs
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.spec import SpecError

@@ -1,10 +1,12 @@
-"""Run a job on any control plane: submit it, follow it, and report its result and what it used."""
+"""Run a job on any control plane, the user's own or one for this job alone: submit, follow and report."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +14,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from chalicelib.providers import registry
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
-from sparkanywhere.cli.local_plane import local_plane
+from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.client.access import NoAccess, Target, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
@@ -24,9 +27,34 @@ from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
-from sparkanywhere.local.local_server import ServerFailed
+from sparkanywhere.local.local_server import ServerFailed, temporary_server
+from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+
+
+@contextmanager
+def local_plane(
+    spec: JobSpec, *, provider: str | None, context: str, environ: Mapping[str, str]
+) -> Iterator[Target]:
+    """Yield where to submit: the named or current context, else a control plane of the job's own.
+
+    A temporary one is started if `provider` is given, or if there is no kubeconfig.
+    """
+    if provider is None:
+        try:
+            yield find_target(environ, context=context, namespace=spec.namespace)
+            return
+        except NoAccess:
+            if context or environ.get("KUBECONFIG"):
+                raise
+    provider = provider or registry.DEFAULT
+    if registry.find(provider).image_engine is None:
+        installed(spec.spark)
+    elif not spec.image:
+        built(spec.spark)
+    with signals_as_interrupt(), temporary_server(environ, prefix="job", provider=provider) as server:
+        yield Target(server.start(), spec.namespace)
 
 
 @dataclass(frozen=True, slots=True)

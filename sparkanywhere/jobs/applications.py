@@ -20,6 +20,9 @@ from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from sparkanywhere.jobs.spec import JobSpec
 
+SELECTOR = "spark-app-selector"
+ROLE = "spark-role"
+
 
 def usage(pods: Iterable[JSON], now: datetime) -> Usage:
     """Return the sum over all pods, those that still run up to `now`."""
@@ -45,10 +48,6 @@ def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime
     drivers = [pod for pod in pods.values() if labels_of(pod).get("spark-role") == "driver"]
     seen = usage((pods[name] for name in gone if name in pods), now)
     return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
-
-
-SELECTOR = "spark-app-selector"
-ROLE = "spark-role"
 
 
 class NoSuchApplication(Exception):

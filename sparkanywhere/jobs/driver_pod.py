@@ -37,6 +37,12 @@ from sparkanywhere.jobs.spark_properties import (
 from sparkanywhere.jobs.spec import JobSpec, SpecError, pod_mib
 
 JOINED = ("env", "volumeMounts", "ports", "envFrom")  # lists of a container that are joined
+CONTAINER = "spark-kubernetes-driver"
+CONF_PATH = "/opt/spark/conf"
+PYTHON_RUNNER = "org.apache.spark.deploy.PythonRunner"
+POD_NAME = "SPARK_DRIVER_POD_NAME"  # variable of a pod that a Job makes, and so names
+# What each attempt has of its own: executors of the one before must not be taken for its own.
+PER_ATTEMPT = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix", "spark.app.id")
 
 
 def read_template(path: str, option: str) -> JSON:
@@ -90,14 +96,6 @@ def _containers(templates: list[JSON], ours: JSON, name: str) -> list[JSON]:
         for kind in ("limits", "requests")
     }
     return [merged, *(each for each in templates if each is not base)]
-
-
-CONTAINER = "spark-kubernetes-driver"
-CONF_PATH = "/opt/spark/conf"
-PYTHON_RUNNER = "org.apache.spark.deploy.PythonRunner"
-POD_NAME = "SPARK_DRIVER_POD_NAME"  # variable of a pod that a Job makes, and so names
-# What each attempt has of its own: executors of the one before must not be taken for its own.
-PER_ATTEMPT = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix", "spark.app.id")
 
 
 def labels(spec: JobSpec, app_id: str) -> dict[str, str]:

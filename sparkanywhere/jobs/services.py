@@ -24,6 +24,20 @@ START_SECONDS = 300.0  # an image may have to be pulled, a machine may be busy
 LOOK_SECONDS = 0.5
 LAST_LINES = 15
 GONE = 404
+CONNECT_NAME = "spark-connect"
+CONNECT_PORT = 15002
+PLUGIN = "org.apache.spark.sql.connect.SparkConnectPlugin"
+TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
+TOKEN_KEY = "token"
+LOOPBACK = "127.0.0.1"
+SECRET_REF = "spark.kubernetes.driver.secretKeyRef."  # the driver's alone, not the executors'
+OLDEST_MAJOR = 4  # PyPI's Spark 3.5 does not hold the server's jar
+HISTORY_NAME = "spark-history"
+HISTORY_PORT = 18080
+HISTORY_CLASS = "org.apache.spark.deploy.history.HistoryServer"
+SPARK_CLASS = "/opt/spark/bin/spark-class"
+# Logs are kept for so long, as long as a server runs to look; else they would fill the disk.
+KEEP = {"spark.history.fs.cleaner.enabled": "true", "spark.history.fs.cleaner.maxAge": "30d"}
 
 
 class ServiceFailed(Exception):
@@ -106,15 +120,7 @@ def _last_words(log: str) -> str:
 
 
 CONNECT = Service("connect", connect_program.LISTENS)
-CONNECT_NAME = "spark-connect"
-CONNECT_PORT = 15002
-PLUGIN = "org.apache.spark.sql.connect.SparkConnectPlugin"
-TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
-TOKEN_KEY = "token"
-LOOPBACK = "127.0.0.1"
-SECRET_REF = "spark.kubernetes.driver.secretKeyRef."  # the driver's alone, not the executors'
 CONNECT_PROGRAM = Path(connect_program.__file__)
-OLDEST_MAJOR = 4  # PyPI's Spark 3.5 does not hold the server's jar
 
 
 def connect_spec(
@@ -188,12 +194,6 @@ def connect_url(*, port: int, token: str) -> str:
 
 
 HISTORY = Service("history", "Bound HistoryServer to")
-HISTORY_NAME = "spark-history"
-HISTORY_PORT = 18080
-HISTORY_CLASS = "org.apache.spark.deploy.history.HistoryServer"
-SPARK_CLASS = "/opt/spark/bin/spark-class"
-# Logs are kept for so long, as long as a server runs to look; else they would fill the disk.
-KEEP = {"spark.history.fs.cleaner.enabled": "true", "spark.history.fs.cleaner.maxAge": "30d"}
 
 
 def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str]) -> JSON:

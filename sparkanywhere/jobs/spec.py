@@ -42,6 +42,15 @@ REFUSED = {
     "spark.app.id": "each run gets one of its own",
     "spark.kubernetes.file.upload.path": "files are staged by the control plane",
 }
+UNITS = {"b": 1 / 1024**2, "k": 1 / 1024, "m": 1.0, "g": 1024.0, "t": 1024.0**2, "p": 1024.0**3}
+MIN_OVERHEAD_MIB = 384
+JVM_FACTOR, OTHER_FACTOR = 0.1, 0.4  # Python and R need room beside the heap
+SIZE = re.compile(r"(\d+)\s*(b|k|kb|ki|m|mb|mi|g|gb|gi|t|tb|ti|p|pb|pi)?b?", re.IGNORECASE)
+DEFAULT_SPARK = "4.3.0"
+NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
+MAX_ATTEMPTS = 100
+PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
+SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 
 class ConfError(ValueError):
@@ -77,12 +86,6 @@ def as_fields(
     return found, rest
 
 
-UNITS = {"b": 1 / 1024**2, "k": 1 / 1024, "m": 1.0, "g": 1024.0, "t": 1024.0**2, "p": 1024.0**3}
-MIN_OVERHEAD_MIB = 384
-JVM_FACTOR, OTHER_FACTOR = 0.1, 0.4  # Python and R need room beside the heap
-SIZE = re.compile(r"(\d+)\s*(b|k|kb|ki|m|mb|mi|g|gb|gi|t|tb|ti|p|pb|pi)?b?", re.IGNORECASE)
-
-
 def parse_mib(text: str) -> int:
     """Return a Spark size (`4g`, `512m`, `1024`: MiB) in MiB, rounded up. Raises ValueError."""
     match = SIZE.fullmatch(text.strip())
@@ -97,13 +100,6 @@ def pod_mib(heap: str, *, overhead: str = "", factor: float = JVM_FACTOR) -> int
     heap_mib = parse_mib(heap)
     extra = parse_mib(overhead) if overhead else max(int(heap_mib * factor), MIN_OVERHEAD_MIB)
     return heap_mib + extra
-
-
-DEFAULT_SPARK = "4.3.0"
-NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
-MAX_ATTEMPTS = 100
-PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
-SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 
 class SpecError(Exception):

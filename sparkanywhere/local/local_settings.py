@@ -11,6 +11,8 @@ from chalicelib.config import Settings
 from chalicelib.providers import registry
 
 POD_HOST = "kubernetes.default.svc"  # what every client within a cluster tries first
+SPARK_VERSION = "4.3.0"
+EXAMPLE = "local:///opt/spark/examples/src/main/python/pi.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +156,6 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
             "SPARKANYWHERE_TOKEN": settings.token,
         }
     )
-
-
-SPARK_VERSION = "4.3.0"
-EXAMPLE = "local:///opt/spark/examples/src/main/python/pi.py"
 
 
 def announcement(settings: LocalSettings) -> str:

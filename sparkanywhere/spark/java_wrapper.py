@@ -51,6 +51,8 @@ elif [ -f '{archive}' ]; then
 fi
 exec "$java" "$@"
 """
+DUMP_SECONDS = 180.0  # 5 to 10 s on an idle machine
+NUMBER = re.compile(r" id: \d+$")  # of a class within its own list; lists are merged here
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,6 @@ def _logging_jar(tree: Path, spark_home: Path) -> str:
         for jar in sorted(tree.glob("jars/slf4j-api-*.jar")):
             return f"{spark_home}/jars/{jar.name}:"
     return ""
-
-
-DUMP_SECONDS = 180.0  # 5 to 10 s on an idle machine
-NUMBER = re.compile(r" id: \d+$")  # of a class within its own list; lists are merged here
 
 
 def is_due(spark_home: Path) -> bool:

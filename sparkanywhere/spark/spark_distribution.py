@@ -27,6 +27,19 @@ from sparkanywhere.spark.progress import Progress, Step, silent
 
 COMPILE_SECONDS = 300  # 4-6 s on two idle cores; a loaded machine gets patience, a hang gets an end
 MANIFEST = "Manifest-Version: 1.0\r\nCreated-By: sparkanywhere\r\n\r\n"
+VERSION = re.compile(r"\d+\.\d+\.\d+(?:\.?(?:dev|rc)\d+)?")
+FREE_BYTES = 2_000_000_000  # the package (456 MB), pip's look into it, and the tree, for Spark 4.3
+EXECUTABLE = 0o755
+PLAIN = 0o644
+# part of the source package -> part of a SPARK_HOME; the first match counts
+PLACES = (
+    ("deps/examples/", "examples/src/main/python/"),
+    ("deps/", ""),
+    ("lib/", "python/lib/"),
+    ("pyspark/", "python/pyspark/"),
+    ("LICENSE", "LICENSE"),
+    ("NOTICE", "NOTICE"),
+)
 
 
 class CompileFailed(Exception):
@@ -76,21 +89,6 @@ def compile_examples(spark_home: Path, version: str, *, java: Path, scratch: Pat
         for file in sorted(classes.rglob("*.class")):
             archive.write(file, file.relative_to(classes).as_posix())
     return jar
-
-
-VERSION = re.compile(r"\d+\.\d+\.\d+(?:\.?(?:dev|rc)\d+)?")
-FREE_BYTES = 2_000_000_000  # the package (456 MB), pip's look into it, and the tree, for Spark 4.3
-EXECUTABLE = 0o755
-PLAIN = 0o644
-# part of the source package -> part of a SPARK_HOME; the first match counts
-PLACES = (
-    ("deps/examples/", "examples/src/main/python/"),
-    ("deps/", ""),
-    ("lib/", "python/lib/"),
-    ("pyspark/", "python/pyspark/"),
-    ("LICENSE", "LICENSE"),
-    ("NOTICE", "NOTICE"),
-)
 
 
 class SparkUnavailable(Exception):

@@ -25,6 +25,8 @@ from sparkanywhere.streaming.websocket import WebSocket
 
 PIECE_BYTES = 32 * 1024
 WRITE_SECONDS = 30.0  # a peer that takes nothing for so long has its connection cut: others wait behind it
+Connect = Callable[[int], socket.socket]
+STREAMS_LIMIT = 512  # of one client at once: each has a thread and a connection
 
 
 class Relay:
@@ -72,9 +74,6 @@ class Relay:
                 pass  # reset by the peer, or the client is gone: either way an end
             with contextlib.suppress(OSError):
                 self._on_data(b"")
-
-
-Connect = Callable[[int], socket.socket]
 
 
 def failure(port: int, pod: str, error: Exception) -> str:
@@ -128,9 +127,6 @@ class PortForward:
         if not self._relays:
             with contextlib.suppress(OSError):
                 self._socket.close()
-
-
-STREAMS_LIMIT = 512  # of one client at once: each has a thread and a connection
 
 
 class Carrier(Protocol):

@@ -17,6 +17,12 @@ import h11
 from sparkanywhere.webserver.wire import Wire
 
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BODILESS = frozenset({204, 304})
+_OURS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "date"})
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+Takeover = Callable[[Wire], None]
 
 
 class BadRequest(Exception):
@@ -69,15 +75,6 @@ def request_head(request: h11.Request, *, header_count: int) -> RequestHead:
     if not target.startswith("/"):
         raise BadRequest(400, "malformed HTTP request target")
     return RequestHead(request.method.decode("ascii"), target, int(request.http_version[-1:]), headers)
-
-
-LAST_CHUNK = b"0\r\n\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_BODILESS = frozenset({204, 304})
-_OURS = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "date"})
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
-
-Takeover = Callable[[Wire], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from typing import Any
 from sparkanywhere.webserver.limits import Limits
 
 _SLICE_BYTES = 256 * 1024  # of a long answer at a time, so that the lock is never held for long
+_RECEIVE_BYTES = 16 * 1024  # by so much may a request's head pass its limit
+# Only Linux reports that the other side has closed while there are unread bytes.
+_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
 
 
 class Transport:
@@ -62,11 +65,6 @@ class Transport:
         poll = select.poll()
         poll.register(self.sock, event)
         poll.poll(remaining * 1000)
-
-
-_RECEIVE_BYTES = 16 * 1024  # by so much may a request's head pass its limit
-# Only Linux reports that the other side has closed while there are unread bytes.
-_GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
 
 
 class Wire:

@@ -16,9 +16,9 @@ from moto.core.models import botocore_stubber
 from moto.server import ThreadedMotoServer
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Storage, StoredObject
 from chalicelib.storage.dynamodb.storage import DynamoStorage
+from chalicelib.storage.dynamodb.table import Backoff
 from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.contract.fake_dynamodb import FakeDynamoDB, Faults
 from tests.memory_storage import MemoryStorage

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import RevisionExpired, StorageUnavailable
 from chalicelib.storage.dynamodb.item import revision_sk
+from chalicelib.storage.dynamodb.table import Backoff
 from tests.contract.fake_dynamodb import Faults
 from tests.contract.storage_backends import FakeStores, pod, pod_key
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from chalicelib.providers.base import Provider, Task, TaskState
 from chalicelib.providers.declaration import EventSource, ProviderContext, ProviderDeclaration
-from chalicelib.providers.fargate.prices import price_list
-from chalicelib.providers.fargate.sizes import SIZES
+from chalicelib.providers.fargate.prices import SIZES, price_list
 
 PORT_ACCESS = (
     "This control plane keeps no connection open, so it cannot forward to {pod}.\n"

@@ -1,8 +1,8 @@
-"""A task's shape as a task definition, and what RunTask is told beside it. Pure.
+"""A task's shape as a task definition, what RunTask is told beside it, and what Fargate leaves out of it. Pure.
 
 Definitions are registered once per shape (image, size, containers, volumes, roles, architecture) and found again by
 the hash in their family's name: all executors of an application share one. Amazon ECS API Reference,
-RegisterTaskDefinition and RunTask (2014-11-13).
+RegisterTaskDefinition and RunTask (2014-11-13); Developer Guide, "Task definition differences for Fargate" (1.4.0).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.fargate import payload
-from chalicelib.providers.fargate.sizes import GIB, SIZES, cpu_units
+from chalicelib.providers.fargate.prices import GIB, SIZES, cpu_units
 from chalicelib.providers.sizes import Size
 
 Document = dict[str, Any]  # a parameter of the ECS API
@@ -268,3 +268,34 @@ def client_token(uid: str, attempt: int = 0, turn: int = 0) -> str:
 def capacity_provider(task: Task) -> str:
     """Return FARGATE_SPOT where the task asks for it, else FARGATE."""
     return "FARGATE_SPOT" if placement(task, CAPACITY_KEY) == "spot" else "FARGATE"
+
+
+def unhonoured(task: Task) -> list[str]:
+    """Return a clause for each thing that the task asks for and does not get as asked. Raises TaskRejected."""
+    size, containers = size_of(task), task.containers
+    names = ", ".join(dict.fromkeys(name for _, name in task.host_entries))
+    unmet = [
+        (
+            (size.cpu_milli, size.memory_mib) != (task.cpu_milli, task.memory_mib),
+            f"rounded up to {size.cpu_milli / 1000:g} vCPU and {size.memory_mib}Mi, the next size that Fargate has",
+        ),
+        (any(each.gpus for each in containers), "GPUs are not to be had on Fargate"),
+        (
+            any(each.privileged or each.add_capabilities for each in containers),
+            "containers get no further privileges on Fargate",
+        ),
+        (
+            any(each.no_new_privileges for each in containers),
+            "allowPrivilegeEscalation cannot be turned off on Fargate",
+        ),
+        (
+            any(each.kind == "named" for each in task.volumes),
+            "persistent volume claims are scratch space on Fargate, gone with the pod",
+        ),
+        (
+            bool(task.logins),
+            "imagePullSecrets are not used: the execution role pulls, from ECR or without a login",
+        ),
+        (bool(names), f"names of Services and hostAliases do not resolve on Fargate: {names}"),
+    ]
+    return [clause for applies, clause in unmet if applies]

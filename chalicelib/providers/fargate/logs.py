@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import LogOptions, ProviderUnavailable
-from chalicelib.providers.fargate.failures import translated
+from chalicelib.providers.fargate.clients import translated
 
 FOLLOW_PAUSE_SECONDS = 1.0  # log lines reach CloudWatch some seconds late; asking faster would cost more only
 PAGE_EVENTS = 10_000

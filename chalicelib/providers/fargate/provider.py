@@ -25,12 +25,11 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
 )
-from chalicelib.providers.fargate import definitions, failures
+from chalicelib.providers.fargate import clients, definitions
 from chalicelib.providers.fargate.clients import boto3_client
-from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch
+from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.states import task_state
-from chalicelib.providers.fargate.unhonoured import unhonoured
 
 LOG = logging.getLogger(__name__)
 
@@ -109,7 +108,7 @@ class FargateProvider:
         except (ProviderUnavailable, TaskRejected):
             raise
         except Exception as error:  # boto3's errors have no common base of ours
-            raise failures.translated(error) from error
+            raise clients.translated(error) from error
 
     def _run(self, task: Task, arn: str) -> TaskState:
         seconds = self._bucket.take()
@@ -148,7 +147,7 @@ class FargateProvider:
         found = self._find(task.uid)
         if found is not None:
             return found
-        raise failures.failure(answer.get("failures") or [])
+        raise clients.failure(answer.get("failures") or [])
 
     def _find(self, uid: str) -> TaskState | None:
         arns = (
@@ -187,9 +186,9 @@ class FargateProvider:
         except ecs.exceptions.ClusterNotFoundException as error:
             if self._is_of_our_cluster(handle):
                 raise TaskNotFound(handle) from error
-            raise failures.translated(error) from error
+            raise clients.translated(error) from error
         except Exception as error:
-            raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
+            raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
 
     def remove(self, handle: str) -> None:
         """Stop the task if it runs; ECS itself forgets it an hour later, CloudWatch keeps its log."""
@@ -212,9 +211,9 @@ class FargateProvider:
             except ecs.exceptions.ClusterNotFoundException as error:
                 if all(map(self._is_of_our_cluster, some)):
                     continue  # nobody knows them any more
-                raise failures.translated(error) from error
+                raise clients.translated(error) from error
             except Exception as error:
-                raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
+                raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
             yield from answer.get("tasks") or []
 
     def _is_of_our_cluster(self, handle: str) -> bool:
@@ -235,7 +234,7 @@ class FargateProvider:
             for page in pages.paginate(cluster=self._site.cluster, desiredStatus="RUNNING"):
                 arns += page.get("taskArns") or []
         except Exception as error:
-            raise ProviderUnavailable("Unavailable", str(failures.translated(error))) from error
+            raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
         return [task_state(raw) for raw in self._describe(arns, tags=True) if self._is_ours(raw)]
 
     def _is_ours(self, raw: dict[str, Any]) -> bool:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
-from chalicelib.providers.fargate import failures
+from chalicelib.providers.fargate import clients
 from chalicelib.providers.fargate.payload import FETCHER, NO_FILES, START_FAILED
-from chalicelib.providers.fargate.sizes import CPU_UNITS, GIB, SIZES
+from chalicelib.providers.fargate.prices import CPU_UNITS, GIB, SIZES
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
@@ -93,7 +93,7 @@ def _passing(raw: Raw) -> str:
     if raw.get("stopCode") != "TaskFailedToStart" or any(each.get("exitCode") is not None for each in every):
         return ""
     texts = (raw.get("stoppedReason"), *(each.get("reason") for each in every))
-    return next((reason for text in texts if text and (reason := failures.passing(str(text)))), "")
+    return next((reason for text in texts if text and (reason := clients.passing(str(text)))), "")
 
 
 def _phase(raw: Raw, containers: tuple[ContainerState, ...]) -> TaskPhase:

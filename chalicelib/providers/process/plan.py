@@ -1,9 +1,14 @@
-"""Pure: a Task to the plan that a supervisor carries out: programs, variables, directories."""
+"""Pure: a Task to the plan that a supervisor carries out: programs, variables, directories; and what it leaves out.
+
+A process sees the host's file system, not an image's, so a mount at /data is a directory elsewhere, and whoever says
+/data to the process must say that directory: every mention of a container's paths is rewritten.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -11,13 +16,42 @@ from urllib.parse import quote
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.process import spark
 from chalicelib.providers.process.directory import TaskDirectory
-from chalicelib.providers.process.images import SparkHome
-from chalicelib.providers.process.paths import PathMap
 from chalicelib.providers.process.records import ContainerPlan, ContainerRecord, Record
+from chalicelib.providers.process.spark import SparkHome, is_spark_image
 
+# A mention begins a path: after the start, a space, a quote, `=`, `:`, `,` or the `//` of a URL, but not
+# within another path (x/data, ./data, ~/data) nor after an expansion (${X}/data, $(x)/data, */data).
+_BEFORE = r"(?:(?<=://)|(?<![\w.\-/~}\)\]*%+@]))"
+# It ends at the end of a name: /data and /data/x are meant, /data2, /data-2 and /data.txt are not.
+_AFTER = r"(?![\w.\-~%+@])"
+_PROPERTY_SPECIAL = re.compile(r"[\\:=#!]")
 # What a process sees of our own environment; everything else may be a secret.
 NO_FILE = "/nonexistent"
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME")
+ENFORCES_MEMORY = os.path.exists("/proc/self/smaps_rollup")  # what supervisor/processes.py reads
+
+
+class PathMap:
+    """Places in a container and where on the host they are; the longest place that fits decides."""
+
+    def __init__(self, places: Iterable[tuple[str, str]]) -> None:
+        self._hosts = {place.rstrip("/"): host for place, host in places if place.strip("/")}
+        longest_first = sorted(self._hosts, key=len, reverse=True)
+        names = "|".join(re.escape(place) for place in longest_first)
+        self._pattern = re.compile(f"{_BEFORE}(?:{names}){_AFTER}") if names else None
+
+    def rewrite(self, text: str) -> str:
+        """Return `text` with every mention of a place replaced by where it is on the host."""
+        return self._replace(text, lambda host: host)
+
+    def rewrite_properties(self, text: str) -> str:
+        """Do the same in a Java properties file, whose values escape some characters."""
+        return self._replace(text, lambda host: _PROPERTY_SPECIAL.sub(r"\\\g<0>", host))
+
+    def _replace(self, text: str, write: Callable[[str], str]) -> str:
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: write(self._hosts[match.group()]), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +182,44 @@ def first_record(task: Task, *, handle: str, address: str, created_at: int) -> R
         "stopped_at": None,
         "containers": containers,
     }
+
+
+def warnings(task: Task) -> list[str]:
+    """Return one sentence for each wish of the task that is not honoured."""
+    found = [sentence for container in task.containers for sentence in _container_warnings(container, task)]
+    for volume in task.volumes:
+        if volume.kind == "memory":
+            found.append(f'volume "{volume.name}": lies on the disk, not in memory, in process mode')
+        if volume.kind in ("scratch", "memory") and volume.size_mib is not None:
+            found.append(f'volume "{volume.name}": its size limit is not enforced in process mode')
+    if task.host_entries or task.aliases:
+        found.append("host names of the task's own (aliases, host entries) do not resolve in process mode")
+    return found
+
+
+def _container_warnings(container: Container, task: Task) -> list[str]:
+    host_image = f'image "{container.image}" is not used: its command runs on the host'
+    unmet = [
+        (not is_spark_image(container.image), host_image),
+        (
+            container.memory_mib is not None and not ENFORCES_MEMORY,
+            "its memory limit is not enforced in process mode on this system",
+        ),
+        (container.cpu_milli is not None, "its CPU limit is not enforced in process mode"),
+        (container.gpus > 0, "GPUs are not assigned in process mode: it sees what the host has"),
+        (bool(container.user), "it runs as the user that runs the control plane in process mode"),
+        (container.privileged, "privileged has no effect in process mode"),
+        (bool(container.add_capabilities), "added capabilities have no effect in process mode"),
+        (bool(container.drop_capabilities), "dropped capabilities have no effect in process mode"),
+        (container.read_only_root, "its root file system, the host's, is not read-only in process mode"),
+        (container.tty, "there is no terminal in process mode"),
+        (container.stdin, "standard input is empty in process mode"),
+        (_has_read_only(container, task), "read-only mounts are not enforced in process mode"),
+    ]
+    return [f'container "{container.name}": {sentence}' for applies, sentence in unmet if applies]
+
+
+def _has_read_only(container: Container, task: Task) -> bool:
+    """Return whether a container must not write where it could. Files are its own copies: writing harms nobody."""
+    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
+    return any(mount.read_only and mount.volume in shared for mount in container.mounts)

@@ -30,13 +30,11 @@ from chalicelib.providers.base import (
     TaskState,
 )
 from chalicelib.providers.interactive import Session, Streams
-from chalicelib.providers.process import addresses, limits, logs, plan, sessions, states, volumes
+from chalicelib.providers.process import addresses, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
-from chalicelib.providers.process.images import SparkHomes
-from chalicelib.providers.process.launcher import ANSWER_SECONDS, Launcher
-from chalicelib.providers.process.leftovers import kill_leftovers
-from chalicelib.providers.process.monitor import Monitor
 from chalicelib.providers.process.records import Plan, Record, tell_listeners
+from chalicelib.providers.process.spark import SparkHomes
+from chalicelib.providers.process.supervision import ANSWER_SECONDS, Launcher, Monitor, kill_leftovers
 
 BACKOFF_SECONDS = 10.0  # Kubernetes' first wait before a restart
 LOG_BYTES = 10 * 1024 * 1024  # a kubelet's default (containerLogMaxSize)
@@ -247,7 +245,7 @@ class ProcessProvider:
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing the task asks for that processes don't get."""
-        return limits.warnings(task)
+        return plan.warnings(task)
 
     def capacities(self) -> list[Capacity]:
         """Return this machine's processors and memory."""

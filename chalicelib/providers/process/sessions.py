@@ -22,7 +22,7 @@ from chalicelib.providers.base import TaskNotFound
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
 from chalicelib.providers.process import spark
 from chalicelib.providers.process.command_session import CommandSession
-from chalicelib.providers.process.paths import PathMap
+from chalicelib.providers.process.plan import PathMap
 from chalicelib.providers.process.records import MARKER, Record
 
 CONNECT_SECONDS = 5.0  # to a port of this machine, which answers at once or not at all

@@ -1,27 +1,98 @@
-"""Pure: the contract of Spark's image, without the image.
+"""The contract of Spark's image, without the image: which installed Spark it means, and what its entry point does.
 
-What the entry point of apache/spark does (v3.5 and v4.x, resource-managers/kubernetes/docker):
-`driver ...` runs spark-submit in client mode, `executor` the executor's JVM, anything else runs as it stands.
+Images are not pulled, their names are read: `apache/spark:4.3.0`, `spark:3.5.9-python3` and
+`registry.example/team/spark` mean the Spark of that version in the cache; every other image means the host as it is.
+The entry point of apache/spark (v3.5 and v4.x, resource-managers/kubernetes/docker): `driver ...` runs spark-submit in
+client mode, `executor` the executor's JVM, anything else runs as it stands.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.providers.process.images import SparkHome
+from chalicelib.providers.base import ProviderUnavailable
 
+_SPARK_NAME = re.compile(r"(?:py)?spark(?:-(?:py|r|scala|python3))?", re.IGNORECASE)
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
 IMAGE_HOME = "/opt/spark"  # where the image has Spark
 IMAGE_WORK = "/opt/spark/work-dir"  # and where it starts
 ENTRYPOINT = "/opt/entrypoint.sh"
 DECOMMISSION = "/opt/decom.sh"  # what Spark runs before an executor that is to be decommissioned is stopped
 EXECUTOR_BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
 _JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_(\d+)")
-
 # SIGPWR tells an executor to hand over its blocks; the supervisor says which process it is.
 _HAND_OVER = 'kill -PWR "$SPARKANYWHERE_PID"; while kill -0 "$SPARKANYWHERE_PID"; do sleep 0.1; done'
 DECOMMISSION_COMMAND = ("/bin/sh", "-c", _HAND_OVER)
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from chalicelib.providers.process.spark import run_entrypoint; run_entrypoint(sys.argv[2:])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SparkHome:
+    """An installed Spark: its directory, and the Java to run it with ("" for the one on the PATH)."""
+
+    path: Path
+    java_home: str
+
+
+def split_image(image: str) -> tuple[str, str]:
+    """Return the last part of an image's repository and its tag ("" if none): `a/spark:4.3.0@sha256:..`."""
+    name = image.partition("@")[0].rpartition("/")[2]
+    repository, _, tag = name.partition(":")
+    return repository, tag
+
+
+def is_spark_image(image: str) -> bool:
+    """Return whether an image's name says that it holds Spark."""
+    return bool(_SPARK_NAME.fullmatch(split_image(image)[0]))
+
+
+def choose_version(tag: str, installed: list[str]) -> str | None:
+    """Return the newest of the installed versions that a tag (`4.3.0-java17`, `3.5`, none) allows."""
+    match = _VERSION.match(tag)
+    wanted = match.group(1).split(".") if match else []
+    fitting = [version for version in installed if version.split(".")[: len(wanted)] == wanted]
+    return max(
+        fitting,
+        key=lambda version: ([int(number) for number in re.findall(r"\d+", version)[:3]], version),
+        default=None,
+    )
+
+
+class SparkHomes:
+    """The Sparks in `directory`, one directory per version, each with a text file JAVA_HOME."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def find(self, image: str, *, pull: str) -> SparkHome | None:
+        """Return the Spark that an image means, None for any other image.
+
+        Raises ProviderUnavailable (ErrImagePull, or ErrImageNeverPull) if that Spark is not installed.
+        """
+        if not is_spark_image(image):
+            return None
+        tag = split_image(image)[1]
+        installed = [path.parent.name for path in self._directory.glob("[0-9]*/JAVA_HOME")]
+        version = choose_version(tag, installed)
+        if version is None:
+            match = _VERSION.match(tag)
+            which = f"Spark {match[1]}" if match else "a Spark"
+            command = f"make spark SPARK={match[1]}" if match else "make spark"
+            message = (
+                f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
+            )
+            raise ProviderUnavailable("ErrImageNeverPull" if pull == "never" else "ErrImagePull", message)
+        home = self._directory / version
+        return SparkHome(home, (home / "JAVA_HOME").read_text(encoding="utf-8").strip())
 
 
 def environment(home: SparkHome, *, address: str, python: str, path: str) -> dict[str, str]:
@@ -100,3 +171,16 @@ def _class_path(env: Mapping[str, str], home: Path) -> str:
         ".",  # files that Spark fetched into the working directory
     ]
     return ":".join(part for part in parts if part)
+
+
+def entrypoint_script(python: str) -> bytes:
+    """Return a shell script that stands where the image has its entry point."""
+    command = shlex.join([python, "-S", "-E", "-s", "-c", PROGRAM, str(ROOT)])
+    return f'#!/bin/sh\nexec {command} "$@"\n'.encode()
+
+
+def run_entrypoint(args: list[str]) -> None:
+    """Become what the entry point would end in. The environment is the container's, and this program's input."""
+    environ = dict(os.environ)
+    command = main_command(args, environ, Path(environ["SPARK_HOME"]))
+    os.execvpe(command[0], command, environ)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from chalicelib.providers.base import Task, TaskRejected
-from chalicelib.providers.process import entrypoint
+from chalicelib.providers.process import spark
 from chalicelib.providers.process.plan import ResolvedContainer
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -54,7 +54,7 @@ def place(resolved: list[ResolvedContainer]) -> None:
     first = resolved[0]
     first.directory.make_scratch()
     if any(one.spark for one in resolved):
-        script = entrypoint.script(first.host.python)
+        script = spark.entrypoint_script(first.host.python)
         _write(first.directory.program("entrypoint.sh"), script, 0o700)
     for one in resolved:
         one.directory.work(one.container.name).mkdir(parents=True, exist_ok=True)

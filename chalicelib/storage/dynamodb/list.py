@@ -17,12 +17,10 @@ from dataclasses import dataclass
 
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import Page, RevisionExpired, StorageUnavailable, StoredObject
-from chalicelib.storage.dynamodb.events import EventLog
+from chalicelib.storage.dynamodb.events import EventLog, rewind
 from chalicelib.storage.dynamodb.item import Head, Item, LoggedEvent, object_pk, stored_object
-from chalicelib.storage.dynamodb.log import rewind
-from chalicelib.storage.dynamodb.table import Table
+from chalicelib.storage.dynamodb.table import Backoff, Table
 from chalicelib.storage.keys import prefix_range, split_key
 
 OBJECT_ATTRIBUTES = ("key", "revision", "text", "packed")  # what a list shows: the rest costs only time

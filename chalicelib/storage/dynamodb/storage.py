@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import (
     Change,
     EventBatch,
@@ -39,7 +38,7 @@ from chalicelib.storage.dynamodb.item import (
     stored_object,
 )
 from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
-from chalicelib.storage.dynamodb.table import Key, Table
+from chalicelib.storage.dynamodb.table import Backoff, Key, Table
 from chalicelib.storage.dynamodb.view import DynamoView, Memory
 from chalicelib.storage.dynamodb.write import (
     Before,
@@ -49,8 +48,7 @@ from chalicelib.storage.dynamodb.write import (
     uid_key,
     uids_to_be_free,
 )
-from chalicelib.storage.poller import Poller
-from chalicelib.storage.tail import TAIL_EVENTS, Tail
+from chalicelib.storage.tail import TAIL_EVENTS, Poller, Tail
 from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
 
 WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,17 +17,17 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.storage.backoff import Backoff
 from chalicelib.storage.base import StorageUnavailable
 from chalicelib.storage.dynamodb.item import STORE_PK, STORE_SK, Head, Item, head_of
 
+FIRST_PAUSE_SECONDS = 0.01  # about one transaction, so the winner is through
+LONGEST_PAUSE_SECONDS = 0.25  # beyond that a loser waits longer than the race lasts
 CONNECT_SECONDS = 2  # the endpoint is in the same region: longer means that it is not there
 READ_SECONDS = 5  # two attempts fit into the ten seconds that Spark waits for an answer
 RETRIES = 2  # by botocore, of throttling, 5xx and lost connections; writes carry a token against repetition
 CONNECTIONS = 64  # botocore's 10 would queue the threads of a local server
 BATCH_GET_ITEMS = 100  # DynamoDB's limit
 BATCH_GET_TRIES = 8  # for keys left unread when the table is throttled
-
 # Reasons for which DynamoDB cancels a transaction: its API reference, "TransactWriteItems".
 _LOST_RACES = {"ConditionalCheckFailed", "TransactionConflict"}
 _THROTTLED = {"ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -38,6 +40,24 @@ _ADVICE = {
     "UnrecognizedClientException": "may not be used with these credentials: they are not known",
     "ExpiredTokenException": "may not be used with these credentials: they have expired",
 }
+
+
+class Backoff:
+    """Pauses that double, each shortened by chance so that those who collided do not meet again."""
+
+    def __init__(
+        self, *, pause: Callable[[float], None] = time.sleep, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._pause = pause
+        self._chance = chance
+
+    def tries(self, count: int) -> Iterator[int]:
+        """Yield 0, 1, ... `count` - 1, with a pause before each but the first."""
+        for attempt in range(count):
+            if attempt:
+                longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+                self._pause(longest * self._chance())
+            yield attempt
 
 
 class Key(NamedTuple):

@@ -23,12 +23,11 @@ from chalicelib.storage.base import (
     WatchEvent,
 )
 from chalicelib.storage.keys import prefix_range
-from chalicelib.storage.poller import Poller
 from chalicelib.storage.sqlite import write as sqlite_write
 from chalicelib.storage.sqlite.file import SqliteFile
 from chalicelib.storage.sqlite.group_commit import GroupCommit
 from chalicelib.storage.sqlite.write import Group, Outcome, read_state
-from chalicelib.storage.tail import TAIL_EVENTS, Tail
+from chalicelib.storage.tail import TAIL_EVENTS, Poller, Tail
 from chalicelib.storage.write import SingleWrites, drafted
 
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds

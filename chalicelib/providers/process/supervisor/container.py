@@ -8,7 +8,7 @@ import signal
 import time
 
 from chalicelib.providers.process.records import MARKER, ContainerPlan, ContainerRecord
-from chalicelib.providers.process.supervisor import memory, processes
+from chalicelib.providers.process.supervisor import processes
 from chalicelib.providers.process.supervisor.output import LogWriter
 
 READ_BYTES = 64 * 1024  # a pipe's capacity on Linux
@@ -179,7 +179,7 @@ class Container:
         if not self.pid or limit is None or self._overran:
             return
         own = {self.pid, *(one.pid for one in family if self.owns(one, self.pid))}
-        held = memory.held_mib(own, limit_mib=limit)
+        held = processes.held_mib(own, limit_mib=limit)
         if held > limit:
             self._overran = f"held {held} MiB of memory, {limit} MiB allowed"
             self.kill()

@@ -23,7 +23,7 @@ from chalicelib.providers.process.records import (
     tell_listeners,
     write_json,
 )
-from chalicelib.providers.process.supervisor import memory, processes
+from chalicelib.providers.process.supervisor import processes
 from chalicelib.providers.process.supervisor.container import Container
 
 STOP_COMMAND_EXTENSION_SECONDS = 2.0  # Kubernetes' addition, once, where a stop command took the whole grace
@@ -125,10 +125,10 @@ class Supervisor:
         now, limited = time.monotonic(), self._limited()
         if not limited or now < self._memory_at:
             return
-        self._memory_at = now + memory.LOOK_SECONDS
+        self._memory_at = now + processes.LOOK_SECONDS
         if now >= self._family_until:
             self._family = processes.descendants(os.getpid())
-            self._family_until = now + memory.FAMILY_SECONDS
+            self._family_until = now + processes.FAMILY_SECONDS
         for one in limited:
             one.check_memory(self._family)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.process.directory import TaskDirectory, handle_of
-from chalicelib.providers.process.images import SparkHome
-from chalicelib.providers.process.plan import HostSettings, ResolvedContainer
+from chalicelib.providers.process.plan import HostSettings, PathMap, ResolvedContainer, warnings
+from chalicelib.providers.process.spark import SparkHome
 from chalicelib.providers.process.volumes import check
 
 ENVIRON = {"PATH": "/usr/bin", "HOME": "/home/u", "AWS_SECRET_ACCESS_KEY": "hush", "PYTHONPATH": "/src"}
@@ -185,3 +187,129 @@ def test_a_plain_uid_is_the_handle(uid: str) -> None:
 def test_any_other_uid_becomes_a_plain_handle(uid: str) -> None:
     assert handle_of(uid).isalnum()
     assert handle_of(uid) == handle_of(uid)
+
+
+PATHS = PathMap([("/opt/spark", "/home/u/spark"), ("/opt/spark/conf", "/t/conf"), ("/data/", "/t/data")])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/data", "/t/data"),
+        ("/data/", "/t/data/"),
+        ("/data/x.txt", "/t/data/x.txt"),
+        ("/opt/spark/conf/spark.properties", "/t/conf/spark.properties"),
+        ("/opt/spark/config", "/home/u/spark/config"),
+        ("local:///opt/spark/examples/pi.py", "local:///home/u/spark/examples/pi.py"),
+        ("file:/data/a", "file:/t/data/a"),
+        (
+            "-Dlog4j.configurationFile=/opt/spark/conf/log4j2.properties",
+            "-Dlog4j.configurationFile=/t/conf/log4j2.properties",
+        ),
+        ("-javaagent:/opt/spark/jars/a.jar=/data/x", "-javaagent:/home/u/spark/jars/a.jar=/t/data/x"),
+        ("/usr/bin:/data:/opt/spark/bin", "/usr/bin:/t/data:/home/u/spark/bin"),
+        (
+            "cat '/data/a' \"/data/b\" >/data/c;ls /data",
+            "cat '/t/data/a' \"/t/data/b\" >/t/data/c;ls /t/data",
+        ),
+        ("a=/data,b=/data", "a=/t/data,b=/t/data"),
+    ],
+)
+def test_a_mention_is_rewritten(text: str, expected: str) -> None:
+    assert PATHS.rewrite(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/database",
+        "/data2/x",
+        "/data-2",
+        "/data.txt",
+        "/mnt/data",
+        "./data",
+        "~/data",
+        "../data",
+        "$HOME/data",
+        "${HOME}/data",
+        "$(pwd)/data",
+        "*/data",
+        "https://data/x",
+        "s3a://bucket/data",
+        "hdfs://host:8020/data",
+        "/opt/sparkling",
+        "",
+    ],
+)
+def test_what_only_looks_like_a_mention_is_left_alone(text: str) -> None:
+    assert PATHS.rewrite(text) == text
+
+
+def test_what_was_rewritten_is_not_rewritten_again() -> None:
+    paths = PathMap([("/a", "/b/a"), ("/b", "/c")])
+
+    assert paths.rewrite("/a /b") == "/b/a /c"
+
+
+def test_a_path_in_a_properties_file_is_escaped() -> None:
+    paths = PathMap([("/data", "/odd:dir#1/data")])
+
+    rewritten = paths.rewrite_properties("spark.jars=local\\:///data/x.jar\nother=/data\n")
+
+    assert rewritten == "spark.jars=local\\:///odd\\:dir\\#1/data/x.jar\nother=/odd\\:dir\\#1/data\n"
+
+
+def test_without_places_nothing_is_rewritten() -> None:
+    assert PathMap([]).rewrite("/data") == "/data"
+
+
+PLAIN = Container("c", "apache/spark:4.3.0", args=("executor",), no_new_privileges=True, memory_mib=100)
+
+
+def task(container: Container, *volumes: Volume, **fields: Any) -> Task:  # Any: Task's own fields
+    """Return a task of one container."""
+    return Task(uid="u", group="g", name="n", containers=(container,), volumes=volumes, **fields)
+
+
+def test_what_is_honoured_draws_no_warning() -> None:
+    assert warnings(task(PLAIN, Volume("v", "scratch"))) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"image": "busybox"}, 'image "busybox" is not used'),
+        ({"cpu_milli": 100}, "CPU limit"),
+        ({"gpus": 1}, "GPUs"),
+        ({"user": "185"}, "runs as the user"),
+        ({"privileged": True}, "privileged"),
+        ({"add_capabilities": ("NET_ADMIN",)}, "added capabilities"),
+        ({"drop_capabilities": ("ALL",)}, "dropped capabilities"),
+        ({"read_only_root": True}, "root file system"),
+        ({"tty": True}, "terminal"),
+        ({"stdin": True}, "standard input"),
+        ({"mounts": (Mount("v", "/v", read_only=True),)}, "read-only mounts"),
+    ],
+)
+def test_each_unmet_wish_of_a_container_is_named(fields: dict[str, Any], word: str) -> None:
+    (sentence,) = warnings(task(replace(PLAIN, **fields), Volume("v", "scratch")))
+
+    assert sentence.startswith('container "c": ')
+    assert word in sentence
+
+
+def test_unmet_wishes_of_volumes_are_named() -> None:
+    found = warnings(task(PLAIN, Volume("m", "memory", size_mib=1), Volume("s", "scratch", size_mib=1)))
+
+    assert [sentence.split(":")[0] for sentence in found] == ['volume "m"', 'volume "m"', 'volume "s"']
+
+
+def test_a_files_volume_mounted_read_only_draws_no_warning() -> None:
+    one = replace(PLAIN, mounts=(Mount("conf", "/opt/spark/conf", read_only=True),))
+
+    assert warnings(task(one, Volume("conf", "files"))) == []
+
+
+def test_names_that_do_not_resolve_are_named() -> None:
+    assert warnings(task(PLAIN, aliases=("a.b",)))
+    assert warnings(task(PLAIN, host_entries=(("10.0.0.1", "x"),)))

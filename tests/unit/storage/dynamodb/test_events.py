@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.storage.base import EventType, StoredObject, WatchEvent
+from chalicelib.storage.dynamodb.events import chain, rewind
 from chalicelib.storage.dynamodb.item import NEVER, LoggedEvent, Mark
-from chalicelib.storage.dynamodb.log import chain, rewind
 
 
 def text(revision: int) -> str:

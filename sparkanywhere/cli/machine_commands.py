@@ -1,4 +1,4 @@
-"""`sparkanywhere doctor`: what a job needs on this machine, and what is missing."""
+"""Commands about this machine: `doctor`, what a job needs and lacks here; `down`, what control planes left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import psutil
@@ -16,6 +17,8 @@ from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.local.instance_lock import InstanceLock
+from sparkanywhere.local.providers import remove_leftovers
 
 DISK_GB = 3.0  # a Spark, its image, and room for logs
 JOB_GB = 2.0  # memory of a driver and two small executors
@@ -82,3 +85,32 @@ def doctor() -> None:
         if not each.is_good:
             click.echo(f"    {each.advice}")
     sys.exit(0 if is_good else 1)
+
+
+@click.command()
+@click.option("--instance", help="Only this control plane; default: all that do not run now.")
+def down(instance: str | None) -> None:
+    """Remove processes, containers, networks and volumes that stopped control planes left running."""
+    settings = Settings.from_env()
+    root = settings.state_dir().parent
+    folders = [root / instance] if instance else sorted(path for path in root.glob("*") if path.is_dir())
+    for folder in folders:
+        click.echo(f"{folder.name}: {clear(folder, settings)}")
+    if not folders:
+        click.echo(f"No control plane has left anything below {root}.")
+
+
+def clear(folder: Path, settings: Settings) -> str:
+    """Remove what the instance has left; return in words what was done."""
+    if not folder.is_dir():
+        return "there is no such control plane here"
+    lock = InstanceLock(folder / "lock")
+    if not lock.take():
+        return f"its server runs (process {lock.holder()}): end that first"
+    try:
+        removed = remove_leftovers(folder, settings, providers=[settings.provider])
+    except ProviderUnavailable as error:
+        return error.message
+    finally:
+        lock.release()
+    return " and ".join(f"{count} {what}" for what, count in removed.items()) + " removed"

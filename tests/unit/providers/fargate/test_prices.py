@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.providers.base import TaskRejected
-from chalicelib.providers.fargate.sizes import SIZES, cpu_units
+from chalicelib.providers.fargate.prices import SIZES, cpu_units
 from chalicelib.providers.sizes import Size
 
 
