@@ -72,7 +72,21 @@ class JobProgress:
         name = pod["metadata"]["name"]
         role = pod["metadata"].get("labels", {}).get("spark-role", "")
         seen = self.pods.setdefault(name, PodRecord(name, role))
-        _update(seen, pod, now, gone=gone)
+        status = pod.get("status", {})
+        seen.phase = status.get("phase", seen.phase)
+        seen.gone = gone
+        containers = status.get("containerStatuses") or [{}]
+        state = containers[-1].get("state", {})  # with a sidecar, Spark's own container is the last
+        ended = state.get("terminated", {})
+        seen.exit_code = ended.get("exitCode", seen.exit_code)
+        seen.reason = (
+            ended.get("reason") or state.get("waiting", {}).get("reason") or status.get("reason", "")
+        )
+        seen.started = ended.get("startedAt") or state.get("running", {}).get("startedAt") or seen.started
+        if seen.phase != "Pending" and seen.ran_at is None:
+            seen.ran_at = now
+        if (gone or seen.phase in TERMINAL_PHASES) and seen.ended_at is None:
+            seen.ended_at = now
         if role == "driver":
             self.end("submit", now)
             if seen.ran_at is not None:
@@ -137,19 +151,3 @@ class JobProgress:
 def is_own_output(line: str) -> bool:
     """Return whether a line of the driver's log is the program's own, not Spark's or the JVM's."""
     return bool(line.strip()) and not OWN_LINE.match(line)
-
-
-def _update(seen: PodRecord, pod: JSON, now: float, *, gone: bool) -> None:
-    status = pod.get("status", {})
-    seen.phase = status.get("phase", seen.phase)
-    seen.gone = gone
-    containers = status.get("containerStatuses") or [{}]
-    state = containers[-1].get("state", {})  # with a sidecar, Spark's own container is the last
-    ended = state.get("terminated", {})
-    seen.exit_code = ended.get("exitCode", seen.exit_code)
-    seen.reason = ended.get("reason") or state.get("waiting", {}).get("reason") or status.get("reason", "")
-    seen.started = ended.get("startedAt") or state.get("running", {}).get("startedAt") or seen.started
-    if seen.phase != "Pending" and seen.ran_at is None:
-        seen.ran_at = now
-    if (gone or seen.phase in TERMINAL_PHASES) and seen.ended_at is None:
-        seen.ended_at = now

@@ -199,6 +199,13 @@ class _Parts:
 
     def container(self, user: str, fetched: Sequence[Fetched]) -> JSON:
         """Return the driver's container."""
+        spec, conf = self._spec, self._conf
+        overhead = conf.get("spark.driver.memoryOverhead", "")
+        mib = pod_mib(spec.driver_memory, overhead=overhead, factor=overhead_factor(spec))
+        cpu = conf.get("spark.kubernetes.driver.request.cores", str(spec.driver_cores))
+        limits = {"memory": f"{mib}Mi"}
+        if "spark.kubernetes.driver.limit.cores" in conf:
+            limits["cpu"] = conf["spark.kubernetes.driver.limit.cores"]
         return {
             "name": CONTAINER,
             "image": self._spec.image_name,
@@ -210,7 +217,7 @@ class _Parts:
                 {"name": "blockmanager", "containerPort": BLOCK_MANAGER_PORT},
                 {"name": "spark-ui", "containerPort": UI_PORT},
             ],
-            "resources": self._resources(),
+            "resources": {"limits": limits, "requests": {"cpu": cpu, "memory": f"{mib}Mi"}},
             "volumeMounts": self._mounts,
         }
 
@@ -234,16 +241,6 @@ class _Parts:
         if spec.max_attempts > 1:
             found.append(_from_field(POD_NAME, "metadata.name"))
         return found
-
-    def _resources(self) -> JSON:
-        spec, conf = self._spec, self._conf
-        overhead = conf.get("spark.driver.memoryOverhead", "")
-        mib = pod_mib(spec.driver_memory, overhead=overhead, factor=overhead_factor(spec))
-        cpu = conf.get("spark.kubernetes.driver.request.cores", str(spec.driver_cores))
-        limits = {"memory": f"{mib}Mi"}
-        if "spark.kubernetes.driver.limit.cores" in conf:
-            limits["cpu"] = conf["spark.kubernetes.driver.limit.cores"]
-        return {"limits": limits, "requests": {"cpu": cpu, "memory": f"{mib}Mi"}}
 
     def _args(self, fetched: Sequence[Fetched]) -> list[str]:
         spec = self._spec

@@ -105,7 +105,11 @@ class DevServer:
 
         Raises CannotStart if the provider or the store is not available.
         """
-        _raise_open_files_limit()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         self._ended.clear()
         try:
             with self._stop.installed():
@@ -225,14 +229,6 @@ def localise(app: ChaliceApp) -> ChaliceApp:
     chalice_local.CustomLocalChalice.__bases__ = (chalice_local.LocalChalice, app.__class__)
     app.__class__ = chalice_local.CustomLocalChalice
     return app
-
-
-def _raise_open_files_limit() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run(server: Callable[[], DevServer]) -> int:

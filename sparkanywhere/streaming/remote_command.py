@@ -40,7 +40,15 @@ class RemoteCommand:
             self._socket.send(bytes([STDOUT]))  # as a real server: clients take it for "connected"
             sender.start()
             while (message := self._socket.receive()) is not None:
-                self._take(message)
+                channel, data = message[:1], message[1:]
+                # A command that reads no more input may well go on writing: that is not the session's end.
+                with contextlib.suppress(OSError):
+                    if channel == bytes([STDIN]) and data:
+                        self._session.write(data)
+                    elif channel == bytes([CLOSE]) and data == bytes([STDIN]):
+                        self._session.end_input()
+                    elif channel == bytes([RESIZE]) and (size := terminal_size(data)) is not None:
+                        self._session.resize(columns=size[0], rows=size[1])
         except OSError:
             pass  # the client has left
         finally:
@@ -48,17 +56,6 @@ class RemoteCommand:
             self._session.close()
             if sender.ident is not None:
                 sender.join()
-
-    def _take(self, message: bytes) -> None:
-        channel, data = message[:1], message[1:]
-        # A command that reads no more input may well go on writing: that is not the session's end.
-        with contextlib.suppress(OSError):
-            if channel == bytes([STDIN]) and data:
-                self._session.write(data)
-            elif channel == bytes([CLOSE]) and data == bytes([STDIN]):
-                self._session.end_input()
-            elif channel == bytes([RESIZE]) and (size := terminal_size(data)) is not None:
-                self._session.resize(columns=size[0], rows=size[1])
 
     def _send_output(self) -> None:
         try:

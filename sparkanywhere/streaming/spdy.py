@@ -117,23 +117,21 @@ class Decoder:
         if (first >> 16) & 0x7FFF != VERSION:
             raise SpdyError("not version 3")
         try:
-            return self._control(first & 0xFFFF, flags, payload)
+            kind = first & 0xFFFF
+            if kind == SYN_STREAM:
+                (stream,) = struct.unpack_from(">I", payload)
+                return Opened(stream & 0x7FFFFFFF, self._headers(payload[10:]), bool(flags & FLAG_FIN))
+            if kind in (SYN_REPLY, HEADERS):
+                self._headers(payload[4:])  # nothing for us, but the next headers are packed upon these
+            elif kind == RST_STREAM:
+                return Reset(struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF)
+            elif kind == PING:
+                return Pinged(struct.unpack_from(">I", payload)[0])
+            elif kind == GOAWAY:
+                return GoneAway()
+            return None
         except (struct.error, zlib.error, UnicodeDecodeError) as error:
             raise SpdyError(f"a broken frame: {error}") from error
-
-    def _control(self, kind: int, flags: int, payload: bytes) -> Frame | None:
-        if kind == SYN_STREAM:
-            (stream,) = struct.unpack_from(">I", payload)
-            return Opened(stream & 0x7FFFFFFF, self._headers(payload[10:]), bool(flags & FLAG_FIN))
-        if kind in (SYN_REPLY, HEADERS):
-            self._headers(payload[4:])  # nothing for us, but the next headers are packed upon these
-        elif kind == RST_STREAM:
-            return Reset(struct.unpack_from(">I", payload)[0] & 0x7FFFFFFF)
-        elif kind == PING:
-            return Pinged(struct.unpack_from(">I", payload)[0])
-        elif kind == GOAWAY:
-            return GoneAway()
-        return None
 
     def _headers(self, packed: bytes) -> dict[str, str]:
         block = self._unpack.decompress(packed, HEADER_BYTES)

@@ -73,7 +73,16 @@ class WebSocket:
     def _handle(self, event: Event) -> bool:
         """Act on an event; return whether the connection goes on."""
         if isinstance(event, TextMessage | BytesMessage):
-            return self._add(event)
+            part = event.data.encode() if isinstance(event, TextMessage) else bytes(event.data)
+            self._size += len(part)
+            if self._size > MESSAGE_BYTES:
+                self.close(TOO_BIG)
+                return False
+            self._parts.append(part)
+            if event.message_finished:
+                self._ready.append(b"".join(self._parts))
+                self._parts, self._size = [], 0
+            return True
         if isinstance(event, Ping):
             self._try_to_send(event.response())
         elif isinstance(event, CloseConnection):
@@ -82,18 +91,6 @@ class WebSocket:
             elif self._connection.state is ConnectionState.OPEN:  # what came broke the protocol
                 self.close(PROTOCOL_ERROR)
             return False
-        return True
-
-    def _add(self, event: TextMessage | BytesMessage) -> bool:
-        part = event.data.encode() if isinstance(event, TextMessage) else bytes(event.data)
-        self._size += len(part)
-        if self._size > MESSAGE_BYTES:
-            self.close(TOO_BIG)
-            return False
-        self._parts.append(part)
-        if event.message_finished:
-            self._ready.append(b"".join(self._parts))
-            self._parts, self._size = [], 0
         return True
 
     def send(self, message: bytes) -> None:

@@ -104,27 +104,25 @@ class FargateProvider:
             with self._registering:
                 if family not in self._registered:
                     self._registered[family] = self._found_or_registered(self._service("ecs"), document)
-            return self._run(task, self._registered[family])
+            arn = self._registered[family]
+            seconds = self._bucket.take()
+            if seconds > RUN_WAIT_SECONDS:
+                self._bucket.give_back()
+                raise ProviderUnavailable(
+                    "Throttled", "more tasks asked for than ECS starts in a second; waiting"
+                )
+            if seconds:
+                self._sleep(seconds)
+            url, token = self._payloads(task)
+            launch = Launch(arn, url, token, capacity_provider=definitions.capacity_provider(task))
+            try:
+                return self._started(task, launch)
+            except TokenSpent:
+                return self._started(task, replace(launch, turn=int(self._seconds() // TURN_SECONDS)))
         except (ProviderUnavailable, TaskRejected):
             raise
         except Exception as error:  # boto3's errors have no common base of ours
             raise clients.translated(error) from error
-
-    def _run(self, task: Task, arn: str) -> TaskState:
-        seconds = self._bucket.take()
-        if seconds > RUN_WAIT_SECONDS:
-            self._bucket.give_back()
-            raise ProviderUnavailable(
-                "Throttled", "more tasks asked for than ECS starts in a second; waiting"
-            )
-        if seconds:
-            self._sleep(seconds)
-        url, token = self._payloads(task)
-        launch = Launch(arn, url, token, capacity_provider=definitions.capacity_provider(task))
-        try:
-            return self._started(task, launch)
-        except TokenSpent:
-            return self._started(task, replace(launch, turn=int(self._seconds() // TURN_SECONDS)))
 
     def _started(self, task: Task, launch: Launch) -> TaskState:
         """Return the state of a task that runs by now. Raises TokenSpent where its clientToken brings none."""

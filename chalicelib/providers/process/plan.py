@@ -110,7 +110,16 @@ class ResolvedContainer:
     def plan(self) -> ContainerPlan:
         """Return the container's part of the plan. Raises TaskRejected if there is no program to run."""
         container, paths = self.container, self.paths()
-        env = self._env(paths)
+        environ, scratch = self.host.environ, str(self.directory.scratch)
+        found = {"PATH": os.defpath, **{name: environ[name] for name in INHERITED if name in environ}}
+        if self.spark:
+            python = self.host.python
+            found |= spark.environment(self.spark, address=self.address, python=python, path=found["PATH"])
+            found["SPARK_SUBMIT_OPTS"] = spark.temporary_files(scratch)
+        found["HOSTNAME"] = self.task.hostname or self.task.name
+        found["TMPDIR"] = scratch
+        found["KUBECONFIG"] = NO_FILE  # else Spark's client would read the user's own, through HOME
+        env = found | {name: paths.rewrite(value) for name, value in self.container.env}
 
         def words(given: tuple[str, ...] | None) -> list[str]:
             return [paths.rewrite(word) for word in given or ()]
@@ -135,19 +144,6 @@ class ResolvedContainer:
             "no_new_privileges": container.no_new_privileges,
             "memory_mib": container.memory_mib,
         }
-
-    def _env(self, paths: PathMap) -> dict[str, str]:
-        """Return all variables of the container: the host's few, the image's, its own."""
-        environ, scratch = self.host.environ, str(self.directory.scratch)
-        found = {"PATH": os.defpath, **{name: environ[name] for name in INHERITED if name in environ}}
-        if self.spark:
-            python = self.host.python
-            found |= spark.environment(self.spark, address=self.address, python=python, path=found["PATH"])
-            found["SPARK_SUBMIT_OPTS"] = spark.temporary_files(scratch)
-        found["HOSTNAME"] = self.task.hostname or self.task.name
-        found["TMPDIR"] = scratch
-        found["KUBECONFIG"] = NO_FILE  # else Spark's client would read the user's own, through HOME
-        return found | {name: paths.rewrite(value) for name, value in self.container.env}
 
 
 def first_record(task: Task, *, handle: str, address: str, created_at: int) -> Record:
@@ -199,6 +195,8 @@ def warnings(task: Task) -> list[str]:
 
 def _container_warnings(container: Container, task: Task) -> list[str]:
     host_image = f'image "{container.image}" is not used: its command runs on the host'
+    # Files are a container's own copies: writing harms nobody.
+    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
     unmet = [
         (not is_spark_image(container.image), host_image),
         (
@@ -214,12 +212,9 @@ def _container_warnings(container: Container, task: Task) -> list[str]:
         (container.read_only_root, "its root file system, the host's, is not read-only in process mode"),
         (container.tty, "there is no terminal in process mode"),
         (container.stdin, "standard input is empty in process mode"),
-        (_has_read_only(container, task), "read-only mounts are not enforced in process mode"),
+        (
+            any(mount.read_only and mount.volume in shared for mount in container.mounts),
+            "read-only mounts are not enforced in process mode",
+        ),
     ]
     return [f'container "{container.name}": {sentence}' for applies, sentence in unmet if applies]
-
-
-def _has_read_only(container: Container, task: Task) -> bool:
-    """Return whether a container must not write where it could. Files are its own copies: writing harms nobody."""
-    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
-    return any(mount.read_only and mount.volume in shared for mount in container.mounts)

@@ -132,12 +132,21 @@ def main_command(args: Sequence[str], env: Mapping[str, str], home: Path) -> lis
 def _executor(env: Mapping[str, str], home: Path) -> list[str]:
     java = f"{env['JAVA_HOME']}/bin/java" if env.get("JAVA_HOME") else "java"
     memory = env.get("SPARK_EXECUTOR_MEMORY", "1g")
+    parts = [
+        env.get("SPARK_CONF_DIR") or str(home / "conf"),
+        env.get("HADOOP_CONF_DIR", ""),
+        env.get("SPARK_CLASSPATH", ""),
+        str(home / "jars/*"),
+        env.get("SPARK_EXTRA_CLASSPATH", ""),
+        env.get("SPARK_DIST_CLASSPATH", ""),
+        ".",  # files that Spark fetched into the working directory
+    ]
     return [
         java,
         *java_options(env),
         *([temporary_files(env["TMPDIR"])] if env.get("TMPDIR") else []),
         *(f"-Xms{memory}", f"-Xmx{memory}"),
-        *("-cp", _class_path(env, home)),
+        *("-cp", ":".join(part for part in parts if part)),
         EXECUTOR_BACKEND,
         *("--driver-url", env.get("SPARK_DRIVER_URL", "")),
         *("--executor-id", env.get("SPARK_EXECUTOR_ID", "")),
@@ -158,19 +167,6 @@ def java_options(env: Mapping[str, str]) -> list[str]:
     """Return the values of SPARK_JAVA_OPT_0, _1, ... _10 in the order of their numbers."""
     numbered = [(int(match[1]), env[name]) for name in env if (match := _JAVA_OPTION.fullmatch(name))]
     return [value for _, value in sorted(numbered)]
-
-
-def _class_path(env: Mapping[str, str], home: Path) -> str:
-    parts = [
-        env.get("SPARK_CONF_DIR") or str(home / "conf"),
-        env.get("HADOOP_CONF_DIR", ""),
-        env.get("SPARK_CLASSPATH", ""),
-        str(home / "jars/*"),
-        env.get("SPARK_EXTRA_CLASSPATH", ""),
-        env.get("SPARK_DIST_CLASSPATH", ""),
-        ".",  # files that Spark fetched into the working directory
-    ]
-    return ":".join(part for part in parts if part)
 
 
 def entrypoint_script(python: str) -> bytes:

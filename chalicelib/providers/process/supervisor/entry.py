@@ -41,7 +41,14 @@ def main() -> None:
     supervisor.prepare()
     with contextlib.suppress(OSError):  # our starter died: the task runs all the same, and is found later
         channel.sendall(READY)
-    _detach(channel)
+    # We let go of what we were started with; what goes wrong from here on is written to a file.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    errors = os.open(ERRORS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    channel.detach()
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.dup2(errors, 2)
+    sys.stderr.flush()
     supervisor.run()
 
 
@@ -59,17 +66,6 @@ def _receive(channel: socket.socket) -> tuple[Plan, list[int]] | None:
         body += chunk
     plan: Plan = json.loads(body)
     return plan, held
-
-
-def _detach(channel: socket.socket) -> None:
-    """Let go of what we were started with; what goes wrong from here on is written to a file."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    errors = os.open(ERRORS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    channel.detach()
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.dup2(errors, 2)
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

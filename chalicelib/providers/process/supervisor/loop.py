@@ -83,7 +83,15 @@ class Supervisor:
         """Run the task until all its containers have ended and nothing of them is left."""
         self._hear_stop()
         while self._advance():
-            for key, _ in self._selector.select(self._timeout()):
+            moments = [one.restart_at for one in self._containers if one.restart_at is not None]
+            if self._kill_at is not None:
+                moments.append(self._kill_at)
+            if self._limited():
+                moments.append(self._memory_at)
+            if self._unwritten:
+                moments.append(time.monotonic() + WRITE_PAUSE_SECONDS)
+            timeout = max(0.0, min(moments) - time.monotonic()) if moments else None
+            for key, _ in self._selector.select(timeout):
                 container = key.data
                 with contextlib.suppress(BlockingIOError):
                     if container is None:
@@ -93,16 +101,6 @@ class Supervisor:
             self._reap()
             self._hear_stop()
         self._finish()
-
-    def _timeout(self) -> float | None:
-        moments = [one.restart_at for one in self._containers if one.restart_at is not None]
-        if self._kill_at is not None:
-            moments.append(self._kill_at)
-        if self._limited():
-            moments.append(self._memory_at)
-        if self._unwritten:
-            moments.append(time.monotonic() + WRITE_PAUSE_SECONDS)
-        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _advance(self) -> bool:
         """Start what may start and kill what must end; return whether there is more to come."""
