@@ -10,8 +10,8 @@ import click
 
 from chalicelib.config import PREFIX
 from chalicelib.providers import registry
-from chalicelib.storage import stores
 from chalicelib.providers.declaration import ProviderDeclaration
+from chalicelib.storage import stores
 from sparkanywhere.local.local_settings import LocalOptions
 
 
