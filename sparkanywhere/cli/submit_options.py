@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,16 @@ import click
 from click.core import ParameterSource
 
 from sparkanywhere.jobs import job_file
-from sparkanywhere.jobs.spec import DEFAULT_SPARK, REFUSED, ConfError, JobSpec, SpecError, as_fields
-
-LISTS = ("py_files", "files", "jars", "archives", "packages")
-# option -> field of a JobSpec, for those that are called the same and are handed on as they come
-PLAIN = (
-    "main_class",
-    "name",
-    "namespace",
-    "executors",
-    "executor_cores",
-    "executor_memory",
-    "driver_cores",
-    "driver_memory",
-    "dynamic_allocation",
-    "image",
-    "image_pull_policy",
-    "spark",
-    "service_account",
-    "driver_template",
-    "executor_template",
-    "spot",
-    "arch",
-    "time_limit",
-    "max_attempts",
-    "max_usd",
-    "event_log",
+from sparkanywhere.jobs.spec import (
+    DEFAULT_SPARK,
+    FIELD_TYPES,
+    REFUSED,
+    ConfError,
+    JobSpec,
+    SpecError,
+    as_fields,
 )
+
 PAIRS = {"env": "--env", "label": "--label", "secret": "--secret", "secret_env": "--secret-env"}
 FIELDS = {"label": "labels", "secret": "secrets"}
 
@@ -138,12 +121,13 @@ def _typed_fields(options: dict[str, Any], given: set[str]) -> Iterator[tuple[st
     args = (*options["arguments"], *options["more_arguments"])
     if args:
         yield "args", args
-    for name in PLAIN:
-        if name in given and options[name] is not None:
-            yield name, options[name]
-    for name in LISTS:
-        if name in given:
+    for name, wanted in FIELD_TYPES.items():
+        if name not in given or name == "application":
+            continue
+        if wanted is tuple:
             yield name, tuple(each.strip() for each in options[name].split(",") if each.strip())
+        elif wanted is not Mapping and options[name] is not None:
+            yield name, options[name]
     for name, option in PAIRS.items():
         if options[name]:
             yield FIELDS.get(name, name), pairs(option, options[name])

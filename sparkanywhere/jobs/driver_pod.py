@@ -177,12 +177,9 @@ class _Parts:
             self.volumes.append({"name": "fetch-list", "secret": {"secretName": f"{name}-fetch"}})
         if self._spec.executor_template:
             self.mount("pod-template-volume", TEMPLATE_PATH, {"configMap": {"name": f"{name}-podspec"}})
-        for number, (secret, path) in enumerate(self.secrets().items()):
+        secrets = {**under(self._conf, "spark.kubernetes.driver.secrets."), **self._spec.secrets}
+        for number, (secret, path) in enumerate(secrets.items()):
             self.mount(f"secret-{number}", path, {"secret": {"secretName": secret}})
-
-    def secrets(self) -> dict[str, str]:
-        """Return the Secrets to mount and where."""
-        return {**under(self._conf, "spark.kubernetes.driver.secrets."), **self._spec.secrets}
 
     def node_selector(self) -> dict[str, str]:
         """Return the labels of the nodes that the driver may run on."""

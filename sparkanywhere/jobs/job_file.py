@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sparkanywhere.jobs.spec import ConfError, JobSpec, SpecError, as_fields
-
-LISTS = ("args", "py_files", "files", "jars", "archives", "packages")
-MAPPINGS = ("conf", "env", "labels", "secrets", "secret_env")
-NUMBERS = ("executors", "executor_cores", "driver_cores", "time_limit", "max_attempts")
-FLAGS = ("spot", "dynamic_allocation", "event_log")
+from sparkanywhere.jobs.spec import FIELD_TYPES, ConfError, JobSpec, SpecError, as_fields
 
 
 def read(path: Path) -> Any:  # Any: parsed YAML
@@ -31,12 +26,11 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
     """Return the job that a file describes; `given` fields win. Raises SpecError, also for an unknown key."""
     if not isinstance(document, dict):
         raise SpecError("A job file is a mapping of keys: application, executors, ...")
-    known = {each.name for each in fields(JobSpec)}
     values: dict[str, Any] = {}
     for key, value in document.items():
         name = "main_class" if key == "class" else str(key).replace("-", "_")
-        if name not in known:
-            words = {name.replace("_", "-") for name in known} - {"main-class"} | {"class"}
+        if name not in FIELD_TYPES:
+            words = {name.replace("_", "-") for name in FIELD_TYPES} - {"main-class"} | {"class"}
             near = difflib.get_close_matches(name.replace("_", "-"), sorted(words), n=1)
             hint = f": did you mean {near[0]}?" if near else "."
             raise SpecError(f"Unknown key {str(key)!r} in the job file{hint}")
@@ -53,19 +47,20 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
 
 
 def _checked(key: str, name: str, value: Any) -> Any:  # Any: of the file, and of the field
-    if name in LISTS:
+    wanted = FIELD_TYPES[name]
+    if wanted is tuple:
         if not isinstance(value, list) or any(isinstance(each, dict | list) for each in value):
             raise SpecError(f"{key} in the job file is a list of texts.")
         return tuple(_text(each) for each in value)
-    if name in MAPPINGS:
+    if wanted is Mapping:
         if not isinstance(value, dict) or any(isinstance(each, dict | list) for each in value.values()):
             raise SpecError(f"{key} in the job file is a mapping of names to texts.")
         return {str(each): _text(text) for each, text in value.items()}
-    if name in NUMBERS and type(value) is not int:
+    if wanted is int and type(value) is not int:
         raise SpecError(f"{key} in the job file is a whole number, not {value!r}.")
-    if name in FLAGS and not isinstance(value, bool):
+    if wanted is bool and not isinstance(value, bool):
         raise SpecError(f"{key} in the job file is true or false, not {value!r}.")
-    if name in (*NUMBERS, *FLAGS):
+    if wanted in (int, bool):
         return value
     if value is None or isinstance(value, dict | list):
         raise SpecError(f"{key} in the job file is a text.")

@@ -67,14 +67,13 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
     name, app_id = resource_name(spec, suffix), f"spark-{suffix}"
     carried = sort_files(spec.named_files).carried
     pod = driver_pod(spec, name=name, app_id=app_id, user=user, has_carried=bool(carried), fetched=fetched)
-    labels = pod["metadata"]["labels"]
     conf = properties(spec, name=name, app_id=app_id)
     if spec.max_attempts > 1:
         conf[f"spark.kubernetes.executor.label.{APPLICATION_LABEL}"] = app_id
     text = "".join(f"{key}={escaped(value)}\n" for key, value in sorted(conf.items()))
     owned: list[tuple[str, JSON]] = [
         ("configmaps", _immutable("ConfigMap", f"{name}-conf-map", data={"spark.properties": text})),
-        ("services", _service(name, labels)),
+        ("services", _service(name, pod["metadata"]["labels"])),
     ]
     if carried:
         contents = {pod_name(path): _base64(Path(path).read_bytes()) for path in carried}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars
@@ -168,6 +168,10 @@ class JobSpec:
     def named_files(self) -> tuple[str, ...]:
         """Return every file that the job names, the application first."""
         return (self.application, *self.py_files, *self.files, *self.jars, *self.archives)
+
+
+# What each field of a JobSpec holds: str, int, bool, tuple (of texts) or Mapping (of texts).
+FIELD_TYPES = {name: get_origin(each) or each for name, each in get_type_hints(JobSpec).items()}
 
 
 def _program_problems(spec: JobSpec) -> Iterator[str]:

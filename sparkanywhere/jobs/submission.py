@@ -68,15 +68,10 @@ def submit(
     except (ApiError, ApiUnreachable):
         client.delete(path, gracePeriodSeconds="0", propagationPolicy="Background")
         raise
-    if spec.max_attempts > 1:
-        _wait_for_driver(client, spec, f"spark-{suffix}", sleep)
-    return Submitted(f"spark-{suffix}", str(stored["metadata"]["name"]), path)
-
-
-def _wait_for_driver(client: KubeClient, spec: JobSpec, app_id: str, sleep: Callable[[float], None]) -> None:
-    """Wait until a Job has made the driver's pod, which the other commands look for; not for long."""
-    path = f"/api/v1/namespaces/{spec.namespace}/pods"
-    for _ in range(DRIVER_LOOKS):
-        if client.get(path, labelSelector=selector_of(spec, app_id))["items"]:
-            return
+    # The other commands look for the driver's pod, which a Job makes a moment later; not for long.
+    for _ in range(DRIVER_LOOKS if spec.max_attempts > 1 else 0):
+        query = {"labelSelector": selector_of(spec, f"spark-{suffix}")}
+        if client.get(f"/api/v1/namespaces/{spec.namespace}/pods", **query)["items"]:
+            break
         sleep(LOOK_SECONDS)
+    return Submitted(f"spark-{suffix}", str(stored["metadata"]["name"]), path)

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import h11
@@ -90,13 +90,29 @@ class Connection:
                 return False
             if why := refusal(head.headers, self._own_names):
                 raise BadRequest(403, why)
-            return self._answer(Request(head, self._read_body(head), self._client))
+            request = Request(head, self._read_body(head), self._client)
         except BadRequest as error:
             answer = self._refuse(error.code, error.message)
             body = answer.body if head is None or head.method != "HEAD" else b""
             self.wire.send(answer_head(answer, chunked=False, close=True, now=time.time()) + body)
             self.wire.linger()
             return False
+        try:
+            answer = self._handler(request)
+        except Exception:  # the edge: whatever it was, the client gets an answer without internals
+            LOG.exception("request failed method=%s path=%s", head.method, head.path)
+            answer = self._refuse(500, "the server failed to answer this request")
+        if answer.takeover is not None:
+            self.phase, self._chunked = "streaming", False
+            self.wire.unread(self._parser.trailing_data[0])
+            answer.takeover(self.wire)
+            return False
+        close = answer.asks_close or head.wants_close or self._stopping
+        if answer.stream is not None:
+            return self._send_stream(head, answer, answer.stream, close=close)
+        data = answer_head(answer, chunked=False, close=close, now=time.time())
+        self.wire.send(data + answer.body if has_body(answer, head.method) else data)
+        return not close
 
     def _next_event(self, too_slow: str) -> object:
         """Return h11's next event, reading as much as it takes. Raises BadRequest; `too_slow` is its words."""
@@ -145,28 +161,10 @@ class Connection:
             is_too_large = len(body) > limit
         raise BadRequest(413, "the request body is too large")
 
-    def _answer(self, request: Request) -> bool:
-        answer = self._ask_handler(request)
-        if answer.takeover is not None:
-            self.phase, self._chunked = "streaming", False
-            self.wire.unread(self._parser.trailing_data[0])
-            answer.takeover(self.wire)
-            return False
-        close = answer.asks_close or request.head.wants_close or self._stopping
-        if answer.stream is not None:
-            return self._send_stream(request.head, answer, close=close)
-        head = answer_head(answer, chunked=False, close=close, now=time.time())
-        self.wire.send(head + answer.body if has_body(answer, request.head.method) else head)
-        return not close
-
-    def _ask_handler(self, request: Request) -> Answer:
-        try:
-            return self._handler(request)
-        except Exception:  # the edge: whatever it was, the client gets an answer without internals
-            LOG.exception("request failed method=%s path=%s", request.head.method, request.head.path)
-            return self._refuse(500, "the server failed to answer this request")
-
-    def _send_stream(self, head: RequestHead, answer: Answer, *, close: bool) -> bool:
+    def _send_stream(
+        self, head: RequestHead, answer: Answer, stream: Iterator[bytes], *, close: bool
+    ) -> bool:
+        """Send every piece; return whether the stream ended whole and another request may follow."""
         self._chunked = head.minor_version > 0
         close = close or not self._chunked
         try:
@@ -174,16 +172,7 @@ class Connection:
             if not has_body(answer, head.method):
                 return not close
             self.phase = "streaming"
-            return self._send_pieces(head, answer) and not close
-        finally:
-            end_stream = getattr(answer.stream, "close", None)  # generators have one, plain iterators don't
-            if end_stream is not None:
-                end_stream()
-
-    def _send_pieces(self, head: RequestHead, answer: Answer) -> bool:
-        """Send every piece; return whether the stream ended whole and the connection is still good."""
-        try:
-            for piece in answer.stream or ():
+            for piece in stream:
                 if piece:
                     data = chunk(piece) if self._chunked else piece
                     self.wire.send(data, seconds=self._limits.stream_write_seconds)
@@ -191,11 +180,15 @@ class Connection:
                     return False
                 if self._stopping:
                     break
+            if self._chunked:
+                self.wire.send(LAST_CHUNK)
+            return not self._stopping and not close
         except OSError:
             return False
         except Exception:  # the head is out: all that is left is to break off, so that the client notices
             LOG.exception("stream failed path=%s", head.path)
             return False
-        if self._chunked:
-            self.wire.send(LAST_CHUNK)
-        return not self._stopping
+        finally:
+            end_stream = getattr(stream, "close", None)  # generators have one, plain iterators don't
+            if end_stream is not None:
+                end_stream()

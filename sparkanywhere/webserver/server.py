@@ -114,69 +114,57 @@ class WebServer:
                     self._accept_from(key.fileobj)
 
     def _accept_from(self, listener: socket.socket) -> None:
-        """Accept one connection. At the limit, connections wait in the backlog."""
+        """Accept one connection and serve it on a thread of its own. At the limit, connections wait in the backlog."""
         if not self._room.acquire(timeout=_NO_ROOM_PAUSE_SECONDS):
             return
         is_begun = False
+        before = threading.stack_size(self._limits.stack_bytes)
         try:
             sock, address = listener.accept()
-            is_begun = self._begin(sock, (str(address[0]), int(address[1])))
+            client = (str(address[0]), int(address[1]))
+            name = f"http-{client[1]}"
+            threading.Thread(target=self._serve, args=(sock, client), name=name, daemon=True).start()
+            is_begun = True
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
             LOG.warning("accept failed error=%s", error)
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
-        finally:
-            if not is_begun:
-                self._room.release()
-
-    def _begin(self, sock: socket.socket, client: tuple[str, int]) -> bool:
-        """Serve a connection on a thread of its own; return whether there is one."""
-        name = f"http-{client[1]}"
-        thread = threading.Thread(target=self._run, args=(sock, client), name=name, daemon=True)
-        before = threading.stack_size(self._limits.stack_bytes)
-        try:
-            thread.start()
         except RuntimeError as error:  # no more threads
             LOG.warning("connection refused error=%s", error)
             sock.close()
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
-            return False
         finally:
             threading.stack_size(before)
-        return True
-
-    def _run(self, sock: socket.socket, client: tuple[str, int]) -> None:
-        try:
-            self._serve(sock, client)
-        finally:
-            self._room.release()
+            if not is_begun:
+                self._room.release()
 
     def _serve(self, sock: socket.socket, client: tuple[str, int]) -> None:
+        connection: Connection | None = None
         try:
             sock.settimeout(self._limits.handshake_seconds)
             prepare(sock)
             context = self._tls()
             if context is not None:
                 sock = context.wrap_socket(sock, server_side=True)
-        except OSError as error:
-            LOG.debug("connection ended before its first request client=%s error=%s", client[0], error)
-            sock.close()
-            return
-        connection = Connection(
-            Wire(sock, self._limits),
-            client=client,
-            handler=self._handler,
-            refuse=self._refuse,
-            limits=self._limits,
-            own_names=self._own_names,
-        )
-        with self._lock:
-            self._connections.add(connection)
-        try:
+            connection = Connection(
+                Wire(sock, self._limits),
+                client=client,
+                handler=self._handler,
+                refuse=self._refuse,
+                limits=self._limits,
+                own_names=self._own_names,
+            )
+            with self._lock:
+                self._connections.add(connection)
             if self._stopping:
                 connection.stop()
             connection.serve()
+        except OSError as error:
+            LOG.debug("connection ended before its first request client=%s error=%s", client[0], error)
+            sock.close()
         finally:
-            with self._lock:
-                self._connections.discard(connection)
+            if connection is not None:
+                with self._lock:
+                    self._connections.discard(connection)
+            self._room.release()

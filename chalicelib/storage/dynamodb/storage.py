@@ -2,7 +2,7 @@
 
 Each write is one transaction of the object, its uid, its owners, its event and the store's row
 (write.py). Reads are consistent, but a transaction under way is seen item by item: what lists
-and watches conclude from that is in list.py and log.py.
+and watches conclude from that is in list.py and events.py.
 
 A write that is answered has happened. If the network fails on the way to DynamoDB, and botocore's repeated
 attempts fail too, StorageUnavailable is raised although the write may have happened.
