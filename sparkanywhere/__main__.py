@@ -20,10 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "List the control planes of your kubeconfig.",
     ),
     "cost": ("sparkanywhere.cli.commands:cost", "Show resource usage and cost."),
-    "describe": (
-        "sparkanywhere.cli.commands:describe",
-        "Show an application, its pods and their events.",
-    ),
+    "describe": ("sparkanywhere.cli.commands:describe", "Show an application, its pods and their events."),
     "doctor": ("sparkanywhere.cli.machine_commands:doctor", "Check that this machine has what jobs need."),
     "history": (
         "sparkanywhere.cli.service_commands:history",

@@ -60,19 +60,15 @@ def findings() -> Iterator[Finding]:
             except ProviderUnavailable as error:
                 text = f"not available; only --provider {each.name} needs it. {error.message}"
             yield Finding(each.name, True, text)
-    yield _control_plane()
-
-
-def _control_plane() -> Finding:
     try:
         target = find_target(os.environ)
         version = KubeClient(target.access).get("/version")["gitVersion"]
+        yield Finding("control plane", True, f"{target.access.url} ({version})")
     except NoAccess:
-        return Finding("control plane", True, "none known; submit starts one of its own")
+        yield Finding("control plane", True, "none known; submit starts one of its own")
     except (ApiError, ApiUnreachable) as error:
         advice = "Start it (sparkanywhere serve), or choose another context."
-        return Finding("control plane", False, str(error), advice)
-    return Finding("control plane", True, f"{target.access.url} ({version})")
+        yield Finding("control plane", False, str(error), advice)
 
 
 @click.command()

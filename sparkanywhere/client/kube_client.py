@@ -64,9 +64,8 @@ def tls_context(access: Access) -> ssl.SSLContext:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if access.certificate_pem:
-            with tempfile.NamedTemporaryFile(
-                "w"
-            ) as file:  # for its owner alone; ssl reads keys from files only
+            # For its owner alone; ssl reads keys from files only.
+            with tempfile.NamedTemporaryFile("w") as file:
                 file.write(f"{access.certificate_pem}\n{access.key_pem}")
                 file.flush()
                 context.load_cert_chain(file.name)

@@ -90,11 +90,8 @@ class PortForward:
         with local:
             try:
                 carry(self._target, local)
-            except (
-                ApiUnreachable,
-                ForwardRefused,
-                OSError,
-            ) as error:  # the client only sees its connection end
+            # The client only sees its connection end.
+            except (ApiUnreachable, ForwardRefused, OSError) as error:
                 self._tell(f"{self._target.pod}: {error}")
 
 

@@ -205,21 +205,18 @@ class SpdyPortForward:
             connection.data_stream = stream
             self._by_data_stream[stream] = connection
             self._reply(stream)
-            self._begin(request, connection)
+            try:
+                sock = self._connect(connection.port)
+            except (OSError, ProviderError) as error:
+                text = failure(connection.port, self._pod, error).encode()
+                self._send(self._encoder.data(connection.error_stream, text, ends=True))
+                self._send(self._encoder.data(connection.data_stream, b"", ends=True))
+                self._forget(request, connection)
+            else:
+                connection.relay = Relay(sock, functools.partial(self._deliver, request, connection))
+                connection.relay.start()
         else:
             self._send(self._encoder.reset(stream, spdy.REFUSED_STREAM))
-
-    def _begin(self, request: str, connection: _Connection) -> None:
-        try:
-            sock = self._connect(connection.port)
-        except (OSError, ProviderError) as error:
-            text = failure(connection.port, self._pod, error).encode()
-            self._send(self._encoder.data(connection.error_stream, text, ends=True))
-            self._send(self._encoder.data(connection.data_stream, b"", ends=True))
-            self._forget(request, connection)
-            return
-        connection.relay = Relay(sock, functools.partial(self._deliver, request, connection))
-        connection.relay.start()
 
     def _deliver(self, request: str, connection: _Connection, data: bytes) -> None:
         self._send(self._encoder.data(connection.data_stream, data, ends=not data))

@@ -151,10 +151,11 @@ def _container(each: Container, task: Task, site: DeploymentConfig, volumes: dic
     }
     if each.user:
         document["user"] = each.user
-    in_memory = [mount for mount in each.mounts if volumes[mount.volume].kind == "memory"]
-    tmpfs = [_tmpfs(mount, volumes[mount.volume]) for mount in in_memory]
-    if tmpfs:
-        document["linuxParameters"]["tmpfs"] = tmpfs
+    for mount in each.mounts:
+        if volumes[mount.volume].kind == "memory":
+            size = volumes[mount.volume].size_mib or TMPFS_MIB
+            place = {"containerPath": mount.path, "size": size, "mountOptions": list(TMPFS_OPTIONS)}
+            document["linuxParameters"].setdefault("tmpfs", []).append(place)
     if each.drop_capabilities:
         document["linuxParameters"]["capabilities"] = {"drop": list(each.drop_capabilities)}
     if each.restart != "never":
@@ -182,11 +183,6 @@ def _bounds(task: Task, size: Size) -> dict[str, Document]:
             for each, limit in zip(mains, limits, strict=True):
                 found[each.name] |= {key: limit} if limit else {}
     return found
-
-
-def _tmpfs(mount: Mount, volume: Volume) -> Document:
-    size = volume.size_mib or TMPFS_MIB
-    return {"containerPath": mount.path, "size": size, "mountOptions": list(TMPFS_OPTIONS)}
 
 
 def _mount(volume: str, path: str, *, read_only: bool = False) -> Document:

@@ -233,13 +233,14 @@ class FargateProvider:
                 arns += page.get("taskArns") or []
         except Exception as error:
             raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
-        return [task_state(raw) for raw in self._describe(arns, tags=True) if self._is_ours(raw)]
-
-    def _is_ours(self, raw: dict[str, Any]) -> bool:
-        """Tell by the tag, or by the group once ECS has dropped the tags of a stopped task."""
-        tags = {each.get("key"): each.get("value") for each in raw.get("tags") or ()}
-        own = tags.get("sparkanywhere:deployment") == self._site.name
-        return own or str(raw.get("group") or "").startswith(f"{self._site.name}:")
+        found = []
+        for raw in self._describe(arns, tags=True):
+            tags = {each.get("key"): each.get("value") for each in raw.get("tags") or ()}
+            is_ours = tags.get("sparkanywhere:deployment") == self._site.name
+            # The group tells once ECS has dropped the tags of a stopped task.
+            if is_ours or str(raw.get("group") or "").startswith(f"{self._site.name}:"):
+                found.append(task_state(raw))
+        return found
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield a container's log from CloudWatch; it arrives there some seconds late."""

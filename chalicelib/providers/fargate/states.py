@@ -52,7 +52,11 @@ def task_state(raw: Raw) -> TaskState:
     every: Sequence[Raw] = raw.get("containers") or ()
     fetcher: Raw = next((each for each in every if each["name"] == FETCHER), {})
     containers = tuple(_container(each, every) for each in every if each["name"] != FETCHER)
-    phase = _phase(raw, containers)
+    status = raw.get("lastStatus")
+    phase: TaskPhase = "running" if status in ("RUNNING", "DEACTIVATING", "STOPPING") else "pending"
+    # Taking the network down can last a minute more: the task has ended when its containers have.
+    if status == "STOPPED" or (containers and all(each.phase == "stopped" for each in containers)):
+        phase = "stopped"
     text = str(raw.get("stoppedReason") or "")
     reason = _known_reason(text) or STOP_CODES.get(str(raw.get("stopCode") or ""), "")
     # the first event of a stopped task has no time of its end yet, but its own
@@ -94,14 +98,6 @@ def _passing(raw: Raw) -> str:
         return ""
     texts = (raw.get("stoppedReason"), *(each.get("reason") for each in every))
     return next((reason for text in texts if text and (reason := clients.passing(str(text)))), "")
-
-
-def _phase(raw: Raw, containers: tuple[ContainerState, ...]) -> TaskPhase:
-    status = raw.get("lastStatus")
-    # Taking the network down can last a minute more: the task has ended when its containers have.
-    if status == "STOPPED" or (containers and all(each.phase == "stopped" for each in containers)):
-        return "stopped"
-    return "running" if status in ("RUNNING", "DEACTIVATING", "STOPPING") else "pending"
 
 
 def _container(raw: Raw, every: Sequence[Raw]) -> ContainerState:

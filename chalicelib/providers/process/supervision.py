@@ -147,7 +147,14 @@ class Monitor:
     def _run(self) -> None:
         waiting = set(self._handles())
         while not self._closing.is_set():
-            waiting = {handle for handle in waiting if not self._checked(handle)}
+            for handle in list(waiting):
+                try:
+                    self._check(handle)
+                    waiting.discard(handle)
+                except (
+                    Exception
+                ):  # the thread's outermost frame: whatever it was, the task is looked at again
+                    LOG.exception("task=%s what=check", handle)
             readable, _, _ = select.select([self._descriptor], [], [], LOOK_SECONDS)
             if not readable:
                 waiting |= set(self._handles())
@@ -156,14 +163,6 @@ class Monitor:
                 self._unread += os.read(self._descriptor, READ_BYTES)
             *lines, self._unread = self._unread.split(b"\n")
             waiting |= {line.decode() for line in lines if line}
-
-    def _checked(self, handle: str) -> bool:
-        try:
-            self._check(handle)
-        except Exception:  # the thread's outermost frame: whatever it was, the task is looked at again
-            LOG.exception("task=%s what=check", handle)
-            return False
-        return True
 
 
 def kill_leftovers(handle: str) -> None:
