@@ -17,7 +17,7 @@ from chalicelib.plane.backends import build_rates, read_root_ca
 from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts
-from chalicelib.registry.registry import Registries, registries
+from chalicelib.registry.registry import Registries, Registry
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.resources.default_objects import default_objects
@@ -70,7 +70,7 @@ def build_registries(base: Foundation) -> Stored:
         pick=base.sources.pick,
     )
     return Stored(
-        registries=registries(ALL, parts),
+        registries={(each.group, each.resource): Registry(each, parts) for each in ALL},
         custom=CustomRegistries(base.storage, parts),
         changes=changes,
         quotas=quotas,

@@ -118,20 +118,6 @@ def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matc
     return Listed(items, page.revision, token, remaining)
 
 
-def watch_start(
-    storage: Storage, prefix: str, options: ListOptions, matches: Matches | None
-) -> tuple[int, list[StoredObject] | None]:
-    """Return the revision that a watch goes on from, and the objects that it begins with, if it does."""
-    version = options.resource_version
-    revision = required_revision(version) if version else 0
-    if revision and not options.send_initial_events:
-        return revision, None
-    if revision:
-        wait_for_revision(storage, revision)
-    listed = list_page(storage, prefix, ListOptions(), matches)
-    return listed.revision, listed.items
-
-
 def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int | None, str | None, int]:
     version = options.resource_version
     if options.continue_token:

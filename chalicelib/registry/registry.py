@@ -7,8 +7,7 @@ k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.36).
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -25,7 +24,7 @@ from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, Write
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.scope import EVERYTHING, Scope, seen_by
 from chalicelib.registry.strategy import Strategy
-from chalicelib.registry.watch import Watch
+from chalicelib.registry.watch import Watch, start_watch
 from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject
 from chalicelib.storage.keys import object_key, prefix
 
@@ -40,6 +39,7 @@ class Registry:
         self.strategy = strategy
         self.storage = parts.storage
         self._parts = parts
+        self._types = {"kind": strategy.kind, "apiVersion": strategy.api_version}
         self._scope = scope
 
     @property
@@ -63,18 +63,11 @@ class Registry:
 
     def typed(self, stored: StoredObject) -> JSON:
         """Return the object with kind and apiVersion, decoded anew."""
-        types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
-        return {**types, **self.strategy.from_stored(stored.object())}
-
-    def as_seen(self, items: Iterable[StoredObject]) -> Iterator[StoredObject]:
-        """Yield stored objects of another resource in the shape of this one, a view of it."""
-        for item in items:
-            yield objects.as_stored(item.key, self.strategy.from_stored(item.object()), item.revision)
+        return {**self._types, **self.strategy.from_stored(stored.object())}
 
     def siblings(self) -> Iterator[JSON]:
-        """Yield every stored object of this resource, in all namespaces."""
-        for item in self.storage.list(prefix(self.strategy.resource)).items:
-            yield item.object()
+        """Return every stored object of this resource, in all namespaces."""
+        return (item.object() for item in self.storage.list(prefix(self.strategy.resource)).items)
 
     def get(self, namespace: str | None, name: str, *, resource_version: str = "") -> StoredObject:
         """Return one object. Raises 404, or 504 for a resourceVersion of the future."""
@@ -96,19 +89,9 @@ class Registry:
 
     def watch(self, namespace: str | None, options: ListOptions, *, seconds: float) -> Watch:
         """Return a watch that ends after `seconds`, from options.resource_version on."""
-        prefix, matches = self.prefix(namespace), self._matches(options)
         with translated(self.strategy, ""):
-            start, initial = listing.watch_start(self.storage, prefix, options, matches)
-        return Watch(
-            storage=self.storage,
-            prefix=prefix,
-            revision=start,
-            deadline=time.monotonic() + seconds,
-            matches=matches,
-            initial=initial,
-            bookmarks=options.allow_bookmarks,
-            marks_initial_end=options.send_initial_events,
-        )
+            matches = self._matches(options)
+            return start_watch(self.storage, self.prefix(namespace), options, matches, seconds=seconds)
 
     def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
         """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
@@ -117,9 +100,8 @@ class Registry:
 
     def create_if_missing(self, namespace: str | None, obj: JSON, options: WriteOptions) -> None:
         """Make sure that an object of that name is there; may be repeated."""
-        name = obj["metadata"]["name"]
-        with translated(self.strategy, name), suppress(KeyExists):
-            self._require_absent(self.key(namespace, name))
+        with translated(self.strategy, obj["metadata"]["name"]), suppress(KeyExists):
+            self._require_absent(self.key(namespace, obj["metadata"]["name"]))
             self._create(namespace, obj, options)
 
     def _create(
@@ -145,8 +127,9 @@ class Registry:
         now = writing.place_new(self.strategy, self.storage, obj, namespace)
         self._scope.check_new(self.strategy.kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
-        warnings = writing.complete_new(self.strategy, self._parts, obj, now, manager=manager)
-        writing.check_new(self.strategy, obj, self.siblings)
+        warnings = writing.prepare_new(
+            self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings
+        )
         if options.permit is not None:
             options.permit(obj)
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
@@ -184,9 +167,8 @@ class Registry:
             except KeyNotFound:
                 if subresource or not self.strategy.creates_on_update:
                     raise
-            metadata: JSON = {"name": name, "namespace": namespace or ""}
-            # a uid means another object than the one that is missing, a resourceVersion means nothing
-            new = writing.replaced({"kind": self.strategy.kind, "metadata": metadata}, obj)
+            missing = {"kind": self.strategy.kind, "metadata": {"name": name, "namespace": namespace or ""}}
+            new = writing.replaced(missing, obj)  # a uid means another object than the one that is missing
             new["metadata"].pop("resourceVersion", None)
             if options.permit_create is not None:
                 options.permit_create()
@@ -317,8 +299,7 @@ class Registry:
         return replace(listed, revision=self.storage.revision())
 
     def _stored_form(self, stored: StoredObject) -> JSON:
-        types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
-        return {**types, **stored.object()}
+        return {**self._types, **stored.object()}
 
     def _remove(self, live: StoredObject, last: JSON) -> StoredObject:
         self._parts.observer.before_removal(self.strategy.kept_as, last)
@@ -328,13 +309,7 @@ class Registry:
 
     def _written(self, stored: StoredObject, obj: JSON, event: WriteEvent) -> None:
         obj["metadata"]["resourceVersion"] = str(stored.revision)
-        types = {"kind": self.strategy.kind, "apiVersion": self.strategy.api_version}
-        self._parts.observer.after_write(self.strategy.kept_as, {**obj, **types}, event)
+        self._parts.observer.after_write(self.strategy.kept_as, {**obj, **self._types}, event)
 
 
 Registries = dict[tuple[str, str], Registry]  # by (group, resource)
-
-
-def registries(strategies: Sequence[Strategy], parts: RegistryParts) -> Registries:
-    """Return one registry per strategy, by (group, resource)."""
-    return {(strategy.group, strategy.resource): Registry(strategy, parts) for strategy in strategies}

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chalicelib.apimachinery.rules.status import StatusError, expired
-from chalicelib.registry.listing import Matches
+from chalicelib.registry.listing import Matches, list_page, required_revision, wait_for_revision
+from chalicelib.registry.options import ListOptions
 from chalicelib.storage.base import RevisionExpired, Storage, StorageUnavailable, StoredObject, WatchEvent
 
 FrameType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
@@ -117,3 +118,26 @@ class Watch:
                 last["metadata"]["resourceVersion"] = str(event.revision)
                 text = json.dumps(last, separators=(",", ":"))
         return Frame(kind, StoredObject(event.key, event.revision, text))
+
+
+def start_watch(
+    storage: Storage, prefix: str, options: ListOptions, matches: Matches | None, *, seconds: float
+) -> Watch:
+    """Return a watch that ends after `seconds`, from options.resource_version on. Raises 500, 504."""
+    revision = required_revision(options.resource_version) if options.resource_version else 0
+    initial = None
+    if not revision or options.send_initial_events:
+        if revision:
+            wait_for_revision(storage, revision)
+        listed = list_page(storage, prefix, ListOptions(), matches)
+        revision, initial = listed.revision, listed.items
+    return Watch(
+        storage=storage,
+        prefix=prefix,
+        revision=revision,
+        deadline=time.monotonic() + seconds,
+        matches=matches,
+        initial=initial,
+        bookmarks=options.allow_bookmarks,
+        marks_initial_end=options.send_initial_events,
+    )

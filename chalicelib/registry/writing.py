@@ -89,12 +89,18 @@ def store_new(storage: Storage, key: str, obj: JSON, companions: Sequence[tuple[
     return storage.transact(changes)[0]
 
 
-def complete_new(
-    strategy: Strategy, parts: RegistryParts, obj: JSON, now: Reader, *, manager: str
+def prepare_new(
+    strategy: Strategy,
+    parts: RegistryParts,
+    obj: JSON,
+    now: Reader,
+    *,
+    manager: str,
+    siblings: Callable[[], Iterable[JSON]],
 ) -> list[str]:
-    """Set, in place, what clients leave to the server: defaults, admission, metadata; return warnings.
+    """Set, in place, what clients leave to the server, and require that the object is valid; return warnings.
 
-    The fields are recorded as those of `manager`, if one is given; what admission adds has no manager.
+    The fields are recorded as those of `manager`, if one is given; what admission adds has no manager. Raises 403, 422.
     """
     metadata = obj["metadata"]
     metadata["uid"] = parts.new_uid()
@@ -110,16 +116,12 @@ def complete_new(
     metadata["creationTimestamp"] = created
     if strategy.has_generation:
         metadata["generation"] = 1
-    return [*warnings, *strategy.warnings(obj)]
-
-
-def check_new(strategy: Strategy, obj: JSON, siblings: Callable[[], Iterable[JSON]]) -> None:
-    """Require that a complete object is valid, and give it what must be unique. Raises 422."""
-    metadata = obj["metadata"]
+    warnings += strategy.warnings(obj)
     wrong = meta.metadata_causes(metadata, namespaced=strategy.namespaced, name_errors=strategy.name_errors)
     wrong = [*wrong, *strategy.validate(obj)] or strategy.allocate(obj, None, siblings)
     if wrong:
         raise invalid(strategy.kind, metadata.get("name", ""), wrong, group=strategy.group)
+    return warnings
 
 
 def replaced(live: JSON, sent: JSON) -> JSON:

@@ -172,7 +172,8 @@ def list_text(registry: Registry, metadata: JSON, items: Iterable[StoredObject])
     if strategy.is_custom:  # as on a real server, these do carry their kind
         return head[:-1] + ',"items":[' + ",".join(typed_text(registry, item) for item in items) + "]}"
     if strategy.stored_as:
-        items = list(registry.as_seen(items))
+        seen = (strategy.from_stored(item.object()) for item in items)
+        return head[:-1] + ',"items":[' + ",".join(map(dumps, seen)) + "]}"
     return head[:-1] + ',"items":[' + ",".join(item.json for item in items) + "]}"
 
 
