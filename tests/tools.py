@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chalicelib.config import Settings
 from sparkanywhere.local.providers import engine
-from sparkanywhere.spark.base_image import base_name
+from sparkanywhere.spark.image import base_name
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
 

@@ -11,8 +11,7 @@ import click
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.local.providers import engine
-from sparkanywhere.spark.base_image import ImageFailed
-from sparkanywhere.spark.image import describe, ensure_image
+from sparkanywhere.spark.image import ImageFailed, describe, ensure_image
 from sparkanywhere.spark.progress import StepPrinter
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 

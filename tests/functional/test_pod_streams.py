@@ -22,7 +22,7 @@ from chalicelib.config import Settings
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.providers import engine, remove_leftovers
-from sparkanywhere.spark.base_image import ensure_base
+from sparkanywhere.spark.image import ensure_base
 from sparkanywhere.spark.progress import silent
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.waiting import until
