@@ -1,1 +1,1 @@
-"""What all controllers use: background work, Events, tokens, retries, lookups of stored objects."""
+"""What all controllers use: background work, Events, tokens, stored objects."""

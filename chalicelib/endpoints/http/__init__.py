@@ -1,1 +1,1 @@
-"""HTTP in and out: routes, bodies, content negotiation, representation. Used by every client."""
+"""HTTP in and out: requests, their parameters, and responses in what a client accepts. Used by every client."""
