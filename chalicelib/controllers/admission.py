@@ -85,7 +85,8 @@ class Admission:
 
     def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
         metadata = pod["metadata"]
-        for head in filter(exceeded, heads_of(self._storage, pod)):
+        heads = heads_of(self._storage, pod) if metadata.get("ownerReferences") else []
+        for head in filter(exceeded, heads):
             why = f"exceeded budget: pod {head['metadata']['name']} {exceeded(head)}"
             raise forbidden("pods", metadata.get("name", ""), why)
         self._quotas.fill_in(pod, now)

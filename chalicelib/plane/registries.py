@@ -45,12 +45,7 @@ def build_registries(base: Foundation) -> Stored:
         folds=base.host.outlives_requests,
     )
     quotas = Quotas(storage=base.storage, later=base.later, max_objects=base.settings.namespace_objects)
-    node = Node(
-        name=base.provider.name,
-        lookup=StorageLookup(base.storage, root_ca=read_root_ca(base.settings)),
-        issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
-        launches=base.launches,
-    )
+    node = _node(base)
     changes = Changes(before_removal={"pods": usage.before_delete})
     admission = Admission(
         storage=base.storage,
@@ -76,6 +71,15 @@ def build_registries(base: Foundation) -> Stored:
         quotas=quotas,
         usage=usage,
         node=node,
+    )
+
+
+def _node(base: Foundation) -> Node:
+    return Node(
+        name=base.provider.name,
+        lookup=StorageLookup(base.storage, root_ca=read_root_ca(base.settings)),
+        issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
+        launches=base.launches,
     )
 
 

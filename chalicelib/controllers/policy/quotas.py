@@ -51,7 +51,8 @@ class Quotas:
         self._later = later
         self._max_objects = max_objects
         self._guard = threading.Lock()
-        self._counts: dict[str, tuple[int, int]] = {}  # by prefix: objects, and the revision as of which
+        # by resource and namespace: objects, and the revision as of which
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
         self._pending: dict[str, tuple[str, JSON]] = {}  # by uid: reserved for, not stored yet
 
     def fill_in(self, pod: JSON, reader: Reader) -> None:
@@ -70,8 +71,8 @@ class Quotas:
         namespace = obj["metadata"].get("namespace") or ""
         if not namespace:
             return nullcontext()
-        ranges = _ranges(namespace, now) if resource in ("pods", "persistentvolumeclaims") else []
         quotas, revision = now.list(prefix(QUOTAS, namespace)).items, now.revision()
+        ranges = _ranges(namespace, now) if resource in ("pods", "persistentvolumeclaims") else []
         problems = limit_ranges.problems(resource, obj, ranges) if ranges else []
         if problems:
             why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
@@ -135,11 +136,11 @@ class Quotas:
         """
         if not self._max_objects or resource == "events":
             return
-        counted = prefix(resource, namespace)
+        counted = (resource, namespace)
         count, revision = self._counts.get(counted, (0, 0))
         if count + now - revision < self._max_objects:
             return
-        count = self._storage.count(counted)
+        count = self._storage.count(prefix(resource, namespace))
         if len(self._counts) >= COUNTS_KEPT:
             self._counts.clear()
         self._counts[counted] = (count, now)
