@@ -31,7 +31,11 @@ REFUSAL_CACHE_SECONDS = 0.5
 PUBLIC_PATHS = ("/version", "/healthz", "/livez", "/readyz")
 DISCOVERY = ("/api/", "/apis/", "/openapi/")
 # Any authenticated user may review their own permissions.
-SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews")
+SELF_REVIEWS = (
+    ("authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews"),
+    ("authentication.k8s.io", "selfsubjectreviews"),
+)
 # A WebSocket begins with a GET but runs a command, so connecting takes the create permission, as since Kubernetes 1.35
 # (feature gate AuthorizePodWebsocketUpgradeCreatePermission).
 CONNECTING = ("pods/exec", "pods/attach", "pods/portforward")
@@ -99,10 +103,12 @@ class Rbac:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._cache: dict[str, tuple[float, list[JSON]]] = {}
+        self._changes = 0  # what was read before the last one is not kept
 
     def forget(self) -> None:
         """Drop what is cached: a role or a binding has changed."""
         with self._lock:
+            self._changes += 1
             self._cache.clear()
 
     def authorize(self, user: User, info: RequestInfo) -> str:
@@ -133,7 +139,7 @@ class Rbac:
             return True
         if is_known and asked.verb == "get" and (asked.path == "/" or f"{asked.path}/".startswith(DISCOVERY)):
             return True
-        if is_known and asked.verb == "create" and not asked.path and asked.resource in SELF_REVIEWS:
+        if is_known and asked.verb == "create" and (asked.group, asked.resource) in SELF_REVIEWS:
             return True
         return any(rule_allows(rule, asked) for rule in self.rules(user, asked.namespace))
 
@@ -194,12 +200,13 @@ class Rbac:
     def _list(self, key_prefix: str) -> list[JSON]:
         now = self._monotonic()
         with self._lock:
-            cached = self._cache.get(key_prefix)
+            cached, changes = self._cache.get(key_prefix), self._changes
         if cached is not None and now - cached[0] < CACHE_SECONDS:
             return cached[1]
         found = [item.object() for item in self._storage.list(key_prefix).items]
         with self._lock:
-            self._cache[key_prefix] = (now, found)
+            if changes == self._changes:
+                self._cache[key_prefix] = (now, found)
         return found
 
 

@@ -183,3 +183,22 @@ def test_a_job_without_a_limit_is_free(api: ApiClient) -> None:
     assert free.ask("POST", f"{NS}/serviceaccounts/mighty/token", {})[0] == 201
     limit = {"metadata": {"annotations": {MAX_USD: "1"}}}
     assert free.ask("PATCH", f"{PODS}/{free.name}", limit, **MERGE)[0] == 200
+
+
+def test_a_driver_with_nothing_but_its_own_rights_is_held_to_both(api: ApiClient) -> None:
+    body = _pod([], **{MAX_USD: "5"})
+    body["metadata"]["labels"] = {"spark-role": "driver", "spark-app-selector": "spark-x"}
+    driver, stranger = Pod(api, body), Pod(api, _pod())
+    account = api.get(f"{NS}/serviceaccounts/default")["metadata"]["uid"]
+    claims = TokenClaims("default", "default", account, driver.name, driver.uid)
+    token = api.plane.base.issuer.issue(claims, seconds=3600).token
+
+    made = api.request("POST", PODS, _pod(), token=token)
+    seen = api.request("GET", PODS, token=token).body["items"]
+    lifted = {"metadata": {"annotations": {MAX_USD: "50"}}}
+
+    assert [each["uid"] for each in made.body["metadata"]["ownerReferences"]] == [driver.uid]
+    assert {each["metadata"]["name"] for each in seen} == {driver.name, made.body["metadata"]["name"]}
+    assert api.request("PATCH", f"{PODS}/{driver.name}", lifted, token=token, **MERGE).status == 403
+    assert api.request("GET", f"{PODS}/{stranger.name}", token=token).status == 403
+    assert api.request("DELETE", f"{PODS}/{made.body['metadata']['name']}", token=token).status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTIC
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
 from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.resources.default_objects import DRIVER_ROLE, cluster_role_bindings, cluster_roles
+from chalicelib.storage.base import Page, Storage
 from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage
 
@@ -201,3 +203,28 @@ def test_a_refusal_reads_as_a_real_servers() -> None:
         'pods "p" is forbidden: User "nobody" cannot get resource "pods/log" in API group "" in the namespace "a"'
     )
     assert error.details == {"name": "p", "kind": "pods"}
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it(storage: SqliteStorage) -> None:
+    put(storage, "rolebindings", "jobs", binding("edit", {"kind": "User", "name": "ana"}))
+    place = object_key("rolebindings", "jobs", "b")
+    asked = Attributes("create", "", "pods", "jobs")
+
+    class Late:
+        """A store that loses the binding while it is being read."""
+
+        def list(self, prefix: str) -> Page:
+            page = storage.list(prefix)
+            if "/rolebindings/" in prefix and page.items:
+                storage.delete(place, expected_revision=page.items[0].revision)
+                rbac.forget()
+            return page
+
+    rbac = Rbac(cast(Storage, Late()))
+    assert rbac.allows(ANA, asked)
+
+    assert not rbac.allows(ANA, asked)
+
+
+def test_a_custom_kind_named_like_a_review_is_not_open_to_all(storage: SqliteStorage) -> None:
+    assert not Rbac(storage).allows(ANA, Attributes("create", "example.org", "selfsubjectreviews"))
