@@ -14,8 +14,7 @@ from chalicelib.apimachinery.rules.status import StatusError, internal_error, me
 from chalicelib.controllers.pods.payloads import FETCHER_HEADER, TaskPayloads
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS, Attempt, AuditLog
-from chalicelib.endpoints.auth.authentication import Authenticator, bearer_token
-from chalicelib.endpoints.auth.impersonation import acting_user, asked_user
+from chalicelib.endpoints.auth.callers import Authenticator, acting_user, asked_user, bearer_token
 from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import REVIEW_VERSION, Reviews

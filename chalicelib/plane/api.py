@@ -15,7 +15,8 @@ from chalicelib.controllers.reactions import Changes, Controllers
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.endpoints.api import Access, Api, Endpoints, Link
 from chalicelib.endpoints.auth.audit import AuditLog
-from chalicelib.endpoints.auth.authentication import (
+from chalicelib.endpoints.auth.aws_tokens import IamTokens, SecretToken, ask_sts, parse_mappings
+from chalicelib.endpoints.auth.callers import (
     ADMIN,
     ANONYMOUS,
     Authenticator,
@@ -25,7 +26,6 @@ from chalicelib.endpoints.auth.authentication import (
     TokenAuthenticator,
     read_token_file,
 )
-from chalicelib.endpoints.auth.aws_tokens import IamTokens, SecretToken, ask_sts, parse_mappings
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import Reviews

@@ -24,8 +24,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from chalicelib.apimachinery.rules.status import unauthorized, unavailable
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.authentication import AUTHENTICATED
-from chalicelib.endpoints.http.requests import User
+from chalicelib.endpoints.http.requests import AUTHENTICATED, User
 from chalicelib.secret_value import SecretUnreadable
 
 LOG = logging.getLogger(__name__)

@@ -18,8 +18,7 @@ from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.rules.status import StatusError, not_found, qualified
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import POD_GROUP
-from chalicelib.endpoints.auth.authentication import AUTHENTICATED, MASTERS
-from chalicelib.endpoints.http.requests import RequestInfo, User
+from chalicelib.endpoints.http.requests import AUTHENTICATED, MASTERS, RequestInfo, User
 from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix

@@ -17,7 +17,7 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import ISSUER, TokenInvalid, TokenIssuer
-from chalicelib.endpoints.auth.authentication import service_account_user
+from chalicelib.endpoints.auth.callers import service_account_user
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac
 from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.requests import RequestInfo, User

@@ -9,8 +9,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import max_usd
 from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.endpoints.auth.audit import WRITES
-from chalicelib.endpoints.auth.authentication import POD_UID
 from chalicelib.endpoints.auth.budget_scope import BudgetScope
+from chalicelib.endpoints.auth.callers import POD_UID
 from chalicelib.endpoints.auth.owned_scope import OwnedScope
 from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
 from chalicelib.endpoints.auth.reviews import AUTHENTICATION, AUTHORIZATION

@@ -149,6 +149,7 @@ class User:
 
 
 NOBODY = User("")
+AUTHENTICATED, MASTERS = "system:authenticated", "system:masters"  # groups that Kubernetes knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import POD_GROUP, TokenClaims, TokenIssuer
-from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED
+from chalicelib.endpoints.auth.callers import ADMIN, ANONYMOUS
 from chalicelib.endpoints.auth.rbac import CONNECTING, Attributes, Rbac
 from chalicelib.endpoints.auth.reviews import REVIEWS
-from chalicelib.endpoints.http.requests import FETCH, ROUTES, SEND, STAGE, Route, User
+from chalicelib.endpoints.http.requests import AUTHENTICATED, FETCH, ROUTES, SEND, STAGE, Route, User
 from chalicelib.registry.parts import new_uid, utc_now
 from chalicelib.resources.catalogue import ALL
 from tests.api_client import ApiClient, control_plane

@@ -12,9 +12,9 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import POD_GROUP
-from chalicelib.endpoints.auth.authentication import ADMIN, ANONYMOUS, AUTHENTICATED, POD_UID
+from chalicelib.endpoints.auth.callers import ADMIN, ANONYMOUS, POD_UID
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, refusal, rule_allows
-from chalicelib.endpoints.http.requests import RequestInfo, User
+from chalicelib.endpoints.http.requests import AUTHENTICATED, RequestInfo, User
 from chalicelib.resources.default_objects import DRIVER_ROLE, cluster_role_bindings, cluster_roles
 from chalicelib.storage.base import Page, Storage
 from chalicelib.storage.keys import object_key

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.endpoints.auth.authentication import ADMIN
 from chalicelib.endpoints.auth.aws_tokens import KEEP_SECONDS, RETRY_SECONDS, SecretToken
+from chalicelib.endpoints.auth.callers import ADMIN
 from chalicelib.secret_value import SecretUnreadable
 
 

@@ -18,7 +18,7 @@ from chalicelib.controllers.runtime.tokens import (
     TokenInvalid,
     TokenIssuer,
 )
-from chalicelib.endpoints.auth.authentication import (
+from chalicelib.endpoints.auth.callers import (
     ADMIN,
     ANONYMOUS,
     Authenticator,
