@@ -95,7 +95,7 @@ class ProviderDeclaration:
     """What tasks cost where the settings name no prices; None: nothing."""
 
     not_honoured: tuple[str, ...] = ()
-    """What no task ever gets here, for documents. What a given task does not get, Provider.warnings says."""
+    """What no task ever gets here; `doctor` says it. What a given task does not get, Provider.warnings says."""
 
     payload: Callable[[Task], str] | None = None
     """Returns what a remote task fetches at its start; None: tasks fetch nothing."""

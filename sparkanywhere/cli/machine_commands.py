@@ -54,12 +54,15 @@ def findings() -> Iterator[Finding]:
     versions = sorted(each.name for each in (cache / "spark").glob("*") if (each / "jars").is_dir())
     yield Finding("spark", True, ", ".join(versions) or "none; the first job downloads it (some 450 MB)")
     for each in registry.declarations():
+        text = each.summary
         if each.check is not None:
             try:
                 text = each.check(settings.provider_context(each))
             except ProviderUnavailable as error:
                 text = f"not available; only --provider {each.name} needs it. {error.message}"
-            yield Finding(each.name, True, text)
+        if each.not_honoured:
+            text += f"; does not honour {', '.join(each.not_honoured)}"
+        yield Finding(each.name, True, text)
     try:
         target = find_target(os.environ)
         version = KubeClient(target.access).get("/version")["gitVersion"]
