@@ -21,7 +21,7 @@ DEV := $(VENV)/.ready-dev
 PYTEST := $(BIN)/python -m pytest --numprocesses "$(WORKERS)"
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
-  --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+  --no-header --no-annotate --constraint locks/platforms.in $(if $(UPGRADE),--upgrade)
 
 # Chalice asks pip for some wheels by name and version alone, so it may take them only from where hashes were checked.
 DOWNLOAD := $(BIN)/python -m pip download --disable-pip-version-check --quiet --require-hashes \

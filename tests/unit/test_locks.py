@@ -19,9 +19,13 @@ ENTRY = re.compile(
 
 
 def pins(name: str) -> dict[str, tuple[str, int]]:
-    """Return by package its version and the number of its hashes."""
+    """Return by package, and version where there are two, its version and the number of its hashes."""
     text = (PROJECT / name).read_text(encoding="utf-8")
-    return {found[1]: (found[2], found[3].count("--hash=")) for found in ENTRY.finditer(text)}
+    found: dict[str, tuple[str, int]] = {}
+    for entry in ENTRY.finditer(text):
+        package = f"{entry[1]}=={entry[2]}" if entry[1] in found else entry[1]
+        found[package] = (entry[2], entry[3].count("--hash="))
+    return found
 
 
 @pytest.mark.parametrize("name", LOCKS)
