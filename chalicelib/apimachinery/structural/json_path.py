@@ -17,7 +17,7 @@ _STEP = re.compile(
     r"""\.(?P<name>(?:\\.|[^.\[\\])+)             # .name, with \. for a dot of its own
       | \[\s*'(?P<quoted>[^']*)'\s*\]             # ['name']
       | \[\s*"(?P<double>[^"]*)"\s*\]
-      | \[\s*(?P<index>-?\d+)\s*\]                # [0]
+      | \[\s*(?P<index>-?[0-9]{1,9})\s*\]         # [0]
       | \[\s*(?P<all>\*)\s*\]                     # [*]
       | \[\?\(\s*@(?P<key>[\w.\-/]*)\s*(?P<op>==|!=)\s*(?P<literal>"[^"]*"|'[^']*'|[\w.\-]+)\s*\)\]
     """,

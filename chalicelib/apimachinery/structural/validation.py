@@ -6,11 +6,10 @@ Rules in CEL (x-kubernetes-validations) are not evaluated; a definition that has
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import lru_cache
-from re import _parser as _sre  # type: ignore[attr-defined]  # knows what a pattern is made of
 from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import value_text
@@ -18,14 +17,20 @@ from chalicelib.apimachinery.patching.shape import compact
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time
-from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVES, values_schema
+from chalicelib.apimachinery.structural import (
+    INT_OR_STRING,
+    LIST_KEYS,
+    LIST_TYPE,
+    PRESERVES,
+    patterns,
+    values_schema,
+)
 from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON
 
 MAX_CAUSES = 100  # more would not help
-MAX_REPEATS = 1  # how often something may be repeated within a repetition
-MAX_PATTERN_INPUT = 10_000  # characters a pattern is tried on: Python's regular expressions may backtrack
+_MAX_EXACT = 2**53 - 1  # the largest whole number up to which floats have all
 
 
 def validate(value: Value, schema: JSON, path: str = "") -> list[Cause]:
@@ -74,40 +79,12 @@ def _string(value: str, schema: JSON, path: str) -> Iterator[Cause]:
         yield causes.too_long(path, schema["maxLength"])
     if "minLength" in schema and len(value) < schema["minLength"]:
         yield _bad(path, value, f"should be at least {schema['minLength']} chars long")
-    pattern = _compiled(schema["pattern"]) if schema.get("pattern") else None
-    if pattern and len(value) <= MAX_PATTERN_INPUT and not pattern.search(value):
-        yield _bad(path, value, f"should match '{schema['pattern']}'")
+    if complaint := patterns.complaint(value, schema["pattern"]) if schema.get("pattern") else "":
+        yield _bad(path, value, complaint)
     shape = schema.get("format", "")
     if shape in _FORMATS and not _FORMATS[shape](value):
         text = f'{path or "<nil>"} in body must be of type {shape}: "{value}"'
         yield Cause("FieldValueTypeInvalid", f"Invalid value: {value_text(value)}: {text}", path)
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return a pattern ready to use, None for one that cannot be checked here."""
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
-        return None  # Go's syntax has what Python's has not
-    return None if _may_backtrack(_sre.parse(pattern), inside=False) else compiled
-
-
-def _may_backtrack(parts: Any, *, inside: bool) -> bool:  # Any: the tree that re makes of a pattern
-    """Return whether a pattern repeats a repetition or a choice: Go matches that in linear time, Python may not."""
-    for name, argument in parts:
-        if name in (_sre.MAX_REPEAT, _sre.MIN_REPEAT):
-            is_endless = argument[1] > MAX_REPEATS
-            if (inside and is_endless) or _may_backtrack(argument[2], inside=inside or is_endless):
-                return True
-        elif name is _sre.SUBPATTERN and _may_backtrack(argument[3], inside=inside):
-            return True
-        elif name is _sre.BRANCH:
-            if inside or any(_may_backtrack(each, inside=inside) for each in argument[1]):
-                return True
-        elif name in (_sre.ASSERT, _sre.ASSERT_NOT) and _may_backtrack(argument[1], inside=inside):
-            return True
-    return False
 
 
 def _is_date(text: str) -> bool:
@@ -139,8 +116,19 @@ def _number(value: float, schema: JSON, path: str) -> Iterator[Cause]:
     if high is not None and (value >= high if schema.get("exclusiveMaximum") else value > high):
         words = "less than" if schema.get("exclusiveMaximum") else "less than or equal to"
         yield _bad(path, value, f"should be {words} {high}")
-    if step and value % step:
+    if step and not _is_multiple(value, step):
         yield _bad(path, value, f"should be a multiple of {step}")
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    """Return whether `value` is a multiple; with floats as near as go-openapi takes it, 0.5 is one of 0.1."""
+    if isinstance(value, int) and isinstance(step, int):
+        return value % step == 0
+    try:
+        ratio = 1 / step * value if step < 1 else value / step
+    except OverflowError:  # an integer beyond any float
+        return False
+    return abs(ratio) <= _MAX_EXACT and math.isclose(ratio, round(ratio), rel_tol=2e-9)
 
 
 def _list(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:

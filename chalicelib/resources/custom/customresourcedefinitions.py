@@ -18,7 +18,7 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.causes import forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.schema import named_type
-from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path
+from chalicelib.apimachinery.structural import EMBEDDED, INT_OR_STRING, PRESERVES, json_path, patterns
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import CREATED_COLUMNS, Strategy
 from chalicelib.registry.subresources import StatusStrategy
@@ -136,11 +136,13 @@ class CustomResourceDefinitionStrategy(Strategy):
         yield from self.validate(obj)
 
     def warnings(self, obj: JSON) -> Iterator[str]:
-        """Say that rules in CEL are kept but not evaluated."""
+        """Say that rules in CEL, and patterns where RE2 is missing, are kept but not evaluated."""
+        ignored = ["x-kubernetes-validations", *([] if patterns.is_available() else ["pattern"])]
         for index, version in enumerate(obj["spec"]["versions"]):
-            if "x-kubernetes-validations" in str(version.get("schema")):
-                at = f"spec.versions[{index}].schema.openAPIV3Schema"
-                yield f"{at}: x-kubernetes-validations are not evaluated by this server"
+            for rule in ignored:
+                if f"'{rule}':" in str(version.get("schema")):
+                    at = f"spec.versions[{index}].schema.openAPIV3Schema"
+                    yield f"{at}: {rule} is not evaluated by this server"
 
 
 def _immutable(field: str, new: object, old: object) -> list[Cause]:
@@ -208,6 +210,8 @@ def _column_causes(version: JSON, at: str) -> Iterator[Cause]:
             yield required(f"{where}.name")
         if column.get("type") not in COLUMN_TYPES:
             yield invalid(f"{where}.type", column.get("type", ""), f"must be one of {','.join(COLUMN_TYPES)}")
+        if not column.get("jsonPath"):
+            yield required(f"{where}.jsonPath")
         try:
             json_path.parse(column.get("jsonPath", ""))
         except json_path.PathError as error:
@@ -257,6 +261,12 @@ def _type_causes(schema: JSON, at: str, *, is_root: bool, depth: int) -> Iterato
     elif not kind and not schema.get(PRESERVES) and not schema.get(INT_OR_STRING):
         what = "object fields" if depth else "root"
         yield required(f"{at}.type", f"must not be empty for specified {what}")
+    if schema.get("pattern"):
+        try:
+            patterns.check(schema["pattern"])
+        except patterns.PatternError as error:
+            why = f"must be a valid regular expression, but isn't: {error}"
+            yield invalid(f"{at}.pattern", schema["pattern"], why)
     if kind == "array" and not isinstance(schema.get("items"), dict):
         yield required(f"{at}.items", "must be specified")
     if schema.get("uniqueItems"):
