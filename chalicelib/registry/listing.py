@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.rules.integers import is_integer, parse_uint64
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, expired, timeout
 from chalicelib.registry.options import ListOptions
 from chalicelib.registry.strategy import Strategy
@@ -38,12 +39,11 @@ class Listed:
 
 def parse_revision(text: str) -> int:
     """Return a resourceVersion as a number. Raises ValueError with Go's words."""
-    problem = f'strconv.ParseUint: parsing "{text}": '
-    if not text.isascii() or not text.isdigit():
-        raise ValueError(problem + "invalid syntax")
-    if int(text) > MAX_REVISION * 2 + 1:
-        raise ValueError(problem + "value out of range")
-    return int(text)
+    number = parse_uint64(text)
+    if number is None:
+        why = "value out of range" if is_integer(text) and text[0] not in "+-" else "invalid syntax"
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": {why}')
+    return number
 
 
 def required_revision(text: str) -> int:

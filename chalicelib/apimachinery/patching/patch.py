@@ -145,6 +145,8 @@ def shaped(
     """
     kind = find_type(*expected)
     if kind is None:
+        if not isinstance(patched, dict):
+            raise bad_request(f"the patch leaves no {expected.kind}")
         return patched, []
     problem = kind_problem(patched, expected)
     if not problem:

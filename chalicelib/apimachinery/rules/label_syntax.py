@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chalicelib.apimachinery.decoding.gotext import quote, value_text
+from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.names import label_value_errors, qualified_name_errors
 
 Operator = Literal["in", "notin", "=", "==", "!=", "gt", "lt", "exists", "!"]
@@ -26,8 +27,6 @@ _BINARY: dict[str, Operator] = {
 _BINARY_TEXT = "in, notin, =, ==, !=, gt, lt"
 _SYMBOLS = frozenset({")", ",", "!", "==", "=", ">", "<", "!=", "("})
 _TOKEN = re.compile(r"==|!=|[=!(),><]|[^ \t\r\n=!(),><\0]+\0?|\0")
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_INT64 = 1 << 63
 _END = ""
 
 
@@ -57,14 +56,6 @@ class Requirement:
                 return number is not None and (
                     number > self.bound if self.operator == "gt" else number < self.bound
                 )
-
-
-def parse_int64(text: str) -> int | None:
-    """Return the number that Go's strconv.ParseInt(text, 10, 64) gives, None where it fails."""
-    if not _INTEGER.fullmatch(text) or len(text.lstrip("+-0")) > len(str(_INT64)):
-        return None
-    number = int(text)
-    return number if -_INT64 <= number < _INT64 else None
 
 
 def make_requirement(key: str, operator: Operator, values: list[str]) -> Requirement:

@@ -185,5 +185,5 @@ def read_gone(head: JSON) -> GonePods:
         said = json.loads(text) if text else {}
         used = Usage(float(said["vcpuSeconds"]), float(said["gibSeconds"]), float(said["usd"]))
         return GonePods(int(said["pods"]), used, float(said["usdOnFargate"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return GonePods()

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, spec_of, status_of
+from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import launched_again_status, next_status
@@ -34,8 +35,7 @@ def handle_of(pod: JSON) -> str:
 
 def version_of(pod: JSON) -> int | None:
     """Return the version of the last recorded task state, None before the first."""
-    text = annotations_of(pod).get(VERSION_ANNOTATION)
-    return int(text) if text is not None and str(text).lstrip("-").isdigit() else None
+    return parse_int64(str(annotations_of(pod).get(VERSION_ANNOTATION, "")))
 
 
 def failed_starts(pod: JSON) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _KEY_SOURCES = (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets"))
 
 
 _TOKEN = re.compile(r"\$(?:(\$)|\(([^)]*)\))")
+_DOLLARS = re.compile(r"\$\$")
 
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
@@ -134,13 +135,16 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
     An unknown name stays as it is, `$$` stands for `$`, and a lone `$` is itself.
     """
+    end = (
+        text.rfind(")") + 1
+    )  # an open parenthesis behind it would be looked for to the end of the text, each time
 
     def replaced(match: re.Match[str]) -> str:
         if match[1]:
             return "$"
         return values.get(match[2], match[0])
 
-    return _TOKEN.sub(replaced, text)
+    return _TOKEN.sub(replaced, text[:end]) + _DOLLARS.sub("$", text[end:])
 
 
 def pod_field(pod: JSON, path: str, *, node_name: str) -> str:

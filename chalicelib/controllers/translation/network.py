@@ -16,7 +16,8 @@ from chalicelib.controllers.runtime.objects import Lookup
 CLUSTER_DOMAIN = "cluster.local"
 HOSTNAME_LIMIT = 63  # characters of a DNS label
 
-_SERVICE_NAME = re.compile(r"\b([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.svc\b")
+_NAME = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # of a Service or a namespace; each look goes only so far
+_SERVICE_NAME = re.compile(rf"\b({_NAME})\.({_NAME})\.svc\b")
 
 
 def hostname(pod: JSON) -> str:

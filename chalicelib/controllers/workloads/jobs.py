@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, phase_of, status_of
+from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
@@ -30,6 +31,7 @@ INDEX = "batch.kubernetes.io/job-completion-index"
 FIRST_PAUSE_SECONDS = 10.0  # after the first failure; doubled with each
 LONGEST_PAUSE_SECONDS = 600.0  # as on a real server
 DEFAULT_RETRIES = 6
+MAX_INDEX = 100_000  # of an indexed Job, as on a real server
 
 
 def plan(job: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
@@ -208,17 +210,20 @@ class _Progress:
 
 
 def _index(pod: JSON) -> int:
-    text = annotations_of(pod).get(INDEX, "")
-    return int(text) if text.isdecimal() else -1
+    number = parse_int64(annotations_of(pod).get(INDEX, ""))
+    return -1 if number is None else number
 
 
 def parse_indexes(text: str) -> set[int]:
-    """Return the indexes of a text like `0-2,5`; parts that are none are left out."""
+    """Return the indexes of a text like `0-2,5`, which ascend; parts that do not, or go too far, are left out."""
     found: set[int] = set()
+    highest = -1
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if first.isdecimal() and (last or first).isdecimal():
-            found |= set(range(int(first), int(last or first) + 1))
+        begin, end = parse_int64(first), parse_int64(last or first)
+        if begin is not None and end is not None and highest < begin <= end <= MAX_INDEX:
+            found |= set(range(begin, end + 1))
+            highest = end
     return found
 
 

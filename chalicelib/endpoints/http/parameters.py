@@ -12,6 +12,7 @@ from typing import cast
 from chalicelib.apimachinery.decoding import decode
 from chalicelib.apimachinery.decoding.decode import Kind, Validation, media_type
 from chalicelib.apimachinery.rules import causes
+from chalicelib.apimachinery.rules.integers import is_integer, parse_int64
 from chalicelib.apimachinery.rules.meta import MAX_FIELD_MANAGER, field_manager_causes
 from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
 from chalicelib.apimachinery.rules.status import (
@@ -42,12 +43,11 @@ def parse_int(info: RequestInfo, name: str) -> int | None:
     text = info.first(name)
     if not text:
         return None
-    digits = text[1:] if text[0] in "+-" else text
-    if not (digits.isascii() and digits.isdigit()):
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-    if abs(int(text)) >= 2**63:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
-    return int(text)
+    number = parse_int64(text)
+    if number is None:
+        why = "value out of range" if is_integer(text) else "invalid syntax"
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": {why}')
+    return number
 
 
 def namespace_of(registry: Registry, info: RequestInfo) -> str | None:

@@ -74,7 +74,9 @@ class PodStreams:
             # the channel protocol names them in the query, SPDY in its streams
             words = [word for value in info.query.get("ports") or () for word in value.split(",")]
             for word in words:
-                if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) <= _HIGHEST_PORT):
+                if not (
+                    word.isascii() and word.isdigit() and len(word) <= 5 and 0 < int(word) <= _HIGHEST_PORT
+                ):
                     raise bad_request(f'unable to parse "{word}" as a port')
             ports = tuple(int(word) for word in words)
             return UpgradeResponse(PodStream(self._kind, self._provider, handle, info.name, ports=ports))

@@ -11,9 +11,10 @@ from typing import Any
 from chalice.app import Response
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
+from chalicelib.apimachinery.decoding.decode import Kind
 from chalicelib.apimachinery.patching import patch as patches
 from chalicelib.apimachinery.rules.causes import invalid as invalid_cause
-from chalicelib.apimachinery.rules.status import bad_request, invalid
+from chalicelib.apimachinery.rules.status import invalid
 from chalicelib.apimachinery.schema import find_type
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.parameters import Bodies, namespace_of, write_options
@@ -70,9 +71,9 @@ class Scale:
             found = patches.strategic_merge_patch(live, document, find_type(GROUP, VERSION, KIND))
         else:
             found = patches.merge_patch(live, document)
-        if not isinstance(found, dict):
-            raise bad_request("the patch leaves no Scale")
-        return found, []
+        merged: patches.PatchType = "strategic" if patch.type == "strategic" else "merge"
+        kind = Kind(GROUP, VERSION, KIND)
+        return patches.shaped(found, kind, patch_type=merged, document=document, is_strict=False)
 
 
 def _path(registry: Registry, name: str) -> list[str]:

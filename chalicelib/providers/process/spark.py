@@ -24,7 +24,7 @@ IMAGE_WORK = "/opt/spark/work-dir"  # and where it starts
 ENTRYPOINT = "/opt/entrypoint.sh"
 DECOMMISSION = "/opt/decom.sh"  # what Spark runs before an executor that is to be decommissioned is stopped
 EXECUTOR_BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
-_JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_(\d+)")
+_JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_([0-9]{1,9})")
 # SIGPWR tells an executor to hand over its blocks; the supervisor says which process it is.
 _HAND_OVER = 'kill -PWR "$SPARKANYWHERE_PID"; while kill -0 "$SPARKANYWHERE_PID"; do sleep 0.1; done'
 DECOMMISSION_COMMAND = ("/bin/sh", "-c", _HAND_OVER)

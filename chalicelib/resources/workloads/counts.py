@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules.causes import invalid
+from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.resources.shared.formats import NOT_NEGATIVE, is_percent
 
@@ -28,8 +29,10 @@ def count_causes(count: int | str, at: str) -> Iterator[Cause]:
 
 def percent_causes(count: int | str, at: str) -> Iterator[Cause]:
     """Yield a cause for more than 100 per cent."""
-    if isinstance(count, str) and is_percent(count) and int(count[:-1]) > 100:
-        yield invalid(at, count, "must not be greater than 100%")
+    if isinstance(count, str) and is_percent(count):
+        number = parse_int64(count[:-1])
+        if number is None or number > 100:
+            yield invalid(at, count, "must not be greater than 100%")
 
 
 def not_negative_causes(number: int | None, at: str) -> Iterator[Cause]:

@@ -1,0 +1,161 @@
+"""Texts from clients and manifests that would take a careless parser for ever, or crash it: each rule, one by one.
+
+Python's regular expressions hold the interpreter's lock: one that backtracks stops every thread of a server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.apimachinery.decoding.parsing import DecodeError, parse_json, parse_yaml
+from chalicelib.apimachinery.rules import names
+from chalicelib.apimachinery.rules.integers import is_integer, parse_int64, parse_uint64
+from chalicelib.apimachinery.rules.quantity import parse_quantity
+from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.structural import json_path
+from chalicelib.controllers.cost.usage_records import GonePods, read_gone
+from chalicelib.controllers.podmodel.record import version_of
+from chalicelib.controllers.pods.deletions import TTL_ANNOTATION, keep_seconds
+from chalicelib.controllers.runtime.objects import StorageLookup
+from chalicelib.controllers.translation.env import expand
+from chalicelib.controllers.translation.network import host_entries
+from chalicelib.controllers.workloads.jobs import MAX_INDEX, parse_indexes
+from chalicelib.providers.process.spark import java_options
+from chalicelib.resources.pods.marks import USED_BY_GONE, VERSION_ANNOTATION
+from chalicelib.resources.workloads.counts import percent_causes
+from tests.memory_storage import MemoryStorage
+
+LENGTH = 30_000
+MOST_SECONDS = 5.0  # what is linear takes a hundredth of that, what is quadratic far more
+DIGITS = "9" * 5000  # more than int() takes
+
+UNITS = (
+    "9",
+    "0",
+    "a",
+    "a-",
+    "a.",
+    "a/",
+    "-",
+    ".",
+    ",",
+    "a,",
+    "a=b,",
+    "(",
+    "$(",
+    "$",
+    "\\",
+    " ",
+    "e",
+    "[",
+    "x'",
+    '"',
+)
+RULES: dict[str, Callable[[str], object]] = {
+    "quantity": parse_quantity,
+    "int64": parse_int64,
+    "labels": parse_labels,
+    "label values": lambda text: parse_labels(f"a in ({text})"),
+    "fields": parse_fields,
+    "path": json_path.parse,
+    "condition": lambda text: json_path.parse(f".a[?(@.{text}"),
+    "time": find_time,
+    "fraction": lambda text: find_time(f"2026-01-01T00:00:00.{text}"),
+    "expansion": lambda text: expand(text, {}),
+    "services": lambda text: host_entries({"metadata": {}}, StorageLookup(MemoryStorage()), [f"{text} .svc"]),
+    "qualified name": names.qualified_name_errors,
+    "label": names.label_value_errors,
+    "subdomain": names.dns_subdomain_errors,
+    "json": lambda text: parse_json(text.encode()),
+    "yaml": lambda text: parse_yaml(text.encode()),
+    "ttl": lambda text: keep_seconds({"metadata": {"annotations": {TTL_ANNOTATION: text}}}, 1.0),
+    "indexes": parse_indexes,
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_no_rule_takes_longer_than_its_text(name: str) -> None:
+    for unit in UNITS:
+        for end in ("", "!", "x"):
+            began = time.monotonic()
+
+            with contextlib.suppress(ValueError, StatusError, DecodeError):
+                RULES[name](unit * (LENGTH // len(unit)) + end)
+
+            assert time.monotonic() - began < MOST_SECONDS, (unit, end)
+
+
+@pytest.mark.parametrize(
+    ("text", "signed", "unsigned"),
+    [
+        ("0", 0, 0),
+        ("-0", 0, None),
+        ("+7", 7, None),
+        ("0" * 5000 + "7", 7, 7),
+        (str(2**63 - 1), 2**63 - 1, 2**63 - 1),
+        (str(2**63), None, 2**63),
+        (str(-(2**63)), -(2**63), None),
+        (str(2**64), None, None),
+        *(
+            (text, None, None)
+            for text in (DIGITS, f"-{DIGITS}", "", "-", "1_0", " 1", "²", "٣", "0x1", "1\n")
+        ),
+    ],
+)
+def test_integers_are_those_of_go(text: str, signed: int | None, unsigned: int | None) -> None:
+    assert (parse_int64(text), parse_uint64(text)) == (signed, unsigned)
+    assert is_integer(text) == (
+        text.lstrip("+-").isascii() and text.lstrip("+-").isdigit() and "\n" not in text
+    )
+
+
+@pytest.mark.parametrize("text", [DIGITS, "²", "--1", "x", ""])
+def test_an_annotation_that_is_no_version_counts_as_none(text: str) -> None:
+    assert version_of({"metadata": {"annotations": {VERSION_ANNOTATION: text}}}) is None
+
+
+@pytest.mark.parametrize("pods", ["1e999", "NaN", "-1e999", DIGITS, '"x"', "null", "[]"])
+def test_an_annotation_of_usage_that_cannot_be_read_counts_as_none(pods: str) -> None:
+    text = f'{{"vcpuSeconds": 1, "gibSeconds": 1, "usd": 1, "usdOnFargate": 1, "pods": {pods}}}'
+
+    assert read_gone({"metadata": {"annotations": {USED_BY_GONE: text}}}) == GonePods()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0-2,5", {0, 1, 2, 5}),
+        (f"0-99999999999,{MAX_INDEX}", {MAX_INDEX}),
+        (f"1,0-{DIGITS}", {1}),
+        ("3,0-2,4", {3, 4}),
+        ("²,x,,-1,2", {2}),
+    ],
+)
+def test_indexes_of_a_job_go_only_so_far(text: str, found: set[int]) -> None:
+    assert parse_indexes(text) == found
+
+
+def test_many_indexes_are_counted_once() -> None:
+    began = time.monotonic()
+
+    assert len(parse_indexes(f"0-{MAX_INDEX}," * 20_000)) == MAX_INDEX + 1
+
+    assert time.monotonic() - began < MOST_SECONDS
+
+
+@pytest.mark.parametrize("count", [f"{DIGITS}%", "101%"])
+def test_a_percentage_beyond_a_hundred_is_refused(count: str) -> None:
+    assert [cause.message for cause in percent_causes(count, "at")] != []
+
+
+def test_a_java_option_with_a_number_that_is_none_is_left_out() -> None:
+    env: dict[str, Any] = {"SPARK_JAVA_OPT_1": "-Da", f"SPARK_JAVA_OPT_{DIGITS}": "-Db"}
+
+    assert java_options(env) == ["-Da"]
