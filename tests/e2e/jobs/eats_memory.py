@@ -33,5 +33,6 @@ def eat(number: int) -> int:
     return number
 
 
-print(spark.sparkContext.parallelize(range(4), 4).map(eat).count(), "tasks came back", flush=True)
+done = spark.sparkContext.parallelize(range(4), 4).map(eat).count()
+print(f"{done} tasks came back", flush=True)
 spark.stop()

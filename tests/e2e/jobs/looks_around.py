@@ -13,5 +13,5 @@ for name in sys.argv[split + 1 :]:
     print(f"{name}={os.environ.get(name)}", flush=True)
 spark = SparkSession.builder.appName("looks-around").getOrCreate()
 folders = spark.sparkContext.parallelize([0], 1).map(lambda _: os.environ["SPARK_LOCAL_DIRS"]).collect()[0]
-print("executor works in", folders, flush=True)
+print(f"executor works in {folders}", flush=True)  # one write: the JVM logs beside it
 spark.stop()
