@@ -1,7 +1,6 @@
-"""Registry: the verbs of one resource, the same for every resource.
+"""Registry: the verbs of one resource, the same for every resource. Raises only StatusError.
 
-Takes and gives plain dicts and StoredObjects, raises only StatusError. Compare
-k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.36).
+Compare k8s.io/apiserver/pkg/registry/generic/registry/store.go (v1.36).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, listing, objects, patching, writing
 from chalicelib.registry.errors import translated
-from chalicelib.registry.listing import Listed, Matches
+from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
 from chalicelib.registry.parts import RegistryParts, WriteEvent
 from chalicelib.registry.scope import EVERYTHING, Scope, seen_by
@@ -36,16 +35,10 @@ class Registry:
     """All verbs on one resource. Safe to call from many threads."""
 
     def __init__(self, strategy: Strategy, parts: RegistryParts, scope: Scope = EVERYTHING) -> None:
-        self.strategy = strategy
-        self.storage = parts.storage
+        self.strategy, self.storage = strategy, parts.storage
         self._parts = parts
         self._types = {"kind": strategy.kind, "apiVersion": strategy.api_version}
-        self._scope = scope
-
-    @property
-    def owner(self) -> str:
-        """Return the uid of the pod for whose objects alone this request has its rights, "" for all."""
-        return self._scope.owner
+        self.scope = scope
 
     def within(self, scope: Scope) -> Registry:
         """Return the registry for one request whose rights hold in `scope` only."""
@@ -75,22 +68,19 @@ class Registry:
             if resource_version not in ("", "0"):
                 listing.wait_for_revision(self.storage, listing.required_revision(resource_version))
             stored = self.storage.get(self.key(namespace, name))
-        self._scope.check_read(stored)
+        self.scope.check_read(stored)
         return stored
-
-    def _matches(self, options: ListOptions) -> Matches | None:
-        return seen_by(self._scope, listing.matcher(self.strategy, options))
 
     def list_page(self, namespace: str | None, options: ListOptions) -> Listed:
         """Return one page of a list; a watch from its revision misses nothing."""
-        matches = self._matches(options)
+        matches = seen_by(self.scope, listing.matcher(self.strategy, options))
         with translated(self.strategy, ""):
             return listing.list_page(self.storage, self.prefix(namespace), options, matches)
 
     def watch(self, namespace: str | None, options: ListOptions, *, seconds: float) -> Watch:
         """Return a watch that ends after `seconds`, from options.resource_version on."""
         with translated(self.strategy, ""):
-            matches = self._matches(options)
+            matches = seen_by(self.scope, listing.matcher(self.strategy, options))
             return start_watch(self.storage, self.prefix(namespace), options, matches, seconds=seconds)
 
     def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
@@ -125,7 +115,7 @@ class Registry:
         obj = self.strategy.to_stored(obj)
         namespace = namespace if self.strategy.namespaced else None
         now = writing.place_new(self.strategy, self.storage, obj, namespace)
-        self._scope.check_new(self.strategy.kept_as, obj)
+        self.scope.check_new(self.strategy.kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = writing.prepare_new(
             self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings
@@ -133,16 +123,12 @@ class Registry:
         if options.permit is not None:
             options.permit(obj)
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
-            new = objects.without_type(obj)
             key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
             if options.dry_run:
                 self._require_absent(key)
                 return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
-            companions = self._parts.admission.companions(self.strategy.kept_as, obj)
-            stored = writing.store_new(self.storage, key, new, companions)
+            stored = writing.store_new(self._parts, self.strategy.kept_as, key, obj)
         self._written(stored, obj, "ADDED")
-        for resource, each in companions:
-            self._parts.observer.after_write(resource, each, "ADDED")
         return Written(stored, created=True, warnings=warnings)
 
     def _require_absent(self, key: str) -> None:
@@ -234,13 +220,13 @@ class Registry:
         def change_once() -> Written:
             live = self.storage.get(key)
             old = self._stored_form(live)
-            self._scope.check_write(self.strategy.kept_as, old)
+            self.scope.check_write(self.strategy.kept_as, old)
             new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
             warnings = writing.complete_changed(
                 self.strategy, new, old, how, self._parts.clock(), self.siblings
             )
-            self._scope.check_change(self.strategy.kept_as, old, new)
+            self.scope.check_change(self.strategy.kept_as, old, new)
             if objects.is_same(new, old):
                 return Written(live, warnings=warnings)
             if options.permit is not None:
@@ -265,8 +251,7 @@ class Registry:
         def delete_once() -> Written:
             live = self.storage.get(key)
             obj = self._stored_form(live)
-            self._scope.check_write(self.strategy.kept_as, obj)
-            self._scope.check_delete(self.strategy.kept_as, obj, options)
+            self.scope.check_delete(self.strategy.kept_as, obj, options)
             deletion.check_preconditions(self.strategy, obj, name, options)
             deletion.check_may_go(self.strategy, name)
             plan = deletion.plan(self.strategy, obj, options, self._parts.clock())

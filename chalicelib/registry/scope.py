@@ -32,7 +32,7 @@ class Scope(Protocol):
         ...
 
     def check_write(self, resource: str, obj: JSON) -> None:
-        """Check that a stored object may be changed or deleted at all, before anything is said of it."""
+        """Check that a stored object may be changed at all, before anything is said of it."""
         ...
 
     def check_change(self, resource: str, old: JSON, new: JSON) -> None:

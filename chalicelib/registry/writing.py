@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -77,16 +77,23 @@ def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | 
     return now
 
 
-def store_new(storage: Storage, key: str, obj: JSON, companions: Sequence[tuple[str, JSON]]) -> StoredObject:
-    """Store a new object with its companions, all of them or none; return it. Raises StorageErrors."""
+def store_new(parts: RegistryParts, resource: str, key: str, obj: JSON) -> StoredObject:
+    """Store a new object with its companions, all of them or none; return it. Raises StorageErrors.
+
+    The observer hears of the companions, and of the object from the caller.
+    """
+    new, companions = objects.without_type(obj), parts.admission.companions(resource, obj)
     if not companions:
-        return storage.create(key, obj)
-    changes = [StoredChange("ADDED", key, obj)]
-    for resource, each in companions:
+        return parts.storage.create(key, new)
+    changes = [StoredChange("ADDED", key, new)]
+    for kind, each in companions:
         metadata = each["metadata"]
-        companion_key = object_key(resource, metadata.get("namespace"), metadata["name"])
+        companion_key = object_key(kind, metadata.get("namespace"), metadata["name"])
         changes.append(StoredChange("ADDED", companion_key, objects.without_type(each)))
-    return storage.transact(changes)[0]
+    stored = parts.storage.transact(changes)[0]
+    for kind, each in companions:
+        parts.observer.after_write(kind, each, "ADDED")
+    return stored
 
 
 def prepare_new(

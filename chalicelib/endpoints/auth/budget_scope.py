@@ -71,8 +71,8 @@ class BudgetScope:
             raise self._refuse(f"{self._whose()} keeps what it owns")
 
     def check_delete(self, resource: str, obj: JSON, options: DeleteOptions) -> None:
-        """Check that no pods are left behind by a delete."""
-        del obj
+        """Check that a delete is of the job's own and leaves no pods behind."""
+        self.check_write(resource, obj)
         if resource in RUN_PODS and options.propagation == "Orphan":
             raise self._refuse(f"{self._whose()} keeps what it owns: ask for propagationPolicy Background")
 

@@ -84,7 +84,9 @@ class OwnedScope:
             self._check_pods(resource, new)
 
     def check_delete(self, resource: str, obj: JSON, options: DeleteOptions) -> None:
-        """Do nothing: check_write has decided."""
+        """Check that the object belongs to the pod."""
+        del options
+        self.check_write(resource, obj)
 
     def _owns(self, uid: str) -> bool:
         if uid not in self._is_ours:

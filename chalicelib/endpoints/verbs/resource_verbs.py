@@ -70,7 +70,7 @@ class ResourceVerbs:
         def permit_create() -> None:
             creating = replace(info, verb="create")
             owner = self._rbac.authorize(info.user, creating)
-            if owner and owner != registry.owner:
+            if owner and owner != registry.scope.owner:
                 raise refusal(info.user, attributes(creating))
 
         options = replace(write_options(info, kind), permit_create=permit_create)
