@@ -190,9 +190,6 @@ def lists(bench: Bench) -> None:
 
 def table(rows: list[Row]) -> str:
     """Return the Markdown of what was measured."""
-    head = [
-        "| pods | clients | p50 ms | p99 ms | /s | server ms |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
+    head = ["| pods | clients | p50 ms | p99 ms | /s | server ms |", "|---|--:|--:|--:|--:|--:|"]
     load = os.getloadavg()[0]
     return "\n".join([*head, *[row.markdown() for row in rows], "", f"Load {load:.1f} at the end."])

@@ -236,18 +236,8 @@ def _job(package: Package, folder: Path, executors: int) -> tuple[Counts, Counts
 
 def _start(client: Client, executors: int) -> None:
     """Do what Spark does: a driver, a Service, a ConfigMap, executors."""
-    settings = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "conf"},
-        "data": {"a": "x" * 4000},
-    }
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "driver"},
-        "spec": {"clusterIP": "None"},
-    }
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": "x" * 4000}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "driver"}, "spec": {"clusterIP": "None"}}
     client.call("POST", "/api/v1/namespaces/default/configmaps", json=settings)
     client.call("POST", "/api/v1/namespaces/default/services", json=service)
     env = [{"name": f"SPARK_VARIABLE_{number}", "value": "x" * 40} for number in range(40)]

@@ -86,10 +86,7 @@ def run() -> str:
         [
             f"| {EXECUTORS:,} executors at once, asked for by | {heads} |",
             f"|---|{'--:|' * len(DRIVERS)}",
-            *(
-                f"| {what} | {' | '.join(str(cell(taken[each])) for each in DRIVERS)} |"
-                for what, cell in rows
-            ),
+            *(f"| {what} | {' | '.join(str(cell(taken[each])) for each in DRIVERS)} |" for what, cell in rows),
         ]
     )
 
@@ -110,9 +107,7 @@ def _run(package: Package, folder: Path, drivers: int) -> Taken:
         ecs.close()
 
 
-def _measured(
-    deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launches, drivers: int
-) -> Taken:
+def _measured(deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launches, drivers: int) -> Taken:
     started = time.monotonic()
     _ask_for_all(client, drivers)
     runs = 0

@@ -58,10 +58,7 @@ def run() -> str:
 
 def table(singles: tuple[list[float], list[float]], bursts: tuple[list[float], list[float]]) -> str:
     """Return the Markdown of what was measured."""
-    lines = [
-        "| what | Docker SDK alone | POST of a pod to running | difference | goal |",
-        "|---|---|---|---|---|",
-    ]
+    lines = ["| what | Docker SDK alone | POST of a pod to running | difference | goal |", "|---|---|---|---|---|"]
     bare, pods = (statistics.median(each) * 1000 for each in singles)
     lines.append(
         f"| one container, ms: median [min..max] (n={ROUNDS}) | {spread(singles[0], 1000)} "
@@ -186,9 +183,7 @@ class Watch:
                 with self._news:
                     gone = event["type"] == "DELETED"
                     status = event["object"].get("status") or {}
-                    self._phases[event["object"]["metadata"]["name"]] = (
-                        "" if gone else status.get("phase", "")
-                    )
+                    self._phases[event["object"]["metadata"]["name"]] = "" if gone else status.get("phase", "")
                     self._news.notify_all()
                 if self._closed:
                     return
@@ -203,9 +198,7 @@ class Watch:
 
     def _until(self, names: list[str], phase: str) -> None:
         with self._news:
-            done = self._news.wait_for(
-                lambda: all(self._phases.get(name) == phase for name in names), WAIT_SECONDS
-            )
+            done = self._news.wait_for(lambda: all(self._phases.get(name) == phase for name in names), WAIT_SECONDS)
         if not done:
             raise RuntimeError(f"not all pods became {phase or 'gone'} within {WAIT_SECONDS} s")
 
@@ -242,9 +235,7 @@ def bare_network(engine: Client) -> Iterator[str]:
 def control_plane() -> Iterator[Access]:
     """Yield how to reach a control plane of our own."""
     with tempfile.TemporaryDirectory() as state:
-        server = LocalServer(
-            ServerOptions(state=Path(state), instance="bench", provider="docker"), os.environ
-        )
+        server = LocalServer(ServerOptions(state=Path(state), instance="bench", provider="docker"), os.environ)
         try:
             yield server.start()
         finally:

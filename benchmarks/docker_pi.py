@@ -70,12 +70,6 @@ def local_cluster(image: str, jar: str) -> str:
 
 def _output(command: list[str]) -> str:
     ran = subprocess.run(
-        command,
-        cwd=PROJECT,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=RUN_SECONDS,
-        check=True,
+        command, cwd=PROJECT, env=dict(os.environ), capture_output=True, text=True, timeout=RUN_SECONDS, check=True
     )
     return ran.stdout

@@ -56,10 +56,7 @@ def run() -> str:
         ("peak memory, MiB", [cold.peak_mib for cold in colds], "128"),
     ]
     lines = [f"| of {RUNS} runs, archive of {size:.1f} MiB | best | median | goal |", "|---|--:|--:|--:|"]
-    lines += [
-        f"| {what} | {min(values):.2f} | {statistics.median(values):.2f} | {aim} |"
-        for what, values, aim in rows
-    ]
+    lines += [f"| {what} | {min(values):.2f} | {statistics.median(values):.2f} | {aim} |" for what, values, aim in rows]
     return "\n".join(lines)
 
 
@@ -97,9 +94,7 @@ def _import_seconds(package: Package, deployment: Deployment) -> tuple[float, fl
     environ["PYTHONDONTWRITEBYTECODE"] = "1"  # as on Lambda
     started = time.monotonic()
     command = [sys.executable, "-S", "-c", IMPORT]
-    done = subprocess.run(
-        command, cwd=package.task_root, env=environ, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=package.task_root, env=environ, check=True, capture_output=True, text=True)
     return time.monotonic() - started, float(done.stdout)
 
 
@@ -130,7 +125,5 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _peak_mib(pid: int) -> float:
-    line = next(
-        each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmHWM")
-    )
+    line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

@@ -85,11 +85,7 @@ def _verbs(client: Client) -> dict[str, Callable[[int], None]]:
             client, "GET", PODS, params={"watch": "1", "resourceVersion": _before(client, f"watched-{n}")}
         ),
         "patch a label": lambda n: _ask(
-            client,
-            "PATCH",
-            one,
-            data=json.dumps({"metadata": {"labels": {"n": f"{n}"}}}),
-            headers=MERGE_PATCH,
+            client, "PATCH", one, data=json.dumps({"metadata": {"labels": {"n": f"{n}"}}}), headers=MERGE_PATCH
         ),
         "delete an executor": lambda n: _ask(client, "DELETE", f"{PODS}/made-{n}"),
     }
@@ -101,12 +97,7 @@ def _make_what_executors_mount(client: Client) -> None:
         wanted = volume.get("configMap")
         if wanted:
             data = {each["key"]: "some text" for each in wanted.get("items") or []}
-            config = {
-                "apiVersion": "v1",
-                "kind": "ConfigMap",
-                "metadata": {"name": wanted["name"]},
-                "data": data,
-            }
+            config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": wanted["name"]}, "data": data}
             _ask(client, "POST", PODS.replace("pods", "configmaps"), json=config)
 
 
@@ -117,22 +108,15 @@ def _row(meter: Meter, verb: str, call: Callable[[int], None]) -> str:
         if number:  # the first may find things to be made
             taken.append(meter.taken[-1])
     milliseconds = [each.milliseconds for each in taken]
-    dynamodb, ecs = (
-        statistics.mode(counts) for counts in zip(*((t.dynamodb, t.ecs) for t in taken), strict=True)
-    )
-    return (
-        f"| {verb} | {statistics.median(milliseconds):.1f} | {max(milliseconds):.1f} | {dynamodb} | {ecs} |"
-    )
+    dynamodb, ecs = (statistics.mode(counts) for counts in zip(*((t.dynamodb, t.ecs) for t in taken), strict=True))
+    return f"| {verb} | {statistics.median(milliseconds):.1f} | {max(milliseconds):.1f} | {dynamodb} | {ecs} |"
 
 
 def _before(client: Client, name: str) -> str:
     """Return a revision that one event follows."""
     revision = client.get(f"{PODS}?limit=1")["metadata"]["resourceVersion"]
     client.call(
-        "PATCH",
-        f"{PODS}/stored-2",
-        data=json.dumps({"metadata": {"labels": {"n": name}}}),
-        headers=MERGE_PATCH,
+        "PATCH", f"{PODS}/stored-2", data=json.dumps({"metadata": {"labels": {"n": name}}}), headers=MERGE_PATCH
     )
     return str(revision)
 

@@ -132,10 +132,7 @@ def expect(is_so: bool, what: str) -> None:
 
 def table(found: list[Lives]) -> str:
     """Return the Markdown of what was measured."""
-    lines = [
-        "| other pods stored | seconds | processor ms a pod | relative | goal |",
-        "|--:|--:|--:|--:|---|",
-    ]
+    lines = ["| other pods stored | seconds | processor ms a pod | relative | goal |", "|--:|--:|--:|--:|---|"]
     for lives in found:
         ratio = lives.cpu_ms / found[0].cpu_ms
         numbers = f"{lives.wall_seconds:.1f} | {lives.cpu_ms:.2f} | {ratio:.2f}x"

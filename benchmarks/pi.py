@@ -68,17 +68,12 @@ def run() -> str:
 def table(kinds: list[Walls]) -> str:
     """Return the Markdown of what was measured; the first kind is compared with the others."""
     ours = kinds[0]
-    lines = [
-        "| SparkPi 100, 2 executors | seconds: median [min..max] (n) | make pi is | goal |",
-        "|---|---|---|---|",
-    ]
+    lines = ["| SparkPi 100, 2 executors | seconds: median [min..max] (n) | make pi is | goal |", "|---|---|---|---|"]
     for kind in kinds:
         ratio = "" if kind is ours else f"{ours.median / kind.median:.2f}x"
         spread = f"{min(kind.seconds):.1f}..{max(kind.seconds):.1f}"
         goal = f"{GOAL}x" if kind is kinds[1] else ""
-        lines.append(
-            f"| {kind.name} | {kind.median:.1f} [{spread}] ({len(kind.seconds)}) | {ratio} | {goal} |"
-        )
+        lines.append(f"| {kind.name} | {kind.median:.1f} [{spread}] ({len(kind.seconds)}) | {ratio} | {goal} |")
     return "\n".join([*lines, "", "Phases of the last `make pi`:", "", "```", *phases(ours.output), "```"])
 
 

@@ -87,23 +87,15 @@ def measure_operations(storage: Storage, count: int) -> None:
     report("create", timed(count, lambda n: create(storage, f"p{n}")))
     report("get", timed(count, lambda n: storage.get(key(f"p{n}"))))
     report("get by uid", timed(count, lambda n: storage.get_by_uid(f"uid-p{n}")))
-    report(
-        "update",
-        timed(count, lambda n: storage.update(key(f"p{n}"), pod(f"p{n}"), expected_revision=first + n)),
-    )
+    report("update", timed(count, lambda n: storage.update(key(f"p{n}"), pod(f"p{n}"), expected_revision=first + n)))
     for limit in (10, 100, count):
         report(f"list {limit} of {count}", timed(10, lambda _, n=limit: storage.list(PODS, limit=n)))  # type: ignore[misc]
     half_ago = first + count + count // 2
-    report(
-        "list 100, half written since", timed(10, lambda _: storage.list(PODS, limit=100, revision=half_ago))
-    )
+    report("list 100, half written since", timed(10, lambda _: storage.list(PODS, limit=100, revision=half_ago)))
     now = storage.revision()
     report("events: the last 10", timed(100, lambda _: storage.events_after(PODS, now - 10)))
     report("events: nothing new", timed(100, lambda _: storage.events_after(PODS, now)))
-    report(
-        "delete",
-        timed(count, lambda n: storage.delete(key(f"p{n}"), expected_revision=first + count + n)),
-    )
+    report("delete", timed(count, lambda n: storage.delete(key(f"p{n}"), expected_revision=first + count + n)))
 
 
 def measure_writers(storage: Storage, count: int) -> None:

@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from chalicelib.providers import registry
-from chalicelib.providers.declaration import (
-    PayloadSource,
-    ProviderContext,
-    ProviderDeclaration,
-    no_payloads,
-)
+from chalicelib.providers.declaration import PayloadSource, ProviderContext, ProviderDeclaration, no_payloads
 from chalicelib.storage import stores
 
 PREFIX = "SPARKANYWHERE_"
@@ -39,33 +34,23 @@ class Settings:
         default="auto",
         metadata={"doc": "how watches are answered: streamed or buffered; auto: buffered only on Lambda"},
     )
-    instance: str = field(
-        default="default", metadata={"doc": "name of this control plane; labels what it starts"}
-    )
+    instance: str = field(default="default", metadata={"doc": "name of this control plane; labels what it starts"})
     state: str = field(
-        default="",
-        metadata={"doc": "folder for the SQLite file, pods and kubeconfig; default under XDG_STATE_HOME"},
+        default="", metadata={"doc": "folder for the SQLite file, pods and kubeconfig; default under XDG_STATE_HOME"}
     )
-    cache: str = field(
-        default="", metadata={"doc": "folder for Spark distributions; default under XDG_CACHE_HOME"}
-    )
+    cache: str = field(default="", metadata={"doc": "folder for Spark distributions; default under XDG_CACHE_HOME"})
     url: str = field(default="", metadata={"doc": "URL that clients use"})
     pod_url: str = field(default="", metadata={"doc": "URL that pods use; default the same as clients"})
-    token: str = field(
-        default="", metadata={"doc": "administrator's bearer token; if empty, loopback asks for none"}
-    )
+    token: str = field(default="", metadata={"doc": "administrator's bearer token; if empty, loopback asks for none"})
     token_from: str = field(
         default="",
-        metadata={
-            "doc": "where that token is kept: ARN of a Secrets Manager secret or Parameter Store parameter"
-        },
+        metadata={"doc": "where that token is kept: ARN of a Secrets Manager secret or Parameter Store parameter"},
     )
     token_file: str = field(
         default="", metadata={"doc": 'file of further tokens, a line each: token,user,uid,"group,..."'}
     )
     iam_users: str = field(
-        default="",
-        metadata={"doc": 'IAM identities that are let in: a JSON list of {"arn", "username", "groups"}'},
+        default="", metadata={"doc": 'IAM identities that are let in: a JSON list of {"arn", "username", "groups"}'}
     )
     driver_rights: bool = field(
         default=True,
@@ -75,12 +60,8 @@ class Settings:
         },
     )
     tls: bool = field(default=False, metadata={"doc": "whether the local server serves HTTPS"})
-    ca_file: str = field(
-        default="", metadata={"doc": "certificate authority that pods should trust, a PEM file"}
-    )
-    region: str = field(
-        default="us-east-1", metadata={"doc": "AWS region of the cluster, the table and the logs"}
-    )
+    ca_file: str = field(default="", metadata={"doc": "certificate authority that pods should trust, a PEM file"})
+    region: str = field(default="us-east-1", metadata={"doc": "AWS region of the cluster, the table and the logs"})
     deployment: str = field(default="sparkanywhere", metadata={"doc": "name of the deployment on AWS"})
     bucket: str = field(default="", metadata={"doc": "bucket of staged job files and event logs"})
     job_buckets: str = field(
@@ -90,35 +71,26 @@ class Settings:
         },
     )
     file_max_mb: int = field(
-        default=1000,
-        metadata={"doc": "largest staged job file in MB (10^6 bytes); with a bucket 5000 at most"},
+        default=1000, metadata={"doc": "largest staged job file in MB (10^6 bytes); with a bucket 5000 at most"}
     )
     file_keep_minutes: int = field(
-        default=60,
-        metadata={"doc": "minutes that a staged job file is kept after the last job that needed it"},
+        default=60, metadata={"doc": "minutes that a staged job file is kept after the last job that needed it"}
     )
     event_keep_hours: int = field(
-        default=72,
-        metadata={"doc": "hours that watch events are kept; a watch from an older revision gets 410"},
+        default=72, metadata={"doc": "hours that watch events are kept; a watch from an older revision gets 410"}
     )
     pod_keep_hours: int = field(default=24, metadata={"doc": "hours that a finished pod is kept"})
-    resync_seconds: int = field(
-        default=10, metadata={"doc": "seconds between two resyncs of the local control plane"}
-    )
-    body_kib: int = field(
-        default=3072, metadata={"doc": "largest request body in KiB; 3072 at most, as in Kubernetes"}
-    )
+    resync_seconds: int = field(default=10, metadata={"doc": "seconds between two resyncs of the local control plane"})
+    body_kib: int = field(default=3072, metadata={"doc": "largest request body in KiB; 3072 at most, as in Kubernetes"})
     list_kib: int = field(
-        default=0,
-        metadata={"doc": "largest answer to a list in KiB, 0 for no limit; on Lambda 5371 at most"},
+        default=0, metadata={"doc": "largest answer to a list in KiB, 0 for no limit; on Lambda 5371 at most"}
     )
     user_requests_per_second: int = field(
         default=5000, metadata={"doc": "requests a second that one user may make before 429"}
     )
     user_watches: int = field(default=2000, metadata={"doc": "watches that one user may hold at once"})
     namespace_objects: int = field(
-        default=20000,
-        metadata={"doc": "objects of one resource that a namespace may hold, not counting Events"},
+        default=20000, metadata={"doc": "objects of one resource that a namespace may hold, not counting Events"}
     )
     usd_per_vcpu_hour: float = field(
         default=0.0,
@@ -173,9 +145,7 @@ class Settings:
     def state_dir(self, environ: Mapping[str, str] | None = None) -> Path:
         """Return the folder of this instance's state."""
         env = os.environ if environ is None else environ
-        root = self.state or str(
-            Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sparkanywhere"
-        )
+        root = self.state or str(Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sparkanywhere")
         return Path(root) / self.instance
 
     def cache_dir(self, environ: Mapping[str, str] | None = None) -> Path:

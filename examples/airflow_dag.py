@@ -44,8 +44,7 @@ with DAG("spark_pi", schedule="@daily", start_date=datetime(2026, 1, 1), catchup
         ],
         env_vars=[
             models.V1EnvVar(
-                name=name,
-                value_from=models.V1EnvVarSource(field_ref=models.V1ObjectFieldSelector(field_path=path)),
+                name=name, value_from=models.V1EnvVarSource(field_ref=models.V1ObjectFieldSelector(field_path=path))
             )
             for name, path in (("POD_NAME", "metadata.name"), ("SPARK_DRIVER_BIND_ADDRESS", "status.podIP"))
         ],

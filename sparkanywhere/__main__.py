@@ -11,14 +11,8 @@ import click
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "connect": (
-        "sparkanywhere.cli.service_commands:connect",
-        "Run a Spark Connect server and print its URL.",
-    ),
-    "contexts": (
-        "sparkanywhere.cli.commands:contexts_command",
-        "List the control planes of your kubeconfig.",
-    ),
+    "connect": ("sparkanywhere.cli.service_commands:connect", "Run a Spark Connect server and print its URL."),
+    "contexts": ("sparkanywhere.cli.commands:contexts_command", "List the control planes of your kubeconfig."),
     "cost": ("sparkanywhere.cli.commands:cost", "Show resource usage and cost."),
     "describe": ("sparkanywhere.cli.commands:describe", "Show an application, its pods and their events."),
     "doctor": ("sparkanywhere.cli.machine_commands:doctor", "Check that this machine has what jobs need."),
@@ -29,18 +23,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kill": ("sparkanywhere.cli.commands:kill", "End an application."),
     "logs": ("sparkanywhere.cli.commands:logs", "Print a driver's or an executor's log."),
     "ps": ("sparkanywhere.cli.commands:ps", "List applications."),
-    "submit": (
-        "sparkanywhere.cli.submit_command:submit",
-        "Run a job, follow it, and report its result and cost.",
-    ),
+    "submit": ("sparkanywhere.cli.submit_command:submit", "Run a job, follow it, and report its result and cost."),
     "ui": ("sparkanywhere.cli.commands:ui", "Print the URL of an application's Spark UI."),
     "wait": ("sparkanywhere.cli.commands:wait", "Wait until an application has ended."),
     "down": ("sparkanywhere.cli.machine_commands:down", "Remove what stopped control planes left running."),
     "image": ("sparkanywhere.cli.spark_commands:image", "Build the Spark image for containers."),
-    "pi": (
-        "sparkanywhere.cli.pi:pi",
-        "Run SparkPi, or a program of your own, in cluster mode on this machine.",
-    ),
+    "pi": ("sparkanywhere.cli.pi:pi", "Run SparkPi, or a program of your own, in cluster mode on this machine."),
     "serve": ("sparkanywhere.cli.serve:serve", "Serve the Kubernetes API in the foreground."),
     "spark": ("sparkanywhere.cli.spark_commands:spark", "Download a Spark."),
 }

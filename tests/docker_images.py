@@ -27,9 +27,7 @@ def ensure_busybox(client: Any) -> str:  # a docker.APIClient, whose stubs know 
         client.inspect_image(IMAGE)
     except docker.errors.ImageNotFound:
         program = _find_program()
-        client.import_image_from_data(
-            _tar(program), repository="busybox", tag="latest", changes=['CMD ["sh"]']
-        )
+        client.import_image_from_data(_tar(program), repository="busybox", tag="latest", changes=['CMD ["sh"]'])
     return IMAGE
 
 
@@ -49,9 +47,7 @@ def _find_program() -> Path:
     )
     package = next(folder.glob("busybox-static_*.deb"))
     subprocess.run(["dpkg-deb", "-x", package, folder / "root"], check=True, timeout=DOWNLOAD_SECONDS)
-    return next(
-        path for path in (folder / "root").rglob("busybox") if path.is_file() and path.parent.name == "bin"
-    )
+    return next(path for path in (folder / "root").rglob("busybox") if path.is_file() and path.parent.name == "bin")
 
 
 def _is_static(program: Path) -> bool:
@@ -63,9 +59,7 @@ def _is_static(program: Path) -> bool:
 
 
 def _tar(program: Path) -> bytes:
-    listed = subprocess.run(
-        [program, "--list"], check=True, capture_output=True, text=True, timeout=APPLETS_SECONDS
-    )
+    listed = subprocess.run([program, "--list"], check=True, capture_output=True, text=True, timeout=APPLETS_SECONDS)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, mode in (("bin", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777), ("home", 0o777)):

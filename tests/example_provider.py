@@ -92,9 +92,7 @@ class ExampleProvider:
 
     def _signal(self, handle: str, number: signal.Signals) -> None:
         for process in self._processes[handle].values():
-            with suppress(
-                ProcessLookupError
-            ):  # it has ended, and the thread that waits for it has not said so
+            with suppress(ProcessLookupError):  # it has ended, and the thread that waits for it has not said so
                 if process.poll() is None:
                     os.killpg(process.pid, number)
 

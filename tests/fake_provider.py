@@ -72,8 +72,7 @@ class FakeProvider:
     def _first_state(self, task: Task, handle: str) -> TaskState:
         number = len(self.tasks)
         waiting = [
-            ContainerState(one.name, "waiting", reason="ContainerCreating", image=one.image)
-            for one in task.containers
+            ContainerState(one.name, "waiting", reason="ContainerCreating", image=one.image) for one in task.containers
         ]
         return TaskState(
             uid=task.uid,

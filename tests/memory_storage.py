@@ -74,12 +74,7 @@ class MemoryStorage(SingleWrites):
             return [self._objects[key] for key in self._owned.get(uid, ())]
 
     def list(
-        self,
-        prefix: str,
-        *,
-        limit: int | None = None,
-        start_key: str | None = None,
-        revision: int | None = None,
+        self, prefix: str, *, limit: int | None = None, start_key: str | None = None, revision: int | None = None
     ) -> Page:
         """Return a page of objects, as they are or were."""
         prefix = _whole(prefix)
@@ -170,9 +165,7 @@ class MemoryStorage(SingleWrites):
 
     def _index(self, stored: StoredObject, *, add: bool) -> None:
         metadata = stored.object()["metadata"]
-        owned = [
-            self._owned.setdefault(owner["uid"], set()) for owner in metadata.get("ownerReferences") or []
-        ]
+        owned = [self._owned.setdefault(owner["uid"], set()) for owner in metadata.get("ownerReferences") or []]
         if add:
             self._keys[metadata["uid"]] = stored.key
         else:

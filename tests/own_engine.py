@@ -25,22 +25,10 @@ from tests.waiting import until
 
 START_SECONDS = 60.0  # 0.6 s on an idle machine
 STOP_SECONDS = 30.0
-SOCKET_PATH_BYTES = (
-    107  # unix(7): what a socket's path may have; with more, containerd waits for itself for ever
-)
+SOCKET_PATH_BYTES = 107  # unix(7): what a socket's path may have; with more, containerd waits for itself for ever
 
 
-ALONE = (
-    "unshare",
-    "--net",
-    "--mount",
-    "--propagation",
-    "private",
-    "sh",
-    "-c",
-    'ip link set lo up; exec "$@"',
-    "sh",
-)
+ALONE = ("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 
 
 class OwnEngine:
@@ -87,11 +75,7 @@ class OwnEngine:
             (self._folder / left).unlink(missing_ok=True)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._before, *dockerd],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+                [*self._before, *dockerd], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         until(self._answers, "the engine to answer", seconds=START_SECONDS)
 
@@ -128,9 +112,7 @@ class OwnEngine:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.pid != os.getpid() and any(
-                    str(self._folder) in word for word in process.cmdline()
-                ):
+                if process.pid != os.getpid() and any(str(self._folder) in word for word in process.cmdline()):
                     found.append(process)
         return found
 

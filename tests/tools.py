@@ -26,11 +26,7 @@ def missing(tool: str) -> str:
     if tool == "image":
         return "" if find("mmdebstrap") or _has_base_image() else "mmdebstrap is not installed"
     if tool == "own_engine":
-        return (
-            ""
-            if os.geteuid() == 0 and shutil.which("dockerd")
-            else "an engine of one's own takes dockerd and root"
-        )
+        return "" if os.geteuid() == 0 and shutil.which("dockerd") else "an engine of one's own takes dockerd and root"
     if tool == "kubectl":
         return "" if find(tool) else "kubectl is not installed"
     if tool == "terraform":
@@ -61,9 +57,7 @@ def terraform_plugins() -> str:
 def _terraform_problem() -> str:
     if not find("terraform"):
         return "terraform is not installed"
-    return (
-        "" if terraform_plugins() else "no terraform-provider-aws is found; TF_PLUGIN_DIR may name its folder"
-    )
+    return "" if terraform_plugins() else "no terraform-provider-aws is found; TF_PLUGIN_DIR may name its folder"
 
 
 def _browser_problem() -> str:

@@ -30,9 +30,7 @@ def judge(report: str, complaint: str) -> tuple[int, list[str]]:
         for each, vuln in found
     ]
     if skipped:
-        lines.append(
-            f"Could not ask about {len(skipped)} of {len(dependencies)}: {skipped[0]['skip_reason']}"
-        )
+        lines.append(f"Could not ask about {len(skipped)} of {len(dependencies)}: {skipped[0]['skip_reason']}")
     if not lines:
         lines = [f"No vulnerability is known of the {len(dependencies)} locked packages."]
     return (FOUND if found else NOT_ASKED if skipped else 0), lines
@@ -40,17 +38,10 @@ def judge(report: str, complaint: str) -> tuple[int, list[str]]:
 
 def main() -> int:
     """Ask about each lock file; return the exit code."""
-    command = [
-        str(Path(sys.executable).with_name("pip-audit")),
-        "--disable-pip",
-        "--require-hashes",
-        "--format=json",
-    ]
+    command = [str(Path(sys.executable).with_name("pip-audit")), "--disable-pip", "--require-hashes", "--format=json"]
     options = [f"--requirement={name}" for name in LOCKS]
     try:
-        ran = subprocess.run(
-            [*command, *options], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
-        )
+        ran = subprocess.run([*command, *options], capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
         code, lines = judge(ran.stdout, ran.stderr)
     except subprocess.TimeoutExpired:
         code, lines = judge("", f"no answer within {ANSWER_SECONDS} s")

@@ -64,11 +64,7 @@ def run(suite: Path, state: Path, environ: Mapping[str, str]) -> Result:
     token, stranger = secrets.token_hex(16), secrets.token_hex(16)
     tokens = state / "tokens.csv"
     tokens.write_text(f"{stranger},nobody,nobody-uid\n")
-    settings = {
-        "SPARKANYWHERE_TOKEN": token,
-        "SPARKANYWHERE_TOKEN_FILE": str(tokens),
-        "SPARKANYWHERE_TLS": "0",
-    }
+    settings = {"SPARKANYWHERE_TOKEN": token, "SPARKANYWHERE_TOKEN_FILE": str(tokens), "SPARKANYWHERE_TLS": "0"}
     server = LocalServer(ServerOptions(state, "conformance", provider="none", settings=settings), environ)
     access = server.start()
     out = state / "result.json"

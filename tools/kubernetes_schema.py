@@ -37,8 +37,7 @@ KINDS = {
     "apiextensions.v1": "CustomResourceDefinition",
     "apps.v1": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
     "authentication.v1": "SelfSubjectReview TokenRequest TokenReview",
-    "authorization.v1": "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview"
-    " SubjectAccessReview",
+    "authorization.v1": "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview",
     "autoscaling.v1": "Scale",
     "batch.v1": "CronJob Job",
     "coordination.v1": "Lease",
@@ -56,12 +55,7 @@ META = (
 )
 # Groups whose definitions have another name in front than io.k8s.api.
 OTHER_PREFIXES = {"apiextensions.v1": "io.k8s.apiextensions-apiserver.pkg.apis."}
-PREFIXES = (
-    *OTHER_PREFIXES.values(),
-    "io.k8s.api.",
-    "io.k8s.apimachinery.pkg.apis.",
-    "io.k8s.apimachinery.pkg.",
-)
+PREFIXES = (*OTHER_PREFIXES.values(), "io.k8s.api.", "io.k8s.apimachinery.pkg.apis.", "io.k8s.apimachinery.pkg.")
 LEAVES = {
     "api.resource.Quantity": "quantity",
     "meta.v1.Time": "time",

@@ -30,14 +30,7 @@ Rule = tuple[str, str, str, str]  # name, kind, container, message: protobuf.Fie
 _GZIP = b"\x1f\x8b\x08"
 _LARGEST = 4 * 1024 * 1024  # bytes of one compressed descriptor, far more than any has
 _REPEATED = 3  # FieldDescriptorProto.Label
-_TYPES = {
-    3: "int64",
-    5: "int32",
-    8: "bool",
-    9: "string",
-    11: "message",
-    12: "bytes",
-}  # FieldDescriptorProto.Type
+_TYPES = {3: "int64", 5: "int32", 8: "bool", 9: "string", 11: "message", 12: "bytes"}  # FieldDescriptorProto.Type
 
 
 def descriptors(binary: bytes) -> Iterator[bytes]:

@@ -12,9 +12,7 @@ from pathlib import Path
 
 @cache
 def _texts() -> dict[str, str]:
-    texts: dict[str, str] = json.loads(
-        Path(__file__).with_name("data").joinpath("field_docs.json").read_text("utf-8")
-    )
+    texts: dict[str, str] = json.loads(Path(__file__).with_name("data").joinpath("field_docs.json").read_text("utf-8"))
     return texts
 
 

@@ -77,9 +77,7 @@ class Admission:
             binding = driver_binding(obj, new_uid=self._new_uid)
         return [("rolebindings", binding)] if binding else []
 
-    def reserve(
-        self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool
-    ) -> AbstractContextManager[None]:
+    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Reserve quota for an object that is stored inside the context. Raises 403."""
         return self._quotas.reserve(resource, obj, now, is_dry_run=is_dry_run)
 

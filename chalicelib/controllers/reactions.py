@@ -137,11 +137,7 @@ class Reactions:
         on("pods", GONE, lambda _, pod: to.usage.after_delete(pod), self._release_claims)
         for resource in WAITED_FOR:
             on(resource, STORED, self._wake_pods)
-        on(
-            DEFINITIONS,
-            STORED,
-            lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])),
-        )
+        on(DEFINITIONS, STORED, lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])))
         on("resourcequotas", STORED, lambda _, quota: to.quotas.recount_soon(quota["metadata"]["namespace"]))
         if self._launches:
             for resource in WORKLOADS:
@@ -166,9 +162,7 @@ class Reactions:
     def _release_claims(self, _: str, pod: JSON) -> None:
         namespace = pod["metadata"].get("namespace", "")
         for name in claims_of(pod):
-            self._later(
-                partial(self._controllers.lifecycle.claims.release, "persistentvolumeclaims", namespace, name)
-            )
+            self._later(partial(self._controllers.lifecycle.claims.release, "persistentvolumeclaims", namespace, name))
 
     def _wake_pods(self, resource: str, obj: JSON) -> None:
         namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]

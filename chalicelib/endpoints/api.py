@@ -20,22 +20,8 @@ from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import REVIEW_VERSION, Reviews
 from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.docs.documents import Documents
-from chalicelib.endpoints.http.requests import (
-    FETCH,
-    SEND,
-    STAGE,
-    RequestInfo,
-    Router,
-    request_info,
-    split_path,
-)
-from chalicelib.endpoints.http.responses import (
-    Representation,
-    compressed,
-    respond,
-    status_response,
-    text_response,
-)
+from chalicelib.endpoints.http.requests import FETCH, SEND, STAGE, RequestInfo, Router, request_info, split_path
+from chalicelib.endpoints.http.responses import Representation, compressed, respond, status_response, text_response
 from chalicelib.endpoints.page import page_response, wants_page
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
@@ -103,13 +89,7 @@ class Api:
     """Answers every request of one control plane."""
 
     def __init__(
-        self,
-        registries: Registries,
-        custom: CustomRegistries,
-        *,
-        access: Access,
-        endpoints: Endpoints,
-        link: Link,
+        self, registries: Registries, custom: CustomRegistries, *, access: Access, endpoints: Endpoints, link: Link
     ) -> None:
         self._registries = registries
         self._custom = custom
@@ -173,13 +153,7 @@ class Api:
         if isinstance(match, str):
             return self._no_route(match, path)
         attempt.info = info = request_info(
-            match,
-            method=attempt.method,
-            path=attempt.path,
-            query=query,
-            headers=headers,
-            body=body,
-            user=user,
+            match, method=attempt.method, path=attempt.path, query=query, headers=headers, body=body, user=user
         )
         asked = authorized_as(info) if info.verb in (STAGE, SEND) else info
         scope = self._access.scopes.authorize(caller, info, asks_for=asked)
@@ -213,11 +187,7 @@ class Api:
 
     def _resource(self, info: RequestInfo, scope: Scope) -> Response:
         review = self._endpoints.reviews.kinds.get((info.group, info.resource))
-        if (
-            review is not None
-            and info.version == REVIEW_VERSION
-            and review.is_namespaced == bool(info.namespace)
-        ):
+        if review is not None and info.version == REVIEW_VERSION and review.is_namespaced == bool(info.namespace):
             return self._endpoints.reviews.answer(review, info)
         registry = self._registries.get((info.group, info.resource)) or self._custom.find(
             info.group, info.version, info.resource

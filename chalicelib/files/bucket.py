@@ -79,9 +79,7 @@ class BucketFiles:
 class JobBuckets:
     """Buckets that the administrator lets jobs bring files from, by the control plane's own role."""
 
-    def __init__(
-        self, buckets: Collection[str], region: str, client: Callable[[str], Any] | None = None
-    ) -> None:
+    def __init__(self, buckets: Collection[str], region: str, client: Callable[[str], Any] | None = None) -> None:
         self._buckets = buckets
         self._region = region
         self._make_client = client or s3_client
@@ -97,9 +95,7 @@ class JobBuckets:
             size = int(s3.head_object(**place)["ContentLength"])
         except Exception as error:  # boto3's errors have no common base of ours
             if _code(error) in ABSENT:
-                raise FileNotHere(
-                    f"{url} is not there, or the control plane's role may not read it"
-                ) from error
+                raise FileNotHere(f"{url} is not there, or the control plane's role may not read it") from error
             raise FileStoreUnavailable(f"the bucket {bucket} did not answer: {error}") from error
         return str(s3.generate_presigned_url("get_object", Params=place, ExpiresIn=OBJECT_SECONDS)), size
 

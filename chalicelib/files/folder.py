@@ -9,14 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from chalicelib.files.base import (
-    ChecksumWrong,
-    FileNotHere,
-    FileStoreUnavailable,
-    OffsetWrong,
-    Upload,
-    content_path,
-)
+from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, OffsetWrong, Upload, content_path
 
 BLOCK_BYTES = 256 * 1024  # read and written at once
 PARTIAL = ".part"  # suffix of an incomplete content

@@ -34,12 +34,7 @@ from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
-from chalicelib.endpoints.verbs.pod_subresources import (
-    Binding,
-    Eviction,
-    Refused,
-    ServiceAccountToken,
-)
+from chalicelib.endpoints.verbs.pod_subresources import Binding, Eviction, Refused, ServiceAccountToken
 from chalicelib.endpoints.verbs.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
 from chalicelib.endpoints.verbs.scale import Scale
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint
@@ -63,9 +58,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
     rbac = _rbac(base, stored.changes)
     limits = Limits(UserLimits(settings.user_requests_per_second, settings.user_watches))
-    list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + (
-        [settings.list_kib * 1024] if settings.list_kib else []
-    )
+    list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + ([settings.list_kib * 1024] if settings.list_kib else [])
     return Api(
         stored.registries,
         stored.custom,
@@ -82,9 +75,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             watches=WatchEndpoint(shaper, limits, streams=streams),
             logs=LogEndpoint(controllers.pods, clock, streams=streams),
             reviews=Reviews(bodies, rbac, base.issuer, clock),
-            files=FileEndpoint(
-                controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)
-            ),
+            files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),
             payloads=_payloads(base, stored, controllers),
         ),
         link=Link(
@@ -96,9 +87,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
     )
 
 
-def build_authenticator(
-    settings: Settings, issuer: TokenIssuer, clock: Callable[[], datetime]
-) -> Authenticator:
+def build_authenticator(settings: Settings, issuer: TokenIssuer, clock: Callable[[], datetime]) -> Authenticator:
     """Return the authenticator. Raises SettingsError for tokens or identities that cannot be read."""
     tokens = [StaticToken(ADMIN, settings.token)] if settings.token else []
     try:
@@ -154,11 +143,7 @@ def _payloads(base: Foundation, stored: Stored, controllers: Controllers) -> Tas
     if render is None:
         return None
     return TaskPayloads(
-        base.storage,
-        node=stored.node,
-        issuer=base.issuer,
-        render=render,
-        recorder=controllers.recorder,
+        base.storage, node=stored.node, issuer=base.issuer, render=render, recorder=controllers.recorder
     )
 
 

@@ -60,9 +60,7 @@ class ControlPlane:
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.loop = ResyncLoop(list(chores(base, self.controllers)))
         # where a server on this machine must listen too, for pods that have a network of their own
-        self.listen_addresses = (
-            base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
-        )
+        self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
 
     def observe_event(self, detail: dict[str, Any]) -> None:
         """Take in the detail of an event by which the provider tells of a task; in any order, twice, late."""

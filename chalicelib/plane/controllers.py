@@ -87,9 +87,7 @@ def subscribe(base: Foundation, stored: Stored, controllers: Controllers) -> Non
     reactions.subscribe_to(stored.changes)
 
 
-def _pod_controller(
-    base: Foundation, stored: Stored, recorder: Recorder, claims: VolumeClaims
-) -> PodController:
+def _pod_controller(base: Foundation, stored: Stored, recorder: Recorder, claims: VolumeClaims) -> PodController:
     return PodController(
         storage=base.storage,
         provider=base.provider,
@@ -116,14 +114,9 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
             removed=stored.changes.namespace_removed,
         ),
         claims=VolumeClaims(storage=storage, delete=delete, provider=base.provider),
-        definitions=DefinitionController(
-            storage=storage, registries=stored.registries, delete=delete, clock=clock
-        ),
+        definitions=DefinitionController(storage=storage, registries=stored.registries, delete=delete, clock=clock),
         expiry=PodExpiry(
-            storage=storage,
-            delete=delete,
-            clock=clock,
-            keep_seconds=base.settings.pod_keep_hours * 3600.0,
+            storage=storage, delete=delete, clock=clock, keep_seconds=base.settings.pod_keep_hours * 3600.0
         ),
     )
 

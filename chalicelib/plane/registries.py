@@ -84,11 +84,7 @@ def _node(base: Foundation) -> Node:
 
 
 def _injection(base: Foundation) -> Injection:
-    return Injection(
-        master_url=base.url.get(),
-        token=not is_open(base.settings),
-        root_ca=bool(base.settings.ca_file),
-    )
+    return Injection(master_url=base.url.get(), token=not is_open(base.settings), root_ca=bool(base.settings.ca_file))
 
 
 def create_default_objects(stored: Stored) -> None:

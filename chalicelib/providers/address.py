@@ -25,10 +25,7 @@ def with_address(task: Task, address: str) -> Task:
         for each in task.containers
     ]
     volumes = [
-        replace(
-            each,
-            files=tuple(replace(file, content=file.content.replace(marker, value)) for file in each.files),
-        )
+        replace(each, files=tuple(replace(file, content=file.content.replace(marker, value)) for file in each.files))
         for each in task.volumes
     ]
     return replace(task, containers=tuple(containers), volumes=tuple(volumes))

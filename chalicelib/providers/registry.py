@@ -49,9 +49,7 @@ def find(name: str) -> ProviderDeclaration:
     if declaration is not None:
         return declaration
     if "." not in name:
-        raise UnknownProvider(
-            f"no provider is called {name!r}: take {', '.join(names())}, or a module's dotted name"
-        )
+        raise UnknownProvider(f"no provider is called {name!r}: take {', '.join(names())}, or a module's dotted name")
     try:
         found = importlib.import_module(name).DECLARATION
     except (ImportError, AttributeError) as error:

@@ -39,8 +39,7 @@ class SizeTable:
         """Return the cheapest size that holds what is asked for. Raises TaskRejected where none does."""
         if disk_gib > self.max_disk_gib:
             raise TaskRejected(
-                "OutOfDisk",
-                f"{disk_gib} GiB of disk asked for, {self.seller} has up to {self.max_disk_gib}",
+                "OutOfDisk", f"{disk_gib} GiB of disk asked for, {self.seller} has up to {self.max_disk_gib}"
             )
         disk = max(disk_gib, self.min_disk_gib) if disk_gib > self.included_disk_gib else 0
         for cpu, amounts in self.memory_mib.items():

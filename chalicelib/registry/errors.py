@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chalicelib.apimachinery.rules.status import (
-    StatusError,
-    already_exists,
-    conflict,
-    expired,
-    not_found,
-    unavailable,
-)
+from chalicelib.apimachinery.rules.status import StatusError, already_exists, conflict, expired, not_found, unavailable
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import (
     KeyExists,
@@ -43,9 +36,7 @@ def translated(strategy: Strategy, name: str) -> Iterator[None]:
     except RevisionExpired as error:
         raise expired(f"too old resource version: {error.revision} ({error.oldest})") from error
     except ObjectTooLarge as error:
-        message = (
-            f"etcdserver: request is too large: {error.size_bytes} bytes, the limit is {error.limit_bytes}"
-        )
+        message = f"etcdserver: request is too large: {error.size_bytes} bytes, the limit is {error.limit_bytes}"
         raise StatusError(413, "RequestEntityTooLarge", message) from error
     except StorageUnavailable as error:
         raise store_unavailable(error) from error

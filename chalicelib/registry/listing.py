@@ -128,9 +128,7 @@ def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int 
     try:
         revision = parse_revision(version) if version else 0
     except ValueError as error:
-        raise bad_request(
-            f'invalid resource version: resourceVersion: Invalid value: "{version}": {error}'
-        ) from None
+        raise bad_request(f'invalid resource version: resourceVersion: Invalid value: "{version}": {error}') from None
     if revision:
         wait_for_revision(storage, revision)
     match = options.resource_version_match

@@ -34,7 +34,6 @@ def is_same(left: JSON, right: JSON) -> bool:
 def _comparable(obj: JSON) -> JSON:
     meta = {key: value for key, value in metadata_of(obj).items() if key != "resourceVersion"}
     meta["managedFields"] = [
-        {key: value for key, value in entry.items() if key != "time"}
-        for entry in meta.get("managedFields") or []
+        {key: value for key, value in entry.items() if key != "time"} for entry in meta.get("managedFields") or []
     ]
     return {**without_type(obj), "metadata": meta}

@@ -40,9 +40,7 @@ class WriteOptions:
     field_manager: str = "unknown"
     dry_run: bool = False
     force: bool = False
-    permit_create: Callable[[], None] | None = (
-        None  # raises 403 if a PUT or apply may not create what is missing
-    )
+    permit_create: Callable[[], None] | None = None  # raises 403 if a PUT or apply may not create what is missing
     permit: Callable[[JSON], None] | None = None  # raises 403 for an object that the caller may not store
 
 

@@ -36,9 +36,7 @@ class Admission(Protocol):
         """Return what is stored together with a new object, complete, each with its resource."""
         ...
 
-    def reserve(
-        self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool
-    ) -> AbstractContextManager[None]:
+    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Reserve quota for an object that is stored inside the context. Raises 403."""
         ...
 

@@ -23,9 +23,7 @@ PATCH_TYPES: dict[str, PatchType] = {
 }
 
 
-def decode_patch(
-    body: bytes, content_type: str | None, validation: Validation = "Warn"
-) -> tuple[Patch, list[str]]:
+def decode_patch(body: bytes, content_type: str | None, validation: Validation = "Warn") -> tuple[Patch, list[str]]:
     """Return the patch of a body by its media type, and warnings about it. Raises 400, 413, 415."""
     kind = media_type(content_type)
     if kind not in PATCH_TYPES:
@@ -81,10 +79,7 @@ def checked_apply(strategy: Strategy, document: object, *, name: str, namespace:
     if metadata.get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
     metadata.setdefault("name", name)
-    addressed = {
-        **config,
-        "metadata": dict(metadata),
-    }  # the configuration itself gets no namespace it did not name
+    addressed = {**config, "metadata": dict(metadata)}  # the configuration itself gets no namespace it did not name
     writing.check_addressed(addressed, name=name, namespace=namespace if strategy.namespaced else None)
     return config
 

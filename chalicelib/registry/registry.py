@@ -94,9 +94,7 @@ class Registry:
             self._require_absent(self.key(namespace, obj["metadata"]["name"]))
             self._create(namespace, obj, options)
 
-    def _create(
-        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool = False
-    ) -> Written:
+    def _create(self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool = False) -> Written:
         sent = objects.metadata(obj)
         if sent.get("name") or not sent.get("generateName"):
             return self._create_once(namespace, obj, options, is_applied=is_applied)
@@ -109,17 +107,13 @@ class Registry:
 
         return retried(create_named, on=KeyExists, attempts=GENERATE_NAME_ATTEMPTS)
 
-    def _create_once(
-        self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool
-    ) -> Written:
+    def _create_once(self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool) -> Written:
         obj = self.strategy.to_stored(obj)
         namespace = namespace if self.strategy.namespaced else None
         now = writing.place_new(self.strategy, self.storage, obj, namespace)
         self.scope.check_new(self.strategy.kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
-        warnings = writing.prepare_new(
-            self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings
-        )
+        warnings = writing.prepare_new(self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings)
         if options.permit is not None:
             options.permit(obj)
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
@@ -223,9 +217,7 @@ class Registry:
             self.scope.check_write(self.strategy.kept_as, old)
             new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
-            warnings = writing.complete_changed(
-                self.strategy, new, old, how, self._parts.clock(), self.siblings
-            )
+            warnings = writing.complete_changed(self.strategy, new, old, how, self._parts.clock(), self.siblings)
             self.scope.check_change(self.strategy.kept_as, old, new)
             if objects.is_same(new, old):
                 return Written(live, warnings=warnings)
@@ -269,9 +261,7 @@ class Registry:
         with translated(self.strategy, name):
             return retried(delete_once, on=RevisionConflict, attempts=RACE_ATTEMPTS)
 
-    def delete_collection(
-        self, namespace: str | None, options: ListOptions, delete_options: DeleteOptions
-    ) -> Listed:
+    def delete_collection(self, namespace: str | None, options: ListOptions, delete_options: DeleteOptions) -> Listed:
         """Delete what a list with the same options would give; return it as it was listed."""
         listed = self.list_page(namespace, options)
         for item in listed.items:

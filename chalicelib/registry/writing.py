@@ -35,9 +35,7 @@ def check_addressed(obj: JSON, *, name: str, namespace: str | None) -> None:
     found = objects.metadata(obj)
     sent = found.get("name") or ""
     if not sent:
-        raise bad_request(
-            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        )
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
     if sent != name:
         raise bad_request(f"the name of the object ({sent}) does not match the name on the URL ({name})")
     place(found, namespace)
@@ -48,9 +46,7 @@ def place(found: JSON, namespace: str | None) -> None:
     if not namespace:
         found.pop("namespace", None)
     elif found.get("namespace") not in (None, "", namespace):
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     else:
         found["namespace"] = namespace
 
@@ -177,12 +173,7 @@ def check_may_create(strategy: Strategy, config: JSON, name: str) -> None:
 
 
 def complete_changed(
-    strategy: Strategy,
-    new: JSON,
-    old: JSON,
-    how: Change,
-    now: datetime,
-    siblings: Callable[[], Iterable[JSON]],
+    strategy: Strategy, new: JSON, old: JSON, how: Change, now: datetime, siblings: Callable[[], Iterable[JSON]]
 ) -> list[str]:
     """Complete and check `new`, in place, as the successor of `old`; return warnings. Raises 422."""
     part = strategy.all_subresources[how.subresource].part if how.subresource else None

@@ -19,8 +19,7 @@ BOOTSTRAPPING = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 
 SYSTEM_USES = {
     "system-cluster-critical": (
-        "Used for system critical pods that must run in the cluster, but can be moved to another node if"
-        " necessary."
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."
     ),
     "system-node-critical": "Used for system critical pods that must not be moved from their node.",
 }
@@ -34,11 +33,7 @@ DRIVER_RULES: list[JSON] = [
         "verbs": [*READ_VERBS, *WRITE_VERBS],
     },
     {"apiGroups": [""], "resources": ["pods/log", "pods/status"], "verbs": ["get"]},
-    {
-        "apiGroups": ["apps"],
-        "resources": ["statefulsets", "deployments"],
-        "verbs": [*READ_VERBS, *WRITE_VERBS],
-    },
+    {"apiGroups": ["apps"], "resources": ["statefulsets", "deployments"], "verbs": [*READ_VERBS, *WRITE_VERBS]},
     {
         "apiGroups": ["apps"],
         "resources": ["statefulsets/scale", "deployments/scale"],

@@ -26,9 +26,7 @@ from chalicelib.apimachinery.types import JSON
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 TRANSACTION_WRITES = 10  # at once: with five items each, half of what DynamoDB takes
-GUARANTEED_UPDATE_ATTEMPTS = (
-    100  # far above what a race needs, even an unfair one whose winner writes again at once
-)
+GUARANTEED_UPDATE_ATTEMPTS = 100  # far above what a race needs, even an unfair one whose winner writes again at once
 
 
 class StorageError(Exception):
@@ -197,12 +195,7 @@ class Storage(Protocol):
         ...
 
     def list(
-        self,
-        prefix: str,
-        *,
-        limit: int | None = None,
-        start_key: str | None = None,
-        revision: int | None = None,
+        self, prefix: str, *, limit: int | None = None, start_key: str | None = None, revision: int | None = None
     ) -> Page:
         """Return the objects under `prefix` in key order, from `start_key` on (inclusive).
 

@@ -69,9 +69,7 @@ def drafted(changes: Sequence[Change]) -> tuple[Write, ...]:
     return tuple(writes)
 
 
-def find_refusal(
-    write: Write, *, revision: int | None, uid: str | None, is_uid_taken: bool
-) -> Exception | None:
+def find_refusal(write: Write, *, revision: int | None, uid: str | None, is_uid_taken: bool) -> Exception | None:
     """Return why the write must not be done, or None.
 
     `revision` and `uid` are those of the object living under the key, None without one.

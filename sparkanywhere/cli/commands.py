@@ -19,13 +19,7 @@ from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.reach import show
 from sparkanywhere.client.access import NoAccess, Target, contexts, find_target, kubeconfig_path, load
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.jobs.applications import (
-    NoSuchApplication,
-    find_application,
-    has_ended,
-    list_applications,
-    root_path,
-)
+from sparkanywhere.jobs.applications import NoSuchApplication, find_application, has_ended, list_applications, root_path
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.services import ServiceFailed
 from sparkanywhere.jobs.spark_properties import UI_PORT

@@ -79,9 +79,7 @@ class JobProgress:
         state = containers[-1].get("state", {})  # with a sidecar, Spark's own container is the last
         ended = state.get("terminated", {})
         seen.exit_code = ended.get("exitCode", seen.exit_code)
-        seen.reason = (
-            ended.get("reason") or state.get("waiting", {}).get("reason") or status.get("reason", "")
-        )
+        seen.reason = ended.get("reason") or state.get("waiting", {}).get("reason") or status.get("reason", "")
         seen.started = ended.get("startedAt") or state.get("running", {}).get("startedAt") or seen.started
         if seen.phase != "Pending" and seen.ran_at is None:
             seen.ran_at = now

@@ -240,9 +240,7 @@ class JobRun:
         while not (ended or self._stop.is_set()):
             ended = self._has_ended(pod)  # before the stream: one read after the end has every line
             try:
-                for number, line in enumerate(
-                    self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)
-                ):
+                for number, line in enumerate(self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)):
                     if number >= taken:
                         self._events.put(LogLine(line, pod))
                         taken = number + 1

@@ -40,15 +40,11 @@ def findings() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
     free = psutil.virtual_memory().available / 1e9
-    yield Finding(
-        "memory", free > JOB_GB, f"{free:.1f} GB free", "Free some memory, or ask for fewer executors."
-    )
+    yield Finding("memory", free > JOB_GB, f"{free:.1f} GB free", "Free some memory, or ask for fewer executors.")
     cache = settings.cache_dir()
     there = next(each for each in (cache, *cache.parents) if each.exists())
     free = shutil.disk_usage(there).free / 1e9
-    yield Finding(
-        "disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE."
-    )
+    yield Finding("disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE.")
     java = os.environ.get("JAVA_HOME") or shutil.which("java")
     yield Finding("java", True, java or "none; the first job downloads one from PyPI")
     versions = sorted(each.name for each in (cache / "spark").glob("*") if (each / "jars").is_dir())

@@ -63,9 +63,7 @@ class PiOptions:
 @click.option("--instances", type=click.IntRange(1, 200), default=2, show_default=True, help="Executors.")
 @click.option("--example", default="SparkPi", show_default=True, help="SparkPi, pi.py, or your .py or .jar.")
 @click.option("--class", "main_class", default="", help="Main class of your .jar.")
-@click.option(
-    "--args", default="100", show_default=True, help="Arguments for the program, as a shell splits."
-)
+@click.option("--args", default="100", show_default=True, help="Arguments for the program, as a shell splits.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the control plane; 0: free.")
 @click.option("--conf", multiple=True, help="Further Spark settings, key=value.")
 @click.option("--verbose", is_flag=True, help="Print every line of the driver's log.")
@@ -116,12 +114,7 @@ def run_pi(options: PiOptions, console: Console) -> int:
 
 
 def _run_on(
-    server: LocalServer,
-    submission: Submission,
-    spark_home: Path,
-    job: JobProgress,
-    screen: JobScreen,
-    verbose: bool,
+    server: LocalServer, submission: Submission, spark_home: Path, job: JobProgress, screen: JobScreen, verbose: bool
 ) -> JobRun:
     """Start the server, run the job on it, and clear it away; return what was seen of it."""
     screen.start()

@@ -41,9 +41,7 @@ UNFIT = {"arguments": (), "more_arguments": (), "main_class": "", "max_attempts"
     epilog="Examples: sparkanywhere history; sparkanywhere history --open; sparkanywhere history --stop;"
     " sparkanywhere history --context prod --events s3a://bucket/events --image my/spark-with-s3a:4.3.0"
 )
-@click.option(
-    "--events", default="", metavar="URL", help="Where event logs are; default: what `submit` leaves."
-)
+@click.option("--events", default="", metavar="URL", help="Where event logs are; default: what `submit` leaves.")
 @click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark.")
 @click.option("--image", default="", help="Container image; default: ours of the Spark version.")
 @click.option("--memory", default="1g", show_default=True, help="Heap of the server.")
@@ -52,9 +50,7 @@ UNFIT = {"arguments": (), "more_arguments": (), "main_class": "", "max_attempts"
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @click.option("--stop", is_flag=True, help="End it; the event logs stay.")
 @with_target
-def history(
-    client: KubeClient, target: Target, *, stop: bool, opens: bool, forward: bool, **options: Any
-) -> None:
+def history(client: KubeClient, target: Target, *, stop: bool, opens: bool, forward: bool, **options: Any) -> None:
     """Run a Spark history server over the event logs of ended jobs, and print its URL.
 
     A server that already runs is reused.
@@ -96,11 +92,7 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
     " sparkanywhere connect --idle 120 --spot --context prod; sparkanywhere connect --stop"
 )
 @click.option(
-    "--idle",
-    default=30.0,
-    show_default=True,
-    metavar="MINUTES",
-    help="End after so long without use; 0: never.",
+    "--idle", default=30.0, show_default=True, metavar="MINUTES", help="End after so long without use; 0: never."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of this machine; 0: a free one.")
 @job_options
@@ -156,9 +148,7 @@ def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) 
     return client.get(submit(client, spec, suffix=suffix, beside=[token]).path)
 
 
-def _up(
-    client: KubeClient, target: Target, pod: JSON, service: Service, *, is_ours: bool
-) -> tuple[JSON, str]:
+def _up(client: KubeClient, target: Target, pod: JSON, service: Service, *, is_ours: bool) -> tuple[JSON, str]:
     """Wait until a service's pod is up; return it and the line that said so. If it fails, ours is deleted."""
     name = pod["metadata"]["name"]
     click.echo(f"{'Starting' if is_ours else 'Found'} {name} ...", err=True)

@@ -12,15 +12,7 @@ import click
 from click.core import ParameterSource
 
 from sparkanywhere.jobs import job_file
-from sparkanywhere.jobs.spec import (
-    DEFAULT_SPARK,
-    FIELD_TYPES,
-    REFUSED,
-    ConfError,
-    JobSpec,
-    SpecError,
-    as_fields,
-)
+from sparkanywhere.jobs.spec import DEFAULT_SPARK, FIELD_TYPES, REFUSED, ConfError, JobSpec, SpecError, as_fields
 
 PAIRS = {"env": "--env", "label": "--label", "secret": "--secret", "secret_env": "--secret-env"}
 FIELDS = {"label": "labels", "secret": "secrets"}
@@ -38,16 +30,12 @@ OPTIONS: tuple[Decorator, ...] = (
     click.option("--driver-memory", default="1g", show_default=True),
     click.option("--dynamic-allocation", is_flag=True, help="Let Spark grow and shrink up to --executors."),
     click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A Spark setting; repeatable."),
-    click.option(
-        "--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."
-    ),
+    click.option("--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."),
     click.option("--py-files", default="", help="Python files and zips, separated by commas."),
     click.option("--files", default="", help="Files for the working directory, separated by commas."),
     click.option("--jars", default="", help="Jars, separated by commas."),
     click.option("--archives", default="", help="Archives to unpack, separated by commas: env.tar.gz#env."),
-    click.option(
-        "--packages", default="", help="Maven coordinates, separated by commas; passed on to Spark."
-    ),
+    click.option("--packages", default="", help="Maven coordinates, separated by commas; passed on to Spark."),
     click.option("--env", multiple=True, metavar="KEY=VALUE", help="An environment variable; repeatable."),
     click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the driver; repeatable."),
     click.option("--secret", multiple=True, metavar="SECRET=/FOLDER", help="Mount a Secret; repeatable."),
@@ -60,24 +48,15 @@ OPTIONS: tuple[Decorator, ...] = (
     click.option("--image-pull-policy", default="IfNotPresent", show_default=True),
     click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark."),
     click.option("--service-account", default=""),
-    click.option(
-        "--spot", is_flag=True, help="Executors on interruptible capacity, where the provider has it."
-    ),
+    click.option("--spot", is_flag=True, help="Executors on interruptible capacity, where the provider has it."),
     click.option("--arch", type=click.Choice(["amd64", "arm64"]), default=None),
     click.option("--time-limit", type=int, default=0, metavar="SECONDS", help="End the job after so long."),
     click.option(
-        "--max-attempts",
-        type=int,
-        default=1,
-        show_default=True,
-        help="Restart a failed driver, after a pause.",
+        "--max-attempts", type=int, default=1, show_default=True, help="Restart a failed driver, after a pause."
     ),
     click.option("--max-usd", default="", metavar="DOLLARS", help="End the job once it has cost so much."),
     click.option(
-        "--event-log/--no-event-log",
-        default=True,
-        show_default=True,
-        help="Keep the event log for `history`.",
+        "--event-log/--no-event-log", default=True, show_default=True, help="Keep the event log for `history`."
     ),
 )
 
@@ -91,9 +70,7 @@ def job_options(command: Any) -> Any:  # Any: a function that click decorates
 
 def typed_options(context: click.Context) -> list[str]:
     """Return the names of the options that were typed."""
-    return [
-        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
+    return [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
 def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:

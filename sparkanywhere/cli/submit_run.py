@@ -34,9 +34,7 @@ FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @contextmanager
-def local_plane(
-    spec: JobSpec, *, provider: str | None, context: str, environ: Mapping[str, str]
-) -> Iterator[Target]:
+def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: Mapping[str, str]) -> Iterator[Target]:
     """Yield where to submit: the named or current context, else a control plane of the job's own.
 
     A temporary one is started if `provider` is given, or if there is no kubeconfig.
@@ -78,9 +76,7 @@ def run(spec: JobSpec, options: RunOptions) -> int:
             about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
             click.echo(json.dumps(about) if options.output == "json" else made.name)
             return 0
-        with local_plane(
-            spec, provider=options.provider, context=options.context, environ=os.environ
-        ) as target:
+        with local_plane(spec, provider=options.provider, context=options.context, environ=os.environ) as target:
             code = _follow(spec, target, options)
     except (JobFailed, FileFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
         click.echo(f"Error: {error}", err=True)
@@ -129,9 +125,7 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     return 0 if job.succeeded else FAILURE
 
 
-def _report(
-    spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: Console | None, suffix: str
-) -> None:
+def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: Console | None, suffix: str) -> None:
     """Print the result on the console; as JSON if there is none."""
     now, prices = time.monotonic(), reference_prices()
     used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))

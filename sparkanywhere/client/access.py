@@ -56,8 +56,7 @@ def load(path: Path) -> dict[str, Any]:  # Any: a kubeconfig as YAML
         config = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise NoAccess(
-            f"No control plane is known: {path} is not there. Start one with `sparkanywhere serve`, or set"
-            " KUBECONFIG."
+            f"No control plane is known: {path} is not there. Start one with `sparkanywhere serve`, or set KUBECONFIG."
         ) from None
     except (OSError, yaml.YAMLError) as error:
         raise NoAccess(f"{path} cannot be read: {error}") from error

@@ -70,9 +70,7 @@ def tls_context(access: Access) -> ssl.SSLContext:
                 file.flush()
                 context.load_cert_chain(file.name)
     except (ssl.SSLError, ValueError) as error:
-        raise ApiUnreachable(
-            f"{access.url}: the certificates of your kubeconfig do not work: {error}"
-        ) from error
+        raise ApiUnreachable(f"{access.url}: the certificates of your kubeconfig do not work: {error}") from error
     return context
 
 

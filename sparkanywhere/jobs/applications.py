@@ -32,10 +32,7 @@ def usage(pods: Iterable[JSON], now: datetime) -> Usage:
 def usage_of_gone(drivers: Iterable[JSON]) -> Usage:
     """Return what pods used that the control plane no longer keeps, as their drivers' pods say."""
     gone = [read_gone(driver) for driver in drivers]
-    return sum(
-        (Usage(each.usage.vcpu_seconds, each.usage.gib_seconds, each.usd_on_fargate) for each in gone),
-        NOTHING,
-    )
+    return sum((Usage(each.usage.vcpu_seconds, each.usage.gib_seconds, each.usd_on_fargate) for each in gone), NOTHING)
 
 
 def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime) -> Usage:

@@ -47,10 +47,7 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     largest = [_largest_pod(node) for node in known]
     cores, mib = max(each[0] for each in largest), max(each[1] for each in largest)
     factor = overhead_factor(spec)
-    asked = {
-        "driver": (spec.driver_cores, spec.driver_memory),
-        "executor": (spec.executor_cores, spec.executor_memory),
-    }
+    asked = {"driver": (spec.driver_cores, spec.driver_memory), "executor": (spec.executor_cores, spec.executor_memory)}
     for role, (wanted_cores, heap) in asked.items():
         overhead = spec.conf.get(f"spark.{role}.memoryOverhead", "")
         wanted = pod_mib(heap, overhead=overhead, factor=factor)

@@ -18,13 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import (
-    Application,
-    find_application,
-    has_ended,
-    list_applications,
-    root_path,
-)
+from sparkanywhere.jobs.applications import Application, find_application, has_ended, list_applications, root_path
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
 

@@ -58,9 +58,7 @@ def look(idleness: Idleness, context: Any, service: Any) -> None:  # Any: Spark'
     is_busy = service.listActiveExecutions().isRight() or bool(context.statusTracker().getActiveJobsIds())
     sessions = service.sessionManager().listActiveSessions()
     calls = [sessions.apply(each).lastAccessTimeMs() / 1000 for each in range(sessions.size())]
-    idleness.look(
-        now=time.time(), last_call_at=max(calls, default=0.0), is_busy=is_busy, jobs=scheduler.numTotalJobs()
-    )
+    idleness.look(now=time.time(), last_call_at=max(calls, default=0.0), is_busy=is_busy, jobs=scheduler.numTotalJobs())
 
 
 if __name__ == "__main__":

@@ -17,14 +17,7 @@ import yaml
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.marks import MAX_USD
-from sparkanywhere.jobs.job_files import (
-    CARRIED_PATH,
-    FETCHED_PATH,
-    STAGED_ANNOTATION,
-    Fetched,
-    fetcher,
-    in_pod,
-)
+from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, STAGED_ANNOTATION, Fetched, fetcher, in_pod
 from sparkanywhere.jobs.spark_properties import (
     APPLICATION_LABEL,
     BLOCK_MANAGER_PORT,
@@ -92,17 +85,16 @@ def _containers(templates: list[JSON], ours: JSON, name: str) -> list[JSON]:
             merged[key] = joined
     resources = base.get("resources") or {}
     merged["resources"] = {
-        kind: {**(resources.get(kind) or {}), **(main["resources"].get(kind) or {})}
-        for kind in ("limits", "requests")
+        kind: {**(resources.get(kind) or {}), **(main["resources"].get(kind) or {})} for kind in ("limits", "requests")
     }
     return [merged, *(each for each in templates if each is not base)]
 
 
 def labels(spec: JobSpec, app_id: str) -> dict[str, str]:
     """Return the labels of the driver."""
-    clean = "".join(
-        each if each.isascii() and (each.isalnum() or each in "-_.") else "-" for each in spec.app_name
-    )[:63]
+    clean = "".join(each if each.isascii() and (each.isalnum() or each in "-_.") else "-" for each in spec.app_name)[
+        :63
+    ]
     return {
         **under(dict(spec.conf), "spark.kubernetes.driver.label."),
         **spec.labels,
@@ -115,13 +107,7 @@ def labels(spec: JobSpec, app_id: str) -> dict[str, str]:
 
 
 def driver_pod(
-    spec: JobSpec,
-    *,
-    name: str,
-    app_id: str,
-    user: str,
-    has_carried: bool,
-    fetched: Sequence[Fetched] = (),
+    spec: JobSpec, *, name: str, app_id: str, user: str, has_carried: bool, fetched: Sequence[Fetched] = ()
 ) -> JSON:
     """Return the pod of the driver, over the user's template if there is one. Raises SpecError for that."""
     parts = _Parts(spec, name=name, app_id=app_id)
@@ -245,12 +231,7 @@ class _Parts:
         if spec.max_attempts > 1:
             for key in PER_ATTEMPT:
                 args += ["--conf", f"{key}=$({POD_NAME})"]
-        lists = {
-            "--py-files": spec.py_files,
-            "--files": spec.files,
-            "--jars": spec.jars,
-            "--archives": spec.archives,
-        }
+        lists = {"--py-files": spec.py_files, "--files": spec.files, "--jars": spec.jars, "--archives": spec.archives}
         for option, named in lists.items():
             if named:
                 args += [option, ",".join(in_pod(each, fetched) for each in named)]

@@ -18,16 +18,12 @@ UNRESOLVED = re.compile(r"unresolved dependency: (\S+)|not found\]?: (\S+#\S+)")
 OVER_TIME = "it ran longer than --time-limit {} allows."
 
 
-def reason(
-    client: KubeClient, spec: JobSpec, path: str, pods: Mapping[str, JSON], lines: Sequence[str]
-) -> str:
+def reason(client: KubeClient, spec: JobSpec, path: str, pods: Mapping[str, JSON], lines: Sequence[str]) -> str:
     """Return why the last driver failed, "" where its log says all there is.
 
     `path` is that of the driver's pod or Job, `pods` are those last seen, by name, and `lines` the end of the log.
     """
-    drivers = [
-        pod for pod in pods.values() if pod["metadata"].get("labels", {}).get("spark-role") == "driver"
-    ]
+    drivers = [pod for pod in pods.values() if pod["metadata"].get("labels", {}).get("spark-role") == "driver"]
     if not drivers:
         return ""
     driver = drivers[-1]
@@ -62,9 +58,7 @@ def _by_status(driver: JSON, spec: JobSpec) -> str:
         return OVER_TIME.format(spec.time_limit)
     if status.get("reason") == "BudgetExceeded":
         return f"it was ended by --max-usd: {status.get('message', '')}."
-    ended = [
-        (each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()
-    ]
+    ended = [(each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()]
     if any(each.get("reason") == "OOMKilled" for each in ended):
         return f"the driver used more memory than its pod has: raise --driver-memory ({spec.driver_memory})."
     if status.get("phase") == "Failed" and not any("exitCode" in each for each in ended):

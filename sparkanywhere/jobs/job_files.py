@@ -173,10 +173,7 @@ def fetcher(image: str, pull_policy: str) -> JSON:
         "image": image,
         "imagePullPolicy": pull_policy,
         "command": ["/bin/sh", "-c", SCRIPT],
-        "env": [
-            {"name": "FETCH_LIST", "value": LIST_PATH},
-            {"name": "FETCH_INTO", "value": FETCHED_PATH},
-        ],
+        "env": [{"name": "FETCH_LIST", "value": LIST_PATH}, {"name": "FETCH_INTO", "value": FETCHED_PATH}],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
             {"name": "fetched", "mountPath": FETCHED_PATH},

@@ -119,10 +119,7 @@ def _service(name: str, labels: dict[str, str]) -> JSON:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": f"{name}-driver-svc",
-            "labels": {"spark-app-selector": labels["spark-app-selector"]},
-        },
+        "metadata": {"name": f"{name}-driver-svc", "labels": {"spark-app-selector": labels["spark-app-selector"]}},
         "spec": {
             "clusterIP": "None",
             "selector": {key: labels[key] for key in ("spark-app-selector", "spark-role")},

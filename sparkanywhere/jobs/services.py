@@ -108,9 +108,7 @@ def wait_until_up(
             conditions = status_of(pod).get("conditions") or ()
             waits_for = [each.get("message") for each in conditions if each.get("status") == "False"]
             why = next((f" {message}" for message in waits_for if message), _last_words(log))
-            raise ServiceFailed(
-                f"{pod['metadata']['name']} is not up after {START_SECONDS:.0f} s ({phase}).{why}"
-            )
+            raise ServiceFailed(f"{pod['metadata']['name']} is not up after {START_SECONDS:.0f} s ({phase}).{why}")
         sleep(LOOK_SECONDS)
 
 
@@ -123,9 +121,7 @@ CONNECT = Service("connect", connect_program.LISTENS)
 CONNECT_PROGRAM = Path(connect_program.__file__)
 
 
-def connect_spec(
-    spec: JobSpec, *, idle_seconds: float, secret: str, is_on_this_host: bool, port: int = 0
-) -> JobSpec:
+def connect_spec(spec: JobSpec, *, idle_seconds: float, secret: str, is_on_this_host: bool, port: int = 0) -> JobSpec:
     """Return the job of a Connect server: `spec` with its program, settings and token.
 
     A pod without a network of its own listens on this machine's loopback, at `port` or, where that is 0, a free one.
@@ -199,12 +195,7 @@ HISTORY = Service("history", "Bound HistoryServer to")
 def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str]) -> JSON:
     """Return the pod of a history server over `directory`: a URL of Hadoop's, or event_log.DIRECTORY for the claim."""
     is_claim = directory == event_log.DIRECTORY
-    settings = {
-        "spark.history.fs.logDirectory": directory,
-        "spark.history.ui.port": str(HISTORY_PORT),
-        **KEEP,
-        **conf,
-    }
+    settings = {"spark.history.fs.logDirectory": directory, "spark.history.ui.port": str(HISTORY_PORT), **KEEP, **conf}
     options = " ".join(shlex.quote(f"-D{key}={value}") for key, value in settings.items())
     amount = f"{pod_mib(heap)}Mi"
     container = {
@@ -212,10 +203,7 @@ def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": [SPARK_CLASS, HISTORY_CLASS],
-        "env": [
-            {"name": "SPARK_HISTORY_OPTS", "value": options},
-            {"name": "SPARK_DAEMON_MEMORY", "value": heap},
-        ],
+        "env": [{"name": "SPARK_HISTORY_OPTS", "value": options}, {"name": "SPARK_DAEMON_MEMORY", "value": heap}],
         "ports": [{"name": "history", "containerPort": HISTORY_PORT}],
         "resources": {"limits": {"memory": amount}, "requests": {"cpu": "500m", "memory": amount}},
         "volumeMounts": [event_log.mount()] if is_claim else [],
@@ -223,10 +211,7 @@ def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "generateName": f"{HISTORY_NAME}-",
-            "labels": {SERVICE: HISTORY.label, "app": HISTORY_NAME},
-        },
+        "metadata": {"generateName": f"{HISTORY_NAME}-", "labels": {SERVICE: HISTORY.label, "app": HISTORY_NAME}},
         "spec": {
             "containers": [container],
             "restartPolicy": "Never",

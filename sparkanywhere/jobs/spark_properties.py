@@ -13,9 +13,7 @@ APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an
 
 def overhead_factor(spec: JobSpec) -> float:
     """Return which part of a heap a pod gets beside it: given, or Spark's own for the language."""
-    given = spec.conf.get("spark.driver.memoryOverheadFactor") or spec.conf.get(
-        "spark.kubernetes.memoryOverheadFactor"
-    )
+    given = spec.conf.get("spark.driver.memoryOverheadFactor") or spec.conf.get("spark.kubernetes.memoryOverheadFactor")
     if given:
         return float(given)
     return OTHER_FACTOR if spec.is_python else JVM_FACTOR

@@ -80,9 +80,7 @@ def as_fields(
         if name not in given:
             found[name] = value
         elif wins and given[name] != value:
-            raise ConfError(
-                f"{where} {key}={text} contradicts {option} {given[name]}: leave one of them out."
-            )
+            raise ConfError(f"{where} {key}={text} contradicts {option} {given[name]}: leave one of them out.")
     return found, rest
 
 

@@ -92,11 +92,7 @@ class _Upload:
                 left, best = ATTEMPTS, int(upload["offset"])
             left -= 1
             self._say(f"uploading {self._path}, {self._size / 1e6:,.1f} MB")
-            problem = (
-                self._put(upload["url"], upload["headers"])
-                if upload["url"]
-                else self._pieces(upload["offset"])
-            )
+            problem = self._put(upload["url"], upload["headers"]) if upload["url"] else self._pieces(upload["offset"])
             if not problem:
                 break
             if left <= 0:

@@ -27,14 +27,7 @@ from sparkanywhere.local.certificates import CertificateFiles, ensure_certificat
 from sparkanywhere.local.gateway import Gateway, refuse
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
-from sparkanywhere.local.local_settings import (
-    POD_HOST,
-    LocalOptions,
-    LocalSettings,
-    announcement,
-    environment,
-    resolve,
-)
+from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSettings, announcement, environment, resolve
 from sparkanywhere.local.stop_signals import StopSignals
 from sparkanywhere.webserver.server import WebServer, listen
 
@@ -197,9 +190,7 @@ def open_server(
     environ.update(variables)
     app, config = load_app()
     environ.update(variables)  # Chalice has put the variables of its stage, which are Lambda's, over ours
-    return DevServer(
-        localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say
-    )
+    return DevServer(localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -122,12 +122,7 @@ class LocalServer:
 
 @contextmanager
 def temporary_server(
-    environ: Mapping[str, str],
-    *,
-    prefix: str,
-    provider: str,
-    port: int = 0,
-    settings: Mapping[str, str] | None = None,
+    environ: Mapping[str, str], *, prefix: str, provider: str, port: int = 0, settings: Mapping[str, str] | None = None
 ) -> Iterator[LocalServer]:
     """Yield a server, not started yet, with a state folder of its own; then remove all that is left of it."""
     shared = Settings.from_env(environ)

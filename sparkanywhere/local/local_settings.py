@@ -105,11 +105,7 @@ def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
         "SPARKANYWHERE_TLS": None if options.tls is None else str(int(options.tls)),
         "SPARKANYWHERE_TOKEN": options.token,
     }
-    given = {
-        **environ,
-        **options.settings,
-        **{name: value for name, value in chosen.items() if value is not None},
-    }
+    given = {**environ, **options.settings, **{name: value for name, value in chosen.items() if value is not None}}
     settings = Settings.from_env(given)
     exposed = is_reached_from_outside(settings.provider, options.host)
     tls = settings.tls or (exposed and not given.get("SPARKANYWHERE_TLS"))

@@ -83,9 +83,7 @@ def local_options(
     **of_providers: Any,  # flags, and texts of settings
 ) -> LocalOptions:
     """Return click's values of the options. Raises click.UsageError if two of them contradict each other."""
-    settings = {
-        f"{PREFIX}{name.upper()}": value for name, value in of_providers.items() if isinstance(value, str)
-    }
+    settings = {f"{PREFIX}{name.upper()}": value for name, value in of_providers.items() if isinstance(value, str)}
     for flag in (name for name, value in of_providers.items() if value is True):
         if provider not in (None, flag):
             raise click.UsageError(f"--{flag} and --provider {provider} exclude one another.")

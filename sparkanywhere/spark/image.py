@@ -82,14 +82,10 @@ def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, 
         progress(Step("Handing the base system to the engine"))
         repository, _, tag = name.partition(":")
         try:
-            client.import_image_from_file(
-                str(tar), repository=repository, tag=tag, changes=[f"ENV PATH={PATH}"]
-            )
+            client.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"ENV PATH={PATH}"])
             client.inspect_image(name)  # an import that failed half-way answers 200 as well
         except docker.errors.APIError as error:
-            raise ImageFailed(
-                f"The engine did not take the base system: {error.explanation or error}."
-            ) from error
+            raise ImageFailed(f"The engine did not take the base system: {error.explanation or error}.") from error
     return name
 
 
@@ -178,10 +174,7 @@ def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress)
             custom_context=True,
             tag=name,
             buildargs={"BASE": base},
-            labels={
-                "org.opencontainers.image.title": "Apache Spark",
-                "org.opencontainers.image.version": home.name,
-            },
+            labels={"org.opencontainers.image.title": "Apache Spark", "org.opencontainers.image.version": home.name},
             rm=True,
             forcerm=True,
             decode=True,

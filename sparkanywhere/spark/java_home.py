@@ -90,9 +90,7 @@ def java_major(java: Path) -> int | None:
     if not os.access(java, os.X_OK):
         return None
     try:
-        ran = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=True
-        )
+        ran = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     found = re.search(r'version "(?:1\.)?(\d+)', ran.stderr)

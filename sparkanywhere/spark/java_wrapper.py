@@ -97,11 +97,7 @@ def wrap(tree: Path, spark_home: Path, real: Path) -> None:
     here.command.parent.mkdir(parents=True, exist_ok=True)
     here.archive.unlink(missing_ok=True)
     ran = subprocess.run(
-        [real / "bin" / "java", "--list-modules"],
-        capture_output=True,
-        text=True,
-        timeout=JAVA_SECONDS,
-        check=False,
+        [real / "bin" / "java", "--list-modules"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=False
     )
     modules = ran.stdout if ran.returncode == 0 else ""  # Java 8 has none and can't share
     lacks_vectors = bool(modules) and VECTOR_MODULE not in modules

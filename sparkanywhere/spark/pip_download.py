@@ -27,9 +27,7 @@ class DownloadFailed(Exception):
     """The package could not be downloaded; str() is one sentence for the user."""
 
 
-def download(
-    requirement: str, *, options: Sequence[str], into: Path, scratch: Path, progress: Progress
-) -> Path:
+def download(requirement: str, *, options: Sequence[str], into: Path, scratch: Path, progress: Progress) -> Path:
     """Download `requirement` (name==version) into the folder `into`; return the file.
 
     `scratch` holds pip's temporary files, so that a killed run leaves them where the caller cleans up.
@@ -69,15 +67,10 @@ def reason(requirement: str, output: str) -> str:
         return f"The disk filled up while {requirement.replace('==', ' ')} was downloaded."
     errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
     said = errors[-1].removeprefix("ERROR:").strip() if errors else "pip gave no reason"
-    return (
-        f"Could not download {requirement.replace('==', ' ')} from the package index "
-        f"(is the network up?): {said}"
-    )
+    return f"Could not download {requirement.replace('==', ' ')} from the package index (is the network up?): {said}"
 
 
-def _follow(
-    process: subprocess.Popen[bytes], log: int, *, name: str, scratch: Path, progress: Progress
-) -> int:
+def _follow(process: subprocess.Popen[bytes], log: int, *, name: str, scratch: Path, progress: Progress) -> int:
     """Report growth until pip ends (its own time-outs bound the wait); return its exit code."""
     while True:
         try:

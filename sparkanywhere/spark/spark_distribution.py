@@ -187,9 +187,7 @@ def _unpack(package: Path, tree: Path, *, name: str, progress: Progress) -> None
     (tree / "RELEASE").write_text(f"{package.name.removesuffix('.tar.gz')}, laid out by sparkanywhere\n")
 
 
-def _choose_java(
-    tree: Path, home: Path, *, cache: Path, environ: Mapping[str, str], progress: Progress
-) -> Path:
+def _choose_java(tree: Path, home: Path, *, cache: Path, environ: Mapping[str, str], progress: Progress) -> Path:
     """Wrap the Java for the Spark in `tree`, which is or will be `home`; return that Java's own home."""
     jars = [jar.name for jar in (tree / "jars").glob("hadoop-client-api-*.jar")]
     hadoop = jars[0].removeprefix("hadoop-client-api-").removesuffix(".jar") if jars else "0"

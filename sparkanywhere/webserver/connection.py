@@ -161,9 +161,7 @@ class Connection:
             is_too_large = len(body) > limit
         raise BadRequest(413, "the request body is too large")
 
-    def _send_stream(
-        self, head: RequestHead, answer: Answer, stream: Iterator[bytes], *, close: bool
-    ) -> bool:
+    def _send_stream(self, head: RequestHead, answer: Answer, stream: Iterator[bytes], *, close: bool) -> bool:
         """Send every piece; return whether the stream ended whole and another request may follow."""
         self._chunked = head.minor_version > 0
         close = close or not self._chunked

@@ -73,9 +73,7 @@ class Wire:
     Writes of several threads don't mix. After `finish` nothing more is written.
     """
 
-    def __init__(
-        self, sock: socket.socket, limits: Limits, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, sock: socket.socket, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.sock = sock
         self._limits = limits
         self._transport = Transport(sock, clock)

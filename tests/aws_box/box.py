@@ -24,9 +24,7 @@ QUIET_SECONDS = 180.0
 class AwsBox:
     """Everything, wired; the schedule runs every `schedule_seconds`, on AWS every 60."""
 
-    def __init__(
-        self, package: Package, folder: Path, *, schedule_seconds: float = 5.0, seed: int = 0
-    ) -> None:
+    def __init__(self, package: Package, folder: Path, *, schedule_seconds: float = 5.0, seed: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.logs = FakeLogs()
         self.fargate = Fargate(self.logs)
@@ -62,11 +60,7 @@ class AwsBox:
 
     def wait_until_quiet(self) -> None:
         """Wait until no task lives and no container runs."""
-        until(
-            lambda: not self.living_tasks() and not self.fargate.running(),
-            "all tasks to end",
-            seconds=QUIET_SECONDS,
-        )
+        until(lambda: not self.living_tasks() and not self.fargate.running(), "all tasks to end", seconds=QUIET_SECONDS)
 
     def end_programs(self) -> None:
         """Kill the programs that a test has left."""

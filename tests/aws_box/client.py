@@ -71,6 +71,4 @@ class Client:
             f"--kubeconfig={own}",
             *arguments,
         ]
-        return subprocess.run(
-            command, capture_output=True, text=True, input=text, timeout=KUBECTL_SECONDS, check=False
-        )
+        return subprocess.run(command, capture_output=True, text=True, input=text, timeout=KUBECTL_SECONDS, check=False)

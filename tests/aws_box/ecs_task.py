@@ -31,9 +31,7 @@ Document = dict[str, Any]  # as the ECS API has it
 class EcsTask:
     """One task of a cluster. Safe to use from many threads."""
 
-    def __init__(
-        self, cluster: str, definition: Document, request: Document, tell: Callable[[Document], None]
-    ) -> None:
+    def __init__(self, cluster: str, definition: Document, request: Document, tell: Callable[[Document], None]) -> None:
         self.id = uuid.uuid4().hex
         self.definition = definition
         self.stop_asked = threading.Event()

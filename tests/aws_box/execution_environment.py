@@ -73,9 +73,7 @@ def runtime_folder(folder: Path) -> Path:
 class ExecutionEnvironment:
     """A process that answers one invocation after the other."""
 
-    def __init__(
-        self, *, task_root: Path, runtime: Path, handler: str, environ: Mapping[str, str], log: Path
-    ) -> None:
+    def __init__(self, *, task_root: Path, runtime: Path, handler: str, environ: Mapping[str, str], log: Path) -> None:
         self._invocations: queue.Queue[_Invocation] = queue.Queue()
         self._current: _Invocation | None = None
         self._init_error = ""

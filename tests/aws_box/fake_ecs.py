@@ -137,12 +137,7 @@ class FakeEcs:
             revision = 1 + sum(each["family"] == asked["family"] for each in self._definitions.values())
             arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{asked['family']}:{revision}"
             definition = {key: value for key, value in asked.items() if key != "tags"}
-            self._definitions[arn] = {
-                **definition,
-                "taskDefinitionArn": arn,
-                "revision": revision,
-                "status": "ACTIVE",
-            }
+            self._definitions[arn] = {**definition, "taskDefinitionArn": arn, "revision": revision, "status": "ACTIVE"}
             return {"taskDefinition": self._definitions[arn]}
 
     def _DescribeTaskDefinition(self, asked: Document) -> Document:
@@ -205,8 +200,7 @@ class FakeEcs:
         arns = [
             each.arn
             for each in self.tasks
-            if each.document["desiredStatus"] == wanted
-            and asked.get("startedBy") in (None, each.document["startedBy"])
+            if each.document["desiredStatus"] == wanted and asked.get("startedBy") in (None, each.document["startedBy"])
         ]
         start = int(asked.get("nextToken") or 0)
         page = arns[start : start + 100]
@@ -226,9 +220,7 @@ def _check_definition(asked: Document) -> None:
     essential = {each["name"] for each in asked["containerDefinitions"] if each.get("essential", True)}
     volumes = {each["name"] for each in asked.get("volumes", [])}
     if not essential or len(names) != len(asked["containerDefinitions"]) or len(names) > 10:
-        raise EcsError(
-            "ClientException", "containers must be 1 to 10, of unlike names, one of them essential"
-        )
+        raise EcsError("ClientException", "containers must be 1 to 10, of unlike names, one of them essential")
     for each in asked["containerDefinitions"]:
         if not {mount["sourceVolume"] for mount in each.get("mountPoints", [])} <= volumes:
             raise EcsError("ClientException", "Unknown volume")

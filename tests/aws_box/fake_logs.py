@@ -42,10 +42,7 @@ class FakeLogs:
         """Return all lines of the streams whose name has `part` in it."""
         with self._lock:
             return "\n".join(
-                event["message"]
-                for (_, name), each in self._streams.items()
-                if part in name
-                for event in each
+                event["message"] for (_, name), each in self._streams.items() if part in name for event in each
             )
 
     def _serve(self, request: Request) -> Answer:
@@ -56,10 +53,7 @@ class FakeLogs:
         with self._lock:
             stream = self._streams.get((asked["logGroupName"], asked["logStreamName"]))
             if stream is None:
-                error = {
-                    "__type": "ResourceNotFoundException",
-                    "message": "The specified log stream does not exist.",
-                }
+                error = {"__type": "ResourceNotFoundException", "message": "The specified log stream does not exist."}
                 return Answer(400, json.dumps(error).encode(), headers)
             return Answer(200, json.dumps(_page(stream, asked)).encode(), headers)
 

@@ -50,9 +50,7 @@ class Fargate:
         self._metadata: dict[str, Document] = {}
         self._server = HttpServer(self._serve_metadata, host=self.host)
         self._threads: list[threading.Thread] = []
-        self.dooms: list[
-            str
-        ] = []  # stop reasons: one for each of the next tasks, which then dies in provisioning
+        self.dooms: list[str] = []  # stop reasons: one for each of the next tasks, which then dies in provisioning
 
     def start(self, task: EcsTask) -> None:
         """Run a task in a thread of its own."""
@@ -238,11 +236,7 @@ class _TaskRun:
     def _mount(self, point: Document) -> Mount:
         source = f"{self._task.id}-{point['sourceVolume']}"
         return Mount(
-            point["containerPath"],
-            source,
-            read_only=point.get("readOnly", False),
-            no_copy=True,
-            type="volume",
+            point["containerPath"], source, read_only=point.get("readOnly", False), no_copy=True, type="volume"
         )
 
     def _wait(self, name: str, container: Any, reader: threading.Thread) -> None:

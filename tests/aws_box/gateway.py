@@ -21,25 +21,9 @@ from tests.aws_box.wire import LOOPBACK, Answer, HttpServer, Request
 GATEWAY_BYTES = 10 * 1024 * 1024  # of a request or an answer
 LAMBDA_BYTES = 6 * 1024 * 1024  # of an invocation's event or result
 # Not passed on to the function: they belong to one connection.
-HOP_BY_HOP = (
-    "connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authorization",
-)
+HOP_BY_HOP = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization")
 # Not passed on to the client under their own names.
-REMAPPED = (
-    "connection",
-    "content-length",
-    "date",
-    "server",
-    "www-authenticate",
-    "authorization",
-    "transfer-encoding",
-)
+REMAPPED = ("connection", "content-length", "date", "server", "www-authenticate", "authorization", "transfer-encoding")
 
 Invoke = Callable[[Any], bytes]
 
@@ -102,11 +86,7 @@ class Gateway:
             result = self._invoke(event)
         except FunctionError as error:
             timed_out = error.kind == "Sandbox.Timedout"
-            return (
-                _message(504, "Endpoint request timed out")
-                if timed_out
-                else _message(502, "Internal server error")
-            )
+            return _message(504, "Endpoint request timed out") if timed_out else _message(502, "Internal server error")
         if len(result) > LAMBDA_BYTES:
             return _message(502, "Internal server error")
         return _response(json.loads(result), is_binary=self._is_binary(request.header("accept")))
@@ -126,9 +106,7 @@ class Gateway:
                 return resource, {name[1:-1]: unquote(value) for name, value in pairs}
         return None
 
-    def _event(
-        self, request: Request, path: str, resource: str, parameters: dict[str, str]
-    ) -> dict[str, Any]:
+    def _event(self, request: Request, path: str, resource: str, parameters: dict[str, str]) -> dict[str, Any]:
         headers: dict[str, list[str]] = {}
         for name, value in request.headers:
             if name.lower() not in HOP_BY_HOP:
@@ -191,9 +169,7 @@ def _response(result: Any, *, is_binary: bool) -> Answer:
     for name, values in (result.get("multiValueHeaders") or {}).items():
         headers = [pair for pair in headers if pair[0].lower() != name.lower()]
         headers += [(name, str(value)) for value in values]
-    headers = [
-        (f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name, value) for name, value in headers
-    ]
+    headers = [(f"x-amzn-Remapped-{name}" if name.lower() in REMAPPED else name, value) for name, value in headers]
     text = result.get("body") or ""
     is_packed = is_binary and result.get("isBase64Encoded")
     body = base64.b64decode(text) if is_packed else str(text).encode()

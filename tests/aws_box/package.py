@@ -62,9 +62,7 @@ def make_package(folder: Path) -> Package:
     }
     command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(folder)]
     with vendored():
-        subprocess.run(
-            command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True
-        )
+        subprocess.run(command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
     with zipfile.ZipFile(folder / "deployment.zip") as packed:
         packed.extractall(folder / "task")
     return _package(folder)

@@ -30,9 +30,7 @@ VALUES = {
 OPERATORS: dict[str, Callable[[str, str], bool]] = {"StringEquals": str.__eq__, "ArnLike": fnmatchcase}
 _LIST = r"\s*=\s*\[(.*?)\]"
 _ITEM = re.compile(r'"([^"]*)"|(?<!in )\b((?:aws_\w+\.\w+\.arn|statement\.value))\b')
-_CONDITION = re.compile(
-    rf'condition {{\s*test\s*=\s*"(\w+)"\s*variable\s*=\s*"([\w:]+)"\s*values{_LIST}', re.DOTALL
-)
+_CONDITION = re.compile(rf'condition {{\s*test\s*=\s*"(\w+)"\s*variable\s*=\s*"([\w:]+)"\s*values{_LIST}', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +107,7 @@ def _several(values: str | list[str]) -> frozenset[str]:
 
 
 def _statement(body: str) -> Statement:
-    lists = {
-        name: _values(re.search(rf"\b{name}{_LIST}", body, re.DOTALL)) for name in ("actions", "resources")
-    }
+    lists = {name: _values(re.search(rf"\b{name}{_LIST}", body, re.DOTALL)) for name in ("actions", "resources")}
     # To IAM both operators are one and the same; where the account is left open, only ArnLike reads right.
     conditions = frozenset(
         ("ArnLike" if each[1] == "ArnEquals" else each[1], each[2], _items(each[3]))

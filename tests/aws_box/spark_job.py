@@ -62,11 +62,7 @@ class SparkJob:
 
     def wait_for_executors(self, count: int) -> list[Any]:
         """Return that many executors once they run."""
-        until(
-            lambda: len(self.running_executors()) >= count,
-            f"{count} executors to run",
-            seconds=JOB_SECONDS,
-        )
+        until(lambda: len(self.running_executors()) >= count, f"{count} executors to run", seconds=JOB_SECONDS)
         return self.running_executors()
 
     def output(self) -> str:

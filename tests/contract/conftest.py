@@ -80,10 +80,7 @@ def stores(no_aws_account: None) -> Iterator[FakeStores]:
     stores.close()
 
 
-@pytest.fixture(
-    scope="module",
-    params=["sqlite-streamed", "sqlite-buffered", "dynamodb-streamed", "dynamodb-buffered"],
-)
+@pytest.fixture(scope="module", params=["sqlite-streamed", "sqlite-buffered", "dynamodb-streamed", "dynamodb-buffered"])
 def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
     """Yield an API that launches nothing, on each store, with watches of both kinds; one for a module's tests."""
     store, _, watch = request.param.partition("-")
@@ -126,10 +123,7 @@ def provider(provider_factory: ProviderFactory) -> Provider:
 @pytest.fixture(params=["process", DOCKER])
 def container_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield the same for those backends alone that start real programs."""
-    backends: dict[str, Callable[[Path], ProviderFactory]] = {
-        "docker": DockerProviders,
-        "process": ProcessProviders,
-    }
+    backends: dict[str, Callable[[Path], ProviderFactory]] = {"docker": DockerProviders, "process": ProcessProviders}
     providers = backends[request.param](tmp_path)
     yield providers
     providers.close()

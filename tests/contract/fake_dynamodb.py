@@ -168,18 +168,14 @@ class FakeDynamoDB:
         actions = [next(iter(action.items())) for action in request["TransactItems"]]
         keys = [_key(action.get("Key") or action["Item"]) for _, action in actions]
         _require(len(actions) <= TRANSACTION_ITEMS, "Member must have length less than or equal to 100")
-        _require(
-            len(set(keys)) == len(keys), "Transaction request cannot include multiple operations on one item"
-        )
+        _require(len(set(keys)) == len(keys), "Transaction request cannot include multiple operations on one item")
         with self._lock:
             if request["ClientRequestToken"] in self._tokens:
                 return {}
             self._transactions += 1
             number = self._transactions
             self._refuse(self._reasons(number, actions, keys))
-            changes = [
-                (key, self._changed(kind, action)) for key, (kind, action) in zip(keys, actions, strict=True)
-            ]
+            changes = [(key, self._changed(kind, action)) for key, (kind, action) in zip(keys, actions, strict=True)]
             self._tokens.add(request["ClientRequestToken"])
             self._under_way.update(keys)
             if not self.faults.visible_seconds:

@@ -110,8 +110,4 @@ class Expression:
             return found is not None and bool(plain(low) <= plain(found) <= plain(high))
         wanted = self._values[self._next()]
         # A comparison with an attribute that is not there, or of another type, does not hold.
-        return (
-            found is not None
-            and found.keys() == wanted.keys()
-            and _COMPARE[sign](plain(found), plain(wanted))
-        )
+        return found is not None and found.keys() == wanted.keys() and _COMPARE[sign](plain(found), plain(wanted))

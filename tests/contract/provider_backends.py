@@ -69,11 +69,7 @@ class ProcessProviders:
 
     def open(self) -> Provider:
         provider = ProcessProvider(
-            self._directory,
-            self._directory / "spark",
-            environ=os.environ,
-            backoff_seconds=0.05,
-            log_bytes=10_000,
+            self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05, log_bytes=10_000
         )
         self._opened.append(provider)
         return provider
@@ -120,9 +116,7 @@ def running(provider: Provider, handle: str, name: str = "main") -> TaskState:
     """Wait until a container of the task runs and return the task's state."""
 
     def runs() -> bool:
-        return any(
-            one.name == name and one.phase == "running" for one in state_of(provider, handle).containers
-        )
+        return any(one.name == name and one.phase == "running" for one in state_of(provider, handle).containers)
 
     until(runs, f"{name} of {handle} runs")
     return state_of(provider, handle)

@@ -119,11 +119,7 @@ class DynamoStores:
     def open(self) -> Storage:
         """Return a new handle on the table."""
         storage = DynamoStorage(
-            self._table_name,
-            region="us-east-1",
-            endpoint=self._endpoint,
-            clock=self.clock,
-            backoff=self.backoff,
+            self._table_name, region="us-east-1", endpoint=self._endpoint, clock=self.clock, backoff=self.backoff
         )
         self.connect(storage)
         if not self._opened:

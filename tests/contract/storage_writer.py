@@ -30,8 +30,7 @@ def main() -> None:
     path, name, count = sys.argv[1:]
     storage = SqliteStorage(path)
     threads = [
-        threading.Thread(target=write, args=(storage, f"{name}{number}", int(count)))
-        for number in range(THREADS)
+        threading.Thread(target=write, args=(storage, f"{name}{number}", int(count))) for number in range(THREADS)
     ]
     for thread in threads:
         thread.start()

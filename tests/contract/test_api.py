@@ -63,9 +63,7 @@ BAD_BODIES = [
     Bad("data is a number", "POST", CONFIGMAPS, 400, "BadRequest", {**configmap("a"), "data": {"k": 1}}),
     Bad("over the limit", "POST", PODS, 413, "RequestEntityTooLarge", b" " * (3 * MIB + 1)),
     Bad("text", "POST", PODS, 415, "UnsupportedMediaType", b"x", headers={"content-type": "text/plain"}),
-    Bad(
-        "unknown field, strict", "POST", PODS, 400, "BadRequest", spec(nope=1), {"fieldValidation": "Strict"}
-    ),
+    Bad("unknown field, strict", "POST", PODS, 400, "BadRequest", spec(nope=1), {"fieldValidation": "Strict"}),
 ]
 BAD_OBJECTS = [
     Bad("no name", "POST", PODS, 422, "Invalid", without("name")),
@@ -177,9 +175,7 @@ def test_a_bad_patch_is_a_status_and_changes_nothing(
     assert api.revision == before
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/nowhere", "/apis/example.com/v1/things", "/api/v1/a/b/c/d/e/f/g/h/i/j"]
-)
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/apis/example.com/v1/things", "/api/v1/a/b/c/d/e/f/g/h/i/j"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_write_to_an_unknown_path_changes_nothing(api: ApiClient, method: str, path: str) -> None:
     before = api.revision

@@ -147,9 +147,7 @@ def test_a_watch_from_the_compacted_past_is_410(api: ApiClient, quiet: str) -> N
     write(api, quiet, "b")
     api.plane.base.storage.expire_events(-1)
 
-    reply = api.request(
-        "GET", quiet, query={"watch": "1", "resourceVersion": str(start), "timeoutSeconds": "1"}
-    )
+    reply = api.request("GET", quiet, query={"watch": "1", "resourceVersion": str(start), "timeoutSeconds": "1"})
 
     (frame,) = frames(reply.raw)
     assert (reply.status, frame["type"]) == (200, "ERROR")

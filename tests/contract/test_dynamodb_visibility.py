@@ -230,9 +230,7 @@ def test_two_large_states_fit_an_event_and_an_item_apart(stage: Stage) -> None:
     # Digits compress to under half, and two such states would not fit one item together.
     digits = "".join(str(hash((n, "x")) % 10**18).zfill(18) for n in range(40_000))
     first = stage.writer.create(pod_key("a"), {**pod("a"), "data": digits})
-    second = stage.writer.update(
-        pod_key("a"), {**pod("a"), "data": digits[::-1]}, expected_revision=first.revision
-    )
+    second = stage.writer.update(pod_key("a"), {**pod("a"), "data": digits[::-1]}, expected_revision=first.revision)
 
     (event,) = stage.reader.events_after(PODS, first.revision).events
 

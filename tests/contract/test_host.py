@@ -40,9 +40,7 @@ class SlowProvider(FakeProvider):
 def local_settings(state: Path, storage: str) -> Settings:
     """Return the settings of `chalice local --storage`."""
     environ = {"SPARKANYWHERE_STATE": str(state)}
-    return Settings.from_env(
-        {**environ, **environment(resolve(LocalOptions(storage=storage), environ), environ)}
-    )
+    return Settings.from_env({**environ, **environment(resolve(LocalOptions(storage=storage), environ), environ)})
 
 
 @pytest.fixture
@@ -55,9 +53,7 @@ def test_a_post_does_not_wait_for_the_launch_where_threads_live_on(
     store_factory: StoreFactory, storage_name: str, tmp_path: Path
 ) -> None:
     provider = SlowProvider(seconds=LAUNCH_SECONDS)
-    plane = ControlPlane(
-        local_settings(tmp_path, storage_name), storage=store_factory.open(), provider=provider
-    )
+    plane = ControlPlane(local_settings(tmp_path, storage_name), storage=store_factory.open(), provider=provider)
 
     reply = ApiClient(plane).request("POST", PODS, pod("p"))
 
@@ -67,9 +63,7 @@ def test_a_post_does_not_wait_for_the_launch_where_threads_live_on(
     plane.close()
 
 
-def test_a_post_waits_for_the_launch_on_lambda(
-    store_factory: StoreFactory, storage_name: str, tmp_path: Path
-) -> None:
+def test_a_post_waits_for_the_launch_on_lambda(store_factory: StoreFactory, storage_name: str, tmp_path: Path) -> None:
     provider = SlowProvider(seconds=SHORT_SECONDS)
     plane = ControlPlane(
         local_settings(tmp_path, storage_name), host=LAMBDA, storage=store_factory.open(), provider=provider

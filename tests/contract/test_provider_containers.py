@@ -38,9 +38,7 @@ def said(provider: Provider, handle: str, text: str, name: str = "main") -> None
 
 class TestEnds:
     @pytest.mark.parametrize(("signal", "code"), [("KILL", 137), ("TERM", 143), ("SEGV", 139), ("INT", 130)])
-    def test_death_by_a_signal_is_128_and_its_number(
-        self, containers: Provider, signal: str, code: int
-    ) -> None:
+    def test_death_by_a_signal_is_128_and_its_number(self, containers: Provider, signal: str, code: int) -> None:
         handle = containers.run(task(container(f"kill -{signal} $$; sleep 600"))).handle
 
         assert ended(containers, handle).containers[0].exit_code == code
@@ -85,9 +83,7 @@ class TestEnds:
     def test_the_stop_command_runs_before_sigterm(self, containers: Provider) -> None:
         script = "trap 'cat order; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
         mount = (Mount("shared", "/shared"),)
-        one = container(
-            script, mounts=mount, working_dir="/shared", stop_command=("sh", "-c", "echo first > order")
-        )
+        one = container(script, mounts=mount, working_dir="/shared", stop_command=("sh", "-c", "echo first > order"))
         handle = containers.run(task(one, volumes=(Volume("shared", "scratch"),))).handle
         said(containers, handle, "ready")
 
@@ -200,12 +196,7 @@ class TestSeveralContainers:
             return container(f"sleep 0.1; echo {name} >> /shared/order", name=name, init=True, mounts=shared)
 
         last = container("cat /shared/order", mounts=shared)
-        ordered = task(
-            says("one"),
-            says("two"),
-            last,
-            volumes=(Volume("shared", "scratch"),),
-        )
+        ordered = task(says("one"), says("two"), last, volumes=(Volume("shared", "scratch"),))
         handle = containers.run(ordered).handle
 
         state = ended(containers, handle)
@@ -228,9 +219,7 @@ class TestSeveralContainers:
         assert [one.phase for one in state.containers] == ["stopped", "waiting", "waiting"]
 
     def test_a_task_is_pending_while_its_init_containers_run(self, containers: Provider) -> None:
-        handle = containers.run(
-            task(container("sleep 600", name="first", init=True), container("exit 0"))
-        ).handle
+        handle = containers.run(task(container("sleep 600", name="first", init=True), container("exit 0"))).handle
 
         state = running(containers, handle, "first")
 
@@ -238,9 +227,7 @@ class TestSeveralContainers:
         assert state.containers[1].phase == "waiting"
 
     def test_a_stop_during_init_starts_nothing_more(self, containers: Provider) -> None:
-        handle = containers.run(
-            task(container("sleep 600", name="first", init=True), container("exit 0"))
-        ).handle
+        handle = containers.run(task(container("sleep 600", name="first", init=True), container("exit 0"))).handle
         running(containers, handle, "first")
 
         containers.stop(handle, grace_seconds=10)
@@ -251,9 +238,7 @@ class TestSeveralContainers:
     def test_containers_reach_each_other_by_the_tasks_address(self, containers: Provider) -> None:
         shared = (Mount("shared", "/shared"),)
         one = container(f"echo {ADDRESS} > /shared/a", name="one", mounts=shared)
-        two = container(
-            "until [ -s /shared/a ]; do sleep 0.02; done; cat /shared/a", name="two", mounts=shared
-        )
+        two = container("until [ -s /shared/a ]; do sleep 0.02; done; cat /shared/a", name="two", mounts=shared)
 
         handle = containers.run(task(one, two, volumes=(Volume("shared", "scratch"),))).handle
         state = ended(containers, handle)
@@ -343,9 +328,7 @@ class TestFiles:
     def test_scratch_space_is_empty_writable_and_shared_by_name(self, containers: Provider) -> None:
         shared = (Mount("s", "/cache/x"),)
         one = container(
-            "ls -A /cache/x; echo hello > /cache/x/f; cat $WHERE/f",
-            mounts=shared,
-            env=(("WHERE", "/cache/x"),),
+            "ls -A /cache/x; echo hello > /cache/x/f; cat $WHERE/f", mounts=shared, env=(("WHERE", "/cache/x"),)
         )
 
         handle = containers.run(task(one, volumes=(Volume("s", "scratch"),))).handle
@@ -364,9 +347,7 @@ class TestFiles:
     def test_a_named_volume_outlives_its_task(self, containers: Provider) -> None:
         volume = Volume("v", "named", source="default/claim")
         mounts = (Mount("v", "/data"),)
-        first = containers.run(
-            task(container("echo kept > /data/f", mounts=mounts), volumes=(volume,))
-        ).handle
+        first = containers.run(task(container("echo kept > /data/f", mounts=mounts), volumes=(volume,))).handle
         ended(containers, first)
         containers.remove(first)
 
@@ -380,9 +361,7 @@ class TestFiles:
         volumes = (Volume("a", "named", source="wanted/one"), Volume("b", "named", source="not/wanted"))
         mounts = (Mount("a", "/a"), Mount("b", "/b"), Mount("s", "/s"))
         ours = (*volumes, Volume("s", "scratch"))
-        first = containers.run(
-            task(container("echo kept | tee /a/f /b/f", mounts=mounts), volumes=ours)
-        ).handle
+        first = containers.run(task(container("echo kept | tee /a/f /b/f", mounts=mounts), volumes=ours)).handle
         ended(containers, first)
         containers.remove(first)
 
@@ -417,9 +396,7 @@ class TestIdentity:
 
         assert len(set(known)) == 5
 
-    def test_the_environment_is_the_tasks_own(
-        self, containers: Provider, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_environment_is_the_tasks_own(self, containers: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
         handle = containers.run(task(container("env", env=(("MINE", "yes"),)))).handle
         ended(containers, handle)
@@ -431,9 +408,7 @@ class TestIdentity:
         assert [line for line in lines if line.startswith("PATH=")]
         assert [line for line in lines if line.startswith("HOME=")]
 
-    def test_a_task_that_ends_while_nobody_looks_is_reported_later(
-        self, container_factory: ProviderFactory
-    ) -> None:
+    def test_a_task_that_ends_while_nobody_looks_is_reported_later(self, container_factory: ProviderFactory) -> None:
         first = container_factory.open()
         handle = first.run(task(container("sleep 0.2; exit 6"))).handle
         first.close()

@@ -43,9 +43,7 @@ def read_until(session: Session, word: bytes) -> bytes:
 def test_a_command_has_two_outputs_and_an_exit_code(sessions: LookedInto) -> None:
     handle = sessions.run("sleep 600")
 
-    session = sessions.interactive.exec(
-        handle, "main", ["sh", "-c", "echo out; echo err >&2; exit 7"], Streams()
-    )
+    session = sessions.interactive.exec(handle, "main", ["sh", "-c", "echo out; echo err >&2; exit 7"], Streams())
 
     assert output(session) == {"stdout": b"out\n", "stderr": b"err\n"}
     assert session.exit_code() == 7

@@ -7,13 +7,7 @@ import json
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import (
-    KeyExists,
-    KeyNotFound,
-    ObjectTooLarge,
-    RevisionConflict,
-    Storage,
-)
+from chalicelib.storage.base import KeyExists, KeyNotFound, ObjectTooLarge, RevisionConflict, Storage
 from tests.contract.storage_backends import pod, pod_key
 
 PODS = "/registry/pods/"
@@ -71,15 +65,7 @@ def test_any_text_survives(storage: Storage, text: str) -> None:
 
 
 def test_numbers_keep_their_kind(storage: Storage) -> None:
-    numbers = {
-        "integer": 1,
-        "float": 1.0,
-        "big": 2**63,
-        "small": 1e-7,
-        "negative": -0.5,
-        "true": True,
-        "null": None,
-    }
+    numbers = {"integer": 1, "float": 1.0, "big": 2**63, "small": 1e-7, "negative": -0.5, "true": True, "null": None}
 
     storage.create(pod_key("a"), {**pod("a"), "data": numbers})
 
@@ -141,9 +127,7 @@ def test_reading_what_is_not_there_is_refused(storage: Storage) -> None:
 
 def test_an_object_is_found_by_its_uid_while_it_lives(storage: Storage) -> None:
     created = storage.create(pod_key("a"), pod("a", uid="uid-1"))
-    updated = storage.update(
-        pod_key("a"), pod("a", uid="uid-1", phase="Running"), expected_revision=created.revision
-    )
+    updated = storage.update(pod_key("a"), pod("a", uid="uid-1", phase="Running"), expected_revision=created.revision)
 
     assert storage.get_by_uid("uid-1") == updated
     storage.delete(pod_key("a"), expected_revision=updated.revision)

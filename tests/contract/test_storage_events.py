@@ -7,10 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.storage.base import (
-    RevisionExpired,
-    Storage,
-)
+from chalicelib.storage.base import RevisionExpired, Storage
 from tests.contract.storage_backends import StoreFactory, create_all, pod, pod_key
 
 PODS = "/registry/pods/"
@@ -34,9 +31,7 @@ def test_events_tell_all_writes_in_order(storage: Storage) -> None:
 
 def test_events_hold_what_lies_under_their_prefix(storage: Storage) -> None:
     start = storage.revision()
-    create_all(
-        storage, "/registry/pods/a/x", "/registry/pods/b/x", "/registry/podsets/a/x", "/registry/nodes/n"
-    )
+    create_all(storage, "/registry/pods/a/x", "/registry/pods/b/x", "/registry/podsets/a/x", "/registry/nodes/n")
 
     batch = storage.events_after("/registry/pods/a/", start)
 
@@ -96,10 +91,7 @@ def test_expired_events_can_not_be_asked_for(store_factory: StoreFactory) -> Non
     oldest = storage.expire_events(keep_seconds=50)
 
     assert oldest == start + 2
-    for read in (
-        lambda: storage.events_after(PODS, start + 1),
-        lambda: storage.list(PODS, revision=start + 1),
-    ):
+    for read in (lambda: storage.events_after(PODS, start + 1), lambda: storage.list(PODS, revision=start + 1)):
         with pytest.raises(RevisionExpired) as refused:
             read()
         assert refused.value.oldest == oldest
@@ -111,9 +103,7 @@ def test_expiry_touches_no_object_and_no_revision(store_factory: StoreFactory) -
     storage = store_factory.open()
     stored = create_all(storage, pod_key("a"), pod_key("b"), pod_key("c"))
     changed = storage.update(
-        pod_key("b"),
-        pod("b", uid=pod_key("b"), phase="Running"),
-        expected_revision=stored[pod_key("b")].revision,
+        pod_key("b"), pod("b", uid=pod_key("b"), phase="Running"), expected_revision=stored[pod_key("b")].revision
     )
     storage.delete(pod_key("c"), expected_revision=stored[pod_key("c")].revision)
     revision = storage.revision()
@@ -126,9 +116,7 @@ def test_expiry_touches_no_object_and_no_revision(store_factory: StoreFactory) -
     assert storage.list(PODS).items == [stored[pod_key("a")], changed]
     assert storage.get_by_uid(pod_key("b")) == changed
     again = storage.update(
-        pod_key("a"),
-        pod("a", uid=pod_key("a"), phase="Failed"),
-        expected_revision=stored[pod_key("a")].revision,
+        pod_key("a"), pod("a", uid=pod_key("a"), phase="Failed"), expected_revision=stored[pod_key("a")].revision
     )
     (event,) = storage.events_after(PODS, revision).events
     assert (event.revision, event.previous_json) == (again.revision, stored[pod_key("a")].json)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import (
-    Storage,
-    guaranteed_update,
-)
+from chalicelib.storage.base import Storage, guaranteed_update
 from tests.contract.storage_backends import StoreFactory, create_all, pod, pod_key
 
 PODS = "/registry/pods/"

@@ -6,9 +6,7 @@ import os
 
 import pytest
 
-from chalicelib.storage.base import (
-    Storage,
-)
+from chalicelib.storage.base import Storage
 from tests.contract.storage_backends import create_all, pod, pod_key
 
 PODS = "/registry/pods/"
@@ -32,12 +30,7 @@ def test_a_list_holds_what_lies_under_its_prefix_in_key_order(storage: Storage) 
         assert (page.revision, page.next_key, page.remaining) == (storage.revision(), None, 0)
         return [item.key for item in page.items]
 
-    assert listed(PODS) == [
-        "/registry/pods/a-b/x",
-        "/registry/pods/a/x",
-        "/registry/pods/a/y",
-        "/registry/pods/b/z",
-    ]
+    assert listed(PODS) == ["/registry/pods/a-b/x", "/registry/pods/a/x", "/registry/pods/a/y", "/registry/pods/b/z"]
     assert listed("/registry/pods/a/") == ["/registry/pods/a/x", "/registry/pods/a/y"]
     assert listed("/registry/nodes/") == ["/registry/nodes/n"]
     assert listed("/registry/services/") == []

@@ -39,13 +39,7 @@ KEYS = [
     "/registry/podsets/a/x",
     "/registry/nodes/n",
 ]
-PREFIXES = [
-    "/registry/pods/",
-    "/registry/pods/a/",
-    "/registry/podsets/",
-    "/registry/nodes/",
-    "/registry/services/",
-]
+PREFIXES = ["/registry/pods/", "/registry/pods/a/", "/registry/podsets/", "/registry/nodes/", "/registry/services/"]
 OWNERS = ["driver", "other"]
 
 keys = st.sampled_from(KEYS)

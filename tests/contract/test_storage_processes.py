@@ -103,11 +103,7 @@ print(storage.create("/registry/pods/a/big", big).revision)
     path = tmp_path / "store.db"
 
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=SECONDS, check=True
     )
 
     refusal, revisions, after = done.stdout.splitlines()

@@ -142,13 +142,11 @@ def test_watchers_see_every_write_once_and_in_order(race: Race) -> None:
     with ThreadPoolExecutor(WRITERS + 2 * WATCHERS) as pool:
         writers = [pool.submit(write_at_random, handles[n % HANDLES], n, race.writes) for n in range(WRITERS)]
         watchers = [
-            pool.submit(watch, handles[n % HANDLES], PREFIXES[n // 2 % len(PREFIXES)], done)
-            for n in range(WATCHERS)
+            pool.submit(watch, handles[n % HANDLES], PREFIXES[n // 2 % len(PREFIXES)], done) for n in range(WATCHERS)
         ]
         written = sum(writer.result(SECONDS) for writer in writers[: WRITERS // 2])
         watchers += [  # these begin in the middle
-            pool.submit(watch, handles[n % HANDLES], PREFIXES[n // 2 % len(PREFIXES)], done)
-            for n in range(WATCHERS)
+            pool.submit(watch, handles[n % HANDLES], PREFIXES[n // 2 % len(PREFIXES)], done) for n in range(WATCHERS)
         ]
         written += sum(writer.result(SECONDS) for writer in writers[WRITERS // 2 :])
         done.set_result(handles[0].revision())
@@ -166,9 +164,7 @@ def test_watchers_see_every_write_once_and_in_order(race: Race) -> None:
     assert [event.revision for event in log] == list(range(start + 1, start + written + 1))
     for watched in seen:
         assert watched.events == [
-            event
-            for event in log
-            if event.revision > watched.revision and event.key.startswith(watched.prefix)
+            event for event in log if event.revision > watched.revision and event.key.startswith(watched.prefix)
         ]
         final = {stored.key: stored.json for stored in reader.list(watched.prefix).items}
         assert watched.replay(shows_all_deleted=race.shows_all_deleted) == final
@@ -188,9 +184,7 @@ def test_each_list_is_the_state_of_its_revision(race: Race) -> None:
             writer.result(SECONDS)
 
     events = handles[0].events_after(prefix, start, limit=10_000).events
-    deleted_at = {
-        (event.key, event.previous_json): event.revision for event in events if event.type == "DELETED"
-    }
+    deleted_at = {(event.key, event.previous_json): event.revision for event in events if event.type == "DELETED"}
     for page in random.sample(pages, min(len(pages), COMPARED_PAGES)):
         whole = Watched(prefix, start, {}, [event for event in events if event.revision <= page.revision])
         expected = whole.replay(shows_all_deleted=True)

@@ -45,9 +45,7 @@ class DockerCluster(SparkCluster):
         """Return the address at which containers reach this machine."""
         control_plane = (self.server.folder / "control-plane-id").read_text().strip()
         (found,) = self.engine.networks(names=[f"sparkanywhere-{control_plane}"])
-        (gateway,) = {
-            config["Gateway"] for config in self.engine.inspect_network(found["Id"])["IPAM"]["Config"]
-        }
+        (gateway,) = {config["Gateway"] for config in self.engine.inspect_network(found["Id"])["IPAM"]["Config"]}
         return [f"spark.driver.bindAddress={gateway}", f"spark.driver.host={gateway}"]
 
     def kill(self, pod: JSON) -> None:

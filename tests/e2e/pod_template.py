@@ -34,9 +34,7 @@ SAID = (
 )
 
 
-def submit_with_template(
-    cluster: SparkCluster, home: Path, folder: Path, *, conf: Sequence[str] = ()
-) -> None:
+def submit_with_template(cluster: SparkCluster, home: Path, folder: Path, *, conf: Sequence[str] = ()) -> None:
     """Make the Secret and the ConfigMap, run looks_around.py with all of it, and see spark-submit end well."""
     secret = {"data": {"word": base64.b64encode(b"hush").decode()}}
     cluster.client.create(f"{NAMESPACE}/secrets", {"metadata": {"name": "word"}, **secret})
@@ -89,9 +87,6 @@ def _template() -> JSON:
                 {"name": "sidecar", "command": ["sh", "-c", "echo beside the driver; sleep 1"], **small},
             ],
             "tolerations": [{"key": "spot", "operator": "Exists"}],
-            "volumes": [
-                {"name": "note", "emptyDir": {}},
-                {"name": "users", "configMap": {"name": "users"}},
-            ],
+            "volumes": [{"name": "note", "emptyDir": {}}, {"name": "users", "configMap": {"name": "users"}}],
         },
     }

@@ -12,12 +12,7 @@ NEWEST = "4.3.0"
 BOTH = (NEWEST, "3.5.9")
 FILES = {
     "process": ("test_basic.py", "spark_scenarios.py", "test_spark_process.py"),
-    "Docker": (
-        "test_basic.py",
-        "spark_scenarios.py",
-        "test_spark_docker.py",
-        "test_spark_engine_restart.py",
-    ),
+    "Docker": ("test_basic.py", "spark_scenarios.py", "test_spark_docker.py", "test_spark_engine_restart.py"),
     "AWS in a box": ("test_basic.py", "test_spark_aws.py"),
 }
 TEMPLATE_PROCESS = "test_pod_template_with_all_around_it_and_a_claim_on_demand"
@@ -55,11 +50,7 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
         "test_an_executor_out_of_memory_is_replaced",
         "",
     ),
-    "executor killed, replaced": (
-        "test_a_killed_executor_is_replaced",
-        "",
-        BOX_KILLED,
-    ),
+    "executor killed, replaced": ("test_a_killed_executor_is_replaced", "", BOX_KILLED),
     "driver killed": (DRIVER_KILLED, DRIVER_KILLED, BOX_KILLED),
     "driver deleted": (
         "test_deleting_a_driver_takes_all_that_it_owned",

@@ -25,11 +25,7 @@ JOB_SECONDS = 240.0  # a job takes 15 to 60 s on two busy cores
 JOBS = Path(__file__).resolve().parent / "jobs"
 NAMESPACE = "/api/v1/namespaces/default"
 TASK_ANNOTATION = "sparkanywhere.io/task"
-SMALL = (
-    "spark.driver.memory=512m",
-    "spark.executor.memory=512m",
-    "spark.kubernetes.memoryOverheadFactor=0.1",
-)
+SMALL = ("spark.driver.memory=512m", "spark.executor.memory=512m", "spark.kubernetes.memoryOverheadFactor=0.1")
 
 
 class SparkCluster:

@@ -51,9 +51,7 @@ class SparkScenarios:
         assert "executors said hello-a hello-b hello-c and the driver hello-d" in said
 
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_dynamic_allocation_grows_and_shrinks(
-        self, version: str, spark: Spark, cluster: SparkCluster
-    ) -> None:
+    def test_dynamic_allocation_grows_and_shrinks(self, version: str, spark: Spark, cluster: SparkCluster) -> None:
         conf = [
             "spark.dynamicAllocation.enabled=true",
             "spark.dynamicAllocation.shuffleTracking.enabled=true",

@@ -34,9 +34,7 @@ def test_a_job_is_seen_from_its_driver_to_its_end(spark: Callable[[str], Path], 
         server.wait_until_ready()
         command = [sys.executable, "-m", "sparkanywhere", "submit", str(job), "--executors", "2", "--detach"]
         environ = {**os.environ, "KUBECONFIG": str(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
-        told = subprocess.run(
-            command, env=environ, check=True, capture_output=True, text=True, timeout=JOB_SECONDS
-        )
+        told = subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=JOB_SECONDS)
         with chromium(tmp_path / "profile") as browser:
             browser.open(server.url)
             browser.wait_for("#rows", told.stdout.strip())

@@ -30,9 +30,7 @@ def sparkanywhere(cluster: SparkCluster, *arguments: str) -> str:
     """Run a command to its end; return what it printed."""
     environ = {**os.environ, "KUBECONFIG": str(cluster.server.kubeconfig), "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "sparkanywhere", *arguments]
-    ran = subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=JOB_SECONDS, check=False
-    )
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=JOB_SECONDS, check=False)
     assert ran.returncode == 0, ran.stderr + ran.stdout
     return ran.stdout.strip()
 
@@ -51,9 +49,7 @@ def client(home: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_a_connect_server_asks_for_its_token_and_ends_when_nobody_uses_it(
-    spark: Spark, cluster: SparkCluster
-) -> None:
+def test_a_connect_server_asks_for_its_token_and_ends_when_nobody_uses_it(spark: Spark, cluster: SparkCluster) -> None:
     home = spark("4.3.0")
     with client(home) as right, client(home) as wrong:
         url = sparkanywhere(cluster, "connect", *SMALL, "--idle", IDLE_MINUTES)

@@ -18,13 +18,7 @@ from tests.e2e.docker_cluster import image_for
 from tests.e2e.spark_scenarios import PI, VERSIONS
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.docker,
-    pytest.mark.image,
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-]
+pytestmark = [pytest.mark.spark, pytest.mark.docker, pytest.mark.image, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -88,9 +88,7 @@ def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluste
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_job_outlives_a_control_plane_that_is_killed(
-    version: str, spark: Spark, cluster: DockerCluster
-) -> None:
+def test_a_job_outlives_a_control_plane_that_is_killed(version: str, spark: Spark, cluster: DockerCluster) -> None:
     job = cluster.start(spark(version), *cluster.sleepers(seconds=4, tasks=8), conf=TWO)
     until(lambda: len(cluster.running("executor")) == 2, "two executors", seconds=JOB_SECONDS)
     before = {pod["metadata"]["uid"] for pod in cluster.pods()}

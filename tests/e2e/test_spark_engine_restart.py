@@ -13,13 +13,7 @@ from sparkanywhere.local.local_server import PROJECT
 from tests.e2e.docker_cluster import image_for
 from tests.own_engine import ALONE
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.image,
-    pytest.mark.own_engine,
-    pytest.mark.spark,
-    pytest.mark.slow,
-]
+pytestmark = [pytest.mark.docker, pytest.mark.image, pytest.mark.own_engine, pytest.mark.spark, pytest.mark.slow]
 
 VERSION = "4.3.0"
 SAVE_SECONDS = 240
@@ -27,9 +21,7 @@ JOB_SECONDS = 480
 
 
 @pytest.mark.timeout(SAVE_SECONDS + JOB_SECONDS)
-def test_a_job_outlives_its_engine(
-    spark: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_job_outlives_its_engine(spark: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Where the engine leaves its containers alone (live-restore); else they end, and are reported as ended."""
     home, folder = spark(VERSION), tmp_path_factory.mktemp("e")  # sockets below it must have short names
     image = folder / "image.tar"

@@ -61,15 +61,7 @@ def test_a_script_in_s3_and_a_large_module_run(
     tmp_path: Path, spark: Callable[[str], Path], s3: str, bulky: Path
 ) -> None:
     spark(SPARK)
-    line = [
-        sys.executable,
-        "-m",
-        "sparkanywhere",
-        "submit",
-        "s3://jobs/daily/main.py",
-        "--provider",
-        "process",
-    ]
+    line = [sys.executable, "-m", "sparkanywhere", "submit", "s3://jobs/daily/main.py", "--provider", "process"]
     line += ["--py-files", str(bulky), "--executors", "1", "--spark", SPARK]
     line += ["--driver-memory", "512m", "--executor-memory", "512m"]
     environ = {**os.environ, "AWS_ENDPOINT_URL": s3, "SPARKANYWHERE_STATE": str(tmp_path / "state")}

@@ -152,12 +152,7 @@ PASSING = [
         "You've reached the limit on the number of vCPUs you can run concurrently",
         "QuotaExceeded",
     ),
-    Refused(
-        "RunTask",
-        "InvalidParameterException",
-        "subnet-0a does not have enough free addresses",
-        "NoFreeAddresses",
-    ),
+    Refused("RunTask", "InvalidParameterException", "subnet-0a does not have enough free addresses", "NoFreeAddresses"),
 ]
 
 
@@ -205,9 +200,7 @@ PASSING_DOOMS = [
 
 
 @pytest.mark.parametrize("stopped_reason", PASSING_DOOMS, ids=["pull", "addresses", "network", "capacity"])
-def test_a_task_that_dies_before_it_runs_of_what_passes_is_launched_again(
-    cloud: Cloud, stopped_reason: str
-) -> None:
+def test_a_task_that_dies_before_it_runs_of_what_passes_is_launched_again(cloud: Cloud, stopped_reason: str) -> None:
     cloud.engine.dooms = [("TaskFailedToStart", stopped_reason)]
     cloud.client.create_pod("doomed")
     until(
@@ -306,12 +299,7 @@ def test_a_table_that_refuses_is_a_status_that_says_so(cloud: Cloud, code: str, 
 
 def pod(name: str) -> dict[str, Any]:
     container = {"name": "main", "image": "busybox", "command": ["true"]}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {"containers": [container]},
-    }
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {"containers": [container]}}
 
 
 def test_a_table_throttled_once_the_task_is_asked_for_leaves_one_pod_and_one_task(cloud: Cloud) -> None:
@@ -331,13 +319,7 @@ def test_a_table_throttled_once_the_task_is_asked_for_leaves_one_pod_and_one_tas
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("CLUSTER", ""),
-        ("PROVIDER", "fargte"),
-        ("POD_KEEP_HOURS", "a day"),
-        ("IAM_USERS", "{"),
-    ],
+    ("setting", "value"), [("CLUSTER", ""), ("PROVIDER", "fargte"), ("POD_KEEP_HOURS", "a day"), ("IAM_USERS", "{")]
 )
 def test_a_stage_that_is_set_up_wrong_says_which_setting(cloud: Cloud, setting: str, value: str) -> None:
     before = cloud.deployment.api.environ.get(f"SPARKANYWHERE_{setting}", "")

@@ -71,16 +71,7 @@ def test_local_has_our_options_and_every_other_command_is_as_it_ships(project: P
 def test_the_options_are_back_after_chalice_was_installed_again(project: Path) -> None:
     binaries = project / ".venv" / "bin"
     run(
-        *(
-            binaries / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--force-reinstall",
-            "--no-deps",
-            "chalice",
-        ),
+        *(binaries / "python", "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "chalice"),
         cwd=project,
     )
     assert "--docker" not in run(binaries / "chalice", "local", "--help", cwd=project)

@@ -30,9 +30,7 @@ PARTS = ("app.py", "chalicelib", "vendor", "requirements.txt")
 ACCOUNT = "123456789012"
 ASSUME = {
     "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    ],
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -52,9 +50,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         body = as_openapi_3(request.body) if "mode=" in request.target else request.body
         headers = {name: value for name, value in request.headers if name.lower() != "content-length"}
         url = f"http://{host}:{port}{request.target}"
-        answer = requests.request(
-            request.method, url, data=body, headers=headers, timeout=60, allow_redirects=False
-        )
+        answer = requests.request(request.method, url, data=body, headers=headers, timeout=60, allow_redirects=False)
         kept = [
             (name, value)
             for name, value in answer.headers.items()
@@ -143,22 +139,14 @@ def test_what_is_deployed_is_whole_may_be_deployed_again_and_is_deleted(project:
     names = {"sparkanywhere-prod", "sparkanywhere-prod-task_events", "sparkanywhere-prod-resync"}
     assert set(first) == set(functions()) == names
     api = first["sparkanywhere-prod"]
-    assert (api["Handler"], api["MemorySize"], api["Timeout"], api["Architectures"]) == (
-        "app.app",
-        512,
-        29,
-        ["arm64"],
-    )
+    assert (api["Handler"], api["MemorySize"], api["Timeout"], api["Architectures"]) == ("app.app", 512, 29, ["arm64"])
     timeouts = {name: first[f"sparkanywhere-prod-{name}"]["Timeout"] for name in ("task_events", "resync")}
     assert timeouts == {"task_events": 29, "resync": 60}
     variables = api["Environment"]["Variables"]
     assert variables["SPARKANYWHERE_PROVIDER"] == "fargate"
     assert variables["SPARKANYWHERE_SUBNETS"] == "us-east-1a=subnet-a"
     rules = client("events").list_rules()["Rules"]
-    assert {bool(rule.get("EventPattern")) for rule in rules} == {
-        True,
-        False,
-    }  # task events, and the schedule
+    assert {bool(rule.get("EventPattern")) for rule in rules} == {True, False}  # task events, and the schedule
     assert [CLUSTER_ARN in rule["EventPattern"] for rule in rules if rule.get("EventPattern")] == [True]
     chalice(project, "delete")
     assert functions() == {}

@@ -25,14 +25,7 @@ NAMESPACES = "/api/v1/namespaces"
 
 def kubectl(server: LocalServer, *arguments: str) -> str:
     """Run kubectl with the server's kubeconfig; return what it prints."""
-    command = [
-        "kubectl",
-        "--kubeconfig",
-        str(server.kubeconfig),
-        "--cache-dir",
-        str(server.state),
-        *arguments,
-    ]
+    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "--cache-dir", str(server.state), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

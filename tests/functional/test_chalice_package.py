@@ -38,18 +38,12 @@ def test_the_archive_is_small_and_has_no_boto(package: Path) -> None:
 
 def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> None:
     resources = json.loads((package / "sam.json").read_text())["Resources"]
-    functions = {
-        name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"
-    }
+    functions = {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
 
     assert set(functions) == {"APIHandler", "TaskEvents", "Resync"}
     assert resources["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
     properties = functions["APIHandler"]["Properties"]
-    assert (properties["MemorySize"], properties["Timeout"], properties["Architectures"]) == (
-        512,
-        29,
-        ["arm64"],
-    )
+    assert (properties["MemorySize"], properties["Timeout"], properties["Architectures"]) == (512, 29, ["arm64"])
     assert [functions[name]["Properties"]["Timeout"] for name in ("TaskEvents", "Resync")] == [29, 60]
     pattern = json.dumps(functions["TaskEvents"]["Properties"]["Events"])
     assert "ECS Task State Change" in pattern
@@ -57,18 +51,14 @@ def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> 
 
 
 def test_the_gateway_lets_every_body_through_as_bytes(package: Path) -> None:
-    api = json.loads((package / "sam.json").read_text())["Resources"]["RestAPI"]["Properties"][
-        "DefinitionBody"
-    ]
+    api = json.loads((package / "sam.json").read_text())["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
 
     assert "*/*" in api["x-amazon-apigateway-binary-media-types"]  # protobuf in, gzip out
 
 
 def test_every_function_is_found_in_the_module_that_lambda_looks_in(package: Path) -> None:
     resources = json.loads((package / "sam.json").read_text())["Resources"]
-    handlers = [
-        each["Properties"]["Handler"] for each in resources.values() if "Handler" in each["Properties"]
-    ]
+    handlers = [each["Properties"]["Handler"] for each in resources.values() if "Handler" in each["Properties"]]
 
     command = [sys.executable, "-c", "import app, sys; print([hasattr(app, name) for name in sys.argv[1:]])"]
     names = [handler.removeprefix("app.") for handler in handlers]
@@ -77,8 +67,6 @@ def test_every_function_is_found_in_the_module_that_lambda_looks_in(package: Pat
         "SPARKANYWHERE_PROVIDER": "fargate",
         "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/c",
     }
-    found = subprocess.run(
-        [*command, *names], cwd=ROOT, env=environ, check=True, capture_output=True, text=True
-    )
+    found = subprocess.run([*command, *names], cwd=ROOT, env=environ, check=True, capture_output=True, text=True)
 
     assert found.stdout == "[True, True, True]\n"

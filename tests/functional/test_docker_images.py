@@ -60,9 +60,7 @@ def test_our_own_image_is_built_not_pulled(provider: DockerProvider) -> None:
     assert "make image SPARK=0.0.1" in message
 
 
-def test_a_crash_while_an_image_is_on_its_way_loses_no_task(
-    open_provider: Open, tagged: Callable[[str], None]
-) -> None:
+def test_a_crash_while_an_image_is_on_its_way_loses_no_task(open_provider: Open, tagged: Callable[[str], None]) -> None:
     first = open_provider()
     secret = Volume("v", "files", (File("f", b"kept"),))
     wanted = container("cat /v/f", image=MISSING, mounts=(Mount("v", "/v"),))
@@ -110,10 +108,7 @@ class TestARegistry:
 
         handle = provider.run(replace(wanted, logins=logins)).handle
 
-        until(
-            lambda: any("1 of 2 layers" in state.containers[0].message for state in seen),
-            "a word on how far it is",
-        )
+        until(lambda: any("1 of 2 layers" in state.containers[0].message for state in seen), "a word on how far it is")
         registry.quick.set()
         (only,) = ended(provider, handle).containers
         assert only.exit_code == 0
@@ -122,9 +117,7 @@ class TestARegistry:
         assert only.fetch.size_bytes > 2 * 1024 * 1024
         assert output(provider, handle) == "here\n"
 
-    def test_who_has_none_is_told_and_tried_again(
-        self, provider: DockerProvider, registry: ImageRegistry
-    ) -> None:
+    def test_who_has_none_is_told_and_tried_again(self, provider: DockerProvider, registry: ImageRegistry) -> None:
         handle = provider.run(task(container("exit 0", image=registry.image))).handle
 
         assert "no basic auth" in waiting_for(provider, handle, "ImagePullBackOff").containers[0].message

@@ -40,8 +40,7 @@ class TestCrashes:
         first = open_provider()
         first._launcher.close()  # it dies between creating and starting
         wanted = task(
-            container("cat /v/f", mounts=(Mount("v", "/v"),)),
-            volumes=(Volume("v", "files", (File("f", b"there"),)),),
+            container("cat /v/f", mounts=(Mount("v", "/v"),)), volumes=(Volume("v", "files", (File("f", b"there"),)),)
         )
         handle = first.run(wanted).handle
         first.close()
@@ -56,8 +55,7 @@ class TestCrashes:
         self, open_provider: Open, control_plane: str, engine: Any
     ) -> None:
         wanted = task(
-            container("cat /v/f", mounts=(Mount("v", "/v"),)),
-            volumes=(Volume("v", "files", (File("f", b"there"),)),),
+            container("cat /v/f", mounts=(Mount("v", "/v"),)), volumes=(Volume("v", "files", (File("f", b"there"),)),)
         )
         first = open_provider()
         first._launcher.close()
@@ -79,9 +77,7 @@ class TestCrashes:
 
     def test_init_containers_go_on_after_a_crash(self, open_provider: Open) -> None:
         first = open_provider()
-        handle = first.run(
-            task(container("sleep 1", name="first", init=True), container("echo after"))
-        ).handle
+        handle = first.run(task(container("sleep 1", name="first", init=True), container("echo after"))).handle
         running(first, handle, "first")
         first.close()
 
@@ -170,9 +166,7 @@ class TestOthersHands:
         state = ended(provider, handle)
         assert (state.reason, state.containers[0].reason) == ("ContainerRemoved", "ContainerRemoved")
 
-    def test_what_is_not_ours_is_left_alone(
-        self, open_provider: Open, engine: Any, control_plane: str
-    ) -> None:
+    def test_what_is_not_ours_is_left_alone(self, open_provider: Open, engine: Any, control_plane: str) -> None:
         config = {"Image": "busybox", "Cmd": ["sleep", "600"], "HostConfig": {"Init": True}}
         strange = engine.create_container_from_config(config)["Id"]
         config["Labels"] = {labels.CONTROL_PLANE: f"{control_plane}-other", labels.UID: "x"}
@@ -183,16 +177,12 @@ class TestOthersHands:
             down(engine, control_plane)
 
             assert known == []
-            assert {engine.inspect_container(each)["State"]["Status"] for each in (strange, neighbour)} == {
-                "created"
-            }
+            assert {engine.inspect_container(each)["State"]["Status"] for each in (strange, neighbour)} == {"created"}
         finally:
             for each in (strange, neighbour):
                 engine.remove_container(each, force=True)
 
-    def test_nothing_is_left_of_a_removed_task(
-        self, provider: DockerProvider, engine: Any, control_plane: str
-    ) -> None:
+    def test_nothing_is_left_of_a_removed_task(self, provider: DockerProvider, engine: Any, control_plane: str) -> None:
         mounts = (Mount("s", "/s"), Mount("f", "/f"), Mount("f", "/part", sub_path="x"))
         wanted = task(
             container("sleep 600", mounts=mounts),
@@ -209,9 +199,7 @@ class TestOthersHands:
         assert not engine.volumes(filters=wanted_label)["Volumes"]
         assert provider.describe([handle]) == []
 
-    def test_down_leaves_no_network_either(
-        self, open_provider: Open, engine: Any, control_plane: str
-    ) -> None:
+    def test_down_leaves_no_network_either(self, open_provider: Open, engine: Any, control_plane: str) -> None:
         provider = open_provider()
         provider.run(task(container("sleep 600")))
         provider.close()
@@ -306,14 +294,7 @@ class TestContainers:
         provider = open_provider(host_names=("kubernetes.default.svc",))
         named = task(container("sleep 600"))
         first = provider.run(
-            Task(
-                named.uid,
-                "default",
-                "a",
-                named.containers,
-                hostname="exec-1",
-                aliases=("pi-svc.default.svc",),
-            )
+            Task(named.uid, "default", "a", named.containers, hostname="exec-1", aliases=("pi-svc.default.svc",))
         )
         running(provider, first.handle)
         script = (

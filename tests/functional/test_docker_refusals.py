@@ -67,9 +67,7 @@ def old_engine(path: Path) -> Iterator[None]:
     ],
 )
 def test_an_engine_that_cannot_be_used_is_one_sentence_and_nothing_is_made(
-    there: Callable[[Path], AbstractContextManager[None]],
-    words: str,
-    tmp_path_factory: pytest.TempPathFactory,
+    there: Callable[[Path], AbstractContextManager[None]], words: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("d")  # the socket's name must be short
     path, state = folder / "docker.sock", folder / "state"

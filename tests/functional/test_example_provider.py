@@ -58,8 +58,6 @@ def test_its_exit_code_becomes_the_pods(server: LocalServer) -> None:
     kubectl(server, "run failing --image=any --restart=Never -- sh -c exit${IFS}3")
     kubectl(server, "wait --for=jsonpath={.status.phase}=Failed pod/failing --timeout=30s")
 
-    code = kubectl(
-        server, "get pod failing -o jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
-    )
+    code = kubectl(server, "get pod failing -o jsonpath={.status.containerStatuses[0].state.terminated.exitCode}")
 
     assert code == "3"

@@ -63,20 +63,14 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
 
 def wait_for(box: AwsBox, name: str, *phases: str) -> dict[str, Any]:
     """Return the pod's status once its phase is one of these."""
-    until(
-        lambda: box.client.phase(name) in phases,
-        f"pod {name} to be {' or '.join(phases)}",
-        seconds=POD_SECONDS,
-    )
+    until(lambda: box.client.phase(name) in phases, f"pod {name} to be {' or '.join(phases)}", seconds=POD_SECONDS)
     status: dict[str, Any] = box.client.pod(name)["status"]
     return status
 
 
 def wait_for_log(box: AwsBox, container: str, words: str) -> None:
     """Wait for words in the log, whose lines come after the container's end."""
-    until(
-        lambda: words in box.logs.text(container), f"{words} in the log of {container}", seconds=POD_SECONDS
-    )
+    until(lambda: words in box.logs.text(container), f"{words} in the log of {container}", seconds=POD_SECONDS)
 
 
 def terminated(status: dict[str, Any]) -> dict[str, Any]:
@@ -165,12 +159,7 @@ def test_a_pod_whose_init_container_fails_has_failed_and_runs_nothing(box: AwsBo
 def test_init_containers_run_one_after_the_other_before_the_main_ones(box: AwsBox) -> None:
     volume = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
     inits = [
-        {
-            "name": name,
-            "image": "busybox:latest",
-            "command": ["sh", "-c", f"echo {name} >> /work/done"],
-            **volume,
-        }
+        {"name": name, "image": "busybox:latest", "command": ["sh", "-c", f"echo {name} >> /work/done"], **volume}
         for name in ("first", "second")
     ]
     work = {"initContainers": inits, "volumes": [{"name": "work", "emptyDir": {}}]}

@@ -19,15 +19,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.jobs.job_files import (
-    CARRIED_PATH,
-    FETCHED_PATH,
-    SCRIPT,
-    Fetched,
-    FileFailed,
-    fetch_list,
-    sort_files,
-)
+from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, SCRIPT, Fetched, FileFailed, fetch_list, sort_files
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import PIECE_BYTES, bring
@@ -119,9 +111,7 @@ def test_a_file_that_is_too_large_is_refused_by_the_limit(server: LocalServer, t
     path = tmp_path / "huge.bin"
     path.write_bytes(b"x" * 5_000_001)
 
-    with pytest.raises(
-        FileFailed, match=r"huge\.bin was not taken: .*5,000,001 bytes.*SPARKANYWHERE_FILE_MAX_MB"
-    ):
+    with pytest.raises(FileFailed, match=r"huge\.bin was not taken: .*5,000,001 bytes.*SPARKANYWHERE_FILE_MAX_MB"):
         bring(KubeClient(server.access), "default", sort_files([str(path)]))
 
 
@@ -212,10 +202,7 @@ def test_a_bucket_is_tried_again_until_it_takes_the_file(
 @pytest.mark.parametrize(
     ("answers", "sentence"),
     [
-        (
-            [(403, "<Error><Code>AccessDenied</Code></Error>")],
-            "not taken by the project's bucket: AccessDenied",
-        ),
+        ([(403, "<Error><Code>AccessDenied</Code></Error>")], "not taken by the project's bucket: AccessDenied"),
         ([(400, "<Error><Code>BadDigest</Code></Error>")], "not taken by the project's bucket: BadDigest"),
         ([SLOW_DOWN] * 9, "could not be uploaded: the bucket said SlowDown"),
         ([CUT] * 9, "could not be uploaded: the bucket did not answer"),
@@ -267,9 +254,7 @@ def tools(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in (*NEEDED, request.param):
-        found = (
-            shutil.which(name) if name != "python3" else sys.executable
-        )  # that of PATH may be a shim's script
+        found = shutil.which(name) if name != "python3" else sys.executable  # that of PATH may be a shim's script
         assert found is not None, f"{name} is missing here: apt-get install {name}"
         (folder / name).symlink_to(Path(found).resolve())
     return folder
@@ -284,12 +269,7 @@ def fetch(tools: Path, tmp_path: Path, fetched: Fetched) -> subprocess.Completed
         (listed / name).write_text(text)
     environ = {"PATH": str(tools), "FETCH_INTO": str(into), "FETCH_LIST": str(listed)}
     return subprocess.run(
-        ["/bin/sh", "-c", SCRIPT],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=SCRIPT_SECONDS,
-        check=False,
+        ["/bin/sh", "-c", SCRIPT], env=environ, capture_output=True, text=True, timeout=SCRIPT_SECONDS, check=False
     )
 
 

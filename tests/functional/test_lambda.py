@@ -67,12 +67,7 @@ def test_who_brings_no_token_or_a_wrong_one_is_kept_out(deployment: Deployment, 
 def test_kubectl_applies_changes_and_deletes(client: Client) -> None:
     applied = client.kubectl("apply", "-f", "-", text=json.dumps(config_map("applied", a="1")))
     again = client.kubectl(
-        "apply",
-        "--server-side",
-        "--force-conflicts",
-        "-f",
-        "-",
-        text=json.dumps(config_map("applied", a="2")),
+        "apply", "--server-side", "--force-conflicts", "-f", "-", text=json.dumps(config_map("applied", a="2"))
     )
     shown = client.kubectl("get", "configmap", "applied", "-o", "jsonpath={.data.a}")
     deleted = client.kubectl("delete", "configmap", "applied")
@@ -218,9 +213,7 @@ def test_a_list_larger_than_lambda_may_answer_comes_whole_for_who_takes_gzip(
     assert large_maps <= names_in(by_fabric8.json())
 
 
-def test_a_function_killed_in_mid_request_leaves_the_next_one_whole(
-    client: Client, deployment: Deployment
-) -> None:
+def test_a_function_killed_in_mid_request_leaves_the_next_one_whole(client: Client, deployment: Deployment) -> None:
     answers: list[requests.Response] = []
     params = {"watch": "1", "timeoutSeconds": "20"}
     waiting = threading.Thread(target=lambda: answers.append(client.call("GET", PODS, params=params)))

@@ -33,9 +33,7 @@ def ecs() -> Iterator[FakeEcs]:
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    package: Package, ecs: FakeEcs, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Deployment]:
+def deployment(package: Package, ecs: FakeEcs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     made = Deployment(package, tmp_path_factory.mktemp("bursts"), ecs_url=ecs.url)
     yield made
     made.close()

@@ -33,9 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
         put(one.url, spark_pod("runs", "executor", "sleep 600", name="runs-exec-1", cpu="2"))
         put(one.url, spark_pod("fails", "driver", "echo the last words; exit 3"))
         until(lambda: pods_of(one.url, "fails")[0]["status"].get("phase") == "Failed", "a pod to fail")
-        until(
-            lambda: all(each["status"].get("phase") == "Running" for each in pods_of(one.url, "runs")), "pods"
-        )
+        until(lambda: all(each["status"].get("phase") == "Running" for each in pods_of(one.url, "runs")), "pods")
         yield one
 
 
@@ -100,10 +98,7 @@ def test_an_application_shows_its_timeline_events_and_use(server: LocalServer, b
     browser.wait_for(".timeline", "runs-exec-1")
     browser.wait_for("#detail table", "Container started")
     browser.wait_for("#detail table", "runs-exec-1")
-    assert [each.get_attribute("data-pod") for each in browser.all(".timeline li")] == [
-        "runs-driver",
-        "runs-exec-1",
-    ]
+    assert [each.get_attribute("data-pod") for each in browser.all(".timeline li")] == ["runs-driver", "runs-exec-1"]
     assert "running" in browser.text(".timeline")
     assert browser.all(".track .running")
     captions = [each.text for each in browser.all("figcaption")]
@@ -145,9 +140,7 @@ def test_only_the_control_plane_is_asked(server: LocalServer, browser: Browser) 
     browser.open(f"{server.url}/#/default/runs")
     browser.wait_for("pre", "line 3")
 
-    origins = {
-        "{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in browser.requested() if "about:" not in url
-    }
+    origins = {"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in browser.requested() if "about:" not in url}
 
     assert origins == {server.url}
 
@@ -175,9 +168,7 @@ def test_every_field_has_a_name_for_those_who_cannot_see(server: LocalServer, br
     browser.open(f"{server.url}/#/default/runs")
     browser.wait_for("pre", "line 1")
 
-    nameless = (
-        "return [...document.querySelectorAll('input, select')].filter((each) => !each.labels.length).length"
-    )
+    nameless = "return [...document.querySelectorAll('input, select')].filter((each) => !each.labels.length).length"
 
     assert browser.run(nameless) == 0
     assert {each.aria_role for each in browser.all("svg")} == {"image"}
@@ -186,9 +177,7 @@ def test_every_field_has_a_name_for_those_who_cannot_see(server: LocalServer, br
 
 @pytest.mark.parametrize("where", ["", "#/default/runs"])
 @pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_nothing_reaches_beyond_the_window(
-    server: LocalServer, browser: Browser, width: int, where: str
-) -> None:
+def test_nothing_reaches_beyond_the_window(server: LocalServer, browser: Browser, width: int, where: str) -> None:
     browser.emulate(width=width, dark=False)
     browser.open(f"{server.url}/{where}")
     browser.wait_for("main", "runs-driver")
@@ -214,9 +203,7 @@ def test_other_clients_still_get_the_paths(server: LocalServer) -> None:
     assert page.headers["Cache-Control"] == "no-store"
 
 
-def test_it_works_below_the_path_of_a_stage_with_buffered_watches(
-    server: LocalServer, browser: Browser
-) -> None:
+def test_it_works_below_the_path_of_a_stage_with_buffered_watches(server: LocalServer, browser: Browser) -> None:
     with stage_of(server.url) as stage:
         browser.open(stage.url)
         browser.wait_for("#rows", "runs-driver")

@@ -52,9 +52,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         with core(running) as api:
             container = client.V1Container(name="main", image=image, command=["python3", "-c", SCRIPT])
             spec = client.V1PodSpec(restart_policy="Never", containers=[container])
-            api.create_namespaced_pod(
-                "default", client.V1Pod(metadata=client.V1ObjectMeta(name=POD), spec=spec)
-            )
+            api.create_namespaced_pod("default", client.V1Pod(metadata=client.V1ObjectMeta(name=POD), spec=spec))
             until(lambda: port_in_log(api) is not None, "the pod to serve")
             yield running
             api.delete_namespaced_pod(POD, "default", grace_period_seconds=0)
@@ -97,14 +95,7 @@ def port(server: LocalServer) -> int:
 
 def kubectl(server: LocalServer, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run kubectl to its end."""
-    command = [
-        "kubectl",
-        "--kubeconfig",
-        str(server.kubeconfig),
-        "--cache-dir",
-        str(server.state),
-        *arguments,
-    ]
+    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "--cache-dir", str(server.state), *arguments]
     return subprocess.run(command, input=input, capture_output=True, timeout=60, check=False)
 
 
@@ -132,9 +123,7 @@ def test_a_terminal_is_a_terminal(server: LocalServer) -> None:
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
     command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "exec", "-it", POD, "--", "sh"]
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    ) as process:
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
         said = b""
 

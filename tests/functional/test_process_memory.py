@@ -16,10 +16,7 @@ from chalicelib.providers.process.supervisor.processes import held_mib
 from tests.contract.provider_backends import container, ended, task
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
-]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")]
 
 HOLD = "import time; held = bytearray({mib} * 1024 * 1024); print('held', flush=True); time.sleep({seconds})"
 

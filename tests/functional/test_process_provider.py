@@ -13,15 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chalicelib.providers.base import (
-    LogOptions,
-    Mount,
-    ProviderUnavailable,
-    Task,
-    TaskRejected,
-    TaskState,
-    Volume,
-)
+from chalicelib.providers.base import LogOptions, Mount, ProviderUnavailable, Task, TaskRejected, TaskState, Volume
 from chalicelib.providers.process.directory import TaskDirectory
 from chalicelib.providers.process.plan import first_record
 from chalicelib.providers.process.provider import ProcessProvider
@@ -29,10 +21,7 @@ from chalicelib.providers.process.records import MARKER
 from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.waiting import until
 
-pytestmark = [
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc"),
-]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")]
 
 
 @pytest.fixture
@@ -115,13 +104,9 @@ def test_a_background_process_ends_with_the_main_one(provider: ProcessProvider) 
     assert processes_of(handle) == []
 
 
-def test_a_process_that_hides_its_origin_ends_with_the_task(
-    provider: ProcessProvider, tmp_path: Path
-) -> None:
+def test_a_process_that_hides_its_origin_ends_with_the_task(provider: ProcessProvider, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    hidden = (
-        f"env -i setsid sh -c 'echo $$ > {pid_file}; exec sleep 600' & until [ -s {pid_file} ]; do :; done"
-    )
+    hidden = f"env -i setsid sh -c 'echo $$ > {pid_file}; exec sleep 600' & until [ -s {pid_file} ]; do :; done"
     handle = provider.run(task(container(f"{hidden}; exit 0"))).handle
 
     ended(provider, handle)
@@ -131,8 +116,7 @@ def test_a_process_that_hides_its_origin_ends_with_the_task(
 
 def test_one_containers_end_leaves_its_sibling_alone(provider: ProcessProvider) -> None:
     two = task(
-        container("setsid sleep 600 & sleep 600", name="long"),
-        container("setsid sleep 600 & exit 0", name="short"),
+        container("setsid sleep 600 & sleep 600", name="long"), container("setsid sleep 600 & exit 0", name="short")
     )
     handle = provider.run(two).handle
 
@@ -157,9 +141,7 @@ time.sleep(600)
 def run_in_another_process(directory: Path, script: str) -> tuple[str, subprocess.Popen[str]]:
     """Start a task in a control plane of its own, which runs in `directory`; return its handle and that process."""
     command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script]
-    child = subprocess.Popen(
-        command, cwd=directory, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()}
-    )
+    child = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()})
     assert child.stdout
     return child.stdout.readline().strip(), child
 
@@ -172,12 +154,8 @@ def kill(child: subprocess.Popen[str]) -> None:
     child.stdout.close()
 
 
-def test_a_task_outlives_a_killed_control_plane_and_is_adopted(
-    provider: ProcessProvider, tmp_path: Path
-) -> None:
-    handle, child = run_in_another_process(
-        tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5"
-    )
+def test_a_task_outlives_a_killed_control_plane_and_is_adopted(provider: ProcessProvider, tmp_path: Path) -> None:
+    handle, child = run_in_another_process(tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5")
     running(provider, handle)
     kill(child)
 
@@ -364,9 +342,7 @@ def test_a_task_waits_while_another_may_yet_begin_it(provider: ProcessProvider, 
     assert ended(provider, "some-uid").containers[0].exit_code == 0
 
 
-def test_a_stop_reaches_a_task_that_a_crash_kept_from_beginning(
-    provider: ProcessProvider, tmp_path: Path
-) -> None:
+def test_a_stop_reaches_a_task_that_a_crash_kept_from_beginning(provider: ProcessProvider, tmp_path: Path) -> None:
     directory = TaskDirectory(tmp_path / "state/tasks", "some-uid")
     one = task(container("exit 0"), uid="some-uid")
     with directory.locked():
@@ -400,9 +376,7 @@ def test_a_state_directory_that_can_not_be_written_is_news_about_the_task(tmp_pa
     provider.close()
 
 
-def test_secrets_of_the_environment_are_not_written_to_disk(
-    provider: ProcessProvider, tmp_path: Path
-) -> None:
+def test_secrets_of_the_environment_are_not_written_to_disk(provider: ProcessProvider, tmp_path: Path) -> None:
     handle = provider.run(task(container("sleep 600", env=(("TOKEN", "hush-hush"),)))).handle
     running(provider, handle)
 
@@ -412,9 +386,7 @@ def test_secrets_of_the_environment_are_not_written_to_disk(
     assert not [path for path in files if b"hush-hush" in path.read_bytes()]
 
 
-def test_what_a_task_made_unwritable_is_removed_all_the_same(
-    provider: ProcessProvider, tmp_path: Path
-) -> None:
+def test_what_a_task_made_unwritable_is_removed_all_the_same(provider: ProcessProvider, tmp_path: Path) -> None:
     script = "mkdir -p /s/a/b; touch /s/a/b/f; chmod 500 /s/a/b /s/a"
     one: Task = task(container(script, mounts=(Mount("s", "/s"),)), volumes=(Volume("s", "scratch"),))
     handle = provider.run(one).handle

@@ -33,8 +33,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 def _pod(name: str) -> Api:
     container = client.V1Container(name="c", image="i")
     return client.V1Pod(
-        metadata=client.V1ObjectMeta(name=name, labels={"app": name}),
-        spec=client.V1PodSpec(containers=[container]),
+        metadata=client.V1ObjectMeta(name=name, labels={"app": name}), spec=client.V1PodSpec(containers=[container])
     )
 
 
@@ -59,19 +58,12 @@ def test_the_dynamic_client_finds_kinds_and_applies(api: Api) -> None:
     found = dynamic.DynamicClient(api)
     jobs = found.resources.get(api_version="batch/v1", kind="Job")
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
-    body = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "j"},
-        "spec": {"template": template},
-    }
+    body = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {"template": template}}
 
     made = jobs.create(body=body, namespace="default")
     configmaps = found.resources.get(api_version="v1", kind="ConfigMap")
     config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": "v"}}
-    applied = configmaps.server_side_apply(
-        body=config_map, name="a", namespace="default", field_manager="tests"
-    )
+    applied = configmaps.server_side_apply(body=config_map, name="a", namespace="default", field_manager="tests")
 
     assert made.spec.backoffLimit == 6
     assert applied.metadata.managedFields[0].manager == "tests"

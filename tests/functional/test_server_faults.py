@@ -28,12 +28,7 @@ WRITERS = 4
 
 def post(client: WebClient, name: str, *, size: int = 10) -> Reply:
     """Create a ConfigMap."""
-    body = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name},
-        "data": {"text": "x" * size},
-    }
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"text": "x" * size}}
     return client.get(CONFIGMAPS, method="POST", body=json.dumps(body).encode())
 
 
@@ -208,8 +203,7 @@ def test_watches_on_both_servers_tell_one_order(servers: tuple[LocalServer, Loca
                 assert post(client, f"{prefix}-{number}").status == 201
 
         threads = [
-            threading.Thread(target=write, args=(client, f"from-{number}"))
-            for number, client in enumerate(clients)
+            threading.Thread(target=write, args=(client, f"from-{number}")) for number, client in enumerate(clients)
         ]
         for thread in threads:
             thread.start()

@@ -108,9 +108,7 @@ def test_the_ui_of_a_process_is_at_its_own_address(server: LocalServer) -> None:
 
 
 @pytest.mark.parametrize("end", ["Ctrl-C", "of the pod"])
-def test_a_forwarded_ui_is_there_until_the_end(
-    server: LocalServer, kube: KubeClient, driver: str, end: str
-) -> None:
+def test_a_forwarded_ui_is_there_until_the_end(server: LocalServer, kube: KubeClient, driver: str, end: str) -> None:
     with start(server, "ui", "looked-at", "--forward") as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()

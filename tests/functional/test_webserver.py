@@ -205,9 +205,7 @@ def test_too_long_headers_are_a_431_status(client: WebClient) -> None:
 
 
 def test_a_large_body_is_refused_before_it_is_sent(client: WebClient) -> None:
-    client.send(
-        b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n"
-    )
+    client.send(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\nExpect: 100-continue\r\n\r\n")
 
     reply = client.reply()
 

@@ -48,11 +48,7 @@ class Fuzzer:
         began = time.monotonic()
         try:
             answer = self.api.request(
-                drawn.method,
-                drawn.url,
-                drawn.body,
-                content_type=drawn.content_type,
-                headers={"accept": drawn.accept},
+                drawn.method, drawn.url, drawn.body, content_type=drawn.content_type, headers={"accept": drawn.accept}
             )
             self.sent += 1
             if self.sent % CHORES_EVERY == 0:

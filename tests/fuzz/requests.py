@@ -25,18 +25,7 @@ from chalicelib.registry.strategy import Strategy
 from chalicelib.resources.catalogue import ALL
 from tests.api_client import JSON_TYPE
 from tests.fuzz.widget import WIDGET, WIDGETS
-from tests.fuzz.words import (
-    ACCEPTS,
-    COUNTS,
-    DIGITS,
-    JUNK,
-    NUMBERS,
-    PATCHES,
-    QUERY,
-    SUBRESOURCES,
-    TEXTS,
-    TYPES,
-)
+from tests.fuzz.words import ACCEPTS, COUNTS, DIGITS, JUNK, NUMBERS, PATCHES, QUERY, SUBRESOURCES, TEXTS, TYPES
 
 USUAL = ("POST", "POST", "POST", "POST", "PUT", "PUT", "PATCH", "PATCH", "PATCH", "DELETE")
 TESTS = Path(__file__).parents[1]
@@ -139,17 +128,9 @@ class Requests:
         else:
             drawn = self._of_route(draw.choice(ROUTES))
         body = self._damaged(drawn.body) if draw.random() < 0.1 else drawn.body
-        url = (
-            f"{drawn.url}{'&' if '?' in drawn.url else '?'}{self._query()}"
-            if draw.random() < 0.25
-            else drawn.url
-        )
+        url = f"{drawn.url}{'&' if '?' in drawn.url else '?'}{self._query()}" if draw.random() < 0.25 else drawn.url
         return Drawn(
-            drawn.method,
-            url,
-            body,
-            drawn.content_type,
-            draw.choice(ACCEPTS) if draw.random() < 0.12 else JSON_TYPE,
+            drawn.method, url, body, drawn.content_type, draw.choice(ACCEPTS) if draw.random() < 0.12 else JSON_TYPE
         )
 
     def _of_kind(self, target: Target, method: str, types: Sequence[str]) -> Drawn:
@@ -211,9 +192,7 @@ class Requests:
             elif kind < 0.7:
                 del _at(made, path[:-1])[path[-1]]
             elif kind < 0.8 and isinstance(_at(made, path), dict):
-                _at(made, path)[draw.choice(("a", "", "x/y", "é", DIGITS[:300]))] = draw.choice(
-                    draw.choice(JUNK)
-                )
+                _at(made, path)[draw.choice(("a", "", "x/y", "é", DIGITS[:300]))] = draw.choice(draw.choice(JUNK))
             elif kind < 0.83:
                 deep: Any = "x"  # Any: JSON
                 for _ in range(draw.choice((50, 190, 210))):
@@ -230,13 +209,10 @@ class Requests:
         for _ in range(draw.choice((1, 1, 2, 5))):
             where = ["/" + "/".join(str(part) for part in draw.choice(list(_paths(body)))) for _ in range(2)]
             where = [
-                draw.choice((each, each, each, "/spec", "", "x", "/-", f"/spec/{DIGITS}", "/~2"))
-                for each in where
+                draw.choice((each, each, each, "/spec", "", "x", "/-", f"/spec/{DIGITS}", "/~2")) for each in where
             ]
             action = draw.choice(("add", "replace", "remove", "test", "copy", "move", "x"))
-            made.append(
-                {"op": action, "path": where[0], "from": where[1], "value": draw.choice(draw.choice(JUNK))}
-            )
+            made.append({"op": action, "path": where[0], "from": where[1], "value": draw.choice(draw.choice(JUNK))})
         return made
 
     def _encoded(self, body: object, kind: str) -> bytes:
@@ -245,9 +221,7 @@ class Requests:
             return draw.choice(RECORDED)
         if "yaml" in kind and draw.random() < 0.5:
             try:
-                return yaml.safe_dump(body, allow_unicode=draw.random() < 0.5).encode(
-                    "utf-8", "surrogatepass"
-                )
+                return yaml.safe_dump(body, allow_unicode=draw.random() < 0.5).encode("utf-8", "surrogatepass")
             except (yaml.YAMLError, ValueError, RecursionError):  # too deep, or a number of too many digits
                 pass
         try:

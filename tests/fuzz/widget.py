@@ -40,10 +40,7 @@ _VERSION: dict[str, Any] = {  # Any: JSON
     "name": "v1",
     "served": True,
     "storage": True,
-    "subresources": {
-        "status": {},
-        "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.n"},
-    },
+    "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.n"}},
     "schema": {
         "openAPIV3Schema": {
             "type": "object",

@@ -25,17 +25,7 @@ SUBRESOURCES = {
     "statefulsets": ["scale", "status"],
 }
 PATCHES = ("merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml", "json-patch+json")
-TYPES = (
-    "json",
-    "json",
-    "json",
-    "json",
-    "yaml",
-    "vnd.kubernetes.protobuf",
-    "cbor",
-    "json;charset=latin-1",
-    "",
-)
+TYPES = ("json", "json", "json", "json", "yaml", "vnd.kubernetes.protobuf", "cbor", "json;charset=latin-1", "")
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPTS = (
     *("application/json", "application/yaml", PROTOBUF, "*/*", "text/html", ";;,=", "application/cbor"),
@@ -93,31 +83,11 @@ COUNTS = (
 )
 TIMES = (
     *("2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
-    *(
-        "9999-12-31T23:59:59-23:59",
-        "0001-01-01T00:00:00+23:59",
-        "2026-02-30T00:00:00Z",
-        "2026-01-01T00:00:60Z",
-    ),
+    *("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-02-30T00:00:00Z", "2026-01-01T00:00:60Z"),
     *("1h", "99999999h", f"{DIGITS}s", "-1h", "999999999999999999999d", "nan", "inf"),
 )
 TEXTS = (
-    *(
-        "",
-        "x",
-        "-",
-        "a/b",
-        "..",
-        "é" * 10,
-        "x" * 300,
-        "\ud800",
-        "a\udfffb",
-        "\0",
-        "a\nb",
-        "\x1b[2J",
-        "NaN",
-        "Infinity",
-    ),
+    *("", "x", "-", "a/b", "..", "é" * 10, "x" * 300, "\ud800", "a\udfffb", "\0", "a\nb", "\x1b[2J", "NaN", "Infinity"),
     *("0.0.0.0/0", "::1", "None", "{{}}", "$(A)", "$" * 50, "(" * 3000, "[" * 3000, "\N{GRINNING FACE}"),
     *(
         "^(a+)+$",

@@ -10,9 +10,7 @@ TEXT = "a\n<!-- bench api: by hand -->\nold\n<!-- bench api ends -->\nb\n"
 
 
 def test_a_table_takes_the_place_of_the_last_one() -> None:
-    assert placed(TEXT, "api", r"new \1") == (
-        "a\n<!-- bench api: by hand -->\nnew \\1\n<!-- bench api ends -->\nb\n"
-    )
+    assert placed(TEXT, "api", r"new \1") == ("a\n<!-- bench api: by hand -->\nnew \\1\n<!-- bench api ends -->\nb\n")
 
 
 def test_a_benchmark_without_a_place_changes_nothing() -> None:

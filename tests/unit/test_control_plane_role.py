@@ -23,10 +23,7 @@ ANY_RESOURCE = {
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
-POLICIES = {
-    "terraform": statements_of_terraform(),
-    "chalice": statements_of_chalice(),
-}
+POLICIES = {"terraform": statements_of_terraform(), "chalice": statements_of_chalice()}
 ECS = "arn:aws:ecs:us-east-1:123456789012"
 HERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere"}
 ELSEWHERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere-of-others"}
@@ -101,9 +98,7 @@ def test_what_is_ours_is_allowed(policy: str, action: str, resource: str, contex
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(("action", "resource", "context"), REFUSED)
-def test_what_is_not_ours_is_refused(
-    policy: str, action: str, resource: str, context: dict[str, str]
-) -> None:
+def test_what_is_not_ours_is_refused(policy: str, action: str, resource: str, context: dict[str, str]) -> None:
     assert not allows(POLICIES[policy], action, resource, context)
 
 

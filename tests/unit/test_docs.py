@@ -21,21 +21,9 @@ PAGES = sorted((PROJECT / "docs").rglob("*.md"))
 ALL_PAGES = [*PAGES, *sorted(PROJECT.glob("*.md"))]
 # Read by the tests alone.
 TEST_VARIABLES = {"SPARKANYWHERE_REQUIRE_TOOLS", "SPARKANYWHERE_CONFORMANCE", "SPARKANYWHERE_TEST_SEED"}
-SOURCES = (
-    "app.py",
-    "chalicelib",
-    "sparkanywhere",
-    "benchmarks",
-    "tools",
-    "tests",
-    "examples",
-    "images",
-    "terraform",
-)
+SOURCES = ("app.py", "chalicelib", "sparkanywhere", "benchmarks", "tools", "tests", "examples", "images", "terraform")
 TEXTS = (".py", ".sh", ".tf", ".js", ".html", ".yaml", "Dockerfile")
-PAGE_OF_OURS = re.compile(
-    r"(?<![\w/.*-])((?:docs/)?[\w-]+\.md)\b(?! (?:of|in) )"
-)  # "x.md of Y" is of elsewhere
+PAGE_OF_OURS = re.compile(r"(?<![\w/.*-])((?:docs/)?[\w-]+\.md)\b(?! (?:of|in) )")  # "x.md of Y" is of elsewhere
 COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULTILINE)
 
 
@@ -71,9 +59,7 @@ MESSAGES = (
 @pytest.mark.parametrize("message", MESSAGES)
 def test_a_message_that_is_explained_is_one_that_the_code_says(message: str) -> None:
     told = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    sources = [
-        path for folder in ("chalicelib", "sparkanywhere") for path in (PROJECT / folder).rglob("*.py")
-    ]
+    sources = [path for folder in ("chalicelib", "sparkanywhere") for path in (PROJECT / folder).rglob("*.py")]
 
     assert message in told
     assert any(message in path.read_text(encoding="utf-8") for path in sources)
@@ -127,10 +113,7 @@ def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
     for name, rest in _commands(path.read_text(encoding="utf-8")):
         command = main.get_command(context, name)
         assert isinstance(command, click.Command), f"{path.name} tells of `sparkanywhere {name}`"
-        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {
-            "--help",
-            "-h",
-        }
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help", "-h"}
         told = set(re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", f" {rest}"))
         assert told <= known, f"{path.name}: sparkanywhere {name}"
 
@@ -139,9 +122,7 @@ def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
 def test_every_make_target_that_is_told_exists(path: Path) -> None:
     verbs = set(re.findall(r"^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 
-    told = set(
-        re.findall(r"(?:`|^    )make ([a-z][a-z0-9-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-    )
+    told = set(re.findall(r"(?:`|^    )make ([a-z][a-z0-9-]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
 
     assert told <= verbs
 

@@ -36,28 +36,7 @@ LENGTH = 30_000
 MOST_SECONDS = 5.0  # what is linear takes a hundredth of that, what is quadratic far more
 DIGITS = "9" * 5000  # more than int() takes
 
-UNITS = (
-    "9",
-    "0",
-    "a",
-    "a-",
-    "a.",
-    "a/",
-    "-",
-    ".",
-    ",",
-    "a,",
-    "a=b,",
-    "(",
-    "$(",
-    "$",
-    "\\",
-    " ",
-    "e",
-    "[",
-    "x'",
-    '"',
-)
+UNITS = ("9", "0", "a", "a-", "a.", "a/", "-", ".", ",", "a,", "a=b,", "(", "$(", "$", "\\", " ", "e", "[", "x'", '"')
 RULES: dict[str, Callable[[str], object]] = {
     "quantity": parse_quantity,
     "int64": parse_int64,
@@ -103,17 +82,12 @@ def test_no_rule_takes_longer_than_its_text(name: str) -> None:
         (str(2**63), None, 2**63),
         (str(-(2**63)), -(2**63), None),
         (str(2**64), None, None),
-        *(
-            (text, None, None)
-            for text in (DIGITS, f"-{DIGITS}", "", "-", "1_0", " 1", "²", "٣", "0x1", "1\n")
-        ),
+        *((text, None, None) for text in (DIGITS, f"-{DIGITS}", "", "-", "1_0", " 1", "²", "٣", "0x1", "1\n")),
     ],
 )
 def test_integers_are_those_of_go(text: str, signed: int | None, unsigned: int | None) -> None:
     assert (parse_int64(text), parse_uint64(text)) == (signed, unsigned)
-    assert is_integer(text) == (
-        text.lstrip("+-").isascii() and text.lstrip("+-").isdigit() and "\n" not in text
-    )
+    assert is_integer(text) == (text.lstrip("+-").isascii() and text.lstrip("+-").isdigit() and "\n" not in text)
 
 
 @pytest.mark.parametrize("text", [DIGITS, "²", "--1", "x", ""])

@@ -13,9 +13,7 @@ from tools.audit import FOUND, NOT_ASKED, judge
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCKS = ("locks/dev.txt", "locks/run.txt", "locks/vendor.txt", "requirements.txt")
-ENTRY = re.compile(
-    r"^([a-z0-9.-]+)==([^ \n]+)[^\n]*((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)*)", re.MULTILINE
-)
+ENTRY = re.compile(r"^([a-z0-9.-]+)==([^ \n]+)[^\n]*((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)*)", re.MULTILINE)
 
 
 def pins(name: str) -> dict[str, tuple[str, int]]:

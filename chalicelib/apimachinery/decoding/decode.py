@@ -9,12 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from chalicelib.apimachinery.decoding.decode_errors import (
-    explain,
-    json_kind,
-    normalize_or_explain,
-    repeated_fields,
-)
+from chalicelib.apimachinery.decoding.decode_errors import explain, json_kind, normalize_or_explain, repeated_fields
 from chalicelib.apimachinery.decoding.gotext import quote
 from chalicelib.apimachinery.decoding.parsing import DecodeError, Pairs, parse_json, parse_yaml, plain
 from chalicelib.apimachinery.decoding.protobuf import decode_protobuf
@@ -30,9 +25,7 @@ BODY_TYPES = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE]
 Validation = Literal["Strict", "Warn", "Ignore"]
 
 _SUMMARY = 30  # bytes of a body that a complaint about it quotes
-_HEADER = (
-    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-)
+_HEADER = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 _OPTIONS_SCHEME = "pkg/apis/meta/internalversion/scheme/register.go:27"
 _INTERNAL_PACKAGES = {"": "core", "rbac.authorization.k8s.io": "rbac"}
@@ -66,9 +59,7 @@ def media_type(content_type: str | None) -> str:
     return (content_type or JSON_TYPE).split(";")[0].strip().lower() or JSON_TYPE
 
 
-def decode_object(
-    body: bytes, content_type: str | None, expected: Kind, *, validation: Validation = "Warn"
-) -> Decoded:
+def decode_object(body: bytes, content_type: str | None, expected: Kind, *, validation: Validation = "Warn") -> Decoded:
     """Return the object of a POST or PUT, which must be of kind `expected`.
 
     Raises StatusError 400 (broken body, wrong kind or types, and with Strict unknown or repeated fields) or

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chalicelib.apimachinery.decoding.gotext import quote
-from chalicelib.apimachinery.decoding.normalize import (
-    NormalizeError,
-    keeps_null,
-    keeps_zero,
-    normalize,
-    value_rule,
-)
+from chalicelib.apimachinery.decoding.normalize import NormalizeError, keeps_null, keeps_zero, normalize, value_rule
 from chalicelib.apimachinery.decoding.parsing import DecodeError, Pairs
 from chalicelib.apimachinery.schema import Field, Type
 from chalicelib.apimachinery.types import JSON
@@ -138,9 +132,7 @@ def _field(value: Any, known: Field, place: _Place) -> Any:  # Any: a value out 
     if json_kind(value) != ("object" if known.container == "map" else "array"):
         raise place.mismatch(json_kind(value), known.go_type)
     if known.container == "list":
-        return [
-            _element(item, known, place.element(f"{place.path}[{index}]")) for index, item in enumerate(value)
-        ]
+        return [_element(item, known, place.element(f"{place.path}[{index}]")) for index, item in enumerate(value)]
     out: JSON = {}
     for key, item in _items(value):
         path = f"{place.path}.{key}"

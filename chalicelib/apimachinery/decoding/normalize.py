@@ -22,9 +22,7 @@ from chalicelib.apimachinery.types import JSON
 Convert = Callable[[Any], Any]  # Any: a value out of JSON, before and after
 Rule = tuple[type | None, Convert | None]  # the class that a value must have, and how to convert it
 
-_UTC_SECONDS = re.compile(
-    r"[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII
-)
+_UTC_SECONDS = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII)
 
 
 class NormalizeError(Exception):
@@ -62,9 +60,7 @@ def _struct(kind: Type) -> Convert:
 
     def convert(value: Any) -> Any:  # Any: a value out of JSON
         if not table:  # filled late: types may contain themselves
-            table.update(
-                {name: (*_field_rule(field), keeps_zero(field)) for name, field in kind.fields.items()}
-            )
+            table.update({name: (*_field_rule(field), keeps_zero(field)) for name, field in kind.fields.items()})
         out: JSON = {}
         for key, item in value.items():
             expected, inner, keep_zero = table[key]

@@ -48,9 +48,7 @@ def _text(field: int, value: Value) -> bytes:
 
 def _named(field: int, values: dict[str, Value], encode: Callable[[Value], bytes]) -> bytes:
     """Return a map as the pairs of name and message that stand for it."""
-    return b"".join(
-        _block(field, _text(1, name) + _block(2, encode(value))) for name, value in values.items()
-    )
+    return b"".join(_block(field, _text(1, name) + _block(2, encode(value))) for name, value in values.items())
 
 
 def _extensions(field: int, holder: Value) -> bytes:
@@ -77,8 +75,7 @@ _SCHEMA_FIELDS: dict[str, Callable[[Value], bytes]] = {
     "description": lambda value: _text(4, value),
     "required": lambda values: b"".join(_text(19, value) for value in values),
     "additionalProperties": lambda value: _block(
-        21,
-        _block(1, _schema(value)) if isinstance(value, dict) else _varint(2 << 3 | _VARINT) + bytes([value]),
+        21, _block(1, _schema(value)) if isinstance(value, dict) else _varint(2 << 3 | _VARINT) + bytes([value])
     ),
     "type": lambda value: _block(22, _text(1, value)),
     "items": lambda value: _block(23, _block(1, _schema(value))),

@@ -117,9 +117,7 @@ def _scalar(loader: _Loader, node: Any) -> Any:  # Any: a node of PyYAML's; a sc
     number = float(number)
     if not math.isfinite(number):
         raise DecodeError(f"json: unsupported value: {node.value}")
-    return (
-        int(number) if number == int(number) and abs(number) < 1e21 else number
-    )  # as after a trip through JSON
+    return int(number) if number == int(number) and abs(number) < 1e21 else number  # as after a trip through JSON
 
 
 def _spellings(*words: str) -> str:

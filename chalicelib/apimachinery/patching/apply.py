@@ -29,14 +29,7 @@ from chalicelib.apimachinery.types import JSON
 
 
 def update_managed_fields(
-    old: JSON | None,
-    new: JSON,
-    *,
-    manager: str,
-    now: datetime,
-    subresource: str,
-    schema: Type | None,
-    api_version: str,
+    old: JSON | None, new: JSON, *, manager: str, now: datetime, subresource: str, schema: Type | None, api_version: str
 ) -> None:
     """Set, in place, the managedFields of `new`, which came of `old` by a create, PUT or patch.
 

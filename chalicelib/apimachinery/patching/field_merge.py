@@ -140,9 +140,7 @@ def _with_named_parents(fields: Tree, shape: Shape | None) -> Tree:
         else:
             below = shape.element if shape and shape.kind == "list" else None
         inner = _with_named_parents(node, below)
-        named = (
-            shape is not None and shape.kind == "struct" and element.startswith("f:") and below is not None
-        )
+        named = shape is not None and shape.kind == "struct" and element.startswith("f:") and below is not None
         if named and inner and "." not in inner:
             inner["."] = {}
         out[element] = inner

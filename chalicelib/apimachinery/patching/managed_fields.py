@@ -157,10 +157,7 @@ def decode(entries: Sequence[JSON] | None, *, trusted: bool = True) -> ManagedFi
             return ManagedFields()
         version = raw.get("apiVersion") or ""
         manager = Manager(
-            raw.get("manager") or "",
-            operation,
-            "" if operation == "Apply" else version,
-            raw.get("subresource") or "",
+            raw.get("manager") or "", operation, "" if operation == "Apply" else version, raw.get("subresource") or ""
         )
         entry = Entry(tree, version, raw.get("time") or "", raw)
         if not trusted:
@@ -178,11 +175,7 @@ def ignored(kind: Type, subresource: str) -> list[Path]:
 
 def owned(paths: Iterable[Path], without: Sequence[Path]) -> list[Path]:
     """Return the paths that a manager can own: not the server's own fields, and nothing in the ignored parts."""
-    return [
-        path
-        for path in paths
-        if path not in STRIPPED and not any(path[: len(part)] == part for part in without)
-    ]
+    return [path for path in paths if path not in STRIPPED and not any(path[: len(part)] == part for part in without)]
 
 
 def record_create(obj: JSON, *, manager: Manager, kind: Type, now: datetime) -> ManagedFields:
@@ -201,9 +194,7 @@ def record_create(obj: JSON, *, manager: Manager, kind: Type, now: datetime) -> 
     return ManagedFields({manager: entry} if tree else {})
 
 
-def record_update(
-    managed: ManagedFields, old: JSON, new: JSON, *, manager: Manager, kind: Type, now: datetime
-) -> None:
+def record_update(managed: ManagedFields, old: JSON, new: JSON, *, manager: Manager, kind: Type, now: datetime) -> None:
     """Record, in place, that `manager` made `new` out of `old`: it alone now owns what changed.
 
     Objects whose lists cannot be told apart by key are not recorded, as on a real server.

@@ -61,9 +61,7 @@ def decode_apply(body: bytes, *, is_strict: bool = False) -> tuple[JSON, list[st
     repeated = repeated_fields(document)
     document = plain(document)
     if not isinstance(document, dict | None):
-        found = (
-            f"json: cannot unmarshal {json_kind(document)} into Go value of type map[string]interface {{}}"
-        )
+        found = f"json: cannot unmarshal {json_kind(document)} into Go value of type map[string]interface {{}}"
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {found}")
     if repeated and is_strict:
         raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {', '.join(repeated)}")

@@ -22,9 +22,7 @@ class Shape:
     """One kind of value."""
 
     kind: Literal["leaf", "struct", "map", "list"]
-    scalar: str = (
-        ""  # of a leaf: what the schema says it is (Field.kind), "atomic" for containers and structs
-    )
+    scalar: str = ""  # of a leaf: what the schema says it is (Field.kind), "atomic" for containers and structs
     type: Type | None = None  # of a struct
     element: Shape | None = None  # of a map or list
     keys: tuple[str, ...] = ()  # of a list of structs by key; none for a set of scalars

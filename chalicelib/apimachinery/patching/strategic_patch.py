@@ -35,12 +35,8 @@ def strategic_merge_patch(obj: JSON, patch: JSON, kind: Type | None) -> JSON:
 def _merge_maps(original: JSON, patch: JSON, kind: Type | None) -> JSON:
     if _PATCH in patch:
         if patch[_PATCH] not in ("replace", "delete"):
-            raise bad_request(
-                f"unknown patch type: {plain_value(patch[_PATCH])} in map: {plain_value(patch)}"
-            )
-        return (
-            {key: item for key, item in patch.items() if key != _PATCH} if patch[_PATCH] == "replace" else {}
-        )
+            raise bad_request(f"unknown patch type: {plain_value(patch[_PATCH])} in map: {plain_value(patch)}")
+        return {key: item for key, item in patch.items() if key != _PATCH} if patch[_PATCH] == "replace" else {}
     _retain_keys(original, patch)
     _order_lists(original, patch, kind)
     for key, value in patch.items():
@@ -117,11 +113,7 @@ def _order_lists(original: JSON, patch: JSON, kind: Type | None) -> None:
         order = patch.pop(directive)
         name = _list_key(directive, _ORDER, "setElementOrder")
         old, new = original.get(name), patch.get(name)
-        if (
-            not isinstance(order, list)
-            or not isinstance(old, list | None)
-            or not isinstance(new, list | None)
-        ):
+        if not isinstance(order, list) or not isinstance(old, list | None) or not isinstance(new, list | None):
             raise bad_request("invalid patch format of setElementOrder list")
         if old is None and new is None:
             continue
@@ -221,12 +213,8 @@ def _ordered(
     def place(item: Value, order: Sequence[Value]) -> int:
         return next((index for index, entry in enumerate(order) if same(entry, item)), -1)
 
-    ours = sorted(
-        (item for item in merged if place(item, patch_order) >= 0), key=lambda i: place(i, patch_order)
-    )
-    theirs = sorted(
-        (item for item in merged if place(item, patch_order) < 0), key=lambda i: place(i, live_order)
-    )
+    ours = sorted((item for item in merged if place(item, patch_order) >= 0), key=lambda i: place(i, patch_order))
+    theirs = sorted((item for item in merged if place(item, patch_order) < 0), key=lambda i: place(i, live_order))
     result: list[Value] = []
     while theirs and ours:
         left, right = place(theirs[0], live_order), place(ours[0], live_order)

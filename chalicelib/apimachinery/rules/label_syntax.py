@@ -15,15 +15,7 @@ from chalicelib.apimachinery.rules.names import label_value_errors, qualified_na
 
 Operator = Literal["in", "notin", "=", "==", "!=", "gt", "lt", "exists", "!"]
 
-_BINARY: dict[str, Operator] = {
-    "in": "in",
-    "notin": "notin",
-    "=": "=",
-    "==": "==",
-    "!=": "!=",
-    ">": "gt",
-    "<": "lt",
-}
+_BINARY: dict[str, Operator] = {"in": "in", "notin": "notin", "=": "=", "==": "==", "!=": "!=", ">": "gt", "<": "lt"}
 _BINARY_TEXT = "in, notin, =, ==, !=, gt, lt"
 _SYMBOLS = frozenset({")", ",", "!", "==", "=", ">", "<", "!=", "("})
 _TOKEN = re.compile(r"==|!=|[=!(),><]|[^ \t\r\n=!(),><\0]+\0?|\0")
@@ -53,9 +45,7 @@ class Requirement:
                 return value is None
             case "gt" | "lt":
                 number = parse_int64(value or "")
-                return number is not None and (
-                    number > self.bound if self.operator == "gt" else number < self.bound
-                )
+                return number is not None and (number > self.bound if self.operator == "gt" else number < self.bound)
 
 
 def make_requirement(key: str, operator: Operator, values: list[str]) -> Requirement:
@@ -69,9 +59,7 @@ def make_requirement(key: str, operator: Operator, values: list[str]) -> Require
         bound = number or 0
         if number is None:
             shown = quote(values[0])
-            errors.append(
-                f"values[0]: Invalid value: {shown}: for 'Gt', 'Lt' operators, the value must be an integer"
-            )
+            errors.append(f"values[0]: Invalid value: {shown}: for 'Gt', 'Lt' operators, the value must be an integer")
     for index, value in enumerate(values):
         found = label_value_errors(value)
         if found:

@@ -159,16 +159,13 @@ def metadata_update_causes(new: JSON, old: JSON) -> list[Cause]:
     if added and old.get("deletionTimestamp"):
         shown = ", ".join(quote(name) for name in added)
         detail = (
-            "no new finalizers can be added if the object is being deleted,"
-            f" found new finalizers []string{{{shown}}}"
+            f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
         )
         found.append(causes.forbidden("metadata.finalizers", detail))
     if not new.get("resourceVersion"):
         found.append(causes.invalid("metadata.resourceVersion", "", "must be specified for an update"))
     if (new.get("generation") or 0) < (old.get("generation") or 0):
-        found.append(
-            causes.invalid("metadata.generation", new.get("generation") or 0, "must not be decremented")
-        )
+        found.append(causes.invalid("metadata.generation", new.get("generation") or 0, "must not be decremented"))
     for key in ("name", "namespace", "uid"):
         found += causes.immutable(f"metadata.{key}", new.get(key) or "", old.get(key) or "")
     for key in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):

@@ -34,8 +34,7 @@ _LABEL_VALUE = re.compile(_LABEL_VALUE_FORMAT)
 _CONFIG_KEY = re.compile(_CONFIG_KEY_FORMAT)
 
 _QUALIFIED_WORDS = (
-    "must consist of alphanumeric characters, '-', '_' or '.',"
-    " and must start and end with an alphanumeric character"
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"
 )
 
 
@@ -123,11 +122,7 @@ def path_segment_errors(name: str, *, is_prefix: bool = False) -> list[str]:
         return [f"may not be '{name}'"]
     if len(name.encode(errors="replace")) > MAX_SEGMENT:
         return [f"must be no more than {MAX_SEGMENT} bytes"]
-    return [
-        f"may not contain '{shown}'"
-        for shown, part in (("/", "/"), ("%", "%"), ("NUL", "\0"))
-        if part in name
-    ]
+    return [f"may not contain '{shown}'" for shown, part in (("/", "/"), ("%", "%"), ("NUL", "\0")) if part in name]
 
 
 def qualified_name_errors(name: str) -> list[str]:
@@ -172,9 +167,7 @@ def env_name_errors(name: str) -> list[str]:
     if not name:
         return ["environment variable name must be non-empty"]
     if not _RELAXED_ENV_NAME.fullmatch(name):
-        return [
-            "a valid environment variable name must consist only of printable ASCII characters other than '='"
-        ]
+        return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
     return []
 
 

@@ -12,12 +12,7 @@ from dataclasses import dataclass
 
 from chalicelib.apimachinery.decoding.gotext import quote
 from chalicelib.apimachinery.rules import causes
-from chalicelib.apimachinery.rules.label_syntax import (
-    Operator,
-    Requirement,
-    make_requirement,
-    parse_requirements,
-)
+from chalicelib.apimachinery.rules.label_syntax import Operator, Requirement, make_requirement, parse_requirements
 from chalicelib.apimachinery.rules.meta import labels_causes
 from chalicelib.apimachinery.rules.names import qualified_name_errors
 from chalicelib.apimachinery.rules.status import Cause, bad_request
@@ -60,12 +55,7 @@ def parse_labels(text: str | None) -> LabelSelector:
         raise bad_request(str(error)) from None
 
 
-_OBJECT_OPERATORS: dict[str, Operator] = {
-    "In": "in",
-    "NotIn": "notin",
-    "Exists": "exists",
-    "DoesNotExist": "!",
-}
+_OBJECT_OPERATORS: dict[str, Operator] = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 
 
 def label_selector_of(selector: JSON | None) -> LabelSelector:
@@ -75,15 +65,11 @@ def label_selector_of(selector: JSON | None) -> LabelSelector:
     """
     if selector is None:
         return LabelSelector(nothing=True)
-    found = [
-        make_requirement(key, "=", [value]) for key, value in (selector.get("matchLabels") or {}).items()
-    ]
+    found = [make_requirement(key, "=", [value]) for key, value in (selector.get("matchLabels") or {}).items()]
     for expression in selector.get("matchExpressions") or []:
         operator = _OBJECT_OPERATORS.get(expression.get("operator", ""))
         if operator is None:
-            raise ValueError(
-                f"{quote(expression.get('operator', ''))} is not a valid label selector operator"
-            )
+            raise ValueError(f"{quote(expression.get('operator', ''))} is not a valid label selector operator")
         found.append(make_requirement(expression.get("key", ""), operator, expression.get("values") or []))
     return LabelSelector(tuple(found))
 
@@ -139,11 +125,7 @@ class FieldSelector:
         return next(values, None)
 
     def checked(
-        self,
-        supported: Collection[str],
-        *,
-        complaint: Callable[[str], str],
-        renamed: Mapping[str, str] | None = None,
+        self, supported: Collection[str], *, complaint: Callable[[str], str], renamed: Mapping[str, str] | None = None
     ) -> FieldSelector:
         """Return the selector over supported fields, old names (`renamed`) replaced.
 

@@ -47,12 +47,7 @@ class StatusError(Exception):
 
     def to_dict(self) -> JSON:
         """Return the Status object (kind Status, apiVersion v1) for the response body."""
-        status: JSON = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": dict(self.list_metadata),
-            "status": "Failure",
-        }
+        status: JSON = {"kind": "Status", "apiVersion": "v1", "metadata": dict(self.list_metadata), "status": "Failure"}
         if self.message:
             status["message"] = self.message
         if self.reason:
@@ -93,9 +88,7 @@ def already_exists(resource: str, name: str, *, group: str = "") -> StatusError:
     return StatusError(409, "AlreadyExists", message, details=_details(resource, name, group))
 
 
-MODIFIED_MESSAGE = (
-    "the object has been modified; please apply your changes to the latest version and try again"
-)
+MODIFIED_MESSAGE = "the object has been modified; please apply your changes to the latest version and try again"
 
 
 def conflict(resource: str, name: str, why: str = MODIFIED_MESSAGE, *, group: str = "") -> StatusError:
@@ -127,9 +120,7 @@ def bad_request(message: str) -> StatusError:
 def forbidden(resource: str, name: str, why: str, *, group: str = "") -> StatusError:
     """Return 403 Forbidden: `pods "a" is forbidden: <why>` (no name: `pods is forbidden: <why>`)."""
     what = f'{qualified(resource, group)} "{name}"' if name else qualified(resource, group)
-    return StatusError(
-        403, "Forbidden", f"{what} is forbidden: {why}", details=_details(resource, name, group)
-    )
+    return StatusError(403, "Forbidden", f"{what} is forbidden: {why}", details=_details(resource, name, group))
 
 
 def unauthorized() -> StatusError:
@@ -156,17 +147,13 @@ def too_large(limit_bytes: int) -> StatusError:
 
 def answer_too_large(limit_bytes: int) -> StatusError:
     """Return 413 RequestEntityTooLarge for a list that no answer can hold."""
-    message = (
-        f"the list is larger than the {limit_bytes} bytes that one answer may have here: ask with a limit"
-    )
+    message = f"the list is larger than the {limit_bytes} bytes that one answer may have here: ask with a limit"
     return StatusError(413, "RequestEntityTooLarge", message)
 
 
 def unsupported_media_type(accepted: list[str]) -> StatusError:
     """Return 415 UnsupportedMediaType naming what is accepted."""
-    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
-        accepted
-    )
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(accepted)
     return StatusError(415, "UnsupportedMediaType", message)
 
 
@@ -177,9 +164,7 @@ def not_acceptable(message: str) -> StatusError:
 
 def timeout(message: str, *, details: JSON | None = None, retry_after_seconds: int = 1) -> StatusError:
     """Return 504 Timeout, which clients may repeat."""
-    return StatusError(
-        504, "Timeout", f"Timeout: {message}", details=details, retry_after_seconds=retry_after_seconds
-    )
+    return StatusError(504, "Timeout", f"Timeout: {message}", details=details, retry_after_seconds=retry_after_seconds)
 
 
 def too_many_requests(message: str, retry_after_seconds: int = 1) -> StatusError:
@@ -189,9 +174,7 @@ def too_many_requests(message: str, retry_after_seconds: int = 1) -> StatusError
 
 def unavailable(message: str, retry_after_seconds: int = 1) -> StatusError:
     """Return 503 ServiceUnavailable: nothing was changed, repeat later."""
-    return StatusError(
-        503, "ServiceUnavailable", message, details={}, retry_after_seconds=retry_after_seconds
-    )
+    return StatusError(503, "ServiceUnavailable", message, details={}, retry_after_seconds=retry_after_seconds)
 
 
 def internal_error(message: str) -> StatusError:

@@ -43,8 +43,4 @@ def table(
 
 def partial_object_metadata(obj: JSON, *, version: str = "v1") -> JSON:
     """Return the PartialObjectMetadata of an object."""
-    return {
-        "kind": "PartialObjectMetadata",
-        "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": metadata_of(obj),
-    }
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata_of(obj)}

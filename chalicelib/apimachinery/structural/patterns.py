@@ -9,9 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-MAX_STEPS = (
-    300_000_000  # half a second at the worst: program size times bytes, where RE2 falls back on an NFA
-)
+MAX_STEPS = 300_000_000  # half a second at the worst: program size times bytes, where RE2 falls back on an NFA
 _MAX_MEMORY_BYTES = 1 << 20  # for each pattern; one that needs more is refused
 _KEPT = 128  # compiled patterns
 

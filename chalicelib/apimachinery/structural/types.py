@@ -51,9 +51,7 @@ def type_of(name: str, schema: JSON) -> Type:
 
 
 def _fields(schema: JSON) -> dict[str, Field]:
-    fields: dict[str, Field] = {
-        key: _field(key, each) for key, each in (schema.get("properties") or {}).items()
-    }
+    fields: dict[str, Field] = {key: _field(key, each) for key, each in (schema.get("properties") or {}).items()}
     return _OpenFields(fields) if schema.get(PRESERVES) else fields
 
 

@@ -17,14 +17,7 @@ from chalicelib.apimachinery.patching.shape import compact
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time
-from chalicelib.apimachinery.structural import (
-    INT_OR_STRING,
-    LIST_KEYS,
-    LIST_TYPE,
-    PRESERVES,
-    patterns,
-    values_schema,
-)
+from chalicelib.apimachinery.structural import INT_OR_STRING, LIST_KEYS, LIST_TYPE, PRESERVES, patterns, values_schema
 from chalicelib.apimachinery.types import JSON
 
 Value = Any  # a value out of JSON

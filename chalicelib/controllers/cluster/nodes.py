@@ -89,11 +89,7 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
         PROVIDER_LABEL: provider,
     }
     info = {**dict.fromkeys(_INFO_TEXT.split(), ""), "architecture": capacity.architecture}
-    info |= {
-        "operatingSystem": "linux",
-        "containerRuntimeVersion": f"{provider}://",
-        "kubeletVersion": "virtual",
-    }
+    info |= {"operatingSystem": "linux", "containerRuntimeVersion": f"{provider}://", "kubeletVersion": "virtual"}
     return {
         "apiVersion": "v1",
         "kind": "Node",

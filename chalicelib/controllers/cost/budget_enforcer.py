@@ -100,9 +100,7 @@ class BudgetEnforcer:
         def change(pod: JSON) -> JSON | None:
             if pod["metadata"]["uid"] != metadata["uid"]:
                 raise KeyNotFound(metadata["uid"])
-            return (
-                budget.with_mark(pod, message, now) if budget.max_usd(pod) == budget.max_usd(head) else None
-            )
+            return budget.with_mark(pod, message, now) if budget.max_usd(pod) == budget.max_usd(head) else None
 
         key = object_key("pods", metadata["namespace"], metadata["name"])
         try:

@@ -21,13 +21,7 @@ from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.resources.pods.marks import USED_BY_GONE
-from chalicelib.storage.base import (
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    guaranteed_update,
-)
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
 RECORDS = "sparkanywhere-usage"  # by the head's uid, then the pod's
@@ -51,13 +45,7 @@ class UsageRecords:
     """
 
     def __init__(
-        self,
-        *,
-        storage: Storage,
-        rates: Rates,
-        clock: Callable[[], datetime],
-        later: Later,
-        folds: bool = True,
+        self, *, storage: Storage, rates: Rates, clock: Callable[[], datetime], later: Later, folds: bool = True
     ) -> None:
         self._storage = storage
         self._rates = rates
@@ -122,9 +110,7 @@ class UsageRecords:
         except KeyNotFound:
             self.drop(head_uid)
             return True
-        stored = {
-            pod["metadata"]["uid"] for pod in members_of(self._storage, head_uid, parse_key(head.key)[1])
-        }
+        stored = {pod["metadata"]["uid"] for pod in members_of(self._storage, head_uid, parse_key(head.key)[1])}
         gone = self.of(head_uid, stored=stored)
         text = gone_text(gone)
 
@@ -132,10 +118,7 @@ class UsageRecords:
             annotations = annotations_of(pod)
             if pod["metadata"]["uid"] != head_uid or annotations.get(USED_BY_GONE, "") == text:
                 return None
-            return {
-                **pod,
-                "metadata": {**pod["metadata"], "annotations": {**annotations, USED_BY_GONE: text}},
-            }
+            return {**pod, "metadata": {**pod["metadata"], "annotations": {**annotations, USED_BY_GONE: text}}}
 
         try:
             guaranteed_update(self._storage, head.key, change)

@@ -25,21 +25,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.objects import ENDED_POD
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
-from chalicelib.files.base import (
-    ChecksumWrong,
-    FileNotHere,
-    FileStore,
-    FileStoreUnavailable,
-    OffsetWrong,
-    Upload,
-)
-from chalicelib.storage.base import (
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    guaranteed_update,
-)
+from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStore, FileStoreUnavailable, OffsetWrong, Upload
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, guaranteed_update
 from chalicelib.storage.keys import object_key, prefix
 
 RESOURCE = "sparkanywhere-files"  # of the records' keys: no route leads there
@@ -102,10 +89,7 @@ class StagedFiles:
             raise unavailable("no pod could fetch it: this control plane does not know its own URL yet")
         audience = _audience(namespace, sha256)
         token = self._issuer.issue(
-            TokenClaims(namespace, "default"),
-            seconds=FETCH_TOKEN_SECONDS,
-            audiences=[audience],
-            purpose="staged-file",
+            TokenClaims(namespace, "default"), seconds=FETCH_TOKEN_SECONDS, audiences=[audience], purpose="staged-file"
         ).token
         fetch_url = f"{url}{PATH.format(namespace=namespace, sha256=sha256)}?token={token}"
         with _as_status(sha256):

@@ -122,11 +122,7 @@ def _conflict(spec: JSON, others: list[JSON]) -> tuple[str, str] | None:
         if other["spec"]["group"] != spec["group"]:
             continue
         theirs = status_of(other).get("acceptedNames") or {}
-        for key, reason in (
-            ("plural", "PluralConflict"),
-            ("kind", "KindConflict"),
-            ("listKind", "ListKindConflict"),
-        ):
+        for key, reason in (("plural", "PluralConflict"), ("kind", "KindConflict"), ("listKind", "ListKindConflict")):
             ours = spec["names"].get(key)
             if ours and ours == theirs.get(key):
                 return reason, f'"{ours}" is already in use'

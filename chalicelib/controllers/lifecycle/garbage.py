@@ -35,12 +35,7 @@ class Garbage:
     """Collects what is owned. Safe to call from many threads, and to repeat."""
 
     def __init__(
-        self,
-        *,
-        storage: Storage,
-        resources: Iterable[str],
-        delete: DeleteObject,
-        clock: Callable[[], datetime],
+        self, *, storage: Storage, resources: Iterable[str], delete: DeleteObject, clock: Callable[[], datetime]
     ) -> None:
         self._storage = storage
         self._resources = resources

@@ -22,12 +22,7 @@ class NamespaceEmptier:
     """Deletes what is in a deleting namespace; the last object to go takes the namespace with it."""
 
     def __init__(
-        self,
-        *,
-        storage: Storage,
-        resources: Iterable[str],
-        delete: DeleteObject,
-        removed: Callable[[str, JSON], None],
+        self, *, storage: Storage, resources: Iterable[str], delete: DeleteObject, removed: Callable[[str, JSON], None]
     ) -> None:
         self._storage = storage
         self._resources = resources

@@ -22,9 +22,7 @@ OVERDUE = News("Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
 NEVER_BEGAN = ("StartError", "ContainerCannotRun")
 
 
-def launched(
-    pod: JSON, node_name: str, unsupported: Sequence[str], warnings: Sequence[str]
-) -> Iterator[News]:
+def launched(pod: JSON, node_name: str, unsupported: Sequence[str], warnings: Sequence[str]) -> Iterator[News]:
     """The task is on its way; what of the pod it does not honour is named."""
     metadata = pod["metadata"]
     where = f"{metadata.get('namespace', '')}/{metadata['name']} to {node_name}"
@@ -76,11 +74,7 @@ def _start_times(before: JSON, after: JSON, state: TaskState) -> Iterator[News]:
         return
     text = f"Images pulled in {(ended - began).total_seconds():.1f}s"
     steps = [("network up", times.get("connectivity")), ("pull begun", began), ("started", state.started_at)]
-    since = [
-        f"{what} after {(moment - created).total_seconds():.1f}s"
-        for what, moment in steps
-        if created and moment
-    ]
+    since = [f"{what} after {(moment - created).total_seconds():.1f}s" for what, moment in steps if created and moment]
     yield News("Normal", "Pulled", f"{text} ({', '.join(since)})" if since else text)
 
 
@@ -91,10 +85,7 @@ def _runs(pod: JSON) -> bool:
 def container_news(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
     """Yield what is new of each container of a pod, init containers first."""
     fetches = {each.name: each.fetch for each in task.containers}
-    for field, statuses in (
-        ("initContainers", "initContainerStatuses"),
-        ("containers", "containerStatuses"),
-    ):
+    for field, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
         known = {each["name"]: each for each in status_of(before).get(statuses) or ()}
         for status in status_of(after).get(statuses) or ():
             part = f"spec.{field}{{{status['name']}}}"

@@ -12,14 +12,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import launched_again_status, next_status
 from chalicelib.controllers.podmodel.usage import rate_text
 from chalicelib.providers.base import TaskState
-from chalicelib.resources.pods.marks import (
-    BILLED_FROM,
-    FAILED_STARTS,
-    RATE,
-    SIZE,
-    TASK_ANNOTATION,
-    VERSION_ANNOTATION,
-)
+from chalicelib.resources.pods.marks import BILLED_FROM, FAILED_STARTS, RATE, SIZE, TASK_ANNOTATION, VERSION_ANNOTATION
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
@@ -69,11 +62,7 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
     ignored = dict.fromkeys(ADDRESSES) if status.get("phase") == "Pending" else {}
     if handle_of(pod) and {**status, **ignored} == {**status_of(pod), **ignored}:
         return None
-    annotations = {
-        **annotations_of(pod),
-        TASK_ANNOTATION: state.handle,
-        VERSION_ANNOTATION: str(state.version),
-    }
+    annotations = {**annotations_of(pod), TASK_ANNOTATION: state.handle, VERSION_ANNOTATION: str(state.version)}
     billed_from = dict(state.times).get("pull_started")
     if billed_from is not None:
         annotations[BILLED_FROM] = format_time(billed_from)
@@ -100,10 +89,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
     kept = {name: text for name, text in annotations.items() if name not in ours}
     return {
         **pod,
-        "metadata": {
-            **pod["metadata"],
-            "annotations": {**kept, FAILED_STARTS: ",".join([*failed, state.handle])},
-        },
+        "metadata": {**pod["metadata"], "annotations": {**kept, FAILED_STARTS: ",".join([*failed, state.handle])}},
         "spec": {name: value for name, value in pod["spec"].items() if name != "nodeName"},
         "status": launched_again_status(pod, state.passing, state.message, now=now),
     }

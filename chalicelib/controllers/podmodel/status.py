@@ -191,9 +191,7 @@ def _incomplete_inits(inits: Sequence[JSON], state: TaskState) -> list[JSON]:
     return [container for container in inits if not is_done(container)]
 
 
-def _statuses(
-    containers: list[JSON], old: list[JSON] | None, around: Circumstances, *, init: bool
-) -> list[JSON]:
+def _statuses(containers: list[JSON], old: list[JSON] | None, around: Circumstances, *, init: bool) -> list[JSON]:
     before = {status["name"]: status for status in old or ()}
     return [
         container_status(each, _find(around.task, each), before.get(each["name"], {}), around, init=init)

@@ -56,9 +56,7 @@ class Usage:
     usd: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.vcpu_seconds + other.vcpu_seconds, self.gib_seconds + other.gib_seconds, self.usd + other.usd
-        )
+        return Usage(self.vcpu_seconds + other.vcpu_seconds, self.gib_seconds + other.gib_seconds, self.usd + other.usd)
 
 
 NOTHING = Usage()
@@ -130,9 +128,7 @@ def _given(pod: JSON) -> Size | None:
     """Return what the provider says that it has given, None if that is absent or cannot be read."""
     try:
         size = json.loads(annotations_of(pod)[SIZE])
-        cpu, memory, disk = (
-            parse_quantity(str(size[name])) for name in ("cpu", "memory", "ephemeral-storage")
-        )
+        cpu, memory, disk = (parse_quantity(str(size[name])) for name in ("cpu", "memory", "ephemeral-storage"))
     except (KeyError, TypeError, ValueError):
         return None
     return Size(cpu, memory, disk.value / GIB)
@@ -141,9 +137,7 @@ def _given(pod: JSON) -> Size | None:
 def _sold(asked: Size, sizes: SizeTable) -> Size:
     """Return the smallest size that holds as much; as it is for a local pod, larger than any."""
     try:
-        size = sizes.fit(
-            cpu_milli=asked.cpu.milli, memory_mib=asked.memory.mebibytes, disk_gib=ceil(asked.disk_gib)
-        )
+        size = sizes.fit(cpu_milli=asked.cpu.milli, memory_mib=asked.memory.mebibytes, disk_gib=ceil(asked.disk_gib))
     except TaskRejected:
         return asked
     memory = Quantity(size.memory_mib * MIB * NANO)

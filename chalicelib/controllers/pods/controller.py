@@ -49,9 +49,7 @@ class PodController:
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
-        self._store = PodStore(
-            storage, recorder=recorder, node_name=node.name, clock=clock, observers=observers
-        )
+        self._store = PodStore(storage, recorder=recorder, node_name=node.name, clock=clock, observers=observers)
         self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node
@@ -232,9 +230,7 @@ class PodController:
             self._stop(pod, handle_of(pod), task_grace_seconds(pod), reason)
             return
         self._set_aside(pod["metadata"]["uid"])
-        self._store.set_status(
-            pod, lambda old: pod_status.ended_status(old, reason, message, now=self._clock())
-        )
+        self._store.set_status(pod, lambda old: pod_status.ended_status(old, reason, message, now=self._clock()))
 
     def _set_aside(self, uid: str) -> None:
         self.waiting.discard(uid)
@@ -258,9 +254,7 @@ class PodController:
             return  # it is being started: who does so saves it in a moment, or else the next sync finds it
         if state.passing and self._set_back(stored, state):
             return
-        written = self._store.record(
-            stored, state, lambda before, after: pod_events.changed(before, after, state)
-        )
+        written = self._store.record(stored, state, lambda before, after: pod_events.changed(before, after, state))
         if written is None or not written.has_changed:
             return
         if is_deleting(written.after) and state.phase == "stopped":  # deleted since `before` was read

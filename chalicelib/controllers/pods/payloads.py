@@ -51,9 +51,7 @@ class PayloadRequests:
     def __call__(self, task: Task) -> tuple[str, str]:
         """Return the URL and the token with which this task gets its payload."""
         claims = TokenClaims(task.group, "default", pod_name=task.name, pod_uid=task.uid)
-        token = self._issuer.issue(
-            claims, seconds=TOKEN_SECONDS, audiences=[AUDIENCE], purpose="payload"
-        ).token
+        token = self._issuer.issue(claims, seconds=TOKEN_SECONDS, audiences=[AUDIENCE], purpose="payload").token
         return self._url.get() + PATH.format(uid=task.uid), token
 
 
@@ -61,13 +59,7 @@ class TaskPayloads:
     """Answers those requests."""
 
     def __init__(
-        self,
-        storage: Storage,
-        *,
-        node: Node,
-        issuer: TokenIssuer,
-        render: Callable[[Task], str],
-        recorder: Recorder,
+        self, storage: Storage, *, node: Node, issuer: TokenIssuer, render: Callable[[Task], str], recorder: Recorder
     ) -> None:
         self._storage = storage
         self._node = node
@@ -84,9 +76,7 @@ class TaskPayloads:
         if claims.pod_uid != uid:
             raise unauthorized()
         if not FETCHER_ID.fullmatch(fetcher):
-            raise bad_request(
-                f"{FETCHER_HEADER} holds a random id of the fetcher's: 16 to 64 hexadecimal digits"
-            )
+            raise bad_request(f"{FETCHER_HEADER} holds a random id of the fetcher's: 16 to 64 hexadecimal digits")
         try:
             stored = self._storage.get_by_uid(uid)
             pod = guaranteed_update(self._storage, stored.key, partial(_bound, claims, fetcher), known=stored)

@@ -70,9 +70,7 @@ class Recorded:
     @property
     def has_changed(self) -> bool:
         """Return whether the write changed anything."""
-        return bool(
-            self.before["metadata"].get("resourceVersion") != self.after["metadata"]["resourceVersion"]
-        )
+        return bool(self.before["metadata"].get("resourceVersion") != self.after["metadata"]["resourceVersion"])
 
 
 class PodStore:
@@ -121,9 +119,7 @@ class PodStore:
         written = self._update(known.key, state.uid, change, describe, known=known)
         return written is not None and written.has_changed
 
-    def set_status(
-        self, pod: JSON, new_status: Callable[[JSON], JSON], describe: Describe = lambda *_: ()
-    ) -> bool:
+    def set_status(self, pod: JSON, new_status: Callable[[JSON], JSON], describe: Describe = lambda *_: ()) -> bool:
         """Give a pod that has no task yet another status; False if the pod is gone."""
 
         def change(old: JSON) -> JSON | None:
@@ -168,9 +164,7 @@ class PodStore:
         write = _Write(uid, change, describe, self._recorder)
         try:
             try:
-                stored = guaranteed_update(
-                    self._storage, key, write.changed, also=write.first_events, known=known
-                )
+                stored = guaranteed_update(self._storage, key, write.changed, also=write.first_events, known=known)
             except KeyExists:  # one of the Events is there already, and is to be counted
                 stored = guaranteed_update(self._storage, key, write.changed)
         except KeyNotFound:

@@ -87,11 +87,7 @@ def _bound_problems(item: JSON, requests: Texts, limits: Texts, *, upper: str = 
         elif bound is not None and nanos(low) > nanos(bound):
             yield f"{head}, but limit is {bound}"
     for name, high in (item.get("max") or {}).items():
-        head, asked, bound = (
-            f"maximum {name} usage per {kind} is {high}",
-            requests.get(name),
-            limits.get(name),
-        )
+        head, asked, bound = (f"maximum {name} usage per {kind} is {high}", requests.get(name), limits.get(name))
         if bound is None:
             yield f"{head}.  No {upper} is specified"
         elif nanos(bound) > nanos(high):

@@ -61,9 +61,7 @@ class Quotas:
         if ranges:
             limit_ranges.fill_in(pod, ranges)
 
-    def reserve(
-        self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool
-    ) -> AbstractContextManager[None]:
+    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Reserve quota for a new object, which is stored inside the context. Raises 403.
 
         What fails inside gives it back. `now` is what is stored now, or was a moment ago.

@@ -59,12 +59,7 @@ class Recorder:
     """Writes Events to a Storage. `later` keeps the writes out of the caller's way; nothing here raises."""
 
     def __init__(
-        self,
-        storage: Storage,
-        *,
-        clock: Callable[[], datetime],
-        new_uid: Callable[[], str],
-        later: Later,
+        self, storage: Storage, *, clock: Callable[[], datetime], new_uid: Callable[[], str], later: Later
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -110,11 +105,7 @@ class Recorder:
         oldest = self._clock() - timedelta(seconds=keep_seconds)
         for stored in self._storage.list(prefix("events")).items:
             event = stored.object()
-            times = (
-                event.get("lastTimestamp"),
-                event.get("eventTime"),
-                event["metadata"].get("creationTimestamp"),
-            )
+            times = (event.get("lastTimestamp"), event.get("eventTime"), event["metadata"].get("creationTimestamp"))
             seen = next((found for text in times if (found := find_time(text))), None)
             if seen is not None and seen < oldest:
                 try:

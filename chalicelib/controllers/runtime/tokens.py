@@ -24,9 +24,7 @@ from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
 from chalicelib.storage.keys import object_key
 
 ISSUER = "https://kubernetes.default.svc"
-POD_GROUP = (
-    "sparkanywhere:pod:"  # and its uid: the group of those who have a token of that pod, see auth/rbac.py
-)
+POD_GROUP = "sparkanywhere:pod:"  # and its uid: the group of those who have a token of that pod, see auth/rbac.py
 ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no cryptography package on Lambda
 KEY_BYTES = 32
 LEEWAY_SECONDS = 60  # by which clocks of servers that share a store may differ, as in a real server
@@ -81,21 +79,14 @@ class Issued:
 class TokenIssuer:
     """Makes and checks tokens. Safe to call from many threads."""
 
-    def __init__(
-        self, storage: Storage, *, clock: Callable[[], datetime], new_uid: Callable[[], str]
-    ) -> None:
+    def __init__(self, storage: Storage, *, clock: Callable[[], datetime], new_uid: Callable[[], str]) -> None:
         self._storage = storage
         self._clock = clock
         self._new_uid = new_uid
         self._key: bytes = b""
 
     def issue(
-        self,
-        claims: TokenClaims,
-        *,
-        seconds: int,
-        audiences: Sequence[str] = (),
-        purpose: Purpose = "service-account",
+        self, claims: TokenClaims, *, seconds: int, audiences: Sequence[str] = (), purpose: Purpose = "service-account"
     ) -> Issued:
         """Return a token for `claims` that is valid for `seconds`, and for `purpose` alone."""
         import jwt  # lazy: most requests make no token
@@ -118,9 +109,7 @@ class TokenIssuer:
         }
         return Issued(jwt.encode(payload, self._signing_key(purpose), algorithm=ALGORITHM), expires_at)
 
-    def verify(
-        self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account"
-    ) -> TokenClaims:
+    def verify(self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account") -> TokenClaims:
         """Return what a token stands for.
 
         Raises TokenInvalid also when its pod has ended, and when its service account is gone or another of that name.
@@ -134,12 +123,7 @@ class TokenIssuer:
                 algorithms=[ALGORITHM],
                 audience=audience,
                 issuer=ISSUER,
-                options={
-                    "require": ["exp", "sub"],
-                    "verify_exp": False,
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                },
+                options={"require": ["exp", "sub"], "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
             claims = TokenClaims.read(payload)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:

@@ -135,9 +135,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
     An unknown name stays as it is, `$$` stands for `$`, and a lone `$` is itself.
     """
-    end = (
-        text.rfind(")") + 1
-    )  # an open parenthesis behind it would be looked for to the end of the text, each time
+    end = text.rfind(")") + 1  # an open parenthesis behind it would be looked for to the end of the text, each time
 
     def replaced(match: re.Match[str]) -> str:
         if match[1]:

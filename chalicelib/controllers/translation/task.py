@@ -14,12 +14,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel import resources as pod_resources
 from chalicelib.controllers.podmodel.record import failed_starts, task_grace_seconds
-from chalicelib.controllers.podmodel.references import (
-    IssueToken,
-    Missing,
-    PodRejected,
-    References,
-)
+from chalicelib.controllers.podmodel.references import IssueToken, Missing, PodRejected, References
 from chalicelib.controllers.podmodel.resources import UNKNOWN_SIZE, NodeSize
 from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.controllers.translation import network as pod_network
@@ -80,9 +75,7 @@ def translate(pod: JSON, node: Node) -> Translation:
     unsupported = tuple(unsupported_fields(pod))
     if view.references.missing:
         return Translation(None, tuple(view.references.missing), unsupported)
-    said = [
-        text for each in task.containers for text in (*(each.args or ()), *(value for _, value in each.env))
-    ]
+    said = [text for each in task.containers for text in (*(each.args or ()), *(value for _, value in each.env))]
     task = replace(
         task,
         aliases=pod_network.aliases(pod, node.lookup),

@@ -10,14 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.references import (
-    MOUNT,
-    SCHEDULE,
-    IssueToken,
-    Missing,
-    PodRejected,
-    TokenRequest,
-)
+from chalicelib.controllers.podmodel.references import MOUNT, SCHEDULE, IssueToken, Missing, PodRejected, TokenRequest
 from chalicelib.controllers.podmodel.resources import all_containers, claimed_storage, resource_field
 from chalicelib.controllers.runtime.objects import ROOT_CA_CONFIGMAP
 from chalicelib.controllers.translation.env import PodView, expand, pod_field
@@ -97,9 +90,7 @@ class _Volumes:
                 return self._of_files(name, self._projected(name, source))
             case "emptyDir":
                 is_memory = source.get("medium") == "Memory"
-                return Volume(
-                    name, "memory" if is_memory else "scratch", size_mib=_mib(source.get("sizeLimit"))
-                )
+                return Volume(name, "memory" if is_memory else "scratch", size_mib=_mib(source.get("sizeLimit")))
             case "ephemeral":  # a claim that lives as long as its pod is scratch space with a size
                 template = source.get("volumeClaimTemplate") or {}
                 return Volume(name, "scratch", size_mib=_mib(claimed_storage(template)))
@@ -113,9 +104,7 @@ class _Volumes:
                     missing = Missing(SCHEDULE, why, "persistentvolumeclaims", claim_name)
                     self._view.references.missing.append(missing)
                     return None
-                return Volume(
-                    name, "named", source=claim["metadata"]["uid"], size_mib=_mib(claimed_storage(claim))
-                )
+                return Volume(name, "named", source=claim["metadata"]["uid"], size_mib=_mib(claimed_storage(claim)))
         field = f"spec.volumes[{name}].{kind}"
         raise PodRejected("UnsupportedVolume", f"{field}: this kind of volume is not supported")
 

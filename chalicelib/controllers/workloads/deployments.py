@@ -69,8 +69,7 @@ def _status(owner: JSON, newest: JSON | None, older: list[JSON], now: datetime) 
     wanted = owner["spec"].get("replicas", 1)
     statuses = [status_of(each) for each in ([newest] if newest else []) + older]
     pods, ready, available = (
-        sum(each.get(count, 0) for each in statuses)
-        for count in ("replicas", "readyReplicas", "availableReplicas")
+        sum(each.get(count, 0) for each in statuses) for count in ("replicas", "readyReplicas", "availableReplicas")
     )
     updated = status_of(newest or {}).get("replicas", 0)
     counts = {

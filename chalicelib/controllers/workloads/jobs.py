@@ -38,9 +38,7 @@ def plan(job: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
     """Return what a Job needs now."""
     status = dict(status_of(job))
     conditions = status.get("conditions") or ()
-    ends = (
-        each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True"
-    )
+    ends = (each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True")
     finished = next(ends, None)
     if finished is None:
         return _Progress(job, pods, status, now).plan()
@@ -136,9 +134,7 @@ class _Progress:
         missing = self._wanted() - len(self._active)
         pause = 0.0
         if self._broken:
-            ends = [
-                last_end(pod) or find_time(pod["metadata"].get("creationTimestamp")) for pod in self._broken
-            ]
+            ends = [last_end(pod) or find_time(pod["metadata"].get("creationTimestamp")) for pod in self._broken]
             last = max(end or self._now for end in ends)
             seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failed - 1, 10), LONGEST_PAUSE_SECONDS)
             pause = (last + timedelta(seconds=seconds) - self._now).total_seconds()

@@ -58,8 +58,7 @@ class Attempt:
             return True
         info = self.info
         return info is not None and (
-            info.verb in (*WRITES, STAGE, SEND)
-            or (info.resource == "pods" and info.subresource in CONNECTIONS)
+            info.verb in (*WRITES, STAGE, SEND) or (info.resource == "pods" and info.subresource in CONNECTIONS)
         )
 
 

@@ -153,12 +153,7 @@ class IamTokens:
     """A TokenAuthenticator for IAM identities that are mapped to users. Answers of STS are kept by token hash."""
 
     def __init__(
-        self,
-        mappings: tuple[MappedArn, ...],
-        *,
-        cluster: str,
-        ask_sts: AskSts,
-        clock: Callable[[], datetime],
+        self, mappings: tuple[MappedArn, ...], *, cluster: str, ask_sts: AskSts, clock: Callable[[], datetime]
     ) -> None:
         self._by_arn = {each.arn: each for each in mappings}
         self._cluster = cluster

@@ -64,9 +64,7 @@ class BudgetScope:
         if annotations_of(new).get(MAX_USD) != annotations_of(old).get(MAX_USD):
             raise self._refuse(f"{self._whose()} does not change {MAX_USD}")
         left = {each.get("uid") for each in owners_of(old)} - {each.get("uid") for each in owners_of(new)}
-        finalizers = set(metadata_of(new).get("finalizers") or ()) - set(
-            metadata_of(old).get("finalizers") or ()
-        )
+        finalizers = set(metadata_of(new).get("finalizers") or ()) - set(metadata_of(old).get("finalizers") or ())
         if left or ORPHAN in finalizers:
             raise self._refuse(f"{self._whose()} keeps what it owns")
 

@@ -158,11 +158,7 @@ def acting_user(caller: User, wanted: User, rbac: Rbac) -> User:
     account, groups = _service_account(wanted.name), wanted.groups
     if account and not groups:
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{account[0]}")
-    if (
-        wanted.name != ANONYMOUS.name
-        and AUTHENTICATED not in groups
-        and "system:unauthenticated" not in groups
-    ):
+    if wanted.name != ANONYMOUS.name and AUTHENTICATED not in groups and "system:unauthenticated" not in groups:
         groups = (*groups, AUTHENTICATED)
     return replace(wanted, groups=groups)
 

@@ -51,9 +51,7 @@ class OwnedScope:
         if metadata.get("namespace", "") != self._namespace:
             return False
         references = metadata.get("ownerReferences") or ()
-        return metadata.get("uid") == self.owner or any(
-            self._owns(each.get("uid") or "") for each in references
-        )
+        return metadata.get("uid") == self.owner or any(self._owns(each.get("uid") or "") for each in references)
 
     def check_read(self, stored: StoredObject) -> None:
         """Check that the object belongs to the pod."""
@@ -106,9 +104,7 @@ class OwnedScope:
         for each in owners_of(obj):
             uid = each.get("uid") or ""
             if uid not in known and not self._owns(uid):
-                raise self._refuse(
-                    f"its owner {each.get('kind')} {each.get('name')} is of another application"
-                )
+                raise self._refuse(f"its owner {each.get('kind')} {each.get('name')} is of another application")
 
     def _label(self, metadata: JSON) -> None:
         wanted = labels_of(self._pod).get(APPLICATION)
@@ -131,6 +127,4 @@ class OwnedScope:
         account = account_of(spec)
         is_own = account == account_of(spec_of(self._pod))
         if not is_own and self._rbac.is_named(self._namespace, account):
-            raise self._refuse(
-                f"a binding gives service account {account} rights that the pod itself has not"
-            )
+            raise self._refuse(f"a binding gives service account {account} rights that the pod itself has not")

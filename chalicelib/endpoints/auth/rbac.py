@@ -155,13 +155,9 @@ class Rbac:
         """Yield the PolicyRules that hold for what a pod owns, each with the pod's uid."""
         groups = {group for group in user.groups if group.startswith(POD_GROUP)}
         for binding in self._list(prefix("rolebindings", namespace)) if groups and namespace else ():
-            named = {
-                each.get("name") for each in binding.get("subjects") or [] if each.get("kind") == "Group"
-            }
+            named = {each.get("name") for each in binding.get("subjects") or [] if each.get("kind") == "Group"}
             for group in groups & named:
-                yield from (
-                    (group.removeprefix(POD_GROUP), rule) for rule in self._granted(binding, namespace)
-                )
+                yield from ((group.removeprefix(POD_GROUP), rule) for rule in self._granted(binding, namespace))
 
     def is_named(self, namespace: str, service_account: str) -> bool:
         """Return whether any binding, in whatever namespace, names a service account."""
@@ -232,6 +228,4 @@ def refusal(user: User, asked: Attributes) -> StatusError:
         f' in API group "{asked.group}" {where}'
     )
     details = {"name": asked.name, "group": asked.group, "kind": main}
-    return StatusError(
-        403, "Forbidden", message, details={key: value for key, value in details.items() if value}
-    )
+    return StatusError(403, "Forbidden", message, details={key: value for key, value in details.items() if value})

@@ -53,9 +53,7 @@ Fill = Callable[[JSON, RequestInfo], None]
 class Reviews:
     """Answers every kind of review."""
 
-    def __init__(
-        self, bodies: Bodies, rbac: Rbac, issuer: TokenIssuer, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, bodies: Bodies, rbac: Rbac, issuer: TokenIssuer, clock: Callable[[], datetime]) -> None:
         self._bodies = bodies
         self._rbac = rbac
         self._issuer = issuer
@@ -152,9 +150,7 @@ class Reviews:
             "incomplete": bool(owned),
         }
         if owned:
-            obj["status"]["evaluationError"] = (
-                "some of these rules hold for what the pod owns, and nothing else"
-            )
+            obj["status"]["evaluationError"] = "some of these rules hold for what the pod owns, and nothing else"
 
     def _fill_token(self, obj: JSON, info: RequestInfo) -> None:
         del info

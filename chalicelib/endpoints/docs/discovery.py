@@ -138,12 +138,7 @@ class Discovery:
             for review in _reviews_of(key)
         ]
         version = f"{info.group}/{info.version}" if info.group else info.version
-        return {
-            "kind": "APIResourceList",
-            "apiVersion": "v1",
-            "groupVersion": version,
-            "resources": resources,
-        }, ""
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}, ""
 
     def _aggregated(self, *, is_core: bool, version: str) -> JSON:
         names = [""] if is_core else self._group_names()
@@ -158,12 +153,7 @@ class Discovery:
             if name:
                 metadata["name"] = name
             items.append({"metadata": metadata, "versions": versions})
-        return {
-            "kind": AGGREGATED,
-            "apiVersion": f"apidiscovery.k8s.io/{version}",
-            "metadata": {},
-            "items": items,
-        }
+        return {"kind": AGGREGATED, "apiVersion": f"apidiscovery.k8s.io/{version}", "metadata": {}, "items": items}
 
     def _aggregated_rows(self, key: tuple[str, str]) -> list[JSON]:
         rows = [_aggregated_row(each) for each in sorted(self._by_group[key], key=lambda each: each.resource)]

@@ -15,13 +15,7 @@ from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.integers import is_integer, parse_int64
 from chalicelib.apimachinery.rules.meta import MAX_FIELD_MANAGER, field_manager_causes
 from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
-from chalicelib.apimachinery.rules.status import (
-    Cause,
-    bad_request,
-    invalid,
-    too_large,
-    unsupported_media_type,
-)
+from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, too_large, unsupported_media_type
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, Propagation, WriteOptions
@@ -184,18 +178,14 @@ class Bodies:
     def object(self, registry: Registry, info: RequestInfo) -> tuple[JSON, list[str]]:
         """Return the object that a create or update sent. Raises 400, 413, 415."""
         strategy = registry.strategy
-        obj, warnings = self.typed_object(
-            info, group=strategy.group, version=strategy.version, kind=strategy.kind
-        )
+        obj, warnings = self.typed_object(info, group=strategy.group, version=strategy.version, kind=strategy.kind)
         if not strategy.is_custom:
             return obj, warnings
         validation = _validation(info)
         complaints = shaped(strategy, obj, is_strict=validation == "Strict")
         return obj, warnings + (complaints if validation == "Warn" else [])
 
-    def typed_object(
-        self, info: RequestInfo, *, group: str, version: str, kind: str
-    ) -> tuple[JSON, list[str]]:
+    def typed_object(self, info: RequestInfo, *, group: str, version: str, kind: str) -> tuple[JSON, list[str]]:
         """Return an object of a kind that need not be the URL's own (Binding, Eviction, reviews)."""
         self._check_size(info)
         expected = Kind(group, version, kind)

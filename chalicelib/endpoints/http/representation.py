@@ -36,12 +36,7 @@ class Shaper:
         return table.partial_object_metadata(obj, version=how.shape_version)
 
     def many(
-        self,
-        registry: Registry,
-        metadata: JSON,
-        items: Iterable[StoredObject],
-        how: Representation,
-        info: RequestInfo,
+        self, registry: Registry, metadata: JSON, items: Iterable[StoredObject], how: Representation, info: RequestInfo
     ) -> JSON:
         """Return a list in its shape."""
         if how.shape == "Table":
@@ -52,8 +47,7 @@ class Shaper:
                 "apiVersion": f"meta.k8s.io/{how.shape_version}",
                 "metadata": metadata,
                 "items": [
-                    table.partial_object_metadata(registry.typed(item), version=how.shape_version)
-                    for item in items
+                    table.partial_object_metadata(registry.typed(item), version=how.shape_version) for item in items
                 ],
             }
         strategy = registry.strategy
@@ -65,13 +59,7 @@ class Shaper:
         }
 
     def watched(
-        self,
-        registry: Registry,
-        stored: StoredObject,
-        how: Representation,
-        info: RequestInfo,
-        *,
-        is_first: bool,
+        self, registry: Registry, stored: StoredObject, how: Representation, info: RequestInfo, *, is_first: bool
     ) -> JSON:
         """Return the object of a watch event; a Table brings its columns only the first time."""
         if how.shape != "Table":

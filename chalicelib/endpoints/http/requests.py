@@ -127,9 +127,7 @@ def _descend(node: dict[str, Any], path: list[str]) -> dict[str, Any] | None:
 
 def chalice_paths() -> list[str]:
     """Return the paths to register with Chalice, one per depth."""
-    return ["/"] + [
-        "/" + "/".join(f"{{p{i}}}" for i in range(1, depth + 1)) for depth in range(1, MAX_DEPTH + 1)
-    ]
+    return ["/"] + ["/" + "/".join(f"{{p{i}}}" for i in range(1, depth + 1)) for depth in range(1, MAX_DEPTH + 1)]
 
 
 def register(app: Any, view: Callable[..., Any]) -> None:  # Any: Chalice has no types

@@ -60,11 +60,7 @@ def document() -> tuple[str, str]:
     style = _read("page.css")
     script = '"use strict";\n(() => {\n' + "\n".join(_read(name) for name in SCRIPTS) + "})();\n"
     listed = reference_prices()
-    shown = {
-        "date": listed.date,
-        "source": listed.source,
-        "minimum_seconds": listed.rates.minimum_seconds,
-    }
+    shown = {"date": listed.date, "source": listed.source, "minimum_seconds": listed.rates.minimum_seconds}
     data = json.dumps(shown).replace("<", "\\u003c")  # "</script>" would end the element
     html = _read("page.html")
     for name, text in (("style", style), ("prices", data), ("script", script)):

@@ -63,9 +63,7 @@ class LogEndpoint:
         if limit is not None and limit < 1:
             found.append(causes.invalid("limitBytes", limit, "must be greater than or equal to 1"))
         if since is not None and info.first("sinceTime"):
-            found.append(
-                causes.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified")
-            )
+            found.append(causes.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
         elif since is not None and since < 1:
             found.append(causes.invalid("sinceSeconds", since, "must be greater than or equal to 1"))
         if info.first("sinceTime") and kubetime.find_time(info.first("sinceTime")) is None:

@@ -74,9 +74,7 @@ class PodStreams:
             # the channel protocol names them in the query, SPDY in its streams
             words = [word for value in info.query.get("ports") or () for word in value.split(",")]
             for word in words:
-                if not (
-                    word.isascii() and word.isdigit() and len(word) <= 5 and 0 < int(word) <= _HIGHEST_PORT
-                ):
+                if not (word.isascii() and word.isdigit() and len(word) <= 5 and 0 < int(word) <= _HIGHEST_PORT):
                     raise bad_request(f'unable to parse "{word}" as a port')
             ports = tuple(int(word) for word in words)
             return UpgradeResponse(PodStream(self._kind, self._provider, handle, info.name, ports=ports))
@@ -89,6 +87,4 @@ class PodStreams:
         if not (stdin or stdout or stderr):
             raise bad_request("you must specify at least one of stdin, stdout, stderr")
         streams = Streams(stdin=stdin, stdout=stdout, stderr=stderr, tty=tty)
-        return UpgradeResponse(
-            PodStream(self._kind, self._provider, handle, info.name, container, command, streams)
-        )
+        return UpgradeResponse(PodStream(self._kind, self._provider, handle, info.name, container, command, streams))

@@ -61,12 +61,7 @@ class Binding:
             pod["spec"]["nodeName"] = node
             status = pod.setdefault("status", {})
             conditions = [each for each in status.get("conditions") or [] if each["type"] != "PodScheduled"]
-            scheduled = {
-                "type": "PodScheduled",
-                "status": "True",
-                "lastProbeTime": None,
-                "lastTransitionTime": now,
-            }
+            scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now}
             status["conditions"] = [*conditions, scheduled]
             return pod
 
@@ -135,16 +130,11 @@ class ServiceAccountToken:
                 "expirationSeconds": seconds,
                 "boundObjectRef": spec.get("boundObjectRef"),
             },
-            "status": {
-                "token": issued.token,
-                "expirationTimestamp": kubetime.format_time(issued.expires_at),
-            },
+            "status": {"token": issued.token, "expirationTimestamp": kubetime.format_time(issued.expires_at)},
         }
         return respond(answer, code=201)
 
-    def _claims(
-        self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None
-    ) -> TokenClaims:
+    def _claims(self, registry: Registry, info: RequestInfo, account: JSON, bound: JSON | None) -> TokenClaims:
         pod_name = pod_uid = ""
         if bound:
             if (bound.get("apiVersion") or "v1", bound.get("kind")) != ("v1", "Pod"):

@@ -11,13 +11,7 @@ from chalicelib.apimachinery.rules.status import answer_too_large
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.escalation import check_grant
 from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
-from chalicelib.endpoints.http.parameters import (
-    Bodies,
-    delete_options,
-    list_options,
-    namespace_of,
-    write_options,
-)
+from chalicelib.endpoints.http.parameters import Bodies, delete_options, list_options, namespace_of, write_options
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import (
@@ -51,9 +45,7 @@ class ResourceVerbs:
     `max_list_bytes` bounds the answer to a list, None does not: a page becomes shorter, a whole list is refused.
     """
 
-    def __init__(
-        self, bodies: Bodies, shaper: Shaper, rbac: Rbac, *, max_list_bytes: int | None = None
-    ) -> None:
+    def __init__(self, bodies: Bodies, shaper: Shaper, rbac: Rbac, *, max_list_bytes: int | None = None) -> None:
         self._bodies = bodies
         self._rbac = rbac
         self._shaper = shaper

@@ -107,10 +107,4 @@ def scale_of(registry: Registry, stored: StoredObject) -> JSON:
     if selector:
         status["selector"] = selector
     spec = {"replicas": wanted} if wanted else {}
-    return {
-        "kind": KIND,
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "metadata": metadata,
-        "spec": spec,
-        "status": status,
-    }
+    return {"kind": KIND, "apiVersion": f"{GROUP}/{VERSION}", "metadata": metadata, "spec": spec, "status": status}

@@ -44,9 +44,7 @@ class SignedObjects(Protocol):
 class FileEndpoint:
     """Answers the routes of staged files; `files` is None where none are kept, `objects` where none are signed."""
 
-    def __init__(
-        self, files: StagedFiles | None, objects: SignedObjects | None = None, *, root_ca: str = ""
-    ) -> None:
+    def __init__(self, files: StagedFiles | None, objects: SignedObjects | None = None, *, root_ca: str = "") -> None:
         self._files = files
         self._objects = objects
         self._root_ca = root_ca
@@ -76,9 +74,7 @@ class FileEndpoint:
         """Return the content, or the way to it."""
         found = self._kept().fetch(namespace, sha256, (query.get("token") or [""])[0])
         if isinstance(found, str):
-            return Response(
-                body="", status_code=307, headers={"Location": found, "Cache-Control": "no-store"}
-            )
+            return Response(body="", status_code=307, headers={"Location": found, "Cache-Control": "no-store"})
         return StreamResponse(found, content_type=CONTENT_TYPE)
 
     def _kept(self) -> StagedFiles:

@@ -26,14 +26,7 @@ from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.http.parameters import list_options, namespace_of
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo
-from chalicelib.endpoints.http.responses import (
-    JSON_TYPE,
-    Representation,
-    StreamResponse,
-    dumps,
-    negotiate,
-    typed_text,
-)
+from chalicelib.endpoints.http.responses import JSON_TYPE, Representation, StreamResponse, dumps, negotiate, typed_text
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
 
@@ -77,13 +70,9 @@ class WatchEndpoint:
             return StreamResponse(lines, content_type=JSON_TYPE)
         with closing(lines):
             body = self._buffered(watch, lines, registry, how, info)
-        return Response(
-            body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"}
-        )
+        return Response(body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"})
 
-    def _lines(
-        self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo
-    ) -> Iterator[bytes]:
+    def _lines(self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo) -> Iterator[bytes]:
         is_first = True
         for frame in watch.frames():
             if frame is None:
@@ -116,9 +105,7 @@ class WatchEndpoint:
             pieces.append(_error_line(END_OF_ANSWER).encode())
         return b"".join(pieces).decode()
 
-    def _line(
-        self, registry: Registry, frame: Frame, how: Representation, info: RequestInfo, *, is_first: bool
-    ) -> str:
+    def _line(self, registry: Registry, frame: Frame, how: Representation, info: RequestInfo, *, is_first: bool) -> str:
         if frame.status is not None:
             return _error_line(frame.status)
         if frame.type == "BOOKMARK":

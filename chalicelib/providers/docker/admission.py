@@ -43,9 +43,7 @@ def machine(info: Raw) -> Machine:
 
 def capacity(machine: Machine) -> Capacity:
     """Return the machine as the Provider contract describes it; the engine does not count GPUs."""
-    return Capacity(
-        architecture=machine.architecture, cpu_milli=machine.cpus * 1000, memory_mib=machine.memory_mib
-    )
+    return Capacity(architecture=machine.architecture, cpu_milli=machine.cpus * 1000, memory_mib=machine.memory_mib)
 
 
 def check(task: Task, machine: Machine, *, allow_privileged: bool) -> None:
@@ -54,9 +52,7 @@ def check(task: Task, machine: Machine, *, allow_privileged: bool) -> None:
     if task.cpu_milli > machine.cpus * 1000:
         short.append(f"Insufficient cpu ({task.cpu_milli}m asked, the engine has {machine.cpus * 1000}m)")
     if task.memory_mib > machine.memory_mib:
-        short.append(
-            f"Insufficient memory ({task.memory_mib}Mi asked, the engine has {machine.memory_mib}Mi)"
-        )
+        short.append(f"Insufficient memory ({task.memory_mib}Mi asked, the engine has {machine.memory_mib}Mi)")
     if any(container.gpus for container in task.containers) and not machine.has_gpus:
         short.append("Insufficient GPUs (the engine has no NVIDIA runtime)")
     if short:
@@ -71,9 +67,7 @@ def _check_baseline(task: Task) -> None:
     for container in task.containers:
         if container.privileged:
             asked.append(f"container {container.name!r} to be privileged")
-        more = sorted(
-            {each.upper().removeprefix("CAP_") for each in container.add_capabilities} - CAPABILITIES
-        )
+        more = sorted({each.upper().removeprefix("CAP_") for each in container.add_capabilities} - CAPABILITIES)
         if more:
             asked.append(f"container {container.name!r} to have {', '.join(more)}")
     if asked:

@@ -69,22 +69,11 @@ def specs(task: Task, *, address: str, host: HostContext) -> list[Spec]:
 
 def loader_config(mounted: list[Mount], marks: dict[str, str]) -> Raw:
     """Return the engine's JSON of a container that never runs and only shows volumes."""
-    return {
-        "Image": pause_image.NAME,
-        "Labels": marks,
-        "HostConfig": {"Mounts": mounted, "NetworkMode": "none"},
-    }
+    return {"Image": pause_image.NAME, "Labels": marks, "HostConfig": {"Mounts": mounted, "NetworkMode": "none"}}
 
 
 def _spec(
-    task: Task,
-    container: Container,
-    *,
-    role: labels.Role,
-    order: int,
-    count: int,
-    address: str,
-    host: HostContext,
+    task: Task, container: Container, *, role: labels.Role, order: int, count: int, address: str, host: HostContext
 ) -> Spec:
     marks = labels.of_task(host.context.control_plane_id, task)
     marks |= labels.of_container(container, role=role, order=order, count=count, address=address)
@@ -114,9 +103,7 @@ def _spec(
     return Spec(name=name, config=config, archive=archives.archive(entries) if entries else b"")
 
 
-def _host_config(
-    task: Task, container: Container, *, role: labels.Role, host: HostContext, owns_network: bool
-) -> Raw:
+def _host_config(task: Task, container: Container, *, role: labels.Role, host: HostContext, owns_network: bool) -> Raw:
     sandbox = labels.container_name(host.context.control_plane_id, task, SANDBOX)
     network = "host" if task.host_network else host.network
     memory = (container.memory_mib or 0) * MIB  # 0: no limit

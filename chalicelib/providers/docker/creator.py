@@ -116,7 +116,6 @@ class Creator:
         )
         self._containers.remove(self._create_one(spec), volumes=False)
         folders = {
-            volume: str(self._client.inspect_volume(mount["Source"])["Mountpoint"])
-            for volume, mount in seen.items()
+            volume: str(self._client.inspect_volume(mount["Source"])["Mountpoint"]) for volume, mount in seen.items()
         }
         return replace(host.context, folders=folders)

@@ -18,12 +18,10 @@ class DockerSettings:
     """The settings that this provider alone has. Where the engine is, DOCKER_HOST says, as to Docker's own clients."""
 
     host_paths: str = field(
-        default="",
-        metadata={"doc": "folders that hostPath volumes may name, separated by colons", "option": True},
+        default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons", "option": True}
     )
     allow_privileged: bool = field(
-        default=False,
-        metadata={"doc": "whether pods may be privileged, use the host's network and add any capability"},
+        default=False, metadata={"doc": "whether pods may be privileged, use the host's network and add any capability"}
     )
 
 

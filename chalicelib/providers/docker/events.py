@@ -64,9 +64,7 @@ class EventFollower:
         with reachable():
             if not self._since:
                 self._since = event_time(self._client.info()["SystemTime"])
-            self._stream = self._client.events(
-                since=since_text(self._since), filters=self._filters, decode=True
-            )
+            self._stream = self._client.events(since=since_text(self._since), filters=self._filters, decode=True)
         self._resync()
         self._connected.set()
 

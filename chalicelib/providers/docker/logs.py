@@ -93,12 +93,8 @@ def _window(snapshot: ContainerSnapshot, options: LogOptions) -> LogOptions:
     border = snapshot.previous_end or snapshot.started_at - BEFORE_START
     if options.previous:
         return replace(options, until=border, follow=False)
-    if (
-        snapshot.status == "restarting" and not options.follow
-    ):  # what the next run says already is not its log
-        options = replace(
-            options, until=min(filter(None, (options.until, snapshot.finished_at)), default=None)
-        )
+    if snapshot.status == "restarting" and not options.follow:  # what the next run says already is not its log
+        options = replace(options, until=min(filter(None, (options.until, snapshot.finished_at)), default=None))
     return replace(options, since=max(options.since, border) if options.since else border)
 
 

@@ -43,8 +43,7 @@ def needs_loader(task: base.Task) -> bool:
     """Return whether this task's volumes must be filled before its containers are made."""
     kinds = {volume.name: volume.kind for volume in task.volumes}
     return any(
-        mount.sub_path
-        or (container.read_only_root and kinds.get(mount.volume) in ("files", "scratch", "named"))
+        mount.sub_path or (container.read_only_root and kinds.get(mount.volume) in ("files", "scratch", "named"))
         for container in task.containers
         for mount in container.mounts
         if kinds.get(mount.volume) != "host"
@@ -76,9 +75,7 @@ def container_mounts(task: base.Task, container: base.Container, context: MountC
         elif volume.kind == "memory" and not is_shared(task, volume.name):
             size = volume.size_mib * MIB if volume.size_mib else None
             found.append(
-                Mount(
-                    target=mount.path, source=None, type="tmpfs", tmpfs_size=size, tmpfs_mode=STICKY_FOR_ALL
-                )
+                Mount(target=mount.path, source=None, type="tmpfs", tmpfs_size=size, tmpfs_mode=STICKY_FOR_ALL)
             )
         else:
             # a direct copy goes through this very mount
@@ -120,8 +117,7 @@ def loader_volumes(task: base.Task, context: MountContext) -> dict[str, Mount]:
     return {
         volume.name: _engine_volume(task, volume, context, at=f"{LOADED_AT}/{volume.name}")
         for volume in task.volumes
-        if volume.kind in ("files", "scratch", "named")
-        or (volume.kind == "memory" and _parts(task, volume.name))
+        if volume.kind in ("files", "scratch", "named") or (volume.kind == "memory" and _parts(task, volume.name))
     }
 
 
@@ -170,13 +166,7 @@ def _engine_volume(
         size = f",size={volume.size_mib}m" if volume.size_mib else ""
         driver = DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": f"mode=1777{size}"})
     return Mount(
-        target=at,
-        source=name,
-        type="volume",
-        no_copy=True,
-        read_only=read_only,
-        labels=marks,
-        driver_config=driver,
+        target=at, source=name, type="volume", no_copy=True, read_only=read_only, labels=marks, driver_config=driver
     )
 
 

@@ -28,10 +28,7 @@ CODE = {
     # mov eax, 34 (pause); syscall; jmp back
     "x86_64": (62, bytes.fromhex("b822000000 0f05 ebf7")),
     # x0..x4 = 0; x8 = 73 (ppoll); svc 0; b back
-    "aarch64": (
-        183,
-        struct.pack("<8I", *(0xD2800000 + n for n in range(5)), 0xD2800928, 0xD4000001, 0x17FFFFF9),
-    ),
+    "aarch64": (183, struct.pack("<8I", *(0xD2800000 + n for n in range(5)), 0xD2800928, 0xD4000001, 0x17FFFFF9)),
 }
 
 
@@ -47,9 +44,7 @@ def ensure(client: Client, architecture: str) -> str:
 
 def _import(client: Client, architecture: str) -> None:
     if architecture not in CODE:
-        raise ProviderUnavailable(
-            "EngineUnsupported", f"No pause program for the architecture {architecture}."
-        )
+        raise ProviderUnavailable("EngineUnsupported", f"No pause program for the architecture {architecture}.")
     try:
         client.import_image_from_data(
             archives.archive([archives.Entry(PROGRAM, program(architecture), 0o755)]),

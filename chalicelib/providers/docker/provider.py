@@ -13,15 +13,7 @@ from datetime import UTC, datetime
 import docker
 import docker.errors
 
-from chalicelib.providers.base import (
-    Capacity,
-    LogOptions,
-    Observer,
-    ProviderUnavailable,
-    Task,
-    TaskNotFound,
-    TaskState,
-)
+from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.docker import admission, engine, logs, mounts, pause_image, sessions
 from chalicelib.providers.docker.container_spec import HostContext
 from chalicelib.providers.docker.containers import Containers
@@ -110,10 +102,7 @@ class DockerProvider:
             )
             self._watcher = Watcher(self._containers, self._cache, self._launcher, self._network)
             self._stopper = Stopper(
-                self._client,
-                live=self._cache.live_containers,
-                kill=self._containers.kill,
-                look=self._watcher.look,
+                self._client, live=self._cache.live_containers, kill=self._containers.kill, look=self._watcher.look
             )
             self._events = EventFollower(
                 self._client, self._id, on_event=self._watcher.on_event, resync=self._watcher.resync

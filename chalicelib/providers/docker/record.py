@@ -61,9 +61,7 @@ def decode(text: str) -> Task:
     for container in raw["containers"]:
         container["mounts"] = [Mount(**item) for item in container["mounts"]]
     for volume in raw["volumes"]:
-        volume["files"] = [
-            File(**{**item, "content": base64.b64decode(item["content"])}) for item in volume["files"]
-        ]
+        volume["files"] = [File(**{**item, "content": base64.b64decode(item["content"])}) for item in volume["files"]]
     parts = {"containers": Container, "volumes": Volume, "logins": RegistryLogin}
     for name, kind in parts.items():
         raw[name] = [kind(**_fields(item)) for item in raw[name]]

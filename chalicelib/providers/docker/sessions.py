@@ -42,9 +42,7 @@ class Hijacked:
     def __init__(self, raw: Any) -> None:  # what the SDK's socket=True gives: a SocketIO, or a TLS socket
         self._response = raw._response  # keeps the connection open
         self._socket: socket.socket = getattr(raw, "_sock", raw)
-        self._first = (
-            b""  # what came together with the head of the engine's answer: the SDK's reader holds it
-        )
+        self._first = b""  # what came together with the head of the engine's answer: the SDK's reader holds it
         reader = self._response.raw._fp.fp
         self._socket.settimeout(0)
         with contextlib.suppress(OSError):
@@ -185,9 +183,7 @@ class DockerSession:
             self._stream.close()
 
 
-def run_command(
-    client: Client, snapshot: ContainerSnapshot, command: Sequence[str], streams: Streams
-) -> DockerSession:
+def run_command(client: Client, snapshot: ContainerSnapshot, command: Sequence[str], streams: Streams) -> DockerSession:
     """Start a command in a container. Raises CannotRun, TaskNotFound and ProviderUnavailable."""
     with reachable():
         try:
@@ -272,9 +268,7 @@ def hold(client: Client, snapshot: ContainerSnapshot, streams: Streams) -> Docke
     wanted = {"stdin": streams.stdin, "stdout": streams.stdout, "stderr": streams.stderr, "stream": 1}
     with reachable():
         try:
-            stream = Hijacked(
-                client.attach_socket(snapshot.id, params={key: int(on) for key, on in wanted.items()})
-            )
+            stream = Hijacked(client.attach_socket(snapshot.id, params={key: int(on) for key, on in wanted.items()}))
         except docker.errors.APIError as error:
             raise TaskNotFound(words(error)) from error
     # what the container was made with says whether its output comes in frames, not what the client asked for

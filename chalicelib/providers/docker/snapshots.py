@@ -87,8 +87,7 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
         finished_at=max(started_at, ended_at) if started_at and ended_at else None,
         restarts=int(raw.get("RestartCount") or 0),
         stop_signal=config.get("StopSignal") or "",
-        restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no")
-        not in ("", "no"),
+        restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no") not in ("", "no"),
         tty=bool(config.get("Tty")),
         previous_end=ended_at if is_again else None,
         labels=marks,

@@ -93,24 +93,15 @@ class Stopper:
                     close_stream(stream)
                 code = self._client.exec_inspect(made["Id"]).get("ExitCode")
             if code:
-                LOG.warning(
-                    "event=stop-command-failed task=%s container=%s exit=%s",
-                    snapshot.uid,
-                    snapshot.name,
-                    code,
-                )
+                LOG.warning("event=stop-command-failed task=%s container=%s exit=%s", snapshot.uid, snapshot.name, code)
         except (docker.errors.APIError, ProviderUnavailable) as error:
-            LOG.warning(
-                "event=stop-command-failed task=%s container=%s error=%s", snapshot.uid, snapshot.name, error
-            )
+            LOG.warning("event=stop-command-failed task=%s container=%s error=%s", snapshot.uid, snapshot.name, error)
         self._signal_soon(snapshot)
 
     def _signal_soon(self, snapshot: ContainerSnapshot) -> None:
         with self._lock:
             if not self._closed:
-                self._workers.submit(
-                    self._signal, snapshot.uid, snapshot.id, snapshot.stop_signal or "SIGTERM"
-                )
+                self._workers.submit(self._signal, snapshot.uid, snapshot.id, snapshot.stop_signal or "SIGTERM")
 
     def _signal(self, uid: str, container_id: str, signal: str) -> None:
         try:

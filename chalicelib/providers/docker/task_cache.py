@@ -199,9 +199,7 @@ class TaskCache:
         """Take back what may_start() noted, for containers that are still to be started."""
         with self._lock:
             if entry := self._entries.get(uid):
-                entry.start_asked -= {
-                    each.id for each in entry.snapshots.values() if each.status == "created"
-                }
+                entry.start_asked -= {each.id for each in entry.snapshots.values() if each.status == "created"}
 
     def cancel(self, uid: str) -> None:
         """Note that a task that never started never will."""

@@ -37,11 +37,7 @@ class Step:
 def container_state(snapshot: ContainerSnapshot) -> ContainerState:
     """Return the state of one container that exists, or has."""
     common = ContainerState(
-        name=snapshot.name,
-        phase="waiting",
-        container_id=snapshot.id,
-        image=snapshot.image,
-        restarts=snapshot.restarts,
+        name=snapshot.name, phase="waiting", container_id=snapshot.id, image=snapshot.image, restarts=snapshot.restarts
     )
     if snapshot.status in ("running", "paused"):
         return replace(common, phase="running", started_at=snapshot.started_at)
@@ -128,16 +124,11 @@ def phase(snapshots: Sequence[ContainerSnapshot], waits: Sequence[Wait]) -> Task
 
 def ordered_states(snapshots: Iterable[ContainerSnapshot]) -> tuple[ContainerState, ...]:
     """Return the states of the task's own containers, without the sandbox."""
-    shown = sorted(
-        (each for each in snapshots if each.role in ("init", "main")),
-        key=lambda each: each.order,
-    )
+    shown = sorted((each for each in snapshots if each.role in ("init", "main")), key=lambda each: each.order)
     return tuple(container_state(each) for each in shown)
 
 
-def task_state(
-    snapshots: Sequence[ContainerSnapshot], *, host_address: str, stop_reason: str = ""
-) -> TaskState:
+def task_state(snapshots: Sequence[ContainerSnapshot], *, host_address: str, stop_reason: str = "") -> TaskState:
     """Return the state of a task all of whose containers were made; version 0, for the cache to count."""
     first = min(snapshots, key=lambda each: each.order)
     containers = ordered_states(snapshots)

@@ -27,9 +27,7 @@ HELPERS = ("record", "loader")
 class Watcher:
     """Brings news from the engine into the cache and has the next steps taken."""
 
-    def __init__(
-        self, containers: Containers, cache: TaskCache, launcher: Launcher, network: TaskNetwork
-    ) -> None:
+    def __init__(self, containers: Containers, cache: TaskCache, launcher: Launcher, network: TaskNetwork) -> None:
         self._containers = containers
         self._cache = cache
         self._launcher = launcher
@@ -114,11 +112,7 @@ class Watcher:
     def adopt_records(self) -> None:
         """Go on with tasks whose images were on their way when the last instance died; drop loaders."""
         listed = self._containers.summaries()
-        made = {
-            item["Labels"].get(labels.UID)
-            for item in listed
-            if item["Labels"].get(labels.ROLE) not in HELPERS
-        }
+        made = {item["Labels"].get(labels.UID) for item in listed if item["Labels"].get(labels.ROLE) not in HELPERS}
         for item in listed:
             role = item["Labels"].get(labels.ROLE)
             if role == "loader":

@@ -51,9 +51,7 @@ def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clie
     from botocore.config import Config
 
     limits = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "max_attempts": 2},
+        connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "max_attempts": 2}
     )
     make: Any = boto3.client  # its stubs know services by literal names only
     return make(service, region_name=region, config=limits)

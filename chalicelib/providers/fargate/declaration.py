@@ -27,10 +27,7 @@ class FargateSettings:
     cluster_arn: str = field(default="", metadata={"doc": "its ARN; task events are filtered by it"})
     subnets: str = field(
         default="",
-        metadata={
-            "doc": "subnets of the tasks: zone=subnet pairs or subnets, separated by commas",
-            "required": True,
-        },
+        metadata={"doc": "subnets of the tasks: zone=subnet pairs or subnets, separated by commas", "required": True},
     )
     security_group: str = field(default="", metadata={"doc": "security group of the tasks", "required": True})
     assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
@@ -41,9 +38,7 @@ class FargateSettings:
         default="", metadata={"doc": "ARN of the role that pulls images and writes logs", "required": True}
     )
     task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
-    log_group: str = field(
-        default="", metadata={"doc": "CloudWatch log group of the tasks", "required": True}
-    )
+    log_group: str = field(default="", metadata={"doc": "CloudWatch log group of the tasks", "required": True})
 
 
 def build(context: ProviderContext) -> Provider:
@@ -80,11 +75,7 @@ def event_pattern(environ: Mapping[str, str]) -> dict[str, Any] | None:
     arn = environ.get("SPARKANYWHERE_CLUSTER_ARN")
     if not arn:
         return None
-    return {
-        "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": {"clusterArn": [arn]},
-    }
+    return {"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"], "detail": {"clusterArn": [arn]}}
 
 
 def event_state(detail: dict[str, Any]) -> TaskState:

@@ -133,12 +133,7 @@ def _container(each: Container, task: Task, site: DeploymentConfig, volumes: dic
         "name": each.name,
         "image": each.image,
         "essential": not each.init,
-        "entryPoint": [
-            "/bin/sh",
-            "-c",
-            payload.INIT_SCRIPT if each.init else payload.START_SCRIPT,
-            each.name,
-        ],
+        "entryPoint": ["/bin/sh", "-c", payload.INIT_SCRIPT if each.init else payload.START_SCRIPT, each.name],
         "command": [],
         "mountPoints": [
             _mount(payload.VOLUME, payload.START_PATH, read_only=not each.init),
@@ -191,9 +186,7 @@ def _mount(volume: str, path: str, *, read_only: bool = False) -> Document:
 
 def _volume_mount(mount: Mount) -> Document:
     if mount.sub_path:
-        raise TaskRejected(
-            "SubPathNotSupported", f"{mount.path}: Fargate mounts whole volumes, not {mount.sub_path}"
-        )
+        raise TaskRejected("SubPathNotSupported", f"{mount.path}: Fargate mounts whole volumes, not {mount.sub_path}")
     return _mount(mount.volume, mount.path, read_only=mount.read_only)
 
 
@@ -288,10 +281,7 @@ def unhonoured(task: Task) -> list[str]:
             any(each.kind == "named" for each in task.volumes),
             "persistent volume claims are scratch space on Fargate, gone with the pod",
         ),
-        (
-            bool(task.logins),
-            "imagePullSecrets are not used: the execution role pulls, from ECR or without a login",
-        ),
+        (bool(task.logins), "imagePullSecrets are not used: the execution role pulls, from ECR or without a login"),
         (bool(names), f"names of Services and hostAliases do not resolve on Fargate: {names}"),
     ]
     return [clause for applies, clause in unmet if applies]

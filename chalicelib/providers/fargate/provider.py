@@ -108,9 +108,7 @@ class FargateProvider:
             seconds = self._bucket.take()
             if seconds > RUN_WAIT_SECONDS:
                 self._bucket.give_back()
-                raise ProviderUnavailable(
-                    "Throttled", "more tasks asked for than ECS starts in a second; waiting"
-                )
+                raise ProviderUnavailable("Throttled", "more tasks asked for than ECS starts in a second; waiting")
             if seconds:
                 self._sleep(seconds)
             url, token = self._payloads(task)
@@ -148,9 +146,7 @@ class FargateProvider:
         raise clients.failure(answer.get("failures") or [])
 
     def _find(self, uid: str) -> TaskState | None:
-        arns = (
-            self._service("ecs").list_tasks(cluster=self._site.cluster, startedBy=uid).get("taskArns") or []
-        )
+        arns = self._service("ecs").list_tasks(cluster=self._site.cluster, startedBy=uid).get("taskArns") or []
         states = self.describe(arns) if arns else []
         return next((state for state in states if state.phase != "stopped"), states[0] if states else None)
 

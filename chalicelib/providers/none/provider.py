@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib.providers.base import (
-    Capacity,
-    LogOptions,
-    Observer,
-    ProviderUnavailable,
-    Task,
-    TaskNotFound,
-    TaskState,
-)
+from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 
 MESSAGE = "0/0 nodes are available: this control plane launches nothing (provider none)."
 

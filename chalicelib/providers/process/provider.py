@@ -20,15 +20,7 @@ from pathlib import Path
 import psutil
 
 from chalicelib.providers.address import with_address
-from chalicelib.providers.base import (
-    Capacity,
-    LogOptions,
-    Observer,
-    ProviderUnavailable,
-    Task,
-    TaskNotFound,
-    TaskState,
-)
+from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep

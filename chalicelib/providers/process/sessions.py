@@ -29,8 +29,7 @@ CONNECT_SECONDS = 5.0  # to a port of this machine, which answers at once or not
 
 # Only a session's first process can make a terminal the session's own.
 _TAKE_TERMINAL = (
-    "import fcntl, os, sys, termios; "
-    "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 )
 
 
@@ -118,9 +117,7 @@ def _on_pipes(argv: Sequence[str], context: CommandContext, streams: Streams) ->
     if process.stderr is not None:
         outputs[_taken(process.stderr)] = "stderr"
     sink = None if process.stdin is None else _taken(process.stdin)
-    return CommandSession(
-        process, sink=sink, outputs=outputs, is_terminal=False, container_runs=context.container_runs
-    )
+    return CommandSession(process, sink=sink, outputs=outputs, is_terminal=False, container_runs=context.container_runs)
 
 
 def _taken(pipe: IO[bytes]) -> int:

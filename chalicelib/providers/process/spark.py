@@ -87,9 +87,7 @@ class SparkHomes:
             match = _VERSION.match(tag)
             which = f"Spark {match[1]}" if match else "a Spark"
             command = f"make spark SPARK={match[1]}" if match else "make spark"
-            message = (
-                f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
-            )
+            message = f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
             raise ProviderUnavailable("ErrImageNeverPull" if pull == "never" else "ErrImagePull", message)
         home = self._directory / version
         return SparkHome(home, (home / "JAVA_HOME").read_text(encoding="utf-8").strip())

@@ -106,9 +106,7 @@ class Launcher:
 class Monitor:
     """Calls `check(handle)` in a thread of its own whenever there may be news of that task."""
 
-    def __init__(
-        self, listeners: Path, *, handles: Callable[[], Iterable[str]], check: Callable[[str], None]
-    ) -> None:
+    def __init__(self, listeners: Path, *, handles: Callable[[], Iterable[str]], check: Callable[[str], None]) -> None:
         self._listeners = listeners
         self._handles = handles
         self._check = check
@@ -151,9 +149,7 @@ class Monitor:
                 try:
                     self._check(handle)
                     waiting.discard(handle)
-                except (
-                    Exception
-                ):  # the thread's outermost frame: whatever it was, the task is looked at again
+                except Exception:  # the thread's outermost frame: whatever it was, the task is looked at again
                     LOG.exception("task=%s what=check", handle)
             readable, _, _ = select.select([self._descriptor], [], [], LOOK_SECONDS)
             if not readable:

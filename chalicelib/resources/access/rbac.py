@@ -16,13 +16,7 @@ from chalicelib.apimachinery.rules.causes import invalid, not_supported, require
 from chalicelib.apimachinery.rules.selectors import label_selector_causes
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.strategy import (
-    AGE_COLUMN,
-    CREATED_COLUMNS,
-    NAME_COLUMN,
-    Column,
-    Strategy,
-)
+from chalicelib.registry.strategy import AGE_COLUMN, CREATED_COLUMNS, NAME_COLUMN, Column, Strategy
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
 SUBJECT_KINDS = ("ServiceAccount", "User", "Group")
@@ -58,9 +52,7 @@ class RoleStrategy(_RbacStrategy):
             urls, resources = rule.get("nonResourceURLs"), rule.get("resources")
             if urls:
                 if self.namespaced:
-                    yield invalid(
-                        f"{at}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs"
-                    )
+                    yield invalid(f"{at}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs")
                 if rule.get("apiGroups") or resources or rule.get("resourceNames"):
                     why = "rules cannot apply to both regular resources and non-resource URLs"
                     yield invalid(f"{at}.nonResourceURLs", urls, why)

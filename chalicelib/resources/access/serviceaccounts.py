@@ -19,17 +19,11 @@ class ServiceAccountStrategy(Strategy):
     resource, singular, kind = "serviceaccounts", "serviceaccount", "ServiceAccount"
     in_view, edit_verbs = True, (*WRITE_VERBS, "impersonate")
     subresources = (
-        Subresource(
-            "token", "TokenRequest", ("authentication.k8s.io", "v1"), ("create",), edit_verbs=("create",)
-        ),
+        Subresource("token", "TokenRequest", ("authentication.k8s.io", "v1"), ("create",), edit_verbs=("create",)),
     )
     short_names = ("sa",)
     returns_deleted = True
-    columns = (
-        NAME_COLUMN,
-        Column("Secrets", description=field_doc("ServiceAccount.secrets")),
-        AGE_COLUMN,
-    )
+    columns = (NAME_COLUMN, Column("Secrets", description=field_doc("ServiceAccount.secrets")), AGE_COLUMN)
 
     def default(self, obj: JSON) -> None:
         """Leave out what is empty."""

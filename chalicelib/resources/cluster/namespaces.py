@@ -40,9 +40,7 @@ class NamespaceStrategy(Strategy):
     short_names = ("ns",)
     verbs = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
     status = _NamespaceStatus({"phase": "Active"}, condition_times=("lastTransitionTime",))
-    subresources = (
-        Subresource("finalize", "Namespace", verbs=("update",), part=SpecFieldStrategy("finalizers")),
-    )
+    subresources = (Subresource("finalize", "Namespace", verbs=("update",), part=SpecFieldStrategy("finalizers")),)
     name_errors = staticmethod(meta.dns_label_errors)
     undeletable = ("this namespace may not be deleted", SYSTEM_NAMESPACES)
     empty: ClassVar[JSON] = {"spec": {}, "status": {}}

@@ -64,9 +64,7 @@ class NodeStrategy(Strategy):
         Column("External-IP", description=field_doc("NodeStatus.addresses"), priority=1),
         Column("OS-Image", description=field_doc("NodeSystemInfo.osImage"), priority=1),
         Column("Kernel-Version", description=field_doc("NodeSystemInfo.kernelVersion"), priority=1),
-        Column(
-            "Container-Runtime", description=field_doc("NodeSystemInfo.containerRuntimeVersion"), priority=1
-        ),
+        Column("Container-Runtime", description=field_doc("NodeSystemInfo.containerRuntimeVersion"), priority=1),
     )
 
     def default(self, obj: JSON) -> None:
@@ -108,9 +106,7 @@ class NodeStrategy(Strategy):
         is_ready = bool(ready) and ready[-1].get("status") == "True"
         state = "Unknown" if not ready else "Ready" if is_ready else "NotReady"
         roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
-        addresses = {
-            each.get("type"): each.get("address") for each in reversed(status.get("addresses") or ())
-        }
+        addresses = {each.get("type"): each.get("address") for each in reversed(status.get("addresses") or ())}
         return [
             metadata.get("name", ""),
             state + (",SchedulingDisabled" if spec_of(obj).get("unschedulable") else ""),

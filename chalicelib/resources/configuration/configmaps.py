@@ -46,11 +46,7 @@ class ConfigMapStrategy(Strategy):
     resource, singular, kind = "configmaps", "configmap", "ConfigMap"
     in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("cm",)
-    columns = (
-        NAME_COLUMN,
-        Column("Data", description=field_doc("ConfigMap.data")),
-        AGE_COLUMN,
-    )
+    columns = (NAME_COLUMN, Column("Data", description=field_doc("ConfigMap.data")), AGE_COLUMN)
 
     def default(self, obj: JSON) -> None:
         """Leave out what is empty."""

@@ -22,10 +22,7 @@ from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
 from chalicelib.resources.configuration.configmaps import MAX_DATA_BYTES, decoded_size, fixed_causes
 
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
-DOCKER_KEYS = {
-    "kubernetes.io/dockercfg": ".dockercfg",
-    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
-}
+DOCKER_KEYS = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 
 
 class SecretStrategy(Strategy):
@@ -56,9 +53,7 @@ class SecretStrategy(Strategy):
     def validate(self, obj: JSON) -> list[Cause]:
         """Check keys, size, and what the type demands."""
         data = obj.get("data") or {}
-        causes = [
-            invalid(f"data[{key}]", key, error) for key in data for error in names.config_key_errors(key)
-        ]
+        causes = [invalid(f"data[{key}]", key, error) for key in data for error in names.config_key_errors(key)]
         if sum(map(decoded_size, data.values())) > MAX_DATA_BYTES:
             causes.append(too_long("data", MAX_DATA_BYTES))
         return causes + _type_causes(obj["type"], data, metadata_of(obj))

@@ -70,11 +70,7 @@ class CustomResourceDefinitionStrategy(Strategy):
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the status of a definition that is not accepted yet."""
         stored = [each["name"] for each in obj["spec"]["versions"] if each.get("storage")]
-        obj["status"] = {
-            "conditions": None,
-            "acceptedNames": {"plural": "", "kind": ""},
-            "storedVersions": stored,
-        }
+        obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
 
     def prepare_for_update(self, obj: JSON, old: JSON) -> None:
         """Keep status, and add a new storage version to those that objects may be stored in."""
@@ -110,16 +106,10 @@ class CustomResourceDefinitionStrategy(Strategy):
             yield invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
         yield from _group_causes(obj, group)
         if spec["scope"] not in SCOPES:
-            yield (
-                not_supported("spec.scope", spec["scope"], SCOPES)
-                if spec["scope"]
-                else required("spec.scope")
-            )
+            yield (not_supported("spec.scope", spec["scope"], SCOPES) if spec["scope"] else required("spec.scope"))
         yield from _name_causes(spec["names"])
         if spec["conversion"].get("strategy") != "None":
-            yield invalid(
-                "spec.conversion.strategy", spec["conversion"].get("strategy", ""), "only None is served"
-            )
+            yield invalid("spec.conversion.strategy", spec["conversion"].get("strategy", ""), "only None is served")
         if spec.get("preserveUnknownFields"):
             why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in"
             why += " spec.versions[*].schema instead"
@@ -215,9 +205,7 @@ def _column_causes(version: JSON, at: str) -> Iterator[Cause]:
         try:
             json_path.parse(column.get("jsonPath", ""))
         except json_path.PathError as error:
-            yield invalid(
-                f"{where}.jsonPath", column.get("jsonPath", ""), f"is an invalid JSON path: {error}"
-            )
+            yield invalid(f"{where}.jsonPath", column.get("jsonPath", ""), f"is an invalid JSON path: {error}")
 
 
 def schema_causes(
@@ -271,12 +259,9 @@ def _type_causes(schema: JSON, at: str, *, is_root: bool, depth: int) -> Iterato
         yield required(f"{at}.items", "must be specified")
     if schema.get("uniqueItems"):
         yield forbidden(
-            f"{at}.uniqueItems",
-            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            f"{at}.uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         )
     if schema.get("properties") and isinstance(schema.get("additionalProperties"), dict):
-        yield forbidden(
-            f"{at}.additionalProperties", "additionalProperties and properties are mutual exclusive"
-        )
+        yield forbidden(f"{at}.additionalProperties", "additionalProperties and properties are mutual exclusive")
     if schema.get(EMBEDDED) and kind != "object":
         yield invalid(f"{at}.type", kind or "", "must be object if x-kubernetes-embedded-resource is true")

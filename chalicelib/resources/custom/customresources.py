@@ -59,11 +59,7 @@ class CustomResourceStrategy(Strategy):
         self._paths = [json_path.parse(each["jsonPath"]) for each in printed]
         more = [
             Column(
-                each["name"],
-                each["type"],
-                each.get("format", ""),
-                each.get("description", ""),
-                each.get("priority", 0),
+                each["name"], each["type"], each.get("format", ""), each.get("description", ""), each.get("priority", 0)
             )
             for each in printed
         ]
@@ -123,10 +119,7 @@ class CustomResourceStrategy(Strategy):
         metadata = metadata_of(obj)
         if not self._paths:
             return [metadata.get("name", ""), meta.age(metadata.get("creationTimestamp"), now)]
-        own = [
-            self._cell(column, path, obj, now)
-            for column, path in zip(self.columns[1:], self._paths, strict=True)
-        ]
+        own = [self._cell(column, path, obj, now) for column, path in zip(self.columns[1:], self._paths, strict=True)]
         return [metadata.get("name", ""), *own]
 
     def _cell(self, column: Column, path: list[json_path.Step], obj: JSON, now: datetime) -> object:

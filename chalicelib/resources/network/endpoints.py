@@ -30,11 +30,7 @@ class EndpointsStrategy(Strategy):
     in_view, edit_verbs = True, WRITE_VERBS
     short_names = ("ep",)
     deprecation = DEPRECATED
-    columns = (
-        NAME_COLUMN,
-        Column("Endpoints", description=field_doc("Endpoints.subsets")),
-        AGE_COLUMN,
-    )
+    columns = (NAME_COLUMN, Column("Endpoints", description=field_doc("Endpoints.subsets")), AGE_COLUMN)
 
     def default(self, obj: JSON) -> None:
         """Set the protocol of ports and leave out what is empty."""
@@ -92,10 +88,7 @@ class EndpointSliceStrategy(Strategy):
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold the type of addresses."""
-        return [
-            *self.validate(obj),
-            *immutable("addressType", obj.get("addressType"), old.get("addressType")),
-        ]
+        return [*self.validate(obj), *immutable("addressType", obj.get("addressType"), old.get("addressType"))]
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
         """Return the row that `kubectl get endpointslices` shows."""

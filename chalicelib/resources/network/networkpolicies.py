@@ -30,11 +30,7 @@ class NetworkPolicyStrategy(Strategy):
     short_names = ("netpol",)
     has_generation = True
     empty: ClassVar[JSON] = {"spec": {"podSelector": {}}}
-    columns = (
-        NAME_COLUMN,
-        Column("Pod-Selector", description=field_doc("NetworkPolicySpec.podSelector")),
-        AGE_COLUMN,
-    )
+    columns = (NAME_COLUMN, Column("Pod-Selector", description=field_doc("NetworkPolicySpec.podSelector")), AGE_COLUMN)
 
     def default(self, obj: JSON) -> None:
         """Set the types of the policy, and the protocol of its ports."""

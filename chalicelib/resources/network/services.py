@@ -161,9 +161,7 @@ def _patch_allocated(spec: JSON, old: JSON) -> None:
         # a client that knows only the older of the two fields
         spec["clusterIPs"] = [spec["clusterIP"]]
     if spec["type"] in _EXPOSED and old.get("type") in _EXPOSED:
-        before = {
-            (port.get("protocol"), port.get("port")): port.get("nodePort") for port in old.get("ports", ())
-        }
+        before = {(port.get("protocol"), port.get("port")): port.get("nodePort") for port in old.get("ports", ())}
         used = {port["nodePort"] for port in spec.get("ports", ()) if port.get("nodePort")}
         for port in spec.get("ports", ()):
             number = before.get((port["protocol"], port.get("port")))

@@ -9,13 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chalicelib.apimachinery.rules import names
-from chalicelib.apimachinery.rules.causes import (
-    duplicate,
-    invalid,
-    missing,
-    not_supported,
-    required,
-)
+from chalicelib.apimachinery.rules.causes import duplicate, invalid, missing, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.resources import resource_ref_causes, resources_causes

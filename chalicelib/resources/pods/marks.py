@@ -16,9 +16,7 @@ BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charg
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
 FAILED_STARTS = "sparkanywhere.io/failed-starts"  # handles of tasks that ended before they began, by commas
-PAYLOAD_FETCH = (
-    "sparkanywhere.io/payload-fetch"  # JSON: which token has been used for the payload, and by whom
-)
+PAYLOAD_FETCH = "sparkanywhere.io/payload-fetch"  # JSON: which token has been used for the payload, and by whom
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -62,9 +60,7 @@ def keep_our_marks(pod: JSON, old: JSON) -> None:
 
     Whoever could would point a pod at another one's task, and stop that by a delete.
     """
-    before = {
-        key: text for key, text in (old["metadata"].get("annotations") or {}).items() if key in WRITTEN_BY_US
-    }
+    before = {key: text for key, text in (old["metadata"].get("annotations") or {}).items() if key in WRITTEN_BY_US}
     without_our_marks(pod)
     if before:
         pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **before}

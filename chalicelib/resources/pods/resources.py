@@ -46,9 +46,7 @@ def resource_ref_causes(reference: JSON, at: str) -> Iterator[Cause]:
 
 def qos_class(spec: JSON) -> str:
     """Return Guaranteed, Burstable or BestEffort for a pod spec that has been through defaulting."""
-    containers = (
-        [spec] if spec.get("resources") else [*spec.get("initContainers", ()), *spec.get("containers", ())]
-    )
+    containers = [spec] if spec.get("resources") else [*spec.get("initContainers", ()), *spec.get("containers", ())]
     holders = [container.get("resources") or {} for container in containers]
     requests, limits = _total(holders, "requests"), _total(holders, "limits")
     if not requests and not limits:

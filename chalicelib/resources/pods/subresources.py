@@ -13,13 +13,7 @@ from chalicelib.apimachinery.accessors import annotations_of, metadata_of, spec_
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, missing
 from chalicelib.apimachinery.rules.status import Cause, bad_request
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.subresources import (
-    WRITE_VERBS,
-    PartStrategy,
-    SpecFieldStrategy,
-    StatusStrategy,
-    Subresource,
-)
+from chalicelib.registry.subresources import WRITE_VERBS, PartStrategy, SpecFieldStrategy, StatusStrategy, Subresource
 from chalicelib.resources.pods.containers import container_causes
 from chalicelib.resources.pods.defaults import default_container
 from chalicelib.resources.pods.marks import TASK_ANNOTATION, keep_our_marks
@@ -28,15 +22,7 @@ from chalicelib.resources.pods.resources import qos_class, resources_causes
 NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
 
 _EPHEMERAL = "ephemeralContainers"
-_NOT_EPHEMERAL = (
-    "ports",
-    "livenessProbe",
-    "readinessProbe",
-    "startupProbe",
-    "lifecycle",
-    "resources",
-    "resizePolicy",
-)
+_NOT_EPHEMERAL = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources", "resizePolicy")
 _KINDS = ("containers", "initContainers")
 _MUTABLE = ("cpu", "memory")
 _RESIZED = ("resources", "resizePolicy")
@@ -144,10 +130,7 @@ class ResizeStrategy(PartStrategy):
         for kind in _KINDS:
             for index, container in enumerate(spec.get(kind) or ()):
                 at = f"spec.{kind}[{index}].resources"
-                resources, before = (
-                    container.get("resources") or {},
-                    stored[kind][index].get("resources") or {},
-                )
+                resources, before = (container.get("resources") or {}, stored[kind][index].get("resources") or {})
                 yield from resources_causes(resources, at)
                 for part in ("requests", "limits"):
                     sent, had = resources.get(part) or {}, before.get(part) or {}
@@ -178,8 +161,6 @@ SUBRESOURCES = (
     Subresource("eviction", "Eviction", ("policy", "v1"), ("create",), edit_verbs=WRITE_VERBS),
     Subresource("exec", "PodExecOptions", verbs=_STREAM_VERBS, edit_verbs=("get", *WRITE_VERBS)),
     Subresource("log", "Pod", verbs=("get",), in_view=True),
-    Subresource(
-        "portforward", "PodPortForwardOptions", verbs=_STREAM_VERBS, edit_verbs=("get", *WRITE_VERBS)
-    ),
+    Subresource("portforward", "PodPortForwardOptions", verbs=_STREAM_VERBS, edit_verbs=("get", *WRITE_VERBS)),
     Subresource("resize", "Pod", part=ResizeStrategy()),
 )

@@ -44,9 +44,7 @@ def template_causes(template: JSON, path: str) -> Iterator[Cause]:
     yield from meta.labels_causes(metadata_of(template).get("labels") or {}, f"{path}.labels")
     yield from spec_causes(spec_of(template), f"{path}.spec")
     if spec_of(template).get("ephemeralContainers"):
-        yield forbidden(
-            f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
-        )
+        yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
 
 
 def spec_causes(spec: JSON, path: str) -> Iterator[Cause]:
@@ -108,9 +106,7 @@ def _fixed(spec: JSON, before: JSON) -> JSON:
 
 def spec_warnings(spec: JSON, path: str) -> Iterator[str]:
     """Yield what users are warned about in a pod spec that stands at `path`."""
-    places = [
-        (kind, index) for kind in ("initContainers", "containers") for index in range(len(spec.get(kind, ())))
-    ]
+    places = [(kind, index) for kind in ("initContainers", "containers") for index in range(len(spec.get(kind, ())))]
     for kind, index in places:
         container, at = spec[kind][index], f"{path}.{kind}[{index}]"
         for part, amounts in (container.get("resources") or {}).items():

@@ -14,13 +14,7 @@ from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, immutable, invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.strategy import (
-    AGE_COLUMN,
-    CREATED_COLUMNS,
-    NAME_COLUMN,
-    Column,
-    Strategy,
-)
+from chalicelib.registry.strategy import AGE_COLUMN, CREATED_COLUMNS, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.shared.amounts import NANO, amounts_texts, nanos
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
@@ -59,8 +53,7 @@ class ResourceQuotaStrategy(Strategy):
     columns = (
         NAME_COLUMN,
         Column(
-            "Request",
-            description="Request represents a minimum amount of cpu/memory that a container may consume.",
+            "Request", description="Request represents a minimum amount of cpu/memory that a container may consume."
         ),
         Column(
             "Limit",

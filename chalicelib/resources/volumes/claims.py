@@ -20,23 +20,15 @@ from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.amounts import amounts_texts, nanos
 
-MODES = {
-    "ReadWriteOnce": "RWO",
-    "ReadOnlyMany": "ROX",
-    "ReadWriteMany": "RWX",
-    "ReadWriteOncePod": "RWOP",
-}
+MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 VOLUME_MODES = ("Block", "Filesystem")
 RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
-CLAIM_FINALIZER = (
-    "kubernetes.io/pvc-protection"  # admission sets it, a controller takes it off when no pod needs it
-)
+CLAIM_FINALIZER = "kubernetes.io/pvc-protection"  # admission sets it, a controller takes it off when no pod needs it
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 UNSET = "<unset>"
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _ONLY_THESE = (
-    "spec is immutable after creation except resources.requests and volumeAttributesClassName"
-    " for bound claims"
+    "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 )
 _PLAIN = frozenset(("accessModes", "capacity", "mountOptions", "storageClassName", "volumeName"))
 # What stands in a PersistentVolume's spec beside its source.
@@ -111,8 +103,7 @@ class PersistentVolumeClaimStrategy(Strategy):
             yield forbidden("spec", _ONLY_THESE)
             return
         new_size, old_size = (
-            ((each.get("resources") or {}).get("requests") or {}).get("storage", "0")
-            for each in (spec, before)
+            ((each.get("resources") or {}).get("requests") or {}).get("storage", "0") for each in (spec, before)
         )
         if nanos(new_size) < nanos(old_size):
             yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")

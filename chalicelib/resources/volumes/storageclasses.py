@@ -62,9 +62,7 @@ class StorageClassStrategy(Strategy):
         """Return what is wrong with provisioner, policy and mode."""
         wrong = [] if obj["provisioner"] else [required("provisioner")]
         choices = (("reclaimPolicy", RECLAIM_POLICIES), ("volumeBindingMode", BINDING_MODES))
-        return wrong + [
-            not_supported(key, obj[key], known) for key, known in choices if obj[key] not in known
-        ]
+        return wrong + [not_supported(key, obj[key], known) for key, known in choices if obj[key] not in known]
 
     def validate_update(self, obj: JSON, old: JSON) -> list[Cause]:
         """Hold all but labels, annotations and expansion."""

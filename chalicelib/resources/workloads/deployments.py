@@ -22,12 +22,7 @@ from chalicelib.resources.pods.validation import spec_warnings
 from chalicelib.resources.shared.table_text import containers_text, selector_text
 from chalicelib.resources.workloads.counts import count_causes, not_negative_causes, percent_causes
 from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, CountedStatus
-from chalicelib.resources.workloads.workload import (
-    CONTAINERS_COLUMN,
-    IMAGES_COLUMN,
-    default_workload,
-    workload_causes,
-)
+from chalicelib.resources.workloads.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, default_workload, workload_causes
 
 STRATEGIES = ("Recreate", "RollingUpdate")
 PROGRESS_SECONDS = 600  # how long a rollout may stand still before it is said to have failed
@@ -56,10 +51,7 @@ class DeploymentStrategy(Strategy):
         parts=("updatedReplicas", READY, AVAILABLE),
     )
     scale = SCALE_PATHS
-    empty: ClassVar[JSON] = {
-        "spec": {"selector": None, "template": EMPTY_TEMPLATE, "strategy": {}},
-        "status": {},
-    }
+    empty: ClassVar[JSON] = {"spec": {"selector": None, "template": EMPTY_TEMPLATE, "strategy": {}}, "status": {}}
     columns = (
         NAME_COLUMN,
         Column("Ready", description="Number of the pod with ready state"),
@@ -149,10 +141,7 @@ class ReplicaSetStrategy(Strategy):
         parts=("fullyLabeledReplicas", READY, AVAILABLE),
     )
     scale = SCALE_PATHS
-    empty: ClassVar[JSON] = {
-        "spec": {"selector": None, "template": EMPTY_TEMPLATE},
-        "status": {"replicas": 0},
-    }
+    empty: ClassVar[JSON] = {"spec": {"selector": None, "template": EMPTY_TEMPLATE}, "status": {"replicas": 0}}
     columns = (
         NAME_COLUMN,
         Column("Desired", type="integer", description=field_doc("ReplicaSetSpec.replicas")),

@@ -12,14 +12,7 @@ from typing import ClassVar
 from chalicelib.apimachinery.accessors import labels_of, metadata_of, spec_of, status_of
 from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
-from chalicelib.apimachinery.rules.causes import (
-    IMMUTABLE,
-    forbidden,
-    immutable,
-    invalid,
-    not_supported,
-    required,
-)
+from chalicelib.apimachinery.rules.causes import IMMUTABLE, forbidden, immutable, invalid, not_supported, required
 from chalicelib.apimachinery.rules.selectors import label_selector_causes, label_selector_of
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time
@@ -145,10 +138,7 @@ class JobStrategy(Strategy):
         before = spec_of(old)
         if spec["completionMode"] != "Indexed":
             yield from immutable("spec.completions", spec.get("completions"), before.get("completions"))
-        elif (
-            spec.get("completions") != before.get("completions")
-            and spec.get("completions") != spec["parallelism"]
-        ):
+        elif spec.get("completions") != before.get("completions") and spec.get("completions") != spec["parallelism"]:
             why = "can only be modified in tandem with spec.parallelism"
             yield invalid("spec.completions", spec.get("completions"), why)
         yield from immutable("spec.selector", spec.get("selector"), before.get("selector"))
@@ -222,9 +212,7 @@ def _with_directives(template: JSON, other: JSON) -> JSON:
 
 
 def _has_condition(status: JSON, kind: str) -> bool:
-    return any(
-        each.get("type") == kind and each.get("status") == "True" for each in status.get("conditions") or ()
-    )
+    return any(each.get("type") == kind and each.get("status") == "True" for each in status.get("conditions") or ())
 
 
 def _status_text(job: JSON) -> str:

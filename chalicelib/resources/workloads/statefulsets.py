@@ -23,12 +23,7 @@ from chalicelib.resources.volumes.claims import PersistentVolumeClaimStrategy
 from chalicelib.resources.workloads.counts import not_negative_causes
 from chalicelib.resources.workloads.deployments import KEPT_REVISIONS
 from chalicelib.resources.workloads.status_counts import AVAILABLE, READY, CountedStatus
-from chalicelib.resources.workloads.workload import (
-    CONTAINERS_COLUMN,
-    IMAGES_COLUMN,
-    default_workload,
-    workload_causes,
-)
+from chalicelib.resources.workloads.workload import CONTAINERS_COLUMN, IMAGES_COLUMN, default_workload, workload_causes
 
 POD_POLICIES = ("OrderedReady", "Parallel")
 UPDATE_STRATEGIES = ("OnDelete", "RollingUpdate")
@@ -81,11 +76,7 @@ class StatefulSetStrategy(Strategy):
             rolling.setdefault("maxUnavailable", 1)
         spec.setdefault("revisionHistoryLimit", KEPT_REVISIONS)
         retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
-        spec["persistentVolumeClaimRetentionPolicy"] = {
-            "whenDeleted": "Retain",
-            "whenScaled": "Retain",
-            **retention,
-        }
+        spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Retain", "whenScaled": "Retain", **retention}
         if not spec.get("serviceName"):
             spec.pop("serviceName", None)
         for claim in spec.get("volumeClaimTemplates") or ():

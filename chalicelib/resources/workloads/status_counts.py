@@ -46,6 +46,4 @@ class CountedStatus(StatusStrategy):
             if (status.get(name) or 0) > (status.get("replicas") or 0):
                 yield invalid(f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas")
         if AVAILABLE in self.parts and (status.get(AVAILABLE) or 0) > (status.get(READY) or 0):
-            yield invalid(
-                f"status.{AVAILABLE}", status[AVAILABLE], f"cannot be greater than {self.ready_name}"
-            )
+            yield invalid(f"status.{AVAILABLE}", status[AVAILABLE], f"cannot be greater than {self.ready_name}")

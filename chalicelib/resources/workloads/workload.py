@@ -19,9 +19,7 @@ from chalicelib.resources.pods.validation import template_causes
 
 MISMATCH = "`selector` does not match template `labels`"
 CONTAINERS_COLUMN = Column("Containers", description="Names of each container in the template.", priority=1)
-IMAGES_COLUMN = Column(
-    "Images", description="Images referenced by each container in the template.", priority=1
-)
+IMAGES_COLUMN = Column("Images", description="Images referenced by each container in the template.", priority=1)
 
 
 def default_workload(obj: JSON) -> JSON:

@@ -27,9 +27,7 @@ from chalicelib.storage.encoding import revision_of
 SETTLED_SECONDS = 60.0  # a transaction is visible within milliseconds; the rest is for clocks that differ
 
 
-def chain(
-    events: Iterable[LoggedEvent], *, after: int, newest: Mark | None
-) -> tuple[list[LoggedEvent], Mark | None]:
+def chain(events: Iterable[LoggedEvent], *, after: int, newest: Mark | None) -> tuple[list[LoggedEvent], Mark | None]:
     """Return the events that follow each other without a gap, and the first one missing, if any.
 
     `events` are of one resource, in order and after revision `after`; `newest` must be among them or
@@ -47,9 +45,7 @@ def chain(
     return linked, None
 
 
-def rewind(
-    objects: Sequence[StoredObject], events: Iterable[LoggedEvent], revision: int
-) -> dict[str, StoredObject]:
+def rewind(objects: Sequence[StoredObject], events: Iterable[LoggedEvent], revision: int) -> dict[str, StoredObject]:
     """Return the objects by key as they were at `revision`.
 
     Every event after `revision` must be in `events`. Those up to it are put in as well: an object read

@@ -91,9 +91,7 @@ class Lister:
         """Return how many objects there are now."""
         return self._table.count(object_pk(wanted.resource), _condition(wanted))
 
-    def _read_state(
-        self, wanted: Range, at: int, head: Head, *, limit: int | None
-    ) -> list[StoredObject] | None:
+    def _read_state(self, wanted: Range, at: int, head: Head, *, limit: int | None) -> list[StoredObject] | None:
         """Return the objects at a revision, in order, more than `limit` if there are.
 
         None if some event or revision is not visible yet.

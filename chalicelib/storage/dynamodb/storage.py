@@ -29,25 +29,11 @@ from chalicelib.storage.base import (
     WatchEvent,
 )
 from chalicelib.storage.dynamodb.events import EventLog
-from chalicelib.storage.dynamodb.item import (
-    STORE_PK,
-    STORE_SK,
-    Item,
-    head_of,
-    owner_pk,
-    stored_object,
-)
+from chalicelib.storage.dynamodb.item import STORE_PK, STORE_SK, Item, head_of, owner_pk, stored_object
 from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
 from chalicelib.storage.dynamodb.table import Backoff, Key, Table
 from chalicelib.storage.dynamodb.view import DynamoView, Memory
-from chalicelib.storage.dynamodb.write import (
-    Before,
-    Plan,
-    check_size,
-    object_item_key,
-    uid_key,
-    uids_to_be_free,
-)
+from chalicelib.storage.dynamodb.write import Before, Plan, check_size, object_item_key, uid_key, uids_to_be_free
 from chalicelib.storage.tail import TAIL_EVENTS, Poller, Tail
 from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
 
@@ -122,12 +108,7 @@ class DynamoStorage(SingleWrites):
         return [stored_object(item) for item in found.values() if uid in item.owners]
 
     def list(
-        self,
-        prefix: str,
-        *,
-        limit: int | None = None,
-        start_key: str | None = None,
-        revision: int | None = None,
+        self, prefix: str, *, limit: int | None = None, start_key: str | None = None, revision: int | None = None
     ) -> Page:
         """Return a page of objects, as they are or as they were at `revision`."""
         return self._lister.page(Range.of(prefix, start_key), limit=limit, revision=revision)
@@ -208,10 +189,7 @@ class DynamoStorage(SingleWrites):
         before = Before(head_of(found.pop(head, None)), found)
         for write in writes:
             refusal = find_refusal(
-                write,
-                revision=before.revision(write),
-                uid=before.uid(write),
-                is_uid_taken=before.is_uid_taken(write),
+                write, revision=before.revision(write), uid=before.uid(write), is_uid_taken=before.is_uid_taken(write)
             )
             if refusal:
                 raise refusal

@@ -182,10 +182,7 @@ class Table:
             try:
                 item.update(actions=actions, condition=condition)
             except PynamoDBException as error:
-                if error.cause_response_code in (
-                    "ConditionalCheckFailedException",
-                    "TransactionConflictException",
-                ):
+                if error.cause_response_code in ("ConditionalCheckFailedException", "TransactionConflictException"):
                     return False
                 raise
         return True
@@ -212,8 +209,4 @@ class Table:
     def _sentence(self, error: Exception) -> str:
         code = getattr(error, "cause_response_code", None)
         advice = _ADVICE.get(code or "")
-        return (
-            f"the table {self._name} {advice}"
-            if advice
-            else f"the table {self._name} cannot be used: {error}"
-        )
+        return f"the table {self._name} {advice}" if advice else f"the table {self._name} cannot be used: {error}"

@@ -119,9 +119,7 @@ class Plan:
         for write in writes:
             resource, _ = split_key(write.key)
             mark = Mark(mark.revision + 1, at)
-            part = _Part(
-                items, write, before, mark=mark, follows=newest.get(resource, NEVER), expires=expires
-            )
+            part = _Part(items, write, before, mark=mark, follows=newest.get(resource, NEVER), expires=expires)
             newest[resource] = mark
             self.events.append(part.event)
             part.add_to(self.transaction)
@@ -135,14 +133,7 @@ class _Part:
     """What one write adds to a transaction, and its event, which follows another of its resource."""
 
     def __init__(
-        self,
-        items: type[Item],
-        write: Write,
-        before: Before,
-        *,
-        mark: Mark,
-        follows: Mark,
-        expires: datetime,
+        self, items: type[Item], write: Write, before: Before, *, mark: Mark, follows: Mark, expires: datetime
     ) -> None:
         self._items = items
         self._write = write

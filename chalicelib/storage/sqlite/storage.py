@@ -57,8 +57,7 @@ class SqliteStorage(SingleWrites):
         self._file = SqliteFile(Path(path))
         self._clock = clock
         self._commits: GroupCommit[Group, Outcome] = GroupCommit(
-            self._commit,
-            failed=lambda: StorageUnavailable("the write was interrupted before it was stored"),
+            self._commit, failed=lambda: StorageUnavailable("the write was interrupted before it was stored")
         )
         try:
             self._tail = Tail(self.revision())
@@ -95,12 +94,7 @@ class SqliteStorage(SingleWrites):
         return [StoredObject(*row) for row in rows]
 
     def list(
-        self,
-        prefix: str,
-        *,
-        limit: int | None = None,
-        start_key: str | None = None,
-        revision: int | None = None,
+        self, prefix: str, *, limit: int | None = None, start_key: str | None = None, revision: int | None = None
     ) -> Page:
         """Return a page of objects, as they are or as they were at `revision`."""
         start, beyond = prefix_range(prefix, start_key)
@@ -120,8 +114,7 @@ class SqliteStorage(SingleWrites):
             if not limit or len(items) < limit:
                 return Page(items, at)
             following = connection.execute(
-                f"SELECT min(key), count(*) FROM ({living}) WHERE key > :last",
-                {**bounds, "last": items[-1].key},
+                f"SELECT min(key), count(*) FROM ({living}) WHERE key > :last", {**bounds, "last": items[-1].key}
             )
             next_key, remaining = following.fetchone()
         return Page(items, at, next_key=next_key, remaining=remaining)
@@ -130,9 +123,7 @@ class SqliteStorage(SingleWrites):
         """Return how many objects there are under `prefix`."""
         bounds = prefix_range(prefix, None)
         with self._file.reader() as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM objects WHERE key >= ? AND key < ?", bounds
-            ).fetchone()
+            row = connection.execute("SELECT count(*) FROM objects WHERE key >= ? AND key < ?", bounds).fetchone()
         return int(row[0])
 
     def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:

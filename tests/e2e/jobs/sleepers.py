@@ -22,9 +22,7 @@ def count_after(pause: float) -> int:
 
 
 def executors() -> int:
-    return (
-        len(spark.sparkContext._jsc.sc().statusTracker().getExecutorInfos()) - 1
-    )  # the driver is one of them
+    return len(spark.sparkContext._jsc.sc().statusTracker().getExecutorInfos()) - 1  # the driver is one of them
 
 
 done = count_after(seconds)

@@ -31,16 +31,9 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
-def pod(
-    name: str = "a", *, uid: str = UID, metadata: JSON | None = None, **spec: Any
-) -> JSON:  # Any: pod fields
+def pod(name: str = "a", *, uid: str = UID, metadata: JSON | None = None, **spec: Any) -> JSON:  # Any: pod fields
     """Return a stored pod of one container `c`, Pending; keywords are fields of its spec."""
-    found = {
-        "containers": [container()],
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 30,
-        **spec,
-    }
+    found = {"containers": [container()], "restartPolicy": "Never", "terminationGracePeriodSeconds": 30, **spec}
     about = {"name": name, "namespace": "ns", "uid": uid, "creationTimestamp": "2026-01-02T03:00:00Z"}
     status = {"phase": "Pending", "qosClass": "BestEffort"}
     return {"metadata": {**about, **(metadata or {})}, "spec": found, "status": status}
@@ -62,9 +55,7 @@ def known(
     return ContainerState(name, phase, exit_code=exit_code, **fields)
 
 
-def task(
-    phase: TaskPhase, containers: Iterable[ContainerState] = (), **fields: Any
-) -> TaskState:  # Any: as above
+def task(phase: TaskPhase, containers: Iterable[ContainerState] = (), **fields: Any) -> TaskState:  # Any: as above
     """Return a task's state."""
     fields = {"uid": UID, "handle": HANDLE, "version": 1, **fields}
     if phase == "stopped":

@@ -134,9 +134,7 @@ def recover(w: World) -> None:
 
 def assert_whole(w: World) -> None:
     """Every pod has its one task, every task its pod, nothing hangs, and nobody writes any more."""
-    pods = {
-        item.object()["metadata"]["uid"]: item.object() for item in w.storage.list("/registry/pods/").items
-    }
+    pods = {item.object()["metadata"]["uid"]: item.object() for item in w.storage.list("/registry/pods/").items}
     if w.get("configmaps", "conf") is None:  # the client died before it made what its pod waits for
         pods = {uid: pod for uid, pod in pods.items() if "volumes" not in pod["spec"]}
     tasks = w.provider.list_tasks()

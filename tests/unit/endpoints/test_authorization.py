@@ -158,10 +158,7 @@ def test_who_acts_as_another_has_the_rights_of_that_other(api: ApiClient) -> Non
     assert api.request("GET", url, headers={"Impersonate-User": "viewer"}).status == 200
     assert api.request("GET", url, headers={"Impersonate-User": "stranger"}).status == 403
     answer = api.request(
-        "POST",
-        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-        {},
-        headers={"Impersonate-User": "viewer"},
+        "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, headers={"Impersonate-User": "viewer"}
     )
     assert answer.body["status"]["userInfo"]["username"] == "viewer"
 
@@ -182,9 +179,7 @@ def test_who_may_not_act_as_another_is_forbidden(api: ApiClient, headers: dict[s
 
 
 def test_acting_without_a_name_is_no_way_to_the_callers_rights(api: ApiClient) -> None:
-    answer = api.request(
-        "GET", "/api/v1/namespaces/mine/pods", headers={"Impersonate-Group": "system:masters"}
-    )
+    answer = api.request("GET", "/api/v1/namespaces/mine/pods", headers={"Impersonate-Group": "system:masters"})
 
     assert answer.status == 400
 
@@ -198,9 +193,7 @@ def test_nobody_grants_by_a_role_what_he_does_not_hold(api: ApiClient) -> None:
 
     fine = api.request("POST", ROLES, {"metadata": {"name": "fine"}, "rules": [held]}, token=MANAGER)
     refused = api.request("POST", ROLES, {"metadata": {"name": "more"}, "rules": [held, more]}, token=MANAGER)
-    changed = api.request(
-        "PUT", f"{ROLES}/fine", {"metadata": {"name": "fine"}, "rules": [more]}, token=MANAGER
-    )
+    changed = api.request("PUT", f"{ROLES}/fine", {"metadata": {"name": "fine"}, "rules": [more]}, token=MANAGER)
 
     assert fine.status == 201
     for answer in (refused, changed):

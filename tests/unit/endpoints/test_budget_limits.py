@@ -108,18 +108,10 @@ def test_a_job_changes_what_else_it_may(driver: Pod) -> None:
 def test_what_a_job_creates_counts_for_its_limit(api: ApiClient, driver: Pod, executor: Pod) -> None:
     stranger = Pod(api, _pod())
     storage = api.plane.base.storage
-    job = {
-        "metadata": {"generateName": "j-"},
-        "spec": {"template": {"spec": {**SPEC, "restartPolicy": "Never"}}},
-    }
+    job = {"metadata": {"generateName": "j-"}, "spec": {"template": {"spec": {**SPEC, "restartPolicy": "Never"}}}}
     stateful_set = {"metadata": {"generateName": "s-"}, "spec": SET}
     for caller in (driver, executor):
-        for url, body in (
-            (PODS, _pod()),
-            (PODS, _pod(owners=[stranger.reference])),
-            (SETS, stateful_set),
-            (JOBS, job),
-        ):
+        for url, body in ((PODS, _pod()), (PODS, _pod(owners=[stranger.reference])), (SETS, stateful_set), (JOBS, job)):
             code, made = caller.ask("POST", url, body)
 
             assert code == 201, made
@@ -151,10 +143,7 @@ def test_a_job_leaves_nothing_behind(api: ApiClient, driver: Pod, executor: Pod)
         assert caller.ask("DELETE", f"{SETS}/{made['metadata']['name']}?orphanDependents=true")[0] == 403
         orphaning = {"metadata": {"finalizers": ["orphan"]}}
         assert caller.ask("PATCH", f"{PODS}/{driver.name}", orphaning, **MERGE)[0] == 403
-    job = {
-        "metadata": {"generateName": "j-"},
-        "spec": {"template": {"spec": {**SPEC, "restartPolicy": "Never"}}},
-    }
+    job = {"metadata": {"generateName": "j-"}, "spec": {"template": {"spec": {**SPEC, "restartPolicy": "Never"}}}}
     name = driver.ask("POST", JOBS, job)[1]["metadata"]["name"]
     assert driver.ask("DELETE", f"{JOBS}/{name}")[0] == 403  # a Job's pods are orphaned unless told otherwise
     assert driver.ask("DELETE", f"{JOBS}/{name}?propagationPolicy=Background")[0] == 200

@@ -121,12 +121,7 @@ def test_a_status_subresource_keeps_status_apart_and_generation_counts_the_rest(
     assert changed.body["status"] == {"replicas": 4}
     assert changed.body["spec"]["n"] == 2
     assert changed.body["metadata"]["generation"] == 1
-    assert (
-        api.request("PATCH", f"{APPS}/a", {"spec": {"n": 3}}, content_type=MERGE).body["metadata"][
-            "generation"
-        ]
-        == 2
-    )
+    assert api.request("PATCH", f"{APPS}/a", {"spec": {"n": 3}}, content_type=MERGE).body["metadata"]["generation"] == 2
 
 
 def test_printer_columns_make_the_table(api: ApiClient) -> None:

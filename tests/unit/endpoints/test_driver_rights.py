@@ -89,14 +89,7 @@ class Application:
     def stateful_set(self) -> Json:
         labels = {"spark-app-selector": self.label}
         template = {"metadata": {"labels": labels}, "spec": self.spec}
-        return {
-            "spec": {
-                "serviceName": "s",
-                "replicas": 1,
-                "selector": {"matchLabels": labels},
-                "template": template,
-            }
-        }
+        return {"spec": {"serviceName": "s", "replicas": 1, "selector": {"matchLabels": labels}, "template": template}}
 
     def ask(self, method: str, url: str, body: object = None, **how: Any) -> tuple[int, Json]:
         """Return code and body of the answer to a request with the driver's token."""
@@ -186,9 +179,7 @@ def test_a_driver_does_what_spark_asks_of_it(mine: Application) -> None:
     assert made[0] == 201
     executor = {"apiVersion": "v1", "kind": "Pod", "name": "exec-1", "uid": made[1]["metadata"]["uid"]}
     claim = mine.owned({"spec": CLAIM_SPEC}, "exec-1-pvc")
-    claim["metadata"]["ownerReferences"] = [
-        executor
-    ]  # as with spark.kubernetes.driver.ownPersistentVolumeClaim=false
+    claim["metadata"]["ownerReferences"] = [executor]  # as with spark.kubernetes.driver.ownPersistentVolumeClaim=false
     assert mine.ask("POST", CLAIMS, claim)[0] == 201
     assert mine.ask("GET", f"{CLAIMS}/exec-1-pvc")[0] == 200
     assert mine.ask("POST", SETS, mine.owned(mine.stateful_set(), "set"))[0] == 201
@@ -196,10 +187,7 @@ def test_a_driver_does_what_spark_asks_of_it(mine: Application) -> None:
     assert mine.ask("PUT", f"{SETS}/set/scale", scale)[0] == 200
     assert mine.ask("DELETE", f"{PODS}/exec-1")[0] == 200
     assert mine.ask("DELETE", f"{PODS}/no-such")[0] == 404
-    assert (
-        mine.ask("DELETE", f"{CONFIGMAPS}?labelSelector=spark-app-selector={mine.label},spark-role=none")[0]
-        == 200
-    )
+    assert mine.ask("DELETE", f"{CONFIGMAPS}?labelSelector=spark-app-selector={mine.label},spark-role=none")[0] == 200
 
 
 def test_what_a_driver_creates_is_its_own(mine: Application) -> None:
@@ -208,9 +196,7 @@ def test_what_a_driver_creates_is_its_own(mine: Application) -> None:
         code, made = mine.ask("POST", url, bare | mine.objects[url])
 
         assert code == 201, made
-        assert [each["uid"] for each in made["metadata"]["ownerReferences"]] == [
-            mine.driver["metadata"]["uid"]
-        ]
+        assert [each["uid"] for each in made["metadata"]["ownerReferences"]] == [mine.driver["metadata"]["uid"]]
         assert made["metadata"]["labels"]["spark-app-selector"] == mine.label
     body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}"
     code, made = mine.ask("PATCH", f"{CONFIGMAPS}/applied?fieldManager=me", body, content_type=APPLY)
@@ -231,9 +217,7 @@ def test_a_driver_neither_reads_nor_writes_another_application(
 ) -> None:
     merge = {"content_type": "application/merge-patch+json"}
     one = f"{url}/theirs-own"
-    relabel = {
-        "metadata": {"labels": {"spark-app-selector": mine.label}, "ownerReferences": [mine.reference]}
-    }
+    relabel = {"metadata": {"labels": {"spark-app-selector": mine.label}, "ownerReferences": [mine.reference]}}
     before = theirs.api.get(one)
 
     answers = [
@@ -267,9 +251,7 @@ def test_a_driver_reaches_no_subresource_of_another_applications_pod(mine: Appli
         assert mine.ask(method, f"{PODS}/theirs-own/{sub}")[0] in (403, 405), method
 
 
-def test_a_driver_sees_only_its_own_in_a_watch(
-    api: ApiClient, mine: Application, theirs: Application
-) -> None:
+def test_a_driver_sees_only_its_own_in_a_watch(api: ApiClient, mine: Application, theirs: Application) -> None:
     since = api.get(PODS)["metadata"]["resourceVersion"]
     for app in (mine, theirs):
         api.create(PODS, app.owned({"spec": app.spec}, f"{app.name}-late"))
@@ -302,10 +284,7 @@ def test_a_driver_puts_nothing_into_another_application(mine: Application, their
     assert mine.ask("POST", SETS, in_template)[0] == 403
     assert mine.ask("PATCH", f"{PODS}/mine-own", relabelled, **merge)[0] == 403
     assert (
-        mine.ask("PATCH", f"{PODS}/mine-own", {"metadata": {"ownerReferences": [theirs.reference]}}, **merge)[
-            0
-        ]
-        == 403
+        mine.ask("PATCH", f"{PODS}/mine-own", {"metadata": {"ownerReferences": [theirs.reference]}}, **merge)[0] == 403
     )
     assert mine.ask("PATCH", f"{PODS}/mine-own", {"metadata": {"ownerReferences": None}}, **merge)[0] == 403
 
@@ -356,15 +335,11 @@ def test_an_executor_may_nothing(api: ApiClient, mine: Application) -> None:
 def test_a_driver_stages_no_files_and_reviews_nobody(mine: Application) -> None:
     reviews = "/apis/authorization.k8s.io/v1"
 
-    assert (
-        mine.ask("POST", "/sparkanywhere/v1/namespaces/jobs/files", {"sha256": "0" * 64, "size": 1})[0] == 403
-    )
+    assert mine.ask("POST", "/sparkanywhere/v1/namespaces/jobs/files", {"sha256": "0" * 64, "size": 1})[0] == 403
     assert mine.ask("POST", f"{reviews}/namespaces/jobs/localsubjectaccessreviews", {})[0] == 403
 
 
-def test_a_right_to_create_ones_own_makes_no_apply_of_a_right_to_patch_all(
-    api: ApiClient, mine: Application
-) -> None:
+def test_a_right_to_create_ones_own_makes_no_apply_of_a_right_to_patch_all(api: ApiClient, mine: Application) -> None:
     """An apply that creates is held to the pod's own objects, though the service account may patch all."""
     rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"]}
     at = "/apis/rbac.authorization.k8s.io/v1/namespaces/jobs"
@@ -391,9 +366,7 @@ def test_a_review_says_for_which_objects_the_rights_hold(mine: Application) -> N
     uid = mine.driver["metadata"]["uid"]
 
     access = mine.ask("POST", f"{reviews}/selfsubjectaccessreviews", asked)[1]["status"]
-    rules = mine.ask("POST", f"{reviews}/selfsubjectrulesreviews", {"spec": {"namespace": "jobs"}})[1][
-        "status"
-    ]
+    rules = mine.ask("POST", f"{reviews}/selfsubjectrulesreviews", {"spec": {"namespace": "jobs"}})[1]["status"]
 
     assert access == {"allowed": True, "reason": f"for what the pod of uid {uid} owns, and nothing else"}
     assert rules["incomplete"]
@@ -405,13 +378,9 @@ def test_rights_in_a_namespace_reach_nothing_of_the_cluster(api: ApiClient) -> N
     at = "/apis/rbac.authorization.k8s.io/v1/namespaces/other"
     subject = {"kind": "ServiceAccount", "name": "idle", "namespace": "jobs"}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
-    api.create(
-        f"{at}/rolebindings", {"metadata": {"name": "owner"}, "roleRef": reference, "subjects": [subject]}
-    )
+    api.create(f"{at}/rolebindings", {"metadata": {"name": "owner"}, "roleRef": reference, "subjects": [subject]})
     token = api.create(f"{NS}/serviceaccounts/idle/token", {})["status"]["token"]
-    review = {
-        "spec": {"user": "x", "resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "jobs"}}
-    }
+    review = {"spec": {"user": "x", "resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "jobs"}}}
 
     inside = "/api/v1/namespaces/other"
     assert api.request("GET", f"{inside}/pods", token=token).status == 200

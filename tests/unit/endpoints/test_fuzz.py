@@ -31,25 +31,10 @@ bounded = settings(
 )
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 keys = st.sampled_from(
-    [
-        "metadata",
-        "name",
-        "labels",
-        "spec",
-        "containers",
-        "data",
-        "resources",
-        "limits",
-        "cpu",
-        "status",
-        "n",
-        "$patch",
-    ]
+    ["metadata", "name", "labels", "spec", "containers", "data", "resources", "limits", "cpu", "status", "n", "$patch"]
 ) | st.text(max_size=8)
 documents = st.recursive(
-    leaves,
-    lambda below: st.lists(below, max_size=4) | st.dictionaries(keys, below, max_size=5),
-    max_leaves=20,
+    leaves, lambda below: st.lists(below, max_size=4) | st.dictionaries(keys, below, max_size=5), max_leaves=20
 )
 json_bytes = st.binary(max_size=200) | documents.map(lambda value: json.dumps(value).encode())
 
@@ -86,18 +71,13 @@ def _check(api: ApiClient, method: str, url: str, body: bytes | None, content_ty
 
 
 @bounded
-@given(
-    body=json_bytes,
-    url=st.sampled_from([PODS, CONFIGMAPS, APPS, "/apis/apps/v1/namespaces/default/statefulsets"]),
-)
+@given(body=json_bytes, url=st.sampled_from([PODS, CONFIGMAPS, APPS, "/apis/apps/v1/namespaces/default/statefulsets"]))
 def test_json_bodies(api: ApiClient, body: bytes, url: str) -> None:
     _check(api, "POST", url + "?dryRun=All", body)
 
 
 @bounded
-@given(
-    body=st.binary(max_size=200) | st.text(alphabet=":-[]{}&*!|>'\"\n ab1,#?%@", max_size=60).map(str.encode)
-)
+@given(body=st.binary(max_size=200) | st.text(alphabet=":-[]{}&*!|>'\"\n ab1,#?%@", max_size=60).map(str.encode))
 def test_yaml_bodies(api: ApiClient, body: bytes) -> None:
     _check(api, "POST", CONFIGMAPS + "?dryRun=All", body, "application/yaml")
 
@@ -113,9 +93,7 @@ def test_protobuf_bodies(api: ApiClient, body: bytes, has_magic: bool) -> None:
 @bounded
 @given(
     body=json_bytes,
-    kind=st.sampled_from(
-        ["json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml"]
-    ),
+    kind=st.sampled_from(["json-patch+json", "merge-patch+json", "strategic-merge-patch+json", "apply-patch+yaml"]),
 )
 def test_patches(api: ApiClient, body: bytes, kind: str) -> None:
     url = f"{CONFIGMAPS}/a?dryRun=All" + ("&fieldManager=m" if kind.startswith("apply") else "")
@@ -127,18 +105,9 @@ def test_patches(api: ApiClient, body: bytes, kind: str) -> None:
 @given(
     query=st.dictionaries(
         st.sampled_from(
-            [
-                "labelSelector",
-                "fieldSelector",
-                "limit",
-                "continue",
-                "resourceVersionMatch",
-                "timeoutSeconds",
-                "pretty",
-            ]
+            ["labelSelector", "fieldSelector", "limit", "continue", "resourceVersionMatch", "timeoutSeconds", "pretty"]
         ),
-        st.text(max_size=30)
-        | st.sampled_from(["a=b", "a in (b,c)", "!a", "metadata.name=a", "-1", "NotOlderThan"]),
+        st.text(max_size=30) | st.sampled_from(["a=b", "a in (b,c)", "!a", "metadata.name=a", "-1", "NotOlderThan"]),
         max_size=3,
     )
 )
@@ -166,8 +135,7 @@ def test_tokens(api: ApiClient, token: str, version: str) -> None:
 
 @bounded
 @given(
-    parts=st.lists(st.text(max_size=10), max_size=9),
-    method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    parts=st.lists(st.text(max_size=10), max_size=9), method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
 )
 def test_paths(api: ApiClient, parts: list[str], method: str) -> None:
     _check(api, method, "/" + "/".join(quote(part, safe="") for part in parts), b"{}")
@@ -180,9 +148,7 @@ SCHEMA_WORDS = (
 schema_keys = st.sampled_from(SCHEMA_WORDS.split())
 schemas = st.recursive(
     leaves | st.sampled_from(["object", "string", "integer", "array", "set", "^(a+)+$"]),
-    lambda below: (
-        st.lists(below, max_size=3) | st.dictionaries(schema_keys | st.text(max_size=3), below, max_size=4)
-    ),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(schema_keys | st.text(max_size=3), below, max_size=4),
     max_leaves=20,
 )
 

@@ -23,15 +23,7 @@ def test_browsers_get_the_page(accept: str) -> None:
 
 @pytest.mark.parametrize(
     "accept",
-    [
-        "",
-        "*/*",
-        "application/json",
-        "application/json, */*",
-        "application/yaml",
-        "text/html;q=0.1, */*",
-        "image/png",
-    ],
+    ["", "*/*", "application/json", "application/json, */*", "application/yaml", "text/html;q=0.1, */*", "image/png"],
 )
 def test_other_clients_get_json(accept: str) -> None:
     assert not page.wants_page(accept)

@@ -29,10 +29,7 @@ def api(tmp_path: Path) -> Iterator[ApiClient]:
 
 
 def _pod(name: str, **resources: JSON) -> JSON:
-    return {
-        "metadata": {"name": name},
-        "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]},
-    }
+    return {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i", "resources": resources}]}}
 
 
 def _quota(api: ApiClient, hard: dict[str, str], **spec: Any) -> None:  # Any: fields of a spec
@@ -71,9 +68,7 @@ def test_what_is_asked_for_is_summed_up_and_given_back(api: ApiClient) -> None:
     api.request("DELETE", f"{BASE}/pods/a")
     api.create(f"{BASE}/pods", _pod("b", **asked))
 
-    assert "requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1" in _message(
-        refused
-    )
+    assert "requested: requests.cpu=600m, used: requests.cpu=600m, limited: requests.cpu=1" in _message(refused)
     assert used == {"requests.cpu": "600m", "limits.memory": "1Gi"}
 
 
@@ -203,9 +198,7 @@ class CountingStorage(MemoryStorage):
 def test_a_namespace_is_not_counted_while_there_is_room() -> None:
     storage = CountingStorage()
     quotas = Quotas(storage=storage, later=inline, max_objects=10)
-    objs: list[JSON] = [
-        {"metadata": {"name": f"c{n}", "uid": f"u{n}", "namespace": "default"}} for n in range(11)
-    ]
+    objs: list[JSON] = [{"metadata": {"name": f"c{n}", "uid": f"u{n}", "namespace": "default"}} for n in range(11)]
 
     for obj in objs[:10]:
         with quotas.reserve("configmaps", obj, storage, is_dry_run=False):

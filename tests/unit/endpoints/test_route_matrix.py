@@ -66,9 +66,7 @@ def _cells(route: Route) -> Iterator[Cell]:
                 for sub in subresources if "{subresource}" in route.path else ("",):
                     for namespace in NAMESPACES if "{namespace}" in route.path else ("",):
                         if is_namespaced or namespace in ("", "mine"):
-                            yield from _resource_cells(
-                                route, group, f"{resource}/{sub}".rstrip("/"), namespace
-                            )
+                            yield from _resource_cells(route, group, f"{resource}/{sub}".rstrip("/"), namespace)
         return
     for namespace in NAMESPACES if "{namespace}" in route.path else ("",):
         values = {
@@ -82,11 +80,7 @@ def _cells(route: Route) -> Iterator[Cell]:
         for name, value in values.items():
             url = url.replace(name, value)
         is_upload = route.verb in (STAGE, SEND)
-        asked = (
-            Attributes("create", "", "pods", namespace)
-            if is_upload
-            else Attributes(route.method.lower(), path=url)
-        )
+        asked = Attributes("create", "", "pods", namespace) if is_upload else Attributes(route.method.lower(), path=url)
         yield Cell(route, url, (asked,))
 
 
@@ -97,9 +91,7 @@ def _resource_cells(route: Route, group: str, resource: str, namespace: str) -> 
     url = route.path.format(**values, subresource=sub)
     verb = route.verb
     asked = Attributes(verb, group, resource, name if kind == "namespaces" and name else namespace, name)
-    needed = (
-        [asked] if resource not in CONNECTING or verb != "get" else [asked, replace(asked, verb="create")]
-    )
+    needed = [asked] if resource not in CONNECTING or verb != "get" else [asked, replace(asked, verb="create")]
     yield Cell(route, url + ("" if route.method == "GET" else "?dryRun=All"), tuple(needed))
     if verb == "list":  # a watch that ends at once, for who may have it: by its selector
         yield Cell(route, f"{url}?watch=1&fieldSelector=no.such=field", (replace(asked, verb="watch"),))
@@ -126,9 +118,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
     _bind(client, "mine", "edit", {"kind": "ServiceAccount", "name": "worker", "namespace": "mine"})
     rule = {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"], "resourceNames": ["viewer"]}
     client.create(f"{RBAC}/clusterroles", {"metadata": {"name": "impersonator"}, "rules": [rule]})
-    client.create(
-        f"{RBAC}/clusterrolebindings", _binding("impersonator", {"kind": "User", "name": "impersonator"})
-    )
+    client.create(f"{RBAC}/clusterrolebindings", _binding("impersonator", {"kind": "User", "name": "impersonator"}))
     yield client
     plane.close()
 
@@ -162,9 +152,7 @@ def _furnish(api: ApiClient, namespace: str) -> None:
 def _token(api: ApiClient, claims: TokenClaims, *, audience: str = "", ago: float = 0.0) -> str:
     issuer = api.plane.base.issuer
     if ago:
-        issuer = TokenIssuer(
-            api.plane.base.storage, clock=lambda: utc_now() - timedelta(seconds=ago), new_uid=new_uid
-        )
+        issuer = TokenIssuer(api.plane.base.storage, clock=lambda: utc_now() - timedelta(seconds=ago), new_uid=new_uid)
     return issuer.issue(claims, seconds=3600, audiences=[audience] if audience else []).token
 
 
@@ -203,9 +191,7 @@ def _caller(api: ApiClient, kind: str) -> Caller:
 
 
 def _ask(api: ApiClient, cell: Cell, caller: Caller) -> tuple[int, str]:
-    how: dict[str, str] = (
-        {"content_type": "application/merge-patch+json"} if cell.route.method == "PATCH" else {}
-    )
+    how: dict[str, str] = {"content_type": "application/merge-patch+json"} if cell.route.method == "PATCH" else {}
     body: JSON | None = {} if cell.route.method in ("POST", "PUT", "PATCH") else None
     answer = api.request(cell.route.method, cell.url, body, token=caller.token, headers=caller.headers, **how)
     return answer.status, answer.raw.decode(errors="replace")
@@ -234,9 +220,7 @@ def test_no_route_answers_more_than_rbac_says(api: ApiClient, kind: str) -> None
         has_own_tokens = cell.route.verb in ("payload", FETCH)
         grants = [None if has_own_tokens else rbac.grant(caller.user, asked) for asked in cell.asked]
         status, body = _ask(api, cell, caller)
-        is_refused = (
-            status == 403 and '" cannot ' in body
-        )  # and not for what nobody may, as a system's PriorityClass
+        is_refused = status == 403 and '" cannot ' in body  # and not for what nobody may, as a system's PriorityClass
         if None in grants:
             is_right = (is_refused or (has_own_tokens and status in (401, 404))) and MARK not in body
         elif any(grants):  # for a pod's own objects, of which none is asked for here
@@ -249,9 +233,7 @@ def test_no_route_answers_more_than_rbac_says(api: ApiClient, kind: str) -> None
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "kind", ["bad", "expired", "of a foreign audience", "of a dead pod", "of a deleted account"]
-)
+@pytest.mark.parametrize("kind", ["bad", "expired", "of a foreign audience", "of a dead pod", "of a deleted account"])
 def test_no_route_takes_a_token_that_is_not_good(api: ApiClient, kind: str) -> None:
     if kind == "bad":
         token = "nobody-knows-this"

@@ -13,13 +13,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [
-        ("GET", "/apis"),
-        ("GET", PODS),
-        ("POST", PODS),
-        ("GET", "/apis/example.com/v1/widgets"),
-        ("GET", "/readyz"),
-    ],
+    [("GET", "/apis"), ("GET", PODS), ("POST", PODS), ("GET", "/apis/example.com/v1/widgets"), ("GET", "/readyz")],
 )
 def test_a_request_that_meets_a_dead_store_may_be_repeated(tmp_path: Path, method: str, path: str) -> None:
     plane = control_plane(tmp_path)

@@ -98,14 +98,7 @@ def test_removing_takes_what_has_come_too_and_may_be_repeated(files: FolderFiles
 
 @pytest.mark.parametrize(
     ("namespace", "sha256"),
-    [
-        ("..", SHA256),
-        ("ns", ".."),
-        ("ns", "../" + SHA256),
-        ("a/b", SHA256),
-        ("ns", SHA256.upper()),
-        ("", SHA256),
-    ],
+    [("..", SHA256), ("ns", ".."), ("ns", "../" + SHA256), ("a/b", SHA256), ("ns", SHA256.upper()), ("", SHA256)],
 )
 def test_no_name_leads_out_of_the_folder(files: FolderFiles, namespace: str, sha256: str) -> None:
     with pytest.raises(FileNotHere):

@@ -48,9 +48,7 @@ def test_a_module_is_found_by_its_dotted_name() -> None:
     assert registry.find("tests.example_provider").name == "example"
 
 
-def test_an_installed_package_is_found_by_its_entry_point(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_installed_package_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = tmp_path / "another-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
@@ -72,10 +70,7 @@ def test_an_installed_package_is_found_by_its_entry_point(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (
-            "podman",
-            "no provider is called 'podman': take process, docker, fargate, none, or a module's dotted name",
-        ),
+        ("podman", "no provider is called 'podman': take process, docker, fargate, none, or a module's dotted name"),
         ("no.such.module", "'no.such.module' is not a provider's module (No module named 'no'"),
         ("os.path", "'os.path' is not a provider's module (module 'posixpath' has no attribute"),
     ],
@@ -93,9 +88,7 @@ def test_a_name_that_a_server_told_us_imports_no_module() -> None:
     assert registry.known("") is None
 
 
-@pytest.mark.parametrize(
-    ("node", "name"), [("fargate", "fargate"), ("fargate-arm64", "fargate"), ("docker", "docker")]
-)
+@pytest.mark.parametrize(("node", "name"), [("fargate", "fargate"), ("fargate-arm64", "fargate"), ("docker", "docker")])
 def test_a_node_leads_to_its_provider(node: str, name: str) -> None:
     found = registry.of_node(node)
 
@@ -132,10 +125,7 @@ def test_nothing_else_decides_by_a_providers_name() -> None:
 def _decisions(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield comparisons with, cases of and choices among names of providers."""
     for node in ast.walk(tree):
-        is_choice = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
-            "Choice",
-            "startswith",
-        )
+        is_choice = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("Choice", "startswith")
         if is_choice or isinstance(node, ast.Compare | ast.MatchValue):
             texts = {each.value for each in ast.walk(node) if isinstance(each, ast.Constant)}
             named = texts & set(registry.built_in())

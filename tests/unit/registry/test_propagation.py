@@ -19,11 +19,7 @@ def test_pods_of_a_job_are_kept_unless_told_and_that_is_warned_about() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [
-        ("Job", DeleteOptions(propagation="Background")),
-        ("Deployment", DeleteOptions()),
-        ("Pod", DeleteOptions()),
-    ],
+    [("Job", DeleteOptions(propagation="Background")), ("Deployment", DeleteOptions()), ("Pod", DeleteOptions())],
 )
 def test_everything_else_goes_as_asked(kind: str, options: DeleteOptions) -> None:
     assert with_propagation(strategy(kind), options) == (options, [])

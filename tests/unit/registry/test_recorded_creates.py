@@ -90,8 +90,6 @@ def test_create_is_answered_as_a_real_server_did(exchange: JSON) -> None:
         wanted, got = _masked(answer), _masked(_without_marks(obj))
         assert got == wanted
     else:
-        status = invalid(
-            strategy.kind, obj["metadata"].get("name", ""), causes, group=strategy.group
-        ).to_dict()
+        status = invalid(strategy.kind, obj["metadata"].get("name", ""), causes, group=strategy.group).to_dict()
         assert status["details"] == answer["details"]
         assert status["message"] == answer["message"]

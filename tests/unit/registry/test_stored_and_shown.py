@@ -27,9 +27,7 @@ def test_a_row_shows_what_kubectl_users_know(case: dict[str, Any]) -> None:  # A
     assert list(strategy(case["kind"]).cells(case["object"], NOW)) == case["cells"]
 
 
-@pytest.mark.parametrize(
-    "case", _cases("stored.yaml"), ids=lambda case: f"{case['kind']}-{case['body']}"[:60]
-)
+@pytest.mark.parametrize("case", _cases("stored.yaml"), ids=lambda case: f"{case['kind']}-{case['body']}"[:60])
 def test_an_object_is_stored_as_a_real_server_stores_it(case: dict[str, Any]) -> None:  # Any: YAML
     _, obj = made(case["kind"], case["body"])
 

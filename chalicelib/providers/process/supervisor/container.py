@@ -22,13 +22,7 @@ class Container:
     """A container of the task. `record` is what the world is told about it; `changed` that it should be."""
 
     def __init__(
-        self,
-        plan: ContainerPlan,
-        record: ContainerRecord,
-        *,
-        handle: str,
-        logs: tuple[int, int],
-        backoff: float,
+        self, plan: ContainerPlan, record: ContainerRecord, *, handle: str, logs: tuple[int, int], backoff: float
     ) -> None:
         self.plan = plan
         self.record = record

@@ -74,14 +74,7 @@ def spawn(argv: list[str], *, env: dict[str, str], cwd: str, output: int, no_new
 
 
 def _become(
-    argv: list[str],
-    env: dict[str, str],
-    *,
-    cwd: str,
-    output: int,
-    reporter: int,
-    parent: int,
-    locked: bool,
+    argv: list[str], env: dict[str, str], *, cwd: str, output: int, reporter: int, parent: int, locked: bool
 ) -> None:
     """Turn this freshly forked process into the program; never returns."""
     try:

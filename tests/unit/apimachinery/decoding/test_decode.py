@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.apimachinery.decoding.decode import (
-    Decoded,
-    Kind,
-    Validation,
-    decode_delete_options,
-    decode_object,
-)
+from chalicelib.apimachinery.decoding.decode import Decoded, Kind, Validation, decode_delete_options, decode_object
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 
@@ -25,9 +19,7 @@ GOOD: JSON = {
     "metadata": {"name": "a"},
     "spec": {"containers": [{"name": "c", "image": "i"}]},
 }
-HEADER = (
-    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-)
+HEADER = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 UNRECOGNIZED = "the object provided is unrecognized (must be of type Pod): "
 PARSE_ERROR = UNRECOGNIZED + "couldn't get version/kind; json parse error: "
 
@@ -61,18 +53,13 @@ def test_kind_and_version_may_be_left_out(body: str) -> None:
         ('"x"', PARSE_ERROR + f"json: cannot unmarshal string into Go value of type {HEADER} (227822)"),
         (
             '{"kind":5}',
-            PARSE_ERROR + "json: cannot unmarshal number into Go struct field .kind of type string"
-            ' ({"kind":5})',
+            PARSE_ERROR + 'json: cannot unmarshal number into Go struct field .kind of type string ({"kind":5})',
         ),
         (
             '{"apiVersion": "v1", "kind": "Pod"} x',
-            PARSE_ERROR + "invalid JSON: Extra data: line 1 column 37 (char 36)"
-            ' ({"apiVersion": "v1", "kind": " ...)',
+            PARSE_ERROR + 'invalid JSON: Extra data: line 1 column 37 (char 36) ({"apiVersion": "v1", "kind": " ...)',
         ),
-        (
-            '{"apiVersion":"a/b/c"}',
-            UNRECOGNIZED + 'unexpected GroupVersion string: a/b/c ({"apiVersion":"a/b/c"})',
-        ),
+        ('{"apiVersion":"a/b/c"}', UNRECOGNIZED + 'unexpected GroupVersion string: a/b/c ({"apiVersion":"a/b/c"})'),
     ],
 )
 def test_broken_bodies_are_quoted(body: str, message: str) -> None:
@@ -120,11 +107,7 @@ def test_wrong_type_is_told_with_the_decoders_words() -> None:
 
 
 ODD = '{"spec":{"nope":1,"containers":[{"name":"c","zzz":{}}]},"metadata":{"name":"d","name":"e"}}'
-COMPLAINTS = [
-    'unknown field "spec.nope"',
-    'unknown field "spec.containers[0].zzz"',
-    'duplicate field "metadata.name"',
-]
+COMPLAINTS = ['unknown field "spec.nope"', 'unknown field "spec.containers[0].zzz"', 'duplicate field "metadata.name"']
 
 
 def test_odd_fields_are_warned_of() -> None:
@@ -177,8 +160,7 @@ def test_delete_options_are_read() -> None:
         ),
         (
             b'{"gracePeriodSeconds":"x"}',
-            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds"
-            " of type int64",
+            "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
         ),
     ],
 )

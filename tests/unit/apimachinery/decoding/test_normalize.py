@@ -19,11 +19,7 @@ POD = named_type("core.v1.Pod")
 SECRET = named_type("core.v1.Secret")
 SERVICE = named_type("core.v1.Service")
 JSON_VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
@@ -60,10 +56,7 @@ def test_faultless_object_comes_back_equal_and_new() -> None:
         ({"hostNetwork": None, "securityContext": None}, {}),
         ({"securityContext": {}}, {"securityContext": {}}),
         ({"enableServiceLinks": False, "priority": 0}, {"enableServiceLinks": False, "priority": 0}),
-        (
-            {"overhead": {"cpu": "0.5", "memory": "1024Mi"}},
-            {"overhead": {"cpu": "500m", "memory": "1Gi"}},
-        ),
+        ({"overhead": {"cpu": "0.5", "memory": "1024Mi"}}, {"overhead": {"cpu": "500m", "memory": "1Gi"}}),
     ],
 )
 def test_zeros_and_nulls_go_as_go_leaves_them_out(sent: JSON, kept: JSON) -> None:
@@ -137,32 +130,16 @@ def test_complaints_have_an_end() -> None:
         (pod(priority=2**31), POD, "number 2147483648", "PodSpec.spec.priority", "int32"),
         (pod(priority=1.5), POD, "number 1.5", "PodSpec.spec.priority", "int32"),
         (pod(hostNetwork=1), POD, "number", "PodSpec.spec.hostNetwork", "bool"),
-        (
-            {"metadata": {"creationTimestamp": 1}},
-            POD,
-            "number",
-            "ObjectMeta.metadata.creationTimestamp",
-            "string",
-        ),
-        (
-            {"spec": {"ports": [{"targetPort": {}}]}},
-            SERVICE,
-            "object",
-            "ServicePort.spec.ports.targetPort",
-            "int32",
-        ),
+        ({"metadata": {"creationTimestamp": 1}}, POD, "number", "ObjectMeta.metadata.creationTimestamp", "string"),
+        ({"spec": {"ports": [{"targetPort": {}}]}}, SERVICE, "object", "ServicePort.spec.ports.targetPort", "int32"),
         ({"data": {"a": 1}}, SECRET, "number", "Secret.data", "[]uint8"),
     ],
 )
-def test_wrong_types_get_the_decoders_words(
-    sent: object, kind: Type, found: str, field: str, wanted: str
-) -> None:
+def test_wrong_types_get_the_decoders_words(sent: object, kind: Type, found: str, field: str, wanted: str) -> None:
     with pytest.raises(NormalizeError):
         normalize(sent, kind)
 
-    assert refusal(sent, kind) == (
-        f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
-    )
+    assert refusal(sent, kind) == (f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}")
 
 
 def test_array_is_no_pod() -> None:

@@ -57,9 +57,7 @@ def test_a_document_says_what_it_is() -> None:
         ({"x-kubernetes-list-map-keys": ["a"]}, (31, 2, 2), b'["a"]'),
     ],
 )
-def test_a_part_of_a_schema_has_its_field(
-    schema: dict[str, Any], path: tuple[int, ...], value: object
-) -> None:
+def test_a_part_of_a_schema_has_its_field(schema: dict[str, Any], path: tuple[int, ...], value: object) -> None:
     assert _one(_schema(schema), *path) == value
 
 

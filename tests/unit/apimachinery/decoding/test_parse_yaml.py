@@ -134,10 +134,7 @@ def test_bytes_give_a_value_or_a_complaint(body: bytes) -> None:
 def test_repeated_keys_of_configurations_are_warned_of_or_refused() -> None:
     body = b"a: 1\na: 2\nb: 1\nb: 2\n"
 
-    assert decode_apply(body) == (
-        {"a": 2, "b": 2},
-        ['duplicate field "a"', 'duplicate field "b"'],
-    )
+    assert decode_apply(body) == ({"a": 2, "b": 2}, ['duplicate field "a"', 'duplicate field "b"'])
     with pytest.raises(
         StatusError, match='error strict decoding YAML: error converting YAML to JSON: duplicate field "a"'
     ):
@@ -145,13 +142,9 @@ def test_repeated_keys_of_configurations_are_warned_of_or_refused() -> None:
 
 
 def test_yaml_body_becomes_an_object() -> None:
-    body = (
-        b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: c\n    image: i\n"
-    )
+    body = b"apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: c\n    image: i\n"
 
-    assert decode_object(body, "application/yaml", POD).value["spec"] == {
-        "containers": [{"name": "c", "image": "i"}]
-    }
+    assert decode_object(body, "application/yaml", POD).value["spec"] == {"containers": [{"name": "c", "image": "i"}]}
 
 
 @pytest.mark.parametrize(
@@ -184,9 +177,7 @@ def test_repeated_yaml_keys_become_warnings() -> None:
 
 def test_repeated_yaml_keys_are_refused_when_strict() -> None:
     with pytest.raises(StatusError) as caught:
-        decode_object(
-            b"metadata: {name: a}\nmetadata: {name: b}\n", "application/yaml", POD, validation="Strict"
-        )
+        decode_object(b"metadata: {name: a}\nmetadata: {name: b}\n", "application/yaml", POD, validation="Strict")
 
     assert caught.value.message.endswith('strict decoding error: duplicate field "metadata"')
 
@@ -194,10 +185,7 @@ def test_repeated_yaml_keys_are_refused_when_strict() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (
-            b"{",
-            "error decoding YAML: error converting YAML to JSON: yaml: line 2: did not find expected node content",
-        ),
+        (b"{", "error decoding YAML: error converting YAML to JSON: yaml: line 2: did not find expected node content"),
         (
             b"[]",
             "error decoding YAML: error unmarshaling JSON: while decoding JSON:"

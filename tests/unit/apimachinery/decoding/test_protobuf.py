@@ -89,10 +89,7 @@ def test_what_kubectl_sends_is_read(request_: JSON) -> None:
     group, _, version = expected["apiVersion"].rpartition("/")
 
     found = decode_object(
-        base64.b64decode(request_["body"]),
-        PROTOBUF_TYPE,
-        Kind(group, version, expected["kind"]),
-        validation="Strict",
+        base64.b64decode(request_["body"]), PROTOBUF_TYPE, Kind(group, version, expected["kind"]), validation="Strict"
     )
 
     assert found == (expected, [])
@@ -101,10 +98,7 @@ def test_what_kubectl_sends_is_read(request_: JSON) -> None:
 def test_delete_options_are_read() -> None:
     body = envelope(field(1, 30) + field(4, b"Orphan"), kind="DeleteOptions")
 
-    assert decode_delete_options(body, PROTOBUF_TYPE) == {
-        "gracePeriodSeconds": 30,
-        "propagationPolicy": "Orphan",
-    } | {
+    assert decode_delete_options(body, PROTOBUF_TYPE) == {"gracePeriodSeconds": 30, "propagationPolicy": "Orphan"} | {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
     }
@@ -115,10 +109,7 @@ def test_times_and_negative_numbers() -> None:
 
     found = decode_protobuf(envelope(field(1, metadata)))
 
-    assert found["metadata"] == {
-        "creationTimestamp": "2026-01-02T03:04:05Z",
-        "deletionGracePeriodSeconds": -7,
-    }
+    assert found["metadata"] == {"creationTimestamp": "2026-01-02T03:04:05Z", "deletionGracePeriodSeconds": -7}
 
 
 def test_zero_time_is_null() -> None:
@@ -161,9 +152,7 @@ def test_broken_body_is_told_as_a_real_server_does() -> None:
         decode_object(b"k8s", PROTOBUF_TYPE, POD)
 
     assert caught.value.code == 400
-    assert caught.value.message.startswith(
-        "the object provided is unrecognized (must be of type Pod): provided data"
-    )
+    assert caught.value.message.startswith("the object provided is unrecognized (must be of type Pod): provided data")
     assert caught.value.message.endswith("(6b3873)")
 
 
@@ -185,9 +174,7 @@ PODS = st.fixed_dictionaries(
                             "env": st.lists(
                                 st.fixed_dictionaries(
                                     {"name": NAMES},
-                                    optional={
-                                        "valueFrom": st.just({"secretKeyRef": {"name": "s", "key": "k"}})
-                                    },
+                                    optional={"valueFrom": st.just({"secretKeyRef": {"name": "s", "key": "k"}})},
                                 ),
                                 min_size=1,
                                 max_size=2,

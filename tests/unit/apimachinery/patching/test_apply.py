@@ -31,9 +31,7 @@ def pod(*containers: JSON, **metadata: Any) -> JSON:  # Any: metadata is JSON
     return {**obj, "spec": {"containers": list(containers)}} if containers else obj
 
 
-def applied(
-    live: JSON | None, config: JSON, manager: str = "m1", *, force: bool = False, now: datetime = NOW
-) -> JSON:
+def applied(live: JSON | None, config: JSON, manager: str = "m1", *, force: bool = False, now: datetime = NOW) -> JSON:
     before = copy.deepcopy((live, config))
     result = apply(
         live,
@@ -49,9 +47,7 @@ def applied(
     return result
 
 
-def updated(
-    old: JSON | None, new: JSON, manager: str = "u1", *, now: datetime = NOW, subresource: str = ""
-) -> JSON:
+def updated(old: JSON | None, new: JSON, manager: str = "u1", *, now: datetime = NOW, subresource: str = "") -> JSON:
     result = copy.deepcopy(new)
     update_managed_fields(
         old,
@@ -97,9 +93,7 @@ def test_create_is_recorded_with_parts_that_came_to_be() -> None:
 
     assert owners(result)["u1"] == {
         "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
-        "f:spec": {
-            "f:containers": {'k:{"name":"c"}': {".": {}, "f:image": {}, "f:name": {}, "f:resources": {}}}
-        },
+        "f:spec": {"f:containers": {'k:{"name":"c"}': {".": {}, "f:image": {}, "f:name": {}, "f:resources": {}}}},
     }
 
 
@@ -151,11 +145,7 @@ def test_conflict_names_field_and_owner() -> None:
     assert error.message == 'Apply failed with 1 conflict: conflict with "creator" using v1: .data.k'
     assert error.details == {
         "causes": [
-            {
-                "reason": "FieldManagerConflict",
-                "message": 'conflict with "creator" using v1',
-                "field": ".data.k",
-            }
+            {"reason": "FieldManagerConflict", "message": 'conflict with "creator" using v1', "field": ".data.k"}
         ]
     }
 
@@ -229,18 +219,13 @@ def test_item_given_up_goes_with_what_others_set_inside() -> None:
 def test_item_of_nobody_else_goes_whole() -> None:
     live = applied(None, pod({"name": "c", "image": "i"}, {"name": "d", "image": "j"}))
 
-    assert applied(live, pod({"name": "c", "image": "i"}))["spec"]["containers"] == [
-        {"name": "c", "image": "i"}
-    ]
+    assert applied(live, pod({"name": "c", "image": "i"}))["spec"]["containers"] == [{"name": "c", "image": "i"}]
 
 
 def test_untracked_object_belongs_to_before_first_apply() -> None:
     live = config_map({"k": "old", "x": "1"})
 
-    assert (
-        'conflict with "before-first-apply" using v1: .data.k'
-        in refusal(live, config_map({"k": "v"})).message
-    )
+    assert 'conflict with "before-first-apply" using v1: .data.k' in refusal(live, config_map({"k": "v"})).message
     assert owners(applied(live, config_map({"y": "2"}))) == {
         "m1": {"f:data": {"f:y": {}}},
         "before-first-apply": {"f:data": {".": {}, "f:k": {}, "f:x": {}}},
@@ -333,8 +318,7 @@ def test_value_that_does_not_convert_is_refused() -> None:
     config = pod({"name": "c", "resources": {"limits": {"cpu": "x"}}})
 
     assert (
-        "failed to convert new typed object (/a; /v1, Kind=Pod) to object: quantities"
-        in refusal(None, config).message
+        "failed to convert new typed object (/a; /v1, Kind=Pod) to object: quantities" in refusal(None, config).message
     )
 
 

@@ -90,9 +90,9 @@ def test_order_of_items_is_no_difference() -> None:
 
 def test_parts_that_go_never_leaves_out_are_no_difference() -> None:
     assert texts(compare({}, {"spec": {"containers": []}, "status": {}}, POD).added) == []
-    assert texts(
-        compare({}, {"spec": {"type": "ClusterIP"}, "status": {"loadBalancer": {}}}, SERVICE).added
-    ) == [".spec.type"]
+    assert texts(compare({}, {"spec": {"type": "ClusterIP"}, "status": {"loadBalancer": {}}}, SERVICE).added) == [
+        ".spec.type"
+    ]
     assert texts(list(compare({}, {"value": 0}, named_type("scheduling.v1.PriorityClass")).changed())) == []
 
 
@@ -103,10 +103,7 @@ def test_new_items_come_with_the_parts_that_are_never_absent() -> None:
 
 
 def test_merge_replaces_leaves_and_joins_the_rest() -> None:
-    live = {
-        "metadata": {"labels": {"a": "1"}},
-        "spec": {"tolerations": [{"key": "x"}], "nodeSelector": {"z": "1"}},
-    }
+    live = {"metadata": {"labels": {"a": "1"}}, "spec": {"tolerations": [{"key": "x"}], "nodeSelector": {"z": "1"}}}
     config = {"metadata": {"labels": {"b": "2"}}, "spec": {"tolerations": [], "nodeSelector": {"y": "2"}}}
 
     assert merge(live, config, POD) == {
@@ -129,19 +126,14 @@ def test_merge_replaces_leaves_and_joins_the_rest() -> None:
 )
 def test_configured_order_wins(live: str, config: str, merged: str) -> None:
     result = merge(
-        spec(containers=[{"name": name} for name in live]),
-        spec(containers=[{"name": name} for name in config]),
-        POD,
+        spec(containers=[{"name": name} for name in live]), spec(containers=[{"name": name} for name in config]), POD
     )
 
     assert "".join(item["name"] for item in result["spec"]["containers"]) == merged
 
 
 def test_remove_takes_members_and_empties_become_null() -> None:
-    obj = {
-        "metadata": {"labels": {"a": "1"}, "name": "x"},
-        "spec": {"containers": [{"name": "c", "image": "i"}]},
-    }
+    obj = {"metadata": {"labels": {"a": "1"}, "name": "x"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     paths: list[Path] = [("f:metadata", "f:labels", "f:a"), ("f:spec", "f:containers", C, "f:image")]
 
     assert remove(obj, tree_of(paths), POD) == {
@@ -178,12 +170,7 @@ CONTAINERS = st.lists(
 def test_creating_sets_what_comparing_with_nothing_finds(
     metadata: JSON, containers: list[JSON], status: object
 ) -> None:
-    obj = {
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": {"containers": containers, "nodeName": ""},
-        "status": status,
-    }
+    obj = {"kind": "Pod", "metadata": metadata, "spec": {"containers": containers, "nodeName": ""}, "status": status}
     changed = [path for path in compare({}, obj, POD).changed() if path[0] not in ("f:kind", "f:status")]
 
     tree = created_fields(obj, POD, without=frozenset({"kind", "status"}))

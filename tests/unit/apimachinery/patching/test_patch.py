@@ -36,10 +36,7 @@ def refusal(body: str, patch_type: PatchType) -> tuple[int, str]:
         ([{"op": "replace", "path": "/metadata/labels/app", "value": "y"}], {"app": "y", "b": "1"}),
         ([{"op": "remove", "path": "/metadata/labels/b"}], {"app": "x"}),
         ([{"op": "add", "path": "/metadata/labels/x~1y", "value": "z"}], {"app": "x", "b": "1", "x/y": "z"}),
-        (
-            [{"op": "move", "from": "/metadata/labels/b", "path": "/metadata/labels/c"}],
-            {"app": "x", "c": "1"},
-        ),
+        ([{"op": "move", "from": "/metadata/labels/b", "path": "/metadata/labels/c"}], {"app": "x", "c": "1"}),
     ],
 )
 def test_json_patch_changes_the_object(operations: list[JSON], expected: JSON) -> None:
@@ -102,14 +99,8 @@ def test_object_is_not_nested_in_itself_without_end() -> None:
     ("body", "message"),
     [
         ("{", "error decoding patch: unexpected end of JSON input"),
-        (
-            '{"a":1}',
-            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
-        ),
-        (
-            "[1]",
-            "error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp",
-        ),
+        ('{"a":1}', "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"),
+        ("[1]", "error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp"),
         (
             '[{"op":5}]',
             "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string",
@@ -175,11 +166,7 @@ def test_merge_patch_changes_no_argument_and_settles(target: object, patch: obje
     assert (target, patch) == before
 
 
-@given(
-    st.lists(
-        st.dictionaries(st.sampled_from(["op", "path", "from", "value"]), VALUES, max_size=4), max_size=4
-    )
-)
+@given(st.lists(st.dictionaries(st.sampled_from(["op", "path", "from", "value"]), VALUES, max_size=4), max_size=4))
 def test_operations_give_an_object_or_a_status(operations: list[JSON]) -> None:
     try:
         json_patch(LIVE, decode_patch(json.dumps(operations).encode(), "json"))

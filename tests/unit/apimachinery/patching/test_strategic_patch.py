@@ -45,11 +45,7 @@ def test_elements_merge_by_key() -> None:
 
     result = patch_containers(live, {"name": "c", "env": [{"name": "B", "value": "2"}]})
 
-    assert result[0] == {
-        "name": "c",
-        "image": "i",
-        "env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}],
-    }
+    assert result[0] == {"name": "c", "image": "i", "env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]}
     assert result[1] == {"name": "d", "image": "j"}
 
 
@@ -107,9 +103,7 @@ def test_nothing_to_merge_with_leaves_no_directives_behind() -> None:
 
 def test_retain_keys_clears_the_others() -> None:
     live = {"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}
-    patch = {
-        "spec": {"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"secretName": "s"}}]}
-    }
+    patch = {"spec": {"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"secretName": "s"}}]}}
 
     assert strategic_merge_patch(live, patch, POD) == {
         "spec": {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}
@@ -117,8 +111,7 @@ def test_retain_keys_clears_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "expected"),
-    [(["b", "a", "c"], ["b", "a", "c"]), (["c", "a"], ["b", "c", "a"]), ([], ["a", "b", "c"])],
+    ("order", "expected"), [(["b", "a", "c"], ["b", "a", "c"]), (["c", "a"], ["b", "c", "a"]), ([], ["a", "b", "c"])]
 )
 def test_order_is_set_and_others_stay_in_between(order: list[str], expected: list[str]) -> None:
     directive = {"$setElementOrder/containers": [{"name": name} for name in order]}

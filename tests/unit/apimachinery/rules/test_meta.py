@@ -16,9 +16,7 @@ OLD: JSON = {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1", 
 
 def causes_of(**metadata: object) -> list[tuple[str, str]]:
     base: JSON = {"name": "a", "namespace": "n"}
-    return [
-        (cause.field, cause.message) for cause in meta.metadata_causes({**base, **metadata}, namespaced=True)
-    ]
+    return [(cause.field, cause.message) for cause in meta.metadata_causes({**base, **metadata}, namespaced=True)]
 
 
 def update_causes_of(old: JSON, **changes: object) -> list[tuple[str, str]]:
@@ -83,9 +81,7 @@ def test_nulls_are_as_good_as_absent() -> None:
 def test_name_is_required() -> None:
     found = meta.metadata_causes({"namespace": "n"}, namespaced=True)
 
-    assert found == [
-        Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
-    ]
+    assert found == [Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")]
 
 
 def test_bad_generate_name_is_said_of_both() -> None:
@@ -132,9 +128,7 @@ def test_only_one_owner_controls() -> None:
 
 
 def test_events_own_nothing() -> None:
-    [(_, message)] = causes_of(
-        ownerReferences=[{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}]
-    )
+    [(_, message)] = causes_of(ownerReferences=[{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}])
 
     assert message.endswith("/v1, Kind=Event is disallowed from being an owner")
 

@@ -103,9 +103,7 @@ def test_written_quantities_come_back(nanos: int, form: quantity.Format) -> None
 
 
 @given(
-    st.one_of(
-        st.text(max_size=40), st.from_regex(r"[+-]?[0-9.]{0,30}[eEinumkKMGTP]{0,3}[0-9]{0,4}", fullmatch=True)
-    )
+    st.one_of(st.text(max_size=40), st.from_regex(r"[+-]?[0-9.]{0,30}[eEinumkKMGTP]{0,3}[0-9]{0,4}", fullmatch=True))
 )
 def test_parser_gives_a_quantity_or_a_value_error(text: str) -> None:
     try:

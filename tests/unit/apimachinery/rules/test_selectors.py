@@ -23,13 +23,7 @@ def answer(parse: Callable[[str], selectors.LabelSelector | selectors.FieldSelec
     return 200
 
 
-PODS = [
-    {"app": "x", "n": "p1"},
-    {"app": "x", "n": "p2"},
-    {"app": "y", "n": "p3"},
-    {"app": "z", "n": "p4"},
-    {},
-]
+PODS = [{"app": "x", "n": "p1"}, {"app": "x", "n": "p2"}, {"app": "y", "n": "p3"}, {"app": "z", "n": "p4"}, {}]
 
 
 @pytest.mark.parametrize(
@@ -98,10 +92,7 @@ def test_greater_and_less_compare_numbers() -> None:
             'unable to parse requirement: values[0]: Invalid value: "x":'
             " for 'Gt', 'Lt' operators, the value must be an integer",
         ),
-        (
-            "a=-b",
-            f'unable to parse requirement: values[0][a]: Invalid value: "-b": {LABEL_VALUE_ERROR}',
-        ),
+        ("a=-b", f'unable to parse requirement: values[0][a]: Invalid value: "-b": {LABEL_VALUE_ERROR}'),
         ("a@=b", f'unable to parse requirement: <nil>: Invalid value: "a@": name part {QUALIFIED_ERROR}'),
     ],
 )
@@ -119,10 +110,7 @@ def test_label_parser_gives_a_selector_or_a_status(text: str) -> None:
 
 def test_label_selector_object() -> None:
     selector = selectors.label_selector_of(
-        {
-            "matchLabels": {"app": "x"},
-            "matchExpressions": [{"key": "n", "operator": "NotIn", "values": ["p1"]}],
-        }
+        {"matchLabels": {"app": "x"}, "matchExpressions": [{"key": "n", "operator": "NotIn", "values": ["p1"]}]}
     )
 
     assert [selector.matches(labels) for labels in PODS] == [False, True, False, False, False]
@@ -143,9 +131,7 @@ def test_label_selector_object_is_validated() -> None:
         ],
     }
 
-    assert [
-        (cause.reason, cause.field) for cause in selectors.label_selector_causes(selector, "spec.selector")
-    ] == [
+    assert [(cause.reason, cause.field) for cause in selectors.label_selector_causes(selector, "spec.selector")] == [
         ("FieldValueInvalid", "spec.selector.matchLabels"),
         ("FieldValueRequired", "spec.selector.matchExpressions[0].values"),
         ("FieldValueForbidden", "spec.selector.matchExpressions[1].values"),

@@ -32,21 +32,9 @@ def _messages(value: Any, schema: JSON) -> list[str]:  # Any: a value out of JSO
         (10, INT, "f: Invalid value: 10: f in body should be less than or equal to 9"),
         ("1", INT, 'f: Invalid value: "string": f in body must be of type integer: "string"'),
         (None, INT, 'f: Invalid value: "null": f in body must be of type integer: "null"'),
-        (
-            "c",
-            {"type": "string", "enum": ["a", "b"]},
-            'f: Unsupported value: "c": supported values: "a", "b"',
-        ),
-        (
-            "ab",
-            {"type": "string", "pattern": "^a$"},
-            "f: Invalid value: \"ab\": f in body should match '^a$'",
-        ),
-        (
-            "a",
-            {"type": "string", "minLength": 2},
-            'f: Invalid value: "a": f in body should be at least 2 chars long',
-        ),
+        ("c", {"type": "string", "enum": ["a", "b"]}, 'f: Unsupported value: "c": supported values: "a", "b"'),
+        ("ab", {"type": "string", "pattern": "^a$"}, "f: Invalid value: \"ab\": f in body should match '^a$'"),
+        ("a", {"type": "string", "minLength": 2}, 'f: Invalid value: "a": f in body should be at least 2 chars long'),
         ("abc", {"type": "string", "maxLength": 2}, "f: Too long: may not be more than 2 bytes"),
         ([1, 2], {"type": "array", "items": INT, "maxItems": 1}, "f: Too many: 2: must have at most 1 item"),
         (
@@ -73,9 +61,7 @@ def _messages(value: Any, schema: JSON) -> list[str]:  # Any: a value out of JSO
         ),
     ],
 )
-def test_what_the_schema_forbids_is_told_as_a_real_server_does(
-    value: Any, schema: JSON, message: str
-) -> None:
+def test_what_the_schema_forbids_is_told_as_a_real_server_does(value: Any, schema: JSON, message: str) -> None:
     assert _messages(value, schema) == [message]
 
 
@@ -101,10 +87,7 @@ def test_unknown_fields_go_and_are_told_with_their_path() -> None:
     schema: JSON = {
         "type": "object",
         "properties": {
-            "spec": {
-                "type": "object",
-                "properties": {"list": {"type": "array", "items": {"type": "object"}}},
-            },
+            "spec": {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "object"}}}},
             "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
         },
     }
@@ -113,19 +96,11 @@ def test_unknown_fields_go_and_are_told_with_their_path() -> None:
     complaints = prune(obj, schema)
 
     assert obj == {"kind": "A", "spec": {"list": [{}]}, "free": {"x": 1}}
-    assert sorted(complaints) == [
-        'unknown field "other"',
-        'unknown field "spec.list[0].x"',
-        'unknown field "spec.zz"',
-    ]
+    assert sorted(complaints) == ['unknown field "other"', 'unknown field "spec.list[0].x"', 'unknown field "spec.zz"']
 
 
 def test_defaults_are_filled_in_at_every_depth_and_never_shared() -> None:
-    inner: JSON = {
-        "type": "object",
-        "default": {"n": [1]},
-        "properties": {"m": {"type": "string", "default": "x"}},
-    }
+    inner: JSON = {"type": "object", "default": {"n": [1]}, "properties": {"m": {"type": "string", "default": "x"}}}
     schema: JSON = {"type": "object", "properties": {"spec": inner}}
     first: JSON = {}
     second: JSON = {"spec": None}
@@ -153,11 +128,7 @@ def test_defaults_are_filled_in_at_every_depth_and_never_shared() -> None:
     ],
 )
 def test_printer_columns_find_their_values(path: str, found: list[object]) -> None:
-    obj = {
-        "spec": {"n": 3},
-        "metadata": {"labels": {"a.b/c": "x"}},
-        "list": [{"k": "a", "v": 1}, {"k": "b", "v": 2}],
-    }
+    obj = {"spec": {"n": 3}, "metadata": {"labels": {"a.b/c": "x"}}, "list": [{"k": "a", "v": 1}, {"k": "b", "v": 2}]}
 
     assert json_path.find(obj, json_path.parse(path)) == found
 

@@ -124,11 +124,7 @@ def test_an_upload_that_was_never_ended_leaves_nothing(world: World, tmp_path: P
     [
         (POD, {"phase": "Running"}, {"phase": "Succeeded"}),
         (POD, {"phase": "Pending"}, {"phase": "Failed"}),
-        (
-            object_key("jobs", "ns", "job"),
-            {"active": 1},
-            {"conditions": [{"type": "Complete", "status": "True"}]},
-        ),
+        (object_key("jobs", "ns", "job"), {"active": 1}, {"conditions": [{"type": "Complete", "status": "True"}]}),
     ],
 )
 def test_a_file_stays_while_a_job_needs_it(world: World, key: str, running: JSON, ended: JSON) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import (
-    next_status,
-)
+from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.providers.base import ContainerState, TaskState
 from tests.unit.controllers.builders import NOW, after, known, pod, task
 

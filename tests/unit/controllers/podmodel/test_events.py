@@ -24,9 +24,7 @@ NEVER = replace(CREATING, reason="ErrImageNeverPull", message="it is not here")
 CRASHING = replace(CREATING, reason="CrashLoopBackOff", message="later")
 RUNNING = known(image="image:1")
 ENDED = known(phase="stopped", exit_code=0, image="image:1")
-UNSTARTED = known(
-    phase="stopped", exit_code=128, image="image:1", reason="StartError", message="exec: no such file"
-)
+UNSTARTED = known(phase="stopped", exit_code=128, image="image:1", reason="StartError", message="exec: no such file")
 
 PRESENT = 'Pulled: Container image "image:1" already present on machine and can be accessed by the pod'
 PULLED = 'Pulled: Successfully pulled image "image:1" in 1.25s (1m2s including waiting). Image size: 2156518 bytes.'
@@ -52,16 +50,8 @@ def told(before: ContainerState, after: ContainerState) -> list[str]:
     [
         (CREATING, PULLING, ['Pulling: Pulling image "image:1"']),
         (PULLING, PROGRESS, []),
-        (
-            PROGRESS,
-            FAILED,
-            ['Failed: Failed to pull image "image:1": no such host', "Failed: Error: ErrImagePull"],
-        ),
-        (
-            FAILED,
-            BACKING_OFF,
-            ['BackOff: Back-off pulling image "image:1"', "Failed: Error: ImagePullBackOff"],
-        ),
+        (PROGRESS, FAILED, ['Failed: Failed to pull image "image:1": no such host', "Failed: Error: ErrImagePull"]),
+        (FAILED, BACKING_OFF, ['BackOff: Back-off pulling image "image:1"', "Failed: Error: ImagePullBackOff"]),
         (BACKING_OFF, PULLING, ['Pulling: Pulling image "image:1"']),
         (CREATING, NEVER, ["ErrImageNeverPull: it is not here", "Failed: Error: ErrImageNeverPull"]),
         (CREATING, replace(RUNNING, fetch=HERE), [PRESENT, STARTED]),

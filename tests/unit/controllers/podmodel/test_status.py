@@ -42,18 +42,8 @@ PHASES: list[tuple[str, JSON, TaskState, str]] = [
     ("no exit code", pod(), task("stopped", [known("c", "stopped")]), "Failed"),
     ("never started", pod(), task("stopped", [known("c", "waiting")]), "Failed"),
     ("ended, nothing known", pod(), task("stopped"), "Failed"),
-    (
-        "both ended well",
-        TWO,
-        task("stopped", [known("c", "stopped", 0), known("d", "stopped", 0)]),
-        "Succeeded",
-    ),
-    (
-        "one of two badly",
-        TWO,
-        task("stopped", [known("c", "stopped", 0), known("d", "stopped", 3)]),
-        "Failed",
-    ),
+    ("both ended well", TWO, task("stopped", [known("c", "stopped", 0), known("d", "stopped", 0)]), "Succeeded"),
+    ("one of two badly", TWO, task("stopped", [known("c", "stopped", 0), known("d", "stopped", 3)]), "Failed"),
     ("one of two unknown", TWO, task("stopped", [known("c", "stopped", 0)]), "Failed"),
     (
         "sidecar was killed at the end",
@@ -66,9 +56,7 @@ PHASES: list[tuple[str, JSON, TaskState, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("obj", "state", "phase"), [row[1:] for row in PHASES], ids=[row[0] for row in PHASES]
-)
+@pytest.mark.parametrize(("obj", "state", "phase"), [row[1:] for row in PHASES], ids=[row[0] for row in PHASES])
 def test_phase(obj: JSON, state: TaskState, phase: str) -> None:
     assert pod_phase(obj, state) == phase
     assert next_status(obj, state, now=NOW)["phase"] == phase
@@ -197,9 +185,7 @@ def test_addresses_and_start_time_are_told() -> None:
 
 
 def test_address_survives_a_report_without_one() -> None:
-    ended = after(
-        pod(), task("running", [known()], address="10.0.0.1"), task("stopped", [known("c", "stopped", 0)])
-    )
+    ended = after(pod(), task("running", [known()], address="10.0.0.1"), task("stopped", [known("c", "stopped", 0)]))
 
     assert ended["status"]["podIP"] == "10.0.0.1"
 
@@ -211,17 +197,12 @@ FAILED: list[tuple[str, JSON, list[ContainerState], JSON]] = [
         "overdue",
         OVERDUE,
         [known("c", "stopped", 143)],
-        {
-            "reason": "DeadlineExceeded",
-            "message": "Pod was active on the node longer than the specified deadline",
-        },
+        {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"},
     ),
 ]
 
 
-@pytest.mark.parametrize(
-    ("obj", "containers", "expected"), [r[1:] for r in FAILED], ids=[r[0] for r in FAILED]
-)
+@pytest.mark.parametrize(("obj", "containers", "expected"), [r[1:] for r in FAILED], ids=[r[0] for r in FAILED])
 def test_reason_of_a_failed_pod(obj: JSON, containers: list[ContainerState], expected: JSON) -> None:
     status = next_status(obj, task("stopped", containers, reason="Stopped", message="because"), now=NOW)
 
@@ -229,9 +210,7 @@ def test_reason_of_a_failed_pod(obj: JSON, containers: list[ContainerState], exp
 
 
 def test_pod_waits_for_its_mounts_as_with_a_kubelet() -> None:
-    missing = [
-        Missing(MOUNT, 'MountVolume.SetUp failed for volume "v" : configmap "x" not found', "configmaps", "x")
-    ]
+    missing = [Missing(MOUNT, 'MountVolume.SetUp failed for volume "v" : configmap "x" not found', "configmaps", "x")]
 
     status = waiting_status(pod(), missing, now=NOW)
 

@@ -26,9 +26,7 @@ PRICES: dict[str, Any] = json.loads(TABLE.read_text())
 def ran(cpu: str = "1", memory: str = "2Gi", *, phase: str = "stopped", **spec: Any) -> JSON:
     """Return a pod of that size which began an hour ago, and has ended now if `phase` says so."""
     asked = {"requests": {"cpu": cpu, "memory": memory}}
-    known_of = (
-        known("c", "stopped", 0, started_at=HOUR_AGO) if phase == "stopped" else known(started_at=HOUR_AGO)
-    )
+    known_of = known("c", "stopped", 0, started_at=HOUR_AGO) if phase == "stopped" else known(started_at=HOUR_AGO)
     state = task("stopped" if phase == "stopped" else "running", [known_of])
     return after(pod(containers=[container(resources=asked)], **spec), state)
 
@@ -60,9 +58,7 @@ def test_what_the_provider_charged_before_the_start_counts() -> None:
 def test_fargate_charges_for_the_size_that_it_sells() -> None:
     cost = pod_usage(ran("1", "1408Mi"), LISTED, NOW).usd
 
-    assert cost == pytest.approx(
-        PRICES["usd_per_vcpu_hour"]["amd64"] + 2 * PRICES["usd_per_gib_hour"]["amd64"]
-    )
+    assert cost == pytest.approx(PRICES["usd_per_vcpu_hour"]["amd64"] + 2 * PRICES["usd_per_gib_hour"]["amd64"])
 
 
 def test_fargate_charges_a_minute_at_least() -> None:
@@ -118,9 +114,7 @@ def test_a_pod_with_a_task_says_what_an_hour_of_it_comes_to() -> None:
     assert rate["usdPerHourOnFargate"] == pytest.approx(pod_usage(obj, LISTED, NOW).usd)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "large", "[]", "7", '{"cpu": "1"}', '{"cpu": "much", "memory": "1Gi"}', "{"]
-)
+@pytest.mark.parametrize("text", ["", "large", "[]", "7", '{"cpu": "1"}', '{"cpu": "much", "memory": "1Gi"}', "{"])
 def test_a_size_that_a_client_has_spoilt_counts_for_nothing(text: str) -> None:
     obj = ran()
     plain = pod_usage(obj, LISTED, NOW)
@@ -139,17 +133,13 @@ def test_our_own_prices_are_for_what_was_asked_for_whatever_fargate_has_given() 
 def test_arm_has_prices_of_its_own() -> None:
     cost = pod_usage(ran(nodeSelector={"kubernetes.io/arch": "arm64"}), LISTED, NOW).usd
 
-    assert cost == pytest.approx(
-        PRICES["usd_per_vcpu_hour"]["arm64"] + 2 * PRICES["usd_per_gib_hour"]["arm64"]
-    )
+    assert cost == pytest.approx(PRICES["usd_per_vcpu_hour"]["arm64"] + 2 * PRICES["usd_per_gib_hour"]["arm64"])
 
 
 def test_a_pod_larger_than_fargate_sells_is_priced_as_it_is() -> None:
     cost = pod_usage(ran("64", "1Gi"), LISTED, NOW).usd
 
-    assert cost == pytest.approx(
-        64 * PRICES["usd_per_vcpu_hour"]["amd64"] + PRICES["usd_per_gib_hour"]["amd64"]
-    )
+    assert cost == pytest.approx(64 * PRICES["usd_per_vcpu_hour"]["amd64"] + PRICES["usd_per_gib_hour"]["amd64"])
 
 
 def test_the_price_table_says_where_and_when_it_is_from() -> None:

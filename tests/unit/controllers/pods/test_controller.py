@@ -330,9 +330,7 @@ def test_event_that_is_there_already_is_counted_and_the_state_is_stored(w: World
 
     assert w.provider.failures == []
     assert w.pod()["status"]["conditions"][0]["reason"] == "Capacity"
-    counts = {
-        each.object()["message"]: each.object()["count"] for each in w.storage.list("/registry/events/").items
-    }
+    counts = {each.object()["message"]: each.object()["count"] for each in w.storage.list("/registry/events/").items}
     assert counts == {"Capacity: none left": 2, "Quota: used up": 1}
 
 

@@ -119,9 +119,7 @@ def test_leftovers_of_a_dead_client_mode_driver_go_with_its_last_executor(w: Wor
     assert w.get("configmaps", "other") is not None
 
 
-@pytest.mark.parametrize(
-    "labels", [{**APP, "spark-exec-inactive": "true"}, {"spark-app-selector": "spark-1"}]
-)
+@pytest.mark.parametrize("labels", [{**APP, "spark-exec-inactive": "true"}, {"spark-app-selector": "spark-1"}])
 def test_executor_kept_on_purpose_says_nothing_of_its_driver(w: World, labels: dict[str, str]) -> None:
     w.create("configmaps", "conf", metadata={"labels": APP}, data={})
     finish(w, "exec-1", labels=labels)

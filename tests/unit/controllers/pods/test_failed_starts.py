@@ -41,11 +41,7 @@ def test_a_task_that_ends_before_it_begins_is_another_launch(w: World) -> None:
 
     pod = w.pod()
     condition = next(each for each in pod["status"]["conditions"] if each["type"] == "PodScheduled")
-    assert (pod["status"]["phase"], condition["status"], condition["reason"]) == (
-        "Pending",
-        "False",
-        "Unavailable",
-    )
+    assert (pod["status"]["phase"], condition["status"], condition["reason"]) == ("Pending", "False", "Unavailable")
     assert WHY in condition["message"]
     assert ("FailedScheduling", f"Unavailable: {WHY}") in w.events()
     assert handle_of(pod) == ""

@@ -94,9 +94,7 @@ def test_a_token_that_was_never_used_is_good_though_a_later_one_was_made(of_a: P
 def test_a_task_that_runs_fetches_nothing_more(of_a: Payloads) -> None:
     token = of_a.token()
     key = object_key("pods", "ns", "a")
-    guaranteed_update(
-        of_a.w.storage, key, lambda pod: {**pod, "status": {**pod["status"], "phase": "Running"}}
-    )
+    guaranteed_update(of_a.w.storage, key, lambda pod: {**pod, "status": {**pod["status"], "phase": "Running"}})
 
     assert of_a.fetch(token) == "403 Forbidden"
 

@@ -233,9 +233,7 @@ def test_task_of_a_finished_pod_that_still_runs_is_stopped(w: World) -> None:
     w.create_pod()
     stored = w.pod()
     stored["status"]["phase"] = "Failed"
-    w.storage.update(
-        "/registry/pods/ns/a", stored, expected_revision=int(stored["metadata"]["resourceVersion"])
-    )
+    w.storage.update("/registry/pods/ns/a", stored, expected_revision=int(stored["metadata"]["resourceVersion"]))
 
     resync(w)
 

@@ -81,10 +81,7 @@ def test_limit_that_is_not_set_is_the_nodes_size() -> None:
 
 
 def test_resource_of_another_container() -> None:
-    variable = {
-        "name": "V",
-        "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "containerName": "d"}},
-    }
+    variable = {"name": "V", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "containerName": "d"}}}
     obj = pod(containers=[container(env=[variable]), container("d", resources={"limits": {"cpu": "3"}})])
 
     assert dict(task_of(obj).containers[0].env)["V"] == "3"

@@ -75,7 +75,5 @@ def test_what_belongs_to_another_application_is_refused(use: JSON) -> None:
     ],
     ids=str,
 )
-def test_what_is_nobodys_or_the_applications_own_is_had(
-    use: JSON, ours: list[JSON], theirs: list[JSON]
-) -> None:
+def test_what_is_nobodys_or_the_applications_own_is_had(use: JSON, ours: list[JSON], theirs: list[JSON]) -> None:
     _translated(use, pods_owners=ours, objects_owners=theirs)

@@ -27,8 +27,7 @@ FULL = Injection(master_url=URL, token=True)
 HOST = "spark.driver.host=$(SPARK_DRIVER_BIND_ADDRESS)"
 MASTER = f"spark.kubernetes.driver.master={URL}"
 TOKEN = (
-    "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile="
-    "/var/run/secrets/kubernetes.io/serviceaccount/token"
+    "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile=/var/run/secrets/kubernetes.io/serviceaccount/token"
 )
 DRIVERS = ["driver-4.3.0", "driver-3.5.9", "driver-template-4.3.0", "driver-token-4.3.0"]
 
@@ -229,9 +228,7 @@ NAMELESS_MOUNT = {"name": "c", "image": "i", "volumeMounts": [{}]}
 NAMELESS_VOLUME = {"volumes": [{"emptyDir": {}}], "containers": [{"name": "c", "image": "i"}]}
 
 
-@pytest.mark.parametrize(
-    "spec", [{}, {"containers": [{}]}, {"containers": [NAMELESS_MOUNT]}, NAMELESS_VOLUME], ids=str
-)
+@pytest.mark.parametrize("spec", [{}, {"containers": [{}]}, {"containers": [NAMELESS_MOUNT]}, NAMELESS_VOLUME], ids=str)
 def test_hook_leaves_invalid_pods_to_validation(w: World, spec: JSON) -> None:
     pod = {"metadata": {}, "spec": spec}
     PodStrategy().default(pod)

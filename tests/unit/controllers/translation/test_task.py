@@ -22,10 +22,7 @@ def test_resources_add_up() -> None:
     big, small = {"requests": {"cpu": "1", "memory": "1Gi"}}, {"limits": {"cpu": "500m", "memory": "100M"}}
     init = container("i", resources={"requests": {"cpu": "3", "memory": "64Mi"}})
     sidecar = container("s", restartPolicy="Always", resources={"requests": {"cpu": "250m"}})
-    obj = pod(
-        initContainers=[init, sidecar],
-        containers=[container(resources=big), container("d", resources=small)],
-    )
+    obj = pod(initContainers=[init, sidecar], containers=[container(resources=big), container("d", resources=small)])
 
     task = task_of(obj)
 
@@ -189,9 +186,7 @@ def test_subdomain_gives_a_name() -> None:
     assert names == ("h.sub.ns", "h.sub.ns.svc", "h.sub.ns.svc.cluster.local")
 
 
-@pytest.mark.parametrize(
-    "fields", [{"imagePullSecrets": [{"name": "login"}]}, {"serviceAccountName": "spark"}]
-)
+@pytest.mark.parametrize("fields", [{"imagePullSecrets": [{"name": "login"}]}, {"serviceAccountName": "spark"}])
 def test_image_logins(fields: JSON) -> None:
     assert task_of(pod(**fields)).logins == (RegistryLogin("r.example", "u", "p"),)
 
@@ -204,11 +199,7 @@ AFFINITY = {
     "nodeAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [
-                {
-                    "matchExpressions": [
-                        {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a", "b"]}
-                    ]
-                }
+                {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a", "b"]}]}
             ]
         }
     }
@@ -216,11 +207,7 @@ AFFINITY = {
 
 PLACEMENTS: list[tuple[JSON, dict[str, str], list[str]]] = [
     ({"nodeSelector": {"kubernetes.io/arch": "arm64"}}, {"kubernetes.io/arch": "arm64"}, []),
-    (
-        {"nodeSelector": {"eks.amazonaws.com/capacityType": "SPOT"}},
-        {"sparkanywhere.io/capacity-type": "spot"},
-        [],
-    ),
+    ({"nodeSelector": {"eks.amazonaws.com/capacityType": "SPOT"}}, {"sparkanywhere.io/capacity-type": "spot"}, []),
     (
         {"nodeSelector": {"karpenter.sh/capacity-type": "on-demand"}},
         {"sparkanywhere.io/capacity-type": "on-demand"},
@@ -299,11 +286,7 @@ def test_recorded_spark_pod_is_understood(path: Path) -> None:
     obj["metadata"].update(namespace="spark", uid=UID)
     objects: dict[tuple[str, str], JSON] = {}
     for volume in obj["spec"]["volumes"]:
-        for kind, name in (
-            ("configMap", "name"),
-            ("secret", "secretName"),
-            ("persistentVolumeClaim", "claimName"),
-        ):
+        for kind, name in (("configMap", "name"), ("secret", "secretName"), ("persistentVolumeClaim", "claimName")):
             if kind in volume:
                 resource = f"{kind.lower()}s"
                 items = volume[kind].get("items") or []
@@ -331,8 +314,7 @@ def test_draft_needs_nothing_stored() -> None:
 
 def test_draft_of_a_pod_to_be_rejected_is_none() -> None:
     obj = pod(
-        containers=[container(volumeMounts=[{"name": "v", "mountPath": "/m"}])],
-        volumes=[{"name": "v", "nfs": {}}],
+        containers=[container(volumeMounts=[{"name": "v", "mountPath": "/m"}])], volumes=[{"name": "v", "nfs": {}}]
     )
 
     assert draft(obj, node()) is None

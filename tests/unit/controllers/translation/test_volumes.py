@@ -26,11 +26,7 @@ VOLUMES: list[tuple[str, JSON, Volume]] = [
     (
         "configmap",
         {"configMap": {"name": "settings", "defaultMode": 0o400}},
-        Volume(
-            "v",
-            "files",
-            files=(File("A", b"1", 0o400), File("B", b"2", 0o400), File("BIN", b"\0\1", 0o400)),
-        ),
+        Volume("v", "files", files=(File("A", b"1", 0o400), File("B", b"2", 0o400), File("BIN", b"\0\1", 0o400))),
     ),
     (
         "configmap items",
@@ -76,11 +72,7 @@ VOLUMES: list[tuple[str, JSON, Volume]] = [
     ),
     ("emptyDir", {"emptyDir": {}}, Volume("v", "scratch")),
     ("emptyDir with a size", {"emptyDir": {"sizeLimit": "1Gi"}}, Volume("v", "scratch", size_mib=1024)),
-    (
-        "emptyDir in memory",
-        {"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}},
-        Volume("v", "memory", size_mib=64),
-    ),
+    ("emptyDir in memory", {"emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}, Volume("v", "memory", size_mib=64)),
     ("hostPath", {"hostPath": {"path": "/data", "type": ""}}, Volume("v", "host", source="/data")),
     (
         "claim",
@@ -101,9 +93,7 @@ def test_volume(source: JSON, expected: Volume) -> None:
 
 
 def test_labels_and_annotations_as_files() -> None:
-    items = [
-        {"path": kind, "fieldRef": {"fieldPath": f"metadata.{kind}"}} for kind in ("labels", "annotations")
-    ]
+    items = [{"path": kind, "fieldRef": {"fieldPath": f"metadata.{kind}"}} for kind in ("labels", "annotations")]
     obj = pod(
         metadata={"labels": {"b": "2", "a": "1"}, "annotations": {"note": 'say "hi"\n'}},
         containers=[container(volumeMounts=[{"name": "v", "mountPath": "/m"}])],
@@ -129,16 +119,8 @@ MISSING_VOLUMES = [
         "FailedMount",
         "references non-existent secret key: Z",
     ),
-    (
-        {"projected": {"sources": [{"configMap": {"name": "no"}}]}},
-        "FailedMount",
-        'configmap "no" not found',
-    ),
-    (
-        {"persistentVolumeClaim": {"claimName": "no"}},
-        "FailedScheduling",
-        'persistentvolumeclaim "no" not found',
-    ),
+    ({"projected": {"sources": [{"configMap": {"name": "no"}}]}}, "FailedMount", 'configmap "no" not found'),
+    ({"persistentVolumeClaim": {"claimName": "no"}}, "FailedScheduling", 'persistentvolumeclaim "no" not found'),
 ]
 
 
@@ -162,8 +144,7 @@ def test_volume_that_nobody_mounts_is_not_looked_at() -> None:
 @pytest.mark.parametrize("kind", ["nfs", "csi", "iscsi", "image"])
 def test_volume_that_cannot_be_had_rejects_the_pod(kind: str) -> None:
     obj = pod(
-        containers=[container(volumeMounts=[{"name": "v", "mountPath": "/m"}])],
-        volumes=[{"name": "v", kind: {}}],
+        containers=[container(volumeMounts=[{"name": "v", "mountPath": "/m"}])], volumes=[{"name": "v", kind: {}}]
     )
 
     with pytest.raises(PodRejected, match=rf"spec\.volumes\[v\]\.{kind}") as caught:
@@ -175,9 +156,7 @@ def test_volume_that_cannot_be_had_rejects_the_pod(kind: str) -> None:
 def mounts_of(mount: JSON, **source: Any) -> tuple[Mount, ...]:  # Any: one volume source
     obj = pod(
         containers=[
-            container(
-                env=[{"name": "N", "value": "x"}], volumeMounts=[{"name": "v", "mountPath": "/m", **mount}]
-            )
+            container(env=[{"name": "N", "value": "x"}], volumeMounts=[{"name": "v", "mountPath": "/m", **mount}])
         ]
     )
     obj["spec"]["volumes"] = [{"name": "v", **(source or {"emptyDir": {}})}]
@@ -186,9 +165,7 @@ def mounts_of(mount: JSON, **source: Any) -> tuple[Mount, ...]:  # Any: one volu
 
 def test_mounts() -> None:
     assert mounts_of({}) == (Mount("v", "/m"),)
-    assert mounts_of({"readOnly": True, "subPath": "a/b"}) == (
-        Mount("v", "/m", read_only=True, sub_path="a/b"),
-    )
+    assert mounts_of({"readOnly": True, "subPath": "a/b"}) == (Mount("v", "/m", read_only=True, sub_path="a/b"),)
     assert mounts_of({"subPath": "", "subPathExpr": "$(N)/y"}) == (Mount("v", "/m", sub_path="x/y"),)
     claim = {"claimName": "data", "readOnly": True}
     assert mounts_of({}, persistentVolumeClaim=claim) == (Mount("v", "/m", read_only=True),)

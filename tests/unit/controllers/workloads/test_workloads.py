@@ -72,10 +72,7 @@ def test_a_job_runs_its_pods_a_few_at_a_time_and_completes(w: World) -> None:
     _finish(w, 0, count=2)
 
     status = _status(w, "jobs", "j")
-    assert _conditions(w) == [
-        ("SuccessCriteriaMet", "CompletionsReached"),
-        ("Complete", "CompletionsReached"),
-    ]
+    assert _conditions(w) == [("SuccessCriteriaMet", "CompletionsReached"), ("Complete", "CompletionsReached")]
     assert (status["succeeded"], "active" in status, bool(status["completionTime"])) == (3, False, True)
     assert _live(w) == []
 
@@ -156,9 +153,7 @@ def test_a_deleted_pod_of_a_job_is_replaced(w: World) -> None:
     assert _names(w) != before
 
 
-@pytest.mark.parametrize(
-    ("indexes", "text"), [({0, 1, 2, 5}, "0-2,5"), (set(), ""), ({3}, "3"), ({1, 3, 4}, "1,3-4")]
-)
+@pytest.mark.parametrize(("indexes", "text"), [({0, 1, 2, 5}, "0-2,5"), (set(), ""), ({3}, "3"), ({1, 3, 4}, "1,3-4")])
 def test_indexes_are_written_as_ranges(indexes: set[int], text: str) -> None:
     assert format_indexes(indexes) == text
     assert parse_indexes(text) == indexes
@@ -225,10 +220,7 @@ def test_a_replica_set_ends_the_cheapest_pods_first(w: World) -> None:
 def test_a_deployment_replaces_its_pods_when_its_template_changes(w: World) -> None:
     _set(w, "deployments", replicas=2)
     before = _names(w)
-    template = {
-        "metadata": {"labels": {"app": "x"}},
-        "spec": {"containers": [{"name": "c", "image": "image:2"}]},
-    }
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "image:2"}]}}
     assert _status(w, "deployments", "s")["availableReplicas"] == 2
 
     _change(w, "deployments", "s", template=template)

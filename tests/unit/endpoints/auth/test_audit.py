@@ -58,9 +58,7 @@ def test_each_write_leaves_a_line_whatever_came_of_it(api: ApiClient, tmp_path: 
 
 def test_a_line_has_the_fields_of_an_audit_event(api: ApiClient, tmp_path: Path) -> None:
     headers = {"User-Agent": "kubectl/v1.37"}
-    made = api.request(
-        "POST", f"{CONFIGMAPS}?dryRun=All", {"metadata": {"generateName": "x-"}}, headers=headers
-    )
+    made = api.request("POST", f"{CONFIGMAPS}?dryRun=All", {"metadata": {"generateName": "x-"}}, headers=headers)
 
     (event,) = _events(tmp_path)
     for key in ("auditID", "requestReceivedTimestamp", "stageTimestamp"):
@@ -133,10 +131,7 @@ def test_reading_as_another_leaves_a_line(api: ApiClient, tmp_path: Path) -> Non
     acting, refused = _events(tmp_path)
     assert acting["impersonatedUser"] == {"username": "jane", "groups": ["devs", "system:authenticated"]}
     assert acting["responseStatus"]["code"] == 403
-    assert (refused["user"]["username"], refused["impersonatedUser"]["username"]) == (
-        "system:anonymous",
-        "jane",
-    )
+    assert (refused["user"]["username"], refused["impersonatedUser"]["username"]) == ("system:anonymous", "jane")
 
 
 def test_a_deletecollection_names_what_it_met(api: ApiClient, tmp_path: Path) -> None:
@@ -162,9 +157,7 @@ def test_no_name_can_make_a_line_of_its_own() -> None:
     assert json.loads(lines[0])["objectRef"]["name"] == name
 
 
-@pytest.mark.parametrize(
-    ("accepts", "is_packed"), [("gzip, deflate", True), ("gzip;q=0", False), ("br", False)]
-)
+@pytest.mark.parametrize(("accepts", "is_packed"), [("gzip, deflate", True), ("gzip;q=0", False), ("br", False)])
 def test_long_answers_are_packed_for_who_takes_that(api: ApiClient, accepts: str, is_packed: bool) -> None:
     api.create(CONFIGMAPS, {"metadata": {"name": "big"}, "data": {"k": "x" * 200_000}})
     request = api.request("GET", CONFIGMAPS, headers={"Accept-Encoding": accepts})
@@ -175,6 +168,4 @@ def test_long_answers_are_packed_for_who_takes_that(api: ApiClient, accepts: str
 
 
 def test_short_answers_are_not_packed(api: ApiClient) -> None:
-    assert (
-        "content-encoding" not in api.request("GET", CONFIGMAPS, headers={"Accept-Encoding": "gzip"}).headers
-    )
+    assert "content-encoding" not in api.request("GET", CONFIGMAPS, headers={"Accept-Encoding": "gzip"}).headers

@@ -11,13 +11,7 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.config import Settings, SettingsError
-from chalicelib.controllers.runtime.tokens import (
-    LEEWAY_SECONDS,
-    Purpose,
-    TokenClaims,
-    TokenInvalid,
-    TokenIssuer,
-)
+from chalicelib.controllers.runtime.tokens import LEEWAY_SECONDS, Purpose, TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.endpoints.auth.callers import (
     ADMIN,
     ANONYMOUS,
@@ -150,9 +144,7 @@ def test_a_token_dies_with_its_service_account_and_not_with_another_of_its_name(
 
 def test_a_token_serves_one_purpose(issuer: TokenIssuer) -> None:
     for purpose in get_args(Purpose):
-        token = issuer.issue(
-            TokenClaims("jobs", "spark"), seconds=600, audiences=["a"], purpose=purpose
-        ).token
+        token = issuer.issue(TokenClaims("jobs", "spark"), seconds=600, audiences=["a"], purpose=purpose).token
 
         for other in get_args(Purpose):
             if other == purpose:
@@ -203,9 +195,7 @@ def test_a_line_that_is_no_token_is_refused_without_telling_it(tmp_path: Path, l
     assert "hush" not in str(caught.value)
 
 
-def test_who_sets_up_a_token_file_alone_leaves_the_door_open_to_nobody(
-    tmp_path: Path, issuer: TokenIssuer
-) -> None:
+def test_who_sets_up_a_token_file_alone_leaves_the_door_open_to_nobody(tmp_path: Path, issuer: TokenIssuer) -> None:
     path = tmp_path / "tokens.csv"
     path.write_text("abc,ana,7\n")
 
@@ -216,11 +206,8 @@ def test_who_sets_up_a_token_file_alone_leaves_the_door_open_to_nobody(
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"token_file": "none"}, {"iam_users": "["}, {"iam_users": "[7]"}, {"iam_users": '[{"a": 1}]'}],
+    "settings", [{"token_file": "none"}, {"iam_users": "["}, {"iam_users": "[7]"}, {"iam_users": '[{"a": 1}]'}]
 )
-def test_tokens_that_cannot_be_read_are_a_wrong_setting(
-    issuer: TokenIssuer, settings: dict[str, str]
-) -> None:
+def test_tokens_that_cannot_be_read_are_a_wrong_setting(issuer: TokenIssuer, settings: dict[str, str]) -> None:
     with pytest.raises(SettingsError):
         build_authenticator(Settings(**settings), issuer, utc_now)  # type: ignore[arg-type]  # two fields of text

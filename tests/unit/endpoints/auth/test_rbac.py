@@ -51,16 +51,8 @@ def binding(role: str, subject: JSON, *, kind: str = "ClusterRole") -> JSON:
         ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, Attributes("get", "", "pods"), True),
         ({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}, Attributes("list", "", "pods"), False),
         ({"apiGroups": ["apps"], "resources": ["*"], "verbs": ["*"]}, Attributes("get", "", "pods"), False),
-        (
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]},
-            Attributes("get", "", "pods/log"),
-            False,
-        ),
-        (
-            {"apiGroups": [""], "resources": ["*/log"], "verbs": ["*"]},
-            Attributes("get", "", "pods/log"),
-            True,
-        ),
+        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}, Attributes("get", "", "pods/log"), False),
+        ({"apiGroups": [""], "resources": ["*/log"], "verbs": ["*"]}, Attributes("get", "", "pods/log"), True),
         (
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"], "resourceNames": ["a"]},
             Attributes("get", "", "pods", "x", "b"),
@@ -174,9 +166,7 @@ def test_a_token_of_an_executor_may_nothing(storage: SqliteStorage) -> None:
         (ANA, "/openapi/v3/api/v1", True),
     ],
 )
-def test_discovery_is_for_those_who_are_known(
-    storage: SqliteStorage, user: User, path: str, allowed: bool
-) -> None:
+def test_discovery_is_for_those_who_are_known(storage: SqliteStorage, user: User, path: str, allowed: bool) -> None:
     assert Rbac(storage).allows(user, Attributes("get", path=path)) is allowed
 
 

@@ -38,11 +38,7 @@ def _refused(api: ApiClient, url: str, body: JSON) -> list[str]:
     ("url", "body", "fields"),
     [
         (SELF, {"spec": {}}, ["spec.resourceAttributes"]),
-        (
-            SELF,
-            {"spec": {"resourceAttributes": PODS, "nonResourceAttributes": PATH}},
-            ["spec.nonResourceAttributes"],
-        ),
+        (SELF, {"spec": {"resourceAttributes": PODS, "nonResourceAttributes": PATH}}, ["spec.nonResourceAttributes"]),
         (SELF, {"metadata": {"name": "x"}, "spec": {"resourceAttributes": PODS}}, ["metadata"]),
         (OTHERS, {"spec": {"resourceAttributes": PODS}}, ["spec.user"]),
         (OTHERS, {"spec": {}}, ["spec.resourceAttributes", "spec.user"]),

@@ -28,10 +28,7 @@ def test_scalars_have_the_styles_of_go(value: object, text: str) -> None:
 
 
 def test_what_is_written_reads_back() -> None:
-    value = {
-        "a": ["x" * 300, "é", " lead", "tab\there", "#no", "-", "null", "1e3", "0x1f"],
-        "b": {"c": "l1\n\nl2"},
-    }
+    value = {"a": ["x" * 300, "é", " lead", "tab\there", "#no", "-", "null", "1e3", "0x1f"], "b": {"c": "l1\n\nl2"}}
 
     assert yaml.safe_load(yaml_text(value)) == value
 

@@ -78,9 +78,7 @@ def ask(kind: Kind, query: str = "", *, of: JSON | None = None) -> PodStream:
 
 
 def test_a_command_is_asked_for_with_its_words_and_streams() -> None:
-    stream = ask(
-        "exec", "command=sh&command=-c&command=true&stdin=true&stdout=true&stderr=true&container=main"
-    )
+    stream = ask("exec", "command=sh&command=-c&command=true&stdin=true&stdout=true&stderr=true&container=main")
 
     assert (stream.handle, stream.pod, stream.container) == ("task-1", "driver", "main")
     assert stream.command == ("sh", "-c", "true")

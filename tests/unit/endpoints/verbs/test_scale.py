@@ -49,10 +49,7 @@ def test_a_scale_that_is_put_changes_the_set(api: ApiClient) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "patch"),
-    [
-        (MERGE, {"spec": {"replicas": 0}}),
-        (JSON_PATCH, [{"op": "replace", "path": "/spec/replicas", "value": 0}]),
-    ],
+    [(MERGE, {"spec": {"replicas": 0}}), (JSON_PATCH, [{"op": "replace", "path": "/spec/replicas", "value": 0}])],
 )
 def test_a_patched_scale_changes_the_set(api: ApiClient, kind: str, patch: JSON) -> None:
     answer = api.request("PATCH", f"{URL}/s/scale", patch, content_type=kind)

@@ -50,9 +50,7 @@ def test_a_file_goes_in_by_pieces_and_out_by_the_url_that_was_told(api: ApiClien
     assert (fetched.status, fetched.raw) == (200, CONTENT)
 
 
-@pytest.mark.parametrize(
-    ("token", "code"), [(ADMIN, 200), (EDITOR, 200), (VIEWER, 403), ("", 403), ("x", 401)]
-)
+@pytest.mark.parametrize(("token", "code"), [(ADMIN, 200), (EDITOR, 200), (VIEWER, 403), ("", 403), ("x", 401)])
 def test_who_may_create_pods_may_stage_files(api: ApiClient, token: str, code: int) -> None:
     assert api.request("POST", FILES, ASKED, token=token).status == code
 
@@ -94,9 +92,7 @@ def test_a_bad_request_for_a_ticket_is_said_so(api: ApiClient, body: object, sen
         (7, 400, "s3://bucket/key"),
     ],
 )
-def test_no_object_is_signed_for_that_nobody_has_named(
-    api: ApiClient, url: object, code: int, sentence: str
-) -> None:
+def test_no_object_is_signed_for_that_nobody_has_named(api: ApiClient, url: object, code: int, sentence: str) -> None:
     answer = api.request("POST", FILES, {"url": url}, token=EDITOR)
 
     assert answer.status == code

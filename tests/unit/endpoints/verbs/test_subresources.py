@@ -59,9 +59,7 @@ def test_a_pod_that_does_not_run_yet_is_resized(api: ApiClient) -> None:
         ({"requests": {"cpu": "-1"}}, "must be greater than or equal to 0"),
     ],
 )
-def test_a_resize_may_change_amounts_of_cpu_and_memory_alone(
-    api: ApiClient, resources: JSON, why: str
-) -> None:
+def test_a_resize_may_change_amounts_of_cpu_and_memory_alone(api: ApiClient, resources: JSON, why: str) -> None:
     status, message = _said(_resize(api, resources=resources))
 
     assert status == 422
@@ -79,12 +77,8 @@ def _mark(api: ApiClient, **marks: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "/status"])
-@pytest.mark.parametrize(
-    "marks", [None, {"sparkanywhere.io/task": "another-pod's"}, {"sparkanywhere.io/task": None}]
-)
-def test_no_client_changes_what_we_have_written_into_a_pod(
-    api: ApiClient, part: str, marks: JSON | None
-) -> None:
+@pytest.mark.parametrize("marks", [None, {"sparkanywhere.io/task": "another-pod's"}, {"sparkanywhere.io/task": None}])
+def test_no_client_changes_what_we_have_written_into_a_pod(api: ApiClient, part: str, marks: JSON | None) -> None:
     _mark(api, task="t", size="{}")
 
     sent = {"metadata": {"annotations": {**marks, "own": "1"} if marks else marks}}

@@ -16,9 +16,7 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 def snapshot(name: str = "main", **fields: Any) -> ContainerSnapshot:  # Any: ContainerSnapshot's own fields
     """Return a container that was created and not started, unless told otherwise."""
-    plain = ContainerSnapshot(
-        id=f"id-{name}", uid="u1", name=name, role="main", order=1, count=1, status="created"
-    )
+    plain = ContainerSnapshot(id=f"id-{name}", uid="u1", name=name, role="main", order=1, count=1, status="created")
     return replace(plain, **fields)
 
 
@@ -41,10 +39,6 @@ def task(*containers: Container, **fields: Any) -> Task:
 def host(**fields: Any) -> HostContext:
     """Return surroundings as on a machine with two CPUs."""
     known = HostContext(
-        context=MountContext(control_plane_id="cp"),
-        network="net",
-        gateway="10.0.0.1",
-        control_plane="10.0.0.1",
-        cpus=2,
+        context=MountContext(control_plane_id="cp"), network="net", gateway="10.0.0.1", control_plane="10.0.0.1", cpus=2
     )
     return replace(known, **fields)

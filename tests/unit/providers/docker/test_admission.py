@@ -53,9 +53,7 @@ def test_what_would_own_the_machine_is_for_those_who_allow_it(wanted: Task, name
 
 
 def test_the_capabilities_of_the_baseline_are_for_everybody() -> None:
-    wanted = task(
-        Container("main", "i", add_capabilities=("CHOWN", "CAP_SETUID"), drop_capabilities=("ALL",))
-    )
+    wanted = task(Container("main", "i", add_capabilities=("CHOWN", "CAP_SETUID"), drop_capabilities=("ALL",)))
 
     check(wanted, MACHINE, allow_privileged=False)
 

@@ -41,11 +41,7 @@ def test_several_containers_share_the_sandboxs_network() -> None:
 
     sandbox, one, second = container_spec.specs(two, address="10.0.0.9", host=host())
 
-    assert [spec.config["Labels"][labels.ROLE] for spec in (sandbox, one, second)] == [
-        "sandbox",
-        "main",
-        "main",
-    ]
+    assert [spec.config["Labels"][labels.ROLE] for spec in (sandbox, one, second)] == ["sandbox", "main", "main"]
     assert {one.config["HostConfig"]["NetworkMode"], second.config["HostConfig"]["NetworkMode"]} == {
         f"container:{sandbox.name}"
     }
@@ -55,9 +51,7 @@ def test_several_containers_share_the_sandboxs_network() -> None:
 
 def test_init_containers_come_first_whatever_their_place() -> None:
     specs = container_spec.specs(
-        task(Container("main", "busybox"), Container("first", "busybox", init=True)),
-        address="10.0.0.9",
-        host=host(),
+        task(Container("main", "busybox"), Container("first", "busybox", init=True)), address="10.0.0.9", host=host()
     )
 
     assert [spec.config["Labels"][labels.CONTAINER] for spec in specs] == ["first", "main"]
@@ -70,9 +64,7 @@ def test_limits_are_the_engines_and_swap_is_none() -> None:
 
 
 def test_more_cpus_than_there_are_is_all_there_are() -> None:
-    assert (
-        only(task(Container("main", "busybox", cpu_milli=64_000)))["HostConfig"]["NanoCpus"] == 2_000_000_000
-    )
+    assert only(task(Container("main", "busybox", cpu_milli=64_000)))["HostConfig"]["NanoCpus"] == 2_000_000_000
 
 
 def test_security_settings_are_carried_over() -> None:
@@ -114,9 +106,7 @@ def test_restart_policies_are_the_engines(restart: Any, init: bool, policy: str)
 
 
 def test_the_control_planes_names_lead_to_it() -> None:
-    host = only(task(host_entries=(("10.0.0.7", "db"),)), host_names=("kubernetes.default.svc",))[
-        "HostConfig"
-    ]
+    host = only(task(host_entries=(("10.0.0.7", "db"),)), host_names=("kubernetes.default.svc",))["HostConfig"]
 
     assert host["ExtraHosts"] == ["kubernetes.default.svc:10.0.0.1", "db:10.0.0.7"]
 
@@ -189,9 +179,7 @@ def test_a_read_only_root_and_parts_of_volumes_need_a_loader() -> None:
     part = Mount("v", "/v", sub_path="a")
 
     assert not mounts.needs_loader(task(Container("m", "i", mounts=(mount,)), volumes=volume))
-    assert mounts.needs_loader(
-        task(Container("m", "i", mounts=(mount,), read_only_root=True), volumes=volume)
-    )
+    assert mounts.needs_loader(task(Container("m", "i", mounts=(mount,), read_only_root=True), volumes=volume))
     assert mounts.needs_loader(task(Container("m", "i", mounts=(part,)), volumes=volume))
 
 
@@ -201,8 +189,7 @@ def test_a_read_only_root_and_parts_of_volumes_need_a_loader() -> None:
 )
 def test_host_paths_are_those_allowed_and_below(source: str, allowed: bool) -> None:
     wanted = task(
-        Container("main", "busybox", mounts=(Mount("h", "/h"),)),
-        volumes=(Volume("h", "host", source=source),),
+        Container("main", "busybox", mounts=(Mount("h", "/h"),)), volumes=(Volume("h", "host", source=source),)
     )
     context = mounts.MountContext(control_plane_id="cp", host_paths=("/data",), resolve=lambda path: path)
 
@@ -287,8 +274,7 @@ def test_a_part_is_mounted_by_its_path_only_where_nobody_can_have_put_a_link_the
 @pytest.mark.parametrize("path", ["../x", "a/../../x"])
 def test_a_file_may_not_leave_its_volume(path: str) -> None:
     wanted = task(
-        Container("main", "busybox", mounts=(Mount("v", "/v"),)),
-        volumes=(Volume("v", "files", (File(path, b""),)),),
+        Container("main", "busybox", mounts=(Mount("v", "/v"),)), volumes=(Volume("v", "files", (File(path, b""),)),)
     )
 
     with pytest.raises(TaskRejected):

@@ -35,8 +35,7 @@ def test_the_moment_to_go_on_from_has_nanoseconds() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["2026-11-23T01:48:28.374811550Z", "2026-11-23T02:48:28.374811550+01:00", "2026-11-23T01:48:28.374811Z"],
+    "text", ["2026-11-23T01:48:28.374811550Z", "2026-11-23T02:48:28.374811550+01:00", "2026-11-23T01:48:28.374811Z"]
 )
 def test_the_engines_time_is_read_in_any_zone(text: str) -> None:
     assert event_time(text) == 1_795_398_508_374_811_000

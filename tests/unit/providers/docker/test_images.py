@@ -34,9 +34,7 @@ def test_progress_adds_up_the_layers() -> None:
     mib = 2**20
 
     progress.add({"status": "Pulling fs layer", "id": "a"})
-    progress.add(
-        {"status": "Downloading", "id": "a", "progressDetail": {"current": 2 * mib, "total": 4 * mib}}
-    )
+    progress.add({"status": "Downloading", "id": "a", "progressDetail": {"current": 2 * mib, "total": 4 * mib}})
     progress.add({"status": "Pull complete", "id": "b"})
 
     assert str(progress) == "1 of 2 layers, 2 of 4 MiB"

@@ -9,9 +9,7 @@ from tests.unit.providers.docker.builders import task
 
 def test_a_task_comes_back_as_it_was() -> None:
     written = task(
-        Container(
-            "main", "busybox", command=("sh", "-c", "x"), env=(("A", "b"),), mounts=(Mount("v", "/v"),)
-        ),
+        Container("main", "busybox", command=("sh", "-c", "x"), env=(("A", "b"),), mounts=(Mount("v", "/v"),)),
         Container("bare", "busybox"),
         volumes=(Volume("v", "files", (File("f", b"\x00\xff", 0o600),)),),
         labels=(("app", "x"),),

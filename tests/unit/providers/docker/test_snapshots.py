@@ -52,10 +52,7 @@ def test_times_are_read_to_the_microsecond(inspected: dict[str, Any]) -> None:
 
 def test_an_end_before_its_start_is_put_right(inspected: dict[str, Any]) -> None:
     raw = json.loads(json.dumps(inspected["exited"]))
-    raw["State"]["StartedAt"], raw["State"]["FinishedAt"] = (
-        raw["State"]["FinishedAt"],
-        raw["State"]["StartedAt"],
-    )
+    raw["State"]["StartedAt"], raw["State"]["FinishedAt"] = (raw["State"]["FinishedAt"], raw["State"]["StartedAt"])
 
     read = snapshot(raw)
 

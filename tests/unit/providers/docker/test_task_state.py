@@ -31,9 +31,7 @@ INIT: dict[str, Any] = {"role": "init", "order": 1}
             id="then init ones",
         ),
         pytest.param([running("i", **INIT), snapshot(order=2)], Step(), id="wait for an init container"),
-        pytest.param(
-            [exited("i", **INIT), snapshot(order=2)], Step(start=("id-main",)), id="after its success"
-        ),
+        pytest.param([exited("i", **INIT), snapshot(order=2)], Step(start=("id-main",)), id="after its success"),
         pytest.param([exited("i", 1, **INIT), snapshot(order=2)], Step(), id="after its failure nothing"),
         pytest.param(
             [snapshot("i", status="restarting", started_at=NOON, exit_code=1, **INIT), snapshot(order=2)],
@@ -46,9 +44,7 @@ INIT: dict[str, Any] = {"role": "init", "order": 1}
             id="all main containers together",
         ),
         pytest.param(
-            [running("h", **SANDBOX), exited("a", order=2), running("b", order=3)],
-            Step(),
-            id="one still runs",
+            [running("h", **SANDBOX), exited("a", order=2), running("b", order=3)], Step(), id="one still runs"
         ),
         pytest.param(
             [running("h", **SANDBOX), exited("a", order=2), exited("b", order=3)],
@@ -56,9 +52,7 @@ INIT: dict[str, Any] = {"role": "init", "order": 1}
             id="the sandbox ends with the last",
         ),
         pytest.param(
-            [exited("h", 137, **SANDBOX), running("a", order=2)],
-            Step(kill=("id-a",)),
-            id="no network, no task",
+            [exited("h", 137, **SANDBOX), running("a", order=2)], Step(kill=("id-a",)), id="no network, no task"
         ),
         pytest.param([snapshot(error="no such user")], Step(), id="a start that failed is not repeated"),
         pytest.param(
@@ -93,9 +87,7 @@ def test_the_phase(snapshots: list[ContainerSnapshot], waits: list[Wait], expect
 
 
 def test_a_container_that_somebody_removed_has_no_exit_code() -> None:
-    state = task_state(
-        [snapshot(status="removed", started_at=NOON, finished_at=NOON)], host_address="10.0.0.1"
-    )
+    state = task_state([snapshot(status="removed", started_at=NOON, finished_at=NOON)], host_address="10.0.0.1")
 
     (only,) = state.containers
     assert (only.exit_code, only.reason) == (None, "ContainerRemoved")

@@ -8,16 +8,7 @@ from dataclasses import replace
 import pytest
 from botocore.loaders import Loader
 
-from chalicelib.providers.base import (
-    ADDRESS,
-    Container,
-    File,
-    Mount,
-    RegistryLogin,
-    Task,
-    TaskRejected,
-    Volume,
-)
+from chalicelib.providers.base import ADDRESS, Container, File, Mount, RegistryLogin, Task, TaskRejected, Volume
 from chalicelib.providers.fargate import payload
 from chalicelib.providers.fargate.definitions import (
     TMPFS_OPTIONS,

@@ -18,9 +18,7 @@ TASK = "arn:aws:ecs:eu-west-1:123456789012:task/{}/0123456789abcdef"
 def provider_without_cluster(operation: str) -> FargateProvider:
     """Return a provider whose one call finds no cluster."""
     make: Any = boto3.client
-    client = make(
-        "ecs", region_name="eu-west-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-    )
+    client = make("ecs", region_name="eu-west-1", aws_access_key_id="testing", aws_secret_access_key="testing")
     stubber = Stubber(client)
     stubber.add_client_error(operation, "ClusterNotFoundException", "Cluster not found.", 400)
     stubber.activate()

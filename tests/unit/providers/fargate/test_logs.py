@@ -36,9 +36,7 @@ class Pages:
 
 
 def read(pages: Pages, options: LogOptions | None = None) -> list[bytes]:
-    return list(
-        read_log(pages, "group", "stream", options or LogOptions(), lambda: True, sleep=lambda _s: None)
-    )
+    return list(read_log(pages, "group", "stream", options or LogOptions(), lambda: True, sleep=lambda _s: None))
 
 
 def test_an_empty_page_does_not_end_a_log() -> None:

@@ -33,9 +33,7 @@ TASK = Task(
             env=(("QUOTE", "it's $HOME"), ("IP", ADDRESS)),
         ),
     ),
-    volumes=(
-        Volume("conf", "files", files=(File("dir/spark.properties", b"host=" + ADDRESS.encode(), 0o640),)),
-    ),
+    volumes=(Volume("conf", "files", files=(File("dir/spark.properties", b"host=" + ADDRESS.encode(), 0o640),)),),
 )
 
 
@@ -121,9 +119,7 @@ def test_the_first_container_fetches_with_one_id_however_often_it_tries(tmp_path
         url = f"http://127.0.0.1:{server.server_port}"
         environ = {"PATH": str(tools), payload.URL: f"{url}/payload", payload.TOKEN: "tok"}
         environ["ECS_CONTAINER_METADATA_URI_V4"] = f"{url}/metadata"
-        ran = subprocess.run(
-            ["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False
-        )
+        ran = subprocess.run(["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False)
         server.shutdown()
 
     assert ran.returncode == 0, ran.stderr
@@ -144,9 +140,7 @@ def test_nothing_starts_whose_files_were_not_all_fetched(tmp_path: Path) -> None
 
 def steps(*codes: int) -> Task:
     """Return a task of init containers that end by these codes, and a main one."""
-    inits = [
-        Container(f"step-{at}", "i", ("sh", "-c", f"exit {code}"), init=True) for at, code in enumerate(codes)
-    ]
+    inits = [Container(f"step-{at}", "i", ("sh", "-c", f"exit {code}"), init=True) for at, code in enumerate(codes)]
     return replace(TASK, containers=(*inits, Container("main", "i", ("echo", "runs"))), volumes=())
 
 

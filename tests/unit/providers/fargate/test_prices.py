@@ -31,9 +31,7 @@ def test_the_smallest_size_that_holds_a_task_is_chosen(
     assert SIZES.fit(cpu_milli=cpu_milli, memory_mib=memory_mib, disk_gib=disk_gib) == size
 
 
-@pytest.mark.parametrize(
-    ("cpu_milli", "memory_mib", "disk_gib"), [(16001, 0, 0), (0, 122881, 0), (0, 0, 201)]
-)
+@pytest.mark.parametrize(("cpu_milli", "memory_mib", "disk_gib"), [(16001, 0, 0), (0, 122881, 0), (0, 0, 201)])
 def test_more_than_fargate_has_is_rejected(cpu_milli: int, memory_mib: int, disk_gib: int) -> None:
     with pytest.raises(TaskRejected):
         SIZES.fit(cpu_milli=cpu_milli, memory_mib=memory_mib, disk_gib=disk_gib)

@@ -55,19 +55,13 @@ def provider(api: FakeApi, pauses: list[float] | None = None) -> FargateProvider
 
 
 def api_with(**answers: Answer) -> FakeApi:
-    usual: dict[str, Answer] = {
-        "describe_task_definition": known,
-        "run_task": started,
-        "list_tasks": none_listed,
-    }
+    usual: dict[str, Answer] = {"describe_task_definition": known, "run_task": started, "list_tasks": none_listed}
     return FakeApi(**{**usual, **answers})
 
 
 def test_a_shape_that_another_process_registers_meanwhile_is_waited_for() -> None:
     pauses: list[float] = []
-    api = api_with(
-        describe_task_definition=in_turn(raising(UNKNOWN), known), register_task_definition=raising(BUSY)
-    )
+    api = api_with(describe_task_definition=in_turn(raising(UNKNOWN), known), register_task_definition=raising(BUSY))
 
     state = provider(api, pauses).run(TASK)
 
@@ -117,9 +111,7 @@ def test_processes_that_try_anew_at_once_do_so_under_one_token() -> None:
 
 
 def test_a_task_that_the_token_has_started_is_taken_and_no_other_is_started() -> None:
-    api = api_with(
-        run_task=raising(conflict("arn:task/1")), describe_tasks=lambda _asked: {"tasks": [RUNNING]}
-    )
+    api = api_with(run_task=raising(conflict("arn:task/1")), describe_tasks=lambda _asked: {"tasks": [RUNNING]})
 
     assert provider(api).run(TASK).handle == "arn:task/1"
     assert len(api.asked("run_task")) == 1

@@ -36,12 +36,7 @@ def test_an_executor_killed_for_its_memory_says_so() -> None:
     state = task_state(recorded("executor_oom"))
 
     (container,) = state.containers
-    assert (state.uid, state.phase, state.address, state.version) == (
-        "pod-uid",
-        "stopped",
-        "172.31.68.200",
-        9,
-    )
+    assert (state.uid, state.phase, state.address, state.version) == ("pod-uid", "stopped", "172.31.68.200", 9)
     assert (container.exit_code, container.reason) == (137, "OOMKilled")
     assert state.stopped_at == datetime(2024, 11, 13, 21, 22, 46, 710000, tzinfo=UTC)
     assert dict(state.times)["pull_started"] < dict(state.times)["pull_stopped"]
@@ -130,10 +125,7 @@ def test_a_programs_own_exit_code_is_no_failed_start() -> None:
     [
         ({"stoppedReason": "CannotPullContainerError: pull access denied"}, "ErrImagePull"),
         ({"stoppedReason": "ResourceInitializationError: failed to validate logger"}, "CreateContainerError"),
-        (
-            {"stoppedReason": "ResourceInitializationError: unable to pull secrets or registry auth: x"},
-            "ErrImagePull",
-        ),
+        ({"stoppedReason": "ResourceInitializationError: unable to pull secrets or registry auth: x"}, "ErrImagePull"),
         ({"stopCode": "SpotInterruption", "stoppedReason": "x"}, "SpotInterruption"),
         ({"stopCode": "TaskFailedToStart", "stoppedReason": "Timeout waiting"}, "TaskFailedToStart"),
         ({"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"}, ""),

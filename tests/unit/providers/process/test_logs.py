@@ -36,10 +36,7 @@ def test_lines_before_a_moment_are_left_out() -> None:
 def test_a_line_in_parts_has_one_timestamp() -> None:
     formatter = Formatter(LogOptions(timestamps=True))
 
-    assert (
-        formatter.format([EARLY + b" P a", LATE + b" F b", LATE + b" F c"])
-        == EARLY + b" ab\n" + LATE + b" c\n"
-    )
+    assert formatter.format([EARLY + b" P a", LATE + b" F b", LATE + b" F c"]) == EARLY + b" ab\n" + LATE + b" c\n"
 
 
 def test_a_limit_holds_across_pieces() -> None:
@@ -84,9 +81,7 @@ def test_a_log_that_was_never_written_is_empty(tmp_path: Path) -> None:
     assert whole(tmp_path / "0.log") == b""
 
 
-@given(
-    chunks=st.lists(st.binary(max_size=40) | st.just(b"\n") | st.just(b"x" * (LINE_LIMIT + 7)), max_size=12)
-)
+@given(chunks=st.lists(st.binary(max_size=40) | st.just(b"\n") | st.just(b"x" * (LINE_LIMIT + 7)), max_size=12))
 def test_what_was_written_is_read(tmp_path_factory: object, chunks: list[bytes]) -> None:
     path = tmp_path_factory.mktemp("log") / "0.log"  # type: ignore[attr-defined]  # pytest's own type is private
     writer = LogWriter(str(path), limit=10**9, files=2)

@@ -26,9 +26,7 @@ def placed(
     """Return a container placed on a host where only /usr is a directory."""
     task = Task(uid="u", group="g", name="pod", containers=(container,), volumes=volumes, hostname=hostname)
     task = with_address(task, "127.1.1.1")
-    host = HostSettings(
-        ENVIRON, "/venv/python", Path("/state/named"), is_directory=lambda path: path == "/usr"
-    )
+    host = HostSettings(ENVIRON, "/venv/python", Path("/state/named"), is_directory=lambda path: path == "/usr")
     directory = TaskDirectory(Path("/state/tasks"), "h")
     return ResolvedContainer(task, task.containers[0], spark, directory, "127.1.1.1", host)
 
@@ -118,12 +116,7 @@ def test_a_spark_container_runs_the_installed_spark() -> None:
     one = Container(
         "c",
         "apache/spark:4.3.0",
-        args=(
-            "driver",
-            "--properties-file",
-            "/opt/spark/conf/spark.properties",
-            "local:///opt/spark/examples/pi.py",
-        ),
+        args=("driver", "--properties-file", "/opt/spark/conf/spark.properties", "local:///opt/spark/examples/pi.py"),
         env=(("SPARK_DRIVER_BIND_ADDRESS", ADDRESS), ("SPARK_CONF_DIR", "/opt/spark/conf")),
         mounts=(Mount("conf", "/opt/spark/conf"),),
     )
@@ -208,10 +201,7 @@ PATHS = PathMap([("/opt/spark", "/home/u/spark"), ("/opt/spark/conf", "/t/conf")
         ),
         ("-javaagent:/opt/spark/jars/a.jar=/data/x", "-javaagent:/home/u/spark/jars/a.jar=/t/data/x"),
         ("/usr/bin:/data:/opt/spark/bin", "/usr/bin:/t/data:/home/u/spark/bin"),
-        (
-            "cat '/data/a' \"/data/b\" >/data/c;ls /data",
-            "cat '/t/data/a' \"/t/data/b\" >/t/data/c;ls /t/data",
-        ),
+        ("cat '/data/a' \"/data/b\" >/data/c;ls /data", "cat '/t/data/a' \"/t/data/b\" >/t/data/c;ls /t/data"),
         ("a=/data,b=/data", "a=/t/data,b=/t/data"),
     ],
 )

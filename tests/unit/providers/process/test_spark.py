@@ -8,13 +8,7 @@ import pytest
 
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.process import spark
-from chalicelib.providers.process.spark import (
-    SparkHome,
-    SparkHomes,
-    choose_version,
-    is_spark_image,
-    split_image,
-)
+from chalicelib.providers.process.spark import SparkHome, SparkHomes, choose_version, is_spark_image, split_image
 
 HOME = Path("/spark")
 EXECUTOR_ENV = {
@@ -159,9 +153,7 @@ def test_names_that_mean_spark(image: str) -> None:
     assert is_spark_image(image)
 
 
-@pytest.mark.parametrize(
-    "image", ["busybox", "spark/other:1", "spark-operator:1", "sparkmagic", "my-spark-app:2"]
-)
+@pytest.mark.parametrize("image", ["busybox", "spark/other:1", "spark-operator:1", "sparkmagic", "my-spark-app:2"])
 def test_names_that_mean_something_else(image: str) -> None:
     assert not is_spark_image(image)
 
@@ -212,9 +204,7 @@ def test_other_images_need_no_home(tmp_path: Path) -> None:
         ("spark", "missing", "ErrImagePull", "`make spark`"),
     ],
 )
-def test_a_missing_spark_names_its_remedy(
-    tmp_path: Path, image: str, pull: str, reason: str, command: str
-) -> None:
+def test_a_missing_spark_names_its_remedy(tmp_path: Path, image: str, pull: str, reason: str, command: str) -> None:
     with pytest.raises(ProviderUnavailable) as caught:
         SparkHomes(tmp_path).find(image, pull=pull)
 

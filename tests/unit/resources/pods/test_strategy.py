@@ -93,11 +93,7 @@ def test_an_update_leaves_status_alone() -> None:
 
 
 def test_a_pod_can_be_selected_by_node_and_phase() -> None:
-    obj = {
-        "metadata": {"name": "a", "namespace": "n"},
-        "spec": {"nodeName": "x"},
-        "status": {"phase": "Running"},
-    }
+    obj = {"metadata": {"name": "a", "namespace": "n"}, "spec": {"nodeName": "x"}, "status": {"phase": "Running"}}
 
     fields = strategy("Pod").selectable_fields(obj)
 

@@ -23,9 +23,7 @@ def test_a_wrong_pod_is_refused_in_the_real_servers_words(case: dict[str, Any]) 
 def test_a_template_is_checked_at_its_own_path() -> None:
     template = {"spec": {"containers": [{"name": "c"}]}}
 
-    assert causes("PodTemplate", {"template": template}) == [
-        "template.spec.containers[0].image: Required value"
-    ]
+    assert causes("PodTemplate", {"template": template}) == ["template.spec.containers[0].image: Required value"]
 
 
 def _ephemeral(*containers: JSON) -> JSON:

@@ -7,9 +7,7 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli.job_progress import JobProgress, is_own_output
 
-REGISTERED = (
-    "26/11/23 00:40:00 INFO KubernetesClusterSchedulerBackend$X: Registered executor Y (1:2) with ID {}"
-)
+REGISTERED = "26/11/23 00:40:00 INFO KubernetesClusterSchedulerBackend$X: Registered executor Y (1:2) with ID {}"
 
 
 def test_a_job_passes_its_phases_in_order() -> None:
@@ -42,9 +40,7 @@ def test_a_first_task_says_that_spark_waits_for_no_more_executors() -> None:
     job = JobProgress(instances=5, began_at=0.0)
     job.observe_pod(pod("d", "driver", "Running"), 1.0)
 
-    job.observe_line(
-        "26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)", 2.0
-    )
+    job.observe_line("26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)", 2.0)
 
     assert (job.phase, job.tasks_done, job.tasks) == ("job", 4, 100)
 

@@ -69,9 +69,7 @@ def write_client_certificate(folder: Path) -> tuple[Path, Path]:
     certificate_file, key_file = folder / "ada.crt", folder / "ada.key"
     certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return certificate_file, key_file
 
@@ -133,10 +131,7 @@ def test_files_are_found_beside_the_kubeconfig(server: Server, tmp_path: Path) -
 
 
 def test_a_plugin_may_give_a_certificate(server: Server, tmp_path: Path) -> None:
-    status = {
-        "clientCertificateData": server.certificate.read_text(),
-        "clientKeyData": server.key.read_text(),
-    }
+    status = {"clientCertificateData": server.certificate.read_text(), "clientKeyData": server.key.read_text()}
     answer = tmp_path / "answer"
     answer.write_text(json.dumps({"status": status}))
     user = {"exec": {"command": "cat", "args": [str(answer)]}}
@@ -146,9 +141,7 @@ def test_a_plugin_may_give_a_certificate(server: Server, tmp_path: Path) -> None
     assert one.get("/") == {"name": "ada"}
 
 
-def test_a_server_is_only_trusted_unchecked_where_the_kubeconfig_says_so(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_server_is_only_trusted_unchecked_where_the_kubeconfig_says_so(server: Server, tmp_path: Path) -> None:
     user = {"client-certificate-data": data(server.certificate), "client-key-data": data(server.key)}
     cluster = {"server": server.url}
 

@@ -41,9 +41,7 @@ def test_a_driver_writes_its_event_log_to_a_claim(kube: InProcessClient, provide
 
 
 @pytest.mark.parametrize(
-    "job",
-    [spec(event_log=False), spec(conf={"spark.eventLog.dir": "s3a://b/x"})],
-    ids=["switched off", "elsewhere"],
+    "job", [spec(event_log=False), spec(conf={"spark.eventLog.dir": "s3a://b/x"})], ids=["switched off", "elsewhere"]
 )
 def test_what_the_job_says_of_event_logs_stands(kube: InProcessClient, job: JobSpec) -> None:
     kube.add_node("process")

@@ -40,12 +40,7 @@ def spec(**wanted: Any) -> JobSpec:  # Any: fields of a JobSpec
 def driver(**status: Any) -> dict[str, JSON]:  # Any: JSON
     ended = {"state": {"terminated": {"exitCode": 1}}}
     metadata = {"name": "driver", "namespace": "ns", "labels": {"spark-role": "driver"}}
-    return {
-        "driver": {
-            "metadata": metadata,
-            "status": {"phase": "Failed", "containerStatuses": [ended], **status},
-        }
-    }
+    return {"driver": {"metadata": metadata, "status": {"phase": "Failed", "containerStatuses": [ended], **status}}}
 
 
 def fetching(**terminated: Any) -> dict[str, JSON]:  # Any: JSON
@@ -59,18 +54,9 @@ def fetching(**terminated: Any) -> dict[str, JSON]:  # Any: JSON
             "Error: Failed to load class com.example.Main.",
             "there is no class com.example.Main in local:///a.jar: see --class.",
         ),
-        (
-            "java.lang.ClassNotFoundException: org.x.Y",
-            "the class org.x.Y was not found: bring its jar by --jars",
-        ),
-        (
-            "ModuleNotFoundError: No module named 'pandas'",
-            "there is no Python module pandas: bring it by --py-files",
-        ),
-        (
-            "  :: unresolved dependency: a#b;1: not found",
-            "a#b;1: was not found in any repository: see --packages",
-        ),
+        ("java.lang.ClassNotFoundException: org.x.Y", "the class org.x.Y was not found: bring its jar by --jars"),
+        ("ModuleNotFoundError: No module named 'pandas'", "there is no Python module pandas: bring it by --py-files"),
+        ("  :: unresolved dependency: a#b;1: not found", "a#b;1: was not found in any repository: see --packages"),
         ("26/11/23 00:40:00 INFO SparkContext: all is well", ""),
     ],
 )
@@ -101,10 +87,7 @@ def test_what_could_not_be_fetched_is_said_in_the_words_of_its_container() -> No
             {"containerStatuses": [{"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]},
             "raise --driver-memory (1g)",
         ),
-        (
-            {"containerStatuses": [], "message": "Fargate has up to 16 vCPU"},
-            "could not be started: Fargate has up to",
-        ),
+        ({"containerStatuses": [], "message": "Fargate has up to 16 vCPU"}, "could not be started: Fargate has up to"),
     ],
 )
 def test_the_pod_says_why_it_ended(status: JSON, sentence: str) -> None:

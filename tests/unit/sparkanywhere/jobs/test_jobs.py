@@ -31,15 +31,7 @@ def program(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("text", "mib"),
-    [
-        ("512m", 512),
-        ("4g", 4096),
-        ("1024", 1024),
-        ("1t", 1048576),
-        ("1k", 1),
-        ("2Gi", 2048),
-        ("3GB", 3072),
-    ],
+    [("512m", 512), ("4g", 4096), ("1024", 1024), ("1t", 1048576), ("1k", 1), ("2Gi", 2048), ("3GB", 3072)],
 )
 def test_sparks_memory_words_are_understood(text: str, mib: int) -> None:
     assert parse_mib(text) == mib
@@ -124,21 +116,10 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_job_file_says_the_same_as_options() -> None:
     spec = from_document(
-        {
-            "application": "local:///a.jar",
-            "class": "C",
-            "executor-memory": "2g",
-            "conf": {"spark.a": 1},
-            "args": [1],
-        }
+        {"application": "local:///a.jar", "class": "C", "executor-memory": "2g", "conf": {"spark.a": 1}, "args": [1]}
     )
 
-    assert (spec.main_class, spec.executor_memory, spec.conf, spec.args) == (
-        "C",
-        "2g",
-        {"spark.a": "1"},
-        ("1",),
-    )
+    assert (spec.main_class, spec.executor_memory, spec.conf, spec.args) == ("C", "2g", {"spark.a": "1"}, ("1",))
 
 
 def test_an_unknown_key_is_answered_with_the_nearest() -> None:
@@ -168,20 +149,11 @@ def pod(name: str, role: str, phase: str, **spec: Any) -> JSON:
 
 
 def test_pods_are_grouped_into_applications() -> None:
-    pods = [
-        pod("d", "driver", "Succeeded"),
-        pod("e1", "executor", "Running"),
-        {"metadata": {"name": "other"}},
-    ]
+    pods = [pod("d", "driver", "Succeeded"), pod("e1", "executor", "Running"), {"metadata": {"name": "other"}}]
 
     (found,) = group(pods)
 
-    assert (found.name, found.driver_name, found.state, found.running_executors) == (
-        "pi",
-        "d",
-        "Succeeded",
-        1,
-    )
+    assert (found.name, found.driver_name, found.state, found.running_executors) == ("pi", "d", "Succeeded", 1)
     assert found.age(NOW) == "61m"
 
 
@@ -199,8 +171,7 @@ def test_spot_and_arm_cost_less() -> None:
     arm = {"kubernetes.io/arch": "arm64"}
 
     full, by_spot, by_arm = (
-        usage([pod("e", "executor", "Succeeded", nodeSelector=selector)], NOW).usd
-        for selector in ({}, spot, arm)
+        usage([pod("e", "executor", "Succeeded", nodeSelector=selector)], NOW).usd for selector in ({}, spot, arm)
     )
 
     assert by_spot == pytest.approx(full * reference_prices().rates.spot_factor)
@@ -265,9 +236,7 @@ def test_without_a_kubeconfig_the_sentence_says_what_to_do(tmp_path: Path) -> No
 
 def test_an_unknown_context_names_those_there_are(tmp_path: Path) -> None:
     path = tmp_path / "config"
-    path.write_text(
-        "contexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: s}}]\n"
-    )
+    path.write_text("contexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: s}}]\n")
 
     with pytest.raises(NoAccess, match="it has: a"):
         find_target({"KUBECONFIG": str(path)}, context="b")

@@ -19,10 +19,7 @@ LONGEST_PREFIX = 47  # of executors' names, by Spark's own check
 
 def objects(fetched: tuple[Fetched, ...] = (), **wanted: Any) -> Objects:  # Any: fields of a JobSpec
     return build(
-        JobSpec(**{"application": "local:///a.py", **wanted}),
-        suffix="0123456789",
-        user="ana",
-        fetched=fetched,
+        JobSpec(**{"application": "local:///a.py", **wanted}), suffix="0123456789", user="ana", fetched=fetched
     )
 
 
@@ -147,9 +144,7 @@ def test_a_driver_template_has_what_spark_needs_laid_over_it(tmp_path: Path) -> 
     path.write_text(TEMPLATE)
 
     made = objects(
-        driver_template=str(path),
-        conf={"spark.kubernetes.driver.podTemplateContainerName": "main"},
-        arch="arm64",
+        driver_template=str(path), conf={"spark.kubernetes.driver.podTemplateContainerName": "main"}, arch="arm64"
     )
 
     metadata, spec = made.driver["metadata"], made.driver["spec"]
@@ -195,15 +190,9 @@ def test_a_job_that_may_fail_is_made_anew_by_a_kubernetes_job() -> None:
     assert made.main["spec"]["activeDeadlineSeconds"] == 600
     assert "activeDeadlineSeconds" not in made.driver["spec"]
     args = container(made)["args"]
-    for setting in (
-        "spark.app.id",
-        "spark.kubernetes.driver.pod.name",
-        "spark.kubernetes.executor.podNamePrefix",
-    ):
+    for setting in ("spark.app.id", "spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix"):
         assert f"{setting}=$(SPARK_DRIVER_POD_NAME)" in args
-    assert (
-        properties(made)["spark.kubernetes.executor.label.sparkanywhere.io/application"] == "spark-0123456789"
-    )
+    assert properties(made)["spark.kubernetes.executor.label.sparkanywhere.io/application"] == "spark-0123456789"
     stored = {**made.main, "metadata": {**made.main["metadata"], "uid": "u"}}
     assert owned_by(stored, made.owned[0][1])["metadata"]["ownerReferences"][0]["kind"] == "Job"
 
@@ -216,9 +205,7 @@ def test_a_job_that_runs_once_is_a_pod_as_spark_submit_makes_it() -> None:
     assert "--conf" not in container(made)["args"]
 
 
-@pytest.mark.parametrize(
-    "name", ["a", "x" * 200, "1" * 200, "A very Long name, with all sorts of Signs in it"]
-)
+@pytest.mark.parametrize("name", ["a", "x" * 200, "1" * 200, "A very Long name, with all sorts of Signs in it"])
 def test_no_name_is_longer_than_spark_allows(name: str) -> None:
     prefix = resource_name(JobSpec(application="local:///a.py", name=name), "0123456789")
     attempt = f"{prefix}-abcde"  # as a Job names its pods

@@ -33,9 +33,7 @@ def parse() -> Parse:
     @click.option("--namespace", default="")
     @click.pass_context
     def command(context: click.Context, /, **options: Any) -> None:  # Any: click's values
-        typed = [
-            name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        ]
+        typed = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
         try:
             made.append(spec_from(options, typed))
         except SpecError as error:
@@ -54,9 +52,7 @@ def parse() -> Parse:
 @pytest.fixture
 def job_file(tmp_path: Path) -> str:
     path = tmp_path / "job.yaml"
-    path.write_text(
-        "application: local:///a.py\nexecutors: 7\nconf: {spark.a: 1, spark.executor.memory: 3g}\n"
-    )
+    path.write_text("application: local:///a.py\nexecutors: 7\nconf: {spark.a: 1, spark.executor.memory: 3g}\n")
     return str(path)
 
 
@@ -71,13 +67,10 @@ def test_a_setting_that_means_an_option_is_that_option(parse: Parse) -> None:
 
 def test_options_win_over_conf_and_conf_over_the_properties_file(parse: Parse, tmp_path: Path) -> None:
     path = tmp_path / "spark-defaults.conf"
-    path.write_text(
-        "spark.master yarn\nspark.executor.memory 1g\nspark.executor.cores 2\nspark.a file\nspark.b file\n"
-    )
+    path.write_text("spark.master yarn\nspark.executor.memory 1g\nspark.executor.cores 2\nspark.a file\nspark.b file\n")
 
     spec = parse(
-        "local:///a.py",
-        *("--properties-file", str(path), "--executor-memory", "5g", "--conf", "spark.a=conf"),
+        "local:///a.py", *("--properties-file", str(path), "--executor-memory", "5g", "--conf", "spark.a=conf")
     )
 
     assert (spec.executor_memory, spec.executor_cores) == ("5g", 2)
@@ -94,21 +87,12 @@ def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (
-            ["--executor-memory", "4g", "--conf", "spark.executor.memory=2g"],
-            "contradicts --executor-memory 4g",
-        ),
-        (
-            ["--conf", "spark.executor.cores=two"],
-            "--conf spark.executor.cores=two: that takes a whole number",
-        ),
+        (["--executor-memory", "4g", "--conf", "spark.executor.memory=2g"], "contradicts --executor-memory 4g"),
+        (["--conf", "spark.executor.cores=two"], "--conf spark.executor.cores=two: that takes a whole number"),
         (["--conf", "spark.a=1", "--conf", "spark.a=2"], "spark.a is given twice"),
         (["--conf", "spark.master=yarn"], "--conf spark.master cannot be set"),
         (["--conf", "spark.driver.memoryOverhead=lots"], "--conf spark.driver.memoryOverhead: 'lots'"),
-        (
-            ["--dynamic-allocation", "--conf", "spark.dynamicAllocation.enabled=false"],
-            "contradicts --dynamic",
-        ),
+        (["--dynamic-allocation", "--conf", "spark.dynamicAllocation.enabled=false"], "contradicts --dynamic"),
         (["--properties-file", "/nowhere"], "--properties-file /nowhere is not there"),
         (["--packages", "hadoop-aws"], "group:artifact:version"),
         (["--secret", "db=etc"], "--secret db=etc names no folder"),
@@ -150,10 +134,7 @@ def test_python_files_do_not_go_with_a_jar(parse: Parse) -> None:
         ({"conf": ["a=1"]}, "conf in the job file is a mapping"),
         ({"py-files": "a.py"}, "py-files in the job file is a list"),
         ({"name": None}, "name in the job file is a text"),
-        (
-            {"conf": {"spark.executor.memory": "1g"}, "executor-memory": "2g"},
-            "contradicts --executor-memory 2g",
-        ),
+        ({"conf": {"spark.executor.memory": "1g"}, "executor-memory": "2g"}, "contradicts --executor-memory 2g"),
         ({"max-attempt": 2}, "did you mean max-attempts"),
         ({"zzz": 2}, "Unknown key 'zzz'"),
         ({"application": ""}, "names no application"),
@@ -167,17 +148,13 @@ def test_a_slip_in_a_job_file_is_one_sentence(changed: dict[str, Any], sentence:
 
 
 def test_yaml_values_become_the_words_that_spark_reads() -> None:
-    spec = from_document(
-        {"application": "local:///a.py", "conf": {"spark.a": True, "spark.b": 1.5}, "args": [7]}
-    )
+    spec = from_document({"application": "local:///a.py", "conf": {"spark.a": True, "spark.b": 1.5}, "args": [7]})
 
     assert (spec.conf, spec.args) == ({"spark.a": "true", "spark.b": "1.5"}, ("7",))
 
 
 @pytest.mark.parametrize("page", ["jobs.md", "aws-quickstart.md", "migrating.md"])
-def test_the_job_files_of_the_docs_are_jobs(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_job_files_of_the_docs_are_jobs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lib").mkdir()
     for name in ("report.py", "sums.py", "lib/helpers.zip", "lib/everything.zip", "env.tar.gz"):

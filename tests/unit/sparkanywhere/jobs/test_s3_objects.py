@@ -50,9 +50,7 @@ def test_a_url_names_the_host_of_its_buckets_region(bucket: Any) -> None:
     far.put_object(Bucket="far", Key="job.py", Body=b"x")
     bucket.put_object(Bucket="jobs", Key="job.py", Body=b"x")
 
-    hosts = [
-        urlsplit(found.url).hostname for url in ("far", "jobs") if (found := signed(f"s3://{url}/job.py"))
-    ]
+    hosts = [urlsplit(found.url).hostname for url in ("far", "jobs") if (found := signed(f"s3://{url}/job.py"))]
 
     assert hosts == ["far.s3.eu-west-1.amazonaws.com", "jobs.s3.amazonaws.com"]
 

@@ -12,14 +12,7 @@ from sparkanywhere.cli import reach
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import event_log, services
 from sparkanywhere.jobs.connect_program import LISTENS, Idleness
-from sparkanywhere.jobs.services import (
-    HISTORY,
-    ServiceFailed,
-    find_running,
-    history_pod,
-    stop_all,
-    wait_until_up,
-)
+from sparkanywhere.jobs.services import HISTORY, ServiceFailed, find_running, history_pod, stop_all, wait_until_up
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import submit
 from tests.unit.sparkanywhere.jobs.kube_in_process import PODS, InProcessClient
@@ -33,9 +26,7 @@ def server(**changed: Any) -> JSON:  # Any: history_pod's own options
 
 
 def env_of(pod: JSON) -> dict[str, Any]:  # Any: a value, or where it comes from
-    return {
-        each["name"]: each.get("value", each.get("valueFrom")) for each in pod["spec"]["containers"][0]["env"]
-    }
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in pod["spec"]["containers"][0]["env"]}
 
 
 def test_a_history_server_reads_the_claim_that_jobs_write_to(kube: InProcessClient) -> None:
@@ -109,19 +100,13 @@ def test_a_server_that_does_not_come_up_is_not_waited_for_for_ever(kube: InProce
         wait_until_up(kube, pod, HISTORY, monotonic=lambda: next(clock), sleep=lambda _seconds: None)
 
 
-def connect_job(
-    *, is_on_this_host: bool = False, port: int = 0, **changed: Any
-) -> JobSpec:  # Any: its fields
+def connect_job(*, is_on_this_host: bool = False, port: int = 0, **changed: Any) -> JobSpec:  # Any: its fields
     spec = JobSpec(application="local:///replaced.py", name="spark-connect", **changed)
-    return services.connect_spec(
-        spec, idle_seconds=90, secret="t", is_on_this_host=is_on_this_host, port=port
-    )
+    return services.connect_spec(spec, idle_seconds=90, secret="t", is_on_this_host=is_on_this_host, port=port)
 
 
 def test_a_connect_server_takes_its_token_from_a_secret_that_goes_with_it(kube: InProcessClient) -> None:
-    driver = kube.get(
-        submit(kube, connect_job(), suffix="0a", beside=[services.token_secret("t", "s3cret")]).path
-    )
+    driver = kube.get(submit(kube, connect_job(), suffix="0a", beside=[services.token_secret("t", "s3cret")]).path)
 
     secret = kube.get("/api/v1/namespaces/default/secrets/t")
     assert secret["metadata"]["ownerReferences"][0]["uid"] == driver["metadata"]["uid"]
@@ -198,10 +183,6 @@ def test_pods_addresses_mean_something_only_beside_their_control_plane(url: str,
 
 
 def test_the_way_into_a_task_names_its_address_and_port() -> None:
-    pod = {
-        "metadata": {"name": "d"},
-        "spec": {"nodeName": "fargate-arm64"},
-        "status": {"podIP": "10.0.3.9"},
-    }
+    pod = {"metadata": {"name": "d"}, "spec": {"nodeName": "fargate-arm64"}, "status": {"podIP": "10.0.3.9"}}
 
     assert "host=10.0.3.9,portNumber=4040,localPortNumber=4040" in reach.port_access(pod, 4040)

@@ -13,12 +13,7 @@ HEAD = RequestHead("GET", "/", 1, {})
 
 
 def test_single_and_multiple_headers_are_kept() -> None:
-    response = {
-        "statusCode": 200,
-        "headers": {"A": "b"},
-        "multiValueHeaders": {"Warning": ["one", "two"]},
-        "body": "é",
-    }
+    response = {"statusCode": 200, "headers": {"A": "b"}, "multiValueHeaders": {"Warning": ["one", "two"]}, "body": "é"}
 
     answer = to_answer(response, HEAD)
 
@@ -28,11 +23,7 @@ def test_single_and_multiple_headers_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("response", "body"),
-    [
-        ({"body": None}, b""),
-        ({"body": b"\xff"}, b"\xff"),
-        ({"body": "/w==", "isBase64Encoded": True}, b"\xff"),
-    ],
+    [({"body": None}, b""), ({"body": b"\xff"}, b"\xff"), ({"body": "/w==", "isBase64Encoded": True}, b"\xff")],
 )
 def test_bodies_come_as_text_bytes_or_base64(response: dict[str, object], body: bytes) -> None:
     assert to_answer({"statusCode": 200, **response}, HEAD).body == body

@@ -57,9 +57,7 @@ def test_clients_get_a_url_they_can_use(host: str, tls: bool, url: str) -> None:
         (LocalOptions(tls=True), True),
     ],
 )
-def test_a_token_is_needed_where_others_reach_us_or_kubectl_would_ask(
-    options: LocalOptions, needs: bool
-) -> None:
+def test_a_token_is_needed_where_others_reach_us_or_kubectl_would_ask(options: LocalOptions, needs: bool) -> None:
     assert resolve(options, HOME).needs_token is needs
 
 

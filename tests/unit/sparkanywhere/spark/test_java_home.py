@@ -36,12 +36,9 @@ def test_numbers_are_read_as_numbers(version: str, expected: tuple[int, ...]) ->
 
 
 @pytest.mark.parametrize(
-    ("printed", "major"),
-    [('openjdk version "17.0.9"', 17), ('java version "1.8.0_402"', 8), ("nonsense", None)],
+    ("printed", "major"), [('openjdk version "17.0.9"', 17), ('java version "1.8.0_402"', 8), ("nonsense", None)]
 )
-def test_the_major_version_is_read_from_what_java_prints(
-    printed: str, major: int | None, tmp_path: Path
-) -> None:
+def test_the_major_version_is_read_from_what_java_prints(printed: str, major: int | None, tmp_path: Path) -> None:
     java = fake_java(tmp_path, version_line=printed, modules="")
 
     assert java_major(java) == major
@@ -51,10 +48,7 @@ def test_the_users_own_java_comes_first(tmp_path: Path) -> None:
     java = fake_java(tmp_path, version_line='openjdk version "17.0.9"', modules="jdk.incubator.vector@17")
 
     home = ensure_java(
-        java_range("4.3.0", "3.5.0"),
-        cache=tmp_path / "cache",
-        environ={"JAVA_HOME": str(tmp_path)},
-        progress=silent,
+        java_range("4.3.0", "3.5.0"), cache=tmp_path / "cache", environ={"JAVA_HOME": str(tmp_path)}, progress=silent
     )
 
     assert home / "bin" / "java" == java

@@ -73,9 +73,7 @@ def test_the_configuration_folder_moves_behind_the_jars(spark_home: Path, tmp_pa
     assert run(home, "-cp", given, SPARK_CONF_DIR="/pod/conf") == ["-cp", f"{logging}:{jars}/*:.:/pod/conf/"]
 
 
-def test_a_class_path_of_the_jars_alone_begins_as_the_launchers_does(
-    spark_home: Path, tmp_path: Path
-) -> None:
+def test_a_class_path_of_the_jars_alone_begins_as_the_launchers_does(spark_home: Path, tmp_path: Path) -> None:
     home = wrapped(spark_home, tmp_path)
 
     given = f"{home}/conf:{home}/jars/*"

@@ -6,14 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.spark.spark_submit import (
-    NoSuchExample,
-    Program,
-    Submission,
-    command,
-    environment,
-    find_program,
-)
+from sparkanywhere.spark.spark_submit import NoSuchExample, Program, Submission, command, environment, find_program
 
 
 @pytest.fixture
@@ -49,8 +42,7 @@ def test_a_script_of_the_users_is_named_by_its_whole_path(spark_home: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("example", "words"),
-    [("absent.py", "was not found"), ("notes.txt", "neither"), ("NoSuchClass", "neither")],
+    ("example", "words"), [("absent.py", "was not found"), ("notes.txt", "neither"), ("NoSuchClass", "neither")]
 )
 def test_an_example_that_cannot_run_is_refused(example: str, words: str, spark_home: Path) -> None:
     with pytest.raises(NoSuchExample, match=words):

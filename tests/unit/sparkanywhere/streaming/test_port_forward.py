@@ -110,9 +110,7 @@ class Spdy:
         """Open the two streams of a connection; return the data stream."""
         error, data = 4 * request + 1, 4 * request + 3
         for stream, kind in ((error, "error"), (data, "data")):
-            self.say(
-                self.client.open(stream, {"streamtype": kind, "port": str(port), "requestid": str(request)})
-            )
+            self.say(self.client.open(stream, {"streamtype": kind, "port": str(port), "requestid": str(request)}))
         return data
 
     def say(self, raw: bytes) -> None:

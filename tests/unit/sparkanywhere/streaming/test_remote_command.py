@@ -81,9 +81,7 @@ def start(line: Line) -> Iterator[Callable[[FakeSession], None]]:
         assert not thread.is_alive()
 
 
-def test_output_and_exit_code_come_on_their_channels(
-    line: Line, start: Callable[[FakeSession], None]
-) -> None:
+def test_output_and_exit_code_come_on_their_channels(line: Line, start: Callable[[FakeSession], None]) -> None:
     session = FakeSession(code=3)
     start(session)
     for piece in (("stdout", b"out"), ("stderr", b"err"), ("stdout", b"")):
@@ -100,20 +98,10 @@ def test_output_and_exit_code_come_on_their_channels(
     assert session.closed.wait(SECONDS)
 
 
-def test_input_its_end_and_the_size_reach_the_session(
-    line: Line, start: Callable[[FakeSession], None]
-) -> None:
+def test_input_its_end_and_the_size_reach_the_session(line: Line, start: Callable[[FakeSession], None]) -> None:
     session = FakeSession()
     start(session)
-    for message in (
-        b"\x00in",
-        b"\x00",
-        b'\x04{"Width":100,"Height":40}',
-        b"\x04junk",
-        b"\xff\x00",
-        b"",
-        b"\x09x",
-    ):
+    for message in (b"\x00in", b"\x00", b'\x04{"Width":100,"Height":40}', b"\x04junk", b"\xff\x00", b"", b"\x09x"):
         line.client.say(message)
 
     diary = [session.diary.get(timeout=SECONDS) for _ in range(3)]

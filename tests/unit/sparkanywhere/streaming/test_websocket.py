@@ -8,13 +8,7 @@ import pytest
 
 from sparkanywhere.streaming.websocket import MESSAGE_BYTES, WebSocket, accept_key, handshake
 from tests.unit.sparkanywhere.streaming.conftest import Line
-from tests.unit.sparkanywhere.streaming.ws_client import (
-    BytesMessage,
-    CloseConnection,
-    Ping,
-    Pong,
-    TextMessage,
-)
+from tests.unit.sparkanywhere.streaming.ws_client import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 
 def test_the_key_is_answered_as_in_the_rfc() -> None:
@@ -26,9 +20,7 @@ def test_the_handshake_names_the_protocol() -> None:
     lines = handshake("x", "v5.channel.k8s.io").decode().split("\r\n")
 
     assert lines[0] == "HTTP/1.1 101 Switching Protocols"
-    assert {"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: v5.channel.k8s.io"} <= set(
-        lines
-    )
+    assert {"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: v5.channel.k8s.io"} <= set(lines)
 
 
 def test_messages_arrive_whole_and_in_order(line: Line) -> None:

@@ -68,34 +68,21 @@ def test_a_body_that_ends_early_is_refused() -> None:
     assert serve(BY_LENGTH % 4 + b"bo") == ([], [BAD])
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [BY_LENGTH % 5, CHUNKED + chunk(b"abcde"), CHUNKED + chunk(b"abc") * 2],
-)
+@pytest.mark.parametrize("raw", [BY_LENGTH % 5, CHUNKED + chunk(b"abcde"), CHUNKED + chunk(b"abc") * 2])
 def test_a_body_over_the_limit_is_refused(raw: bytes) -> None:
     assert serve(raw, limit=4) == ([], [TOO_LARGE])
 
 
 @pytest.mark.parametrize(
     "raw",
-    [
-        b"",
-        b"g\r\n",
-        b"-1\r\n",
-        b"0x2\r\nab\r\n0\r\n\r\n",
-        b"2\r\nabX\r\n0\r\n\r\n",
-        b"1" * 1000,
-        b"0\r\nA: b\r\n",
-    ],
+    [b"", b"g\r\n", b"-1\r\n", b"0x2\r\nab\r\n0\r\n\r\n", b"2\r\nabX\r\n0\r\n\r\n", b"1" * 1000, b"0\r\nA: b\r\n"],
 )
 def test_broken_chunks_are_refused(raw: bytes) -> None:
     assert serve(CHUNKED + raw, limit=100) == ([], [BAD])
 
 
 def test_a_length_of_endless_digits_is_refused() -> None:
-    assert serve(
-        GET.removesuffix(b"\r\n") + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", head=9_000
-    ) == (
+    assert serve(GET.removesuffix(b"\r\n") + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", head=9_000) == (
         [],
         [BAD],
     )

@@ -5,15 +5,7 @@ from __future__ import annotations
 import h11
 import pytest
 
-from sparkanywhere.webserver.messages import (
-    Answer,
-    BadRequest,
-    RequestHead,
-    answer_head,
-    chunk,
-    has_body,
-    request_head,
-)
+from sparkanywhere.webserver.messages import Answer, BadRequest, RequestHead, answer_head, chunk, has_body, request_head
 
 
 def head(answer: Answer, *, chunked: bool = True, close: bool = False) -> list[str]:
@@ -24,14 +16,7 @@ def head(answer: Answer, *, chunked: bool = True, close: bool = False) -> list[s
 def test_a_body_has_its_length() -> None:
     lines = head(Answer(status=201, headers=(("A", "b"),), body="é".encode()))
 
-    assert lines == [
-        "HTTP/1.1 201 Created",
-        "A: b",
-        "Date: Thu, 01 Jan 1970 00:00:00 GMT",
-        "Content-Length: 2",
-        "",
-        "",
-    ]
+    assert lines == ["HTTP/1.1 201 Created", "A: b", "Date: Thu, 01 Jan 1970 00:00:00 GMT", "Content-Length: 2", "", ""]
 
 
 def test_a_stream_is_chunked_and_has_no_length() -> None:
@@ -117,12 +102,7 @@ def test_bare_line_feeds_are_understood() -> None:
 
 @pytest.mark.parametrize(
     ("target", "path"),
-    [
-        ("http://other:1/api?x", "/api?x"),
-        ("HTTPS://other", "/"),
-        ("http://other?x=1", "/?x=1"),
-        ("//api", "//api"),
-    ],
+    [("http://other:1/api?x", "/api?x"), ("HTTPS://other", "/"), ("http://other?x=1", "/?x=1"), ("//api", "//api")],
 )
 def test_a_target_in_a_proxys_form_is_its_path(target: str, path: str) -> None:
     assert parse(f"GET {target} HTTP/1.1", "Host: a").target == path

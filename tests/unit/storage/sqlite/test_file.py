@@ -149,9 +149,7 @@ def test_expired_rows_are_deleted(tmp_path: Path) -> None:
     storage = SqliteStorage(tmp_path / "store.db", clock=lambda: 0.0)
     stored = storage.create("/registry/pods/a/x", {"metadata": {"uid": "x"}})
     for n in range(1200):  # more than one transaction's worth
-        stored = storage.update(
-            stored.key, {"metadata": {"uid": "x"}, "n": n}, expected_revision=stored.revision
-        )
+        stored = storage.update(stored.key, {"metadata": {"uid": "x"}, "n": n}, expected_revision=stored.revision)
     gone = storage.create("/registry/pods/a/y", {"metadata": {"uid": "y"}})
     storage.delete(gone.key, expected_revision=gone.revision)
 
