@@ -13,9 +13,9 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.objects import metadata
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
+from chalicelib.registry.writing import metadata
 
 
 @dataclass(frozen=True, slots=True)

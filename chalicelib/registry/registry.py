@@ -16,12 +16,11 @@ from chalicelib.apimachinery.rules.names import path_segment_errors
 from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import deletion, listing, objects, patching, writing
+from chalicelib.registry import deletion, listing, patching, writing
 from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
-from chalicelib.registry.parts import RegistryParts, WriteEvent
-from chalicelib.registry.scope import EVERYTHING, Scope, seen_by
+from chalicelib.registry.parts import EVERYTHING, RegistryParts, Scope, WriteEvent, seen_by
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch, start_watch
 from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject
@@ -85,7 +84,7 @@ class Registry:
 
     def create(self, namespace: str | None, obj: JSON, options: WriteOptions) -> Written:
         """Store a new object and return it. Raises 409 if the name is taken, 422, 404 for the namespace."""
-        with translated(self.strategy, objects.metadata(obj).get("name", "")):
+        with translated(self.strategy, writing.metadata(obj).get("name", "")):
             return self._create(namespace, obj, options)
 
     def create_if_missing(self, namespace: str | None, obj: JSON, options: WriteOptions) -> None:
@@ -95,7 +94,7 @@ class Registry:
             self._create(namespace, obj, options)
 
     def _create(self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool = False) -> Written:
-        sent = objects.metadata(obj)
+        sent = writing.metadata(obj)
         if sent.get("name") or not sent.get("generateName"):
             return self._create_once(namespace, obj, options, is_applied=is_applied)
 
@@ -120,7 +119,7 @@ class Registry:
             key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
             if options.dry_run:
                 self._require_absent(key)
-                return Written(objects.as_stored(key, obj, 0), created=True, warnings=warnings)
+                return Written(writing.as_stored(key, obj, 0), created=True, warnings=warnings)
             stored = writing.store_new(self._parts, self.strategy.kept_as, key, obj)
         self._written(stored, obj, "ADDED")
         return Written(stored, created=True, warnings=warnings)
@@ -219,15 +218,15 @@ class Registry:
             writing.check_version(self.strategy, new, live.revision, name)
             warnings = writing.complete_changed(self.strategy, new, old, how, self._parts.clock(), self.siblings)
             self.scope.check_change(self.strategy.kept_as, old, new)
-            if objects.is_same(new, old):
+            if writing.is_same(new, old):
                 return Written(live, warnings=warnings)
             if options.permit is not None:
                 options.permit(new)
             if options.dry_run:
-                return Written(objects.as_stored(key, new, live.revision), warnings=warnings)
+                return Written(writing.as_stored(key, new, live.revision), warnings=warnings)
             if is_deleting(new) and deletion.is_due(self.strategy, new):
                 return Written(self._remove(live, new), removed=True, warnings=warnings)
-            stored = self.storage.update(key, objects.without_type(new), expected_revision=live.revision)
+            stored = self.storage.update(key, writing.without_type(new), expected_revision=live.revision)
             self._written(stored, new, "MODIFIED")
             return Written(stored, warnings=warnings)
 
@@ -248,9 +247,9 @@ class Registry:
             deletion.check_may_go(self.strategy, name)
             plan = deletion.plan(self.strategy, obj, options, self._parts.clock())
             if options.dry_run:
-                return Written(objects.as_stored(key, plan.obj, live.revision), removed=plan.removes)
+                return Written(writing.as_stored(key, plan.obj, live.revision), removed=plan.removes)
             if plan.writes:
-                marked = objects.without_type(plan.obj)
+                marked = writing.without_type(plan.obj)
                 live = self.storage.update(key, marked, expected_revision=live.revision)
             if plan.removes:
                 live = self._remove(live, plan.obj)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.patching import apply
@@ -12,13 +14,42 @@ from chalicelib.apimachinery.rules import causes, meta
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry import deletion, objects
+from chalicelib.registry import deletion
 from chalicelib.registry.listing import parse_revision
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import Change as StoredChange
 from chalicelib.storage.base import KeyNotFound, Reader, Storage, StoredObject
 from chalicelib.storage.keys import object_key
+
+
+def without_type(obj: JSON) -> JSON:
+    """Return a shallow copy of `obj` without kind and apiVersion, as it is stored."""
+    return {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+
+
+def metadata(obj: JSON) -> dict[str, Any]:
+    """Return obj's metadata, made if it has none."""
+    found: dict[str, Any] = obj.setdefault("metadata", {})
+    return found
+
+
+def as_stored(key: str, obj: JSON, revision: int) -> StoredObject:
+    """Return what storing `obj` would give, for a dry run: nothing is written."""
+    return StoredObject(key=key, revision=revision, json=json.dumps(without_type(obj), separators=(",", ":")))
+
+
+def is_same(left: JSON, right: JSON) -> bool:
+    """Return whether two objects differ in nothing but resourceVersion and managedFields' times."""
+    return _comparable(left) == _comparable(right)
+
+
+def _comparable(obj: JSON) -> JSON:
+    meta = {key: value for key, value in metadata_of(obj).items() if key != "resourceVersion"}
+    meta["managedFields"] = [
+        {key: value for key, value in entry.items() if key != "time"} for entry in meta.get("managedFields") or []
+    ]
+    return {**without_type(obj), "metadata": meta}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +63,7 @@ class Change:
 
 def check_addressed(obj: JSON, *, name: str, namespace: str | None) -> None:
     """Require, in place, that `obj` is what the URL names. Raises 400."""
-    found = objects.metadata(obj)
+    found = metadata(obj)
     sent = found.get("name") or ""
     if not sent:
         raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
@@ -57,7 +88,7 @@ def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | 
     Returns a view of what is stored: of the namespace, its limits and quotas, and what a pod refers to. Raises 400,
     403, 404, 500.
     """
-    found = objects.metadata(obj)
+    found = metadata(obj)
     if found.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     place(found, namespace)
@@ -78,14 +109,14 @@ def store_new(parts: RegistryParts, resource: str, key: str, obj: JSON) -> Store
 
     The observer hears of the companions, and of the object from the caller.
     """
-    new, companions = objects.without_type(obj), parts.admission.companions(resource, obj)
+    new, companions = without_type(obj), parts.admission.companions(resource, obj)
     if not companions:
         return parts.storage.create(key, new)
     changes = [StoredChange("ADDED", key, new)]
     for kind, each in companions:
         metadata = each["metadata"]
         companion_key = object_key(kind, metadata.get("namespace"), metadata["name"])
-        changes.append(StoredChange("ADDED", companion_key, objects.without_type(each)))
+        changes.append(StoredChange("ADDED", companion_key, without_type(each)))
     stored = parts.storage.transact(changes)[0]
     for kind, each in companions:
         parts.observer.after_write(kind, each, "ADDED")

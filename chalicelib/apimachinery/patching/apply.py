@@ -17,11 +17,10 @@ from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.patching import field_set, last_applied, managed_fields
 from chalicelib.apimachinery.patching.config_check import find_problem
 from chalicelib.apimachinery.patching.field_merge import merge, remove, with_named_parents
-from chalicelib.apimachinery.patching.field_set import Tree
+from chalicelib.apimachinery.patching.field_set import Path, Tree, path_text
 from chalicelib.apimachinery.patching.field_walk import compare
 from chalicelib.apimachinery.patching.field_walk import field_set as fields_of
 from chalicelib.apimachinery.patching.managed_fields import BEFORE_FIRST_APPLY, Entry, ManagedFields, Manager
-from chalicelib.apimachinery.patching.shape import Path, path_text
 from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.schema import Type

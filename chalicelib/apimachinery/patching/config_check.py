@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import plain_value
-from chalicelib.apimachinery.patching.shape import compact, element_text, field_shape, list_element
+from chalicelib.apimachinery.patching.field_set import compact, element_text, field_shape, list_element
 from chalicelib.apimachinery.schema import Field, Type
 from chalicelib.apimachinery.types import JSON
 

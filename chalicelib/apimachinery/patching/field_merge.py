@@ -5,9 +5,8 @@ Reference: structured-merge-diff/v6/typed (merge.go, remove.go).
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.patching.field_set import Tree, is_member
+from chalicelib.apimachinery.patching.field_set import UNKNOWN, Shape, Tree, is_member, list_element, struct_shape
 from chalicelib.apimachinery.patching.field_walk import MISSING, Value, index_items
-from chalicelib.apimachinery.patching.shape import UNKNOWN, Shape, list_element, struct_shape
 from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.types import JSON
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from chalicelib.apimachinery.patching.shape import UNKNOWN, Path, Shape, list_element, struct_shape
+from chalicelib.apimachinery.patching.field_set import UNKNOWN, Path, Shape, list_element, struct_shape
 from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.types import JSON
 

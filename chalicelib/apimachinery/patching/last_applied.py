@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.decoding.parsing import DecodeError, parse_json, plain
+from chalicelib.apimachinery.patching.field_set import Path, compact
 from chalicelib.apimachinery.patching.field_walk import compare, field_set
-from chalicelib.apimachinery.patching.shape import Path, compact
 from chalicelib.apimachinery.rules.meta import MAX_ANNOTATIONS
 from chalicelib.apimachinery.schema import Type
 from chalicelib.apimachinery.types import JSON

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from chalicelib.apimachinery.patching.shape import compact
+from chalicelib.apimachinery.patching.field_set import compact
 
 Value = Any  # a value out of JSON
 Step = re.Match[str]

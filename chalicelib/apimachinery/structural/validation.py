@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 
 from chalicelib.apimachinery.decoding.gotext import value_text
-from chalicelib.apimachinery.patching.shape import compact
+from chalicelib.apimachinery.patching.field_set import compact
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.rules.time import find_time

@@ -28,7 +28,7 @@ from chalicelib.controllers.pods.waiting import Backoff, WaitingPods
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.task import Node, translate
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, Task, TaskRejected, TaskState
-from chalicelib.registry.objects import as_stored
+from chalicelib.registry.writing import as_stored
 from chalicelib.storage.base import Storage, StoredObject
 
 LOG = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ APPLICATION = "spark-app-selector"
 # On executors that their driver keeps on purpose (deleteOnTermination=false)
 INACTIVE = "spark-exec-inactive"
 
-_TTL = re.compile(r"([0-9]{1,12})([smhd]?)")
+_TTL = re.compile(r"([0-9]{1,300})([smhd]?)")
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

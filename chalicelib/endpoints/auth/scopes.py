@@ -16,7 +16,7 @@ from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
 from chalicelib.endpoints.auth.reviews import AUTHENTICATION, AUTHORIZATION
 from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.registry.options import DeleteOptions
-from chalicelib.registry.scope import EVERYTHING, Scope
+from chalicelib.registry.parts import EVERYTHING, Scope
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
 
 

@@ -18,7 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
-from chalicelib.resources.shared.amounts import amounts_texts
+from chalicelib.resources.shared.formats import amounts_texts
 
 PROVIDER_LABEL = "sparkanywhere.io/provider"  # on nodes of ours: what runs the pods
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.shared.amounts import amount_text, amounts_texts
+from chalicelib.resources.shared.formats import amount_text, amounts_texts
 
 FILE_MODE = 0o644  # of files made from ConfigMaps, Secrets and the downward API
 TOKEN_SECONDS = 3600  # life of a projected service account token

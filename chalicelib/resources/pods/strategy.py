@@ -21,7 +21,7 @@ from chalicelib.resources.pods import defaults as pod_defaults
 from chalicelib.resources.pods import marks as pod_marks
 from chalicelib.resources.pods import subresources as pod_subresources
 from chalicelib.resources.pods import validation as pod_validation
-from chalicelib.resources.pods.resources import qos_class
+from chalicelib.resources.pods.containers import qos_class
 
 GATED: JSON = {
     "type": "PodScheduled",

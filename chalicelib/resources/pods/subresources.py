@@ -14,10 +14,9 @@ from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, 
 from chalicelib.apimachinery.rules.status import Cause, bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.subresources import WRITE_VERBS, PartStrategy, SpecFieldStrategy, StatusStrategy, Subresource
-from chalicelib.resources.pods.containers import container_causes
+from chalicelib.resources.pods.containers import container_causes, qos_class, resources_causes
 from chalicelib.resources.pods.defaults import default_container
 from chalicelib.resources.pods.marks import TASK_ANNOTATION, keep_our_marks
-from chalicelib.resources.pods.resources import qos_class, resources_causes
 
 NO_RESIZE = "the resources of a running pod cannot be changed here; delete it and create it anew"
 

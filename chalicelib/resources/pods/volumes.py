@@ -11,7 +11,7 @@ from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.resources import resource_ref_causes
+from chalicelib.resources.pods.containers import resource_ref_causes
 from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience, relative_path_error
 
 MAX_FILE_MODE = 0o777

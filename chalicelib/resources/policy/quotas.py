@@ -16,8 +16,7 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, CREATED_COLUMNS, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import StatusStrategy
-from chalicelib.resources.shared.amounts import NANO, amounts_texts, nanos
-from chalicelib.resources.shared.formats import NOT_NEGATIVE
+from chalicelib.resources.shared.formats import NANO, NOT_NEGATIVE, amounts_texts, nanos
 
 _COUNTED_TEXT = (
     "pods services replicationcontrollers resourcequotas secrets configmaps persistentvolumeclaims"

@@ -18,7 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
-from chalicelib.resources.shared.amounts import amounts_texts, nanos
+from chalicelib.resources.shared.formats import amounts_texts, nanos
 
 MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 VOLUME_MODES = ("Block", "Filesystem")

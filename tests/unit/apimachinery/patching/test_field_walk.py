@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.apimachinery.patching.created_fields import created_fields
 from chalicelib.apimachinery.patching.field_merge import merge, remove
-from chalicelib.apimachinery.patching.field_set import tree_of
+from chalicelib.apimachinery.patching.field_set import Path, path_text, tree_of
 from chalicelib.apimachinery.patching.field_walk import compare, field_set
-from chalicelib.apimachinery.patching.shape import Path, path_text
+from chalicelib.apimachinery.patching.managed_fields import created_fields
 from chalicelib.apimachinery.schema import named_type
 from chalicelib.apimachinery.types import JSON
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.pods.containers import qos_class
 from chalicelib.resources.pods.defaults import pull_policy
-from chalicelib.resources.pods.resources import qos_class
 from tests.unit.registry.bodies import CONTAINER, made, pod
 
 PULL_POLICIES = [
