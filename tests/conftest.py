@@ -25,9 +25,10 @@ LONGEST_FIRST = ("e2e", "functional", "contract", "unit")
 
 
 def pytest_configure() -> None:
-    """Heed SIGINT again where whoever started us had it ignored: all that tests start would inherit that."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Take SIGINT and SIGHUP again where whoever started us ignores them (`&`, nohup): all they start would too."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
