@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from chalicelib.providers.declaration import PayloadSource, ProviderContext, Pro
 from chalicelib.storage import stores
 
 PREFIX = "SPARKANYWHERE_"
+INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # the name of a folder, and a label
 
 WatchMode = Literal["auto", "streamed", "buffered"]
 T = TypeVar("T")
@@ -109,6 +111,11 @@ class Settings:
         settings = read_settings(cls, env)
         _check_choice("STORAGE", settings.storage, stores.names())
         _check_choice("WATCH", settings.watch, get_args(WatchMode))
+        if not INSTANCE.fullmatch(settings.instance):
+            why = (
+                "a name of up to 63 letters, digits, dots, dashes and underscores, which begins with a letter or digit"
+            )
+            raise SettingsError(f"{PREFIX}INSTANCE is {settings.instance!r}, but takes {why}")
         _ = settings.declaration  # raises where there is none
         return settings
 
@@ -195,8 +202,9 @@ def _parse(name: str, text: str, default: object) -> object:
         number = int(text)
     except ValueError:
         raise SettingsError(f"{name} is {text!r}, but takes a whole number") from None
-    if number < 1:
-        raise SettingsError(f"{name} is {number}, but takes a number above 0")
+    least = min(1, default)  # 0 is for those alone that have it as their default, where it says something of its own
+    if number < least:
+        raise SettingsError(f"{name} is {number}, but takes a number not below {least}")
     return number
 
 

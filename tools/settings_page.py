@@ -63,7 +63,7 @@ def rows(kind: type) -> Iterator[str]:
 def _takes(kind: Any) -> str:  # Any: a type, or a Literal of texts
     if get_origin(kind) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(kind))
-    return {bool: "`1` or `0`", int: "a whole number above 0", float: "a number, 0 or more"}.get(kind, "text")
+    return {bool: "`1` or `0`", int: "a whole number", float: "a number, 0 or more"}.get(kind, "text")
 
 
 def _default(each: Field[Any]) -> str:

@@ -9,8 +9,10 @@ A provider is one of
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -21,9 +23,12 @@ from chalicelib.providers.prices import PriceList
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+LOG = logging.getLogger(__name__)
+
 DEFAULT = "process"
 REFERENCE = "fargate"  # whose list prices say what any pod would cost there
 ENTRY_POINTS = "sparkanywhere.providers"
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class UnknownProvider(Exception):
@@ -50,15 +55,7 @@ def find(name: str) -> ProviderDeclaration:
         return declaration
     if "." not in name:
         raise UnknownProvider(f"no provider is called {name!r}: take {', '.join(names())}, or a module's dotted name")
-    try:
-        found = importlib.import_module(name).DECLARATION
-    except (ImportError, AttributeError) as error:
-        raise UnknownProvider(
-            f"{name!r} is not a provider's module ({error}): take one, or {', '.join(names())}"
-        ) from error
-    if not isinstance(found, ProviderDeclaration):
-        raise UnknownProvider(f"DECLARATION of {name!r} is not a ProviderDeclaration")
-    return found
+    return _checked(name, lambda: importlib.import_module(name).DECLARATION)
 
 
 @cache
@@ -69,13 +66,34 @@ def known(name: str) -> ProviderDeclaration | None:
         found: ProviderDeclaration = module.DECLARATION
         return found
     entry_point = _entry_points().get(name)
-    return entry_point.load() if entry_point else None
+    return _checked(name, entry_point.load) if entry_point else None
+
+
+def _checked(name: str, load: Callable[[], object]) -> ProviderDeclaration:
+    """Return a declaration of somebody else's. Raises UnknownProvider for whatever is wrong with it."""
+    try:
+        found = load()
+    except Exception as error:  # it is not our code: any error may come of it
+        why = f"{type(error).__name__}: {error}"
+        raise UnknownProvider(f"provider {name!r} cannot be loaded ({why}); there are {', '.join(names())}") from error
+    if not isinstance(found, ProviderDeclaration) or not _LABEL.fullmatch(found.name):
+        raise UnknownProvider(f"provider {name!r} does not lead to a ProviderDeclaration whose name is a DNS label")
+    return found
 
 
 def declarations(also: Iterable[str] = ()) -> Iterator[ProviderDeclaration]:
-    """Yield the declarations of all installed providers, and of those named beside them. Raises UnknownProvider."""
-    for name in dict.fromkeys((*names(), *also)):
-        yield find(name)
+    """Yield the declarations of all installed providers, and of those named beside them.
+
+    An installed one that cannot be loaded is left out, with a line in the log. Raises UnknownProvider for the others.
+    """
+    wanted = tuple(also)
+    for name in dict.fromkeys((*names(), *wanted)):
+        try:
+            yield find(name)
+        except UnknownProvider as error:
+            if name in wanted:
+                raise
+            LOG.warning("%s", error)
 
 
 def of_node(node_name: str) -> ProviderDeclaration | None:

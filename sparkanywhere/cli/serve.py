@@ -17,7 +17,13 @@ from sparkanywhere.local.server_options import local_options, server_options
 
 
 @click.command(params=server_options())
-@click.option("--port", default=8001, show_default=True, help="Port to serve on; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8001,
+    show_default=True,
+    help="Port to serve on; 0 takes a free one.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 def serve(**values: Any) -> None:  # Any: click's values
     """Serve the Kubernetes API in the foreground until Ctrl-C."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -58,17 +59,28 @@ def load(path: Path) -> dict[str, Any]:  # Any: a kubeconfig as YAML
         raise NoAccess(
             f"No control plane is known: {path} is not there. Start one with `sparkanywhere serve`, or set KUBECONFIG."
         ) from None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise NoAccess(f"{path} cannot be read: {error}") from error
-    return config if isinstance(config, dict) else {}
+    except yaml.YAMLError as error:
+        raise NoAccess(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if config is None:
+        return {}
+    for key, part in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
+        entries = config.get(key) or [] if isinstance(config, dict) else None
+        if not isinstance(entries, list) or not all(
+            isinstance(each, dict) and "name" in each and isinstance(each.get(part) or {}, dict) for each in entries
+        ):
+            raise NoAccess(f"{path} is not a kubeconfig: {key} is a list of objects with a name and a {part}.")
+    found: dict[str, Any] = config
+    return found
 
 
 def contexts(config: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
     """Return (context, server, whether it is the current one) of a kubeconfig."""
-    servers = {each["name"]: each["cluster"].get("server", "") for each in config.get("clusters") or ()}
+    servers = {each["name"]: (each.get("cluster") or {}).get("server", "") for each in config.get("clusters") or ()}
     current = config.get("current-context")
     return [
-        (each["name"], servers.get(each["context"].get("cluster"), ""), each["name"] == current)
+        (each["name"], servers.get((each.get("context") or {}).get("cluster"), ""), each["name"] == current)
         for each in config.get("contexts") or ()
     ]
 
@@ -86,6 +98,10 @@ def find_target(environ: Mapping[str, str], *, context: str = "", namespace: str
     user = _named(config.get("users"), chosen.get("user")).get("user") or {}
     if not cluster.get("server"):
         raise NoAccess(f"Context {name!r} of {path} names no server.")
+    try:
+        urlsplit(cluster["server"])
+    except (ValueError, AttributeError, TypeError) as error:
+        raise NoAccess(f"The server of context {name!r} of {path} is not a URL: {error}") from error
     for key in UNSUPPORTED:
         if cluster.get(key) or user.get(key):
             raise NoAccess(f"Context {name!r} of {path} has {key}, which is not supported here.")

@@ -83,7 +83,7 @@ class DevServer:
         self._stop = StopSignals()
         self._ended = threading.Event()
         self._ended.set()
-        self._lock = InstanceLock(settings.state / "lock")
+        self._lock = InstanceLock(settings.state / "lock", provider=settings.provider)
         self._certificates = CertificateFiles(settings.tls_folder)
         self._tls: SSLContext | None = None
         self._web = WebServer(
@@ -139,6 +139,12 @@ class DevServer:
             self._web.add_listener(listener)
         if self._lock.take():
             plane.start()
+        elif (other := self._lock.provider()) not in ("", settings.provider):
+            # each server launches what it is sent, but one alone hears what becomes of tasks
+            raise CannotStart(
+                f"A server with provider {other} (process {self._lock.holder()}) has this state folder: take the same"
+                " provider, or --instance for a state of its own."
+            )
         else:
             self._say(
                 f"Another server (process {self._lock.holder()}) uses this state folder and does the "
@@ -197,6 +203,8 @@ def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket. Raises CannotStart."""
     try:
         return listen(host, port)
+    except OverflowError as error:
+        raise CannotStart(f"Can't listen on port {port}: ports are 0 to 65535.") from error
     except OSError as error:
         why = os.strerror(error.errno).lower() if error.errno else str(error)  # str() of a bind's is long
         raise CannotStart(f"Can't listen on {host} port {port}: {why}; --port gives another.") from error

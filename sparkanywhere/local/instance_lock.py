@@ -16,10 +16,11 @@ RETRY_SECONDS = 0.5  # how late, at most, another server notices that the first 
 
 
 class InstanceLock:
-    """A lock on `path` between processes, which holds the id of the process that has it."""
+    """A lock on `path` between processes, which holds the id of the process that has it, and its provider's name."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, provider: str = "") -> None:
         self._path = path
+        self._provider = provider
         self._descriptor: int | None = None
         self._stop = threading.Event()
         self._waiter: threading.Thread | None = None
@@ -36,15 +37,21 @@ class InstanceLock:
             os.close(descriptor)
             return False
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid()} {self._provider}".encode(), 0)
         self._descriptor = descriptor
         return True
 
     def holder(self) -> int | None:
         """Return the id of the process that holds the lock, as it wrote it, or None."""
-        with contextlib.suppress(OSError, ValueError):
-            return int(self._path.read_text())
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(self._path.read_text().split()[0])
         return None
+
+    def provider(self) -> str:
+        """Return the provider of the process that holds the lock, "" if it has written none."""
+        with contextlib.suppress(OSError):
+            return self._path.read_text().partition(" ")[2]
+        return ""
 
     def take_later(self, taken: Callable[[], None]) -> None:
         """Call `taken` from a thread of ours once the lock is free and ours, unless released before."""

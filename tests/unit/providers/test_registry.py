@@ -68,11 +68,47 @@ def test_an_installed_package_is_found_by_its_entry_point(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("raise RuntimeError('broken')", "cannot be loaded (RuntimeError: broken)"),
+        ("DECLARATION = 7", "does not lead to a ProviderDeclaration"),
+        (
+            "from dataclasses import replace\nfrom tests.example_provider import DECLARATION as D\n"
+            "DECLARATION = replace(D, name='Bad Name!')",
+            "whose name is a DNS label",
+        ),
+    ],
+)
+def test_a_provider_that_cannot_be_loaded_breaks_nothing_but_itself(
+    source: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_provider.py").write_text(source)
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\nbroken = broken_provider:DECLARATION\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    caches = (registry.find, registry.known, registry._entry_points)
+    for cached in caches:
+        cached.cache_clear()
+
+    try:
+        assert [each.name for each in registry.declarations()] == list(registry.built_in())
+        with pytest.raises(UnknownProvider) as refusal:
+            registry.find("broken")
+        assert why in str(refusal.value)
+    finally:
+        sys.modules.pop("broken_provider", None)
+        for cached in caches:
+            cached.cache_clear()
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("podman", "no provider is called 'podman': take process, docker, fargate, none, or a module's dotted name"),
-        ("no.such.module", "'no.such.module' is not a provider's module (No module named 'no'"),
-        ("os.path", "'os.path' is not a provider's module (module 'posixpath' has no attribute"),
+        ("no.such.module", "provider 'no.such.module' cannot be loaded (ModuleNotFoundError: No module named 'no'"),
+        ("os.path", "provider 'os.path' cannot be loaded (AttributeError: module 'posixpath' has no attribute"),
     ],
 )
 def test_an_unknown_name_is_answered_by_the_known_ones(name: str, words: str) -> None:

@@ -174,3 +174,30 @@ def test_what_cannot_be_honoured_is_refused(
 ) -> None:
     with pytest.raises(NoAccess, match=words):
         client(tmp_path, {"server": "https://127.0.0.1:1", **cluster}, user)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"clusters: nope", "clusters is a list"),
+        (b"contexts: [null, {name: a}]", "contexts is a list"),
+        (b"users: 7", "users is a list"),
+        (b"[]", "is not a kubeconfig"),
+        (b"garbage: [", "is not YAML"),
+        (b"\xff\xfe\x00\x01", "cannot be read"),
+        (
+            b"current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n"
+            b"clusters: [{name: c, cluster: {server: 'ftp://[::bad'}}]",
+            "is not a URL",
+        ),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_is_one_sentence(text: bytes, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(text)
+
+    with pytest.raises(NoAccess) as refusal:
+        find_target({"KUBECONFIG": str(path)})
+
+    assert why in str(refusal.value)
+    assert "\n" not in str(refusal.value)

@@ -10,10 +10,10 @@ from sparkanywhere.local.instance_lock import InstanceLock
 
 
 def test_the_first_has_it_and_the_second_sees_whose_it_is(tmp_path: Path) -> None:
-    first, second = InstanceLock(tmp_path / "lock"), InstanceLock(tmp_path / "lock")
+    first, second = InstanceLock(tmp_path / "lock", provider="docker"), InstanceLock(tmp_path / "lock")
 
     assert (first.take(), second.take(), first.take()) == (True, False, True)
-    assert second.holder() == os.getpid()
+    assert (second.holder(), second.provider()) == (os.getpid(), "docker")
     first.release()
 
 
