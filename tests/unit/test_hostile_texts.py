@@ -22,13 +22,13 @@ from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.controllers.cost.usage_records import GonePods, read_gone
 from chalicelib.controllers.podmodel.record import version_of
-from chalicelib.controllers.pods.deletions import TTL_ANNOTATION, keep_seconds
+from chalicelib.controllers.pods.deletions import keep_seconds
 from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.translation.env import expand
 from chalicelib.controllers.translation.network import host_entries
 from chalicelib.controllers.workloads.jobs import MAX_INDEX, parse_indexes
 from chalicelib.providers.process.spark import java_options
-from chalicelib.resources.pods.marks import USED_BY_GONE, VERSION_ANNOTATION
+from chalicelib.resources.pods.marks import TTL_ANNOTATION, USED_BY_GONE, VERSION_ANNOTATION
 from chalicelib.resources.workloads.counts import percent_causes
 from tests.memory_storage import MemoryStorage
 

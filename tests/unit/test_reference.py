@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, SPOT_DRIVER
-from chalicelib.controllers.pods.deletions import TTL_ANNOTATION
 from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.http.requests import ROUTES
-from chalicelib.resources.pods.marks import MAX_USD, WRITTEN_BY_US
+from chalicelib.resources.pods.marks import MAX_USD, TTL_ANNOTATION, WRITTEN_BY_US
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
 from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from tests.e2e.scenarios import table

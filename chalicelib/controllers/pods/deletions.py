@@ -8,7 +8,6 @@ would replace it.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -19,18 +18,15 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON
 from chalicelib.controllers.runtime.objects import ENDED_POD, DeleteObject, paged
+from chalicelib.resources.pods.marks import TTL_ANNOTATION, parse_ttl
 from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix
 
 LOG = logging.getLogger(__name__)
 
-TTL_ANNOTATION = "sparkanywhere.io/ttl"  # seconds, or 90s, 15m, 12h, 7d; `never` keeps the pod
 APPLICATION = "spark-app-selector"
 # On executors that their driver keeps on purpose (deleteOnTermination=false)
 INACTIVE = "spark-exec-inactive"
-
-_TTL = re.compile(r"([0-9]{1,300})([smhd]?)")
-_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class PodExpiry:
@@ -96,11 +92,10 @@ def _is_left_behind(metadata: JSON) -> bool:
 
 def keep_seconds(pod: JSON, default: float) -> float | None:
     """Return how long a finished pod is kept; None for ever. An unreadable annotation counts as none."""
-    text = str(annotations_of(pod).get(TTL_ANNOTATION, "")).strip().lower()
-    if text == "never":
-        return None
-    match = _TTL.fullmatch(text)
-    return float(match[1]) * _UNIT_SECONDS[match[2]] if match else default
+    try:
+        return parse_ttl(str(annotations_of(pod).get(TTL_ANNOTATION, "")))
+    except ValueError:
+        return default
 
 
 def finished_at(pod: JSON) -> datetime | None:

@@ -10,6 +10,7 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 
 MAX_USD = "sparkanywhere.io/max-usd"  # what a pod and all that it owns may cost, in dollars
+TTL_ANNOTATION = "sparkanywhere.io/ttl"  # how long a finished pod is kept
 BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found out, and the figures
 USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
@@ -32,7 +33,10 @@ WRITTEN_BY_US = (
     VERSION_ANNOTATION,
 )
 NOT_DOLLARS = "must be an amount of US dollars above 0, such as 5 or 0.50"
+NOT_A_TTL = "must be a number of seconds, a span such as 90s, 15m, 12h or 7d, or never"
 
+_TTL = re.compile(r"([0-9]{1,15})([smhd]?)", re.ASCII)
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DOLLARS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
 
 
@@ -41,6 +45,17 @@ def parse_dollars(text: str) -> float:
     if not _DOLLARS.fullmatch(text) or float(text) <= 0:
         raise ValueError(f"{text!r} is no amount: {NOT_DOLLARS}")
     return float(text)
+
+
+def parse_ttl(text: str) -> float | None:
+    """Return a span in seconds, None for `never`. Raises ValueError."""
+    text = text.strip().lower()
+    if text == "never":
+        return None
+    match = _TTL.fullmatch(text)
+    if not match:
+        raise ValueError(NOT_A_TTL)
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def without_our_marks(pod: JSON) -> None:
@@ -68,11 +83,13 @@ def keep_our_marks(pod: JSON, old: JSON) -> None:
 
 def annotation_causes(pod: JSON, old: JSON | None = None) -> Iterator[Cause]:
     """Yield what is wrong with annotations that users set, if an update of `old` changes them at all."""
-    before = (old["metadata"].get("annotations") or {}).get(MAX_USD) if old else None
-    text = (pod["metadata"].get("annotations") or {}).get(MAX_USD)
-    if text is None or text == before:
-        return
-    try:
-        parse_dollars(text)
-    except ValueError:
-        yield invalid(f"metadata.annotations[{MAX_USD}]", text, NOT_DOLLARS)
+    annotations = pod["metadata"].get("annotations") or {}
+    before = (old["metadata"].get("annotations") or {}) if old else {}
+    for key, parse, problem in ((MAX_USD, parse_dollars, NOT_DOLLARS), (TTL_ANNOTATION, parse_ttl, NOT_A_TTL)):
+        text = annotations.get(key)
+        if text is None or text == before.get(key):
+            continue
+        try:
+            parse(text)
+        except ValueError:
+            yield invalid(f"metadata.annotations[{key}]", text, problem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.pods.deletions import keep_seconds
 from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.providers.base import TaskRejected
@@ -137,3 +138,12 @@ def test_executor_kept_on_purpose_says_nothing_of_its_driver(w: World, labels: d
 )
 def test_ttl_texts(text: str, seconds: float) -> None:
     assert keep_seconds(pod(metadata={"annotations": {"sparkanywhere.io/ttl": text}}), 7.0) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5h", "10 m", "2w", "9" * 16, "٥"])
+def test_a_ttl_that_is_no_span_is_refused(w: World, text: str) -> None:
+    with pytest.raises(StatusError, match="must be a number of seconds, a span such as 90s") as refused:
+        w.create_pod("a", metadata={"annotations": {"sparkanywhere.io/ttl": text}})
+
+    assert refused.value.code == 422
+    assert "metadata.annotations[sparkanywhere.io/ttl]" in refused.value.message
