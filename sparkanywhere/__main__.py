@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+INTERRUPTED = 130  # the shell's exit code for a program ended by Ctrl-C
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -53,6 +56,14 @@ class LazyGroup(click.Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # what the command returns
+        """Import and run the command; exit with 130 on a Ctrl-C that it leaves to us, where click would with 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Aborted!", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list for --help from the table, without importing any command."""

@@ -1,0 +1,29 @@
+"""The command's own group."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sparkanywhere import __main__
+
+
+def test_ctrl_c_that_a_command_leaves_ends_it_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_module: str) -> None:
+        raise KeyboardInterrupt  # while the command is being imported, in its first second
+
+    monkeypatch.setattr(__main__, "import_module", interrupted)
+
+    result = CliRunner().invoke(__main__.main, ["submit", "job.py"])
+
+    assert (result.exit_code, result.stderr) == (130, "Aborted!\n")
+
+
+def test_an_aborted_prompt_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    def aborted(_module: str) -> None:
+        raise click.Abort
+
+    monkeypatch.setattr(__main__, "import_module", aborted)
+
+    assert CliRunner().invoke(__main__.main, ["ps"]).exit_code == 1
