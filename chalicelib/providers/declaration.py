@@ -1,4 +1,4 @@
-"""What a provider declares of itself: all that the rest of the house knows of it before it is built.
+"""What a provider declares of itself: all that other code knows of it before it is built.
 
 A declaration is data and functions that import what they need when they are called, so that reading it costs
 nothing: a cold Lambda and a command line's --help load no backend and no SDK. docs/providers.md says how to

@@ -30,7 +30,7 @@ class ProviderType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         except registry.UnknownProvider as error:
             self.fail(f"{error}.", param, ctx)
         if not self._fits(declaration):
-            self.fail(f"{value} is not for this machine: {declaration.summary}.", param, ctx)
+            self.fail(f"{value} runs no pods on this machine ({declaration.summary}).", param, ctx)
         return value
 
     def _fits(self, declaration: ProviderDeclaration) -> bool:

@@ -48,7 +48,7 @@ def has_only_sidecars_left(pod: JSON) -> bool:
 
 
 def pod_phase(pod: JSON, state: TaskState) -> Phase:
-    """Return the phase that a task's state means. The table of the house:
+    """Return the phase that a task's state means. No other code decides it:
 
     pending -> Pending; running -> Running once a main container has started, before that Pending; stopped ->
     Succeeded if every main container reported exit code 0 and we did not end it (deadline, budget), else Failed.

@@ -14,4 +14,4 @@ def build(context: ProviderContext) -> Provider:
     return NoneProvider()
 
 
-DECLARATION = ProviderDeclaration(name="none", summary="nothing: pods stay Pending", build=build, launches=False)
+DECLARATION = ProviderDeclaration(name="none", summary="no tasks, pods stay Pending", build=build, launches=False)

@@ -121,7 +121,7 @@ class PodStrategy(Strategy):
 
 def _admit(spec: JSON) -> None:
     """Do what admission does to every pod. Idempotent."""
-    spec.setdefault("priority", 0)  # what its class says has been written before (controllers/classes.py)
+    spec.setdefault("priority", 0)  # what its class says has been written before (controllers/admission.py)
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         spec["terminationGracePeriodSeconds"] = 1
