@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import secrets
 import subprocess
@@ -125,7 +126,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as state:
         result = run(suite, Path(state), dict(os.environ))
     text = table(result)
-    write_page(PAGE, f"{datetime.now(UTC):%Y-%m-%d}; `make conformance`\n\n{text}")
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    write_page(PAGE, f"{datetime.now(UTC):%Y-%m-%d}, {machine}; `make conformance`\n\n{text}")
     print(text)
     for line in result.differing:
         print(f"differs: {line}")

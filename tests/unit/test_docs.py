@@ -24,6 +24,8 @@ TEST_VARIABLES = {"SPARKANYWHERE_REQUIRE_TOOLS", "SPARKANYWHERE_CONFORMANCE", "S
 SOURCES = ("app.py", "chalicelib", "sparkanywhere", "benchmarks", "tools", "tests", "examples", "images", "terraform")
 TEXTS = (".py", ".sh", ".tf", ".js", ".html", ".yaml", "Dockerfile")
 PAGE_OF_OURS = re.compile(r"(?<![\w/.*-])((?:docs/)?[\w-]+\.md)\b(?! (?:of|in) )")  # "x.md of Y" is of elsewhere
+# A path in inline code; <placeholders> are not looked at, and * stands for any name.
+FILE_OF_OURS = re.compile(r"(?<![\w/.:-])((?:chalicelib|sparkanywhere|tests|docs)/[\w./*-]*)(?![\w./*<{-])")
 COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULTILINE)
 
 
@@ -86,6 +88,14 @@ def test_every_link_to_a_file_or_heading_leads_somewhere(path: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
 
     assert [link for link in links if "://" not in link and not _leads_somewhere(path, link)] == []
+
+
+@pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_file_that_is_named_exists(path: Path) -> None:
+    spans = re.findall(r"`([^`\n]+)`", path.read_text(encoding="utf-8"))
+    named = [name for span in spans for name in FILE_OF_OURS.findall(span)]
+
+    assert [name for name in named if not any(PROJECT.glob(name.rstrip("./")))] == []
 
 
 def test_every_page_that_the_sources_refer_to_exists() -> None:
