@@ -28,8 +28,7 @@ from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint, authorized_as
 from chalicelib.endpoints.verbs.subresources import Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
-from chalicelib.registry.errors import store_unavailable
-from chalicelib.registry.parts import EVERYTHING, Scope
+from chalicelib.registry.parts import EVERYTHING, Scope, store_unavailable
 from chalicelib.registry.registry import Registries
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import StorageUnavailable

@@ -27,7 +27,7 @@ from chalicelib.config import SettingsError
 from chalicelib.endpoints.api import Api
 from chalicelib.endpoints.http.requests import register
 from chalicelib.endpoints.http.responses import status_response
-from chalicelib.registry.errors import store_unavailable
+from chalicelib.registry.parts import store_unavailable
 from chalicelib.storage.base import StorageUnavailable
 
 LOG = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from chalicelib.apimachinery.rules.status import StatusError, bad_request, expir
 from chalicelib.registry.options import ListOptions
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import Page, RevisionExpired, Storage, StoredObject
-from chalicelib.storage.encoding import stored_metadata
+from chalicelib.storage.keys import stored_metadata
 
 FUTURE_WAIT_SECONDS = 3.0  # how long a real API server waits for a revision it has not reached
 MAX_REVISION = 2**63 - 1

@@ -1,21 +1,65 @@
-"""What all registries of one control plane share: storage, clock, and what admission and controllers do on a write."""
+"""What all registries of one control plane share: storage, clock, and what admission and controllers do on a write.
+
+With it the scope of a request, and what storage errors are to a client.
+"""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal, Protocol
 
+from chalicelib.apimachinery.rules.status import StatusError, already_exists, conflict, expired, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.listing import Matches
 from chalicelib.registry.options import DeleteOptions
-from chalicelib.storage.base import Reader, Storage, StoredObject
-from chalicelib.storage.encoding import stored_metadata
+from chalicelib.registry.strategy import Strategy
+from chalicelib.storage.base import (
+    KeyExists,
+    KeyNotFound,
+    ObjectTooLarge,
+    Reader,
+    RevisionConflict,
+    RevisionExpired,
+    Storage,
+    StorageUnavailable,
+    StoredObject,
+)
+from chalicelib.storage.keys import parse_key, stored_metadata
+
+
+@contextmanager
+def translated(strategy: Strategy, name: str) -> Iterator[None]:
+    """Raise, for a storage error inside, the StatusError that a client understands.
+
+    `name` is the object's as the request has it; one that is generated is known by the key that exists.
+    """
+    resource, group = strategy.resource, strategy.group
+    try:
+        yield
+    except KeyNotFound as error:
+        raise not_found(resource, name, group=group) from error
+    except KeyExists as error:
+        raise already_exists(resource, name or parse_key(str(error))[2], group=group) from error
+    except RevisionConflict as error:
+        raise conflict(resource, name, group=group) from error
+    except RevisionExpired as error:
+        raise expired(f"too old resource version: {error.revision} ({error.oldest})") from error
+    except ObjectTooLarge as error:
+        message = f"etcdserver: request is too large: {error.size_bytes} bytes, the limit is {error.limit_bytes}"
+        raise StatusError(413, "RequestEntityTooLarge", message) from error
+    except StorageUnavailable as error:
+        raise store_unavailable(error) from error
+
+
+def store_unavailable(error: StorageUnavailable) -> StatusError:
+    """Return the 503 for a store that did not take an operation; the client may repeat its request."""
+    return unavailable(f"the object store is not available: {error}")
 
 
 class Scope(Protocol):

@@ -17,10 +17,9 @@ from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.rules.status import StatusError, bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, listing, patching, writing
-from chalicelib.registry.errors import translated
 from chalicelib.registry.listing import Listed
 from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, WriteOptions, Written
-from chalicelib.registry.parts import EVERYTHING, RegistryParts, Scope, WriteEvent, seen_by
+from chalicelib.registry.parts import EVERYTHING, RegistryParts, Scope, WriteEvent, seen_by, translated
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch, start_watch
 from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject

@@ -16,7 +16,7 @@ from chalicelib.storage.base import (
     RevisionConflict,
     StoredObject,
 )
-from chalicelib.storage.encoding import Draft, draft
+from chalicelib.storage.keys import Draft, draft
 
 OBJECT_BYTES = 1536 * 1024  # etcd's default for a request, so what fits a cluster fits here
 

@@ -16,7 +16,7 @@ from chalicelib.controllers.podmodel.family import BETWEEN
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
-from chalicelib.storage.encoding import stored_metadata
+from chalicelib.storage.keys import stored_metadata
 
 APPLICATION = "spark-app-selector"  # the label by which Spark, and Services, find an application's pods
 

@@ -22,7 +22,7 @@ from chalicelib.storage.dynamodb.item import (
     revision_sk,
 )
 from chalicelib.storage.dynamodb.table import Key, Table
-from chalicelib.storage.encoding import revision_of
+from chalicelib.storage.keys import revision_of
 
 SETTLED_SECONDS = 60.0  # a transaction is visible within milliseconds; the rest is for clocks that differ
 

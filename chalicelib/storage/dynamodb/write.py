@@ -34,8 +34,7 @@ from chalicelib.storage.dynamodb.item import (
     uid_pk,
 )
 from chalicelib.storage.dynamodb.table import Key, Transaction
-from chalicelib.storage.encoding import restamp
-from chalicelib.storage.keys import split_key
+from chalicelib.storage.keys import restamp, split_key
 from chalicelib.storage.write import Write
 
 UID_BYTES = 36

@@ -1,6 +1,6 @@
 """Storage in one SQLite file: the embedded default.
 
-Writes of many threads share a transaction (group_commit.py) and are on disk when the call returns.
+Writes of many threads share a transaction (file.GroupCommit) and are on disk when the call returns.
 What this process wrote is kept in memory for watchers (tail.py); what another process wrote is looked
 for four times a second, while somebody waits.
 """
@@ -24,8 +24,7 @@ from chalicelib.storage.base import (
 )
 from chalicelib.storage.keys import prefix_range
 from chalicelib.storage.sqlite import write as sqlite_write
-from chalicelib.storage.sqlite.file import SqliteFile
-from chalicelib.storage.sqlite.group_commit import GroupCommit
+from chalicelib.storage.sqlite.file import GroupCommit, SqliteFile
 from chalicelib.storage.sqlite.write import Group, Outcome, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Poller, Tail
 from chalicelib.storage.write import SingleWrites, drafted

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chalicelib.storage.base import StoredObject, WatchEvent
-from chalicelib.storage.encoding import restamp
+from chalicelib.storage.keys import restamp
 from chalicelib.storage.write import Write, find_refusal
 
 Group = tuple[Write, ...]  # writes that happen together or not at all

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.storage.encoding import draft, restamp, revision_of, stored_metadata
+from chalicelib.storage.keys import draft, restamp, revision_of, stored_metadata
 
 
 def test_a_draft_takes_its_revision_later() -> None:

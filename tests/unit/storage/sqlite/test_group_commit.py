@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.storage.sqlite.group_commit import BATCH_WRITES, GroupCommit
+from chalicelib.storage.sqlite.file import BATCH_WRITES, GroupCommit
 
 SECONDS = 30
 

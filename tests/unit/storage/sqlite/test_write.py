@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.storage.encoding import draft
+from chalicelib.storage.keys import draft
 from chalicelib.storage.sqlite.file import SqliteFile
 from chalicelib.storage.sqlite.write import read_plan, store
 from chalicelib.storage.write import Write
