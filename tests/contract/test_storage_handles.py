@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import Storage, guaranteed_update
+from chalicelib.storage.base import RevisionExpired, Storage, guaranteed_update
 from tests.contract.storage_backends import StoreFactory, create_all, pod, pod_key
 
 PODS = "/registry/pods/"
@@ -93,3 +94,18 @@ def test_a_guaranteed_update_that_changes_nothing_writes_nothing(storage: Storag
     assert guaranteed_update(storage, pod_key("a"), lambda obj: obj) == created
     assert guaranteed_update(storage, pod_key("a"), lambda _: None) == created
     assert storage.revision() == created.revision
+
+
+def test_an_event_comes_with_the_state_before_it_or_not_at_all(store_factory: StoreFactory) -> None:
+    """A watch with a selector needs that state to see an object leave its selection."""
+    writer, reader = store_factory.open(), store_factory.open()
+    created = writer.create(pod_key("a"), pod("a", phase="Pending"))
+    reader.wait(created.revision - 1, 0, PODS)  # knows of the creation
+    writer.update(pod_key("a"), pod("a", phase="Running"), expected_revision=created.revision)
+    writer.expire_events(-1)
+
+    reader.wait(created.revision, 0, PODS)
+
+    with contextlib.suppress(RevisionExpired):
+        (event,) = reader.events_after(PODS, created.revision).events
+        assert event.previous_json == created.json

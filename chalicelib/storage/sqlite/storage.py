@@ -196,9 +196,10 @@ class SqliteStorage(SingleWrites):
         if self.revision() == known:
             return
         with self._file.snapshot() as connection:
-            revision, _ = read_state(connection)
+            revision, compacted = read_state(connection)
             rows = connection.execute(_EVENTS, (known, *prefix_range("/"), TAIL_EVENTS)).fetchall()
         events = [WatchEvent(*row) for row in rows]
-        # Too many, or some expired meanwhile: then the tail starts anew from the revision read.
-        is_complete = revision - known == len(events)
+        # Too many, or some expired meanwhile: then the tail starts anew from the revision read. An expired event may be
+        # there still, but what the object was before it is not.
+        is_complete = known >= compacted and revision - known == len(events)
         self._tail.extend(events if is_complete else [], after=known if is_complete else revision)

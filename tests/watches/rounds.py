@@ -1,0 +1,143 @@
+"""Rounds of watches under writes and faults, on each store: what a test does for seconds and `make soak` for long."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from chalicelib.config import Settings
+from chalicelib.plane.control_plane import ControlPlane
+from chalicelib.storage.base import Storage, StorageError
+from chalicelib.storage.sqlite.storage import SqliteStorage
+from tests.api_client import ApiClient
+from tests.contract.fake_dynamodb import Faults
+from tests.contract.storage_backends import Clock, FakeStores
+from tests.watches.informer import Informer
+from tests.watches.writer import NAMESPACE, Writer
+
+WATCHES: tuple[Literal["streamed", "buffered"], ...] = ("streamed", "buffered")
+STORES = ("sqlite", "dynamodb")
+COMPACT_SECONDS = 0.7  # between two compactions
+# Which events they keep. On DynamoDB those that some reader may not see yet: in earnest a minute, of an hour.
+KEEP_SECONDS = {"sqlite": -1.0, "dynamodb": 0.2}
+LIFE_SECONDS = (0.3, 1.5)  # of a writer process, which starts within 0.3 s
+WRITERS = 2  # threads
+END_SECONDS = 60.0  # until every informer has caught up: buffered watches hold for two
+OWN = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+# Everything, one namespace, those of a label, all but those, one name.
+COLLECTIONS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("/api/v1/configmaps", {}),
+    (OWN, {}),
+    (OWN, {"labelSelector": "colour=red"}),
+    (OWN, {"labelSelector": "colour!=red"}),
+    (OWN, {"fieldSelector": "metadata.name=name-3"}),
+)
+
+
+def run(store: str, folder: Path, seed: object, *, seconds: float) -> Counter[str]:
+    """Watch on two servers of one store while others write, for so long; return counts. Raises AssertionError."""
+    draw = Random(f"{store} {seed}")
+    stop = threading.Event()
+    with contextlib.ExitStack() as stack:
+        handles = stack.enter_context(_sqlite(folder) if store == "sqlite" else _dynamodb(draw))
+        planes = [
+            stack.enter_context(_plane(folder / kind, kind, next(handles)))
+            for kind in ("streamed", "buffered")
+        ]
+        informers = [
+            Informer(ApiClient(plane), path, query, draw.random(), misses_deletions=store == "dynamodb")
+            for plane in planes
+            for path, query in COLLECTIONS
+        ]
+        changes = [_writing(next(handles), draw.random(), stop) for _ in range(WRITERS)]
+        changes.append(
+            threading.Thread(target=_compact, args=(next(handles), KEEP_SECONDS[store], stop), daemon=True)
+        )
+        if store == "sqlite":
+            killing = (folder / "objects.sqlite", Random(draw.random()), stop)
+            changes.append(threading.Thread(target=_kill_writers, args=killing, daemon=True))
+        starts = [*(each.start for each in informers), *(each.start for each in changes)]
+        for start in starts:
+            start()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not any(each.error for each in informers):
+            stop.wait(0.1)
+        stop.set()
+        for thread in changes:
+            thread.join()
+        last = next(handles).revision()
+        for informer in informers:
+            informer.finish(last, timeout_seconds=END_SECONDS)
+    return sum((informer.counts for informer in informers), Counter())
+
+
+@contextlib.contextmanager
+def _plane(folder: Path, watch: Literal["streamed", "buffered"], storage: Storage) -> Iterator[ControlPlane]:
+    settings = Settings(
+        provider="none", watch=watch, state=str(folder), url="http://127.0.0.1:1", user_requests_per_second=0
+    )
+    plane = ControlPlane(settings, storage=storage)
+    try:
+        yield plane
+    finally:
+        plane.close()
+
+
+@contextlib.contextmanager
+def _sqlite(folder: Path) -> Iterator[Iterator[Storage]]:
+    """Yield what opens handles on one file."""
+    with contextlib.ExitStack() as stack:
+        made = (SqliteStorage(folder / "objects.sqlite") for _ in iter(int, 1))
+        yield (stack.enter_context(contextlib.closing(each)) for each in made)
+
+
+@contextlib.contextmanager
+def _dynamodb(draw: Random) -> Iterator[Iterator[Storage]]:
+    """Yield what opens handles on one table whose transactions conflict, are throttled, show late or lose answers."""
+    faults = Faults(
+        conflict_every=draw.choice((5, 11)),
+        throttle_every=draw.choice((7, 17)),
+        lose_answer_every=draw.choice((13, 29)),
+        visible_seconds=draw.choice((0.0, 0.01, 0.05)),
+    )
+    with contextlib.closing(FakeStores(faults, seed=draw.randrange(1 << 30))) as stores:
+        stores.clock = _RealClock()
+        yield (stores.open() for _ in iter(int, 1))
+
+
+class _RealClock(Clock):
+    def __call__(self) -> float:
+        return time.time()
+
+
+def _writing(storage: Storage, seed: object, stop: threading.Event) -> threading.Thread:
+    writer = Writer(storage, seed)
+
+    def write() -> None:
+        while not stop.is_set():
+            writer.step()
+
+    return threading.Thread(target=write, daemon=True)
+
+
+def _compact(storage: Storage, keep_seconds: float, stop: threading.Event) -> None:
+    while not stop.wait(COMPACT_SECONDS):
+        with contextlib.suppress(StorageError):
+            storage.expire_events(keep_seconds)
+
+
+def _kill_writers(path: Path, draw: Random, stop: threading.Event) -> None:
+    """Start writers in processes of their own, one after another, and kill each in the middle of something."""
+    while not stop.is_set():
+        command = [sys.executable, "-m", "tests.watches.writer", str(path), str(draw.random())]
+        with subprocess.Popen(command) as process:
+            stop.wait(draw.uniform(*LIFE_SECONDS))
+            process.kill()
