@@ -6,6 +6,8 @@ VENV ?= .venv
 STAGE ?= prod
 SPARK ?= 4.3.0
 UPGRADE ?=
+MINUTES ?= 10
+SEED ?=
 PROVIDER ?= process
 INSTANCES ?= 2
 ARGS ?= 100
@@ -30,7 +32,7 @@ LOCKED := PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.make/wheels"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit
+.PHONY: help pi serve test test-slow test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +72,9 @@ test-slow: $(DEV) ## Run the tests that `make test` leaves out: every Spark scen
 	@$(PYTEST) -m slow --durations 15
 
 test-all: test test-slow ## Run every test
+
+soak: $(DEV) ## Send drawn requests, and hold watches under faults to lists, for MINUTES=10 (SEED=n: the same again)
+	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)")
 
 e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(PYTEST) tests/e2e

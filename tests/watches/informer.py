@@ -18,8 +18,7 @@ from tests.api_client import ApiClient, Json
 
 CHECKED_SHARE = 0.25  # of the revisions reached: a LIST costs more than an event
 LAG_SHARE = 0.15  # of the watches: they begin late, so that what they ask for may have been compacted
-LAG_SECONDS = 0.4
-SETTLE_SECONDS = 0.15  # after which nothing of a transaction is still invisible
+SETTLE_SECONDS = 0.7  # after which nothing of a transaction is still invisible
 RETRY_SECONDS = 0.02
 
 
@@ -27,12 +26,19 @@ class Informer:
     """Watches in a thread of its own from start() until finish(); `counts` tells what it has seen."""
 
     def __init__(
-        self, api: ApiClient, path: str, query: dict[str, str], seed: object, *, misses_deletions: bool
+        self,
+        api: ApiClient,
+        path: str,
+        query: dict[str, str],
+        seed: object,
+        *,
+        lag_seconds: float,
+        misses_deletions: bool,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.error: BaseException | None = None
         self._api, self._path, self._query = api, path, query
-        self._misses_deletions = misses_deletions
+        self._lag_seconds, self._misses_deletions = lag_seconds, misses_deletions
         self._draw = Random(str(seed))
         self._stopping = threading.Event()
         self._copy: dict[str, Json] = {}
@@ -63,7 +69,7 @@ class Informer:
                 if not self._revision:
                     self._list()
                 elif self._draw.random() < LAG_SHARE:
-                    self._stopping.wait(LAG_SECONDS)
+                    self._stopping.wait(self._lag_seconds)
                 self._watch()
         except BaseException as error:  # told by finish(), to whoever waits there
             self.error = error
@@ -119,9 +125,7 @@ class Informer:
         if not self._revision:
             return
         try:
-            for frame in self._api.watch(
-                self._path, resourceVersion=str(self._revision), **self._query, **options
-            ):
+            for frame in self._api.watch(self._path, resourceVersion=str(self._revision), **self._query, **options):
                 if frame is not None and not self._take(frame):
                     return
                 if frame is None and self._final is not None:

@@ -26,8 +26,9 @@ from tests.watches.writer import NAMESPACE, Writer
 WATCHES: tuple[Literal["streamed", "buffered"], ...] = ("streamed", "buffered")
 STORES = ("sqlite", "dynamodb")
 COMPACT_SECONDS = 0.7  # between two compactions
-# Which events they keep. On DynamoDB those that some reader may not see yet: in earnest a minute, of an hour.
-KEEP_SECONDS = {"sqlite": -1.0, "dynamodb": 0.2}
+# Which events they keep: on DynamoDB those of which a part may not be visible yet, as the store counts on.
+KEEP_SECONDS = {"sqlite": -1.0, "dynamodb": 2.0}
+LAG_SECONDS = {"sqlite": 0.4, "dynamodb": 3.5}
 LIFE_SECONDS = (0.3, 1.5)  # of a writer process, which starts within 0.3 s
 WRITERS = 2  # threads
 END_SECONDS = 60.0  # until every informer has caught up: buffered watches hold for two
@@ -48,19 +49,21 @@ def run(store: str, folder: Path, seed: object, *, seconds: float) -> Counter[st
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
         handles = stack.enter_context(_sqlite(folder) if store == "sqlite" else _dynamodb(draw))
-        planes = [
-            stack.enter_context(_plane(folder / kind, kind, next(handles)))
-            for kind in ("streamed", "buffered")
-        ]
+        planes = [stack.enter_context(_plane(folder / kind, kind, next(handles))) for kind in ("streamed", "buffered")]
         informers = [
-            Informer(ApiClient(plane), path, query, draw.random(), misses_deletions=store == "dynamodb")
+            Informer(
+                ApiClient(plane),
+                path,
+                query,
+                draw.random(),
+                lag_seconds=LAG_SECONDS[store],
+                misses_deletions=store == "dynamodb",
+            )
             for plane in planes
             for path, query in COLLECTIONS
         ]
         changes = [_writing(next(handles), draw.random(), stop) for _ in range(WRITERS)]
-        changes.append(
-            threading.Thread(target=_compact, args=(next(handles), KEEP_SECONDS[store], stop), daemon=True)
-        )
+        changes.append(threading.Thread(target=_compact, args=(next(handles), KEEP_SECONDS[store], stop), daemon=True))
         if store == "sqlite":
             killing = (folder / "objects.sqlite", Random(draw.random()), stop)
             changes.append(threading.Thread(target=_kill_writers, args=killing, daemon=True))

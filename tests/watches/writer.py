@@ -47,9 +47,7 @@ class Writer:
         if change.type == "ADDED":
             self._storage.create(change.key, self._needed(change.obj))
         elif change.type == "MODIFIED":
-            self._storage.update(
-                change.key, self._needed(change.obj), expected_revision=change.expected_revision
-            )
+            self._storage.update(change.key, self._needed(change.obj), expected_revision=change.expected_revision)
         else:
             self._storage.delete(change.key, expected_revision=change.expected_revision)
 
@@ -75,12 +73,7 @@ class Writer:
         self._turn += 1
         colour = self._draw.choice(COLOURS)
         labels = {"labels": {"colour": colour}} if colour else {}
-        metadata = {
-            "name": name,
-            "namespace": NAMESPACE,
-            "uid": uid,
-            "creationTimestamp": "2026-01-01T00:00:00Z",
-        }
+        metadata = {"name": name, "namespace": NAMESPACE, "uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"}
         text = "x" * self._draw.choice((0, 10, 3000))  # the longest are compressed
         return {"metadata": {**metadata, **labels}, "data": {"turn": str(self._turn), "text": text}}
 

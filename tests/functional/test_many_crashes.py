@@ -1,0 +1,100 @@
+"""Servers that are killed again and again while pods come and go: nothing is lost, runs twice, or is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from chalicelib.providers.docker import labels
+from chalicelib.providers.docker.cleanup import down
+from tests.functional.pod_storm import Storm, check_ends, delete_all, weathered
+from tests.waiting import until
+
+PROCESS = ("--provider", "process")
+# A server that dies between the end of a deleted pod and the removal of its task leaves the task's folder. The resync
+# takes it for an orphan after two minutes, and looks once a minute, twice: too long for small storms.
+ORPHAN_SECONDS = 360.0
+MANY = 100  # pods
+TOKEN = "of-this-test"
+STORMS = [
+    pytest.param(Storm(seed=1, pods=20, kills=3), id="small"),
+    pytest.param(Storm(seed=2, pods=20, kills=4, servers=2), id="two servers"),
+    *(
+        pytest.param(storm, id=name, marks=[pytest.mark.slow, pytest.mark.timeout(900)])
+        for name, storm in {
+            "large": Storm(seed=3, pods=300, kills=25),
+            "two servers, large": Storm(seed=4, pods=120, kills=25, servers=2),
+        }.items()
+    ),
+]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of the living processes that know the folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            words = [*process.cmdline(), *process.environ().values()]
+            if process.pid != psutil.Process().pid and any(str(folder) in word for word in words):
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_containers_come_to_their_right_end_once_whatever_is_killed(engine: Any, tmp_path: Path) -> None:
+    storm = Storm(seed=5, pods=36, kills=6)
+    state, marks = tmp_path / "state", tmp_path / "marks"
+    marks.mkdir()
+    ports = free_ports(1)
+    options = ("--docker", "--no-tls", "--token", TOKEN, "--host-paths", str(marks))
+    headers = f"Authorization: Bearer {TOKEN}\r\n"
+    mounted = {
+        "container": {"volumeMounts": [{"name": "marks", "mountPath": "/marks"}]},
+        "pod": {"volumes": [{"name": "marks", "hostPath": {"path": str(marks)}}]},
+    }
+
+    with weathered(storm, state, ports, *options, marks="/marks", volumes=mounted, headers=headers) as server:
+        control_plane = (server.kubeconfig.parent / "control-plane-id").read_text().strip()
+        try:
+            check_ends(storm, ports[0], marks, headers=headers)
+            delete_all(ports[0], headers=headers)
+            mine = {"label": f"{labels.CONTROL_PLANE}={control_plane}"}
+            until(
+                lambda: not engine.containers(all=True, filters=mine),
+                "all containers to be gone",
+                seconds=ORPHAN_SECONDS,
+            )
+        finally:
+            down(engine, control_plane)
+
+
+@pytest.mark.parametrize("storm", STORMS)
+def test_pods_come_to_their_right_end_once_whatever_is_killed(storm: Storm, tmp_path: Path) -> None:
+    state, marks = tmp_path / "state", tmp_path / "marks"
+    marks.mkdir()
+    ports = free_ports(storm.servers)
+
+    with weathered(storm, state, ports, *PROCESS, marks=str(marks), volumes={}, headers=""):
+        check_ends(storm, ports[0], marks)
+        delete_all(ports[0])
+        tasks = state / "sparkanywhere" / "default" / "pods" / "tasks"
+        if storm.pods >= MANY:
+            until(lambda: not any(tasks.iterdir()), "all folders to be gone", seconds=ORPHAN_SECONDS)
+
+    until(lambda: processes_of(state) == [], "all processes to be gone")
