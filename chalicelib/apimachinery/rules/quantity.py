@@ -15,7 +15,8 @@ Format = Literal["DecimalSI", "BinarySI", "DecimalExponent"]
 
 NANO = 10**9  # a quantity counts in thousand-millionths: nothing smaller exists
 MEBI = 1024**2
-_MAX_BINARY = (2**63 - 1) * NANO
+_INT64_MAX = 2**63 - 1
+_MAX_BINARY = _INT64_MAX * NANO
 _MAX_EXPONENT = 1000  # of ten; a real server takes more and pays for it in memory
 _MAX_DIGITS = 1000  # far beyond any resource, and far below where Python refuses to convert
 _FAST_DIGITS = 18  # up to so many digits Go computes in an int64 and may keep the text as it was sent
@@ -70,8 +71,13 @@ class Quantity:
         return f"{number}{suffix}"
 
     def scaled(self, unit_nanos: int) -> int:
-        """Return the amount in units of `unit_nanos` nanos, rounded away from zero."""
-        return _round_away(self.nanos, unit_nanos)
+        """Return the amount in units of `unit_nanos` nanos, rounded away from zero, at most what an int64 holds."""
+        return min(_round_away(self.nanos, unit_nanos), _INT64_MAX)
+
+    @property
+    def amount(self) -> float:
+        """The amount as a float, at most what an int64 holds."""
+        return min(self.nanos, _MAX_BINARY) / NANO
 
     @property
     def value(self) -> int:

@@ -39,12 +39,12 @@ class Size:
     @property
     def vcpus(self) -> float:
         """Return the number of cores."""
-        return self.cpu.nanos / NANO
+        return self.cpu.amount
 
     @property
     def gib(self) -> float:
         """Return the memory in GiB."""
-        return self.memory.nanos / NANO / GIB
+        return self.memory.amount / GIB
 
 
 @dataclass(frozen=True, slots=True)

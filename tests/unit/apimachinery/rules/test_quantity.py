@@ -112,3 +112,11 @@ def test_parser_gives_a_quantity_or_a_value_error(text: str) -> None:
         return
 
     assert parse_quantity(str(amount)) == amount
+
+
+@pytest.mark.parametrize("text", ["1e400", "9" * 400, "9999999999999Ei"])
+def test_amounts_beyond_an_int64_are_cut_to_it(text: str) -> None:
+    quantity = parse_quantity(text)
+
+    assert quantity.value == quantity.milli == 2**63 - 1
+    assert quantity.amount == float(2**63 - 1)
