@@ -194,6 +194,17 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path, arguments: tuple
     assert "Error:" in server.output
 
 
+def test_a_second_server_with_another_provider_is_refused(tmp_path: Path) -> None:
+    with chalice_local(tmp_path, *NONE) as first:
+        first.wait_until_ready()
+        with chalice_local(tmp_path, "--port", "0", "--provider", "process") as second:
+            code = second.wait()
+
+    assert code == 1
+    assert f"A server with provider none (process {first.process.pid})" in second.output
+    assert len(second.lines) == 1
+
+
 def test_two_servers_share_a_state_folder_and_the_second_takes_over(tmp_path: Path) -> None:
     with chalice_local(tmp_path, *NONE) as first, chalice_local(tmp_path, *NONE) as second:
         first.wait_until_ready()
@@ -207,7 +218,7 @@ def test_two_servers_share_a_state_folder_and_the_second_takes_over(tmp_path: Pa
 
         leader.process.kill()
 
-        until(lambda: lock.read_text() == str(other.process.pid), "the other to take over")
+        until(lambda: lock.read_text() == f"{other.process.pid} none", "the other to take over")
         with connected(other.port) as client:
             assert client.get(f"{NAMESPACES}/shared").status == 200
     assert f"(process {leader.process.pid})" in other.output
