@@ -17,9 +17,9 @@ from tests.waiting import until
 
 PROCESS = ("--provider", "process")
 # A server that dies between the end of a deleted pod and the removal of its task leaves the task's folder. The resync
-# takes it for an orphan after two minutes, and looks once a minute, twice: too long for small storms.
+# takes it for an orphan after two minutes, and looks once a minute, twice: too long for all but one storm.
 ORPHAN_SECONDS = 360.0
-MANY = 100  # pods
+MANY = 300  # pods
 TOKEN = "of-this-test"
 STORMS = [
     pytest.param(Storm(seed=1, pods=20, kills=3), id="small"),
