@@ -14,6 +14,9 @@ from tests.example_provider import ExampleProvider
 from tests.fake_provider import FakeProvider
 from tests.waiting import until
 
+# Five files of it hold the longest output of a test that wants all of it, however small the pieces are that come.
+LOG_BYTES = 40_000
+
 
 class ProviderFactory(Protocol):
     """Opens handles on one backend, as a control plane does that is started again and again."""
@@ -69,7 +72,7 @@ class ProcessProviders:
 
     def open(self) -> Provider:
         provider = ProcessProvider(
-            self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05, log_bytes=10_000
+            self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05, log_bytes=LOG_BYTES
         )
         self._opened.append(provider)
         return provider

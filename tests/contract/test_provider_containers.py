@@ -177,15 +177,15 @@ class TestLogs:
         assert state_of(containers, handle).phase == "running"
 
     def test_output_that_outlives_its_size_limit_keeps_the_newest(self, containers: Provider) -> None:
-        script = "i=0; while [ $i -lt 3000 ]; do echo line$i; i=$((i+1)); done"
+        script = "i=0; while [ $i -lt 8000 ]; do echo line$i; i=$((i+1)); done"
         handle = containers.run(task(container(script))).handle
         ended(containers, handle)
 
         lines = output(containers, handle).splitlines()
 
-        assert lines[-1] == "line2999"
+        assert lines[-1] == "line7999"
         first = int(lines[0].removeprefix("line"))
-        assert lines == [f"line{number}" for number in range(first, 3000)]
+        assert lines == [f"line{number}" for number in range(first, 8000)]
 
 
 class TestSeveralContainers:
