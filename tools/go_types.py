@@ -95,6 +95,16 @@ Toleration: operator=TolerationOperator effect=TaintEffect
 TopologySpreadConstraint: whenUnsatisfiable=UnsatisfiableConstraintAction
 TopologySpreadConstraint: nodeAffinityPolicy=NodeInclusionPolicy nodeTaintsPolicy=NodeInclusionPolicy
 VolumeMount: mountPropagation=MountPropagationMode recursiveReadOnly=RecursiveReadOnlyMode
+HPAScalingPolicy: type=HPAScalingPolicyType
+HPAScalingRules: selectPolicy=ScalingPolicySelect
+HorizontalPodAutoscalerCondition: type=HorizontalPodAutoscalerConditionType status=ConditionStatus
+MetricSpec: type=MetricSourceType
+MetricStatus: type=MetricSourceType
+MetricTarget: type=MetricTargetType
+MutatingWebhook: failurePolicy=FailurePolicyType matchPolicy=MatchPolicyType sideEffects=SideEffectClass
+MutatingWebhook: reinvocationPolicy=ReinvocationPolicyType
+RuleWithOperations: operations=OperationType scope=ScopeType
+ValidatingWebhook: failurePolicy=FailurePolicyType matchPolicy=MatchPolicyType sideEffects=SideEffectClass
 """
 
 # Type: optional scalar fields that are pointers (or lack omitempty), so that a zero is kept.
@@ -194,6 +204,16 @@ TypedObjectReference: apiGroup namespace
 VolumeMount: mountPropagation recursiveReadOnly
 VolumeMountStatus: recursiveReadOnly
 WindowsSecurityContextOptions: gmsaCredentialSpecName gmsaCredentialSpec runAsUserName hostProcess
+HPAScalingRules: stabilizationWindowSeconds selectPolicy
+HorizontalPodAutoscalerSpec: minReplicas targetCPUUtilizationPercentage
+HorizontalPodAutoscalerStatus: observedGeneration currentCPUUtilizationPercentage
+MetricTarget: averageUtilization
+MetricValueStatus: averageUtilization
+MutatingWebhook: failurePolicy matchPolicy reinvocationPolicy sideEffects timeoutSeconds
+RuleWithOperations: scope
+ServiceReference: path port
+ValidatingWebhook: failurePolicy matchPolicy sideEffects timeoutSeconds
+WebhookClientConfig: url
 """
 
 # Type: fields that are no pointers and never left out in Go, though the schema calls them optional.
@@ -226,6 +246,7 @@ ReplicaSetSpec: template
 Role: rules
 ServiceStatus: loadBalancer
 StatefulSetSpec: updateStrategy
+HorizontalPodAutoscalerCondition: lastTransitionTime
 """
 
 # Type: fields that the schema requires, and that are pointers all the same: null in an empty object.

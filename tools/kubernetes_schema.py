@@ -34,11 +34,13 @@ KINDS = {
     "core.v1": "Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume"
     " PersistentVolumeClaim Pod PodTemplate ReplicationController ResourceQuota Secret Service"
     " ServiceAccount",
+    "admissionregistration.v1": "MutatingWebhookConfiguration ValidatingWebhookConfiguration",
     "apiextensions.v1": "CustomResourceDefinition",
     "apps.v1": "ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet",
     "authentication.v1": "SelfSubjectReview TokenRequest TokenReview",
     "authorization.v1": "LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview",
-    "autoscaling.v1": "Scale",
+    "autoscaling.v1": "HorizontalPodAutoscaler Scale",
+    "autoscaling.v2": "HorizontalPodAutoscaler",
     "batch.v1": "CronJob Job",
     "coordination.v1": "Lease",
     "discovery.v1": "EndpointSlice",

@@ -124,7 +124,7 @@ def main(binary: str, package: str) -> None:
     served = {f"{group}.{kind}" for group, names in KINDS.items() for kind in names.split()}
     for path, name in types.items():
         group, version, kind = path.split("/")
-        if name in served:
+        if name in served and name in found:  # CustomResourceDefinitions are in JSON only
             kinds[f"{group}/{version}/{kind}" if group else f"{version}/{kind}"] = name
     kinds["DeleteOptions"] = "meta.v1.DeleteOptions"
     source = {"package": package, "kubernetes": VERSION}

@@ -17,6 +17,7 @@ from chalicelib.resources.cluster.nodes import NodeStrategy
 from chalicelib.resources.configuration.configmaps import ConfigMapStrategy
 from chalicelib.resources.configuration.secrets import SecretStrategy
 from chalicelib.resources.custom.customresourcedefinitions import CustomResourceDefinitionStrategy
+from chalicelib.resources.inert import INERT
 from chalicelib.resources.network.endpoints import EndpointSliceStrategy, EndpointsStrategy
 from chalicelib.resources.network.networkpolicies import NetworkPolicyStrategy
 from chalicelib.resources.network.services import ServiceStrategy
@@ -62,4 +63,5 @@ ALL: tuple[Strategy, ...] = (
     StorageClassStrategy(),
     LeaseStrategy(),
     EndpointSliceStrategy(),
+    *INERT,
 )

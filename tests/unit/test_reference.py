@@ -10,6 +10,7 @@ import pytest
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, SPOT_DRIVER
 from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.http.requests import ROUTES
+from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.pods.marks import MAX_USD, TTL_ANNOTATION, WRITTEN_BY_US
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
 from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
@@ -37,6 +38,17 @@ def test_every_route_is_listed_and_no_other(reference: str) -> None:
     listed = set(re.findall(r"`(/[^`]*)`", reference.partition("## Routes")[2].partition("\n## ")[0]))
 
     assert listed == paths
+
+
+def test_every_kind_is_listed_with_its_api_and_no_other(reference: str) -> None:
+    rows = re.findall(r"^\| (\w+(?:, \w+)*) \| (`[^|]+) \|", reference.partition("## Kinds")[2], re.MULTILINE)
+    listed = {
+        (kind, api) for kinds, apis in rows for kind in kinds.split(", ") for api in re.findall("`([^`]+)`", apis)
+    }
+
+    assert {kind for kind, _ in listed} == {each.kind for each in ALL}
+    assert {each.api_version for each in ALL} == {api for _, api in listed}
+    assert {(each.kind, each.api_version) for each in ALL} <= listed
 
 
 def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
