@@ -95,6 +95,19 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
     }
 
 
+def lost_task(pod: JSON, *, now: datetime) -> TaskState:
+    """Return the last state of a task that its provider no longer knows."""
+    return TaskState(
+        uid=pod["metadata"]["uid"],
+        handle=handle_of(pod),
+        phase="stopped",
+        reason="TaskLost",
+        message="The provider no longer knows the pod's task",
+        version=(version_of(pod) or 0) + 1,
+        stopped_at=now,
+    )
+
+
 def task_grace_seconds(pod: JSON) -> int:
     """Return how long the pod's task may take to end once it is asked to."""
     given = spec_of(pod).get("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS)

@@ -20,7 +20,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
-from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, task_grace_seconds
+from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
 from chalicelib.controllers.podmodel.references import Missing, PodRejected
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
@@ -113,7 +113,11 @@ class PodController:
 
     def give_up(self, pod: JSON) -> None:
         """Take a deleting pod out of the store without asking the provider; finalizers still hold it."""
-        self._remove(pod_key(pod), pod["metadata"]["uid"], None)
+        if pod["spec"].get("nodeName") and not is_terminal(pod):
+            stored, lost = self._store.under(pod_key(pod)), lost_task(pod, now=self._clock())
+            if stored is None or self._store.record(stored, lost) is None:
+                return
+        self._remove(pod_key(pod), pod["metadata"]["uid"])
 
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
@@ -246,20 +250,16 @@ class PodController:
         if stored is None:
             LOG.info("no pod for task uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
             return
-        before = stored.object()
-        if is_deleting(before) and state.phase == "stopped":
-            self._remove(stored.key, state.uid, state)
-            return
-        if state.phase == "pending" and not handle_of(before):
+        if state.phase == "pending" and not handle_of(stored.object()):
             return  # it is being started: who does so saves it in a moment, or else the next sync finds it
         if state.passing and self._set_back(stored, state):
             return
         written = self._store.record(stored, state, lambda before, after: pod_events.changed(before, after, state))
-        if written is None or not written.has_changed:
+        if written is None:
             return
-        if is_deleting(written.after) and state.phase == "stopped":  # deleted since `before` was read
-            self._remove(stored.key, state.uid, state)
-        else:
+        if is_deleting(written.after) and state.phase == "stopped":
+            self._remove(stored.key, state.uid)
+        elif written.has_changed:
             self.stop_sidecars(written.after)
 
     def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
@@ -270,9 +270,13 @@ class PodController:
         self.backoff.postpone(state.uid, self._clock())
         return True
 
-    def _remove(self, key: str, uid: str, state: TaskState | None) -> None:
-        """Take a deleting pod whose task has ended out of the store, then let go of the task."""
-        last = self._store.take_out(key, uid, state)
+    def _remove(self, key: str, uid: str) -> None:
+        """Take a deleting pod whose task has ended out of the store, then let go of the task.
+
+        What became of it has been stored before: watchers see the terminal phase as a change, then the removal, as
+        from a kubelet (kubernetes/pkg/kubelet/status/status_manager.go, v1.36).
+        """
+        last = self._store.take_out(key, uid)
         if last is None:
             return
         self._set_aside(uid)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.record import handle_of, version_of
+from chalicelib.controllers.podmodel.record import handle_of, lost_task, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.background import Later
@@ -25,7 +25,6 @@ from chalicelib.storage.base import Storage
 LOG = logging.getLogger(__name__)
 
 DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
-LOST_TASK = ("TaskLost", "The provider no longer knows the pod's task")
 ORPHAN_GRACE_SECONDS = 30.0
 
 
@@ -128,20 +127,10 @@ class Resync:
             pod = by_handle.pop(state.handle, None)
             if pod is not None and (is_deleting(pod) or state.version != version_of(pod)):
                 self._pods.observe(state)
-        reason, message = LOST_TASK
-        for handle, pod in by_handle.items():
+        for pod in by_handle.values():
             started = find_time(status_of(pod).get("startTime"))
             if is_deleting(pod) or self._has_passed(started, self._times.lost):
-                lost = TaskState(
-                    uid=pod["metadata"]["uid"],
-                    handle=handle,
-                    phase="stopped",
-                    reason=reason,
-                    message=message,
-                    version=(version_of(pod) or 0) + 1,
-                    stopped_at=self._clock(),
-                )
-                self._pods.observe(lost)
+                self._pods.observe(lost_task(pod, now=self._clock()))
 
     def _has_passed(self, since: datetime | None, seconds: float) -> bool:
         """Return whether a moment is so long ago; an unknown one is."""

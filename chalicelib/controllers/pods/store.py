@@ -106,7 +106,7 @@ class PodStore:
         except KeyNotFound:
             return None
 
-    def record(self, known: StoredObject, state: TaskState, describe: Describe) -> Recorded | None:
+    def record(self, known: StoredObject, state: TaskState, describe: Describe = lambda *_: ()) -> Recorded | None:
         """Write a task's state into its pod, which was `known` a moment ago; None if it is gone."""
         return self._update(known.key, state.uid, partial(self._with_state, state), describe, known=known)
 
@@ -127,11 +127,10 @@ class PodStore:
 
         return self._update(pod_key(pod), pod["metadata"]["uid"], change, describe) is not None
 
-    def take_out(self, key: str, uid: str, state: TaskState | None) -> JSON | None:
-        """Remove a deleting pod with the status after `state`; return its last state, None if it stays.
+    def take_out(self, key: str, uid: str) -> JSON | None:
+        """Remove a deleting pod; return its last state, None if it stays.
 
-        A pod that finalizers hold gets the status and no more grace: the client that takes the last
-        finalizer off removes it.
+        A pod that finalizers hold gets no more grace: the client that takes the last finalizer off removes it.
         """
 
         def take_out_once() -> JSON | None:
@@ -139,14 +138,13 @@ class PodStore:
             pod = stored.object() if stored else {}
             if stored is None or pod["metadata"]["uid"] != uid or not is_deleting(pod):
                 return None
-            last = (self._with_state(state, pod) if state else None) or pod
             if not pod["metadata"].get("finalizers"):
-                self._observers.before_delete(last)
-                self._storage.delete(stored.key, expected_revision=stored.revision, last=last)
-                return last
-            if last is not pod or pod["metadata"].get("deletionGracePeriodSeconds"):
-                last = {**last, "metadata": {**last["metadata"], "deletionGracePeriodSeconds": 0}}
-                self._storage.update(stored.key, last, expected_revision=stored.revision)
+                self._observers.before_delete(pod)
+                self._storage.delete(stored.key, expected_revision=stored.revision)
+                return pod
+            if pod["metadata"].get("deletionGracePeriodSeconds"):
+                held = {**pod, "metadata": {**pod["metadata"], "deletionGracePeriodSeconds": 0}}
+                self._storage.update(stored.key, held, expected_revision=stored.revision)
             return None
 
         try:

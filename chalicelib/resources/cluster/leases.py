@@ -19,6 +19,9 @@ from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strate
 from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
 from chalicelib.resources.shared.formats import NOT_NEGATIVE
 
+# Behind the feature gate CoordinatedLeaderElection, which is off by default (v1.36)
+COORDINATED = ("strategy", "preferredHolder")
+
 
 class LeaseStrategy(Strategy):
     """coordination.k8s.io/v1 leases."""
@@ -30,19 +33,17 @@ class LeaseStrategy(Strategy):
     columns = (NAME_COLUMN, Column("Holder", description=field_doc("LeaseSpec.holderIdentity")), AGE_COLUMN)
 
     def default(self, obj: JSON) -> None:
-        """Write a spec even if it is empty."""
-        obj["spec"] = spec_of(obj)
+        """Write a spec even if it is empty, without what a server drops that does not coordinate elections itself."""
+        obj["spec"] = {name: value for name, value in spec_of(obj).items() if name not in COORDINATED}
 
     def validate(self, obj: JSON) -> list[Cause]:
-        """Return what is wrong with duration, transitions and holder."""
+        """Return what is wrong with duration and transitions. A holder may be "": the lease was given up."""
         spec, causes = obj["spec"], []
         seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
         if seconds is not None and seconds <= 0:
             causes.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
         if transitions is not None and transitions < 0:
             causes.append(invalid("spec.leaseTransitions", transitions, NOT_NEGATIVE))
-        if spec.get("holderIdentity") == "":
-            causes.append(invalid("spec.holderIdentity", "", "must not be empty"))
         return causes
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
