@@ -49,6 +49,10 @@ from chalicelib.storage.base import StorageError
 
 RBAC_RESOURCES = ("roles", "rolebindings", "clusterroles", "clusterrolebindings")
 LEAST_SETTLE_SECONDS = 0.5  # for what an earlier request has left, after a watch that used up its time
+NO_DEBUG = (
+    "ephemeral containers are not run here; use `kubectl exec` in a container of the pod,"
+    " or `kubectl debug --copy-to` for a copy of the pod with another command or image"
+)
 NO_STREAMS = "{} needs a connection that stays open, which this control plane cannot give; use {}"
 
 
@@ -57,24 +61,23 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
     settings, clock, streams = base.settings, base.sources.clock, base.host.streams
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
     rbac = _rbac(base, stored.changes)
+    authenticator = build_authenticator(settings, base.issuer, clock)
     limits = Limits(UserLimits(settings.user_requests_per_second, settings.user_watches))
     list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + ([settings.list_kib * 1024] if settings.list_kib else [])
     return Api(
         stored.registries,
         stored.custom,
         access=Access(
-            authenticator=build_authenticator(settings, base.issuer, clock),
-            rbac=rbac,
-            scopes=Scopes(base.storage, rbac),
-            limits=limits,
-            audit=audit,
+            authenticator=authenticator, rbac=rbac, scopes=Scopes(base.storage, rbac), limits=limits, audit=audit
         ),
         endpoints=Endpoints(
             resources=ResourceVerbs(bodies, shaper, rbac, max_list_bytes=min(list_limits, default=None)),
-            subresources=Subresources(bodies, _subresources(base, bodies)),
+            subresources=Subresources(
+                bodies, _subresources(base, bodies), {"ephemeralcontainers": NO_DEBUG} if base.launches else {}
+            ),
             watches=WatchEndpoint(shaper, limits, streams=streams),
             logs=LogEndpoint(controllers.pods, clock, streams=streams),
-            reviews=Reviews(bodies, rbac, base.issuer, clock),
+            reviews=Reviews(bodies, rbac, authenticator=authenticator, issuer=base.issuer, clock=clock),
             files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),
             payloads=_payloads(base, stored, controllers),
         ),

@@ -12,6 +12,7 @@ from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.patching import apply
 from chalicelib.apimachinery.rules import causes, meta
 from chalicelib.apimachinery.rules import time as kubetime
+from chalicelib.apimachinery.rules.integers import parse_uint64
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, conflict, invalid, not_found
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion
@@ -89,7 +90,7 @@ def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | 
     403, 404, 500.
     """
     found = metadata(obj)
-    if found.get("resourceVersion"):
+    if parse_uint64(found.pop("resourceVersion", "") or ""):  # what is no number is passed over, as in a real server
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     place(found, namespace)
     now = storage.view()

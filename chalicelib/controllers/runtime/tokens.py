@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,20 +29,22 @@ POD_GROUP = "sparkanywhere:pod:"  # and its uid: the group of those who have a t
 ALGORITHM = "HS256"  # one party signs and verifies, so no key pair and no cryptography package on Lambda
 KEY_BYTES = 32
 LEEWAY_SECONDS = 60  # by which clocks of servers that share a store may differ, as in a real server
+INVALID = "invalid bearer token"  # of no kind that is known, or not signed by us
+GONE = "service account token has been invalidated"
 KEY_PLACE = object_key("sparkanywhere-signing-keys", None, "service-accounts")
 
 Purpose = Literal["service-account", "payload", "staged-file"]
 
 
 class TokenInvalid(Exception):
-    """The token is not ours, has expired, or its pod or service account is gone."""
+    """The token is not ours, has expired, or its pod or service account is gone; str() as a real server says it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
     """Whom a valid token stands for; pod_name and pod_uid are empty for one bound to no pod.
 
-    token_id and issued_at (Unix seconds) are those of a token that has been verified.
+    token_id, issued_at (Unix seconds) and audiences are those of a token that has been verified.
     """
 
     namespace: str
@@ -51,11 +54,12 @@ class TokenClaims:
     pod_uid: str = ""
     token_id: str = ""
     issued_at: int = 0
+    audiences: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, payload: dict[str, Any]) -> TokenClaims:  # Any: JSON of a token's sender
         """Return what a token's payload says. Raises KeyError, TypeError."""
-        private = payload["kubernetes.io"]
+        private, audience = payload["kubernetes.io"], payload["aud"]
         account, pod = private["serviceaccount"], private.get("pod") or {}
         return cls(
             namespace=str(private["namespace"]),
@@ -65,6 +69,7 @@ class TokenClaims:
             pod_uid=str(pod.get("uid", "")),
             token_id=str(payload.get("jti", "")),
             issued_at=int(payload.get("iat", 0)),
+            audiences=(audience,) if isinstance(audience, str) else tuple(audience),
         )
 
 
@@ -109,8 +114,8 @@ class TokenIssuer:
         }
         return Issued(jwt.encode(payload, self._signing_key(purpose), algorithm=ALGORITHM), expires_at)
 
-    def verify(self, token: str, audience: str = ISSUER, *, purpose: Purpose = "service-account") -> TokenClaims:
-        """Return what a token stands for.
+    def verify(self, token: str, *audiences: str, purpose: Purpose = "service-account") -> TokenClaims:
+        """Return what a token stands for, to one of the audiences; without any, to this API.
 
         Raises TokenInvalid also when its pod has ended, and when its service account is gone or another of that name.
         """
@@ -121,22 +126,32 @@ class TokenIssuer:
                 token,
                 self._signing_key(purpose),
                 algorithms=[ALGORITHM],
-                audience=audience,
                 issuer=ISSUER,
-                options={"require": ["exp", "sub"], "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+                options={
+                    "require": ["exp", "sub"],
+                    # below, by our clock and in a real server's words
+                    "verify_aud": False,
+                    "verify_exp": False,
+                    "verify_nbf": False,
+                    "verify_iat": False,
+                },
             )
             claims = TokenClaims.read(payload)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
-            raise TokenInvalid("the token is not valid") from error
+            raise TokenInvalid(INVALID) from error
         now = self._clock().timestamp()
         if now >= payload["exp"]:
-            raise TokenInvalid("the token has expired")
+            raise TokenInvalid("service account token has expired")
         if payload.get("nbf", 0) > now + LEEWAY_SECONDS:
-            raise TokenInvalid("the token is not valid yet")
+            raise TokenInvalid("service account token is not valid yet")
+        wanted = audiences or (ISSUER,)
+        if not set(wanted) & set(claims.audiences):
+            theirs, ours = (" ".join(json.dumps(each) for each in some) for some in (claims.audiences, wanted))
+            raise TokenInvalid(f"token audiences [{theirs}] is invalid for the target audiences [{ours}]")
         if claims.service_account_uid:
             self._require("serviceaccounts", claims, claims.service_account, claims.service_account_uid)
         if claims.pod_uid and is_terminal(self._require("pods", claims, claims.pod_name, claims.pod_uid)):
-            raise TokenInvalid("the token's pod has ended")
+            raise TokenInvalid(GONE)
         return claims
 
     def _require(self, resource: str, claims: TokenClaims, name: str, uid: str) -> JSON:
@@ -146,7 +161,7 @@ class TokenIssuer:
         except KeyNotFound:
             found = {"metadata": {}}
         if found["metadata"].get("uid") != uid:
-            raise TokenInvalid(f"the token is bound to one of {resource} that is gone")
+            raise TokenInvalid(GONE)
         return found
 
     def _signing_key(self, purpose: Purpose) -> bytes:

@@ -23,6 +23,7 @@ ADMIN = User("sparkanywhere-admin", (MASTERS, AUTHENTICATED))
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 POD_NAME = "authentication.kubernetes.io/pod-name"
 POD_UID = "authentication.kubernetes.io/pod-uid"
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
 # Headers of impersonation
 PREFIX = "impersonate-"
 USER, GROUP, UID, EXTRA = "impersonate-user", "impersonate-group", "impersonate-uid", "impersonate-extra-"
@@ -77,11 +78,11 @@ class ServiceAccountTokens:
 
 def service_account_user(claims: TokenClaims) -> User:
     """Return the user that authorization sees for a service account."""
-    extra: dict[str, tuple[str, ...]] = {}
+    extra: dict[str, tuple[str, ...]] = {CREDENTIAL_ID: (f"JTI={claims.token_id}",)} if claims.token_id else {}
     groups: tuple[str, ...] = ("system:serviceaccounts", f"system:serviceaccounts:{claims.namespace}")
     groups += (AUTHENTICATED,)
     if claims.pod_uid:
-        extra = {POD_NAME: (claims.pod_name,), POD_UID: (claims.pod_uid,)}
+        extra |= {POD_NAME: (claims.pod_name,), POD_UID: (claims.pod_uid,)}
         groups += (POD_GROUP + claims.pod_uid,)
     name = f"system:serviceaccount:{claims.namespace}:{claims.service_account}"
     return User(name, groups, claims.service_account_uid, extra)
@@ -123,12 +124,15 @@ class Authenticator:
         """Return the caller. Raises 401 for an unknown token or another scheme."""
         if not headers.get("authorization", "").strip():
             return self._anonymous
-        token = bearer_token(headers)
-        for kind in self._kinds if token else ():
-            user = kind.find_user(token)
-            if user is not None:
-                return user
-        raise unauthorized()
+        user = self.find_user(bearer_token(headers))
+        if user is None:
+            raise unauthorized()
+        return user
+
+    def find_user(self, token: str) -> User | None:
+        """Return the user of a token of any kind. Raises 401 for an invalid one of some kinds."""
+        found = (kind.find_user(token) for kind in self._kinds if token)
+        return next((user for user in found if user is not None), None)
 
 
 def asked_user(headers: Mapping[str, str]) -> User | None:

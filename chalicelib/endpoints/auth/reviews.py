@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import NamedTuple
 
 from chalice.app import Response
@@ -14,10 +15,10 @@ from chalice.app import Response
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules import time as kubetime
-from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed
+from chalicelib.apimachinery.rules.status import Cause, StatusError, bad_request, invalid, method_not_allowed
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.tokens import ISSUER, TokenInvalid, TokenIssuer
-from chalicelib.endpoints.auth.callers import service_account_user
+from chalicelib.controllers.runtime.tokens import INVALID, ISSUER, TokenInvalid, TokenIssuer
+from chalicelib.endpoints.auth.callers import Authenticator, service_account_user
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac
 from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.requests import RequestInfo, User
@@ -53,9 +54,18 @@ Fill = Callable[[JSON, RequestInfo], None]
 class Reviews:
     """Answers every kind of review."""
 
-    def __init__(self, bodies: Bodies, rbac: Rbac, issuer: TokenIssuer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        bodies: Bodies,
+        rbac: Rbac,
+        *,
+        authenticator: Authenticator,
+        issuer: TokenIssuer,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._bodies = bodies
         self._rbac = rbac
+        self._authenticator = authenticator
         self._issuer = issuer
         self._clock = clock
         self._fills: dict[str, Fill] = {
@@ -154,17 +164,30 @@ class Reviews:
 
     def _fill_token(self, obj: JSON, info: RequestInfo) -> None:
         del info
-        spec = obj.setdefault("spec", {})
-        if not spec.get("token"):
+        spec = spec_of(obj)
+        token, asked = spec.get("token"), tuple(spec.get("audiences") or (ISSUER,))
+        if not token:
             raise bad_request("token is required for TokenReview in authentication")
-        audience = (spec.get("audiences") or [ISSUER])[0]
         try:
-            claims = self._issuer.verify(spec.get("token") or "", audience)
+            claims = self._issuer.verify(token, *asked)
+            user, audiences = service_account_user(claims), [each for each in claims.audiences if each in asked]
         except TokenInvalid as error:
-            obj["status"] = {"user": {}, "error": str(error)}
-            return
-        info_of = _user_info(service_account_user(claims))
-        obj["status"] = {"authenticated": True, "user": info_of, "audiences": [audience]}
+            known = self._static_user(token) if ISSUER in asked else None
+            if known is None:
+                why = str(error)
+                obj["status"] = {"user": {}, "error": why if why == INVALID else f"[{INVALID}, {why}]"}
+                return
+            user, audiences = known, [ISSUER]
+        obj["status"] = {"authenticated": True, "user": _user_info(user), "audiences": audiences}
+
+    def _static_user(self, token: str) -> User | None:
+        """Return whom a token stands for that knows no audience: it is for this API."""
+        try:
+            return self._authenticator.find_user(token)
+        except StatusError as error:
+            if error.code != HTTPStatus.UNAUTHORIZED:
+                raise
+            return None
 
 
 def _user_info(user: User) -> JSON:

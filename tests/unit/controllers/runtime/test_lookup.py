@@ -80,7 +80,7 @@ def test_token_outlives_a_long_job_unless_it_is_for_somebody_else(w: World) -> N
 
     assert issuer.verify(ours).pod_name == "a"
     with pytest.raises(TokenInvalid):
-        issuer.verify(theirs, audience="vault")
+        issuer.verify(theirs, "vault")
 
 
 def test_account_must_be_there_unless_it_is_the_default_one(w: World) -> None:

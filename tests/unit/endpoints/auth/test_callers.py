@@ -97,7 +97,7 @@ def test_a_token_ends_with_its_time(issuer: TokenIssuer, clock: Clock) -> None:
     token = issuer.issue(TokenClaims("jobs", "spark"), seconds=600).token
     clock.now += timedelta(seconds=600)
 
-    with pytest.raises(TokenInvalid):
+    with pytest.raises(TokenInvalid, match="service account token has expired"):
         issuer.verify(token)
 
 

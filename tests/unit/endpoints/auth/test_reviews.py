@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.runtime.tokens import ISSUER
 from tests.api_client import ApiClient, control_plane
 
 AUTHORIZATION, AUTHENTICATION = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
@@ -25,6 +26,14 @@ def api(tmp_path: Path) -> Iterator[ApiClient]:
     """Return a client of a fresh API."""
     plane = control_plane(tmp_path)
     yield ApiClient(plane)
+    plane.close()
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[ApiClient]:
+    """Return the administrator's client of an API that asks for tokens."""
+    plane = control_plane(tmp_path, token="s3cret")
+    yield ApiClient(plane, "s3cret")
     plane.close()
 
 
@@ -68,6 +77,74 @@ def test_a_review_without_its_subject_is_a_bad_request(api: ApiClient, url: str,
     answer = api.request("POST", url, {"spec": {}})
 
     assert (answer.status, answer.body["message"]) == (400, why)
+
+
+def _token(api: ApiClient, audience: str = "") -> str:
+    """Return a new token of the account `default`, for an audience other than this API if one is given."""
+    spec = {"audiences": [audience]} if audience else {}
+    url = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    return str(api.create(url, {"spec": spec})["status"]["token"])
+
+
+def _reviewed(api: ApiClient, token: str, *audiences: str) -> JSON:
+    status: JSON = api.create(TOKENS, {"spec": {"token": token, "audiences": list(audiences)}})["status"]
+    return status
+
+
+def test_the_administrators_own_token_is_his(secured: ApiClient) -> None:
+    status = _reviewed(secured, secured.token)
+
+    assert (status["authenticated"], status["user"]["username"]) == (True, "sparkanywhere-admin")
+    assert status["audiences"] == [ISSUER]
+
+
+@pytest.mark.parametrize("asked", [[], [ISSUER], ["vault", ISSUER]])
+def test_a_service_accounts_token_is_for_the_api(secured: ApiClient, asked: list[str]) -> None:
+    status = _reviewed(secured, _token(secured), *asked)
+
+    assert (status["authenticated"], status["audiences"]) == (True, [ISSUER])
+    user = status["user"]
+    assert user["username"] == "system:serviceaccount:default:default"
+    assert user["extra"]["authentication.kubernetes.io/credential-id"][0].startswith("JTI=")
+
+
+def test_a_token_for_another_audience_is_reviewed_for_that_one(secured: ApiClient) -> None:
+    status = _reviewed(secured, _token(secured, "vault"), "other", "vault")
+
+    assert (status["authenticated"], status["audiences"]) == (True, ["vault"])
+
+
+@pytest.mark.parametrize(
+    ("audience", "asked", "why"),
+    [
+        ("", ["vault"], f'token audiences ["{ISSUER}"] is invalid for the target audiences ["vault"]'),
+        ("vault", [], f'token audiences ["vault"] is invalid for the target audiences ["{ISSUER}"]'),
+        ("vault", ["a", "b"], 'token audiences ["vault"] is invalid for the target audiences ["a" "b"]'),
+    ],
+)
+def test_a_token_for_a_foreign_audience_stands_for_nobody(
+    secured: ApiClient, audience: str, asked: list[str], why: str
+) -> None:
+    status = _reviewed(secured, _token(secured, audience), *asked)
+
+    assert status == {"user": {}, "error": f"[invalid bearer token, {why}]"}
+
+
+@pytest.mark.parametrize("token", ["wrong", "a.b.c"])
+def test_a_token_of_no_kind_stands_for_nobody(secured: ApiClient, token: str) -> None:
+    assert _reviewed(secured, token) == {"user": {}, "error": "invalid bearer token"}
+
+
+def test_the_administrators_token_is_for_no_foreign_audience(secured: ApiClient) -> None:
+    assert _reviewed(secured, secured.token, "vault") == {"user": {}, "error": "invalid bearer token"}
+
+
+def test_a_token_of_an_account_that_is_gone_has_been_invalidated(secured: ApiClient) -> None:
+    token = _token(secured)
+    secured.request("DELETE", "/api/v1/namespaces/default/serviceaccounts/default")
+
+    why = "service account token has been invalidated"
+    assert _reviewed(secured, token) == {"user": {}, "error": f"[invalid bearer token, {why}]"}
 
 
 def test_a_suspended_job_may_be_sent_elsewhere_and_no_more(api: ApiClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,35 @@ def test_ephemeral_containers_are_never_taken_away(api: ApiClient) -> None:
 
     assert status == 422
     assert 'existing ephemeral containers "d" may not be removed' in message
+
+
+def test_ephemeral_containers_that_nothing_would_run_are_refused(tmp_path: Path) -> None:
+    with closing(control_plane(tmp_path, provider="process")) as plane:
+        api = ApiClient(plane)
+        spec = {"containers": [{"name": "c", "image": "i"}], "schedulingGates": [{"name": "g"}]}
+        api.create(f"{CORE}/pods", {"metadata": {"name": "a"}, "spec": spec})
+        debug = {"spec": {"ephemeralContainers": [{"name": "d", "image": "i"}]}}
+
+        answer = api.request("PATCH", f"{POD}/ephemeralcontainers", debug, content_type=STRATEGIC)
+        missing = api.request("PATCH", f"{CORE}/pods/no/ephemeralcontainers", debug, content_type=STRATEGIC)
+
+        assert _said(answer)[0] == 400
+        assert "not run here; use `kubectl exec`" in _said(answer)[1]
+        assert missing.status == 404
+        assert "ephemeralContainers" not in api.get(f"{POD}/ephemeralcontainers")["spec"]
+
+
+@pytest.mark.parametrize(("version", "status"), [("1", 500), ("0", 201), ("v1", 201), ("", 201)])
+def test_only_a_resource_version_that_is_a_number_keeps_an_object_from_being_created(
+    api: ApiClient, version: str, status: int
+) -> None:
+    answer = api.request("POST", f"{CORE}/configmaps", {"metadata": {"name": "a", "resourceVersion": version}})
+
+    assert answer.status == status
+    if status == 500:
+        assert _said(answer)[1] == "resourceVersion should not be set on objects to be created"
+    else:
+        assert answer.body["metadata"]["resourceVersion"].isdigit()
 
 
 @pytest.mark.parametrize(
