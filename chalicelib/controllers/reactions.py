@@ -144,6 +144,7 @@ class Reactions:
                 on(resource, STORED, self._sync_workload)
             for resource in ("pods", "replicasets"):
                 on(resource, (*STORED, *GONE, "STATUS"), self._sync_owner)
+        on(ANY, STORED, self._look_up_owners)
         on(ANY, ["MODIFIED"], self._act_on_finalizers)
         on(ANY, GONE, self._clean_up)
 
@@ -197,6 +198,10 @@ class Reactions:
             self._later(partial(to.definitions.object_gone, resource))
         if to.namespaces.is_emptying(namespace):
             self._later(partial(to.namespaces.empty, namespace))
+
+    def _look_up_owners(self, _: str, obj: JSON) -> None:
+        if obj["metadata"].get("ownerReferences") and not is_deleting(obj):
+            self._later(partial(self._controllers.lifecycle.garbage.dependent_stored, obj))
 
     def _act_on_finalizers(self, resource: str, obj: JSON) -> None:
         if not is_deleting(obj):

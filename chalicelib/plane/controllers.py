@@ -18,7 +18,7 @@ from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.store import PodObservers
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
 from chalicelib.controllers.runtime.background import Chore
-from chalicelib.controllers.runtime.objects import RegistryDeletes
+from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.plane.backends import build_files, build_rates
@@ -106,7 +106,12 @@ def _pod_controller(base: Foundation, stored: Stored, recorder: Recorder, claims
 def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lifecycle:
     storage, clock = base.storage, base.sources.clock
     return Lifecycle(
-        garbage=Garbage(storage=storage, resources=_resources(base), delete=delete, clock=clock),
+        garbage=Garbage(
+            storage=storage,
+            resources=_resources(base),
+            kinds=ServedKinds(stored.registries, stored.custom),
+            delete=delete,
+        ),
         namespaces=NamespaceEmptier(
             storage=storage,
             resources=_resources(base, namespaced_only=True),

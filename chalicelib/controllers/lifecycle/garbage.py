@@ -1,31 +1,28 @@
 """Garbage: what goes when its owner goes, and the finalizers that wait for it.
 
 Background, Foreground and Orphan as in kubernetes/pkg/controller/garbagecollector (v1.36): a dependent lives while
-one of its owners does; owners count by uid, in the dependent's namespace or in none. Deletes go through
-the Registry, so that pods end gracefully and each delete triggers the next.
+one of its owners does; owners count by uid, in the dependent's namespace or in none, and stay for ever where their
+kind is not served. Deletes go through the Registry, so that pods end gracefully and each delete triggers the next.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 
 from chalicelib.apimachinery.accessors import is_deleting, owners_of
 from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import can_own, dependents_of
-from chalicelib.controllers.runtime.objects import DELETING, DeleteObject, paged
+from chalicelib.controllers.runtime.objects import DELETING, DeleteObject, Propagation, ServedKinds, paged
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import parse_key
 
 LOG = logging.getLogger(__name__)
 
 RACE_ATTEMPTS = 5  # reads of an object that keeps changing; then the next sweep has it
-YOUNG_SECONDS = 120.0  # a sweep leaves younger objects alone: their owner may be about to be stored
 
 _OWNERS = re.compile(r'"ownerReferences":\s*\[([^\]]*)\]')
 _UID = re.compile(r'"uid":\s*"([^"]+)"')
@@ -34,21 +31,28 @@ _UID = re.compile(r'"uid":\s*"([^"]+)"')
 class Garbage:
     """Collects what is owned. Safe to call from many threads, and to repeat."""
 
-    def __init__(
-        self, *, storage: Storage, resources: Iterable[str], delete: DeleteObject, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, *, storage: Storage, resources: Iterable[str], kinds: ServedKinds, delete: DeleteObject) -> None:
         self._storage = storage
         self._resources = resources
+        self._kinds = kinds
         self._delete = delete
-        self._clock = clock
 
     def owner_gone(self, owner: JSON) -> None:
         """Collect what a removed object owned, and let go of owners that waited for it to go."""
         for dependent in self._dependents(owner):
-            self._reconcile(dependent)
+            self._reconcile(dependent, gone=owner["metadata"]["uid"])
         for reference in owners_of(owner):
             if reference.get("blockOwnerDeletion"):
                 self.release(reference["uid"])
+
+    def dependent_stored(self, obj: JSON) -> None:
+        """Collect an object that was stored after its owners had gone: whoever made it had not heard of that yet."""
+        metadata = obj["metadata"]
+        if any(self._leaves(each, metadata.get("namespace", "")) for each in owners_of(obj)):
+            try:
+                self._reconcile(self._storage.get_by_uid(metadata["uid"]))
+            except KeyNotFound:
+                return
 
     def is_held(self, obj: JSON) -> bool:
         """Return whether a deleting object waits for its dependents (see release)."""
@@ -76,7 +80,7 @@ class Garbage:
             if any(each["uid"] == uid for each in blocking):
                 return
         # A Background delete takes these finalizers off. No revision: what is being deleted stays so.
-        self._delete_stored(stored, obj, revision=0)
+        self._delete_stored(stored, obj, revision=0, propagation="Background")
 
     def sweep(self) -> None:
         """Find dependents of owners that are gone, and finalizers that were missed."""
@@ -90,16 +94,14 @@ class Garbage:
                 uids = _UID.findall(named[1]) if named else []
                 owners |= {uid: self._find(uid) for uid in uids if uid not in owners}
                 namespace = parse_key(item.key)[1]
-                if all(owner and can_own(owner, namespace) for owner in map(owners.get, uids)):
-                    continue
-                created = find_time(item.object()["metadata"].get("creationTimestamp"))
-                if created is None or self._clock() - created >= timedelta(seconds=YOUNG_SECONDS):
+                if not all(owner and can_own(owner, namespace) for owner in map(owners.get, uids)):
                     self._reconcile(item)
 
-    def _reconcile(self, dependent: StoredObject) -> None:
+    def _reconcile(self, dependent: StoredObject, *, gone: str = "") -> None:
         """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
 
-        Decided by what is stored now: it may have been orphaned between the reading and the delete.
+        Decided by what is stored now: it may have been orphaned between the reading and the delete. `gone` is the uid
+        of an owner that is known to be gone, whose kind may have gone with it.
         """
         uid = dependent.object()["metadata"]["uid"]
         for _ in range(RACE_ATTEMPTS):
@@ -110,13 +112,15 @@ class Garbage:
             obj = current.object()
             if obj["metadata"]["uid"] != uid:
                 return
-            owners = {owner["uid"] for owner in owners_of(obj)}
-            namespace = obj["metadata"].get("namespace", "")
-            leaving = {owner for owner in owners if not self._stays(owner, namespace)}
-            if leaving != owners or not owners:
-                self._drop_owners(current, leaving)
+            owners, namespace = owners_of(obj), obj["metadata"].get("namespace", "")
+            leaving = [each for each in owners if each["uid"] == gone or self._leaves(each, namespace)]
+            if len(leaving) < len(owners) or not owners:
+                self._drop_owners(current, {each["uid"] for each in leaving})
                 return
-            if is_deleting(obj) or self._delete_stored(current, obj, revision=current.revision):
+            if is_deleting(obj):
+                return
+            propagation = self._propagation(obj)
+            if self._delete_stored(current, obj, revision=current.revision, propagation=propagation):
                 return
         LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
 
@@ -130,13 +134,31 @@ class Garbage:
         except KeyNotFound:
             return None
 
-    def _stays(self, uid: str, namespace: str) -> bool:
-        """Return whether an owner is there, where it can own, and not itself waiting for this dependent to go."""
-        owner = self._find(uid)
-        if owner is None or not can_own(owner, namespace):
+    def _leaves(self, reference: JSON, namespace: str) -> bool:
+        """Return whether an owner of an object in `namespace` is gone, or itself waits for what it owns to go.
+
+        One of a kind that is not served, or of another scope than the object's, can't be looked up, and stays.
+        """
+        is_namespaced = self._kinds.is_namespaced(reference["apiVersion"], reference["kind"])
+        if is_namespaced is None or (is_namespaced and not namespace):
             return False
-        waits = FOREGROUND in (owner["metadata"].get("finalizers") or ())
-        return not (is_deleting(owner) and waits)
+        owner = self._find(reference["uid"])
+        return owner is None or not can_own(owner, namespace) or _waits(owner)
+
+    def _propagation(self, obj: JSON) -> Propagation:
+        """Return how an object that no owner keeps is to be deleted.
+
+        Where an owner waits for it, what it owns goes first in its turn, down to the last of a chain; unless that
+        waits already, in a circle. Else as the object's own finalizers say.
+        """
+        finalizers = obj["metadata"].get("finalizers") or ()
+        if any(_waits(owner) for each in owners_of(obj) if (owner := self._find(each["uid"]))):
+            below = [item.object() for item in self._dependents(obj)]
+            if below and not any(_waits(each) for each in below):
+                return "Foreground"
+        if ORPHAN in finalizers:
+            return "Orphan"
+        return "Foreground" if FOREGROUND in finalizers else "Background"
 
     def _drop_owners(self, dependent: StoredObject, uids: set[str]) -> None:
         if not uids:
@@ -155,15 +177,20 @@ class Garbage:
         except KeyNotFound:
             return
 
-    def _delete_stored(self, stored: StoredObject, obj: JSON, *, revision: int) -> bool:
+    def _delete_stored(self, stored: StoredObject, obj: JSON, *, revision: int, propagation: Propagation) -> bool:
         """Delete one object, at that revision; return whether there is nothing left to do about it."""
         resource, namespace, name = parse_key(stored.key)
         uid = obj["metadata"]["uid"]
         try:
-            self._delete(resource, namespace, name, uid=uid, revision=revision)
+            self._delete(resource, namespace, name, uid=uid, revision=revision, propagation=propagation)
         except StatusError as error:
             if error.code == 409:
                 return False
             if error.code != 404:
                 LOG.warning("garbage stays key=%s code=%s message=%s", stored.key, error.code, error.message)
         return True
+
+
+def _waits(owner: JSON) -> bool:
+    """Return whether a deleting object is held until its dependents are gone."""
+    return is_deleting(owner) and FOREGROUND in (owner["metadata"].get("finalizers") or ())

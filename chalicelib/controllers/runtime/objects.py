@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from chalicelib.apimachinery.rules.status import not_found
 from chalicelib.apimachinery.rules.time import format_time
@@ -91,10 +91,22 @@ def paged(storage: Storage, resource: str) -> Iterator[StoredObject]:
         start_key = page.next_key
 
 
-class DeleteObject(Protocol):
-    """Deletes an object as a client would, with propagationPolicy Background."""
+Propagation = Literal["Background", "Foreground", "Orphan"]
 
-    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+
+class DeleteObject(Protocol):
+    """Deletes an object as a client would."""
+
+    def __call__(
+        self,
+        resource: str,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        revision: int = 0,
+        propagation: Propagation = "Background",
+    ) -> None:
         """Delete it if it still has that uid, and revision if given. Raises StatusError."""
         ...
 
@@ -107,15 +119,44 @@ class RegistryDeletes:
         self._registries = {each.strategy.resource: each for each in stored}
         self._custom = custom
 
-    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+    def __call__(
+        self,
+        resource: str,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        revision: int = 0,
+        propagation: Propagation = "Background",
+    ) -> None:
         """Delete it. Raises StatusError (404 gone, 409 changed by now)."""
         is_custom = "." in resource
         registry = self._custom.stored_under(resource) if is_custom else self._registries[resource]
         if registry is None:
             raise not_found(resource, name)
         version = str(revision) if revision else ""
-        options = DeleteOptions(uid=uid, resource_version=version, propagation="Background")
-        registry.delete(namespace or None, name, options)
+        registry.delete(
+            namespace or None, name, DeleteOptions(uid=uid, resource_version=version, propagation=propagation)
+        )
+
+
+class ServedKinds:
+    """The kinds that are served, the built-in ones and those of definitions."""
+
+    def __init__(self, registries: Registries, custom: CustomRegistries) -> None:
+        strategies = [each.strategy for each in registries.values()]
+        self._built_in = {(each.api_version, each.kind): each.namespaced for each in strategies}
+        self._custom = custom
+
+    def is_namespaced(self, api_version: str, kind: str) -> bool | None:
+        """Return whether objects of a kind live in namespaces, None for one that is not served in that version."""
+        found = self._built_in.get((api_version, kind))
+        if found is not None or "/" not in api_version:
+            return found
+        strategies = (each.strategy for each in self._custom.all())
+        return next(
+            (each.namespaced for each in strategies if (each.api_version, each.kind) == (api_version, kind)), None
+        )
 
 
 def with_condition(conditions: Iterable[JSON], wanted: JSON, now: datetime, *more_times: str) -> list[JSON]:

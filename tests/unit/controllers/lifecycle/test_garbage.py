@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
 import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.objects import PAGE
+from chalicelib.registry.options import WriteOptions
 from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
 from tests.fake_provider import FakeProvider
@@ -224,12 +226,99 @@ def test_sweep_reads_more_than_a_page(w: World) -> None:
     assert len(w.storage.list("/registry/configmaps/ns/").items) == PAGE
 
 
-def test_sweep_leaves_young_objects_alone(w: World) -> None:
-    put(w, "c", {"creationTimestamp": "2026-01-02T03:04:00Z", **LOST_OWNER})
+@pytest.mark.parametrize("kept", [[], ["b"]])
+def test_a_dependent_that_comes_after_its_owner_has_gone_is_collected_at_once(w: World, kept: list[str]) -> None:
+    w.create("configmaps", "a", data={})
+    owners = w.owner_of("a", resource="configmaps")["ownerReferences"]
+    for name in kept:
+        w.create("configmaps", name, data={})
+        owners += w.owner_of(name, resource="configmaps")["ownerReferences"]
+    w.delete("configmaps", "a")
+
+    w.create_pod("late", metadata={"ownerReferences": owners})
+    w.observe_all()
+
+    late = w.get("pods", "late")
+    assert [each["name"] for each in late["metadata"]["ownerReferences"]] == kept if late else not kept
+
+
+def test_a_dependent_whose_owner_is_set_after_that_has_gone_is_collected(w: World) -> None:
+    w.create("configmaps", "a", data={})
+    owner = w.owner_of("a", resource="configmaps")
+    w.delete("configmaps", "a")
+    w.create("configmaps", "c", data={})
+    registry = w.registries[("", "configmaps")]
+    dependent = registry.typed(registry.get("ns", "c"))
+
+    registry.update("ns", "c", {**dependent, "metadata": {**dependent["metadata"], **owner}}, WriteOptions())
+
+    assert w.get("configmaps", "c") is None
+
+
+NOT_SERVED = {"apiVersion": "example.com/v1", "kind": "Widget", "name": "gone", "uid": "gone"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "namespace", "owner"),
+    [
+        ("configmaps", "ns", NOT_SERVED),
+        ("configmaps", "ns", {**NOT_SERVED, "apiVersion": "v2", "kind": "Pod"}),
+        ("priorityclasses", None, {**NOT_SERVED, "apiVersion": "v1", "kind": "Pod"}),
+    ],
+)
+def test_an_owner_that_cannot_be_looked_up_keeps_what_it_owns(
+    w: World, resource: str, namespace: str | None, owner: JSON
+) -> None:
+    fields: dict[str, Any] = {"data": {}} if namespace else {"value": 1}
+    w.create(resource, "c", metadata={"ownerReferences": [owner]}, **fields)
 
     w.run_chores()
 
-    assert w.get("configmaps", "c") is not None
+    assert w.get(resource, "c", namespace) is not None
+
+
+def test_foreground_delete_goes_down_the_chain(w: World) -> None:
+    labels = {"matchLabels": {"app": "x"}}
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    w.create("deployments", "d", spec={"replicas": 2, "selector": labels, "template": template})
+    w.observe_all()
+    since = w.storage.revision()
+
+    w.delete("deployments", "d", propagation="Foreground")
+
+    sets = [item.object() for item in w.storage.list("/registry/replicasets/").items]
+    assert [each["metadata"]["finalizers"] for each in sets] == [["foregroundDeletion"]]
+    assert w.get("deployments", "d") is not None
+    w.observe_all()
+    pods = w.storage.events_after("/registry/pods/", since).events
+    assert len({event.key for event in pods if event.type == "DELETED"}) == 2
+    assert deletions(w, since)[-2:] == [sets[0]["metadata"]["name"], "d"]
+
+
+def test_foreground_delete_of_a_circle_ends(w: World) -> None:
+    w.create("configmaps", "a", data={})
+    w.create("configmaps", "b", metadata=w.owner_of("a", resource="configmaps", blocks=True), data={})
+    owned = {"metadata": w.owner_of("b", resource="configmaps", blocks=True)}
+    key = object_key("configmaps", "ns", "a")
+    guaranteed_update(w.storage, key, lambda a: {**a, "metadata": {**a["metadata"], **owned["metadata"]}})
+
+    w.delete("configmaps", "a", propagation="Foreground")
+
+    assert [w.get("configmaps", name) for name in "ab"] == [None, None]
+
+
+def test_an_object_that_asked_to_orphan_does_so_when_it_is_collected(w: World) -> None:
+    w.create("configmaps", "a", data={})
+    asked = {"finalizers": ["orphan"], **w.owner_of("a", resource="configmaps")}
+    w.create("configmaps", "b", metadata=asked, data={})
+    w.create("configmaps", "c", metadata=w.owner_of("b", resource="configmaps"), data={})
+
+    w.delete("configmaps", "a")
+
+    stays = w.get("configmaps", "c")
+    assert w.get("configmaps", "b") is None
+    assert stays is not None
+    assert "ownerReferences" not in stays["metadata"]
 
 
 def test_sweep_finishes_what_a_finalizer_asked_for(w: World) -> None:

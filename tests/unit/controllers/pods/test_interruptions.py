@@ -20,9 +20,9 @@ class Deletes:
         self.names: list[str] = []
         self._is_gone = is_gone
 
-    def __call__(self, resource: str, namespace: str, name: str, *, uid: str, revision: int = 0) -> None:
+    def __call__(self, resource: str, namespace: str, name: str, **how: object) -> None:
         """Note the name."""
-        del namespace, uid, revision
+        del namespace, how
         self.names.append(name)
         if self._is_gone:
             raise not_found(resource, name)
