@@ -31,6 +31,7 @@ VERSION = re.compile(r"\d+\.\d+\.\d+(?:\.?(?:dev|rc)\d+)?")
 FREE_BYTES = 2_000_000_000  # the package (456 MB), pip's look into it, and the tree, for Spark 4.3
 EXECUTABLE = 0o755
 PLAIN = 0o644
+LINKED_EXAMPLES = "examples/jars/spark-examples.jar"  # the examples jar's second name in the official image
 # part of the source package -> part of a SPARK_HOME; the first match counts
 PLACES = (
     ("deps/examples/", "examples/src/main/python/"),
@@ -106,13 +107,15 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
         raise SparkUnavailable(f"{version!r} is not a Spark version: write it like 4.3.0.")
     home = cache / "spark" / version
     try:
-        if is_ready(home):
+        if is_ready(home) and (home / LINKED_EXAMPLES).is_symlink():
             return home
         with _lock(cache / "spark", version, progress):
             if not home.is_dir():
                 _build(home, version, cache=cache, environ=environ, progress=progress)
             elif not is_ready(home):  # the Java it was built for has gone
                 _choose_java(home, home, cache=cache, environ=environ, progress=progress)
+            if not (home / LINKED_EXAMPLES).is_symlink():
+                (home / LINKED_EXAMPLES).symlink_to(example_jar(home, version).name)
     except (CompileFailed, DownloadFailed, JavaNotFound) as error:
         raise SparkUnavailable(str(error)) from error
     except OSError as error:

@@ -6,10 +6,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from sparkanywhere.spark.image import context_files
 from sparkanywhere.spark.java_wrapper import wrap
 from sparkanywhere.spark.progress import Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure, is_ready, place
 from tests.unit.sparkanywhere.fake_java import fake_java
+
+EXAMPLES = "examples/jars"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,18 @@ def test_a_complete_spark_is_used_again_without_a_word(tmp_path: Path) -> None:
     assert shown == []
 
 
+def test_the_examples_have_the_official_images_name_too(tmp_path: Path) -> None:
+    home = lay_out(tmp_path, "4.3.0")
+
+    for _ in range(2):
+        ensure("4.3.0", cache=tmp_path, environ={})
+
+    jars = {each.name: each.read_bytes() for each in (home / EXAMPLES).iterdir()}
+    named = "spark-examples_2.13-4.3.0.jar"
+    assert jars == {named: named.encode(), "spark-examples.jar": named.encode()}
+    assert "spark/examples/jars/spark-examples.jar" in context_files(home)
+
+
 def test_a_spark_whose_java_has_gone_is_not_ready(tmp_path: Path) -> None:
     home = lay_out(tmp_path, "4.3.0")
 
@@ -75,7 +90,9 @@ def test_a_cache_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) 
 def lay_out(cache: Path, name: str) -> Path:
     """Make the least that counts as a complete SPARK_HOME, with a Java that can be executed."""
     home = cache / "spark" / name
-    (home / "jars").mkdir(parents=True)
+    for jar in (home / "jars" / "scala-library-2.13.18.jar", home / EXAMPLES / f"spark-examples_2.13-{name}.jar"):
+        jar.parent.mkdir(parents=True)
+        jar.write_bytes(jar.name.encode())
     fake_java(cache / "jdk", version_line='openjdk version "17.0.9"', modules="java.base@17")
     wrap(home, home, cache / "jdk")
     return home
