@@ -62,6 +62,12 @@ class Settings:
         },
     )
     tls: bool = field(default=False, metadata={"doc": "whether the local server serves HTTPS"})
+    any_local_user: bool = field(
+        default=False,
+        metadata={
+            "doc": "whether a local server that asks for no token serves every user of the machine, not only its own"
+        },
+    )
     ca_file: str = field(default="", metadata={"doc": "certificate authority that pods should trust, a PEM file"})
     region: str = field(default="us-east-1", metadata={"doc": "AWS region of the cluster, the table and the logs"})
     deployment: str = field(default="sparkanywhere", metadata={"doc": "name of the deployment on AWS"})
@@ -91,6 +97,24 @@ class Settings:
         default=5000, metadata={"doc": "requests a second that one user may make before 429"}
     )
     user_watches: int = field(default=2000, metadata={"doc": "watches that one user may hold at once"})
+    user_lists: int = field(
+        default=16, metadata={"doc": "lists of one user that are made at once; others wait 5 seconds at most, then 429"}
+    )
+    connections: int = field(default=4000, metadata={"doc": "connections to the local server; further ones wait"})
+    client_connections: int = field(
+        default=2500, metadata={"doc": "connections to the local server from one address; further ones get 429"}
+    )
+    transfer_mib: int = field(
+        default=512,
+        metadata={
+            "doc": "MiB of bodies and answers over 64 KiB that the local server holds at once, half of it for one"
+            " address; beyond it 429"
+        },
+    )
+    request_seconds: int = field(
+        default=60,
+        metadata={"doc": "seconds that a client of the local server may take to send a body; a third for headers"},
+    )
     namespace_objects: int = field(
         default=20000, metadata={"doc": "objects of one resource that a namespace may hold, not counting Events"}
     )

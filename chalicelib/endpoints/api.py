@@ -10,11 +10,17 @@ from typing import Any
 
 from chalice.app import Response
 
-from chalicelib.apimachinery.rules.status import StatusError, internal_error, method_not_allowed, unknown_path
+from chalicelib.apimachinery.rules.status import (
+    StatusError,
+    internal_error,
+    method_not_allowed,
+    unauthorized,
+    unknown_path,
+)
 from chalicelib.controllers.pods.payloads import FETCHER_HEADER, TaskPayloads
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS, Attempt, AuditLog
-from chalicelib.endpoints.auth.callers import Authenticator, acting_user, asked_user, bearer_token
+from chalicelib.endpoints.auth.callers import ANONYMOUS, Authenticator, acting_user, asked_user, bearer_token
 from chalicelib.endpoints.auth.limits import Limits
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import REVIEW_VERSION, Reviews
@@ -129,6 +135,24 @@ class Api:
             self._link.settle(time.monotonic() - started)
         return response
 
+    def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:
+        """Return the refusal of a caller who is nobody that we know, None for others; headers in lower case.
+
+        For a host that asks before it reads a long body. A refusal is audited as any other.
+        """
+        attempt = self._access.audit.begin(method)
+        attempt.address, attempt.headers, attempt.path = address, headers, path
+        try:
+            if self._access.authenticator.authenticate(headers) != ANONYMOUS:
+                return None
+            attempt.error = unauthorized()
+        except StatusError as error:
+            attempt.error = error
+        except StorageUnavailable as error:
+            return store_unavailable(error)
+        self._access.audit.end(attempt, attempt.error.code)
+        return attempt.error
+
     def _answer(self, attempt: Attempt, path: list[str], body: bytes) -> Response:
         headers, query = attempt.headers, attempt.query
         match = self._router.find(attempt.method, path)
@@ -209,4 +233,7 @@ class Api:
             raise method_not_allowed()
         if info.verb == "watch":
             return self._endpoints.watches.answer(registry, info)
+        if info.verb == "list":
+            with self._access.limits.listing(info.user.name):
+                return self._endpoints.resources.answer(registry, info)
         return self._endpoints.resources.answer(registry, info)

@@ -62,7 +62,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
     rbac = _rbac(base, stored.changes)
     authenticator = build_authenticator(settings, base.issuer, clock)
-    limits = Limits(UserLimits(settings.user_requests_per_second, settings.user_watches))
+    limits = Limits(UserLimits(settings.user_requests_per_second, settings.user_watches, settings.user_lists))
     list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + ([settings.list_kib * 1024] if settings.list_kib else [])
     return Api(
         stored.registries,

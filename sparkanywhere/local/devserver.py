@@ -18,17 +18,20 @@ from typing import Any, Protocol
 
 from chalice import local as chalice_local
 
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.config import Settings, SettingsError
 from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderError
 from chalicelib.storage.base import StorageError
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
-from sparkanywhere.local.gateway import Gateway, refuse
+from sparkanywhere.local.gateway import Gateway, refuse, status_answer
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
 from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSettings, announcement, environment, resolve
 from sparkanywhere.local.stop_signals import StopSignals
+from sparkanywhere.webserver.messages import Answer, Application, RequestHead
+from sparkanywhere.webserver.peers import knows_peers, peer_uid
 from sparkanywhere.webserver.server import WebServer, listen
 
 # Two seconds from signal to exit, in all: most for requests under way, the rest to end threads.
@@ -48,6 +51,10 @@ class Plane(Protocol):
     @property
     def listen_addresses(self) -> Sequence[str]:
         """Return further IP addresses of this machine to listen on, at the same port, so that pods reach us."""
+        ...
+
+    def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:
+        """Return the refusal of a caller who is nobody that it knows, None for others; headers in lower case."""
         ...
 
     def start(self) -> None:
@@ -86,11 +93,17 @@ class DevServer:
         self._lock = InstanceLock(settings.state / "lock", provider=settings.provider)
         self._certificates = CertificateFiles(settings.tls_folder)
         self._tls: SSLContext | None = None
+        self._plane: Plane | None = None
         self._web = WebServer(
-            Gateway(chalice_local.LocalGateway(app, config)),
-            refuse=refuse,
+            Application(
+                handler=Gateway(chalice_local.LocalGateway(app, config)),
+                refuse=refuse,
+                stranger=self._stranger,
+                own_names=frozenset({settings.host.lower(), socket.gethostname().lower()}),
+            ),
+            limits=settings.limits,
             tls=lambda: self._tls,
-            own_names=frozenset({settings.host.lower(), socket.gethostname().lower()}),
+            closed_to=closed_to if settings.serves == "user" else lambda _: "",
         )
 
     def serve_forever(self) -> None:
@@ -130,7 +143,14 @@ class DevServer:
             self._listener.close()
             raise CannotStart(str(error)) from error
 
+    def _stranger(self, head: RequestHead, client: tuple[str, int]) -> Answer | None:
+        if self._plane is None:
+            return None
+        error = self._plane.stranger(head.method, head.path, head.headers, address=client[0])
+        return status_answer(error) if error else None
+
     def _begin(self, plane: Plane) -> None:
+        self._plane = plane
         settings, addresses = self.settings, plane.listen_addresses
         is_everywhere = settings.host in EVERYWHERE  # which has those addresses too
         further = [bind(address, settings.port) for address in addresses if not is_everywhere]
@@ -184,7 +204,7 @@ def open_server(
     """
     listener = bind(options.host, options.port)
     try:
-        settings = resolve(replace(options, port=listener.getsockname()[1]), environ)
+        settings = resolve(replace(options, port=listener.getsockname()[1]), environ, knows_peers=knows_peers())
         declaration = registry.find(settings.provider)
         if declaration.check is not None:
             declaration.check(Settings.from_env(environ).provider_context(declaration, environ))
@@ -208,6 +228,18 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         why = os.strerror(error.errno).lower() if error.errno else str(error)  # str() of a bind's is long
         raise CannotStart(f"Can't listen on {host} port {port}: {why}; --port gives another.") from error
+
+
+def closed_to(sock: socket.socket) -> str:
+    """Return why a connection is refused that somebody else than we or root has made, "" for these two."""
+    uid = peer_uid(sock)
+    if uid in (0, os.getuid()):
+        return ""
+    who = "a connection that nobody holds any more" if uid is None else f"user {uid} of this machine"
+    return (
+        f"this server asks for no token, so it serves user {os.getuid()} alone, who has started it, and not {who};"
+        " with --token and --tls it serves others, too"
+    )
 
 
 def with_token(settings: LocalSettings) -> LocalSettings:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from chalicelib.config import Settings
+from chalicelib.plane.foundation import is_open
 from chalicelib.providers import registry
+from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB, Limits
 
 POD_HOST = "kubernetes.default.svc"  # what every client within a cluster tries first
 SPARK_VERSION = "4.3.0"
 EXAMPLE = "local:///opt/spark/examples/src/main/python/pi.py"
+
+
+# Who is served: whoever sends a token, or without any this user alone, or every user of the machine.
+Callers = Literal["known", "user", "machine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,9 @@ class LocalSettings:
     state: Path  # this instance's own folder
     url: str  # for clients on this machine
     settings: Mapping[str, str] = field(default_factory=dict)  # further variables that options stand for
+    serves: Callers = "known"
+    needs_token: bool = False
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def kubeconfig_file(self) -> Path:
@@ -64,14 +74,6 @@ class LocalSettings:
         """Return the certificate of our own authority."""
         return self.tls_folder / "ca.crt"
 
-    @property
-    def needs_token(self) -> bool:
-        """Return whether clients must send a token: where the server can be reached from outside this machine.
-
-        And with TLS: without credentials for https kubectl asks for a user name and a password.
-        """
-        return self.tls or is_reached_from_outside(self.provider, self.host)
-
 
 def is_reached_from_outside(provider: str, host: str) -> bool:
     """Return whether pods of their own network or other machines can reach a server bound to `host`."""
@@ -92,11 +94,13 @@ def client_url(host: str, port: int, *, tls: bool) -> str:
     return f"{'https' if tls else 'http'}://{name}:{port}"
 
 
-def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
+def resolve(options: LocalOptions, environ: Mapping[str, str], *, knows_peers: bool = True) -> LocalSettings:
     """Return the settings: an option beats the environment, the environment beats the default.
 
-    No token crosses a network in the clear, and kubectl sends one over https only: a server that can be reached
-    from outside this machine uses TLS, unless told otherwise. Raises SettingsError for a bad value.
+    A token is needed where the server can be reached from outside this machine, and where it cannot tell its user from
+    others (`knows_peers`: the system says whose a connection is). No token crosses a network in the clear, and kubectl
+    sends one over https only: there it uses TLS, unless told otherwise. And with TLS there is a token: without
+    credentials for https kubectl asks for a user name and a password. Raises SettingsError for a bad value.
     """
     chosen = {
         "SPARKANYWHERE_PROVIDER": options.provider,
@@ -107,7 +111,10 @@ def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
     }
     given = {**environ, **options.settings, **{name: value for name, value in chosen.items() if value is not None}}
     settings = Settings.from_env(given)
-    exposed = is_reached_from_outside(settings.provider, options.host)
+    serves: Callers = "known"
+    if is_open(settings):
+        serves = "machine" if settings.any_local_user else "user"
+    exposed = is_reached_from_outside(settings.provider, options.host) or (serves == "user" and not knows_peers)
     tls = settings.tls or (exposed and not given.get("SPARKANYWHERE_TLS"))
     return LocalSettings(
         host=options.host,
@@ -120,6 +127,16 @@ def resolve(options: LocalOptions, environ: Mapping[str, str]) -> LocalSettings:
         state=settings.state_dir(given).expanduser().absolute(),
         url=client_url(options.host, options.port, tls=tls),
         settings=options.settings,
+        serves="known" if tls or exposed else serves,
+        needs_token=tls or exposed,
+        limits=replace(
+            DEFAULT_LIMITS,
+            connections=settings.connections,
+            client_connections=settings.client_connections,
+            transfer_bytes=settings.transfer_mib * MIB,
+            body_seconds=settings.request_seconds,
+            head_seconds=settings.request_seconds / 3,
+        ),
     )
 
 
@@ -154,12 +171,16 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
     )
 
 
+ACCESS: Mapping[Callers, str] = {
+    "user": "No token is asked for: this server serves your programs alone, not those of other users of this machine.",
+    "machine": "Open mode: no token is asked for, and every user of this machine may run pods as you.",
+    "known": "Callers need a token that SPARKANYWHERE_TOKEN_FILE or SPARKANYWHERE_IAM_USERS lets in.",
+}
+
+
 def announcement(settings: LocalSettings) -> str:
     """Return the lines to print."""
-    access = (
-        "Open mode: no token is asked for, so every program on this machine may run pods. "
-        "That is for loopback only; --token sets one."
-    )
+    access = ACCESS[settings.serves]
     conf = [f"spark.kubernetes.container.image=sparkanywhere/spark:{SPARK_VERSION}"]
     conf.append("spark.executor.instances=2")
     if settings.token:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 import h11
@@ -19,8 +19,8 @@ from sparkanywhere.webserver.messages import (
     CONTINUE,
     LAST_CHUNK,
     Answer,
+    Application,
     BadRequest,
-    Handler,
     Request,
     RequestHead,
     answer_head,
@@ -29,11 +29,11 @@ from sparkanywhere.webserver.messages import (
     request_head,
 )
 from sparkanywhere.webserver.origin import refusal
+from sparkanywhere.webserver.shares import Shares
 from sparkanywhere.webserver.wire import Wire
 
 LOG = logging.getLogger("sparkanywhere.http")
 
-Refuse = Callable[[int, str], Answer]  # code, message -> an answer in the words of the application
 Phase = Literal["idle", "busy", "streaming"]
 
 
@@ -45,18 +45,20 @@ class Connection:
         wire: Wire,
         *,
         client: tuple[str, int],
-        handler: Handler,
-        refuse: Refuse,
+        application: Application,
         limits: Limits,
-        own_names: frozenset[str] = frozenset(),
+        transfer: Shares,
+        closed_to: str = "",
     ) -> None:
+        """Take over `wire`. `transfer` counts bytes; `closed_to` is why this client is refused whatever it asks."""
         self.wire = wire
         self.phase: Phase = "idle"
         self._client = client
-        self._handler = handler
-        self._refuse = refuse
+        self._application = application
         self._limits = limits
-        self._own_names = own_names
+        self._transfer = transfer
+        self._closed_to = closed_to
+        self._held = 0  # bytes of `transfer`, for the request under way
         self._parser = h11.Connection(h11.SERVER)
         self._stopping = False
         self._chunked = False
@@ -88,20 +90,27 @@ class Connection:
             head = self._read_head()
             if head is None:
                 return False
-            if why := refusal(head.headers, self._own_names):
+            if why := self._closed_to or refusal(head.headers, self._application.own_names):
                 raise BadRequest(403, why)
-            request = Request(head, self._read_body(head), self._client)
+            return self._answer(Request(head, self._read_body(head), self._client))
         except BadRequest as error:
-            answer = self._refuse(error.code, error.message)
+            answer = error.answer or self._application.refuse(error.code, error.message)
             body = answer.body if head is None or head.method != "HEAD" else b""
             self.wire.send(answer_head(answer, chunked=False, close=True, now=time.time()) + body)
             self.wire.linger()
             return False
+        finally:
+            self._transfer.give(self._client[0], self._held)
+            self._held = 0
+
+    def _answer(self, request: Request) -> bool:
+        """Have a request answered; return whether another may follow. Raises BadRequest."""
+        head = request.head
         try:
-            answer = self._handler(request)
+            answer = self._application.handler(request)
         except Exception:  # the edge: whatever it was, the client gets an answer without internals
             LOG.exception("request failed method=%s path=%s", head.method, head.path)
-            answer = self._refuse(500, "the server failed to answer this request")
+            answer = self._application.refuse(500, "the server failed to answer this request")
         if answer.takeover is not None:
             self.phase, self._chunked = "streaming", False
             self.wire.unread(self._parser.trailing_data[0])
@@ -111,8 +120,18 @@ class Connection:
         if answer.stream is not None:
             return self._send_stream(head, answer, answer.stream, close=close)
         data = answer_head(answer, chunked=False, close=close, now=time.time())
-        self.wire.send(data + answer.body if has_body(answer, head.method) else data)
+        if has_body(answer, head.method):
+            self._hold(self._held + len(answer.body))
+            data += answer.body
+        self.wire.send(data)
         return not close
+
+    def _hold(self, count: int) -> None:
+        """Hold so many bytes in all until the request has been answered. Raises BadRequest."""
+        if count > self._limits.stranger_body_bytes:
+            if not self._transfer.take(self._client[0], count - self._held):
+                raise BadRequest(429, "too many long bodies and answers are under way, please try again later")
+            self._held = count
 
     def _next_event(self, too_slow: str) -> object:
         """Return h11's next event, reading as much as it takes. Raises BadRequest; `too_slow` is its words."""
@@ -149,17 +168,28 @@ class Connection:
         size = int(head.headers.get("content-length", "0"))
         if not size and "transfer-encoding" not in head.headers:
             return b""
-        is_too_large = size > limit
-        if self._parser.they_are_waiting_for_100_continue and not is_too_large:
-            self.wire.send(CONTINUE)
+        if size <= limit:
+            self._expect(head, size)
+            if self._parser.they_are_waiting_for_100_continue:
+                self.wire.send(CONTINUE)
         self.wire.allow(self._limits.body_seconds)
-        while not is_too_large:
+        while size <= limit:
             event = self._next_event("the request body did not arrive in time")
             if not isinstance(event, h11.Data):
                 return bytes(body)
             body += event.data
-            is_too_large = len(body) > limit
+            if len(body) > size:  # of chunks, whose sum nobody has said before
+                size = len(body)
+                self._expect(head, size)
         raise BadRequest(413, "the request body is too large")
+
+    def _expect(self, head: RequestHead, size: int) -> None:
+        """Make room for a body of that size, if it is long for a known caller alone. Raises BadRequest."""
+        if size > self._limits.stranger_body_bytes and not self._held:
+            answer = self._application.stranger(head, self._client)
+            if answer is not None:
+                raise BadRequest(answer.status, "", answer)
+        self._hold(size)
 
     def _send_stream(self, head: RequestHead, answer: Answer, stream: Iterator[bytes], *, close: bool) -> bool:
         """Send every piece; return whether the stream ended whole and another request may follow."""

@@ -24,9 +24,15 @@ class Limits:
 
     backlog: int = 4096  # connects that wait for accept; Linux cuts it to net.core.somaxconn
     connections: int = 4000  # threads; about 40 KiB each while they wait
+    # Of one address. A user may hold 2,000 watches, and beside him others shall find room.
+    client_connections: int = 2500
     head_bytes: int = 64 * 1024  # request line and headers; tokens of 4 KiB and long selectors fit well
     header_count: int = 100
     body_bytes: int = 4 * MIB  # the app itself refuses beyond 3 MiB; this only bounds what is read
+    stranger_body_bytes: int = 64 * 1024  # read before the app is asked whether it knows the caller; uncounted, too
+    # Of longer bodies and answers that are in memory at once, half of it for one address. A list of 10,000 pods,
+    # which a client may read slowly, is some 60 MiB.
+    transfer_bytes: int = 512 * MIB
     # OkHttp and Vert.x drop a pooled connection after 5 minutes at the latest. Ours must live longer:
     # closed by us just as a POST leaves, it would fail that POST.
     idle_seconds: float = 330.0

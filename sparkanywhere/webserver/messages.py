@@ -28,10 +28,11 @@ Takeover = Callable[[Wire], None]
 class BadRequest(Exception):
     """The request is refused before a handler sees it; the connection can't be used any more."""
 
-    def __init__(self, code: int, message: str) -> None:
+    def __init__(self, code: int, message: str, answer: Answer | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.answer = answer  # where the application has worded it itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,25 @@ class Answer:
 
 
 Handler = Callable[[Request], Answer]
+
+
+def admit_all(_head: RequestHead, _client: tuple[str, int]) -> None:
+    """Refuse nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What answers requests. All of it is called from many threads at once.
+
+    `refuse` words a refusal of ours, given its code and message. `stranger` is asked before a long body is read, and
+    returns the answer to a caller whom the application does not know, or None. `own_names` are names of this server
+    in lower case, besides those of `origin`.
+    """
+
+    handler: Handler
+    refuse: Callable[[int, str], Answer]
+    stranger: Callable[[RequestHead, tuple[str, int]], Answer | None] = admit_all
+    own_names: frozenset[str] = frozenset()
 
 
 def answer_head(answer: Answer, *, chunked: bool, close: bool, now: float) -> bytes:

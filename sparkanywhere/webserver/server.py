@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import selectors
 import socket
 import ssl
@@ -11,14 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from sparkanywhere.webserver.connection import Connection, Refuse
+from sparkanywhere.webserver.connection import Connection
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
-from sparkanywhere.webserver.messages import Handler
+from sparkanywhere.webserver.messages import Application, answer_head
+from sparkanywhere.webserver.shares import Shares
 from sparkanywhere.webserver.wire import Wire, prepare
 
 LOG = logging.getLogger("sparkanywhere.http")
 
 _NO_ROOM_PAUSE_SECONDS = 0.05  # out of file descriptors or threads: let some connections end first
+_WARNING_SECONDS = 10.0  # between two lines of the log that say so
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> socket.socket:
@@ -28,7 +33,9 @@ def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> so
 
 
 class WebServer:
-    """Serves `handler` on listening sockets, each connection in a thread of its own.
+    """Serves an application on listening sockets, each connection in a thread of its own.
+
+    `closed_to` says why a client is refused whatever it asks, "" for one that is let in.
 
     start() returns at once; stop() ends every stream whole, lets running requests finish, and returns
     within the time it is given. Sockets may be added at any time before stop().
@@ -36,20 +43,22 @@ class WebServer:
 
     def __init__(
         self,
-        handler: Handler,
+        application: Application,
         *,
-        refuse: Refuse,
         limits: Limits = DEFAULT_LIMITS,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
-        own_names: frozenset[str] = frozenset(),
+        closed_to: Callable[[socket.socket], str] = lambda _: "",
     ) -> None:
-        self._handler = handler
-        self._refuse = refuse
+        self._application = application
         self._limits = limits
         self._tls = tls
-        self._own_names = own_names
+        self._closed_to = closed_to
         self._connections: set[Connection] = set()
         self._room = threading.BoundedSemaphore(limits.connections)  # taken from accept to the thread's end
+        self._clients = Shares(limits.connections, each=limits.client_connections)  # likewise
+        self._transfer = Shares(limits.transfer_bytes, each=limits.transfer_bytes // 2)
+        self._spare: int | None = os.open(os.devnull, os.O_RDONLY)  # a descriptor to refuse with when all are taken
+        self._warned_at = -_WARNING_SECONDS
         self._lock = threading.Lock()
         self._listeners: list[socket.socket] = []
         self._selector = selectors.DefaultSelector()
@@ -85,6 +94,9 @@ class WebServer:
         for listener in self._listeners:
             listener.close()
         if not self._acceptor.is_alive():
+            if self._spare is not None:
+                os.close(self._spare)
+                self._spare = None
             self._selector.close()
             self._wake_reader.close()
             self._wake_writer.close()
@@ -122,38 +134,77 @@ class WebServer:
         try:
             sock, address = listener.accept()
             client = (str(address[0]), int(address[1]))
-            name = f"http-{client[1]}"
-            threading.Thread(target=self._serve, args=(sock, client), name=name, daemon=True).start()
-            is_begun = True
+            is_begun = self._begin(sock, client)
         except (BlockingIOError, ConnectionError):
             return
         except OSError as error:
-            LOG.warning("accept failed error=%s", error)
-            time.sleep(_NO_ROOM_PAUSE_SECONDS)
-        except RuntimeError as error:  # no more threads
-            LOG.warning("connection refused error=%s", error)
-            sock.close()
+            self._warn("accept failed error=%s", error)
+            if error.errno in _NO_DESCRIPTORS:
+                self._turn_away(listener)
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
         finally:
             threading.stack_size(before)
             if not is_begun:
                 self._room.release()
 
+    def _begin(self, sock: socket.socket, client: tuple[str, int]) -> bool:
+        """Serve a connection on a thread of its own; return whether there was one to be had."""
+        if not self._clients.take(client[0]):
+            self._warn("connection refused client=%s error=too many of one address", client[0])
+            self._dismiss(sock, 429, "too many connections from this address, please try again later")
+            return False
+        try:
+            threading.Thread(target=self._serve, args=(sock, client), name=f"http-{client[1]}", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            self._clients.give(client[0])
+            self._warn("connection refused error=%s", error)
+            self._dismiss(sock, 503, "the server is out of threads, please try again later")
+            time.sleep(_NO_ROOM_PAUSE_SECONDS)
+            return False
+        return True
+
+    def _turn_away(self, listener: socket.socket) -> None:
+        """Refuse one connection where every file descriptor is taken but the one that is kept for this."""
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
+            with contextlib.suppress(OSError):
+                sock, _ = listener.accept()
+                self._dismiss(sock, 503, "the server is out of file descriptors, please try again later")
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+
+    def _dismiss(self, sock: socket.socket, code: int, why: str) -> None:
+        """Answer a connection without reading from it or waiting for it, and close it. Over TLS there is no answer."""
+        with sock, contextlib.suppress(OSError):
+            sock.setblocking(False)
+            if self._tls() is None:
+                answer = self._application.refuse(code, why)
+                sock.send(answer_head(answer, chunked=False, close=True, now=time.time()) + answer.body)
+                sock.shutdown(socket.SHUT_WR)
+
+    def _warn(self, words: str, value: object) -> None:
+        """Log a warning, unless there was one just now."""
+        if time.monotonic() - self._warned_at >= _WARNING_SECONDS:
+            self._warned_at = time.monotonic()
+            LOG.warning(words, value)
+
     def _serve(self, sock: socket.socket, client: tuple[str, int]) -> None:
         connection: Connection | None = None
         try:
             sock.settimeout(self._limits.handshake_seconds)
             prepare(sock)
+            closed_to = self._closed_to(sock)
             context = self._tls()
             if context is not None:
                 sock = context.wrap_socket(sock, server_side=True)
             connection = Connection(
                 Wire(sock, self._limits),
                 client=client,
-                handler=self._handler,
-                refuse=self._refuse,
+                application=self._application,
                 limits=self._limits,
-                own_names=self._own_names,
+                transfer=self._transfer,
+                closed_to=closed_to,
             )
             with self._lock:
                 self._connections.add(connection)
@@ -167,4 +218,5 @@ class WebServer:
             if connection is not None:
                 with self._lock:
                     self._connections.discard(connection)
+            self._clients.give(client[0])
             self._room.release()

@@ -73,7 +73,8 @@ def stub_app(streams: Streams) -> Chalice:
         request = app.current_request
         assert request is not None
         path = str(request.context["path"])
-        patience = float((request.query_params or {"patience": "0.2"})["patience"])
+        query = dict(request.query_params or {})
+        patience = float(query.get("patience", "0.2"))
         if path == "/stream":
             return StreamResponse(streams.pieces(patience=patience))
         if path == "/stream/short":
@@ -82,6 +83,10 @@ def stub_app(streams: Streams) -> Chalice:
             return StreamResponse(_broken())
         if path == "/fail":
             raise RuntimeError("the secret is 42")
+        if path in ("/unauthorized", "/quiet"):
+            return Response(body="", status_code=401 if path == "/unauthorized" else 200)
+        if path == "/long":
+            return Response(body="a" * int(query["mib"]) * 1024 * 1024, headers={"Content-Type": "text/plain"})
         if path == "/slow":
             streams.slow += 1
             time.sleep(SLOW_SECONDS)

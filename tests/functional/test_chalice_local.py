@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import ssl
@@ -71,6 +72,29 @@ def test_without_the_token_nobody_comes_in(tmp_path: Path) -> None:
             right = client.get(NAMESPACES, headers="Authorization: Bearer geheim\r\n")
 
     assert (anonymous.status, wrong.status, right.status) == (403, 401, 200)
+
+
+STRANGER = """
+import encodings.idna, os, socket, sys  # all that is needed later, when the files cannot be read any more
+os.setgid(12345)
+os.setuid(12345)
+sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+sock.sendall(b"GET /api/v1/secrets HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+sys.stdout.write(b"".join(iter(lambda: sock.recv(4096), b"")).decode())
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(("any_user", "line"), [("0", "HTTP/1.1 403 Forbidden"), ("1", "HTTP/1.1 200 OK")])
+def test_another_user_of_the_machine_is_served_only_if_the_setting_says_so(
+    tmp_path: Path, any_user: str, line: str
+) -> None:
+    with chalice_local(tmp_path, *NONE, environ={"SPARKANYWHERE_ANY_LOCAL_USER": any_user}) as server:
+        server.wait_until_ready()
+        command = [sys.executable, "-c", STRANGER, str(server.port)]
+        seen = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    assert seen.splitlines()[0] == line
 
 
 def test_over_tls_only_http_1_1_is_offered_and_the_certificate_is_ours(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pathlib import Path
 import pytest
 from chalice.config import Config
 
+from chalicelib.apimachinery.rules.status import StatusError, unauthorized
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.local.devserver import CannotStart, DevServer, bind, localise, with_token
 from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, resolve
+from sparkanywhere.webserver.limits import DEFAULT_LIMITS
 from tests.functional.stub_app import Streams, stub_app
 from tests.functional.web_client import connected
 from tests.waiting import until
@@ -25,6 +28,11 @@ class FakePlane:
     def __init__(self, *addresses: str) -> None:
         self.listen_addresses = addresses
         self.diary: list[str] = []
+
+    def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:
+        """Know everybody but who sends the header that says so."""
+        del method, path, address
+        return unauthorized() if "x-stranger" in headers else None
 
     def start(self) -> None:
         """Begin."""
@@ -142,6 +150,27 @@ def test_a_token_is_made_once_and_kept(tmp_path: Path) -> None:
 
     assert first.token == second.token == wide.token_file.read_text()
     assert len(first.token) >= 40
+
+
+def test_a_long_body_of_a_stranger_is_not_even_read(tmp_path: Path) -> None:
+    with serving(tmp_path, FakePlane()) as server, connected(server.settings.port) as client:
+        length = DEFAULT_LIMITS.stranger_body_bytes + 1
+        client.ask("/x", method="POST", headers=f"X-Stranger: 1\r\nContent-Length: {length}\r\n")
+
+        assert client.reply().status == 401
+
+
+def test_without_a_token_only_its_user_and_root_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user takes the place of ours here, as tests cannot become somebody else everywhere."""
+    with serving(tmp_path, FakePlane()) as server, connected(server.settings.port) as client:
+        assert client.get("/x").status == 200
+        monkeypatch.setattr("sparkanywhere.local.devserver.peer_uid", lambda _: os.getuid() + 1)
+        with connected(server.settings.port) as other:
+            refused = other.get("/x")
+
+    assert refused.status == 403
+    assert f"serves user {os.getuid()} alone" in refused.json()["message"]
+    assert f"not user {os.getuid() + 1}" in refused.json()["message"]
 
 
 def test_on_loopback_no_token_is_made(tmp_path: Path) -> None:

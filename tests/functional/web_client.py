@@ -79,9 +79,11 @@ class WebClient:
 
 
 @contextlib.contextmanager
-def connected(port: int, host: str = "127.0.0.1") -> Iterator[WebClient]:
-    """Yield a connection to `port`."""
-    with socket.create_connection((host, port), timeout=SECONDS) as sock:
+def connected(port: int, host: str = "127.0.0.1", *, source: str = "") -> Iterator[WebClient]:
+    """Yield a connection to `port`, from the address `source` if one is given."""
+    with socket.create_connection(
+        (host, port), timeout=SECONDS, source_address=(source, 0) if source else None
+    ) as sock:
         client = WebClient(sock)
         with client.file:
             yield client

@@ -1,4 +1,4 @@
-"""Limits: how many requests and watches one user may have, so that nobody starves the others.
+"""Limits: how many requests, watches and lists one user may have, so that nobody starves the others.
 
 Refusals are those of a real server's priority and fairness: 429 with Retry-After. Each limit is per process: on Lambda,
 where a process serves one request at a time, API Gateway's own throttling does this work.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.rules.status import too_many_requests
 
 TOO_MANY = "too many requests, please try again later"
 USERS_KEPT = 10_000  # buckets in memory; the longest unused go first
+LIST_SECONDS = 5.0  # that a list waits until one of the same user has been made
 BURST_SECONDS = 2.0  # a user may use up so many seconds' worth of requests at once
 
 
@@ -25,10 +27,11 @@ class UserLimits:
 
     requests_per_second: int = 0
     watches: int = 0
+    lists: int = 0  # that are being made at once
 
 
 class Limits:
-    """Counts requests and watches of each user. Safe to call from many threads."""
+    """Counts requests, watches and lists of each user. Safe to call from many threads."""
 
     def __init__(self, limits: UserLimits, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
@@ -36,6 +39,8 @@ class Limits:
         self._lock = threading.Lock()
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and as of when
         self._watches: dict[str, int] = {}
+        self._lists: Counter[str] = Counter()
+        self._list_made = threading.Condition()
 
     def request(self, user: str) -> None:
         """Count one request of a user. Raises 429 beyond the limit."""
@@ -52,6 +57,26 @@ class Limits:
                 self._buckets.popitem(last=False)
         if not is_allowed:
             raise too_many_requests(TOO_MANY)
+
+    @contextmanager
+    def listing(self, user: str) -> Iterator[None]:
+        """Count a list while it is made; wait if there are as many already. Raises 429 if there still are then."""
+        most = self._limits.lists
+        if not most:
+            yield
+            return
+        with self._list_made:
+            if not self._list_made.wait_for(lambda: self._lists[user] < most, LIST_SECONDS):
+                raise too_many_requests(TOO_MANY)
+            self._lists[user] += 1
+        try:
+            yield
+        finally:
+            with self._list_made:
+                self._lists[user] -= 1
+                if not self._lists[user]:
+                    del self._lists[user]
+                self._list_made.notify_all()
 
     def watch(self, user: str, pieces: Iterator[bytes]) -> CountedWatch:
         """Return `pieces`, counted as a watch of the user until they end. Raises 429 beyond the limit."""

@@ -143,6 +143,28 @@ def test_a_deletecollection_names_what_it_met(api: ApiClient, tmp_path: Path) ->
     assert _events(tmp_path)[-1]["annotations"] == {"sparkanywhere.io/names": "a,b"}
 
 
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"authorization": "Bearer admin-token"}, None),
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": "Basic YTpi"}, 401),
+        ({}, 401),
+    ],
+)
+def test_a_stranger_is_told_before_a_long_body_and_leaves_a_line(
+    api: ApiClient, tmp_path: Path, headers: dict[str, str], code: int | None
+) -> None:
+    refusal = api.plane.stranger("POST", CONFIGMAPS, headers, address="10.1.2.3")
+
+    assert (refusal.code if refusal else None) == code
+    log = tmp_path / "default" / "audit.log"
+    events = _events(tmp_path) if log.exists() else []
+    assert [(each["requestURI"], each["sourceIPs"], each["responseStatus"]["code"]) for each in events] == (
+        [(CONFIGMAPS, ["10.1.2.3"], code)] if code else []
+    )
+
+
 def test_no_name_can_make_a_line_of_its_own() -> None:
     lines: list[str] = []
     log = AuditLog(lines.append, clock=lambda: NOW, new_uid=lambda: "id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,38 @@ def test_a_watch_that_is_closed_before_its_first_piece_counts_no_more() -> None:
     assert list(limits.watch("ana", iter([b"b"]))) == [b"b"]
 
 
+def test_lists_of_one_user_wait_for_one_another_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.endpoints.auth.limits.LIST_SECONDS", 0.05)
+    limits = Limits(UserLimits(lists=2))
+
+    with limits.listing("ana"), limits.listing("ana"):
+        with limits.listing("bob"):
+            pass
+        with pytest.raises(StatusError) as caught, limits.listing("ana"):
+            pass
+
+    assert (caught.value.code, caught.value.retry_after_seconds) == (429, 1)
+    with limits.listing("ana"), limits.listing("ana"):
+        pass
+
+
+def test_a_list_goes_on_as_soon_as_another_is_made() -> None:
+    limits = Limits(UserLimits(lists=1))
+    done = threading.Event()
+
+    def second() -> None:
+        with limits.listing("ana"):
+            done.set()
+
+    with limits.listing("ana"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not done.wait(0.05)
+    thread.join()
+
+    assert done.is_set()
+
+
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -105,3 +138,17 @@ def test_a_namespace_holds_so_many_objects_of_a_resource(tmp_path: Path) -> None
 
     assert (refused.status, refused.reason) == (403, "Forbidden")
     assert "exceeded quota" in refused.body["message"]
+
+
+def test_lists_are_counted_and_single_objects_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.endpoints.auth.limits.LIST_SECONDS", 0.05)
+    plane = control_plane(tmp_path, user_lists=1)
+    client = ApiClient(plane)
+    client.create(CONFIGMAPS, {"metadata": {"name": "a"}})
+    limits = plane.api._access.limits
+
+    with limits.listing("sparkanywhere-admin"):
+        codes = [client.request("GET", path).status for path in (CONFIGMAPS, f"{CONFIGMAPS}/a", "/api/v1/namespaces")]
+
+    plane.close()
+    assert codes == [429, 200, 429]

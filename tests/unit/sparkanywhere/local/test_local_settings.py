@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.config import Settings, SettingsError
 from sparkanywhere.local.local_settings import LocalOptions, announcement, client_url, environment, resolve
+from sparkanywhere.webserver.limits import MIB
 
 HOME = {"XDG_STATE_HOME": "/state"}
 
@@ -110,13 +111,53 @@ def test_containers_get_a_name_that_their_network_knows() -> None:
     assert environment(settings, HOME)["SPARKANYWHERE_POD_URL"] == "https://kubernetes.default.svc:8123"
 
 
-def test_open_mode_is_said_and_said_to_be_for_loopback() -> None:
-    text = announcement(resolve(LocalOptions(port=8123), HOME))
+@pytest.mark.parametrize(
+    ("options", "environ", "knows_peers", "serves", "needs_token"),
+    [
+        (LocalOptions(), {}, True, "user", False),
+        (LocalOptions(), {}, False, "known", True),  # a system that does not say whose connections are
+        (LocalOptions(), {"SPARKANYWHERE_ANY_LOCAL_USER": "1"}, True, "machine", False),
+        (LocalOptions(), {"SPARKANYWHERE_ANY_LOCAL_USER": "1"}, False, "machine", False),
+        (LocalOptions(token="t"), {}, True, "known", False),
+        (LocalOptions(token="t"), {}, False, "known", False),
+        (LocalOptions(), {"SPARKANYWHERE_TOKEN_FILE": "/tokens"}, False, "known", False),
+        (LocalOptions(provider="docker"), {}, True, "known", True),
+        (LocalOptions(provider="docker"), {"SPARKANYWHERE_ANY_LOCAL_USER": "1"}, True, "known", True),
+        (LocalOptions(tls=True), {}, True, "known", True),
+    ],
+)
+def test_without_a_token_a_server_is_its_users_alone(
+    options: LocalOptions, environ: dict[str, str], knows_peers: bool, serves: str, needs_token: bool
+) -> None:
+    settings = resolve(options, {**HOME, **environ}, knows_peers=knows_peers)
 
-    assert "Open mode" in text
-    assert "loopback only" in text
+    assert (settings.serves, settings.needs_token) == (serves, needs_token)
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "serves your programs alone"),
+        ({"SPARKANYWHERE_ANY_LOCAL_USER": "1"}, "Open mode"),
+        ({"SPARKANYWHERE_TOKEN_FILE": "/tokens"}, "Callers need a token"),
+        ({"SPARKANYWHERE_TOKEN": "t"}, "A token is asked for"),
+    ],
+)
+def test_who_is_served_is_said(environ: dict[str, str], words: str) -> None:
+    text = announcement(resolve(LocalOptions(port=8123), {**HOME, **environ}))
+
+    assert words in text
     assert "export KUBECONFIG=/state/sparkanywhere/default/kubeconfig" in text
     assert "spark-submit --master k8s://http://127.0.0.1:8123 --deploy-mode cluster" in text
+
+
+def test_limits_of_the_web_server_are_settings() -> None:
+    environ = {"CONNECTIONS": "30", "CLIENT_CONNECTIONS": "20", "TRANSFER_MIB": "4", "REQUEST_SECONDS": "9"}
+
+    limits = resolve(LocalOptions(), HOME | {f"SPARKANYWHERE_{name}": text for name, text in environ.items()}).limits
+
+    assert (limits.connections, limits.client_connections, limits.transfer_bytes) == (30, 20, 4 * MIB)
+    assert (limits.body_seconds, limits.head_seconds) == (9, 3)
 
 
 def test_a_token_without_tls_comes_with_a_warning() -> None:

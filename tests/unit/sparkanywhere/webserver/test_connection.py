@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sparkanywhere.webserver.connection import Connection
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS
-from sparkanywhere.webserver.messages import LAST_CHUNK, Answer, Request, chunk
+from sparkanywhere.webserver.messages import LAST_CHUNK, Answer, Application, Request, chunk
+from sparkanywhere.webserver.shares import Shares
 from sparkanywhere.webserver.wire import Wire
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -37,9 +38,9 @@ def serve(raw: bytes, *, limit: int = 10_000, head: int = 2_000) -> tuple[list[b
         Connection(
             Wire(ours, limits),
             client=("127.0.0.1", 1),
-            handler=handler,
-            refuse=lambda code, _: Answer(status=code),
+            application=Application(handler=handler, refuse=lambda code, _: Answer(status=code)),
             limits=limits,
+            transfer=Shares(limits.transfer_bytes, each=limits.transfer_bytes),
         ).serve()
         answers = b"".join(iter(lambda: theirs.recv(65536), b""))
     return bodies, [int(code) for code in re.findall(rb"HTTP/1.1 (\d+)", answers)]
