@@ -28,6 +28,7 @@ from chalicelib.resources.policy.priorityclasses import PriorityClassStrategy
 from chalicelib.resources.policy.quotas import LimitRangeStrategy, ResourceQuotaStrategy
 from chalicelib.resources.volumes.claims import PersistentVolumeClaimStrategy, PersistentVolumeStrategy
 from chalicelib.resources.volumes.storageclasses import StorageClassStrategy
+from chalicelib.resources.workloads.cronjobs import CronJobStrategy
 from chalicelib.resources.workloads.deployments import DeploymentStrategy, ReplicaSetStrategy
 from chalicelib.resources.workloads.jobs import JobStrategy
 from chalicelib.resources.workloads.statefulsets import StatefulSetStrategy
@@ -52,6 +53,7 @@ ALL: tuple[Strategy, ...] = (
     ReplicaSetStrategy(),
     StatefulSetStrategy(),
     EventViewStrategy(),
+    CronJobStrategy(),
     JobStrategy(),
     NetworkPolicyStrategy(),
     PodDisruptionBudgetStrategy(),

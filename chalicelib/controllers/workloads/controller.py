@@ -7,14 +7,16 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from chalicelib.apimachinery.accessors import is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import dependents_of
+from chalicelib.controllers.runtime.background import guarded
 from chalicelib.controllers.runtime.objects import DeleteObject
-from chalicelib.controllers.runtime.recorder import EventType, News, Recorder
-from chalicelib.controllers.workloads import deployments, jobs, sets
+from chalicelib.controllers.runtime.recorder import News, Recorder
+from chalicelib.controllers.workloads import cronjobs, deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import WorkloadPlan
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
@@ -41,12 +43,14 @@ class WorkloadKind:
 
 
 KINDS = {
+    "cronjobs": WorkloadKind("batch", "CronJob", "jobs", cronjobs.plan),
     "jobs": WorkloadKind("batch", "Job", "pods", jobs.plan),
     "replicasets": WorkloadKind("apps", "ReplicaSet", "pods", sets.replica_set_plan),
     "statefulsets": WorkloadKind("apps", "StatefulSet", "pods", sets.stateful_set_plan),
     "deployments": WorkloadKind("apps", "Deployment", "replicasets", deployments.plan),
 }
 _RESOURCES = {each.kind: resource for resource, each in KINDS.items()}
+_TOLD = {"pods": "pod:", "jobs": "job"}  # what Events tell of when it is made or deleted, as they call it
 Key = tuple[str, str, str]  # resource, namespace, name
 
 
@@ -113,7 +117,7 @@ class WorkloadController:
         """Sync every workload: what a lost event or another process left undone."""
         for resource in KINDS:
             for item in self._storage.list(prefix(resource)).items:
-                self.sync(*parse_key(item.key))
+                guarded(partial(self.sync, *parse_key(item.key)))
 
     def _once(self, key: Key) -> None:
         resource, namespace, name = key
@@ -154,19 +158,19 @@ class WorkloadController:
             changed = {**replica_set, "spec": {**replica_set["spec"], "replicas": replicas}}
             own_name = replica_set["metadata"]["name"]
             self._registry("replicasets").update(namespace, own_name, changed, WRITER)
-        for pod in plan.delete:
-            pod_name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        owns = KINDS[resource].owns
+        for owned in plan.delete:
+            own_name, uid = owned["metadata"]["name"], owned["metadata"]["uid"]
             try:
-                self._delete("pods", namespace, pod_name, uid=uid)
+                self._delete(owns, namespace, own_name, uid=uid)
             except StatusError as error:
                 if error.code not in (404, 409):
                     raise
                 continue
-            gone = News("Normal", "SuccessfulDelete", f"Deleted pod: {pod_name}")
-            self._recorder.record(owner, [gone], kind=KINDS[resource].kind)
-        for reason, message in plan.events:
-            kind: EventType = "Normal" if reason == "Completed" else "Warning"
-            self._recorder.record(owner, [News(kind, reason, message)], kind=KINDS[resource].kind)
+            if owns in _TOLD:
+                gone = News("Normal", "SuccessfulDelete", f"Deleted {_TOLD[owns]} {own_name}")
+                self._recorder.record(owner, [gone], kind=KINDS[resource].kind)
+        self._recorder.record(owner, plan.events, kind=KINDS[resource].kind)
 
     def _registry(self, resource: str) -> Registry:
         group = KINDS[resource].group if resource in KINDS else ""
@@ -185,7 +189,7 @@ class WorkloadController:
             self._recorder.record(owner, [failed], kind=kind)
             self._due[key] = self._clock() + timedelta(seconds=REFUSED_SECONDS)
             return False
-        if resource == "pods":
-            made = News("Normal", "SuccessfulCreate", f"Created pod: {name}")
+        if resource in _TOLD:
+            made = News("Normal", "SuccessfulCreate", f"Created {_TOLD[resource]} {name}")
             self._recorder.record(owner, [made], kind=kind)
         return True

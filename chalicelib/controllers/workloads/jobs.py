@@ -15,6 +15,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.runtime.objects import with_condition
+from chalicelib.controllers.runtime.recorder import News
 from chalicelib.controllers.workloads.plan import (
     WorkloadPlan,
     fresh_names,
@@ -118,12 +119,14 @@ class _Progress:
         """End: what still runs goes first, then the last condition is set."""
         self._set(first, "True", reason, why)
         leaving = [pod for pod in self._pods if is_deleting(pod) and not is_terminal(pod)]
-        events: list[tuple[str, str]] = []
+        events: list[News] = []
         if not self._active and not leaving:
             self._set(last, "True", reason, why)
             if last == "Complete":
                 self._status["completionTime"] = format_time(self._now)
-            events = [("Completed", "Job completed") if last == "Complete" else (reason, why)]
+            events = [
+                News("Normal", "Completed", "Job completed") if last == "Complete" else News("Warning", reason, why)
+            ]
         result = self._result(active=0)
         result.delete, result.events = self._active, events
         if self._spec.get("ttlSecondsAfterFinished") is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules.meta import SUFFIX_ALPHABET, SUFFIX_LENGTH
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.runtime.recorder import News
 
 MAX_BASE = 57  # characters of an owner's name in its pods': with dash and suffix they still fit a label
 
@@ -22,10 +23,10 @@ class WorkloadPlan:
     status: JSON
     create: list[tuple[str, JSON]] = field(default_factory=list)  # (resource, object)
     scale: list[tuple[JSON, int]] = field(default_factory=list)  # (ReplicaSet, replicas)
-    delete: list[JSON] = field(default_factory=list)  # pods
+    delete: list[JSON] = field(default_factory=list)  # of what it owns
     removes_owner: bool = False
     due_seconds: float | None = None
-    events: list[tuple[str, str]] = field(default_factory=list)  # (reason, message)
+    events: list[News] = field(default_factory=list)
 
 
 def short_hash(*parts: object, length: int = SUFFIX_LENGTH) -> str:

@@ -107,29 +107,14 @@ class JobStrategy(Strategy):
     def validate(self, obj: JSON) -> Iterator[Cause]:
         """Yield what is wrong with a Job."""
         spec = obj["spec"]
-        for key in _COUNTS:
-            yield from not_negative_causes(spec.get(key), f"spec.{key}")
-        if spec["completionMode"] not in MODES:
-            yield not_supported("spec.completionMode", spec["completionMode"], MODES)
-        elif spec["completionMode"] == "Indexed" and spec.get("completions") is None:
-            yield required("spec.completions", "when completion mode is Indexed")
-        if spec["podReplacementPolicy"] not in REPLACEMENTS:
-            yield not_supported("spec.podReplacementPolicy", spec["podReplacementPolicy"], REPLACEMENTS)
-        template, selector = spec["template"], spec.get("selector")
-        labels = labels_of(template)
+        yield from job_spec_causes(spec, "spec")
+        selector, labels = spec.get("selector"), labels_of(spec["template"])
         if selector is None:
             yield required("spec.selector")
         wrong = label_selector_causes(selector, "spec.selector")
         yield from wrong
         if selector != {} and not wrong and not label_selector_of(selector).matches(labels):
             yield invalid("spec.template.metadata.labels", labels, MISMATCH)
-        yield from template_causes(template, "spec.template")
-        policy = template["spec"]["restartPolicy"]
-        field = "spec.template.spec.restartPolicy"
-        if policy == "Always":
-            yield required(field, 'valid values: "OnFailure", "Never"')
-        elif policy not in ("OnFailure", "Never"):
-            yield not_supported(field, policy, ("OnFailure", "Never"))
 
     def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Hold selector, template and mode; a suspended job may still be given other pods."""
@@ -183,6 +168,26 @@ class JobStrategy(Strategy):
             *containers_text(spec.get("template") or {}),
             selector_text(spec.get("selector")),
         ]
+
+
+def job_spec_causes(spec: JSON, at: str) -> Iterator[Cause]:
+    """Yield what is wrong with a Job's spec at a path, apart from its selector."""
+    for key in _COUNTS:
+        yield from not_negative_causes(spec.get(key), f"{at}.{key}")
+    mode, replacement = spec.get("completionMode") or "NonIndexed", spec.get("podReplacementPolicy")
+    if mode not in MODES:
+        yield not_supported(f"{at}.completionMode", mode, MODES)
+    elif mode == "Indexed" and spec.get("completions") is None:
+        yield required(f"{at}.completions", "when completion mode is Indexed")
+    if replacement and replacement not in REPLACEMENTS:
+        yield not_supported(f"{at}.podReplacementPolicy", replacement, REPLACEMENTS)
+    yield from template_causes(spec["template"], f"{at}.template")
+    policy = spec["template"]["spec"]["restartPolicy"]
+    field = f"{at}.template.spec.restartPolicy"
+    if policy == "Always":
+        yield required(field, 'valid values: "OnFailure", "Never"')
+    elif policy not in ("OnFailure", "Never"):
+        yield not_supported(field, policy, ("OnFailure", "Never"))
 
 
 def _label_as_pods(job: JSON) -> None:
