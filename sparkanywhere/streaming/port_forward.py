@@ -17,11 +17,11 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from chalicelib.providers.base import ProviderError
 from sparkanywhere.streaming import spdy
-from sparkanywhere.streaming.websocket import WebSocket
+from sparkanywhere.streaming.channels import Channels
+from sparkanywhere.streaming.spdy_connection import SpdyConnection
 
 PIECE_BYTES = 32 * 1024
 WRITE_SECONDS = 30.0  # a peer that takes nothing for so long has its connection cut: others wait behind it
@@ -82,10 +82,10 @@ def failure(port: int, pod: str, error: Exception) -> str:
 
 
 class PortForward:
-    """Carries bytes between a WebSocket's channels and the ports of one pod."""
+    """Carries bytes between a client's channels and the ports of one pod."""
 
-    def __init__(self, web_socket: WebSocket, ports: Sequence[int], *, pod: str, connect: Connect) -> None:
-        self._socket = web_socket
+    def __init__(self, channels: Channels, ports: Sequence[int], *, pod: str, connect: Connect) -> None:
+        self._channels = channels
         self._ports = ports
         self._pod = pod
         self._connect = connect
@@ -96,24 +96,25 @@ class PortForward:
         try:
             for number, port in enumerate(self._ports):
                 self._open(2 * number, port)
-            while self._relays and (message := self._socket.receive()) is not None:
-                relay = self._relays.get(message[0]) if message else None
+            while self._relays and (piece := self._channels.receive()) is not None:
+                relay = self._relays.get(piece.channel)
                 if relay is not None:
-                    relay.write(message[1:])
+                    relay.write(piece.data)
         except OSError:
             pass  # the client has left
         finally:
             for relay in list(self._relays.values()):
                 relay.close()
-            self._socket.close()
+            with contextlib.suppress(OSError):
+                self._channels.finish()
 
     def _open(self, channel: int, port: int) -> None:
         for each in (channel, channel + 1):
-            self._socket.send(struct.pack("<BH", each, port))
+            self._channels.send(each, struct.pack("<H", port))
         try:
             sock = self._connect(port)
         except (OSError, ProviderError) as error:
-            self._socket.send(bytes([channel + 1]) + failure(port, self._pod, error).encode())
+            self._channels.send(channel + 1, failure(port, self._pod, error).encode())
             return
         relay = Relay(sock, functools.partial(self._deliver, channel))
         self._relays[channel] = relay
@@ -121,24 +122,12 @@ class PortForward:
 
     def _deliver(self, channel: int, data: bytes) -> None:
         if data:
-            self._socket.send(bytes([channel]) + data)
+            self._channels.send(channel, data)
             return
         self._relays.pop(channel, None)
         if not self._relays:
             with contextlib.suppress(OSError):
-                self._socket.close()
-
-
-class Carrier(Protocol):
-    """What SPDY runs on."""
-
-    def receive(self) -> bytes | None:
-        """Wait for bytes; None at the end."""
-        ...
-
-    def send(self, message: bytes) -> None:
-        """Send bytes. Raises OSError."""
-        ...
+                self._channels.finish()
 
 
 @dataclass(slots=True)
@@ -154,24 +143,20 @@ class _Connection:
 class SpdyPortForward:
     """Carries bytes between the client's streams and the ports of one pod."""
 
-    def __init__(self, carrier: Carrier, *, pod: str, connect: Connect) -> None:
-        self._carrier = carrier
+    def __init__(self, connection: SpdyConnection, *, pod: str, connect: Connect) -> None:
+        self._connection = connection
         self._pod = pod
         self._connect = connect
-        self._decoder = spdy.Decoder()
-        self._encoder = spdy.Encoder()
-        self._sending = threading.Lock()
         self._by_request: dict[str, _Connection] = {}
         self._by_data_stream: dict[int, _Connection] = {}
 
     def run(self) -> None:
         """Carry bytes until the client leaves."""
         try:
-            while (data := self._carrier.receive()) is not None:
-                for frame in self._decoder.feed(data):
-                    self._take(frame)
-        except (OSError, spdy.SpdyError):
-            pass  # the client has left, or does not speak SPDY
+            while (frame := self._connection.receive()) is not None:
+                self._take(frame)
+        except OSError:
+            pass  # the client has left
         finally:
             for connection in list(self._by_data_stream.values()):
                 if connection.relay is not None:
@@ -191,37 +176,37 @@ class SpdyPortForward:
                 relay = self._relay_of(stream)
                 if relay is not None:
                     relay.close()
-            case spdy.Pinged(number):
-                self._send(self._encoder.pong(number))
 
     def _open(self, stream: int, headers: dict[str, str]) -> None:
-        request, kind, port = headers.get("requestid", ""), headers.get("streamtype"), headers.get("port", "")
+        kind, port = headers.get("streamtype"), headers.get("port", "")
+        # clients before Kubernetes 1.2 number no requests, but open their two streams one after the other
+        request = headers.get("requestid") or str(stream if kind == "error" else stream - 2)
         is_port = port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536
         connection = self._by_request.get(request)
         if kind == "error" and is_port and connection is None and len(self._by_request) < STREAMS_LIMIT:
             self._by_request[request] = _Connection(int(port), error_stream=stream)
-            self._reply(stream)
+            self._connection.reply(stream)
         elif kind == "data" and connection is not None and not connection.data_stream:
             connection.data_stream = stream
             self._by_data_stream[stream] = connection
-            self._reply(stream)
+            self._connection.reply(stream)
             try:
                 sock = self._connect(connection.port)
             except (OSError, ProviderError) as error:
                 text = failure(connection.port, self._pod, error).encode()
-                self._send(self._encoder.data(connection.error_stream, text, ends=True))
-                self._send(self._encoder.data(connection.data_stream, b"", ends=True))
+                self._connection.data(connection.error_stream, text, ends=True)
+                self._connection.data(connection.data_stream, b"", ends=True)
                 self._forget(request, connection)
             else:
                 connection.relay = Relay(sock, functools.partial(self._deliver, request, connection))
                 connection.relay.start()
         else:
-            self._send(self._encoder.reset(stream, spdy.REFUSED_STREAM))
+            self._connection.reset(stream)
 
     def _deliver(self, request: str, connection: _Connection, data: bytes) -> None:
-        self._send(self._encoder.data(connection.data_stream, data, ends=not data))
+        self._connection.data(connection.data_stream, data, ends=not data)
         if not data:
-            self._send(self._encoder.data(connection.error_stream, b"", ends=True))
+            self._connection.data(connection.error_stream, b"", ends=True)
             self._forget(request, connection)
 
     def _relay_of(self, stream: int) -> Relay | None:
@@ -232,11 +217,3 @@ class SpdyPortForward:
     def _forget(self, request: str, connection: _Connection) -> None:
         self._by_data_stream.pop(connection.data_stream, None)
         self._by_request.pop(request, None)
-
-    def _reply(self, stream: int) -> None:
-        with self._sending:  # made and sent in one go: replies are packed one upon the other
-            self._carrier.send(self._encoder.reply(stream))
-
-    def _send(self, data: bytes) -> None:
-        with self._sending:
-            self._carrier.send(data)

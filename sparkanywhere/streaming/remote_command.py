@@ -1,7 +1,8 @@
-"""exec and attach: a session's streams as numbered channels over a WebSocket.
+"""exec and attach: a session's streams as channels of a client's connection, and how it ended on one of them.
 
-Each message begins with its channel's number. Protocols v4 and v5.channel.k8s.io; v5 lets the client
-say that its input ends. Reference: Kubernetes KEP-4006; k8s.io/apimachinery/pkg/util/remotecommand (v1.36).
+What a protocol's version changes is what the error channel tells: from v4 on a Status as JSON, before that the
+message of a failure and nothing of a success. Reference: k8s.io/cri-streaming/pkg/streaming/remotecommand (v1.36),
+KEP-4006.
 """
 
 from __future__ import annotations
@@ -14,73 +15,99 @@ from typing import Any
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.interactive import Session
-from sparkanywhere.streaming.websocket import GOODBYE_SECONDS, WebSocket
+from sparkanywhere.streaming.channels import ERROR, RESIZE, STDERR, STDIN, STDOUT, V5, Channels, Piece
 
-V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
-PROTOCOLS = (V5, V4)  # the best first
+V4, V3, V2, V1 = "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"
+SPDY_PROTOCOLS = (V4, V3, V2, V1)
+WEB_SOCKET_PROTOCOLS = (V5, V4, "v4.base64.channel.k8s.io", V1, "base64.channel.k8s.io", "")
+RESIZABLE = (V4, V3)  # of SPDY's: those that have a stream for the terminal's size
 
-STDIN, STDOUT, STDERR, ERROR, RESIZE = range(5)
-CLOSE = 255  # v5: the next byte names the channel that ends
+# For a client to read what is on its way to it, and to close the connection: closed by us while the client still
+# sends (pings), it would lose the rest. As upstream.
+FINISH_SECONDS = 15 * 60.0
 
 _MOST_CELLS = 10_000  # columns or rows; a terminal's size is a 16-bit number
 
 
 class RemoteCommand:
-    """Connects a WebSocket with a session until one of them ends, and says how the command ended."""
+    """Connects channels with a session until that ends or the client leaves, and says how it ended.
 
-    def __init__(self, socket: WebSocket, session: Session) -> None:
-        self._socket = socket
+    The command of a client that leaves runs on (`outlives_client`), as on a real cluster (kubernetes issue 89031): its
+    input ends, and what it says goes nowhere. What was only held is let go.
+    """
+
+    def __init__(self, channels: Channels, session: Session, *, protocol: str, outlives_client: bool) -> None:
+        self._channels = channels
         self._session = session
-        self._input_is_over = threading.Event()
+        self._protocol = protocol
+        self._outlives_client = outlives_client
+        self._client_has_left = threading.Event()
 
     def run(self) -> None:
-        """Carry bytes both ways; return when both are at their end. The session is closed then."""
+        """Carry bytes both ways; return when the client has left, or has been told of the end."""
         sender = threading.Thread(target=self._send_output, name="session-output", daemon=True)
+        sender.start()
         try:
-            self._socket.send(bytes([STDOUT]))  # as a real server: clients take it for "connected"
-            sender.start()
-            while (message := self._socket.receive()) is not None:
-                channel, data = message[:1], message[1:]
+            while (piece := self._channels.receive()) is not None:
                 # A command that reads no more input may well go on writing: that is not the session's end.
                 with contextlib.suppress(OSError):
-                    if channel == bytes([STDIN]) and data:
-                        self._session.write(data)
-                    elif channel == bytes([CLOSE]) and data == bytes([STDIN]):
-                        self._session.end_input()
-                    elif channel == bytes([RESIZE]) and (size := terminal_size(data)) is not None:
-                        self._session.resize(columns=size[0], rows=size[1])
-        except OSError:
-            pass  # the client has left
+                    self._take(piece)
         finally:
-            self._input_is_over.set()
+            self._session.end_input()
+            self._leave()
+
+    def _take(self, piece: Piece) -> None:
+        if piece.channel == STDIN and piece.data:
+            self._session.write(piece.data)
+        if piece.channel == STDIN and piece.ends:
+            self._session.end_input()
+        elif piece.channel == RESIZE and (size := terminal_size(piece.data)) is not None:
+            self._session.resize(columns=size[0], rows=size[1])
+
+    def _leave(self) -> None:
+        """Note that the client has left. May be repeated, by either thread."""
+        self._client_has_left.set()
+        if not self._outlives_client:
             self._session.close()
-            if sender.ident is not None:
-                sender.join()
+        self._channels.end()  # wakes the thread that receives
 
     def _send_output(self) -> None:
         try:
             while (piece := self._session.read()) is not None:
                 source, data = piece
-                if data:
-                    self._socket.send(bytes([STDOUT if source == "stdout" else STDERR]) + data)
-                elif self._socket.client_is_gone():
-                    self._session.close()
-            if not self._input_is_over.is_set():
-                status = exit_status(self._session.exit_code())
-                self._socket.send(bytes([ERROR]) + json.dumps(status).encode())
-                self._socket.close()
-                self._input_is_over.wait(GOODBYE_SECONDS)
-        except OSError:
-            self._session.close()
+                if self._client_has_left.is_set():
+                    continue
+                try:
+                    if data:
+                        self._channels.send(STDOUT if source == "stdout" else STDERR, data)
+                    elif self._channels.client_is_gone():
+                        self._leave()
+                except OSError:
+                    self._leave()
+            if not self._client_has_left.is_set():
+                with contextlib.suppress(OSError):
+                    tell(self._channels, exit_status(self._session.exit_code()), self._protocol)
+                    self._client_has_left.wait(FINISH_SECONDS)
         finally:
-            self._socket.end()  # wakes the thread that receives
+            self._session.close()
+            self._channels.end()
 
 
-def refuse(socket: WebSocket, error: StatusError) -> None:
-    """Tell the client, on its open connection, why there is no session; it shows the message."""
+def tell(channels: Channels, status: JSON, protocol: str) -> None:
+    """Tell the client, on its open connection, how its session ended, or why it has none. Raises OSError."""
+    if protocol.startswith(("v4.", V5)):
+        channels.send(ERROR, json.dumps(status).encode())
+    elif status["status"] != "Success":
+        channels.send(ERROR, str(status["message"]).encode())
+    channels.finish()
+
+
+def refuse(channels: Channels, error: StatusError, protocol: str) -> None:
+    """Tell the client, on its open connection, why it has no session; it shows the message."""
     with contextlib.suppress(OSError):
-        socket.send(bytes([ERROR]) + json.dumps(error.to_dict()).encode())
-        socket.say_goodbye()
+        tell(channels, error.to_dict(), protocol)
+        while channels.receive() is not None:
+            pass
 
 
 def terminal_size(data: bytes) -> tuple[int, int] | None:

@@ -13,11 +13,10 @@ from wsproto.utilities import ProtocolError
 
 from sparkanywhere.webserver.wire import Wire
 
-MESSAGE_BYTES = 4 * 1024 * 1024  # kubectl sends 32 KiB, the Python client what it is given
+MESSAGE_BYTES = 32 * 1024 * 1024  # as upstream; kubectl sends 32 KiB, Python clients all their input at once
 # As a kubelet's streaming-connection-idle-timeout. kubectl pings every few seconds, so only the Python client's
 # silent sessions ever come near it.
 SILENCE_SECONDS = 4 * 3600.0
-GOODBYE_SECONDS = 2.0  # for the client to answer our close
 NORMAL, TOO_BIG, PROTOCOL_ERROR = 1000, 1009, 1002
 
 _KEY_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 4.2.2
@@ -30,13 +29,13 @@ def accept_key(key: str) -> str:
 
 
 def handshake(key: str, subprotocol: str) -> bytes:
-    """Return the 101 answer."""
+    """Return the 101 answer; an empty subprotocol is none."""
     lines = [
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Accept: {accept_key(key)}",
-        f"Sec-WebSocket-Protocol: {subprotocol}",
+        *([f"Sec-WebSocket-Protocol: {subprotocol}"] if subprotocol else []),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
@@ -97,15 +96,13 @@ class WebSocket:
         """Send a binary message. Raises OSError when the connection is over."""
         self._send(BytesMessage(data=message))
 
+    def send_text(self, message: str) -> None:
+        """Send a text message. Raises OSError when the connection is over."""
+        self._send(TextMessage(data=message))
+
     def close(self, code: int = NORMAL) -> None:
         """Say goodbye; the thread that receives sees the end when the client answers. May be repeated."""
         self._try_to_send(CloseConnection(code=code))
-
-    def say_goodbye(self) -> None:
-        """Close, and give the client a moment to answer. For the thread that receives."""
-        self.close()
-        while self.receive(seconds=GOODBYE_SECONDS) is not None:
-            pass
 
     def client_is_gone(self) -> bool:
         """Return whether the client has closed its side. Never waits."""
@@ -121,7 +118,7 @@ class WebSocket:
                 data = self._connection.send(event)
             except ProtocolError as error:
                 raise BrokenPipeError(str(error)) from error
-            self._wire.send(data)
+            self._wire.send(data, seconds=SILENCE_SECONDS)  # a client may read as slowly as it likes
 
     def _try_to_send(self, event: Event) -> None:
         with contextlib.suppress(OSError):

@@ -8,11 +8,15 @@ import json
 import os
 import pty
 import re
+import signal
 import socket
 import subprocess
 import sys
+import termios
+import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,7 @@ from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.providers import engine, remove_leftovers
 from sparkanywhere.spark.image import ensure_base
 from sparkanywhere.spark.progress import silent
+from tests.functional.kubectls import AT_HAND, WHEELS, kubectl_command
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.waiting import until
 
@@ -93,36 +98,81 @@ def port(server: LocalServer) -> int:
     return found
 
 
-def kubectl(server: LocalServer, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run kubectl to its end."""
-    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "--cache-dir", str(server.state), *arguments]
-    return subprocess.run(command, input=input, capture_output=True, timeout=60, check=False)
+@dataclass(frozen=True)
+class Kubectl:
+    """A kubectl on the server."""
+
+    command: str
+    server: LocalServer
+
+    def words(self, *arguments: str) -> list[str]:
+        """Return the command with these arguments."""
+        files = ["--kubeconfig", str(self.server.kubeconfig), "--cache-dir", str(self.server.state)]
+        return [self.command, *files, *arguments]
+
+    def __call__(self, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run kubectl to its end."""
+        return subprocess.run(self.words(*arguments), input=input, capture_output=True, timeout=60, check=False)
+
+
+OLD = [pytest.param(version, marks=pytest.mark.slow) for version in WHEELS]
+
+
+@pytest.fixture(params=[AT_HAND, *OLD])
+def kubectl(request: pytest.FixtureRequest, server: LocalServer) -> Kubectl:
+    """A kubectl at hand, and those that speak SPDY to exec and attach (up to 1.29)."""
+    return Kubectl(kubectl_command(request.param), server)
 
 
 @pytest.mark.kubectl
-def test_exec_has_input_both_outputs_and_an_exit_code(server: LocalServer) -> None:
-    done = kubectl(server, "exec", "-i", POD, "--", "sh", "-c", "cat; echo err >&2; exit 5", input=b"in")
+def test_exec_has_input_both_outputs_and_an_exit_code(kubectl: Kubectl) -> None:
+    done = kubectl("exec", "-i", POD, "--", "sh", "-c", "cat; echo err >&2; exit 5", input=b"in")
 
     assert (done.stdout, done.returncode) == (b"in", 5)
     assert done.stderr == b"err\ncommand terminated with exit code 5\n"
 
 
 @pytest.mark.kubectl
-def test_much_goes_in_and_comes_out_unharmed(server: LocalServer) -> None:
+def test_much_goes_in_and_comes_out_unharmed(kubectl: Kubectl) -> None:
     much = os.urandom(5_000_000)
 
-    there = kubectl(server, "exec", "-i", POD, "--", "sha256sum", input=much)
-    back = kubectl(server, "exec", "-i", POD, "--", "cat", input=much)
+    there = kubectl("exec", "-i", POD, "--", "sha256sum", input=much)
+    back = kubectl("exec", "-i", POD, "--", "cat", input=much)
 
     assert there.stdout.split()[0].decode() == hashlib.sha256(much).hexdigest()
     assert back.stdout == much
 
 
 @pytest.mark.kubectl
-def test_a_terminal_is_a_terminal(server: LocalServer) -> None:
+def test_a_client_that_reads_late_gets_all(kubectl: Kubectl) -> None:
+    command = kubectl.words("exec", POD, "--", "head", "-c", "5000000", "/dev/zero")
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        time.sleep(3)  # meanwhile the command has ended, and kubectl sends pings
+        rest = process.stdout.read()
+
+    assert (len(rest), process.returncode) == (4_999_999, 0)
+
+
+@pytest.mark.kubectl
+def test_a_command_whose_client_leaves_runs_on_without_input(kubectl: Kubectl) -> None:
+    shell = "cat >/dev/null; head -c 1000000 /dev/zero; echo over >was-left"
+    command = kubectl.words("exec", "-i", POD, "--", "sh", "-c", f"echo begun; {shell}")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.kill()
+
+    until(lambda: kubectl("exec", POD, "--", "cat", "was-left").stdout == b"over\n", "the command to end")
+    kubectl("exec", POD, "--", "rm", "was-left")
+
+
+@pytest.mark.kubectl
+def test_a_terminal_is_a_terminal(kubectl: Kubectl) -> None:
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
-    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "exec", "-it", POD, "--", "sh"]
+    command = kubectl.words("exec", "-it", POD, "--", "sh")
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
         os.close(theirs)
         said = b""
@@ -135,11 +185,24 @@ def test_a_terminal_is_a_terminal(server: LocalServer) -> None:
 
         os.write(ours, b"test -t 0 && echo ter''minal\r")
         until(lambda: says(b"terminal"), "the terminal's answer")
+        termios.tcsetwinsize(ours, (33, 111))
+        process.send_signal(signal.SIGWINCH)
+        until(lambda: ask_size(ours) and says(b"33 111"), "the new size")
+        os.write(ours, b"sleep 1000\r")
+        until(lambda: says(b"sleep"), "the command's echo")
+        os.write(ours, b"\x03")
+        os.write(ours, b"echo inter''rupted\r")
+        until(lambda: says(b"interrupted"), "the prompt after Ctrl-C")
         os.write(ours, b"exit 4\r")
         until(lambda: says(b"exit code 4") or process.poll() is not None, "the end")
     os.close(ours)
 
     assert process.returncode == 4
+
+
+def ask_size(terminal: int) -> bool:
+    """Have the shell tell its terminal's size."""
+    return os.write(terminal, b"stty size\r") > 0
 
 
 @pytest.mark.kubectl
@@ -151,28 +214,28 @@ def test_a_terminal_is_a_terminal(server: LocalServer) -> None:
         (("exec", "nobody", "--", "true"), 'pods "nobody" not found'),
     ],
 )
-def test_what_cannot_be_is_said_in_words(server: LocalServer, arguments: tuple[str, ...], words: str) -> None:
-    done = kubectl(server, *arguments)
+def test_what_cannot_be_is_said_in_words(kubectl: Kubectl, arguments: tuple[str, ...], words: str) -> None:
+    done = kubectl(*arguments)
 
     assert done.returncode == 1
     assert words in done.stderr.decode()
 
 
 @pytest.mark.kubectl
-def test_files_are_copied_both_ways(server: LocalServer, tmp_path: Path) -> None:
+def test_files_are_copied_both_ways(kubectl: Kubectl, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(300_000))
 
-    into = kubectl(server, "cp", str(source), f"{POD}:copied")
-    back = kubectl(server, "cp", f"{POD}:copied", str(target))
+    into = kubectl("cp", str(source), f"{POD}:copied")
+    back = kubectl("cp", f"{POD}:copied", str(target))
 
     assert (into.returncode, back.returncode) == (0, 0), (into.stderr, back.stderr)
     assert target.read_bytes() == source.read_bytes()
 
 
 @pytest.mark.kubectl
-def test_kubectl_forwards_a_port_again_and_again(server: LocalServer, port: int) -> None:
-    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "port-forward", POD, f":{port}"]
+def test_kubectl_forwards_a_port_again_and_again(kubectl: Kubectl, port: int) -> None:
+    command = kubectl.words("port-forward", POD, f":{port}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
@@ -239,8 +302,8 @@ def test_the_python_client_forwards_a_port(server: LocalServer, port: int) -> No
 
 
 @pytest.mark.kubectl
-def test_attach_shows_what_comes(server: LocalServer, port: int) -> None:
-    command = ["kubectl", "--kubeconfig", str(server.kubeconfig), "attach", POD]
+def test_attach_shows_what_comes(kubectl: Kubectl, port: int) -> None:
+    command = kubectl.words("attach", POD)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
@@ -248,7 +311,7 @@ def test_attach_shows_what_comes(server: LocalServer, port: int) -> None:
 
         def says(word: bytes) -> bool:
             nonlocal said
-            kubectl(server, "exec", POD, "--", "python3", "-c", GET.format(port=port))
+            kubectl("exec", POD, "--", "python3", "-c", GET.format(port=port))
             assert process.stdout is not None
             said += process.stdout.read() or b""
             return word in said

@@ -115,12 +115,11 @@ def test_what_makes_no_sense_is_a_bad_request(kind: Kind, query: str, of: JSON, 
     assert refused.value.code == 400
 
 
-def choice(kind: Kind, **headers: str) -> str:
-    """Return the protocol that a request with these headers gets."""
-    stream = ask("portforward") if kind == "portforward" else ask("attach", "stdout=1")
-    return choose(
-        stream, RequestHead("GET", "/", 1, {name.replace("_", "-"): value for name, value in headers.items()})
-    )
+def choice(kind: Kind, query: str = "stdout=1&ports=80&command=true", **headers: str) -> tuple[str, bool]:
+    """Return the protocol that a request with these headers gets, and whether it is bare SPDY."""
+    head = RequestHead("GET", "/", 1, {name.replace("_", "-"): value for name, value in headers.items()})
+    chosen = choose(ask(kind, query), head)
+    return chosen.protocol, chosen.is_spdy
 
 
 @pytest.mark.parametrize(
@@ -128,31 +127,68 @@ def choice(kind: Kind, **headers: str) -> str:
     [
         ("attach", "v4.channel.k8s.io, v5.channel.k8s.io", "v5.channel.k8s.io"),
         ("attach", "v4.channel.k8s.io", "v4.channel.k8s.io"),
-        ("portforward", "SPDY/3.1+portforward.k8s.io", "SPDY/3.1+portforward.k8s.io"),
+        ("attach", "base64url.bearer.authorization.k8s.io.e30,base64.channel.k8s.io", "base64.channel.k8s.io"),
+        ("attach", "v9.channel.k8s.io,channel.k8s.io,v4.channel.k8s.io", "channel.k8s.io"),
+        ("attach", "v4.base64.channel.k8s.io", "v4.base64.channel.k8s.io"),
+        ("attach", "", ""),
+        ("portforward", "v4.channel.k8s.io,SPDY/3.1+portforward.k8s.io", "SPDY/3.1+portforward.k8s.io"),
         ("portforward", "v4.channel.k8s.io", "v4.channel.k8s.io"),
+        ("portforward", "v4.base64.channel.k8s.io", "v4.base64.channel.k8s.io"),
+        ("portforward", "", ""),
     ],
 )
-def test_the_best_protocol_that_both_speak_is_taken(kind: Kind, offered: str, protocol: str) -> None:
+def test_the_first_protocol_of_the_client_that_is_spoken_is_taken(kind: Kind, offered: str, protocol: str) -> None:
     headers = {"upgrade": "WebSocket", "sec_websocket_key": KEY, "sec_websocket_protocol": offered}
 
-    assert choice(kind, **headers) == protocol
-
-
-def test_bare_spdy_is_spoken_for_ports_alone() -> None:
-    assert choice("portforward", upgrade="SPDY/3.1") == "spdy/3.1"
-    with pytest.raises(StatusError, match="WebSocket is spoken here"):
-        choice("attach", upgrade="SPDY/3.1")
+    assert choice(kind, **headers) == (protocol, False)
 
 
 @pytest.mark.parametrize(
-    ("headers", "words"),
+    ("kind", "offered", "protocol"),
     [
-        ({}, "Upgrade request required"),
-        ({"upgrade": "websocket"}, "Upgrade request required"),
-        ({"upgrade": "websocket", "sec_websocket_key": KEY}, "spoken here are v5.channel.k8s.io"),
-        ({"upgrade": "h2c"}, "Upgrade request required"),
+        ("attach", "v4.channel.k8s.io, v3.channel.k8s.io, v2.channel.k8s.io, channel.k8s.io", "v4.channel.k8s.io"),
+        ("attach", "v5.channel.k8s.io,v3.channel.k8s.io", "v3.channel.k8s.io"),
+        ("attach", "channel.k8s.io", "channel.k8s.io"),
+        ("portforward", "portforward.k8s.io", "portforward.k8s.io"),
     ],
 )
-def test_a_request_without_a_protocol_of_ours_is_refused(headers: dict[str, str], words: str) -> None:
-    with pytest.raises(StatusError, match=words):
-        choice("attach", **headers)
+def test_bare_spdy_has_protocols_of_its_own(kind: Kind, offered: str, protocol: str) -> None:
+    assert choice(kind, upgrade="SPDY/3.1", x_stream_protocol_version=offered) == (protocol, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "code", "words"),
+    [
+        ("attach", {}, 400, "Upgrade request required"),
+        ("attach", {"upgrade": "websocket"}, 400, "Upgrade request required"),
+        ("attach", {"upgrade": "h2c"}, 400, "Upgrade request required"),
+        ("attach", {"upgrade": "SPDY/3.1"}, 400, "header X-Stream-Protocol-Version does not exist"),
+        (
+            "attach",
+            {"upgrade": "SPDY/3.1", "x_stream_protocol_version": "v9.channel.k8s.io"},
+            403,
+            r"client supports \[v9.channel.k8s.io\], server accepts \[v4.channel.k8s.io v3.channel.k8s.io",
+        ),
+        (
+            "portforward",
+            {"upgrade": "websocket", "sec_websocket_key": KEY, "sec_websocket_protocol": "channel.k8s.io"},
+            403,
+            r"server accepts \[SPDY/3.1\+portforward.k8s.io v4.channel.k8s.io",
+        ),
+    ],
+)
+def test_a_request_without_a_protocol_of_ours_is_refused(
+    kind: Kind, headers: dict[str, str], code: int, words: str
+) -> None:
+    with pytest.raises(StatusError, match=words) as refused:
+        choice(kind, **headers)
+
+    assert refused.value.code == code
+
+
+def test_channels_need_their_ports_in_the_query() -> None:
+    headers = {"upgrade": "websocket", "sec_websocket_key": KEY}
+
+    with pytest.raises(StatusError, match='query parameter "ports" is required'):
+        choice("portforward", "", **headers)
+    assert choice("portforward", "", upgrade="SPDY/3.1", x_stream_protocol_version="portforward.k8s.io")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import struct
 import threading
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from sparkanywhere.streaming.channels import WebSocketChannels
 from sparkanywhere.streaming.port_forward import PortForward, SpdyPortForward
 from sparkanywhere.streaming.spdy import Data, Decoder, Frame, Pinged, Reset
+from sparkanywhere.streaming.spdy_connection import SpdyConnection
 from sparkanywhere.streaming.websocket import WebSocket
 from tests.unit.sparkanywhere.streaming.conftest import Line
 from tests.unit.sparkanywhere.streaming.spdy_client import SpdyClient
@@ -65,13 +68,18 @@ def start(line: Line) -> Iterator[Callable[[Callable[[], None]], None]]:
 Start = Callable[[Callable[[], None]], None]
 
 
+def channels(line: Line, protocol: str = "") -> WebSocketChannels:
+    """Return the server's side of channels."""
+    return WebSocketChannels(WebSocket(line.wire), protocol)
+
+
 def test_channels_begin_with_their_port_and_a_bad_one_says_why(echo: int, line: Line, start: Start) -> None:
     def refuse_one(port: int) -> socket.socket:
         if port == 1:
             raise ConnectionRefusedError("nobody listens")
         return connect(port)
 
-    start(PortForward(WebSocket(line.wire), [echo, 1], pod="p", connect=refuse_one).run)
+    start(PortForward(channels(line), [echo, 1], pod="p", connect=refuse_one).run)
 
     heard = [line.client.hear() for _ in range(5)]
 
@@ -82,7 +90,7 @@ def test_channels_begin_with_their_port_and_a_bad_one_says_why(echo: int, line: 
 def test_channels_carry_bytes_both_ways(line: Line, start: Start) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    start(PortForward(WebSocket(line.wire), [port], pod="p", connect=connect).run)
+    start(PortForward(channels(line), [port], pod="p", connect=connect).run)
     server, _ = listener.accept()
     assert [line.client.hear() for _ in range(2)] == [struct.pack("<BH", channel, port) for channel in (0, 1)]
 
@@ -95,6 +103,34 @@ def test_channels_carry_bytes_both_ways(line: Line, start: Start) -> None:
     server.close()
     listener.close()
     assert line.client.hear() is None
+
+
+def test_channels_of_base64_carry_any_bytes(line: Line, start: Start) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    start(PortForward(channels(line, "v4.base64.channel.k8s.io"), [port], pod="p", connect=connect).run)
+    server, _ = listener.accept()
+    number = base64.b64encode(struct.pack("<H", port))
+    assert [line.client.hear() for _ in range(2)] == [b"0" + number, b"1" + number]
+
+    line.client.say(b"0no base64")
+    line.client.say(b"0" + base64.encodebytes(b"\xff to the pod \x00"))
+    server.sendall(b"\xff from the pod \x00")
+
+    assert server.recv(100) == b"\xff to the pod \x00"
+    assert line.client.hear() == b"0" + base64.b64encode(b"\xff from the pod \x00")
+    server.close()
+    listener.close()
+
+
+def test_the_oldest_clients_number_no_requests(echo: int, line: Line, start: Start) -> None:
+    start(SpdyPortForward(SpdyConnection(WebSocket(line.wire)), pod="p", connect=connect).run)
+    spdy = Spdy(line)
+    for stream, kind in ((5, "error"), (7, "data")):
+        spdy.say(spdy.client.open(stream, {"streamtype": kind, "port": str(echo)}))
+    spdy.say(spdy.client.data(7, b"hello", ends=True))
+
+    assert spdy.hear() == Data(7, b"HELLO", False)
 
 
 class Spdy:
@@ -129,7 +165,7 @@ class Spdy:
 @pytest.fixture
 def spdy(line: Line, start: Start) -> Spdy:
     """A client of a forward that connects to this machine."""
-    start(SpdyPortForward(WebSocket(line.wire), pod="p", connect=connect).run)
+    start(SpdyPortForward(SpdyConnection(WebSocket(line.wire)), pod="p", connect=connect).run)
     return Spdy(line)
 
 
@@ -196,7 +232,7 @@ def test_streams_that_make_no_sense_are_refused(spdy: Spdy, headers: dict[str, s
 
 def test_a_reset_ends_the_connection_to_the_pod(line: Line, start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        start(SpdyPortForward(WebSocket(line.wire), pod="p", connect=connect).run)
+        start(SpdyPortForward(SpdyConnection(WebSocket(line.wire)), pod="p", connect=connect).run)
         spdy = Spdy(line)
         stream = spdy.open(0, listener.getsockname()[1])
         server, _ = listener.accept()
@@ -210,7 +246,7 @@ def test_a_reset_ends_the_connection_to_the_pod(line: Line, start: Start) -> Non
 
 def test_a_client_that_leaves_ends_its_connections(line: Line, start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        start(SpdyPortForward(WebSocket(line.wire), pod="p", connect=connect).run)
+        start(SpdyPortForward(SpdyConnection(WebSocket(line.wire)), pod="p", connect=connect).run)
         Spdy(line).open(0, listener.getsockname()[1])
         server, _ = listener.accept()
 

@@ -1,21 +1,24 @@
-"""exec and attach over a WebSocket, with a session made for the test."""
+"""exec and attach over a client's channels, with a session made for the test."""
 
 from __future__ import annotations
 
+import base64
 import json
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from chalicelib.apimachinery.rules.status import internal_error
 from chalicelib.providers.interactive import Channel
+from sparkanywhere.streaming.channels import WebSocketChannels
 from sparkanywhere.streaming.remote_command import RemoteCommand, exit_status, refuse, terminal_size
 from sparkanywhere.streaming.websocket import WebSocket
 from tests.unit.sparkanywhere.streaming.conftest import Line
 from tests.unit.sparkanywhere.streaming.ws_client import CloseConnection
+from tests.waiting import until
 
 SECONDS = 20.0
 
@@ -63,25 +66,40 @@ class FakeSession:
             self.says.put(None)
 
 
+class Start:
+    """Carries sessions over the line."""
+
+    def __init__(self, line: Line) -> None:
+        self.threads: list[threading.Thread] = []
+        self.sessions: list[FakeSession] = []
+        self._line = line
+
+    def __call__(
+        self, session: FakeSession, *, protocol: str = "v5.channel.k8s.io", outlives_client: bool = True
+    ) -> None:
+        """Begin."""
+        self.sessions.append(session)
+        channels = WebSocketChannels(WebSocket(self._line.wire), protocol)
+        command = RemoteCommand(channels, session, protocol=protocol, outlives_client=outlives_client)
+        self.threads.append(threading.Thread(target=command.run))
+        self.threads[-1].start()
+
+
 @pytest.fixture
-def start(line: Line) -> Iterator[Callable[[FakeSession], None]]:
+def start(line: Line) -> Iterator[Start]:
     """A function that carries a session over the line; all is over in the end."""
-    threads = []
-
-    def begin(session: FakeSession) -> None:
-        thread = threading.Thread(target=RemoteCommand(WebSocket(line.wire), session).run)
-        thread.start()
-        threads.append(thread)
-        assert line.client.hear() == b"\x01"  # connected
-
+    begin = Start(line)
     yield begin
     line.client.sock.close()
-    for thread in threads:
+    for session in begin.sessions:  # which ends a command that its client has left
+        session.says.put(None)
+        assert session.closed.wait(SECONDS)
+    for thread in begin.threads:
         thread.join(timeout=SECONDS)
         assert not thread.is_alive()
 
 
-def test_output_and_exit_code_come_on_their_channels(line: Line, start: Callable[[FakeSession], None]) -> None:
+def test_output_and_exit_code_come_on_their_channels(line: Line, start: Start) -> None:
     session = FakeSession(code=3)
     start(session)
     for piece in (("stdout", b"out"), ("stderr", b"err"), ("stdout", b"")):
@@ -98,7 +116,7 @@ def test_output_and_exit_code_come_on_their_channels(line: Line, start: Callable
     assert session.closed.wait(SECONDS)
 
 
-def test_input_its_end_and_the_size_reach_the_session(line: Line, start: Callable[[FakeSession], None]) -> None:
+def test_input_its_end_and_the_size_reach_the_session(line: Line, start: Start) -> None:
     session = FakeSession()
     start(session)
     for message in (b"\x00in", b"\x00", b'\x04{"Width":100,"Height":40}', b"\x04junk", b"\xff\x00", b"", b"\x09x"):
@@ -109,31 +127,77 @@ def test_input_its_end_and_the_size_reach_the_session(line: Line, start: Callabl
     assert diary == ["write in", "resize 100x40", "end_input"]
 
 
-def test_a_client_that_leaves_ends_the_session(line: Line, start: Callable[[FakeSession], None]) -> None:
+def test_the_command_of_a_client_that_leaves_runs_on_without_input(line: Line, start: Start) -> None:
     session = FakeSession()
     start(session)
 
     line.client.sock.close()
 
+    assert session.diary.get(timeout=SECONDS) == "end_input"
+    for _ in range(100):
+        session.says.put(("stdout", b"nobody hears this"))
+    until(session.says.empty, "all of it to be read")
+    assert not session.closed.is_set()
+    session.says.put(None)
     assert session.closed.wait(SECONDS)
 
 
-def test_a_client_that_leaves_while_its_input_waits_is_noticed(
-    line: Line, start: Callable[[FakeSession], None]
-) -> None:
+def test_what_was_only_held_is_let_go_when_the_client_leaves(line: Line, start: Start) -> None:
+    session = FakeSession()
+    start(session, outlives_client=False)
+
+    line.client.sock.close()
+
+    assert session.closed.wait(SECONDS)
+    assert session.diary.get(timeout=SECONDS) == "end_input"
+
+
+@pytest.mark.parametrize("outlives_client", [True, False])
+def test_a_client_that_leaves_while_its_input_waits_is_noticed(line: Line, start: Start, outlives_client: bool) -> None:
     session = FakeSession()
     session.is_stuck = True
-    start(session)
+    start(session, outlives_client=outlives_client)
     line.client.say(b"\x00nobody reads this")
     assert session.diary.get(timeout=SECONDS) == "stuck"
     line.client.sock.shutdown(socket.SHUT_RDWR)
 
     session.says.put(("stdout", b""))
+    if outlives_client:
+        session.says.put(None)
 
     assert session.closed.wait(SECONDS)
 
 
-def test_a_command_that_takes_no_input_goes_on(line: Line, start: Callable[[FakeSession], None]) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "code", "heard"),
+    [
+        ("v5.channel.k8s.io", 0, b'\x03{"metadata": {}, "status": "Success"}'),
+        ("v4.channel.k8s.io", 0, b'\x03{"metadata": {}, "status": "Success"}'),
+        ("v4.base64.channel.k8s.io", 0, b"3eyJtZXRhZGF0YSI6IHt9LCAic3RhdHVzIjogIlN1Y2Nlc3MifQ=="),
+        ("channel.k8s.io", 0, None),
+        ("", 0, None),
+        ("base64.channel.k8s.io", 0, None),
+        ("channel.k8s.io", 3, b"\x03command terminated with non-zero exit code: exit status 3"),
+        ("", 3, b"\x03command terminated with non-zero exit code: exit status 3"),
+        (
+            "base64.channel.k8s.io",
+            3,
+            b"3" + base64.b64encode(b"command terminated with non-zero exit code: exit status 3"),
+        ),
+    ],
+)
+def test_how_it_ended_is_told_as_the_protocol_has_it(
+    line: Line, start: Start, protocol: str, code: int, heard: bytes | None
+) -> None:
+    session = FakeSession(code=code)
+    start(session, protocol=protocol)
+
+    session.says.put(None)
+
+    assert line.client.hear() == heard
+
+
+def test_a_command_that_takes_no_input_goes_on(line: Line, start: Start) -> None:
     session = FakeSession()
     session.takes_input = False
     start(session)
@@ -145,7 +209,9 @@ def test_a_command_that_takes_no_input_goes_on(line: Line, start: Callable[[Fake
 
 
 def test_a_session_that_could_not_be_had_is_told_on_the_error_channel(line: Line) -> None:
-    thread = threading.Thread(target=refuse, args=(WebSocket(line.wire), internal_error("no such program")))
+    channels = WebSocketChannels(WebSocket(line.wire), "v4.channel.k8s.io")
+    error = internal_error("no such program")
+    thread = threading.Thread(target=refuse, args=(channels, error, "v4.channel.k8s.io"))
     thread.start()
 
     message = line.client.hear()
@@ -157,6 +223,7 @@ def test_a_session_that_could_not_be_had_is_told_on_the_error_channel(line: Line
     assert isinstance(event, CloseConnection)
     line.client.sock.close()
     thread.join(timeout=SECONDS)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
