@@ -53,3 +53,9 @@ def phase_of(obj: JSON) -> str | None:
 def is_terminal(pod: JSON) -> bool:
     """Return whether the pod has ended; a finished pod stays finished."""
     return phase_of(pod) in TERMINAL_PHASES
+
+
+def full_name(pod: JSON) -> str:
+    """Return NAME_NAMESPACE(UID), as a kubelet's messages name a pod."""
+    about = metadata_of(pod)
+    return f"{about.get('name', '')}_{about.get('namespace', '')}({about.get('uid', '')})"

@@ -83,9 +83,8 @@ class Mount:
 class Container:
     """One container. `command` replaces the image's entry point and `args` its arguments; None keeps.
 
-    cpu_milli and memory_mib are upper limits, None for none. `stop_command` runs in the container before it
-    is asked to stop. `init` containers run one after the other, each to exit code 0, before the rest.
-    `user` is uid or uid:gid.
+    cpu_milli and memory_mib are upper limits, None for none. `stop_command` runs in the container before it is asked
+    to stop. `init` containers run one after the other, each to exit code 0, before the rest. `user` is uid or uid:gid.
     """
 
     name: str
@@ -154,10 +153,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """How a container's image was had: fetched in `seconds`, `asked_seconds` after it was first asked for.
-
-    Both are 0 where it was there already.
-    """
+    """How an image was had: fetched in `seconds`, `asked_seconds` after it was asked for; 0 if it was there already."""
 
     seconds: float = 0.0
     asked_seconds: float = 0.0
@@ -168,9 +164,10 @@ class Fetch:
 class ContainerState:
     """What is known of one container.
 
-    exit_code is set only if the provider saw it: 128+n for death by signal n. reason is CamelCase
-    (OOMKilled, Error, Completed, ErrImagePull, ImagePullBackOff, ContainerCreating, ...). The message of one
-    whose image is being fetched begins with PULLING. fetch is None where the provider can't tell.
+    exit_code is set only if the provider saw it: 128+n for death by signal n. reason is CamelCase (OOMKilled, Error,
+    Completed, ErrImagePull, ImagePullBackOff, ContainerCreating, ...). The message of one whose image is being fetched
+    begins with PULLING. fetch is None where the provider can't tell. `last` is how the run before ended: told
+    while the next is waited for, and perhaps later.
     """
 
     name: str
@@ -184,6 +181,7 @@ class ContainerState:
     container_id: str = ""
     image: str = ""
     fetch: Fetch | None = None
+    last: ContainerState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +189,9 @@ class TaskState:
     """What is known of one task. `version` grows with every change of the same task: drop older ones.
 
     `interrupted` says the provider is about to take the task away (a Spot notice).
-    `times` holds further moments by name (pull_started, pull_stopped, ...), aware UTC. `size` holds quantities
-    of cpu, memory and ephemeral-storage, where a provider gives a task other ones than were asked for. `passing` is
-    the reason, as of ProviderUnavailable, of a task that has ended before any of it began, for what passes.
+    `times` holds further moments by name (pull_started, ...), aware UTC. `size` holds quantities of cpu, memory and
+    ephemeral-storage, where a task is given other ones than were asked for. `passing` is the reason, as of
+    ProviderUnavailable, of a task that has ended before any of it began, for what passes.
     """
 
     uid: str
@@ -219,8 +217,8 @@ class TaskState:
 class LogOptions:
     """Which part of a log: the last `tail_lines`, lines since a moment, at most `limit_bytes`.
 
-    follow goes on until the container ends or `until` has passed. timestamps puts an RFC 3339 time
-    with nanoseconds and a space before each line. previous: of the container before its last restart.
+    follow goes on until the container ends or `until` has passed. timestamps puts an RFC 3339 time with nanoseconds
+    and a space before each line. previous: of the container before its last restart.
     """
 
     follow: bool = False

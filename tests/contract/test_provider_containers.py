@@ -11,6 +11,7 @@ import pytest
 from chalicelib.providers.base import (
     ADDRESS,
     Container,
+    ContainerState,
     File,
     LogOptions,
     Mount,
@@ -275,12 +276,18 @@ class TestRestarts:
         containers.start(seen.append)
         handle = containers.run(task(container("exit 3", restart="always"))).handle
 
-        def waits() -> bool:
+        def waits() -> list[ContainerState]:
             found = [one for state in seen for one in state.containers]
-            return any((one.phase, one.reason) == ("waiting", "CrashLoopBackOff") for one in found)
+            return [one for one in found if (one.phase, one.reason) == ("waiting", "CrashLoopBackOff")]
 
-        until(waits, "the wait")
+        until(lambda: bool(waits()), "the wait")
         assert state_of(containers, handle).phase == "running"
+        waiting = waits()[0]
+        assert re.fullmatch(r"back-off ([\d.]+s )?restarting failed container=main", waiting.message)
+        assert waiting.last is not None
+        assert (waiting.last.phase, waiting.last.exit_code, waiting.last.reason) == ("stopped", 3, "Error")
+        assert waiting.last.started_at is not None
+        assert waiting.last.finished_at is not None
 
     def test_the_log_before_the_last_restart_can_be_read(self, containers: Provider) -> None:
         script = "if [ -e /keep/x ]; then echo second; sleep 600; else touch /keep/x; echo first; exit 1; fi"

@@ -14,15 +14,20 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
 
+BACK_OFF = "CrashLoopBackOff"
 UNKNOWN_EXIT_CODE = 137  # what a kubelet writes for a container whose end was not observed
 UNKNOWN_MESSAGE = "The container could not be located when the pod was terminated"
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a status depends on besides its container: the task, and whether init containers hold it up."""
+    """What a status depends on besides its container: the task, and whether init containers hold it up.
+
+    `pod` names the pod as a kubelet's messages do: NAME_NAMESPACE(UID).
+    """
 
     task: TaskState
+    pod: str
     initializing: bool
     now: datetime
 
@@ -50,10 +55,12 @@ def container_status(
         waits_again = known.phase == "waiting"
     state = _state(known, old, around, waits=around.initializing and not init)
     running, ended = "running" in state, state.get("terminated")
-    restarts = max(known.restarts, old.get("restartCount", 0))
+    restarts = max(known.restarts, old.get("restartCount", 0) + _runs_anew(known, old))
     before = (old.get("state") or {}).get("terminated")
     last = old.get("lastState") or {}
-    if before and (waits_again or restarts > old.get("restartCount", 0)):
+    if known.last is not None:
+        last = {"terminated": _terminated(known.last, {}, around)}
+    elif before and (waits_again or restarts > old.get("restartCount", 0)):
         last = {"terminated": before}
     completed_init = init and not is_sidecar(container) and ended is not None and ended["exitCode"] == 0
     status: JSON = {
@@ -112,7 +119,18 @@ def _state(known: ContainerState, old: JSON, around: Circumstances, *, waits: bo
         reason = known.reason or "PodInitializing"
     else:
         reason = known.reason or task.reason or "ContainerCreating"
-    return {"waiting": _reasoned(reason, known.message or task.message)}
+    message = known.message or task.message
+    if reason == BACK_OFF and message:
+        message += f" pod={around.pod}"
+    return {"waiting": _reasoned(reason, message)}
+
+
+def _runs_anew(known: ContainerState, old: JSON) -> bool:
+    """Return whether it was started again since, though its provider counts no further restart."""
+    before = ((old.get("state") or {}).get("running") or {}).get("startedAt")
+    if known.phase != "running" or known.started_at is None or known.restarts > old.get("restartCount", 0):
+        return False
+    return before is not None and format_time(known.started_at) > before
 
 
 def _terminated(known: ContainerState, old: JSON, around: Circumstances) -> JSON:

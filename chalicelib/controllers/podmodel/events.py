@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib.apimachinery.accessors import status_of
+from chalicelib.apimachinery.accessors import full_name, status_of
 from chalicelib.apimachinery.decoding.gotext import duration
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
@@ -131,9 +131,7 @@ def _waits(pod: JSON, status: JSON, old: JSON) -> Iterator[tuple[EventType, str,
         case "ErrImageNeverPull":
             yield "Warning", "ErrImageNeverPull", message
         case "CrashLoopBackOff":
-            about = pod["metadata"]
-            where = f"{about['name']}_{about.get('namespace', '')}({about.get('uid', '')})"
-            said = f"Back-off restarting failed container {status['name']} in pod {where}"
+            said = f"Back-off restarting failed container {status['name']} in pod {full_name(pod)}"
             yield "Warning", "BackOff", said
             return
         case _:

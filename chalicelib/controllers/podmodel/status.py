@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, spec_of, status_of
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES, full_name, is_terminal, spec_of, status_of
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
@@ -80,7 +80,7 @@ def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
     mains: list[JSON] = spec.get("containers") or []
     begun = any(_has_started(_find(state, each)) for each in mains)
     initialized = begun or not _incomplete_inits(inits, state)
-    around = Circumstances(state, initializing=not initialized, now=now)
+    around = Circumstances(state, full_name(pod), initializing=not initialized, now=now)
     addresses: JSON = {}
     host = state.host_address or state.address  # a task that runs nowhere else is its own host
     if state.address:

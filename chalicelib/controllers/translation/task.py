@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from chalicelib.apimachinery.accessors import labels_of
+from chalicelib.apimachinery.accessors import full_name, labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel import resources as pod_resources
@@ -180,8 +180,7 @@ def _user(view: PodView, container: JSON) -> str:
     context = {**(view.spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
     user, group = context.get("runAsUser"), context.get("runAsGroup")
     if context.get("runAsNonRoot") and user == 0:
-        metadata = view.pod["metadata"]
-        whose = f'pod: "{metadata["name"]}_{metadata.get("namespace", "")}({metadata["uid"]})"'
+        whose = f'pod: "{full_name(view.pod)}"'
         message = f"container's runAsUser breaks non-root policy ({whose}, container: {container['name']})"
         raise PodRejected("CreateContainerConfigError", message)
     if user is None:

@@ -42,10 +42,15 @@ def container_state(snapshot: ContainerSnapshot) -> ContainerState:
     if snapshot.status in ("running", "paused"):
         return replace(common, phase="running", started_at=snapshot.started_at)
     if snapshot.status == "restarting":
-        message = f"back-off restarting failed container, exit code {snapshot.exit_code}"
-        return replace(common, phase="waiting", reason="CrashLoopBackOff", message=message)
+        why = f"back-off restarting failed container={snapshot.name}"
+        return replace(common, reason="CrashLoopBackOff", message=why, last=_end(common, snapshot))
     if not snapshot.has_ended:
-        return replace(common, phase="waiting", reason="ContainerCreating")
+        return replace(common, reason="ContainerCreating")
+    return _end(common, snapshot)
+
+
+def _end(common: ContainerState, snapshot: ContainerSnapshot) -> ContainerState:
+    """Return how a container's run has ended."""
     reason, message = ended(snapshot)
     exit_code: int | None = snapshot.exit_code
     if snapshot.status in BEING_REMOVED:

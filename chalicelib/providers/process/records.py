@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 INTENT_FILE = "intent.json"  # the first record, written before anything is started
 STATE_FILE = "state.json"  # the latest record; the supervisor alone writes it while it lives
@@ -37,7 +37,10 @@ class ContainerPlan(TypedDict):
 
 
 class ContainerRecord(TypedDict):
-    """What is known of one container; `process` is the id of its latest main process."""
+    """What is known of one container; `process` is the id of its latest main process.
+
+    `last` is the record of the run before, as it ended; supervisors of before this field leave it out.
+    """
 
     name: str
     image: str
@@ -49,6 +52,7 @@ class ContainerRecord(TypedDict):
     finished_at: int | None
     restarts: int
     process: int
+    last: NotRequired[ContainerRecord | None]
 
 
 class Record(TypedDict):

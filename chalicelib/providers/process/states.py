@@ -13,26 +13,11 @@ LOST = "Lost"
 
 def task_state(record: Record) -> TaskState:
     """Return what a record says."""
-    containers = [
-        ContainerState(
-            name=one["name"],
-            phase=one["phase"],
-            exit_code=one["exit_code"],
-            reason=one["reason"],
-            message=one["message"],
-            started_at=moment(one["started_at"]),
-            finished_at=moment(one["finished_at"]),
-            restarts=one["restarts"],
-            container_id=f"{record['handle']}-{one['name']}-{one['restarts']}" if one["started_at"] else "",
-            image=one["image"],
-        )
-        for one in record["containers"]
-    ]
     return TaskState(
         uid=record["uid"],
         handle=record["handle"],
         phase=record["phase"],
-        containers=tuple(containers),
+        containers=tuple(_container_state(one, record["handle"]) for one in record["containers"]),
         address=record["address"],
         host_address=HOST_ADDRESS,
         reason=record["reason"],
@@ -42,6 +27,23 @@ def task_state(record: Record) -> TaskState:
         started_at=moment(record["started_at"]),
         stopped_at=moment(record["stopped_at"]),
         labels=tuple((name, value) for name, value in record["labels"]),
+    )
+
+
+def _container_state(one: ContainerRecord, handle: str) -> ContainerState:
+    last = one.get("last")
+    return ContainerState(
+        name=one["name"],
+        phase=one["phase"],
+        exit_code=one["exit_code"],
+        reason=one["reason"],
+        message=one["message"],
+        started_at=moment(one["started_at"]),
+        finished_at=moment(one["finished_at"]),
+        restarts=one["restarts"],
+        container_id=f"{handle}-{one['name']}-{one['restarts']}" if one["started_at"] else "",
+        image=one["image"],
+        last=_container_state(last, handle) if last else None,
     )
 
 

@@ -126,10 +126,11 @@ class Container:
         if now - self._running_since >= BACKOFF_RESET_SECONDS:
             self._backoff = 0.0
         self.restart_at = now + self._backoff
-        self.record["phase"] = "waiting"
-        self.record["reason"] = "CrashLoopBackOff"
-        name = self.plan["name"]
-        self.record["message"] = f"back-off {self._backoff:g}s restarting failed container={name}"
+        minutes, seconds = divmod(self._backoff, 60)
+        wait = f"{minutes:g}m{seconds:g}s" if minutes else f"{seconds:g}s"
+        why = f"back-off {wait} restarting failed container={self.plan['name']}"
+        self.record["last"] = {**self.record, "last": None}
+        self.record.update({"phase": "waiting", "reason": "CrashLoopBackOff", "message": why})
         self._backoff = min(max(self._first_backoff, self._backoff * 2), BACKOFF_LIMIT_SECONDS)
 
     def restart(self) -> None:

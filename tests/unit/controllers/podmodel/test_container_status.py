@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.providers.base import ContainerState, TaskState
-from tests.unit.controllers.builders import NOW, after, known, pod, task
+from tests.unit.controllers.builders import BEFORE, NOW, UID, after, known, pod, task
 
 STARTED, ENDED = "2026-01-02T03:03:05Z", "2026-01-02T03:04:05Z"
 
@@ -104,6 +106,39 @@ def test_container_waiting_to_restart_keeps_how_it_ended() -> None:
 
     assert status["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
     assert status["lastState"]["terminated"]["exitCode"] == 3
+
+
+def test_how_a_run_ended_is_kept_though_nobody_saw_it_between_two_runs() -> None:
+    last = known("c", "stopped", 137, reason="OOMKilled", container_id="one")
+    again = task("running", [known("c", "running", restarts=1, started_at=NOW, last=last)])
+
+    status = after(pod(restartPolicy="Always"), task("running", [known()]), again)["status"]["containerStatuses"][0]
+
+    assert status["lastState"]["terminated"] == {
+        "exitCode": 137,
+        "reason": "OOMKilled",
+        "containerID": "one",
+        "startedAt": STARTED,
+        "finishedAt": ENDED,
+    }
+
+
+def test_a_back_off_names_the_pod() -> None:
+    waits = known("c", "waiting", reason="CrashLoopBackOff", message="back-off 10s restarting failed container=c")
+
+    status = after(pod(restartPolicy="Always"), task("running", [waits]))["status"]["containerStatuses"][0]
+
+    said = status["state"]["waiting"]["message"]
+    assert said == f"back-off 10s restarting failed container=c pod=a_ns({UID})"
+
+
+@pytest.mark.parametrize(("counted", "later", "restarts"), [(0, 1, 1), (0, 0, 0), (1, 1, 1), (3, 1, 3)])
+def test_a_run_that_began_later_is_a_restart_whoever_started_it(counted: int, later: int, restarts: int) -> None:
+    again = known("c", "running", restarts=counted, started_at=BEFORE + timedelta(seconds=later))
+
+    status = after(pod(restartPolicy="Always"), task("running", [known()]), task("running", [again]))["status"]
+
+    assert status["containerStatuses"][0]["restartCount"] == restarts
 
 
 def test_container_that_ran_and_is_not_mentioned_has_ended() -> None:

@@ -42,6 +42,17 @@ def test_a_container_that_started_has_an_id_that_changes_with_a_restart() -> Non
     assert before.container_id != after.container_id
 
 
+def test_a_container_tells_how_its_run_before_ended() -> None:
+    known = record()
+    ended = {**known["containers"][1], "phase": "stopped", "exit_code": 3, "reason": "Error", "started_at": 6 * SECOND}
+    known["containers"][1].update({"phase": "running", "restarts": 1, "last": ended})  # type: ignore[typeddict-item]
+
+    last = task_state(known).containers[1].last
+
+    assert last is not None
+    assert (last.phase, last.exit_code, last.reason, last.container_id) == ("stopped", 3, "Error", "h-main-0")
+
+
 def test_of_a_lost_task_no_exit_code_is_made_up() -> None:
     known = record()
     known["containers"][0].update({"phase": "stopped", "exit_code": 0, "started_at": 6 * SECOND})
