@@ -14,6 +14,7 @@ from chalicelib.apimachinery.accessors import annotations_of, metadata_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.lifecycle.namespace_objects import new_namespace_objects
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.policy.driver_rights import driver_binding
@@ -43,6 +44,7 @@ class Admission:
         node: Node,
         provider: Provider,
         injection: Callable[[], Injection],
+        root_ca: str = "",
         binds_drivers: bool = False,
         new_uid: Callable[[], str] = new_uid,
     ) -> None:
@@ -51,6 +53,7 @@ class Admission:
         self._node = node
         self._provider = provider
         self._injection = injection
+        self._root_ca = root_ca
         self._binds_drivers = binds_drivers
         self._new_uid = new_uid
 
@@ -71,7 +74,9 @@ class Admission:
             return []  # not a valid pod: validation comes next, and has the words for it
 
     def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:
-        """Return the RoleBinding of a driver pod, where drivers get one."""
+        """Return what a namespace holds from its beginning; the RoleBinding of a driver pod, where drivers get one."""
+        if resource == "namespaces":
+            return new_namespace_objects(obj, root_ca=self._root_ca, new_uid=self._new_uid)
         binding = None
         if self._binds_drivers and resource == "pods":
             binding = driver_binding(obj, new_uid=self._new_uid)

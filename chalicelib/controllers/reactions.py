@@ -22,6 +22,7 @@ from chalicelib.controllers.files.staged_files import StagedFiles
 from chalicelib.controllers.lifecycle.claims import VolumeClaims, claims_of, is_protected
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
+from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
@@ -89,6 +90,7 @@ class Lifecycle:
 
     garbage: Garbage
     namespaces: NamespaceEmptier
+    namespace_objects: NamespaceObjects
     claims: VolumeClaims
     definitions: DefinitionController
     expiry: PodExpiry
@@ -138,6 +140,8 @@ class Reactions:
         for resource in WAITED_FOR:
             on(resource, STORED, self._wake_pods)
         on(DEFINITIONS, STORED, lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])))
+        on("serviceaccounts", GONE, self._keep_namespace_object)
+        on("configmaps", ("MODIFIED", *GONE), self._keep_namespace_object)
         on("resourcequotas", STORED, lambda _, quota: to.quotas.recount_soon(quota["metadata"]["namespace"]))
         if self._launches:
             for resource in WORKLOADS:
@@ -178,6 +182,9 @@ class Reactions:
         for item in self._storage.list(prefix("pods", namespace)).items:
             if f'"{name}"' in item.json and '"nodeName":' not in item.json:
                 self._controllers.pods.sync(item.object())
+
+    def _keep_namespace_object(self, resource: str, obj: JSON) -> None:
+        self._later(partial(self._controllers.lifecycle.namespace_objects.changed, resource, obj))
 
     def _sync_workload(self, resource: str, obj: JSON) -> None:
         metadata = obj["metadata"]

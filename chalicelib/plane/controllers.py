@@ -11,6 +11,7 @@ from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
 from chalicelib.controllers.lifecycle.claims import VolumeClaims
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
+from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
@@ -21,7 +22,7 @@ from chalicelib.controllers.runtime.background import Chore
 from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WorkloadController
-from chalicelib.plane.backends import build_files, build_rates
+from chalicelib.plane.backends import build_files, build_rates, read_root_ca
 from chalicelib.plane.foundation import Foundation
 from chalicelib.plane.registries import Stored
 from chalicelib.resources.catalogue import ALL
@@ -118,6 +119,9 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
             delete=delete,
             removed=stored.changes.namespace_removed,
         ),
+        namespace_objects=NamespaceObjects(
+            storage=storage, registries=stored.registries, root_ca=read_root_ca(base.settings)
+        ),
         claims=VolumeClaims(storage=storage, delete=delete, provider=base.provider),
         definitions=DefinitionController(storage=storage, registries=stored.registries, delete=delete, clock=clock),
         expiry=PodExpiry(
@@ -157,6 +161,7 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
     yield Chore("retry", RETRY_SECONDS, to.pods.retry)
     yield Chore("garbage", SWEEP_SECONDS, to.lifecycle.garbage.sweep)
     yield Chore("namespaces", SWEEP_SECONDS, to.lifecycle.namespaces.sweep)
+    yield Chore("namespace-objects", EXPIRY_SECONDS, to.lifecycle.namespace_objects.sweep)
     yield Chore("definitions", SWEEP_SECONDS, to.lifecycle.definitions.sweep)
     yield Chore("quotas", SWEEP_SECONDS, to.quotas.sweep)
     yield Chore("claims", SWEEP_SECONDS, to.lifecycle.claims.sweep)

@@ -53,6 +53,7 @@ def build_registries(base: Foundation) -> Stored:
         node=node,
         provider=base.provider,
         injection=partial(_injection, base),
+        root_ca=read_root_ca(base.settings),
         binds_drivers=base.settings.driver_rights and not is_open(base.settings),
         new_uid=base.sources.new_uid,
     )
@@ -77,7 +78,7 @@ def build_registries(base: Foundation) -> Stored:
 def _node(base: Foundation) -> Node:
     return Node(
         name=base.provider.name,
-        lookup=StorageLookup(base.storage, root_ca=read_root_ca(base.settings)),
+        lookup=StorageLookup(base.storage),
         issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
         launches=base.launches,
     )

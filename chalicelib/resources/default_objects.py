@@ -111,7 +111,6 @@ def default_objects() -> list[tuple[str, str, str | None, JSON]]:
     found: list[tuple[str, str, str | None, JSON]] = [
         ("", "namespaces", None, {"metadata": {"name": name}}) for name in SYSTEM_NAMESPACES
     ]
-    found.append(("", "serviceaccounts", "default", {"metadata": {"name": "default"}}))
     found += [(RBAC_GROUP, "clusterroles", None, role) for role in cluster_roles()]
     found += [(RBAC_GROUP, "clusterrolebindings", None, binding) for binding in cluster_role_bindings()]
     found += [("scheduling.k8s.io", "priorityclasses", None, each) for each in priority_classes()]

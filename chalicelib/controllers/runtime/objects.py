@@ -16,7 +16,7 @@ from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import KeyNotFound, Reader, Storage, StoredObject
 from chalicelib.storage.keys import object_key, prefix
 
-ROOT_CA_CONFIGMAP = "kube-root-ca.crt"  # in a real cluster a controller puts it in each namespace
+ROOT_CA_CONFIGMAP = "kube-root-ca.crt"  # in each namespace
 
 
 PAGE = 500  # objects read at once, which bounds the memory of a sweep
@@ -47,11 +47,10 @@ class Lookup(Protocol):
 
 
 class StorageLookup:
-    """A Lookup over a Storage. `root_ca` is the content of kube-root-ca.crt in namespaces that store none."""
+    """A Lookup over a Storage."""
 
-    def __init__(self, storage: Storage, *, root_ca: str = "", reader: Reader | None = None) -> None:
+    def __init__(self, storage: Storage, *, reader: Reader | None = None) -> None:
         self._storage = storage
-        self._root_ca = root_ca
         self._reader = reader or storage
 
     def now(self) -> Lookup:
@@ -60,15 +59,13 @@ class StorageLookup:
 
     def over(self, reader: Reader) -> Lookup:
         """Return a Lookup over that reader."""
-        return StorageLookup(self._storage, root_ca=self._root_ca, reader=reader)
+        return StorageLookup(self._storage, reader=reader)
 
     def find(self, resource: str, namespace: str, name: str) -> JSON | None:
-        """Return the object as stored, or the made-up ConfigMap of the cluster's certificate."""
+        """Return the object as stored."""
         try:
             return self._reader.get(object_key(resource, namespace, name)).object()
         except KeyNotFound:
-            if self._root_ca and (resource, name) == ("configmaps", ROOT_CA_CONFIGMAP):
-                return {"metadata": {"name": name, "namespace": namespace}, "data": {"ca.crt": self._root_ca}}
             return None
 
     def mentioning(self, resource: str, namespace: str, texts: Iterable[str]) -> list[JSON]:

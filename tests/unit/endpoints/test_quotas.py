@@ -82,33 +82,33 @@ def test_a_pod_that_leaves_out_what_a_quota_demands_is_forbidden(api: ApiClient)
     )
 
 
-@pytest.mark.parametrize("key", ["configmaps", "count/configmaps"])
+@pytest.mark.parametrize("key", ["secrets", "count/secrets"])
 def test_other_objects_are_counted_too(api: ApiClient, key: str) -> None:
     _quota(api, {key: "1"})
-    api.create(f"{BASE}/configmaps", {"metadata": {"name": "a"}})
+    api.create(f"{BASE}/secrets", {"metadata": {"name": "a"}})
 
-    answer = api.request("POST", f"{BASE}/configmaps", {"metadata": {"name": "b"}})
+    answer = api.request("POST", f"{BASE}/secrets", {"metadata": {"name": "b"}})
 
     assert f"exceeded quota: q, requested: {key}=1, used: {key}=1, limited: {key}=1" in _message(answer)
 
 
 def test_a_failed_create_and_a_dry_run_take_nothing(api: ApiClient) -> None:
-    _quota(api, {"configmaps": "2"})
-    api.create(f"{BASE}/configmaps", {"metadata": {"name": "a"}})
+    _quota(api, {"secrets": "2"})
+    api.create(f"{BASE}/secrets", {"metadata": {"name": "a"}})
 
-    assert api.request("POST", f"{BASE}/configmaps", {"metadata": {"name": "a"}}).status == 409
-    assert api.request("POST", f"{BASE}/configmaps?dryRun=All", {"metadata": {"name": "b"}}).status == 201
+    assert api.request("POST", f"{BASE}/secrets", {"metadata": {"name": "a"}}).status == 409
+    assert api.request("POST", f"{BASE}/secrets?dryRun=All", {"metadata": {"name": "b"}}).status == 201
 
-    until(lambda: _used(api) == {"configmaps": "1"}, "the quota to be counted anew")
-    api.create(f"{BASE}/configmaps", {"metadata": {"name": "b"}})
+    until(lambda: _used(api) == {"secrets": "1"}, "the quota to be counted anew")
+    api.create(f"{BASE}/secrets", {"metadata": {"name": "b"}})
 
 
 def test_many_at_once_never_get_more_than_there_is(api: ApiClient) -> None:
-    _quota(api, {"configmaps": "5"})
+    _quota(api, {"secrets": "5"})
     codes: list[int] = []
 
     def create(number: int) -> None:
-        codes.append(api.request("POST", f"{BASE}/configmaps", {"metadata": {"name": f"c{number}"}}).status)
+        codes.append(api.request("POST", f"{BASE}/secrets", {"metadata": {"name": f"c{number}"}}).status)
 
     threads = [threading.Thread(target=create, args=(number,)) for number in range(16)]
     for thread in threads:
@@ -191,7 +191,7 @@ class CountingStorage(MemoryStorage):
 
     def count(self, prefix: str) -> int:
         """Count."""
-        self.counts += prefix.startswith("/registry/configmaps/")
+        self.counts += prefix.startswith("/registry/secrets/")
         return super().count(prefix)
 
 
@@ -201,12 +201,12 @@ def test_a_namespace_is_not_counted_while_there_is_room() -> None:
     objs: list[JSON] = [{"metadata": {"name": f"c{n}", "uid": f"u{n}", "namespace": "default"}} for n in range(11)]
 
     for obj in objs[:10]:
-        with quotas.reserve("configmaps", obj, storage, is_dry_run=False):
-            storage.create(f"/registry/configmaps/default/{obj['metadata']['name']}", obj)
+        with quotas.reserve("secrets", obj, storage, is_dry_run=False):
+            storage.create(f"/registry/secrets/default/{obj['metadata']['name']}", obj)
     with (
         pytest.raises(StatusError, match="exceeded quota"),
-        quotas.reserve("configmaps", objs[10], storage, is_dry_run=False),
+        quotas.reserve("secrets", objs[10], storage, is_dry_run=False),
     ):
-        storage.create("/registry/configmaps/default/c10", objs[10])
+        storage.create("/registry/secrets/default/c10", objs[10])
 
     assert storage.counts == 2  # when it may be full, and when it is

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.controllers.podmodel.references import TokenRequest
-from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.runtime.tokens import TokenInvalid, TokenIssuer
 from chalicelib.controllers.translation.credentials import TOKEN_SECONDS, PodTokens
 from tests.memory_storage import MemoryStorage
@@ -31,19 +30,6 @@ def test_only_objects_that_mention_a_text_are_read(w: World) -> None:
 
     assert names == ["one"]
     assert w.lookup.mentioning("configmaps", "ns", []) == []
-
-
-def test_every_namespace_has_the_clusters_certificate(w: World) -> None:
-    lookup = StorageLookup(w.storage, root_ca="PEM")
-
-    made_up = lookup.find("configmaps", "ns", "kube-root-ca.crt")
-    w.create("configmaps", "kube-root-ca.crt", data={"ca.crt": "own"})
-    own = lookup.find("configmaps", "ns", "kube-root-ca.crt")
-
-    assert made_up is not None
-    assert made_up["data"] == {"ca.crt": "PEM"}
-    assert own is not None
-    assert own["data"] == {"ca.crt": "own"}
 
 
 def issuer_of(w: World) -> TokenIssuer:
