@@ -35,7 +35,7 @@ from chalicelib.endpoints.verbs.staged_files import FileEndpoint, authorized_as
 from chalicelib.endpoints.verbs.subresources import Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.parts import EVERYTHING, Scope, store_unavailable
-from chalicelib.registry.registry import Registries
+from chalicelib.registry.registry import Registries, registry_key
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.storage.base import StorageUnavailable
 
@@ -215,7 +215,9 @@ class Api:
         registry = self._registries.get((info.group, info.resource)) or self._custom.find(
             info.group, info.version, info.resource
         )
-        if registry is None or registry.strategy.version != info.version:
+        if registry is not None and registry.strategy.version != info.version:
+            registry = self._registries.get(registry_key(info.group, info.version, info.resource))
+        if registry is None:
             return self._no_route("path", split_path(info.path))
         if info.is_upgrade and info.verb == "watch":
             return respond({})  # at once: Spark's client then falls back to a plain watch

@@ -17,7 +17,7 @@ from chalicelib.plane.backends import build_rates, read_root_ca
 from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts
-from chalicelib.registry.registry import Registries, Registry
+from chalicelib.registry.registry import Registries, Registry, registry_key
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.resources.default_objects import default_objects
@@ -65,8 +65,12 @@ def build_registries(base: Foundation) -> Stored:
         new_uid=base.sources.new_uid,
         pick=base.sources.pick,
     )
+    registries: Registries = {}
+    for each in ALL:  # a second version of a resource is a view of the first
+        key = registry_key(each.group, each.version if (each.group, each.resource) in registries else "", each.resource)
+        registries[key] = Registry(each, parts)
     return Stored(
-        registries={(each.group, each.resource): Registry(each, parts) for each in ALL},
+        registries=registries,
         custom=CustomRegistries(base.storage, parts),
         changes=changes,
         quotas=quotas,

@@ -285,4 +285,9 @@ class Registry:
         self._parts.observer.after_write(self.strategy.kept_as, {**obj, **self._types}, event)
 
 
-Registries = dict[tuple[str, str], Registry]  # by (group, resource)
+Registries = dict[tuple[str, str], Registry]  # by registry_key
+
+
+def registry_key(group: str, version: str, resource: str) -> tuple[str, str]:
+    """Return the key of a resource's registry: (group, resource), with a version that is not the preferred one."""
+    return (f"{group}/{version}" if version else group, resource)

@@ -6,10 +6,12 @@ internalversion/printers.go and pkg/apis/{networking,autoscaling,admissionregist
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
-from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
@@ -97,8 +99,67 @@ def _default_autoscaler(obj: JSON) -> None:
     spec = obj["spec"] = spec_of(obj)
     spec.setdefault("minReplicas", 1)
     if not spec.get("metrics"):
-        target = {"type": "Utilization", "averageUtilization": DEFAULT_CPU_PERCENT}
-        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+        spec["metrics"] = [_cpu_metric(DEFAULT_CPU_PERCENT)]
+
+
+class OldAutoscalerStrategy(InertStrategy):
+    """autoscaling/v1 horizontalpodautoscalers: those of v2, of whose metrics v1 has one; annotations keep the rest."""
+
+    stored_as = "horizontalpodautoscalers"
+
+    def to_stored(self, obj: JSON) -> JSON:
+        """Return the autoscaler in the shape of autoscaling/v2."""
+        spec, metadata = dict(spec_of(obj)), dict(metadata_of(obj))
+        annotations = dict(metadata.get("annotations") or {})
+        percent = spec.pop("targetCPUUtilizationPercentage", None)
+        spec["metrics"] = [] if percent is None else [_cpu_metric(percent)]
+        for key, empty in _KEPT.items():
+            kept = _read_json(annotations.pop(_PREFIX + key, ""), type(empty))
+            if kept:
+                spec[key] = spec["metrics"] + kept if key == "metrics" else kept
+        if annotations:
+            metadata["annotations"] = annotations
+        else:
+            metadata.pop("annotations", None)
+        typed = {"apiVersion": "autoscaling/v2"} if "apiVersion" in obj else {}
+        return {**obj, **typed, "metadata": metadata, "spec": spec}
+
+    def from_stored(self, obj: JSON) -> JSON:
+        """Return the autoscaler in the shape of autoscaling/v1."""
+        spec, metadata, status = dict(spec_of(obj)), dict(metadata_of(obj)), status_of(obj)
+        metrics = spec.pop("metrics", None) or []
+        cpu = next((each for each in metrics if each == _cpu_metric(_percent(each))), None)
+        rest = {"metrics": [each for each in metrics if each is not cpu], "behavior": spec.pop("behavior", None)}
+        if cpu is not None:
+            spec["targetCPUUtilizationPercentage"] = _percent(cpu)
+        kept = {_PREFIX + key: json.dumps(value, separators=(",", ":")) for key, value in rest.items() if value}
+        if kept:
+            metadata["annotations"] = {**annotations_of(obj), **kept}
+        counts = {key: status.get(key) or 0 for key in ("currentReplicas", "desiredReplicas")}
+        typed = {"apiVersion": "autoscaling/v1"} if "apiVersion" in obj else {}
+        return {**obj, **typed, "metadata": metadata, "spec": spec, "status": counts}
+
+
+_PREFIX = "autoscaling.alpha.kubernetes.io/"
+_KEPT: dict[str, list[JSON] | JSON] = {"metrics": [], "behavior": {}}
+
+
+def _read_json(text: str, kind: type) -> Any:  # Any: what a client has put into an annotation
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, kind) else None
+
+
+def _cpu_metric(percent: int | None) -> JSON:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
+
+def _percent(metric: JSON) -> int | None:
+    percent: int | None = ((metric.get("resource") or {}).get("target") or {}).get("averageUtilization")
+    return percent
 
 
 def _default_webhooks(obj: JSON) -> None:
@@ -121,6 +182,21 @@ def _default_mutating(obj: JSON) -> None:
         hook["reinvocationPolicy"] = hook.get("reinvocationPolicy") or "Never"
 
 
+HPA = ("autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+NO_SCALING = "nothing scales by it; Spark's dynamic allocation scales executors"
+AUTOSCALER: tuple[Cell, ...] = (
+    (Column("Reference", description="What it is meant to scale."), _scaled),
+    (
+        Column("Targets", description="What its metrics are, and what it aims at."),
+        lambda obj: ", ".join(_target(each) for each in spec_of(obj).get("metrics") or ()) or NONE,
+    ),
+    (Column("MinPods", description="The least pods."), lambda obj: str(spec_of(obj).get("minReplicas", "<unset>"))),
+    (Column("MaxPods", type="integer", description="The most pods."), lambda obj: spec_of(obj).get("maxReplicas") or 0),
+    (
+        Column("Replicas", type="integer", description="How many pods it has counted."),
+        lambda obj: status_of(obj).get("currentReplicas") or 0,
+    ),
+)
 WEBHOOKS: tuple[Cell, ...] = (
     (
         Column("Webhooks", type="integer", description="How many webhooks it has."),
@@ -164,32 +240,15 @@ INERT: tuple[InertStrategy, ...] = (
         ),
     ),
     InertStrategy(
-        ("autoscaling", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
-        "nothing scales by it; Spark's dynamic allocation scales executors",
+        HPA,
+        NO_SCALING,
         version="v2",
         short_names=("hpa",),
         categories=("all",),
         default=_default_autoscaler,
-        cells=(
-            (Column("Reference", description="What it is meant to scale."), _scaled),
-            (
-                Column("Targets", description="What its metrics are, and what it aims at."),
-                lambda obj: ", ".join(_target(each) for each in spec_of(obj).get("metrics") or ()) or NONE,
-            ),
-            (
-                Column("MinPods", description="The least pods."),
-                lambda obj: str(spec_of(obj).get("minReplicas", "<unset>")),
-            ),
-            (
-                Column("MaxPods", type="integer", description="The most pods."),
-                lambda obj: spec_of(obj).get("maxReplicas") or 0,
-            ),
-            (
-                Column("Replicas", type="integer", description="How many pods it has counted."),
-                lambda obj: status_of(obj).get("currentReplicas") or 0,
-            ),
-        ),
+        cells=AUTOSCALER,
     ),
+    OldAutoscalerStrategy(HPA, NO_SCALING, categories=("all",), default=_default_autoscaler, cells=AUTOSCALER),
     InertStrategy(
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
         "no webhook is called, whatever its failurePolicy says",

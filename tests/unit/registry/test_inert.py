@@ -78,3 +78,27 @@ def test_a_write_is_answered_with_a_warning(tmp_path: Path, kind: InertStrategy)
 
     assert answer.status == 201, answer.body
     assert f"{kind.kind} is stored and has no effect here" in answer.headers["warning"]
+
+
+AUTOSCALERS = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
+
+
+def test_both_versions_of_an_autoscaler_are_one_object(tmp_path: Path) -> None:
+    plane = control_plane(tmp_path)
+    api = ApiClient(plane)
+    old, new = (AUTOSCALERS.format(version) for version in ("v1", "v2"))
+    spec = {"scaleTargetRef": TARGET, "maxReplicas": 3}
+
+    api.create(old, {"metadata": {"name": "a"}, "spec": {**spec, "targetCPUUtilizationPercentage": 50}})
+    api.create(new, {"metadata": {"name": "b"}, "spec": {**spec, "metrics": [PODS, CPU], "behavior": {"scaleUp": {}}}})
+    seen = api.get(f"{old}/b")
+    api.request("PUT", f"{old}/b", seen)
+
+    assert api.get(f"{new}/a")["spec"]["metrics"] == [CPU]
+    assert seen["spec"]["targetCPUUtilizationPercentage"] == 50
+    written = api.get(f"{new}/b")
+    assert sorted(written["spec"]["metrics"], key=str) == sorted([PODS, CPU], key=str)
+    assert (written["spec"]["behavior"], written["metadata"].get("annotations")) == ({"scaleUp": {}}, None)
+    groups = {each["name"]: each for each in api.get("/apis")["groups"]}
+    assert groups["autoscaling"]["preferredVersion"]["version"] == "v2"
+    plane.close()
