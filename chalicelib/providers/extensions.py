@@ -25,3 +25,16 @@ class HasListenAddresses(Protocol):
     @property
     def listen_addresses(self) -> tuple[str, ...]:
         """Return this machine's addresses at which tasks look for the control plane: a local server listens there."""
+
+
+@runtime_checkable
+class Restarter(Protocol):
+    """A provider that ends one container of a task, to be started anew, while the others run on."""
+
+    def restart(self, handle: str, container: str, *, grace_seconds: float) -> None:
+        """Ask a container that runs to end, as stop() does, and start it again unless its `restart` is never.
+
+        Returns at once; states tell the rest, and `restarts` grows or a container's started_at. Nothing happens to a
+        container that has been started again meanwhile, or in a task that is being stopped. Raises TaskNotFound if
+        the container does not run, ProviderUnavailable.
+        """

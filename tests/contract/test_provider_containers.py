@@ -16,11 +16,12 @@ from chalicelib.providers.base import (
     LogOptions,
     Mount,
     Provider,
+    Restart,
     TaskNotFound,
     TaskState,
     Volume,
 )
-from chalicelib.providers.extensions import VolumeKeeper
+from chalicelib.providers.extensions import Restarter, VolumeKeeper
 from tests.contract.provider_backends import ProviderFactory, container, ended, running, state_of, task
 from tests.waiting import until
 
@@ -303,6 +304,86 @@ class TestRestarts:
 
         with pytest.raises(TaskNotFound):
             containers.logs(handle, "main", LogOptions(previous=True))
+
+
+COUNTING = "echo x >> /keep/runs; "  # how often a container ran
+KEEP = (Mount("keep", "/keep"),)
+
+
+class TestRestarter:
+    @staticmethod
+    def _begin(containers: Provider, script: str, restart: Restart) -> str:
+        """Start a task of two containers, of which `main` runs the script; return its handle when both run."""
+        one = container(COUNTING + script, restart=restart, mounts=KEEP)
+        other = container("sleep 600", name="other")
+        handle = containers.run(task(one, other, volumes=(Volume("keep", "scratch"),))).handle
+        said(containers, handle, "ready")
+        running(containers, handle, "other")
+        return handle
+
+    @staticmethod
+    def _restart(containers: Provider, handle: str, *, grace_seconds: float) -> None:
+        assert isinstance(containers, Restarter)
+        containers.restart(handle, "main", grace_seconds=grace_seconds)
+
+    @pytest.mark.parametrize("restart", ["always", "on-failure"])
+    def test_one_container_runs_anew_and_the_others_on(self, containers: Provider, restart: Restart) -> None:
+        seen: list[TaskState] = []
+        containers.start(seen.append)
+        handle = self._begin(containers, "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done", restart)
+        first, other = running(containers, handle, "main").containers
+
+        self._restart(containers, handle, grace_seconds=20)
+
+        def runs_anew() -> bool:
+            now = state_of(containers, handle).containers[0]
+            assert first.started_at is not None
+            return now.phase == "running" and now.started_at is not None and now.started_at > first.started_at
+
+        until(runs_anew, "another run")
+        said(containers, handle, "ready")
+        assert output(containers, handle) == output(containers, handle, previous=True) == "ready\n"
+        assert state_of(containers, handle).containers[1] == other
+        assert {state.phase for state in seen if state.containers[0].started_at} == {"running"}
+
+    def test_a_container_that_ignores_the_signal_is_killed(self, containers: Provider) -> None:
+        seen: list[TaskState] = []
+        containers.start(seen.append)
+        handle = self._begin(containers, "trap '' TERM; echo ready; while :; do sleep 0.05; done", "always")
+
+        self._restart(containers, handle, grace_seconds=0.5)
+
+        def last() -> list[ContainerState]:
+            return [state.containers[0].last for state in seen if state.containers[0].last is not None]
+
+        until(lambda: bool(last()), "the end of the first run")
+        assert last()[0].exit_code == 137
+
+    def test_a_container_that_is_never_started_again_just_ends(self, containers: Provider) -> None:
+        handle = self._begin(containers, "echo ready; sleep 600", "never")
+
+        self._restart(containers, handle, grace_seconds=20)
+
+        until(lambda: state_of(containers, handle).containers[0].phase == "stopped", "its end")
+        main, other = state_of(containers, handle).containers
+        assert (main.exit_code, main.restarts, other.phase) == (143, 0, "running")
+
+    def test_what_does_not_run_is_not_restarted(self, containers: Provider) -> None:
+        handle = containers.run(task(container("exit 0"))).handle
+        ended(containers, handle)
+
+        with pytest.raises(TaskNotFound):
+            self._restart(containers, handle, grace_seconds=1)
+        with pytest.raises(TaskNotFound):
+            self._restart(containers, "unknown", grace_seconds=1)
+
+    def test_a_task_that_is_stopped_meanwhile_ends(self, containers: Provider) -> None:
+        handle = self._begin(containers, "trap '' TERM; echo ready; while :; do sleep 0.05; done", "always")
+
+        self._restart(containers, handle, grace_seconds=20)
+        containers.stop(handle, grace_seconds=0.5)
+
+        assert ended(containers, handle).phase == "stopped"
 
 
 class TestFiles:

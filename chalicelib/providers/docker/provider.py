@@ -163,6 +163,23 @@ class DockerProvider:
             return
         self._stopper.stop(handle, grace_seconds=grace_seconds)
 
+    def restart(self, handle: str, container: str, *, grace_seconds: float) -> None:
+        """Have a container ended and started again; see Restarter.restart."""
+        snapshot = self._running(handle, container)
+        if not self._cache.restarting(handle, snapshot.id):
+            return
+
+        def work() -> None:
+            try:
+                self._stopper.end_run(snapshot, grace_seconds=grace_seconds)
+            finally:
+                self._cache.restarted(handle, snapshot.id)
+                if not self._cache.may_go_on(handle):  # it was to end meanwhile: the run that was asked to has
+                    self._containers.kill(snapshot.id, "SIGKILL")
+                self._watcher.look(snapshot.id)
+
+        threading.Thread(target=work, name="docker-restart", daemon=True).start()
+
     def _cancel(self, uid: str, grace_seconds: float) -> None:
         """End a task that has not started, or was just about to."""
         try:

@@ -68,7 +68,8 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
     marks: dict[str, str] = config.get("Labels") or {}
     # the engine notes the start of a very short process after its end
     started_at, ended_at = moment(state.get("StartedAt")), moment(state.get("FinishedAt"))
-    is_again = state["Status"] == "running" and bool(raw.get("RestartCount"))
+    # the engine counts the restarts that it makes by itself, from 0 again after one that it was asked for
+    is_again = state["Status"] == "running" and ended_at is not None
     return ContainerSnapshot(
         id=raw["Id"],
         uid=marks.get(labels.UID, ""),
@@ -85,7 +86,7 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
         created_at=moment(raw.get("Created")),
         started_at=started_at,
         finished_at=max(started_at, ended_at) if started_at and ended_at else None,
-        restarts=int(raw.get("RestartCount") or 0),
+        restarts=max(int(raw.get("RestartCount") or 0), int(is_again)),
         stop_signal=config.get("StopSignal") or "",
         restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no") not in ("", "no"),
         tty=bool(config.get("Tty")),

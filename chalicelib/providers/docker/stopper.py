@@ -18,7 +18,7 @@ import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.engine import Client, close_stream, reachable, words
+from chalicelib.providers.docker.engine import Client, close_stream, reachable, unless_gone, words
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
 LOG = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Stopper:
             command = labels.stop_command(snapshot.labels)
             if command:
                 threading.Thread(
-                    target=self._run_command,
+                    target=self._signal_after,
                     args=(snapshot, command, deadline),
                     name="docker-stop-command",
                     daemon=True,
@@ -79,8 +79,26 @@ class Stopper:
             else:
                 self._signal_soon(snapshot)
 
+    def _signal_after(self, snapshot: ContainerSnapshot, command: tuple[str, ...], deadline: float) -> None:
+        """Run the stop command, then send the signal; SIGKILL at the deadline ends both."""
+        self._run_command(snapshot, command, deadline)
+        self._signal_soon(snapshot)
+
+    def end_run(self, snapshot: ContainerSnapshot, *, grace_seconds: float) -> None:
+        """End one container, and have the engine start it again where that is what it does with it; waits for both."""
+        deadline = time.monotonic() + grace_seconds
+        if command := labels.stop_command(snapshot.labels):
+            self._run_command(snapshot, command, deadline)
+        left = max(0, round(deadline - time.monotonic()))
+        act = self._client.restart if snapshot.restarts_itself else self._client.stop
+        try:
+            with unless_gone():
+                act(snapshot.id, timeout=left)
+        except (docker.errors.APIError, ProviderUnavailable) as error:
+            LOG.warning("event=restart-failed task=%s container=%s error=%s", snapshot.uid, snapshot.name, error)
+
     def _run_command(self, snapshot: ContainerSnapshot, command: tuple[str, ...], deadline: float) -> None:
-        """Run the stop command to its end, then send the signal; SIGKILL at the deadline ends both."""
+        """Run the stop command to its end, at most until the deadline."""
         try:
             with reachable():
                 made = self._client.exec_create(snapshot.id, list(command))
@@ -96,7 +114,6 @@ class Stopper:
                 LOG.warning("event=stop-command-failed task=%s container=%s exit=%s", snapshot.uid, snapshot.name, code)
         except (docker.errors.APIError, ProviderUnavailable) as error:
             LOG.warning("event=stop-command-failed task=%s container=%s error=%s", snapshot.uid, snapshot.name, error)
-        self._signal_soon(snapshot)
 
     def _signal_soon(self, snapshot: ContainerSnapshot) -> None:
         with self._lock:

@@ -37,6 +37,7 @@ class Entry:
     is_stopping: bool = False
     fetched: dict[str, Fetch] = field(default_factory=dict)  # how its images were had, as far as we saw it
     start_asked: set[str] = field(default_factory=set)  # ids: none is ever started twice
+    restart_asked: set[str] = field(default_factory=set)  # ids of those that the engine ends to start them again
     state: TaskState | None = None
 
 
@@ -161,6 +162,8 @@ class TaskCache:
                 if known and not snapshot.previous_end and known.started_at == snapshot.started_at:
                     # the engine no longer says when the run before this one ended
                     snapshot = replace(snapshot, previous_end=known.previous_end)
+                if snapshot.status == "exited" and snapshot.restarts_itself and snapshot.id in entry.restart_asked:
+                    snapshot = replace(snapshot, status="restarting")
                 entry.snapshots[snapshot.id] = snapshot
                 touched[snapshot.uid] = entry
             for entry in touched.values():
@@ -200,6 +203,21 @@ class TaskCache:
         with self._lock:
             if entry := self._entries.get(uid):
                 entry.start_asked -= {each.id for each in entry.snapshots.values() if each.status == "created"}
+
+    def restarting(self, uid: str, container_id: str) -> bool:
+        """Note that the engine will end a container and start it again; False if it is or may not be."""
+        with self._lock:
+            entry = self._entries.get(uid)
+            if entry is None or entry.is_stopping or container_id in entry.restart_asked:
+                return False
+            entry.restart_asked.add(container_id)
+            return True
+
+    def restarted(self, uid: str, container_id: str) -> None:
+        """Take back what restarting() noted."""
+        with self._lock:
+            if entry := self._entries.get(uid):
+                entry.restart_asked.discard(container_id)
 
     def cancel(self, uid: str) -> None:
         """Note that a task that never started never will."""

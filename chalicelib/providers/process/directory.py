@@ -26,11 +26,13 @@ from pathlib import Path
 from chalicelib.providers.process.records import (
     CONTROL_FIFO,
     INTENT_FILE,
+    RESTART_FILE,
     STATE_FILE,
     STOP_FILE,
     SUPERVISOR_LOCK,
     TASK_LOCK,
     Record,
+    RestartRequest,
     StopRequest,
     read_json,
     write_json,
@@ -177,6 +179,14 @@ class TaskDirectory:
     def request_stop(self, request: StopRequest) -> None:
         """Leave a wish to stop and wake the supervisor, if there is one. Raises OSError."""
         write_json(str(self.path / STOP_FILE), request)
+        self._wake()
+
+    def request_restart(self, container: str, request: RestartRequest) -> None:
+        """Leave a wish to restart a container and wake the supervisor, if there is one. Raises OSError."""
+        write_json(str(self.path / RESTART_FILE.format(container)), request)
+        self._wake()
+
+    def _wake(self) -> None:
         try:
             descriptor = os.open(self.path / CONTROL_FIFO, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:

@@ -24,7 +24,7 @@ from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUn
 from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
-from chalicelib.providers.process.records import Plan, Record, tell_listeners
+from chalicelib.providers.process.records import Plan, Record, RestartRequest, tell_listeners
 from chalicelib.providers.process.spark import SparkHomes
 from chalicelib.providers.process.supervision import ANSWER_SECONDS, Launcher, Monitor, kill_leftovers
 
@@ -155,6 +155,15 @@ class ProcessProvider:
         directory.request_stop({"grace_seconds": grace_seconds, "reason": reason})
         if not directory.has_supervisor():
             self._end(directory, unbegun_reason=reason)
+
+    def restart(self, handle: str, container: str, *, grace_seconds: float) -> None:
+        """Have a container ended and started again; see Restarter.restart."""
+        record = self._known(handle)
+        runs = [one for one in record["containers"] if one["name"] == container and one["phase"] == "running"]
+        if record["phase"] != "running" or not runs:
+            raise TaskNotFound(f"{handle}: container {container} does not run")
+        request: RestartRequest = {"grace_seconds": grace_seconds, "restarts": runs[0]["restarts"]}
+        self._directory(handle).request_restart(container, request)
 
     def _end(self, directory: TaskDirectory, *, unbegun_reason: str = "") -> None:
         """Give a task whose supervisor is gone its last record, and end what is left of it."""

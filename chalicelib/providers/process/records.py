@@ -12,7 +12,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 INTENT_FILE = "intent.json"  # the first record, written before anything is started
 STATE_FILE = "state.json"  # the latest record; the supervisor alone writes it while it lives
 STOP_FILE = "stop.json"  # the wish that the task end
-CONTROL_FIFO = "control"  # a byte in here makes the supervisor look at STOP_FILE
+RESTART_FILE = "restart-{}.json"  # the wish that a container of that name be restarted
+CONTROL_FIFO = "control"  # a byte in here makes the supervisor look for wishes
 SUPERVISOR_LOCK = "supervisor.lock"  # held by the supervisor for as long as it lives
 TASK_LOCK = "lock"  # held while a task is prepared, repaired or removed
 MARKER = "SPARKANYWHERE_CONTAINER"  # variable by which we know our processes: handle/container
@@ -90,6 +91,13 @@ class StopRequest(TypedDict):
 
     grace_seconds: float
     reason: str
+
+
+class RestartRequest(TypedDict):
+    """The wish that a container's run, the one after so many restarts, end and another follow."""
+
+    grace_seconds: float
+    restarts: int
 
 
 def write_json(path: str, value: Any) -> None:  # Any: json takes what json takes

@@ -30,6 +30,7 @@ class Container:
         self.stop_pid = 0  # of the stop command while that runs
         self.output = -1  # the reading end of its pipe; -1: none
         self.restart_at: float | None = None  # monotonic; None: no restart is due
+        self.kill_at: float | None = None  # monotonic; None: it was not asked to end for another run
         self.changed = False
         self._marker = f"{handle}/{plan['name']}"
         self._log_bytes, self._log_files = logs
@@ -119,7 +120,10 @@ class Container:
         self.record["finished_at"] = time.time_ns()
         self.record.update({"phase": "stopped", "exit_code": code, "reason": reason, "message": message})
         restart = self.plan["restart"]
-        is_for_ever = restart == "always" and not self.plan["init"]
+        is_for_ever = (restart == "always" and not self.plan["init"]) or (
+            restart != "never" and self.kill_at is not None
+        )
+        self.kill_at = None
         if stopping or not (is_for_ever or (restart != "never" and code != 0)):
             return
         now = time.monotonic()
@@ -132,6 +136,11 @@ class Container:
         self.record["last"] = {**self.record, "last": None}
         self.record.update({"phase": "waiting", "reason": "CrashLoopBackOff", "message": why})
         self._backoff = min(max(self._first_backoff, self._backoff * 2), BACKOFF_LIMIT_SECONDS)
+
+    def end_run(self, grace_seconds: float) -> None:
+        """Ask it to end for another run to follow; without one where it is never started again."""
+        self.kill_at = time.monotonic() + grace_seconds
+        self.request_stop()
 
     def restart(self) -> None:
         """Start it once more."""

@@ -15,9 +15,11 @@ import time
 
 from chalicelib.providers.process.records import (
     CONTROL_FIFO,
+    RESTART_FILE,
     STATE_FILE,
     STOP_FILE,
     Plan,
+    RestartRequest,
     StopRequest,
     read_json,
     tell_listeners,
@@ -27,7 +29,7 @@ from chalicelib.providers.process.supervisor import processes
 from chalicelib.providers.process.supervisor.container import Container
 
 STOP_COMMAND_EXTENSION_SECONDS = 2.0  # Kubernetes' addition, once, where a stop command took the whole grace
-STOP_HEARD = "stop-heard.json"
+STOP_HEARD, RESTART_HEARD = "stop-heard.json", "restart-heard.json"
 WAKE_BYTES = 4096  # of signal numbers and pokes at once: their number says nothing
 WRITE_PAUSE_SECONDS = 1.0  # between attempts to write the state while the disk is full
 WRITE_ATTEMPTS = 60  # for the last state; without it the provider calls the task lost
@@ -81,9 +83,9 @@ class Supervisor:
 
     def run(self) -> None:
         """Run the task until all its containers have ended and nothing of them is left."""
-        self._hear_stop()
+        self._hear()
         while self._advance():
-            moments = [one.restart_at for one in self._containers if one.restart_at is not None]
+            moments = [at for one in self._containers for at in (one.restart_at, one.kill_at) if at is not None]
             if self._kill_at is not None:
                 moments.append(self._kill_at)
             if self._limited():
@@ -99,12 +101,13 @@ class Supervisor:
                     elif not container.read_output():
                         self._selector.unregister(key.fd)  # end of file, though the process may live on
             self._reap()
-            self._hear_stop()
+            self._hear()
         self._finish()
 
     def _advance(self) -> bool:
         """Start what may start and kill what must end; return whether there is more to come."""
         if self._kill_at is None:
+            self._kill_due()
             self._start_due()
         elif time.monotonic() >= self._kill_at:
             self._grace_over()
@@ -129,6 +132,14 @@ class Supervisor:
             self._family_until = now + processes.FAMILY_SECONDS
         for one in limited:
             one.check_memory(self._family)
+
+    def _kill_due(self) -> None:
+        """Kill what was to end for another run and took longer than its grace."""
+        now = time.monotonic()
+        for one in self._containers:
+            if one.kill_at is not None and one.kill_at <= now:
+                one.kill_at = now + processes.KILL_SECONDS
+                one.kill()
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -195,7 +206,7 @@ class Supervisor:
 
         processes.kill_each(kin, lambda: None)
 
-    def _hear_stop(self) -> None:
+    def _hear(self) -> None:
         if self._terminated:  # the machine is shutting down
             self._terminated = False
             self._stop(self._plan["stop_grace_seconds"], "Terminated")
@@ -203,6 +214,12 @@ class Supervisor:
             os.replace(STOP_FILE, STOP_HEARD)  # first, so that a request written meanwhile is not lost
             request: StopRequest = read_json(STOP_HEARD)
             self._stop(request["grace_seconds"], request["reason"])
+        for one in self._containers:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(RESTART_FILE.format(one.plan["name"]), RESTART_HEARD)
+                wish: RestartRequest = read_json(RESTART_HEARD)
+                if self._kill_at is None and one.pid and wish["restarts"] == one.record["restarts"]:
+                    one.end_run(wish["grace_seconds"])
 
     def _stop(self, grace_seconds: float, reason: str) -> None:
         kill_at = time.monotonic() + grace_seconds
