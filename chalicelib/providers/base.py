@@ -85,6 +85,7 @@ class Container:
 
     cpu_milli and memory_mib are upper limits, None for none. `stop_command` runs in the container before it is asked
     to stop. `init` containers run one after the other, each to exit code 0, before the rest. `user` is uid or uid:gid.
+    `stdin` keeps the input open for those who attach; with `stdin_once` it ends when the first of them leaves.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Container:
     drop_capabilities: tuple[str, ...] = ()
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False
     pull: Literal["always", "missing", "never"] = "missing"
     ports: tuple[int, ...] = ()
 

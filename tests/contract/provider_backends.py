@@ -133,9 +133,9 @@ class LookedInto:
         self.provider: Provider = provider
         self.interactive: InteractiveProvider = provider
 
-    def run(self, script: str) -> str:
+    def run(self, script: str, *, stdin: bool = False, stdin_once: bool = False) -> str:
         """Run a task with this script; return its handle once the container runs."""
-        handle = self.provider.run(task(container(script))).handle
+        handle = self.provider.run(task(container(script, stdin=stdin, stdin_once=stdin_once))).handle
         running(self.provider, handle)
         return handle
 

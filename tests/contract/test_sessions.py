@@ -232,6 +232,49 @@ def test_closing_an_attachment_leaves_the_container_alone(sessions: LookedInto) 
     assert state.phase == "running"
 
 
+@pytest.mark.parametrize("says_so", [True, False], ids=["ended", "left"])
+def test_input_that_is_open_once_ends_with_the_first_attachment(with_input: LookedInto, says_so: bool) -> None:
+    handle = with_input.run("cat; echo over", stdin=True, stdin_once=True)
+    session = with_input.interactive.attach(handle, "main", WITH_INPUT)
+
+    session.write(b"first\n")
+    said = read_until(session, b"first\n")
+    if says_so:
+        session.end_input()
+        said += output(session)["stdout"]
+        assert said == b"first\nover\n"
+    session.close()
+
+    assert ended(with_input.provider, handle).containers[0].exit_code == 0
+    assert b"".join(with_input.provider.logs(handle, "main", LogOptions())) == b"first\nover\n"
+
+
+def test_input_stays_open_for_the_next_attachment(with_input: LookedInto) -> None:
+    handle = with_input.run("cat", stdin=True)
+
+    for word in (b"first\n", b"second\n"):
+        session = with_input.interactive.attach(handle, "main", WITH_INPUT)
+        session.write(word)
+        read_until(session, word)
+        session.end_input()
+        session.close()
+
+    (state,) = with_input.provider.describe([handle])
+    assert state.phase == "running"
+
+
+def test_input_waits_for_the_first_attachment(with_input: LookedInto) -> None:
+    handle = with_input.run("read line; echo got $line", stdin=True, stdin_once=True)
+    session = with_input.interactive.attach(handle, "main", Streams(stdout=True))
+
+    other = with_input.interactive.attach(handle, "main", WITH_INPUT)
+    other.write(b"it\n")
+
+    assert output(session)["stdout"] == b"got it\n"
+    for each in (session, other):
+        each.close()
+
+
 def test_a_port_is_reached_in_both_directions(sessions: LookedInto) -> None:
     handle = sessions.run(ECHO_SERVER)
     until(lambda: b"up" in b"".join(sessions.provider.logs(handle, "main", LogOptions())), "the server is up")

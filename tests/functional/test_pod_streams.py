@@ -44,10 +44,11 @@ server.serve_forever()
 """
 
 
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 CASES = {"http": (), "https": ("--tls",), "docker": ("--docker",)}
 
 
-@pytest.fixture(scope="module", params=["http", "https", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(scope="module", params=["http", "https", DOCKER])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """A server with a pod that runs."""
     image = python_image() if request.param == "docker" else "busybox"
@@ -198,6 +199,19 @@ def test_a_terminal_is_a_terminal(kubectl: Kubectl) -> None:
     os.close(ours)
 
     assert process.returncode == 4
+
+
+@pytest.mark.kubectl
+@pytest.mark.parametrize("server", [DOCKER], indirect=True)
+def test_a_pod_of_ones_own_is_fed(kubectl: Kubectl) -> None:
+    image = f"--image={python_image()}"
+    much = os.urandom(1_000_000)
+
+    run = ("run", "fed", "-i", "--rm", "--quiet", image, "--restart=Never", "--command", "--")
+    done = kubectl(*run, "sh", "-c", "sha256sum; exit 3", input=much)
+
+    assert (done.stdout.split()[:1], done.returncode) == ([hashlib.sha256(much).hexdigest().encode()], 3), done.stderr
+    assert b"NotFound" in kubectl("get", "pod", "fed").stderr
 
 
 def ask_size(terminal: int) -> bool:

@@ -162,6 +162,7 @@ def _container(view: PodView, container: JSON, token: Volume | None, *, init: bo
         drop_capabilities=tuple(capabilities.get("drop") or ()),
         tty=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
+        stdin_once=bool(container.get("stdinOnce")),
         pull=_PULLS.get(container.get("imagePullPolicy", ""), "missing"),
         ports=tuple(port["containerPort"] for port in container.get("ports") or ()),
     )

@@ -91,6 +91,7 @@ def _spec(
         "WorkingDir": container.working_dir,
         "Tty": container.tty,
         "OpenStdin": container.stdin,
+        "StdinOnce": container.stdin and container.stdin_once,
         "Healthcheck": {"Test": ["NONE"]},  # an image's own check is no business of a pod
         "HostConfig": _host_config(task, container, role=role, host=host, owns_network=owns_network),
     }
