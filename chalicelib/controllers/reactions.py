@@ -33,6 +33,7 @@ from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
+from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix
 
@@ -178,9 +179,9 @@ class Reactions:
             self._later(partial(self._wake_stored, namespace, name))
 
     def _wake_stored(self, namespace: str, name: str) -> None:
-        """Sync the pods that name the object and have no node yet; their text tells without decoding."""
+        """Sync the pods that name the object and have no task yet; their text tells without decoding."""
         for item in self._storage.list(prefix("pods", namespace)).items:
-            if f'"{name}"' in item.json and '"nodeName":' not in item.json:
+            if f'"{name}"' in item.json and f'"{TASK_ANNOTATION}":' not in item.json:
                 self._controllers.pods.sync(item.object())
 
     def _keep_namespace_object(self, resource: str, obj: JSON) -> None:

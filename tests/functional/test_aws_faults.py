@@ -215,22 +215,43 @@ def test_a_task_that_dies_before_it_runs_of_what_passes_is_launched_again(cloud:
 
 
 DOOMS = [
-    ("CannotPullContainerError: pull image manifest: manifest unknown", "ErrImagePull"),
     (
         "ResourceInitializationError: failed to validate logger args: The specified log group does not exist",
         "CreateContainerError",
     ),
-    ("Task failed to start", "TaskFailedToStart"),
+    ("CannotPullContainerError: pull image manifest: manifest unknown", "ErrImagePull"),
 ]
 
 
+def waiting(cloud: Cloud, name: str) -> dict[str, str]:
+    """Return why the pod's first container waits, {} if it does not."""
+    statuses = cloud.client.pod(name)["status"].get("containerStatuses") or [{}]
+    found: dict[str, str] = statuses[0].get("state", {}).get("waiting") or {}
+    return found
+
+
 @pytest.mark.parametrize(("stopped_reason", "reason"), DOOMS, ids=[each[1] for each in DOOMS])
-def test_a_task_that_dies_before_it_runs_fails_its_pod_with_the_reason(
+def test_a_task_that_dies_before_it_runs_leaves_its_pod_waiting_with_the_reason(
     cloud: Cloud, stopped_reason: str, reason: str
 ) -> None:
     cloud.engine.dooms = [("TaskFailedToStart", stopped_reason)]
 
     cloud.client.create_pod("doomed")
+
+    until(lambda: waiting(cloud, "doomed").get("reason") == reason, "the reason", seconds=HEAL_SECONDS)
+    assert stopped_reason in waiting(cloud, "doomed")["message"]
+    until(lambda: "Failed" in cloud.events_of("doomed"), "the Event", seconds=HEAL_SECONDS)
+    until(lambda: _healed(cloud, "doomed"), "the pod to run", seconds=HEAL_SECONDS)
+    assert len(cloud.living()) == 1
+
+
+@pytest.mark.parametrize(("stopped_reason", "reason"), [("Task failed to start", "TaskFailedToStart"), DOOMS[1]])
+def test_a_driver_whose_task_dies_before_it_runs_fails_with_the_reason(
+    cloud: Cloud, stopped_reason: str, reason: str
+) -> None:
+    cloud.engine.dooms = [("TaskFailedToStart", stopped_reason)]
+
+    cloud.client.create_pod("doomed", metadata={"labels": {"spark-role": "driver"}})
 
     until(lambda: cloud.client.phase("doomed") == "Failed", "the pod to fail", seconds=HEAL_SECONDS)
     status = cloud.client.pod("doomed")["status"]
@@ -251,15 +272,17 @@ def test_a_task_that_dies_before_it_runs_fails_its_pod_with_the_reason(
         ("PlatformUnknownException", "The specified platform version does not exist"),
     ],
 )
-def test_what_can_never_run_fails_at_once(cloud: Cloud, code: str, message: str) -> None:
+def test_what_ecs_refuses_waits_with_its_words_and_is_asked_again(cloud: Cloud, code: str, message: str) -> None:
     cloud.fail("RunTask", code, message)
 
-    cloud.client.create_pod("never")
+    cloud.client.create_pod("refused")
 
-    status = cloud.client.pod("never")["status"]
-    assert (status["phase"], status["reason"]) == ("Failed", code.removesuffix("Exception"))
+    status = cloud.client.pod("refused")["status"]
+    assert (status["phase"], status["reason"]) == ("Pending", code.removesuffix("Exception"))
     assert message in status["message"]
-    assert message in cloud.events_of("never")[status["reason"]]
+    assert waiting(cloud, "refused")["reason"] == "CreateContainerError"
+    assert message in cloud.events_of("refused")["Failed"]
+    until(lambda: _healed(cloud, "refused"), "the pod to run", seconds=HEAL_SECONDS)
 
 
 def assert_may_be_repeated(answer: requests.Response) -> str:

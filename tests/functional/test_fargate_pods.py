@@ -223,14 +223,18 @@ def test_a_job_that_has_cost_too_much_by_list_price_is_ended_by_the_schedule(box
     assert "BudgetExceeded" in events(box, "dear")
 
 
-def test_an_image_that_can_not_be_pulled_fails_the_pod_with_its_name(box: AwsBox) -> None:
+def test_a_pod_whose_image_can_not_be_pulled_waits_with_its_name(box: AwsBox) -> None:
     container = {"name": "main", "image": "no.such.registry/image:1"}
     box.client.create_pod("imageless", containers=[container])
 
-    status = wait_for(box, "imageless", "Failed")
+    def waiting() -> dict[str, str]:
+        statuses = box.client.pod("imageless")["status"].get("containerStatuses") or [{}]
+        found: dict[str, str] = statuses[0].get("state", {}).get("waiting") or {}
+        return found
 
-    assert status["reason"] == "ErrImagePull"
-    assert "no.such.registry/image:1" in status["message"]
+    until(lambda: waiting().get("reason") == "ErrImagePull", "the reason", seconds=POD_SECONDS)
+    assert "no.such.registry/image:1" in waiting()["message"]
+    assert box.client.phase("imageless") == "Pending"
 
 
 def test_a_container_beyond_its_memory_was_killed_for_that(box: AwsBox) -> None:
@@ -291,7 +295,7 @@ def test_an_answer_lost_on_its_way_starts_no_second_task(box: AwsBox) -> None:
     assert len(box.tasks("doubted")) == 1
 
 
-def test_what_ecs_refuses_for_good_fails_the_pod(box: AwsBox) -> None:
+def test_a_pod_that_ecs_refuses_waits_and_runs_once_it_is_taken(box: AwsBox) -> None:
     def refused(_asked: Document, _go_on: Any) -> Document:
         raise EcsError("InvalidParameterException", "Subnets do not exist")
 
@@ -299,8 +303,9 @@ def test_what_ecs_refuses_for_good_fails_the_pod(box: AwsBox) -> None:
 
     box.client.create_pod("refused", **shell("true"))
 
-    status = wait_for(box, "refused", "Failed")
+    status = wait_for(box, "refused", "Pending")
     assert "Subnets do not exist" in status["message"]
+    wait_for(box, "refused", "Succeeded")
 
 
 def test_a_pod_without_any_event_is_healed_by_the_schedule(box: AwsBox) -> None:

@@ -44,11 +44,6 @@ def waiting(missing: Sequence[Missing], *, is_new: bool, seconds: float) -> Iter
             yield News("Warning", each.event, said)
 
 
-def unavailable(reason: str, message: str) -> News:
-    """The provider can't take the pod now."""
-    return News("Warning", "FailedScheduling", f"{reason}: {message}")
-
-
 def stopping(pod: JSON) -> Iterator[News]:
     """The pod's containers are asked to end."""
     for container in pod["spec"].get("containers") or ():
@@ -82,9 +77,9 @@ def _runs(pod: JSON) -> bool:
     return any("running" in (each.get("state") or {}) for each in all_statuses(pod))
 
 
-def container_news(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
+def container_news(before: JSON, after: JSON, task: TaskState | None = None) -> Iterator[News]:
     """Yield what is new of each container of a pod, init containers first."""
-    fetches = {each.name: each.fetch for each in task.containers}
+    fetches = {each.name: each.fetch for each in task.containers} if task else {}
     for field, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
         known = {each["name"]: each for each in status_of(before).get(statuses) or ()}
         for status in status_of(after).get(statuses) or ():
@@ -128,6 +123,11 @@ def _waits(pod: JSON, status: JSON, old: JSON) -> Iterator[tuple[EventType, str,
             yield "Warning", "Failed", f'Failed to pull image "{image}": {message}'
         case "ImagePullBackOff":
             yield "Normal", "BackOff", f'Back-off pulling image "{image}"'
+        case "CreateContainerError" | "CreateContainerConfigError" | "ImageInspectError" if message:
+            yield "Warning", "Failed", f"Error: {message}"
+            return
+        case "InvalidImageName":
+            yield "Warning", "InspectFailed", f'Failed to apply default image tag "{image}": {message}'
         case "ErrImageNeverPull":
             yield "Warning", "ErrImageNeverPull", message
         case "CrashLoopBackOff":

@@ -9,7 +9,8 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.status import launched_again_status, next_status
+from chalicelib.controllers.podmodel.refusals import CONTAINER_REASONS, Refusal, is_driver
+from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.controllers.podmodel.usage import rate_text
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import BILLED_FROM, FAILED_STARTS, RATE, SIZE, TASK_ANNOTATION, VERSION_ANNOTATION
@@ -32,9 +33,15 @@ def version_of(pod: JSON) -> int | None:
 
 
 def failed_starts(pod: JSON) -> tuple[str, ...]:
-    """Return the handles of the pod's tasks that ended before they began."""
-    text = annotations_of(pod).get(FAILED_STARTS, "")
-    return tuple(str(text).split(",")) if text else ()
+    """Return the handles of the last of the pod's tasks that ended before they began."""
+    text = str(annotations_of(pod).get(FAILED_STARTS, "")).rpartition("+")[2]
+    return tuple(text.split(",")) if text else ()
+
+
+def launches(pod: JSON) -> int:
+    """Return how many of the pod's tasks have ended before they began."""
+    dropped = str(annotations_of(pod).get(FAILED_STARTS, "")).rpartition("+")[0]
+    return (parse_int64(dropped) or 0) + len(failed_starts(pod))
 
 
 def is_gated(pod: JSON) -> bool:
@@ -77,21 +84,38 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) ->
     }
 
 
-def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
-    """Return the pod as one to be launched again; None if its task did begin, or too many have failed to."""
-    failed = failed_starts(pod)
-    if not state.passing or is_terminal(pod) or is_deleting(pod):
+def refusal_of(state: TaskState) -> Refusal | None:
+    """Return why a task has ended before any of it began, None if it did begin, or was stopped."""
+    if state.passing:
+        return Refusal(state.passing, state.message, is_lasting=False)
+    has_begun = any(each.exit_code is not None or each.started_at for each in state.containers)
+    if state.phase != "stopped" or has_begun or state.reason not in CONTAINER_REASONS:
         return None
-    if not is_newer(pod, state) or len(failed) + 1 >= LAUNCHES:
+    return Refusal(state.reason, state.message, is_lasting=True)
+
+
+def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
+    """Return the pod as one to be launched again; None if its task did begin, or too many have failed to.
+
+    A driver whose task can never begin fails with the first, since whoever submitted it waits for its end.
+    """
+    refusal, failed = refusal_of(state), (*failed_starts(pod), state.handle)
+    if refusal is None or is_terminal(pod) or is_deleting(pod) or not is_newer(pod, state):
+        return None
+    if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
     ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, RATE)
-    annotations = annotations_of(pod)
-    kept = {name: text for name, text in annotations.items() if name not in ours}
+    kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
+    dropped = launches(pod) + 1 - LAUNCHES
+    known = ",".join(failed[-LAUNCHES:])
+    kept[FAILED_STARTS] = f"{dropped}+{known}" if dropped > 0 else known
+    old = status_of(pod)
+    bare = {**pod, "status": {name: old[name] for name in ("qosClass", "conditions") if name in old}}
     return {
         **pod,
-        "metadata": {**pod["metadata"], "annotations": {**kept, FAILED_STARTS: ",".join([*failed, state.handle])}},
-        "spec": {name: value for name, value in pod["spec"].items() if name != "nodeName"},
-        "status": launched_again_status(pod, state.passing, state.message, now=now),
+        "metadata": {**pod["metadata"], "annotations": kept},
+        "spec": {name: value for name, value in pod["spec"].items() if name != "nodeName" or refusal.is_bound},
+        "status": refusal.status(bare, now=now),
     }
 
 

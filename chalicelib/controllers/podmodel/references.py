@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from chalicelib.apimachinery.accessors import metadata_of, owners_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.objects import Lookup
+from chalicelib.providers.base import TaskRejected
 
 OWNER_GENERATIONS = 4  # a claim is an executor's, which is a StatefulSet's, which is a driver's
 OWNER_RESOURCES = {
@@ -25,13 +26,8 @@ OWNER_RESOURCES = {
 MOUNT, CONFIG, SCHEDULE = "FailedMount", "Failed", "FailedScheduling"  # reasons of a waiting pod's Event
 
 
-class PodRejected(Exception):
-    """This pod can never run here; `reason` goes to status.reason, `message` says why."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
+class PodRejected(TaskRejected):
+    """This pod cannot run here as it is: no task can be made of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> J
         return "CreateContainerConfigError", mine.message
 
     default = "PodInitializing" if inits else "ContainerCreating"
-    status: JSON = {**status_of(pod), "phase": "Pending"}
+    status = _pending(pod)
     status.setdefault("startTime", format_time(now))
     reasons = {each["name"]: why(each, default) for each in mains}
     status["containerStatuses"] = waiting_statuses(mains, reasons)
@@ -130,29 +130,37 @@ def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> J
 
 def unscheduled_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that no provider has taken yet; it will be tried again."""
-    status: JSON = {**status_of(pod), "phase": "Pending"}
+    status = _pending(pod)
     status["conditions"] = _merge(status, [("PodScheduled", False, reason, message)], now)
     return status
 
 
-def launched_again_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
-    """Return the status of a pod whose task has ended before it began: nothing of that task's is left in it."""
-    old = status_of(pod)
-    kept = {name: old[name] for name in ("qosClass", "conditions") if name in old}
-    return unscheduled_status({**pod, "status": kept}, reason, message, now=now)
+def _pending(pod: JSON) -> JSON:
+    """Return the status of a pod that waits, without why an earlier start of it was refused."""
+    kept = {key: value for key, value in status_of(pod).items() if key not in ("reason", "message")}
+    return {**kept, "phase": "Pending"}
 
 
-def rejected_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
-    """Return the status of a pod that can never run here, as a kubelet's admission words it."""
-    status: JSON = {**status_of(pod), "phase": "Failed", "reason": reason}
-    status["message"] = f"Pod was rejected: {message}"
+def bound_waiting_status(pod: JSON, why: tuple[str, str] | None, *, now: datetime) -> JSON:
+    """Return the status of a pod that has its node and whose first containers wait, for (reason, message) if given."""
+    spec = pod["spec"]
+    mains, inits = spec.get("containers") or [], spec.get("initContainers") or []
+    status = _pending(pod)
     status.setdefault("startTime", format_time(now))
+    blocked = ("PodInitializing", "")
+    first = why or (blocked if inits else ("ContainerCreating", ""))
+    status["containerStatuses"] = waiting_statuses(mains, {each["name"]: blocked if inits else first for each in mains})
+    if inits:
+        reasons = {each["name"]: blocked if index else first for index, each in enumerate(inits)}
+        status["initContainerStatuses"] = waiting_statuses(inits, reasons)
+    status["conditions"] = _merge(status, [*_not_ready(pod, incomplete=inits), _SCHEDULED], now)
     return status
 
 
 def ended_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that is ended before it had a task: its deadline passed, its budget is spent."""
     status: JSON = {**status_of(pod), "phase": "Failed", "reason": reason, "message": message}
+    status.setdefault("startTime", format_time(now))
     found: list[Condition] = [("Ready", False, "PodFailed", ""), ("ContainersReady", False, "PodFailed", "")]
     status["conditions"] = _merge(status, found, now)
     return status

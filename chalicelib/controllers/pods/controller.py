@@ -20,11 +20,20 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
-from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
-from chalicelib.controllers.podmodel.references import Missing, PodRejected
+from chalicelib.controllers.podmodel.record import (
+    grace_left,
+    handle_of,
+    is_gated,
+    lost_task,
+    refusal_of,
+    task_grace_seconds,
+)
+from chalicelib.controllers.podmodel.references import Missing
+from chalicelib.controllers.podmodel.refusals import Refusal, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
-from chalicelib.controllers.pods.waiting import Backoff, WaitingPods
+from chalicelib.controllers.pods.waiting import WaitingPods
+from chalicelib.controllers.runtime.backoff import LASTING, PASSING, Backoff
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.task import Node, translate
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, Task, TaskRejected, TaskState
@@ -138,8 +147,8 @@ class PodController:
                 # once more: what is written between the look and the entry would wake no pod
                 self.waiting.add(metadata["uid"], key, translation.wants(metadata.get("namespace", "")))
                 translation = translate(current, self._node)
-        except PodRejected as error:
-            self._reject(current, error.reason, error.message)
+        except TaskRejected as error:
+            self._refuse(current, error)
             return
         if translation.task is None:
             self._wait(current, translation.missing)
@@ -152,19 +161,10 @@ class PodController:
         self.waiting.discard(task.uid)
         try:
             state = self._provider.run(task)
-        except TaskRejected as error:
-            self._reject(pod, error.reason, error.message)
+        except (TaskRejected, ProviderUnavailable) as error:
+            self._refuse(pod, error)
             return
-        except ProviderUnavailable as error:
-            self.backoff.postpone(pod["metadata"]["uid"], self._clock())
-            why = (error.reason, error.message)
-            self._store.set_status(
-                pod,
-                lambda old: pod_status.unscheduled_status(old, *why, now=self._clock()),
-                lambda *_: [pod_events.unavailable(*why)],
-            )
-            return
-        if state.passing and self._set_back(stored, state):
+        if self._set_back(stored, state):
             return
         warnings = self._provider.warnings(task)
         written = self._store.record(
@@ -202,13 +202,24 @@ class PodController:
         if not is_there:
             self._set_aside(pod["metadata"]["uid"])
 
-    def _reject(self, pod: JSON, reason: str, message: str) -> None:
-        self._set_aside(pod["metadata"]["uid"])
-        self._store.set_status(
-            pod,
-            lambda old: pod_status.rejected_status(old, reason, message, now=self._clock()),
-            lambda *_: [News("Warning", reason, message)],
+    def _refuse(self, pod: JSON, error: TaskRejected | ProviderUnavailable) -> None:
+        """Leave a pod Pending that the provider has not taken, and have it tried again after a pause."""
+        uid = pod["metadata"]["uid"]
+        self.waiting.discard(uid)
+        refusal = Refusal(error.reason, error.message, is_lasting=isinstance(error, TaskRejected))
+        self.backoff.postpone(uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
+        is_there = self._store.set_status(
+            pod, lambda old: refusal.status(old, now=self._clock()), refusal.news, binds=refusal.is_bound
         )
+        if not is_there:
+            self._set_aside(uid)
+
+    def end_driver(self, pod: JSON) -> None:
+        """End a driver that cannot be started, as Failed, if it has been tried for long enough."""
+        why = why_not_started(pod)
+        if why and is_driver_to_end(pod, self._clock()):
+            reason, message = why
+            self._end_failed(pod, reason, f"Pod was rejected: {message}")
 
     def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
         known = self._tasks.stop(handle, grace_seconds=grace_seconds, reason=reason)
@@ -252,7 +263,7 @@ class PodController:
             return
         if state.phase == "pending" and not handle_of(stored.object()):
             return  # it is being started: who does so saves it in a moment, or else the next sync finds it
-        if state.passing and self._set_back(stored, state):
+        if self._set_back(stored, state):
             return
         written = self._store.record(stored, state, lambda before, after: pod_events.changed(before, after, state))
         if written is None:
@@ -264,10 +275,12 @@ class PodController:
 
     def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
         """Schedule a new launch of a pod whose task ended before it began; False if that would not help."""
-        news = pod_events.unavailable(state.passing, state.message)
-        if not self._store.set_back(stored, state, lambda before, after: [news] if before != after else []):
+        refusal = refusal_of(state)
+        if refusal is None or not self._store.set_back(
+            stored, state, lambda before, after: refusal.news(before, after) if before != after else ()
+        ):
             return False
-        self.backoff.postpone(state.uid, self._clock())
+        self.backoff.postpone(state.uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
         return True
 
     def _remove(self, key: str, uid: str) -> None:

@@ -96,6 +96,7 @@ class Resync:
             self._pods.stop_overdue(pod)
         elif not handle_of(pod) and self._has_passed(created, self._times.settle):
             self._sync(pod)
+        self._pods.end_driver(pod)
         if not handle_of(pod):
             return False
         self._pods.stop_sidecars(pod)  # again, should the first word have been lost

@@ -119,11 +119,16 @@ class PodStore:
         written = self._update(known.key, state.uid, change, describe, known=known)
         return written is not None and written.has_changed
 
-    def set_status(self, pod: JSON, new_status: Callable[[JSON], JSON], describe: Describe = lambda *_: ()) -> bool:
-        """Give a pod that has no task yet another status; False if the pod is gone."""
+    def set_status(
+        self, pod: JSON, new_status: Callable[[JSON], JSON], describe: Describe = lambda *_: (), *, binds: bool = False
+    ) -> bool:
+        """Give a pod that has no task yet another status, and its node if it `binds`; False if the pod is gone."""
 
         def change(old: JSON) -> JSON | None:
-            return None if is_terminal(old) or handle_of(old) else {**old, "status": new_status(old)}
+            if is_terminal(old) or handle_of(old):
+                return None
+            node = {"nodeName": old["spec"].get("nodeName") or self._node_name} if binds else {}
+            return {**old, "spec": {**old["spec"], **node}, "status": new_status(old)}
 
         return self._update(pod_key(pod), pod["metadata"]["uid"], change, describe) is not None
 

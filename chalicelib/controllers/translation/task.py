@@ -13,7 +13,7 @@ from chalicelib.apimachinery.accessors import full_name, labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
 from chalicelib.controllers.podmodel import resources as pod_resources
-from chalicelib.controllers.podmodel.record import failed_starts, task_grace_seconds
+from chalicelib.controllers.podmodel.record import launches, task_grace_seconds
 from chalicelib.controllers.podmodel.references import IssueToken, Missing, PodRejected, References
 from chalicelib.controllers.podmodel.resources import UNKNOWN_SIZE, NodeSize
 from chalicelib.controllers.runtime.objects import Lookup
@@ -127,7 +127,7 @@ def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
         stop_grace_seconds=task_grace_seconds(pod),
         placement=pod_placement.placement(pod) + pod_placement.iam_role(_service_account(view)),
         host_network=bool(spec.get("hostNetwork")),
-        attempt=len(failed_starts(pod)),
+        attempt=launches(pod),
     )
 
 

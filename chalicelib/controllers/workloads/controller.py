@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,10 +14,11 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import dependents_of
 from chalicelib.controllers.runtime.background import guarded
+from chalicelib.controllers.runtime.backoff import Backoff, Pauses
 from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.workloads import cronjobs, deployments, jobs, sets
-from chalicelib.controllers.workloads.plan import WorkloadPlan
+from chalicelib.controllers.workloads.plan import ENDS_COUNT_SECONDS, WorkloadPlan, ends_of
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import KeyNotFound, Storage
@@ -26,10 +27,11 @@ from chalicelib.storage.keys import object_key, parse_key, prefix
 LOG = logging.getLogger(__name__)
 
 MAX_ROUNDS = 50  # of one workload at one go; the sweep takes it from there
-REFUSED_SECONDS = 10.0  # until a pod that was refused (by a quota, say) is tried again
+# Until an object that was refused (by a quota, say) is tried again
+REFUSED = Pauses(10.0, 300.0)
 WRITER = WriteOptions(field_manager="sparkanywhere")
 
-PlanOf = Callable[[JSON, list[JSON], datetime], WorkloadPlan]
+PlanOf = Callable[[JSON, list[JSON], datetime, Collection[datetime]], WorkloadPlan]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class WorkloadController:
         self._busy: set[Key] = set()
         self._again: set[Key] = set()
         self._due: dict[Key, datetime] = {}
+        self._ends: dict[Key, dict[str, datetime]] = {}  # of pods that have ended, by the uids of owner and pod
+        self._refused = Backoff()
 
     def sync_owner(self, dependent: JSON) -> None:
         """Sync the workload that controls an object, if one does."""
@@ -126,13 +130,14 @@ class WorkloadController:
             stored = self._storage.get(object_key(resource, namespace, name))
         except KeyNotFound:
             self._due.pop(key, None)
+            self._ends.pop(key, None)
             return
         owner = stored.object()
         if is_deleting(owner):
             return
         dependents = dependents_of(self._storage, owner["metadata"]["uid"], namespace)
         owned = [item.object() for item in dependents if parse_key(item.key)[0] == workload.owns]
-        plan = workload.plan(owner, owned, self._clock())
+        plan = workload.plan(owner, owned, self._clock(), self._recent_ends(key, owner, owned))
         if plan.due_seconds is not None:
             self._due[key] = self._clock() + timedelta(seconds=plan.due_seconds)
         try:
@@ -142,6 +147,18 @@ class WorkloadController:
                 raise
             with self._guard:
                 self._again.add(key)  # another process was faster: look again
+
+    def _recent_ends(self, key: Key, owner: JSON, owned: list[JSON]) -> Collection[datetime]:
+        """Return when pods of an owner ended by themselves within the last hour, those too that are gone by now."""
+        of_owner, now = f"{owner['metadata']['uid']}/", self._clock()
+        ended = ends_of(each for each in owned if not is_deleting(each))
+        known = self._ends.get(key, {}) | {of_owner + uid: end for uid, end in ended.items()}
+        self._ends[key] = {
+            uid: end
+            for uid, end in known.items()
+            if uid.startswith(of_owner) and (now - end).total_seconds() < ENDS_COUNT_SECONDS
+        }
+        return self._ends[key].values()
 
     def _do(self, key: Key, owner: JSON, plan: WorkloadPlan) -> None:
         resource, namespace, name = key
@@ -187,8 +204,9 @@ class WorkloadController:
                 return True  # another process, or the same before a crash
             failed = News("Warning", "FailedCreate", f"Error creating: {error.message}")
             self._recorder.record(owner, [failed], kind=kind)
-            self._due[key] = self._clock() + timedelta(seconds=REFUSED_SECONDS)
+            self._due[key] = self._refused.postpone("/".join(key), self._clock(), REFUSED)
             return False
+        self._refused.forget("/".join(key))
         if resource in _TOLD:
             made = News("Normal", "SuccessfulCreate", f"Created {_TOLD[resource]} {name}")
             self._recorder.record(owner, [made], kind=kind)

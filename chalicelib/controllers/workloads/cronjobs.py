@@ -7,7 +7,7 @@ themselves (their names and an annotation tell the time), so that a crash betwee
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta, tzinfo
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, labels_of, status_of
@@ -25,8 +25,9 @@ _REFERENCE = ("namespace", "name", "uid")
 _TIMES = ("lastScheduleTime", "lastSuccessfulTime")
 
 
-def plan(cron_job: JSON, jobs: list[JSON], now: datetime) -> WorkloadPlan:
-    """Return what a CronJob needs now; `jobs` are those it owns."""
+def plan(cron_job: JSON, jobs: list[JSON], now: datetime, ends: Collection[datetime]) -> WorkloadPlan:
+    """Return what a CronJob needs now; `jobs` are those it owns, which see to the `ends` of pods."""
+    del ends
     spec, before = cron_job["spec"], status_of(cron_job)
     running = [each for each in jobs if SCHEDULED in annotations_of(each) and not _end(each)]
     result = WorkloadPlan(_status(before, jobs, running))

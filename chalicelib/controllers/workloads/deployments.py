@@ -7,6 +7,7 @@ ends the old ones when as many new ones are ready: maxSurge and maxUnavailable a
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, labels_of, metadata_of, status_of
@@ -18,8 +19,9 @@ HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def plan(owner: JSON, replica_sets: list[JSON], now: datetime) -> WorkloadPlan:
-    """Return what a Deployment needs now; `replica_sets` are those it owns."""
+def plan(owner: JSON, replica_sets: list[JSON], now: datetime, ends: Collection[datetime]) -> WorkloadPlan:
+    """Return what a Deployment needs now; `replica_sets` are those it owns, which see to the `ends` of pods."""
+    del ends
     spec = owner["spec"]
     sets = [each for each in replica_sets if not is_deleting(each)]
     mark = short_hash(spec["template"], length=10)

@@ -6,41 +6,42 @@ backoffLimitPerIndex. Counts never go down, so finished pods may be removed.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, phase_of, status_of
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
-from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.runtime.objects import with_condition
 from chalicelib.controllers.runtime.recorder import News
 from chalicelib.controllers.workloads.plan import (
     WorkloadPlan,
+    ends_of,
     fresh_names,
     is_active,
     is_ready,
     names_of,
     owned_by,
+    pause_seconds,
     pod_from,
     short_hash,
     without_zeros,
 )
 
 INDEX = "batch.kubernetes.io/job-completion-index"
-FIRST_PAUSE_SECONDS = 10.0  # after the first failure; doubled with each
-LONGEST_PAUSE_SECONDS = 600.0  # as on a real server
 DEFAULT_RETRIES = 6
 MAX_INDEX = 100_000  # of an indexed Job, as on a real server
 
 
-def plan(job: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
-    """Return what a Job needs now."""
+def plan(job: JSON, pods: list[JSON], now: datetime, ends: Collection[datetime]) -> WorkloadPlan:
+    """Return what a Job needs now; its own status counts what has failed, so `ends` of pods are not looked at."""
+    del ends
     status = dict(status_of(job))
     conditions = status.get("conditions") or ()
-    ends = (each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True")
-    finished = next(ends, None)
+    final = (each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True")
+    finished = next(final, None)
     if finished is None:
         return _Progress(job, pods, status, now).plan()
     status["terminating"] = sum(is_deleting(pod) for pod in pods)
@@ -137,10 +138,8 @@ class _Progress:
         missing = self._wanted() - len(self._active)
         pause = 0.0
         if self._broken:
-            ends = [last_end(pod) or find_time(pod["metadata"].get("creationTimestamp")) for pod in self._broken]
-            last = max(end or self._now for end in ends)
-            seconds = min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._failed - 1, 10), LONGEST_PAUSE_SECONDS)
-            pause = (last + timedelta(seconds=seconds) - self._now).total_seconds()
+            last = max(ends_of(self._broken).values(), default=self._now)
+            pause = pause_seconds(self._failed) - (self._now - last).total_seconds()
         new = self._new_pods(missing) if missing > 0 and pause <= 0 else []
         result = self._result(active=len(self._active) + len(new))
         result.create = [("pods", pod) for pod in new]

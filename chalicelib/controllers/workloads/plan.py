@@ -7,12 +7,18 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules.meta import SUFFIX_ALPHABET, SUFFIX_LENGTH
+from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.runtime.recorder import News
 
+FIRST_PAUSE_SECONDS = 10.0  # until a failed pod is replaced; doubled with each further failure, as for a Job upstream
+LONGEST_PAUSE_SECONDS = 600.0
+ENDS_COUNT_SECONDS = 3600.0  # an end that is older slows nothing down
 MAX_BASE = 57  # characters of an owner's name in its pods': with dash and suffix they still fit a label
 
 
@@ -71,6 +77,30 @@ def pod_from(template: JSON, *, name: str, namespace: str, owners: list[JSON]) -
 def is_active(pod: JSON) -> bool:
     """Return whether a pod runs or will run, and is not being deleted."""
     return not is_terminal(pod) and not is_deleting(pod)
+
+
+def ends_of(pods: Iterable[JSON]) -> dict[str, datetime]:
+    """Return when each finished pod ended, by its uid, or was created, where nobody saw its end."""
+    finished = [pod for pod in pods if is_terminal(pod)]
+    ends = {each["metadata"]["uid"]: last_end(each) or created_at(each) for each in finished}
+    return {uid: end for uid, end in ends.items() if end is not None}
+
+
+def created_at(pod: JSON) -> datetime | None:
+    """Return when a pod was created."""
+    return find_time(pod["metadata"].get("creationTimestamp"))
+
+
+def pause_seconds(failures: int) -> float:
+    """Return how long after the last of so many failures the next pod is made."""
+    return 0.0 if failures < 1 else min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10), LONGEST_PAUSE_SECONDS)
+
+
+def pause_left(ends: Collection[datetime], now: datetime) -> float:
+    """Return how long a set waits until it replaces a pod that has ended; the first of an hour costs no wait."""
+    if not ends:
+        return 0.0
+    return pause_seconds(len(ends) - 1) - (now - max(ends)).total_seconds()
 
 
 def is_ready(pod: JSON) -> bool:

@@ -6,6 +6,7 @@ Compare kubernetes/pkg/controller/replicaset and .../statefulset, v1.36. Claims 
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import (
@@ -25,6 +26,7 @@ from chalicelib.controllers.workloads.plan import (
     is_ready,
     names_of,
     owned_by,
+    pause_left,
     pod_from,
     short_hash,
     without_zeros,
@@ -35,9 +37,11 @@ REVISION = "controller-revision-hash"
 POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
 
 
-def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
-    """Return what a ReplicaSet needs now; finished pods don't count and stay."""
-    del now
+def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime, ends: Collection[datetime]) -> WorkloadPlan:
+    """Return what a ReplicaSet needs now; finished pods don't count and stay.
+
+    `ends` says when pods of it have ended by themselves in the last hour: each makes the next one wait longer.
+    """
     spec, metadata = owner["spec"], owner["metadata"]
     active = [pod for pod in pods if is_active(pod)]
     missing = spec.get("replicas", 1) - len(active)
@@ -50,7 +54,10 @@ def replica_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> WorkloadPl
         "observedGeneration": metadata.get("generation", 1),
     }
     result = WorkloadPlan(without_zeros(status, "replicas"))
-    if missing > 0:
+    pause = pause_left(ends, now)
+    if missing > 0 and pause > 0:
+        result.due_seconds = pause
+    elif missing > 0:
         owners = owned_by(owner, "apps/v1", "ReplicaSet")
         for name in fresh_names(owner, missing, names_of(pods)):
             made = pod_from(spec["template"], name=name, namespace=metadata["namespace"], owners=owners)
@@ -73,10 +80,9 @@ def _deletion_rank(pod: JSON) -> tuple[bool, bool, bool, int, str, str]:
     return placed, running, is_ready(pod), price, younger_first, metadata["name"]
 
 
-def stateful_set_plan(owner: JSON, pods: list[JSON], now: datetime) -> WorkloadPlan:
-    """Return what a StatefulSet needs now."""
-    del now
-    return _Numbered(owner, pods).plan()
+def stateful_set_plan(owner: JSON, pods: list[JSON], now: datetime, ends: Collection[datetime]) -> WorkloadPlan:
+    """Return what a StatefulSet needs now; a pod that has ended is replaced under its name, `ends` as above."""
+    return _Numbered(owner, pods).plan(pause=pause_left(ends, now))
 
 
 class _Numbered:
@@ -94,10 +100,13 @@ class _Numbered:
         self._wanted = range(start, start + self._spec.get("replicas", 1))
         self._is_parallel = self._spec.get("podManagementPolicy") == "Parallel"
 
-    def plan(self) -> WorkloadPlan:
-        """Return what to do."""
+    def plan(self, *, pause: float) -> WorkloadPlan:
+        """Return what to do. A pod that has ended stays until the pause is over, one of an older template does not."""
         result = WorkloadPlan(self._new_status())
-        result.delete = [pod for pod in self._by_number.values() if is_terminal(pod) and not is_deleting(pod)]
+        ended = [pod for pod in self._by_number.values() if is_terminal(pod) and not is_deleting(pod)]
+        result.delete = [pod for pod in ended if pause <= 0 or not self._is_updated(pod)]
+        if len(result.delete) < len(ended):
+            result.due_seconds = pause
         missing = [each for each in self._wanted if each not in self._by_number]
         for number in missing if self._is_parallel else self._next_missing():
             result.create += self._made(number)

@@ -73,7 +73,7 @@ class Creator:
             if "invalid reference format" in words(error).lower():
                 raise TaskRejected("InvalidImageName", words(error)) from error
             if 400 <= (error.status_code or 0) < 500 and error.status_code != CONFLICT:
-                raise TaskRejected("CreateContainerConfigError", words(error)) from error
+                raise TaskRejected("CreateContainerError", words(error)) from error
             raise ProviderUnavailable("CreateContainerError", words(error)) from error
 
     def _create_one(self, spec: container_spec.Spec) -> str:

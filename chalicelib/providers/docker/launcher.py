@@ -32,6 +32,9 @@ LOCKS = 64  # tasks that share one merely wait for each other
 ADDRESS_WAIT_SECONDS = 3.0  # for the engine to take back the address of a container that just ended
 ADDRESS_PAUSE_SECONDS = 0.05
 RETRY_SECONDS = 5.0  # between two tries to create what the engine was not ready for
+# Between the first two tries to create what the engine refuses, and the longest, as a kubelet's
+REFUSED_SECONDS, LONGEST_SECONDS = 10.0, 300.0
+WAITING_REASONS = ("CreateContainerError", "InvalidImageName", "ImageInspectError")  # that a kubelet has, too
 
 
 class Launcher:
@@ -101,18 +104,29 @@ class Launcher:
         self._cache.pulled(uid, image, fetch)
         self._submit(self._resume, uid, image)
 
-    def _resume(self, uid: str, image: str) -> None:
+    def adopt(self, task: Task) -> None:
+        """Go on with a task that was written down in the engine, and of which no container was made."""
+        image = task.containers[0].image
+        self._cache.expect(task)
+        self._cache.wait(task.uid, image, Wait())
+        self._submit(self._resume, task.uid, image)
+
+    def _resume(self, uid: str, image: str, refused_seconds: float = 0.0) -> None:
+        """Make the containers of a task whose images have come; `refused_seconds` is how long the last pause was."""
         entry = self._cache.entry(uid)
         if entry is None or entry.task is None or entry.is_stopping or self._closed.is_set():
             return
         try:
             self.launch(entry.task, pulled=frozenset(entry.fetched))
-        except TaskRejected as error:
-            self._cache.fail(uid, Wait(error.reason, error.message))
-        except ProviderUnavailable as error:
+        except (TaskRejected, ProviderUnavailable) as error:
             LOG.warning("event=launch-failed task=%s reason=%s", uid, error.message)
-            self._cache.wait(uid, image, Wait(error.reason, error.message))
-            again = threading.Timer(RETRY_SECONDS, self._resume, args=(uid, image))
+            is_known = error.reason in WAITING_REASONS
+            said = error.message if is_known else f"{error.reason}: {error.message}"
+            self._cache.wait(uid, image, Wait(error.reason if is_known else WAITING_REASONS[0], said))
+            seconds = RETRY_SECONDS
+            if isinstance(error, TaskRejected):
+                seconds = refused_seconds = min(max(2 * refused_seconds, REFUSED_SECONDS), LONGEST_SECONDS)
+            again = threading.Timer(seconds, self._resume, args=(uid, image, refused_seconds))
             again.daemon = True
             again.start()
 

@@ -131,13 +131,6 @@ class TaskCache:
                 entry.times["pull_stopped"] = now
                 entry.fetched[image] = replace(fetch, asked_seconds=max(asked, fetch.seconds))
 
-    def fail(self, uid: str, wait: Wait) -> None:
-        """Note that a task's containers can never be made."""
-        with self._lock:
-            if entry := self._entries.get(uid):
-                entry.waits = {"": replace(wait, is_final=True)}
-                self._publish(entry)
-
     def made(self, snapshots: Iterable[ContainerSnapshot]) -> None:
         """Take in containers just made: what of their images was not fetched for them was there."""
         new = list(snapshots)
@@ -224,7 +217,8 @@ class TaskCache:
         with self._lock:
             if entry := self._entries.get(uid):
                 entry.snapshots.clear()
-                entry.waits = {"": Wait(reason=entry.stop_reason or "Stopped", is_final=True)}
+                said = next((wait.message for wait in entry.waits.values() if wait.message), "")
+                entry.waits = {"": Wait(entry.stop_reason or "Stopped", said, is_final=True)}
                 self._publish(entry)
 
     def forget(self, uid: str) -> None:

@@ -121,4 +121,4 @@ class Watcher:
                 with reachable():
                     task = record.read(self._containers.client, str(item["Id"]))
                 if task is not None:
-                    self._launcher.launch(task)
+                    self._launcher.adopt(task)

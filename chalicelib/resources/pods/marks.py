@@ -16,7 +16,9 @@ USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
-FAILED_STARTS = "sparkanywhere.io/failed-starts"  # handles of tasks that ended before they began, by commas
+FAILED_STARTS = (
+    "sparkanywhere.io/failed-starts"  # tasks that ended before they began: how many more, +, the last handles
+)
 PAYLOAD_FETCH = "sparkanywhere.io/payload-fetch"  # JSON: which token has been used for the payload, and by whom
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"

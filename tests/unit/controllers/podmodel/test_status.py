@@ -6,13 +6,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, SCHEDULE, Missing
-from chalicelib.controllers.podmodel.status import (
-    next_status,
-    pod_phase,
-    rejected_status,
-    unscheduled_status,
-    waiting_status,
-)
+from chalicelib.controllers.podmodel.status import next_status, pod_phase, unscheduled_status, waiting_status
 from chalicelib.providers.base import ContainerState, TaskState
 from tests.unit.controllers.builders import BEFORE, NOW, after, container, known, pod, task
 
@@ -254,13 +248,6 @@ def test_pod_that_no_provider_takes_stays_pending() -> None:
     assert status["phase"] == "Pending"
     assert conditions(status) == {"PodScheduled": ("False", "Capacity")}
     assert status["conditions"][0]["message"] == "none left"
-
-
-def test_rejected_pod_has_failed() -> None:
-    status = rejected_status(pod(), "TooBig", "needs 44 vCPU", now=NOW)
-
-    assert (status["phase"], status["reason"]) == ("Failed", "TooBig")
-    assert status["message"] == "Pod was rejected: needs 44 vCPU"
 
 
 def test_condition_that_is_not_ours_stays() -> None:

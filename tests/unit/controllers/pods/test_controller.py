@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.controllers.podmodel.record import handle_of, version_of
-from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected
+from chalicelib.providers.base import LogOptions, ProviderUnavailable
 from chalicelib.storage.base import TRANSACTION_WRITES, Change, StoredObject
 from tests.fake_provider import FakeProvider, SlowProvider
 from tests.memory_storage import MemoryStorage
@@ -157,28 +157,6 @@ def test_a_pending_task_is_saved_by_who_starts_it_or_by_the_next_sync() -> None:
     died.pass_time(60)
     died.controllers.resync.run()
     assert handle_of(died.pod()) == died.handle()
-
-
-def test_rejected_pod_fails_with_the_reason(w: World) -> None:
-    w.provider.failures.append(TaskRejected("TooBig", "needs 44 vCPU"))
-
-    w.create_pod()
-
-    status = w.pod()["status"]
-    assert (status["phase"], status["reason"]) == ("Failed", "TooBig")
-    assert status["message"] == "Pod was rejected: needs 44 vCPU"
-    assert w.events() == [("TooBig", "needs 44 vCPU")]
-
-
-def test_pod_with_a_volume_that_cannot_be_had_fails(w: World) -> None:
-    w.create_pod(
-        containers=[{"name": "c", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/data"}]}],
-        volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}],
-    )
-
-    assert w.phase() == "Failed"
-    assert w.pod()["status"]["reason"] == "UnsupportedVolume"
-    assert w.provider.tasks == []
 
 
 def test_unavailable_provider_leaves_the_pod_pending_and_is_asked_again_later(w: World) -> None:

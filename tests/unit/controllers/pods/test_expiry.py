@@ -72,7 +72,9 @@ def test_more_than_a_page_of_pods_expires(w: World) -> None:
 
 def test_pod_that_never_ran_expires_too(w: World) -> None:
     w.provider.failures.append(TaskRejected("TooBig", "needs 44 vCPU"))
-    w.create_pod()
+    w.create_pod(activeDeadlineSeconds=60)
+    w.pass_time(60)
+    w.controllers.resync.run()
     w.pass_time(24 * 3600)
 
     expire(w)

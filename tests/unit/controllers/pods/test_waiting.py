@@ -1,39 +1,8 @@
-"""When pods are tried again, and which of them a write wakes."""
+"""Which pods a write wakes."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from chalicelib.controllers.pods.waiting import LONGEST_SECONDS, Backoff, WaitingPods
-from tests.unit.controllers.builders import NOW
-
-
-def test_pause_doubles_up_to_a_minute() -> None:
-    backoff = Backoff()
-    now, pauses = NOW, []
-
-    for _ in range(9):
-        backoff.postpone("a", now)
-        start = now
-        while not backoff.is_due("a", now):
-            now += timedelta(seconds=1)
-        pauses.append((now - start).total_seconds())
-
-    assert pauses == [1, 2, 4, 8, 16, 32, LONGEST_SECONDS, LONGEST_SECONDS, LONGEST_SECONDS]
-
-
-def test_success_starts_pauses_anew() -> None:
-    backoff = Backoff()
-    backoff.postpone("a", NOW)
-    backoff.postpone("a", NOW)
-    backoff.forget("a")
-
-    assert backoff.is_due("a", NOW)
-    backoff.postpone("a", NOW)
-
-    assert backoff.due(NOW) == []
-    assert backoff.due(NOW + timedelta(seconds=1)) == ["a"]
-
+from chalicelib.controllers.pods.waiting import WaitingPods
 
 CONF, KEYS = ("configmaps", "ns", "conf"), ("secrets", "ns", "keys")
 

@@ -70,7 +70,7 @@ def test_the_next_step(snapshots: list[ContainerSnapshot], step: Step) -> None:
     ("snapshots", "waits", "expected"),
     [
         ([], [Wait()], "pending"),
-        ([], [Wait("TaskRejected", is_final=True)], "stopped"),
+        ([], [Wait("Stopped", is_final=True)], "stopped"),
         ([snapshot()], [], "pending"),
         ([running()], [], "running"),
         ([running("i", **INIT), snapshot(order=2)], [], "pending"),

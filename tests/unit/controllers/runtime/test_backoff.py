@@ -1,0 +1,35 @@
+"""When what has failed is tried again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from chalicelib.controllers.runtime.backoff import PASSING, Backoff
+from tests.unit.controllers.builders import NOW
+
+
+def test_pause_doubles_up_to_a_minute() -> None:
+    backoff = Backoff()
+    now, pauses = NOW, []
+
+    for _ in range(9):
+        backoff.postpone("a", now)
+        start = now
+        while not backoff.is_due("a", now):
+            now += timedelta(seconds=1)
+        pauses.append((now - start).total_seconds())
+
+    assert pauses == [1, 2, 4, 8, 16, 32, PASSING.longest_seconds, PASSING.longest_seconds, PASSING.longest_seconds]
+
+
+def test_success_starts_pauses_anew() -> None:
+    backoff = Backoff()
+    backoff.postpone("a", NOW)
+    backoff.postpone("a", NOW)
+    backoff.forget("a")
+
+    assert backoff.is_due("a", NOW)
+    backoff.postpone("a", NOW)
+
+    assert backoff.due(NOW) == []
+    assert backoff.due(NOW + timedelta(seconds=1)) == ["a"]
