@@ -19,7 +19,7 @@ INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # the name of a folde
 WatchMode = Literal["auto", "streamed", "buffered"]
 T = TypeVar("T")
 # names by which programs in a pod look for the API of the cluster they run in
-API_NAMES = ("kubernetes.default.svc", "kubernetes.default", "kubernetes")
+API_NAMES = ("kubernetes.default.svc.cluster.local", "kubernetes.default.svc", "kubernetes.default", "kubernetes")
 
 
 class SettingsError(Exception):

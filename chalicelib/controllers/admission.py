@@ -20,10 +20,12 @@ from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.translation import spark_admission
+from chalicelib.controllers.translation.service_warnings import service_warnings
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node, draft
 from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Provider
+from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
@@ -52,6 +54,7 @@ class Admission:
         self._quotas = quotas
         self._node = node
         self._provider = provider
+        self._services = provider.services if isinstance(provider, HasServices) else None
         self._injection = injection
         self._root_ca = root_ca
         self._binds_drivers = binds_drivers
@@ -64,6 +67,8 @@ class Admission:
         """
         if resource == "persistentvolumeclaims":
             set_storage_class(obj, now)
+        if resource == "services" and self._node.launches:
+            return service_warnings(obj, self._services, self._node.name)
         if resource != "pods":
             return []
         try:

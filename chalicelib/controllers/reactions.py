@@ -16,6 +16,7 @@ from typing import Literal
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.nodes import NodeController
+from chalicelib.controllers.cluster.services import ServiceController
 from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.files.staged_files import StagedFiles
@@ -111,6 +112,7 @@ class Controllers:
     lifecycle: Lifecycle
     workloads: WorkloadController
     nodes: NodeController
+    services: ServiceController
     files: StagedFiles | None  # None: they can be kept nowhere
 
 
@@ -138,6 +140,9 @@ class Reactions:
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))
         on("pods", GONE, lambda _, pod: to.usage.after_delete(pod), self._release_claims)
+        on("pods", ("MODIFIED", "STATUS", *GONE), to.services.pod_changed)
+        for resource in ("services", "endpointslices"):
+            on(resource, (*STORED, *GONE), to.services.changed)
         for resource in WAITED_FOR:
             on(resource, STORED, self._wake_pods)
         on(DEFINITIONS, STORED, lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])))

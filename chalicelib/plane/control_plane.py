@@ -62,6 +62,9 @@ class ControlPlane:
         self.loop = ResyncLoop(list(chores(base, self.controllers)))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
+        # and where pods find the API's own Service: the server's certificate names it
+        services = base.services
+        self.api_addresses = (str(services.network[1]),) if services and services.network else ()
 
     def observe_event(self, detail: dict[str, Any]) -> None:
         """Take in the detail of an event by which the provider tells of a task; in any order, twice, late."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from chalicelib.controllers.cluster.nodes import NodeController
+from chalicelib.controllers.cluster.services import ServiceController, ServicePlace
 from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
 from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
 from chalicelib.controllers.lifecycle.claims import VolumeClaims
@@ -72,6 +73,14 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
             storage=storage, registries=stored.registries, delete=delete, recorder=recorder, clock=clock
         ),
         nodes=NodeController(storage=storage, registries=stored.registries, provider=provider, clock=clock),
+        services=ServiceController(
+            storage=storage,
+            registries=stored.registries,
+            delete=delete,
+            services=base.services,
+            place=ServicePlace(network=stored.node.service_network, url=base.server_url),
+            later=base.later,
+        ),
         files=_staged_files(base),
     )
 
@@ -170,6 +179,8 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
     yield Chore("event-expiry", EXPIRY_SECONDS, to.recorder.expire)
     if to.files is not None:
         yield Chore("files", EXPIRY_SECONDS, to.files.sweep)
+    yield Chore("services", base.settings.resync_seconds, to.services.keep)
+    yield Chore("services-changed", RETRY_SECONDS, to.services.catch_up)
     if base.launches:
         yield Chore("workloads-due", RETRY_SECONDS, to.workloads.run_due)
         yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)

@@ -6,15 +6,19 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
 from chalicelib.controllers.pods.payloads import PayloadRequests
 from chalicelib.controllers.runtime.background import Background, Workers
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer
+from chalicelib.controllers.translation.network import API_PORT, ApiAddress
 from chalicelib.plane.backends import build_provider, build_storage
 from chalicelib.plane.host import Host, choose_host
 from chalicelib.providers.base import Provider
+from chalicelib.providers.extensions import HasListenAddresses
+from chalicelib.providers.service_table import HasServices, Services
 from chalicelib.registry.parts import new_uid, utc_now
 from chalicelib.storage.base import Storage
 
@@ -45,6 +49,31 @@ class Foundation:
     def launches(self) -> bool:
         """Return whether pods are started at all."""
         return self.settings.declaration.launches
+
+    @property
+    def services(self) -> Services | None:
+        """Return by what the provider's tasks find Services, None where they find none."""
+        return self.provider.services if isinstance(self.provider, HasServices) else None
+
+    def server_url(self) -> str:
+        """Return the URL at which this server listens, for pods too; "" while it is unknown."""
+        url = self.settings.url or self.url.get()
+        addresses = self.provider.listen_addresses if isinstance(self.provider, HasListenAddresses) else ()
+        parts = urlsplit(url)
+        return parts._replace(netloc=f"{addresses[0]}:{parts.port}").geturl() if addresses else url
+
+    def api_address(self) -> ApiAddress | None:
+        """Return where pods reach the API over HTTPS, None where there is no such address: a URL with a path is none.
+
+        The Service's own where it leads anywhere, else that of the URL that pods have.
+        """
+        services = self.services
+        if services is not None and services.network is not None and not services.problem():
+            return ApiAddress(str(services.network[1]), API_PORT)
+        url = urlsplit(self.url.get())
+        if not url.hostname or url.path.strip("/"):
+            return None
+        return ApiAddress(url.hostname, url.port or API_PORT)
 
 
 def build_foundation(

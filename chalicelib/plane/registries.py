@@ -21,6 +21,7 @@ from chalicelib.registry.registry import Registries, Registry, registry_key
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.resources.default_objects import default_objects
+from chalicelib.resources.network.services import ServiceStrategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,9 @@ def build_registries(base: Foundation) -> Stored:
         pick=base.sources.pick,
     )
     registries: Registries = {}
-    for each in ALL:  # a second version of a resource is a view of the first
+    network = node.service_network
+    kinds = [ServiceStrategy(network) if network and isinstance(each, ServiceStrategy) else each for each in ALL]
+    for each in kinds:  # a second version of a resource is a view of the first
         key = registry_key(each.group, each.version if (each.group, each.resource) in registries else "", each.resource)
         registries[key] = Registry(each, parts)
     return Stored(
@@ -84,6 +87,8 @@ def _node(base: Foundation) -> Node:
         name=base.provider.name,
         lookup=StorageLookup(base.storage),
         issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
+        api=base.api_address,
+        service_network=base.services.network if base.services else None,
         launches=base.launches,
     )
 

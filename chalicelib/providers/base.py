@@ -129,7 +129,7 @@ class Task:
 
     group and name are for people (a container's name, a log stream's); together they may recur after
     the first has ended. cpu_milli and memory_mib are the sum that must be had; disk_gib likewise.
-    hostname and aliases should resolve to the task from its fellow tasks, where the provider can.
+    In `search_domains` the task looks names up, in their order, where the provider serves names (ServiceProvider).
     `placement` and `annotations` carry hints (architecture, capacity type, role) by well-known keys.
     """
 
@@ -143,7 +143,7 @@ class Task:
     disk_gib: int = 0
     labels: tuple[tuple[str, str], ...] = ()
     hostname: str = ""
-    aliases: tuple[str, ...] = ()
+    search_domains: tuple[str, ...] = ()
     host_entries: tuple[tuple[str, str], ...] = ()  # (address, name), as in /etc/hosts
     stop_grace_seconds: int = 30
     logins: tuple[RegistryLogin, ...] = ()

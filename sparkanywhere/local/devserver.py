@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from chalice import local as chalice_local
 
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.config import Settings, SettingsError
+from chalicelib.config import API_NAMES, Settings, SettingsError
 from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderError
@@ -28,7 +28,7 @@ from sparkanywhere.local.certificates import CertificateFiles, ensure_certificat
 from sparkanywhere.local.gateway import Gateway, refuse, status_answer
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
-from sparkanywhere.local.local_settings import POD_HOST, LocalOptions, LocalSettings, announcement, environment, resolve
+from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, announcement, environment, resolve
 from sparkanywhere.local.stop_signals import StopSignals
 from sparkanywhere.webserver.messages import Answer, Application, RequestHead
 from sparkanywhere.webserver.peers import knows_peers, peer_uid
@@ -39,7 +39,7 @@ STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
 OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
 EVERYWHERE = ("0.0.0.0", "::")
-SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", POD_HOST, "host.docker.internal"})
+SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal", *API_NAMES})
 
 ChaliceApp = Any  # chalice ships no types
 ChaliceConfig = Any
@@ -55,6 +55,11 @@ class Plane(Protocol):
 
     def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:
         """Return the refusal of a caller who is nobody that it knows, None for others; headers in lower case."""
+        ...
+
+    @property
+    def api_addresses(self) -> Sequence[str]:
+        """Return further IP addresses at which pods know the API: of ours to prove, not to listen on."""
         ...
 
     def start(self) -> None:
@@ -154,7 +159,7 @@ class DevServer:
         settings, addresses = self.settings, plane.listen_addresses
         is_everywhere = settings.host in EVERYWHERE  # which has those addresses too
         further = [bind(address, settings.port) for address in addresses if not is_everywhere]
-        self._ensure_tls(addresses)
+        self._ensure_tls((*addresses, *plane.api_addresses))
         for listener in (self._listener, *further):
             self._web.add_listener(listener)
         if self._lock.take():

@@ -72,8 +72,11 @@ def docker_cluster(state: Path) -> Iterator[DockerCluster]:
             yield cluster
             cluster.clear()
             control_plane = (server.folder / "control-plane-id").read_text().strip()
-            mine = {"label": f"{labels.CONTROL_PLANE}={control_plane}"}
-            until(lambda: not client.containers(all=True, filters=mine), "all containers to be gone")
+            mine = f"{labels.CONTROL_PLANE}={control_plane}"
+            tasks = {"label": [mine, labels.UID]}
+            until(lambda: not client.containers(all=True, filters=tasks), "all containers of pods to be gone")
+            server.stop()
+            until(lambda: not client.containers(all=True, filters={"label": mine}), "all containers to be gone")
         finally:
             server.stop()
             remove_leftovers(server.folder, Settings.from_env())

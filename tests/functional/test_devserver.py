@@ -26,7 +26,7 @@ class FakePlane:
     """A control plane that keeps a diary."""
 
     def __init__(self, *addresses: str) -> None:
-        self.listen_addresses = addresses
+        self.listen_addresses = self.api_addresses = addresses
         self.diary: list[str] = []
 
     def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:

@@ -23,14 +23,11 @@ from chalicelib.apimachinery.structural import json_path
 from chalicelib.controllers.cost.usage_records import GonePods, read_gone
 from chalicelib.controllers.podmodel.record import version_of
 from chalicelib.controllers.pods.deletions import keep_seconds
-from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.translation.env import expand
-from chalicelib.controllers.translation.network import host_entries
 from chalicelib.controllers.workloads.jobs import MAX_INDEX, parse_indexes
 from chalicelib.providers.process.spark import java_options
 from chalicelib.resources.pods.marks import TTL_ANNOTATION, USED_BY_GONE, VERSION_ANNOTATION
 from chalicelib.resources.workloads.counts import percent_causes
-from tests.memory_storage import MemoryStorage
 
 LENGTH = 30_000
 MOST_SECONDS = 5.0  # what is linear takes a hundredth of that, what is quadratic far more
@@ -48,7 +45,6 @@ RULES: dict[str, Callable[[str], object]] = {
     "time": find_time,
     "fraction": lambda text: find_time(f"2026-01-01T00:00:00.{text}"),
     "expansion": lambda text: expand(text, {}),
-    "services": lambda text: host_entries({"metadata": {}}, StorageLookup(MemoryStorage()), [f"{text} .svc"]),
     "qualified name": names.qualified_name_errors,
     "label": names.label_value_errors,
     "subdomain": names.dns_subdomain_errors,

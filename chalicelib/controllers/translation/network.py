@@ -1,23 +1,30 @@
-"""The names by which pods find one another, for providers without a cluster's DNS.
+"""How a pod finds others: its host name, where it looks for names, and the variables that lead to services.
 
-Compare "DNS for Services and Pods" in the Kubernetes docs (v1.36). Services have no virtual address
-here: a name leads to the pods that the Service selects.
+Compare "DNS for Services and Pods" in the Kubernetes docs and kubernetes/pkg/kubelet/envvars (v1.36).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_address
 
-from chalicelib.apimachinery.accessors import labels_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import labels_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.objects import Lookup
+from chalicelib.resources.network.service_addresses import API_SERVICE
 
 CLUSTER_DOMAIN = "cluster.local"
+SERVICE_DOMAIN = f"svc.{CLUSTER_DOMAIN}"
 HOSTNAME_LIMIT = 63  # characters of a DNS label
+API_PORT_NAME, API_PORT = "https", 443
 
-_NAME = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"  # of a Service or a namespace; each look goes only so far
-_SERVICE_NAME = re.compile(rf"\b({_NAME})\.({_NAME})\.svc\b")
+
+@dataclass(frozen=True, slots=True)
+class ApiAddress:
+    """Where pods reach the API over HTTPS, as the variables KUBERNETES_SERVICE_* say it."""
+
+    host: str
+    port: int
 
 
 def hostname(pod: JSON) -> str:
@@ -26,10 +33,22 @@ def hostname(pod: JSON) -> str:
     return str(given) if given else str(pod["metadata"]["name"])[:HOSTNAME_LIMIT].rstrip("-.")
 
 
-def service_names(name: str, namespace: str) -> tuple[str, ...]:
-    """Return the names that lead to a Service from its own namespace, shortest first."""
-    long = f"{name}.{namespace}.svc"
-    return (name, f"{name}.{namespace}", long, f"{long}.{CLUSTER_DOMAIN}")
+def service_name(name: str, namespace: str) -> str:
+    """Return the whole DNS name of a Service."""
+    return f"{name}.{namespace}.{SERVICE_DOMAIN}"
+
+
+def search_domains(pod: JSON) -> tuple[str, ...]:
+    """Return the domains in which the pod looks names up, none where its dnsPolicy leaves the cluster out."""
+    if spec_of(pod).get("dnsPolicy") in ("Default", "None"):
+        return ()
+    return (f"{pod['metadata'].get('namespace', '')}.{SERVICE_DOMAIN}", SERVICE_DOMAIN, CLUSTER_DOMAIN)
+
+
+def host_aliases(pod: JSON) -> tuple[tuple[str, str], ...]:
+    """Return the (address, name) pairs of the pod's hostAliases."""
+    aliases = spec_of(pod).get("hostAliases") or ()
+    return tuple((alias.get("ip", ""), name) for alias in aliases for name in alias.get("hostnames") or ())
 
 
 def selects(service: JSON, pod: JSON) -> bool:
@@ -41,52 +60,43 @@ def selects(service: JSON, pod: JSON) -> bool:
     return by_name and bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
-def aliases(pod: JSON, lookup: Lookup) -> tuple[str, ...]:
-    """Return the names that should lead to this pod: of Services that select it, and its subdomain's."""
-    metadata, spec = pod["metadata"], spec_of(pod)
-    namespace = metadata.get("namespace", "")
-    values = [f'"{value}"' for value in (metadata.get("labels") or {}).values()]
-    services = lookup.mentioning("services", namespace, values)
-    found: list[str] = []
-    for service in services:
-        if selects(service, pod):
-            found.extend(service_names(service["metadata"]["name"], namespace))
-    if spec.get("subdomain"):
-        found.extend(service_names(f"{hostname(pod)}.{spec['subdomain']}", namespace)[1:])
-    return tuple(dict.fromkeys(found))
+def has_address(service: JSON, network: IPv4Network | None) -> bool:
+    """Return whether the Service's clusterIP leads to it: an older one may lie outside of the network."""
+    address = spec_of(service).get("clusterIP")
+    return network is not None and address not in (None, "", "None") and ip_address(address) in network
 
 
-def host_entries(pod: JSON, lookup: Lookup, texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return (address, name) pairs: the pod's hostAliases, and the Services that `texts` mention.
-
-    Only Services spelled `<name>.<namespace>.svc` count, and only pods that have an address by now.
-    """
-    entries = [
-        (alias.get("ip", ""), name)
-        for alias in spec_of(pod).get("hostAliases") or ()
-        for name in alias.get("hostnames") or ()
-    ]
-    likely = [text for text in texts if ".svc" in text]  # a pattern alone would cost more than all the rest
-    mentioned = dict.fromkeys(match.groups() for text in likely for match in _SERVICE_NAME.finditer(text))
-    for name, namespace in mentioned:
-        service = lookup.find("services", namespace, name)
-        if service is None or selects(service, pod):
-            continue
-        behind = (each for each in _candidates(service, namespace, pod, lookup) if selects(service, each))
-        address = next((str(found) for each in behind if (found := status_of(each).get("podIP"))), "")
-        if address:
-            own = namespace == pod["metadata"].get("namespace", "")
-            entries += [(address, each) for each in service_names(name, namespace)[0 if own else 1 :]]
-    return tuple(dict.fromkeys(entries))
+def service_env(
+    pod: JSON, lookup: Lookup, *, api: ApiAddress | None, network: IPv4Network | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the variables of the API, and of the Services of the pod's namespace that have an address by now."""
+    found: dict[str, str] = {}
+    if network is not None and spec_of(pod).get("enableServiceLinks") is not False:
+        likely = f'"clusterIP":"{str(network[0]).partition(".")[0]}.'  # headless ones, a driver's, need no decoding
+        for service in lookup.mentioning("services", pod["metadata"].get("namespace", ""), [likely]):
+            if has_address(service, network):
+                spec = spec_of(service)
+                found |= _variables(service["metadata"]["name"], spec["clusterIP"], spec.get("ports") or [])
+    if api is not None:
+        port = {"name": API_PORT_NAME, "port": api.port, "protocol": "TCP"}
+        found |= _variables(API_SERVICE, api.host, [port])
+    return tuple(found.items())
 
 
-def _candidates(service: JSON, namespace: str, pod: JSON, lookup: Lookup) -> Iterator[JSON]:
-    """Yield pods that may be behind a Service: owners first, since reading all pods costs the most."""
-    for holder in (service, pod):
-        for owner in holder["metadata"].get("ownerReferences") or ():
-            is_pod = owner.get("kind") == "Pod"
-            found = lookup.find("pods", namespace, owner.get("name", "")) if is_pod else None
-            if found:
-                yield found
-    values = list((spec_of(service).get("selector") or {}).values())
-    yield from lookup.mentioning("pods", namespace, [f'"{value}"' for value in values[:1]])
+def _variables(name: str, host: str, ports: list[JSON]) -> dict[str, str]:
+    prefix = _variable(name)
+    found = {f"{prefix}_SERVICE_HOST": host}
+    for index, port in enumerate(ports):
+        number, protocol = str(port["port"]), port.get("protocol") or "TCP"
+        url, link = f"{protocol.lower()}://{host}:{number}", f"{prefix}_PORT_{number}_{protocol.upper()}"
+        if index == 0:
+            found |= {f"{prefix}_SERVICE_PORT": number, f"{prefix}_PORT": url}
+        if port.get("name"):
+            found[f"{prefix}_SERVICE_PORT_{_variable(port['name'])}"] = number
+        # the form of Docker's links, which Kubernetes has kept
+        found |= {link: url, f"{link}_PROTO": protocol.lower(), f"{link}_PORT": number, f"{link}_ADDR": host}
+    return found
+
+
+def _variable(name: str) -> str:
+    return name.replace("-", "_").upper()

@@ -6,7 +6,9 @@ fields that are not honoured are reported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network
 from typing import Literal
 
 from chalicelib.apimachinery.accessors import full_name, labels_of
@@ -22,6 +24,7 @@ from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation import volumes as pod_volumes
 from chalicelib.controllers.translation.credentials import logins
 from chalicelib.controllers.translation.env import PodView, container_env, expanded
+from chalicelib.controllers.translation.network import ApiAddress
 from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Container, Mount, Restart, Task, Volume
 
@@ -37,7 +40,7 @@ _PULLS: dict[str, Literal["always", "missing", "never"]] = {
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What pods run on: its name, where they find what they refer to, and what every container gets.
+    """What pods run on: its name, where they find what they refer to, the API and Services.
 
     `issue_token` is None where the server gives out no tokens. Without `launches` no pod is ever started: they stay
     Pending, without a node.
@@ -46,7 +49,8 @@ class Node:
     name: str
     lookup: Lookup
     issue_token: IssueToken | None = None
-    base_env: tuple[tuple[str, str], ...] = ()
+    api: Callable[[], ApiAddress | None] = lambda: None
+    service_network: IPv4Network | None = None
     size: NodeSize = UNKNOWN_SIZE
     launches: bool = True
 
@@ -75,14 +79,7 @@ def translate(pod: JSON, node: Node) -> Translation:
     unsupported = tuple(unsupported_fields(pod))
     if view.references.missing:
         return Translation(None, tuple(view.references.missing), unsupported)
-    said = [text for each in task.containers for text in (*(each.args or ()), *(value for _, value in each.env))]
-    task = replace(
-        task,
-        aliases=pod_network.aliases(pod, node.lookup),
-        host_entries=pod_network.host_entries(pod, node.lookup, said),
-        logins=logins(pod, view.references),
-    )
-    return Translation(task, (), unsupported)
+    return Translation(replace(task, logins=logins(pod, view.references)), (), unsupported)
 
 
 def draft(pod: JSON, node: Node) -> Task | None:
@@ -101,7 +98,8 @@ def draft(pod: JSON, node: Node) -> Task | None:
 def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
     """Return the task without its names, and the view that knows what is missing for it."""
     metadata, namespace = pod["metadata"], pod["metadata"].get("namespace", "")
-    view = PodView(pod, References(pod, node.lookup), node.name, node.size, node.base_env)
+    env = pod_network.service_env(pod, node.lookup, api=node.api(), network=node.service_network)
+    view = PodView(pod, References(pod, node.lookup), node.name, node.size, env)
     spec = view.spec
     volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
     token = _token_volume(view, node)
@@ -124,6 +122,8 @@ def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
         disk_gib=pod_resources.disk_gib(spec),
         labels=tuple(sorted(labels.items())),
         hostname=pod_network.hostname(pod),
+        search_domains=pod_network.search_domains(pod),
+        host_entries=pod_network.host_aliases(pod),
         stop_grace_seconds=task_grace_seconds(pod),
         placement=pod_placement.placement(pod) + pod_placement.iam_role(_service_account(view)),
         host_network=bool(spec.get("hostNetwork")),

@@ -14,6 +14,7 @@ from chalicelib.providers.docker.engine import Raw
 SANDBOX = ".sandbox"  # no container of a task can have this name: it is no DNS label
 LONGEST_HOSTNAME = 63  # of a DNS label; the kernel would take 64
 LOG_FILES = {"max-size": "64m", "max-file": "3"}  # so that a chatty pod cannot fill the engine's disk
+NDOTS = "ndots:5"  # as in Kubernetes: a name with fewer dots is first looked up in the search domains
 MIB = 1024 * 1024
 NANO_PER_MILLI = 1_000_000
 LEAST_CPU_MILLI = 10  # the engine refuses less, and more than there are
@@ -30,6 +31,7 @@ class HostContext:
     control_plane: str  # address, or the engine's word for it, behind host_names
     host_names: tuple[str, ...] = ()  # names under which containers reach the control plane
     cpus: int = 1
+    name_server: str = ""  # empty: there is none, and the engine's own alone is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,7 @@ def _spec(
         "HostConfig": _host_config(task, container, role=role, host=host, owns_network=owns_network),
     }
     if owns_network and not task.host_network:
-        aliases = list(dict.fromkeys(name for name in (task.hostname, *task.aliases) if name))
-        endpoint = {"IPAMConfig": {"IPv4Address": address}, "Aliases": aliases}
+        endpoint = {"IPAMConfig": {"IPv4Address": address}, "Aliases": [task.hostname] if task.hostname else []}
         config["Hostname"] = (task.hostname or task.name)[:LONGEST_HOSTNAME].rstrip("-.")
         config["NetworkingConfig"] = {"EndpointsConfig": {host.network: endpoint}}
     name = labels.container_name(host.context.control_plane_id, task, container.name)
@@ -117,10 +118,14 @@ def _host_config(task: Task, container: Container, *, role: labels.Role, host: H
     mains = max(1, sum(not each.init for each in task.containers))
     shares = max(2, task.cpu_milli * SHARES_PER_CPU // 1000 // mains) if task.cpu_milli else 0
     cpu_milli = min(max(container.cpu_milli or 0, LEAST_CPU_MILLI), host.cpus * 1000)
+    asks = owns_network and not task.host_network and host.name_server and task.search_domains
     return {
         "Init": True,  # PID 1 without a handler ignores SIGTERM, and nobody reaps orphans
         "NetworkMode": network if owns_network else f"container:{sandbox}",
         "ExtraHosts": [f"{name}:{at}" for name, at in hosts.items()] if owns_network else [],
+        "Dns": [host.name_server] if asks else [],
+        "DnsSearch": list(task.search_domains) if asks else [],
+        "DnsOptions": [NDOTS] if asks else [],
         "Memory": memory,
         "MemorySwap": memory,  # otherwise the engine allows as much swap again
         "NanoCpus": cpu_milli * NANO_PER_MILLI if container.cpu_milli else 0,

@@ -7,6 +7,7 @@ incomplete has never run and is removed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import docker
@@ -37,7 +38,7 @@ class ImageMissing(Exception):
 class Creator:
     """Makes containers ready to be started. Thread-safe for different tasks."""
 
-    def __init__(self, containers: Containers, network: TaskNetwork, host: HostContext) -> None:
+    def __init__(self, containers: Containers, network: TaskNetwork, host: Callable[[], HostContext]) -> None:
         self._containers = containers
         self._client = containers.client
         self._network = network
@@ -48,7 +49,7 @@ class Creator:
 
         Raises ImageMissing, TaskRejected (the engine will not have it) and ProviderUnavailable.
         """
-        host = self._host
+        host = self._host()
         address = host.gateway if task.host_network else self._network.take()
         made: list[str] = []
         try:

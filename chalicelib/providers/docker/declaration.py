@@ -23,6 +23,12 @@ class DockerSettings:
     allow_privileged: bool = field(
         default=False, metadata={"doc": "whether pods may be privileged, use the host's network and add any capability"}
     )
+    service_image: str = field(
+        default="",
+        metadata={
+            "doc": "image with python3 that serves names and addresses of Services; default a Spark image of ours"
+        },
+    )
 
 
 def connect(context: ProviderContext) -> Any:  # Any: a docker.APIClient, whose stubs know half of it
@@ -58,6 +64,7 @@ def build(context: ProviderContext) -> Provider:
         host_paths=tuple(path for path in settings.host_paths.split(":") if path),
         host_names=context.api_names,
         allow_privileged=settings.allow_privileged,
+        service_image=settings.service_image,
     )
     provider.open()
     return provider

@@ -14,8 +14,8 @@ from typing import Literal
 from chalicelib.providers.base import Container, Task
 
 # sandbox, a pause container, keeps the network of a task with several main containers; record and loader never
-# run: the first keeps a task whose image is on its way, the second fills volumes
-Role = Literal["sandbox", "init", "main", "record", "loader"]
+# run: the first keeps a task whose image is on its way, the second fills volumes; services belongs to no task
+Role = Literal["sandbox", "init", "main", "record", "loader", "services"]
 
 PREFIX = "sparkanywhere.io/"
 CONTROL_PLANE = PREFIX + "control-plane"

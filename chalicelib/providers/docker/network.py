@@ -1,7 +1,8 @@
 """The one network of a control plane, and who has which address in it.
 
 Addresses are handed out by us, before a container exists, since a task wants to know its own at its first
-instruction. The engine keeps the last part of the subnet for containers that ask for none.
+instruction. The engine keeps the last part of the subnet for containers that ask for none; the third quarter is the
+services', and the first address their name server's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class TaskNetwork:
 
     def __init__(self, client: Client, control_plane_id: str, *, subnets: str = SUBNETS) -> None:
         self.name = f"sparkanywhere-{labels.NOT_IN_NAMES.sub('-', control_plane_id)}"
-        self.gateway = ""
+        self.gateway = self.name_server = ""
+        self.services = ipaddress.IPv4Network("0.0.0.0/32")  # known by ensure()
         self._client = client
         self._control_plane_id = control_plane_id
         self._subnets = ipaddress.IPv4Network(subnets)
@@ -54,8 +56,10 @@ class TaskNetwork:
         config = raw["IPAM"]["Config"][0]
         subnet = ipaddress.IPv4Network(config["Subnet"])
         self.gateway = config.get("Gateway", "").partition("/")[0] or str(subnet[1])
+        self.name_server = str(subnet[2])
+        self.services = list(subnet.subnets(prefixlen_diff=2))[2]
         with self._lock:
-            self._first = int(subnet[2])
+            self._first = int(subnet[3])
             self._last = int(_engine_range(subnet)[0]) - 1
             self._next = max(self._next, self._first)
 
@@ -97,7 +101,7 @@ class TaskNetwork:
             size = self._last - self._first + 1
             for step in range(size):
                 candidate = self._first + (self._next - self._first + step) % size
-                if candidate not in self._taken:
+                if candidate not in self._taken and ipaddress.IPv4Address(candidate) not in self.services:
                     self._taken.add(candidate)
                     self._next = candidate + 1
                     return str(ipaddress.IPv4Address(candidate))

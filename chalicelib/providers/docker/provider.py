@@ -23,6 +23,7 @@ from chalicelib.providers.docker.events import EventFollower
 from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS
 from chalicelib.providers.docker.launcher import STARTERS, Launcher
 from chalicelib.providers.docker.network import SUBNETS, TaskNetwork, is_ours
+from chalicelib.providers.docker.services.container import ServicesContainer
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.task_cache import TaskCache
@@ -45,7 +46,8 @@ class DockerProvider:
 
     Everything it makes carries the label of `control_plane_id`, by which another instance, after a crash of
     this one, finds it again. `host_paths` are the folders of the engine's machine that tasks may mount;
-    `host_names` are names under which tasks reach the control plane, at the network's gateway.
+    `host_names` are names under which tasks reach the control plane, at the network's gateway. `service_image` is the
+    image of the services container, "" for a Spark image of ours; with None there is no such container.
     """
 
     name = "docker"
@@ -58,6 +60,7 @@ class DockerProvider:
         host_paths: tuple[str, ...] = (),
         host_names: tuple[str, ...] = (),
         allow_privileged: bool = False,
+        service_image: str | None = None,
         subnets: str = SUBNETS,
         clock: Callable[[], datetime] = utc_now,
         pull_pause_seconds: float = FIRST_PAUSE_SECONDS,
@@ -68,6 +71,7 @@ class DockerProvider:
         self._host_paths = host_paths
         self._host_names = host_names
         self._allow_privileged = allow_privileged
+        self._service_image = service_image
         self._subnets = subnets
         self._clock = clock
         self._pull_pause_seconds = pull_pause_seconds
@@ -92,9 +96,14 @@ class DockerProvider:
             self._cache.host_address = self._network.gateway
             self._is_gateway_ours = is_ours(self._network.gateway)
             self._containers = Containers(self._client, self._id)
+            control_plane = self._network.gateway if self._is_gateway_ours else FORWARDED
+            self._services = ServicesContainer(
+                self._containers, self._network, image=self._service_image, control_plane=control_plane
+            )
+            self._services.start_soon()
             self._launcher = Launcher(
                 self._containers,
-                Creator(self._containers, self._network, self._host_context()),
+                Creator(self._containers, self._network, self._host_context),
                 self._cache,
                 clock=self._clock,
                 first_pause_seconds=self._pull_pause_seconds,
@@ -112,7 +121,7 @@ class DockerProvider:
             self._is_open = True
 
     def _host_context(self) -> HostContext:
-        return HostContext(
+        host = HostContext(
             context=mounts.MountContext(
                 control_plane_id=self._id,
                 host_paths=self._host_paths,
@@ -121,10 +130,11 @@ class DockerProvider:
             ),
             network=self._network.name,
             gateway=self._network.gateway,
-            control_plane=self._network.gateway if self._is_gateway_ours else FORWARDED,
+            control_plane=self._services.control_plane,
             host_names=self._host_names,
             cpus=self._machine.cpus,
         )
+        return self._services.seen_by(host)
 
     @property
     def listen_addresses(self) -> tuple[str, ...]:
@@ -135,6 +145,12 @@ class DockerProvider:
         """
         self.open()
         return (self._network.gateway,) if self._is_gateway_ours else ()
+
+    @property
+    def services(self) -> ServicesContainer:
+        """Return what serves names and addresses of services."""
+        self.open()
+        return self._services
 
     # --- the contract
 
@@ -288,9 +304,11 @@ class DockerProvider:
         self._cache.report_to(observe)
 
     def close(self) -> None:
-        """End all threads; the tasks run on, and their states can still be read."""
+        """End all threads; the tasks run on, and their states can still be read. Without a task nobody needs names."""
         with self._opening:
             if self._is_open:
+                if all(state.phase == "stopped" for state in self._cache.states()):
+                    self._services.remove()
                 self._launcher.close()
                 self._stopper.close()
                 self._events.close()

@@ -10,7 +10,7 @@ import base64
 import io
 import json
 import tarfile
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import docker
@@ -63,6 +63,8 @@ def decode(text: str) -> Task:
     for volume in raw["volumes"]:
         volume["files"] = [File(**{**item, "content": base64.b64decode(item["content"])}) for item in volume["files"]]
     parts = {"containers": Container, "volumes": Volume, "logins": RegistryLogin}
+    known = {each.name for each in fields(Task)}
+    raw = {name: value for name, value in raw.items() if name in known}  # one of an older version had others
     for name, kind in parts.items():
         raw[name] = [kind(**_fields(item)) for item in raw[name]]
     return Task(**_fields(raw))

@@ -21,7 +21,7 @@ from chalicelib.providers.docker.task_state import NO_SUCH_PROGRAM, has_ended
 LOG = logging.getLogger(__name__)
 
 INIT_SAYS = "[FATAL tini"
-HELPERS = ("record", "loader")
+HELPERS = ("record", "loader", "services")
 
 
 class Watcher:

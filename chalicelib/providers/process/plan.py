@@ -188,8 +188,8 @@ def warnings(task: Task) -> list[str]:
             found.append(f'volume "{volume.name}": lies on the disk, not in memory, in process mode')
         if volume.kind in ("scratch", "memory") and volume.size_mib is not None:
             found.append(f'volume "{volume.name}": its size limit is not enforced in process mode')
-    if task.host_entries or task.aliases:
-        found.append("host names of the task's own (aliases, host entries) do not resolve in process mode")
+    if task.host_entries:
+        found.append("host entries of the task's own do not resolve in process mode")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Endpoints and EndpointSlices: who stands behind a Service, as far as clients write it: no controller here does."""
+"""Endpoints and EndpointSlices: who is behind a Service, as clients write it; of ours is that of `kubernetes` alone."""
 
 from __future__ import annotations
 

@@ -18,20 +18,23 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.shared.formats import is_ip
 
-SERVICE_NETWORK = ipaddress.IPv4Network("10.96.0.0/16")
+SERVICE_NETWORK = ipaddress.IPv4Network("10.96.0.0/16")  # where the provider has none that leads anywhere
 NODE_PORTS = range(30000, 32768)
 _EXPOSED = ("NodePort", "LoadBalancer")
-RESERVED = frozenset((str(SERVICE_NETWORK[1]),))  # the API server's own Service, `kubernetes`
+API_SERVICE = "kubernetes"  # of namespace default: the API server itself, which alone may have the first address
 
 
-def allocate(service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
-    """Give a Service, in place, the address and node ports it lacks; or return why not."""
+def allocate(
+    service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]], network: ipaddress.IPv4Network
+) -> list[Cause]:
+    """Give a Service, in place, the address out of `network` and the node ports it lacks; or return why not."""
     spec, before = service["spec"], spec_of(old or {})
     if spec["type"] == "ExternalName":
         for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             spec.pop(key, None)
         return []
-    uid = str(metadata_of(service).get("uid", ""))
+    metadata = metadata_of(service)
+    uid = str(metadata.get("uid", ""))
     wants_address = spec.get("clusterIP") != "None" and spec.get("clusterIP") != before.get("clusterIP")
     wants_address = wants_address or "clusterIP" not in spec
     held = _node_ports(before)
@@ -41,7 +44,10 @@ def allocate(service: JSON, old: JSON | None, siblings: Callable[[], Iterable[JS
     if not wants_address and not ports and not asked:
         return []
     others = [other for other in siblings() if metadata_of(other).get("uid") != uid]
-    causes = _give_address(spec, uid, others) if wants_address else []
+    taken = {ip for other in others for ip in spec_of(other).get("clusterIPs") or ()}
+    if (metadata.get("namespace"), metadata.get("name")) != ("default", API_SERVICE):
+        taken.add(str(network[1]))
+    causes = _give_address(spec, uid, taken, network) if wants_address else []
     return causes + _give_ports(ports, asked, uid, others)
 
 
@@ -49,23 +55,22 @@ def _start(uid: str, size: int) -> int:
     return int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8], "big") % size
 
 
-def _give_address(spec: JSON, uid: str, others: list[JSON]) -> list[Cause]:
-    taken = {ip for other in others for ip in spec_of(other).get("clusterIPs") or ()}
+def _give_address(spec: JSON, uid: str, taken: set[str], network: ipaddress.IPv4Network) -> list[Cause]:
     asked = spec.get("clusterIP")
     if asked:
         why = ""
-        if not is_ip(asked) or ipaddress.ip_address(asked) not in SERVICE_NETWORK:
+        if not is_ip(asked) or ipaddress.ip_address(asked) not in network:
             why = "the provided network does not match the current range"
-        elif asked in taken or asked in RESERVED:
+        elif asked in taken:
             why = "provided IP is already allocated"
         why = f"failed to allocate IP {asked}: {why}" if why else ""
         return [invalid("spec.clusterIPs", [asked], why)] if why else []
-    size = SERVICE_NETWORK.num_addresses
+    size = network.num_addresses
     start = _start(uid, size)
     for step in range(size):
         index = (start + step) % size
-        address = str(SERVICE_NETWORK[index])
-        if 0 < index < size - 1 and address not in taken and address not in RESERVED:
+        address = str(network[index])
+        if 0 < index < size - 1 and address not in taken:
             spec["clusterIP"], spec["clusterIPs"] = address, [address]
             return []
     return [invalid("spec.clusterIPs", [], "failed to allocate a serviceIP: range is full")]

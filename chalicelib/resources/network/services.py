@@ -1,13 +1,14 @@
 """Services: what is filled in, and what kubectl shows.
 
-No proxy forwards a clusterIP here; it is given all the same, since clients print and compare it. Compare
-kubernetes/pkg/registry/core/service and pkg/apis/core/v1/defaults.go, v1.36.
+Every Service has a clusterIP, also where the provider lets none lead anywhere, since clients print and compare it.
+Compare kubernetes/pkg/registry/core/service and pkg/apis/core/v1/defaults.go, v1.36.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from ipaddress import IPv4Network
 from typing import ClassVar
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
@@ -18,7 +19,7 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
-from chalicelib.resources.network.service_addresses import allocate
+from chalicelib.resources.network.service_addresses import SERVICE_NETWORK, allocate
 from chalicelib.resources.network.service_validation import service_causes
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.table_text import labels_text
@@ -57,6 +58,9 @@ class ServiceStrategy(Strategy):
     columns = COLUMNS
     name_errors = staticmethod(meta.dns_label_errors)  # since v1.34 it may start with a digit
     field_label_error = "field label not supported: {}"
+
+    def __init__(self, network: IPv4Network = SERVICE_NETWORK) -> None:
+        self._network = network
 
     def default(self, obj: JSON) -> None:
         """Fill in what does not depend on an address."""
@@ -110,7 +114,7 @@ class ServiceStrategy(Strategy):
 
     def allocate(self, obj: JSON, old: JSON | None, siblings: Callable[[], Iterable[JSON]]) -> list[Cause]:
         """Give the Service its addresses and node ports."""
-        return allocate(obj, old, siblings)
+        return allocate(obj, old, siblings, self._network)
 
     def selectable_fields(self, obj: JSON) -> dict[str, str]:
         """Return name, namespace, clusterIP and type."""

@@ -9,6 +9,7 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import NodeSize
 from chalicelib.controllers.translation.env import expand
+from chalicelib.controllers.translation.network import ApiAddress
 from chalicelib.controllers.translation.task import translate
 from chalicelib.providers.base import ADDRESS
 from tests.unit.controllers.builders import UID, container, pod
@@ -106,12 +107,12 @@ def test_env_from_comes_first_and_env_wins() -> None:
     assert env == {"A": "own 2", "B": "2", "BIN": "\0\1", "S_USER": "me", "S_PASSWORD": "secret"}
 
 
-def test_base_variables_lose_to_the_pods_own() -> None:
-    obj = pod(containers=[container(env=[{"name": "HOST", "value": "$(PORT)"}])])
+def test_variables_of_services_lose_to_the_pods_own() -> None:
+    own = {"name": "KUBERNETES_SERVICE_HOST", "value": "$(KUBERNETES_SERVICE_PORT)"}
 
-    task = task_of(obj, node(base_env=(("HOST", "h"), ("PORT", "1"))))
+    task = task_of(pod(containers=[container(env=[own])]), node(api=lambda: ApiAddress("10.0.0.1", 443)))
 
-    assert dict(only(task).env) == {"HOST": "1", "PORT": "1"}
+    assert dict(only(task).env)["KUBERNETES_SERVICE_HOST"] == "443"
 
 
 def test_key_that_cannot_be_a_variable_is_left_out() -> None:

@@ -145,47 +145,18 @@ def test_task_is_named_after_its_pod() -> None:
     assert (task.stop_grace_seconds, task.host_network) == (9, True)
 
 
-SERVICE: JSON = {
-    "metadata": {"name": "pi-svc", "namespace": "ns", "uid": "s"},
-    "spec": {"clusterIP": "None", "selector": {"app": "pi"}},
-}
-DRIVER: JSON = {
-    "metadata": {"name": "pi-driver", "namespace": "ns", "uid": "d", "labels": {"app": "pi"}},
-    "status": {"podIP": "10.0.0.9"},
-}
-NAMES = ("pi-svc", "pi-svc.ns", "pi-svc.ns.svc", "pi-svc.ns.svc.cluster.local")
-
-
-def test_service_leads_to_the_pod_it_selects() -> None:
-    lookup = Objects({("services", "pi-svc"): SERVICE})
-
-    assert task_of(pod(metadata={"labels": {"app": "pi", "x": "y"}}), node(lookup=lookup)).aliases == NAMES
-    assert task_of(pod(metadata={"labels": {"app": "other"}}), node(lookup=lookup)).aliases == ()
-
-
-def test_pod_knows_the_services_that_it_mentions() -> None:
-    lookup = Objects({("services", "pi-svc"): SERVICE, ("pods", "pi-driver"): DRIVER})
-    url = {"name": "URL", "value": "spark://CoarseGrainedScheduler@pi-svc.ns.svc:7078"}
+def test_names_are_looked_up_in_the_pods_namespace_first() -> None:
     aliases = [{"ip": "10.1.1.1", "hostnames": ["db"]}]
 
-    task = task_of(pod(containers=[container(env=[url])], hostAliases=aliases), node(lookup=lookup))
+    task = task_of(pod(hostAliases=aliases))
 
-    assert task.host_entries == (("10.1.1.1", "db"), *(("10.0.0.9", name) for name in NAMES))
-
-
-def test_service_without_a_running_pod_leads_nowhere() -> None:
-    pending = {**DRIVER, "status": {}}
-    lookup = Objects({("services", "pi-svc"): SERVICE, ("pods", "pi-driver"): pending})
-
-    task = task_of(pod(containers=[container(args=["pi-svc.ns.svc"])]), node(lookup=lookup))
-
-    assert task.host_entries == ()
+    assert task.search_domains == ("ns.svc.cluster.local", "svc.cluster.local", "cluster.local")
+    assert task.host_entries == (("10.1.1.1", "db"),)
 
 
-def test_subdomain_gives_a_name() -> None:
-    names = task_of(pod(hostname="h", subdomain="sub")).aliases
-
-    assert names == ("h.sub.ns", "h.sub.ns.svc", "h.sub.ns.svc.cluster.local")
+@pytest.mark.parametrize("policy", ["Default", "None"])
+def test_a_dns_policy_may_leave_the_cluster_out(policy: str) -> None:
+    assert task_of(pod(dnsPolicy=policy)).search_domains == ()
 
 
 @pytest.mark.parametrize("fields", [{"imagePullSecrets": [{"name": "login"}]}, {"serviceAccountName": "spark"}])

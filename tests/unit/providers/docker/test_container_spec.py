@@ -23,10 +23,10 @@ def only(wanted: Task, **fields: Any) -> dict[str, Any]:
 
 
 def test_the_address_and_names_are_fixed_before_the_start() -> None:
-    config = only(task(hostname="pi-1", aliases=("pi.default.svc", "pi-1")))
+    config = only(task(hostname="pi-1", search_domains=("ns.svc", "svc")))
 
     endpoint = config["NetworkingConfig"]["EndpointsConfig"]["net"]
-    assert endpoint == {"IPAMConfig": {"IPv4Address": "10.0.0.9"}, "Aliases": ["pi-1", "pi.default.svc"]}
+    assert endpoint == {"IPAMConfig": {"IPv4Address": "10.0.0.9"}, "Aliases": ["pi-1"]}
     assert config["Hostname"] == "pi-1"
 
 
@@ -109,6 +109,20 @@ def test_the_control_planes_names_lead_to_it() -> None:
     host = only(task(host_entries=(("10.0.0.7", "db"),)), host_names=("kubernetes.default.svc",))["HostConfig"]
 
     assert host["ExtraHosts"] == ["kubernetes.default.svc:10.0.0.1", "db:10.0.0.7"]
+
+
+def test_a_task_asks_the_name_server_where_there_is_one() -> None:
+    wanted = task(search_domains=("ns.svc", "svc"))
+
+    asking = only(wanted, name_server="10.0.0.2")["HostConfig"]
+
+    assert (asking["Dns"], asking["DnsSearch"], asking["DnsOptions"]) == (["10.0.0.2"], ["ns.svc", "svc"], ["ndots:5"])
+    for other in (
+        only(wanted),
+        only(task(), name_server="10.0.0.2"),
+        only(replace(wanted, host_network=True), name_server="10.0.0.2"),
+    ):
+        assert (other["HostConfig"]["Dns"], other["HostConfig"]["DnsSearch"]) == ([], [])
 
 
 def test_names_that_the_engine_would_refuse_are_made_fit() -> None:

@@ -301,5 +301,4 @@ def test_a_files_volume_mounted_read_only_draws_no_warning() -> None:
 
 
 def test_names_that_do_not_resolve_are_named() -> None:
-    assert warnings(task(PLAIN, aliases=("a.b",)))
     assert warnings(task(PLAIN, host_entries=(("10.0.0.1", "x"),)))

@@ -1,0 +1,180 @@
+"""The services container of a control plane: made once, told by a file, on its own from then on.
+
+It has the first address of the tasks' network, the tasks' name server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import docker
+import docker.errors
+
+from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.docker import archives, labels
+from chalicelib.providers.docker.container_spec import HostContext
+from chalicelib.providers.docker.containers import Containers
+from chalicelib.providers.docker.engine import CONFLICT, Raw, reachable, unless_gone, words
+from chalicelib.providers.docker.network import TaskNetwork
+from chalicelib.providers.service_table import ServiceTable
+
+LOG = logging.getLogger(__name__)
+
+IMAGES = "sparkanywhere/spark"  # any of it has the Python that the program needs
+LOOK_SECONDS = 5.0  # between two looks for an image that is not there
+PROGRAM, TABLE = "/sparkanywhere/services.py", "/sparkanywhere/table.json"
+OWN_MACHINE = "control-plane"  # the name of the machine that the control plane runs on
+PROGRAM_LABEL = "sparkanywhere.io/services-program"
+MEMORY_BYTES = 256 * 1024 * 1024
+SOURCE = Path(__file__).with_name("program.py")
+
+
+class ServicesContainer:
+    """Makes and tells the container. Thread-safe; each call may be repeated.
+
+    `image` is one with Python, "" for a Spark image of ours; with None there is no such container. `control_plane` is
+    the address, or the engine's word for it, of the machine that the control plane runs on.
+    """
+
+    def __init__(
+        self,
+        containers: Containers,
+        network: TaskNetwork,
+        *,
+        image: str | None,
+        control_plane: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = containers.client
+        self._id = containers.control_plane_id
+        self.network = network.services
+        self._place = network
+        self._wanted = image
+        self.control_plane = control_plane
+        self._monotonic = monotonic
+        self._lock = threading.Lock()  # of the container
+        self._looking = threading.Lock()
+        self._image = ""
+        self._looked_at = -LOOK_SECONDS
+        self.name = f"{network.name}-services"
+
+    def image(self) -> str:
+        """Return the image to run it by, "" where the engine has none: asked again after a while."""
+        if self._image or self._wanted is None:
+            return self._image
+        with self._looking:
+            if self._monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._looked_at = self._monotonic()
+                with reachable():
+                    found = self._client.images(name=self._wanted or IMAGES)
+                tags = [tag for each in found for tag in each.get("RepoTags") or () if not tag.startswith("<none>")]
+                self._image = max(tags, default="")
+            return self._image
+
+    def problem(self) -> str:
+        """Return why there is no services container, "" where there is an image for it."""
+        wanted = self._wanted or f"{IMAGES}, which `make image` builds"
+        return "" if self.image() else f"the engine has no image {wanted}, and SPARKANYWHERE_SERVICE_IMAGE names none"
+
+    def seen_by(self, host: HostContext) -> HostContext:
+        """Return the host as tasks that begin now see it: with a name server, the API at its service's address."""
+        if not self.image():
+            return host
+        return replace(host, control_plane=str(self.network[1]), name_server=self._place.name_server)
+
+    def publish(self, table: ServiceTable) -> None:
+        """Hand the table over, to a container that is made where there is none. Raises ProviderUnavailable."""
+        if not self.image():
+            return
+        content = json.dumps(asdict(with_own_port(table, str(self.network[1])))).encode()
+        try:
+            with self._lock, reachable():
+                self._ensure()
+                self._client.put_archive(self.name, "/", archives.archive([archives.Entry(TABLE, content, 0o600)]))
+        except docker.errors.APIError as error:
+            raise ProviderUnavailable("ServicesUnavailable", words(error)) from error
+
+    def remove(self) -> None:
+        """Remove the container, if the engine answers; one that is needed again is made again."""
+        if self._image:
+            with suppress(ProviderUnavailable, docker.errors.APIError), self._lock, unless_gone():
+                self._client.remove_container(self.name, force=True)
+
+    def start_soon(self) -> None:
+        """Have the container run, before there is anything to tell it: its start takes half a second."""
+        if self._wanted is not None:
+            threading.Thread(target=self._start, name="services-start", daemon=True).start()
+
+    def _start(self) -> None:
+        try:
+            if self.image():
+                with self._lock, reachable():
+                    self._ensure()
+        except (ProviderUnavailable, docker.errors.APIError) as error:
+            LOG.warning("event=services-start-failed error=%s", error)  # publish() tries again
+
+    def _ensure(self) -> None:
+        source = SOURCE.read_bytes()
+        mark = hashlib.sha256(source + self._place.name_server.encode()).hexdigest()[:16]
+        try:
+            raw: Raw = self._client.inspect_container(self.name)
+        except docker.errors.NotFound:
+            raw = self._create(source, mark)
+        if (raw["Config"].get("Labels") or {}).get(PROGRAM_LABEL) != mark:
+            with unless_gone():
+                self._client.remove_container(self.name, force=True)
+            raw = self._create(source, mark)
+        if not raw["State"]["Running"]:
+            self._client.start(self.name)
+
+    def _create(self, source: bytes, mark: str) -> Raw:
+        network = self._place
+        config = {
+            "Image": self._image,
+            "Entrypoint": ["python3", "-I", PROGRAM, TABLE, network.name_server, OWN_MACHINE],
+            "User": "0",
+            "Healthcheck": {"Test": ["NONE"]},
+            "Labels": labels.of_control_plane(self._id) | {labels.ROLE: "services", PROGRAM_LABEL: mark},
+            "HostConfig": {
+                "Init": True,
+                "NetworkMode": network.name,
+                "ExtraHosts": [f"{OWN_MACHINE}:{self.control_plane}"],
+                "CapDrop": ["ALL"],
+                "CapAdd": ["NET_ADMIN", "NET_BIND_SERVICE"],
+                "SecurityOpt": ["no-new-privileges"],
+                "Memory": MEMORY_BYTES,
+                "RestartPolicy": {"Name": "on-failure"},
+            },
+            "NetworkingConfig": {
+                "EndpointsConfig": {network.name: {"IPAMConfig": {"IPv4Address": network.name_server}}}
+            },
+        }
+        try:
+            made = self._client.create_container_from_config(config, self.name)["Id"]
+        except docker.errors.APIError as error:
+            if error.status_code != CONFLICT:
+                raise
+            made = self.name  # another server of this control plane was faster
+        self._client.put_archive(made, "/", archives.archive([archives.Entry(PROGRAM, source, 0o600)]))
+        raw: Raw = self._client.inspect_container(made)
+        LOG.info("event=services-container name=%s image=%s", self.name, self._image)
+        return raw
+
+
+def with_own_port(table: ServiceTable, address: str) -> ServiceTable:
+    """Return the table with the control plane's own port, too, at its Service's address: pods know URLs with either."""
+    more = [
+        replace(each, port=port)
+        for each in table.forwards
+        if each.address == address
+        for port in {port for _, port in each.backends} - {each.port}
+    ]
+    return replace(table, forwards=(*table.forwards, *more))
