@@ -17,6 +17,7 @@ PREFIX = "SPARKANYWHERE_"
 INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # the name of a folder, and a label
 
 WatchMode = Literal["auto", "streamed", "buffered"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 T = TypeVar("T")
 # names by which programs in a pod look for the API of the cluster they run in
 API_NAMES = ("kubernetes.default.svc.cluster.local", "kubernetes.default.svc", "kubernetes.default", "kubernetes")
@@ -93,6 +94,9 @@ class Settings:
     list_kib: int = field(
         default=0, metadata={"doc": "largest answer to a list in KiB, 0 for no limit; on Lambda 5371 at most"}
     )
+    log_level: LogLevel = field(
+        default="INFO", metadata={"doc": "what of our own is logged: DEBUG, INFO, WARNING or ERROR; not the audit log"}
+    )
     user_requests_per_second: int = field(
         default=5000, metadata={"doc": "requests a second that one user may make before 429"}
     )
@@ -135,6 +139,7 @@ class Settings:
         settings = read_settings(cls, env)
         _check_choice("STORAGE", settings.storage, stores.names())
         _check_choice("WATCH", settings.watch, get_args(WatchMode))
+        _check_choice("LOG_LEVEL", settings.log_level, get_args(LogLevel))
         if not INSTANCE.fullmatch(settings.instance):
             why = (
                 "a name of up to 63 letters, digits, dots, dashes and underscores, which begins with a letter or digit"

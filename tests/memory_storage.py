@@ -127,6 +127,9 @@ class MemoryStorage(SingleWrites):
             self._compacted += count
             return self._compacted
 
+    def probe(self) -> None:
+        """Take anything."""
+
     def close(self) -> None:
         """Wake all waiters."""
         with self._changed:

@@ -29,6 +29,7 @@ from chalicelib.endpoints.docs.documents import Documents
 from chalicelib.endpoints.http.requests import FETCH, SEND, STAGE, RequestInfo, Router, request_info, split_path
 from chalicelib.endpoints.http.responses import Representation, compressed, respond, status_response, text_response
 from chalicelib.endpoints.page import page_response, wants_page
+from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint, authorized_as
@@ -73,6 +74,7 @@ class Endpoints:
     logs: LogEndpoint
     reviews: Reviews
     files: FileEndpoint
+    health: HealthEndpoint
     payloads: TaskPayloads | None
 
 
@@ -80,12 +82,11 @@ class Endpoints:
 class Link:
     """How the API is tied to its host.
 
-    `is_ready` returns what keeps it from answering, "" for nothing. `settle` is called with the seconds that a
-    request has taken where its process is frozen after the answer, and waits for what it has begun.
+    `settle` is called with the seconds that a request has taken where its process is frozen after the answer, and
+    waits for what it has begun.
     """
 
     url: PublicUrl
-    is_ready: Callable[[], str]
     compresses: bool = False
     settle: Callable[[float], None] | None = None
 
@@ -194,8 +195,7 @@ class Api:
         if info.verb in (STAGE, SEND):
             return self._endpoints.files.answer(info)
         if info.verb == "health":
-            problem = self._link.is_ready() if info.path == "/readyz" else ""
-            return text_response(problem or "ok", code=503 if problem else 200)
+            return self._endpoints.health.answer(info)
         if info.verb.startswith("openapi"):
             return self._documents.openapi().answer(info)
         document = self._documents.discovery().answer(info)

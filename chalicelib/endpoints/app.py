@@ -58,7 +58,7 @@ class KubernetesApp(Chalice):
     """A Chalice app that gives a Status where Chalice itself would give its own kind of error."""
 
     def __init__(self, app_name: str) -> None:
-        super().__init__(app_name=app_name)
+        super().__init__(app_name=app_name, configure_logs=False)  # it would keep our warnings from the log
         self.api.binary_types = list(BINARY_TYPES)
         self._answers = APIGateway()  # Chalice would encode every answer of those types, text too
 

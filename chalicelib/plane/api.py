@@ -32,6 +32,7 @@ from chalicelib.endpoints.auth.reviews import Reviews
 from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
+from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
 from chalicelib.endpoints.verbs.pod_subresources import Binding, Eviction, Refused, ServiceAccountToken
@@ -79,11 +80,11 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             logs=LogEndpoint(controllers.pods, clock, streams=streams),
             reviews=Reviews(bodies, rbac, authenticator=authenticator, issuer=base.issuer, clock=clock),
             files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),
+            health=HealthEndpoint(store=partial(_problem, base)),
             payloads=_payloads(base, stored, controllers),
         ),
         link=Link(
             url=base.url,
-            is_ready=partial(_problem, base),
             compresses=streams,
             settle=partial(_settle, base, base.host.settle.request) if base.host.settle else None,
         ),
@@ -152,7 +153,7 @@ def _payloads(base: Foundation, stored: Stored, controllers: Controllers) -> Tas
 
 def _problem(base: Foundation) -> str:
     try:
-        base.storage.revision()
+        base.storage.probe()
     except StorageError as error:
         return str(error)
     return ""

@@ -25,6 +25,7 @@ from chalicelib.storage.base import Storage
 if TYPE_CHECKING:
     from chalicelib.files.bucket import JobBuckets
 
+LOG = logging.getLogger(__name__)
 AUDIT_BYTES, AUDIT_FILES = 20_000_000, 5  # of one file, and how many: some 150,000 lines
 
 
@@ -69,6 +70,14 @@ def build_job_buckets(settings: Settings) -> JobBuckets | None:
     return JobBuckets(names, settings.region)
 
 
+class AuditFile(RotatingFileHandler):
+    """A file of audit lines, which says in one line of the log when one could not be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
+        """Log what has become of a record instead of printing a traceback."""
+        LOG.error("audit line lost: %s line=%s", sys.exc_info()[1], record.getMessage())
+
+
 def audit_log(settings: Settings, host: Host) -> logging.Logger:
     """Return where audit lines go: a file in the state folder, or standard output (CloudWatch)."""
     log = logging.Logger("audit", logging.INFO)  # not a child of the root logger: no library may turn it off
@@ -76,7 +85,7 @@ def audit_log(settings: Settings, host: Host) -> logging.Logger:
     if host.keeps_files:
         _make_state_dir(settings, "SPARKANYWHERE_STATE names another")
         file = settings.state_dir() / "audit.log"
-        handler = RotatingFileHandler(file, maxBytes=AUDIT_BYTES, backupCount=AUDIT_FILES - 1, delay=True)
+        handler = AuditFile(file, maxBytes=AUDIT_BYTES, backupCount=AUDIT_FILES - 1, delay=True)
     else:
         handler = logging.StreamHandler(sys.stdout)
     log.addHandler(handler)

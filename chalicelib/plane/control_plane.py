@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import cache
 from typing import Any
@@ -32,7 +33,10 @@ def control_plane() -> ControlPlane:
 
 @cache
 def _first() -> ControlPlane:
-    return ControlPlane(Settings.from_env())
+    settings = Settings.from_env()
+    for package in ("chalicelib", "sparkanywhere"):
+        logging.getLogger(package).setLevel(settings.log_level)
+    return ControlPlane(settings)
 
 
 class ControlPlane:

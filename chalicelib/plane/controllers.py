@@ -187,4 +187,4 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
         yield Chore("volumes", SWEEP_SECONDS, to.lifecycle.claims.drop_volumes)
         yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep)
     expire = partial(base.storage.expire_events, base.settings.event_keep_hours * 3600.0)
-    yield Chore("history", HISTORY_SECONDS, expire, at_start=False)
+    yield Chore("history", HISTORY_SECONDS, expire)

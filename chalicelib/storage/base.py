@@ -257,6 +257,10 @@ class Storage(Protocol):
         """Drop events older than that; return the oldest revision still to be asked for."""
         ...
 
+    def probe(self) -> None:
+        """Write something that nobody sees, and that takes no revision. Raises StorageUnavailable where that fails."""
+        ...
+
     def close(self) -> None:
         """Let go of files, connections and threads, and wake all waiters. May be repeated."""
         ...

@@ -80,8 +80,9 @@ def replace_local_server() -> None:
 
 def _create_local_server(app: ChaliceApp, config: ChaliceConfig, host: str, port: int) -> Any:
     """Return our server, whose serve_forever() Chalice calls, for an app that is imported already."""
-    from sparkanywhere.local.devserver import CannotStart, open_server
+    from sparkanywhere.local.devserver import open_server
     from sparkanywhere.local.local_settings import LocalOptions
+    from sparkanywhere.local.start import CannotStart
 
     try:
         return open_server(LocalOptions(host=host, port=port), os.environ, lambda: (app, config))

@@ -13,26 +13,26 @@ import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from ssl import SSLContext
 from typing import Any, Protocol
 
 from chalice import local as chalice_local
 
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.config import API_NAMES, Settings, SettingsError
+from chalicelib.config import API_NAMES, Settings
 from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers import registry
-from chalicelib.providers.base import ProviderError
-from chalicelib.storage.base import StorageError
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from sparkanywhere.local.gateway import Gateway, refuse, status_answer
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
 from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, announcement, environment, resolve
+from sparkanywhere.local.start import CannotStart, bind, starting
 from sparkanywhere.local.stop_signals import StopSignals
 from sparkanywhere.webserver.messages import Answer, Application, RequestHead
 from sparkanywhere.webserver.peers import knows_peers, peer_uid
-from sparkanywhere.webserver.server import WebServer, listen
+from sparkanywhere.webserver.server import WebServer
 
 # Two seconds from signal to exit, in all: most for requests under way, the rest to end threads.
 STOP_SERVING_SECONDS = 1.2
@@ -69,10 +69,6 @@ class Plane(Protocol):
     def close(self) -> None:
         """End background work."""
         ...
-
-
-class CannotStart(Exception):
-    """The server can't start; str() is one sentence for the person who typed the command."""
 
 
 class DevServer:
@@ -126,7 +122,8 @@ class DevServer:
             with self._stop.installed():
                 plane = self._build_plane()
                 try:
-                    self._begin(plane)
+                    with starting():
+                        self._begin(plane)
                     self._stop.wait()
                 finally:
                     self._stop.run(lambda: self._end(plane))
@@ -142,11 +139,12 @@ class DevServer:
 
     def _build_plane(self) -> Plane:
         try:
-            self._ensure_tls(())  # the authority's certificate is among the files that pods are given
-            return self._new_plane()
-        except (ProviderError, StorageError, SettingsError, OSError) as error:
+            with starting():
+                self._ensure_tls(())  # the authority's certificate is among the files that pods are given
+                return self._new_plane()
+        except CannotStart:
             self._listener.close()
-            raise CannotStart(str(error)) from error
+            raise
 
     def _stranger(self, head: RequestHead, client: tuple[str, int]) -> Answer | None:
         if self._plane is None:
@@ -162,25 +160,41 @@ class DevServer:
         self._ensure_tls((*addresses, *plane.api_addresses))
         for listener in (self._listener, *further):
             self._web.add_listener(listener)
-        if self._lock.take():
+        if not self._lock.take():
+            settings = self._join(plane)
+        else:
             plane.start()
-        elif (other := self._lock.provider()) not in ("", settings.provider):
+        self._web.start()
+        self._write_kubeconfig(settings.kubeconfig_file)
+        self._say(announcement(settings))
+
+    def _join(self, plane: Plane) -> LocalSettings:
+        """Serve beside the server that does the background work, and do that once it has ended; return the settings.
+
+        The folder's kubeconfig is that server's meanwhile; this one has its own. Raises CannotStart.
+        """
+        other = self._lock.provider()
+        if other not in ("", self.settings.provider):
             # each server launches what it is sent, but one alone hears what becomes of tasks
             raise CannotStart(
                 f"A server with provider {other} (process {self._lock.holder()}) has this state folder: take the same"
                 " provider, or --instance for a state of its own."
             )
-        else:
-            self._say(
-                f"Another server (process {self._lock.holder()}) uses this state folder and does the "
-                "background work. The store is shared; when that server ends, this one takes over."
-            )
-            self._lock.take_later(plane.start)
-        self._web.start()
-        ca_pem = self._certificates.ca.read_bytes() if settings.tls else b""
-        config = kubeconfig(settings.url, token=settings.token, ca_pem=ca_pem)
-        write_kubeconfig(settings.kubeconfig_file, config)
-        self._say(announcement(settings))
+        self._say(
+            f"Another server (process {self._lock.holder()}) uses this state folder and does the "
+            "background work. The store is shared; when that server ends, this one takes over."
+        )
+
+        def take_over() -> None:
+            plane.start()
+            self._write_kubeconfig(self.settings.kubeconfig_file)
+
+        self._lock.take_later(take_over)
+        return replace(self.settings, kubeconfig=f"kubeconfig-{self.settings.port}")
+
+    def _write_kubeconfig(self, path: Path) -> None:
+        ca_pem = self._certificates.ca.read_bytes() if self.settings.tls else b""
+        write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
 
     def _ensure_tls(self, addresses: Sequence[str]) -> None:
         if self.settings.tls:
@@ -194,6 +208,8 @@ class DevServer:
         closer.start()
         closer.join(timeout=STOP_PLANE_SECONDS)
         self._lock.release()
+        with contextlib.suppress(OSError):
+            (self.settings.state / f"kubeconfig-{self.settings.port}").unlink(missing_ok=True)
 
 
 def open_server(
@@ -209,30 +225,20 @@ def open_server(
     """
     listener = bind(options.host, options.port)
     try:
-        settings = resolve(replace(options, port=listener.getsockname()[1]), environ, knows_peers=knows_peers())
-        declaration = registry.find(settings.provider)
-        if declaration.check is not None:
-            declaration.check(Settings.from_env(environ).provider_context(declaration, environ))
-    except (ProviderError, SettingsError) as error:
+        with starting():
+            settings = resolve(replace(options, port=listener.getsockname()[1]), environ, knows_peers=knows_peers())
+            declaration = registry.find(settings.provider)
+            if declaration.check is not None:
+                declaration.check(Settings.from_env(environ).provider_context(declaration, environ))
+            settings = with_token(settings)
+    except CannotStart:
         listener.close()
-        raise CannotStart(str(error)) from error
-    settings = with_token(settings)
+        raise
     variables = environment(settings, environ)
     environ.update(variables)
     app, config = load_app()
     environ.update(variables)  # Chalice has put the variables of its stage, which are Lambda's, over ours
     return DevServer(localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises CannotStart."""
-    try:
-        return listen(host, port)
-    except OverflowError as error:
-        raise CannotStart(f"Can't listen on port {port}: ports are 0 to 65535.") from error
-    except OSError as error:
-        why = os.strerror(error.errno).lower() if error.errno else str(error)  # str() of a bind's is long
-        raise CannotStart(f"Can't listen on {host} port {port}: {why}; --port gives another.") from error
 
 
 def closed_to(sock: socket.socket) -> str:

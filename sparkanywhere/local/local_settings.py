@@ -53,11 +53,12 @@ class LocalSettings:
     serves: Callers = "known"
     needs_token: bool = False
     limits: Limits = DEFAULT_LIMITS
+    kubeconfig: str = "kubeconfig"  # its file's name
 
     @property
     def kubeconfig_file(self) -> Path:
         """Return where the kubeconfig is written."""
-        return self.state / "kubeconfig"
+        return self.state / self.kubeconfig
 
     @property
     def token_file(self) -> Path:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from chalice.cli import reloader
 
-from sparkanywhere.local.devserver import CannotStart, ChaliceApp, ChaliceConfig, DevServer, open_server
+from sparkanywhere.local.devserver import ChaliceApp, ChaliceConfig, DevServer, open_server
 from sparkanywhere.local.local_settings import LocalOptions
+from sparkanywhere.local.start import CannotStart
 
 
 def run_with_reloader(

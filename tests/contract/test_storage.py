@@ -255,3 +255,14 @@ def test_owners_follow_each_write(storage: Storage) -> None:
 
     storage.delete(pod_key("a"), expected_revision=stored.revision, last=owned_by("a", "driver"))
     assert owned_keys(storage, "driver") == owned_keys(storage, "other") == []
+
+
+def test_a_probe_is_seen_by_nobody(storage: Storage) -> None:
+    created = storage.create(pod_key("a"), pod("a"))
+
+    storage.probe()
+    storage.probe()
+
+    assert storage.revision() == created.revision
+    assert storage.list(PODS).items == [created]
+    assert storage.events_after(PODS, created.revision).events == []

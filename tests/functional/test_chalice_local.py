@@ -237,6 +237,9 @@ def test_two_servers_share_a_state_folder_and_the_second_takes_over(tmp_path: Pa
         leader, other = (first, second) if "Another server" in second.output else (second, first)
         other.wait_until_ready()
         lock = first.kubeconfig.parent / "lock"
+        own = first.kubeconfig.with_name(f"kubeconfig-{other.port}")
+        assert f"export KUBECONFIG={own}" in other.output
+        assert [leader.url in first.kubeconfig.read_text(), other.url in own.read_text()] == [True, True]
         with connected(leader.port) as client:
             post_namespace(client, "shared")
 
@@ -245,4 +248,7 @@ def test_two_servers_share_a_state_folder_and_the_second_takes_over(tmp_path: Pa
         until(lambda: lock.read_text() == f"{other.process.pid} none", "the other to take over")
         with connected(other.port) as client:
             assert client.get(f"{NAMESPACES}/shared").status == 200
+        until(lambda: other.url in first.kubeconfig.read_text(), "the kubeconfig to name the server that is left")
+        assert other.end() == 0
+        assert not own.exists()
     assert f"(process {leader.process.pid})" in other.output

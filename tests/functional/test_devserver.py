@@ -14,8 +14,9 @@ from chalice.config import Config
 
 from chalicelib.apimachinery.rules.status import StatusError, unauthorized
 from chalicelib.providers.base import ProviderUnavailable
-from sparkanywhere.local.devserver import CannotStart, DevServer, bind, localise, with_token
+from sparkanywhere.local.devserver import DevServer, localise, with_token
 from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, resolve
+from sparkanywhere.local.start import CannotStart, bind
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS
 from tests.functional.stub_app import Streams, stub_app
 from tests.functional.web_client import connected

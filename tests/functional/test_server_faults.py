@@ -7,14 +7,15 @@ import json
 import random
 import resource
 import sqlite3
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.functional.local_server import LocalServer, chalice_local
+from tests.functional.local_server import CHALICE, LocalServer, chalice_local
 from tests.functional.web_client import Reply, WebClient, connected
 from tests.waiting import until
 
@@ -84,6 +85,95 @@ def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
     assert {"before", "after", *(set(replies) - set(refused))} <= seen
     assert not seen & set(refused)
     check_integrity(store_of(server))
+
+
+def _a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _a_text(path: Path) -> None:
+    path.write_text("no database at all" * 1000)
+
+
+def _anothers(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE objects (x)")
+
+
+def _a_newer_one(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize(
+    ("file", "make", "words"),
+    [
+        ("objects.sqlite", _a_folder, "objects.sqlite cannot be used: [Errno 21] Is a directory"),
+        ("objects.sqlite", _a_text, "objects.sqlite is not a SQLite database"),
+        ("objects.sqlite", _anothers, "objects.sqlite is another program's database"),
+        ("objects.sqlite", _a_newer_one, "objects.sqlite was written by a newer release"),
+        ("lock", _a_folder, "lock cannot be used: is a directory"),
+        ("kubeconfig", _a_folder, "kubeconfig cannot be used: is a directory"),
+        ("token", _a_folder, "token cannot be used: is a directory"),
+        ("tls", _a_text, "tls"),
+        ("pods", _a_text, "pods"),
+    ],
+)
+def test_what_keeps_a_server_from_starting_is_one_sentence(
+    tmp_path: Path, file: str, make: Callable[[Path], None], words: str
+) -> None:
+    state = tmp_path / "sparkanywhere" / "default"
+    state.mkdir(parents=True)
+    make(state / file)
+
+    with chalice_local(tmp_path, "--provider", "process", "--port", "0", "--tls") as server:
+        code = server.wait()
+
+    assert (code, len(server.lines)) == (1, 1), server.output
+    assert words in server.output
+
+
+@pytest.mark.parametrize("blocks", ["0", "8"])
+def test_a_start_on_a_full_disk_is_one_sentence(tmp_path: Path, blocks: str) -> None:
+    """Files that may not grow beyond so many blocks of 512 bytes are met as a full disk is."""
+    limited = ("sh", "-c", 'ulimit -f "$0"; exec "$@"', blocks, sys.executable, "-c", CHALICE)
+    with chalice_local(tmp_path, *NONE, command=limited) as server:
+        code = server.wait()
+
+    assert (code, len(server.lines)) == (1, 1), server.output
+    assert "objects.sqlite" in server.output
+    assert "disk" in server.output
+
+
+def test_a_store_that_takes_no_writes_is_alive_and_not_ready(tmp_path: Path) -> None:
+    def health(client: WebClient, path: str) -> tuple[int, bytes]:
+        reply = client.get(path)
+        return reply.status, reply.body
+
+    ready, failed = (200, b"ok"), (500, b"[+]ping ok\n[-]store failed: reason withheld\nreadyz check failed\n")
+    with chalice_local(tmp_path, *NONE) as server:
+        server.wait_until_ready()
+        store, pid = store_of(server), server.process.pid
+        with connected(server.port) as client:
+            assert health(client, "/readyz") == ready
+
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+            until(lambda: health(client, "/readyz") == failed, "a full disk to be noticed")
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, UNLIMITED)
+            until(lambda: health(client, "/readyz") == ready, "the room to be noticed")
+
+            with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                until(lambda: health(client, "/readyz") == failed, "the lock to be noticed", seconds=30)
+                told = client.get("/readyz/store")
+            assert told.status == 500
+            assert b"has been locked by another process" in told.body
+            until(lambda: health(client, "/readyz") == ready, "the lock's end to be noticed")
+
+            store.rename(store.with_suffix(".moved"))
+            until(lambda: health(client, "/readyz") == failed, "the missing store to be noticed")
+            assert health(client, "/livez") == health(client, "/healthz") == ready
+            assert client.get("/api/v1/namespaces").status == 200
 
 
 class Load:

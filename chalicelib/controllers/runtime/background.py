@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.storage.base import StorageUnavailable
+
 LOG = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # what is due may come so much later
@@ -107,22 +110,28 @@ class Background:
         return None
 
 
-def guarded(work: Work) -> None:
-    """Do the work now; log its errors, which nobody above could answer. Resync repeats it."""
+def guarded(work: Callable[[], object], *, failed: str = "background work failed") -> None:
+    """Do the work now; log its errors, which nobody above could answer. Resync repeats it.
+
+    A store that takes nothing at the moment is told of in one line, for there will be many.
+    """
     try:
         work()
-    except Exception:
-        LOG.exception("background work failed; left to resync")
+    except Exception as error:
+        is_outage = isinstance(error, StorageUnavailable) or (isinstance(error, StatusError) and error.code == 503)
+        if is_outage:
+            LOG.warning("%s; left to resync: %s", failed, error)
+        else:
+            LOG.exception("%s; left to resync", failed)
 
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something to do every so often; the first time at once, or after a whole period."""
+    """Something to do at the start and every so often."""
 
     name: str
     every_seconds: float
     do: Callable[[], object]
-    at_start: bool = True
 
 
 class ResyncLoop:
@@ -148,16 +157,14 @@ class ResyncLoop:
     def run_all(self) -> None:
         """Do every chore once, whatever its period; one that fails is logged and keeps no other from its turn."""
         for chore in self._chores:
-            _run(chore)
+            guarded(chore.do, failed=f"chore failed name={chore.name}")
 
     def run_due(self, due_at: dict[str, float], now: float) -> None:
         """Do the chores that are due at `now` and set when they are next; an unknown one is new."""
         for chore in self._chores:
-            if chore.name not in due_at:
-                due_at[chore.name] = now if chore.at_start else now + chore.every_seconds
-            if now < due_at[chore.name] or self._closed.is_set():
+            if now < due_at.get(chore.name, now) or self._closed.is_set():
                 continue
-            _run(chore)
+            guarded(chore.do, failed=f"chore failed name={chore.name}")
             due_at[chore.name] = now + chore.every_seconds
 
     def _serve(self) -> None:
@@ -165,10 +172,3 @@ class ResyncLoop:
         while not self._closed.is_set():
             self.run_due(due_at, time.monotonic())
             self._closed.wait(self._tick_seconds)
-
-
-def _run(chore: Chore) -> None:
-    try:
-        chore.do()
-    except Exception:  # the edge of the thread: one bad chore must not end the others
-        LOG.exception("chore failed name=%s", chore.name)

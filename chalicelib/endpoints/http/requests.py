@@ -58,9 +58,12 @@ def _resource_rows(base: str) -> list[Route]:
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", "paths"),
     Route("GET", "/version", "version"),
-    Route("GET", "/healthz", "health"),
-    Route("GET", "/livez", "health"),
-    Route("GET", "/readyz", "health"),
+    *(
+        Route(method, f"/{kind}{check}", "health")
+        for kind in ("healthz", "livez", "readyz")
+        for check in ("", "/{name}")
+        for method in ("GET", "HEAD")
+    ),
     Route("GET", "/sparkanywhere/v1/tasks/{uid}/payload", "payload"),
     Route("POST", "/sparkanywhere/v1/namespaces/{namespace}/files", STAGE),
     Route("PUT", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", SEND),

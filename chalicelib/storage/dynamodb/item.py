@@ -44,6 +44,7 @@ OWNERS = 90  # a transaction takes 100 items, and at most five others are in it
 REVISION_DIGITS = 20  # of 2**64, so that text order is number order
 
 STORE_PK, STORE_SK = "store", "revision"
+PROBE_SK = "probe"  # what is written to see whether the table takes writes
 UID_SK = "uid"
 
 

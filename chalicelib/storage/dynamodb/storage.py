@@ -29,7 +29,7 @@ from chalicelib.storage.base import (
     WatchEvent,
 )
 from chalicelib.storage.dynamodb.events import EventLog
-from chalicelib.storage.dynamodb.item import STORE_PK, STORE_SK, Item, head_of, owner_pk, stored_object
+from chalicelib.storage.dynamodb.item import PROBE_SK, STORE_PK, STORE_SK, Item, head_of, owner_pk, stored_object
 from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
 from chalicelib.storage.dynamodb.table import Backoff, Key, Table
 from chalicelib.storage.dynamodb.view import DynamoView, Memory
@@ -170,6 +170,10 @@ class DynamoStorage(SingleWrites):
             is_older = Item.compacted.does_not_exist() | (Item.compacted < compacted)
             self._table.update(row, [Item.compacted.set(compacted)], is_older)
         raise StorageUnavailable("the store's row kept changing while events expired: try again")
+
+    def probe(self) -> None:
+        """Write into a row beside the store's own, with which nobody competes."""
+        self._table.update(self._table.items(STORE_PK, PROBE_SK), [Item.compacted.set(0)])
 
     def close(self) -> None:
         """Wake all waiters and end the polling thread. May be repeated."""

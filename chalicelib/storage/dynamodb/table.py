@@ -176,7 +176,7 @@ class Table:
             raise StorageUnavailable(self._sentence(error)) from error
         return None
 
-    def update(self, item: Item, actions: list[Action], condition: Condition) -> bool:
+    def update(self, item: Item, actions: list[Action], condition: Condition | None = None) -> bool:
         """Change one item; return False if its condition did not hold or it lost a race."""
         with self._translated():
             try:

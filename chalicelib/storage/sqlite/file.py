@@ -141,7 +141,9 @@ class SqliteFile:
         self._readers: queue.SimpleQueue[sqlite3.Connection | None] = queue.SimpleQueue()
         with translated(path):
             # Only this user may read it: it holds Secrets. SQLite gives the -wal and -shm files the same mode.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            self._identity = _identity(os.fstat(descriptor))
+            os.close(descriptor)
             self._writer = _connect(path, lock_seconds)
             try:
                 _prepare(self._writer, path)
@@ -150,6 +152,12 @@ class SqliteFile:
                 raise
         for _ in range(READERS):
             self._readers.put(None)  # opened when first needed
+
+    def check_place(self) -> None:
+        """Raise StorageUnavailable if the file has been removed or replaced: what is written now would be lost."""
+        with translated(self._path):
+            if _identity(os.stat(self._path)) != self._identity:
+                raise StorageUnavailable(f"the store {self._path} has been replaced by another file: start again")
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
@@ -200,6 +208,10 @@ class SqliteFile:
             self._writer.close()
 
 
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
 _ADVICE = {
     sqlite3.SQLITE_FULL: "is on a full disk: make room, then try again",
     sqlite3.SQLITE_BUSY: "has been locked by another process for seconds: try again",
@@ -239,6 +251,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"the store {path} was written by a newer release (schema {version}, this one knows"
             f" {SCHEMA_VERSION}): use that release, or name another file"
         )
+    if version < SCHEMA_VERSION and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StorageUnavailable(f"the store {path} is another program's database: name another file")
     connection.execute("PRAGMA journal_mode=WAL")
     if version < SCHEMA_VERSION:
         connection.executescript(SCHEMA)

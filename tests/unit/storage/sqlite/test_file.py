@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -159,3 +160,29 @@ def test_expired_rows_are_deleted(tmp_path: Path) -> None:
     file = SqliteFile(tmp_path / "store.db")
     assert keys(file) == ["/registry/pods/a/x"]
     file.close()
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE objects (x)")
+    before = path.read_bytes()
+
+    with pytest.raises(StorageUnavailable, match="another program's database"):
+        SqliteFile(path)
+
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    storage = SqliteStorage(path)
+    storage.probe()
+
+    path.unlink()
+    with pytest.raises(StorageUnavailable, match=r"cannot be used: .*No such file"):
+        storage.probe()
+    path.touch()
+    with pytest.raises(StorageUnavailable, match="has been replaced by another file"):
+        storage.probe()
+    storage.close()
