@@ -15,7 +15,6 @@ from chalicelib.apimachinery.rules.status import Cause, StatusError, conflict, f
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
-from chalicelib.registry.writing import metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def with_propagation(strategy: Strategy, options: DeleteOptions) -> tuple[Delete
 
 def plan(strategy: Strategy, obj: JSON, options: DeleteOptions, now: datetime) -> Plan:
     """Return what deleting `obj` takes. `obj` is a copy of the caller's own and is changed."""
-    found = metadata(obj)
+    found = obj["metadata"]
     was_deleting = is_deleting(obj)
     if strategy.begin_deletion(obj, now):
         return Plan(obj, writes=not was_deleting, removes=False)
