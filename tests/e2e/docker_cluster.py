@@ -43,10 +43,15 @@ class DockerCluster(SparkCluster):
 
     def conf_of_driver_here(self) -> list[str]:
         """Return the address at which containers reach this machine."""
+        (gateway,) = {config["Gateway"] for config in self.network()["IPAM"]["Config"]}
+        return [f"spark.driver.bindAddress={gateway}", f"spark.driver.host={gateway}"]
+
+    def network(self) -> JSON:
+        """Return what the engine says of the pods' network."""
         control_plane = (self.server.folder / "control-plane-id").read_text().strip()
         (found,) = self.engine.networks(names=[f"sparkanywhere-{control_plane}"])
-        (gateway,) = {config["Gateway"] for config in self.engine.inspect_network(found["Id"])["IPAM"]["Config"]}
-        return [f"spark.driver.bindAddress={gateway}", f"spark.driver.host={gateway}"]
+        network: JSON = self.engine.inspect_network(found["Id"])
+        return network
 
     def kill(self, pod: JSON) -> None:
         """Kill the Spark container of a running pod by SIGKILL."""
