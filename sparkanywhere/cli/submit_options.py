@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import javaproperties
 from click.core import ParameterSource
 
 from sparkanywhere.jobs import job_file
@@ -122,23 +122,18 @@ def pairs(option: str, entries: Iterable[str]) -> dict[str, str]:
     return found
 
 
-SEPARATOR = re.compile(r"\s*[=:\s]\s*")  # the first one ends the key, as in Java's Properties.load
+# What Spark trims off the value of a property: Utils.trimExceptCRLF.
+TRIMMED = "".join(map(chr, range(0x21))).translate({0x0A: None, 0x0D: None})
 
 
 def properties(name: str) -> dict[str, str]:
-    """Return the settings of a Spark properties file: `key value` or `key=value`, # for comments. Raises SpecError."""
+    """Return the settings of a properties file, read as Java's Properties.load and Spark do. Raises SpecError."""
     if not name:
         return {}
     try:
-        lines = Path(name).read_text().splitlines()
+        found = javaproperties.loads(Path(name).read_bytes().decode())
     except FileNotFoundError:
         raise SpecError(f"--properties-file {name} is not there.") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SpecError(f"--properties-file {name} cannot be read: {error}.") from error
-    found = {}
-    for line in lines:
-        text = line.strip()
-        if text and not text.startswith(("#", "!")):
-            key, *value = SEPARATOR.split(text, maxsplit=1)
-            found[key] = "".join(value)
-    return found
+    return {key: value.strip(TRIMMED) for key, value in found.items()}

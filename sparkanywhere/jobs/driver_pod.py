@@ -12,18 +12,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
+from chalicelib.apimachinery.decoding.parsing import DecodeError
+from chalicelib.apimachinery.decoding.yaml_loader import load_yaml
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.marks import MAX_USD
-from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, STAGED_ANNOTATION, Fetched, fetcher, in_pod
+from sparkanywhere.jobs.job_file import read_document
+from sparkanywhere.jobs.job_files import (
+    CARRIED_PATH,
+    FETCHED_PATH,
+    STAGED_ANNOTATION,
+    Fetched,
+    fetcher,
+    in_pod,
+    volume_items,
+)
 from sparkanywhere.jobs.spark_properties import (
     APPLICATION_LABEL,
     BLOCK_MANAGER_PORT,
     RPC_PORT,
     TEMPLATE_PATH,
     UI_PORT,
+    literal,
+    locale,
     overhead_factor,
     under,
 )
@@ -39,17 +50,18 @@ PER_ATTEMPT = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.po
 
 
 def read_template(path: str, option: str) -> JSON:
-    """Return the pod that a template file holds. Raises SpecError."""
+    """Return the pod that a template file holds, read as kubectl reads YAML. Raises SpecError."""
+    what = f"{option} {path}"
     try:
-        found: Any = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecError(f"{option} {path} cannot be read: {' '.join(str(error).split())}") from error
+        found: Any = load_yaml(read_document(Path(path), what).encode())
+    except DecodeError as error:
+        raise SpecError(f"{what} cannot be read: {error}") from error
     if not isinstance(found, dict) or found.get("kind", "Pod") != "Pod":
-        raise SpecError(f"{option} {path} holds no Pod.")
+        raise SpecError(f"{what} holds no Pod.")
     spec = spec_of(found)
     containers = spec.get("containers") if isinstance(spec, dict) else None
     if containers is not None and not all(isinstance(each, dict) for each in containers):
-        raise SpecError(f"{option} {path}: spec.containers is a list of containers.")
+        raise SpecError(f"{what}: spec.containers is a list of containers.")
     return found
 
 
@@ -107,11 +119,11 @@ def labels(spec: JobSpec, app_id: str) -> dict[str, str]:
 
 
 def driver_pod(
-    spec: JobSpec, *, name: str, app_id: str, user: str, has_carried: bool, fetched: Sequence[Fetched] = ()
+    spec: JobSpec, *, name: str, app_id: str, user: str, carried: Sequence[str], fetched: Sequence[Fetched] = ()
 ) -> JSON:
     """Return the pod of the driver, over the user's template if there is one. Raises SpecError for that."""
     parts = _Parts(spec, name=name, app_id=app_id)
-    parts.mount_files(name, has_carried=has_carried, fetched=fetched)
+    parts.mount_files(name, carried=carried, fetched=fetched)
     pod_spec: JSON = {
         "containers": [parts.container(user, fetched)],
         "restartPolicy": "Never",
@@ -154,10 +166,10 @@ class _Parts:
         self._mounts.append({"name": name, "mountPath": path})
         self.volumes.append({"name": name, **source})
 
-    def mount_files(self, name: str, *, has_carried: bool, fetched: Sequence[Fetched]) -> None:
+    def mount_files(self, name: str, *, carried: Sequence[str], fetched: Sequence[Fetched]) -> None:
         """Mount the job's own files, the template of its executors, and Secrets."""
-        if has_carried:
-            self.mount("files", CARRIED_PATH, {"configMap": {"name": f"{name}-files"}})
+        if carried:
+            self.mount("files", CARRIED_PATH, {"configMap": {"name": f"{name}-files", **volume_items(carried)}})
         if fetched:
             self.mount("fetched", FETCHED_PATH, {"emptyDir": {}})
             self.volumes.append({"name": "fetch-list", "secret": {"secretName": f"{name}-fetch"}})
@@ -212,7 +224,8 @@ class _Parts:
             "SPARK_LOCAL_DIRS": self._local_dir,
             "SPARK_CONF_DIR": CONF_PATH,
             **under(self._conf, "spark.kubernetes.driverEnv."),
-            **spec.env,
+            **{key: literal(value) for key, value in spec.env.items()},
+            **locale(spec),
         }
         found: list[JSON] = [{"name": key, "value": value} for key, value in values.items()]
         keys = {**under(self._conf, "spark.kubernetes.driver.secretKeyRef."), **spec.secret_env}
@@ -236,7 +249,7 @@ class _Parts:
             if named:
                 args += [option, ",".join(in_pod(each, fetched) for each in named)]
         main_class = PYTHON_RUNNER if spec.is_python else spec.main_class
-        return [*args, "--class", main_class, in_pod(spec.application, fetched), *spec.args]
+        return [*args, "--class", main_class, in_pod(spec.application, fetched), *map(literal, spec.args)]
 
 
 def _from_field(name: str, path: str) -> JSON:

@@ -1,8 +1,12 @@
-"""A job as a YAML file: the fields of a JobSpec, words joined by dashes or underscores, `class` for main_class."""
+"""A job as a YAML file: the fields of a JobSpec, words joined by dashes or underscores, `class` for main_class.
+
+Where a text is expected it is the one that was typed: 12:30:45, 3.10, 010, yes and ~ are texts as they stand.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +15,46 @@ import yaml
 
 from sparkanywhere.jobs.spec import FIELD_TYPES, ConfError, JobSpec, SpecError, as_fields
 
+MERGE = "tag:yaml.org,2002:merge"
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # of YAML 1.1
 
-def read(path: Path) -> Any:  # Any: parsed YAML
-    """Return what a job file holds. Raises SpecError."""
+
+def read_document(path: Path, what: str) -> str:
+    """Return a YAML file from its one document on that is not empty; `what` names it in a SpecError."""
     try:
-        return yaml.safe_load(path.read_text())
+        text = path.read_text(encoding="utf-8-sig")
+        nodes = yaml.compose_all(text, Loader=yaml.SafeLoader)
+        starts = [each.start_mark.index for each in nodes if each is not None and each.value not in ("", [])]
     except FileNotFoundError:
-        raise SpecError(f"{path} is not there.") from None
+        raise SpecError(f"{what} is not there.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SpecError(f"{what} cannot be read: {' '.join(str(error).split())}") from error
+    if len(starts) > 1:
+        raise SpecError(f"{what} holds {len(starts)} documents: leave one of them.")
+    return text[starts[0] :] if starts else ""
+
+
+def read(path: Path) -> Any:  # Any: mappings, lists and texts
+    """Return what a job file holds, every scalar as its text. Raises SpecError."""
+    try:
+        return _TextLoader(read_document(path, str(path))).get_data()
+    except yaml.YAMLError as error:
         raise SpecError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Takes plain words for what they are, texts; only << has a meaning."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # Any: PyYAML's types
+        names = [key.value for key, _ in node.value if key.tag != MERGE]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_TextLoader.yaml_implicit_resolvers = {"<": [(MERGE, re.compile(r"<<\Z"))]}
+_TextLoader.add_constructor(MERGE, lambda _, node: node.value)  # as a value, not as a key
 
 
 def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML file; fields of a JobSpec
@@ -56,18 +91,21 @@ def _checked(key: str, name: str, value: Any) -> Any:  # Any: of the file, and o
         if not isinstance(value, dict) or any(isinstance(each, dict | list) for each in value.values()):
             raise SpecError(f"{key} in the job file is a mapping of names to texts.")
         return {str(each): _text(text) for each, text in value.items()}
-    if wanted is int and type(value) is not int:
-        raise SpecError(f"{key} in the job file is a whole number, not {value!r}.")
-    if wanted is bool and not isinstance(value, bool):
-        raise SpecError(f"{key} in the job file is true or false, not {value!r}.")
-    if wanted in (int, bool):
-        return value
-    if value is None or isinstance(value, dict | list):
-        raise SpecError(f"{key} in the job file is a text.")
-    return _text(value)
+    if isinstance(value, dict | list):
+        raise SpecError(f"{key} in the job file is a text, a number or true or false.")
+    text = _text(value)
+    if wanted is int:
+        if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
+            raise SpecError(f"{key} in the job file is a whole number, not {text!r}.")
+        return int(text)
+    if wanted is bool:
+        if text.lower() not in BOOLEANS:
+            raise SpecError(f"{key} in the job file is true or false, not {text!r}.")
+        return BOOLEANS[text.lower()]
+    return text
 
 
-def _text(value: Any) -> str:  # Any: a YAML scalar
+def _text(value: Any) -> str:  # Any: a scalar of a document that was not read from a file may be a number
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)

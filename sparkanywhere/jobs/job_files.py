@@ -7,10 +7,12 @@ is Spark's own business.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from chalicelib.apimachinery.types import JSON
 
@@ -22,7 +24,15 @@ LIST_PATH = "/opt/sparkanywhere/fetch"
 FETCHER = "fetch-files"  # name of the container that fetches
 MAX_CARRIED_BYTES = 1_000_000  # what one ConfigMap holds beside its other entries
 STAGED_ANNOTATION = "sparkanywhere.io/staged-files"  # tells the control plane that this pod needs them
-_UNFIT = re.compile(r"[^-._a-zA-Z0-9]")  # characters that no key of a ConfigMap may have
+_KEY = re.compile(r"(?!\.\.?$)(?!\.\.)[-._a-zA-Z0-9]{1,253}", re.ASCII)  # of a ConfigMap
+
+
+def is_bad_name(name: str) -> bool:
+    """Return whether a list of names, a volume or Spark cannot have a file's name: line ends, bytes of no text, braces.
+
+    Stock Spark drops a file with { or } in its name without a word: it takes a file's URL for a template.
+    """
+    return not name.isprintable() or "{" in name or "}" in name or name != name.strip() or name.startswith(("-", ".."))
 
 
 class FileFailed(Exception):
@@ -66,8 +76,20 @@ def is_brought(named: str) -> bool:
 
 
 def pod_name(source: str) -> str:
-    """Return what a file is called in the pod."""
-    return _UNFIT.sub("_", PurePosixPath(source).name if source.startswith(S3) else Path(source).name)
+    """Return what a file is called in the pod: what it is called here."""
+    return PurePosixPath(source).name if source.startswith(S3) else Path(source).name
+
+
+def entry_key(source: str) -> str:
+    """Return the key of a file's content in the ConfigMap: its name where a key may be called that."""
+    name = pod_name(source)
+    return name if _KEY.fullmatch(name) else hashlib.sha256(name.encode()).hexdigest()
+
+
+def volume_items(carried: Sequence[str]) -> JSON:
+    """Return what a ConfigMap volume needs beside its name, so that its files are called as they are here."""
+    items = [{"key": entry_key(each), "path": pod_name(each)} for each in carried]
+    return {"items": items} if any(each["key"] != each["path"] for each in items) else {}
 
 
 def sort_files(named: Iterable[str]) -> Sorted:
@@ -87,12 +109,12 @@ def sort_files(named: Iterable[str]) -> Sorted:
 
 
 def in_pod(named: str, fetched: Iterable[Fetched]) -> str:
-    """Return a file's name as the driver gets it."""
+    """Return a file's name as the driver gets it: a URL, so that Spark's lists take any name."""
     if not is_brought(named):
         return named
     source, mark, alias = named.partition("#")
     folder = FETCHED_PATH if any(each.source == source for each in fetched) else CARRIED_PATH
-    return f"file://{folder}/{pod_name(source)}{mark}{alias}"
+    return f"file://{folder}/{quote(pod_name(source), safe='')}{mark}{quote(alias, safe='')}"
 
 
 def same_names(named: Iterable[str]) -> str:
@@ -101,7 +123,7 @@ def same_names(named: Iterable[str]) -> str:
     return next((name for name in names if names.count(name) > 1), "")
 
 
-# POSIX sh. The list has a line per file: SHA-256 or -, size or 0, name, own or -, URL. The URL is a secret, so it
+# POSIX sh. The list has a line per file: SHA-256 or -, size or 0, own or -, URL, name. The URL is a secret, so it
 # comes to no command line but BusyBox's. curl, wget or python3 fetches: the official Spark images have one of them.
 SCRIPT = """
 set -u
@@ -141,7 +163,7 @@ digest() {
 line_end='
 '
 cd "$FETCH_INTO" || fail "there is no folder to fetch into"
-while read -r sum size name own url; do
+while read -r sum size own url name; do
   ca=; [ "$own" = - ] || ca="$FETCH_LIST/ca.pem"
   said=$(fetch "$name.part") || fail "$name could not be fetched: ${said##*"$line_end"};" \\
     "submit the job again if its address has expired, else see whether this pod reaches it"
@@ -159,7 +181,7 @@ def fetch_list(fetched: Iterable[Fetched]) -> dict[str, str]:
     """Return the entries of the Secret that says what to fetch."""
     rows = list(fetched)
     lines = [
-        f"{each.sha256 or '-'} {each.size} {pod_name(each.source)} {'own' if each.authority else '-'} {each.url}\n"
+        f"{each.sha256 or '-'} {each.size} {'own' if each.authority else '-'} {each.url} {pod_name(each.source)}\n"
         for each in rows
     ]
     authority = next((each.authority for each in rows if each.authority), "")

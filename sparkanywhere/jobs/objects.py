@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import javaproperties
+
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.driver_pod import driver_pod, read_template
-from sparkanywhere.jobs.job_files import Fetched, fetch_list, pod_name, sort_files
+from sparkanywhere.jobs.job_files import Fetched, entry_key, fetch_list, sort_files
 from sparkanywhere.jobs.spark_properties import (
     APPLICATION_LABEL,
     BLOCK_MANAGER_PORT,
     RPC_PORT,
     TEMPLATE_FILE,
     UI_PORT,
-    escaped,
     properties,
 )
 from sparkanywhere.jobs.spec import NAME_LIMIT, JobSpec
@@ -66,24 +67,24 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
     """
     name, app_id = resource_name(spec, suffix), f"spark-{suffix}"
     carried = sort_files(spec.named_files).carried
-    pod = driver_pod(spec, name=name, app_id=app_id, user=user, has_carried=bool(carried), fetched=fetched)
+    pod = driver_pod(spec, name=name, app_id=app_id, user=user, carried=carried, fetched=fetched)
     conf = properties(spec, name=name, app_id=app_id)
     if spec.max_attempts > 1:
         conf[f"spark.kubernetes.executor.label.{APPLICATION_LABEL}"] = app_id
-    text = "".join(f"{key}={escaped(value)}\n" for key, value in sorted(conf.items()))
+    text = javaproperties.dumps(dict(sorted(conf.items())), timestamp=None)
     owned: list[tuple[str, JSON]] = [
         ("configmaps", _immutable("ConfigMap", f"{name}-conf-map", data={"spark.properties": text})),
         ("services", _service(name, pod["metadata"]["labels"])),
     ]
     if carried:
-        contents = {pod_name(path): _base64(Path(path).read_bytes()) for path in carried}
+        contents = {entry_key(path): _base64(Path(path).read_bytes()) for path in carried}
         owned.append(("configmaps", _immutable("ConfigMap", f"{name}-files", binaryData=contents)))
     if fetched:
         entries = {key: _base64(text.encode()) for key, text in fetch_list(fetched).items()}
         owned.append(("secrets", _immutable("Secret", f"{name}-fetch", type="Opaque", data=entries)))
     if spec.executor_template:
         read_template(spec.executor_template, "--executor-template")
-        template = {TEMPLATE_FILE: Path(spec.executor_template).read_text()}
+        template = {TEMPLATE_FILE: Path(spec.executor_template).read_text(encoding="utf-8-sig")}
         owned.append(("configmaps", _immutable("ConfigMap", f"{name}-podspec", data=template)))
     return Objects(_job(spec, name, pod) if spec.max_attempts > 1 else pod, tuple(owned))
 

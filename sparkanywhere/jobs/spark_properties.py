@@ -45,7 +45,7 @@ def properties(spec: JobSpec, *, name: str, app_id: str) -> dict[str, str]:
         "spark.executor.cores": str(spec.executor_cores),
     }
     own |= _wishes(spec)
-    own |= {f"spark.executorEnv.{key}": value for key, value in spec.env.items()}
+    own |= {f"spark.executorEnv.{key}": value for key, value in {**spec.env, **locale(spec)}.items()}
     own |= {f"spark.kubernetes.executor.secrets.{key}": path for key, path in spec.secrets.items()}
     own |= {f"spark.kubernetes.executor.secretKeyRef.{key}": place for key, place in spec.secret_env.items()}
     if spec.dynamic_allocation:
@@ -74,9 +74,18 @@ def _wishes(spec: JobSpec) -> dict[str, str]:
     return own
 
 
-def escaped(value: str) -> str:
-    """Return a value as a Java properties file holds it."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+def literal(text: str) -> str:
+    """Return a text that Kubernetes leaves as it is in args and env, where $(NAME) means a variable and $$ a dollar.
+
+    Spark does the same with the variables of executors.
+    """
+    return text.replace("$", "$$") if "$(" in text or "$$" in text else text
+
+
+def locale(spec: JobSpec) -> dict[str, str]:
+    """Return what Java needs to read names and arguments beyond ASCII, where the image does not say it."""
+    texts = (*spec.args, *spec.env.values(), *spec.named_files)
+    return {} if all(each.isascii() for each in texts) or "LANG" in spec.env else {"LANG": "C.UTF-8"}
 
 
 def under(conf: dict[str, str], prefix: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any, get_origin, get_type_hints
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars
-from sparkanywhere.jobs.job_files import S3, is_brought, is_local, pod_name, same_names, source_of
+from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
 
 # setting -> (field of a JobSpec, option)
 CONF_FIELDS = {
@@ -258,6 +258,9 @@ def _file_problems(spec: JobSpec) -> Iterator[str]:
         elif path.suffix == ".jar" and not is_zipfile(path):
             yield f"{path} is not a valid jar (not a zip archive)."
     for named in spec.named_files:
+        if is_brought(named) and is_bad_name(pod_name(source_of(named))):
+            why = "its name begins with -, .. or a blank, ends in a blank or has line ends, { or }"
+            yield f"{named!r}: {why}; rename it."
         if named.startswith(S3) and (named.count("/") < 3 or not pod_name(source_of(named))):
             yield f"{named} names no object: write s3://bucket/key."
         if "#" in named and is_brought(named) and named in (spec.application, *spec.py_files, *spec.jars):

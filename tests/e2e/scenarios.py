@@ -26,6 +26,7 @@ MODULES = "test_python_modules_reach_driver_and_executors"
 DYNAMIC = "test_dynamic_allocation_grows_and_shrinks"
 SIDE_BY_SIDE = "test_several_applications_run_side_by_side"
 DRIVER_KILLED = "test_a_killed_driver_fails_and_takes_its_executors"
+TEXTS = "test_texts_and_file_names_arrive_as_they_were_typed"
 STATEFUL_SET, DEPLOYMENT = "test_executors_of_a_stateful_set", "test_executors_of_a_deployment"
 
 # scenario: the test on processes, on Docker, on AWS in a box; "" for none
@@ -44,6 +45,7 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "executors of a StatefulSet": (STATEFUL_SET, STATEFUL_SET, ""),
     "executors of a Deployment": (DEPLOYMENT, DEPLOYMENT, ""),
     "sidecar and init container": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
+    "texts and file names as they were typed": (TEXTS, TEXTS, ""),
     "three applications at once": (SIDE_BY_SIDE, SIDE_BY_SIDE, ""),
     "executor out of memory, replaced": (
         "test_an_executor_out_of_memory_is_replaced",

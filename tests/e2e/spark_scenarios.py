@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.spark_cluster import JOB_SECONDS, NAMESPACE, SparkCluster, exit_code, spark_pi
+from tests.e2e.texts import FILE_NAMES, TEXTS, VARIABLES, said_to_stock, said_to_submit
 from tests.waiting import until
 
 Spark = Callable[[str], Path]
@@ -49,6 +50,18 @@ class SparkScenarios:
         assert submitted.returncode == 0, submitted.stdout
         said = cluster.log(cluster.driver())
         assert "executors said hello-a hello-b hello-c and the driver hello-d" in said
+
+    def test_texts_and_file_names_arrive_as_they_were_typed(
+        self, spark: Spark, cluster: SparkCluster, tmp_path: Path
+    ) -> None:
+        home = spark(NEWEST)
+
+        stock, ours = said_to_stock(cluster, home), said_to_submit(cluster, home, tmp_path)
+
+        for what in ("conf", "executor env", "name"):
+            assert ours[what] == stock[what]
+        assert (ours["args"], ours["env"]) == (list(TEXTS), VARIABLES)  # stock lets Kubernetes expand $(NAME)
+        assert ours["files"] == ours["executor files"] == {name: name for name in FILE_NAMES}
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_dynamic_allocation_grows_and_shrinks(self, version: str, spark: Spark, cluster: SparkCluster) -> None:

@@ -27,7 +27,8 @@ _AFTER = r"(?![\w.\-~%+@])"
 _PROPERTY_SPECIAL = re.compile(r"[\\:=#!]")
 # What a process sees of our own environment; everything else may be a secret.
 NO_FILE = "/nonexistent"
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "USER", "LOGNAME")
+LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
+INHERITED = ("PATH", "HOME", *LOCALE, "TZ", "USER", "LOGNAME")
 ENFORCES_MEMORY = os.path.exists("/proc/self/smaps_rollup")  # what supervisor/processes.py reads
 
 
@@ -112,6 +113,8 @@ class ResolvedContainer:
         container, paths = self.container, self.paths()
         environ, scratch = self.host.environ, str(self.directory.scratch)
         found = {"PATH": os.defpath, **{name: environ[name] for name in INHERITED if name in environ}}
+        if not any(environ.get(name) for name in LOCALE):  # else Java cannot open files with names beyond ASCII
+            found["LANG"] = "C.UTF-8"
         if self.spark:
             python = self.host.python
             found |= spark.environment(self.spark, address=self.address, python=python, path=found["PATH"])

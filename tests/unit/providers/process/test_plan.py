@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,12 +23,16 @@ HERE = "/state/tasks/h"
 
 
 def placed(
-    container: Container, *volumes: Volume, spark: SparkHome | None = None, hostname: str = ""
+    container: Container,
+    *volumes: Volume,
+    spark: SparkHome | None = None,
+    hostname: str = "",
+    environ: Mapping[str, str] = MappingProxyType(ENVIRON),
 ) -> ResolvedContainer:
     """Return a container placed on a host where only /usr is a directory."""
     task = Task(uid="u", group="g", name="pod", containers=(container,), volumes=volumes, hostname=hostname)
     task = with_address(task, "127.1.1.1")
-    host = HostSettings(ENVIRON, "/venv/python", Path("/state/named"), is_directory=lambda path: path == "/usr")
+    host = HostSettings(environ, "/venv/python", Path("/state/named"), is_directory=lambda path: path == "/usr")
     directory = TaskDirectory(Path("/state/tasks"), "h")
     return ResolvedContainer(task, task.containers[0], spark, directory, "127.1.1.1", host)
 
@@ -41,6 +47,15 @@ def test_only_harmless_variables_are_inherited() -> None:
     assert env["TMPDIR"].startswith("/tmp/sparkanywhere-")
     assert len(env["TMPDIR"]) < 40
     assert not {"AWS_SECRET_ACCESS_KEY", "PYTHONPATH"} & set(env)
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"), [({}, "C.UTF-8"), ({"LANG": "de_DE.UTF-8"}, "de_DE.UTF-8"), ({"LC_ALL": "C"}, None)]
+)
+def test_a_locale_lets_java_open_names_beyond_ascii(environ: dict[str, str], found: str | None) -> None:
+    env = placed(Container("c", "busybox", command=("x",)), environ=environ).plan()["env"]
+
+    assert env.get("LANG") == found
 
 
 def test_a_containers_own_variables_win() -> None:

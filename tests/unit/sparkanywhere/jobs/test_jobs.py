@@ -58,7 +58,7 @@ def test_the_driver_is_what_spark_submit_makes(program: Path) -> None:
     assert made.driver["metadata"]["name"] == "my-job-1-0a-driver"
     assert made.driver["metadata"]["labels"]["spark-role"] == "driver"
     assert container["args"][:3] == ["driver", "--properties-file", "/opt/spark/conf/spark.properties"]
-    assert container["args"][-2:] == [f"file://{CARRIED_PATH}/My_Job_1.py", "1"]
+    assert container["args"][-2:] == [f"file://{CARRIED_PATH}/My%20Job_1.py", "1"]
     assert container["resources"]["limits"]["memory"] == "1433Mi"
     bind = next(each for each in container["env"] if each["name"] == "SPARK_DRIVER_BIND_ADDRESS")
     assert bind["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
@@ -73,7 +73,7 @@ def test_own_files_travel_with_the_job(program: Path) -> None:
 
     files = made.owned[-1][1]
 
-    assert base64.b64decode(files["binaryData"]["My_Job_1.py"]) == b"print(1)\n"
+    assert [base64.b64decode(each) for each in files["binaryData"].values()] == [b"print(1)\n"]
 
 
 def test_what_is_owned_goes_with_the_driver(program: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import javaproperties
 import pytest
 
 from chalicelib.apimachinery.types import JSON
@@ -30,7 +34,7 @@ def container(made: Objects) -> JSON:
 
 def properties(made: Objects) -> dict[str, str]:
     text = made.owned[0][1]["data"]["spark.properties"]
-    return dict(line.split("=", 1) for line in text.splitlines())
+    return javaproperties.loads(text)
 
 
 def option(made: Objects, name: str) -> str:
@@ -80,7 +84,7 @@ def test_archives_keep_the_name_they_are_unpacked_under(tmp_path: Path) -> None:
 
     made = objects(archives=(f"{path}#env", "local:///b.zip#b"))
 
-    assert option(made, "--archives") == f"file://{CARRIED_PATH}/my_env.tar.gz#env,local:///b.zip#b"
+    assert option(made, "--archives") == f"file://{CARRIED_PATH}/my%20env.tar.gz#env,local:///b.zip#b"
 
 
 def test_the_smallest_files_travel_with_the_job_and_the_others_are_staged(tmp_path: Path) -> None:
@@ -108,7 +112,7 @@ def test_what_is_fetched_is_listed_in_a_secret_and_named_to_spark() -> None:
     kind, secret = made.owned[-1]
     lines = base64.b64decode(secret["data"]["list"]).decode().splitlines()
     assert (init["image"], kind) == (container(made)["image"], "secrets")
-    assert lines == ["- 12 a.py - https://host/signed?x=1", f"{'ab' * 32} 99 big.zip own https://plane/file"]
+    assert lines == ["- 12 - https://host/signed?x=1 a.py", f"{'ab' * 32} 99 own https://plane/file big.zip"]
     assert base64.b64decode(secret["data"]["ca.pem"]) == b"PEM"
     assert container(made)["args"][-1] == f"file://{FETCHED_PATH}/a.py"
     assert made.driver["metadata"]["annotations"]["sparkanywhere.io/staged-files"] == "ab" * 32
@@ -230,3 +234,54 @@ def test_the_attempts_of_an_application_are_one() -> None:
 
     assert (found.id, found.driver_name, found.state, found.job_name) == ("spark-1", "two", "Running", "job")
     assert found.running_executors == 1
+
+
+NAMES = ("données.csv", "a+b.txt", "x@y.json", "(1).cfg", "a b.txt", "a_b.txt", ".hidden", "a,b;c.txt", "日本.txt")
+
+
+def test_files_are_called_in_the_pod_as_they_are_here(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_text(name)
+
+    made = objects(files=tuple(str(tmp_path / name) for name in NAMES))
+
+    volume = next(each for each in made.driver["spec"]["volumes"] if each["name"] == "files")["configMap"]
+    contents = next(obj for kind, obj in made.owned if obj["metadata"]["name"] == volume["name"])["binaryData"]
+    there = {each["path"]: base64.b64decode(contents[each["key"]]).decode() for each in volume["items"]}
+    assert there == {name: name for name in NAMES}
+    assert all(re.fullmatch(r"[-._a-zA-Z0-9]+", key) and not key.startswith("..") for key in contents)
+    named = option(made, "--files").split(",")
+    assert [unquote(urlsplit(each).path) for each in named] == [f"{CARRIED_PATH}/{name}" for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    "name", ["line\nend.txt", " blank.txt", "blank.txt ", "-dash.txt", "..dots", "{x}.txt", b"\xff.txt"]
+)
+def test_a_name_that_no_list_can_hold_is_refused(tmp_path: Path, name: str | bytes) -> None:
+    path = tmp_path / (name if isinstance(name, str) else os.fsdecode(name))
+    path.write_text("x")
+
+    with pytest.raises(SpecError, match="rename it"):
+        objects(files=(str(path),))
+
+
+def test_what_kubernetes_would_expand_is_kept_from_it() -> None:
+    texts = ("$(HOME)", "$$(HOME)", "$$", "$HOME", "cost: 5$")
+
+    made = objects(args=texts, env={f"A{number}": text for number, text in enumerate(texts)})
+
+    env = {each["name"]: each.get("value") for each in container(made)["env"]}
+    assert container(made)["args"][-len(texts) :] == ["$$(HOME)", "$$$$(HOME)", "$$$$", "$HOME", "cost: 5$"]
+    assert [env["A0"], env["A3"]] == ["$$(HOME)", "$HOME"]
+    assert properties(made)["spark.executorEnv.A0"] == "$(HOME)"  # Spark does it there
+
+
+SETTINGS = ("", " x ", "a=b", "a:b", "#a", "!a", "\\", "a\nb", "a\r\nb", "é", "日本", "😀", "\t", "\x00\x1f")
+
+
+@pytest.mark.parametrize("value", SETTINGS)
+def test_settings_keep_their_text(value: str) -> None:
+    made = objects(conf={"spark.a": value, f"spark.key {value}": "x"})
+
+    found = properties(made)
+    assert (found["spark.a"], found[f"spark.key {value}"]) == (value, "x")

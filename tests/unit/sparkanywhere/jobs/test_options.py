@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from click.testing import CliRunner
 
 from sparkanywhere.cli.submit_options import job_options, spec_from
+from sparkanywhere.jobs.driver_pod import read_template
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
@@ -130,10 +131,11 @@ def test_python_files_do_not_go_with_a_jar(parse: Parse) -> None:
     [
         ({"executors": "four"}, "executors in the job file is a whole number, not 'four'"),
         ({"executors": True}, "executors in the job file is a whole number"),
-        ({"spot": "yes"}, "spot in the job file is true or false"),
+        ({"spot": "maybe"}, "spot in the job file is true or false"),
         ({"conf": ["a=1"]}, "conf in the job file is a mapping"),
         ({"py-files": "a.py"}, "py-files in the job file is a list"),
-        ({"name": None}, "name in the job file is a text"),
+        ({"name": ["a"]}, "name in the job file is a text"),
+        ({"executors": "1_000"}, "executors in the job file is a whole number, not '1_000'"),
         ({"conf": {"spark.executor.memory": "1g"}, "executor-memory": "2g"}, "contradicts --executor-memory 2g"),
         ({"max-attempt": 2}, "did you mean max-attempts"),
         ({"zzz": 2}, "Unknown key 'zzz'"),
@@ -147,10 +149,81 @@ def test_a_slip_in_a_job_file_is_one_sentence(changed: dict[str, Any], sentence:
     assert sentence in str(caught.value)
 
 
-def test_yaml_values_become_the_words_that_spark_reads() -> None:
-    spec = from_document({"application": "local:///a.py", "conf": {"spark.a": True, "spark.b": 1.5}, "args": [7]})
+SCALARS = (
+    *("12:30:45", "3.10", "010", "0o17", "0x1F", "1_000", "1e3", ".5", "+1", "-0", ".inf", ".nan", "1.", "0b101"),
+    *("yes", "no", "on", "off", "y", "n", "Yes", "TRUE", "true", "false", "null", "~", "Null", "=", "<<"),
+    *("2026-11-23", "2026-11-23 10:00:00", "2026-11-23T10:00:00Z", "2026-11-23T10:00:00.5+02:00"),
+    *("--flag", "a=b", "$(X)", "1.10.0", "0.10", "007", "é", "a,b", "100%", "190:20:30"),
+)
 
-    assert (spec.conf, spec.args) == ({"spark.a": "true", "spark.b": "1.5"}, ("7",))
+
+@pytest.mark.parametrize("text", SCALARS)
+def test_a_text_of_a_job_file_is_the_one_that_was_typed(parse: Parse, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(
+        f"application: local:///a.py\nname: {text}\nargs:\n- {text}\n- '{text}'\n"
+        f"env:\n  A: {text}\nlabels:\n  A: {text}\nconf:\n  spark.a: {text}\n",
+        encoding="utf-8",
+    )
+
+    spec = parse(str(path))
+
+    assert (spec.name, spec.args) == (text, (text, text))
+    assert (spec.env, spec.labels, spec.conf) == ({"A": text}, {"A": text}, {"spark.a": text})
+
+
+def test_a_key_of_a_job_file_is_a_text_too(parse: Parse, tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("application: local:///a.py\nenv: {010: a, yes: b, 3.10: c}\nspot: yes\nexecutors: '3'\n")
+
+    spec = parse(str(path))
+
+    assert (spec.env, spec.spot, spec.executors) == ({"010": "a", "yes": "b", "3.10": "c"}, True, 3)
+
+
+def test_a_job_file_may_merge_mappings_and_end_in_a_separator(parse: Parse, tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("---\n# one\napplication: local:///a.py\nconf: &c {spark.a: 1}\nenv: {<<: *c, B: 2}\n---\n")
+
+    assert parse(str(path)).env == {"spark.a": "1", "B": "2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("application: a.py\n---\napplication: b.py\n", "holds 2 documents: leave one of them"),
+        ("application: a.py\nargs: [1]\nargs: [2]\n", "'args' is there twice"),
+        ("application: a.py\nargs: !!python/object:x {}\n", "cannot be read"),
+        ("application: [\n", "cannot be read"),
+    ],
+)
+def test_a_job_file_that_means_nothing_is_one_sentence(parse: Parse, tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+
+    with pytest.raises(SpecError, match=re.escape(sentence)) as caught:
+        parse(str(path))
+
+    assert "\n" not in str(caught.value)
+
+
+POD = "apiVersion: v1\nkind: Pod\nspec: {containers: [{name: c, env: [{name: A, value: 12:30:45}]}]}\n"
+
+
+@pytest.mark.parametrize("text", [POD, f"---\n{POD}---\n", f"# note\n---\n---\n{POD}...\n", f"\ufeff{POD}"])
+def test_a_template_may_have_separators_around_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pod.yaml").write_text(text, encoding="utf-8")
+
+    found = read_template(str(tmp_path / "pod.yaml"), "--driver-template")
+
+    assert found["spec"]["containers"][0]["env"] == [{"name": "A", "value": "12:30:45"}]
+
+
+def test_a_template_of_several_documents_is_refused_as_stock_spark_refuses_it(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(f"{POD}---\n{POD}")
+
+    with pytest.raises(SpecError, match=r"--driver-template .* holds 2 documents: leave one of them"):
+        read_template(str(tmp_path / "pod.yaml"), "--driver-template")
 
 
 @pytest.mark.parametrize("page", ["jobs.md", "aws-quickstart.md", "migrating.md"])
