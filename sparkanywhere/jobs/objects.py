@@ -60,6 +60,12 @@ def resource_name(spec: JobSpec, suffix: str) -> str:
     return f"{clean[:NAME_LIMIT].strip('-')}-{suffix}"
 
 
+def main_place(spec: JobSpec, suffix: str) -> str:
+    """Return what build() makes as the first object: `pods/NAME`, or `jobs/NAME`."""
+    name = resource_name(spec, suffix)
+    return f"jobs/{name}" if spec.max_attempts > 1 else f"pods/{name}-driver"
+
+
 def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] = ()) -> Objects:
     """Return the objects of one run; `suffix` makes it unlike all others. Raises SpecError.
 

@@ -37,19 +37,21 @@ def bring(
     namespace: str,
     files: Sorted,
     *,
+    needed_by: str = "",
     say: Say = nothing,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[Fetched, ...]:
     """Upload what is not there yet and return what the pod has to fetch. Raises FileFailed, ApiUnreachable.
 
-    May be repeated: what has been uploaded once is found again.
+    `needed_by` (`pods/NAME` or `jobs/NAME`) alone can fetch them then, until it has ended. May be repeated: what
+    has been uploaded once is found again.
     """
     objects: list[Fetched] = []
     if files.objects:
         from sparkanywhere.jobs.s3_objects import signed  # it loads boto3
 
         objects = [signed(url) or _signed_there(client, namespace, url) for url in files.objects]
-    uploads = (_Upload(client, namespace, path, say=say, sleep=sleep) for path in files.staged)
+    uploads = (_Upload(client, namespace, path, needed_by, say=say, sleep=sleep) for path in files.staged)
     return (*(upload.run() for upload in uploads), *objects)
 
 
@@ -69,7 +71,7 @@ class _Upload:
     """One file on its way."""
 
     def __init__(
-        self, client: KubeClient, namespace: str, path: str, *, say: Say, sleep: Callable[[float], None]
+        self, client: KubeClient, namespace: str, path: str, needed_by: str, *, say: Say, sleep: Callable[[float], None]
     ) -> None:
         self._client = client
         self._place = f"/sparkanywhere/v1/namespaces/{namespace}/files"
@@ -79,6 +81,7 @@ class _Upload:
         with Path(path).open("rb") as file:
             self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             self._size = file.tell()
+        self._asked = {"sha256": self._sha256, "size": self._size, "neededBy": needed_by}
 
     def run(self) -> Fetched:
         """Send what is missing; return how the pod fetches the file."""
@@ -106,8 +109,7 @@ class _Upload:
         left = ATTEMPTS
         while True:
             try:
-                asked = {"sha256": self._sha256, "size": self._size}
-                status: dict[str, Any] = self._client.create(self._place, asked)["status"]
+                status: dict[str, Any] = self._client.create(self._place, self._asked)["status"]
                 return status
             except ApiError as error:
                 left -= 1

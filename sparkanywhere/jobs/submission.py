@@ -15,7 +15,7 @@ from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
-from sparkanywhere.jobs.objects import build, owned_by
+from sparkanywhere.jobs.objects import build, main_place, owned_by
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
 
@@ -52,7 +52,8 @@ def submit(
     uploaded, which the control plane removes in time.
     """
     check_capacity(client, spec)
-    fetched = bring(client, spec.namespace, sort_files(spec.named_files), say=say)
+    needed_by = main_place(spec, suffix)
+    fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
     user = "spark"
     with suppress(KeyError, OSError):  # a user without a name
         user = getpass.getuser()

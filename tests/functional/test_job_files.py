@@ -68,7 +68,7 @@ def test_a_large_file_reaches_the_pod(server: LocalServer, big: Path) -> None:
     client = KubeClient(server.access)
     said: list[str] = []
     files = sort_files([str(big)])
-    fetched = bring(client, "default", files, say=said.append)
+    fetched = bring(client, "default", files, needed_by="pods/job-0a-driver", say=said.append)
     assert said == [f"uploading {big}, 2.1 MB"]
     assert bring(client, "default", files, say=said.append)[0].sha256 == fetched[0].sha256
     assert len(said) == 1  # the second time it is there
@@ -88,9 +88,12 @@ def test_a_large_file_reaches_the_pod(server: LocalServer, big: Path) -> None:
 
 
 def test_who_sends_no_accept_header_gets_the_file_too(server: LocalServer, big: Path) -> None:
-    (fetched,) = bring(KubeClient(server.access), "default", sort_files([str(big)]))
+    client = KubeClient(server.access)
+    fetched = bring(client, "default", sort_files([str(big)]))
+    pod, _ = pod_that_reads(big, fetched)
+    client.create(PODS, {**pod, "metadata": {**pod["metadata"], "name": "names-the-file"}})  # waits for its Secret
 
-    with urllib.request.urlopen(fetched.url, timeout=30) as answer:
+    with urllib.request.urlopen(fetched[0].url, timeout=30) as answer:
         assert answer.read() == CONTENT
 
 

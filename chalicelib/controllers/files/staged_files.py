@@ -3,6 +3,8 @@
 A record in the store comes before the content and goes after it, so that a crash at any line leaks nothing. A
 record lives while a job that has not ended names its checksum (as text, in its pod or Job), and for a while after
 it was last asked for: a job that is submitted again finds its files there.
+
+A token opens one file, while the pod or Job that it was given for is there, names the file and has not ended.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ RESOURCE = "sparkanywhere-files"  # of the records' keys: no route leads there
 PATH = "/sparkanywhere/v1/namespaces/{namespace}/files/{sha256}"
 FETCH_TOKEN_SECONDS = 7 * 24 * 3600  # a job may wait for capacity, and be tried again
 SHA256 = re.compile(r"[0-9a-f]{64}")
+NEEDED_BY = re.compile(r"(pods|jobs)/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _JOB_ENDED = re.compile(r'"type":\s*"(?:Complete|Failed)"')
-USERS = (("pods", ENDED_POD), ("jobs", _JOB_ENDED))  # what may name a file, and how one that has ended looks
+USERS = {"pods": ENDED_POD, "jobs": _JOB_ENDED}  # what may name a file, and how one that has ended looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +79,25 @@ class StagedFiles:
         self._clock = clock
         self._new_uid = new_uid
 
-    def ticket(self, namespace: str, sha256: str, size: int) -> Ticket:
+    def ticket(self, namespace: str, sha256: str, size: int, *, needed_by: str = "") -> Ticket:
         """Take note that a job is about to need this content; may be repeated.
 
-        Raises 400 for an invalid checksum or size, 404 for an unknown namespace, 413 for a file that is too
+        `needed_by` is what will name it, `pods/NAME` or `jobs/NAME`; without, it is whatever names it in the namespace.
+        Raises 400 for an invalid checksum, size or name, 404 for an unknown namespace, 413 for a file that is too
         large, 503 while the content is being removed.
         """
         self._check(namespace, sha256, size)
+        if needed_by and not NEEDED_BY.fullmatch(needed_by):
+            raise bad_request("neededBy is of the form pods/NAME or jobs/NAME")
         self._touch(namespace, sha256, size)
         url = self._url.get()
         if not url:
             raise unavailable("no pod could fetch it: this control plane does not know its own URL yet")
-        audience = _audience(namespace, sha256)
+        audience = _audience(namespace, sha256, needed_by)
         token = self._issuer.issue(
             TokenClaims(namespace, "default"), seconds=FETCH_TOKEN_SECONDS, audiences=[audience], purpose="staged-file"
         ).token
-        fetch_url = f"{url}{PATH.format(namespace=namespace, sha256=sha256)}?token={token}"
+        fetch_url = f"{url}{PATH.format(namespace=namespace, sha256=sha256)}?neededBy={needed_by}&token={token}"
         with _as_status(sha256):
             if self._files.size(namespace, sha256) == size:
                 return Ticket(True, Upload(have=size), fetch_url)
@@ -109,13 +115,16 @@ class StagedFiles:
         with _as_status(sha256):
             return self._files.append(namespace, sha256, piece, offset=offset, size=int(record["size"]))
 
-    def fetch(self, namespace: str, sha256: str, token: str) -> Iterator[bytes] | str:
-        """Return a content in pieces, or the URL to get it from. Raises 401 for a bad token, 404."""
+    def fetch(self, namespace: str, sha256: str, token: str, *, needed_by: str = "") -> Iterator[bytes] | str:
+        """Return a content in pieces, or the URL to get it from.
+
+        Raises 401 for a bad token, also one of a pod or Job that has ended, 404.
+        """
         try:
-            claims = self._issuer.verify(token, _audience(namespace, sha256), purpose="staged-file")
+            self._issuer.verify(token, _audience(namespace, sha256, needed_by), purpose="staged-file")
         except TokenInvalid:
             raise unauthorized() from None
-        if claims.namespace != namespace:
+        if not self._is_needed(namespace, sha256, needed_by):
             raise unauthorized()
         with _as_status(sha256):
             return self._files.open(namespace, sha256)
@@ -129,7 +138,7 @@ class StagedFiles:
                 continue
             namespace, sha256 = record["metadata"]["namespace"], record["metadata"]["name"]
             try:
-                if not record.get("going") and self._is_needed(namespace, sha256):
+                if not record.get("going") and self._is_needed(namespace, sha256, ""):
                     used = {**record, "usedAt": format_time(self._clock())}
                     self._storage.update(item.key, used, expected_revision=item.revision)
                     continue
@@ -173,10 +182,18 @@ class StagedFiles:
             except KeyNotFound:
                 raise unavailable("a file of this content was just removed") from None
 
-    def _is_needed(self, namespace: str, sha256: str) -> bool:
+    def _is_needed(self, namespace: str, sha256: str, needed_by: str) -> bool:
+        """Return whether a pod or Job that has not ended names the content: that one, or "" for any."""
+        resource, _, name = needed_by.partition("/")
+        if name:
+            try:
+                text = self._storage.get(object_key(resource, namespace, name)).json
+            except KeyNotFound:
+                return False
+            return sha256 in text and not USERS[resource].search(text)
         return any(
             sha256 in item.json and not ended.search(item.json)
-            for resource, ended in USERS
+            for resource, ended in USERS.items()
             for item in self._storage.list(prefix(resource, namespace)).items
         )
 
@@ -207,5 +224,5 @@ def _key(namespace: str, sha256: str) -> str:
     return object_key(RESOURCE, namespace, sha256)
 
 
-def _audience(namespace: str, sha256: str) -> str:
-    return f"sparkanywhere-file/{namespace}/{sha256}"
+def _audience(namespace: str, sha256: str, needed_by: str) -> str:
+    return f"sparkanywhere-file/{namespace}/{sha256}/{needed_by}"

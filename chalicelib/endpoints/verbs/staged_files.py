@@ -60,7 +60,7 @@ class FileEndpoint:
                 raise bad_request(ASK)
             if "url" in asked:
                 return respond(self._signed(asked["url"]))
-            return respond(self._ticket(info.namespace, asked.get("sha256"), asked.get("size")))
+            return respond(self._ticket(info.namespace, asked))
         files = self._kept()
         if len(info.body) > MAX_PIECE_BYTES:
             raise too_large(MAX_PIECE_BYTES)
@@ -72,7 +72,8 @@ class FileEndpoint:
 
     def fetch(self, namespace: str, sha256: str, query: Mapping[str, list[str]]) -> Response:
         """Return the content, or the way to it."""
-        found = self._kept().fetch(namespace, sha256, (query.get("token") or [""])[0])
+        token, needed_by = ((query.get(name) or [""])[0] for name in ("token", "neededBy"))
+        found = self._kept().fetch(namespace, sha256, token, needed_by=needed_by)
         if isinstance(found, str):
             return Response(body="", status_code=307, headers={"Location": found, "Cache-Control": "no-store"})
         return StreamResponse(found, content_type=CONTENT_TYPE)
@@ -100,12 +101,13 @@ class FileEndpoint:
             "status": {"present": True, "fetchURL": fetch_url, "certificateAuthority": ""},
         }
 
-    def _ticket(self, namespace: str, sha256: object, size: object) -> JSON:
+    def _ticket(self, namespace: str, asked: JSON) -> JSON:
+        sha256, size, needed_by = (asked.get(name) for name in ("sha256", "size", "neededBy"))
         if sha256 is None or size is None:
             raise bad_request(ASK)
         if not isinstance(sha256, str) or not isinstance(size, int) or isinstance(size, bool):
             raise bad_request("sha256 is a text and size a whole number")
-        ticket: Ticket = self._kept().ticket(namespace, sha256, size)
+        ticket: Ticket = self._kept().ticket(namespace, sha256, size, needed_by=str(needed_by or ""))
         upload = {"url": ticket.upload.url, "headers": ticket.upload.headers, "offset": ticket.upload.have}
         return {
             **TYPES,

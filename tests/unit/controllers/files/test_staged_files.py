@@ -186,17 +186,86 @@ def test_what_cannot_be_kept_is_refused_by_name(
     assert world.storage.list(prefix(RESOURCE)).items == []
 
 
-def test_a_token_opens_one_file_of_one_namespace(world: World) -> None:
-    world.stage()
-    token = world.files.ticket("ns", SHA256, len(CONTENT)).fetch_url.partition("token=")[2]
-    found = world.files.fetch("ns", SHA256, token)
-    assert not isinstance(found, str)
-    assert b"".join(found) == CONTENT
+def token_of(url: str) -> str:
+    """Return the token in a URL that a pod fetches by."""
+    return url.partition("token=")[2]
 
-    for namespace, sha256, given in (("ns", "0" * 64, token), ("other", SHA256, token), ("ns", SHA256, "x")):
-        with pytest.raises(StatusError) as caught:
-            world.files.fetch(namespace, sha256, given)
-        assert caught.value.code == 401
+
+def codes(world: World, *asked: tuple[str, str, str, str]) -> list[int]:
+    """Return 200, or the code of the refusal, for each (namespace, checksum, needed by, token)."""
+    found = []
+    for namespace, sha256, needed_by, token in asked:
+        try:
+            content = world.files.fetch(namespace, sha256, token, needed_by=needed_by)
+        except StatusError as error:
+            found.append(error.code)
+        else:
+            assert not isinstance(content, str)
+            assert b"".join(content) == CONTENT
+            found.append(200)
+    return found
+
+
+def test_a_token_opens_one_file_of_one_namespace_for_one_pod(world: World) -> None:
+    world.stage()
+    for name in ("driver", "other"):
+        world.add(object_key("pods", "ns", name), {"phase": "Running"})
+    token = token_of(world.files.ticket("ns", SHA256, len(CONTENT), needed_by="pods/driver").fetch_url)
+
+    assert codes(
+        world,
+        ("ns", SHA256, "pods/driver", token),
+        ("ns", "0" * 64, "pods/driver", token),
+        ("other", SHA256, "pods/driver", token),
+        ("ns", SHA256, "pods/driver", "x"),
+        ("ns", SHA256, "pods/other", token),
+        ("ns", SHA256, "jobs/driver", token),
+        ("ns", SHA256, "", token),
+    ) == [200, 401, 401, 401, 401, 401, 401]
+
+
+@pytest.mark.parametrize(
+    ("resource", "lives", "ended"),
+    [
+        ("pods", {"phase": "Pending"}, {"phase": "Failed"}),
+        ("pods", {"phase": "Running"}, {"phase": "Succeeded"}),
+        ("jobs", {"active": 1}, {"conditions": [{"type": "Complete"}]}),
+    ],
+)
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_token_ends_with_what_it_was_given_for(
+    world: World, resource: str, lives: JSON, ended: JSON, is_named: bool
+) -> None:
+    world.stage()
+    needed_by, key = f"{resource}/x" if is_named else "", object_key(resource, "ns", "x")
+    asked = ("ns", SHA256, needed_by, token_of(world.files.ticket("ns", SHA256, 500, needed_by=needed_by).fetch_url))
+
+    before = codes(world, asked)
+    world.add(key, lives)
+    meanwhile = codes(world, asked)
+    world.ends(key, ended)
+    after = codes(world, asked)
+    world.storage.delete(key, expected_revision=world.storage.get(key).revision)
+
+    assert (before, meanwhile, after, codes(world, asked)) == ([401], [200], [401], [401])
+
+
+def test_a_pod_that_does_not_name_the_file_gets_it_by_no_token(world: World) -> None:
+    world.stage()
+    world.storage.create(POD, {"metadata": {"name": "driver", "uid": "p"}, "status": {"phase": "Running"}})
+    token = token_of(world.files.ticket("ns", SHA256, len(CONTENT), needed_by="pods/driver").fetch_url)
+
+    assert codes(world, ("ns", SHA256, "pods/driver", token)) == [401]
+
+
+@pytest.mark.parametrize(
+    "needed_by", ["driver", "pods/", "pods/../x", "secrets/x", "pods/a&token=b", "pods/A", "pods/a\n"]
+)
+def test_what_needs_a_file_is_a_pod_or_job(world: World, needed_by: str) -> None:
+    with pytest.raises(StatusError, match="neededBy") as caught:
+        world.files.ticket("ns", SHA256, len(CONTENT), needed_by=needed_by)
+
+    assert caught.value.code == 400
 
 
 def test_without_a_ticket_no_piece_is_taken(world: World) -> None:

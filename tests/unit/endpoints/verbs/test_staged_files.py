@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from tests.api_client import ApiClient, control_plane
+from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
+from tests.api_client import ApiClient, control_plane, pod
 
 ADMIN, VIEWER, EDITOR = "admin-token", "viewer-token", "editor-token"
+PODS = "/api/v1/namespaces/mine/pods"
 FILES = "/sparkanywhere/v1/namespaces/mine/files"
 CONTENT = b"\x00\xff" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -38,16 +40,22 @@ def api(tmp_path: Path) -> Iterator[ApiClient]:
 
 
 def test_a_file_goes_in_by_pieces_and_out_by_the_url_that_was_told(api: ApiClient) -> None:
-    told = api.request("POST", FILES, ASKED, token=EDITOR).body["status"]
+    told = api.request("POST", FILES, {**ASKED, "neededBy": "pods/driver"}, token=EDITOR).body["status"]
     assert (told["present"], told["upload"]) == (False, {"url": "", "headers": {}, "offset": 0})
     for offset in (0, 1500):
         piece = CONTENT[offset : offset + 1500]
         api.request("PUT", f"{FILES}/{SHA256}?offset={offset}", piece, token=EDITOR)
 
     assert api.request("POST", FILES, ASKED, token=EDITOR).body["status"]["present"]
-    fetched = api.request("GET", told["fetchURL"].removeprefix("http://127.0.0.1:1"), token="")
+    url = told["fetchURL"].removeprefix("http://127.0.0.1:1")
+    too_early = api.request("GET", url, token="")
+    api.create(f"{PODS}", pod("driver", annotations={STAGED_ANNOTATION: SHA256}))
+    fetched = api.request("GET", url, token="")
+    api.request("DELETE", f"{PODS}/driver?gracePeriodSeconds=0")
+    too_late = api.request("GET", url, token="")
 
     assert (fetched.status, fetched.raw) == (200, CONTENT)
+    assert (too_early.status, too_late.status) == (401, 401)
 
 
 @pytest.mark.parametrize(("token", "code"), [(ADMIN, 200), (EDITOR, 200), (VIEWER, 403), ("", 403), ("x", 401)])
