@@ -6,6 +6,7 @@ VENV ?= .venv
 STAGE ?= prod
 SPARK ?= 4.3.0
 UPGRADE ?=
+QUICK ?=
 MINUTES ?= 10
 SEED ?=
 PROVIDER ?= process
@@ -32,10 +33,10 @@ LOCKED := PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.make/wheels"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
+.PHONY: help pi serve test test-slow test-clients test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  settings      SPARK=$(SPARK) PROVIDER=$(PROVIDER) INSTANCES=$(INSTANCES) ARGS=$(ARGS) EXAMPLE=$(EXAMPLE) PORT=(free)"
 
 pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .jar for your own)
@@ -66,12 +67,16 @@ fix: $(DEV) ## Mend what ruff can mend
 	@$(BIN)/ruff format .
 
 test: $(DEV) ## Run the tests, with a real Spark job on each provider that is there (WORKERS=2 files at a time)
-	@$(PYTEST) -m "not slow" --durations 15
+	@$(PYTEST) -m "not slow and not clients" --durations 15
 
 test-slow: $(DEV) ## Run the tests that `make test` leaves out: every Spark scenario, further versions and emulators
-	@$(PYTEST) -m slow --durations 15
+	@$(PYTEST) -m "slow and not clients" --durations 15
 
-test-all: test test-slow ## Run every test
+test-clients: $(DEV) ## Run third-party clients against us: kr8s, kopf, helm, Airflow, ... and kubectl 1.24 to 1.37 (QUICK=1: fewer)
+	@$(BIN)/python -m tools.clients
+	@$(PYTEST) -m "clients$(if $(QUICK), and not slow)" --durations 15
+
+test-all: test test-slow test-clients ## Run every test
 
 soak: $(DEV) ## Send drawn requests, and hold watches under faults to lists, for MINUTES=10 (SEED=n: the same again)
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)")

@@ -14,6 +14,7 @@ from pathlib import Path
 from chalicelib.config import Settings
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.image import base_name
+from tools import clients
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
 
@@ -21,6 +22,8 @@ ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load 
 @cache
 def missing(tool: str) -> str:
     """Return why the tool of a marker can't be used, in one sentence; empty if it can."""
+    if tool == "clients":
+        return clients.missing()
     if tool == "docker":
         return _docker_problem()
     if tool == "image":

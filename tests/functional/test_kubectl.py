@@ -1,7 +1,11 @@
-"""A day of kubectl, in the versions at hand: every command people type, against a real `chalice local`."""
+"""A day of kubectl, in every version from 1.24 on: the commands people type, against a real `chalice local`.
+
+`make test` takes the versions at hand; the others are installed by `make clients`.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.functional.local_server import chalice_local
-
-pytestmark = [pytest.mark.kubectl]
+from tools import clients
 
 COMMAND_SECONDS = 60  # for one command: most take a tenth of a second, a loaded machine gets patience
 WAIT_REQUESTS = 15  # a wait of three seconds asks a handful of times; a loop without rest asks thousands
@@ -37,7 +41,7 @@ spec:
 """
 # Command, exit code, and a part of what it prints. One after the other: each builds on those before.
 DAY: tuple[tuple[str, int, str], ...] = (
-    ("version", 0, "Server Version: v1.36"),
+    ("version -o yaml", 0, "gitVersion: v1.36"),
     ("cluster-info", 0, "is running at"),
     ("get nodes -o wide", 0, "process   Ready"),
     ("api-resources", 0, "statefulsets"),
@@ -86,8 +90,67 @@ DAY: tuple[tuple[str, int, str], ...] = (
     ("scale sts/st --replicas=1", 0, "scaled"),
     ("autoscale sts st --max=3", 0, "HorizontalPodAutoscaler is stored and has no effect here"),
     ("get hpa", 0, "StatefulSet/st"),
-    ("explain statefulset.spec.replicas", 0, "replicas <integer>"),
+    ("apply view-last-applied configmap/applied", 0, 'a: "2"'),
+    ("apply -k {folder}", 0, "configmap/applied"),
+    ("kustomize {folder}", 0, "kind: StatefulSet"),
+    ("create -f {manifest} --dry-run=client -o yaml", 0, "kind: StatefulSet"),
+    ("create -f {manifest}", 1, "AlreadyExists"),
+    ("replace -f {replacement}", 0, "configmap/cm replaced"),
+    ("explain statefulset.spec.replicas", 0, "replicas"),
+    ("explain pods.spec --recursive", 0, "containers"),
     ("get all", 0, "statefulset.apps/st"),
+    ("run long --image=busybox --labels=app=long --command -- sh -c echo${IFS}up;sleep${IFS}999", 0, "created"),
+    ("wait --for=condition=Ready pod/long --timeout=30s", 0, "condition met"),
+    ("exec long -- echo from-exec", 0, "from-exec"),
+    ("exec long -- false", 1, "command terminated with exit code 1"),
+    ("cp {manifest} long:copied", 0, ""),
+    ("exec long -- cat copied", 0, "kind: StatefulSet"),
+    ("cp long:copied {folder}/back", 0, ""),
+    ("run once --image=busybox --restart=Never -i --rm --command -- echo from-run", 0, "from-run"),
+    ("logs long --timestamps --tail=1", 0, "up"),
+    ("logs -l app=long --prefix", 0, "[pod/long/long] up"),
+    ("logs long --previous", 1, "previous terminated container"),
+    ("get pods --sort-by=.metadata.name --show-labels", 0, "app=long"),
+    ("get pods -o custom-columns=N:.metadata.name,P:.status.phase", 0, "long"),
+    ("get pods -l app=long -o jsonpath={.items[0].spec.nodeName}", 0, "process"),
+    ("get pods -o name", 0, "pod/long"),
+    ("get pods -A --chunk-size=1", 0, "long"),
+    ("get pods -o json -l app=nobody", 0, '"items": []'),
+    ("create deployment web --image=busybox --replicas=2 -- sleep 1000", 0, "deployment.apps/web created"),
+    ("rollout status deployment/web --timeout=60s", 0, "successfully rolled out"),
+    ("set env deployment/web A=b", 0, "env updated"),
+    ("set resources deployment/web --requests=cpu=10m", 0, "resource requirements updated"),
+    ("set image deployment/web busybox=busybox:2", 0, "image updated"),
+    ("rollout status deployment/web --timeout=60s", 0, "successfully rolled out"),
+    ("rollout history deployment/web", 0, "REVISION"),
+    ("rollout undo deployment/web", 0, "rolled back"),
+    ("rollout pause deployment/web", 0, "paused"),
+    ("rollout resume deployment/web", 0, "resumed"),
+    ("rollout restart deployment/web", 0, "restarted"),
+    ("scale deployment/web --replicas=1 --timeout=30s", 0, "scaled"),
+    ("expose deployment web --port=80", 0, "service/web exposed"),
+    ("get services,endpoints,endpointslices", 0, "service/web"),
+    ("autoscale deployment web --min=1 --max=2", 0, "autoscaled"),
+    ("get hpa", 0, "Deployment/web"),
+    ("create ingress way --rule=a.example/x=web:80", 0, "ingress.networking.k8s.io/way created"),
+    ("create service clusterip plain --tcp=80:80", 0, "service/plain created"),
+    ("create poddisruptionbudget pdb --selector=app=x --min-available=1", 0, "created"),
+    ("create priorityclass important --value=10", 0, "created"),
+    ("create clusterrole cr --verb=get --resource=pods", 0, "created"),
+    ("create clusterrolebinding crb --clusterrole=cr --user=somebody", 0, "created"),
+    ("create secret docker-registry reg --docker-server=r --docker-username=u --docker-password=p", 0, "created"),
+    ("create configmap file --from-file={manifest}", 0, "created"),
+    ("label nodes process x=y", 0, "labeled"),
+    ("cordon process", 0, "node/process cordoned"),
+    ("uncordon process", 0, "node/process uncordoned"),
+    ("describe node process", 0, "Capacity"),
+    ("get --raw /readyz", 0, "ok"),
+    ("api-versions", 0, "apps/v1"),
+    ("get events --field-selector=reason=Scheduled,involvedObject.name=long", 0, "assigned default/long"),
+    ("delete deployment web --cascade=foreground --timeout=60s", 0, 'deployment.apps "web" deleted'),
+    ("get pods -l app=web", 0, "No resources found"),
+    ("delete pod long --grace-period=1", 0, 'pod "long" deleted'),
+    ("delete services,ingresses,hpa --all", 0, "deleted"),
     ("top pods", 1, "Metrics API not available"),
     ("get widgets", 1, "the server doesn't have a resource type"),
     ("get pod nobody", 1, 'pods "nobody" not found'),
@@ -99,10 +162,19 @@ DAY: tuple[tuple[str, int, str], ...] = (
 )  # fmt: skip
 
 
-def _kubectls() -> list[str]:
-    """Return the kubectl commands at hand: that of PATH, and that of this Python's environment."""
+# The first minor version that has a command
+SINCE = {"events": 26, "auth whoami": 28}
+IN_CI = ("1.24", "1.29", "1.34")  # beside the one at hand; every other version is marked slow
+
+
+def _kubectls() -> Iterator[ParameterSet]:
+    """Yield the kubectl commands at hand, of PATH and of this Python's environment, and those of `make clients`."""
     beside = shutil.which("kubectl", path=str(Path(sys.executable).parent))
-    return list(dict.fromkeys(each for each in (shutil.which("kubectl"), beside) if each)) or ["kubectl"]
+    for found in dict.fromkeys(each for each in (shutil.which("kubectl"), beside) if each) or ["kubectl"]:
+        yield pytest.param(found, marks=pytest.mark.kubectl, id=Path(found).parent.name)
+    for version in clients.KUBECTLS:
+        marks = [pytest.mark.clients, *([] if version in IN_CI else [pytest.mark.slow])]
+        yield pytest.param(str(clients.folder() / f"kubectl-{version}" / "kubectl"), marks=marks, id=version)
 
 
 @dataclass(frozen=True)
@@ -124,7 +196,7 @@ class Kubectl:
         return done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture(params=_kubectls(), ids=lambda path: str(Path(path).parent.name))
+@pytest.fixture(params=_kubectls())
 def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
     """Return a kubectl and a server of its own."""
     with chalice_local(tmp_path, "--provider", "process", "--port", "0") as server:
@@ -134,13 +206,22 @@ def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]
 
 
 def test_a_day_of_commands(kubectl: Kubectl, tmp_path: Path) -> None:
-    files = {"manifest": tmp_path / "manifest.yaml", "changed": tmp_path / "changed.yaml"}
-    files["manifest"].write_text(MANIFEST)
-    files["changed"].write_text(MANIFEST.replace('a: "1"', 'a: "2"'))
+    texts = {
+        "manifest": MANIFEST,
+        "changed": MANIFEST.replace('a: "1"', 'a: "2"'),
+        "replacement": '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"new": "text"}}',
+        "kustomization": "resources: [manifest.yaml]",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    places = {"folder": str(tmp_path), **{name: str(tmp_path / f"{name}.yaml") for name in texts}}
+    minor = int(re.findall(r"gitVersion: v1\.(\d+)", kubectl.run("version", "--client", "--output=yaml")[1])[0])
 
     for line, code, part in DAY:
-        for name, file in files.items():
-            line = line.replace(f"{{{name}}}", str(file))
+        if any(line.startswith(command) and minor < since for command, since in SINCE.items()):
+            continue
+        for name, place in places.items():
+            line = line.replace(f"{{{name}}}", place)
         got, output = kubectl.run(*line.split(" "))
 
         assert (got, part in output) == (code, True), f"kubectl {line}\n{output}"

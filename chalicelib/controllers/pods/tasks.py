@@ -53,6 +53,8 @@ class PodTasks:
             pieces = self._provider.logs(handle, container, options)
             first = next(pieces, b"")
         except TaskNotFound as error:
+            if options.previous:
+                raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found') from error
             raise not_found("pods", name) from error
         except ProviderUnavailable as error:
             raise unavailable(f"{error.reason}: {error.message}") from error

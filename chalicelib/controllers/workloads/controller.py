@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from chalicelib.apimachinery.accessors import is_deleting, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import dependents_of
@@ -168,6 +168,9 @@ class WorkloadController:
         if plan.status != status_of(owner):
             changed = {**owner, "status": plan.status}
             self._registry(resource).update(namespace, name, changed, WRITER, subresource="status")
+        for annotated, obj, wanted in plan.annotate:
+            metadata = {**obj["metadata"], "annotations": {**annotations_of(obj), **wanted}}
+            self._registry(annotated).update(namespace, metadata["name"], {**obj, "metadata": metadata}, WRITER)
         for made in plan.create:
             if not self._create(key, owner, *made):
                 break

@@ -10,7 +10,8 @@ import copy
 from collections.abc import Collection
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import is_deleting, labels_of, metadata_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, labels_of, metadata_of, status_of
+from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.workloads.plan import WorkloadPlan, owned_by, short_hash, without_zeros
@@ -28,13 +29,20 @@ def plan(owner: JSON, replica_sets: list[JSON], now: datetime, ends: Collection[
     newest = next((each for each in sets if each["metadata"]["labels"].get(HASH) == mark), None)
     older = [each for each in sets if each is not newest]
     result = WorkloadPlan(_status(owner, newest, older, now))
+    revision = str(max(map(_revision, older), default=0) + 1)
+    if newest is not None and _revision(newest) >= int(revision):
+        revision = str(_revision(newest))
+    elif newest is not None:  # rolled back to
+        result.annotate.append(("replicasets", newest, {REVISION: revision}))
+    if annotations_of(owner).get(REVISION) != revision:
+        result.annotate.append(("deployments", owner, {REVISION: revision}))
     if spec.get("paused"):
         return result
     wanted = spec.get("replicas", 1)
     is_recreated = (spec.get("strategy") or {}).get("type") == "Recreate"
     waits = is_recreated and any(status_of(each).get("replicas") for each in older)
     if newest is None:
-        result.create.append(("replicasets", _replica_set(owner, mark, 0 if waits else wanted, len(sets))))
+        result.create.append(("replicasets", _replica_set(owner, mark, 0 if waits else wanted, revision)))
     elif newest["spec"].get("replicas") != wanted and not waits:
         result.scale.append((newest, wanted))
     if is_recreated or status_of(newest or {}).get("availableReplicas", 0) >= wanted:
@@ -42,14 +50,17 @@ def plan(owner: JSON, replica_sets: list[JSON], now: datetime, ends: Collection[
     return result
 
 
-def _replica_set(owner: JSON, mark: str, replicas: int, older: int) -> JSON:
+def _revision(replica_set: JSON) -> int:
+    return parse_int64(str(annotations_of(replica_set).get(REVISION, ""))) or 0
+
+
+def _replica_set(owner: JSON, mark: str, replicas: int, revision: str) -> JSON:
     spec, metadata = owner["spec"], owner["metadata"]
     template = copy.deepcopy(spec["template"])
     labels = {**labels_of(template), HASH: mark}
     template["metadata"] = {**metadata_of(template), "labels": labels}
     selector = copy.deepcopy(spec["selector"])
     selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH: mark}
-    annotations = {REVISION: str(older + 1)}
     own: JSON = {"replicas": replicas, "selector": selector, "template": template}
     if spec.get("minReadySeconds"):
         own["minReadySeconds"] = spec["minReadySeconds"]
@@ -60,7 +71,7 @@ def _replica_set(owner: JSON, mark: str, replicas: int, older: int) -> JSON:
             "name": f"{metadata['name']}-{mark}",
             "namespace": metadata["namespace"],
             "labels": labels,
-            "annotations": annotations,
+            "annotations": {REVISION: revision},
             "ownerReferences": owned_by(owner, "apps/v1", "Deployment"),
         },
         "spec": own,

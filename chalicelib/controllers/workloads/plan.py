@@ -29,6 +29,7 @@ class WorkloadPlan:
     status: JSON
     create: list[tuple[str, JSON]] = field(default_factory=list)  # (resource, object)
     scale: list[tuple[JSON, int]] = field(default_factory=list)  # (ReplicaSet, replicas)
+    annotate: list[tuple[str, JSON, dict[str, str]]] = field(default_factory=list)  # (resource, object, annotations)
     delete: list[JSON] = field(default_factory=list)  # of what it owns
     removes_owner: bool = False
     due_seconds: float | None = None

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.apimachinery.accessors import is_deleting, is_terminal
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.workloads.deployments import REVISION
 from chalicelib.controllers.workloads.jobs import format_indexes, parse_indexes
 from chalicelib.registry.options import WriteOptions
 from tests.unit.controllers.world import World
@@ -231,6 +232,29 @@ def test_a_deployment_replaces_its_pods_when_its_template_changes(w: World) -> N
     assert not set(before) & set(_names(w))
     assert {pod["spec"]["containers"][0]["image"] for pod in _live(w)} == {"image:2"}
     assert _status(w, "deployments", "s")["updatedReplicas"] == 2
+
+
+def test_a_deployment_and_its_replica_sets_count_revisions_also_when_it_is_rolled_back(w: World) -> None:
+    labels = {"metadata": {"labels": {"app": "x"}}}
+
+    def template(image: str) -> JSON:
+        return {**labels, "spec": {"containers": [{"name": "c", "image": image}]}}
+
+    def revisions() -> list[str]:
+        sets = [item.object() for item in w.storage.list("/registry/replicasets/").items]
+        found = {
+            each["spec"]["template"]["spec"]["containers"][0]["image"]: annotations_of(each)[REVISION] for each in sets
+        }
+        return [annotations_of(w.get("deployments", "s") or {})[REVISION], *(found[image] for image in sorted(found))]
+
+    _set(w, "deployments", replicas=1)
+    assert revisions() == ["1", "1"]
+
+    _change(w, "deployments", "s", template=template("image:2"))
+    assert revisions() == ["2", "1", "2"]
+
+    _change(w, "deployments", "s", template=template("image:1"))
+    assert revisions() == ["3", "3", "2"]
 
 
 def test_a_deleted_set_takes_its_pods_along(w: World) -> None:
