@@ -106,7 +106,8 @@ class Admission:
             pod["spec"] = admitted["spec"]
             metadata["annotations"] = admitted["metadata"].get("annotations", {})
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
-        warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unsupported_fields(pod)]
+        unmet = unsupported_fields(pod, probes=self._node.probes)
+        warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unmet]
         return warnings + (self._provider.warnings(task) if task else [])
 
 

@@ -29,6 +29,7 @@ from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.probes.prober import Prober
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
@@ -103,6 +104,7 @@ class Controllers:
     """The controllers of one control plane, wired."""
 
     pods: PodController
+    prober: Prober | None  # None: no probe can be run
     interruptions: Interruptions
     resync: Resync
     recorder: Recorder
@@ -143,6 +145,9 @@ class Reactions:
         on("pods", ("MODIFIED", "STATUS", *GONE), to.services.pod_changed)
         for resource in ("services", "endpointslices"):
             on(resource, (*STORED, *GONE), to.services.changed)
+        if prober := to.prober:
+            on("pods", ("MODIFIED", "STATUS"), lambda _, pod: prober.follow(pod))
+            on("pods", GONE, lambda _, pod: prober.forget(pod))
         for resource in WAITED_FOR:
             on(resource, STORED, self._wake_pods)
         on(DEFINITIONS, STORED, lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])))

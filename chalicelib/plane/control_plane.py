@@ -87,12 +87,16 @@ class ControlPlane:
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""
+        if self.controllers.prober:
+            self.controllers.prober.start()
         self.base.provider.start(self.controllers.pods.observe)
         self.loop.start()
 
     def close(self) -> None:
         """End that work; pods that run go on. May be repeated."""
         self.loop.close()
+        if self.controllers.prober:
+            self.controllers.prober.close()
         self.base.provider.close()
         self.base.later.close()
         self.base.storage.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import cast
 
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController, ServicePlace
@@ -17,9 +18,10 @@ from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
-from chalicelib.controllers.pods.store import PodObservers
+from chalicelib.controllers.pods.store import PodObservers, ignore
+from chalicelib.controllers.probes.prober import ProbedProvider, Prober
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
-from chalicelib.controllers.runtime.background import Chore
+from chalicelib.controllers.runtime.background import Background, Chore
 from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WorkloadController
@@ -29,6 +31,7 @@ from chalicelib.plane.registries import Stored
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
 
+PROBE_THREADS = 8  # attempts at a time
 RETRY_SECONDS = 1.0  # the shortest pause of Backoff
 SWEEP_SECONDS = 60.0  # reads every object once
 EXPIRY_SECONDS = 300.0  # reads every finished pod once
@@ -53,8 +56,10 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         recorder=recorder,
         clock=clock,
     )
+    prober = _prober(base, stored, pods, recorder)
     return Controllers(
         pods=pods,
+        prober=prober,
         interruptions=Interruptions(delete),
         resync=Resync(
             storage=storage,
@@ -62,6 +67,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
             pods=pods,
             clock=clock,
             enforce_budgets=budget_enforcer.enforce,
+            follow=prober.follow if prober else ignore,
             later=base.later,
         ),
         recorder=recorder,
@@ -111,6 +117,15 @@ def _pod_controller(base: Foundation, stored: Stored, recorder: Recorder, claims
             after_delete=stored.changes.pod_removed,
         ),
     )
+
+
+def _prober(base: Foundation, stored: Stored, pods: PodController, recorder: Recorder) -> Prober | None:
+    """Return what runs probes, on threads of its own: an attempt may last as long as its timeout."""
+    if not stored.node.probes:
+        return None
+    provider = cast(ProbedProvider, base.provider)  # Foundation.runs_probes has looked
+    later = Background(threads=PROBE_THREADS)
+    return Prober(provider=provider, pods=pods, recorder=recorder, later=later, clock=base.sources.clock)
 
 
 def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lifecycle:

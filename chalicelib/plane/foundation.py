@@ -17,7 +17,8 @@ from chalicelib.controllers.translation.network import API_PORT, ApiAddress
 from chalicelib.plane.backends import build_provider, build_storage
 from chalicelib.plane.host import Host, choose_host
 from chalicelib.providers.base import Provider
-from chalicelib.providers.extensions import HasListenAddresses
+from chalicelib.providers.extensions import HasListenAddresses, Restarter
+from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.providers.service_table import HasServices, Services
 from chalicelib.registry.parts import new_uid, utc_now
 from chalicelib.storage.base import Storage
@@ -74,6 +75,12 @@ class Foundation:
         if not url.hostname or url.path.strip("/"):
             return None
         return ApiAddress(url.hostname, url.port or API_PORT)
+
+    @property
+    def runs_probes(self) -> bool:
+        """Return whether containers' probes are run: something lives between requests that can look into tasks."""
+        looks_in = isinstance(self.provider, InteractiveProvider) and isinstance(self.provider, Restarter)
+        return looks_in and self.host.outlives_requests
 
 
 def build_foundation(

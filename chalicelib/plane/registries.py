@@ -90,6 +90,7 @@ def _node(base: Foundation) -> Node:
         api=base.api_address,
         service_network=base.services.network if base.services else None,
         launches=base.launches,
+        probes=base.runs_probes,
     )
 
 

@@ -14,6 +14,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
 
+Run = tuple[str, int, str]  # containerID, restartCount, startedAt
+
 BACK_OFF = "CrashLoopBackOff"
 UNKNOWN_EXIT_CODE = 137  # what a kubelet writes for a container whose end was not observed
 UNKNOWN_MESSAGE = "The container could not be located when the pod was terminated"
@@ -23,12 +25,14 @@ UNKNOWN_MESSAGE = "The container could not be located when the pod was terminate
 class Circumstances:
     """What a status depends on besides its container: the task, and whether init containers hold it up.
 
-    `pod` names the pod as a kubelet's messages do: NAME_NAMESPACE(UID).
+    `pod` names the pod as a kubelet's messages do: NAME_NAMESPACE(UID). With `probes` they are run: what has a
+    readiness probe is not ready before that has succeeded.
     """
 
     task: TaskState
     pod: str
     initializing: bool
+    probes: bool
     now: datetime
 
 
@@ -76,7 +80,21 @@ def container_status(
     container_id = known.container_id or old.get("containerID")
     if container_id:
         status["containerID"] = container_id
+    if around.probes and running:
+        # What its probes have found of the same run stays; of another they have found nothing yet.
+        same = run_of(status) == run_of(old)
+        status["started"] = not container.get("startupProbe") or (same and bool(old.get("started")))
+        found = not container.get("readinessProbe") or (same and bool(old.get("ready")))
+        status["ready"] = status["ready"] and status["started"] and found
     return status
+
+
+def run_of(status: JSON) -> Run | None:
+    """Return what tells a container's run from its others, None while it does not run."""
+    running = (status.get("state") or {}).get("running")
+    if running is None:
+        return None
+    return str(status.get("containerID", "")), int(status.get("restartCount", 0)), str(running.get("startedAt"))
 
 
 def waiting_statuses(containers: list[JSON], reasons: dict[str, tuple[str, str]]) -> list[JSON]:

@@ -84,14 +84,15 @@ def container_news(before: JSON, after: JSON, task: TaskState | None = None) -> 
         known = {each["name"]: each for each in status_of(before).get(statuses) or ()}
         for status in status_of(after).get(statuses) or ():
             part = f"spec.{field}{{{status['name']}}}"
-            old = (known.get(status["name"]) or {}).get("state") or {}
+            old = known.get(status["name"]) or {}
             for type, reason, message in _of_one(after, status, old, fetches.get(status["name"])):
                 yield News(type, reason, message, part)
 
 
-def _of_one(pod: JSON, status: JSON, old: JSON, fetch: Fetch | None) -> Iterator[tuple[EventType, str, str]]:
-    """Yield type, reason and message of what is new; `old` is the container's state before."""
-    state, image = status["state"], str(status.get("image") or "")
+def _of_one(pod: JSON, status: JSON, before: JSON, fetch: Fetch | None) -> Iterator[tuple[EventType, str, str]]:
+    """Yield type, reason and message of what is new; `before` is the container's status by then."""
+    state, image, old = status["state"], str(status.get("image") or ""), before.get("state") or {}
+    runs_anew = status["restartCount"] > before.get("restartCount", 0)
     has_begun = "running" in old or "terminated" in old
     terminated = state.get("terminated") or {}
     if "waiting" in state:
@@ -105,7 +106,7 @@ def _of_one(pod: JSON, status: JSON, old: JSON, fetch: Fetch | None) -> Iterator
         yield "Normal", "Pulled", said
     if terminated.get("reason") in NEVER_BEGAN and "terminated" not in old:
         yield "Warning", "Failed", f"Error: {terminated.get('message') or terminated['reason']}"
-    elif ("running" in state and "running" not in old) or (terminated and not has_begun):
+    elif ("running" in state and ("running" not in old or runs_anew)) or (terminated and not has_begun):
         yield "Normal", "Started", "Container started"
 
 

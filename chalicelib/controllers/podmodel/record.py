@@ -57,15 +57,15 @@ def is_newer(pod: JSON, state: TaskState) -> bool:
     return handle == state.handle and (version is None or state.version > version)
 
 
-def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime) -> JSON | None:
-    """Return the pod after a provider's report, None if that changes nothing.
+def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, probes: bool = False) -> JSON | None:
+    """Return the pod after a provider's report, None if that changes nothing; `probes` is as in next_status.
 
     A version alone is not worth a write, nor is the address of a pod of which nothing runs yet: they are recorded with
     the next thing that changes. A terminal pod is never changed again.
     """
     if is_terminal(pod) or not is_newer(pod, state):
         return None
-    status = next_status(pod, state, now=now)
+    status = next_status(pod, state, now=now, probes=probes)
     ignored = dict.fromkeys(ADDRESSES) if status.get("phase") == "Pending" else {}
     if handle_of(pod) and {**status, **ignored} == {**status_of(pod), **ignored}:
         return None

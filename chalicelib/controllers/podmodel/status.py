@@ -65,8 +65,8 @@ def pod_phase(pod: JSON, state: TaskState) -> Phase:
             return "Succeeded" if succeeded and not _why_ended(pod, state) else "Failed"
 
 
-def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
-    """Return the status after a provider's report. A terminal pod keeps the one it has.
+def next_status(pod: JSON, state: TaskState, *, now: datetime, probes: bool = False) -> JSON:
+    """Return the status after a provider's report, of a pod whose probes are run or not. A terminal pod keeps its own.
 
     What the report leaves out stays; times of conditions move only with their status. Pure: the same
     report twice gives the same status.
@@ -80,7 +80,7 @@ def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
     mains: list[JSON] = spec.get("containers") or []
     begun = any(_has_started(_find(state, each)) for each in mains)
     initialized = begun or not _incomplete_inits(inits, state)
-    around = Circumstances(state, full_name(pod), initializing=not initialized, now=now)
+    around = Circumstances(state, full_name(pod), initializing=not initialized, probes=probes, now=now)
     addresses: JSON = {}
     host = state.host_address or state.address  # a task that runs nowhere else is its own host
     if state.address:
@@ -98,6 +98,15 @@ def next_status(pod: JSON, state: TaskState, *, now: datetime) -> JSON:
     status.update(_why_failed(pod, state) if phase == "Failed" else {})
     status["conditions"] = _merge(old, _conditions(pod, state, status, initialized=initialized), now)
     return status
+
+
+def with_readiness(pod: JSON, status: JSON, *, now: datetime) -> JSON:
+    """Return the status of a pod that runs with the conditions that its containers' `ready` come to."""
+    found = _not_ready(pod, incomplete=(), unready=_unready(pod, status), has_address=True)
+    merged = _merge(status, [each for each in found if each[0] in READINESS], now)
+    order = [each.get("type") for each in status.get("conditions") or ()]
+    merged.sort(key=lambda each: order.index(each["type"]) if each["type"] in order else len(order))
+    return {**status, "conditions": merged}
 
 
 def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> JSON:
@@ -166,6 +175,7 @@ def ended_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON
     return status
 
 
+READINESS = ("Ready", "ContainersReady")
 _SCHEDULED: Condition = ("PodScheduled", True, "", "")
 
 
@@ -233,13 +243,20 @@ def _conditions(pod: JSON, state: TaskState, status: JSON, *, initialized: bool)
         ]
     else:
         incomplete = [] if initialized else _incomplete_inits(pod["spec"].get("initContainers") or [], state)
-        unready = [each["name"] for each in status["containerStatuses"] if not each["ready"]]
+        unready = _unready(pod, status)
         has_address = bool(state.address)
         found = _not_ready(pod, incomplete=incomplete, unready=unready, has_address=has_address)
         found.append(_SCHEDULED)
     if state.interrupted:
         found.append(("DisruptionTarget", True, INTERRUPTED_REASON, state.message or INTERRUPTED_MESSAGE))
     return found
+
+
+def _unready(pod: JSON, status: JSON) -> list[str]:
+    """Return the names of the containers, sidecars first, that a pod's readiness waits for."""
+    sidecars = {each["name"] for each in pod["spec"].get("initContainers") or () if is_sidecar(each)}
+    ahead = [each for each in status.get("initContainerStatuses") or () if each["name"] in sidecars]
+    return [each["name"] for each in (*ahead, *(status.get("containerStatuses") or ())) if not each["ready"]]
 
 
 def _not_ready(

@@ -58,7 +58,7 @@ class PodController:
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
-        self._store = PodStore(storage, recorder=recorder, node_name=node.name, clock=clock, observers=observers)
+        self._store = PodStore(storage, recorder=recorder, node=node, clock=clock, observers=observers)
         self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node
@@ -109,11 +109,10 @@ class PodController:
         Cheap if there are none. Also finds what was written through another process on the same store.
         """
         for uid in self.backoff.due(self._clock()):
-            stored = self._store.find(uid)
-            if stored is None:
-                self._set_aside(uid)
+            if pod := self.find(uid):
+                self.sync(pod)
             else:
-                self.sync(stored.object())
+                self._set_aside(uid)
 
     def find(self, uid: str) -> JSON | None:
         """Return the pod with that uid, None if there is none."""
@@ -272,6 +271,10 @@ class PodController:
             self._remove(stored.key, state.uid)
         elif written.has_changed:
             self.stop_sidecars(written.after)
+
+    def change_status(self, uid: str, new_status: Callable[[JSON], JSON | None]) -> None:
+        """Give a pod the status that a pure function makes of it as it is now, None for no change. Repeatable."""
+        self._store.change_status(uid, new_status)
 
     def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
         """Schedule a new launch of a pod whose task ended before it began; False if that would not help."""

@@ -17,6 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of, lost_task, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.pods.store import ignore
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.objects import DELETING, ENDED_POD, paged
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
@@ -50,6 +51,7 @@ class Resync:
         pods: PodController,
         clock: Callable[[], datetime],
         enforce_budgets: Callable[[Sequence[JSON]], None],
+        follow: Callable[[JSON], None] = ignore,
         later: Later,
         times: ResyncTimes | None = None,
     ) -> None:
@@ -57,6 +59,7 @@ class Resync:
         self._provider = provider
         self._pods = pods
         self._enforce_budgets = enforce_budgets
+        self._follow = follow
         self._clock = clock
         self._later = later
         self._times = times or ResyncTimes()
@@ -72,6 +75,8 @@ class Resync:
         ]
         living = [pod for pod in unfinished if self._sync_pod(pod)]
         self._enforce_budgets(unfinished)
+        for pod in living:  # also those that another process has started or changed
+            self._follow(pod)
         try:
             for start in range(0, len(living), DESCRIBE_AT_ONCE):
                 self._compare(living[start : start + DESCRIBE_AT_ONCE])

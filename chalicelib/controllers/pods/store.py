@@ -15,6 +15,7 @@ from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of, with_state, without_task
 from chalicelib.controllers.runtime.recorder import News, Recorder
+from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import TaskState
 from chalicelib.storage.base import (
     GUARANTEED_UPDATE_ATTEMPTS,
@@ -81,13 +82,13 @@ class PodStore:
         storage: Storage,
         *,
         recorder: Recorder,
-        node_name: str,
+        node: Node,
         clock: Callable[[], datetime],
         observers: PodObservers,
     ) -> None:
         self._storage = storage
         self._recorder = recorder
-        self._node_name = node_name
+        self._node = node
         self._clock = clock
         self._observers = observers
 
@@ -127,10 +128,22 @@ class PodStore:
         def change(old: JSON) -> JSON | None:
             if is_terminal(old) or handle_of(old):
                 return None
-            node = {"nodeName": old["spec"].get("nodeName") or self._node_name} if binds else {}
+            node = {"nodeName": old["spec"].get("nodeName") or self._node.name} if binds else {}
             return {**old, "spec": {**old["spec"], **node}, "status": new_status(old)}
 
         return self._update(pod_key(pod), pod["metadata"]["uid"], change, describe) is not None
+
+    def change_status(self, uid: str, new_status: Callable[[JSON], JSON | None]) -> None:
+        """Give a pod another status; None from `new_status` for no change, and none for a pod that is gone."""
+        stored = self.find(uid)
+        if stored is None:
+            return
+
+        def change(pod: JSON) -> JSON | None:
+            status = new_status(pod)
+            return None if status is None else {**pod, "status": status}
+
+        self._update(stored.key, uid, change, lambda *_: (), known=stored)
 
     def take_out(self, key: str, uid: str) -> JSON | None:
         """Remove a deleting pod; return its last state, None if it stays.
@@ -158,7 +171,7 @@ class PodStore:
             return None
 
     def _with_state(self, state: TaskState, pod: JSON) -> JSON | None:
-        return with_state(pod, state, node_name=self._node_name, now=self._clock())
+        return with_state(pod, state, node_name=self._node.name, probes=self._node.probes, now=self._clock())
 
     def _update(
         self, key: str, uid: str, change: ChangePod, describe: Describe, *, known: StoredObject | None = None

@@ -43,7 +43,7 @@ class Node:
     """What pods run on: its name, where they find what they refer to, the API and Services.
 
     `issue_token` is None where the server gives out no tokens. Without `launches` no pod is ever started: they stay
-    Pending, without a node.
+    Pending, without a node. `probes` says whether containers' probes are run.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Node:
     service_network: IPv4Network | None = None
     size: NodeSize = UNKNOWN_SIZE
     launches: bool = True
+    probes: bool = False
 
     def runs(self, pod: JSON) -> bool:
         """Return whether the pod is for this node: not bound to another one, and pods are launched at all."""
@@ -76,7 +77,7 @@ def translate(pod: JSON, node: Node) -> Translation:
     """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""
     node = replace(node, lookup=node.lookup.now())
     view, task = _parts(pod, node)
-    unsupported = tuple(unsupported_fields(pod))
+    unsupported = tuple(unsupported_fields(pod, probes=node.probes))
     if view.references.missing:
         return Translation(None, tuple(view.references.missing), unsupported)
     return Translation(replace(task, logins=logins(pod, view.references)), (), unsupported)

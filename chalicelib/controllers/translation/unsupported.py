@@ -28,7 +28,8 @@ _POD = (
 )
 _CONTAINER_SECURITY = ("seLinuxOptions", "appArmorProfile", "windowsOptions")
 _POD_SECURITY = (*_CONTAINER_SECURITY, "sysctls", "fsGroup", "supplementalGroups", "supplementalGroupsPolicy")
-_CONTAINER = ("livenessProbe", "readinessProbe", "startupProbe", "volumeDevices", "restartPolicyRules")
+_CONTAINER = ("volumeDevices", "restartPolicyRules")
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _COUNTED = ("cpu", "memory", "ephemeral-storage", *GPU_RESOURCES)
 
 # field, and what tells that its value asks for something we don't do
@@ -43,8 +44,11 @@ _MOUNT_VALUES: tuple[tuple[str, Callable[[object], bool]], ...] = (
 )
 
 
-def unsupported_fields(pod: JSON) -> Iterator[str]:
-    """Yield the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order."""
+def unsupported_fields(pod: JSON, *, probes: bool = False) -> Iterator[str]:
+    """Yield the paths (`spec.containers[0].livenessProbe`) of what will not be honoured, in spec order.
+
+    `probes` says whether those are run.
+    """
     spec = spec_of(pod)
     yield from (f"spec.{field}" for field in _POD if spec.get(field))
     yield from (f"spec.{field}" for field, asks in _POD_VALUES if asks(spec.get(field)))
@@ -53,6 +57,7 @@ def unsupported_fields(pod: JSON) -> Iterator[str]:
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
             host_ports = not spec.get("hostNetwork")
+            yield from _of_probes(f"spec.{kind}[{index}]", container, probes=probes)
             yield from _of_container(f"spec.{kind}[{index}]", container, host_ports=host_ports)
     inits = spec.get("initContainers") or ()
     for index, container in enumerate(inits):
@@ -88,6 +93,15 @@ def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[s
     for kind in ("limits", "requests"):
         named = resources.get(kind) or ()
         yield from (f"{path}.resources.{kind}[{name}]" for name in named if name not in _COUNTED)
+
+
+def _of_probes(path: str, container: JSON, *, probes: bool) -> Iterator[str]:
+    for name in _PROBES:
+        if container.get(name) and not probes:
+            yield f"{path}.{name}"
+        for handler in ("httpGet", "tcpSocket"):
+            if ((container.get(name) or {}).get(handler) or {}).get("host") and probes:
+                yield f"{path}.{name}.{handler}.host"
 
 
 def _of_security(path: str, holder: JSON, fields: Sequence[str]) -> Iterator[str]:
