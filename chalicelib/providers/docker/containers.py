@@ -9,6 +9,7 @@ from typing import Any
 import docker
 import docker.errors
 
+from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.engine import Client, Raw, reachable, unless_gone, words
 from chalicelib.providers.docker.snapshots import ContainerSnapshot, snapshot
@@ -50,6 +51,15 @@ class Containers:
         """Kill and remove a container and the volumes that are its own; repeatable."""
         with unless_gone():
             self.client.remove_container(container_id, v=volumes, force=True)
+
+    def remove_task(self, uid: str) -> None:
+        """Kill and remove all containers of a task and its volumes; repeatable."""
+        try:
+            for container_id in self.of_task(uid):
+                self.remove(container_id)
+            self.remove_volumes(uid)
+        except docker.errors.APIError as error:
+            raise ProviderUnavailable("RemovalFailed", words(error)) from error
 
     def remove_volumes(self, uid: str) -> None:
         """Remove the volumes of one task; its containers are gone. Repeatable."""

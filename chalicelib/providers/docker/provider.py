@@ -174,10 +174,11 @@ class DockerProvider:
             raise TaskNotFound(handle)
         if not self._events.is_connected:
             raise ProviderUnavailable(engine.UNAVAILABLE, "The Docker engine does not answer.")
-        if not any(each.has_started for each in self._cache.snapshots(handle)):
-            threading.Thread(target=self._cancel, args=(handle, grace_seconds), daemon=True).start()
-            return
-        self._stopper.stop(handle, grace_seconds=grace_seconds)
+        snapshots = self._cache.snapshots(handle)
+        if snapshots and not any(each.may_start for each in snapshots):
+            self._stopper.stop(handle, grace_seconds=grace_seconds)
+        else:
+            threading.Thread(target=self._call_off, args=(handle, grace_seconds), daemon=True).start()
 
     def restart(self, handle: str, container: str, *, grace_seconds: float) -> None:
         """Have a container ended and started again; see Restarter.restart."""
@@ -196,22 +197,24 @@ class DockerProvider:
 
         threading.Thread(target=work, name="docker-restart", daemon=True).start()
 
-    def _cancel(self, uid: str, grace_seconds: float) -> None:
-        """End a task that has not started, or was just about to."""
+    def _call_off(self, uid: str, grace_seconds: float) -> None:
+        """End a task of which not all has started: what runs is stopped, what does not run never will."""
         try:
-            with self._launcher.lock(uid):
+            with self._launcher.lock(uid):  # so that no start is under way
                 self._launcher.drop(uid)
                 for snapshot in self._cache.snapshots(uid):
                     self._watcher.look(snapshot.id)
-                if any(each.has_started for each in self._cache.snapshots(uid)):
-                    self._stopper.stop(uid, grace_seconds=grace_seconds)
-                    return
-                self._cache.cancel(uid)
+                self._cache.call_off(uid)
+                self._stopper.stop(uid, grace_seconds=grace_seconds)
+                # so that nobody who finds the task after a crash of ours starts them
+                kept = {each.id for each in self._cache.snapshots(uid) if each.status != "called off"}
                 for container_id in self._containers.of_task(uid):
-                    self._containers.remove(container_id)
+                    if container_id not in kept:
+                        self._containers.remove(container_id)
+                self._watcher.settle(uid)
         except (docker.errors.APIError, ProviderUnavailable) as error:
             # stop() is repeated by a resync
-            LOG.warning("event=cancel-failed task=%s error=%s", uid, error)
+            LOG.warning("event=stop-failed task=%s error=%s", uid, error)
 
     def remove(self, handle: str) -> None:
         """Kill what runs of the task, and forget its containers, volumes and address."""
@@ -221,9 +224,7 @@ class DockerProvider:
             self._cache.stopping(handle, "Removed")
             addresses = {each.address for each in self._cache.snapshots(handle)}
             self._cache.forget(handle)
-            for container_id in self._containers.of_task(handle):
-                self._containers.remove(container_id)
-            self._containers.remove_volumes(handle)
+            self._containers.remove_task(handle)
             for address in addresses - {"", self._network.gateway}:
                 self._network.give_back(address)
 
@@ -256,7 +257,8 @@ class DockerProvider:
         def find(seconds: float) -> tuple[ContainerSnapshot | None, bool]:
             if seconds:
                 self._cache.await_news(seconds)
-            named = [each for each in self._cache.snapshots(handle) if each.name == container]
+            there = [each for each in self._cache.snapshots(handle) if each.status != "called off"]
+            named = [each for each in there if each.name == container]
             return (named[0] if named else None), self._cache.may_go_on(handle)
 
         return logs.read(self._client, find, options)

@@ -9,7 +9,8 @@ from typing import Any, Literal, cast
 
 from chalicelib.providers.docker import labels
 
-Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead", "removed"]
+# The engine's words, and two of ours: removed by somebody else, and called off before it ever started.
+Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead", "removed", "called off"]
 
 NEVER = "0001-01-01"  # how the engine writes a moment that has not come
 
@@ -59,7 +60,12 @@ class ContainerSnapshot:
     @property
     def has_ended(self) -> bool:
         """Return whether nothing will run in it any more."""
-        return self.status in ("exited", "dead", "removed", "removing") or self.has_failed_to_start
+        return self.status in ("exited", "dead", "removed", "removing", "called off") or self.has_failed_to_start
+
+    @property
+    def may_start(self) -> bool:
+        """Return whether it is still to be started for the first time."""
+        return self.status == "created" and not self.error
 
 
 def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:

@@ -152,6 +152,8 @@ class TaskCache:
                     continue
                 entry = self._entries.setdefault(snapshot.uid, Entry(uid=snapshot.uid))
                 known = entry.snapshots.get(snapshot.id)
+                if known and known.status == "called off":
+                    continue
                 if known and not snapshot.previous_end and known.started_at == snapshot.started_at:
                     # the engine no longer says when the run before this one ended
                     snapshot = replace(snapshot, previous_end=known.previous_end)
@@ -212,13 +214,16 @@ class TaskCache:
             if entry := self._entries.get(uid):
                 entry.restart_asked.discard(container_id)
 
-    def cancel(self, uid: str) -> None:
-        """Note that a task that never started never will."""
+    def call_off(self, uid: str) -> None:
+        """Note that what has not started of a task that is to end never will. No start is under way."""
         with self._lock:
             if entry := self._entries.get(uid):
-                entry.snapshots.clear()
-                said = next((wait.message for wait in entry.waits.values() if wait.message), "")
-                entry.waits = {"": Wait(entry.stop_reason or "Stopped", said, is_final=True)}
+                why, now = entry.stop_reason or "Stopped", self._clock()
+                for each in [each for each in entry.snapshots.values() if each.may_start]:
+                    entry.snapshots[each.id] = replace(each, status="called off", error=why, finished_at=now)
+                if not entry.snapshots:
+                    said = next((wait.message for wait in entry.waits.values() if wait.message), "")
+                    entry.waits = {"": Wait(why, said, is_final=True)}
                 self._publish(entry)
 
     def forget(self, uid: str) -> None:

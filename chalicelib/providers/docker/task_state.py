@@ -44,6 +44,8 @@ def container_state(snapshot: ContainerSnapshot) -> ContainerState:
     if snapshot.status == "restarting":
         why = f"back-off restarting failed container={snapshot.name}"
         return replace(common, reason="CrashLoopBackOff", message=why, last=_end(common, snapshot))
+    if snapshot.status == "called off":
+        return replace(common, reason=snapshot.error)
     if not snapshot.has_ended:
         return replace(common, reason="ContainerCreating")
     return _end(common, snapshot)
@@ -110,8 +112,19 @@ def _has_succeeded(snapshot: ContainerSnapshot) -> bool:
     return snapshot.status == "exited" and snapshot.exit_code == 0
 
 
+def lacks_containers(snapshots: Sequence[ContainerSnapshot]) -> bool:
+    """Return whether there are containers of the task that can never run."""
+    called_off = any(each.status == "called off" for each in snapshots)
+    return called_off or any(len(snapshots) < each.count for each in snapshots)
+
+
 def has_ended(snapshots: Sequence[ContainerSnapshot]) -> bool:
-    """Return whether the task is over: every main container, an init one without success, or the sandbox."""
+    """Return whether the task is over: every main container, an init one without success, or the sandbox.
+
+    A task that lacks containers (called off, or removed while nobody looked) is over when the others are.
+    """
+    if lacks_containers(snapshots):
+        return not any(each.is_live for each in snapshots if each.role != "sandbox")
     mains = [each for each in snapshots if each.role == "main"]
     before = [each for each in snapshots if each.role in ("sandbox", "init")]
     if any(each.has_ended and (each.role == "sandbox" or not _has_succeeded(each)) for each in before):
@@ -123,7 +136,8 @@ def phase(snapshots: Sequence[ContainerSnapshot], waits: Sequence[Wait]) -> Task
     """Return the phase of a task whose other containers, if any, wait for the given reasons."""
     if any(wait.is_final for wait in waits) or (snapshots and has_ended(snapshots)):
         return "stopped"
-    started = any(each.role == "main" and (each.has_started or each.has_ended) for each in snapshots)
+    mains = [each for each in snapshots if each.role == "main" and each.status != "called off"]
+    started = any(each.has_started or each.has_ended for each in mains)
     return "running" if started else "pending"
 
 
@@ -164,4 +178,4 @@ def _why(snapshots: Sequence[ContainerSnapshot]) -> tuple[str, str]:
             return ended(snapshot)
         if snapshot.role == "sandbox" and snapshot.has_ended and any(other.is_live for other in snapshots):
             return "NetworkLost", "The container that held the task's network ended."
-    return "", ""
+    return ("ContainerRemoved", REMOVED_MESSAGE) if lacks_containers(snapshots) else ("", "")

@@ -39,7 +39,7 @@ class Watcher:
         if attributes.get(labels.ROLE) in HELPERS or self._cache.entry(uid) is None:
             return  # no task of ours, or one whose launch will tell
         if action == "destroy":
-            self._settle(self._cache.gone(container_id))
+            self.settle(self._cache.gone(container_id))
         else:
             self.look(container_id)
 
@@ -48,10 +48,10 @@ class Watcher:
         try:
             snapshot = self._containers.inspect(container_id)
         except docker.errors.NotFound:
-            self._settle(self._cache.gone(container_id))
+            self.settle(self._cache.gone(container_id))
             return
         self._cache.update([self._explained(snapshot)], adopt=False)
-        self._settle(snapshot.uid)
+        self.settle(snapshot.uid)
 
     def _explained(self, snapshot: ContainerSnapshot) -> ContainerSnapshot:
         """Return the snapshot with the words of the engine's init, if that could not start its program."""
@@ -61,7 +61,7 @@ class Watcher:
                 return replace(snapshot, error=said.partition("] ")[2])
         return snapshot
 
-    def _settle(self, uid: str | None) -> None:
+    def settle(self, uid: str | None) -> None:
         """Have the next step of a task taken, and give its address back if it has ended."""
         snapshots = self._cache.snapshots(uid) if uid else []
         if not uid or not snapshots:
@@ -90,7 +90,7 @@ class Watcher:
         for uid in self._cache.uids():
             for snapshot in self._cache.snapshots(uid):
                 if snapshot.id not in present:
-                    self._settle(self._cache.gone(snapshot.id))
+                    self.settle(self._cache.gone(snapshot.id))
         for uid, snapshots in tasks.items():
             self._take_over(uid, snapshots)
 
@@ -107,7 +107,7 @@ class Watcher:
             for address in {each.address for each in snapshots} - {"", self._network.gateway}:
                 self._network.hold(address)
         self._cache.update(snapshots)
-        self._settle(uid)
+        self.settle(uid)
 
     def adopt_records(self) -> None:
         """Go on with tasks whose images were on their way when the last instance died; drop loaders."""

@@ -14,6 +14,10 @@ SANDBOX: dict[str, Any] = {"role": "sandbox", "order": 0}
 INIT: dict[str, Any] = {"role": "init", "order": 1}
 
 
+# What a task that was to end before it had started has called off.
+OFF: dict[str, Any] = {"status": "called off", "error": "Deleted", "finished_at": NOON}
+
+
 @pytest.mark.parametrize(
     ("snapshots", "step"),
     [
@@ -60,6 +64,26 @@ INIT: dict[str, Any] = {"role": "init", "order": 1}
             Step(start=("id-b",)),
             id="another container's failure to start changes nothing",
         ),
+        pytest.param(
+            [running("h", **SANDBOX), exited("i", **INIT), snapshot("a", order=2, **OFF)],
+            Step(kill=("id-h",)),
+            id="the sandbox ends where the rest was called off",
+        ),
+        pytest.param(
+            [running("h", **SANDBOX), running("a", order=2), snapshot("b", order=3, **OFF)],
+            Step(),
+            id="but not before those that run",
+        ),
+        pytest.param(
+            [running("i", **INIT), snapshot("j", role="init", order=2, **OFF), snapshot("a", order=3, **OFF)],
+            Step(),
+            id="an init container has its grace",
+        ),
+        pytest.param(
+            [running("h", count=3, **SANDBOX), snapshot("a", order=1, count=3)],
+            Step(kill=("id-h",)),
+            id="nothing is started where containers are gone",
+        ),
     ],
 )
 def test_the_next_step(snapshots: list[ContainerSnapshot], step: Step) -> None:
@@ -80,6 +104,11 @@ def test_the_next_step(snapshots: list[ContainerSnapshot], step: Step) -> None:
         ([snapshot(status="restarting", started_at=NOON)], [], "running"),
         ([snapshot(error="no such user")], [], "stopped"),
         ([snapshot(status="removed", started_at=NOON)], [], "stopped"),
+        ([running("i", **INIT), snapshot(**OFF)], [], "pending"),
+        ([exited("i", **INIT), snapshot(**OFF)], [], "stopped"),
+        ([running("a"), snapshot("b", **OFF)], [], "running"),
+        ([exited("i", count=2, **INIT)], [], "stopped"),
+        ([running("a", count=2)], [], "running"),
     ],
 )
 def test_the_phase(snapshots: list[ContainerSnapshot], waits: list[Wait], expected: str) -> None:
@@ -106,3 +135,19 @@ def test_the_sandbox_is_not_shown() -> None:
     state = task_state([running("h", **SANDBOX), running(order=2, address="10.0.0.9")], host_address="")
 
     assert [container.name for container in state.containers] == ["main"]
+
+
+def test_a_container_that_was_called_off_has_not_run() -> None:
+    state = task_state([exited("i", **INIT), snapshot(**OFF)], host_address="", stop_reason="Deleted")
+
+    assert [(each.phase, each.reason, each.exit_code) for each in state.containers] == [
+        ("stopped", "Completed", 0),
+        ("waiting", "Deleted", None),
+    ]
+    assert (state.reason, state.stopped_at) == ("Deleted", NOON)
+
+
+def test_a_task_whose_containers_were_removed_unseen_says_so() -> None:
+    state = task_state([exited("i", count=2, **INIT)], host_address="")
+
+    assert (state.phase, state.reason) == ("stopped", "ContainerRemoved")
