@@ -17,8 +17,10 @@ import click
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.reach import show
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NoAccess, Target, contexts, find_target, kubeconfig_path, load
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.applications import NoSuchApplication, find_application, has_ended, list_applications, root_path
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.services import ServiceFailed
@@ -55,7 +57,7 @@ def _errors_as_sentences() -> Iterator[None]:
 
 
 def _fail(message: str, code: int = FAILURE) -> None:
-    click.echo(f"Error: {message}", err=True)
+    echo(f"Error: {message}", err=True)
     sys.exit(code)
 
 
@@ -79,16 +81,17 @@ def ps(client: KubeClient, target: Target, *, output: str) -> None:
         for each in list_applications(client, target.namespace)
     ]
     if output == "json":
-        click.echo(json.dumps(rows))
+        echo(json.dumps(rows))
         return
     titles = ("APPLICATION", "STATE", "EXECUTORS", "AGE", "ON FARGATE")
     _print_table(titles, [list(map(str, row.values())) for row in rows])
 
 
 def _print_table(titles: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-    for row in (titles, *rows):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    shown = [titles, *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @click.command()
@@ -105,11 +108,12 @@ def logs(client: KubeClient, target: Target, *, application: str, follow: bool, 
         if str(executor) not in names:
             raise NoSuchApplication(f"{pod} has no executor {executor} (any more).")
         pod = names[str(executor)]
-    if follow:
-        for line in client.follow_log(target.namespace, pod, seconds=FOLLOW_SECONDS):
-            click.echo(line)
-    else:
-        click.echo(client.log(target.namespace, pod), nl=False)
+    for line in client.raw_log(target.namespace, pod, follow_seconds=FOLLOW_SECONDS if follow else 0):
+        if sys.stdout.isatty():
+            echo(line.decode(errors="replace").rstrip("\r\n"))
+        else:
+            sys.stdout.buffer.write(line)  # a file or another program gets the log as it is
+            sys.stdout.buffer.flush()
 
 
 @click.command()
@@ -119,17 +123,15 @@ def describe(client: KubeClient, target: Target, *, application: str) -> None:
     """Show an application, its pods and their events."""
     found, now = find_application(client, target.namespace, application), datetime.now(UTC)
     used = found.usage(now)
-    click.echo(f"Application:  {found.name} ({found.id})")
-    click.echo(f"State:        {found.state}, {found.age(now)} old")
-    click.echo(
-        f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate"
-    )
+    echo(f"Application:  {one_line(found.name)} ({one_line(found.id)})")
+    echo(f"State:        {one_line(found.state)}, {found.age(now)} old")
+    echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate")
     pods = {pod["metadata"]["name"]: status_of(pod) for pod in found.pods}
     rows = [[name, str(one.get("phase", "")), str(one.get("podIP", "-"))] for name, one in pods.items()]
     _print_table(("POD", "PHASE", "IP"), rows)
     for event in client.get(f"/api/v1/namespaces/{target.namespace}/events")["items"]:
         if (event.get("involvedObject") or {}).get("name") in pods:
-            click.echo(f"{event.get('lastTimestamp')}  {event.get('reason')}: {event.get('message')}")
+            echo(one_line(f"{event.get('lastTimestamp')}  {event.get('reason')}: {event.get('message')}"))
 
 
 @click.command()
@@ -143,7 +145,7 @@ def kill(client: KubeClient, target: Target, *, application: str) -> None:
     else:
         base = f"/api/v1/namespaces/{target.namespace}/pods"
         client.delete(base, labelSelector=f"spark-app-selector={found.id}")
-    click.echo(f"{found.driver_name or found.id} is being ended")
+    echo(f"{found.driver_name or found.id} is being ended")
 
 
 @click.command()
@@ -156,7 +158,7 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
     while True:
         found = find_application(client, target.namespace, application)
         if has_ended(client, target.namespace, found):
-            click.echo(f"{found.driver_name} {found.state}")
+            echo(f"{found.driver_name} {found.state}")
             code = 0 if found.state == "Succeeded" else FAILURE
             sys.exit(code if found.exit_code is None else found.exit_code)
         if timeout and time.monotonic() > deadline:
@@ -170,9 +172,9 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
 def cost(client: KubeClient, target: Target, *, application: str) -> None:
     """Show resource usage and cost, at Fargate's list price."""
     used = find_application(client, target.namespace, application).usage(datetime.now(UTC))
-    click.echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")
+    echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")
     prices = reference_prices()
-    click.echo(f"by {prices.seller}'s list prices of {prices.date} in {prices.region}")
+    echo(f"by {prices.seller}'s list prices of {prices.date} in {prices.region}")
 
 
 @click.command(
@@ -202,5 +204,5 @@ def contexts_command() -> None:
     with _errors_as_sentences():
         path = kubeconfig_path(os.environ)
         for name, server, is_current in contexts(load(path)):
-            click.echo(f"{'*' if is_current else ' '} {name}  {server}")
-        click.echo(f"from {path}", err=True)
+            echo(one_line(f"{'*' if is_current else ' '} {name}  {server}"))
+        echo(f"from {path}", err=True)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
+from sparkanywhere.client.printable import harmless, one_line
 
 REDRAWS_PER_SECOND = 8
 BAR_COLUMNS = 30
@@ -40,11 +41,11 @@ class JobScreen:
 
     def print_line(self, line: str) -> None:
         """Print a line that stays."""
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(harmless(line)), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Set the dim line below the phases: what is being waited for."""
-        self._note = text
+        self._note = one_line(text)
 
     def update(self, now: float) -> None:
         """Show the state of the job at `now`."""
@@ -55,7 +56,8 @@ class JobScreen:
             if phase in self._job.ends and phase not in self._printed:
                 self._printed.add(phase)
                 seconds = self._job.seconds(phase, now)
-                self._console.print(f"{seconds:7.1f} s  {phase}{_detail(self._job, phase)}", highlight=False)
+                line = f"{seconds:7.1f} s  {phase}{_detail(self._job, phase)}"
+                self._console.print(line, highlight=False, markup=False)
 
     def _drawing(self, now: float) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
@@ -64,7 +66,7 @@ class JobScreen:
             mark = Text("✓", "green") if done else Text("▸" if current else " ", "cyan")
             seconds = f"{self._job.seconds(phase, now):.1f} s" if done or current else ""
             name = Text(phase, "" if done else "bold" if current else "dim")
-            grid.add_row(mark, name, Text(seconds, justify="right"), _detail(self._job, phase))
+            grid.add_row(mark, name, Text(seconds, justify="right"), Text(_detail(self._job, phase)))
         rows: list[RenderableType] = [grid]
         if self._job.phase == "job" and self._job.tasks:
             rows.append(ProgressBar(self._job.tasks, self._job.tasks_done, width=BAR_COLUMNS))
@@ -80,7 +82,7 @@ def _detail(job: JobProgress, phase: str) -> str:
     if phase == "job" and job.tasks:
         return f"  {job.tasks_done}/{job.tasks} tasks"
     if phase == "driver" and job.driver and job.phase == "driver":
-        return f"  {job.driver.phase.lower()} {job.driver.reason}".rstrip()
+        return one_line(f"  {job.driver.phase.lower()} {job.driver.reason}".rstrip())
     return ""
 
 
@@ -94,7 +96,8 @@ def pod_table(job: JobProgress) -> Table:
         phase = f"{pod.phase} ({pod.reason})" if has_cause else pod.phase
         exit_code = "-" if pod.exit_code is None else str(pod.exit_code)
         seconds = "-" if pod.seconds is None else f"{pod.seconds:.1f}"
-        table.add_row(pod.name, phase, exit_code, pod.started, seconds)
+        # Text, since a table takes its cells for markup
+        table.add_row(*(Text(one_line(cell)) for cell in (pod.name, phase, exit_code, pod.started, seconds)))
     return table
 
 
@@ -113,7 +116,7 @@ def print_result(console: Console, job: JobProgress, *, last_lines: Sequence[str
     if not job.succeeded:
         console.print("The driver failed. The end of its log:", style="red")
         for line in last_lines:
-            console.print(f"  {line}", markup=False, soft_wrap=True)
+            console.print(f"  {harmless(line)}", markup=False, soft_wrap=True)
     console.print()
     console.print(pod_table(job))
     console.print()

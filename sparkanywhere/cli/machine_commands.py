@@ -15,6 +15,7 @@ import psutil
 from chalicelib.config import Settings
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.local.instance_lock import InstanceLock
@@ -76,9 +77,9 @@ def doctor() -> None:
     is_good = True
     for each in findings():
         is_good &= each.is_good
-        click.echo(f"{'ok' if each.is_good else '!!'}  {each.what}: {each.text}")
+        echo(f"{'ok' if each.is_good else '!!'}  {each.what}: {each.text}")
         if not each.is_good:
-            click.echo(f"    {each.advice}")
+            echo(f"    {each.advice}")
     sys.exit(0 if is_good else 1)
 
 
@@ -90,9 +91,9 @@ def down(instance: str | None) -> None:
     root = settings.state_dir().parent
     folders = [root / instance] if instance else sorted(path for path in root.glob("*") if path.is_dir())
     for folder in folders:
-        click.echo(f"{folder.name}: {clear(folder, settings)}")
+        echo(f"{folder.name}: {clear(folder, settings)}")
     if not folders:
-        click.echo(f"No control plane has left anything below {root}.")
+        echo(f"No control plane has left anything below {root}.")
 
 
 def clear(folder: Path, settings: Settings) -> str:

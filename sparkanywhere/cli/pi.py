@@ -23,6 +23,7 @@ from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.submit_options import pairs
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
@@ -77,7 +78,7 @@ def pi(**values: Any) -> None:  # Any: click's values, those of PiOptions
     except SpecError as error:
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("Interrupted; nothing was left running.", err=True)
+        echo("Interrupted; nothing was left running.", err=True)
         sys.exit(INTERRUPTED)
 
 

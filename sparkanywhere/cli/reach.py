@@ -14,6 +14,7 @@ from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.declaration import ProviderDeclaration
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.client.port_forward import PodPort, PortForward
@@ -44,7 +45,12 @@ def answers(address: str, port: int) -> bool:
 
 def address_of(pod: JSON) -> str:
     """Return a pod's own address, "" while it has none."""
-    return str(status_of(pod).get("podIP") or "")
+    found = str(status_of(pod).get("podIP") or "")
+    try:
+        ipaddress.ip_address(found)  # it becomes part of a URL, and others may have written it
+    except ValueError:
+        return ""
+    return found
 
 
 def port_access(pod: JSON, port: int) -> str:
@@ -62,18 +68,18 @@ def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> Por
     """Return what forwards a port of this machine to the pod's, within its `with`. Raises OSError."""
     name = pod["metadata"]["name"]
     wanted = PodPort(target.access, target.namespace, name, port)
-    return PortForward(wanted, tell=lambda words: click.echo(words, err=True), local_port=local_port)
+    return PortForward(wanted, tell=lambda words: echo(words, err=True), local_port=local_port)
 
 
 def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, path: str = "") -> None:
     """Print the URL of a pod's web page, and open it if asked to; where it is forwarded, until Ctrl-C."""
     if access := port_access(pod, port):
-        click.echo(access, err=True)
-        click.echo(f"http://localhost:{port}{path}")
+        echo(access, err=True)
+        echo(f"http://localhost:{port}{path}")
         return
     address = address_of(pod)
     is_near = is_here(target.access)
-    if is_near and not forwards and answers(address, port):
+    if is_near and address and not forwards and answers(address, port):
         _tell(f"http://{address}:{port}{path}", opens=opens)
         return
     provider = _provider_of(pod)
@@ -89,20 +95,20 @@ def stay(target: Target, pod: JSON) -> None:
     name = pod["metadata"]["name"]
     try:
         with signals_as_interrupt():
-            click.echo(f"Forwarded to {name} until Ctrl-C, which does not end it.", err=True)
+            echo(f"Forwarded to {name} until Ctrl-C, which does not end it.", err=True)
             client = KubeClient(target.access)
             while is_alive(client.get(f"/api/v1/namespaces/{target.namespace}/pods/{name}")):
                 time.sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
-        click.echo("", err=True)
+        echo("", err=True)
         return
     except ApiError as error:
         if error.code != GONE:
             raise
-    click.echo(f"{name} has ended.", err=True)
+    echo(f"{name} has ended.", err=True)
 
 
 def _tell(url: str, *, opens: bool) -> None:
-    click.echo(url)
+    echo(url)
     if opens:
         webbrowser.open(url)

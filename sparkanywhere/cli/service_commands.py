@@ -12,6 +12,7 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.cli.commands import with_target
 from sparkanywhere.cli.submit_options import job_options, pairs, spec_from, typed_options
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs import event_log, services
@@ -114,15 +115,15 @@ def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -
     secret = client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{services.secret_of(driver)}")
     token, port = services.token_of(secret), services.listening_port(line)
     if access := reach.port_access(driver, port):
-        click.echo(access, err=True)
-        click.echo(services.connect_url(port=port, token=token))
+        echo(access, err=True)
+        echo(services.connect_url(port=port, token=token))
     elif services.is_on_loopback(driver):
         if not reach.is_here(target.access):
             raise ServiceFailed(f"{driver['metadata']['name']} listens to its own machine alone.")
-        click.echo(services.connect_url(port=port, token=token))
+        echo(services.connect_url(port=port, token=token))
     else:
         with reach.forward(target, driver, port, local_port=options["port"]) as forwarding:
-            click.echo(services.connect_url(port=forwarding.port, token=token))
+            echo(services.connect_url(port=forwarding.port, token=token))
             reach.stay(target, driver)
 
 
@@ -151,7 +152,7 @@ def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) 
 def _up(client: KubeClient, target: Target, pod: JSON, service: Service, *, is_ours: bool) -> tuple[JSON, str]:
     """Wait until a service's pod is up; return it and the line that said so. If it fails, ours is deleted."""
     name = pod["metadata"]["name"]
-    click.echo(f"{'Starting' if is_ours else 'Found'} {name} ...", err=True)
+    echo(f"{'Starting' if is_ours else 'Found'} {name} ...", err=True)
     is_up = False
     try:
         with signals_as_interrupt():
@@ -166,4 +167,4 @@ def _up(client: KubeClient, target: Target, pod: JSON, service: Service, *, is_o
 
 def _stop(client: KubeClient, target: Target, service: Service) -> None:
     names = stop_all(client, target.namespace, service)
-    click.echo(f"{', '.join(names)} is being ended" if names else "None runs.")
+    echo(f"{', '.join(names)} is being ended" if names else "None runs.")

@@ -10,6 +10,7 @@ import click
 
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.image import ImageFailed, describe, ensure_image
 from sparkanywhere.spark.progress import StepPrinter
@@ -25,7 +26,7 @@ def spark() -> None:
 @click.argument("version")
 def install(version: str) -> None:
     """Make Spark VERSION (such as 4.3.0) ready in the cache and print its SPARK_HOME."""
-    click.echo(installed(version))
+    echo(str(installed(version)))
 
 
 def installed(version: str) -> Path:
@@ -49,7 +50,7 @@ def image(version: str, again: bool) -> None:
     """Build the image sparkanywhere/spark:VERSION in the Docker engine, if it has none."""
     name = built(version, again=again)
     with closing(engine(Settings.from_env())) as client:
-        click.echo(describe(client, name))
+        echo(describe(client, name))
 
 
 def built(version: str, *, again: bool = False) -> str:

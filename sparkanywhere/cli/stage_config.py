@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 import click
 
+from sparkanywhere.cli.terminal import echo
+
 # Setting (SPARKANYWHERE_...) by output; lists and flags are written as config.py reads them.
 SETTINGS = {
     "REGION": "region",
@@ -92,7 +94,7 @@ def main(stage: str, config: Path, outputs: TextIO) -> None:
     except (OutputMissing, ValueError, OSError) as error:
         sys.exit(f"{error}")
     config.write_text(json.dumps(made, indent=2) + "\n")
-    click.echo(f"{config}: stage {stage} is ready; chalice deploy --stage {stage} puts it up")
+    echo(f"{config}: stage {stage} is ready; chalice deploy --stage {stage} puts it up")
 
 
 if __name__ == "__main__":

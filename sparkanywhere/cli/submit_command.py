@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.server_options import ProviderType
 
@@ -37,7 +38,7 @@ def submit(context: click.Context, /, **options: Any) -> None:  # Any: click's v
         if options["detach"] and options["provider"]:
             raise SpecError("--provider starts a control plane for this job alone: --detach would end both.")
     except SpecError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         sys.exit(USAGE)
     from sparkanywhere.cli.submit_run import RunOptions, run
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
 from rich.console import Console
 
 from chalicelib.providers import registry
@@ -20,6 +19,7 @@ from sparkanywhere.cli.job_progress import PHASES, JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.spark_commands import built, installed
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NoAccess, Target, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
@@ -74,15 +74,15 @@ def run(spec: JobSpec, options: RunOptions) -> int:
             target = find_target(os.environ, context=options.context, namespace=spec.namespace)
             made = submit(KubeClient(target.access), spec, suffix=new_suffix())
             about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
-            click.echo(json.dumps(about) if options.output == "json" else made.name)
+            echo(json.dumps(about) if options.output == "json" else made.name)
             return 0
         with local_plane(spec, provider=options.provider, context=options.context, environ=os.environ) as target:
             code = _follow(spec, target, options)
     except (JobFailed, FileFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {error}", err=True)
         return USAGE if isinstance(error, SpecError) else FAILURE
     except KeyboardInterrupt:
-        click.echo("Interrupted; the job was ended.", err=True)
+        echo("Interrupted; the job was ended.", err=True)
         return INTERRUPTED
     return code
 
@@ -141,7 +141,7 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: 
             "usd_on_fargate": round(used.usd, 6),
             "prices_of": prices.date,
         }
-        click.echo(json.dumps(summary | ({"reason": why} if why else {})))
+        echo(json.dumps(summary | ({"reason": why} if why else {})))
         return
     print_result(console, job, last_lines=run.last_lines, now=now)
     console.print(
@@ -149,4 +149,4 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: 
         f" on {prices.seller} ${used.usd:.4f} by the list prices of {prices.date}"
     )
     if why:
-        click.echo(f"Error: {why}", err=True)
+        echo(f"Error: {why}", err=True)

@@ -120,11 +120,19 @@ class KubeClient:
         """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
         return self.text(_log_path(namespace, pod), **query)
 
+    def raw_log(self, namespace: str, pod: str, *, follow_seconds: float = 0) -> Iterator[bytes]:
+        """Yield what a pod has logged so far; or its lines as they come, until it is silent for so many seconds."""
+        path = _log_path(namespace, pod)
+        if not follow_seconds:
+            yield self._read("GET", path, {})
+            return
+        with self._open("GET", path, {"follow": "true"}, seconds=follow_seconds) as answer:
+            yield from _lines(answer)
+
     def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:
         """Yield the lines of a pod's log as they come, until it ends or is silent for `seconds`."""
-        with self._open("GET", _log_path(namespace, pod), {"follow": "true"}, seconds=seconds) as answer:
-            for line in _lines(answer):
-                yield line.decode(errors="replace").rstrip("\r\n")
+        for line in self.raw_log(namespace, pod, follow_seconds=seconds):
+            yield line.decode(errors="replace").rstrip("\r\n")
 
     def _read(self, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> bytes:
         with self._open(verb, path, query, seconds=ANSWER_SECONDS, body=body) as answer:

@@ -23,6 +23,7 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.config import API_NAMES, Settings
 from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers import registry
+from sparkanywhere.client.printable import harmless
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from sparkanywhere.local.gateway import Gateway, refuse, status_answer
 from sparkanywhere.local.instance_lock import InstanceLock
@@ -273,9 +274,19 @@ def localise(app: ChaliceApp) -> ChaliceApp:
     return app
 
 
+class HarmlessFormatter(logging.Formatter):
+    """Formats lines that may quote what clients have sent, for a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the traceback if there is one."""
+        return harmless(super().format(record))
+
+
 def run(server: Callable[[], DevServer]) -> int:
     """Build the server and serve; return the process's exit code. Failures are one sentence on stderr."""
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")  # as Chalice does
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(HarmlessFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         server().serve_forever()
     except CannotStart as error:
