@@ -122,6 +122,17 @@ class Settings:
     namespace_objects: int = field(
         default=20000, metadata={"doc": "objects of one resource that a namespace may hold, not counting Events"}
     )
+    node_memory_mib: int = field(
+        default=0,
+        metadata={"doc": "MiB of memory that the requests of all pods may come to at once; 0: what the provider has"},
+    )
+    node_cpus: int = field(
+        default=0,
+        metadata={
+            "doc": "processors that the requests of all pods may come to at once; 0: what the provider has, and no"
+            " bound where pods share them"
+        },
+    )
     usd_per_vcpu_hour: float = field(
         default=0.0,
         metadata={

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from chalicelib.apimachinery.accessors import is_deleting, is_terminal
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController
@@ -31,9 +31,11 @@ from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.probes.prober import Prober
 from chalicelib.controllers.runtime.background import Later
+from chalicelib.controllers.runtime.objects import ENDED_POD, paged
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
+from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.storage.base import Storage
@@ -139,6 +141,9 @@ class Reactions:
         on, to, later = changes.subscribe, self._controllers, self._later
         on("pods", ["ADDED"], self._start_pod)
         on("pods", ["MODIFIED"], self._sync_pod)
+        on("pods", GONE, lambda *_: later(self._sync_placeable))
+        on("pods", ["STATUS"], self._place_waiting)
+        on("nodes", STORED, self._sync_unplaced)
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))
         on("pods", GONE, lambda _, pod: to.usage.after_delete(pod), self._release_claims)
@@ -170,6 +175,25 @@ class Reactions:
     def _sync_pod(self, _: str, pod: JSON) -> None:
         if is_deleting(pod) or not is_terminal(pod):
             self._later(partial(self._controllers.pods.sync, pod))
+
+    def _place_waiting(self, _: str, pod: JSON) -> None:
+        """Start pods that there is room for, if this one has ended."""
+        if is_terminal(pod):
+            self._later(self._sync_placeable)
+
+    def _sync_placeable(self) -> None:
+        for key in self._controllers.pods.placeable():
+            self._later(partial(self._controllers.pods.sync_key, key))
+
+    def _sync_unplaced(self, _: str, node: JSON) -> None:
+        """Try the pods that have no task yet: a node may take other pods than before, or have more room."""
+        if labels_of(node).get(PROVIDER_LABEL):
+            self._later(self._sync_without_task)
+
+    def _sync_without_task(self) -> None:
+        for item in paged(self._storage, "pods"):
+            if f'"{TASK_ANNOTATION}":' not in item.json and not ENDED_POD.search(item.json):
+                self._later(partial(self._controllers.pods.sync_key, item.key))
 
     def _recount_ended(self, _: str, pod: JSON) -> None:
         if is_terminal(pod):

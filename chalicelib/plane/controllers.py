@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
+from chalicelib.controllers.cluster.capacity import NodeCapacity
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController, ServicePlace
 from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
@@ -18,6 +19,7 @@ from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
+from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, ignore
 from chalicelib.controllers.probes.prober import ProbedProvider, Prober
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
@@ -46,7 +48,8 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     delete = RegistryDeletes(stored.registries, stored.custom)
     recorder = Recorder(storage, clock=clock, new_uid=base.sources.new_uid, later=base.later)
     lifecycle = _lifecycle(base, stored, delete)
-    pods = _pod_controller(base, stored, recorder, lifecycle.claims)
+    capacity = NodeCapacity(provider, memory_mib=base.settings.node_memory_mib, cpus=base.settings.node_cpus)
+    pods = _pod_controller(base, stored, recorder, lifecycle.claims, capacity)
     budget_enforcer = BudgetEnforcer(
         storage=storage,
         rates=build_rates(base.settings),
@@ -78,7 +81,9 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         workloads=WorkloadController(
             storage=storage, registries=stored.registries, delete=delete, recorder=recorder, clock=clock
         ),
-        nodes=NodeController(storage=storage, registries=stored.registries, provider=provider, clock=clock),
+        nodes=NodeController(
+            storage=storage, registries=stored.registries, provider_name=provider.name, capacity=capacity, clock=clock
+        ),
         services=ServiceController(
             storage=storage,
             registries=stored.registries,
@@ -103,11 +108,21 @@ def subscribe(base: Foundation, stored: Stored, controllers: Controllers) -> Non
     reactions.subscribe_to(stored.changes)
 
 
-def _pod_controller(base: Foundation, stored: Stored, recorder: Recorder, claims: VolumeClaims) -> PodController:
+def _pod_controller(
+    base: Foundation, stored: Stored, recorder: Recorder, claims: VolumeClaims, capacity: NodeCapacity
+) -> PodController:
+    scheduler = Scheduler(
+        base.storage,
+        node_name=stored.node.name,
+        is_bounded=capacity.is_bounded,
+        shares_cpu=base.settings.declaration.shares_cpu and not base.settings.node_cpus,
+        new_uid=base.sources.new_uid,
+    )
     return PodController(
         storage=base.storage,
         provider=base.provider,
         node=stored.node,
+        scheduler=scheduler,
         recorder=recorder,
         clock=base.sources.clock,
         observers=PodObservers(

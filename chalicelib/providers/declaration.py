@@ -86,7 +86,7 @@ class ProviderDeclaration:
     """Whether a named volume outlives the task that mounts it."""
 
     shares_cpu: bool = False
-    """Whether tasks may together ask for more cpu than there is."""
+    """Whether tasks may ask for more cpu than there is, alone or together: they get what there is."""
 
     sizes: SizeTable | None = None
     """The sizes that tasks are given, where they are not those that are asked for."""

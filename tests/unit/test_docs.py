@@ -45,7 +45,7 @@ MESSAGES = (
     "Can't listen on",
     "uses this state folder",
     "which is not installed here: run",
-    "Insufficient memory (",
+    "nodes are available",
     "MountVolume.SetUp failed for volume",
     "must be an amount of US dollars above 0",
     "exceeded budget: pod",

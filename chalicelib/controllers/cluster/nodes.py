@@ -12,7 +12,8 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import spec_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
+from chalicelib.controllers.cluster.capacity import NodeCapacity
+from chalicelib.providers.base import Capacity, ProviderUnavailable
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.cluster.nodes import NOT_READY, PROVIDER_LABEL
@@ -40,24 +41,26 @@ class NodeController:
         *,
         storage: Storage,
         registries: Mapping[tuple[str, str], Registry],
-        provider: Provider,
+        provider_name: str,
+        capacity: NodeCapacity,
         clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
         self._registries = registries
-        self._provider = provider
+        self._provider_name = provider_name
+        self._capacity = capacity
         self._clock = clock
 
     def keep(self) -> None:
         """Make the nodes where missing, and write how much there is where that has changed."""
         try:
-            capacities = self._provider.capacities()
+            capacities = self._capacity.all()
         except ProviderUnavailable:
             return  # what is known of it stays
         registry = self._registries[NODES]
         for index, capacity in enumerate(capacities):
-            name = self._provider.name + (f"-{capacity.architecture}" if index else "")
-            wanted = node_of(name, self._provider.name, capacity, self._clock())
+            name = self._provider_name + (f"-{capacity.architecture}" if index else "")
+            wanted = node_of(name, self._provider_name, capacity, self._clock())
             key = object_key("nodes", None, name)
             try:
                 found = self._storage.get(key).object()

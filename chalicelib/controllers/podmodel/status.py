@@ -137,6 +137,13 @@ def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> J
     return status
 
 
+def scheduled_status(pod: JSON, *, now: datetime) -> JSON:
+    """Return the status of a pod that has just got its node."""
+    status = _pending(pod)
+    status["conditions"] = _merge(status, [_SCHEDULED], now)
+    return status
+
+
 def unscheduled_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that no provider has taken yet; it will be tried again."""
     status = _pending(pod)

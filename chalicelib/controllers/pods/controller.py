@@ -11,34 +11,26 @@ status of pods that run. Each may be called again at any time, by any thread, af
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
-from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
-from chalicelib.controllers.podmodel.record import (
-    grace_left,
-    handle_of,
-    is_gated,
-    lost_task,
-    refusal_of,
-    task_grace_seconds,
-)
-from chalicelib.controllers.podmodel.references import Missing
-from chalicelib.controllers.podmodel.refusals import Refusal, is_driver_to_end, why_not_started
+from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
+from chalicelib.controllers.podmodel.refusals import is_driver_to_end, why_not_started
+from chalicelib.controllers.pods.launcher import PodLauncher, Queues
+from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
 from chalicelib.controllers.pods.waiting import WaitingPods
-from chalicelib.controllers.runtime.backoff import LASTING, PASSING, Backoff
-from chalicelib.controllers.runtime.recorder import News, Recorder
-from chalicelib.controllers.translation.task import Node, translate
-from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, Task, TaskRejected, TaskState
-from chalicelib.registry.writing import as_stored
-from chalicelib.storage.base import Storage, StoredObject
+from chalicelib.controllers.runtime.backoff import Backoff
+from chalicelib.controllers.runtime.recorder import Recorder
+from chalicelib.controllers.translation.task import Node
+from chalicelib.providers.base import LogOptions, Provider, TaskState
+from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
@@ -52,19 +44,30 @@ class PodController:
         storage: Storage,
         provider: Provider,
         node: Node,
+        scheduler: Scheduler,
         recorder: Recorder,
         clock: Callable[[], datetime],
         observers: PodObservers,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
+        self._queues = Queues(self.waiting, self.backoff)
         self._store = PodStore(storage, recorder=recorder, node=node, clock=clock, observers=observers)
-        self._provider = provider
         self._tasks = PodTasks(provider)
         self._node = node
         self._recorder = recorder
         self._clock = clock
         self._observers = observers
+        self._scheduler = scheduler
+        self._launcher = PodLauncher(
+            store=self._store,
+            provider=provider,
+            node=node,
+            scheduler=scheduler,
+            queues=self._queues,
+            on_launch=observers.on_launch,
+            clock=clock,
+        )
 
     def sync(self, pod: JSON, *, is_fresh: bool = False) -> None:
         """Bring the pod's task to where the pod wants it. Safe to repeat, and with an outdated pod.
@@ -87,6 +90,18 @@ class PodController:
         self._recorder.record(pod, pod_events.stopping(pod))
         self._stop(pod, handle, grace_left(pod, self._clock()))
 
+    def _launch(self, pod: JSON, *, is_fresh: bool) -> None:
+        """Launch a pod, and end its task again if the pod has gone, or is to go, meanwhile."""
+        launch = self._launcher.launch(pod, is_fresh=is_fresh)
+        if launch is None:
+            return
+        handle, written = launch.state.handle, launch.written
+        if written is None:
+            LOG.info("pod vanished while its task started uid=%s task=%s", launch.state.uid, handle)
+            self._tasks.discard(handle)
+        elif is_deleting(written.after) or is_terminal(written.after):
+            self._stop(written.after, handle, grace_left(written.after, self._clock()))
+
     def sync_key(self, key: str) -> None:
         """Sync the pod under a storage key, if there is one."""
         stored = self._store.under(key)
@@ -99,20 +114,26 @@ class PodController:
 
     def forget(self, pod: JSON) -> None:
         """Stop the task of a pod that was removed from the store by another component. Repeatable."""
-        self._set_aside(pod["metadata"]["uid"])
+        self._queues.drop(pod["metadata"]["uid"])
         if self.is_ours(pod) and pod["spec"].get("nodeName"):
             self._tasks.discard(handle_of(pod) or self._tasks.find(pod["metadata"]["uid"]))
 
     def retry(self) -> None:
-        """Try again to start pods that wait, or that the provider could not take, where their pause is over.
+        """Try again to start pods that wait, or that could not be taken, where their pause is over or there is room.
 
         Cheap if there are none. Also finds what was written through another process on the same store.
         """
+        for key in self.placeable():
+            self.sync_key(key)
         for uid in self.backoff.due(self._clock()):
             if pod := self.find(uid):
                 self.sync(pod)
             else:
-                self._set_aside(uid)
+                self._queues.drop(uid)
+
+    def placeable(self) -> list[str]:
+        """Return the storage keys of pods that have waited for room and that there is room for, in their order."""
+        return self._scheduler.placeable()
 
     def find(self, uid: str) -> JSON | None:
         """Return the pod with that uid, None if there is none."""
@@ -131,87 +152,6 @@ class PodController:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
         handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._node.launches else "")
         return self._tasks.logs(pod, handle, container, options)
-
-    def _launch(self, pod: JSON, *, is_fresh: bool) -> None:
-        key, metadata = pod_key(pod), pod["metadata"]
-        stored = as_stored(key, pod, int(metadata["resourceVersion"])) if is_fresh else self._store.under(key)
-        current = stored.object() if stored else {}
-        if stored is None or current["metadata"]["uid"] != metadata["uid"]:
-            return
-        if is_deleting(current) or is_terminal(current) or handle_of(current):
-            return
-        try:
-            translation = translate(current, self._node)
-            if translation.task is None:
-                # once more: what is written between the look and the entry would wake no pod
-                self.waiting.add(metadata["uid"], key, translation.wants(metadata.get("namespace", "")))
-                translation = translate(current, self._node)
-        except TaskRejected as error:
-            self._refuse(current, error)
-            return
-        if translation.task is None:
-            self._wait(current, translation.missing)
-        else:
-            self._run(stored, translation.task, translation.unsupported)
-
-    def _run(self, stored: StoredObject, task: Task, unsupported: Sequence[str]) -> None:
-        """Start the pod's task, and write its state into the pod."""
-        pod = stored.object()
-        self.waiting.discard(task.uid)
-        try:
-            state = self._provider.run(task)
-        except (TaskRejected, ProviderUnavailable) as error:
-            self._refuse(pod, error)
-            return
-        if self._set_back(stored, state):
-            return
-        warnings = self._provider.warnings(task)
-        written = self._store.record(
-            stored,
-            state,
-            lambda before, after: [
-                *pod_events.launched(pod, self._node.name, unsupported, warnings),
-                *pod_events.changed(before, after, state),
-            ],
-        )
-        if written is None:
-            LOG.info("pod vanished while its task started uid=%s task=%s", task.uid, state.handle)
-            self._tasks.discard(state.handle)
-            return
-        if handle_of(written.after):
-            self.backoff.forget(task.uid)
-        else:  # set back meanwhile
-            self.backoff.postpone(task.uid, self._clock())
-        self._observers.on_launch(pod)
-        if is_deleting(written.after) or is_terminal(written.after):
-            self._stop(written.after, state.handle, grace_left(written.after, self._clock()))
-
-    def _wait(self, pod: JSON, missing: Sequence[Missing]) -> None:
-        self.backoff.postpone(pod["metadata"]["uid"], self._clock())
-
-        def describe(before: JSON, after: JSON) -> Iterator[News]:
-            status = status_of(after)
-            since = find_time(status.get("startTime")) or self._clock()
-            waited = (self._clock() - since).total_seconds()
-            return pod_events.waiting(missing, is_new=status != status_of(before), seconds=waited)
-
-        is_there = self._store.set_status(
-            pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), describe
-        )
-        if not is_there:
-            self._set_aside(pod["metadata"]["uid"])
-
-    def _refuse(self, pod: JSON, error: TaskRejected | ProviderUnavailable) -> None:
-        """Leave a pod Pending that the provider has not taken, and have it tried again after a pause."""
-        uid = pod["metadata"]["uid"]
-        self.waiting.discard(uid)
-        refusal = Refusal(error.reason, error.message, is_lasting=isinstance(error, TaskRejected))
-        self.backoff.postpone(uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
-        is_there = self._store.set_status(
-            pod, lambda old: refusal.status(old, now=self._clock()), refusal.news, binds=refusal.is_bound
-        )
-        if not is_there:
-            self._set_aside(uid)
 
     def end_driver(self, pod: JSON) -> None:
         """End a driver that cannot be started, as Failed, if it has been tried for long enough."""
@@ -243,12 +183,8 @@ class PodController:
         if handle_of(pod):
             self._stop(pod, handle_of(pod), task_grace_seconds(pod), reason)
             return
-        self._set_aside(pod["metadata"]["uid"])
+        self._queues.drop(pod["metadata"]["uid"])
         self._store.set_status(pod, lambda old: pod_status.ended_status(old, reason, message, now=self._clock()))
-
-    def _set_aside(self, uid: str) -> None:
-        self.waiting.discard(uid)
-        self.backoff.forget(uid)
 
     def observe(self, state: TaskState) -> None:
         """Write what a provider reported about a task into its pod's status.
@@ -262,7 +198,7 @@ class PodController:
             return
         if state.phase == "pending" and not handle_of(stored.object()):
             return  # it is being started: who does so saves it in a moment, or else the next sync finds it
-        if self._set_back(stored, state):
+        if self._launcher.set_back(stored, state):
             return
         written = self._store.record(stored, state, lambda before, after: pod_events.changed(before, after, state))
         if written is None:
@@ -276,16 +212,6 @@ class PodController:
         """Give a pod the status that a pure function makes of it as it is now, None for no change. Repeatable."""
         self._store.change_status(uid, new_status)
 
-    def _set_back(self, stored: StoredObject, state: TaskState) -> bool:
-        """Schedule a new launch of a pod whose task ended before it began; False if that would not help."""
-        refusal = refusal_of(state)
-        if refusal is None or not self._store.set_back(
-            stored, state, lambda before, after: refusal.news(before, after) if before != after else ()
-        ):
-            return False
-        self.backoff.postpone(state.uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
-        return True
-
     def _remove(self, key: str, uid: str) -> None:
         """Take a deleting pod whose task has ended out of the store, then let go of the task.
 
@@ -295,6 +221,6 @@ class PodController:
         last = self._store.take_out(key, uid)
         if last is None:
             return
-        self._set_aside(uid)
+        self._queues.drop(uid)
         self._observers.after_delete(last)
         self._tasks.discard(handle_of(last))

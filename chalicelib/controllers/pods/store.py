@@ -121,15 +121,27 @@ class PodStore:
         return written is not None and written.has_changed
 
     def set_status(
-        self, pod: JSON, new_status: Callable[[JSON], JSON], describe: Describe = lambda *_: (), *, binds: bool = False
+        self,
+        pod: JSON,
+        new_status: Callable[[JSON], JSON],
+        describe: Describe = lambda *_: (),
+        *,
+        binds: bool | None = None,
     ) -> bool:
-        """Give a pod that has no task yet another status, and its node if it `binds`; False if the pod is gone."""
+        """Give a pod that has no task yet another status; False if the pod is gone.
+
+        If it `binds`, the pod also gets its node; False takes it away.
+        """
 
         def change(old: JSON) -> JSON | None:
             if is_terminal(old) or handle_of(old):
                 return None
-            node = {"nodeName": old["spec"].get("nodeName") or self._node.name} if binds else {}
-            return {**old, "spec": {**old["spec"], **node}, "status": new_status(old)}
+            spec = dict(old["spec"])
+            if binds:
+                spec["nodeName"] = spec.get("nodeName") or self._node.name
+            elif binds is False:
+                spec.pop("nodeName", None)
+            return {**old, "spec": spec, "status": new_status(old)}
 
         return self._update(pod_key(pod), pod["metadata"]["uid"], change, describe) is not None
 

@@ -74,8 +74,7 @@ class Translation:
 
 
 def translate(pod: JSON, node: Node) -> Translation:
-    """Return the pod's task or what is missing for it. Raises PodRejected if it can never run."""
-    node = replace(node, lookup=node.lookup.now())
+    """Return the pod's task or what is missing for it, as the node's lookup sees it. Raises PodRejected."""
     view, task = _parts(pod, node)
     unsupported = tuple(unsupported_fields(pod, probes=node.probes))
     if view.references.missing:

@@ -49,8 +49,6 @@ def capacity(machine: Machine) -> Capacity:
 def check(task: Task, machine: Machine, *, allow_privileged: bool) -> None:
     """Raise ProviderUnavailable if the machine is too small, TaskRejected for what is not allowed here."""
     short = []
-    if task.cpu_milli > machine.cpus * 1000:
-        short.append(f"Insufficient cpu ({task.cpu_milli}m asked, the engine has {machine.cpus * 1000}m)")
     if task.memory_mib > machine.memory_mib:
         short.append(f"Insufficient memory ({task.memory_mib}Mi asked, the engine has {machine.memory_mib}Mi)")
     if any(container.gpus for container in task.containers) and not machine.has_gpus:

@@ -96,6 +96,7 @@ DECLARATION = ProviderDeclaration(
     flag_help="Run pods as containers of a Docker engine.",
     network="bridge",
     volumes_last=True,
+    shares_cpu=True,
     not_honoured=("size limits of volumes", "requests of disk"),
     image_engine=connect,
     check=check,

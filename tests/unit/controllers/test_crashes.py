@@ -110,6 +110,15 @@ def driver(w: World) -> None:
     w.observe_all()
 
 
+def bind(w: World) -> None:
+    """Pods that ask for memory are bound to the node, one after the other, and run."""
+    w.controllers.nodes.keep()
+    for name in ("a", "b"):
+        requests = {"requests": {"memory": "6Gi"}}
+        w.create_pod(name, containers=[{"name": "c", "image": "image:1", "resources": requests}])
+    w.observe_all()
+
+
 SCENARIOS: list[Callable[[World], None]] = [
     launch,
     finish,
@@ -121,6 +130,7 @@ SCENARIOS: list[Callable[[World], None]] = [
     namespace,
     quota,
     driver,
+    bind,
 ]
 
 

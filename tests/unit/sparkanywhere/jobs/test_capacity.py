@@ -24,7 +24,7 @@ def spec(**wanted: Any) -> JobSpec:  # Any: fields of a JobSpec
     ("provider", "wanted", "sentence"),
     [
         ("docker", {"executor_memory": "8g"}, "--executor-memory 8g makes a pod of 9011 MiB"),
-        ("docker", {"driver_cores": 3}, "--driver-cores 3 is more than the 2"),
+        ("fargate", {"driver_cores": 17}, "--driver-cores 17 is more than the 16"),
         ("process", {"driver_memory": "8g"}, "--driver-memory 8g"),
         ("fargate", {"executor_memory": "110g"}, "the largest that can be had here has 122880 MiB"),
         ("fargate", {"executor_cores": 17}, "more than the 16"),
