@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -24,19 +25,26 @@ from tests.waiting import until
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")]
 
 
+@pytest.fixture(params=[True, False], ids=["namespaces", "host"])
+def namespaces(request: pytest.FixtureRequest) -> bool:
+    """Return whether containers have namespaces of their own."""
+    assert isinstance(request.param, bool)
+    return request.param
+
+
 @pytest.fixture
-def provider(tmp_path: Path) -> Iterator[ProcessProvider]:
+def provider(tmp_path: Path, namespaces: bool) -> Iterator[ProcessProvider]:
     """Return a provider without tasks, removed afterwards with all it started."""
-    one = open_provider(tmp_path)
+    one = open_provider(tmp_path, namespaces=namespaces)
     yield one
     for state in one.list_tasks():
         one.remove(state.handle)
     one.close()
 
 
-def open_provider(directory: Path) -> ProcessProvider:
+def open_provider(directory: Path, *, namespaces: bool = True) -> ProcessProvider:
     """Return a provider whose state lies in `directory`."""
-    return ProcessProvider(directory / "state", directory / "spark", environ=os.environ)
+    return ProcessProvider(directory / "state", directory / "spark", environ=os.environ, namespaces=namespaces)
 
 
 def processes_of(handle: str) -> list[psutil.Process]:
@@ -56,8 +64,10 @@ def supervisor_of(handle: str) -> int:
     """Return the process id of a running task's supervisor."""
     ours = {one.pid for one in processes_of(handle)}
     (parent,) = {one.ppid() for one in processes_of(handle)} - ours
-    assert parent > 1
-    return parent
+    above = psutil.Process(parent).parent()
+    assert above
+    is_init = above.cmdline() == psutil.Process(parent).cmdline()  # a fork of the supervisor
+    return above.pid if is_init else parent
 
 
 def log_of(provider: ProcessProvider, handle: str) -> str:
@@ -105,13 +115,20 @@ def test_a_background_process_ends_with_the_main_one(provider: ProcessProvider) 
 
 
 def test_a_process_that_hides_its_origin_ends_with_the_task(provider: ProcessProvider, tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    hidden = f"env -i setsid sh -c 'echo $$ > {pid_file}; exec sleep 600' & until [ -s {pid_file} ]; do :; done"
-    handle = provider.run(task(container(f"{hidden}; exit 0"))).handle
+    words = ["sleep", f"600.{secrets.randbelow(10**9)}"]
+    hidden = f"env -i setsid {' '.join(words)} & until [ -e {tmp_path}/go ]; do sleep 0.02; done"
+    handle = provider.run(task(container(hidden))).handle
+    until(lambda: is_running(words), "it hides")
 
+    (tmp_path / "go").touch()
     ended(provider, handle)
 
-    until(lambda: not psutil.pid_exists(int(pid_file.read_text())), "the hidden process is gone")
+    until(lambda: not is_running(words), "the hidden process is gone")
+
+
+def is_running(words: list[str]) -> bool:
+    """Return whether a process of this machine was started with these words."""
+    return any(one.info["cmdline"] == words for one in psutil.process_iter(["cmdline"]))
 
 
 def test_one_containers_end_leaves_its_sibling_alone(provider: ProcessProvider) -> None:
@@ -131,16 +148,16 @@ import os, sys, time
 from pathlib import Path
 from tests.contract.provider_backends import container, task
 from tests.functional.test_process_provider import open_provider
-provider = open_provider(Path(sys.argv[1]))
+provider = open_provider(Path(sys.argv[1]), namespaces=bool(sys.argv[3]))
 provider.start(lambda state: None)
 print(provider.run(task(container(sys.argv[2]))).handle, flush=True)
 time.sleep(600)
 """
 
 
-def run_in_another_process(directory: Path, script: str) -> tuple[str, subprocess.Popen[str]]:
+def run_in_another_process(directory: Path, script: str, *, namespaces: bool) -> tuple[str, subprocess.Popen[str]]:
     """Start a task in a control plane of its own, which runs in `directory`; return its handle and that process."""
-    command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script]
+    command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script, "yes" * namespaces]
     child = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()})
     assert child.stdout
     return child.stdout.readline().strip(), child
@@ -154,8 +171,12 @@ def kill(child: subprocess.Popen[str]) -> None:
     child.stdout.close()
 
 
-def test_a_task_outlives_a_killed_control_plane_and_is_adopted(provider: ProcessProvider, tmp_path: Path) -> None:
-    handle, child = run_in_another_process(tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5")
+def test_a_task_outlives_a_killed_control_plane_and_is_adopted(
+    provider: ProcessProvider, tmp_path: Path, namespaces: bool
+) -> None:
+    handle, child = run_in_another_process(
+        tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5", namespaces=namespaces
+    )
     running(provider, handle)
     kill(child)
 
@@ -171,8 +192,8 @@ def test_a_task_outlives_a_killed_control_plane_and_is_adopted(provider: Process
     assert log_of(provider, handle) == "done\n"
 
 
-def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Path) -> None:
-    handle, child = run_in_another_process(tmp_path, "sleep 600")
+def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Path, namespaces: bool) -> None:
+    handle, child = run_in_another_process(tmp_path, "sleep 600", namespaces=namespaces)
     running(provider, handle)
     kill(child)
 
@@ -181,8 +202,10 @@ def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Pat
     assert ended(provider, handle).containers[0].exit_code == 143
 
 
-def test_a_killed_control_plane_leaves_no_spare_supervisor(provider: ProcessProvider, tmp_path: Path) -> None:
-    handle, child = run_in_another_process(tmp_path, "exit 0")
+def test_a_killed_control_plane_leaves_no_spare_supervisor(
+    provider: ProcessProvider, tmp_path: Path, namespaces: bool
+) -> None:
+    handle, child = run_in_another_process(tmp_path, "exit 0", namespaces=namespaces)
     ended(provider, handle)
     until(lambda: bool(spare_supervisors(tmp_path)), "one to stand by")
 
@@ -236,7 +259,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.contract.provider_backends import container, task
 from tests.functional.test_process_provider import open_provider
-provider = open_provider(Path(sys.argv[1]))
+provider = open_provider(Path(sys.argv[1]), namespaces=bool(sys.argv[5]))
 left = int(sys.argv[4])
 def trace(frame, event, argument):
     global left
@@ -255,11 +278,11 @@ provider.run(task(container(sys.argv[3]), uid=sys.argv[2]))
 @pytest.mark.slow
 @pytest.mark.parametrize("line", range(5, 300, 12))
 def test_a_crash_in_run_starts_no_task_twice_and_loses_none(
-    provider: ProcessProvider, tmp_path: Path, line: int
+    provider: ProcessProvider, tmp_path: Path, line: int, namespaces: bool
 ) -> None:
     started = tmp_path / "started"
     script = f"echo once >> {started}; exit 0"
-    command = [sys.executable, "-c", CRASH, str(tmp_path), "some-uid", script, str(line)]
+    command = [sys.executable, "-c", CRASH, str(tmp_path), "some-uid", script, str(line), "yes" * namespaces]
     crashed = subprocess.run(command, env={"PYTHONPATH": os.getcwd()}, check=False)
 
     handle = provider.run(task(container(script), uid="some-uid")).handle

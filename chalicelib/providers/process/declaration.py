@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from chalicelib.providers.base import Provider
 from chalicelib.providers.declaration import ProviderContext, ProviderDeclaration
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """The settings that this provider alone has."""
+
+    process_namespaces: bool = field(
+        default=True,
+        metadata={"doc": "whether containers get PID and mount namespaces of their own, where Linux lets us"},
+    )
 
 
 def build(context: ProviderContext) -> Provider:
     """Return the provider."""
     from chalicelib.providers.process.provider import ProcessProvider
 
-    return ProcessProvider(context.state / "pods", context.cache / "spark", environ=context.environ)
+    settings: ProcessSettings = context.settings
+    return ProcessProvider(
+        context.state / "pods", context.cache / "spark", environ=context.environ, namespaces=settings.process_namespaces
+    )
+
+
+def check(context: ProviderContext) -> str:
+    """Return whether pods have namespaces of their own here, and if not, why."""
+    from chalicelib.providers.process import isolation
+
+    settings: ProcessSettings = context.settings
+    obstacle = isolation.obstacle() if settings.process_namespaces else isolation.TURNED_OFF
+    if obstacle:
+        return f"processes of this machine, which see all others: pods have no namespaces of their own ({obstacle})"
+    return "processes of this machine, each pod in PID and mount namespaces of its own"
 
 
 def clean_up(context: ProviderContext) -> int:
@@ -26,6 +52,8 @@ DECLARATION = ProviderDeclaration(
     name="process",
     summary="processes of this machine",
     build=build,
+    settings=ProcessSettings,
+    check=check,
     network="host",
     volumes_last=True,
     shares_cpu=True,

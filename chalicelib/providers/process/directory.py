@@ -17,6 +17,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import pwd
 import re
 import shutil
 import time
@@ -48,6 +49,15 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 def handle_of(uid: str) -> str:
     """Return the handle of the task with this uid: the uid itself if it can name a file."""
     return uid if _PLAIN.fullmatch(uid) else hashlib.sha256(uid.encode()).hexdigest()
+
+
+def java_data() -> Path:
+    """Return where every Java of this user keeps a file about itself, named by its process id, whatever TMPDIR says."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # Java keeps none then
+        user = str(os.geteuid())
+    return TEMPORARY / f"hsperfdata_{user}"
 
 
 class TaskDirectory:
@@ -85,6 +95,14 @@ class TaskDirectory:
             raise PermissionError(errno.EPERM, "belongs to another user", str(self.scratch))
         with contextlib.suppress(FileExistsError):
             (self.path / SCRATCH_LINK).symlink_to(self.scratch)
+        self.java_data.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(OSError):
+            java_data().mkdir(mode=0o755, exist_ok=True)
+
+    @property
+    def java_data(self) -> Path:
+        """Return what the task's containers see at java_data(): in namespaces of their own, process ids recur."""
+        return self.scratch / "hsperfdata"
 
     def program(self, name: str) -> Path:
         """Return where a program that we provide to the task's containers lies."""

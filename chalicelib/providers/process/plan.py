@@ -1,7 +1,8 @@
 """Pure: a Task to the plan that a supervisor carries out: programs, variables, directories; and what it leaves out.
 
-A process sees the host's file system, not an image's, so a mount at /data is a directory elsewhere, and whoever says
-/data to the process must say that directory: every mention of a container's paths is rewritten.
+A process sees the host's file system, not an image's. Where it has a mount namespace of its own, a volume is mounted
+at /data as anywhere (`mounts`). Where it has none, the volume is a directory elsewhere, and whoever says /data to the
+process must say that directory: every mention of a container's paths is rewritten.
 """
 
 from __future__ import annotations
@@ -11,17 +12,23 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.process import spark
-from chalicelib.providers.process.directory import TaskDirectory
-from chalicelib.providers.process.records import ContainerPlan, ContainerRecord, Record
+from chalicelib.providers.process.directory import TEMPORARY, TaskDirectory, java_data
+from chalicelib.providers.process.records import ContainerPlan, ContainerRecord, MountPlan, Record
 from chalicelib.providers.process.spark import SparkHome, is_spark_image
 
-# A mention begins a path: after the start, a space, a quote, `=`, `:`, `,` or the `//` of a URL, but not
-# within another path (x/data, ./data, ~/data) nor after an expansion (${X}/data, $(x)/data, */data).
-_BEFORE = r"(?:(?<=://)|(?<![\w.\-/~}\)\]*%+@]))"
+# A mention begins a path: after the start, a space, a quote, `=`, `:`, `,` or the `//` of a file's URL, but not
+# within another path (x/data, ./data, ~/data) nor after an expansion (${X}/data, $(x)/data, */data), nor in
+# another file system (hdfs:/data, s3a:///data).
+_COLONS = (":", r"\\:")  # the second in a properties file
+_FILE = "".join(f"(?<={scheme}{colon}//)|" for scheme in ("file", "local") for colon in _COLONS)
+_OTHERS = ("hdfs", "viewfs", "webhdfs", "s3", "s3a", "gs", "abfs", "abfss")
+_NO_OTHER = "".join(f"(?<!{scheme}{colon})" for scheme in _OTHERS for colon in _COLONS)
+_BEFORE = rf"(?:{_FILE}(?<![\w.\-/~}}\)\]*%+@]){_NO_OTHER})"
 # It ends at the end of a name: /data and /data/x are meant, /data2, /data-2 and /data.txt are not.
 _AFTER = r"(?![\w.\-~%+@])"
 _PROPERTY_SPECIAL = re.compile(r"[\\:=#!]")
@@ -57,12 +64,16 @@ class PathMap:
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What all tasks here have in common: the host's variables, a Python, where named volumes are."""
+    """What all tasks here have in common: the host's variables, a Python, where named volumes are.
+
+    `isolated` says that containers have namespaces of their own.
+    """
 
     environ: Mapping[str, str]
     python: str
     named_volumes: Path
     is_directory: Callable[[str], bool] = field(default=os.path.isdir)
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +102,54 @@ class ResolvedContainer:
                 return self.volume_path(volume) / mount.sub_path
         raise TaskRejected("CreateContainerConfigError", f'volume "{mount.volume}" is not defined')
 
-    def paths(self) -> PathMap:
-        """Return where the container's paths lie on the host."""
+    def mounts(self) -> list[MountPlan]:
+        """Return what of the host is seen at which of the container's paths, parents first."""
         work = str(self.directory.work(self.container.name))
-        places = [(mount.path, str(self.mount_path(mount))) for mount in self.container.mounts]
+        found: list[MountPlan] = []
+
+        def add(
+            source: str, target: str, *, read_only: bool = False, how: Literal["bind", "show", "replace"] = "bind"
+        ) -> None:
+            found.append({"source": source, "target": target, "read_only": read_only, "how": how})
+
         if self.spark:
-            entrypoint = str(self.directory.program("entrypoint.sh"))
-            image = [(spark.IMAGE_HOME, str(self.spark.path)), (spark.IMAGE_WORK, work)]
-            places = [*image, (spark.ENTRYPOINT, entrypoint), *places]
+            add(str(self.spark.path), spark.IMAGE_HOME, how="show")
+            add(work, spark.IMAGE_WORK)
+            add(str(self.directory.program("entrypoint.sh")), spark.ENTRYPOINT)
+        files = {volume.name for volume in self.task.volumes if volume.kind == "files"}
+        for mount in self.container.mounts:
+            read_only = mount.read_only or mount.volume in files
+            add(str(self.mount_path(mount)), mount.path, read_only=read_only)
         wanted = self.container.working_dir
+        places = [(one["target"], one["source"]) for one in found]
         if wanted and not self.host.is_directory(wanted) and PathMap(places).rewrite(wanted) == wanted:
-            places = [(wanted, work), *places]
+            add(work, wanted)
+        if self.host.isolated and not self._covers(str(TEMPORARY)):
+            add(str(self.directory.java_data), str(java_data()), how="replace")
+        return sorted(found, key=lambda one: one["target"].rstrip("/").count("/"))
+
+    def _covers(self, path: str) -> bool:
+        """Return whether a volume is mounted at a path or above it."""
+        return any(f"{path}/".startswith(f"{mount.path.rstrip('/')}/") for mount in self.container.mounts)
+
+    def paths(self) -> PathMap:
+        """Return where the container's paths lie on the host, for those who must be told so."""
+        places = [] if self.host.isolated else [(one["target"], one["source"]) for one in self.mounts()]
         return PathMap(places)
 
     def cwd(self, paths: PathMap) -> str:
-        """Return the directory that the container starts in; it may have to be made."""
-        return paths.rewrite(self.container.working_dir) or str(self.directory.work(self.container.name))
+        """Return the directory that the container starts in, as the container sees it; it may have to be made."""
+        work = str(self.directory.work(self.container.name))
+        if self.host.isolated and (self.spark or self._covers(work)):
+            work = spark.IMAGE_WORK if self.spark else "/"
+        return paths.rewrite(self.container.working_dir) or work
 
     def plan(self) -> ContainerPlan:
         """Return the container's part of the plan. Raises TaskRejected if there is no program to run."""
         container, paths = self.container, self.paths()
         environ, scratch = self.host.environ, str(self.directory.scratch)
+        if self.host.isolated and self._covers(scratch):
+            scratch = str(TEMPORARY)
         found = {"PATH": os.defpath, **{name: environ[name] for name in INHERITED if name in environ}}
         if not any(environ.get(name) for name in LOCALE):  # else Java cannot open files with names beyond ASCII
             found["LANG"] = "C.UTF-8"
@@ -146,6 +184,7 @@ class ResolvedContainer:
             "stop_argv": stop_argv,
             "no_new_privileges": container.no_new_privileges,
             "memory_mib": container.memory_mib,
+            "mounts": self.mounts() if self.host.isolated else None,
         }
 
 
@@ -183,9 +222,13 @@ def first_record(task: Task, *, handle: str, address: str, created_at: int) -> R
     }
 
 
-def warnings(task: Task) -> list[str]:
-    """Return one sentence for each wish of the task that is not honoured."""
-    found = [sentence for container in task.containers for sentence in _container_warnings(container, task)]
+def warnings(task: Task, *, obstacle: str = "") -> list[str]:
+    """Return one sentence for each wish of the task that is not honoured, with what keeps it from having namespaces."""
+    isolated = not obstacle
+    found = (
+        [] if isolated else [f"the pod has no namespaces of its own ({obstacle}): its processes see all of the host's"]
+    )
+    found += [sentence for one in task.containers for sentence in _container_warnings(one, task, isolated=isolated)]
     for volume in task.volumes:
         if volume.kind == "memory":
             found.append(f'volume "{volume.name}": lies on the disk, not in memory, in process mode')
@@ -196,7 +239,7 @@ def warnings(task: Task) -> list[str]:
     return found
 
 
-def _container_warnings(container: Container, task: Task) -> list[str]:
+def _container_warnings(container: Container, task: Task, *, isolated: bool) -> list[str]:
     host_image = f'image "{container.image}" is not used: its command runs on the host'
     # Files are a container's own copies: writing harms nobody.
     shared = {volume.name for volume in task.volumes if volume.kind != "files"}
@@ -216,7 +259,7 @@ def _container_warnings(container: Container, task: Task) -> list[str]:
         (container.tty, "there is no terminal in process mode"),
         (container.stdin, "standard input is empty in process mode"),
         (
-            any(mount.read_only and mount.volume in shared for mount in container.mounts),
+            not isolated and any(mount.read_only and mount.volume in shared for mount in container.mounts),
             "read-only mounts are not enforced in process mode",
         ),
     ]

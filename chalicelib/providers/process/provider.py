@@ -22,7 +22,7 @@ import psutil
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.interactive import Session, Streams
-from chalicelib.providers.process import addresses, logs, plan, sessions, states, volumes
+from chalicelib.providers.process import addresses, isolation, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
 from chalicelib.providers.process.records import Plan, Record, RestartRequest, tell_listeners
 from chalicelib.providers.process.spark import SparkHomes
@@ -44,7 +44,7 @@ class ProcessProvider:
 
     `state_dir` belongs to one control plane; `spark_dir` holds the installed Sparks, one per version;
     `environ` is the host's environment, of which tasks see a few harmless variables; `python` is what
-    PySpark runs.
+    PySpark runs. `namespaces` says whether containers get namespaces of their own, where that can be.
     """
 
     name = "process"
@@ -59,11 +59,13 @@ class ProcessProvider:
         python: str = sys.executable,
         backoff_seconds: float = BACKOFF_SECONDS,
         log_bytes: int = LOG_BYTES,
+        namespaces: bool = True,
     ) -> None:
         self._tasks = state_dir.absolute() / "tasks"
         self._listeners = state_dir.absolute() / "listeners"
         self._homes = SparkHomes(spark_dir.absolute())
-        self._host = plan.HostSettings(environ, python, state_dir.absolute() / "named-volumes")
+        self._named_volumes = state_dir.absolute() / "named-volumes"
+        self._environ, self._python, self._namespaces = environ, python, namespaces
         self._clock = clock
         self._backoff_seconds = backoff_seconds
         self._log_bytes = log_bytes
@@ -75,7 +77,7 @@ class ProcessProvider:
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove named volumes that nobody wants; see VolumeKeeper."""
-        volumes.keep(self._host.named_volumes, wanted)
+        volumes.keep(self._named_volumes, wanted)
 
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it; see Provider.run."""
@@ -108,9 +110,11 @@ class ProcessProvider:
     def _prepare(self, task: Task, directory: TaskDirectory, address: str) -> Plan:
         """Write the task's intent and files; if that fails, leave nothing."""
         try:
+            isolated = not self._obstacle()
+            host = plan.HostSettings(self._environ, self._python, self._named_volumes, isolated=isolated)
             sparks = [self._homes.find(one.image, pull=one.pull) for one in task.containers]
             resolved = [
-                plan.ResolvedContainer(task, one, home, directory, address, self._host)
+                plan.ResolvedContainer(task, one, home, directory, address, host)
                 for one, home in zip(task.containers, sparks, strict=True)
             ]
             now = self._now()
@@ -131,6 +135,10 @@ class ProcessProvider:
             directory.discard()
             raise
         return prepared
+
+    def _obstacle(self) -> str:
+        """Return what keeps containers from having namespaces of their own, "" for nothing."""
+        return isolation.obstacle() if self._namespaces else isolation.TURNED_OFF
 
     def _now(self) -> int:
         return int(self._clock().timestamp() * 1e9)
@@ -246,7 +254,7 @@ class ProcessProvider:
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing the task asks for that processes don't get."""
-        return plan.warnings(task)
+        return plan.warnings(task, obstacle=self._obstacle())
 
     def capacities(self) -> list[Capacity]:
         """Return this machine's processors and memory."""

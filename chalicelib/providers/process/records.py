@@ -23,6 +23,19 @@ Phase = Literal["pending", "running", "stopped"]
 ContainerPhase = Literal["waiting", "running", "stopped"]
 
 
+class MountPlan(TypedDict):
+    """What of the host a container sees at `target`: the file or directory `source`.
+
+    How: `bind` mounts it, at a mount point that is made if need be; `show` has a directory's entries seen there, of an
+    image, and what is written beside them is the container's own; `replace` mounts it where there is a directory.
+    """
+
+    source: str
+    target: str
+    read_only: bool
+    how: Literal["bind", "show", "replace"]
+
+
 class ContainerPlan(TypedDict):
     """One container, resolved to what the operating system understands."""
 
@@ -35,6 +48,7 @@ class ContainerPlan(TypedDict):
     stop_argv: list[str]
     no_new_privileges: bool
     memory_mib: int | None  # more than that ends it; None: no limit
+    mounts: list[MountPlan] | None  # parents first; None: it runs in the host's namespaces
 
 
 class ContainerRecord(TypedDict):

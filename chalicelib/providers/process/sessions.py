@@ -6,6 +6,8 @@ A command is found, started, fed and read here, and killed if its container ends
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import pty
 import shutil
@@ -13,20 +15,26 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 import psutil
 
 from chalicelib.providers.base import TaskNotFound
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
-from chalicelib.providers.process import spark
+from chalicelib.providers.process import isolation, spark, within
 from chalicelib.providers.process.command_session import CommandSession
 from chalicelib.providers.process.plan import PathMap
 from chalicelib.providers.process.records import MARKER, Record
+from chalicelib.providers.process.supervisor import namespaces
 
 CONNECT_SECONDS = 5.0  # to a port of this machine, which answers at once or not at all
 
+_NOT_FOUND = 'exec: "{}": executable file not found in $PATH'
+_WITHIN = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from chalicelib.providers.process.within import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+)
 # Only a session's first process can make a terminal the session's own.
 _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
@@ -44,51 +52,97 @@ def main_process(record: Record, container: str) -> psutil.Process:
     raise TaskNotFound(f"{record['handle']}: container {container} does not run")
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to start on the host, with which descriptors, and whether the container still runs."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    container_runs: Callable[[], bool]
+    descriptors: tuple[int, ...] = ()
+
+
 def start_command(main: psutil.Process, command: Sequence[str], streams: Streams) -> CommandSession:
-    """Start a command beside the container's main process. Raises CannotRun, TaskNotFound."""
+    """Start a command beside the container's main process, in its namespaces. Raises CannotRun, TaskNotFound."""
     try:
         env, cwd = main.environ(), main.cwd()
+        is_on_host = namespaces.are_shared_with(main.pid)
     except (psutil.Error, OSError) as error:
         raise TaskNotFound(f"its main process has ended: {error}") from error
-    argv = on_host(command, env, cwd)
-    program = argv[0] if "/" not in argv[0] else os.path.join(cwd, argv[0])
-    if shutil.which(program, path=env.get("PATH")) is None:
-        raise CannotRun(f'exec: "{command[0]}": executable file not found in $PATH')
-    start = _on_terminal if streams.tty else _on_pipes
+    env = {"TERM": "xterm", **env} if streams.tty else env
+    start = _start_on_host if is_on_host else _start_within
     try:
-        return start(argv, CommandContext(env, cwd, main.is_running), streams)
+        return start(Launch(command, env, cwd, main.is_running), main.pid, streams)
     except (OSError, ValueError) as error:
         raise CannotRun(f'exec: "{command[0]}": {error}') from error
 
 
-def on_host(command: Sequence[str], env: Mapping[str, str], cwd: str) -> list[str]:
-    """Return the command with the paths of Spark's image as they are on the host."""
+def _start_on_host(wanted: Launch, _main: int, streams: Streams) -> CommandSession:
+    command, env = wanted.argv, wanted.env
+    if isolation.reaches_out(command):
+        raise CannotRun(
+            f'exec: "{command[0]}": refused: pods have no process namespaces of their own here, '
+            "so it would reach processes of this machine that are not the pod's"
+        )
     home = env.get("SPARK_HOME")
-    paths = PathMap([(spark.IMAGE_HOME, home), (spark.IMAGE_WORK, cwd)] if home else [])
-    return [paths.rewrite(word) for word in command]
+    paths = PathMap([(spark.IMAGE_HOME, home), (spark.IMAGE_WORK, wanted.cwd)] if home else [])
+    argv = [paths.rewrite(word) for word in command]
+    program = argv[0] if "/" not in argv[0] else os.path.join(wanted.cwd, argv[0])
+    if shutil.which(program, path=env.get("PATH")) is None:
+        raise CannotRun(_NOT_FOUND.format(command[0]))
+    if streams.tty:
+        argv = [sys.executable, "-S", "-E", "-c", _TAKE_TERMINAL, *argv]
+    return _start(replace(wanted, argv=argv), streams)
 
 
-@dataclass(frozen=True, slots=True)
-class CommandContext:
-    """Where a command runs: the container's variables and directory, and whether that still runs."""
+def _start_within(wanted: Launch, main: int, streams: Streams) -> CommandSession:
+    """Have the program `within` start the command, and wait until it runs."""
+    order: within.Order = {
+        "argv": list(wanted.argv),
+        "env": dict(wanted.env),
+        "cwd": wanted.cwd,
+        "neighbour": main,
+        "takes_terminal": streams.tty,
+    }
+    orders, sender = os.pipe()
+    report, reporter = os.pipe()
+    with os.fdopen(sender, "wb") as sending, os.fdopen(report, "rb") as reports:
+        argv = [sys.executable, "-S", "-E", "-s", "-c", _WITHIN, str(isolation.ROOT), str(orders), str(reporter)]
+        helper = Launch(argv, {"PATH": os.defpath}, "/", wanted.container_runs, (orders, reporter))
+        try:
+            session = _start(helper, streams)
+        finally:
+            os.close(orders)
+            os.close(reporter)
+        with contextlib.suppress(BrokenPipeError):
+            sending.write(json.dumps(order).encode())
+            sending.close()
+        failure = reports.read().decode(errors="replace")
+    if failure:
+        session.close()
+        number, _, what = failure.partition(" ")
+        is_missing = number == str(errno.ENOENT)
+        raise CannotRun((_NOT_FOUND if is_missing else f'exec: "{{}}": {what}').format(wanted.argv[0]))
+    return session
 
-    env: Mapping[str, str]
-    cwd: str
-    container_runs: Callable[[], bool]
+
+def _start(launch: Launch, streams: Streams) -> CommandSession:
+    return _on_terminal(launch) if streams.tty else _on_pipes(launch, streams)
 
 
-def _on_terminal(argv: Sequence[str], context: CommandContext, streams: Streams) -> CommandSession:
-    del streams  # a terminal is always both
+def _on_terminal(launch: Launch) -> CommandSession:
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", _TAKE_TERMINAL, *argv],
+            launch.argv,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={"TERM": "xterm", **context.env},
-            cwd=context.cwd,
+            env=launch.env,
+            cwd=launch.cwd,
             start_new_session=True,
+            pass_fds=launch.descriptors,
         )
     except BaseException:
         os.close(ours)
@@ -96,19 +150,20 @@ def _on_terminal(argv: Sequence[str], context: CommandContext, streams: Streams)
     finally:
         os.close(theirs)
     return CommandSession(
-        process, sink=ours, outputs={ours: "stdout"}, is_terminal=True, container_runs=context.container_runs
+        process, sink=ours, outputs={ours: "stdout"}, is_terminal=True, container_runs=launch.container_runs
     )
 
 
-def _on_pipes(argv: Sequence[str], context: CommandContext, streams: Streams) -> CommandSession:
+def _on_pipes(launch: Launch, streams: Streams) -> CommandSession:
     process = subprocess.Popen(
-        argv,
+        launch.argv,
         stdin=subprocess.PIPE if streams.stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE if streams.stdout else subprocess.DEVNULL,
         stderr=subprocess.PIPE if streams.stderr else subprocess.DEVNULL,
-        env=context.env,
-        cwd=context.cwd,
+        env=launch.env,
+        cwd=launch.cwd,
         start_new_session=True,
+        pass_fds=launch.descriptors,
         bufsize=0,
     )
     outputs: dict[int, Channel] = {}
@@ -117,7 +172,7 @@ def _on_pipes(argv: Sequence[str], context: CommandContext, streams: Streams) ->
     if process.stderr is not None:
         outputs[_taken(process.stderr)] = "stderr"
     sink = None if process.stdin is None else _taken(process.stdin)
-    return CommandSession(process, sink=sink, outputs=outputs, is_terminal=False, container_runs=context.container_runs)
+    return CommandSession(process, sink=sink, outputs=outputs, is_terminal=False, container_runs=launch.container_runs)
 
 
 def _taken(pipe: IO[bytes]) -> int:

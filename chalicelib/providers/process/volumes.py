@@ -61,7 +61,7 @@ def place(resolved: list[ResolvedContainer]) -> None:
         one.directory.log(one.container.name, 0).parent.mkdir(parents=True, exist_ok=True)
     for volume in first.task.volumes:
         root = first.volume_path(volume)
-        if volume.kind != "host":
+        if volume.kind != "host" or (first.host.isolated and not root.exists()):  # as container runtimes do
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Spark's own settings name paths of the container (jars, tokens, the executors' pod template)
         sparks = [one for one in resolved if one.spark]
@@ -75,7 +75,7 @@ def place(resolved: list[ResolvedContainer]) -> None:
             _write(root / file.path, content, file.mode)
     for one in resolved:
         wanted = [one.mount_path(mount) for mount in one.container.mounts if mount.sub_path]
-        for path in [*wanted, Path(one.cwd(one.paths()))]:
+        for path in wanted if one.host.isolated else [*wanted, Path(one.cwd(one.paths()))]:
             if not path.exists():
                 path.mkdir(mode=0o700, parents=True)
 

@@ -8,7 +8,7 @@ import signal
 import time
 
 from chalicelib.providers.process.records import MARKER, ContainerPlan, ContainerRecord
-from chalicelib.providers.process.supervisor import processes
+from chalicelib.providers.process.supervisor import processes, spawning
 from chalicelib.providers.process.supervisor.output import LogWriter
 
 READ_BYTES = 64 * 1024  # a pipe's capacity on Linux
@@ -26,7 +26,7 @@ class Container:
     ) -> None:
         self.plan = plan
         self.record = record
-        self.pid = 0  # 0: not running
+        self.pid = 0  # of its init, if it has namespaces of its own, else of its main process; 0: not running
         self.stop_pid = 0  # of the stop command while that runs
         self.output = -1  # the reading end of its pipe; -1: none
         self.restart_at: float | None = None  # monotonic; None: no restart is due
@@ -39,6 +39,12 @@ class Container:
         self._running_since = 0.0
         self._log: LogWriter | None = None
         self._overran = ""  # how it took more memory than it may, if it did
+        self._nothing = os.open(os.devnull, os.O_RDWR)
+
+    @property
+    def has_namespaces(self) -> bool:
+        """Whether it runs in namespaces of its own; the kernel then ends its kin with its init."""
+        return self.plan["mounts"] is not None
 
     @property
     def done(self) -> bool:
@@ -63,22 +69,25 @@ class Container:
         os.set_blocking(self.output, False)
         self.record["started_at"] = time.time_ns()
         self._running_since = time.monotonic()
+        program, mounts = self._program(self.plan["argv"], writer, {}), self.plan["mounts"]
         try:
-            self.pid = self._spawn(self.plan["argv"], writer, {})
+            started = spawning.spawn(program) if mounts is None else spawning.spawn_isolated(program, mounts)
         except OSError as error:
             self._log.write(f"{error.strerror}\n".encode())
             self._ended(START_FAILED, "StartError", error.strerror or "")
         else:
-            self.record.update({"phase": "running", "process": self.pid, "reason": "", "message": ""})
+            self.pid = started.child
+            self.record.update({"phase": "running", "process": started.main, "reason": "", "message": ""})
             self.record.update({"exit_code": None, "finished_at": None})
             self.changed = True
         finally:
             os.close(writer)
 
-    def _spawn(self, argv: list[str], output: int, more: dict[str, str]) -> int:
+    def _program(self, argv: list[str], output: int, more: dict[str, str]) -> spawning.Program:
         env = {**self.plan["env"], MARKER: self._marker, **more}
         locked = self.plan["no_new_privileges"]
-        return processes.spawn(argv, env=env, cwd=self.plan["cwd"], output=output, no_new_privileges=locked)
+        streams = (self._nothing, output, output)
+        return spawning.Program(argv, env, self.plan["cwd"], streams, no_new_privileges=locked)
 
     def _log_path(self, number: int) -> str:
         return os.path.join("logs", self.plan["name"], f"{number}.log")
@@ -161,14 +170,16 @@ class Container:
         if not self.pid:
             return
         if self.plan["stop_argv"] and not self.stop_pid:
-            more = {"SPARKANYWHERE_PID": str(self.pid)}
-            with open(os.devnull, "wb") as nowhere, contextlib.suppress(OSError):
-                self.stop_pid = self._spawn(self.plan["stop_argv"], nowhere.fileno(), more)
+            main = spawning.INIT if self.has_namespaces else self.pid
+            program = self._program(self.plan["stop_argv"], self._nothing, {"SPARKANYWHERE_PID": str(main)})
+            with contextlib.suppress(OSError):
+                within = spawning.spawn_within(program, self.pid) if self.has_namespaces else spawning.spawn(program)
+                self.stop_pid = within.child
         if not self.stop_pid:
             self.terminate()
 
     def terminate(self) -> None:
-        """Send SIGTERM to the main process, and to it alone, as a container runtime does."""
+        """Send SIGTERM to the main process, and to it alone, as a container runtime does; an init hands it on."""
         if self.pid:
             os.kill(self.pid, signal.SIGTERM)
 
@@ -182,7 +193,10 @@ class Container:
         limit = self.plan["memory_mib"]
         if not self.pid or limit is None or self._overran:
             return
-        own = {self.pid, *(one.pid for one in family if self.owns(one, self.pid))}
+        if self.has_namespaces:
+            own = {one.pid for one in processes.descendants(self.pid, family)}
+        else:
+            own = {self.pid, *(one.pid for one in family if self.owns(one, self.pid))}
         held = processes.held_mib(own, limit_mib=limit)
         if held > limit:
             self._overran = f"held {held} MiB of memory, {limit} MiB allowed"

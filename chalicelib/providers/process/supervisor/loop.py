@@ -25,7 +25,7 @@ from chalicelib.providers.process.records import (
     tell_listeners,
     write_json,
 )
-from chalicelib.providers.process.supervisor import processes
+from chalicelib.providers.process.supervisor import namespaces, processes
 from chalicelib.providers.process.supervisor.container import Container
 
 STOP_COMMAND_EXTENSION_SECONDS = 2.0  # Kubernetes' addition, once, where a stop command took the whole grace
@@ -79,6 +79,8 @@ class Supervisor:
         for ignored in (signal.SIGHUP, signal.SIGINT):
             signal.signal(ignored, signal.SIG_IGN)
         processes.adopt_orphans()
+        if any(one.has_namespaces for one in self._containers):
+            namespaces.acquire()
         self._write()
 
     def run(self) -> None:
@@ -188,7 +190,8 @@ class Supervisor:
             for one in self._containers:
                 if pid == one.pid:
                     one.pid = 0
-                    self._kill_kin(one, pid)
+                    if not one.has_namespaces:
+                        self._kill_kin(one, pid)
                     with contextlib.suppress(KeyError, ValueError):  # its end of file came before its end
                         self._selector.unregister(one.output)
                     one.exited(status, stopping=self._kill_at is not None)

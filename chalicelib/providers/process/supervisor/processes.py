@@ -1,4 +1,4 @@
-"""Start a process, find all that came of it, know what memory it holds, and end it: fork, exec, /proc.
+"""Find all that came of a process, know what memory it holds, and end it, by /proc.
 
 On Linux the supervisor adopts orphaned grandchildren (PR_SET_CHILD_SUBREAPER), so nothing that a container starts can
 hide from it. Elsewhere only a container's own process group is known. Of memory is counted what nobody can take back
@@ -24,7 +24,6 @@ PR_SET_NO_NEW_PRIVS = 38
 
 KILL_SECONDS = 5.0  # a killed process that is still there then hangs in the kernel: go on without it
 KILL_PAUSE_SECONDS = 0.002
-RESET_SIGNALS = (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGXFSZ)
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
@@ -53,53 +52,6 @@ def adopt_orphans() -> None:
     prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def spawn(argv: list[str], *, env: dict[str, str], cwd: str, output: int, no_new_privileges: bool) -> int:
-    """Start a program in a session of its own, its output going to `output`; return its process id.
-
-    Returns when the program runs. Raises OSError if it can't be started.
-    """
-    report, reporter = os.pipe()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(argv, env, cwd=cwd, output=output, reporter=reporter, parent=parent, locked=no_new_privileges)
-    os.close(reporter)
-    with os.fdopen(report, "rb") as pipe:
-        failure = pipe.read()
-    if failure:
-        os.waitpid(pid, 0)
-        number, _, what = failure.decode(errors="replace").partition(" ")
-        raise OSError(int(number), what)
-    return pid
-
-
-def _become(
-    argv: list[str], env: dict[str, str], *, cwd: str, output: int, reporter: int, parent: int, locked: bool
-) -> None:
-    """Turn this freshly forked process into the program; never returns."""
-    try:
-        os.setsid()
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before it could matter to us
-            os._exit(128 + signal.SIGKILL)
-        if locked:
-            prctl(PR_SET_NO_NEW_PRIVS, 1)
-        for number in RESET_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        os.umask(0o022)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.chdir(cwd)
-        os.execvpe(argv[0], argv, env)
-    except OSError as error:
-        os.write(reporter, f"{error.errno or 0} {error.strerror}: {error.filename or argv[0]}".encode())
-    except ValueError as error:  # a zero byte within a word
-        os.write(reporter, f"22 {error}: {argv[0]!r}".encode())
-    finally:
-        os._exit(128)
-
-
 def processes() -> Iterator[Process]:
     """Yield the process table; nothing where there is no /proc."""
     try:
@@ -116,9 +68,9 @@ def processes() -> Iterator[Process]:
                 yield Process(int(name), int(fields[1]), int(fields[3]))
 
 
-def descendants(root: int) -> list[Process]:
-    """Return all that came of the process `root`, without it."""
-    table = list(processes())
+def descendants(root: int, table: list[Process] | None = None) -> list[Process]:
+    """Return all that came of the process `root`, without it; of those in `table`, by default of all there are."""
+    table = list(processes()) if table is None else table
     family = {root}
     found: list[Process] = []
     grew = True

@@ -210,6 +210,8 @@ PATHS = PathMap([("/opt/spark", "/home/u/spark"), ("/opt/spark/conf", "/t/conf")
         ("/opt/spark/config", "/home/u/spark/config"),
         ("local:///opt/spark/examples/pi.py", "local:///home/u/spark/examples/pi.py"),
         ("file:/data/a", "file:/t/data/a"),
+        ("--in=file:///data/a", "--in=file:///t/data/a"),
+        ("jar:file:///data/a.jar!/x", "jar:file:///t/data/a.jar!/x"),
         (
             "-Dlog4j.configurationFile=/opt/spark/conf/log4j2.properties",
             "-Dlog4j.configurationFile=/t/conf/log4j2.properties",
@@ -242,6 +244,11 @@ def test_a_mention_is_rewritten(text: str, expected: str) -> None:
         "https://data/x",
         "s3a://bucket/data",
         "hdfs://host:8020/data",
+        "hdfs:///data/in",
+        "hdfs:/data/in",
+        "s3a:///data",
+        "gs:/data",
+        "jdbc:derby:///data/db",
         "/opt/sparkling",
         "",
     ],
@@ -297,10 +304,18 @@ def test_what_is_honoured_draws_no_warning() -> None:
     ],
 )
 def test_each_unmet_wish_of_a_container_is_named(fields: dict[str, Any], word: str) -> None:
-    (sentence,) = warnings(task(replace(PLAIN, **fields), Volume("v", "scratch")))
+    one = task(replace(PLAIN, **fields), Volume("v", "scratch"))
+    first, sentence = warnings(one, obstacle="forbidden")
 
+    assert first == "the pod has no namespaces of its own (forbidden): its processes see all of the host's"
     assert sentence.startswith('container "c": ')
     assert word in sentence
+
+
+def test_read_only_mounts_are_honoured_in_namespaces() -> None:
+    one = replace(PLAIN, mounts=(Mount("v", "/v", read_only=True),))
+
+    assert warnings(task(one, Volume("v", "scratch"))) == []
 
 
 def test_unmet_wishes_of_volumes_are_named() -> None:

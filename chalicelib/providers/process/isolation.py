@@ -1,0 +1,54 @@
+"""Whether pods can have namespaces of their own here, and what a command may not do where they have none."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from chalicelib.providers.process.supervisor.spawning import try_isolation; try_isolation()"
+)
+TRY_SECONDS = 10.0  # it takes some 50 ms; a machine that needs longer is not one to count on
+TURNED_OFF = "SPARKANYWHERE_PROCESS_NAMESPACES is 0"
+_PICKS = re.compile(r"\b(?:pkill|pgrep|pidof|pidwait|killall5?|skill)\b")
+_KILL = re.compile(r"\bkill\b((?:\s+[^\s;|&)]+)+)")
+_EVERY = {"1", "-1"}  # init, and everything that may be signalled
+
+
+@functools.cache
+def obstacle() -> str:
+    """Return why no process here can have namespaces of its own; "" if it can. It is tried once."""
+    if not sys.platform.startswith("linux"):
+        return "only Linux has namespaces"
+    command = [sys.executable, "-S", "-E", "-s", "-c", PROGRAM, str(ROOT)]
+    env = {"PATH": os.environ.get("PATH", os.defpath)}
+    try:
+        tried = subprocess.run(command, env=env, capture_output=True, text=True, timeout=TRY_SECONDS, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"the attempt failed: {error}"
+    last = tried.stderr.strip().splitlines()[-1:]
+    return "" if tried.returncode == 0 else "".join(last) or "the attempt failed"
+
+
+def reaches_out(command: Sequence[str]) -> bool:
+    """Return whether a command picks processes by name or user, or signals process 1 or all: on a host, anybody's."""
+    text = " ".join(command)
+    if _PICKS.search(text):
+        return True
+    return any(_EVERY & set(_targets(match[1].split())) for match in _KILL.finditer(text))
+
+
+def _targets(words: list[str]) -> list[str]:
+    """Return whom a `kill` with these words signals: the first that begins with - may name the signal."""
+    if words[:1] in (["-s"], ["-n"]):
+        words = words[2:]
+    elif words[0].startswith("-") and words[0] != "--" and len(words) > 1:
+        words = words[1:]
+    return [word.strip("'\"") for word in words]
