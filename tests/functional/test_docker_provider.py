@@ -209,6 +209,33 @@ class TestOthersHands:
         assert (removed.containers, removed.networks) == (1, 1)
         assert not engine.networks(filters={"label": f"{labels.CONTROL_PLANE}={control_plane}"})
 
+    def test_down_detaches_what_keeps_the_network(self, open_provider: Open, engine: Any, control_plane: str) -> None:
+        provider = open_provider()
+        network = provider._network.name
+        config = {"Image": "busybox", "Cmd": ["sleep", "600"], "HostConfig": {"Init": True}}
+        strange = engine.create_container_from_config(config)["Id"]
+        try:
+            engine.connect_container_to_network(strange, network)
+            engine.start(strange)
+            provider.close()
+
+            assert down(engine, control_plane).networks == 1
+            assert engine.inspect_container(strange)["State"]["Running"]
+        finally:
+            engine.remove_container(strange, force=True)
+
+    def test_down_finds_its_way_through_starts_that_are_cut_off(
+        self, open_provider: Open, engine: Any, control_plane: str
+    ) -> None:
+        provider = open_provider()
+        for _ in range(20):  # an engine may keep the endpoint of a container that is removed while it starts
+            handle = provider.run(task(container("sleep 600"))).handle
+            for each in provider._containers.of_task(handle):
+                provider._containers.remove(each)
+        provider.close()
+
+        assert down(engine, control_plane).networks == 1
+
 
 class TestContainers:
     def test_more_memory_than_the_limit_is_told_as_such(self, provider: DockerProvider) -> None:

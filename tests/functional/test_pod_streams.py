@@ -28,9 +28,10 @@ from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.providers import engine, remove_leftovers
 from sparkanywhere.spark.image import ensure_base
 from sparkanywhere.spark.progress import silent
-from tests.functional.kubectls import AT_HAND, WHEELS, kubectl_command
 from tests.functional.local_server import LocalServer, chalice_local
+from tests.tools import find
 from tests.waiting import until
+from tools import clients
 
 POD = "looked-into"
 # Serves its directory on every address at a port that the system picks, and says which.
@@ -116,13 +117,16 @@ class Kubectl:
         return subprocess.run(self.words(*arguments), input=input, capture_output=True, timeout=60, check=False)
 
 
-OLD = [pytest.param(version, marks=pytest.mark.slow) for version in WHEELS]
+# The last to speak SPDY to exec and attach, and the oldest at hand.
+OLD = [pytest.param(version, marks=pytest.mark.clients) for version in ("1.29", "1.24")]
 
 
-@pytest.fixture(params=[AT_HAND, *OLD])
+@pytest.fixture(params=["at hand", *OLD])
 def kubectl(request: pytest.FixtureRequest, server: LocalServer) -> Kubectl:
-    """A kubectl at hand, and those that speak SPDY to exec and attach (up to 1.29)."""
-    return Kubectl(kubectl_command(request.param), server)
+    """The kubectl at hand, and older ones."""
+    is_old = request.param in clients.KUBECTLS
+    command = str(clients.folder() / f"kubectl-{request.param}" / "kubectl") if is_old else find("kubectl")
+    return Kubectl(command or "kubectl", server)
 
 
 @pytest.mark.kubectl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 import os
 import socket
 import threading
@@ -29,8 +29,6 @@ from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.task_cache import TaskCache
 from chalicelib.providers.docker.watcher import Watcher
 from chalicelib.providers.interactive import Session, Streams
-
-LOG = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5.0  # to a port on this machine's own network
 FORWARDED = "host-gateway"  # the engine puts in the address that leads to the machine it serves
@@ -175,10 +173,11 @@ class DockerProvider:
         if not self._events.is_connected:
             raise ProviderUnavailable(engine.UNAVAILABLE, "The Docker engine does not answer.")
         snapshots = self._cache.snapshots(handle)
+        end = functools.partial(self._stopper.stop, handle, grace_seconds=grace_seconds)
         if snapshots and not any(each.may_start for each in snapshots):
-            self._stopper.stop(handle, grace_seconds=grace_seconds)
+            end()
         else:
-            threading.Thread(target=self._call_off, args=(handle, grace_seconds), daemon=True).start()
+            threading.Thread(target=self._watcher.call_off, args=(handle, end), daemon=True).start()
 
     def restart(self, handle: str, container: str, *, grace_seconds: float) -> None:
         """Have a container ended and started again; see Restarter.restart."""
@@ -196,25 +195,6 @@ class DockerProvider:
                 self._watcher.look(snapshot.id)
 
         threading.Thread(target=work, name="docker-restart", daemon=True).start()
-
-    def _call_off(self, uid: str, grace_seconds: float) -> None:
-        """End a task of which not all has started: what runs is stopped, what does not run never will."""
-        try:
-            with self._launcher.lock(uid):  # so that no start is under way
-                self._launcher.drop(uid)
-                for snapshot in self._cache.snapshots(uid):
-                    self._watcher.look(snapshot.id)
-                self._cache.call_off(uid)
-                self._stopper.stop(uid, grace_seconds=grace_seconds)
-                # so that nobody who finds the task after a crash of ours starts them
-                kept = {each.id for each in self._cache.snapshots(uid) if each.status != "called off"}
-                for container_id in self._containers.of_task(uid):
-                    if container_id not in kept:
-                        self._containers.remove(container_id)
-                self._watcher.settle(uid)
-        except (docker.errors.APIError, ProviderUnavailable) as error:
-            # stop() is repeated by a resync
-            LOG.warning("event=stop-failed task=%s error=%s", uid, error)
 
     def remove(self, handle: str) -> None:
         """Kill what runs of the task, and forget its containers, volumes and address."""

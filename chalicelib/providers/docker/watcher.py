@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 
 import docker
 import docker.errors
 
+from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels, record
 from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.engine import reachable
@@ -71,6 +73,25 @@ class Watcher:
                 self._network.give_back(address)
         else:
             self._launcher.advance_soon(uid)
+
+    def call_off(self, uid: str, stop: Callable[[], None]) -> None:
+        """End a task of which not all has started: what runs is left to `stop`, what does not run never will."""
+        try:
+            with self._launcher.lock(uid):  # so that no start is under way
+                self._launcher.drop(uid)
+                for snapshot in self._cache.snapshots(uid):
+                    self.look(snapshot.id)
+                self._cache.call_off(uid)
+                stop()
+                # so that nobody who finds the task after a crash of ours starts them
+                kept = {each.id for each in self._cache.snapshots(uid) if each.status != "called off"}
+                for container_id in self._containers.of_task(uid):
+                    if container_id not in kept:
+                        self._containers.remove(container_id)
+                self.settle(uid)
+        except (docker.errors.APIError, ProviderUnavailable) as error:
+            # stop() is repeated by a resync
+            LOG.warning("event=stop-failed task=%s error=%s", uid, error)
 
     def resync(self) -> None:
         """Bring the cache up to the engine's state. Raises ProviderUnavailable."""
