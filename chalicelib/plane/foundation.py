@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv4Network
 from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
@@ -68,9 +69,9 @@ class Foundation:
 
         The Service's own where it leads anywhere, else that of the URL that pods have.
         """
-        services = self.services
-        if services is not None and services.network is not None and not services.problem():
-            return ApiAddress(str(services.network[1]), API_PORT)
+        network = self._served_network()
+        if network is not None:
+            return ApiAddress(str(network[1]), API_PORT)
         url = urlsplit(self.url.get())
         if not url.hostname or url.path.strip("/"):
             return None
@@ -81,6 +82,14 @@ class Foundation:
         """Return whether containers' probes are run: something lives between requests that can look into tasks."""
         looks_in = isinstance(self.provider, InteractiveProvider) and isinstance(self.provider, Restarter)
         return looks_in and self.host.outlives_requests
+
+    def other_api_url(self) -> str:
+        """Return what pods are told instead of the API's usual URL, "" where that works or nothing else is known."""
+        return "" if self._served_network() else self.url.get()
+
+    def _served_network(self) -> IPv4Network | None:
+        services = self.services
+        return services.network if services is not None and not services.problem() else None
 
 
 def build_foundation(

@@ -88,6 +88,7 @@ def _node(base: Foundation) -> Node:
         lookup=StorageLookup(base.storage),
         issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
         api=base.api_address,
+        api_url=base.other_api_url,
         service_network=base.services.network if base.services else None,
         launches=base.launches,
         probes=base.runs_probes,

@@ -22,6 +22,7 @@ from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.controllers.translation import network as pod_network
 from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation import volumes as pod_volumes
+from chalicelib.controllers.translation.api_urls import with_api_url
 from chalicelib.controllers.translation.credentials import logins
 from chalicelib.controllers.translation.env import PodView, container_env, expanded
 from chalicelib.controllers.translation.network import ApiAddress
@@ -42,14 +43,16 @@ _PULLS: dict[str, Literal["always", "missing", "never"]] = {
 class Node:
     """What pods run on: its name, where they find what they refer to, the API and Services.
 
-    `issue_token` is None where the server gives out no tokens. Without `launches` no pod is ever started: they stay
-    Pending, without a node. `probes` says whether containers' probes are run.
+    `api_url` returns what pods are told instead of the API's usual URL, "" where that works. `issue_token` is
+    None where the server gives out no tokens. Without `launches` no pod is ever started: they stay Pending,
+    without a node. `probes` says whether containers' probes are run.
     """
 
     name: str
     lookup: Lookup
     issue_token: IssueToken | None = None
     api: Callable[[], ApiAddress | None] = lambda: None
+    api_url: Callable[[], str] = str
     service_network: IPv4Network | None = None
     size: NodeSize = UNKNOWN_SIZE
     launches: bool = True
@@ -79,7 +82,9 @@ def translate(pod: JSON, node: Node) -> Translation:
     unsupported = tuple(unsupported_fields(pod, probes=node.probes))
     if view.references.missing:
         return Translation(None, tuple(view.references.missing), unsupported)
-    return Translation(replace(task, logins=logins(pod, view.references)), (), unsupported)
+    task = replace(task, logins=logins(pod, view.references))
+    url = node.api_url()
+    return Translation(with_api_url(task, url) if url else task, (), unsupported)
 
 
 def draft(pod: JSON, node: Node) -> Task | None:
