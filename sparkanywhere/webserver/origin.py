@@ -27,10 +27,17 @@ def refusal(headers: Mapping[str, str], own_names: frozenset[str] = frozenset())
     if not _is_ours(host, own_names):
         return f"the Host header names {host[:100]!r}, which is not a name of this server"
     origin = headers.get("origin")
-    is_elsewhere = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    is_elsewhere = origin is not None and not _names(origin, host)
     if is_elsewhere or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return "requests from web pages are not served"
     return None
+
+
+def _names(origin: str, host: str) -> bool:
+    """Return whether an Origin names the host of a Host header; a scheme's usual port may be left out of either."""
+    parts = urlsplit(origin)
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    return parts.netloc.lower().removesuffix(usual) == host.lower().removesuffix(usual)
 
 
 def _is_ours(host: str, own_names: frozenset[str]) -> bool:

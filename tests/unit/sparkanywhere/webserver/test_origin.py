@@ -20,6 +20,8 @@ from sparkanywhere.webserver.origin import refusal
         {"host": "host.docker.internal:8000"},
         {"host": "my-laptop:8000"},
         {"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:8000"},  # fabric8's WebSocket attempt
+        {"host": "kubernetes.default.svc", "origin": "https://kubernetes.default.svc:443"},  # the same, Vert.x
+        {"host": "kubernetes.default.svc:443", "origin": "https://kubernetes.default.svc"},
         {"host": "localhost", "sec-fetch-site": "none"},
     ],
 )
@@ -38,6 +40,7 @@ def test_clients_of_kubernetes_pass(headers: dict[str, str]) -> None:
         {"host": "[::1"},
         {"host": "127.0.0.1:8000", "origin": "http://evil.example"},
         {"host": "127.0.0.1:8000", "origin": "http://127.0.0.1:9000"},
+        {"host": "127.0.0.1:443", "origin": "http://127.0.0.1"},
         {"host": "127.0.0.1:8000", "origin": "null"},
         {"host": "127.0.0.1:8000", "sec-fetch-site": "cross-site"},
         {"host": "127.0.0.1:8000", "sec-fetch-site": "same-site"},
