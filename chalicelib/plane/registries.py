@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.policy.quotas import Quotas
@@ -14,14 +16,19 @@ from chalicelib.controllers.translation.credentials import PodTokens
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node
 from chalicelib.plane.backends import build_rates, read_root_ca
+from chalicelib.plane.default_roles import reconciled
 from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.registry import Registries, Registry, registry_key
+from chalicelib.resources.access.rbac import RBAC_GROUP
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.resources.default_objects import default_objects
 from chalicelib.resources.network.services import ServiceStrategy
+
+LOG = logging.getLogger(__name__)
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +107,20 @@ def _injection(base: Foundation) -> Injection:
 
 
 def create_default_objects(stored: Stored) -> None:
-    """Create what every cluster has (namespaces, roles, priority classes), where it is missing."""
+    """Make what every cluster has (namespaces, roles, priority classes), and complete the roles that are there."""
     options = WriteOptions(field_manager="sparkanywhere")
-    for group, resource, namespace, obj in default_objects():
-        stored.registries[(group, resource)].create_if_missing(namespace, obj, options)
+    for group, resource, namespace, wanted in default_objects():
+        registry, name = stored.registries[(group, resource)], wanted["metadata"]["name"]
+        try:
+            found = registry.get(namespace, name)
+        except StatusError as error:
+            if error.code != NOT_FOUND:
+                raise
+            registry.create_if_missing(namespace, wanted, options)
+            continue
+        changed = reconciled(found.object(), wanted) if group == RBAC_GROUP else found.object()
+        if changed != found.object():
+            try:
+                registry.update(namespace, name, changed, options)
+            except StatusError as error:  # another server is at it, or the next start is
+                LOG.warning("default %s %s not completed: %s", resource, name, error)

@@ -1,7 +1,7 @@
 """What every control plane begins with: system namespaces and priorities, a service account, the default roles.
 
 Roles follow kubernetes.io/docs/reference/access-authn-authz/rbac, "Default roles and role bindings" (v1.36), cut
-to the resources that we serve. They are made where missing, never changed where present.
+to the resources that we serve. How those that are stored already come by what is new: plane/default_roles.py.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from chalicelib.resources.cluster.namespaces import SYSTEM_NAMESPACES
 from chalicelib.resources.policy.priorityclasses import SYSTEM_VALUES
 
 BOOTSTRAPPING = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+AUTOUPDATE = {"rbac.authorization.kubernetes.io/autoupdate": "true"}  # "false" keeps a role as it is
 
 SYSTEM_USES = {
     "system-cluster-critical": (
@@ -56,7 +57,8 @@ def _rules(rows: Iterable[tuple[str, str, Sequence[str]]]) -> list[JSON]:
 
 
 def _role(name: str, rules: list[JSON]) -> JSON:
-    return {"metadata": {"name": name, "labels": dict(BOOTSTRAPPING)}, "rules": rules}
+    metadata = {"name": name, "labels": dict(BOOTSTRAPPING), "annotations": dict(AUTOUPDATE)}
+    return {"metadata": metadata, "rules": rules}
 
 
 def cluster_roles() -> list[JSON]:
@@ -91,7 +93,7 @@ def cluster_role_bindings() -> list[JSON]:
     """Return the default ClusterRoleBindings."""
     return [
         {
-            "metadata": {"name": "cluster-admin", "labels": dict(BOOTSTRAPPING)},
+            "metadata": {"name": "cluster-admin", "labels": dict(BOOTSTRAPPING), "annotations": dict(AUTOUPDATE)},
             "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
             "subjects": [{"apiGroup": RBAC_GROUP, "kind": "Group", "name": "system:masters"}],
         }

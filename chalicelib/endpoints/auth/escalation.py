@@ -42,7 +42,7 @@ def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:
     missing = [
         _text(rule)
         for rule in rules
-        if not all(any(rule_allows(each, asked) for each in held) for asked in _permissions(rule))
+        if not all(any(rule_allows(each, asked) for each in held) for asked in permissions(rule))
     ]
     if missing:
         groups = " ".join(f'"{group}"' for group in user.groups)
@@ -51,8 +51,8 @@ def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:
         raise forbidden(resource, name, why + "\n".join(missing), group=RBAC_GROUP)
 
 
-def _permissions(rule: JSON) -> Iterator[Attributes]:
-    """Yield the single permissions that a rule is made of."""
+def permissions(rule: JSON) -> Iterator[Attributes]:
+    """Yield the single permissions that a rule is made of, each as a request that it allows."""
     for verb in rule.get("verbs") or ():
         for path in rule.get("nonResourceURLs") or ():
             yield Attributes(verb, path=path)
