@@ -226,6 +226,8 @@ class Api:
             raise method_not_allowed() if info.verb == "deletecollection" else unknown_path()
         if not registry.strategy.namespaced and "/namespaces/" in info.path and info.resource != "namespaces":
             raise unknown_path()
+        if info.method == "HEAD" and info.subresource != "proxy":
+            raise method_not_allowed()
         registry = registry if scope is EVERYTHING else registry.within(scope)
         if info.subresource == "log":
             return self._endpoints.logs.answer(registry, info)

@@ -34,6 +34,7 @@ from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
+from chalicelib.endpoints.verbs.pod_proxy import PodProxy
 from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
 from chalicelib.endpoints.verbs.pod_subresources import Binding, Eviction, Refused, ServiceAccountToken
 from chalicelib.endpoints.verbs.resource_verbs import MAX_ANSWER_BYTES, ResourceVerbs
@@ -74,7 +75,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
         endpoints=Endpoints(
             resources=ResourceVerbs(bodies, shaper, rbac, max_list_bytes=min(list_limits, default=None)),
             subresources=Subresources(
-                bodies, _subresources(base, bodies), {"ephemeralcontainers": NO_DEBUG} if base.launches else {}
+                bodies, _subresources(base, bodies, stored), {"ephemeralcontainers": NO_DEBUG} if base.launches else {}
             ),
             watches=WatchEndpoint(shaper, limits, streams=streams),
             logs=LogEndpoint(controllers.pods, clock, streams=streams),
@@ -121,16 +122,21 @@ def _rbac(base: Foundation, changes: Changes) -> Rbac:
     return rbac
 
 
-def _subresources(base: Foundation, bodies: Bodies) -> dict[str, SubresourceEndpoint]:
+def _subresources(base: Foundation, bodies: Bodies, stored: Stored) -> dict[str, SubresourceEndpoint]:
     """Return what answers subresources that act on something, by the kind that they take."""
-    clock = base.sources.clock
+    clock, provider = base.sources.clock, base.provider
+    proxy: SubresourceEndpoint = Refused("a proxy to a pod needs a provider that this server can reach pods of")
+    if base.host.streams and isinstance(provider, InteractiveProvider):
+        proxy = PodProxy(provider, stored.registries[("", "pods")], base.storage)
     return {
         "Binding": Binding(bodies, clock),
         "Eviction": Eviction(bodies),
         "PodAttachOptions": _stream("attach", base),
         "PodExecOptions": _stream("exec", base),
         "PodPortForwardOptions": _stream("portforward", base),
+        "PodProxyOptions": proxy,
         "Scale": Scale(bodies),
+        "ServiceProxyOptions": proxy,
         "TokenRequest": ServiceAccountToken(bodies, base.issuer, clock),
     }
 

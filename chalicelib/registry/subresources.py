@@ -16,6 +16,7 @@ from chalicelib.apimachinery.types import JSON
 
 READ_VERBS: tuple[str, ...] = ("get", "list", "watch")
 WRITE_VERBS: tuple[str, ...] = ("create", "delete", "deletecollection", "patch", "update")
+PROXY_VERBS: tuple[str, ...] = ("create", "delete", "get", "patch", "update")
 PART_VERBS: tuple[str, ...] = ("get", "patch", "update")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from chalice.local import LocalGateway, LocalGatewayException
 
 from chalicelib.apimachinery.rules.status import StatusError, too_large, unknown_path
 from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS
+from chalicelib.endpoints.http.requests import PROXIED
 from chalicelib.endpoints.http.responses import STREAM_KEY
 from chalicelib.endpoints.verbs.pod_streams import UPGRADE_KEY
 from sparkanywhere.local.wrong_tokens import WrongTokens
@@ -50,6 +52,7 @@ _REASONS = {
 # this time runs without one: nobody has to wait for somebody else's slow read.
 TURN_SECONDS = 0.05
 UNAUTHORIZED = 401
+PROXIED_TARGET = re.compile(r"(/api/v1/namespaces/[^/?]+/(?:pods|services)/[^/?]+/proxy)([/?].*)?")
 RETRY_SECONDS = 1  # after which a client that found no room may try again
 
 
@@ -75,13 +78,14 @@ class Gateway:
         return answer
 
     def _ask(self, request: Request) -> Answer:
-        has_turn = is_quick_read(request.head) and self._turn.acquire(timeout=TURN_SECONDS)
+        target, proxied = request.head.target, ""
+        if match := PROXIED_TARGET.fullmatch(target):
+            target, proxied = match[1], match[2] or ""
+        PROXIED.set(proxied)
+        has_turn = not proxied and is_quick_read(request.head) and self._turn.acquire(timeout=TURN_SECONDS)
         try:
             response = self._local_gateway.handle_request(
-                method=request.head.method,
-                path=request.head.target,
-                headers=dict(request.head.headers),
-                body=request.body or None,
+                method=request.head.method, path=target, headers=dict(request.head.headers), body=request.body or None
             )
             return to_answer(response, request.head)
         except LocalGatewayException:

@@ -121,12 +121,12 @@ def _of_slice(obj: JSON) -> Iterator[Backend]:
 def _forwards(spec: JSON, behind: Sequence[Backend]) -> Iterator[Forward]:
     for port in spec.get("ports") or ():
         if (port.get("protocol") or "TCP") == "TCP":
-            backends = [(each.address, number) for each in behind if (number := _target(port, each))]
+            backends = [(each.address, number) for each in behind if (number := target_port(port, each))]
             sticky = spec.get("sessionAffinity") == "ClientIP"
             yield Forward(spec["clusterIP"], int(port["port"]), tuple(sorted(set(backends))), sticky)
 
 
-def _target(port: JSON, backend: Backend) -> int:
+def target_port(port: JSON, backend: Backend) -> int:
     """Return the backend's port for a Service's port; 0 where it has none of that name."""
     if backend.pod is None:
         return backend.ports.get(str(port.get("name") or ""), 0)

@@ -19,7 +19,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.requests import SEND, STAGE, RequestInfo, User
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
-CONNECTIONS = ("exec", "attach", "portforward")
+CONNECTIONS = ("exec", "attach", "portforward", "proxy")
 REFUSALS = (401, 403)
 MAX_VALUE = 300  # characters of one value; names are shorter
 MAX_URI = 2000  # the command of an exec is in it
@@ -58,7 +58,8 @@ class Attempt:
             return True
         info = self.info
         return info is not None and (
-            info.verb in (*WRITES, STAGE, SEND) or (info.resource == "pods" and info.subresource in CONNECTIONS)
+            info.verb in (*WRITES, STAGE, SEND)
+            or (info.resource in ("pods", "services") and info.subresource in CONNECTIONS)
         )
 
 

@@ -8,6 +8,7 @@ k8s.io/apiserver/pkg/endpoints/request/requestinfo.go and installer.go (v1.36).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -47,6 +48,7 @@ def _resource_rows(base: str) -> list[Route]:
             Route("PATCH", one, "patch"),
             Route("DELETE", one, "delete"),
             Route("GET", f"{one}/{{subresource}}", "get"),
+            Route("HEAD", f"{one}/{{subresource}}", "get"),
             Route("POST", f"{one}/{{subresource}}", "create"),
             Route("PUT", f"{one}/{{subresource}}", "update"),
             Route("PATCH", f"{one}/{{subresource}}", "patch"),
@@ -80,6 +82,10 @@ ROUTES: tuple[Route, ...] = (
     *_resource_rows("/api/{version}"),
     *_resource_rows("/apis/{group}/{version}"),
 )
+
+# What a request asks of a pod through its or a Service's `proxy`: what stands behind that in the URL, as it was sent. A
+# server of ours takes it off, since routes have a depth.
+PROXIED: ContextVar[str] = ContextVar("PROXIED", default="")
 
 # In these the part after the name is a subresource of the namespace, not a resource inside it.
 NAMESPACE_SUBRESOURCES = ("status", "finalize")

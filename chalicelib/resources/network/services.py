@@ -18,7 +18,7 @@ from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strategy
-from chalicelib.registry.subresources import WRITE_VERBS, StatusStrategy
+from chalicelib.registry.subresources import PROXY_VERBS, WRITE_VERBS, StatusStrategy, Subresource
 from chalicelib.resources.network.service_addresses import SERVICE_NETWORK, allocate
 from chalicelib.resources.network.service_validation import service_causes
 from chalicelib.resources.pods.defaults import drop_empty
@@ -54,6 +54,7 @@ class ServiceStrategy(Strategy):
     short_names, categories = ("svc",), ("all",)
     returns_deleted = True
     status = StatusStrategy({"loadBalancer": {}})
+    subresources = (Subresource("proxy", "ServiceProxyOptions", verbs=PROXY_VERBS, edit_verbs=("get", *WRITE_VERBS)),)
     empty: ClassVar[JSON] = {"spec": {}, "status": {"loadBalancer": {}}}
     columns = COLUMNS
     name_errors = staticmethod(meta.dns_label_errors)  # since v1.34 it may start with a digit

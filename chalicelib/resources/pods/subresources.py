@@ -13,7 +13,14 @@ from chalicelib.apimachinery.accessors import annotations_of, metadata_of, spec_
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, missing
 from chalicelib.apimachinery.rules.status import Cause, bad_request
 from chalicelib.apimachinery.types import JSON
-from chalicelib.registry.subresources import WRITE_VERBS, PartStrategy, SpecFieldStrategy, StatusStrategy, Subresource
+from chalicelib.registry.subresources import (
+    PROXY_VERBS,
+    WRITE_VERBS,
+    PartStrategy,
+    SpecFieldStrategy,
+    StatusStrategy,
+    Subresource,
+)
 from chalicelib.resources.pods.containers import container_causes, qos_class, resources_causes
 from chalicelib.resources.pods.defaults import default_container
 from chalicelib.resources.pods.marks import TASK_ANNOTATION, keep_our_marks
@@ -161,5 +168,6 @@ SUBRESOURCES = (
     Subresource("exec", "PodExecOptions", verbs=_STREAM_VERBS, edit_verbs=("get", *WRITE_VERBS)),
     Subresource("log", "Pod", verbs=("get",), in_view=True),
     Subresource("portforward", "PodPortForwardOptions", verbs=_STREAM_VERBS, edit_verbs=("get", *WRITE_VERBS)),
+    Subresource("proxy", "PodProxyOptions", verbs=PROXY_VERBS, edit_verbs=("get", *WRITE_VERBS)),
     Subresource("resize", "Pod", part=ResizeStrategy()),
 )
