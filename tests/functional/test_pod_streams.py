@@ -302,9 +302,9 @@ print(json.dumps([said.decode().splitlines()[-1], forward.error(port)]))
 """
 
 
-def python_client(server: LocalServer, port: int, script: str) -> list[object]:
-    """Run a script with the Python client; return the list that it prints."""
-    command = [sys.executable, "-c", CLIENT + script, str(server.kubeconfig), POD, str(port)]
+def python_client(server: LocalServer, port: int, script: str, *, python: str = sys.executable) -> list[object]:
+    """Run a script with a Python client; return the list that it prints."""
+    command = [python, "-c", script, str(server.kubeconfig), POD, str(port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     printed: list[object] = json.loads(done.stdout)
@@ -312,11 +312,68 @@ def python_client(server: LocalServer, port: int, script: str) -> list[object]:
 
 
 def test_the_python_client_runs_commands(server: LocalServer, port: int) -> None:
-    assert python_client(server, port, EXEC) == ["a line\n", "err\n", 6]
+    assert python_client(server, port, CLIENT + EXEC) == ["a line\n", "err\n", 6]
 
 
 def test_the_python_client_forwards_a_port(server: LocalServer, port: int) -> None:
-    assert python_client(server, port, FORWARD) == ["hello from the pod", None]
+    assert python_client(server, port, CLIENT + FORWARD) == ["hello from the pod", None]
+
+
+# What others ask for: kr8s no subprotocol for ports and v4 for commands, lightkube v5, with its input in one message.
+KR8S = """
+import json, sys, urllib.request
+import kr8s
+from kr8s.objects import Pod
+kubeconfig, name, port = sys.argv[1:]
+pod = Pod.get(name, api=kr8s.api(kubeconfig=kubeconfig))
+done = pod.exec(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
+said = [done.stdout.decode(), done.stderr.decode(), done.returncode]
+with pod.portforward(remote_port=int(port), local_port="auto") as local:
+    for _ in range(2):
+        said.append(urllib.request.urlopen(f"http://127.0.0.1:{local}/index.html", timeout=20).read().decode())
+print(json.dumps(said))
+"""
+LIGHTKUBE = """
+import hashlib, json, os, sys
+from lightkube import Client, KubeConfig
+client, much = Client(config=KubeConfig.from_file(sys.argv[1])), os.urandom(5_000_000)
+done = client.exec(sys.argv[2], command=["sha256sum"], stdin=much, stdout=True, stderr=True)
+failed = client.exec(sys.argv[2], command=["sh", "-c", "echo err >&2; exit 3"], stdout=True, stderr=True)
+print(json.dumps([done.stdout.split()[0] == hashlib.sha256(much).hexdigest(), failed.stderr, failed.exit_code]))
+"""
+ASYNCIO = """
+import asyncio, json, sys
+from kubernetes_asyncio import client, config
+from kubernetes_asyncio.stream import WsApiClient
+async def main():
+    await config.load_kube_config(config_file=sys.argv[1])
+    async with WsApiClient() as api:
+        call, said = client.CoreV1Api(api).connect_get_namespaced_pod_exec, []
+        command = ["sh", "-c", "read line; echo $line; exit 4"]
+        streams = {"stdin": True, "stdout": True, "stderr": True, "tty": False, "_preload_content": False}
+        async with await call(sys.argv[2], "default", command=command, **streams) as socket:
+            await socket.send_bytes(b"\\x00a line\\n")
+            async for message in socket:
+                if message.data[:1] == b"\\x03":
+                    said.append(WsApiClient.parse_error_data(message.data[1:].decode()))
+                elif message.data[1:]:
+                    said.append(message.data[1:].decode())
+    print(json.dumps(said))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        pytest.param(KR8S, ["out\n", "err\n", 3, "hello from the pod", "hello from the pod"], id="kr8s"),
+        pytest.param(LIGHTKUBE, [True, "err\n", 3], id="lightkube"),
+        pytest.param(ASYNCIO, ["a line\n", 4], id="kubernetes_asyncio"),
+    ],
+)
+def test_other_python_clients_do_as_well(server: LocalServer, port: int, script: str, said: list[object]) -> None:
+    assert python_client(server, port, script, python=str(clients.python("python"))) == said
 
 
 @pytest.mark.kubectl
