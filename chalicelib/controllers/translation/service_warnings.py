@@ -19,6 +19,8 @@ def service_warnings(service: JSON, services: Services | None, name: str) -> lis
     kind = spec.get("type") or "ClusterIP"
     if kind in ("NodePort", "LoadBalancer"):
         found.append(f"spec.type: {kind} is not reachable from outside the pods' network; kubectl port-forward is")
+    if kind == "ExternalName" and services.network is None:
+        found.append(f"spec.externalName: does not resolve with provider {name}")
     if kind == "ExternalName" or spec.get("clusterIP") == "None":
         return found
     for index, port in enumerate(spec.get("ports") or ()):

@@ -7,6 +7,7 @@ Within it:
     containers/<name>/work   where a container starts
     logs/<name>/<n>.log      output of the container's n-th run, rotated to .log.1 and on
     bin/                     programs that an image would have
+    hosts                    what the task's containers see at /etc/hosts
     tmp                      a link to the task's temporary files, see make_scratch()
 """
 
@@ -43,6 +44,7 @@ CLAIM_PAUSE_SECONDS = 0.002
 TEMPORARY = Path("/tmp")
 SCRATCH_PREFIX = "sparkanywhere-"
 SCRATCH_LINK = "tmp"
+HOSTS_FILE = "hosts"
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
@@ -103,6 +105,11 @@ class TaskDirectory:
     def java_data(self) -> Path:
         """Return what the task's containers see at java_data(): in namespaces of their own, process ids recur."""
         return self.scratch / "hsperfdata"
+
+    @property
+    def hosts(self) -> Path:
+        """Return the file that the task's containers see at /etc/hosts."""
+        return self.path / HOSTS_FILE
 
     def program(self, name: str) -> Path:
         """Return where a program that we provide to the task's containers lies."""

@@ -34,6 +34,7 @@ _AFTER = r"(?![\w.\-~%+@])"
 _PROPERTY_SPECIAL = re.compile(r"[\\:=#!]")
 # What a process sees of our own environment; everything else may be a secret.
 NO_FILE = "/nonexistent"
+HOSTS = "/etc/hosts"
 LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 INHERITED = ("PATH", "HOME", *LOCALE, "TZ", "USER", "LOGNAME")
 ENFORCES_MEMORY = os.path.exists("/proc/self/smaps_rollup")  # what supervisor/processes.py reads
@@ -124,6 +125,8 @@ class ResolvedContainer:
         places = [(one["target"], one["source"]) for one in found]
         if wanted and not self.host.is_directory(wanted) and PathMap(places).rewrite(wanted) == wanted:
             add(work, wanted)
+        if self.host.isolated and not self._covers(HOSTS):
+            add(str(self.directory.hosts), HOSTS)
         if self.host.isolated and not self._covers(str(TEMPORARY)):
             add(str(self.directory.java_data), str(java_data()), how="replace")
         return sorted(found, key=lambda one: one["target"].rstrip("/").count("/"))
@@ -234,7 +237,7 @@ def warnings(task: Task, *, obstacle: str = "") -> list[str]:
             found.append(f'volume "{volume.name}": lies on the disk, not in memory, in process mode')
         if volume.kind in ("scratch", "memory") and volume.size_mib is not None:
             found.append(f'volume "{volume.name}": its size limit is not enforced in process mode')
-    if task.host_entries:
+    if task.host_entries and not isolated:
         found.append("host entries of the task's own do not resolve in process mode")
     return found
 

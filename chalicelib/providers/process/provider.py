@@ -25,6 +25,7 @@ from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, isolation, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
 from chalicelib.providers.process.records import Plan, Record, RestartRequest, tell_listeners
+from chalicelib.providers.process.services import HostsFiles
 from chalicelib.providers.process.spark import SparkHomes
 from chalicelib.providers.process.supervision import ANSWER_SECONDS, Launcher, Monitor, kill_leftovers
 
@@ -74,6 +75,7 @@ class ProcessProvider:
         self._observe: Observer | None = None
         self._reported: dict[str, int] = {}
         self._reporting = threading.Lock()
+        self.services = HostsFiles(self._tasks, self._obstacle)
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove named volumes that nobody wants; see VolumeKeeper."""
@@ -131,6 +133,7 @@ class ProcessProvider:
             directory.clear()
             directory.write_intent(prepared["record"])
             volumes.place(resolved)
+            self.services.write(task, address, directory.hosts)
         except BaseException:
             directory.discard()
             raise

@@ -151,6 +151,8 @@ OTHER_TARGET = {"ports": [{"port": 80, "targetPort": 8080}]}
         (Serving(None), {}, ["spec.clusterIP: leads nowhere"]),
         (Serving(None), OTHER_TARGET, ["spec.ports[0].targetPort: not honoured by provider p", "spec.clusterIP"]),
         (Serving(None), HEADLESS | OTHER_TARGET, []),
+        (Serving(), {"type": "ExternalName"}, []),
+        (Serving(None), {"type": "ExternalName"}, ["spec.externalName: does not resolve"]),
     ],
 )
 def test_what_does_not_work_is_said(serving: Serving | None, spec: JSON, words: list[str]) -> None:

@@ -331,4 +331,7 @@ def test_a_files_volume_mounted_read_only_draws_no_warning() -> None:
 
 
 def test_names_that_do_not_resolve_are_named() -> None:
-    assert warnings(task(PLAIN, host_entries=(("10.0.0.1", "x"),)))
+    named = task(PLAIN, host_entries=(("10.0.0.1", "x"),))
+
+    assert any("host entries" in sentence for sentence in warnings(named, obstacle="a reason"))
+    assert not any("host entries" in sentence for sentence in warnings(named))
