@@ -1,7 +1,7 @@
 """Admission: what a new object gets, and whether it is taken at all, between its kind's defaults and the store.
 
-For priorities and default StorageClasses compare kubernetes/plugin/pkg/admission/{priority,
-storage/storageclass/setdefault}, v1.36.
+docs/admission.md goes through Kubernetes' own plugins. Compare kubernetes/plugin/pkg/admission/{priority,
+storage/storageclass/setdefault, network/defaultingressclass, storage/persistentvolume/resize, runtimeclass}, v1.36.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from chalicelib.apimachinery.accessors import annotations_of, metadata_of
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of, phase_of, spec_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
@@ -19,6 +19,7 @@ from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.quotas import Quotas
+from chalicelib.controllers.policy.service_accounts import set_service_account
 from chalicelib.controllers.translation import spark_admission
 from chalicelib.controllers.translation.service_warnings import service_warnings
 from chalicelib.controllers.translation.spark_admission import Injection
@@ -29,8 +30,9 @@ from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
-from chalicelib.resources.volumes.claims import CLASS_ANNOTATION
-from chalicelib.resources.volumes.storageclasses import is_default
+from chalicelib.resources.shared.formats import nanos
+from chalicelib.resources.volumes.claims import CLASS_ANNOTATION, storage_of
+from chalicelib.resources.volumes.storageclasses import DEFAULT_ANNOTATIONS
 from chalicelib.storage.base import KeyNotFound, Reader, Storage
 from chalicelib.storage.keys import object_key, prefix
 
@@ -65,8 +67,10 @@ class Admission:
 
         Raises 403 where a budget is spent.
         """
-        if resource == "persistentvolumeclaims":
-            set_storage_class(obj, now)
+        if resource == "persistentvolumeclaims" and CLASS_ANNOTATION not in annotations_of(obj):
+            set_default_class(obj, "storageClassName", STORAGE, DEFAULT_ANNOTATIONS, now)
+        if resource == "ingresses" and INGRESS_ANNOTATION not in annotations_of(obj):
+            set_default_class(obj, "ingressClassName", "ingressclasses", DEFAULT_INGRESS, now)
         if resource == "services" and self._node.launches:
             return service_warnings(obj, self._services, self._node.name)
         if resource != "pods":
@@ -77,6 +81,11 @@ class Admission:
             if not any(PodStrategy().validate(obj)):
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
+
+    def admit_change(self, resource: str, new: JSON, old: JSON) -> None:
+        """Raise 403 where an object may not become what it is to be, by what else is stored."""
+        if resource == "persistentvolumeclaims":
+            check_expansion(new, old, self._storage)
 
     def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:
         """Return what a namespace holds from its beginning; the RoleBinding of a driver pod, where drivers get one."""
@@ -101,6 +110,9 @@ class Admission:
         set_priority(pod, now)
         if not self._node.runs(pod):
             return []
+        set_service_account(pod, now)
+        if runtime := pod["spec"].get("runtimeClassName"):
+            raise _forbidden(pod, f'pod rejected: RuntimeClass "{runtime}" not found')  # there are none here
         admitted = spark_admission.admit(pod, self._injection())
         if admitted is not pod:
             pod["spec"] = admitted["spec"]
@@ -112,6 +124,8 @@ class Admission:
 
 
 PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
+DEFAULT_INGRESS = ("ingressclass.kubernetes.io/is-default-class",)
+INGRESS_ANNOTATION = "kubernetes.io/ingress.class"  # the field's predecessor
 
 
 def set_priority(pod: JSON, reader: Reader) -> None:
@@ -135,16 +149,37 @@ def set_priority(pod: JSON, reader: Reader) -> None:
         spec["priorityClassName"] = found["metadata"]["name"]
 
 
-def set_storage_class(claim: JSON, reader: Reader) -> None:
-    """Name, in place, the default class, the youngest of several, in a new claim that names none."""
-    if claim["spec"].get("storageClassName") is not None or CLASS_ANNOTATION in annotations_of(claim):
+def set_default_class(obj: JSON, field: str, resource: str, marks: Sequence[str], reader: Reader) -> None:
+    """Name, in place, the default class, the youngest of several, in a new object that names none.
+
+    A default has one of these annotations of value "true".
+    """
+    if spec_of(obj).get(field) is not None:
         return
-    classes = (item.object() for item in reader.list(prefix(STORAGE)).items)
-    marked = [each["metadata"] for each in classes if is_default(each)]
+    classes = (item.object() for item in reader.list(prefix(resource)).items)
+    marked = [each["metadata"] for each in classes if "true" in map(annotations_of(each).get, marks)]
     if marked:
         marked.sort(key=lambda each: each["name"])
         youngest = max(marked, key=lambda each: str(each["creationTimestamp"]))
-        claim["spec"]["storageClassName"] = youngest["name"]
+        obj.setdefault("spec", {})[field] = youngest["name"]
+
+
+def check_expansion(claim: JSON, old: JSON, reader: Reader) -> None:
+    """Raise 403 for a claim that is to grow and may not: it is not bound, or its class does not expand volumes."""
+    if nanos(storage_of(spec_of(claim)) or "0") <= nanos(storage_of(spec_of(old)) or "0"):
+        return
+    why = "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support"
+    why += " resize"
+    if phase_of(old) != "Bound":
+        why = "Only bound persistent volume claims can be expanded"
+    else:
+        name = annotations_of(claim).get(CLASS_ANNOTATION) or spec_of(claim).get("storageClassName")
+        try:
+            if name and reader.get(object_key(STORAGE, None, name)).object().get("allowVolumeExpansion"):
+                return
+        except KeyNotFound:
+            pass
+    raise forbidden("persistentvolumeclaims", claim["metadata"]["name"], why)
 
 
 def _priority_class(pod: JSON, name: str, reader: Reader) -> JSON:

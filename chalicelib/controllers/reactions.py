@@ -155,6 +155,8 @@ class Reactions:
             on("pods", GONE, lambda _, pod: prober.forget(pod))
         for resource in WAITED_FOR:
             on(resource, STORED, self._wake_pods)
+        if self._launches:
+            on("persistentvolumeclaims", ["MODIFIED"], lambda _, each: later(partial(to.lifecycle.claims.expand, each)))
         on(DEFINITIONS, STORED, lambda _, each: later(partial(to.lifecycle.definitions.sync, each["metadata"]["name"])))
         on("serviceaccounts", GONE, self._keep_namespace_object)
         on("configmaps", ("MODIFIED", *GONE), self._keep_namespace_object)

@@ -147,10 +147,14 @@ def new_uid() -> str:
 
 
 class Admission(Protocol):
-    """Decides about new objects before they are stored. `now` is what is stored."""
+    """Decides about objects before they are stored. `now` is what is stored."""
 
     def admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         """Complete an object in place; return warnings. Raises 403."""
+        ...
+
+    def admit_change(self, resource: str, new: JSON, old: JSON) -> None:
+        """Judge what an object is to become, as a whole and not by a subresource. Raises 403."""
         ...
 
     def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:

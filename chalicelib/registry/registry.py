@@ -216,6 +216,8 @@ class Registry:
             new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
             warnings = writing.complete_changed(self.strategy, new, old, how, self._parts.clock(), self.siblings)
+            if not how.subresource:
+                self._parts.admission.admit_change(self.strategy.kept_as, new, old)
             self.scope.check_change(self.strategy.kept_as, old, new)
             if writing.is_same(new, old):
                 return Written(live, warnings=warnings)

@@ -15,6 +15,7 @@ from chalicelib.controllers.podmodel.resources import claimed_storage
 from chalicelib.controllers.runtime.objects import DELETING, DeleteObject
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.extensions import VolumeKeeper
+from chalicelib.resources.shared.formats import nanos
 from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 from chalicelib.storage.keys import object_key, prefix
@@ -45,6 +46,21 @@ class VolumeClaims:
             key = object_key("persistentvolumeclaims", pod["metadata"].get("namespace"), name)
             with suppress(KeyNotFound):
                 guaranteed_update(self._storage, key, bound)
+
+    def expand(self, claim: JSON) -> None:
+        """Give a bound claim the size that it asks for: what stands behind it has no size of its own."""
+
+        def expanded(now: JSON) -> JSON | None:
+            status, size = status_of(now), claimed_storage(now)
+            held = (status.get("capacity") or {}).get("storage")
+            if phase_of(now) != "Bound" or size is None or nanos(size) <= nanos(held or "0"):
+                return None
+            return {**now, "status": {**status, "capacity": {**status.get("capacity", {}), "storage": size}}}
+
+        metadata = claim["metadata"]
+        with suppress(KeyNotFound):
+            key = object_key("persistentvolumeclaims", metadata["namespace"], metadata["name"])
+            guaranteed_update(self._storage, key, expanded)
 
     def release(self, resource: str, namespace: str, name: str) -> None:
         """Remove the finalizer of a deleting claim or volume that is not in use, and finish its deletion."""

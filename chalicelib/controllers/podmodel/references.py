@@ -109,6 +109,11 @@ class References:
             generation = above
         return uids
 
+    def texts(self, resource: str, name: str) -> dict[str, bytes] | None:
+        """Return what variables may be taken from, without a ConfigMap's binaryData; None if there is none."""
+        obj = self.find(resource, name)
+        return None if obj is None else entries(resource, {**obj, "binaryData": {}})
+
     def data(self, resource: str, name: str) -> dict[str, bytes] | None:
         """Return all entries of a ConfigMap or Secret as bytes, in key order; None if there is none."""
         obj = self.find(resource, name)

@@ -12,6 +12,7 @@ from math import ceil
 from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.volumes.claims import storage_of
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -105,8 +106,7 @@ def disk_gib(spec: JSON) -> int:
 
 def claimed_storage(claim: JSON) -> str | None:
     """Return the storage that a PersistentVolumeClaim requests."""
-    requests = (spec_of(claim).get("resources") or {}).get("requests") or {}
-    return str(requests["storage"]) if requests.get("storage") is not None else None
+    return storage_of(spec_of(claim))
 
 
 def resource_field(spec: JSON, reference: JSON, *, container_name: str, node: NodeSize) -> str:

@@ -76,7 +76,7 @@ def _from_source(view: PodView, container: JSON, source: JSON) -> dict[str, str]
         if reference is None:
             continue
         name = reference.get("name", "")
-        data = view.references.data(resource, name)
+        data = view.references.texts(resource, name)
         if data is None:
             _note_absent(view, container, resource, reference)
             continue
@@ -102,7 +102,7 @@ def _value_from(view: PodView, container: JSON, source: JSON) -> str | None:
     for field, resource in _KEY_SOURCES:
         if source.get(field):
             reference, name = source[field], source[field].get("name", "")
-            key, data = reference.get("key", ""), view.references.data(resource, name)
+            key, data = reference.get("key", ""), view.references.texts(resource, name)
             if data is None:
                 _note_absent(view, container, resource, reference)
             elif key in data:

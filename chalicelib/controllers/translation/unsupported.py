@@ -17,7 +17,6 @@ _POD = (
     "hostPID",
     "hostIPC",
     "shareProcessNamespace",
-    "runtimeClassName",
     "dnsConfig",
     "topologySpreadConstraints",
     "readinessGates",

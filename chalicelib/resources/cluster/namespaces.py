@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery.accessors import is_deleting, metadata_of, phase_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import is_deleting, labels_of, metadata_of, phase_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.causes import invalid
@@ -18,6 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.strategy import AGE_COLUMN, ALL_VERBS, NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import SpecFieldStrategy, StatusStrategy, Subresource
 
+POD_SECURITY = "pod-security.kubernetes.io/"
 NAME_LABEL = "kubernetes.io/metadata.name"
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -66,6 +67,15 @@ class NamespaceStrategy(Strategy):
         """Keep finalizers, which only /finalize changes, and status."""
         obj["spec"] = spec_of(old)
         super().prepare_for_update(obj, old)
+
+    def warnings(self, obj: JSON) -> list[str]:
+        """Name the levels of Pod Security that a namespace asks for, which nothing here enforces."""
+        asked = {label: level for label, level in labels_of(obj).items() if label.startswith(POD_SECURITY)}
+        return [
+            f"metadata.labels[{label}]: pods are not held to level {level} here"
+            for label, level in asked.items()
+            if not label.endswith("-version") and level != "privileged"
+        ]
 
     def begin_deletion(self, obj: JSON, now: datetime) -> bool:
         """Mark, in place, a namespace to be emptied; it goes with the last of its spec.finalizers.

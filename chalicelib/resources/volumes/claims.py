@@ -5,11 +5,12 @@ Compare kubernetes/pkg/registry/core/persistentvolumeclaim and ValidatePersisten
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import metadata_of, phase_of, spec_of, status_of
 from chalicelib.apimachinery.field_docs import field_doc
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import forbidden, immutable, invalid, not_supported, required
@@ -94,18 +95,19 @@ class PersistentVolumeClaimStrategy(Strategy):
     def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
         """Yield what is wrong, and what may not be changed: all but the size of a bound claim."""
         yield from self.validate(obj)
-        spec, before = obj["spec"], spec_of(old)
-        free = {"resources", "volumeAttributesClassName"} if before.get("volumeName") else set()
-        if "volumeName" not in before:
-            free.add("volumeName")  # a controller binds the claim
-        changed = {key for key in spec.keys() | before.keys() if spec.get(key) != before.get(key)} - free
-        if changed:
+        spec, before = copy.deepcopy(obj["spec"]), spec_of(old)
+        new_size, old_size = (storage_of(each) for each in (spec, before))
+        free = set() if "volumeName" in before else {"volumeName"}  # a controller binds the claim
+        if phase_of(old) == "Bound":
+            free.add("volumeAttributesClassName")
+            if old_size is not None and new_size is not None:
+                spec["resources"]["requests"]["storage"] = old_size
+        if {key for key in spec.keys() | before.keys() if spec.get(key) != before.get(key)} - free:
             yield forbidden("spec", _ONLY_THESE)
             return
-        new_size, old_size = (
-            ((each.get("resources") or {}).get("requests") or {}).get("storage", "0") for each in (spec, before)
-        )
-        if nanos(new_size) < nanos(old_size):
+        held = nanos((status_of(old).get("capacity") or {}).get("storage") or "0")
+        size = nanos(new_size or "0")
+        if size < nanos(old_size or "0") and size <= held:
             yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
 
     def cells(self, obj: JSON, now: datetime) -> Sequence[object]:
@@ -217,6 +219,12 @@ class PersistentVolumeStrategy(Strategy):
         ]
 
 
+def storage_of(spec: JSON) -> str | None:
+    """Return how much storage the spec of a claim asks for."""
+    size: str | None = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    return size
+
+
 def _source(spec: JSON) -> JSON:
     return {key: value for key, value in spec.items() if key not in _NO_SOURCE}
 
@@ -235,7 +243,7 @@ def _modes_causes(spec: JSON, at: str) -> Iterator[Cause]:
 def claim_causes(spec: JSON, at: str) -> Iterator[Cause]:
     """Yield what is wrong with the spec of a claim, or of a claim template."""
     yield from _modes_causes(spec, at)
-    size = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    size = storage_of(spec)
     if size is None:
         yield required(f"{at}.resources[storage]")
     elif nanos(size) <= 0:

@@ -7,6 +7,8 @@ import pytest
 from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.tokens import TokenInvalid, TokenIssuer
 from chalicelib.controllers.translation.credentials import TOKEN_SECONDS, PodTokens
+from chalicelib.storage.base import guaranteed_update
+from chalicelib.storage.keys import object_key
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
@@ -80,10 +82,15 @@ def test_account_must_be_there_unless_it_is_the_default_one(w: World) -> None:
     assert tokens(request(w, service_account="spark"), w.lookup)
 
 
-def test_pod_waits_for_its_service_account() -> None:
+def test_pod_whose_service_account_went_before_it_started_waits_for_it() -> None:
     w = World(MemoryStorage(), token="administrators")  # a control plane that asks for tokens gives out some
 
-    w.create_pod(serviceAccountName="spark")
+    w.create("serviceaccounts", "spark")
+    w.create_pod(serviceAccountName="spark", schedulingGates=[{"name": "g"}])
+    w.delete("serviceaccounts", "spark")
+    key = object_key("pods", "ns", "a")
+    guaranteed_update(w.storage, key, lambda pod: {**pod, "spec": {**pod["spec"], "schedulingGates": []}})
+    w.pods.sync(w.pod())
     assert w.provider.tasks == []
     w.create("serviceaccounts", "spark")
 

@@ -104,7 +104,7 @@ def test_env_from_comes_first_and_env_wins() -> None:
     sources = [{"configMapRef": {"name": "settings"}}, {"prefix": "S_", "secretRef": {"name": "keys"}}]
     env = env_of({"name": "A", "value": "own $(B)"}, envFrom=sources)
 
-    assert env == {"A": "own 2", "B": "2", "BIN": "\0\1", "S_USER": "me", "S_PASSWORD": "secret"}
+    assert env == {"A": "own 2", "B": "2", "S_USER": "me", "S_PASSWORD": "secret"}
 
 
 def test_variables_of_services_lose_to_the_pods_own() -> None:
@@ -144,6 +144,7 @@ MISSING_ENV = [
     (key_ref("configMapKeyRef", "absent", "A"), 'configmap "absent" not found'),
     (key_ref("secretKeyRef", "absent", "A"), 'secret "absent" not found'),
     (key_ref("configMapKeyRef", "settings", "Z"), "couldn't find key Z in ConfigMap ns/settings"),
+    (key_ref("configMapKeyRef", "settings", "BIN"), "couldn't find key BIN in ConfigMap ns/settings"),
     (key_ref("secretKeyRef", "keys", "Z"), "couldn't find key Z in Secret ns/keys"),
 ]
 

@@ -196,6 +196,8 @@ def admission_with(w: World, injection: Callable[[], Injection]) -> Admission:
 def test_hook_changes_a_driver_in_place(w: World) -> None:
     pod = recorded("driver-4.3.0")
     metadata = pod["metadata"]
+    metadata["namespace"] = "ns"
+    w.create("serviceaccounts", "spark")
 
     warnings = admission(w).admit("pods", pod, w.storage)
 
@@ -206,6 +208,8 @@ def test_hook_changes_a_driver_in_place(w: World) -> None:
 
 def test_hook_names_what_is_not_honoured(w: World) -> None:
     pod = recorded("executor-template-4.3.0")
+    pod["metadata"]["namespace"] = "ns"
+    w.create("serviceaccounts", "spark")
     pod["spec"]["containers"][1]["resources"]["limits"]["nvidia.com/gpu"] = "1"
 
     warnings = admission(w).admit("pods", pod, w.storage)
