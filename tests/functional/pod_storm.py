@@ -1,4 +1,4 @@
-"""Many pods on local servers that are killed at seeded moments; what must be true of them when all is over."""
+"""Many pods at control planes that are killed at seeded moments; what must be true of them when all is over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.waiting import until
 
 PODS = "/api/v1/namespaces/default/pods"
 CREATORS = 2
+REPEAT = (429, 502, 503, 504)  # 502 and 504 are API Gateway's, for a function that has died or was too slow
 RETRY_SECONDS = 0.05  # while no server answers
 LONGEST_LIFE_SECONDS = 2.5  # of a server, from its start: some die before they serve
 END_SECONDS = 240.0  # from the last start until every pod has ended
@@ -37,11 +38,29 @@ class Storm:
     servers: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where to ask: ports of this machine, any of which will do; lines of headers; what comes before each path."""
+
+    ports: list[int]
+    headers: str = ""
+    stage: str = ""
+
+    def ask(self, method: str, path: str, body: object = None) -> Reply | None:
+        """Return an answer, None if there is none: the server is dead, or dies meanwhile."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        try:
+            with connected(random.choice(self.ports)) as client:
+                return client.get(self.stage + path, method=method, body=raw, headers=self.headers)
+        except (OSError, AssertionError, ValueError, IndexError):
+            return None
+
+
 class Creator:
     """Threads that create the pods and delete some, again and again until a server has answered."""
 
-    def __init__(self, storm: Storm, ports: list[int], *, marks: str, volumes: dict[str, Any], headers: str) -> None:
-        self._ports, self._marks, self._volumes, self._headers = ports, marks, volumes, headers
+    def __init__(self, storm: Storm, api: Api, *, marks: str, volumes: dict[str, Any]) -> None:
+        self._api, self._marks, self._volumes = api, marks, volumes
         self._closing = threading.Event()
         self._released = threading.Semaphore(0)
         self._left = list(reversed(range(storm.pods)))
@@ -93,21 +112,11 @@ class Creator:
 
     def _insist(self, method: str, path: str, body: object, wanted: tuple[int, ...]) -> None:
         while not self._closing.is_set():
-            reply = ask(random.choice(self._ports), method, path, body, headers=self._headers)
+            reply = self._api.ask(method, path, body)
             if reply is not None and reply.status in wanted:
                 return
-            assert reply is None or reply.status in (429, 503), reply
+            assert reply is None or reply.status in REPEAT, reply
             self._closing.wait(RETRY_SECONDS)
-
-
-def ask(port: int, method: str, path: str, body: object = None, *, headers: str = "") -> Reply | None:
-    """Return a server's answer, None if there is none: it is dead, or dies meanwhile."""
-    raw = b"" if body is None else json.dumps(body).encode()
-    try:
-        with connected(port) as client:
-            return client.get(path, method=method, body=raw, headers=headers)
-    except (OSError, AssertionError, ValueError, IndexError):
-        return None
 
 
 def name_of(number: int) -> str:
@@ -115,52 +124,68 @@ def name_of(number: int) -> str:
     return f"{KINDS[number % len(KINDS)]}-{number}"
 
 
-@contextlib.contextmanager
-def weathered(storm: Storm, state: Path, ports: list[int], *arguments: str, **how: Any) -> Iterator[LocalServer]:
-    """Run the storm to its end; yield the first of the servers that still run. `how` is for Creator."""
+class LocalServers:
+    """Servers on one state folder, a port each."""
+
+    def __init__(self, state: Path, ports: list[int], *arguments: str) -> None:
+        self._state, self._ports, self._arguments = state, ports, arguments
+        self._stacks = [contextlib.ExitStack() for _ in ports]
+        self._servers = [self._start(turn) for turn in range(len(ports))]
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the kubeconfig of the folder."""
+        return self._servers[0].kubeconfig
+
+    def strike(self, draw: random.Random) -> None:
+        """Kill one of them, and start it again."""
+        turn = draw.randrange(len(self._ports))
+        self._servers[turn].process.kill()
+        self._stacks[turn].close()
+        self._servers[turn] = self._start(turn)
+
+    def close(self) -> None:
+        """End all of them."""
+        for stack in self._stacks:
+            stack.close()
+
+    def _start(self, turn: int) -> LocalServer:
+        running = chalice_local(self._state, "--port", str(self._ports[turn]), *self._arguments)
+        return self._stacks[turn].enter_context(running)
+
+
+def weather(storm: Storm, api: Api, strike: Callable[[random.Random], None], **how: Any) -> None:
+    """Run the storm until every pod has been created, and deleted if it is of such a kind. `how` is for Creator."""
     draw = random.Random(storm.seed)
-    stacks = [contextlib.ExitStack() for _ in ports]
-    servers = [_start(stack, state, port, *arguments) for stack, port in zip(stacks, ports, strict=True)]
-    creator = Creator(storm, ports, **how)
+    creator = Creator(storm, api, **how)
     try:
         for life in range(storm.kills):
             creator.release(storm.pods * (life + 1) // storm.kills - storm.pods * life // storm.kills)
             time.sleep(draw.uniform(0.0, LONGEST_LIFE_SECONDS))  # the moment is what is drawn: no condition to wait for
-            turn = draw.randrange(len(ports))
-            servers[turn].process.kill()
-            stacks[turn].close()
-            servers[turn] = _start(stacks[turn], state, ports[turn], *arguments)
-        for server in servers:
-            server.wait_until_ready()
+            strike(draw)
         creator.release(CREATORS)  # they see that none is left
         until(lambda: creator.is_done, "all pods to be created", seconds=END_SECONDS)
-        yield servers[0]
     finally:
         creator.close()
-        for stack in stacks:
-            stack.close()
 
 
-def _start(stack: contextlib.ExitStack, state: Path, port: int, *arguments: str) -> LocalServer:
-    return stack.enter_context(chalice_local(state, "--port", str(port), *arguments))
-
-
-def phases(port: int, *, headers: str = "") -> dict[str, str]:
+def phases(api: Api) -> dict[str, str]:
     """Return the phase of each pod by name."""
-    reply = ask(port, "GET", PODS, headers=headers)
+    reply = api.ask("GET", PODS)
     assert reply is not None
+    assert reply.status == 200, reply
     return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in reply.json()["items"]}
 
 
-def check_ends(storm: Storm, port: int, marks: Path, *, headers: str = "") -> None:
+def check_ends(storm: Storm, api: Api, marks: Path) -> None:
     """Wait until every pod has come to its right end, and see that none has run twice or not at all."""
     names = [name_of(number) for number in range(storm.pods)]
     ends = {"short": "Succeeded", "failing": "Failed"}
     expected = {name: ends[name.split("-")[0]] for name in names if name.split("-")[0] in ends}
     try:
-        until(lambda: phases(port, headers=headers) == expected, "every pod's end", seconds=END_SECONDS)
+        until(lambda: phases(api) == expected, "every pod's end", seconds=END_SECONDS)
     except AssertionError:
-        found = phases(port, headers=headers)
+        found = phases(api)
         wrong = {name: (found.get(name), expected.get(name)) for name in {*found, *expected}}
         raise AssertionError({name: pair for name, pair in wrong.items() if pair[0] != pair[1]}) from None
     runs = {name: len((marks / name).read_text().split()) if (marks / name).exists() else 0 for name in names}
@@ -168,9 +193,9 @@ def check_ends(storm: Storm, port: int, marks: Path, *, headers: str = "") -> No
     assert {name: count for name, count in runs.items() if count > 1} == {}, "runs of each"
 
 
-def delete_all(port: int, *, headers: str = "") -> None:
+def delete_all(api: Api) -> None:
     """Delete every pod, and wait until none is left."""
-    reply = ask(port, "DELETE", f"{PODS}?gracePeriodSeconds=0", headers=headers)
+    reply = api.ask("DELETE", f"{PODS}?gracePeriodSeconds=0")
     assert reply is not None
     assert reply.status == 200, reply
-    until(lambda: phases(port, headers=headers) == {}, "the pods to be gone")
+    until(lambda: phases(api) == {}, "the pods to be gone", seconds=END_SECONDS)

@@ -12,7 +12,9 @@ import pytest
 
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.cleanup import down
-from tests.functional.pod_storm import Storm, check_ends, delete_all, weathered
+from tests.aws_box.package import Package
+from tests.functional.pod_storm import Api, LocalServers, Storm, check_ends, delete_all, weather
+from tests.functional.task_storm import FunctionStorm
 from tests.waiting import until
 
 PROCESS = ("--provider", "process")
@@ -63,17 +65,18 @@ def test_containers_come_to_their_right_end_once_whatever_is_killed(engine: Any,
     marks.mkdir()
     ports = free_ports(1)
     options = ("--docker", "--no-tls", "--token", TOKEN, "--host-paths", str(marks))
-    headers = f"Authorization: Bearer {TOKEN}\r\n"
+    api = Api(ports, f"Authorization: Bearer {TOKEN}\r\n")
     mounted = {
         "container": {"volumeMounts": [{"name": "marks", "mountPath": "/marks"}]},
         "pod": {"volumes": [{"name": "marks", "hostPath": {"path": str(marks)}}]},
     }
 
-    with weathered(storm, state, ports, *options, marks="/marks", volumes=mounted, headers=headers) as server:
-        control_plane = (server.kubeconfig.parent / "control-plane-id").read_text().strip()
+    with contextlib.closing(LocalServers(state, ports, *options)) as servers:
+        weather(storm, api, servers.strike, marks="/marks", volumes=mounted)
+        control_plane = (servers.kubeconfig.parent / "control-plane-id").read_text().strip()
         try:
-            check_ends(storm, ports[0], marks, headers=headers)
-            delete_all(ports[0], headers=headers)
+            check_ends(storm, api, marks)
+            delete_all(api)
             mine = {"label": f"{labels.CONTROL_PLANE}={control_plane}"}
             until(
                 lambda: not engine.containers(all=True, filters=mine),
@@ -89,12 +92,40 @@ def test_pods_come_to_their_right_end_once_whatever_is_killed(storm: Storm, tmp_
     state, marks = tmp_path / "state", tmp_path / "marks"
     marks.mkdir()
     ports = free_ports(storm.servers)
+    api = Api(ports[:1])
 
-    with weathered(storm, state, ports, *PROCESS, marks=str(marks), volumes={}, headers=""):
-        check_ends(storm, ports[0], marks)
-        delete_all(ports[0])
+    with contextlib.closing(LocalServers(state, ports, *PROCESS)) as servers:
+        weather(storm, Api(ports), servers.strike, marks=str(marks), volumes={})
+        check_ends(storm, api, marks)
+        delete_all(api)
         tasks = state / "sparkanywhere" / "default" / "pods" / "tasks"
         if storm.pods >= MANY:
             until(lambda: not any(tasks.iterdir()), "all folders to be gone", seconds=ORPHAN_SECONDS)
 
     until(lambda: processes_of(state) == [], "all processes to be gone")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    "storm",
+    [
+        pytest.param(Storm(seed=6, pods=30, kills=4), id="small"),
+        pytest.param(Storm(seed=7, pods=300, kills=25), id="large"),
+    ],
+)
+def test_tasks_come_to_their_right_end_once_whatever_the_functions_lose(
+    storm: Storm, package: Package, tmp_path: Path
+) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    with contextlib.closing(FunctionStorm(package, tmp_path, marks, seed=storm.seed)) as aws:
+        weather(storm, aws.api, aws.strike, marks=str(marks), volumes={})
+        aws.calm()
+        check_ends(storm, aws.api, marks)
+        delete_all(aws.api)
+        until(lambda: not aws.living(), "all tasks to be gone", seconds=ORPHAN_SECONDS)
+
+    assert aws.killed >= storm.kills
+    assert aws.events.dropped > 0
