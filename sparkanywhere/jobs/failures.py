@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.refusals import REJECTED
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.job_files import FETCHER
 from sparkanywhere.jobs.spec import JobSpec
@@ -61,8 +62,10 @@ def _by_status(driver: JSON, spec: JobSpec) -> str:
     ended = [(each.get("state") or {}).get("terminated") or {} for each in status.get("containerStatuses") or ()]
     if any(each.get("reason") == "OOMKilled" for each in ended):
         return f"the driver used more memory than its pod has: raise --driver-memory ({spec.driver_memory})."
-    if status.get("phase") == "Failed" and not any("exitCode" in each for each in ended):
-        return f"the driver could not be started: {status.get('message') or status.get('reason') or 'no reason given'}"
+    _, _, refused = str(status.get("message") or "").partition(REJECTED)
+    if status.get("phase") == "Failed" and (refused or not any("exitCode" in each for each in ended)):
+        why = refused or status.get("message") or status.get("reason") or "no reason given"
+        return f"the driver could not be started: {why}"
     return ""
 
 

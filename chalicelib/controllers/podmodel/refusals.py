@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.accessors import is_deleting, labels_of, phase_of, status_of
-from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.references import MOUNT, SCHEDULE
-from chalicelib.controllers.podmodel.status import bound_waiting_status, unscheduled_status
+from chalicelib.controllers.podmodel.status import bound_waiting_status, ended_status, unscheduled_status
 from chalicelib.controllers.runtime.recorder import News
 
 CREATE_ERROR = "CreateContainerError"
@@ -42,6 +42,8 @@ _SHOWN = {
 }
 # Of a container of a driver: no wait helps, so far as the provider can tell
 _NEVER_STARTS = (CREATE_ERROR, "InvalidImageName")
+REJECTED = "Pod was rejected: "  # how the message of a pod begins that is not tried again, as a kubelet's
+NEVER_RAN = 128  # the exit code of a container that could not be started, as containerd has it
 DRIVER_START_SECONDS = 30.0  # three tries; spark-submit waits for a driver's end, however long it is Pending
 
 
@@ -115,3 +117,17 @@ def is_driver_to_end(pod: JSON, now: datetime) -> bool:
         return False
     since = find_time(status_of(pod).get("startTime")) or find_time(pod["metadata"].get("creationTimestamp"))
     return since is None or now - since >= timedelta(seconds=DRIVER_START_SECONDS)
+
+
+def given_up_status(pod: JSON, *, now: datetime) -> JSON:
+    """Return the status of a refused pod that is not tried again: its containers have ended, for the same reason.
+
+    spark-submit prints how the containers of a driver ended, and nothing else of why.
+    """
+    reason, message = why_not_started(pod) or ("StartError", "")
+    status = ended_status(pod, reason, f"{REJECTED}{message}", now=now)
+    ended = {"exitCode": NEVER_RAN, "reason": reason, "message": message, "finishedAt": format_time(now)}
+    for field in ("initContainerStatuses", "containerStatuses"):
+        if field in status:
+            status[field] = [{**each, "state": {"terminated": ended}} for each in status[field]]
+    return status

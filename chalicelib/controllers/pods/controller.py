@@ -20,7 +20,7 @@ from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
-from chalicelib.controllers.podmodel.refusals import is_driver_to_end, why_not_started
+from chalicelib.controllers.podmodel.refusals import given_up_status, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.launcher import PodLauncher, Queues
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
@@ -155,10 +155,14 @@ class PodController:
 
     def end_driver(self, pod: JSON) -> None:
         """End a driver that cannot be started, as Failed, if it has been tried for long enough."""
-        why = why_not_started(pod)
-        if why and is_driver_to_end(pod, self._clock()):
-            reason, message = why
-            self._end_failed(pod, reason, f"Pod was rejected: {message}")
+        if not is_driver_to_end(pod, self._clock()):
+            return
+        reason, _ = why_not_started(pod) or ("", "")
+        if handle_of(pod):
+            self._stop(pod, handle_of(pod), task_grace_seconds(pod), reason)
+            return
+        self._queues.drop(pod["metadata"]["uid"])
+        self._store.set_status(pod, lambda old: given_up_status(old, now=self._clock()))
 
     def _stop(self, pod: JSON, handle: str, grace_seconds: float, reason: str = "") -> None:
         known = self._tasks.stop(handle, grace_seconds=grace_seconds, reason=reason)

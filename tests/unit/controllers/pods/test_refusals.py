@@ -171,6 +171,9 @@ def test_driver_that_cannot_start_fails_so_that_its_submitter_hears_of_it(w: Wor
     status = w.pod()["status"]
     assert (status["phase"], status["reason"]) == ("Failed", error.reason)
     assert status["message"] == f"Pod was rejected: {error.message}"
+    for each in status.get("containerStatuses", ()):
+        ended = each["state"]["terminated"]
+        assert (ended["exitCode"], ended["reason"], ended["message"]) == (128, error.reason, error.message)
     assert tries(w, 3600, error) == []
 
 

@@ -87,6 +87,13 @@ def test_what_could_not_be_fetched_is_said_in_the_words_of_its_container() -> No
             {"containerStatuses": [{"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]},
             "raise --driver-memory (1g)",
         ),
+        (
+            {
+                "containerStatuses": [{"state": {"terminated": {"exitCode": 128, "reason": "StartError"}}}],
+                "message": "Pod was rejected: no command",
+            },
+            "could not be started: no command",
+        ),
         ({"containerStatuses": [], "message": "Fargate has up to 16 vCPU"}, "could not be started: Fargate has up to"),
     ],
 )
