@@ -28,9 +28,11 @@ from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.docs.documents import Documents
 from chalicelib.endpoints.http.requests import FETCH, SEND, STAGE, RequestInfo, Router, request_info, split_path
 from chalicelib.endpoints.http.responses import Representation, compressed, respond, status_response, text_response
+from chalicelib.endpoints.http.unstored import METRICS_GROUP, METRICS_VERSION
 from chalicelib.endpoints.page import page_response, wants_page
 from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
+from chalicelib.endpoints.verbs.metrics import MetricsEndpoint
 from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint, authorized_as
 from chalicelib.endpoints.verbs.subresources import Subresources
@@ -76,6 +78,7 @@ class Endpoints:
     files: FileEndpoint
     health: HealthEndpoint
     payloads: TaskPayloads | None
+    metrics: MetricsEndpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +215,8 @@ class Api:
         review = self._endpoints.reviews.kinds.get((info.group, info.resource))
         if review is not None and info.version == REVIEW_VERSION and review.is_namespaced == bool(info.namespace):
             return self._endpoints.reviews.answer(review, info)
+        if (info.group, info.version) == (METRICS_GROUP, METRICS_VERSION):
+            return self._endpoints.metrics.answer(info, scope)
         registry = self._registries.get((info.group, info.resource)) or self._custom.find(
             info.group, info.version, info.resource
         )

@@ -34,6 +34,7 @@ from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
+from chalicelib.endpoints.verbs.metrics import MetricsEndpoint
 from chalicelib.endpoints.verbs.pod_proxy import PodProxy
 from chalicelib.endpoints.verbs.pod_streams import Kind, PodStreams
 from chalicelib.endpoints.verbs.pod_subresources import Binding, Eviction, Refused, ServiceAccountToken
@@ -83,6 +84,9 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),
             health=HealthEndpoint(store=partial(_problem, base)),
             payloads=_payloads(base, stored, controllers),
+            metrics=MetricsEndpoint(
+                base.provider, stored.registries[("", "pods")], stored.registries[("", "nodes")], clock
+            ),
         ),
         link=Link(
             url=base.url,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 
@@ -38,3 +39,20 @@ class Restarter(Protocol):
         container that has been started again meanwhile, or in a task that is being stopped. Raises TaskNotFound if
         the container does not run, ProviderUnavailable.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerUsage:
+    """What a container has used of processors since it started, and holds of memory now."""
+
+    name: str
+    cpu_seconds: float
+    memory_bytes: int
+
+
+@runtime_checkable
+class Measures(Protocol):
+    """A provider that can tell what its tasks use."""
+
+    def measure(self, handle: str) -> Sequence[ContainerUsage]:
+        """Return what the containers of a task use that run now; within a second. Raises ProviderUnavailable."""

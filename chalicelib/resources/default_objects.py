@@ -63,7 +63,7 @@ def _role(name: str, rules: list[JSON]) -> JSON:
 
 def cluster_roles() -> list[JSON]:
     """Return the default ClusterRoles; what `view` and `edit` may do, each kind and subresource says itself."""
-    viewed: list[tuple[str, str, Sequence[str]]] = []
+    viewed: list[tuple[str, str, Sequence[str]]] = [("metrics.k8s.io", each, READ_VERBS) for each in ("nodes", "pods")]
     edited: list[tuple[str, str, Sequence[str]]] = []
     for kind in ALL:
         viewed.append((kind.group, kind.resource, READ_VERBS if kind.in_view else ()))

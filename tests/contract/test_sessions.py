@@ -9,6 +9,7 @@ import time
 import pytest
 
 from chalicelib.providers.base import LogOptions, TaskNotFound
+from chalicelib.providers.extensions import Measures
 from chalicelib.providers.interactive import PIECE_BYTES, CannotRun, Session, Streams
 from tests.contract.provider_backends import LookedInto, ended, output
 from tests.waiting import SECONDS, until
@@ -291,3 +292,16 @@ def test_a_port_where_nobody_listens_is_an_error(sessions: LookedInto) -> None:
 
     with pytest.raises(OSError, match="refused"):
         sessions.interactive.connect(handle, 1)
+
+
+def test_what_a_task_uses_is_measured(sessions: LookedInto) -> None:
+    measures = sessions.interactive
+    assert isinstance(measures, Measures)
+    handle = sessions.run("while :; do :; done")
+
+    until(lambda: any(each.cpu_seconds > 0.2 for each in measures.measure(handle)), "the loop to have used a processor")
+    (before,) = measures.measure(handle)
+    (after,) = measures.measure(handle)
+
+    assert (before.name, after.cpu_seconds >= before.cpu_seconds) == ("main", True)
+    assert 0 < after.memory_bytes < 200_000_000

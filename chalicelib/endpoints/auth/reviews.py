@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import NamedTuple
 
 from chalice.app import Response
 
@@ -23,28 +22,20 @@ from chalicelib.endpoints.auth.rbac import Attributes, Rbac
 from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.endpoints.http.responses import respond
+from chalicelib.endpoints.http.unstored import UnstoredKind
 
 AUTHENTICATION = "authentication.k8s.io"
 AUTHORIZATION = "authorization.k8s.io"
 REVIEW_VERSION = "v1"  # of all of them
 
 
-class ReviewKind(NamedTuple):
-    """One kind of review, and where it is posted: for discovery and for the answers."""
-
-    group: str
-    resource: str
-    kind: str
-    is_namespaced: bool = False
-
-
 REVIEWS = (
-    ReviewKind(AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview"),
-    ReviewKind(AUTHENTICATION, "tokenreviews", "TokenReview"),
-    ReviewKind(AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", True),
-    ReviewKind(AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
-    ReviewKind(AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
-    ReviewKind(AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview"),
+    UnstoredKind(AUTHENTICATION, "selfsubjectreviews", "SelfSubjectReview"),
+    UnstoredKind(AUTHENTICATION, "tokenreviews", "TokenReview"),
+    UnstoredKind(AUTHORIZATION, "localsubjectaccessreviews", "LocalSubjectAccessReview", True),
+    UnstoredKind(AUTHORIZATION, "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    UnstoredKind(AUTHORIZATION, "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+    UnstoredKind(AUTHORIZATION, "subjectaccessreviews", "SubjectAccessReview"),
 )
 
 
@@ -78,7 +69,7 @@ class Reviews:
         }
         self.kinds = {(kind.group, kind.resource): kind for kind in REVIEWS}
 
-    def answer(self, review: ReviewKind, info: RequestInfo) -> Response:
+    def answer(self, review: UnstoredKind, info: RequestInfo) -> Response:
         """Return the review with its status. Raises 405 for anything but create, 422."""
         if info.verb != "create" or info.name:
             raise method_not_allowed()

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 
 from chalicelib.apimachinery.rules.status import unknown_path
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.reviews import REVIEW_VERSION, REVIEWS, ReviewKind
+from chalicelib.endpoints.auth.reviews import REVIEWS
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import parse_accept
+from chalicelib.endpoints.http.unstored import METRICS, UnstoredKind
 from chalicelib.registry.strategy import Strategy
 
 AGGREGATED = "APIGroupDiscoveryList"
 FRESH = "Current"
+UNSTORED = (*REVIEWS, *METRICS)
 FIXED_PATHS = ("/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
 
 
@@ -51,8 +53,8 @@ class Discovery:
         self._by_group: dict[tuple[str, str], list[Strategy]] = {}
         for strategy in strategies:
             self._by_group.setdefault((strategy.group, strategy.version), []).append(strategy)
-        for review in REVIEWS:
-            self._by_group.setdefault((review.group, REVIEW_VERSION), [])
+        for kind in UNSTORED:
+            self._by_group.setdefault((kind.group, kind.version), [])
 
     def has_group_version(self, path: Sequence[str]) -> bool:
         """Return whether /api/VERSION/... or /apis/GROUP/VERSION/... is a group version we serve."""
@@ -129,13 +131,13 @@ class Discovery:
             resources += _legacy_rows(strategy)
         resources += [
             {
-                "name": review.resource,
-                "singularName": review.kind.lower(),
-                "namespaced": review.is_namespaced,
-                "kind": review.kind,
-                "verbs": ["create"],
+                "name": kind.resource,
+                "singularName": kind.kind.lower(),
+                "namespaced": kind.is_namespaced,
+                "kind": kind.kind,
+                "verbs": list(kind.verbs),
             }
-            for review in _reviews_of(key)
+            for kind in _unstored(key)
         ]
         version = f"{info.group}/{info.version}" if info.group else info.version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}, ""
@@ -159,18 +161,18 @@ class Discovery:
         rows = [_aggregated_row(each) for each in sorted(self._by_group[key], key=lambda each: each.resource)]
         return rows + [
             {
-                "resource": review.resource,
-                "responseKind": {"group": review.group, "version": REVIEW_VERSION, "kind": review.kind},
-                "scope": "Namespaced" if review.is_namespaced else "Cluster",
-                "singularResource": review.kind.lower(),
-                "verbs": ["create"],
+                "resource": kind.resource,
+                "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+                "scope": "Namespaced" if kind.is_namespaced else "Cluster",
+                "singularResource": kind.kind.lower(),
+                "verbs": list(kind.verbs),
             }
-            for review in _reviews_of(key)
+            for kind in _unstored(key)
         ]
 
 
-def _reviews_of(key: tuple[str, str]) -> list[ReviewKind]:
-    return [each for each in REVIEWS if (each.group, REVIEW_VERSION) == key]
+def _unstored(key: tuple[str, str]) -> list[UnstoredKind]:
+    return [each for each in UNSTORED if (each.group, each.version) == key]
 
 
 def _legacy_rows(strategy: Strategy) -> list[JSON]:

@@ -28,6 +28,7 @@ from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.task_cache import TaskCache
 from chalicelib.providers.docker.watcher import Watcher
+from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import Session, Streams
 
 CONNECT_SECONDS = 5.0  # to a port on this machine's own network
@@ -252,15 +253,16 @@ class DockerProvider:
         return sessions.hold(self._client, self._running(handle, container), streams)
 
     def connect(self, handle: str, port: int) -> socket.socket:
-        """Return a connection to a port of a task that runs; see InteractiveProvider.
-
-        To its address: what listens on the task's loopback alone cannot be reached.
-        """
+        """Return a connection to a port of a task's address (not its loopback); see InteractiveProvider."""
         self.open()
         live = self._cache.live_containers(handle)
         if not live:
             raise TaskNotFound(f"task {handle} does not run")
         return socket.create_connection((live[0].address, port), timeout=CONNECT_SECONDS)
+
+    def measure(self, handle: str) -> list[ContainerUsage]:
+        """Return what a task uses; see Measures."""
+        return self._containers.usages(self._cache.live_containers(handle))
 
     def _running(self, handle: str, container: str) -> ContainerSnapshot:
         self.open()

@@ -21,6 +21,7 @@ import psutil
 
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
+from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, isolation, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
@@ -254,6 +255,10 @@ class ProcessProvider:
     def connect(self, handle: str, port: int) -> socket.socket:
         """Return a connection to a port of the task; see InteractiveProvider.connect."""
         return sessions.connect(self._known(handle), port)
+
+    def measure(self, handle: str) -> list[ContainerUsage]:
+        """Return what a task uses; see Measures."""
+        return sessions.usages(self._known(handle))
 
     def warnings(self, task: Task) -> list[str]:
         """Return one sentence for each thing the task asks for that processes don't get."""

@@ -21,6 +21,7 @@ from typing import IO
 import psutil
 
 from chalicelib.providers.base import TaskNotFound
+from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
 from chalicelib.providers.process import isolation, spark, within
 from chalicelib.providers.process.command_session import CommandSession
@@ -50,6 +51,29 @@ def main_process(record: Record, container: str) -> psutil.Process:
                 if process.environ().get(MARKER) == f"{record['handle']}/{container}":
                     return process
     raise TaskNotFound(f"{record['handle']}: container {container} does not run")
+
+
+def usages(record: Record) -> list[ContainerUsage]:
+    """Return what the processes of each container that runs use together."""
+    found = []
+    for name in [each["name"] for each in record["containers"]]:
+        cpu_seconds, memory_bytes = 0.0, 0
+        with contextlib.suppress(TaskNotFound, psutil.Error):
+            main = main_process(record, name)
+            for process in [main, *main.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    cpu_seconds += sum(process.cpu_times()[:4])  # its own, and that of children that have ended
+                    memory_bytes += _held_bytes(process)
+            found.append(ContainerUsage(name, cpu_seconds, memory_bytes))
+    return found
+
+
+def _held_bytes(process: psutil.Process) -> int:
+    """Return a process's memory, what it shares with others counted in parts where the system tells."""
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.AccessDenied, AttributeError):
+        return int(process.memory_info().rss)
 
 
 @dataclass(frozen=True, slots=True)
