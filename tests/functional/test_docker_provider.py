@@ -16,15 +16,17 @@ from chalicelib.providers.base import (
     Mount,
     ProviderUnavailable,
     Task,
+    TaskNotFound,
     TaskRejected,
     TaskState,
     Volume,
     VolumeKind,
 )
-from chalicelib.providers.docker import labels
+from chalicelib.providers.docker import labels, sessions
 from chalicelib.providers.docker.cleanup import down
 from chalicelib.providers.docker.engine import connect, mounts_parts
 from chalicelib.providers.docker.provider import DockerProvider
+from chalicelib.providers.interactive import Streams
 from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.docker_proxy import EngineProxy
 from tests.functional.docker_tasks import Open, ours, output
@@ -238,6 +240,14 @@ class TestOthersHands:
 
 
 class TestContainers:
+    def test_nobody_holds_a_container_that_has_ended_unnoticed(self, provider: DockerProvider, engine: Any) -> None:
+        handle = provider.run(task(container("true"))).handle
+        ended(provider, handle)
+        (snapshot,) = provider._cache.snapshots(handle)
+
+        with pytest.raises(TaskNotFound, match="has ended"):
+            sessions.hold(engine, snapshot, Streams())
+
     def test_more_memory_than_the_limit_is_told_as_such(self, provider: DockerProvider) -> None:
         handle = provider.run(task(container("tail /dev/zero", memory_mib=16))).handle
 

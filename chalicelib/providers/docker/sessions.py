@@ -271,6 +271,13 @@ def hold(client: Client, snapshot: ContainerSnapshot, streams: Streams) -> Docke
             stream = Hijacked(client.attach_socket(snapshot.id, params={key: int(on) for key, on in wanted.items()}))
         except docker.errors.APIError as error:
             raise TaskNotFound(words(error)) from error
+    runs = False
+    with reachable(), contextlib.suppress(docker.errors.APIError):
+        runs = bool(client.inspect_container(snapshot.id)["State"]["Running"])
+    if not runs:  # the engine takes it all the same, and never ends the stream
+        stream.interrupt()
+        stream.close()
+        raise TaskNotFound(f"container {snapshot.name} has ended")
     # what the container was made with says whether its output comes in frames, not what the client asked for
     framed = Streams(stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr, tty=snapshot.tty)
     return DockerSession(
