@@ -14,6 +14,7 @@ from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
+ON_ITS_WAY = ("ContainerCreating", "PodInitializing")  # reasons that a container waits for before each start
 REGISTERED = re.compile(r"Registered executor .* with ID (\w+)")
 TASKS = re.compile(r"Finished task .*\((\d+)/(\d+)\)$")
 # A line of Spark's own: log4j's default layout, the JDK's two-line one, the launcher's and the JVM's remarks,
@@ -144,6 +145,20 @@ class JobProgress:
         index = PHASES.index(phase)
         begin = self.began_at if index == 0 else self.ends.get(PHASES[index - 1])
         return 0.0 if begin is None else self.ends.get(phase, now) - begin
+
+
+def why_pending(pod: JSON) -> str:
+    """Return why a pod that is Pending does not start, "" if it is on its way, or runs."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Pending":
+        return ""
+    for each in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
+        waiting = each.get("state", {}).get("waiting", {})
+        if waiting.get("message") and waiting.get("reason") not in ON_ITS_WAY:
+            return f"{waiting['reason']}: {waiting['message']}"
+    unscheduled = [each for each in status.get("conditions", ()) if each["type"] == "PodScheduled"]
+    said = next((each.get("message", "") for each in unscheduled if each["status"] == "False"), "")
+    return said or str(status.get("message", ""))
 
 
 def is_own_output(line: str) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.cli.job_progress import JobProgress, is_own_output
+from sparkanywhere.cli.job_progress import JobProgress, is_own_output, why_pending
 from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
@@ -96,6 +96,7 @@ class JobRun:
         self._submit: subprocess.Popen[bytes] | None = None
         self._is_clearing = False  # a spark-submit that ends now was ended by us
         self._log_follower: threading.Thread | None = None
+        self._waits: set[str] = set()  # for what pods were said to wait
         self._followed = ""  # the pod whose log is followed
         self._log_ended = False
         self.last_lines: list[str] = []
@@ -200,6 +201,10 @@ class JobRun:
             case PodEvent():
                 name = event.pod["metadata"]["name"]
                 self._job.observe_pod(event.pod, self._clock(), gone=event.gone)
+                why = why_pending(event.pod)
+                if why and why not in self._waits:  # once, however many pods wait for it
+                    self._waits.add(why)
+                    self._screen.print_line(f"{name} waits: {why}")
                 self.last_pods[name] = event.pod
                 (self.gone_pods.add if event.gone else self.gone_pods.discard)(name)
                 driver = self._job.driver
