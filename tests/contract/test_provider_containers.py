@@ -345,6 +345,7 @@ class TestRestarter:
         assert output(containers, handle) == output(containers, handle, previous=True) == "ready\n"
         assert state_of(containers, handle).containers[1] == other
         assert {state.phase for state in seen if state.containers[0].started_at} == {"running"}
+        assert all(state.containers[0].reason != "CrashLoopBackOff" for state in seen)
 
     def test_a_container_that_ignores_the_signal_is_killed(self, containers: Provider) -> None:
         seen: list[TaskState] = []

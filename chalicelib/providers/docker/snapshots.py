@@ -37,6 +37,7 @@ class ContainerSnapshot:
     restarts: int = 0
     stop_signal: str = ""
     restarts_itself: bool = False
+    restart_asked: bool = False  # it is ended and started again by our wish
     tty: bool = False
     previous_end: datetime | None = None  # of the run before this one, known while it runs
     # left out of comparisons, since they never change

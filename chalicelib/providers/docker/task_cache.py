@@ -158,7 +158,7 @@ class TaskCache:
                     # the engine no longer says when the run before this one ended
                     snapshot = replace(snapshot, previous_end=known.previous_end)
                 if snapshot.status == "exited" and snapshot.restarts_itself and snapshot.id in entry.restart_asked:
-                    snapshot = replace(snapshot, status="restarting")
+                    snapshot = replace(snapshot, status="restarting", restart_asked=True)
                 entry.snapshots[snapshot.id] = snapshot
                 touched[snapshot.uid] = entry
             for entry in touched.values():

@@ -41,6 +41,8 @@ def container_state(snapshot: ContainerSnapshot) -> ContainerState:
     )
     if snapshot.status in ("running", "paused"):
         return replace(common, phase="running", started_at=snapshot.started_at)
+    if snapshot.restart_asked:
+        return replace(common, reason="ContainerCreating", last=_end(common, snapshot))
     if snapshot.status == "restarting":
         why = f"back-off restarting failed container={snapshot.name}"
         return replace(common, reason="CrashLoopBackOff", message=why, last=_end(common, snapshot))
