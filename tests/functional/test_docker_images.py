@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import docker.errors
@@ -135,3 +137,23 @@ class TestARegistry:
 
             assert ended(provider, handle).containers[0].exit_code == 0
             assert (registry.asked > before) == is_asked, pull
+
+
+def test_an_image_that_comes_without_a_command_is_waited_with_and_may_be_stopped(
+    provider: DockerProvider, engine: Any
+) -> None:
+    image = "registry.invalid/no-command:1"
+    handle = provider.run(task(replace(container("", image=image), command=None, args=None))).handle
+    waiting_for(provider, handle, "ImagePullBackOff")
+    archive = BytesIO()
+    tarfile.open(fileobj=archive, mode="w").close()
+
+    try:
+        engine.import_image_from_data(archive.getvalue(), repository="registry.invalid/no-command", tag="1")
+        state = waiting_for(provider, handle, "CreateContainerError")
+        assert (state.phase, state.containers[0].message) == ("pending", "No command specified")
+        provider.stop(handle, grace_seconds=1)
+        assert ended(provider, handle).phase == "stopped"
+    finally:
+        with suppress(docker.errors.ImageNotFound):
+            engine.remove_image(image)
