@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,10 @@ def name_of(number: int) -> str:
 class LocalServers:
     """Servers on one state folder, a port each."""
 
-    def __init__(self, state: Path, ports: list[int], *arguments: str) -> None:
-        self._state, self._ports, self._arguments = state, ports, arguments
+    def __init__(
+        self, state: Path, ports: list[int], *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._state, self._ports, self._arguments, self._environ = state, ports, arguments, environ
         self._stacks = [contextlib.ExitStack() for _ in ports]
         self._servers = [self._start(turn) for turn in range(len(ports))]
 
@@ -150,7 +152,7 @@ class LocalServers:
             stack.close()
 
     def _start(self, turn: int) -> LocalServer:
-        running = chalice_local(self._state, "--port", str(self._ports[turn]), *self._arguments)
+        running = chalice_local(self._state, "--port", str(self._ports[turn]), *self._arguments, environ=self._environ)
         return self._stacks[turn].enter_context(running)
 
 
@@ -182,6 +184,7 @@ def check_ends(storm: Storm, api: Api, marks: Path) -> None:
     names = [name_of(number) for number in range(storm.pods)]
     ends = {"short": "Succeeded", "failing": "Failed"}
     expected = {name: ends[name.split("-")[0]] for name in names if name.split("-")[0] in ends}
+    until(lambda: api.ask("GET", PODS) is not None, "the last server to answer", seconds=END_SECONDS)
     try:
         until(lambda: phases(api) == expected, "every pod's end", seconds=END_SECONDS)
     except AssertionError:

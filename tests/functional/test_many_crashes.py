@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from chalicelib.providers.docker import labels
 from chalicelib.providers.docker.cleanup import down
 from tests.aws_box.package import Package
-from tests.functional.pod_storm import Api, LocalServers, Storm, check_ends, delete_all, weather
+from tests.functional.pod_storm import PODS, Api, LocalServers, Storm, check_ends, delete_all, weather
 from tests.functional.task_storm import FunctionStorm
 from tests.waiting import until
 
@@ -22,6 +24,8 @@ PROCESS = ("--provider", "process")
 # takes it for an orphan after two minutes, and looks once a minute, twice: too long for all but one storm.
 ORPHAN_SECONDS = 360.0
 MANY = 300  # pods
+ROOM = 3  # pods that a node has memory for
+LOOK_SECONDS = 0.1
 TOKEN = "of-this-test"
 STORMS = [
     pytest.param(Storm(seed=1, pods=20, kills=3), id="small"),
@@ -54,6 +58,34 @@ def processes_of(folder: Path) -> list[str]:
             if process.pid != psutil.Process().pid and any(str(folder) in word for word in words):
                 found.append(" ".join(process.cmdline()))
     return found
+
+
+def bound(api: Api) -> int:
+    """Return how many pods have a node and have not ended, 0 while nobody answers."""
+    reply = api.ask("GET", PODS)
+    if reply is None or reply.status != 200:
+        return 0
+    pods = reply.json()["items"]
+    ended = ("Succeeded", "Failed")
+    return sum("nodeName" in pod["spec"] and pod["status"]["phase"] not in ended for pod in pods)
+
+
+@contextlib.contextmanager
+def watching(look: Callable[[], object]) -> Iterator[None]:
+    """Look again and again meanwhile."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(LOOK_SECONDS):
+            look()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.docker
@@ -103,6 +135,24 @@ def test_pods_come_to_their_right_end_once_whatever_is_killed(storm: Storm, tmp_
             until(lambda: not any(tasks.iterdir()), "all folders to be gone", seconds=ORPHAN_SECONDS)
 
     until(lambda: processes_of(state) == [], "all processes to be gone")
+
+
+def test_no_more_runs_than_there_is_room_for_whatever_is_killed(tmp_path: Path) -> None:
+    bounds = {"SPARKANYWHERE_NODE_MEMORY_MIB": str(ROOM * 1024)}
+    storm = Storm(seed=8, pods=24, kills=4, servers=2)
+    state, marks = tmp_path / "state", tmp_path / "marks"
+    marks.mkdir()
+    ports = free_ports(storm.servers)
+    asks = {"container": {"resources": {"requests": {"memory": "1Gi"}}}}
+    most: list[int] = []
+
+    with contextlib.closing(LocalServers(state, ports, *PROCESS, environ=bounds)) as servers:
+        with watching(lambda: most.append(bound(Api(ports)))):
+            weather(storm, Api(ports), servers.strike, marks=str(marks), volumes=asks)
+            check_ends(storm, Api(ports[:1]), marks)
+        delete_all(Api(ports[:1]))
+
+    assert max(most) == ROOM
 
 
 @pytest.mark.slow
