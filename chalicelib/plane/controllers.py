@@ -139,7 +139,7 @@ def _prober(base: Foundation, stored: Stored, pods: PodController, recorder: Rec
     if not stored.node.probes:
         return None
     provider = cast(ProbedProvider, base.provider)  # Foundation.runs_probes has looked
-    later = Background(threads=PROBE_THREADS)
+    later = Background(threads=PROBE_THREADS, patience_seconds=0.0)
     return Prober(provider=provider, pods=pods, recorder=recorder, later=later, clock=base.sources.clock)
 
 

@@ -21,6 +21,7 @@ ProbeKind = Literal["startup", "readiness", "liveness"]
 KINDS: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")
 
 LONGEST_SECONDS = 86400  # the fields take any int32, which no timer needs
+LONGEST_TIMEOUT_SECONDS = 60  # of an attempt, which holds one of the few threads that all probes share
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _of_container(container: JSON, part: str, *, restarts: bool) -> Iterator[Pro
             ports=tuple((each["name"], each["containerPort"]) for each in ports if each.get("name")),
             initial_delay=_number(found.get("initialDelaySeconds"), 0),
             period=max(1, _number(found.get("periodSeconds"), 10)),
-            timeout=max(1, _number(found.get("timeoutSeconds"), 1)),
+            timeout=max(1, min(_number(found.get("timeoutSeconds"), 1), LONGEST_TIMEOUT_SECONDS)),
             successes=_number(found.get("successThreshold"), 1),
             failures=_number(found.get("failureThreshold"), 3),
             grace_seconds=found.get("terminationGracePeriodSeconds"),

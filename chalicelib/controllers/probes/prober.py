@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -34,6 +34,9 @@ from chalicelib.providers.interactive import InteractiveProvider
 
 LOG = logging.getLogger(__name__)
 
+# Events of one probe, as a kubelet bounds those of one pod (EventSourceObjectSpamFilter of client-go, v1.36)
+EVENT_BURST, EVENT_SECONDS = 25.0, 300.0
+
 
 class ProbedProvider(InteractiveProvider, Restarter, Protocol):
     """What a provider must offer for probes of its tasks to be run."""
@@ -49,6 +52,8 @@ class _Turns:
     last: str = ""  # the last result, and how often it came in a row
     count: int = 0
     is_on_hold: bool = False  # the run is being ended
+    events: float = EVENT_BURST  # that may be written yet
+    told_at: float = 0.0  # monotonic: when the last was
 
 
 class Prober:
@@ -153,9 +158,10 @@ class Prober:
         except ProviderUnavailable as error:
             LOG.info("probe not run pod=%s reason=%s", pod["metadata"]["name"], error.reason)
             return
-        if turns.run != run or turns.is_on_hold:
+        if turns.run != run or turns.is_on_hold or not self._is_started:
             return
-        self._recorder.record(pod, _news(turns.probe, outcome))
+        if outcome.result != "success" and _may_tell(turns):
+            self._recorder.record(pod, [_news(turns.probe, outcome)])
         if outcome.result == "error":
             return
         turns.count = turns.count + 1 if outcome.result == turns.last else 1
@@ -203,10 +209,17 @@ def _has(pod: JSON, container: str, kind: str) -> bool:
     return any((each.container, each.kind) == (container, kind) for each in probes_of(pod))
 
 
-def _news(probe: Probe, outcome: Outcome) -> Iterator[News]:
-    name = probe.kind.capitalize()
-    if outcome.result == "failure":
-        yield News("Warning", "Unhealthy", f"{name} probe failed: {outcome.message}", probe.part)
-    elif outcome.result == "error":
-        said = f"{name} probe errored and resulted in unknown state: {outcome.message}"
-        yield News("Warning", "Unhealthy", said, probe.part)
+def _may_tell(turns: _Turns) -> bool:
+    """Return whether an Event may be written now, and count it: so many at once, then one now and then."""
+    now = time.monotonic()
+    turns.events = min(EVENT_BURST, turns.events + (now - turns.told_at) / EVENT_SECONDS)
+    turns.told_at = now
+    if turns.events < 1:
+        return False
+    turns.events -= 1
+    return True
+
+
+def _news(probe: Probe, outcome: Outcome) -> News:
+    what = "failed" if outcome.result == "failure" else "errored and resulted in unknown state"
+    return News("Warning", "Unhealthy", f"{probe.kind.capitalize()} probe {what}: {outcome.message}", probe.part)

@@ -44,11 +44,15 @@ class Workers(Later, Protocol):
 
 
 class Background:
-    """Runs work in its own threads, started with the first piece. Safe to call from many threads."""
+    """Runs work in its own threads, started with the first piece. Safe to call from many threads.
 
-    def __init__(self, *, threads: int = 4) -> None:
+    close() waits `patience_seconds` for what is under way.
+    """
+
+    def __init__(self, *, threads: int = 4, patience_seconds: float = 5.0) -> None:
         self._threads: list[threading.Thread] = []
         self._limit = threads
+        self._patience_seconds = patience_seconds
         self._changed = threading.Condition()
         self._queue: list[tuple[float, int, Work]] = []
         self._numbers = itertools.count()  # keeps equal times in order
@@ -80,13 +84,13 @@ class Background:
                 self._changed.wait(left)
         return True
 
-    def close(self, timeout_seconds: float = 5.0) -> None:
-        """Finish what is under way, at most for the timeout, and drop the rest. May be repeated."""
+    def close(self) -> None:
+        """Finish what is under way, as far as there is patience for it, and drop the rest. May be repeated."""
         with self._changed:
             self._closed = True
             self._queue.clear()
             self._changed.notify_all()
-        deadline = time.monotonic() + timeout_seconds
+        deadline = time.monotonic() + self._patience_seconds
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))

@@ -79,6 +79,11 @@ def test_a_command_that_takes_too_long_is_ended(provider: ProbedProvider) -> Non
     assert session.is_closed
 
 
+@pytest.mark.parametrize(("given", "timeout"), [(-1, 1), (0, 1), (60, 60), (2**31 - 1, 60)])
+def test_no_attempt_holds_its_thread_for_long(given: int, timeout: int) -> None:
+    assert probe(given).timeout == timeout
+
+
 def test_of_much_output_the_beginning_is_kept(provider: ProbedProvider) -> None:
     provider.session = lambda: Said(1, b"a" * OUTPUT_BYTES, b"b")
 
@@ -114,12 +119,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing of clients that go away."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture(params=["HTTP", "HTTPS"])
 def server(request: pytest.FixtureRequest, provider: ProbedProvider, tmp_path: Path) -> Iterator[str]:
     """Serve what the provider connects to; return the scheme."""
     Handler.seen.clear()
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.daemon_threads = True
+    made = Server(("127.0.0.1", 0), Handler)
     if request.param == "HTTPS":
         files = CertificateFiles(tmp_path)
         ensure_certificates(files, frozenset(["localhost"]), datetime.now(UTC))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.probes.prober import Prober
+from chalicelib.controllers.probes.prober import EVENT_BURST, Prober
 from chalicelib.controllers.runtime.background import Work, guarded
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
@@ -281,6 +281,21 @@ def test_a_probe_that_cannot_be_made_counts_for_nothing(w: Probed) -> None:
     assert w.provider.restarted == []
     why = 'exec: "liveness": executable file not found in $PATH'
     assert ("Unhealthy", f"Liveness probe errored and resulted in unknown state: {why}") in w.world.events()
+
+
+def test_a_pod_that_fails_for_long_does_not_fill_the_store_with_events(w: Probed) -> None:
+    w.provider.codes["readiness"] = 1
+    w.create(readiness={})
+
+    w.pass_time(100)
+
+    (failed,) = [
+        item.object()
+        for item in w.world.storage.list("/registry/events/").items
+        if item.object()["reason"] == "Unhealthy"
+    ]
+    assert failed["count"] == EVENT_BURST
+    assert w.provider.commands.count("readiness") == 101
 
 
 def test_another_control_plane_goes_on_with_what_was_found(w: Probed) -> None:
