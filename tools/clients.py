@@ -89,7 +89,7 @@ def parts() -> Iterator[tuple[str, object, Callable[[Path], None]]]:
 def missing() -> str:
     """Return in one sentence what is not installed, "" if all is there."""
     names = [name for name, spec, _ in parts() if not _is_made(folder() / name, spec)]
-    return f"third-party clients are not installed ({', '.join(names)}): run `make clients`" if names else ""
+    return f"third-party clients are missing, which `make test-clients` installs: {', '.join(names)}" if names else ""
 
 
 def install() -> None:
@@ -167,7 +167,8 @@ def _kubectl(place: Path, package: str) -> None:
 def _operator(place: Path) -> None:
     module, version = OPERATOR
     with _scratch(place) as scratch:
-        (scratch / "go.mod").write_text(f"module build\n\nrequire {module} {version}\n")
+        # a module of an older Go, or of none, would want the go.mod of all that anything mentions
+        (scratch / "go.mod").write_text(f"module build\n\ngo 1.24\n\nrequire {module} {version}\n")
         flags = {"GOFLAGS": "-mod=mod"}
         _run("go", "build", "-o", place / "spark-operator", f"{module}/cmd/operator", cwd=scratch, env=flags)
         listed = subprocess.run(

@@ -1,6 +1,6 @@
 """A day of kubectl, in every version from 1.24 on: the commands people type, against a real `chalice local`.
 
-`make test` takes the versions at hand; the others are installed by `make clients`.
+`make test` takes the versions at hand; the others are installed by `make test-clients`.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ IN_CI = ("1.24", "1.29", "1.34")  # beside the one at hand; every other version 
 
 
 def _kubectls() -> Iterator[ParameterSet]:
-    """Yield the kubectl commands at hand, of PATH and of this Python's environment, and those of `make clients`."""
+    """Yield the kubectl commands of PATH and of this Python's environment, and those that tools/clients.py installs."""
     beside = shutil.which("kubectl", path=str(Path(sys.executable).parent))
     for found in dict.fromkeys(each for each in (shutil.which("kubectl"), beside) if each) or ["kubectl"]:
         yield pytest.param(found, marks=pytest.mark.kubectl, id=Path(found).parent.name)
