@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -84,6 +85,7 @@ class FakeEcs:
         self.engine = engine
         self.calls: Counter[str] = Counter()
         self.faults: dict[str, list[Fault]] = {}  # by operation: one a call, in order
+        self.unseen_seconds = 0.0  # until a new task is listed and described: ECS is eventually consistent
         self._tell = tell
         self._cluster = cluster
         self._lock = threading.Lock()
@@ -186,7 +188,7 @@ class FakeEcs:
         if len(asked["tasks"]) > 100:
             raise EcsError("InvalidParameterException", "Tasks cannot have more than 100 elements")
         with self._lock:
-            found = [self._tasks[arn] for arn in asked["tasks"] if arn in self._tasks]
+            found = [self._tasks[arn] for arn in asked["tasks"] if arn in self._tasks and self._is_seen(arn)]
         known = [task.described() for task in found]
         for each in known:
             if "TAGS" not in asked.get("include", []) or each["lastStatus"] == "STOPPED":
@@ -200,12 +202,17 @@ class FakeEcs:
         arns = [
             each.arn
             for each in self.tasks
-            if each.document["desiredStatus"] == wanted and asked.get("startedBy") in (None, each.document["startedBy"])
+            if self._is_seen(each.arn)
+            and each.document["desiredStatus"] == wanted
+            and asked.get("startedBy") in (None, each.document["startedBy"])
         ]
         start = int(asked.get("nextToken") or 0)
         page = arns[start : start + 100]
         more = {"nextToken": str(start + 100)} if len(arns) > start + 100 else {}
         return {"taskArns": page, **more}
+
+    def _is_seen(self, arn: str) -> bool:
+        return bool(time.time() - self._tasks[arn].document["createdAt"] >= self.unseen_seconds)
 
     def _check_cluster(self, asked: Document) -> None:
         if asked["cluster"] != self._cluster:

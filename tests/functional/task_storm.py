@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.aws_box.deployment import TOKEN, Deployment
-from tests.aws_box.ecs_task import EcsTask
+from tests.aws_box.ecs_task import Document, EcsTask
 from tests.aws_box.event_bus import EventBus, Trouble
 from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.lambda_function import FunctionError
@@ -18,8 +20,10 @@ from tests.functional.pod_storm import Api
 from tests.waiting import until
 
 SCHEDULE_SECONDS = 1.0  # on AWS a minute
+NEXT_TASK_SECONDS = 1.0
 BUSY_SECONDS = 60.0  # until a function is at work, so that it can be killed there
 RUN_SECONDS = 0.3
+UNSEEN_SECONDS = 3.0  # of a new task: longer than the schedule's pause
 TROUBLE = Trouble(drop=0.15, double=0.2, delay_seconds=2.0)
 CODES = {"short": 0, "failing": 3}  # by the kind of the pod; the others run until they are stopped
 STOPPED = 143
@@ -61,6 +65,7 @@ class FunctionStorm:
     def __init__(self, package: Package, folder: Path, marks: Path, *, seed: int) -> None:
         self.killed = 0
         self.ecs = FakeEcs(MarkingEngine(marks), lambda event: self.events.send(event), cluster="sparkanywhere")
+        self.ecs.unseen_seconds = UNSEEN_SECONDS
         self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke(event), seed=seed)
         self.events.trouble = TROUBLE
@@ -72,15 +77,27 @@ class FunctionStorm:
         self._schedule.start()
 
     def strike(self, draw: random.Random) -> None:
-        """Kill a function that is drawn, in the middle of whatever it does, as a crash or its time limit would."""
-        function = draw.choice(self.deployment.functions)
+        """Kill a function that is drawn, in the middle of whatever it does, as a crash or its time limit would.
+
+        One time in two it is whichever starts the next task, before it hears that the task has been started.
+        """
+        function, before = draw.choice(self.deployment.functions), self.killed
+        if draw.random() < 0.5:
+            self.ecs.faults["RunTask"] = [self._die]
+            time.sleep(NEXT_TASK_SECONDS)  # there may be none to be started
 
         def struck() -> bool:
-            killed = function.kill_busy()
-            self.killed += killed
-            return bool(killed)
+            if self.killed == before:
+                self.killed += function.kill_busy()
+            return self.killed > before
 
         until(struck, "a function to be at work", seconds=BUSY_SECONDS)
+
+    def _die(self, asked: Document, go_on: Callable[[Document], Document]) -> Document:
+        """Start the task, and kill whoever may have asked for it."""
+        answer = go_on(asked)
+        self.killed += sum(each.kill_busy() for each in self.deployment.functions)
+        return answer
 
     def calm(self) -> None:
         """Lose no more events. What was lost is healed by the schedule."""
