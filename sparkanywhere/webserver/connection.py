@@ -149,7 +149,7 @@ class Connection:
     def _read_head(self) -> RequestHead | None:
         received = self._parser.trailing_data[0]  # with the request before
         if not received:
-            self.wire.allow(self._limits.idle_seconds)
+            self.wire.allow(self._limits.head_seconds if self._closed_to else self._limits.idle_seconds)
             with contextlib.suppress(TimeoutError):
                 received = self.wire.receive()
             if not received:

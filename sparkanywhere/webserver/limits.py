@@ -26,6 +26,7 @@ class Limits:
     connections: int = 4000  # threads; about 40 KiB each while they wait
     # Of one address. A user may hold 2,000 watches, and beside him others shall find room.
     client_connections: int = 2500
+    stranger_connections: int = 64  # of all who are refused whatever they ask: they take no room from others
     head_bytes: int = 64 * 1024  # request line and headers; tokens of 4 KiB and long selectors fit well
     header_count: int = 100
     body_bytes: int = 4 * MIB  # the app itself refuses beyond 3 MiB; this only bounds what is read

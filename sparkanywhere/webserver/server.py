@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from sparkanywhere.webserver.connection import Connection
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
@@ -56,6 +57,7 @@ class WebServer:
         self._connections: set[Connection] = set()
         self._room = threading.BoundedSemaphore(limits.connections)  # taken from accept to the thread's end
         self._clients = Shares(limits.connections, each=limits.client_connections)  # likewise
+        self._strangers = Shares(limits.stranger_connections, each=limits.stranger_connections)
         self._transfer = Shares(limits.transfer_bytes, each=limits.transfer_bytes // 2)
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY)  # a descriptor to refuse with when all are taken
         self._warned_at = -_WARNING_SECONDS
@@ -149,14 +151,17 @@ class WebServer:
 
     def _begin(self, sock: socket.socket, client: tuple[str, int]) -> bool:
         """Serve a connection on a thread of its own; return whether there was one to be had."""
-        if not self._clients.take(client[0]):
+        closed_to = self._closed_to(sock)
+        shares = self._strangers if closed_to else self._clients
+        if not shares.take(client[0]):
             self._warn("connection refused client=%s error=too many of one address", client[0])
             self._dismiss(sock, 429, "too many connections from this address, please try again later")
             return False
         try:
-            threading.Thread(target=self._serve, args=(sock, client), name=f"http-{client[1]}", daemon=True).start()
+            served = partial(self._serve, sock, client, closed_to=closed_to, shares=shares)
+            threading.Thread(target=served, name=f"http-{client[1]}", daemon=True).start()
         except RuntimeError as error:  # no more threads
-            self._clients.give(client[0])
+            shares.give(client[0])
             self._warn("connection refused error=%s", error)
             self._dismiss(sock, 503, "the server is out of threads, please try again later")
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
@@ -189,12 +194,11 @@ class WebServer:
             self._warned_at = time.monotonic()
             LOG.warning(words, value)
 
-    def _serve(self, sock: socket.socket, client: tuple[str, int]) -> None:
+    def _serve(self, sock: socket.socket, client: tuple[str, int], *, closed_to: str, shares: Shares) -> None:
         connection: Connection | None = None
         try:
             sock.settimeout(self._limits.handshake_seconds)
             prepare(sock)
-            closed_to = self._closed_to(sock)
             context = self._tls()
             if context is not None:
                 sock = context.wrap_socket(sock, server_side=True)
@@ -218,5 +222,5 @@ class WebServer:
             if connection is not None:
                 with self._lock:
                     self._connections.discard(connection)
-            self._clients.give(client[0])
+            shares.give(client[0])
             self._room.release()

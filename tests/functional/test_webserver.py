@@ -39,11 +39,17 @@ def running(
     limits: Limits = DEFAULT_LIMITS,
     tls: Callable[[], None] = lambda: None,
     stranger: Callable[[RequestHead, tuple[str, int]], Answer | None] = admit_all,
+    closed_to: Callable[[socket.socket], str] = lambda _: "",
 ) -> Iterator[Site]:
     """Yield a running server with these limits; `tls` is called where a handshake would be."""
     streams = Streams()
     gateway = LocalGateway(localise(stub_app(streams)), Config.create(lambda_timeout=900))
-    web = WebServer(Application(handler=Gateway(gateway), refuse=refuse, stranger=stranger), limits=limits, tls=tls)
+    web = WebServer(
+        Application(handler=Gateway(gateway), refuse=refuse, stranger=stranger),
+        limits=limits,
+        tls=tls,
+        closed_to=closed_to,
+    )
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     web.add_listener(listener)
@@ -354,6 +360,27 @@ def test_an_address_with_too_many_connections_gets_429_and_others_are_served() -
         first.sock.shutdown(socket.SHUT_RDWR)
         until(lambda: site.web.connection_count == 2, "the connection to end")
         assert stack.enter_context(connected(site.port)).get("/x").status == 200
+
+
+def test_who_is_refused_whatever_he_asks_takes_no_room_from_others() -> None:
+    limits = replace(DEFAULT_LIMITS, connections=10, client_connections=2, stranger_connections=3, head_seconds=0.3)
+    strangers: set[int] = set()
+
+    def closed_to(sock: socket.socket) -> str:
+        return "not you" if sock.getpeername()[1] in strangers else ""
+
+    with running(limits, closed_to=closed_to) as site, contextlib.ExitStack() as stack:
+        for _ in range(4):
+            sock = stack.enter_context(socket.socket())
+            sock.bind(("127.0.0.1", 0))
+            strangers.add(sock.getsockname()[1])
+            sock.connect(("127.0.0.1", site.port))
+        sock.settimeout(SECONDS)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 429 ")  # the fourth
+        with connected(site.port) as first, connected(site.port) as second:
+            assert first.get("/x").status == second.get("/x").status == 200
+
+        until(lambda: site.web.connection_count == 0, "those who say nothing to be cut off")
 
 
 def test_long_bodies_that_are_under_way_are_bounded_and_short_ones_pass() -> None:
