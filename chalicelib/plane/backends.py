@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from dataclasses import fields
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,12 @@ def build_job_buckets(settings: Settings) -> JobBuckets | None:
 
 
 class AuditFile(RotatingFileHandler):
-    """A file of audit lines, which says in one line of the log when one could not be written."""
+    """A file of audit lines for its owner alone, which says in one line of the log when one could not be written."""
+
+    def _open(self) -> TextIOWrapper:
+        file = super()._open()
+        os.fchmod(file.fileno(), 0o600)
+        return file
 
     def handleError(self, record: logging.LogRecord) -> None:  # logging's name
         """Log what has become of a record instead of printing a traceback."""

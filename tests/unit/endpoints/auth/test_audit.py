@@ -56,6 +56,23 @@ def test_each_write_leaves_a_line_whatever_came_of_it(api: ApiClient, tmp_path: 
     assert "admin-token" not in (tmp_path / "default" / "audit.log").read_text()
 
 
+def test_the_log_is_its_owners_alone(api: ApiClient, tmp_path: Path) -> None:
+    api.request("DELETE", f"{CONFIGMAPS}/none")
+
+    assert (tmp_path / "default" / "audit.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_that_cannot_be_written_is_told_of_in_the_log(
+    api: ApiClient, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "default" / "audit.log").mkdir()
+
+    assert api.request("DELETE", f"{CONFIGMAPS}/none").status == 404
+
+    assert [each.levelname for each in caplog.records if "audit line lost" in each.getMessage()] == ["ERROR"]
+    assert capsys.readouterr().err == ""
+
+
 def test_a_line_has_the_fields_of_an_audit_event(api: ApiClient, tmp_path: Path) -> None:
     headers = {"User-Agent": "kubectl/v1.37"}
     made = api.request("POST", f"{CONFIGMAPS}?dryRun=All", {"metadata": {"generateName": "x-"}}, headers=headers)
