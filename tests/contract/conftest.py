@@ -135,14 +135,6 @@ def containers(container_factory: ProviderFactory) -> Provider:
     return container_factory.open()
 
 
-@pytest.fixture(params=[DOCKER])
-def with_input(tmp_path: Path) -> Iterator[LookedInto]:
-    """Return a backend whose containers have an input of their own."""
-    providers = DockerProviders(tmp_path)
-    yield LookedInto(providers.open())
-    providers.close()
-
-
 @pytest.fixture
 def sessions(container_factory: ProviderFactory) -> LookedInto:
     """Return such a backend, each of which is an InteractiveProvider too, and a task that runs on it."""

@@ -234,9 +234,9 @@ def test_closing_an_attachment_leaves_the_container_alone(sessions: LookedInto) 
 
 
 @pytest.mark.parametrize("says_so", [True, False], ids=["ended", "left"])
-def test_input_that_is_open_once_ends_with_the_first_attachment(with_input: LookedInto, says_so: bool) -> None:
-    handle = with_input.run("cat; echo over", stdin=True, stdin_once=True)
-    session = with_input.interactive.attach(handle, "main", WITH_INPUT)
+def test_input_that_is_open_once_ends_with_the_first_attachment(sessions: LookedInto, says_so: bool) -> None:
+    handle = sessions.run("cat; echo over", stdin=True, stdin_once=True)
+    session = sessions.interactive.attach(handle, "main", WITH_INPUT)
 
     session.write(b"first\n")
     said = read_until(session, b"first\n")
@@ -246,29 +246,29 @@ def test_input_that_is_open_once_ends_with_the_first_attachment(with_input: Look
         assert said == b"first\nover\n"
     session.close()
 
-    assert ended(with_input.provider, handle).containers[0].exit_code == 0
-    assert b"".join(with_input.provider.logs(handle, "main", LogOptions())) == b"first\nover\n"
+    assert ended(sessions.provider, handle).containers[0].exit_code == 0
+    assert b"".join(sessions.provider.logs(handle, "main", LogOptions())) == b"first\nover\n"
 
 
-def test_input_stays_open_for_the_next_attachment(with_input: LookedInto) -> None:
-    handle = with_input.run("cat", stdin=True)
+def test_input_stays_open_for_the_next_attachment(sessions: LookedInto) -> None:
+    handle = sessions.run("cat", stdin=True)
 
     for word in (b"first\n", b"second\n"):
-        session = with_input.interactive.attach(handle, "main", WITH_INPUT)
+        session = sessions.interactive.attach(handle, "main", WITH_INPUT)
         session.write(word)
         read_until(session, word)
         session.end_input()
         session.close()
 
-    (state,) = with_input.provider.describe([handle])
+    (state,) = sessions.provider.describe([handle])
     assert state.phase == "running"
 
 
-def test_input_waits_for_the_first_attachment(with_input: LookedInto) -> None:
-    handle = with_input.run("read line; echo got $line", stdin=True, stdin_once=True)
-    session = with_input.interactive.attach(handle, "main", Streams(stdout=True))
+def test_input_waits_for_the_first_attachment(sessions: LookedInto) -> None:
+    handle = sessions.run("read line; echo got $line", stdin=True, stdin_once=True)
+    session = sessions.interactive.attach(handle, "main", Streams(stdout=True))
 
-    other = with_input.interactive.attach(handle, "main", WITH_INPUT)
+    other = sessions.interactive.attach(handle, "main", WITH_INPUT)
     other.write(b"it\n")
 
     assert output(session)["stdout"] == b"got it\n"

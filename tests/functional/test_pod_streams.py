@@ -193,8 +193,8 @@ def test_a_terminal_is_a_terminal(kubectl: Kubectl) -> None:
         termios.tcsetwinsize(ours, (33, 111))
         process.send_signal(signal.SIGWINCH)
         until(lambda: ask_size(ours) and says(b"33 111"), "the new size")
-        os.write(ours, b"sleep 1000\r")
-        until(lambda: says(b"sleep"), "the command's echo")
+        os.write(ours, b"(trap 'exit 0' INT; echo wait''ing; while :; do sleep 0.1; done)\r")
+        until(lambda: says(b"waiting"), "what Ctrl-C is to end")
         os.write(ours, b"\x03")
         os.write(ours, b"echo inter''rupted\r")
         until(lambda: says(b"interrupted"), "the prompt after Ctrl-C")
@@ -206,7 +206,6 @@ def test_a_terminal_is_a_terminal(kubectl: Kubectl) -> None:
 
 
 @pytest.mark.kubectl
-@pytest.mark.parametrize("server", [DOCKER], indirect=True)
 def test_a_pod_of_ones_own_is_fed(kubectl: Kubectl) -> None:
     image = f"--image={python_image()}"
     much = os.urandom(1_000_000)

@@ -5,6 +5,7 @@ Within it:
     intent.json  state.json  stop.json  control     records and requests, see `records`
     volumes/<volume>/        files and scratch space
     containers/<name>/work   where a container starts
+    containers/<name>/input  where its standard input comes from
     logs/<name>/<n>.log      output of the container's n-th run, rotated to .log.1 and on
     bin/                     programs that an image would have
     hosts                    what the task's containers see at /etc/hosts
@@ -27,6 +28,8 @@ from pathlib import Path
 
 from chalicelib.providers.process.records import (
     CONTROL_FIFO,
+    INPUT_FIFO,
+    INPUT_LEFT,
     INTENT_FILE,
     RESTART_FILE,
     STATE_FILE,
@@ -209,6 +212,15 @@ class TaskDirectory:
     def request_restart(self, container: str, request: RestartRequest) -> None:
         """Leave a wish to restart a container and wake the supervisor, if there is one. Raises OSError."""
         write_json(str(self.path / RESTART_FILE.format(container)), request)
+        self._wake()
+
+    def input(self, container: str) -> Path:
+        """Return the FIFO that a container's standard input comes from; it is there if the container has one."""
+        return self.path / "containers" / container / INPUT_FIFO
+
+    def leave_input(self, container: str) -> None:
+        """Say that somebody who fed a container has left. Raises OSError."""
+        self.input(container).with_name(INPUT_LEFT).touch(mode=0o600)
         self._wake()
 
     def _wake(self) -> None:

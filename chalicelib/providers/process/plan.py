@@ -187,6 +187,7 @@ class ResolvedContainer:
             "stop_argv": stop_argv,
             "no_new_privileges": container.no_new_privileges,
             "memory_mib": container.memory_mib,
+            "input": "none" if not container.stdin else "once" if container.stdin_once else "open",
             "mounts": self.mounts() if self.host.isolated else None,
         }
 
@@ -260,7 +261,6 @@ def _container_warnings(container: Container, task: Task, *, isolated: bool) -> 
         (bool(container.drop_capabilities), "dropped capabilities have no effect in process mode"),
         (container.read_only_root, "its root file system, the host's, is not read-only in process mode"),
         (container.tty, "there is no terminal in process mode"),
-        (container.stdin, "standard input is empty in process mode"),
         (
             not isolated and any(mount.read_only and mount.volume in shared for mount in container.mounts),
             "read-only mounts are not enforced in process mode",

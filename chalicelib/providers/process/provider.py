@@ -23,7 +23,7 @@ from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import Session, Streams
-from chalicelib.providers.process import addresses, isolation, logs, plan, sessions, states, volumes
+from chalicelib.providers.process import addresses, attachment, isolation, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
 from chalicelib.providers.process.records import Plan, Record, RestartRequest, tell_listeners
 from chalicelib.providers.process.services import HostsFiles
@@ -247,10 +247,10 @@ class ProcessProvider:
         return sessions.start_command(sessions.main_process(self._known(handle), container), command, streams)
 
     def attach(self, handle: str, container: str, streams: Streams) -> Session:
-        """Follow the output of a container that runs; see InteractiveProvider.attach."""
-        del streams  # its input is empty, its output one
+        """Feed a container that runs and follow its output; see InteractiveProvider.attach."""
         sessions.main_process(self._known(handle), container)
-        return sessions.OutputSession(self.logs(handle, container, LogOptions(follow=True, tail_lines=0)))
+        output = self.logs(handle, container, LogOptions(follow=True, tail_lines=0))
+        return attachment.Attachment(output, self._directory(handle) if streams.stdin else None, container)
 
     def connect(self, handle: str, port: int) -> socket.socket:
         """Return a connection to a port of the task; see InteractiveProvider.connect."""

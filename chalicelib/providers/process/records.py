@@ -15,6 +15,8 @@ STOP_FILE = "stop.json"  # the wish that the task end
 RESTART_FILE = "restart-{}.json"  # the wish that a container of that name be restarted
 CONTROL_FIFO = "control"  # a byte in here makes the supervisor look for wishes
 SUPERVISOR_LOCK = "supervisor.lock"  # held by the supervisor for as long as it lives
+INPUT_FIFO = "input"  # in a container's directory: the standard input of its latest run
+INPUT_LEFT = "input-left"  # beside it: somebody who was attached has left
 TASK_LOCK = "lock"  # held while a task is prepared, repaired or removed
 MARKER = "SPARKANYWHERE_CONTAINER"  # variable by which we know our processes: handle/container
 
@@ -48,6 +50,7 @@ class ContainerPlan(TypedDict):
     stop_argv: list[str]
     no_new_privileges: bool
     memory_mib: int | None  # more than that ends it; None: no limit
+    input: Literal["none", "once", "open"]  # once: it ends when the first who attaches leaves
     mounts: list[MountPlan] | None  # parents first; None: it runs in the host's namespaces
 
 

@@ -14,7 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -203,38 +203,6 @@ def _taken(pipe: IO[bytes]) -> int:
     """Return a descriptor of our own for a pipe of Popen's, which is closed."""
     with pipe:
         return os.dup(pipe.fileno())
-
-
-class OutputSession:
-    """The hold of a container's output, from its log; its input is nowhere. See interactive.Session."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._closed = False
-
-    def read(self) -> tuple[Channel, bytes] | None:
-        """Wait for output; see Session.read. The log keeps both streams as one."""
-        piece = None if self._closed else next(self._pieces, None)
-        return None if piece is None or self._closed else ("stdout", piece)
-
-    def write(self, data: bytes) -> None:
-        """Refuse input: the container's own is empty from its start."""
-        del data
-        raise BrokenPipeError("the container takes no input")
-
-    def end_input(self) -> None:
-        """Do nothing."""
-
-    def resize(self, *, columns: int, rows: int) -> None:
-        """Do nothing: there is no terminal."""
-
-    def exit_code(self) -> int | None:
-        """Return None: what was attached to is no command of the session's."""
-        return None
-
-    def close(self) -> None:
-        """Let go at the log's next sign of life."""
-        self._closed = True
 
 
 def connect(record: Record, port: int) -> socket.socket:

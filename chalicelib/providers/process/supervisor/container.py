@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from chalicelib.providers.process.records import MARKER, ContainerPlan, ContainerRecord
+from chalicelib.providers.process.records import INPUT_FIFO, INPUT_LEFT, MARKER, ContainerPlan, ContainerRecord
 from chalicelib.providers.process.supervisor import processes, spawning
 from chalicelib.providers.process.supervisor.output import LogWriter
 
@@ -29,6 +29,7 @@ class Container:
         self.pid = 0  # of its init, if it has namespaces of its own, else of its main process; 0: not running
         self.stop_pid = 0  # of the stop command while that runs
         self.output = -1  # the reading end of its pipe; -1: none
+        self._input = -1  # an end to write to of its own, which keeps its input open; -1: none
         self.restart_at: float | None = None  # monotonic; None: no restart is due
         self.kill_at: float | None = None  # monotonic; None: it was not asked to end for another run
         self.changed = False
@@ -69,7 +70,8 @@ class Container:
         os.set_blocking(self.output, False)
         self.record["started_at"] = time.time_ns()
         self._running_since = time.monotonic()
-        program, mounts = self._program(self.plan["argv"], writer, {}), self.plan["mounts"]
+        source = self._nothing if self.plan["input"] == "none" else self._open_input()
+        program, mounts = self._program(self.plan["argv"], (source, writer, writer), {}), self.plan["mounts"]
         try:
             started = spawning.spawn(program) if mounts is None else spawning.spawn_isolated(program, mounts)
         except OSError as error:
@@ -82,11 +84,37 @@ class Container:
             self.changed = True
         finally:
             os.close(writer)
+            if source != self._nothing:
+                os.close(source)
 
-    def _program(self, argv: list[str], output: int, more: dict[str, str]) -> spawning.Program:
+    def _open_input(self) -> int:
+        """Make the FIFO that its input comes from; return the end to read. Without writers it would end at once."""
+        path = self._path(INPUT_FIFO)
+        for old in (path, self._path(INPUT_LEFT)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(old)
+        os.mkfifo(path, 0o600)
+        source = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._input = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        os.set_blocking(source, True)
+        return source
+
+    def hear_leaving(self) -> None:
+        """End its input if somebody who was attached has left, and that is when it ends."""
+        if self._input >= 0 and self.plan["input"] == "once" and os.path.exists(self._path(INPUT_LEFT)):
+            self._close_input()
+
+    def _close_input(self) -> None:
+        if self._input >= 0:
+            os.close(self._input)
+            self._input = -1
+
+    def _path(self, name: str) -> str:
+        return os.path.join("containers", self.plan["name"], name)
+
+    def _program(self, argv: list[str], streams: tuple[int, int, int], more: dict[str, str]) -> spawning.Program:
         env = {**self.plan["env"], MARKER: self._marker, **more}
         locked = self.plan["no_new_privileges"]
-        streams = (self._nothing, output, output)
         return spawning.Program(argv, env, self.plan["cwd"], streams, no_new_privileges=locked)
 
     def _log_path(self, number: int) -> str:
@@ -125,6 +153,7 @@ class Container:
 
     def _ended(self, code: int, reason: str, message: str, *, stopping: bool = False) -> None:
         self.close_output()
+        self._close_input()
         self.changed = True
         self.record["finished_at"] = time.time_ns()
         self.record.update({"phase": "stopped", "exit_code": code, "reason": reason, "message": message})
@@ -171,7 +200,7 @@ class Container:
             return
         if self.plan["stop_argv"] and not self.stop_pid:
             main = spawning.INIT if self.has_namespaces else self.pid
-            program = self._program(self.plan["stop_argv"], self._nothing, {"SPARKANYWHERE_PID": str(main)})
+            program = self._program(self.plan["stop_argv"], (self._nothing,) * 3, {"SPARKANYWHERE_PID": str(main)})
             with contextlib.suppress(OSError):
                 within = spawning.spawn_within(program, self.pid) if self.has_namespaces else spawning.spawn(program)
                 self.stop_pid = within.child

@@ -223,6 +223,7 @@ class Supervisor:
                 wish: RestartRequest = read_json(RESTART_HEARD)
                 if self._kill_at is None and one.pid and wish["restarts"] == one.record["restarts"]:
                     one.end_run(wish["grace_seconds"])
+            one.hear_leaving()
 
     def _stop(self, grace_seconds: float, reason: str) -> None:
         kill_at = time.monotonic() + grace_seconds

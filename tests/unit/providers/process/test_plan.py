@@ -299,7 +299,6 @@ def test_what_is_honoured_draws_no_warning() -> None:
         ({"drop_capabilities": ("ALL",)}, "dropped capabilities"),
         ({"read_only_root": True}, "root file system"),
         ({"tty": True}, "terminal"),
-        ({"stdin": True}, "standard input"),
         ({"mounts": (Mount("v", "/v", read_only=True),)}, "read-only mounts"),
     ],
 )
