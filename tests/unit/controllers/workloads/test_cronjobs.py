@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.plane.host import LAMBDA
 from chalicelib.registry.options import WriteOptions
+from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 from tests.unit.registry.bodies import causes
 
@@ -287,3 +289,16 @@ def test_a_schedule_that_is_never_due_is_no_trouble(w: World) -> None:
     _pass(w, 24 * HOUR)
 
     assert _jobs(w) == []
+
+
+def test_where_no_thread_lives_between_requests_the_schedule_of_the_chores_starts_jobs() -> None:
+    w = World(MemoryStorage(), host=LAMBDA)
+    _on_the_hour(w)
+    _cron(w)
+    w.pass_time(HOUR)
+
+    w.run_chores()
+    w.run_chores()
+
+    assert len(_jobs(w)) == 1
+    assert len(_status(w)["active"]) == 1
