@@ -93,7 +93,8 @@ class World:
 
     def runs(self, container: str) -> bool:
         """Return whether a container of the pod runs."""
-        status = self.api.request("GET", f"{PODS}/p").body.get("status") or {}
+        answer = self.api.request("GET", f"{PODS}/p")
+        status = answer.body["status"] if answer.status == 200 else {}
         found = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
         return any(each["name"] == container and "running" in each["state"] for each in found)
 
