@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO
@@ -29,6 +30,8 @@ from chalicelib.providers.process.plan import PathMap
 from chalicelib.providers.process.records import MARKER, Record
 from chalicelib.providers.process.supervisor import namespaces
 
+EXEC_SECONDS = 1.0  # a busy machine's longest time to load a program
+EXEC_PAUSE_SECONDS = 0.005
 CONNECT_SECONDS = 5.0  # to a port of this machine, which answers at once or not at all
 
 _NOT_FOUND = 'exec: "{}": executable file not found in $PATH'
@@ -48,7 +51,7 @@ def main_process(record: Record, container: str) -> psutil.Process:
         if each["name"] == container and each["phase"] == "running":
             with contextlib.suppress(psutil.Error, OSError):
                 process = psutil.Process(each["process"])
-                if process.environ().get(MARKER) == f"{record['handle']}/{container}":
+                if _environment(process).get(MARKER) == f"{record['handle']}/{container}":
                     return process
     raise TaskNotFound(f"{record['handle']}: container {container} does not run")
 
@@ -76,6 +79,14 @@ def _held_bytes(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
 
 
+def _environment(process: psutil.Process) -> dict[str, str]:
+    """Return a process's variables; there are none for a moment while it becomes another program."""
+    deadline = time.monotonic() + EXEC_SECONDS
+    while not (found := process.environ()) and time.monotonic() < deadline:
+        time.sleep(EXEC_PAUSE_SECONDS)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What to start on the host, with which descriptors, and whether the container still runs."""
@@ -90,7 +101,7 @@ class Launch:
 def start_command(main: psutil.Process, command: Sequence[str], streams: Streams) -> CommandSession:
     """Start a command beside the container's main process, in its namespaces. Raises CannotRun, TaskNotFound."""
     try:
-        env, cwd = main.environ(), main.cwd()
+        env, cwd = _environment(main), main.cwd()
         is_on_host = namespaces.are_shared_with(main.pid)
     except (psutil.Error, OSError) as error:
         raise TaskNotFound(f"its main process has ended: {error}") from error
