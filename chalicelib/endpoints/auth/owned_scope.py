@@ -66,9 +66,9 @@ class OwnedScope:
         """Check a new object, and make it the pod's own: by an owner reference, and by its application's label."""
         metadata = metadata_of(obj)
         self._check_owners(obj, set())
-        if not owners_of(obj):
+        if not any(self._owns(each.get("uid") or "") for each in owners_of(obj)):
             named = {"name": self._pod["metadata"]["name"], "uid": self.owner}
-            metadata["ownerReferences"] = [{"apiVersion": "v1", "kind": "Pod", **named}]
+            metadata["ownerReferences"] = [*owners_of(obj), {"apiVersion": "v1", "kind": "Pod", **named}]
         self._label(metadata)
         self._check_pods(resource, obj)
 
@@ -101,9 +101,12 @@ class OwnedScope:
             raise self._refuse(f"it does not belong to pod {self._pod['metadata']['name']}")
 
     def _check_owners(self, obj: JSON, known: set[str | None]) -> None:
+        """Check that the owners are the pod's, or what owns the pod itself: an operator's application."""
         for each in owners_of(obj):
             uid = each.get("uid") or ""
-            if uid not in known and not self._owns(uid):
+            if uid in known or self._owns(uid):
+                continue
+            if uid not in {mine.get("uid") for mine in owners_of(self._pod)}:
                 raise self._refuse(f"its owner {each.get('kind')} {each.get('name')} is of another application")
 
     def _label(self, metadata: JSON) -> None:

@@ -208,6 +208,19 @@ def test_what_a_driver_creates_is_its_own(mine: Application) -> None:
     assert (code, made["spec"]["template"]["metadata"]["labels"]) == (201, {"spark-app-selector": mine.label})
 
 
+def test_what_a_driver_of_an_operators_application_creates_may_name_that_application_too(api: ApiClient) -> None:
+    made = api.create(CONFIGMAPS, {"metadata": {"name": "operated"}})["metadata"]
+    application = {"apiVersion": "v1", "kind": "ConfigMap", "name": made["name"], "uid": made["uid"]}
+    operated = Application(api, "operated", ownerReferences=[application])
+    body: Json = {**operated.objects[PODS], "metadata": {"name": "exec-1", "ownerReferences": [application]}}
+
+    code, executor = operated.ask("POST", PODS, body)
+
+    owners = [each["uid"] for each in executor["metadata"].get("ownerReferences", ())]
+    assert (code, owners) == (201, [made["uid"], operated.driver["metadata"]["uid"]]), executor
+    assert operated.ask("GET", f"{CONFIGMAPS}/operated")[0] == 403
+
+
 # -- what it may not -----------------------------------------------------------------------------------
 
 
