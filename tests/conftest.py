@@ -19,7 +19,17 @@ settings.register_profile(
 settings.load_profile("patient")
 
 HERE = Path(__file__).parent
-TOOL_MARKERS = ("clients", "docker", "image", "own_engine", "kubectl", "terraform", "browser", "spark")
+TOOL_MARKERS = (
+    "clients",
+    "docker",
+    "image",
+    "own_engine",
+    "kubectl",
+    "terraform",
+    "browser",
+    "spark",
+    "spark_operator",
+)
 # Workers take a file at a time, in this order: short files at the end fill up what long ones leave.
 LONGEST_FIRST = ("e2e", "functional", "contract", "unit")
 

@@ -24,6 +24,8 @@ def missing(tool: str) -> str:
     """Return why the tool of a marker can't be used, in one sentence; empty if it can."""
     if tool == "clients":
         return clients.missing()
+    if tool == "spark_operator":
+        return "" if shutil.which("go") else "go is not installed, which builds Kubeflow's Spark operator"
     if tool == "docker":
         return _docker_problem()
     if tool == "image":
