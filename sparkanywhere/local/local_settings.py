@@ -130,14 +130,19 @@ def resolve(options: LocalOptions, environ: Mapping[str, str], *, knows_peers: b
         settings=options.settings,
         serves="known" if tls or exposed else serves,
         needs_token=tls or exposed,
-        limits=replace(
-            DEFAULT_LIMITS,
-            connections=settings.connections,
-            client_connections=settings.client_connections,
-            transfer_bytes=settings.transfer_mib * MIB,
-            body_seconds=settings.request_seconds,
-            head_seconds=settings.request_seconds / 3,
-        ),
+        limits=web_limits(settings),
+    )
+
+
+def web_limits(settings: Settings) -> Limits:
+    """Return the limits of the web server that the settings give."""
+    return replace(
+        DEFAULT_LIMITS,
+        connections=settings.connections,
+        client_connections=settings.client_connections,
+        transfer_bytes=settings.transfer_mib * MIB,
+        body_seconds=settings.request_seconds,
+        head_seconds=settings.request_seconds / 3,
     )
 
 
