@@ -15,6 +15,7 @@ from typing import Literal
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.cluster.evictions import Evictions
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController
 from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
@@ -116,6 +117,7 @@ class Controllers:
     lifecycle: Lifecycle
     workloads: WorkloadController
     nodes: NodeController
+    evictions: Evictions
     services: ServiceController
     files: StagedFiles | None  # None: they can be kept nowhere
 
@@ -191,6 +193,7 @@ class Reactions:
         """Try the pods that have no task yet: a node may take other pods than before, or have more room."""
         if labels_of(node).get(PROVIDER_LABEL):
             self._later(self._sync_without_task)
+            self._later(partial(self._controllers.evictions.node_changed, node))
 
     def _sync_without_task(self) -> None:
         for item in paged(self._storage, "pods"):

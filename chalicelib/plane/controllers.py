@@ -7,6 +7,7 @@ from functools import partial
 from typing import cast
 
 from chalicelib.controllers.cluster.capacity import NodeCapacity
+from chalicelib.controllers.cluster.evictions import Evictions
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController, ServicePlace
 from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
@@ -81,6 +82,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         workloads=WorkloadController(
             storage=storage, registries=stored.registries, delete=delete, recorder=recorder, clock=clock
         ),
+        evictions=Evictions(storage=storage, delete=delete, recorder=recorder, later=base.later),
         nodes=NodeController(
             storage=storage, registries=stored.registries, provider_name=provider.name, capacity=capacity, clock=clock
         ),
@@ -196,6 +198,8 @@ def _resources(base: Foundation, *, namespaced_only: bool = False) -> StoredReso
 
 def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
     """Yield what is to be done periodically: to heal, to retry, and to remove what is over."""
+    if base.launches:
+        yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep)  # first: how much there is for pods
     yield Chore("resync", base.settings.resync_seconds, to.resync.run)
     yield Chore("retry", RETRY_SECONDS, to.pods.retry)
     yield Chore("garbage", SWEEP_SECONDS, to.lifecycle.garbage.sweep)
@@ -215,6 +219,5 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
         yield Chore("workloads-due", RETRY_SECONDS, to.workloads.run_due)
         yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)
         yield Chore("volumes", SWEEP_SECONDS, to.lifecycle.claims.drop_volumes)
-        yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep)
     expire = partial(base.storage.expire_events, base.settings.event_keep_hours * 3600.0)
     yield Chore("history", HISTORY_SECONDS, expire)

@@ -39,18 +39,37 @@ def why_kept_off(pod: JSON, node: JSON) -> str:
     return "" if all(tolerates(pod, each) for each in taints) else UNTOLERATED
 
 
+def evicting_taints(node: JSON) -> list[JSON]:
+    """Return the taints of a node that pods which run there must tolerate."""
+    return [each for each in spec_of(node).get("taints") or () if each.get("effect") == "NoExecute"]
+
+
+def tolerated_seconds(pod: JSON, node: JSON) -> int | None:
+    """Return how long a pod may stay on a node with its taints: 0 not at all, None for ever."""
+    found: list[int] = []
+    for taint in evicting_taints(node):
+        tolerations = _tolerations(pod, taint)
+        if not tolerations:
+            return 0
+        found += [max(0, each["tolerationSeconds"]) for each in tolerations if "tolerationSeconds" in each]
+    return min(found, default=None)
+
+
 def tolerates(pod: JSON, taint: JSON) -> bool:
     """Return whether one of a pod's tolerations is for the taint; for how long does not count."""
+    return bool(_tolerations(pod, taint))
+
+
+def _tolerations(pod: JSON, taint: JSON) -> list[JSON]:
+    """Return the tolerations of a pod that are for a taint."""
+    found = []
     for each in spec_of(pod).get("tolerations") or ():
-        if each.get("effect") not in (None, "", taint.get("effect")):
-            continue
-        if each.get("key") not in (None, "", taint.get("key")):
-            continue
-        if each.get("operator") == "Exists":
-            return True
-        if each.get("key") and (each.get("value") or "") == (taint.get("value") or ""):
-            return True
-    return False
+        is_effect = each.get("effect") in (None, "", taint.get("effect"))
+        is_key = each.get("key") in (None, "", taint.get("key"))
+        is_value = bool(each.get("key")) and (each.get("value") or "") == (taint.get("value") or "")
+        if is_effect and is_key and (each.get("operator") == "Exists" or is_value):
+            found.append(each)
+    return found
 
 
 def selects(pod: JSON, node: JSON) -> bool:

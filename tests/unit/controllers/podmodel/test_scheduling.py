@@ -46,6 +46,28 @@ def test_the_effect_of_a_taint_says_whether_it_keeps_pods_off(effect: str, why: 
     assert scheduling.why_kept_off(pod(), node(taints=[{**TAINT, "effect": effect}])) == why
 
 
+EVICTS = {**TAINT, "effect": "NoExecute"}
+
+
+@pytest.mark.parametrize(
+    ("taints", "tolerations", "seconds"),
+    [
+        ([], [], None),
+        ([TAINT], [], None),
+        ([EVICTS], [], 0),
+        ([EVICTS], [{"operator": "Exists"}], None),
+        ([EVICTS], [{"operator": "Exists", "tolerationSeconds": 60}], 60),
+        ([EVICTS], [{"operator": "Exists", "tolerationSeconds": -1}], 0),
+        ([EVICTS], [{"operator": "Exists"}, {"key": "team", "operator": "Exists", "tolerationSeconds": 5}], 5),
+        ([EVICTS, {**EVICTS, "key": "other"}], [{"key": "team", "operator": "Exists"}], 0),
+    ],
+)
+def test_how_long_a_pod_may_stay_on_a_tainted_node(
+    taints: list[JSON], tolerations: list[JSON], seconds: int | None
+) -> None:
+    assert scheduling.tolerated_seconds(pod(tolerations=tolerations), node(taints=taints)) == seconds
+
+
 def test_a_cordoned_node_takes_pods_that_tolerate_that_alone() -> None:
     cordoned = node(unschedulable=True)
     tolerant = pod(tolerations=[{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}])

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.runtime.background import Background
+from chalicelib.controllers.runtime.background import Background, Work
 from chalicelib.providers.base import Capacity, ProviderUnavailable, TaskRejected
 from chalicelib.registry.options import WriteOptions
 from tests.fake_provider import FakeProvider
+from tests.inline import inline
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
@@ -366,3 +367,58 @@ def test_a_pod_of_another_architecture_runs_where_the_provider_has_that_too() ->
     w.create_pod("a", nodeSelector={"kubernetes.io/arch": "arm64"})
 
     assert running(w) == ["a"]
+
+
+NO_EXECUTE = [{"key": "k", "value": "v", "effect": "NoExecute"}]
+
+
+def test_a_taint_that_evicts_deletes_what_does_not_tolerate_it(w: World) -> None:
+    ask(w, "a", "1Gi")
+    ask(w, "stays", "1Gi", tolerations=[{"key": "k", "operator": "Exists"}])
+    change_node(w, taints=[{**NO_EXECUTE[0], "effect": "NoSchedule"}])
+    assert running(w) == ["a", "stays"]
+
+    change_node(w, taints=NO_EXECUTE)
+
+    assert running(w) == ["stays"]
+    assert w.get("pods", "a") is None
+    assert ("TaintManagerEviction", "Marking for deletion Pod ns/a") in w.events("a")
+
+
+class Delayed:
+    """Does what is due at once, and keeps what is due later until it is asked to do it."""
+
+    def __init__(self) -> None:
+        self.later: list[tuple[float, Work]] = []
+
+    def __call__(self, work: Work, *, delay_seconds: float = 0.0) -> None:
+        """Do it, or keep it."""
+        if delay_seconds:
+            self.later.append((delay_seconds, work))
+        else:
+            inline(work)
+
+    def settle(self, timeout_seconds: float) -> bool:
+        """Return that there is nothing to wait for."""
+        del timeout_seconds
+        return True
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+@pytest.mark.parametrize("is_lifted", [False, True])
+def test_a_pod_that_tolerates_a_taint_for_a_while_goes_then_unless_it_is_lifted(is_lifted: bool) -> None:
+    later = Delayed()
+    w = bounded(World(MemoryStorage(), later=later))
+    ask(w, "a", "1Gi", tolerations=[{"key": "k", "operator": "Exists", "tolerationSeconds": 60}])
+    change_node(w, taints=NO_EXECUTE)
+    assert running(w) == ["a"]
+    if is_lifted:
+        change_node(w, taints=[])
+
+    for delay, work in later.later:
+        assert delay == 60
+        work()
+
+    assert running(w) == (["a"] if is_lifted else [])
