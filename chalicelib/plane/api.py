@@ -32,6 +32,7 @@ from chalicelib.endpoints.auth.reviews import Reviews
 from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
+from chalicelib.endpoints.http.requests import MASTERS
 from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.metrics import MetricsEndpoint
@@ -104,7 +105,9 @@ def build_authenticator(settings: Settings, issuer: TokenIssuer, clock: Callable
         mappings = parse_mappings(settings.iam_users)
     except (OSError, ValueError) as error:
         raise SettingsError(f"SPARKANYWHERE_TOKEN_FILE or SPARKANYWHERE_IAM_USERS: {error}") from error
-    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer)]
+    # where who has no token may do everything, who has one may do no less
+    more_groups = (MASTERS,) if is_open(settings) else ()
+    kinds: list[TokenAuthenticator] = [StaticTokens(tokens), ServiceAccountTokens(issuer, more_groups)]
     if mappings:
         kinds.append(IamTokens(mappings, cluster=settings.deployment, ask_sts=ask_sts, clock=clock))
     if settings.token_from:

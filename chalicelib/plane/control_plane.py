@@ -69,6 +69,7 @@ class ControlPlane:
         # and where pods find the API's own Service: the server's certificate names it
         services = base.services
         self.api_addresses = (str(services.network[1]),) if services and services.network else ()
+        self.proxy_addresses = services.proxy_addresses if services else ()
 
     def observe_event(self, detail: dict[str, Any]) -> None:
         """Take in the detail of an event by which the provider tells of a task; in any order, twice, late."""

@@ -93,7 +93,7 @@ def _node(base: Foundation) -> Node:
     return Node(
         name=base.provider.name,
         lookup=StorageLookup(base.storage),
-        issue_token=None if is_open(base.settings) else PodTokens(base.issuer),
+        issue_token=PodTokens(base.issuer),
         api=base.api_address,
         api_url=base.other_api_url,
         service_network=base.services.network if base.services else None,
@@ -103,7 +103,9 @@ def _node(base: Foundation) -> Node:
 
 
 def _injection(base: Foundation) -> Injection:
-    return Injection(master_url=base.url.get(), token=not is_open(base.settings), root_ca=bool(base.settings.ca_file))
+    url = base.url.get()
+    root_ca = bool(base.settings.ca_file) and url.startswith("https:")
+    return Injection(master_url=url, token=not is_open(base.settings), root_ca=root_ca)
 
 
 def create_default_objects(stored: Stored) -> None:

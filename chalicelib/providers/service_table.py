@@ -12,13 +12,14 @@ class Forward:
     """TCP connections to `port` of `address` go to one of `backends`, each an address and a port.
 
     `sticky`: those of one client to the same one, as long as it is there. A backend on loopback is the control
-    plane's own machine.
+    plane's own machine. With `announces` a connection begins with the PROXY protocol's line (version 1).
     """
 
     address: str
     port: int
     backends: tuple[tuple[str, int], ...]
     sticky: bool = False
+    announces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ class Services(Protocol):
     @property
     def network(self) -> IPv4Network | None:
         """Return the network that services have their addresses from; None: a name leads to the tasks behind it."""
+
+    @property
+    def proxy_addresses(self) -> tuple[str, ...]:
+        """Return from where connections that are forwarded to the control plane come.
+
+        Each begins with a line that says whose it is: version 1 of the PROXY protocol.
+        """
 
     def problem(self) -> str:
         """Return why tasks that start now find no services, "" where they do. May change while the provider runs."""

@@ -6,6 +6,7 @@ EC P-256: every JVM from 8 on and Go know it, and making a key takes a milliseco
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -45,6 +46,16 @@ class CertificateFiles:
     def chain(self) -> Path:
         """Return the server's certificate and private key, in one file."""
         return self.folder / "server.pem"
+
+    def discard(self, top: Path) -> None:
+        """Remove them, and the folders above them up to `top` that hold nothing else."""
+        for file in (self.ca, self.ca_key, self.chain):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty
+            for folder in (self.folder, *self.folder.parents):
+                folder.rmdir()
+                if folder == top:
+                    break
 
 
 def ensure_certificates(files: CertificateFiles, names: frozenset[str], now: datetime) -> None:

@@ -15,11 +15,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any, Protocol
+from typing import Any
 
 from chalice import local as chalice_local
 
-from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.config import API_NAMES, Settings
 from chalicelib.plane.control_plane import control_plane
 from chalicelib.providers import registry
@@ -29,6 +28,7 @@ from sparkanywhere.local.gateway import Gateway, refuse, status_answer
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
 from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, announcement, environment, resolve
+from sparkanywhere.local.plane import Plane
 from sparkanywhere.local.start import CannotStart, bind, starting
 from sparkanywhere.local.stop_signals import StopSignals
 from sparkanywhere.webserver.messages import Answer, Application, RequestHead
@@ -44,32 +44,6 @@ SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal
 
 ChaliceApp = Any  # chalice ships no types
 ChaliceConfig = Any
-
-
-class Plane(Protocol):
-    """What the server needs of the control plane."""
-
-    @property
-    def listen_addresses(self) -> Sequence[str]:
-        """Return further IP addresses of this machine to listen on, at the same port, so that pods reach us."""
-        ...
-
-    def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:
-        """Return the refusal of a caller who is nobody that it knows, None for others; headers in lower case."""
-        ...
-
-    @property
-    def api_addresses(self) -> Sequence[str]:
-        """Return further IP addresses at which pods know the API: of ours to prove, not to listen on."""
-        ...
-
-    def start(self) -> None:
-        """Begin background work."""
-        ...
-
-    def close(self) -> None:
-        """End background work."""
-        ...
 
 
 class DevServer:
@@ -105,6 +79,8 @@ class DevServer:
             ),
             limits=settings.limits,
             tls=lambda: self._tls,
+            plain_too=not settings.tls,  # pods ask for HTTPS by KUBERNETES_SERVICE_HOST, whatever the server's URL is
+            proxies=lambda: self._plane.proxy_addresses if self._plane is not None else (),
             closed_to=closed_to if settings.serves == "user" else lambda _: "",
         )
 
@@ -139,12 +115,15 @@ class DevServer:
         self._ended.wait(timeout=STOP_SERVING_SECONDS + 2 * STOP_PLANE_SECONDS)
 
     def _build_plane(self) -> Plane:
+        has_authority = self._certificates.ca.exists()
         try:
             with starting():
                 self._ensure_tls(())  # the authority's certificate is among the files that pods are given
                 return self._new_plane()
         except CannotStart:
             self._listener.close()
+            if not has_authority:
+                self._certificates.discard(self.settings.state.parent)
             raise
 
     def _stranger(self, head: RequestHead, client: tuple[str, int]) -> Answer | None:
@@ -198,10 +177,9 @@ class DevServer:
         write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
 
     def _ensure_tls(self, addresses: Sequence[str]) -> None:
-        if self.settings.tls:
-            names = SERVER_NAMES | {self.settings.host, *addresses} - {"0.0.0.0", "::"}
-            ensure_certificates(self._certificates, names, datetime.now(UTC))
-            self._tls = server_context(self._certificates)
+        names = SERVER_NAMES | {self.settings.host, *addresses} - {"0.0.0.0", "::"}
+        ensure_certificates(self._certificates, names, datetime.now(UTC))
+        self._tls = server_context(self._certificates)
 
     def _end(self, plane: Plane) -> None:
         self._web.stop(seconds=STOP_SERVING_SECONDS)

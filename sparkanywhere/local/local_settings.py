@@ -156,7 +156,7 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
     own = {
         "SPARKANYWHERE_URL": settings.url,
         "SPARKANYWHERE_WATCH": "streamed",
-        "SPARKANYWHERE_CA_FILE": str(settings.ca_file) if settings.tls else "",
+        "SPARKANYWHERE_CA_FILE": str(settings.ca_file),
     }
     variables = {name: environ.get(name) or value for name, value in own.items()}
     pod_url = variables["SPARKANYWHERE_URL"]

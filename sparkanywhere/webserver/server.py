@@ -11,10 +11,11 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 from sparkanywhere.webserver.connection import Connection
+from sparkanywhere.webserver.entrance import announced_client, begins_tls
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
 from sparkanywhere.webserver.messages import Application, answer_head
 from sparkanywhere.webserver.shares import Shares
@@ -36,7 +37,8 @@ def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> so
 class WebServer:
     """Serves an application on listening sockets, each connection in a thread of its own.
 
-    `closed_to` says why a client is refused whatever it asks, "" for one that is let in.
+    `closed_to` says why a client is refused whatever it asks, "" for one that is let in. With `plain_too` a connection
+    that does not begin with TLS is served as it is. Connections of the addresses `proxies` say whose they are.
 
     start() returns at once; stop() ends every stream whole, lets running requests finish, and returns
     within the time it is given. Sockets may be added at any time before stop().
@@ -48,11 +50,15 @@ class WebServer:
         *,
         limits: Limits = DEFAULT_LIMITS,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        plain_too: bool = False,
+        proxies: Callable[[], Collection[str]] = tuple,
         closed_to: Callable[[socket.socket], str] = lambda _: "",
     ) -> None:
         self._application = application
         self._limits = limits
         self._tls = tls
+        self._plain_too = plain_too
+        self._proxies = proxies
         self._closed_to = closed_to
         self._connections: set[Connection] = set()
         self._room = threading.BoundedSemaphore(limits.connections)  # taken from accept to the thread's end
@@ -183,7 +189,7 @@ class WebServer:
         """Answer a connection without reading from it or waiting for it, and close it. Over TLS there is no answer."""
         with sock, contextlib.suppress(OSError):
             sock.setblocking(False)
-            if self._tls() is None:
+            if self._tls() is None or self._plain_too:
                 answer = self._application.refuse(code, why)
                 sock.send(answer_head(answer, chunked=False, close=True, now=time.time()) + answer.body)
                 sock.shutdown(socket.SHUT_WR)
@@ -199,12 +205,13 @@ class WebServer:
         try:
             sock.settimeout(self._limits.handshake_seconds)
             prepare(sock)
+            named = announced_client(sock) if client[0] in self._proxies() else client
             context = self._tls()
-            if context is not None:
+            if context is not None and (not self._plain_too or begins_tls(sock)):
                 sock = context.wrap_socket(sock, server_side=True)
             connection = Connection(
                 Wire(sock, self._limits),
-                client=client,
+                client=named,
                 application=self._application,
                 limits=self._limits,
                 transfer=self._transfer,

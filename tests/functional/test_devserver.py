@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from chalice.config import Config
@@ -28,6 +31,7 @@ class FakePlane:
 
     def __init__(self, *addresses: str) -> None:
         self.listen_addresses = self.api_addresses = addresses
+        self.proxy_addresses: tuple[str, ...] = ()
         self.diary: list[str] = []
 
     def stranger(self, method: str, path: str, headers: dict[str, str], *, address: str) -> StatusError | None:
@@ -102,6 +106,33 @@ def test_the_plane_names_further_addresses_to_listen_on(tmp_path: Path) -> None:
 
     with serving(tmp_path, plane) as server, connected(server.settings.port, "127.0.0.2") as client:
         assert client.get("/x").status == 200
+
+
+def test_https_is_served_beside_http_where_the_url_is_http(tmp_path: Path) -> None:
+    with serving(tmp_path, FakePlane()) as server:
+        port, ca_file = server.settings.port, str(server.settings.ca_file)
+        for url in (f"http://127.0.0.1:{port}/x", f"https://127.0.0.1:{port}/x", f"https://localhost:{port}/x"):
+            context = ssl.create_default_context(cafile=ca_file) if url.startswith("https") else None
+            with urlopen(url, context=context) as answer:
+                assert answer.status == 200
+
+
+def test_http_is_not_served_where_the_url_is_https(tmp_path: Path) -> None:
+    with serving(tmp_path, FakePlane(), tls=True) as server, pytest.raises(OSError, match=r"reset|closed|aborted"):
+        urlopen(f"http://127.0.0.1:{server.settings.port}/x")
+
+
+def test_a_connection_through_a_proxy_is_its_clients(tmp_path: Path) -> None:
+    plane = FakePlane("127.0.0.2")
+    plane.proxy_addresses = ("127.0.0.3",)
+    with serving(tmp_path, plane) as server:
+        with socket.create_connection(("127.0.0.2", server.settings.port), source_address=("127.0.0.3", 0)) as sock:
+            sock.sendall(b"PROXY TCP4 10.9.9.9 127.0.0.2 51000 443\r\nGET /x HTTP/1.1\r\nHost: kubernetes\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 200")
+        with socket.create_connection(("127.0.0.2", server.settings.port), source_address=("127.0.0.3", 0)) as sock:
+            sock.sendall(b"GET /x HTTP/1.1\r\nHost: kubernetes\r\n\r\n")
+            with pytest.raises(ConnectionResetError):
+                sock.recv(100)
 
 
 def test_an_address_that_cannot_be_had_is_said(tmp_path: Path) -> None:

@@ -61,19 +61,21 @@ class StaticTokens:
 
 
 class ServiceAccountTokens:
-    """Tokens issued by TokenRequest and in pods' projected volumes."""
+    """Tokens issued by TokenRequest and in pods' projected volumes. Their users are in `more_groups`, too."""
 
-    def __init__(self, issuer: TokenIssuer) -> None:
+    def __init__(self, issuer: TokenIssuer, more_groups: tuple[str, ...] = ()) -> None:
         self._issuer = issuer
+        self._more_groups = more_groups
 
     def find_user(self, token: str) -> User | None:
         """Return the service account that a token was issued to."""
         if token.count(".") != 2:
             return None  # not a JSON Web Token at all
         try:
-            return service_account_user(self._issuer.verify(token))
+            user = service_account_user(self._issuer.verify(token))
         except TokenInvalid:
             return None
+        return replace(user, groups=(*user.groups, *self._more_groups))
 
 
 def service_account_user(claims: TokenClaims) -> User:

@@ -26,6 +26,7 @@ class HostsFiles:
     """The hosts files of all tasks below `tasks`; `obstacle` returns why they can have none. Thread-safe."""
 
     network = None
+    proxy_addresses: tuple[str, ...] = ()
 
     def __init__(self, tasks: Path, obstacle: Callable[[], str]) -> None:
         self._tasks = tasks

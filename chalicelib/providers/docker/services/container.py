@@ -24,7 +24,7 @@ from chalicelib.providers.docker.container_spec import HostContext
 from chalicelib.providers.docker.containers import Containers
 from chalicelib.providers.docker.engine import CONFLICT, Raw, reachable, unless_gone, words
 from chalicelib.providers.docker.network import TaskNetwork
-from chalicelib.providers.service_table import ServiceTable
+from chalicelib.providers.service_table import Forward, ServiceTable
 
 LOG = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class ServicesContainer:
         self._place = network
         self._wanted = image
         self.control_plane = control_plane
+        # elsewhere, in a virtual machine, connections come to our loopback by way of the engine
+        self.proxy_addresses = (network.name_server,) if control_plane == network.gateway else ()
         self._monotonic = monotonic
         self._lock = threading.Lock()  # of the container
         self._looking = threading.Lock()
@@ -94,7 +96,8 @@ class ServicesContainer:
         """Hand the table over, to a container that is made where there is none. Raises ProviderUnavailable."""
         if not self.image():
             return
-        content = json.dumps(asdict(with_own_port(table, str(self.network[1])))).encode()
+        table = for_control_plane(table, str(self.network[1]), announces=bool(self.proxy_addresses))
+        content = json.dumps(asdict(table)).encode()
         try:
             with self._lock, reachable():
                 self._ensure()
@@ -169,12 +172,16 @@ class ServicesContainer:
         return raw
 
 
-def with_own_port(table: ServiceTable, address: str) -> ServiceTable:
-    """Return the table with the control plane's own port, too, at its Service's address: pods know URLs with either."""
-    more = [
-        replace(each, port=port)
-        for each in table.forwards
-        if each.address == address
-        for port in {port for _, port in each.backends} - {each.port}
-    ]
-    return replace(table, forwards=(*table.forwards, *more))
+def for_control_plane(table: ServiceTable, address: str, *, announces: bool) -> ServiceTable:
+    """Return the table with what is particular about the control plane's own service, at `address`.
+
+    It has the control plane's own port, too, since pods know URLs with either, and may be told whose connections are.
+    """
+    forwards: list[Forward] = []
+    for each in table.forwards:
+        if each.address != address:
+            forwards.append(each)
+            continue
+        ports = {each.port, *(port for _, port in each.backends)}
+        forwards += [replace(each, port=port, announces=announces) for port in sorted(ports)]
+    return replace(table, forwards=tuple(forwards))

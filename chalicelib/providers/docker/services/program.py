@@ -62,7 +62,7 @@ class Forwarder:
 
     def __init__(self) -> None:
         self.backends: list[tuple[str, int]] = []
-        self.sticky = False
+        self.sticky = self.announces = False
         self.server: asyncio.AbstractServer | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -76,6 +76,8 @@ class Forwarder:
                 to_reader, to_writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
             except (OSError, asyncio.TimeoutError):  # noqa: UP041 (another class before 3.11)
                 continue
+            if self.announces:
+                to_writer.write(announcement(writer.get_extra_info("peername"), to_writer.get_extra_info("peername")))
             for each in (writer, to_writer):
                 each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             await asyncio.gather(copy(reader, to_writer), copy(to_reader, writer))
@@ -84,6 +86,11 @@ class Forwarder:
             return
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         writer.transport.abort()
+
+
+def announcement(client: tuple[str, int], server: tuple[str, int]) -> bytes:
+    """Return the line by which a server is told whose a connection is: version 1 of the PROXY protocol."""
+    return f"PROXY TCP4 {client[0]} {server[0]} {client[1]} {server[1]}\r\n".encode()
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +138,7 @@ class Services:
         for key, each in wanted.items():
             forwarder = self._forwarders.setdefault(key, Forwarder())
             forwarder.backends = [(self._reached(address), port) for address, port in each["backends"]]
-            forwarder.sticky = each["sticky"]
+            forwarder.sticky, forwarder.announces = each["sticky"], each["announces"]
             if forwarder.server is None:
                 forwarder.server = await asyncio.start_server(forwarder.serve, *key, limit=PIECE_BYTES)
         for address in before - self._addresses:

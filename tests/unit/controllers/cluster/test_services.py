@@ -21,6 +21,7 @@ class Services:
 
     def __init__(self, network: str) -> None:
         self.network = IPv4Network(network)
+        self.proxy_addresses: tuple[str, ...] = ()
         self.tables: list[ServiceTable] = []
         self.fails = False
 

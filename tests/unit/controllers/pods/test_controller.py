@@ -292,7 +292,7 @@ def sizes_of_transactions(w: World) -> list[int]:
 def test_state_and_its_events_are_one_transaction(w: World) -> None:
     sizes = sizes_of_transactions(w)
 
-    w.create_pod()
+    w.create_pod(automountServiceAccountToken=False)  # whose key is made with the first one
 
     assert [reason for reason, _ in w.events()] == ["Scheduled", "Started"]
     assert sizes == [1, 3]
@@ -316,7 +316,7 @@ def test_pod_with_more_events_than_fit_a_transaction_has_them_all(w: World) -> N
     many = [{"name": f"c{number:02}", "image": "i"} for number in range(TRANSACTION_WRITES)]
     sizes = sizes_of_transactions(w)
 
-    w.create_pod(containers=many)
+    w.create_pod(containers=many, automountServiceAccountToken=False)
 
     assert [reason for reason, _ in w.events()] == ["Scheduled", *["Started"] * len(many)]
     assert sizes == [1, TRANSACTION_WRITES, 2]

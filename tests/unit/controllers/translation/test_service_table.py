@@ -124,6 +124,7 @@ class Serving:
 
     def __init__(self, network: IPv4Network | None = NETWORK, problem: str = "") -> None:
         self.network = network
+        self.proxy_addresses: tuple[str, ...] = ()
         self._problem = problem
 
     def problem(self) -> str:

@@ -21,6 +21,7 @@ from chalicelib.endpoints.auth.callers import (
     StaticTokens,
     read_token_file,
 )
+from chalicelib.endpoints.http.requests import MASTERS
 from chalicelib.plane.api import build_authenticator
 from chalicelib.registry.parts import utc_now
 from chalicelib.storage.keys import object_key
@@ -91,6 +92,17 @@ def test_a_service_account_token_names_its_account(
 
     assert user.name == "system:serviceaccount:jobs:spark"
     assert "system:serviceaccounts:jobs" in user.groups
+
+
+@pytest.mark.parametrize(("token", "is_master"), [("", True), ("s3cret", False)])
+def test_where_no_token_is_asked_for_one_takes_no_rights_away(issuer: TokenIssuer, token: str, is_master: bool) -> None:
+    own = issuer.issue(TokenClaims("jobs", "spark"), seconds=600).token
+
+    authenticator = build_authenticator(Settings(token=token), issuer, utc_now)
+    user = authenticator.authenticate({"authorization": f"Bearer {own}"})
+
+    assert user.name == "system:serviceaccount:jobs:spark"
+    assert (MASTERS in user.groups) is is_master
 
 
 def test_a_token_ends_with_its_time(issuer: TokenIssuer, clock: Clock) -> None:

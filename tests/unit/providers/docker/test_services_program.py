@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from chalicelib.providers.docker.services import program
-from chalicelib.providers.docker.services.container import with_own_port
+from chalicelib.providers.docker.services.container import for_control_plane
 from chalicelib.providers.service_table import Forward, ServiceTable
 
 A, AAAA = 1, 28
@@ -116,7 +116,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def forwards(port: int, *backends: int, sticky: bool = False) -> Any:
     ends = [["127.0.0.1", each] for each in backends]
-    return EMPTY | {"forwards": [{"address": "127.0.0.1", "port": port, "backends": ends, "sticky": sticky}]}
+    return EMPTY | {
+        "forwards": [{"address": "127.0.0.1", "port": port, "backends": ends, "sticky": sticky, "announces": False}]
+    }
 
 
 @asynccontextmanager
@@ -238,9 +240,28 @@ def test_a_table_is_taken_over_from_its_file_also_one_that_was_half_written(tmp_
     run(work())
 
 
-def test_the_control_planes_own_port_is_served_beside_its_services() -> None:
+def test_the_control_plane_has_its_own_port_too_and_is_told_whose_connections_are() -> None:
     api, other = Forward("10.0.8.1", 443, (("10.0.0.1", 8001),)), Forward("10.0.8.2", 80, (("10.0.0.9", 8080),))
 
-    found = with_own_port(ServiceTable(1, forwards=(api, other)), "10.0.8.1")
+    found = for_control_plane(ServiceTable(1, forwards=(api, other)), "10.0.8.1", announces=True)
 
-    assert found.forwards == (api, other, Forward("10.0.8.1", 8001, api.backends))
+    ports = [Forward("10.0.8.1", port, api.backends, announces=True) for port in (443, 8001)]
+    assert found.forwards == (*ports, other)
+
+
+def test_a_server_is_told_whose_a_connection_is() -> None:
+    async def work() -> None:
+        server, behind = await greeter(b"a")
+        port = free_port()
+        table = forwards(port, behind)
+        table["forwards"][0]["announces"] = True
+        async with server, serving(table):
+            line, _, rest = (await said(port, b"?")).partition(b"\r\n")
+        words = line.split()
+        assert (words[:4], words[5], rest) == (
+            [b"aPROXY", b"TCP4", b"127.0.0.1", b"127.0.0.1"],
+            str(behind).encode(),
+            b"?",
+        )
+
+    run(work())
