@@ -66,9 +66,13 @@ class DockerCluster(SparkCluster):
 
 
 @contextmanager
-def docker_cluster(state: Path) -> Iterator[DockerCluster]:
-    """Yield a running control plane; at the end delete its pods and see that the engine has nothing of it."""
-    options = ServerOptions(state, "e2e", provider="docker", settings={"SPARKANYWHERE_HOST_PATHS": str(JOBS)})
+def docker_cluster(state: Path, *more_paths: Path) -> Iterator[DockerCluster]:
+    """Yield a running control plane; at the end delete its pods and see that the engine has nothing of it.
+
+    Its pods may mount the tests' programs, and `more_paths`.
+    """
+    settings = {"SPARKANYWHERE_HOST_PATHS": ":".join(str(each) for each in (JOBS, *more_paths))}
+    options = ServerOptions(state, "e2e", provider="docker", settings=settings)
     server = LocalServer(options, without_own_settings())
     with closing(engine(Settings.from_env())) as client:
         try:
