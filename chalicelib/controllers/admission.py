@@ -18,6 +18,7 @@ from chalicelib.controllers.lifecycle.namespace_objects import new_namespace_obj
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.policy.driver_rights import driver_binding
+from chalicelib.controllers.policy.pod_security import hold_to_level
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.policy.service_accounts import set_service_account
 from chalicelib.controllers.translation import spark_admission
@@ -65,7 +66,7 @@ class Admission:
     def admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         """Change a new object in place by what is stored now; return sentences for Warning headers.
 
-        Raises 403 where a budget is spent.
+        Raises 403 where a budget is spent, or a level of Pod Security broken.
         """
         if resource == "persistentvolumeclaims" and CLASS_ANNOTATION not in annotations_of(obj):
             set_default_class(obj, "storageClassName", STORAGE, DEFAULT_ANNOTATIONS, now)
@@ -74,9 +75,9 @@ class Admission:
         if resource == "services" and self._node.launches:
             return service_warnings(obj, self._services, self._node.name)
         if resource != "pods":
-            return []
+            return hold_to_level(resource, obj, now) if resource in WORKLOADS else []
         try:
-            return self._admit_pod(obj, now)
+            return [*hold_to_level(resource, obj, now), *self._admit_pod(obj, now)]
         except (AttributeError, KeyError, TypeError, ValueError):
             if not any(PodStrategy().validate(obj)):
                 raise
@@ -123,6 +124,7 @@ class Admission:
         return warnings + (self._provider.warnings(task) if task else [])
 
 
+WORKLOADS = ("cronjobs", "daemonsets", "deployments", "jobs", "podtemplates", "replicasets", "statefulsets")
 PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
 DEFAULT_INGRESS = ("ingressclass.kubernetes.io/is-default-class",)
 INGRESS_ANNOTATION = "kubernetes.io/ingress.class"  # the field's predecessor

@@ -5,7 +5,8 @@ Compare kubernetes/pkg/registry/core/namespace/strategy.go, v1.36.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from chalicelib.registry.strategy import AGE_COLUMN, ALL_VERBS, NAME_COLUMN, Col
 from chalicelib.registry.subresources import SpecFieldStrategy, StatusStrategy, Subresource
 
 POD_SECURITY = "pod-security.kubernetes.io/"
+LEVELS = ("privileged", "baseline", "restricted")
 NAME_LABEL = "kubernetes.io/metadata.name"
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -55,6 +57,14 @@ class NamespaceStrategy(Strategy):
             metadata["labels"] = {**(metadata.get("labels") or {}), NAME_LABEL: metadata["name"]}
         obj["spec"] = spec_of(obj)
 
+    def validate(self, obj: JSON) -> Iterator[Cause]:
+        """Yield which labels of Pod Security name no level or version."""
+        return _level_causes(labels_of(obj), {})
+
+    def validate_update(self, obj: JSON, old: JSON) -> Iterator[Cause]:
+        """Yield the same of labels that have changed."""
+        return _level_causes(labels_of(obj), labels_of(old))
+
     def prepare_for_create(self, obj: JSON) -> None:
         """Set the finalizer that the namespace controller takes off, and the phase."""
         finalizers = obj["spec"].get("finalizers") or []
@@ -67,15 +77,6 @@ class NamespaceStrategy(Strategy):
         """Keep finalizers, which only /finalize changes, and status."""
         obj["spec"] = spec_of(old)
         super().prepare_for_update(obj, old)
-
-    def warnings(self, obj: JSON) -> list[str]:
-        """Name the levels of Pod Security that a namespace asks for, which nothing here enforces."""
-        asked = {label: level for label, level in labels_of(obj).items() if label.startswith(POD_SECURITY)}
-        return [
-            f"metadata.labels[{label}]: pods are not held to level {level} here"
-            for label, level in asked.items()
-            if not label.endswith("-version") and level != "privileged"
-        ]
 
     def begin_deletion(self, obj: JSON, now: datetime) -> bool:
         """Mark, in place, a namespace to be emptied; it goes with the last of its spec.finalizers.
@@ -102,3 +103,13 @@ class NamespaceStrategy(Strategy):
         metadata = metadata_of(obj)
         phase = status_of(obj).get("phase", "")
         return [metadata.get("name", ""), phase, meta.age(metadata.get("creationTimestamp"), now)]
+
+
+def _level_causes(labels: JSON, before: JSON) -> Iterator[Cause]:
+    for mode in ("enforce", "audit", "warn"):
+        level, version = f"{POD_SECURITY}{mode}", f"{POD_SECURITY}{mode}-version"
+        if level in labels and labels[level] not in (*LEVELS, before.get(level)):
+            yield invalid(f"metadata.labels[{level}]", labels[level], f"must be one of {', '.join(LEVELS)}")
+        given = labels.get(version, "latest")
+        if given not in ("latest", before.get(version)) and not re.fullmatch(r"v1\.(0|[1-9]\d{0,8})", given):
+            yield invalid(f"metadata.labels[{version}]", given, 'must be "latest" or "v1.x"')

@@ -213,28 +213,6 @@ def test_a_claim_does_not_shrink(w: World) -> None:
     assert caught.value.message.endswith("Forbidden: field can not be less than status.capacity")
 
 
-@pytest.mark.parametrize(
-    ("labels", "said"),
-    [
-        ({}, []),
-        ({"enforce": "privileged"}, []),
-        (
-            {"enforce": "restricted", "enforce-version": "v1.36"},
-            ["enforce]: pods are not held to level restricted here"],
-        ),
-        ({"warn": "baseline"}, ["warn]: pods are not held to level baseline here"]),
-    ],
-)
-def test_a_namespace_is_told_that_its_pods_are_held_to_no_level(w: World, labels: JSON, said: list[str]) -> None:
-    prefix = "pod-security.kubernetes.io/"
-    named = {f"{prefix}{mode}": level for mode, level in labels.items()}
-    obj = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "held", "labels": named}}
-
-    written = w.registries[("", "namespaces")].create(None, obj, OPTIONS)
-
-    assert written.warnings == [f"metadata.labels[{prefix}{each}" for each in said]
-
-
 def test_every_plugin_that_is_on_by_default_has_a_row() -> None:
     table = (Path(__file__).parents[3] / "docs" / "admission.md").read_text("utf-8")
     rows = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
