@@ -33,7 +33,7 @@ def check(context: ProviderContext) -> str:
     from chalicelib.providers.process import isolation
 
     settings: ProcessSettings = context.settings
-    obstacle = isolation.obstacle() if settings.process_namespaces else isolation.TURNED_OFF
+    obstacle = isolation.obstacle(wanted=settings.process_namespaces)
     if obstacle:
         return f"processes of this machine, which see all others: pods have no namespaces of their own ({obstacle})"
     return "processes of this machine, each pod in PID and mount namespaces of its own"

@@ -22,9 +22,13 @@ _KILL = re.compile(r"\bkill\b((?:\s+[^\s;|&)]+)+)")
 _EVERY = {"1", "-1"}  # init, and everything that may be signalled
 
 
+def obstacle(*, wanted: bool = True) -> str:
+    """Return why no process here has namespaces of its own; "" if it can. It is tried once, and if it is `wanted`."""
+    return _try_it() if wanted else TURNED_OFF
+
+
 @functools.cache
-def obstacle() -> str:
-    """Return why no process here can have namespaces of its own; "" if it can. It is tried once."""
+def _try_it() -> str:
     if not sys.platform.startswith("linux"):
         return "only Linux has namespaces"
     command = [sys.executable, "-S", "-E", "-s", "-c", PROGRAM, str(ROOT)]

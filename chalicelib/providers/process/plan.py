@@ -244,7 +244,7 @@ def warnings(task: Task, *, obstacle: str = "") -> list[str]:
 
 
 def _container_warnings(container: Container, task: Task, *, isolated: bool) -> list[str]:
-    host_image = f'image "{container.image}" is not used: its command runs on the host'
+    host_image = f'image "{container.image}" is not used: its command runs with the files of this machine'
     # Files are a container's own copies: writing harms nobody.
     shared = {volume.name for volume in task.volumes if volume.kind != "files"}
     unmet = [

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -67,10 +68,10 @@ class ProcessProvider:
         self._listeners = state_dir.absolute() / "listeners"
         self._homes = SparkHomes(spark_dir.absolute())
         self._named_volumes = state_dir.absolute() / "named-volumes"
-        self._environ, self._python, self._namespaces = environ, python, namespaces
+        self._environ, self._python = environ, python
+        self._obstacle = partial(isolation.obstacle, wanted=namespaces)
         self._clock = clock
-        self._backoff_seconds = backoff_seconds
-        self._log_bytes = log_bytes
+        self._backoff_seconds, self._log_bytes = backoff_seconds, log_bytes
         self._launcher = Launcher()
         self._monitor: Monitor | None = None
         self._observe: Observer | None = None
@@ -139,10 +140,6 @@ class ProcessProvider:
             directory.discard()
             raise
         return prepared
-
-    def _obstacle(self) -> str:
-        """Return what keeps containers from having namespaces of their own, "" for nothing."""
-        return isolation.obstacle() if self._namespaces else isolation.TURNED_OFF
 
     def _now(self) -> int:
         return int(self._clock().timestamp() * 1e9)
@@ -278,6 +275,7 @@ class ProcessProvider:
         self._monitor = Monitor(self._listeners, handles=self._handles, check=self._check)
         self._monitor.start()
         self._launcher.fill_reserve()
+        threading.Thread(target=self._obstacle, name="process-namespaces", daemon=True).start()  # to know it in time
 
     def _check(self, handle: str) -> None:
         directory = TaskDirectory(self._tasks, handle)
