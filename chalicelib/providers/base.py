@@ -34,7 +34,10 @@ class RefusedError(ProviderError):
 
 
 class TaskRejected(RefusedError):
-    """This task can never run here."""
+    """Not as things are: the same task may be asked for again after a while, in case they change.
+
+    `reason` is a kubelet's where there is one: CreateContainerError, InvalidImageName.
+    """
 
 
 class ProviderUnavailable(RefusedError):
@@ -286,7 +289,10 @@ class Provider(Protocol):
         """Return one sentence for each thing the task asks for that will not be honoured here."""
 
     def capacities(self) -> list[Capacity]:
-        """Return what this provider can run, one entry per architecture."""
+        """Return what this provider can run, one entry per architecture.
+
+        The requests of all tasks are kept within the first one's totals; one without totals has no end.
+        """
 
     def start(self, observe: Observer) -> None:
         """Begin to report changes of tasks to `observe`, from a thread of the provider's own.
