@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5  # how late, at most, another server notices that the first is gone
 
 
@@ -60,9 +62,12 @@ class InstanceLock:
 
     def _wait(self, taken: Callable[[], None]) -> None:
         while not self._stop.wait(RETRY_SECONDS):
-            if self.take():
-                taken()
-                return
+            try:
+                if self.take():
+                    taken()
+                    return
+            except OSError as error:  # out of file descriptors, say: whoever waits must not give up
+                LOG.warning("lock not taken error=%s", error)
 
     def release(self) -> None:
         """Let go of the lock, or stop to wait for it. May be repeated."""

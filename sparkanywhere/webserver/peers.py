@@ -7,6 +7,7 @@ systems do not tell, and neither does a kernel without CONFIG_INET_DIAG.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 
@@ -24,7 +25,8 @@ _SECONDS = 1.0  # the kernel answers at once
 def peer_uid(sock: socket.socket) -> int | None:
     """Return the user id of the process that holds the other end, None where it is not on this machine or has closed.
 
-    A closed end belongs to nobody: the kernel would call it root's.
+    A closed end belongs to nobody: the kernel would call it root's. Raises OSError where the kernel cannot be asked
+    now, without file descriptors.
     """
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None
@@ -41,7 +43,9 @@ def peer_uid(sock: socket.socket) -> int | None:
             netlink.settimeout(_SECONDS)
             netlink.send(head + body)
             answer = netlink.recv(4096)
-    except (OSError, AttributeError, ValueError):  # AttributeError: no netlink on this system
+    except (OSError, AttributeError, ValueError) as error:  # AttributeError: no netlink on this system
+        if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            raise
         return None
     if len(answer) < _ANSWER.size:
         return None

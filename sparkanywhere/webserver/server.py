@@ -25,7 +25,8 @@ LOG = logging.getLogger("sparkanywhere.http")
 
 _NO_ROOM_PAUSE_SECONDS = 0.05  # out of file descriptors or threads: let some connections end first
 _WARNING_SECONDS = 10.0  # between two lines of the log that say so
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+_NO_DESCRIPTORS = "the server is out of file descriptors, please try again later"
+_DESCRIPTOR_ERRORS = (errno.EMFILE, errno.ENFILE)
 
 
 def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> socket.socket:
@@ -147,7 +148,7 @@ class WebServer:
             return
         except OSError as error:
             self._warn("accept failed error=%s", error)
-            if error.errno in _NO_DESCRIPTORS:
+            if error.errno in _DESCRIPTOR_ERRORS:
                 self._turn_away(listener)
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
         finally:
@@ -157,7 +158,12 @@ class WebServer:
 
     def _begin(self, sock: socket.socket, client: tuple[str, int]) -> bool:
         """Serve a connection on a thread of its own; return whether there was one to be had."""
-        closed_to = self._closed_to(sock)
+        try:
+            closed_to = self._closed_to(sock)
+        except OSError as error:
+            self._warn("connection refused error=%s", error)
+            self._dismiss(sock, 503, _NO_DESCRIPTORS)
+            return False
         shares = self._strangers if closed_to else self._clients
         if not shares.take(client[0]):
             self._warn("connection refused client=%s error=too many of one address", client[0])
@@ -181,7 +187,7 @@ class WebServer:
             self._spare = None
             with contextlib.suppress(OSError):
                 sock, _ = listener.accept()
-                self._dismiss(sock, 503, "the server is out of file descriptors, please try again later")
+                self._dismiss(sock, 503, _NO_DESCRIPTORS)
         with contextlib.suppress(OSError):
             self._spare = os.open(os.devnull, os.O_RDONLY)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import resource
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from sparkanywhere.local.devserver import closed_to
 from sparkanywhere.local.gateway import Gateway
 from sparkanywhere.local.wrong_tokens import FREE, STEP_SECONDS
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB
 from sparkanywhere.webserver.messages import LAST_CHUNK, Answer, Request, RequestHead, chunk
+from tests.descriptors import no_descriptors
 from tests.functional.web_client import SECONDS, connected
 from tests.functional.web_site import running, small_gateway
 from tests.waiting import until
@@ -40,10 +39,10 @@ def test_who_is_refused_whatever_he_asks_takes_no_room_from_others() -> None:
     limits = replace(DEFAULT_LIMITS, connections=10, client_connections=2, stranger_connections=3, head_seconds=0.3)
     strangers: set[int] = set()
 
-    def closed_to(sock: socket.socket) -> str:
+    def is_stranger(sock: socket.socket) -> str:
         return "not you" if sock.getpeername()[1] in strangers else ""
 
-    with running(limits, closed_to=closed_to) as site, contextlib.ExitStack() as stack:
+    with running(limits, closed_to=is_stranger) as site, contextlib.ExitStack() as stack:
         for _ in range(4):
             sock = stack.enter_context(socket.socket())
             sock.bind(("127.0.0.1", 0))
@@ -115,7 +114,7 @@ def test_a_stranger_who_asks_first_is_told_before_he_sends() -> None:
 
 
 def test_without_file_descriptors_clients_are_told_and_later_served(caplog: pytest.LogCaptureFixture) -> None:
-    with running() as site, contextlib.ExitStack() as stack:
+    with running(closed_to=closed_to) as site, contextlib.ExitStack() as stack:
         first = stack.enter_context(connected(site.port))
         assert first.get("/x").status == 200
         waiting = [socket.socket() for _ in range(3)]
@@ -132,19 +131,6 @@ def test_without_file_descriptors_clients_are_told_and_later_served(caplog: pyte
 
         assert stack.enter_context(connected(site.port)).get("/x").status == 200
     assert "accept failed error=[Errno 24] Too many open files" in caplog.text
-
-
-@contextlib.contextmanager
-def no_descriptors() -> Iterator[None]:
-    """Let this process open nothing more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.dup(0)  # the next one would have this number
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_the_answer_to_a_wrong_token_comes_late_and_to_nothing_else() -> None:

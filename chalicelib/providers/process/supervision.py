@@ -143,7 +143,7 @@ class Monitor:
         os.close(self._descriptor)
 
     def _run(self) -> None:
-        waiting = set(self._handles())
+        waiting = self._all_handles()
         while not self._closing.is_set():
             for handle in list(waiting):
                 try:
@@ -153,12 +153,19 @@ class Monitor:
                     LOG.exception("task=%s what=check", handle)
             readable, _, _ = select.select([self._descriptor], [], [], LOOK_SECONDS)
             if not readable:
-                waiting |= set(self._handles())
+                waiting |= self._all_handles()
                 continue
             with contextlib.suppress(BlockingIOError):
                 self._unread += os.read(self._descriptor, READ_BYTES)
             *lines, self._unread = self._unread.split(b"\n")
             waiting |= {line.decode() for line in lines if line}
+
+    def _all_handles(self) -> set[str]:
+        try:
+            return set(self._handles())
+        except OSError as error:  # out of file descriptors, say: the next look comes in LOOK_SECONDS
+            LOG.warning("what=list-tasks error=%s", error)
+            return set()
 
 
 def kill_leftovers(handle: str) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 from pathlib import Path
 
-from sparkanywhere.local.instance_lock import InstanceLock
+from sparkanywhere.local.instance_lock import RETRY_SECONDS, InstanceLock
 
 
 def test_the_first_has_it_and_the_second_sees_whose_it_is(tmp_path: Path) -> None:
@@ -40,6 +40,19 @@ def test_who_gives_up_waiting_never_takes_it(tmp_path: Path) -> None:
 
     assert third.take()
     third.release()
+
+
+def test_who_waits_goes_on_when_the_file_cannot_be_opened_for_a_while(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("in the way")
+    waiting, taken = InstanceLock(folder / "lock"), threading.Event()
+    waiting.take_later(taken.set)
+    assert not taken.wait(3 * RETRY_SECONDS)
+
+    folder.unlink()
+
+    assert taken.wait(timeout=20)
+    waiting.release()
 
 
 def test_an_absent_file_has_no_holder(tmp_path: Path) -> None:

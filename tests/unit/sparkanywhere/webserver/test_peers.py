@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from sparkanywhere.webserver.peers import knows_peers, peer_uid
+from tests.descriptors import no_descriptors
 
 BOTH = pytest.mark.parametrize(
     ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")], ids=["IPv4", "IPv6"]
@@ -74,6 +75,13 @@ def test_what_is_no_connection_is_nobodys() -> None:
     with one, other, socket.socket() as unconnected:
         assert peer_uid(one) is None
         assert peer_uid(unconnected) is None
+
+
+def test_without_file_descriptors_it_is_not_said_to_be_nobodys() -> None:
+    ours, theirs = pair(socket.AF_INET, "127.0.0.1")
+
+    with ours, theirs, no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        peer_uid(ours)
 
 
 def test_linux_tells() -> None:
