@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.config import Settings
+from sparkanywhere.spark.spark_distribution import ensure
 from tests.functional.local_server import LocalServer, chalice_local
 from tools import clients
 
 pytestmark = [pytest.mark.clients]
 
 PROGRAMS = Path(__file__).parent / "clients"
-PROGRAM_SECONDS = 120  # most take five; a loaded machine gets patience
+PROGRAM_SECONDS = 240  # most take five; a loaded machine gets patience
 GUIDES = {
     "lightkube_guide.py": "python",
     "kr8s_guide.py": "python",
@@ -26,6 +28,7 @@ GUIDES = {
     "kubernetes_asyncio_guide.py": "python",
     "kopf_guide.py": "python",
     "client_node_guide.mjs": "node",
+    "airflow_guide.py": "airflow",
 }
 CHART = {
     "Chart.yaml": "{apiVersion: v2, name: guide, version: 0.1.0}",
@@ -92,7 +95,7 @@ def run(server: LocalServer, *command: str | Path, cwd: Path | None = None) -> s
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return subprocess.run(
         [str(word) for word in command],
-        env={**kept, "KUBECONFIG": str(server.kubeconfig)},
+        env={**kept, "KUBECONFIG": str(server.kubeconfig), "AIRFLOW_HOME": str(cwd)},
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -112,6 +115,16 @@ def test_a_client_does_what_its_guide_shows(server: LocalServer, tmp_path: Path,
         (tmp_path / "node_modules").symlink_to(clients.folder() / "npm" / "node_modules")
 
     done = run(server, environment / ("node" if guide.endswith(".mjs") else "python"), program, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.spark
+def test_spark_on_k8s_submits_follows_and_kills(server: LocalServer, tmp_path: Path) -> None:
+    ensure("4.3.0", cache=Settings.from_env().cache_dir(), environ=os.environ)
+
+    program = PROGRAMS / "spark_on_k8s_guide.py"
+    done = run(server, clients.python("spark-on-k8s"), program, cwd=tmp_path)
 
     assert done.returncode == 0, done.stdout
 
