@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,10 +121,14 @@ def provider(provider_factory: ProviderFactory) -> Provider:
     return provider_factory.open()
 
 
-@pytest.fixture(params=["process", DOCKER])
+@pytest.fixture(params=["process", "process on the host", DOCKER])
 def container_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield the same for those backends alone that start real programs."""
-    backends: dict[str, Callable[[Path], ProviderFactory]] = {"docker": DockerProviders, "process": ProcessProviders}
+    backends: dict[str, Callable[[Path], ProviderFactory]] = {
+        "docker": DockerProviders,
+        "process": ProcessProviders,
+        "process on the host": partial(ProcessProviders, namespaces=False),
+    }
     providers = backends[request.param](tmp_path)
     yield providers
     providers.close()

@@ -334,3 +334,38 @@ def test_names_that_do_not_resolve_are_named() -> None:
 
     assert any("host entries" in sentence for sentence in warnings(named, obstacle="a reason"))
     assert not any("host entries" in sentence for sentence in warnings(named))
+
+
+def test_in_namespaces_words_stay_and_places_are_mounted_parents_first() -> None:
+    one = Container(
+        "c",
+        "apache/spark:4.3.0",
+        command=("cat", "/data/x/f", "hdfs:///data/f", "/opt/spark/RELEASE"),
+        env=(("WHERE", "/data"),),
+        mounts=(Mount("v", "/data/x"), Mount("s", "/data")),
+    )
+    there = placed(one, Volume("v", "files"), Volume("s", "scratch"), spark=SPARK)
+    there = replace(there, host=replace(there.host, isolated=True))
+
+    plan = there.plan()
+
+    assert plan["argv"] == list(one.command or ())
+    assert (plan["env"]["WHERE"], plan["cwd"]) == ("/data", "/opt/spark/work-dir")
+    places = {mount["target"]: (mount["source"], mount["read_only"]) for mount in plan["mounts"] or ()}
+    order = list(places)
+    assert places["/data"] == (f"{HERE}/volumes/s", False)
+    assert places["/data/x"] == (f"{HERE}/volumes/v", True)
+    assert places["/opt/spark"] == ("/cache/spark/4.3.0", False)
+    assert places["/opt/spark/work-dir"] == (f"{HERE}/containers/c/work", False)
+    assert order.index("/data") < order.index("/data/x")
+    assert order.index("/opt/spark") < order.index("/opt/spark/work-dir")
+
+
+def test_a_volume_at_tmp_is_where_temporary_files_go() -> None:
+    one = Container("c", "busybox", command=("x",), mounts=(Mount("s", "/tmp"),))
+    there = placed(one, Volume("s", "scratch"))
+
+    plan = replace(there, host=replace(there.host, isolated=True)).plan()
+
+    assert plan["env"]["TMPDIR"] == "/tmp"
+    assert "replace" not in [mount["how"] for mount in plan["mounts"] or ()]
