@@ -144,7 +144,10 @@ def _container(view: PodView, container: JSON, token: Volume | None, *, init: bo
     args = spark_admission.respecting_properties(view.pod, container, _spark_properties(view, container))
     security = container.get("securityContext") or {}
     capabilities = security.get("capabilities") or {}
-    before_stop = ((container.get("lifecycle") or {}).get("preStop") or {}).get("exec") or {}
+    before_stop = (container.get("lifecycle") or {}).get("preStop") or {}
+    stop_command = (before_stop.get("exec") or {}).get("command")
+    if before_stop.get("sleep"):  # by the container's own program
+        stop_command = ["sleep", str(before_stop["sleep"].get("seconds", 0))]
     return Container(
         name=container["name"],
         image=container.get("image", ""),
@@ -158,7 +161,7 @@ def _container(view: PodView, container: JSON, token: Volume | None, *, init: bo
         gpus=pod_resources.gpus(container),
         init=init,
         restart=_restart(view.spec, container, init=init),
-        stop_command=tuple(before_stop["command"]) if before_stop.get("command") else None,
+        stop_command=tuple(stop_command) if stop_command else None,
         user=_user(view, container),
         read_only_root=bool(security.get("readOnlyRootFilesystem")),
         no_new_privileges=security.get("allowPrivilegeEscalation") is False,

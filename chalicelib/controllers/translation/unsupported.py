@@ -76,7 +76,7 @@ def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[s
     lifecycle = container.get("lifecycle") or {}
     yield from (f"{path}.lifecycle.{field}" for field in ("postStart", "stopSignal") if lifecycle.get(field))
     before_stop = lifecycle.get("preStop") or {}
-    for handler in ("httpGet", "tcpSocket", "sleep"):
+    for handler in ("httpGet", "tcpSocket"):
         if before_stop.get(handler) is not None:
             yield f"{path}.lifecycle.preStop.{handler}"
     yield from _of_security(path, container, _CONTAINER_SECURITY)

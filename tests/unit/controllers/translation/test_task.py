@@ -84,6 +84,12 @@ def test_sidecar_starts_beside_the_main_containers() -> None:
     assert translation.unsupported == ("spec.initContainers[0].restartPolicy",)
 
 
+def test_a_sleep_before_the_stop_is_the_containers_own() -> None:
+    sleepy = container(lifecycle={"preStop": {"sleep": {"seconds": 7}}})
+
+    assert only(task_of(pod(containers=[sleepy]))).stop_command == ("sleep", "7")
+
+
 def test_everything_else_of_a_container() -> None:
     full = container(
         workingDir="/w",
@@ -230,8 +236,8 @@ UNSUPPORTED: list[tuple[JSON, list[str]]] = [
         ["spec.containers[0].readinessProbe", "spec.containers[0].lifecycle.postStart"],
     ),
     (
-        {"containers": [container(lifecycle={"preStop": {"sleep": {"seconds": 1}}})]},
-        ["spec.containers[0].lifecycle.preStop.sleep"],
+        {"containers": [container(lifecycle={"preStop": {"httpGet": {"port": 1}}})]},
+        ["spec.containers[0].lifecycle.preStop.httpGet"],
     ),
     ({"containers": [container(ports=[{"hostPort": 80}])]}, ["spec.containers[0].ports[0].hostPort"]),
     (
