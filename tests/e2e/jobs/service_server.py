@@ -1,5 +1,9 @@
-"""Give every connection to a port (the first argument) one line (the second), and hold it until the client leaves."""
+"""Give every connection to a port (the first argument) one line (the second), and hold it until the client leaves.
 
+It listens on the pod's own address where POD_IP says it.
+"""
+
+import os
 import socket
 import sys
 import threading
@@ -14,6 +18,6 @@ def serve(connection: socket.socket) -> None:
             connection.sendall(line.encode())
 
 
-with socket.create_server(("", port)) as server:
+with socket.create_server((os.environ.get("POD_IP", ""), port)) as server:
     while True:
         threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
