@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -13,6 +14,7 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import KubeClient, tls_context
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.webserver.server import listen
 from tests.e2e.docker_cluster import DockerCluster, docker_cluster, image_for
 from tests.e2e.spark_cluster import JOBS, NAMESPACE, is_over, without_own_settings
 from tests.e2e.spark_scenarios import NEWEST
@@ -206,8 +208,7 @@ def test_the_services_container_is_made_again(cluster: DockerCluster) -> None:
 def test_a_second_server_and_the_first_tell_of_each_others_services(cluster: DockerCluster) -> None:
     server(cluster, "a")
     heard = asks(cluster, "one:80", "two:80")
-    options = ServerOptions(cluster.server.folder.parent, "e2e", provider="docker", settings={})
-    with second_server(options) as other:
+    with second_server(cluster.server) as other:
         other.create(f"{NAMESPACE}/services", service_object("one"))
         heard("one:80 says a")
         service(cluster, "two")
@@ -224,16 +225,17 @@ def service_object(name: str) -> JSON:
 
 
 @contextlib.contextmanager
-def second_server(options: ServerOptions) -> Iterator[KubeClient]:
-    """Yield a client of another server on the same state; the first one's kubeconfig is put back."""
-    kubeconfig = options.state / options.instance / "kubeconfig"
-    before = kubeconfig.read_text()
+def second_server(first: LocalServer) -> Iterator[KubeClient]:
+    """Yield a client of another server on the same state, whose kubeconfig is named after its port."""
+    with closing(listen("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    options = ServerOptions(first.folder.parent, first.folder.name, provider="docker", port=port)
     other = LocalServer(options, without_own_settings())
+    other.kubeconfig = first.folder / f"kubeconfig-{port}"
     try:
         yield KubeClient(other.start())
     finally:
         other.stop()
-        kubeconfig.write_text(before)
 
 
 def test_the_api_answers_at_all_its_names(cluster: DockerCluster) -> None:

@@ -66,6 +66,7 @@ class ServiceController:
         self._later = later
         self._monotonic = monotonic
         self._guard = threading.Lock()  # of whether a table is queued
+        self._telling = threading.Lock()  # so that of two tables the newer one comes last
         self._is_queued = False
         self._rest_until = 0.0
         self._told_revision = -1
@@ -108,8 +109,14 @@ class ServiceController:
         self._tell()
 
     def _tell(self) -> None:
+        with self._telling:
+            began = self._monotonic()
+            self._tell_all()
+            now = self._monotonic()
+        self._rest_until = now + REST_FACTOR * (now - began)
+
+    def _tell_all(self) -> None:
         assert self._services is not None  # nobody else calls this
-        began = self._monotonic()
         revision = self._storage.revision()
         services = [item.object() for item in paged(self._storage, "services")]
         living = (
@@ -128,8 +135,6 @@ class ServiceController:
             self._services.publish(table)
         except ProviderUnavailable:
             self._told_revision = -1  # the next chore tries again
-        now = self._monotonic()
-        self._rest_until = now + REST_FACTOR * (now - began)
 
     def _keep_api_service(self) -> None:
         url = urlsplit(self._place.url())

@@ -153,7 +153,8 @@ class Services:
         while True:
             with contextlib.suppress(FileNotFoundError, ValueError):  # half-written: the next look finds the rest
                 stat = file.stat()
-                now = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+                # an archive sets the time of modification, and the inode may be the one of the file before
+                now = (stat.st_ctime_ns, stat.st_ino, stat.st_size)
                 if now != seen:
                     await self.apply(json.loads(file.read_text()))
                     seen = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Coroutine
@@ -227,14 +228,14 @@ def test_a_table_is_taken_over_from_its_file_also_one_that_was_half_written(tmp_
     async def work() -> None:
         file, known = tmp_path / "table.json", program.Services("127.0.0.1", lambda *_: None)
         following = asyncio.ensure_future(known.follow(file))
-        for text in (
-            '{"revision": 1, "na',
-            json.dumps({"revision": 1, "names": [[NAME, ["10.0.0.1"]]], "canonical": []}),
-        ):
-            file.write_text(text)
-        file.write_text(json.dumps({"revision": 2, "names": [[NAME, ["10.0.0.2"]]], "canonical": [], "forwards": []}))
-        while known.names != {NAME: ["10.0.0.2"]}:
-            await asyncio.sleep(0.01)
+        for last in (2, 3):  # as long as the one before and, by an archive, as old
+            whole = json.dumps(EMPTY | {"names": [[NAME, [f"10.0.0.{last}"]]]})
+            for text in (whole[:-5], whole):
+                file.write_text(text)
+                os.utime(file, (0, 0))
+                await asyncio.sleep(2 * program.LOOK_SECONDS)
+            while known.names != {NAME: [f"10.0.0.{last}"]}:
+                await asyncio.sleep(0.01)
         following.cancel()
 
     run(work())
