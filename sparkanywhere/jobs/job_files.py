@@ -155,10 +155,10 @@ for attempt in range(5):
     echo "the image has neither curl nor wget nor python3"; return 1
   fi
 }
-digest() {
-  if command -v sha256sum >/dev/null 2>&1; then sha256sum "$1"
-  elif command -v shasum >/dev/null 2>&1; then shasum -a 256 "$1"
-  else openssl dgst -sha256 -r "$1"; fi | cut -d' ' -f1
+digest() {  # of its input: a name with a backslash would be marked in the output
+  if command -v sha256sum >/dev/null 2>&1; then sha256sum < "$1"
+  elif command -v shasum >/dev/null 2>&1; then shasum -a 256 < "$1"
+  else openssl dgst -sha256 -r < "$1"; fi | cut -d' ' -f1
 }
 line_end='
 '

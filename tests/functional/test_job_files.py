@@ -289,6 +289,15 @@ def test_the_script_fetches_by_what_the_image_has(tools: Path, tmp_path: Path, w
     assert (tmp_path / "into" / "big.bin").read_bytes() == CONTENT
 
 
+def test_a_fetched_file_keeps_its_name(tools: Path, tmp_path: Path, web: str) -> None:
+    name = "à b+%41  (1)\\n$x'\".bin"
+
+    ran = fetch(tools, tmp_path, replace(staged(f"{web}/file"), source=name))
+
+    assert ran.returncode == 0, ran.stderr
+    assert [each.name for each in (tmp_path / "into").iterdir()] == [name]
+
+
 def test_a_url_that_has_expired_is_one_sentence(tools: Path, tmp_path: Path, web: str) -> None:
     ran = fetch(tools, tmp_path, staged(f"{web}/expired?secret=1"))
 
