@@ -147,9 +147,8 @@ class ResolvedContainer:
             work = spark.IMAGE_WORK if self.spark else "/"
         return paths.rewrite(self.container.working_dir) or work
 
-    def plan(self) -> ContainerPlan:
-        """Return the container's part of the plan. Raises TaskRejected if there is no program to run."""
-        container, paths = self.container, self.paths()
+    def variables(self, paths: PathMap) -> dict[str, str]:
+        """Return what the container's programs find in their environment; the container's own win."""
         environ, scratch = self.host.environ, str(self.directory.scratch)
         if self.host.isolated and self._covers(scratch):
             scratch = str(TEMPORARY)
@@ -163,7 +162,12 @@ class ResolvedContainer:
         found["HOSTNAME"] = self.task.hostname or self.task.name
         found["TMPDIR"] = scratch
         found["KUBECONFIG"] = NO_FILE  # else Spark's client would read the user's own, through HOME
-        env = found | {name: paths.rewrite(value) for name, value in self.container.env}
+        return found | {name: paths.rewrite(value) for name, value in self.container.env}
+
+    def plan(self) -> ContainerPlan:
+        """Return the container's part of the plan. Raises TaskRejected if there is no program to run."""
+        container, paths = self.container, self.paths()
+        env = self.variables(paths)
 
         def words(given: tuple[str, ...] | None) -> list[str]:
             return [paths.rewrite(word) for word in given or ()]
