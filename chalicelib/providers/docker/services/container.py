@@ -30,11 +30,15 @@ LOG = logging.getLogger(__name__)
 
 IMAGES = "sparkanywhere/spark"  # any of it has the Python that the program needs
 LOOK_SECONDS = 5.0  # between two looks for an image that is not there
-PROGRAM, TABLE = "/sparkanywhere/services.py", "/sparkanywhere/table.json"
+FOLDER, TABLE = "/sparkanywhere", "/sparkanywhere/table.json"
+# -I: whatever lies in the image's working directory is not for us to import
+PROGRAM = (
+    f"import runpy, sys; sys.path.insert(0, {FOLDER!r}); runpy.run_module('services.program', run_name='__main__')"
+)
 OWN_MACHINE = "control-plane"  # the name of the machine that the control plane runs on
 PROGRAM_LABEL = "sparkanywhere.io/services-program"
 MEMORY_BYTES = 256 * 1024 * 1024
-SOURCE = Path(__file__).with_name("program.py")
+SOURCES = ("__init__.py", "names.py", "program.py")
 
 
 class ServicesContainer:
@@ -125,24 +129,25 @@ class ServicesContainer:
             LOG.warning("event=services-start-failed error=%s", error)  # publish() tries again
 
     def _ensure(self) -> None:
-        source = SOURCE.read_bytes()
-        mark = hashlib.sha256(source + self._place.name_server.encode()).hexdigest()[:16]
+        sources = {name: Path(__file__).with_name(name).read_bytes() for name in SOURCES}
+        content = b"".join(sources.values()) + self._place.name_server.encode()
+        mark = hashlib.sha256(content).hexdigest()[:16]
         try:
             raw: Raw = self._client.inspect_container(self.name)
         except docker.errors.NotFound:
-            raw = self._create(source, mark)
+            raw = self._create(sources, mark)
         if (raw["Config"].get("Labels") or {}).get(PROGRAM_LABEL) != mark:
             with unless_gone():
                 self._client.remove_container(self.name, force=True)
-            raw = self._create(source, mark)
+            raw = self._create(sources, mark)
         if not raw["State"]["Running"]:
             self._client.start(self.name)
 
-    def _create(self, source: bytes, mark: str) -> Raw:
+    def _create(self, sources: dict[str, bytes], mark: str) -> Raw:
         network = self._place
         config = {
             "Image": self._image,
-            "Entrypoint": ["python3", "-I", PROGRAM, TABLE, network.name_server, OWN_MACHINE],
+            "Entrypoint": ["python3", "-I", "-c", PROGRAM, TABLE, network.name_server, OWN_MACHINE],
             "User": "0",
             "Healthcheck": {"Test": ["NONE"]},
             "Labels": labels.of_control_plane(self._id) | {labels.ROLE: "services", PROGRAM_LABEL: mark},
@@ -166,7 +171,8 @@ class ServicesContainer:
             if error.status_code != CONFLICT:
                 raise
             made = self.name  # another server of this control plane was faster
-        self._client.put_archive(made, "/", archives.archive([archives.Entry(PROGRAM, source, 0o600)]))
+        entries = [archives.Entry(f"{FOLDER}/services/{name}", content, 0o600) for name, content in sources.items()]
+        self._client.put_archive(made, "/", archives.archive(entries))
         raw: Raw = self._client.inspect_container(made)
         LOG.info("event=services-container name=%s image=%s", self.name, self._image)
         return raw

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.docker.services import program
+from chalicelib.providers.docker.services import names, program
 from chalicelib.providers.docker.services.container import for_control_plane
 from chalicelib.providers.service_table import Forward, ServiceTable
 
@@ -50,9 +50,9 @@ def services(**tables: Any) -> program.Services:  # Any: parts of a table
 
 def ask(known: program.Services, name: str, kind: int = A) -> tuple[int, set[str]]:
     async def upstream(asked: bytes) -> bytes:
-        return program.reply(asked, program.question(asked)[1], 0, ["192.0.2.99"])
+        return names.reply(asked, names.question(asked)[1], 0, ["192.0.2.99"])
 
-    return read(asyncio.run(program.answer(query(name, kind), known, upstream)))
+    return read(asyncio.run(names.answer(query(name, kind), known, upstream)))
 
 
 @pytest.mark.parametrize(
@@ -82,20 +82,20 @@ def test_a_resolver_that_does_not_answer_is_a_failure_to_repeat() -> None:
     async def silent(_: bytes) -> bytes:
         raise TimeoutError
 
-    assert read(asyncio.run(program.answer(query("example.com"), services(), silent))) == (2, set())
+    assert read(asyncio.run(names.answer(query("example.com"), services(), silent))) == (2, set())
 
 
 @pytest.mark.parametrize("text", [b"", bytes(11), query(NAME)[:-2], query(NAME)[:12] + b"\xc0\x0c\0\1\0\1"])
 def test_what_is_no_query_is_not_answered(text: bytes) -> None:
     with pytest.raises((ValueError, struct.error)):
-        asyncio.run(program.answer(text, services(), program.answer))  # type: ignore[arg-type]  # is not asked
+        asyncio.run(names.answer(text, services(), names.answer))  # type: ignore[arg-type]  # is not asked
 
 
 @pytest.mark.parametrize(("more", "size"), [(b"", 512), (struct.pack("!BHHIH", 0, 41, 1232, 0, 0), 1232)])
 def test_an_answer_may_be_as_long_as_the_client_takes(more: bytes, size: int) -> None:
     asked = query(NAME, more=more)
 
-    assert program.udp_bytes(asked, program.question(asked)[1]) == size
+    assert names.udp_bytes(asked, names.question(asked)[1]) == size
 
 
 def test_an_older_table_changes_nothing() -> None:
