@@ -187,7 +187,7 @@ class Reactions:
 
     def _sync_placeable(self) -> None:
         for key in self._controllers.pods.placeable():
-            self._later(partial(self._controllers.pods.sync_key, key))
+            self._later(partial(self._controllers.pods.place, key))
 
     def _sync_unplaced(self, _: str, node: JSON) -> None:
         """Try the pods that have no task yet: a node may take other pods than before, or have more room."""

@@ -124,7 +124,7 @@ class PodController:
         Cheap if there are none. Also finds what was written through another process on the same store.
         """
         for key in self.placeable():
-            self.sync_key(key)
+            self.place(key)
         for uid in self.backoff.due(self._clock()):
             if pod := self.find(uid):
                 self.sync(pod)
@@ -134,6 +134,13 @@ class PodController:
     def placeable(self) -> list[str]:
         """Return the storage keys of pods that have waited for room and that there is room for, in their order."""
         return self._scheduler.placeable()
+
+    def place(self, key: str) -> None:
+        """Sync a pod that there is room for, unless its pause after a failure is not over."""
+        stored = self._store.under(key)
+        pod = stored.object() if stored else {}
+        if stored is not None and self.backoff.is_due(pod["metadata"]["uid"], self._clock()):
+            self.sync(pod)
 
     def find(self, uid: str) -> JSON | None:
         """Return the pod with that uid, None if there is none."""

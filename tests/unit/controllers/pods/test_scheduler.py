@@ -260,6 +260,10 @@ def test_a_pod_that_is_not_taken_now_has_its_node_taken_away_and_is_first_again(
     ask(w, "b", "12Gi")
     assert "nodeName" not in w.pod("a")["spec"]
     assert condition(w, "b") == ("False", NO_MEMORY)
+    w.pods.retry()
+    w.delete("pods", "b")
+    assert w.provider.tasks == [], "not before its pause is over"
+    ask(w, "b", "12Gi")
 
     w.pass_time(60)
     w.pods.retry()
