@@ -41,6 +41,11 @@ DRIVER_RULES: list[JSON] = [
         "verbs": ["get", "update", "patch"],
     },
 ]
+# What a server that leaves authentication and authorization to this API asks it
+DELEGATOR_RULES: list[JSON] = [
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+    {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+]
 EVERY_PATH: JSON = {"nonResourceURLs": ["*"], "verbs": ["*"]}
 
 
@@ -85,6 +90,7 @@ def cluster_roles() -> list[JSON]:
         _role("admin", [*edit, *access]),
         _role("edit", edit),
         _role("view", view),
+        _role("system:auth-delegator", DELEGATOR_RULES),
         _role(DRIVER_ROLE, DRIVER_RULES),
     ]
 
