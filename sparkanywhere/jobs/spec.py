@@ -50,6 +50,7 @@ DEFAULT_SPARK = "4.3.0"
 NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
 MAX_ATTEMPTS = 100
 PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
+ALIAS = re.compile(r"[^\s{}%#\"<>\\^`|]*")  # a part of a URL that Spark leaves as it is, or loses
 SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 
@@ -258,6 +259,8 @@ def _file_problems(spec: JobSpec) -> Iterator[str]:
         elif path.suffix == ".jar" and not is_zipfile(path):
             yield f"{path} is not a valid jar (not a zip archive)."
     for named in spec.named_files:
+        if not ALIAS.fullmatch(named.partition("#")[2]):
+            yield f"{named}: Spark takes no blanks and no {{ }} % in the name behind #."
         if is_brought(named) and is_bad_name(pod_name(source_of(named))):
             why = "its name begins with -, .. or a blank, ends in a blank or has line ends, { or }"
             yield f"{named!r}: {why}; rename it."

@@ -10,9 +10,10 @@ from pathlib import Path
 
 NEWEST = "4.3.0"
 BOTH = (NEWEST, "3.5.9")
+COMMON = ("test_basic.py", "spark_scenarios.py")
 FILES = {
-    "process": ("test_basic.py", "spark_scenarios.py", "test_spark_process.py"),
-    "Docker": ("test_basic.py", "spark_scenarios.py", "test_spark_docker.py", "test_spark_engine_restart.py"),
+    "process": (*COMMON, "plugin_scenarios.py", "test_spark_process.py"),
+    "Docker": (*COMMON, "test_spark_docker.py", "test_spark_engine_restart.py"),
     "AWS in a box": ("test_basic.py", "test_spark_aws.py"),
 }
 TEMPLATE_PROCESS = "test_pod_template_with_all_around_it_and_a_claim_on_demand"
@@ -26,6 +27,8 @@ MODULES = "test_python_modules_reach_driver_and_executors"
 DYNAMIC = "test_dynamic_allocation_grows_and_shrinks"
 SIDE_BY_SIDE = "test_several_applications_run_side_by_side"
 DRIVER_KILLED = "test_a_killed_driver_fails_and_takes_its_executors"
+ROLLED, REUSED = "test_executors_are_rolled", "test_a_claim_is_reused_by_the_next_executor"
+RESIZED = "test_a_job_whose_executors_cannot_be_resized_goes_on"
 TEXTS = "test_texts_and_file_names_arrive_as_they_were_typed"
 STATEFUL_SET, DEPLOYMENT = "test_executors_of_a_stateful_set", "test_executors_of_a_deployment"
 
@@ -44,6 +47,9 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "DynamicAllocation": (DYNAMIC, DYNAMIC, BOX_DYNAMIC),
     "executors of a StatefulSet": (STATEFUL_SET, STATEFUL_SET, ""),
     "executors of a Deployment": (DEPLOYMENT, DEPLOYMENT, ""),
+    "ExecutorRollPlugin": (ROLLED, "", ""),
+    "claims reused (`reusePersistentVolumeClaim`)": (REUSED, "", ""),
+    "ExecutorResizePlugin, refused": (RESIZED, "", ""),
     "sidecar and init container": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
     "texts and file names as they were typed": (TEXTS, TEXTS, ""),
     "three applications at once": (SIDE_BY_SIDE, SIDE_BY_SIDE, ""),

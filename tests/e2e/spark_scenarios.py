@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.spark_cluster import JOB_SECONDS, NAMESPACE, SparkCluster, exit_code, spark_pi
-from tests.e2e.texts import FILE_NAMES, TEXTS, VARIABLES, said_to_stock, said_to_submit
+from tests.e2e.texts import MODULE, SEEN, TEXTS, VARIABLES, said_to_stock, said_to_submit
 from tests.waiting import until
 
 Spark = Callable[[str], Path]
@@ -61,7 +61,8 @@ class SparkScenarios:
         for what in ("conf", "executor env", "name"):
             assert ours[what] == stock[what]
         assert (ours["args"], ours["env"]) == (list(TEXTS), VARIABLES)  # stock lets Kubernetes expand $(NAME)
-        assert ours["files"] == ours["executor files"] == {name: name for name in FILE_NAMES}
+        assert ours["files"] == ours["executor files"] == {name: name for name in SEEN}
+        assert ours["modules"] == ours["executor modules"] == [MODULE]
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_dynamic_allocation_grows_and_shrinks(self, version: str, spark: Spark, cluster: SparkCluster) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.plugin_scenarios import PluginScenarios
 from tests.e2e.pod_template import DRIVER, missing_of_template, submit_with_template
 from tests.e2e.spark_cluster import JOB_SECONDS, NAMESPACE, SparkCluster, answers, exit_code, is_over, spark_cluster
 from tests.e2e.spark_scenarios import NEWEST, ONE, TWO, VERSIONS, Spark, SparkScenarios, words_of
@@ -38,7 +39,7 @@ def cluster(shared: SparkCluster) -> Iterator[SparkCluster]:
     shared.clear()
 
 
-class TestOnProcesses(SparkScenarios):
+class TestOnProcesses(SparkScenarios, PluginScenarios):
     pass
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ FILE_NAMES = (
     *("données.csv", "a+b.txt", "x@y.json", "(1).cfg", "a b.txt", "a_b.txt"),
     *("日本.txt", "100%.txt", "%41.txt", "a;b'c\".txt"),
 )
+ARCHIVE, FOLDER, INSIDE = "ärchiv 1.zip", "ordner-ü", "dr\u00eennen.txt"
+SEEN = (*FILE_NAMES, f"{FOLDER}/{INSIDE}")  # what SparkFiles.get finds
+MODULE = "mod_ü"
 VARIABLES = {f"TEXT_{number}": text for number, text in enumerate(TEXTS)}
 CONF = {f"spark.text.t{number}": text for number, text in enumerate(TEXTS)}
 NAME = "nämé: a=b #1"
@@ -57,13 +61,17 @@ def said_to_submit(cluster: SparkCluster, home: Path, folder: Path) -> Said:
     """Return what the program was given by `sparkanywhere submit`, with files of all those names."""
     for name in FILE_NAMES:
         (folder / name).write_text(name, encoding="utf-8")
+    with zipfile.ZipFile(folder / ARCHIVE, "w") as archive:
+        archive.writestr(INSIDE, SEEN[-1])
+    (folder / f"{MODULE}.py").write_text(f"NAME = {MODULE!r}\n", encoding="utf-8")
     program = folder / "jöb é.py"
     program.write_text((JOBS / "says_texts.py").read_text())
     line = [sys.executable, "-m", "sparkanywhere", "submit", "--verbose", "--name", NAME]
     for entry in cluster.conf_of(home):
         line += ["--conf", entry]
     line += ["--files", ",".join(str(folder / name) for name in FILE_NAMES)]
-    variables = {**VARIABLES, "FILE_NAMES": json.dumps(FILE_NAMES)}
+    line += ["--archives", f"{folder / ARCHIVE}#{FOLDER}", "--py-files", str(folder / f"{MODULE}.py")]
+    variables = {**VARIABLES, "FILE_NAMES": json.dumps(SEEN), "MODULES": json.dumps([MODULE])}
     line += [*_pairs("--conf", CONF), *_pairs("--env", variables), str(program), "--", *TEXTS]
     environ = environment(plain_environment(), spark_home=home, kubeconfig=cluster.server.kubeconfig)
     environ["PYTHONPATH"] = os.pathsep.join(sys.path)

@@ -1,5 +1,6 @@
 """Print as JSON what the program was given: arguments, settings, variables, and files on driver and executors."""
 
+import importlib
 import json
 import os
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
+modules = json.loads(os.environ.get("MODULES", "[]"))
 names = json.loads(os.environ.get("FILE_NAMES", "[]"))
 spark = SparkSession.builder.getOrCreate()
 
@@ -21,6 +23,11 @@ def files(_: int = 0) -> dict[str, str]:
         except OSError as error:
             found[name] = repr(error)
     return found
+
+
+def imported(_: int = 0) -> list[str]:
+    """Return what the modules are called by themselves."""
+    return [importlib.import_module(name).NAME for name in modules]
 
 
 def variables(_: int = 0) -> dict[str, str]:
@@ -37,6 +44,8 @@ said = {
     "executor env": tasks.map(variables).first(),
     "files": files(),
     "executor files": tasks.map(files).first(),
+    "modules": imported(),
+    "executor modules": tasks.map(imported).first(),
 }
 print("SAID " + json.dumps(said, sort_keys=True), flush=True)
 spark.stop()

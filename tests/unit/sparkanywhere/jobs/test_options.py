@@ -105,6 +105,7 @@ def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
         (["--driver-template", "/nowhere.yaml"], "/nowhere.yaml is not there"),
         (["--files", "s3://bucket"], "s3://bucket/key"),
         (["--files", "s3://a/x.csv,s3://b/x.csv"], "called x.csv"),
+        (["--archives", "s3://a/x.zip#a b"], "no blanks"),
         (["--jars", "s3://a/x.jar#y"], "only --files and --archives"),
     ],
 )
