@@ -6,6 +6,7 @@ Where the control plane lives decides that, whichever store it keeps its objects
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA, LONG_LIVED, Host, choose_host
 from chalicelib.providers.base import Task, TaskState
+from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates
 from sparkanywhere.local.local_settings import LocalOptions, environment, resolve
 from tests.api_client import PODS, ApiClient, pod
 from tests.contract.storage_backends import StoreFactory
@@ -38,9 +40,11 @@ class SlowProvider(FakeProvider):
 
 
 def local_settings(state: Path, storage: str) -> Settings:
-    """Return the settings of `chalice local --storage`."""
+    """Return the settings of `chalice local --storage`, and make the certificates that they name, as it does."""
     environ = {"SPARKANYWHERE_STATE": str(state)}
-    return Settings.from_env({**environ, **environment(resolve(LocalOptions(storage=storage), environ), environ)})
+    local = resolve(LocalOptions(storage=storage), environ)
+    ensure_certificates(CertificateFiles(local.tls_folder), frozenset({local.host}), datetime.now(UTC))
+    return Settings.from_env({**environ, **environment(local, environ)})
 
 
 @pytest.fixture
