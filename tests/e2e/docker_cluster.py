@@ -84,11 +84,10 @@ def docker_cluster(state: Path, *more_paths: Path) -> Iterator[DockerCluster]:
             mine = f"{labels.CONTROL_PLANE}={control_plane}"
             tasks = {"label": [mine, labels.UID]}
             until(lambda: not client.containers(all=True, filters=tasks), "all containers of pods to be gone")
-            server.stop()
-            until(lambda: not client.containers(all=True, filters={"label": mine}), "all containers to be gone")
         finally:
             server.stop()
             remove_leftovers(server.folder, Settings.from_env())
+        assert client.containers(all=True, filters={"label": mine}) == []
 
 
 def image_for(version: str) -> None:

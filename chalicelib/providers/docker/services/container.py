@@ -66,6 +66,8 @@ class ServicesContainer:
         # elsewhere, in a virtual machine, connections come to our loopback by way of the engine
         self.proxy_addresses = (network.name_server,) if control_plane == network.gateway else ()
         self._monotonic = monotonic
+        # read once: an upgrade may change the files under a server that runs
+        self._sources = {name: Path(__file__).with_name(name).read_bytes() for name in SOURCES}
         self._lock = threading.Lock()  # of the container
         self._looking = threading.Lock()
         self._image = ""
@@ -129,21 +131,20 @@ class ServicesContainer:
             LOG.warning("event=services-start-failed error=%s", error)  # publish() tries again
 
     def _ensure(self) -> None:
-        sources = {name: Path(__file__).with_name(name).read_bytes() for name in SOURCES}
-        content = b"".join(sources.values()) + self._place.name_server.encode()
+        content = b"".join(self._sources.values()) + self._place.name_server.encode()
         mark = hashlib.sha256(content).hexdigest()[:16]
         try:
             raw: Raw = self._client.inspect_container(self.name)
         except docker.errors.NotFound:
-            raw = self._create(sources, mark)
+            raw = self._create(mark)
         if (raw["Config"].get("Labels") or {}).get(PROGRAM_LABEL) != mark:
             with unless_gone():
                 self._client.remove_container(self.name, force=True)
-            raw = self._create(sources, mark)
+            raw = self._create(mark)
         if not raw["State"]["Running"]:
             self._client.start(self.name)
 
-    def _create(self, sources: dict[str, bytes], mark: str) -> Raw:
+    def _create(self, mark: str) -> Raw:
         network = self._place
         config = {
             "Image": self._image,
@@ -171,7 +172,8 @@ class ServicesContainer:
             if error.status_code != CONFLICT:
                 raise
             made = self.name  # another server of this control plane was faster
-        entries = [archives.Entry(f"{FOLDER}/services/{name}", content, 0o600) for name, content in sources.items()]
+        files = self._sources.items()
+        entries = [archives.Entry(f"{FOLDER}/services/{name}", content, 0o600) for name, content in files]
         self._client.put_archive(made, "/", archives.archive(entries))
         raw: Raw = self._client.inspect_container(made)
         LOG.info("event=services-container name=%s image=%s", self.name, self._image)
