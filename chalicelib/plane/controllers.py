@@ -65,15 +65,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         pods=pods,
         prober=prober,
         interruptions=Interruptions(delete),
-        resync=Resync(
-            storage=storage,
-            provider=provider,
-            pods=pods,
-            clock=clock,
-            enforce_budgets=budget_enforcer.enforce,
-            follow=prober.follow if prober else ignore,
-            later=base.later,
-        ),
+        resync=_resync(base, pods, budget_enforcer, prober),
         recorder=recorder,
         budget_enforcer=budget_enforcer,
         usage=stored.usage,
@@ -86,15 +78,31 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         nodes=NodeController(
             storage=storage, registries=stored.registries, provider_name=provider.name, capacity=capacity, clock=clock
         ),
-        services=ServiceController(
-            storage=storage,
-            registries=stored.registries,
-            delete=delete,
-            services=base.services,
-            place=ServicePlace(network=stored.node.service_network, url=base.server_url),
-            later=base.later,
-        ),
+        services=_services(base, stored, delete),
         files=_staged_files(base),
+    )
+
+
+def _services(base: Foundation, stored: Stored, delete: RegistryDeletes) -> ServiceController:
+    return ServiceController(
+        storage=base.storage,
+        registries=stored.registries,
+        delete=delete,
+        services=base.services,
+        place=ServicePlace(network=stored.node.service_network, url=base.server_url),
+        later=base.later,
+    )
+
+
+def _resync(base: Foundation, pods: PodController, budgets: BudgetEnforcer, prober: Prober | None) -> Resync:
+    return Resync(
+        storage=base.storage,
+        provider=base.provider,
+        pods=pods,
+        clock=base.sources.clock,
+        enforce_budgets=budgets.enforce,
+        follow=prober.follow if prober else ignore,
+        later=base.later,
     )
 
 

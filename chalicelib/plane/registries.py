@@ -45,18 +45,14 @@ class Stored:
 
 def build_registries(base: Foundation) -> Stored:
     """Return the registries of all resources."""
-    usage = UsageRecords(
-        storage=base.storage,
-        rates=build_rates(base.settings),
-        clock=base.sources.clock,
-        later=base.later,
-        folds=base.host.outlives_requests,
-    )
-    quotas = Quotas(storage=base.storage, later=base.later, max_objects=base.settings.namespace_objects)
+    storage, clock, later = base.storage, base.sources.clock, base.later
+    rates = build_rates(base.settings)
+    usage = UsageRecords(storage=storage, rates=rates, clock=clock, later=later, folds=base.host.outlives_requests)
+    quotas = Quotas(storage=storage, later=later, max_objects=base.settings.namespace_objects)
     node = _node(base)
     changes = Changes(before_removal={"pods": usage.before_delete})
     admission = Admission(
-        storage=base.storage,
+        storage=storage,
         quotas=quotas,
         node=node,
         provider=base.provider,
@@ -66,10 +62,10 @@ def build_registries(base: Foundation) -> Stored:
         new_uid=base.sources.new_uid,
     )
     parts = RegistryParts(
-        storage=base.storage,
+        storage=storage,
         admission=admission,
         observer=changes,
-        clock=base.sources.clock,
+        clock=clock,
         new_uid=base.sources.new_uid,
         pick=base.sources.pick,
     )
@@ -81,7 +77,7 @@ def build_registries(base: Foundation) -> Stored:
         registries[key] = Registry(each, parts)
     return Stored(
         registries=registries,
-        custom=CustomRegistries(base.storage, parts),
+        custom=CustomRegistries(storage, parts),
         changes=changes,
         quotas=quotas,
         usage=usage,
