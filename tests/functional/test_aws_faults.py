@@ -282,6 +282,7 @@ def test_what_ecs_refuses_waits_with_its_words_and_is_asked_again(cloud: Cloud, 
     assert message in status["message"]
     assert waiting(cloud, "refused")["reason"] == "CreateContainerError"
     assert message in cloud.events_of("refused")["Failed"]
+    cloud.heal()
     until(lambda: _healed(cloud, "refused"), "the pod to run", seconds=HEAL_SECONDS)
 
 
