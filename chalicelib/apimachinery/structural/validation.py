@@ -47,7 +47,7 @@ def _value(value: Value, schema: JSON, path: str) -> Iterator[Cause]:
         yield Cause("FieldValueTypeInvalid", f'Invalid value: "{found}": {shown}', path)
         return
     yield from _junctions(value, schema, path)
-    if "enum" in schema and value not in schema["enum"]:
+    if schema.get("enum") and value not in schema["enum"]:
         choices = [each if isinstance(each, str) else compact(each) for each in schema["enum"]]
         yield causes.not_supported(path, value, choices)
     if found == "string":
@@ -68,10 +68,10 @@ def _json_type(value: Value) -> str:
 
 
 def _string(value: str, schema: JSON, path: str) -> Iterator[Cause]:
-    if "maxLength" in schema and len(value) > schema["maxLength"]:
-        yield causes.too_long(path, schema["maxLength"])
-    if "minLength" in schema and len(value) < schema["minLength"]:
-        yield _bad(path, value, f"should be at least {schema['minLength']} chars long")
+    if (limit := schema.get("maxLength")) is not None and len(value) > limit:
+        yield causes.too_long(path, limit)
+    if (limit := schema.get("minLength")) is not None and len(value) < limit:
+        yield _bad(path, value, f"should be at least {limit} chars long")
     if complaint := patterns.complaint(value, schema["pattern"]) if schema.get("pattern") else "":
         yield _bad(path, value, complaint)
     shape = schema.get("format", "")
@@ -125,10 +125,10 @@ def _is_multiple(value: float, step: float) -> bool:
 
 
 def _list(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:
-    if "maxItems" in schema and len(value) > schema["maxItems"]:
-        yield causes.too_many(path, len(value), schema["maxItems"])
-    if "minItems" in schema and len(value) < schema["minItems"]:
-        yield _bad(path, value, f"should have at least {schema['minItems']} items")
+    if (limit := schema.get("maxItems")) is not None and len(value) > limit:
+        yield causes.too_many(path, len(value), limit)
+    if (limit := schema.get("minItems")) is not None and len(value) < limit:
+        yield _bad(path, value, f"should have at least {limit} items")
     for index, item in enumerate(value):
         yield from _value(item, schema.get("items") or {}, f"{path}[{index}]")
     keys = schema.get(LIST_KEYS) or () if schema.get(LIST_TYPE) == "map" else None
@@ -144,10 +144,10 @@ def _list(value: list[Value], schema: JSON, path: str) -> Iterator[Cause]:
 
 
 def _object(value: JSON, schema: JSON, path: str) -> Iterator[Cause]:
-    if "maxProperties" in schema and len(value) > schema["maxProperties"]:
-        yield causes.too_many(path, len(value), schema["maxProperties"])
-    if "minProperties" in schema and len(value) < schema["minProperties"]:
-        yield _bad(path, value, f"should have at least {schema['minProperties']} properties")
+    if (limit := schema.get("maxProperties")) is not None and len(value) > limit:
+        yield causes.too_many(path, len(value), limit)
+    if (limit := schema.get("minProperties")) is not None and len(value) < limit:
+        yield _bad(path, value, f"should have at least {limit} properties")
     for key in schema.get("required") or ():
         if key not in value:
             yield causes.required(f"{path}.{key}" if path else key)

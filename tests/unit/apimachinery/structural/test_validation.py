@@ -77,6 +77,12 @@ def test_what_the_schema_forbids_is_told_as_a_real_server_does(value: Any, schem
         ({"a": 1}, {"type": "object", "additionalProperties": INT}),
         ("2026-07-01T10:00:00Z", {"type": "string", "format": "date-time"}),
         ("a", {"oneOf": [{"type": "string"}, {"type": "integer"}]}),
+        # a null is as if it were not there, and an empty enum forbids nothing
+        ("a", dict.fromkeys(["enum", "minLength", "maxLength", "pattern", "format"])),
+        ([1], dict.fromkeys(["enum", "minItems", "maxItems", "items"])),
+        ({"a": 1}, dict.fromkeys(["enum", "minProperties", "maxProperties", "required", "properties"])),
+        (1, dict.fromkeys(["enum", "minimum", "maximum", "multipleOf"])),
+        ("a", {"enum": []}),
     ],
 )
 def test_what_the_schema_allows_passes(value: Any, schema: JSON) -> None:
