@@ -49,7 +49,7 @@ class Admission:
         node: Node,
         provider: Provider,
         injection: Callable[[], Injection],
-        root_ca: str = "",
+        root_ca: str | None = None,
         binds_drivers: bool = False,
         new_uid: Callable[[], str] = new_uid,
     ) -> None:

@@ -28,7 +28,7 @@ from chalicelib.controllers.runtime.background import Background, Chore
 from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WorkloadController
-from chalicelib.plane.backends import build_files, build_rates, read_root_ca
+from chalicelib.plane.backends import build_files, build_rates
 from chalicelib.plane.foundation import Foundation
 from chalicelib.plane.registries import Stored
 from chalicelib.resources.catalogue import ALL
@@ -168,9 +168,7 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
             delete=delete,
             removed=stored.changes.namespace_removed,
         ),
-        namespace_objects=NamespaceObjects(
-            storage=storage, registries=stored.registries, root_ca=read_root_ca(base.settings)
-        ),
+        namespace_objects=NamespaceObjects(storage=storage, registries=stored.registries, root_ca=base.root_ca),
         claims=VolumeClaims(storage=storage, delete=delete, provider=base.provider),
         definitions=DefinitionController(storage=storage, registries=stored.registries, delete=delete, clock=clock),
         expiry=PodExpiry(

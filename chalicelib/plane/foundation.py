@@ -15,7 +15,7 @@ from chalicelib.controllers.runtime.background import Background, Workers
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.controllers.translation.network import API_PORT, ApiAddress
-from chalicelib.plane.backends import build_provider, build_storage
+from chalicelib.plane.backends import build_provider, build_storage, read_root_ca
 from chalicelib.plane.host import Host, choose_host
 from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import HasListenAddresses, Restarter
@@ -51,6 +51,11 @@ class Foundation:
     def launches(self) -> bool:
         """Return whether pods are started at all."""
         return self.settings.declaration.launches
+
+    @property
+    def root_ca(self) -> str | None:
+        """Return the certificate authority that pods trust, "" where the usual ones do, None without pods."""
+        return read_root_ca(self.settings) if self.launches else None
 
     @property
     def services(self) -> Services | None:

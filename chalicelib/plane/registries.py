@@ -15,7 +15,7 @@ from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.translation.credentials import PodTokens
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node
-from chalicelib.plane.backends import build_rates, read_root_ca
+from chalicelib.plane.backends import build_rates
 from chalicelib.plane.default_roles import reconciled
 from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.registry.options import WriteOptions
@@ -57,7 +57,7 @@ def build_registries(base: Foundation) -> Stored:
         node=node,
         provider=base.provider,
         injection=partial(_injection, base),
-        root_ca=read_root_ca(base.settings),
+        root_ca=base.root_ca,
         binds_drivers=base.settings.driver_rights and not is_open(base.settings),
         new_uid=base.sources.new_uid,
     )

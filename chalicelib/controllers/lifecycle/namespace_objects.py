@@ -20,23 +20,23 @@ from chalicelib.storage.keys import parse_key, prefix
 MANAGER = WriteOptions(field_manager="sparkanywhere")
 
 
-def namespace_objects(namespace: str, *, root_ca: str) -> Iterator[tuple[str, JSON]]:
-    """Yield (resource, object) of what a namespace holds; `root_ca` is PEM, "" where clients need none of ours."""
+def namespace_objects(namespace: str, *, root_ca: str | None) -> Iterator[tuple[str, JSON]]:
+    """Yield (resource, object) of what a namespace holds.
+
+    `root_ca` is PEM, "" where clients need none of ours, None where no pods are to find it: a real server, too, has
+    no such object unless controllers run beside it.
+    """
     yield "serviceaccounts", {"metadata": {"name": "default", "namespace": namespace}}
-    yield (
-        "configmaps",
-        {
-            "metadata": {
-                "name": ROOT_CA_CONFIGMAP,
-                "namespace": namespace,
-                "annotations": {"kubernetes.io/description": "The certificate authority of this Kubernetes API."},
-            },
-            "data": {"ca.crt": root_ca} if root_ca else {},
-        },
-    )
+    if root_ca is None:
+        return
+    annotations = {"kubernetes.io/description": "The certificate authority of this Kubernetes API."}
+    metadata = {"name": ROOT_CA_CONFIGMAP, "namespace": namespace, "annotations": annotations}
+    yield "configmaps", {"metadata": metadata, "data": {"ca.crt": root_ca} if root_ca else {}}
 
 
-def new_namespace_objects(namespace: JSON, *, root_ca: str, new_uid: Callable[[], str]) -> list[tuple[str, JSON]]:
+def new_namespace_objects(
+    namespace: JSON, *, root_ca: str | None, new_uid: Callable[[], str]
+) -> list[tuple[str, JSON]]:
     """Return (resource, object) to be stored with a new namespace, complete but for their revisions."""
     metadata = namespace["metadata"]
     found = list(namespace_objects(metadata["name"], root_ca=root_ca))
@@ -48,7 +48,7 @@ def new_namespace_objects(namespace: JSON, *, root_ca: str, new_uid: Callable[[]
 class NamespaceObjects:
     """Restores what every namespace holds. Safe to repeat."""
 
-    def __init__(self, *, storage: Storage, registries: Registries, root_ca: str) -> None:
+    def __init__(self, *, storage: Storage, registries: Registries, root_ca: str | None) -> None:
         self._storage = storage
         self._registries = registries
         self._root_ca = root_ca

@@ -255,7 +255,10 @@ def _type_causes(schema: JSON, at: str, *, is_root: bool, depth: int) -> Iterato
         except patterns.PatternError as error:
             why = f"must be a valid regular expression, but isn't: {error}"
             yield invalid(f"{at}.pattern", schema["pattern"], why)
-    if kind == "array" and not isinstance(schema.get("items"), dict):
+    items = schema.get("items")
+    if items and not isinstance(items, dict):
+        yield forbidden(f"{at}.items", "items must be a schema object and not an array")
+    elif kind == "array" and not isinstance(items, dict):
         yield required(f"{at}.items", "must be specified")
     if schema.get("uniqueItems"):
         yield forbidden(

@@ -169,6 +169,8 @@ def test_definitions_of_custom_resources(api: ApiClient, schema: object, version
 @bounded
 @given(schema=schemas.filter(lambda each: isinstance(each, dict)), value=documents)
 @example(schema={"anyOf": [None]}, value=None)
+@example(schema={"type": "object", "enum": None}, value={})
+@example(schema={"type": "string", "items": True}, value=[{}])
 def test_objects_against_any_schema_that_is_accepted(schema: JSON, value: object) -> None:
     root = {"type": "object", "properties": {"spec": schema}}
     if list(schema_causes(root, "schema", is_root=True)):
