@@ -90,7 +90,8 @@ def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | 
     403, 404, 500.
     """
     found = metadata(obj)
-    if parse_uint64(found.pop("resourceVersion", "") or ""):  # what is no number is passed over, as in a real server
+    version = found.pop("resourceVersion", "")
+    if version and parse_uint64(version):  # what is no number is passed over, as in a real server
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     place(found, namespace)
     now = storage.view()
