@@ -128,6 +128,7 @@ class Channel:
         # Held while nothing waits, so that one direction never stops the other.
         self._framing = threading.Lock()
         self._sending = threading.Lock()
+        self._is_over = False  # by us: the server may answer what it does not read any more with a reset
         self._events = self._receive()  # one for all readers: an answer and first messages may come together
         try:
             self._upgrade(target)
@@ -141,12 +142,14 @@ class Channel:
 
     def end(self) -> None:
         """Say that this side is done; pieces() ends. May be repeated."""
+        self._is_over = True
         with contextlib.suppress(OSError, ProtocolError):
             self._send(CloseConnection(code=1000))
         self.cut()
 
     def cut(self) -> None:
         """End the connection, for whoever reads or sends. May be repeated."""
+        self._is_over = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
@@ -188,7 +191,12 @@ class Channel:
             with self._framing:
                 found = list(self._connection.events())
             yield from found
-            data = self._transport.receive(PIECE_BYTES, self._transport.clock() + SILENCE_SECONDS)
+            try:
+                data = self._transport.receive(PIECE_BYTES, self._transport.clock() + SILENCE_SECONDS)
+            except OSError:
+                if self._is_over:
+                    return
+                raise
             if not data:
                 return
             with self._framing:

@@ -49,9 +49,9 @@ class CertificateFiles:
 
     def discard(self, top: Path) -> None:
         """Remove them, and the folders above them up to `top` that hold nothing else."""
-        for file in (self.ca, self.ca_key, self.chain):
-            file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty
+        with contextlib.suppress(OSError):  # not empty, or no folder at all
+            for file in (self.ca, self.ca_key, self.chain):
+                file.unlink(missing_ok=True)
             for folder in (self.folder, *self.folder.parents):
                 folder.rmdir()
                 if folder == top:

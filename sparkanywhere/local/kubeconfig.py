@@ -39,15 +39,17 @@ def kubeconfig(url: str, *, token: str = "", ca_pem: bytes = b"", namespace: str
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read (0600), whole or not at all."""
+    """Write a file that only its owner may read (0600), whole or not at all. Raises OSError that names it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:  # writing into a descriptor has no name for it
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA
+from chalicelib.providers.base import Capacity
 from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
 from tests.api_client import PODS, ApiClient
 from tests.contract.storage_backends import FakeStores
+from tests.fake_provider import FakeProvider
 from tests.unit.controllers.world import World
 
 ROW, READ, WRITE = "GetItem", "BatchGetItem", "TransactWriteItems"
@@ -33,8 +35,16 @@ def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path)
     plane.close()
 
 
+class EndlessProvider(FakeProvider):
+    """Takes what is asked for, as Fargate does: nothing is to be counted before a pod is launched."""
+
+    def capacities(self) -> list[Capacity]:
+        """Return a node without a known end."""
+        return [Capacity("amd64")]
+
+
 def test_a_stored_pod_is_launched_with_three_more(stores: FakeStores) -> None:
-    w = World(stores.open(), host=LAMBDA)
+    w = World(stores.open(), host=LAMBDA, provider=EndlessProvider())
     stores.clock.advance(2 * SETTLED_SECONDS)
     w.create_pod("first")
     before = len(stores.fake.requests)
