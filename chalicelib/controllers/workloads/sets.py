@@ -155,9 +155,8 @@ class _Numbered:
         pod = pod_from(self._spec["template"], name=name, namespace=namespace, owners=owners)
         labels = {POD_NAME: name, POD_INDEX: str(number), REVISION: self._revision}
         pod["metadata"]["labels"] = {**pod["metadata"].get("labels", {}), **labels}
-        pod["spec"]["hostname"] = name
-        if self._spec.get("serviceName"):
-            pod["spec"]["subdomain"] = self._spec["serviceName"]
+        # the set's names, whatever the template says: without a serviceName there is no subdomain
+        pod["spec"] |= {"hostname": name, "subdomain": self._spec.get("serviceName") or ""}
         made: list[tuple[str, JSON]] = []
         volumes = {each["name"]: each for each in pod["spec"].get("volumes") or ()}
         for template in self._spec.get("volumeClaimTemplates") or ():

@@ -169,6 +169,16 @@ def test_a_parallel_stateful_set_makes_all_its_pods_at_once(w: World) -> None:
     assert w.pod("s-1")["metadata"]["labels"]["apps.kubernetes.io/pod-index"] == "1"
 
 
+@pytest.mark.parametrize("service", ["", "svc"])
+def test_pods_of_a_stateful_set_have_its_names_and_not_those_of_the_template(w: World, service: str) -> None:
+    named = {**CONTAINERS, "hostname": "Not_A_Label", "subdomain": "Not_A_Label"}
+
+    _set(w, "statefulsets", serviceName=service, template={"metadata": {"labels": {"app": "x"}}, "spec": named})
+
+    spec = w.pod("s-0")["spec"]
+    assert (spec["hostname"], spec.get("subdomain", "")) == ("s-0", service)
+
+
 def test_scaling_a_stateful_set_ends_the_highest_numbers(w: World) -> None:
     _set(w, "statefulsets", replicas=4, podManagementPolicy="Parallel")
 
