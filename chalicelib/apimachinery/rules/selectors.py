@@ -14,7 +14,7 @@ from chalicelib.apimachinery.decoding.gotext import quote
 from chalicelib.apimachinery.rules import causes
 from chalicelib.apimachinery.rules.label_syntax import Operator, Requirement, make_requirement, parse_requirements
 from chalicelib.apimachinery.rules.meta import labels_causes
-from chalicelib.apimachinery.rules.names import qualified_name_errors
+from chalicelib.apimachinery.rules.names import label_value_errors, qualified_name_errors
 from chalicelib.apimachinery.rules.status import Cause, bad_request
 from chalicelib.apimachinery.types import JSON
 
@@ -92,6 +92,8 @@ def label_selector_causes(selector: JSON | None, field: str) -> list[Cause]:
             detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
             found.append(causes.forbidden(f"{at}.values", detail))
         found += [causes.invalid(f"{at}.key", key, error) for error in qualified_name_errors(key)]
+        for position, value in enumerate(values):
+            found += [causes.invalid(f"{at}.values[{position}]", value, error) for error in label_value_errors(value)]
     return found
 
 

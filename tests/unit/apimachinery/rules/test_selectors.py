@@ -128,6 +128,7 @@ def test_label_selector_object_is_validated() -> None:
             {"key": "a", "operator": "In"},
             {"key": "a", "operator": "Exists", "values": ["x"]},
             {"key": "a b", "operator": "in"},
+            {"key": "a", "operator": "NotIn", "values": ["fine", "no label"]},
         ],
     }
 
@@ -137,6 +138,7 @@ def test_label_selector_object_is_validated() -> None:
         ("FieldValueForbidden", "spec.selector.matchExpressions[1].values"),
         ("FieldValueInvalid", "spec.selector.matchExpressions[2].operator"),
         ("FieldValueInvalid", "spec.selector.matchExpressions[2].key"),
+        ("FieldValueInvalid", "spec.selector.matchExpressions[3].values[1]"),
     ]
 
 
