@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.escalation import permissions
-from chalicelib.endpoints.auth.rbac import rule_allows
+from chalicelib.endpoints.auth.escalation import covers
 
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"  # "false": leave it as it is
 
@@ -25,13 +24,8 @@ def reconciled(stored: JSON, wanted: JSON) -> JSON:
         if given := metadata_of(wanted).get(field):
             changed["metadata"][field] = {**given, **(metadata.get(field) or {})}
     rules, subjects = stored.get("rules") or [], stored.get("subjects") or []
-    if missing := [rule for rule in wanted.get("rules") or () if not _covers(rules, rule)]:
+    if missing := [rule for rule in wanted.get("rules") or () if not covers(rules, rule)]:
         changed["rules"] = [*rules, *missing]
     if missing := [each for each in wanted.get("subjects") or () if each not in subjects]:
         changed["subjects"] = [*subjects, *missing]
     return stored if changed == stored else changed
-
-
-def _covers(rules: list[JSON], rule: JSON) -> bool:
-    """Return whether all that a rule allows is allowed by one or other of `rules`."""
-    return all(any(rule_allows(each, asked) for each in rules) for asked in permissions(rule))

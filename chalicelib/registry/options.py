@@ -41,7 +41,9 @@ class WriteOptions:
     dry_run: bool = False
     force: bool = False
     permit_create: Callable[[], None] | None = None  # raises 403 if a PUT or apply may not create what is missing
-    permit: Callable[[JSON], None] | None = None  # raises 403 for an object that the caller may not store
+    permit: Callable[[JSON, JSON | None], None] | None = (
+        None  # raises 403 if the caller may not store a new object for an old
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class Registry:
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = writing.prepare_new(self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings)
         if options.permit is not None:
-            options.permit(obj)
+            options.permit(obj, None)
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
             key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
             if options.dry_run:
@@ -222,7 +222,7 @@ class Registry:
             if writing.is_same(new, old):
                 return Written(live, warnings=warnings)
             if options.permit is not None:
-                options.permit(new)
+                options.permit(new, old)
             if options.dry_run:
                 return Written(writing.as_stored(key, new, live.revision), warnings=warnings)
             if is_deleting(new) and deletion.is_due(self.strategy, new):

@@ -1,18 +1,18 @@
 """Escalation: nobody can grant, by a role or a binding, permissions that they do not hold.
 
 Reference: kubernetes.io/docs/reference/access-authn-authz/rbac, "Privilege escalation prevention and bootstrapping"
-(v1.36); worded as kubernetes/pkg/registry/rbac/validation.
+(v1.36); worded as kubernetes/pkg/registry/rbac/validation and .../rbac/clusterrole/policybased.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chalicelib.apimachinery.accessors import metadata_of
 from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.rbac import Attributes, Rbac, rule_allows
-from chalicelib.endpoints.http.requests import User
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.resources.access.rbac import RBAC_GROUP
 
 ROLES = ("roles", "clusterroles")
@@ -22,15 +22,20 @@ EVERYTHING: list[JSON] = [
 ]
 
 
-def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:
-    """Raise 403 if the role or binding `obj`, as it would be stored, grants what its writer does not hold."""
+def check_grant(rbac: Rbac, info: RequestInfo, obj: JSON, old: JSON | None) -> None:
+    """Raise 403 if the role or binding `obj`, as it would be stored, grants what its writer does not hold.
+
+    `old` is what it replaces, None for a new one. An aggregated role holds whatever others label for it, and
+    without its rule it would not lose what they take away: only who has everything may make, change or end one.
+    """
+    user, resource = info.user, info.resource
     metadata = metadata_of(obj)
     namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
     if resource in ROLES:
-        if rbac.allows(user, Attributes("escalate", RBAC_GROUP, resource, namespace, name)):
+        # by the name in the URL, which a create has not
+        if rbac.allows(user, Attributes("escalate", RBAC_GROUP, resource, namespace, info.name)):
             return
-        # What an aggregated role will hold is whatever others label for it: only who has everything may make one.
-        rules = EVERYTHING if obj.get("aggregationRule") else obj.get("rules") or []
+        rules = obj.get("rules") or []
     else:
         reference = obj.get("roleRef") or {}
         kind = "roles" if reference.get("kind") == "Role" else "clusterroles"
@@ -39,19 +44,29 @@ def check_grant(rbac: Rbac, user: User, resource: str, obj: JSON) -> None:
             return
         rules = rbac.rules_of(kind, namespace, role)
     held = list(rbac.rules(user, namespace))
-    missing = [
-        _text(rule)
-        for rule in rules
-        if not all(any(rule_allows(each, asked) for each in held) for asked in permissions(rule))
-    ]
-    if missing:
+    if missing := [_text(rule) for rule in rules if not covers(held, rule)]:
         groups = " ".join(f'"{group}"' for group in user.groups)
         who = f'user "{user.name}" (groups=[{groups}])'
         why = f"{who} is attempting to grant RBAC permissions not currently held:\n"
         raise forbidden(resource, name, why + "\n".join(missing), group=RBAC_GROUP)
+    is_aggregated = any((each.get("aggregationRule") or {}).get("clusterRoleSelectors") for each in (obj, old or {}))
+    if is_aggregated and not all(covers(held, rule) for rule in EVERYTHING):
+        why = "must have cluster-admin privileges to use the aggregationRule"
+        raise forbidden(resource, name, why, group=RBAC_GROUP)
 
 
-def permissions(rule: JSON) -> Iterator[Attributes]:
+def covers(held: Sequence[JSON], rule: JSON) -> bool:
+    """Return whether each permission of a PolicyRule is one of one or other of `held`.
+
+    Who may do something to objects of some names, were it the empty one, may not do it to all.
+    """
+    return all(
+        any(rule_allows(each, asked) and (asked.name or asked.path or not each.get("resourceNames")) for each in held)
+        for asked in _permissions(rule)
+    )
+
+
+def _permissions(rule: JSON) -> Iterator[Attributes]:
     """Yield the single permissions that a rule is made of, each as a request that it allows."""
     for verb in rule.get("verbs") or ():
         for path in rule.get("nonResourceURLs") or ():

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from chalicelib.apimachinery.accessors import labels_of
+from chalicelib.apimachinery.rules.selectors import label_selector_of
 from chalicelib.apimachinery.rules.status import StatusError, not_found, qualified
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.tokens import POD_GROUP
@@ -67,7 +68,7 @@ def rule_allows(rule: JSON, asked: Attributes) -> bool:
         return False
     if asked.path:
         return any(
-            path == asked.path or (path.endswith("*") and asked.path.startswith(path[:-1]))
+            path == asked.path or (path.endswith("*") and asked.path.startswith(path.rstrip("*")))
             for path in rule.get("nonResourceURLs") or ()
         )
     _, _, subresource = asked.resource.partition("/")
@@ -84,10 +85,10 @@ def _covers(values: Collection[str] | None, wanted: str) -> bool:
 
 
 def subject_is(subject: JSON, user: User, binding_namespace: str) -> bool:
-    """Return whether a binding's subject is this user."""
+    """Return whether a binding's subject is this user: names are equal, and `*` is a name like any other."""
     kind, name = subject.get("kind"), subject.get("name", "")
     if kind == "User":
-        return name in ("*", user.name)
+        return bool(name == user.name)
     if kind == "Group":
         return name in user.groups and not name.startswith(POD_GROUP)
     namespace = subject.get("namespace") or binding_namespace
@@ -205,14 +206,27 @@ class Rbac:
         return found
 
 
-def _effective(role: JSON, roles: Iterable[JSON]) -> Iterator[JSON]:
-    yield from role.get("rules") or []
-    for selector in (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or []:
-        wanted = (selector.get("matchLabels") or {}).items()
-        for other in roles:
-            labels = labels_of(other)
-            if wanted and other is not role and wanted <= labels.items():
-                yield from other.get("rules") or []
+def _effective(role: JSON, roles: Collection[JSON]) -> Iterator[JSON]:
+    """Yield a role's PolicyRules; an aggregated one has those of the roles it selects and none of its own.
+
+    A selected role may be an aggregated one itself. Compare kubernetes/pkg/controller/clusterroleaggregation, v1.36,
+    which overwrites the rules of an aggregated role.
+    """
+    found = {role["metadata"]["name"]: role}
+    waiting = [role]
+    while waiting:
+        each = waiting.pop()
+        if each.get("aggregationRule") is None:
+            yield from each.get("rules") or []
+            continue
+        try:
+            selectors = [label_selector_of(one) for one in each["aggregationRule"].get("clusterRoleSelectors") or []]
+        except ValueError:  # stored before it was validated; a real server's controller stops at it, too
+            continue
+        selected = [one for one in roles if any(selector.matches(labels_of(one)) for selector in selectors)]
+        new = {one["metadata"]["name"]: one for one in selected if one["metadata"]["name"] not in found}
+        found |= new
+        waiting += new.values()
 
 
 def refusal(user: User, asked: Attributes) -> StatusError:

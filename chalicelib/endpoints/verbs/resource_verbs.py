@@ -68,8 +68,7 @@ class ResourceVerbs:
         options = replace(write_options(info, kind), permit_create=permit_create)
         if registry.strategy.group != RBAC_GROUP:
             return options
-        resource, user = registry.strategy.resource, info.user
-        return replace(options, permit=lambda obj: check_grant(self._rbac, user, resource, obj))
+        return replace(options, permit=lambda obj, old: check_grant(self._rbac, info, obj, old))
 
     def _get(self, registry: Registry, info: RequestInfo) -> Response:
         how = representation(info)
