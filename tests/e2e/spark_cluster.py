@@ -201,14 +201,16 @@ def _is_java_of(process: psutil.Process, handle: str) -> bool:
 
 
 def processes_below(folder: Path) -> list[int]:
-    """Return the processes that name a pod's folder below `folder` in their environment."""
+    """Return the processes of pods that have a folder below `folder` mounted, or in a variable where none are."""
     found = []
+    end_of_path = "/".join(folder.parts[-3:])  # a mount's source is told as a path within its file system
     for process in psutil.process_iter():
         try:
             environ = process.environ()
+            mounts = Path(f"/proc/{process.pid}/mountinfo").read_text() if MARKER in environ else ""
         except (psutil.Error, OSError):
             continue
-        if MARKER in environ and any(str(folder) in value for value in environ.values()):
+        if MARKER in environ and any(end_of_path in each for each in (mounts, *environ.values())):
             found.append(process.pid)
     return found
 
