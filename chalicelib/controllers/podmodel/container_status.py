@@ -11,8 +11,8 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
+from chalicelib.resources.pods.totals import is_sidecar
 
 Run = tuple[str, int, str]  # containerID, restartCount, startedAt
 

@@ -14,8 +14,8 @@ from typing import Literal
 from chalicelib.apimachinery.accessors import is_terminal, spec_of, status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import Run, all_statuses, run_of
-from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.controllers.podmodel.status import with_readiness
+from chalicelib.resources.pods.totals import is_sidecar
 
 ProbeKind = Literal["startup", "readiness", "liveness"]
 KINDS: tuple[ProbeKind, ...] = ("startup", "readiness", "liveness")

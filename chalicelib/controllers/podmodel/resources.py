@@ -1,7 +1,6 @@
 """Requests and limits of a pod's containers, their totals for the pod, and values of resourceFieldRefs.
 
-Compare kubernetes/pkg/api/v1/resource/helpers.go (v1.36): init containers run before the others, so a
-pod needs the larger of their maximum and the sum of the rest; sidecars run beside both.
+Compare PodRequests and PodLimits in k8s.io/component-helpers/resource/helpers.go (v1.36).
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from math import ceil
 from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.pods.totals import ZERO, amount, amounts, containers_total, is_of_pods
 from chalicelib.resources.volumes.claims import storage_of
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu")
-ZERO = Quantity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +30,13 @@ class NodeSize:
 UNKNOWN_SIZE = NodeSize()
 
 
-def amounts(container: JSON, kind: str) -> JSON:
-    """Return what a container names as its `requests` or `limits`; a limit alone is a request too."""
-    resources = container.get("resources") or {}
-    limits = resources.get("limits") or {}
-    return limits if kind == "limits" else {**limits, **(resources.get("requests") or {})}
-
-
-def amount(container: JSON, kind: str, name: str) -> Quantity:
-    """Return one of these amounts, 0 if the container names none. Raises ValueError."""
-    return parse_quantity(str(amounts(container, kind).get(name, "0")))
-
-
 def cpu_limit_milli(container: JSON) -> int | None:
-    """Return the CPU limit in thousandths of a core, None for none."""
+    """Return the CPU limit of a container, or of a pod spec, in thousandths of a core, None for none."""
     return amount(container, "limits", "cpu").milli or None
 
 
 def memory_limit_mib(container: JSON) -> int | None:
-    """Return the memory limit in MiB, rounded up, None for none."""
+    """Return the memory limit of a container, or of a pod spec, in MiB, rounded up, None for none."""
     return amount(container, "limits", "memory").mebibytes or None
 
 
@@ -58,33 +45,21 @@ def gpus(container: JSON) -> int:
     return sum(amount(container, "requests", name).value for name in GPU_RESOURCES)
 
 
-def is_sidecar(container: JSON) -> bool:
-    """Return whether an init container goes on beside the main ones."""
-    return container.get("restartPolicy") == "Always"
-
-
 def all_containers(spec: JSON) -> list[JSON]:
     """Return the init containers, then the others."""
     return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
 
 
 def pod_total(spec: JSON, name: str, kind: str = "requests") -> Quantity:
-    """Return what the whole pod requests of a resource, or its limit."""
-    running = largest_init = ZERO
-    for container in spec.get("initContainers") or ():
-        needs = amount(container, kind, name)
-        if is_sidecar(container):
-            running += needs
-        else:
-            largest_init = max(largest_init, running + needs)
-    for container in spec.get("containers") or ():
-        running += amount(container, kind, name)
-    return max(largest_init, running) + parse_quantity(str((spec.get("overhead") or {}).get(name, "0")))
+    """Return what the whole pod requests of a resource, or its limit: its own word, or else what its containers say."""
+    is_own = is_of_pods(name) and name in amounts(spec, kind)
+    total = amount(spec, kind, name) if is_own else containers_total(spec, name, kind)
+    return total + parse_quantity(str((spec.get("overhead") or {}).get(name, "0")))
 
 
 def pod_totals(spec: JSON, kind: str) -> dict[str, Quantity]:
-    """Return the pod's total of each resource that one of its containers names, or its overhead."""
-    named = [amounts(each, kind) for each in all_containers(spec)]
+    """Return the pod's total of each resource that it or one of its containers names, or its overhead."""
+    named = [amounts(each, kind) for each in (spec, *all_containers(spec))]
     names = {name for each in [*named, spec.get("overhead") or {}] for name in each}
     return {name: pod_total(spec, name, kind) for name in sorted(names)}
 

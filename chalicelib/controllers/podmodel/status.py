@@ -15,8 +15,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.container_status import Circumstances, container_status, waiting_statuses
 from chalicelib.controllers.podmodel.references import Missing
-from chalicelib.controllers.podmodel.resources import is_sidecar
 from chalicelib.providers.base import ContainerState, TaskState
+from chalicelib.resources.pods.totals import is_sidecar
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 Condition = tuple[str, bool, str, str]  # type, status, reason, message

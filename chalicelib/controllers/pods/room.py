@@ -13,7 +13,7 @@ from chalicelib.apimachinery.accessors import is_deleting
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import scheduling
 from chalicelib.controllers.podmodel.record import is_gated
-from chalicelib.controllers.podmodel.resources import all_containers, amounts
+from chalicelib.controllers.podmodel.resources import pod_totals
 from chalicelib.controllers.runtime.objects import ENDED_POD
 from chalicelib.storage.base import RevisionExpired, Storage
 from chalicelib.storage.keys import prefix
@@ -111,5 +111,5 @@ def _read(text: str, node_name: str) -> _Pod | None:
     if node not in ("", node_name):
         return None
     waits = not node and not is_deleting(pod) and not is_gated(pod)
-    named = {name for each in all_containers(pod["spec"]) for name in amounts(each, "requests")}
-    return _Pod(scheduling.turn(pod), scheduling.requests(pod["spec"], named), bool(node), waits)
+    asked = {name: total.nanos for name, total in pod_totals(pod["spec"], "requests").items() if total.nanos}
+    return _Pod(scheduling.turn(pod), asked, bool(node), waits)

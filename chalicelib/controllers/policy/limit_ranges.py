@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from chalicelib.apimachinery.accessors import annotations_of, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.resources import all_containers, amounts, claimed_storage, pod_totals
+from chalicelib.controllers.podmodel.resources import all_containers, claimed_storage, pod_totals
+from chalicelib.resources.pods.totals import amounts
 from chalicelib.resources.shared.formats import nanos
 
 ANNOTATION = "kubernetes.io/limit-ranger"

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from chalicelib.apimachinery.accessors import is_terminal, spec_of
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.resources import ZERO, all_containers, amounts, claimed_storage, pod_totals
+from chalicelib.controllers.podmodel.resources import all_containers, claimed_storage, pod_totals
 from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.pods.totals import ZERO, amounts
 from chalicelib.resources.policy.quotas import COUNTED, is_scoped
 
 Amounts = dict[str, Quantity]

@@ -17,7 +17,6 @@ from chalicelib.apimachinery.accessors import metadata_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.resources import ZERO
 from chalicelib.controllers.policy import limit_ranges
 from chalicelib.controllers.policy.quota_usage import (
     GROUPS,
@@ -29,6 +28,7 @@ from chalicelib.controllers.policy.quota_usage import (
     usage,
 )
 from chalicelib.controllers.runtime.background import Later
+from chalicelib.resources.pods.totals import ZERO
 from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import parse_key, prefix
 

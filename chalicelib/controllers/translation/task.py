@@ -28,6 +28,7 @@ from chalicelib.controllers.translation.env import PodView, container_env, expan
 from chalicelib.controllers.translation.network import ApiAddress
 from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Container, Mount, Restart, Task, Volume
+from chalicelib.resources.pods.totals import is_sidecar
 
 NAMESPACE_LABEL, POD_LABEL = "sparkanywhere.io/namespace", "sparkanywhere.io/pod"
 
@@ -110,10 +111,7 @@ def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
     token = _token_volume(view, node)
     # A sidecar (an init container that always restarts) starts with the main ones and not before the init
     # containers that follow it; the controller stops it when the main ones have ended.
-    containers = [
-        _container(view, each, token, init=not pod_resources.is_sidecar(each))
-        for each in spec.get("initContainers") or ()
-    ]
+    containers = [_container(view, each, token, init=not is_sidecar(each)) for each in spec.get("initContainers") or ()]
     containers += [_container(view, each, token, init=False) for each in spec.get("containers") or ()]
     labels = {**labels_of(pod), NAMESPACE_LABEL: namespace, POD_LABEL: metadata["name"]}
     return view, Task(
@@ -156,8 +154,8 @@ def _container(view: PodView, container: JSON, token: Volume | None, *, init: bo
         env=tuple(env.items()),
         mounts=mounts,
         working_dir=container.get("workingDir") or "",
-        cpu_milli=pod_resources.cpu_limit_milli(container),
-        memory_mib=pod_resources.memory_limit_mib(container),
+        cpu_milli=pod_resources.cpu_limit_milli(container) or pod_resources.cpu_limit_milli(view.spec),
+        memory_mib=pod_resources.memory_limit_mib(container) or pod_resources.memory_limit_mib(view.spec),
         gpus=pod_resources.gpus(container),
         init=init,
         restart=_restart(view.spec, container, init=init),

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import placement as pod_placement
-from chalicelib.controllers.podmodel.resources import GPU_RESOURCES, is_sidecar
+from chalicelib.controllers.podmodel.resources import GPU_RESOURCES
+from chalicelib.resources.pods.totals import is_sidecar
 
 _POD = (
     "hostPID",
@@ -53,6 +54,7 @@ def unsupported_fields(pod: JSON, *, probes: bool = False) -> Iterator[str]:
     yield from (f"spec.{field}" for field, asks in _POD_VALUES if asks(spec.get(field)))
     yield from _of_security("spec", spec, _POD_SECURITY)
     yield from pod_placement.unsupported(spec)
+    yield from _of_pod_resources(spec)
     for kind in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(kind) or ()):
             host_ports = not spec.get("hostNetwork")
@@ -69,6 +71,16 @@ def unsupported_fields(pod: JSON, *, probes: bool = False) -> Iterator[str]:
         if (volume.get("emptyDir") or {}).get("medium") not in (None, "", "Memory"):
             yield f"spec.volumes[{index}].emptyDir.medium"
     yield from pod_placement.kept_off_spot(pod)
+
+
+def _of_pod_resources(spec: JSON) -> Iterator[str]:
+    """Yield what a pod as a whole may not have: a limit that its containers share is one for each of them here."""
+    beside = [each for each in spec.get("initContainers") or () if is_sidecar(each)]
+    is_shared = len(beside) + len(spec.get("containers") or ()) > 1
+    for kind in ("limits", "requests"):
+        for name in (spec.get("resources") or {}).get(kind) or ():
+            if name not in _COUNTED or (kind == "limits" and is_shared):
+                yield f"spec.resources.{kind}[{name}]"
 
 
 def _of_container(path: str, container: JSON, *, host_ports: bool) -> Iterator[str]:

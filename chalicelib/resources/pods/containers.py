@@ -12,6 +12,7 @@ from chalicelib.apimachinery.rules import names
 from chalicelib.apimachinery.rules.causes import duplicate, invalid, missing, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.pods.totals import containers_total, is_of_pods
 from chalicelib.resources.shared.formats import NOT_NEGATIVE, PORT_RANGE, is_port, nanos, relative_path_error
 
 _COUNTED = ("cpu", "memory")
@@ -19,20 +20,40 @@ _STANDARD = ("cpu", "ephemeral-storage", "memory")
 _REFERENCES = tuple(f"{kind}.{name}" for kind in ("limits", "requests") for name in _STANDARD)
 
 
-def resources_causes(resources: JSON, at: str) -> Iterator[Cause]:
-    """Yield what is wrong with a container's `resources`, already in canonical form."""
+def resources_causes(resources: JSON, at: str, *, of_pod: bool = False) -> Iterator[Cause]:
+    """Yield what is wrong with the `resources` of a container, or of a pod as a whole, already in canonical form."""
     limits = resources.get("limits") or {}
     for kind in ("limits", "requests"):
         for name, amount in (resources.get(kind) or {}).items():
             here = f"{at}.{kind}[{name}]"
             if name not in _STANDARD and "/" not in name and not name.startswith("hugepages-"):
                 yield invalid(here, name, "must be a standard resource type or fully qualified")
-                yield invalid(here, name, "must be a standard resource for containers")
+                if not of_pod:
+                    yield invalid(here, name, "must be a standard resource for containers")
+            elif of_pod and not is_of_pods(name):
+                yield not_supported(here, name, ("cpu", "hugepages-", "memory"))
             if nanos(amount) < 0:
                 yield invalid(here, amount, NOT_NEGATIVE)
             if kind == "requests" and name in limits and nanos(amount) > nanos(limits[name]):
                 why = f"must be less than or equal to {name} limit of {limits[name]}"
                 yield invalid(f"{at}.requests", amount, why)
+
+
+def pod_resources_causes(spec: JSON, at: str) -> Iterator[Cause]:
+    """Yield what is wrong with the `resources` of a pod as a whole, in canonical form, beside its containers'."""
+    resources = spec.get("resources") or {}
+    yield from resources_causes(resources, at, of_pod=True)
+    for name, amount in (resources.get("requests") or {}).items():
+        total = containers_total(spec, name, "requests")
+        if nanos(amount) < total.nanos:
+            why = f"must be greater than or equal to aggregate container requests of {total}"
+            yield invalid(f"{at}.requests[{name}]", amount, why)
+    for index, container in enumerate(spec.get("containers", ())):
+        own = (container.get("resources") or {}).get("limits") or {}
+        for name, limit in (resources.get("limits") or {}).items():
+            if nanos(own.get(name, 0)) > nanos(limit):
+                why = f"must be less than or equal to pod limits of {limit}"
+                yield invalid(f"{at}.containers[{index}][{name}].limits", own[name], why)
 
 
 def resource_ref_causes(reference: JSON, at: str) -> Iterator[Cause]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.pods.totals import amounts, containers_total
 from chalicelib.resources.shared.formats import amount_text, amounts_texts
 
 FILE_MODE = 0o644  # of files made from ConfigMaps, Secrets and the downward API
@@ -46,7 +47,7 @@ def default_pod(pod: JSON) -> None:
     for container in containers:
         _default_requests(container["resources"])
     if spec.get("resources"):
-        _default_requests(spec["resources"])
+        _default_pod_requests(spec)
     if spec.get("hostNetwork"):
         for container in containers:
             for port in container.get("ports", ()):
@@ -136,6 +137,18 @@ def _default_requests(resources: JSON) -> None:
     limits = resources.get("limits")
     if limits:
         resources["requests"] = {**limits, **resources.get("requests", {})}
+
+
+def _default_pod_requests(spec: JSON) -> None:
+    """Fill in, in place, what a pod as a whole requests: what its containers do, else its limits."""
+    resources = spec["resources"]
+    if not resources.get("limits") and not resources.get("requests"):
+        return
+    containers = (*spec.get("initContainers", ()), *spec["containers"])
+    named = {name for each in containers for name in amounts(each, "requests")} & {"cpu", "memory"}
+    of_containers = {name: str(containers_total(spec, name, "requests")) for name in sorted(named)}
+    resources["requests"] = {**of_containers, **resources.get("requests", {})}
+    _default_requests(resources)
 
 
 def _default_handler(handler: JSON) -> None:

@@ -16,7 +16,7 @@ from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.containers import containers_causes, resource_ref_causes
+from chalicelib.resources.pods.containers import containers_causes, pod_resources_causes, resource_ref_causes
 from chalicelib.resources.shared.formats import MAX_INT32, RESERVED_AUDIENCE, is_reserved_audience, relative_path_error
 
 MAX_FILE_MODE = 0o777
@@ -162,6 +162,7 @@ def spec_causes(spec: JSON, path: str) -> Iterator[Cause]:
     """Yield what is wrong with a pod spec that stands at `path`."""
     yield from volumes_causes(spec.get("volumes", []), f"{path}.volumes")
     yield from containers_causes(spec, path)
+    yield from pod_resources_causes(spec, f"{path}.resources")
     for key, choices in _CHOICES.items():
         if spec.get(key) not in choices:
             yield not_supported(f"{path}.{key}", spec.get(key), choices)

@@ -77,6 +77,15 @@ def test_a_pod_larger_than_the_node_waits_and_keeps_no_other_from_running(w: Wor
     assert running(w) == ["a"]
 
 
+def test_what_a_pod_asks_for_as_a_whole_counts_like_what_its_containers_do(w: World) -> None:
+    w.create_pod("huge", resources={"requests": {"memory": "900Gi"}})
+    w.create_pod("a", resources={"limits": {"memory": "12Gi"}})
+    ask(w, "b", "8Gi")
+
+    assert running(w) == ["a"]
+    assert condition(w, "huge") == condition(w, "b") == ("False", NO_MEMORY)
+
+
 def test_room_goes_to_the_oldest_that_fits_and_to_higher_priorities_first(w: World) -> None:
     w.create("priorityclasses", "urgent", value=1000)
     ask(w, "runs", "16Gi")

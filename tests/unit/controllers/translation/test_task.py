@@ -90,6 +90,16 @@ def test_a_sleep_before_the_stop_is_the_containers_own() -> None:
     assert only(task_of(pod(containers=[sleepy]))).stop_command == ("sleep", "7")
 
 
+def test_resources_of_a_pod_are_its_tasks_and_limit_each_container() -> None:
+    asked = {"requests": {"cpu": "3", "memory": "5Gi"}, "limits": {"cpu": "4", "memory": "6Gi"}}
+    containers = [container(resources={"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}})]
+
+    task = task_of(pod(containers=containers, resources=asked))
+
+    assert (task.cpu_milli, task.memory_mib) == (3000, 5 * 1024)
+    assert (only(task).cpu_milli, only(task).memory_mib) == (4000, 1024)
+
+
 def test_everything_else_of_a_container() -> None:
     full = container(
         workingDir="/w",
@@ -244,6 +254,12 @@ UNSUPPORTED: list[tuple[JSON, list[str]]] = [
         {"containers": [container(resources={"limits": {"example.com/fpga": "1"}})]},
         ["spec.containers[0].resources.limits[example.com/fpga]"],
     ),
+    ({"resources": {"limits": {"memory": "1Gi"}}}, []),
+    (
+        {"resources": {"limits": {"cpu": "1"}}, "containers": [container(), container("other")]},
+        ["spec.resources.limits[cpu]"],
+    ),
+    ({"resources": {"requests": {"hugepages-2Mi": "2Mi"}}}, ["spec.resources.requests[hugepages-2Mi]"]),
     ({"volumes": [{"name": "v", "hostPath": {"type": "Directory"}}]}, ["spec.volumes[0].hostPath.type"]),
     ({"tolerations": [{"operator": "Exists"}], "containers": [container(resizePolicy=[{}])]}, []),
 ]

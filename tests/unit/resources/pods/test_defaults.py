@@ -142,3 +142,20 @@ def test_a_status_is_written_out_as_go_writes_it() -> None:
         "state": {"terminated": {"exitCode": 1, "startedAt": None, "finishedAt": None}},
         "lastState": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "requests"),
+    [
+        ({"limits": {"memory": "4Gi"}}, {}, {"memory": "4Gi"}),
+        ({"limits": {"memory": "4Gi"}}, {"requests": {"memory": "1Gi"}}, {"memory": "1Gi"}),
+        ({"requests": {"memory": "4Gi"}}, {"requests": {"memory": "1Gi", "cpu": "2"}}, {"memory": "4Gi", "cpu": "2"}),
+        ({}, {"requests": {"memory": "1Gi"}}, None),
+    ],
+)
+def test_a_pod_as_a_whole_requests_what_its_containers_do_or_its_limits(
+    of_pod: JSON, of_container: JSON, requests: JSON | None
+) -> None:
+    _, obj = made("Pod", pod(resources=of_pod, container={"resources": of_container}))
+
+    assert (obj["spec"].get("resources") or {}).get("requests") == requests
