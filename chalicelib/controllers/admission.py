@@ -29,6 +29,7 @@ from chalicelib.controllers.translation.unsupported import unsupported_fields
 from chalicelib.providers.base import Provider
 from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
+from chalicelib.resources.catalogue import WORKLOADS
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
@@ -75,7 +76,7 @@ class Admission:
         if resource == "services" and self._node.launches:
             return service_warnings(obj, self._services, self._node.name)
         if resource != "pods":
-            return hold_to_level(resource, obj, now) if resource in WORKLOADS else []
+            return hold_to_level(resource, obj, now) if resource in TEMPLATES else []
         try:
             return [*hold_to_level(resource, obj, now), *self._admit_pod(obj, now)]
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -124,7 +125,7 @@ class Admission:
         return warnings + (self._provider.warnings(task) if task else [])
 
 
-WORKLOADS = ("cronjobs", "daemonsets", "deployments", "jobs", "podtemplates", "replicasets", "statefulsets")
+TEMPLATES = ("podtemplates", *WORKLOADS)
 PRIORITIES, STORAGE = "priorityclasses", "storageclasses"
 DEFAULT_INGRESS = ("ingressclass.kubernetes.io/is-default-class",)
 INGRESS_ANNOTATION = "kubernetes.io/ingress.class"  # the field's predecessor

@@ -166,7 +166,7 @@ class Reactions:
         if self._launches:
             for resource in WORKLOADS:
                 on(resource, STORED, self._sync_workload)
-            for resource in ("pods", "replicasets", "jobs"):
+            for resource in {each.owns for each in WORKLOADS.values()}:
                 on(resource, (*STORED, *GONE, "STATUS"), self._sync_owner)
         on(ANY, STORED, self._look_up_owners)
         on(ANY, ["MODIFIED"], self._act_on_finalizers)

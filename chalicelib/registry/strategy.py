@@ -77,6 +77,8 @@ class Strategy:
     orphan_warning = ""
     scale: Mapping[str, str] | None = None  # where the /scale subresource finds its numbers
     structural: JSON | None = None  # the schema of a custom resource's version
+    # The keys that lead to the template of the pods it makes, each in the spec of the one before; () makes none.
+    pod_template: tuple[str, ...] = ()
     is_custom = False  # of a CustomResourceDefinition: no strategic patches, no protobuf
     stored_as = ""  # the resource under whose keys objects are kept, where it is another one (a view of it)
     # Why a name (or with is_prefix a generateName) will not do, as texts of causes.

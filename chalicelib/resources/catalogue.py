@@ -67,3 +67,6 @@ ALL: tuple[Strategy, ...] = (
     EndpointSliceStrategy(),
     *INERT,
 )
+
+# What makes pods, and what may therefore stand between two of them: each resource's Strategy.pod_template.
+WORKLOADS = {each.resource: each.pod_template for each in ALL if each.pod_template}

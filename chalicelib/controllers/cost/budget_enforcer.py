@@ -9,12 +9,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import is_deleting, is_terminal
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, owners_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.podmodel import budget
-from chalicelib.controllers.podmodel.family import attempts_of, members_of
+from chalicelib.controllers.podmodel.family import attempts_of, heads_of, members_of
 from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.objects import DeleteObject
@@ -82,16 +82,19 @@ class BudgetEnforcer:
 
     def _heads(self, unfinished: Sequence[JSON]) -> Iterator[JSON]:
         """Yield the pods with a budget: those that run, and those that have ended before what they own."""
-        known = {pod["metadata"]["uid"] for pod in unfinished}
+        running = {pod["metadata"]["uid"] for pod in unfinished}
+        known, ended = set(running), set[str]()
         for pod in unfinished:
             if budget.max_usd(pod) is not None:
                 yield pod
-            for owner in pod["metadata"].get("ownerReferences") or ():
-                if owner.get("kind") == "Pod" and owner["uid"] not in known:
-                    known.add(owner["uid"])
-                    ended = self._pods.find(owner["uid"])
-                    if ended is not None and budget.max_usd(ended) is not None:
-                        yield ended
+            owners = {each["uid"] for each in owners_of(pod)}
+            heads = heads_of(self._storage, pod) if owners - known else []
+            known |= owners  # so that the pods of one owner cost one look
+            for head in heads:
+                if head["metadata"]["uid"] not in running | ended:
+                    ended.add(head["metadata"]["uid"])
+                    if budget.max_usd(head) is not None:
+                        yield head
 
     def _mark(self, head: JSON, message: str, now: datetime) -> JSON | None:
         """Write the mark; return the pod with it, None if the pod is gone or has no budget any more."""

@@ -6,13 +6,14 @@ kubernetes/pkg/controller/garbagecollector (v1.36).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 from chalicelib.apimachinery.accessors import metadata_of, owners_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.catalogue import WORKLOADS
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
-from chalicelib.storage.keys import parse_key
-
-BETWEEN = ("statefulsets", "deployments", "replicasets", "jobs")  # what may stand between two pods
-GENERATIONS = 3  # a Deployment's pods are its ReplicaSet's
+from chalicelib.storage.keys import parse_key, stored_metadata
 
 
 def dependents_of(storage: Storage, uid: str, namespace: str) -> list[StoredObject]:
@@ -26,49 +27,73 @@ def can_own(owner: JSON, namespace: str) -> bool:
     return metadata_of(owner).get("namespace", "") in ("", namespace)
 
 
-def heads_of(storage: Storage, obj: JSON) -> list[JSON]:
-    """Return the stored pods that own an object, themselves or by a workload of theirs: those it is a member of.
+def owners_above(
+    obj: JSON, find_by_uid: Callable[[str], StoredObject | None], *, through: Callable[[str], bool]
+) -> Iterator[tuple[str, StoredObject | None]]:
+    """Yield the owners of an object, nearest first: uid, and what is stored of it; None if it may not own the object.
 
-    Several only where several owners are named.
+    Owners of owners follow of those resources that `through` holds for, however many generations there are. Owners
+    count by uid alone: the kind and the name of a reference are whatever its writer says.
     """
     namespace = metadata_of(obj).get("namespace", "")
-    heads: list[JSON] = []
     seen: set[str] = set()
     generation = [obj]
-    for _ in range(GENERATIONS):
+    while generation:
         above: list[JSON] = []
         for reference in [each for owned in generation for each in owners_of(owned)]:
             uid = reference.get("uid") or ""  # a new object has not been validated yet
             if uid in seen:
                 continue
             seen.add(uid)
-            try:
-                stored = storage.get_by_uid(uid)
-            except KeyNotFound:
+            stored = find_by_uid(uid)
+            owner = stored.object() if stored else {}
+            if stored is None or not can_own(owner, namespace):
+                yield uid, None
                 continue
-            resource, owner = parse_key(stored.key)[0], stored.object()
-            if can_own(owner, namespace):
-                heads += [owner] if resource == "pods" else []
-                above += [owner] if resource in BETWEEN else []
+            yield uid, stored
+            above += [owner] if through(parse_key(stored.key)[0]) else []
         generation = above
-    return heads
+
+
+def _find(storage: Storage, uid: str) -> StoredObject | None:
+    try:
+        return storage.get_by_uid(uid)
+    except KeyNotFound:
+        return None
+
+
+def heads_of(storage: Storage, obj: JSON) -> list[JSON]:
+    """Return the stored pods that own an object, themselves or by a workload of theirs: those it is a member of.
+
+    Several only where several owners are named.
+    """
+    above = owners_above(obj, partial(_find, storage), through=WORKLOADS.__contains__)
+    return [stored.object() for _, stored in above if stored and parse_key(stored.key)[0] == "pods"]
 
 
 def attempts_of(storage: Storage, pod: JSON) -> list[JSON]:
     """Return the other stored pods of the Job that made this one: what it tried before, or beside it."""
     uid, namespace = pod["metadata"]["uid"], pod["metadata"].get("namespace", "")
-    jobs = [each["uid"] for each in owners_of(pod) if each.get("kind") == "Job"]
-    pods = [each for job in jobs for each in members_of(storage, job, namespace, 1)]
+    above = owners_above(pod, partial(_find, storage), through=lambda _: False)
+    jobs = [owner for owner, stored in above if stored and parse_key(stored.key)[0] == "jobs"]
+    owned = [each for job in jobs for each in dependents_of(storage, job, namespace)]
+    pods = [each.object() for each in owned if parse_key(each.key)[0] == "pods"]
     return [each for each in pods if each["metadata"]["uid"] != uid]
 
 
-def members_of(storage: Storage, uid: str, namespace: str, generations: int = GENERATIONS) -> list[JSON]:
-    """Return the stored pods that an object of that namespace owns, itself or by what it owns."""
+def members_of(storage: Storage, uid: str, namespace: str) -> list[JSON]:
+    """Return the stored pods that an object of that namespace owns, itself or by workloads, each once."""
     found: list[JSON] = []
-    for stored in dependents_of(storage, uid, namespace):
-        resource = parse_key(stored.key)[0]
-        if resource == "pods":
-            found.append(stored.object())
-        elif resource in BETWEEN and generations > 1:
-            found += members_of(storage, stored.object()["metadata"]["uid"], namespace, generations - 1)
+    seen, owners = {uid}, [uid]
+    while owners:
+        for stored in dependents_of(storage, owners.pop(), namespace):
+            resource = parse_key(stored.key)[0]
+            own_uid = stored_metadata(stored.json)["uid"]
+            if own_uid in seen:
+                continue
+            seen.add(own_uid)
+            if resource == "pods":
+                found.append(stored.object())
+            elif resource in WORKLOADS:
+                owners.append(own_uid)
     return found

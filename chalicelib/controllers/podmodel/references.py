@@ -12,17 +12,11 @@ from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import metadata_of, owners_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.family import owners_above
 from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.providers.base import TaskRejected
+from chalicelib.storage.keys import parse_key
 
-OWNER_GENERATIONS = 4  # a claim is an executor's, which is a StatefulSet's, which is a driver's
-OWNER_RESOURCES = {
-    "Pod": "pods",
-    "StatefulSet": "statefulsets",
-    "Deployment": "deployments",
-    "ReplicaSet": "replicasets",
-    "Job": "jobs",
-}
 MOUNT, CONFIG, SCHEDULE = "FailedMount", "Failed", "FailedScheduling"  # reasons of a waiting pod's Event
 
 
@@ -87,27 +81,18 @@ class References:
         return metadata_of(self.pod).get("namespace") or ""
 
     def _check_family(self, resource: str, found: JSON) -> None:
-        direct = {each.get("uid") for obj in (found, self.pod) for each in owners_of(obj)}
-        if len(direct) < len(owners_of(found)) + len(owners_of(self.pod)):
+        ours, theirs = ({each.get("uid") for each in owners_of(obj)} for obj in (self.pod, found))
+        if ours & theirs:
             return  # an owner of both
-        ours, theirs = self._owning_pods(self.pod), self._owning_pods(found)
-        if ours and theirs and theirs.isdisjoint(ours | {self.pod["metadata"]["uid"]}):
+        pods, others = self._owning_pods(self.pod), self._owning_pods(found)
+        if pods and others and others.isdisjoint(pods | {self.pod["metadata"]["uid"]}):
             name = found["metadata"]["name"]
             raise PodRejected("Forbidden", f'{kind_word(resource)} "{name}" belongs to another application')
 
     def _owning_pods(self, obj: JSON) -> set[str]:
-        """Return the uids of the pods above an object, as far as their own owners are stored."""
-        uids: set[str] = set()
-        generation = [obj]
-        for _ in range(OWNER_GENERATIONS):
-            above = []
-            for each in [reference for owned in generation for reference in owners_of(owned)]:
-                uids |= {each["uid"]} if each["kind"] == "Pod" else set()
-                resource = OWNER_RESOURCES.get(each["kind"])
-                owner = self.lookup.find(resource, self.namespace, each["name"]) if resource else None
-                above += [owner] if owner and owner["metadata"]["uid"] == each["uid"] else []
-            generation = above
-        return uids
+        """Return the uids of the pods above an object, whatever stands between; an owner that is gone may be one."""
+        above = owners_above(obj, self.lookup.find_by_uid, through=lambda _: True)
+        return {uid for uid, stored in above if stored is None or parse_key(stored.key)[0] == "pods"}
 
     def texts(self, resource: str, name: str) -> dict[str, bytes] | None:
         """Return what variables may be taken from, without a ConfigMap's binaryData; None if there is none."""

@@ -41,6 +41,10 @@ class Lookup(Protocol):
         """Return the object, decoded anew; None if there is none."""
         ...
 
+    def find_by_uid(self, uid: str) -> StoredObject | None:
+        """Return the living object of that uid, as it is stored now; None if there is none."""
+        ...
+
     def mentioning(self, resource: str, namespace: str, texts: Iterable[str]) -> list[JSON]:
         """Return the objects of a namespace whose JSON contains one of `texts` (and maybe others)."""
         ...
@@ -65,6 +69,13 @@ class StorageLookup:
         """Return the object as stored."""
         try:
             return self._reader.get(object_key(resource, namespace, name)).object()
+        except KeyNotFound:
+            return None
+
+    def find_by_uid(self, uid: str) -> StoredObject | None:
+        """Ask the storage."""
+        try:
+            return self._storage.get_by_uid(uid)
         except KeyNotFound:
             return None
 

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of, owners_of
 from chalicelib.apimachinery.rules.meta import ORPHAN
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.family import BETWEEN, heads_of
+from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.endpoints.auth.owned_scope import Refuse
 from chalicelib.registry.options import DeleteOptions
+from chalicelib.resources.catalogue import WORKLOADS
 from chalicelib.resources.pods.marks import MAX_USD
-from chalicelib.storage.base import Storage, StoredObject
+from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
+from chalicelib.storage.keys import parse_key
 
-RUN_PODS = ("pods", *BETWEEN)
+RUN_PODS = ("pods", *WORKLOADS)
 
 
 class BudgetScope:
@@ -41,6 +43,7 @@ class BudgetScope:
         """Have what runs pods count for the limit: make it one of the head's own, in place."""
         if resource not in RUN_PODS:
             return
+        self._check_owners(obj, set())
         metadata = metadata_of(obj)
         for head in self._heads:
             found = head["metadata"]
@@ -52,7 +55,7 @@ class BudgetScope:
 
     def check_write(self, resource: str, obj: JSON) -> None:
         """Check that a workload counts for the limit: others may be anybody's."""
-        if resource not in BETWEEN:
+        if resource not in WORKLOADS:
             return
         if not all(self._counts_for(head, obj) for head in self._heads):
             raise self._refuse(f"{self._whose()} changes workloads of its own only")
@@ -63,7 +66,9 @@ class BudgetScope:
             return
         if annotations_of(new).get(MAX_USD) != annotations_of(old).get(MAX_USD):
             raise self._refuse(f"{self._whose()} does not change {MAX_USD}")
-        left = {each.get("uid") for each in owners_of(old)} - {each.get("uid") for each in owners_of(new)}
+        before = {each.get("uid") for each in owners_of(old)}
+        self._check_owners(new, before)
+        left = before - {each.get("uid") for each in owners_of(new)}
         finalizers = set(metadata_of(new).get("finalizers") or ()) - set(metadata_of(old).get("finalizers") or ())
         if left or ORPHAN in finalizers:
             raise self._refuse(f"{self._whose()} keeps what it owns")
@@ -73,6 +78,20 @@ class BudgetScope:
         self.check_write(resource, obj)
         if resource in RUN_PODS and options.propagation == "Orphan":
             raise self._refuse(f"{self._whose()} keeps what it owns: ask for propagationPolicy Background")
+
+    def _check_owners(self, obj: JSON, known: set[str | None]) -> None:
+        """Check that no new owner keeps an object when the head is gone: each is the head, or runs pods for it."""
+        for uid in {each.get("uid") or "" for each in owners_of(obj)} - known:
+            try:
+                stored = self._storage.get_by_uid(uid)
+            except KeyNotFound:
+                stored = None
+            if stored is None or parse_key(stored.key)[0] not in RUN_PODS or not self._is_ours(stored.object()):
+                raise self._refuse(f"{self._whose()} names no owners but its own")
+
+    def _is_ours(self, owner: JSON) -> bool:
+        uid = owner["metadata"]["uid"]
+        return any(head["metadata"]["uid"] == uid or self._counts_for(head, owner) for head in self._heads)
 
     def _counts_for(self, head: JSON, obj: JSON) -> bool:
         uid = head["metadata"]["uid"]

@@ -12,9 +12,9 @@ from functools import cached_property
 from chalicelib.apimachinery.accessors import labels_of, metadata_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.family import BETWEEN
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.registry.options import DeleteOptions
+from chalicelib.resources.catalogue import WORKLOADS
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
 from chalicelib.storage.keys import stored_metadata
 
@@ -120,13 +120,13 @@ class OwnedScope:
 
     def _check_pods(self, resource: str, obj: JSON) -> None:
         """Check the pod, or the template that a workload makes pods of."""
+        if resource != "pods" and resource not in WORKLOADS:
+            return
         spec = spec_of(obj)
-        if resource in BETWEEN:
-            template = spec.get("template") or {}
+        for key in WORKLOADS.get(resource, ()):
+            template = spec.get(key) or {}
             self._label(template.setdefault("metadata", {}))
             spec = spec_of(template)
-        elif resource != "pods":
-            return
         account = account_of(spec)
         is_own = account == account_of(spec_of(self._pod))
         if not is_own and self._rbac.is_named(self._namespace, account):

@@ -52,6 +52,7 @@ class CronJobStrategy(Strategy):
     """batch/v1 cronjobs."""
 
     group, resource, singular, kind = "batch", "cronjobs", "cronjob", "CronJob"
+    pod_template = ("jobTemplate", "template")
     in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("cj",), ("all",)
     has_generation = True

@@ -34,6 +34,7 @@ class DeploymentStrategy(Strategy):
     """apps/v1 deployments."""
 
     group, resource, singular, kind = "apps", "deployments", "deployment", "Deployment"
+    pod_template = ("template",)
     in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("deploy",), ("all",)
     has_generation = True
@@ -131,6 +132,7 @@ class ReplicaSetStrategy(Strategy):
     """apps/v1 replicasets."""
 
     group, resource, singular, kind = "apps", "replicasets", "replicaset", "ReplicaSet"
+    pod_template = ("template",)
     in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("rs",), ("all",)
     has_generation = True

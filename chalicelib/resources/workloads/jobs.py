@@ -41,6 +41,7 @@ class JobStrategy(Strategy):
     """batch/v1 jobs."""
 
     group, resource, singular, kind = "batch", "jobs", "job", "Job"
+    pod_template = ("template",)
     in_view, edit_verbs = True, WRITE_VERBS
     categories = ("all",)
     has_generation = True

@@ -41,6 +41,7 @@ class StatefulSetStrategy(Strategy):
     """apps/v1 statefulsets."""
 
     group, resource, singular, kind = "apps", "statefulsets", "statefulset", "StatefulSet"
+    pod_template = ("template",)
     in_view, edit_verbs = True, WRITE_VERBS
     short_names, categories = ("sts",), ("all",)
     has_generation = True

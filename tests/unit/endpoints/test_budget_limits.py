@@ -9,19 +9,30 @@ import pytest
 
 from chalicelib.controllers.podmodel.family import heads_of, members_of
 from chalicelib.controllers.runtime.tokens import TokenClaims
+from chalicelib.resources.catalogue import WORKLOADS
 from chalicelib.resources.pods.marks import MAX_USD
 from tests.api_client import ApiClient, Json, control_plane
 
 NS = "/api/v1/namespaces/default"
 PODS = f"{NS}/pods"
 SETS = "/apis/apps/v1/namespaces/default/statefulsets"
-JOBS = "/apis/batch/v1/namespaces/default/jobs"
+BATCH = "/apis/batch/v1/namespaces/default"
+JOBS, APPS = f"{BATCH}/jobs", SETS.rpartition("/")[0]
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 SPEC: Json = {"containers": [{"name": "c", "image": "i"}]}
 SET: Json = {
     "serviceName": "s",
     "selector": {"matchLabels": {"app": "s"}},
     "template": {"metadata": {"labels": {"app": "s"}}, "spec": SPEC},
+}
+JOB: Json = {"template": {"spec": {**SPEC, "restartPolicy": "Never"}}}
+CRON_JOB: Json = {"schedule": "0 0 1 1 *", "suspend": True, "jobTemplate": {"spec": JOB}}
+SPECS: dict[str, tuple[str, Json]] = {  # of everything that makes pods
+    "cronjobs": (BATCH, CRON_JOB),
+    "deployments": (APPS, {key: value for key, value in SET.items() if key != "serviceName"}),
+    "jobs": (BATCH, JOB),
+    "replicasets": (APPS, {key: value for key, value in SET.items() if key != "serviceName"}),
+    "statefulsets": (APPS, SET),
 }
 MERGE = {"content_type": "application/merge-patch+json"}
 
@@ -106,18 +117,78 @@ def test_a_job_changes_what_else_it_may(driver: Pod) -> None:
 
 
 def test_what_a_job_creates_counts_for_its_limit(api: ApiClient, driver: Pod, executor: Pod) -> None:
-    stranger = Pod(api, _pod())
     storage = api.plane.base.storage
     job = {"metadata": {"generateName": "j-"}, "spec": {"template": {"spec": {**SPEC, "restartPolicy": "Never"}}}}
     stateful_set = {"metadata": {"generateName": "s-"}, "spec": SET}
     for caller in (driver, executor):
-        for url, body in ((PODS, _pod()), (PODS, _pod(owners=[stranger.reference])), (SETS, stateful_set), (JOBS, job)):
+        for url, body in ((PODS, _pod()), (PODS, _pod(owners=[executor.reference])), (SETS, stateful_set), (JOBS, job)):
             code, made = caller.ask("POST", url, body)
 
             assert code == 201, made
             assert driver.uid in [head["metadata"]["uid"] for head in heads_of(storage, made)]
     counted = {pod["metadata"]["uid"] for pod in members_of(storage, driver.uid, "default")}
     assert len(counted) >= 1 + 4
+
+
+def test_nobody_else_keeps_what_a_job_creates(api: ApiClient, driver: Pod, executor: Pod) -> None:
+    """An object stays with the owners that are left, so a foreign one would keep it beyond the limit."""
+    config = api.create(f"{NS}/configmaps", {"metadata": {"generateName": "c-", "ownerReferences": [driver.reference]}})
+    own_config = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": config["metadata"]["uid"]}
+    foreign = (Pod(api, _pod()).reference, own_config, driver.reference | {"uid": "no-such"})
+    for caller in (driver, executor):
+        for owner in foreign:
+            added = {"metadata": {"ownerReferences": [driver.reference, owner]}}
+            for code, answer in (
+                caller.ask("POST", PODS, _pod(owners=[owner])),
+                caller.ask("POST", PODS, _pod(owners=[driver.reference, owner])),
+                caller.ask("PATCH", f"{PODS}/{executor.name}", added, **MERGE),
+            ):
+                assert code == 403, answer
+                assert "names no owners but its own" in answer["message"]
+
+
+@pytest.mark.parametrize("resource", sorted({*WORKLOADS, *SPECS}))
+def test_no_kind_that_makes_pods_leads_out_of_a_limit(api: ApiClient, driver: Pod, resource: str) -> None:
+    group, spec = SPECS[resource]
+    url, body = f"{group}/{resource}", {"metadata": {"generateName": "w-"}, "spec": spec}
+    foreign = api.create(url, body)["metadata"]["name"]
+
+    code, made = driver.ask("POST", url, body)
+
+    assert code == 201, made
+    assert [each["uid"] for each in made["metadata"]["ownerReferences"]] == [driver.uid]
+    note, own = {"metadata": {"labels": {"a": "b"}}}, f"{url}/{made['metadata']['name']}"
+    for method, what, how in (("PATCH", note, MERGE), ("DELETE", None, {})):
+        code, answer = driver.ask(method, f"{url}/{foreign}?propagationPolicy=Background", what, **how)
+        assert code == 403
+        assert "changes workloads of its own only" in answer["message"]
+    assert driver.ask("PATCH", own, {"metadata": {"ownerReferences": None}}, **MERGE)[0] == 403
+    assert driver.ask("DELETE", f"{own}?propagationPolicy=Orphan")[0] == 403
+    assert driver.ask("PATCH", own, note, **MERGE)[0] == 200
+
+
+@pytest.mark.parametrize("resource", sorted({*WORKLOADS, *SPECS}))
+def test_pods_count_through_any_chain_of_workloads(api: ApiClient, driver: Pod, resource: str) -> None:
+    """However long, also one that goes in a circle, and each pod once."""
+    storage, group_of = api.plane.base.storage, {"apps": "apps/v1", "batch": "batch/v1"}
+    group, spec = SPECS[resource]
+    owner, made = driver.reference, []
+    for _ in range(5):
+        body = {"metadata": {"generateName": "w-", "ownerReferences": [owner]}, "spec": {**spec, "replicas": 0}}
+        if group == BATCH:
+            del body["spec"]["replicas"]
+        made.append(api.create(f"{group}/{resource}", body))
+        kind = {"apiVersion": group_of[group.split("/")[2]], "kind": made[-1]["kind"]}
+        owner = {**kind, "name": made[-1]["metadata"]["name"], "uid": made[-1]["metadata"]["uid"]}
+    circle = {"metadata": {"ownerReferences": [driver.reference, owner]}}
+    first = made[0]["metadata"]["name"]
+    assert api.request("PATCH", f"{group}/{resource}/{first}", circle, **MERGE).status == 200
+
+    pod = Pod(api, _pod(owners=[owner, driver.reference | {"kind": "ConfigMap"}]))
+
+    assert [head["metadata"]["uid"] for head in heads_of(storage, made[-1])] == [driver.uid]
+    uids = [each["metadata"]["uid"] for each in members_of(storage, driver.uid, "default")]
+    assert uids.count(pod.uid) == 1
 
 
 def test_a_driver_within_a_limited_pod_counts_for_that_one(api: ApiClient, driver: Pod) -> None:

@@ -312,6 +312,31 @@ def test_a_driver_borrows_no_service_account_with_rights(mine: Application, acco
     assert mine.ask("POST", SETS, workload)[0] == code
 
 
+def test_a_workload_of_workloads_is_held_to_the_same(api: ApiClient, mine: Application, theirs: Application) -> None:
+    """A driver whose pod is given rights over CronJobs: in their innermost template."""
+    at, url = "/apis/rbac.authorization.k8s.io/v1/namespaces/jobs", "/apis/batch/v1/namespaces/jobs/cronjobs"
+    rule = {"apiGroups": ["batch"], "resources": ["cronjobs"], "verbs": ["create"]}
+    api.create(f"{at}/roles", {"metadata": {"name": "cron"}, "rules": [rule]})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "cron"}
+    group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group"}
+    subject = {**group, "name": POD_GROUP + mine.driver["metadata"]["uid"]}
+    api.create(f"{at}/rolebindings", {"metadata": {"name": "cron"}, "roleRef": reference, "subjects": [subject]})
+
+    def asked(account: str, template_label: str, job_label: str) -> tuple[int, Json]:
+        pod = {**mine.spec, "serviceAccountName": account, "restartPolicy": "Never"}
+        template = {"metadata": {"labels": {"spark-app-selector": template_label}}, "spec": pod}
+        job = {"metadata": {"labels": {"spark-app-selector": job_label}}, "spec": {"template": template}}
+        spec = {"schedule": "0 0 1 1 *", "jobTemplate": job}
+        return mine.ask("POST", url, {"metadata": {"generateName": "cron-"}, "spec": spec})
+
+    code, made = asked("spark", mine.label, mine.label)
+    assert code == 201, made
+    assert [each["uid"] for each in made["metadata"]["ownerReferences"]] == [mine.driver["metadata"]["uid"]]
+    assert asked("mighty", mine.label, mine.label)[0] == 403
+    assert asked("spark", theirs.label, mine.label)[0] == 403
+    assert asked("spark", mine.label, theirs.label)[0] == 403
+
+
 def test_whoever_labels_his_pod_as_a_driver_gains_nothing_over_that_application(
     api: ApiClient, theirs: Application
 ) -> None:

@@ -141,6 +141,25 @@ def test_its_executors_go_with_it() -> None:
     assert w.get("pods", "e") is None
 
 
+def test_a_driver_that_has_ended_still_answers_for_what_its_workloads_run() -> None:
+    """Its pods are owned by a Job, which a CronJob owns, which the driver does."""
+    w = world()
+    w.delete("pods", "e", grace_seconds=0)
+    template = {"spec": {**SPEC, "restartPolicy": "Never"}}
+    cron = {"schedule": "0 * * * *", "jobTemplate": {"spec": {"template": template}}}
+    w.create("cronjobs", "c", metadata=w.owner_of("d"), spec=cron)
+    w.provider.finish(w.handle("d"), 0)
+    w.observe_all()
+    for _ in range(6):
+        w.pass_time(HOUR)
+        w.controllers.workloads.run_due()
+        resync(w)
+
+    assert w.phase("d") == "Succeeded"
+    assert budget.exceeded(w.pod("d")).startswith("used $")
+    assert [item.key for item in w.storage.list("/registry/pods/").items] == ["/registry/pods/ns/d"]
+
+
 def test_pods_that_are_gone_have_spent_too() -> None:
     w = world()
     w.pass_time(2 * HOUR)

@@ -11,6 +11,8 @@ from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.controllers.translation.task import Node, Translation, translate
 from chalicelib.providers.base import Container, Task
+from chalicelib.storage.base import StoredObject
+from chalicelib.storage.keys import object_key
 
 
 class Objects:
@@ -23,6 +25,13 @@ class Objects:
 
     def find(self, resource: str, namespace: str, name: str) -> JSON | None:
         return self._objects.get((resource, name)) if namespace in ("ns", "spark") else None
+
+    def find_by_uid(self, uid: str) -> StoredObject | None:
+        """Return the object of that uid; its revision is nobody's concern here."""
+        for (resource, name), obj in self._objects.items():
+            if obj["metadata"].get("uid") == uid:
+                return StoredObject(object_key(resource, obj["metadata"]["namespace"], name), 1, json.dumps(obj))
+        return None
 
     def now(self) -> Objects:
         """Return itself: nothing here changes."""
