@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ from sparkanywhere.client.printable import harmless, one_line
         ("50 %\r100 %", "50 %\\r100 %"),
         ("a\bb\x7f\0", "a\\x08b\\x7f\\x00"),
         ("invoice\u202egpj.exe", "invoice\\u202egpj.exe"),
+        ("pod\u200b-a\u00ad\ufeff", "pod\\u200b-a\\xad\\ufeff"),
         ("\ud800", "\\ud800"),
         ("Zürich 東京 🚀", "Zürich 東京 🚀"),
     ],
@@ -29,6 +33,15 @@ def test_what_acts_is_shown(text: str, shown: str) -> None:
 def test_only_lines_may_have_tabs_and_ends() -> None:
     assert harmless("a\tb\n") == "a\tb\n"
     assert one_line("a\tb\n\u2028") == "a\\tb\\n\\u2028"
+
+
+@pytest.mark.parametrize("category", ["Cc", "Cf", "Cs"])
+def test_a_category_is_shown_as_a_whole(category: str) -> None:
+    members = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == category]
+
+    assert members
+    assert [char for char in members if one_line(char) == char] == []
+    assert [char for char in members if harmless(char) == char] == (["\t", "\n"] if category == "Cc" else [])
 
 
 @given(st.text())
