@@ -91,7 +91,7 @@ class Scheduler:
             return self._room.verdicts(limits).get(key, "")
 
     def bind(self, stored: StoredObject, bound: Bind) -> Placed:
-        """Give a pod its node if there is room for it. One that asks for nothing that is bounded is left as it is.
+        """Give a pod its node if there is room for it. One that asks for nothing that is counted is left as it is.
 
         Raises RevisionConflict if others are always faster.
         """
@@ -99,8 +99,9 @@ class Scheduler:
             for _ in range(GUARANTEED_UPDATE_ATTEMPTS):
                 pod = stored.object()
                 limits = self._limits(pod)
+                overcommits = self._overcommits(pod)
                 if limits is None:
-                    return Placed(stored)
+                    return Placed(stored, overcommits=overcommits)
                 record = self._record()
                 self._room.look()
                 if why := self._room.verdicts(limits).get(stored.key, ""):
@@ -108,7 +109,7 @@ class Scheduler:
                 node = Change("MODIFIED", record.key, record.object(), record.revision)
                 try:
                     binding = Change("MODIFIED", stored.key, bound(pod), stored.revision)
-                    return Placed(self._storage.transact([binding, node])[0], overcommits=self._overcommits(pod))
+                    return Placed(self._storage.transact([binding, node])[0], overcommits=overcommits)
                 except (KeyNotFound, RevisionConflict):
                     again = self._again(stored.key, pod["metadata"]["uid"])
                 if again is None:
@@ -142,15 +143,17 @@ class Scheduler:
             return None
         node = self._find_node()
         limits = scheduling.bounds(node, shares_cpu=self._shares_cpu) if node else {}
-        return limits if scheduling.requests(pod["spec"], limits) else None
+        return limits if scheduling.requests(pod["spec"], [*limits, "cpu"]) else None
 
     def _overcommits(self, pod: JSON) -> bool:
-        """Return whether processors are shared and this pod, which is not counted yet, makes them too few."""
-        node = self._find_node()
-        if node is None or not self._shares_cpu:
-            return False
+        """Return whether processors are shared and this pod makes them too few: it counts once, bound or not."""
         asked = scheduling.requests(pod["spec"], ["cpu"]).get("cpu", 0)
-        return bool(asked) and self._room.used("cpu") + asked > scheduling.allocatable(node).get("cpu", 0)
+        node = self._find_node() if asked and self._shares_cpu and self._is_bounded() else None
+        if node is None:
+            return False
+        self._room.look()
+        uncounted = 0 if pod["spec"].get("nodeName") else asked
+        return self._room.used("cpu") + uncounted > scheduling.allocatable(node).get("cpu", 0)
 
     def _find_node(self) -> JSON | None:
         try:

@@ -161,6 +161,14 @@ def test_processors_may_be_asked_for_by_more_than_there_are_and_that_is_said(w: 
     assert "its node's pods ask for more processors than it has" in dict(w.events("b"))["NotHonoured"]
 
 
+@pytest.mark.parametrize("spec", [{}, {"nodeName": "fake"}, {"resources": {"requests": {"cpu": "64"}}}])
+def test_a_pod_that_asks_for_processors_alone_is_told_that_there_are_too_few(w: World, spec: JSON) -> None:
+    ask(w, "a", "0", cpu="64", **spec)
+
+    assert running(w) == ["a"]
+    assert "its node's pods ask for more processors than it has" in dict(w.events("a"))["NotHonoured"]
+
+
 def test_processors_are_bounded_where_the_settings_say_so() -> None:
     w = bounded(World(MemoryStorage(), node_cpus=4))
     ask(w, "a", "1Gi", cpu="3")
