@@ -164,8 +164,7 @@ class SqliteStorage(SingleWrites):
                 return compacted
 
     def probe(self) -> None:
-        """Write a row and take it back, in one transaction, into a file that is still in its place."""
-        self._file.check_place()
+        """Write a row and take it back, in one transaction."""
         with self._file.transaction() as connection:  # an UPDATE that changes nothing would write nothing
             connection.execute("INSERT INTO owned VALUES ('', '')")
             connection.execute("DELETE FROM owned WHERE owner = '' AND key = ''")

@@ -174,15 +174,41 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "is_replaced"), [("", False), ("-wal", False), ("-shm", False), ("", True), ("-shm", True)]
+)
+def test_nothing_is_written_into_a_file_that_was_removed_or_replaced(
+    suffix: str, is_replaced: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "store.db"
     storage = SqliteStorage(path)
-    storage.probe()
+    storage.create("/a", {"metadata": {"uid": "a"}})
+    lost = Path(f"{path}{suffix}")
+    kept = lost.rename(tmp_path / "kept")
+    if is_replaced:
+        lost.touch()
 
-    path.unlink()
-    with pytest.raises(StorageUnavailable, match=r"cannot be used: .*No such file"):
-        storage.probe()
-    path.touch()
-    with pytest.raises(StorageUnavailable, match="has been replaced by another file"):
-        storage.probe()
+    for write in (
+        storage.probe,
+        lambda: storage.create("/b", {"metadata": {"uid": "b"}}),
+        lambda: storage.delete("/a", expected_revision=None),
+        lambda: storage.expire_events(-1.0),
+    ):
+        with pytest.raises(StorageUnavailable, match="has been removed or replaced: start the server again"):
+            write()
+    kept.rename(lost)
+    assert [each.key for each in storage.list("/").items] == ["/a"]
+    storage.probe()
     storage.close()
+
+
+def test_a_read_makes_no_file_where_one_was_removed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    file = SqliteFile(path)
+    path.unlink()
+
+    with pytest.raises(StorageUnavailable, match="has been removed or replaced"), file.reader():
+        pass
+
+    assert not path.exists()
+    file.close()
