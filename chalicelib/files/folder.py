@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, OffsetWrong, Upload, content_path
+from chalicelib.private_folder import make_private
 
 BLOCK_BYTES = 256 * 1024  # read and written at once
 PARTIAL = ".part"  # suffix of an incomplete content
@@ -52,7 +53,7 @@ class FolderFiles:
     def _write(self, path: Path, piece: bytes, *, is_last: bool) -> None:
         partial = _partial(path)
         try:
-            partial.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(partial.parent)
             with partial.open("ab") as file:
                 file.write(piece)
                 if is_last:

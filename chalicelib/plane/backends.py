@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from chalicelib.config import PREFIX, Settings, SettingsError, read_settings
 from chalicelib.files.base import FileStore
 from chalicelib.plane.host import Host
+from chalicelib.private_folder import close_folder
 from chalicelib.providers.base import Provider
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.prices import Rates, flat_rates
@@ -43,7 +44,7 @@ def build_storage(settings: Settings) -> Storage:
 
 def _make_state_dir(settings: Settings, remedy: str) -> None:
     try:
-        settings.state_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
+        close_folder(settings.state_dir())
     except OSError as error:
         raise SettingsError(f"the state folder cannot be made: {error}; {remedy}") from error
 

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from chalicelib.private_folder import make_private
+
 LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5  # how late, at most, another server notices that the first is gone
 
@@ -31,7 +33,7 @@ class InstanceLock:
         """Take the lock if it is free; return whether it is ours."""
         if self._descriptor is not None:
             return True
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self._path.parent)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

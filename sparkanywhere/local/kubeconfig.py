@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.private_folder import make_private
 
 CONTEXT = "sparkanywhere"
 
@@ -40,7 +41,7 @@ def kubeconfig(url: str, *, token: str = "", ca_pem: bytes = b"", namespace: str
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read (0600), whole or not at all. Raises OSError that names it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
     try:
         with os.fdopen(descriptor, "wb") as file:

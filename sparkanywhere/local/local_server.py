@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
+from chalicelib.private_folder import make_private
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import find_target
@@ -70,7 +71,7 @@ class LocalServer:
 
         May be called again after kill() or stop(): the state is the same. Raises ServerFailed.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(self.folder)
         self.kubeconfig.unlink(missing_ok=True)
         port = self._options.port or urlsplit(self.access.url).port or 0
         command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chalicelib.private_folder import make_private
 from chalicelib.providers.base import Provider, ProviderUnavailable
 from chalicelib.providers.declaration import ProviderContext, ProviderDeclaration
 from chalicelib.providers.docker import identity
@@ -57,7 +58,7 @@ def build(context: ProviderContext) -> Provider:
     from chalicelib.providers.docker.provider import DockerProvider
 
     settings: DockerSettings = context.settings
-    context.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(context.state)
     provider = DockerProvider(
         identity.control_plane_id(context.state, context.instance, lambda: str(uuid.uuid4())),
         connect=lambda: connect(context),

@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from chalicelib.private_folder import make_private
 from chalicelib.providers.process.records import (
     CONTROL_FIFO,
     INPUT_FIFO,
@@ -95,7 +96,7 @@ class TaskDirectory:
 
     def make_scratch(self) -> None:
         """Make the directory for temporary files and remember it. Raises OSError if others have it."""
-        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.scratch)
         if self.scratch.is_symlink() or self.scratch.stat().st_uid != os.getuid():
             raise PermissionError(errno.EPERM, "belongs to another user", str(self.scratch))
         with contextlib.suppress(FileExistsError):
@@ -127,7 +128,7 @@ class TaskDirectory:
         """Keep every other thread and process from preparing, repairing or removing this task."""
         path = self.path / TASK_LOCK
         while True:  # ends: each turn another process removed the directory meanwhile
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             except FileNotFoundError:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from chalicelib.private_folder import close_folder, make_private
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.extensions import ContainerUsage
@@ -269,7 +270,8 @@ class ProcessProvider:
 
     def start(self, observe: Observer) -> None:
         """Report every known task once, then every change."""
-        self._tasks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        close_folder(self._tasks.parent)
+        make_private(self._tasks)
         sweep(self._tasks)
         self._observe = observe
         self._monitor = Monitor(self._listeners, handles=self._handles, check=self._check)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from chalicelib.private_folder import make_private
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.process.records import MARKER, Plan
 from chalicelib.providers.process.supervisor.entry import LENGTH_BYTES
@@ -118,7 +119,7 @@ class Monitor:
 
     def start(self) -> None:
         """Open the FIFO, report every task once, then go on in the background."""
-        self._listeners.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._listeners)
         for fifo in self._listeners.iterdir():
             try:
                 os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chalicelib.private_folder import make_private
 from chalicelib.storage.base import Storage
 from chalicelib.storage.stores import StoreDeclaration
 
@@ -12,7 +13,7 @@ def open_store(state: Path, _settings: None) -> Storage:
     """Return the store in a file of the folder."""
     from chalicelib.storage.sqlite.storage import SqliteStorage
 
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(state)
     return SqliteStorage(state / "objects.sqlite")
 
 
