@@ -157,6 +157,13 @@ class Api:
         self._access.audit.end(attempt, attempt.error.code)
         return attempt.error
 
+    def forbidden(self, method: str, path: str, headers: dict[str, str], *, address: str, why: str) -> None:
+        """Audit a request that the host has refused with 403 for whose it is or where it comes from."""
+        attempt = self._access.audit.begin(method)
+        attempt.address, attempt.headers, attempt.path = address, headers, path
+        attempt.error = StatusError(403, "Forbidden", why)
+        self._access.audit.end_early(attempt)
+
     def _answer(self, attempt: Attempt, path: list[str], body: bytes) -> Response:
         headers, query = attempt.headers, attempt.query
         match = self._router.find(attempt.method, path)

@@ -62,7 +62,7 @@ class ControlPlane:
         subscribe(base, self.stored, self.controllers)
         create_default_objects(self.stored)
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
-        self.stranger = self.api.stranger
+        self.stranger, self.forbidden = self.api.stranger, self.api.forbidden
         self.loop = ResyncLoop(list(chores(base, self.controllers)))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()

@@ -75,12 +75,14 @@ class DevServer:
                 handler=Gateway(chalice_local.LocalGateway(app, config)),
                 refuse=refuse,
                 stranger=self._stranger,
+                forbidden=self._forbidden,
                 own_names=frozenset({settings.host.lower(), socket.gethostname().lower()}),
             ),
             limits=settings.limits,
             tls=lambda: self._tls,
             plain_too=not settings.tls,  # pods ask for HTTPS by KUBERNETES_SERVICE_HOST, whatever the server's URL is
             proxies=lambda: self._plane.proxy_addresses if self._plane is not None else (),
+            peer=peer_uid,
             closed_to=closed_to if settings.serves == "user" else lambda _: "",
         )
 
@@ -131,6 +133,10 @@ class DevServer:
             return None
         error = self._plane.stranger(head.method, head.path, head.headers, address=client[0])
         return status_answer(error) if error else None
+
+    def _forbidden(self, head: RequestHead, client: tuple[str, int], why: str) -> None:
+        if self._plane is not None:
+            self._plane.forbidden(head.method, head.path, head.headers, address=client[0], why=why)
 
     def _begin(self, plane: Plane) -> None:
         self._plane = plane
@@ -220,9 +226,8 @@ def open_server(
     return DevServer(localise(app), config, settings=settings, listener=listener, new_plane=control_plane, say=say)
 
 
-def closed_to(sock: socket.socket) -> str:
-    """Return why a connection is refused that somebody else than we or root has made, "" for these two."""
-    uid = peer_uid(sock)
+def closed_to(uid: int | None) -> str:
+    """Return why a connection of that user is refused, "" if it is ours or root's; None is of nobody we know."""
     if uid in (0, os.getuid()):
         return ""
     who = "a connection that nobody holds any more" if uid is None else f"user {uid} of this machine"

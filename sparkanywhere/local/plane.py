@@ -20,6 +20,10 @@ class Plane(Protocol):
         """Return the refusal of a caller who is nobody that it knows, None for others; headers in lower case."""
         ...
 
+    def forbidden(self, method: str, path: str, headers: dict[str, str], *, address: str, why: str) -> None:
+        """Take note of a request that was refused with 403 before it was asked; headers in lower case."""
+        ...
+
     @property
     def api_addresses(self) -> Sequence[str]:
         """Return further IP addresses at which pods know the API: of ours to prove, not to listen on."""

@@ -60,6 +60,8 @@ class Connection:
         self._closed_to = closed_to
         self._held = 0  # bytes of `transfer`, for the request under way
         self._parser = h11.Connection(h11.SERVER)
+        self._parsed = 0  # bytes that the parser has been given
+        self._has_asked = False
         self._stopping = False
         self._chunked = False
 
@@ -91,6 +93,7 @@ class Connection:
             if head is None:
                 return False
             if why := self._closed_to or refusal(head.headers, self._application.own_names):
+                self._application.forbidden(head, self._client, why)
                 raise BadRequest(403, why)
             return self._answer(Request(head, self._read_body(head), self._client))
         except BadRequest as error:
@@ -137,7 +140,7 @@ class Connection:
         """Return h11's next event, reading as much as it takes. Raises BadRequest; `too_slow` is its words."""
         try:
             while (event := self._parser.next_event()) is h11.NEED_DATA:
-                self._parser.receive_data(self.wire.receive())
+                self._feed(self.wire.receive())
         except h11.RemoteProtocolError as error:
             raise BadRequest(error.error_status_hint, f"malformed HTTP request: {error}") from error
         except ValueError:  # by h11, of more digits than Python takes
@@ -146,21 +149,32 @@ class Connection:
             raise BadRequest(408, too_slow) from None
         return event
 
+    def _feed(self, data: bytes) -> None:
+        self._parsed += len(data)
+        self._parser.receive_data(data)
+
     def _read_head(self) -> RequestHead | None:
         received = self._parser.trailing_data[0]  # with the request before
         if not received:
-            self.wire.allow(self._limits.head_seconds if self._closed_to else self._limits.idle_seconds)
+            self.wire.allow(self._limits.idle_seconds if self._has_asked else self._limits.head_seconds)
             with contextlib.suppress(TimeoutError):
                 received = self.wire.receive()
             if not received:
                 return None
         self.phase = "busy"
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_bytes)
-        self._parser.receive_data(received)
+        self._parsed = 0
+        self._feed(received)
         self.wire.allow(self._limits.head_seconds)
         event = self._next_event("the request's headers did not arrive in time")
         if not isinstance(event, h11.Request):
             return None
+        limit = (
+            self._limits.head_bytes
+        )  # h11 holds it for what is incomplete, and not for what comes with the last piece
+        if self._parsed > limit and self._parsed - len(self._parser.trailing_data[0]) > limit:
+            raise BadRequest(431, f"the request's headers are too long: at most {limit} bytes")
+        self._has_asked = True
         return request_head(event, header_count=self._limits.header_count)
 
     def _read_body(self, head: RequestHead) -> bytes:

@@ -26,6 +26,7 @@ class Limits:
     connections: int = 4000  # threads; about 40 KiB each while they wait
     # Of one address. A user may hold 2,000 watches, and beside him others shall find room.
     client_connections: int = 2500
+    neighbour_connections: int = 250  # of one user of this machine besides ours and root, from all of its addresses
     stranger_connections: int = 64  # of all who are refused whatever they ask: they take no room from others
     head_bytes: int = 64 * 1024  # request line and headers; tokens of 4 KiB and long selectors fit well
     header_count: int = 100
@@ -36,8 +37,8 @@ class Limits:
     transfer_bytes: int = 512 * MIB
     # OkHttp and Vert.x drop a pooled connection after 5 minutes at the latest. Ours must live longer:
     # closed by us just as a POST leaves, it would fail that POST.
-    idle_seconds: float = 330.0
-    head_seconds: float = 20.0  # from the first byte of a request to the end of its headers
+    idle_seconds: float = 330.0  # between two requests
+    head_seconds: float = 20.0  # until the first byte of the first request, and from there to the end of any headers
     body_seconds: float = 60.0
     write_seconds: float = 60.0  # one answer; a list of 10,000 pods is some 60 MiB
     stream_write_seconds: float = 3600.0  # one piece of a stream: `kubectl logs -f | less` may sit for long

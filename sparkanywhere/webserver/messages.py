@@ -110,6 +110,10 @@ class Answer:
 Handler = Callable[[Request], Answer]
 
 
+def tell_nobody(_head: RequestHead, _client: tuple[str, int], _why: str) -> None:
+    """Keep no record of a refusal."""
+
+
 def admit_all(_head: RequestHead, _client: tuple[str, int]) -> None:
     """Refuse nobody."""
 
@@ -119,13 +123,15 @@ class Application:
     """What answers requests. All of it is called from many threads at once.
 
     `refuse` words a refusal of ours, given its code and message. `stranger` is asked before a long body is read, and
-    returns the answer to a caller whom the application does not know, or None. `own_names` are names of this server
-    in lower case, besides those of `origin`.
+    returns the answer to a caller whom the application does not know, or None. `forbidden` is told of each request that
+    is refused with 403 for whose it is or where it comes from, and why. `own_names` are names of this server in lower
+    case, besides those of `origin`.
     """
 
     handler: Handler
     refuse: Callable[[int, str], Answer]
     stranger: Callable[[RequestHead, tuple[str, int]], Answer | None] = admit_all
+    forbidden: Callable[[RequestHead, tuple[str, int], str], None] = tell_nobody
     own_names: frozenset[str] = frozenset()
 
 

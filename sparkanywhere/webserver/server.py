@@ -38,8 +38,9 @@ def listen(host: str, port: int, *, backlog: int = DEFAULT_LIMITS.backlog) -> so
 class WebServer:
     """Serves an application on listening sockets, each connection in a thread of its own.
 
-    `closed_to` says why a client is refused whatever it asks, "" for one that is let in. With `plain_too` a connection
-    that does not begin with TLS is served as it is. Connections of the addresses `proxies` say whose they are.
+    `peer` tells which user of this machine a connection is of, if of any; `closed_to` says why that user is refused
+    whatever he asks, "" for one who is let in. With `plain_too` a connection that does not begin with TLS is served as
+    it is. Connections of the addresses `proxies` say whose they are.
 
     start() returns at once; stop() ends every stream whole, lets running requests finish, and returns
     within the time it is given. Sockets may be added at any time before stop().
@@ -53,17 +54,21 @@ class WebServer:
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
         plain_too: bool = False,
         proxies: Callable[[], Collection[str]] = tuple,
-        closed_to: Callable[[socket.socket], str] = lambda _: "",
+        peer: Callable[[socket.socket], int | None] = lambda _: None,
+        closed_to: Callable[[int | None], str] = lambda _: "",
     ) -> None:
         self._application = application
         self._limits = limits
         self._tls = tls
         self._plain_too = plain_too
         self._proxies = proxies
+        self._peer = peer
         self._closed_to = closed_to
         self._connections: set[Connection] = set()
         self._room = threading.BoundedSemaphore(limits.connections)  # taken from accept to the thread's end
         self._clients = Shares(limits.connections, each=limits.client_connections)  # likewise
+        neighbours = limits.connections // 4  # of all of them, so that they leave room whatever the settings are
+        self._neighbours = Shares(neighbours, each=min(limits.neighbour_connections, neighbours))
         self._strangers = Shares(limits.stranger_connections, each=limits.stranger_connections)
         self._transfer = Shares(limits.transfer_bytes, each=limits.transfer_bytes // 2)
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY)  # a descriptor to refuse with when all are taken
@@ -159,21 +164,27 @@ class WebServer:
     def _begin(self, sock: socket.socket, client: tuple[str, int]) -> bool:
         """Serve a connection on a thread of its own; return whether there was one to be had."""
         try:
-            closed_to = self._closed_to(sock)
+            uid = self._peer(sock)
         except OSError as error:
             self._warn("connection refused error=%s", error)
             self._dismiss(sock, 503, _NO_DESCRIPTORS)
             return False
-        shares = self._strangers if closed_to else self._clients
-        if not shares.take(client[0]):
-            self._warn("connection refused client=%s error=too many of one address", client[0])
-            self._dismiss(sock, 429, "too many connections from this address, please try again later")
+        closed_to = self._closed_to(uid)
+        shares, who = self._clients, client[0]
+        if closed_to:
+            shares = self._strangers
+        elif uid not in (None, 0, os.getuid()):  # who could come from any of loopback's 16 million addresses
+            shares, who = self._neighbours, f"user {uid}"
+        if not shares.take(who):
+            self._warn("connection refused client=%s error=too many of one client", who)
+            self._dismiss(sock, 429, "too many connections from this client, please try again later")
             return False
+        leave = partial(shares.give, who)
         try:
-            served = partial(self._serve, sock, client, closed_to=closed_to, shares=shares)
+            served = partial(self._serve, sock, client, closed_to=closed_to, leave=leave)
             threading.Thread(target=served, name=f"http-{client[1]}", daemon=True).start()
         except RuntimeError as error:  # no more threads
-            shares.give(client[0])
+            leave()
             self._warn("connection refused error=%s", error)
             self._dismiss(sock, 503, "the server is out of threads, please try again later")
             time.sleep(_NO_ROOM_PAUSE_SECONDS)
@@ -206,7 +217,9 @@ class WebServer:
             self._warned_at = time.monotonic()
             LOG.warning(words, value)
 
-    def _serve(self, sock: socket.socket, client: tuple[str, int], *, closed_to: str, shares: Shares) -> None:
+    def _serve(
+        self, sock: socket.socket, client: tuple[str, int], *, closed_to: str, leave: Callable[[], None]
+    ) -> None:
         connection: Connection | None = None
         try:
             sock.settimeout(self._limits.handshake_seconds)
@@ -235,5 +248,5 @@ class WebServer:
             if connection is not None:
                 with self._lock:
                     self._connections.discard(connection)
-            shares.give(client[0])
+            leave()
             self._room.release()

@@ -18,7 +18,7 @@ from typing import Any
 from sparkanywhere.webserver.limits import Limits
 
 _SLICE_BYTES = 256 * 1024  # of a long answer at a time, so that the lock is never held for long
-_RECEIVE_BYTES = 16 * 1024  # by so much may a request's head pass its limit
+_RECEIVE_BYTES = 16 * 1024
 # Only Linux reports that the other side has closed while there are unread bytes.
 _GONE = getattr(select, "POLLRDHUP", 0) | select.POLLERR | select.POLLHUP
 

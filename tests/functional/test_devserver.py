@@ -39,6 +39,11 @@ class FakePlane:
         del method, path, address
         return unauthorized() if "x-stranger" in headers else None
 
+    def forbidden(self, method: str, path: str, headers: dict[str, str], *, address: str, why: str) -> None:
+        """Write down who was refused."""
+        del headers, why
+        self.diary.append(f"forbidden {method} {path} {address}")
+
     def start(self) -> None:
         """Begin."""
         self.diary.append("start")
@@ -194,12 +199,20 @@ def test_a_long_body_of_a_stranger_is_not_even_read(tmp_path: Path) -> None:
 
 def test_without_a_token_only_its_user_and_root_are_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another user takes the place of ours here, as tests cannot become somebody else everywhere."""
-    with serving(tmp_path, FakePlane()) as server, connected(server.settings.port) as client:
+    uids = [os.getuid(), os.getuid() + 1, os.getuid()]
+    monkeypatch.setattr("sparkanywhere.local.devserver.peer_uid", lambda _: uids.pop(0))
+    plane = FakePlane()
+    with serving(tmp_path, plane) as server, connected(server.settings.port) as client:
         assert client.get("/x").status == 200
-        monkeypatch.setattr("sparkanywhere.local.devserver.peer_uid", lambda _: os.getuid() + 1)
         with connected(server.settings.port) as other:
             refused = other.get("/x")
+        with connected(server.settings.port) as page:
+            assert page.get("/page", headers="Origin: http://elsewhere\r\n").status == 403
 
+    assert [each for each in plane.diary if "forbidden" in each] == [
+        "forbidden GET /x 127.0.0.1",
+        "forbidden GET /page 127.0.0.1",
+    ]
     assert refused.status == 403
     assert f"serves user {os.getuid()} alone" in refused.json()["message"]
     assert f"not user {os.getuid() + 1}" in refused.json()["message"]

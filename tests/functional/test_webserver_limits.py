@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from dataclasses import replace
 
@@ -13,10 +14,13 @@ from sparkanywhere.local.gateway import Gateway
 from sparkanywhere.local.wrong_tokens import FREE, STEP_SECONDS
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB
 from sparkanywhere.webserver.messages import LAST_CHUNK, Answer, Request, RequestHead, chunk
+from sparkanywhere.webserver.peers import peer_uid
 from tests.descriptors import no_descriptors
 from tests.functional.web_client import SECONDS, connected
 from tests.functional.web_site import running, small_gateway
 from tests.waiting import until
+
+OTHER = os.getuid() + 1  # of another user of this machine
 
 
 def test_an_address_with_too_many_connections_gets_429_and_others_are_served() -> None:
@@ -39,10 +43,13 @@ def test_who_is_refused_whatever_he_asks_takes_no_room_from_others() -> None:
     limits = replace(DEFAULT_LIMITS, connections=10, client_connections=2, stranger_connections=3, head_seconds=0.3)
     strangers: set[int] = set()
 
-    def is_stranger(sock: socket.socket) -> str:
-        return "not you" if sock.getpeername()[1] in strangers else ""
+    def peer(sock: socket.socket) -> int:
+        return OTHER if sock.getpeername()[1] in strangers else os.getuid()
 
-    with running(limits, closed_to=is_stranger) as site, contextlib.ExitStack() as stack:
+    with (
+        running(limits, peer=peer, closed_to=lambda uid: "not you" if uid == OTHER else "") as site,
+        contextlib.ExitStack() as stack,
+    ):
         for _ in range(4):
             sock = stack.enter_context(socket.socket())
             sock.bind(("127.0.0.1", 0))
@@ -54,6 +61,62 @@ def test_who_is_refused_whatever_he_asks_takes_no_room_from_others() -> None:
             assert first.get("/x").status == second.get("/x").status == 200
 
         until(lambda: site.web.connection_count == 0, "those who say nothing to be cut off")
+
+
+@pytest.mark.parametrize("uid", [OTHER, OTHER + 1])
+def test_another_user_of_the_machine_takes_no_room_from_its_user(uid: int) -> None:
+    """He can come from any address of 127.0.0.0/8, so it is not his address that counts."""
+    limits = replace(DEFAULT_LIMITS, connections=16, client_connections=3, neighbour_connections=2)
+    neighbours = {f"127.0.0.{last}": uid for last in range(1, 9)}
+
+    def peer(sock: socket.socket) -> int:
+        return neighbours.get(sock.getpeername()[0], os.getuid())
+
+    with running(limits, peer=peer) as site, contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(connected(site.port, source=address)) for address in neighbours]
+        assert [each.reply().status for each in taken[limits.neighbour_connections :]] == [429] * 6
+        assert taken[0].get("/x").status == 200
+
+        neighbours.clear()
+        ours = [stack.enter_context(connected(site.port, source="127.0.0.1")) for _ in range(3)]
+        assert [each.get("/x").status for each in ours] == [200] * 3
+
+
+def test_all_other_users_together_leave_room_for_its_user() -> None:
+    limits = replace(DEFAULT_LIMITS, connections=8, client_connections=6, neighbour_connections=2)
+    uids = [*range(OTHER, OTHER + 8), *[os.getuid()] * 6]
+    with running(limits, peer=lambda _: uids.pop(0)) as site, contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(connected(site.port))
+        ours = [stack.enter_context(connected(site.port)) for _ in range(6)]
+
+        assert [each.get("/x").status for each in ours] == [200] * 6
+
+
+def test_who_asks_nothing_at_first_is_cut_off_long_before_who_has_asked() -> None:
+    limits = replace(DEFAULT_LIMITS, head_seconds=0.2)
+    with running(limits) as site, connected(site.port) as known, connected(site.port) as silent:
+        assert known.get("/x").status == 200
+
+        assert silent.sock.recv(1) == b""
+
+        assert known.get("/x").status == 200
+
+
+def test_who_is_refused_before_he_is_asked_is_told_of() -> None:
+    told: list[tuple[str, str, str]] = []
+    with (
+        running(
+            peer=lambda _: OTHER,
+            closed_to=lambda uid: f"not {uid}",
+            forbidden=lambda head, client, why: told.append((head.path, client[0], why)),
+        ) as site,
+        connected(site.port) as asks,
+        connected(site.port),
+    ):
+        assert asks.get("/x?token=1").status == 403
+
+    assert told == [("/x", "127.0.0.1", f"not {OTHER}")]
 
 
 def test_long_bodies_that_are_under_way_are_bounded_and_short_ones_pass() -> None:
@@ -114,7 +177,7 @@ def test_a_stranger_who_asks_first_is_told_before_he_sends() -> None:
 
 
 def test_without_file_descriptors_clients_are_told_and_later_served(caplog: pytest.LogCaptureFixture) -> None:
-    with running(closed_to=closed_to) as site, contextlib.ExitStack() as stack:
+    with running(peer=peer_uid, closed_to=closed_to) as site, contextlib.ExitStack() as stack:
         first = stack.enter_context(connected(site.port))
         assert first.get("/x").status == 200
         waiting = [socket.socket() for _ in range(3)]

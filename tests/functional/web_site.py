@@ -13,7 +13,7 @@ from chalice.local import LocalGateway
 from sparkanywhere.local.devserver import localise
 from sparkanywhere.local.gateway import Gateway, refuse
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, Limits
-from sparkanywhere.webserver.messages import Answer, Application, RequestHead, admit_all
+from sparkanywhere.webserver.messages import Answer, Application, RequestHead, admit_all, tell_nobody
 from sparkanywhere.webserver.server import WebServer, listen
 from tests.functional.stub_app import Streams, stub_app
 
@@ -37,14 +37,17 @@ def running(
     limits: Limits = DEFAULT_LIMITS,
     tls: Callable[[], None] = lambda: None,
     stranger: Callable[[RequestHead, tuple[str, int]], Answer | None] = admit_all,
-    closed_to: Callable[[socket.socket], str] = lambda _: "",
+    peer: Callable[[socket.socket], int | None] = lambda _: None,
+    closed_to: Callable[[int | None], str] = lambda _: "",
+    forbidden: Callable[[RequestHead, tuple[str, int], str], None] = tell_nobody,
 ) -> Iterator[Site]:
     """Yield a running server with these limits; `tls` is called where a handshake would be."""
     streams = Streams()
     web = WebServer(
-        Application(handler=Gateway(small_gateway(streams)), refuse=refuse, stranger=stranger),
+        Application(handler=Gateway(small_gateway(streams)), refuse=refuse, stranger=stranger, forbidden=forbidden),
         limits=limits,
         tls=tls,
+        peer=peer,
         closed_to=closed_to,
     )
     listener = listen("127.0.0.1", 0)

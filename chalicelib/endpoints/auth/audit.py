@@ -7,6 +7,7 @@ body or a credential: of a query only parameters of the API itself are written o
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ CONNECTIONS = ("exec", "attach", "portforward", "proxy")
 REFUSALS = (401, 403)
 MAX_VALUE = 300  # characters of one value; names are shorter
 MAX_URI = 2000  # the command of an exec is in it
+EARLY_LINES = 100  # a minute: whoever is let in nowhere shall not push everybody else's lines out of the files
+OMITTED = "sparkanywhere.io/omitted"  # annotation: how many lines more there were before this one
 NAMES = "sparkanywhere.io/names"  # annotation: what a deletecollection met
 MASK = "***"
 # Parameters whose values are written out. What a client makes up may be a credential, such as a file's `token`.
@@ -51,6 +54,7 @@ class Attempt:
     impersonated: User | None = None
     info: RequestInfo | None = None
     error: StatusError | None = None
+    omitted: int = 0  # like this one, since the last that left a line
 
     def is_logged(self, code: int) -> bool:
         """Return whether the request leaves a line."""
@@ -72,10 +76,28 @@ class AuditLog:
         self._write = write
         self._clock = clock
         self._new_uid = new_uid
+        self._lock = threading.Lock()
+        self._minute: datetime | None = None
+        self._early = 0  # refused in that minute before they were asked
 
     def begin(self, method: str) -> Attempt:
         """Return the record of a request that has just come in."""
         return Attempt(method, self._clock())
+
+    def end_early(self, attempt: Attempt) -> None:
+        """Write the line of a request that was refused without a look at it, unless there were many this minute.
+
+        Those that leave none are counted in the next line that there is.
+        """
+        minute = attempt.received_at.replace(second=0, microsecond=0)
+        with self._lock:
+            if minute != self._minute:
+                attempt.omitted = max(0, self._early - EARLY_LINES)
+                self._minute, self._early = minute, 0
+            self._early += 1
+            is_written = self._early <= EARLY_LINES
+        if is_written and attempt.error is not None:
+            self.end(attempt, attempt.error.code)
 
     def end(self, attempt: Attempt, code: int) -> None:
         """Write the line of a request that has been answered, if it is to leave one."""
@@ -121,6 +143,8 @@ def _described(attempt: Attempt, code: int) -> JSON:
         "objectRef": _object(info) if info else {},
         "responseStatus": status,
     }
+    if attempt.omitted:
+        found["annotations"] = {OMITTED: str(attempt.omitted)}
     if info and info.notes.get("names"):
         found["annotations"] = {NAMES: info.notes["names"][:MAX_URI]}
     return {key: value for key, value in found.items() if value or key == "user"}

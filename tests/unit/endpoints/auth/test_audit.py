@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
-from chalicelib.endpoints.auth.audit import AuditLog
+from chalicelib.endpoints.auth.audit import EARLY_LINES, OMITTED, AuditLog
 from chalicelib.endpoints.http.requests import RequestInfo
 from tests.api_client import ApiClient, control_plane
 from tests.unit.controllers.builders import NOW
@@ -180,6 +182,37 @@ def test_a_stranger_is_told_before_a_long_body_and_leaves_a_line(
     assert [(each["requestURI"], each["sourceIPs"], each["responseStatus"]["code"]) for each in events] == (
         [(CONFIGMAPS, ["10.1.2.3"], code)] if code else []
     )
+
+
+def test_who_was_refused_at_the_door_leaves_a_line(api: ApiClient, tmp_path: Path) -> None:
+    api.plane.forbidden("GET", CONFIGMAPS, {"user-agent": "curl"}, address="127.0.0.1", why="not user 1001")
+
+    (event,) = _events(tmp_path)
+    assert (event["requestURI"], event["verb"], event["user"], event["userAgent"]) == (CONFIGMAPS, "get", {}, "curl")
+    assert event["sourceIPs"] == ["127.0.0.1"]
+    assert event["responseStatus"]["code"] == 403
+    assert event["responseStatus"]["message"] == "not user 1001"
+
+
+def test_a_flood_at_the_door_leaves_few_lines_and_their_number() -> None:
+    lines: list[str] = []
+    moments = [NOW, NOW + timedelta(minutes=1)]
+    log = AuditLog(lines.append, clock=lambda: moments[0], new_uid=lambda: "id")
+
+    def refuse() -> None:
+        attempt = log.begin("GET")
+        attempt.error = StatusError(403, "Forbidden", "not you")
+        log.end_early(attempt)
+
+    for _ in range(EARLY_LINES + 7):
+        refuse()
+    assert len(lines) == EARLY_LINES
+    del moments[0]
+    refuse()
+    refuse()
+
+    noted = [json.loads(line).get("annotations") for line in lines]
+    assert noted == [None] * EARLY_LINES + [{OMITTED: "7"}, None]
 
 
 def test_no_name_can_make_a_line_of_its_own() -> None:

@@ -91,3 +91,16 @@ def test_a_length_of_endless_digits_is_refused() -> None:
 
 def test_endless_trailers_are_refused() -> None:
     assert serve(CHUNKED + b"0\r\n" + b"A: b\r\n" * 10_000) == ([], [TOO_MANY])
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1, 5_000, 20_000])
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
+@pytest.mark.parametrize("body", [b"", b"b" * 9_000], ids=["GET", "POST"])
+def test_headers_are_bounded_to_the_byte(extra: int, before: bytes, body: bytes) -> None:
+    """Whatever the pieces are that they come in, and whatever follows with the last."""
+    limit = 66_000
+    start = BY_LENGTH[:-2] % len(body) + b"X: "
+    raw = start + b"x" * (limit + extra - len(start) - 4) + b"\r\n\r\n"
+    assert len(raw) == limit + extra
+
+    assert serve(before + raw + body, head=limit)[1] == [OK] * bool(before) + [TOO_MANY if extra > 0 else OK]

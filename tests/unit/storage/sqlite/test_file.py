@@ -191,7 +191,7 @@ def test_nothing_is_written_into_a_file_that_was_removed_or_replaced(
     for write in (
         storage.probe,
         lambda: storage.create("/b", {"metadata": {"uid": "b"}}),
-        lambda: storage.delete("/a", expected_revision=None),
+        lambda: storage.delete("/a", expected_revision=2),
         lambda: storage.expire_events(-1.0),
     ):
         with pytest.raises(StorageUnavailable, match="has been removed or replaced: start the server again"):
