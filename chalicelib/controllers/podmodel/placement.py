@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand
@@ -29,6 +30,8 @@ _KNOWN = {
     "eks.amazonaws.com/capacityType": CAPACITY_TYPE,
     "eks.amazonaws.com/compute-type": "eks.amazonaws.com/compute-type",
 }
+# Labels that all nodes carry with one value: the scheduler honours every operator on them
+_OF_ALL_NODES = ("kubernetes.io/os", PROVIDER_LABEL)
 
 
 def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
@@ -76,12 +79,14 @@ def kept_off_spot(pod: JSON) -> Iterator[str]:
 
 def unsupported(spec: JSON) -> Iterator[str]:
     """Yield the paths of selectors and affinities that say nothing to any provider."""
-    yield from (f"spec.nodeSelector[{key}]" for key in spec.get("nodeSelector") or {} if key not in _KNOWN)
+    honoured = {*_KNOWN, *_OF_ALL_NODES}
+    yield from (f"spec.nodeSelector[{key}]" for key in spec.get("nodeSelector") or {} if key not in honoured)
     affinity = spec.get("affinity") or {}
     for kind in ("podAffinity", "podAntiAffinity"):
         if affinity.get(kind):
             yield f"spec.affinity.{kind}"
-    if not all(_is_hint(expression) for expression in [*_preferred(spec), *_required(spec)]):
+    expressions = [*_preferred(spec), *_required(spec)]
+    if not all(each.get("key") in _OF_ALL_NODES or _is_hint(each) for each in expressions):
         yield "spec.affinity.nodeAffinity"
 
 

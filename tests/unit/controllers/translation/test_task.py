@@ -265,6 +265,31 @@ UNSUPPORTED: list[tuple[JSON, list[str]]] = [
 ]
 
 
+@pytest.mark.parametrize("kind", ["required", "preferred"])
+@pytest.mark.parametrize(
+    ("key", "operator", "is_honoured"),
+    [
+        ("kubernetes.io/os", "NotIn", True),
+        ("kubernetes.io/os", "Exists", True),
+        ("sparkanywhere.io/provider", "In", True),
+        ("topology.kubernetes.io/zone", "In", True),
+        ("topology.kubernetes.io/zone", "NotIn", False),
+        ("example.com/pool", "In", False),
+    ],
+)
+def test_an_affinity_is_named_unless_the_scheduler_or_a_provider_honours_it(
+    kind: str, key: str, operator: str, is_honoured: bool
+) -> None:
+    term = {"matchExpressions": [{"key": key, "operator": operator, "values": ["x"]}]}
+    found: JSON = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    if kind == "preferred":
+        found = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": term}]}
+
+    named = translate(pod(affinity={"nodeAffinity": found}), node()).unsupported
+
+    assert named == (() if is_honoured else ("spec.affinity.nodeAffinity",))
+
+
 @pytest.mark.parametrize(("fields", "paths"), UNSUPPORTED)
 def test_what_is_not_honoured_is_named(fields: JSON, paths: list[str]) -> None:
     obj = pod(**fields)
