@@ -242,7 +242,7 @@ class Capacity:
     architecture: str
     cpu_milli: int | None = None
     memory_mib: int | None = None
-    gpus: int = 0
+    gpus: int | None = 0
 
 
 Observer = Callable[[TaskState], None]

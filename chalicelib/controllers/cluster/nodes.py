@@ -23,7 +23,7 @@ from chalicelib.storage.keys import object_key
 
 NODES = ("", "nodes")
 WRITER = WriteOptions(field_manager="sparkanywhere")
-ENDLESS_CPUS, ENDLESS_GIB, PODS = 100_000, 1_000_000, 10_000
+ENDLESS_CPUS, ENDLESS_GIB, ENDLESS_GPUS, PODS = 100_000, 1_000_000, 10_000, 10_000
 _INFO_TEXT = "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion"
 CONDITIONS = (
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "memory is sufficient"),
@@ -82,8 +82,8 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
     cpu = f"{capacity.cpu_milli}m" if capacity.cpu_milli is not None else str(ENDLESS_CPUS)
     memory = f"{capacity.memory_mib}Mi" if capacity.memory_mib is not None else f"{ENDLESS_GIB}Gi"
     amounts = {"cpu": cpu, "memory": memory, "pods": str(PODS)}
-    if capacity.gpus:
-        amounts["nvidia.com/gpu"] = str(capacity.gpus)
+    if capacity.gpus != 0:
+        amounts["nvidia.com/gpu"] = str(ENDLESS_GPUS if capacity.gpus is None else capacity.gpus)
     amounts = amounts_texts(amounts)
     labels = {
         "kubernetes.io/arch": capacity.architecture,

@@ -130,6 +130,11 @@ def requests(spec: JSON, names: Iterable[str]) -> dict[str, int]:
     return {name: total for name, total in totals.items() if total}
 
 
+def is_counted(name: str, limits: Iterable[str]) -> bool:
+    """Return whether a resource is bounded: one that the node names, or an extended one, of which it else has none."""
+    return name in limits or ("/" in name and "kubernetes.io/" not in name)
+
+
 def short_of(asked: Amounts, free: Amounts) -> list[str]:
     """Return the resources of which less is free than asked for, in the scheduler's words."""
     return sorted(f"1 Insufficient {name}" for name, amount in asked.items() if amount > free.get(name, 0))

@@ -82,7 +82,11 @@ class Room:
             self._limits, self._verdicts = limits, {}
             waiting = [(pod.turn, key) for key, pod in self._pods.items() if pod.waits and key not in self._aside]
             for _, key in sorted(waiting):
-                asked = {name: amount for name, amount in self._pods[key].asked.items() if name in limits}
+                asked = {
+                    name: amount
+                    for name, amount in self._pods[key].asked.items()
+                    if scheduling.is_counted(name, limits)
+                }
                 short = scheduling.short_of(asked, free)
                 self._verdicts[key] = scheduling.no_node(short) if short else ""
                 if not short:

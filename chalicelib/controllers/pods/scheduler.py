@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import scheduling
+from chalicelib.controllers.podmodel.resources import pod_totals
 from chalicelib.controllers.pods.room import Room
 from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
@@ -143,7 +144,10 @@ class Scheduler:
             return None
         node = self._find_node()
         limits = scheduling.bounds(node, shares_cpu=self._shares_cpu) if node else {}
-        return limits if scheduling.requests(pod["spec"], [*limits, "cpu"]) else None
+        asked = pod_totals(pod["spec"], "requests").items()
+        # one that asks for shared processors is bound too, for those that come at the same time
+        counts = any(total.nanos and scheduling.is_counted(name, [*limits, "cpu"]) for name, total in asked)
+        return limits if counts else None
 
     def _overcommits(self, pod: JSON) -> bool:
         """Return whether processors are shared and this pod makes them too few: it counts once, bound or not."""

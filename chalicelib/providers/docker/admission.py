@@ -43,7 +43,8 @@ def machine(info: Raw) -> Machine:
 
 def capacity(machine: Machine) -> Capacity:
     """Return the machine as the Provider contract describes it; the engine does not count GPUs."""
-    return Capacity(architecture=machine.architecture, cpu_milli=machine.cpus * 1000, memory_mib=machine.memory_mib)
+    gpus = None if machine.has_gpus else 0
+    return Capacity(machine.architecture, machine.cpus * 1000, machine.memory_mib, gpus)
 
 
 def check(task: Task, machine: Machine, *, allow_privileged: bool) -> None:

@@ -263,10 +263,11 @@ class ProcessProvider:
         return plan.warnings(task, obstacle=self._obstacle())
 
     def capacities(self) -> list[Capacity]:
-        """Return this machine's processors and memory."""
+        """Return this machine's processors and memory, and its GPUs of NVIDIA's by their device files."""
         architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
         memory_mib = psutil.virtual_memory().total // 2**20
-        return [Capacity(architecture, (os.cpu_count() or 1) * 1000, memory_mib)]
+        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+        return [Capacity(architecture, (os.cpu_count() or 1) * 1000, memory_mib, gpus)]
 
     def start(self, observe: Observer) -> None:
         """Report every known task once, then every change."""

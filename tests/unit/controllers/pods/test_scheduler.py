@@ -86,6 +86,29 @@ def test_what_a_pod_asks_for_as_a_whole_counts_like_what_its_containers_do(w: Wo
     assert condition(w, "huge") == condition(w, "b") == ("False", NO_MEMORY)
 
 
+@pytest.mark.parametrize("name", ["nvidia.com/gpu", "amd.com/gpu", "example.com/fpga"])
+def test_an_extended_resource_that_the_node_does_not_have_is_waited_for(w: World, name: str) -> None:
+    limits = {"limits": {name: "1"}}
+    w.create_pod("a", containers=[{"name": "c", "image": "image:1", "resources": limits}])
+
+    assert running(w) == []
+    assert condition(w, "a") == ("False", f"0/1 nodes are available: 1 Insufficient {name}.")
+
+
+@pytest.mark.parametrize(("gpus", "expected"), [(1, ["a"]), (None, ["a", "b"])])
+def test_gpus_are_given_out_as_far_as_the_provider_counts_them(gpus: int | None, expected: list[str]) -> None:
+    class WithGpus(FakeProvider):
+        def capacities(self) -> list[Capacity]:
+            return [Capacity("amd64", 4000, 16 * 1024, gpus)]
+
+    w = bounded(World(MemoryStorage(), provider=WithGpus()))
+    resources = {"limits": {"nvidia.com/gpu": "1"}}
+    for name in ("a", "b"):
+        w.create_pod(name, containers=[{"name": "c", "image": "image:1", "resources": resources}])
+
+    assert running(w) == expected
+
+
 def test_room_goes_to_the_oldest_that_fits_and_to_higher_priorities_first(w: World) -> None:
     w.create("priorityclasses", "urgent", value=1000)
     ask(w, "runs", "16Gi")
