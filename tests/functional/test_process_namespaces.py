@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +96,31 @@ SIDE_CAR = 'trap "exit 0" INT; while true; do sleep 1; done;'
 # as Airflow's KubernetesPodOperator asks for a result and ends its side car (airflow.providers.cncf.kubernetes 10)
 FETCH = f"if [ -s {XCOM}/return.json ]; then cat {XCOM}/return.json; else echo __airflow_xcom_result_empty__; fi"
 END = "kill -2 $(pgrep -u $(id -u) -f 'sh')"
+
+
+def test_without_namespaces_airflows_result_is_read_too(on_host: ProcessProvider) -> None:
+    xcom = (Mount("xcom", XCOM),)
+    base = container(f"mkdir -p {XCOM} && echo '[1, 2]' > {XCOM}/return.json", name="base", mounts=xcom)
+    side = container("exec sleep 600", name="side", mounts=xcom)
+    handle = on_host.run(task(base, side, volumes=(Volume("xcom", "scratch"),))).handle
+    until(lambda: state_of(on_host, handle).containers[0].phase == "stopped", "the base ends")
+
+    assert run(on_host, handle, FETCH, "side") == (0, "[1, 2]\n")
+
+
+def test_without_namespaces_an_archive_has_the_names_that_were_asked_for(on_host: ProcessProvider) -> None:
+    mounts = (Mount("v", "/data"), Mount("s", "/a&b"))
+    one = container("ln -s /none '/a&b/link'; exec sleep 600", mounts=mounts)
+    handle = on_host.run(task(one, volumes=VOLUMES)).handle
+    running(on_host, handle)
+    until(lambda: run(on_host, handle, "readlink '/a&b/link'")[0] == 0, "the link is there")
+
+    session = on_host.exec(handle, "main", ["tar", "cf", "-", "/data", "/a&b", "/data/f"], Streams())
+    with tarfile.open(fileobj=io.BytesIO(output(session)["stdout"])) as archive:
+        names, link = archive.getnames(), archive.getmember("a&b/link").linkname
+    session.close()
+
+    assert (names, link) == (["data", "data/f", "a&b", "a&b/link", "data/f"], "/none")
 
 
 def in_a_pod(command: str) -> str:

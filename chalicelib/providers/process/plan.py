@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,7 @@ _NO_OTHER = "".join(f"(?<!{scheme}{colon})" for scheme in _OTHERS for colon in _
 _BEFORE = rf"(?:{_FILE}(?<![\w.\-/~}}\)\]*%+@]){_NO_OTHER})"
 # It ends at the end of a name: /data and /data/x are meant, /data2, /data-2 and /data.txt are not.
 _AFTER = r"(?![\w.\-~%+@])"
+_TAR_PATTERN, _TAR_NAME = re.compile(r"[\\.*\[\]^$#]"), re.compile(r"[\\&#]")
 _PROPERTY_SPECIAL = re.compile(r"[\\:=#!]")
 # What a process sees of our own environment; everything else may be a secret.
 NO_FILE = "/nonexistent"
@@ -56,6 +58,17 @@ class PathMap:
     def rewrite_properties(self, text: str) -> str:
         """Do the same in a Java properties file, whose values escape some characters."""
         return self._replace(text, lambda host: _PROPERTY_SPECIAL.sub(r"\\\g<0>", host))
+
+    def rewrite_command(self, words: Sequence[str]) -> list[str]:
+        """Do the same in a command's words; in the archive of `tar cf -`, kubectl cp's words, names stay as asked."""
+        found = [self.rewrite(word) for word in words]
+        if list(words[:3]) == ["tar", "cf", "-"]:
+            option = "-s" if sys.platform == "darwin" else "--transform=s"  # of BSD's tar and GNU's
+            for said, host in zip(words[3:], found[3:], strict=True):
+                if said != host:
+                    pattern, name = _TAR_PATTERN.sub(r"\\\g<0>", host.lstrip("/")), _TAR_NAME.sub(r"\\\g<0>", said)
+                    found.insert(3, f"{option}#^/*{pattern}#{name.lstrip('/')}#SH")  # links lead where they did
+        return found
 
     def _replace(self, text: str, write: Callable[[str], str]) -> str:
         if self._pattern is None:
@@ -135,10 +148,13 @@ class ResolvedContainer:
         """Return whether a volume is mounted at a path or above it."""
         return any(f"{path}/".startswith(f"{mount.path.rstrip('/')}/") for mount in self.container.mounts)
 
+    def places(self) -> list[tuple[str, str]]:
+        """Return the container's paths and where they lie on the host, for those who must be told so."""
+        return [] if self.host.isolated else [(one["target"], one["source"]) for one in self.mounts()]
+
     def paths(self) -> PathMap:
-        """Return where the container's paths lie on the host, for those who must be told so."""
-        places = [] if self.host.isolated else [(one["target"], one["source"]) for one in self.mounts()]
-        return PathMap(places)
+        """Return the map of these places."""
+        return PathMap(self.places())
 
     def cwd(self, paths: PathMap) -> str:
         """Return the directory that the container starts in, as the container sees it; it may have to be made."""
@@ -196,8 +212,11 @@ class ResolvedContainer:
         }
 
 
-def first_record(task: Task, *, handle: str, address: str, created_at: int) -> Record:
+def first_record(
+    task: Task, resolved: Iterable[ResolvedContainer] = (), *, handle: str, address: str, created_at: int
+) -> Record:
     """Return the record of a task of which nothing runs yet; `created_at` in nanoseconds since 1970."""
+    places = {one.container.name: one.places() for one in resolved}
     has_init = any(one.init for one in task.containers)
     containers: list[ContainerRecord] = [
         {
@@ -211,6 +230,7 @@ def first_record(task: Task, *, handle: str, address: str, created_at: int) -> R
             "finished_at": None,
             "restarts": 0,
             "process": 0,
+            "places": places.get(one.name, []),
         }
         for one in task.containers
     ]

@@ -127,7 +127,7 @@ class ProcessProvider:
                 "directory": str(directory.path),
                 "listeners": str(self._listeners),
                 "containers": [one.plan() for one in resolved],
-                "record": plan.first_record(task, handle=directory.handle, address=address, created_at=now),
+                "record": plan.first_record(task, resolved, handle=directory.handle, address=address, created_at=now),
                 "backoff_seconds": self._backoff_seconds,
                 "stop_grace_seconds": task.stop_grace_seconds,
                 "log_bytes": self._log_bytes,
@@ -242,7 +242,7 @@ class ProcessProvider:
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider.exec."""
-        return sessions.start_command(sessions.main_process(self._known(handle), container), command, streams)
+        return sessions.start_command(self._known(handle), container, command, streams)
 
     def attach(self, handle: str, container: str, streams: Streams) -> Session:
         """Feed a container that runs and follow its output; see InteractiveProvider.attach."""

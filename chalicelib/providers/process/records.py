@@ -57,7 +57,8 @@ class ContainerPlan(TypedDict):
 class ContainerRecord(TypedDict):
     """What is known of one container; `process` is the id of its latest main process.
 
-    `last` is the record of the run before, as it ended; supervisors of before this field leave it out.
+    `last` is the record of the run before, as it ended; supervisors of before this field leave it out. `places` are its
+    paths and where on the host they lie, where it has no mount namespace.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ContainerRecord(TypedDict):
     restarts: int
     process: int
     last: NotRequired[ContainerRecord | None]
+    places: NotRequired[list[tuple[str, str]]]
 
 
 class Record(TypedDict):

@@ -24,7 +24,7 @@ import psutil
 from chalicelib.providers.base import TaskNotFound
 from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
-from chalicelib.providers.process import isolation, spark, within
+from chalicelib.providers.process import isolation, within
 from chalicelib.providers.process.command_session import CommandSession
 from chalicelib.providers.process.plan import PathMap
 from chalicelib.providers.process.records import MARKER, Record
@@ -98,31 +98,33 @@ class Launch:
     descriptors: tuple[int, ...] = ()
 
 
-def start_command(main: psutil.Process, command: Sequence[str], streams: Streams) -> CommandSession:
+def start_command(record: Record, container: str, command: Sequence[str], streams: Streams) -> CommandSession:
     """Start a command beside the container's main process, in its namespaces. Raises CannotRun, TaskNotFound."""
+    main = main_process(record, container)
     try:
         env, cwd = _environment(main), main.cwd()
         is_on_host = namespaces.are_shared_with(main.pid)
     except (psutil.Error, OSError) as error:
         raise TaskNotFound(f"its main process has ended: {error}") from error
     env = {"TERM": "xterm", **env} if streams.tty else env
-    start = _start_on_host if is_on_host else _start_within
+    launch = Launch(command, env, cwd, main.is_running)
     try:
-        return start(Launch(command, env, cwd, main.is_running), main.pid, streams)
+        if is_on_host:
+            (places,) = [each.get("places", []) for each in record["containers"] if each["name"] == container]
+            return _start_on_host(launch, PathMap(places), streams)
+        return _start_within(launch, main.pid, streams)
     except (OSError, ValueError) as error:
         raise CannotRun(f'exec: "{command[0]}": {error}') from error
 
 
-def _start_on_host(wanted: Launch, _main: int, streams: Streams) -> CommandSession:
+def _start_on_host(wanted: Launch, paths: PathMap, streams: Streams) -> CommandSession:
     command, env = wanted.argv, wanted.env
     if isolation.reaches_out(command):
         raise CannotRun(
             f'exec: "{command[0]}": refused: pods have no process namespaces of their own here, '
             "so it would reach processes of this machine that are not the pod's"
         )
-    home = env.get("SPARK_HOME")
-    paths = PathMap([(spark.IMAGE_HOME, home), (spark.IMAGE_WORK, wanted.cwd)] if home else [])
-    argv = [paths.rewrite(word) for word in command]
+    argv = paths.rewrite_command(command)
     program = argv[0] if "/" not in argv[0] else os.path.join(wanted.cwd, argv[0])
     if shutil.which(program, path=env.get("PATH")) is None:
         raise CannotRun(_NOT_FOUND.format(command[0]))
