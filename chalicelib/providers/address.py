@@ -10,32 +10,28 @@ from chalicelib.providers.base import ADDRESS, Task
 
 def with_address(task: Task, address: str) -> Task:
     """Return the task with ADDRESS replaced in env values, commands, args and file contents."""
-    return with_texts(task, ADDRESS, lambda text: text.replace(ADDRESS, address))
+    mark, told = ADDRESS.encode(), address.encode()
+    volumes = [
+        replace(each, files=tuple(replace(file, content=file.content.replace(mark, told)) for file in each.files))
+        for each in task.volumes
+    ]
+    return replace(with_words(task, lambda text: text.replace(ADDRESS, address)), volumes=tuple(volumes))
 
 
-def with_texts(task: Task, mark: str, change: Callable[[str], str]) -> Task:
-    """Return the task with each env value, word of a command and file that contains `mark` changed."""
+def with_words(task: Task, change: Callable[[str], str]) -> Task:
+    """Return the task with each env value and each word of a command changed."""
 
     def words(given: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        return None if given is None else tuple(change(word) if mark in word else word for word in given)
-
-    def content(given: bytes) -> bytes:
-        if mark.encode() not in given:
-            return given
-        return change(given.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        return None if given is None else tuple(change(word) for word in given)
 
     containers = [
         replace(
             each,
-            env=tuple((name, change(text) if mark in text else text) for name, text in each.env),
+            env=tuple((name, change(text)) for name, text in each.env),
             command=words(each.command),
             args=words(each.args),
             stop_command=words(each.stop_command),
         )
         for each in task.containers
     ]
-    volumes = [
-        replace(each, files=tuple(replace(file, content=content(file.content)) for file in each.files))
-        for each in task.volumes
-    ]
-    return replace(task, containers=tuple(containers), volumes=tuple(volumes))
+    return replace(task, containers=tuple(containers))

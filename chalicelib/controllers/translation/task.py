@@ -85,7 +85,7 @@ def translate(pod: JSON, node: Node) -> Translation:
         return Translation(None, tuple(view.references.missing), unsupported)
     task = replace(task, logins=logins(pod, view.references))
     url = node.api_url()
-    return Translation(with_api_url(task, url) if url else task, (), unsupported)
+    return Translation(with_api_url(task, url, spec=view.spec) if url else task, (), unsupported)
 
 
 def draft(pod: JSON, node: Node) -> Task | None:
