@@ -132,6 +132,7 @@ class Task:
 
     group and name are for people (a container's name, a log stream's); together they may recur after
     the first has ended. cpu_milli and memory_mib are the sum that must be had; disk_gib likewise.
+    `domain` follows the hostname in the task's whole name, which programs find first for its address.
     In `search_domains` the task looks names up, in their order, where the provider serves names (ServiceProvider).
     `placement` and `annotations` carry hints (architecture, capacity type, role) by well-known keys.
     """
@@ -146,6 +147,7 @@ class Task:
     disk_gib: int = 0
     labels: tuple[tuple[str, str], ...] = ()
     hostname: str = ""
+    domain: str = ""
     search_domains: tuple[str, ...] = ()
     host_entries: tuple[tuple[str, str], ...] = ()  # (address, name), as in /etc/hosts
     stop_grace_seconds: int = 30

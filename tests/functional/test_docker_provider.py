@@ -327,6 +327,20 @@ class TestContainers:
 
         assert output(provider, handle) == "1\n"
 
+    def test_a_task_with_a_domain_has_its_whole_name(self, provider: DockerProvider) -> None:
+        script = "hostname; hostname -f; awk '/hn-0/ {print $1, $2, $3}' /etc/hosts"
+        many = (container(script), container("true", name="other"))
+        for containers in (many, many[:1]):
+            plain = task(*containers)
+
+            state = provider.run(
+                Task(plain.uid, "ns", "p", containers, hostname="hn-0", domain="hn.ns.svc.cluster.local")
+            )
+            ended(provider, state.handle)
+
+            whole = "hn-0.hn.ns.svc.cluster.local"
+            assert output(provider, state.handle) == f"hn-0\n{whole}\n{state.address} {whole} hn-0\n"
+
     def test_tasks_find_each_other_and_the_control_plane_by_name(self, open_provider: Open) -> None:
         provider = open_provider(host_names=("kubernetes.default.svc",))
         named = task(container("sleep 600"))

@@ -33,6 +33,12 @@ def hostname(pod: JSON) -> str:
     return str(given) if given else str(pod["metadata"]["name"])[:HOSTNAME_LIMIT].rstrip("-.")
 
 
+def domain(pod: JSON) -> str:
+    """Return the domain of the pod's whole name, empty for pods without a subdomain; no Service need be there."""
+    subdomain = spec_of(pod).get("subdomain")
+    return service_name(subdomain, pod["metadata"].get("namespace", "")) if subdomain else ""
+
+
 def service_name(name: str, namespace: str) -> str:
     """Return the whole DNS name of a Service."""
     return f"{name}.{namespace}.{SERVICE_DOMAIN}"

@@ -125,6 +125,7 @@ def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
         disk_gib=pod_resources.disk_gib(spec),
         labels=tuple(sorted(labels.items())),
         hostname=pod_network.hostname(pod),
+        domain=pod_network.domain(pod),
         search_domains=pod_network.search_domains(pod),
         host_entries=pod_network.host_aliases(pod),
         stop_grace_seconds=task_grace_seconds(pod),

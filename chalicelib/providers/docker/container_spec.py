@@ -100,6 +100,7 @@ def _spec(
     if owns_network and not task.host_network:
         endpoint = {"IPAMConfig": {"IPv4Address": address}, "Aliases": [task.hostname] if task.hostname else []}
         config["Hostname"] = (task.hostname or task.name)[:LONGEST_HOSTNAME].rstrip("-.")
+        config["Domainname"] = task.domain  # the engine writes the whole name before the short one into /etc/hosts
         config["NetworkingConfig"] = {"EndpointsConfig": {host.network: endpoint}}
     name = labels.container_name(host.context.control_plane_id, task, container.name)
     return Spec(name=name, config=config, archive=archives.archive(entries) if entries else b"")

@@ -41,7 +41,9 @@ class HostsFiles:
 
     def write(self, task: Task, address: str, file: Path) -> None:
         """Write a new task's file. Raises OSError."""
-        own = "".join(f"{at}\t{name}\n" for at, name in ((address, task.hostname or task.name), *task.host_entries))
+        hostname = task.hostname or task.name
+        names = f"{hostname}.{task.domain}\t{hostname}" if task.domain else hostname  # `hostname -f` says the first
+        own = "".join(f"{at}\t{name}\n" for at, name in ((address, names), *task.host_entries))
         with self._guard:
             services = services_text(self._table, task.search_domains)
         with suppress(OSError):

@@ -161,6 +161,21 @@ def test_task_is_named_after_its_pod() -> None:
     assert (task.stop_grace_seconds, task.host_network) == (9, True)
 
 
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({}, ("web-0", "")),
+        ({"subdomain": "hn"}, ("web-0", "hn.ns.svc.cluster.local")),
+        ({"hostname": "hn-0", "subdomain": "hn"}, ("hn-0", "hn.ns.svc.cluster.local")),
+        ({"hostname": "hn-0"}, ("hn-0", "")),
+    ],
+)
+def test_a_subdomain_gives_a_whole_name(fields: JSON, names: tuple[str, str]) -> None:
+    task = task_of(pod("web-0", **fields))
+
+    assert (task.hostname, task.domain) == names
+
+
 def test_names_are_looked_up_in_the_pods_namespace_first() -> None:
     aliases = [{"ip": "10.1.1.1", "hostnames": ["db"]}]
 

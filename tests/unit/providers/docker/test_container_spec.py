@@ -23,11 +23,11 @@ def only(wanted: Task, **fields: Any) -> dict[str, Any]:
 
 
 def test_the_address_and_names_are_fixed_before_the_start() -> None:
-    config = only(task(hostname="pi-1", search_domains=("ns.svc", "svc")))
+    config = only(task(hostname="pi-1", domain="pi.ns.svc", search_domains=("ns.svc", "svc")))
 
     endpoint = config["NetworkingConfig"]["EndpointsConfig"]["net"]
     assert endpoint == {"IPAMConfig": {"IPv4Address": "10.0.0.9"}, "Aliases": ["pi-1"]}
-    assert config["Hostname"] == "pi-1"
+    assert (config["Hostname"], config["Domainname"]) == ("pi-1", "pi.ns.svc")
 
 
 def test_a_lone_container_has_no_sandbox() -> None:

@@ -54,6 +54,12 @@ def test_a_task_has_the_hosts_names_its_own_and_its_aliases(tmp_path: Path, file
     assert "127.9.9.9\tme\n10.0.0.7\talias\n# services" in text
 
 
+def test_a_tasks_whole_name_comes_before_its_short_one(tmp_path: Path, file: Path) -> None:
+    files(tmp_path).write(task(domain="sub.ns.svc.cluster.local"), "127.9.9.9", file)
+
+    assert "\n127.9.9.9\tme.sub.ns.svc.cluster.local\tme\n10.0.0.7\talias\n" in file.read_text()
+
+
 def test_a_task_that_runs_sees_what_changes_in_the_same_file(tmp_path: Path, file: Path) -> None:
     made = files(tmp_path)
     made.write(task(), "127.9.9.9", file)
