@@ -77,7 +77,7 @@ DAY: tuple[tuple[str, int, str], ...] = (
     ("get pod p -o yaml", 0, "kind: Pod"),
     ("get pods --field-selector=status.phase=Succeeded -l run=p", 0, "Completed"),
     ("label pod p x=y", 0, "labeled"),
-    ("annotate pod p note=hi", 0, "annotated"),
+    ("annotate pod p note=hi", 0, "annotate"),
     ("patch configmap cm -p {\"data\":{\"z\":\"w\"}}", 0, "patched"),
     ("patch configmap cm --type=json -p [{\"op\":\"remove\",\"path\":\"/data/z\"}]", 0, "patched"),
     ("apply -f {manifest}", 0, "statefulset.apps/st created"),
