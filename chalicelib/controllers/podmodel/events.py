@@ -22,11 +22,17 @@ OVERDUE = News("Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
 NEVER_BEGAN = ("StartError", "ContainerCannotRun")
 
 
-def launched(pod: JSON, node_name: str, unsupported: Sequence[str], warnings: Sequence[str]) -> Iterator[News]:
+def assigned(pod: JSON, node_name: str) -> Iterator[News]:
+    """The pod, as it was before, gets its node; nothing is said of one that has been told so."""
+    conditions = status_of(pod).get("conditions") or ()
+    if not any(each.get("type") == "PodScheduled" and each.get("status") == "True" for each in conditions):
+        metadata = pod["metadata"]
+        where = f"{metadata.get('namespace', '')}/{metadata['name']} to {node_name}"
+        yield News("Normal", "Scheduled", f"Successfully assigned {where}")
+
+
+def launched(unsupported: Sequence[str], warnings: Sequence[str]) -> Iterator[News]:
     """The task is on its way; what of the pod it does not honour is named."""
-    metadata = pod["metadata"]
-    where = f"{metadata.get('namespace', '')}/{metadata['name']} to {node_name}"
-    yield News("Normal", "Scheduled", f"Successfully assigned {where}")
     said = [", ".join(unsupported)] if unsupported else []
     if said or warnings:  # one Event, since each is a write for each pod
         yield News("Warning", "NotHonoured", f"not honoured here: {'; '.join([*said, *warnings])}")

@@ -21,7 +21,7 @@ from chalicelib.controllers.pods.waiting import WaitingPods
 from chalicelib.controllers.runtime.backoff import LASTING, PASSING, Backoff
 from chalicelib.controllers.runtime.recorder import News
 from chalicelib.controllers.translation.task import Node, Translation, translate
-from chalicelib.providers.base import Provider, ProviderUnavailable, Task, TaskRejected, TaskState
+from chalicelib.providers.base import Provider, ProviderUnavailable, TaskRejected, TaskState
 from chalicelib.registry.writing import as_stored
 from chalicelib.storage.base import StoredObject
 
@@ -112,18 +112,19 @@ class PodLauncher:
             self._scheduler.set_aside(stored.key)
             self._wait(pod, translation.missing)
             return None
+        assigned = list(pod_events.assigned(pod, self._node.name))
         placed = self._scheduler.bind(stored, self._bound)
         if placed.stored is None:
             return None
         if placed.why:
             self._leave_unscheduled(pod, placed.why)
         elif isinstance(translation, TaskRejected):
-            self._refuse(pod, translation)
+            self._refuse(pod, translation, assigned)
         elif translation.task is None:
-            self._wait(pod, translation.missing)
+            self._wait(pod, translation.missing, assigned)
         else:
             said = (OVERCOMMITTED,) if placed.overcommits else ()
-            return self._run(placed.stored, translation.task, translation.unsupported, said)
+            return self._run(placed.stored, translation, said, assigned)
         return None
 
     def _bound(self, pod: JSON) -> JSON:
@@ -131,14 +132,17 @@ class PodLauncher:
         status = pod_status.scheduled_status(pod, now=self._clock())
         return {**pod, "spec": {**pod["spec"], "nodeName": self._node.name}, "status": status}
 
-    def _run(self, stored: StoredObject, task: Task, unsupported: Sequence[str], said: Sequence[str]) -> Launch | None:
+    def _run(
+        self, stored: StoredObject, translation: Translation, said: Sequence[str], assigned: Sequence[News]
+    ) -> Launch | None:
         """Start the pod's task, and write its state into the pod."""
-        pod = stored.object()
+        pod, task = stored.object(), translation.task
+        assert task is not None
         self._queues.waiting.discard(task.uid)
         try:
             state = self._provider.run(task)
         except (TaskRejected, ProviderUnavailable) as error:
-            self._refuse(pod, error)
+            self._refuse(pod, error, assigned)
             return None
         if self.set_back(stored, state):
             return None
@@ -147,7 +151,8 @@ class PodLauncher:
             stored,
             state,
             lambda before, after: [
-                *pod_events.launched(pod, self._node.name, unsupported, warnings),
+                *assigned,
+                *pod_events.launched(translation.unsupported, warnings),
                 *pod_events.changed(before, after, state),
             ],
         )
@@ -183,14 +188,14 @@ class PodLauncher:
             binds=False,
         )
 
-    def _wait(self, pod: JSON, missing: Sequence[Missing]) -> None:
+    def _wait(self, pod: JSON, missing: Sequence[Missing], assigned: Sequence[News] = ()) -> None:
         self._queues.backoff.postpone(pod["metadata"]["uid"], self._clock())
 
-        def describe(before: JSON, after: JSON) -> Iterator[News]:
+        def describe(before: JSON, after: JSON) -> list[News]:
             status = status_of(after)
             since = find_time(status.get("startTime")) or self._clock()
             waited = (self._clock() - since).total_seconds()
-            return pod_events.waiting(missing, is_new=status != status_of(before), seconds=waited)
+            return [*assigned, *pod_events.waiting(missing, is_new=status != status_of(before), seconds=waited)]
 
         is_there = self._store.set_status(
             pod, lambda old: pod_status.waiting_status(old, missing, now=self._clock()), describe
@@ -198,14 +203,18 @@ class PodLauncher:
         if not is_there:
             self._queues.drop(pod["metadata"]["uid"])
 
-    def _refuse(self, pod: JSON, error: TaskRejected | ProviderUnavailable) -> None:
+    def _refuse(self, pod: JSON, error: TaskRejected | ProviderUnavailable, assigned: Sequence[News]) -> None:
         """Leave a pod Pending that the provider has not taken, and have it tried again after a pause."""
         uid = pod["metadata"]["uid"]
         self._queues.waiting.discard(uid)
         refusal = Refusal(error.reason, error.message, is_lasting=isinstance(error, TaskRejected))
         self._queues.backoff.postpone(uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
+        said = assigned if refusal.is_bound else ()
         is_there = self._store.set_status(
-            pod, lambda old: refusal.status(old, now=self._clock()), refusal.news, binds=refusal.is_bound
+            pod,
+            lambda old: refusal.status(old, now=self._clock()),
+            lambda before, after: [*said, *refusal.news(before, after)],
+            binds=refusal.is_bound,
         )
         if not is_there:
             self._queues.drop(uid)

@@ -11,6 +11,8 @@ from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import MOUNTS
 from tests.unit.controllers.world import World
 
+SCHEDULED = ("Scheduled", "Successfully assigned ns/a to fake")
+
 
 def test_pod_waits_for_its_configmap_and_starts_with_it(w: World) -> None:
     w.create_pod(**MOUNTS)
@@ -34,22 +36,22 @@ def test_a_mount_that_stays_missing_is_told_and_told_again(w: World) -> None:
 
     w.pass_time(1)
     w.pods.retry()
-    assert w.events() == []  # a driver's ConfigMap comes right behind it
+    assert w.events() == [SCHEDULED]  # a driver's ConfigMap comes right behind it
     w.pass_time(2)
     w.pods.retry()
-    assert w.events() == [("FailedMount", message)]
+    assert w.events() == [("FailedMount", message), SCHEDULED]
     w.pass_time(60)
     w.pods.retry()
 
-    (event,) = [item.object() for item in w.storage.list("/registry/events/").items]
-    assert event["count"] == 2
+    events = [item.object() for item in w.storage.list("/registry/events/").items]
+    assert {each["reason"]: each["count"] for each in events} == {"FailedMount": 2, "Scheduled": 1}
 
 
 def test_a_variable_that_is_missing_is_told_at_once(w: World) -> None:
     source = {"configMapKeyRef": {"name": "settings", "key": "k"}}
     w.create_pod(containers=[{"name": "c", "image": "i", "env": [{"name": "K", "valueFrom": source}]}])
 
-    assert w.events() == [("Failed", 'Error: configmap "settings" not found')]
+    assert w.events() == [("Failed", 'Error: configmap "settings" not found'), SCHEDULED]
 
 
 def test_configmap_of_another_name_wakes_nobody(w: World) -> None:

@@ -92,7 +92,10 @@ def test_pod_with_a_volume_that_cannot_be_had_waits(w: World) -> None:
     w.create_pod(containers=MOUNTS, volumes=[NFS])
 
     assert (w.phase(), waiting(w.pod())["reason"]) == ("Pending", "ContainerCreating")
-    assert w.events() == [("FailedMount", "spec.volumes[v].nfs: this kind of volume is not supported")]
+    assert w.events() == [
+        ("FailedMount", "spec.volumes[v].nfs: this kind of volume is not supported"),
+        ("Scheduled", "Successfully assigned ns/a to fake"),
+    ]
     assert w.provider.tasks == []
 
 
@@ -116,7 +119,7 @@ def test_refused_pod_is_tried_as_often_as_a_kubelet_would_and_its_events_are_cou
     assert asked[:6] == [10, 30, 70, 150, 310, 610]
     assert len(asked) == 15
     events = [item.object() for item in w.storage.list("/registry/events/").items]
-    assert [(each["reason"], each["count"]) for each in events] == [("FailedMount", 16)]
+    assert {each["reason"]: each["count"] for each in events} == {"FailedMount": 16, "Scheduled": 1}
     assert (w.phase(), w.provider.tasks) == ("Pending", [])
 
 
