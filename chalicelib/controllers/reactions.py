@@ -142,7 +142,7 @@ class Reactions:
         """Subscribe to the changes of every resource."""
         on, to, later = changes.subscribe, self._controllers, self._later
         on("pods", ["ADDED"], self._start_pod)
-        on("pods", ["MODIFIED"], self._sync_pod)
+        on("pods", ["MODIFIED"], self._sync_pod, lambda _, pod: later(partial(to.pods.regate, pod)))
         on("pods", GONE, lambda *_: later(self._sync_placeable))
         on("pods", ["STATUS"], self._place_waiting)
         on("nodes", STORED, self._sync_unplaced)

@@ -100,3 +100,12 @@ def probed_status(pod: JSON, container: str, run: Run, *, started: bool, ready: 
         if old.get(kind)
     }
     return None if changed.items() <= old.items() else with_readiness(pod, {**old, **changed}, now=now)
+
+
+def regated_status(pod: JSON, *, now: datetime) -> JSON | None:
+    """Return the status of a running pod whose readiness gates have changed, None if Ready stays as it is."""
+    old: JSON = status_of(pod)
+    if old.get("phase") != "Running" or not spec_of(pod).get("readinessGates"):
+        return None
+    new = with_readiness(pod, old, now=now)
+    return None if new == old else new

@@ -14,6 +14,7 @@ from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.container_status import Circumstances, container_status, waiting_statuses
+from chalicelib.controllers.podmodel.readiness import gated_readiness
 from chalicelib.controllers.podmodel.references import Missing
 from chalicelib.providers.base import ContainerState, TaskState
 from chalicelib.resources.pods.totals import is_sidecar
@@ -251,8 +252,7 @@ def _conditions(pod: JSON, state: TaskState, status: JSON, *, initialized: bool)
     else:
         incomplete = [] if initialized else _incomplete_inits(pod["spec"].get("initContainers") or [], state)
         unready = _unready(pod, status)
-        has_address = bool(state.address)
-        found = _not_ready(pod, incomplete=incomplete, unready=unready, has_address=has_address)
+        found = _not_ready(pod, incomplete=incomplete, unready=unready, has_address=bool(state.address))
         found.append(_SCHEDULED)
     if state.interrupted:
         found.append(("DisruptionTarget", True, INTERRUPTED_REASON, state.message or INTERRUPTED_MESSAGE))
@@ -280,7 +280,7 @@ def _not_ready(
     return [
         ("PodReadyToStartContainers", has_address, "", ""),
         ("Initialized", not incomplete, *init_why),
-        ("Ready", not names, *why),
+        ("Ready", False, *why) if names else gated_readiness(pod),
         ("ContainersReady", not names, *why),
     ]
 

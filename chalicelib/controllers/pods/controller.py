@@ -19,6 +19,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
+from chalicelib.controllers.podmodel.probe import regated_status
 from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
 from chalicelib.controllers.podmodel.refusals import given_up_status, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.launcher import PodLauncher, Queues
@@ -218,6 +219,12 @@ class PodController:
             self._remove(stored.key, state.uid)
         elif written.has_changed:
             self.stop_sidecars(written.after)
+
+    def regate(self, pod: JSON) -> None:
+        """Bring a pod's Ready to what its readiness gates say by now. Repeatable."""
+        if regated_status(pod, now=self._clock()) is not None:
+            uid = pod["metadata"]["uid"]
+            self._store.change_status(uid, lambda old: regated_status(old, now=self._clock()))
 
     def change_status(self, uid: str, new_status: Callable[[JSON], JSON | None]) -> None:
         """Give a pod the status that a pure function makes of it as it is now, None for no change. Repeatable."""

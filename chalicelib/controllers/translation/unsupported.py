@@ -20,7 +20,6 @@ _POD = (
     "shareProcessNamespace",
     "dnsConfig",
     "topologySpreadConstraints",
-    "readinessGates",
     "setHostnameAsFQDN",
     "resourceClaims",
     "ephemeralContainers",
