@@ -109,10 +109,10 @@ def test_containers_come_to_their_right_end_once_whatever_is_killed(engine: Any,
         try:
             check_ends(storm, api, marks)
             delete_all(api)
-            mine = {"label": f"{labels.CONTROL_PLANE}={control_plane}"}
+            of_pods = {"label": [f"{labels.CONTROL_PLANE}={control_plane}", labels.UID]}
             until(
-                lambda: not engine.containers(all=True, filters=mine),
-                "all containers to be gone",
+                lambda: not engine.containers(all=True, filters=of_pods),
+                "all containers of pods to be gone",
                 seconds=ORPHAN_SECONDS,
             )
         finally:
