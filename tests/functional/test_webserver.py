@@ -283,6 +283,12 @@ def test_a_body_that_never_comes_is_cut_off() -> None:
 
 def test_an_idle_connection_is_closed_in_silence() -> None:
     with running(replace(DEFAULT_LIMITS, idle_seconds=0.2)) as site, connected(site.port) as client:
+        assert client.get("/x").status == 200
+        assert client.is_at_end()
+
+
+def test_a_connection_without_a_first_request_is_closed_in_silence() -> None:
+    with running(replace(DEFAULT_LIMITS, head_seconds=0.2)) as site, connected(site.port) as client:
         assert client.is_at_end()
 
 
