@@ -84,7 +84,7 @@ class Scheduler:
     def why_no_room(self, pod: JSON, key: str) -> str:
         """Return why there is no room for a pod now, "" if there is: binding it decides."""
         with self._guard:
-            limits = self._limits(pod)
+            limits = self._limits(pod, self._bounded_node())
             if limits is None:
                 return ""
             self._room.set_aside(key, is_aside=False)
@@ -99,14 +99,15 @@ class Scheduler:
         with self._guard:
             for _ in range(GUARANTEED_UPDATE_ATTEMPTS):
                 pod = stored.object()
-                limits = self._limits(pod)
-                overcommits = self._overcommits(pod)
+                bounded = self._bounded_node()
+                limits = self._limits(pod, bounded)
                 if limits is None:
-                    return Placed(stored, overcommits=overcommits)
+                    return Placed(stored, overcommits=self._overcommits(pod, bounded))
                 record = self._record()
                 self._room.look()
                 if why := self._room.verdicts(limits).get(stored.key, ""):
                     return Placed(stored, why)
+                overcommits = self._overcommits(pod, bounded)
                 node = Change("MODIFIED", record.key, record.object(), record.revision)
                 try:
                     binding = Change("MODIFIED", stored.key, bound(pod), stored.revision)
@@ -138,22 +139,24 @@ class Scheduler:
             verdicts = self._room.verdicts(scheduling.bounds(node, shares_cpu=self._shares_cpu))
             return [key for key, why in verdicts.items() if not why]
 
-    def _limits(self, pod: JSON) -> dict[str, int] | None:
+    def _bounded_node(self) -> JSON | None:
+        """Return the node, empty while it is not stored; None if there is no end to what its pods may ask for."""
+        return (self._find_node() or {}) if self._is_bounded() else None
+
+    def _limits(self, pod: JSON, node: JSON | None) -> dict[str, int] | None:
         """Return what the node's pods may ask for together, None if that is nothing to this one."""
-        if pod["spec"].get("nodeName") or not self._is_bounded():
+        if pod["spec"].get("nodeName") or node is None:
             return None
-        node = self._find_node()
         limits = scheduling.bounds(node, shares_cpu=self._shares_cpu) if node else {}
         asked = pod_totals(pod["spec"], "requests").items()
         # one that asks for shared processors is bound too, for those that come at the same time
         counts = any(total.nanos and scheduling.is_counted(name, [*limits, "cpu"]) for name, total in asked)
         return limits if counts else None
 
-    def _overcommits(self, pod: JSON) -> bool:
+    def _overcommits(self, pod: JSON, node: JSON | None) -> bool:
         """Return whether processors are shared and this pod makes them too few: it counts once, bound or not."""
         asked = scheduling.requests(pod["spec"], ["cpu"]).get("cpu", 0)
-        node = self._find_node() if asked and self._shares_cpu and self._is_bounded() else None
-        if node is None:
+        if not (asked and node and self._shares_cpu):
             return False
         self._room.look()
         uncounted = 0 if pod["spec"].get("nodeName") else asked
