@@ -104,6 +104,11 @@ class SparkCluster:
         self.client.delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
         until(lambda: not self.pods(), "all pods to be gone", seconds=JOB_SECONDS)
 
+    def clear_services(self) -> None:
+        """Delete every Service but the API's own."""
+        for name in self.names("services") - {"kubernetes"}:
+            self.client.delete(f"{NAMESPACE}/services/{name}")
+
     def submit(
         self,
         home: Path,

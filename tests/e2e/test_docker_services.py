@@ -39,8 +39,7 @@ def cluster(shared: DockerCluster) -> Iterator[DockerCluster]:
     """Yield that control plane without pods and Services."""
     yield shared
     shared.clear()
-    for name in shared.names("services") - {"kubernetes"}:
-        shared.client.delete(f"{NAMESPACE}/services/{name}")
+    shared.clear_services()
 
 
 def pod(cluster: DockerCluster, name: str, *command: str, app: str = "", **spec: Any) -> None:  # Any: of a pod's spec

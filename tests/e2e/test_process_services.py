@@ -33,8 +33,7 @@ def cluster(shared: SparkCluster) -> Iterator[SparkCluster]:
     """Yield that control plane without pods and Services."""
     yield shared
     shared.clear()
-    for name in shared.names("services") - {"kubernetes"}:
-        shared.client.delete(f"{NAMESPACE}/services/{name}")
+    shared.clear_services()
 
 
 def pod(cluster: SparkCluster, name: str, program: str, *words: str, **spec: Any) -> None:  # Any: of a pod's spec
