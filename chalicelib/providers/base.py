@@ -17,6 +17,7 @@ PULLING = "Pulling image"  # how the message of a container that waits for its i
 Restart = Literal["never", "on-failure", "always"]
 TaskPhase = Literal["pending", "running", "stopped"]
 ContainerPhase = Literal["waiting", "running", "stopped"]
+LogStream = Literal["all", "stdout", "stderr"]
 VolumeKind = Literal["files", "scratch", "memory", "host", "named"]
 
 
@@ -225,7 +226,9 @@ class LogOptions:
     """Which part of a log: the last `tail_lines`, lines since a moment, at most `limit_bytes`.
 
     follow goes on until the container ends or `until` has passed. timestamps puts an RFC 3339 time with nanoseconds
-    and a space before each line. previous: of the container before its last restart.
+    and a space before each line. previous: of the container before its last restart. stream: what the container
+    wrote to one of its streams, where the provider keeps them apart (its declaration's `splits_output`) and it has no
+    terminal; where not, stdout is all that there is, and stderr nothing. Not together with tail_lines.
     """
 
     follow: bool = False
@@ -235,6 +238,7 @@ class LogOptions:
     timestamps: bool = False
     previous: bool = False
     until: datetime | None = None
+    stream: LogStream = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +287,8 @@ class Provider(Protocol):
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the container's output in pieces. Raises TaskNotFound before the first piece.
 
-        stdout and stderr are one stream, in order. With follow an empty piece may come as a sign
-        of life; the caller may stop iterating at any time.
+        Without options.stream, stdout and stderr are one; lines of each are in order. With follow an empty
+        piece may come as a sign of life; the caller may stop iterating at any time.
         """
 
     def warnings(self, task: Task) -> list[str]:

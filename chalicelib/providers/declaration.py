@@ -94,6 +94,9 @@ class ProviderDeclaration:
     price_list: Callable[[], PriceList] | None = None
     """What tasks cost where the settings name no prices; None: nothing."""
 
+    splits_output: bool = False
+    """Whether what a container writes to stdout and to stderr can be told apart in its log."""
+
     not_honoured: tuple[str, ...] = ()
     """What no task ever gets here; `doctor` says it. What a given task does not get, Provider.warnings says."""
 

@@ -144,6 +144,7 @@ QUERY: dict[str, Sequence[Any]] = {
     "sinceTime": TIMES,
     "tailLines": COUNTS,
     "limitBytes": COUNTS,
+    "stream": ("Stdout", "Stderr", "x"),
     "container": TEXTS,
     "offset": COUNTS,
     "token": TEXTS,

@@ -21,11 +21,12 @@ from chalicelib.endpoints.http.parameters import parse_int
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse
 from chalicelib.endpoints.verbs.watching import MAX_HOLD_SECONDS
-from chalicelib.providers.base import LogOptions
+from chalicelib.providers.base import LogOptions, LogStream
 from chalicelib.registry.registry import Registry
 
 TEXT_TYPE = "text/plain"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no log is older, and some providers count from there
+STREAMS: dict[str, LogStream] = {"": "all", "All": "all", "Stdout": "stdout", "Stderr": "stderr"}
 MAX_LOG_BYTES = 6_000_000  # a Lambda answer may have 6 MiB, within JSON
 
 
@@ -66,6 +67,11 @@ class LogEndpoint:
             found.append(causes.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
         elif since is not None and since < 1:
             found.append(causes.invalid("sinceSeconds", since, "must be greater than or equal to 1"))
+        stream = info.first("stream")
+        if stream not in STREAMS:
+            found.append(causes.not_supported("stream", stream, ["All", "Stderr", "Stdout"]))
+        elif STREAMS[stream] != "all" and tail is not None:
+            found.append(causes.forbidden("", "`tailLines` and specific `stream` are mutually exclusive for now"))
         if info.first("sinceTime") and kubetime.find_time(info.first("sinceTime")) is None:
             raise bad_request(f'parsing time "{info.first("sinceTime")}": not an RFC 3339 time')
         if found:
@@ -82,6 +88,7 @@ class LogEndpoint:
             limit_bytes=limit,
             timestamps=info.flag("timestamps"),
             previous=info.flag("previous"),
+            stream=STREAMS[stream],
             until=None if self._streams or not follows else now + timedelta(seconds=MAX_HOLD_SECONDS),
         )
 

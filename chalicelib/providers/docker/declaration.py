@@ -98,6 +98,7 @@ DECLARATION = ProviderDeclaration(
     network="bridge",
     volumes_last=True,
     shares_cpu=True,
+    splits_output=True,
     not_honoured=("size limits of volumes", "requests of disk"),
     image_engine=connect,
     check=check,

@@ -110,6 +110,8 @@ def _entries(
                 stream=True,
                 follow=options.follow,
                 timestamps=True,
+                stdout=options.stream != "stderr",
+                stderr=options.stream != "stdout",
                 tail=options.tail_lines if options.tail_lines is not None else "all",
                 since=options.since.timestamp() if options.since else None,
             )

@@ -28,7 +28,12 @@ def read_log(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[bytes]:
-    """Yield a stream's lines as the options ask; nothing for a stream that is not there (yet)."""
+    """Yield a stream's lines as the options ask; nothing for a stream that is not there (yet).
+
+    CloudWatch does not tell a container's stdout and stderr apart: all of it is stdout, as of one with a terminal.
+    """
+    if options.stream == "stderr":
+        return
     log = _Stream(client, group, stream, options)
     left = options.limit_bytes
     for line in log.forward() if options.tail_lines is None else log.last(options.tail_lines):

@@ -57,6 +57,7 @@ DECLARATION = ProviderDeclaration(
     network="host",
     volumes_last=True,
     shares_cpu=True,
+    splits_output=True,
     not_honoured=("CPU limits", "users", "images other than Spark's", "networks of a pod's own"),
     leavings="process tasks",
     clean_up=clean_up,

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chalicelib.providers.base import LogOptions
-from chalicelib.providers.process.supervisor.output import stamp
+from chalicelib.providers.process.supervisor.output import STDERR, STDOUT, stamp
 
 STAMP_BYTES = 30
+LETTER = STAMP_BYTES + 1  # where a stored line says which stream it is of, and whether it goes on
+LETTERS = {"all": STDOUT + STDERR, "stdout": STDOUT, "stderr": STDERR}
+GOES_ON = (STDOUT[1], STDERR[1])
 PREFIX_BYTES = STAMP_BYTES + 3  # and " F "
 PIECE_BYTES = 64 * 1024
 FIRST_PAUSE_SECONDS = 0.02  # between looks at a file that is followed, growing while it is quiet
@@ -25,6 +28,7 @@ class Formatter:
     def __init__(self, options: LogOptions) -> None:
         since = options.since
         self._since = b"" if since is None else stamp(int(since.astimezone(UTC).timestamp() * 1e9))
+        self._letters = LETTERS[options.stream]
         self._timestamps = options.timestamps
         self._left = options.limit_bytes
         self._line_open = False
@@ -38,11 +42,11 @@ class Formatter:
         """Return the output that stored lines, each without its end, stand for."""
         pieces = []
         for line in lines:
-            if line[:STAMP_BYTES] < self._since:
+            if line[:STAMP_BYTES] < self._since or line[LETTER] not in self._letters:
                 continue
             if self._timestamps and not self._line_open:
                 pieces.append(line[:STAMP_BYTES] + b" ")
-            self._line_open = line[STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"P"
+            self._line_open = line[LETTER] in GOES_ON
             pieces.append(line[PREFIX_BYTES:] + (b"" if self._line_open else b"\n"))
         output = b"".join(pieces)
         if self._left is not None:
@@ -96,7 +100,7 @@ def last_lines(stored: list[bytes], tail: int) -> list[bytes]:
     """Return those stored lines that make up the last `tail` lines; a line may be stored in parts."""
     complete = 0
     for index in range(len(stored) - 1, -1, -1):
-        ends = stored[index][STAMP_BYTES + 1 : STAMP_BYTES + 2] == b"F"
+        ends = stored[index][LETTER] not in GOES_ON
         complete += ends or index == len(stored) - 1
         if complete > tail:
             return stored[index + 1 :]

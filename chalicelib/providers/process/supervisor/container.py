@@ -9,7 +9,7 @@ import time
 
 from chalicelib.providers.process.records import INPUT_FIFO, INPUT_LEFT, MARKER, ContainerPlan, ContainerRecord
 from chalicelib.providers.process.supervisor import processes, spawning
-from chalicelib.providers.process.supervisor.output import LogWriter
+from chalicelib.providers.process.supervisor.output import STDERR, STDOUT, LogWriter
 
 READ_BYTES = 64 * 1024  # a pipe's capacity on Linux
 BACKOFF_LIMIT_SECONDS = 300.0  # Kubernetes' longest wait before a restart
@@ -28,7 +28,7 @@ class Container:
         self.record = record
         self.pid = 0  # of its init, if it has namespaces of its own, else of its main process; 0: not running
         self.stop_pid = 0  # of the stop command while that runs
-        self.output = -1  # the reading end of its pipe; -1: none
+        self.outputs: dict[int, bytes] = {}  # the reading ends of its pipes, and the streams that come there
         self._input = -1  # an end to write to of its own, which keeps its input open; -1: none
         self.restart_at: float | None = None  # monotonic; None: no restart is due
         self.kill_at: float | None = None  # monotonic; None: it was not asked to end for another run
@@ -66,16 +66,18 @@ class Container:
             with contextlib.suppress(OSError):
                 os.unlink(self._log_path(restarts - 2) + suffix)
         self._log = LogWriter(self._log_path(restarts), limit=self._log_bytes, files=self._log_files)
-        self.output, writer = os.pipe()
-        os.set_blocking(self.output, False)
+        (out, out_writer), (errors, errors_writer) = os.pipe(), os.pipe()
+        self.outputs = {out: STDOUT, errors: STDERR}
+        for output in self.outputs:
+            os.set_blocking(output, False)
         self.record["started_at"] = time.time_ns()
         self._running_since = time.monotonic()
         source = self._nothing if self.plan["input"] == "none" else self._open_input()
-        program, mounts = self._program(self.plan["argv"], (source, writer, writer), {}), self.plan["mounts"]
+        program, mounts = self._program(self.plan["argv"], (source, out_writer, errors_writer), {}), self.plan["mounts"]
         try:
             started = spawning.spawn(program) if mounts is None else spawning.spawn_isolated(program, mounts)
         except OSError as error:
-            self._log.write(f"{error.strerror}\n".encode())
+            self._log.write(f"{error.strerror}\n".encode(), STDERR)
             self._ended(START_FAILED, "StartError", error.strerror or "")
         else:
             self.pid = started.child
@@ -83,7 +85,8 @@ class Container:
             self.record.update({"exit_code": None, "finished_at": None})
             self.changed = True
         finally:
-            os.close(writer)
+            for writer in (out_writer, errors_writer):
+                os.close(writer)
             if source != self._nothing:
                 os.close(source)
 
@@ -120,22 +123,21 @@ class Container:
     def _log_path(self, number: int) -> str:
         return os.path.join("logs", self.plan["name"], f"{number}.log")
 
-    def read_output(self) -> bool:
-        """Store what the pipe holds; return False at its end. Raises BlockingIOError if it holds nothing."""
-        chunk = os.read(self.output, READ_BYTES)
+    def read_output(self, output: int) -> bool:
+        """Store what a pipe holds; return False at its end. Raises BlockingIOError if it holds nothing."""
+        chunk = os.read(output, READ_BYTES)
         if chunk and self._log:
-            self._log.write(chunk)
+            self._log.write(chunk, self.outputs[output])
         return bool(chunk)
 
     def close_output(self) -> None:
-        """Store the rest of the output and let go of pipe and file. May be repeated."""
-        if self.output < 0:
-            return
-        with contextlib.suppress(BlockingIOError):
-            while self.read_output():
-                pass
-        os.close(self.output)
-        self.output = -1
+        """Store the rest of the output and let go of pipes and file. May be repeated."""
+        for output in self.outputs:
+            with contextlib.suppress(BlockingIOError):
+                while self.read_output(output):
+                    pass
+            os.close(output)
+        self.outputs.clear()
         if self._log:
             self._log.close()
             self._log = None

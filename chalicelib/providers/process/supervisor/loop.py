@@ -100,7 +100,7 @@ class Supervisor:
                 with contextlib.suppress(BlockingIOError):
                     if container is None:
                         os.read(key.fd, WAKE_BYTES)
-                    elif not container.read_output():
+                    elif not container.read_output(key.fd):
                         self._selector.unregister(key.fd)  # end of file, though the process may live on
             self._reap()
             self._hear()
@@ -167,8 +167,8 @@ class Supervisor:
         self._watch(container)
 
     def _watch(self, container: Container) -> None:
-        if container.output >= 0:
-            self._selector.register(container.output, selectors.EVENT_READ, container)
+        for output in container.outputs:
+            self._selector.register(output, selectors.EVENT_READ, container)
 
     def _over(self) -> bool:
         if any(one.pid or one.restart_at is not None for one in self._containers):
@@ -192,8 +192,9 @@ class Supervisor:
                     one.pid = 0
                     if not one.has_namespaces:
                         self._kill_kin(one, pid)
-                    with contextlib.suppress(KeyError, ValueError):  # its end of file came before its end
-                        self._selector.unregister(one.output)
+                    for output in one.outputs:
+                        with contextlib.suppress(KeyError, ValueError):  # its end of file came before its end
+                            self._selector.unregister(output)
                     one.exited(status, stopping=self._kill_at is not None)
                 elif pid == one.stop_pid:
                     one.stop_pid = 0

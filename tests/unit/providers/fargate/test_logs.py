@@ -83,3 +83,8 @@ def test_what_comes_behind_the_last_lines_is_followed(tail: int) -> None:
 
 def test_following_goes_on_where_reading_has_ended() -> None:
     assert read(Pages([["a"], [], ["b"]]), LogOptions(follow=True))[:2] == [b"a\n", b"b\n"]
+
+
+def test_all_output_is_stdout() -> None:
+    assert read(Pages([["one"]]), LogOptions(stream="stdout")) == [b"one\n"]
+    assert read(Pages([["one"]]), LogOptions(stream="stderr")) == []

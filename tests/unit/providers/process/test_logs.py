@@ -8,12 +8,13 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.providers.base import LogOptions
+from chalicelib.providers.base import LogOptions, LogStream
 from chalicelib.providers.process.logs import Formatter, last_lines, parts, read
-from chalicelib.providers.process.supervisor.output import LINE_LIMIT, LogWriter, stamp
+from chalicelib.providers.process.supervisor.output import LINE_LIMIT, STDERR, STDOUT, LogWriter, stamp
 
 EARLY = b"2026-01-02T03:04:05.000000006Z"
 LATE = b"2026-01-02T03:04:06.000000000Z"
+STREAMS: tuple[tuple[LogStream, bytes], ...] = (("stdout", STDOUT), ("stderr", STDERR))
 
 
 def whole(path: Path, options: LogOptions | None = None) -> bytes:
@@ -66,7 +67,7 @@ def test_an_open_last_line_counts() -> None:
 def test_old_output_is_dropped_file_by_file(tmp_path: Path) -> None:
     writer = LogWriter(str(tmp_path / "0.log"), limit=400, files=3)
     for number in range(100):
-        writer.write(f"line{number}\n".encode())
+        writer.write(f"line{number}\n".encode(), STDOUT)
     writer.close()
 
     lines = whole(tmp_path / "0.log").decode().splitlines()
@@ -81,12 +82,18 @@ def test_a_log_that_was_never_written_is_empty(tmp_path: Path) -> None:
     assert whole(tmp_path / "0.log") == b""
 
 
-@given(chunks=st.lists(st.binary(max_size=40) | st.just(b"\n") | st.just(b"x" * (LINE_LIMIT + 7)), max_size=12))
-def test_what_was_written_is_read(tmp_path_factory: object, chunks: list[bytes]) -> None:
+CHUNKS = st.binary(max_size=40) | st.just(b"\n") | st.just(b"x" * (LINE_LIMIT + 7))
+
+
+@given(chunks=st.lists(st.tuples(CHUNKS, st.sampled_from([STDOUT, STDERR])), max_size=12))
+def test_what_was_written_is_read(tmp_path_factory: object, chunks: list[tuple[bytes, bytes]]) -> None:
     path = tmp_path_factory.mktemp("log") / "0.log"  # type: ignore[attr-defined]  # pytest's own type is private
     writer = LogWriter(str(path), limit=10**9, files=2)
-    for chunk in chunks:
-        writer.write(chunk)
+    for chunk, stream in chunks:
+        writer.write(chunk, stream)
     writer.close()
 
-    assert whole(path) == b"".join(chunks)
+    for name, wanted in STREAMS:
+        expected = b"".join(chunk for chunk, stream in chunks if stream == wanted)
+        assert whole(path, LogOptions(stream=name)) == expected
+    assert sorted(whole(path)) == sorted(b"".join(chunk for chunk, _ in chunks))
