@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 OWNER_ONLY = 0o700
@@ -24,3 +27,18 @@ def close_folder(folder: Path) -> None:
     make_private(folder)
     with contextlib.suppress(PermissionError):  # of another user, who lets us write there
         folder.chmod(OWNER_ONLY)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads that ask for it out of a folder meanwhile; make it if it is missing.
+
+    The kernel releases the lock when its holder dies. Not to be nested for one folder. Raises OSError.
+    """
+    make_private(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

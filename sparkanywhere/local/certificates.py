@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from chalicelib.private_folder import locked
 from sparkanywhere.local.kubeconfig import write_private
 
 CA_LIFETIME = timedelta(days=3650)
@@ -48,8 +49,13 @@ class CertificateFiles:
         return self.folder / "server.pem"
 
     def discard(self, top: Path) -> None:
-        """Remove them, and the folders above them up to `top` that hold nothing else."""
-        with contextlib.suppress(OSError):  # not empty, or no folder at all
+        """Remove them, and the folders above them up to `top` that hold nothing else.
+
+        Nothing is removed where something stands beside them: a server that started at the same time uses them.
+        """
+        with contextlib.suppress(OSError), locked(self.folder):  # not empty, or no folder at all
+            if [*self.folder.parent.iterdir()] != [self.folder]:
+                return
             for file in (self.ca, self.ca_key, self.chain):
                 file.unlink(missing_ok=True)
             for folder in (self.folder, *self.folder.parents):
@@ -61,16 +67,18 @@ class CertificateFiles:
 def ensure_certificates(files: CertificateFiles, names: frozenset[str], now: datetime) -> None:
     """Make what is missing, about to expire, or lacks one of `names` (host names and IP addresses).
 
-    The CA is kept as long as it lives, so that kubeconfigs handed out stay good. Safe to repeat.
+    The CA is kept as long as it lives, so that kubeconfigs handed out stay good. Safe to repeat, and for several
+    servers at the same time: one makes them, the others find them.
     """
-    ca = _load(files.ca)
-    if ca is None or not files.ca_key.exists() or _expires_soon(ca, now):
-        ca = _make_ca(files, now)
-        files.chain.unlink(missing_ok=True)
-    server = _load(files.chain)
-    if server is None or _expires_soon(server, now) or not names <= _names_of(server):
-        kept = _names_of(server) if server is not None else frozenset()
-        _make_server(files, ca, names | kept, now)
+    with locked(files.folder):
+        ca = _load(files.ca)
+        if ca is None or not files.ca_key.exists() or _expires_soon(ca, now):
+            ca = _make_ca(files, now)
+            files.chain.unlink(missing_ok=True)
+        server = _load(files.chain)
+        if server is None or _expires_soon(server, now) or not names <= _names_of(server):
+            kept = _names_of(server) if server is not None else frozenset()
+            _make_server(files, ca, names | kept, now)
 
 
 def server_context(files: CertificateFiles) -> ssl.SSLContext:

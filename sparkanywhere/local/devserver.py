@@ -21,6 +21,7 @@ from chalice import local as chalice_local
 
 from chalicelib.config import API_NAMES, Settings
 from chalicelib.plane.control_plane import control_plane
+from chalicelib.private_folder import locked
 from chalicelib.providers import registry
 from sparkanywhere.client.printable import harmless
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
@@ -241,11 +242,13 @@ def with_token(settings: LocalSettings) -> LocalSettings:
     """Return the settings with a token where one is needed: the given one, the kept one, or a new one."""
     path = settings.token_file
     token = settings.token
-    if not token and settings.needs_token:
-        with contextlib.suppress(OSError):
-            token = path.read_text().strip()
+    if not (token or settings.needs_token):
+        return settings
+    with locked(path.parent):  # of servers that start at the same time one makes it, the others read it
+        if not token:
+            with contextlib.suppress(OSError):
+                token = path.read_text().strip()
         token = token or secrets.token_urlsafe(32)
-    if token:
         write_private(path, token.encode())
     return replace(settings, token=token)
 

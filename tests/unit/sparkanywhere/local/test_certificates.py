@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -96,3 +97,25 @@ def test_files_that_were_torn_are_made_again(files: CertificateFiles) -> None:
     ensure_certificates(files, NAMES, NOW)
 
     assert handshake(files, "localhost") == "http/1.1"
+
+
+def test_servers_that_start_at_the_same_time_share_one_authority(tmp_path: Path) -> None:
+    files = CertificateFiles(tmp_path / "tls")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ensure_certificates(files, NAMES, NOW), range(16)))
+
+    assert handshake(files, "localhost") == "http/1.1"
+
+
+def test_a_start_that_fails_leaves_certificates_to_the_server_beside_it(tmp_path: Path) -> None:
+    alone, shared = (CertificateFiles(tmp_path / name / "state" / "tls") for name in ("alone", "shared"))
+    for files in (alone, shared):
+        ensure_certificates(files, NAMES, NOW)
+    (shared.folder.parent / "lock").touch()
+
+    for files in (alone, shared):
+        files.discard(tmp_path)
+
+    assert not (tmp_path / "alone").exists()
+    assert handshake(shared, "localhost") == "http/1.1"
