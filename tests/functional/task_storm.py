@@ -21,7 +21,8 @@ from tests.waiting import until
 
 SCHEDULE_SECONDS = 1.0  # on AWS a minute
 NEXT_TASK_SECONDS = 1.0
-BUSY_SECONDS = 60.0  # until a function is at work, so that it can be killed there
+DRAWN_SECONDS = 3.0  # for the function that was drawn to be at work; it may have nothing to do any more
+BUSY_SECONDS = 60.0  # until any function is at work, as the schedule's is every second
 RUN_SECONDS = 0.3
 UNSEEN_SECONDS = 3.0  # of a new task: longer than the schedule's pause
 TROUBLE = Trouble(drop=0.15, double=0.2, delay_seconds=2.0)
@@ -79,16 +80,19 @@ class FunctionStorm:
     def strike(self, draw: random.Random) -> None:
         """Kill a function that is drawn, in the middle of whatever it does, as a crash or its time limit would.
 
-        One time in two it is whichever starts the next task, before it hears that the task has been started.
+        Where that one has nothing to do, it is the next one that has. One time in two it is whichever starts the next task, before it hears that the task has been started.
         """
         function, before = draw.choice(self.deployment.functions), self.killed
         if draw.random() < 0.5:
             self.ecs.faults["RunTask"] = [self._die]
             time.sleep(NEXT_TASK_SECONDS)  # there may be none to be started
 
+        until_any = time.monotonic() + DRAWN_SECONDS
+
         def struck() -> bool:
             if self.killed == before:
-                self.killed += function.kill_busy()
+                drawn = self.deployment.functions if time.monotonic() > until_any else (function,)
+                self.killed += sum(each.kill_busy() for each in drawn)
             return self.killed > before
 
         until(struck, "a function to be at work", seconds=BUSY_SECONDS)
