@@ -73,7 +73,7 @@ def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluste
         *ONE,
     ]
     job = cluster.start(spark(NEWEST), *cluster.program("looks_around.py", "--", "HOME"), conf=conf)
-    cluster.executors_register(1)
+    until(lambda: bool(cluster.running("executor")), "an executor, whose job is over soon", seconds=JOB_SECONDS)
     assert cluster.names("persistentvolumeclaims")
     container = cluster.container_of(cluster.running("executor")[0], EXECUTOR)
     mounts = cluster.engine.inspect_container(container)["HostConfig"]["Mounts"]

@@ -80,7 +80,8 @@ class FunctionStorm:
     def strike(self, draw: random.Random) -> None:
         """Kill a function that is drawn, in the middle of whatever it does, as a crash or its time limit would.
 
-        Where that one has nothing to do, it is the next one that has. One time in two it is whichever starts the next task, before it hears that the task has been started.
+        Where that one has nothing to do, it is the next one that has. One time in two it is whichever starts the next
+        task, before it hears that the task has been started.
         """
         function, before = draw.choice(self.deployment.functions), self.killed
         if draw.random() < 0.5:

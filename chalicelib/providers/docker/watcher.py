@@ -43,15 +43,23 @@ class Watcher:
         if action == "destroy":
             self.settle(self._cache.gone(container_id))
         else:
-            self.look(container_id)
+            self.look(container_id, exit_code=int(attributes["exitCode"]) if action == "die" else None)
 
-    def look(self, container_id: str) -> None:
-        """Ask the engine about a container and act on what is new."""
+    def look(self, container_id: str, *, exit_code: int | None = None) -> None:
+        """Ask the engine about a container and act on what is new.
+
+        `exit_code` is that of a run that has just ended: the engine forgets it with the next run.
+        """
         try:
             snapshot = self._containers.inspect(container_id)
         except docker.errors.NotFound:
             self.settle(self._cache.gone(container_id))
             return
+        known = self._cache.find_container(container_id)
+        if exit_code is not None and known is not None and snapshot.previous_end is not None:
+            began = known.started_at if known.started_at != snapshot.started_at else None
+            end = replace(known, status="restarting", restart_asked=True, exit_code=exit_code, started_at=began)
+            self._cache.update([replace(end, finished_at=snapshot.previous_end)], adopt=False)
         self._cache.update([self._explained(snapshot)], adopt=False)
         self.settle(snapshot.uid)
 
