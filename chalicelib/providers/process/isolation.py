@@ -8,13 +8,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from chalicelib.providers.process.supervisor.spawning import try_isolation; try_isolation()"
-)
+from chalicelib.providers.process.own_program import own_program
+
 TRY_SECONDS = 10.0  # it takes some 50 ms; a machine that needs longer is not one to count on
 TURNED_OFF = "SPARKANYWHERE_PROCESS_NAMESPACES is 0"
 _PICKS = re.compile(r"\b(?:pkill|pgrep|pidof|pidwait|killall5?|skill)\b")
@@ -31,7 +27,7 @@ def obstacle(*, wanted: bool = True) -> str:
 def _try_it() -> str:
     if not sys.platform.startswith("linux"):
         return "only Linux has namespaces"
-    command = [sys.executable, "-S", "-E", "-s", "-c", PROGRAM, str(ROOT)]
+    command = own_program(sys.executable, "supervisor.spawning", "try_isolation()")
     env = {"PATH": os.environ.get("PATH", os.defpath)}
     try:
         tried = subprocess.run(command, env=env, capture_output=True, text=True, timeout=TRY_SECONDS, check=False)

@@ -26,6 +26,7 @@ from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
 from chalicelib.providers.process import isolation, within
 from chalicelib.providers.process.command_session import CommandSession
+from chalicelib.providers.process.own_program import own_program
 from chalicelib.providers.process.plan import PathMap
 from chalicelib.providers.process.records import MARKER, Record
 from chalicelib.providers.process.supervisor import namespaces
@@ -35,10 +36,6 @@ EXEC_PAUSE_SECONDS = 0.005
 CONNECT_SECONDS = 5.0  # to a port of this machine, which answers at once or not at all
 
 _NOT_FOUND = 'exec: "{}": executable file not found in $PATH'
-_WITHIN = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from chalicelib.providers.process.within import main; main(int(sys.argv[2]), int(sys.argv[3]))"
-)
 # Only a session's first process can make a terminal the session's own.
 _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
@@ -145,7 +142,11 @@ def _start_within(wanted: Launch, main: int, streams: Streams) -> CommandSession
     orders, sender = os.pipe()
     report, reporter = os.pipe()
     with os.fdopen(sender, "wb") as sending, os.fdopen(report, "rb") as reports:
-        argv = [sys.executable, "-S", "-E", "-s", "-c", _WITHIN, str(isolation.ROOT), str(orders), str(reporter)]
+        argv = [
+            *own_program(sys.executable, "within", "main(int(sys.argv[2]), int(sys.argv[3]))"),
+            str(orders),
+            str(reporter),
+        ]
         helper = Launch(argv, {"PATH": os.defpath}, "/", wanted.container_runs, (orders, reporter))
         try:
             session = _start(helper, streams)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.process.own_program import own_program
 
 _SPARK_NAME = re.compile(r"(?:py)?spark(?:-(?:py|r|scala|python3))?", re.IGNORECASE)
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
@@ -28,11 +29,6 @@ _JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_([0-9]{1,9})")
 # SIGPWR tells an executor to hand over its blocks; the supervisor says which process it is.
 _HAND_OVER = 'kill -PWR "$SPARKANYWHERE_PID"; while kill -0 "$SPARKANYWHERE_PID"; do sleep 0.1; done'
 DECOMMISSION_COMMAND = ("/bin/sh", "-c", _HAND_OVER)
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from chalicelib.providers.process.spark import run_entrypoint; run_entrypoint(sys.argv[2:])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +165,7 @@ def java_options(env: Mapping[str, str]) -> list[str]:
 
 def entrypoint_script(python: str) -> bytes:
     """Return a shell script that stands where the image has its entry point."""
-    command = shlex.join([python, "-S", "-E", "-s", "-c", PROGRAM, str(ROOT)])
+    command = shlex.join(own_program(python, "spark", "run_entrypoint(sys.argv[2:])"))
     return f'#!/bin/sh\nexec {command} "$@"\n'.encode()
 
 

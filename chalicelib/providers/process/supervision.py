@@ -25,15 +25,11 @@ import psutil
 
 from chalicelib.private_folder import make_private
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.process.own_program import own_program
 from chalicelib.providers.process.records import MARKER, Plan
 from chalicelib.providers.process.supervisor.entry import LENGTH_BYTES
 
 ANSWER_SECONDS = 5.0  # a supervisor answers in milliseconds; run() must stay well under 8 seconds
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from chalicelib.providers.process.supervisor.entry import main; main()"
-)
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0  # a killed supervisor is noticed within this time; a look costs some 20 us a task
 READ_BYTES = 64 * 1024
@@ -45,7 +41,7 @@ class Launcher:
     """Starts supervisors. Thread-safe. Those with a task outlive us, the one in reserve does not."""
 
     def __init__(self, *, python: str = sys.executable) -> None:
-        self._command = [python, "-S", "-E", "-s", "-c", PROGRAM, str(ROOT)]
+        self._command = own_program(python, "supervisor.entry", "main()")
         self._guard = threading.Lock()
         self._reserve: socket.socket | None = None
         self._closed = False
