@@ -9,7 +9,7 @@ import sys
 
 from benchmarks.pi import RUN_SECONDS, SLICES, SPARK, Walls, phases
 from sparkanywhere.cli.spark_commands import built, installed
-from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.project import PROJECT
 from sparkanywhere.spark.spark_distribution import example_jar
 from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkanywhere.cli.spark_commands import installed
-from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.project import PROJECT
 from sparkanywhere.spark.java_wrapper import WrappedJava
 from sparkanywhere.spark.spark_distribution import example_jar
 from sparkanywhere.spark.spark_submit import SPARK_PI

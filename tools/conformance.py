@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sparkanywhere.local.local_server import PROJECT, LocalServer, ServerOptions
+from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from sparkanywhere.project import PROJECT
 
 PAGE = PROJECT / "docs" / "conformance.md"
 BEGIN, END = "<!-- conformance: written by make conformance -->", "<!-- conformance ends -->"

@@ -34,7 +34,7 @@ def control_plane() -> ControlPlane:
 @cache
 def _first() -> ControlPlane:
     settings = Settings.from_env()
-    for package in ("chalicelib", "sparkanywhere"):
+    for package in (__name__.removesuffix(".plane.control_plane"), "sparkanywhere"):
         logging.getLogger(package).setLevel(settings.log_level)
     return ControlPlane(settings)
 

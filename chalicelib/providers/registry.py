@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-import chalicelib.providers
+from chalicelib import providers
 from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.providers.prices import PriceList
 
@@ -38,7 +38,7 @@ class UnknownProvider(Exception):
 @cache
 def built_in() -> tuple[str, ...]:
     """Return the names of our own providers, the default first."""
-    found = [each.name for each in pkgutil.iter_modules(chalicelib.providers.__path__) if each.ispkg]
+    found = [each.name for each in pkgutil.iter_modules(providers.__path__) if each.ispkg]
     return tuple(sorted(found, key=lambda name: (name != DEFAULT, name)))
 
 
@@ -62,7 +62,7 @@ def find(name: str) -> ProviderDeclaration:
 def known(name: str) -> ProviderDeclaration | None:
     """Return the declaration of an installed provider, None for a name from elsewhere. Imports no other module."""
     if name in built_in():
-        module = importlib.import_module(f"{chalicelib.providers.__name__}.{name}.declaration")
+        module = importlib.import_module(f"{providers.__name__}.{name}.declaration")
         found: ProviderDeclaration = module.DECLARATION
         return found
     entry_point = _entry_points().get(name)

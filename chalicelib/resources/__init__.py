@@ -1,4 +1,4 @@
-"""The kinds that are served, one folder per family: chalicelib/resources/<family>/<resource>.py.
+"""The kinds that are served, one folder per family: <family>/<resource>.py.
 
 A kind is one subclass of registry.strategy.Strategy, which holds all that is peculiar to it: names and columns,
 defaults and validation, its subresources (registry.subresources) with their own strategies, and what the default

@@ -1,6 +1,6 @@
 """Finds stores by name, and imports only the one that is asked for.
 
-A store is a package beside this module: chalicelib/storage/<name>/declaration.py has DECLARATION.
+A store is a package beside this module: <name>/declaration.py has DECLARATION.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import chalicelib.storage
+from chalicelib import storage
 from chalicelib.storage.base import Storage
 
 DEFAULT = "sqlite"
@@ -34,13 +34,13 @@ class StoreDeclaration:
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all stores, the default first."""
-    found = [each.name for each in pkgutil.iter_modules(chalicelib.storage.__path__) if each.ispkg]
+    found = [each.name for each in pkgutil.iter_modules(storage.__path__) if each.ispkg]
     return tuple(sorted(found, key=lambda name: (name != DEFAULT, name)))
 
 
 @cache
 def find(name: str) -> StoreDeclaration:
     """Return the declaration of one of the stores that names() returns."""
-    module = importlib.import_module(f"{chalicelib.storage.__name__}.{name}.declaration")
+    module = importlib.import_module(f"{storage.__name__}.{name}.declaration")
     found: StoreDeclaration = module.DECLARATION
     return found

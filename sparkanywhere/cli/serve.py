@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 from chalice.config import Config
 
 from sparkanywhere.local.devserver import ChaliceApp, ChaliceConfig, open_server, run
-from sparkanywhere.local.local_server import PROJECT
 from sparkanywhere.local.server_options import local_options, server_options
+from sparkanywhere.project import PROJECT
 
 
 @click.command(params=server_options())
@@ -32,8 +32,6 @@ def serve(**values: Any) -> None:  # Any: click's values
 
 
 def _load_app() -> tuple[ChaliceApp, ChaliceConfig]:
-    """Import app.py of this checkout, as `chalice local` would; return its app and configuration."""
-    os.chdir(PROJECT)
-    sys.path.insert(0, str(PROJECT))
+    """Run our app.py, whatever this folder has of that name; return its app and configuration."""
     config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
-    return import_module("app").app, Config("dev", config_from_disk=config)
+    return runpy.run_path(str(PROJECT / "app.py"))["app"], Config("dev", config_from_disk=config)

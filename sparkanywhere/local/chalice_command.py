@@ -1,6 +1,6 @@
 """Chalice's command line with our options and our server behind `chalice local`; all else is as it ships.
 
-`make` puts it at .venv/bin/chalice. In other projects, which may have a chalicelib of their own, nothing changes.
+`make` puts it at .venv/bin/chalice. In other projects nothing changes.
 """
 
 from __future__ import annotations

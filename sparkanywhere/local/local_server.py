@@ -23,8 +23,8 @@ from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.local.providers import remove_leftovers
 from sparkanywhere.local.stop_signals import uninterrupted
+from sparkanywhere.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]  # the folder of app.py, where `app` is found
 START_SECONDS = 60.0  # one second on an idle machine; a loaded one gets patience
 STOP_SECONDS = 10.0  # the server itself takes 2 at most
 LOOK_SECONDS = 0.02  # between two looks for the kubeconfig, which the server writes when it is up

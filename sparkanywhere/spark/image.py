@@ -21,8 +21,7 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
-import docker.errors
-
+from sparkanywhere.project import PROJECT
 from sparkanywhere.spark.progress import Progress, Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
@@ -36,7 +35,7 @@ RAM_DISK = Path("/dev/shm")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NEEDED_BYTES = 1_500_000_000  # the unpacked system and its tar
 BUILD_SECONDS = 1200  # 23 s here; a slow mirror gets patience
-FOLDER = Path(__file__).resolve().parents[2] / "images"
+FOLDER = PROJECT / "images"
 REPOSITORY = "sparkanywhere/spark"
 OWN_FILES = ("Dockerfile", "entrypoint.sh", "decom.sh")
 # this machine's Java, and what jobs run from this SPARK_HOME have left behind
@@ -58,15 +57,19 @@ def base_name() -> str:
 
 def has_image(client: Any, name: str) -> bool:
     """Return whether the engine has an image."""
+    from docker.errors import ImageNotFound  # whoever has a client has the SDK; it is an extra
+
     try:
         client.inspect_image(name)
-    except docker.errors.ImageNotFound:
+    except ImageNotFound:
         return False
     return True
 
 
 def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, whose stubs know half of it
     """Return the name of the base image, made if the engine has none. Raises ImageFailed."""
+    from docker.errors import APIError
+
     name = base_name()
     if has_image(client, name):
         return name
@@ -84,7 +87,7 @@ def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, 
         try:
             client.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"ENV PATH={PATH}"])
             client.inspect_image(name)  # an import that failed half-way answers 200 as well
-        except docker.errors.APIError as error:
+        except APIError as error:
             raise ImageFailed(f"The engine did not take the base system: {error.explanation or error}.") from error
     return name
 
@@ -166,6 +169,8 @@ def ensure_image(
 
 
 def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress) -> None:
+    from docker.errors import APIError
+
     files = context_files(home)
     total_bytes = sum(path.stat().st_size for path in files.values())
     try:
@@ -185,7 +190,7 @@ def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress)
             step = str(line.get("stream", "")).strip()
             if step.startswith("Step "):
                 progress(Step(f"Building {name}: {step.partition(' : ')[0].lower()}"))
-    except docker.errors.APIError as error:
+    except APIError as error:
         raise ImageFailed(f"The engine could not build {name}: {error.explanation or error}") from error
 
 

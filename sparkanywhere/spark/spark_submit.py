@@ -107,7 +107,7 @@ def environment(environ: Mapping[str, str], *, spark_home: Path, kubeconfig: Pat
     """Return the environment for spark-submit: this Spark, its Java, and our cluster instead of the user's.
 
     Spark's client reads KUBECONFIG and proxies on its own; a proxy would never reach this machine. It is given the
-    patience that drivers are given (chalicelib/controllers/translation/spark_admission.py).
+    patience that drivers are given (the control plane's controllers/translation/spark_admission.py).
     """
     kept = {name: value for name, value in environ.items() if name not in NAMES_OF_JAVA_PROXIES}
     return {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.project import PROJECT
 from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, processes_below
 from tests.waiting import until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.local.local_server import PROJECT
+from sparkanywhere.project import PROJECT
 from tests.e2e.docker_cluster import image_for
 from tests.own_engine import ALONE
 
