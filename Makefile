@@ -93,8 +93,9 @@ bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api 
 conformance: $(DEV) ## Compare our API with a real server's recorded answers, and write the table of docs/conformance.md
 	@$(BIN)/python -m tools.conformance
 
-docs: $(DEV) ## Write docs/settings.md, the page of every setting, from the code
+docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and docs/job.schema.json
 	@$(BIN)/python -m tools.settings_page
+	@$(BIN)/python -m tools.job_options_page
 
 vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies, and into .make/wheels what needs them
 	@$(PIP) --quiet --no-deps --upgrade --target vendor --require-hashes --requirement locks/vendor.txt

@@ -17,6 +17,8 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs import event_log, services
 from sparkanywhere.jobs.capacity import find_provider
+from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
+from sparkanywhere.jobs.memory_size import parse_mib
 from sparkanywhere.jobs.objects import resource_name
 from sparkanywhere.jobs.services import (
     HISTORY,
@@ -28,14 +30,14 @@ from sparkanywhere.jobs.services import (
     stop_all,
     wait_until_up,
 )
-from sparkanywhere.jobs.spec import DEFAULT_SPARK, SpecError, parse_mib
+from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 TOKEN_BYTES = 24
 MINUTE = 60.0
 # Options of a job that a server does not have, and their values.
-UNFIT = {"arguments": (), "more_arguments": (), "main_class": "", "max_attempts": 1}
+UNFIT = {"arguments": (), "args": (), "main_class": "", "max_attempts": 1}
 
 
 @click.command(

@@ -12,59 +12,45 @@ import javaproperties
 from click.core import ParameterSource
 
 from sparkanywhere.jobs import job_file
-from sparkanywhere.jobs.spec import DEFAULT_SPARK, FIELD_TYPES, REFUSED, ConfError, JobSpec, SpecError, as_fields
-
-PAIRS = {"env": "--env", "label": "--label", "secret": "--secret", "secret_env": "--secret-env"}
-FIELDS = {"label": "labels", "secret": "secrets"}
+from sparkanywhere.jobs.job_fields import JOB_OPTIONS
+from sparkanywhere.jobs.job_option import JobOption
+from sparkanywhere.jobs.spec import ConfError, JobSpec, SpecError, as_fields
+from sparkanywhere.jobs.spec_problems import REFUSED
 
 Decorator = Callable[[Any], Any]  # Any: click's commands have no types worth naming
 
-OPTIONS: tuple[Decorator, ...] = (
-    click.option("--arg", "more_arguments", multiple=True, help="An argument for the program; repeatable."),
-    click.option("--class", "main_class", default="", help="Main class of a .jar."),
-    click.option("--name", default="", help="Name of the application; default: its file's."),
-    click.option("--executors", type=int, default=2, show_default=True, help="How many executors."),
-    click.option("--executor-cores", type=int, default=1, show_default=True),
-    click.option("--executor-memory", default="1g", show_default=True, help="Heap of an executor: 512m, 4g."),
-    click.option("--driver-cores", type=int, default=1, show_default=True),
-    click.option("--driver-memory", default="1g", show_default=True),
-    click.option("--dynamic-allocation", is_flag=True, help="Let Spark grow and shrink up to --executors."),
-    click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A Spark setting; repeatable."),
-    click.option("--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."),
-    click.option("--py-files", default="", help="Python files and zips, separated by commas."),
-    click.option("--files", default="", help="Files for the working directory, separated by commas."),
-    click.option("--jars", default="", help="Jars, separated by commas."),
-    click.option("--archives", default="", help="Archives to unpack, separated by commas: env.tar.gz#env."),
-    click.option("--packages", default="", help="Maven coordinates, separated by commas; passed on to Spark."),
-    click.option("--env", multiple=True, metavar="KEY=VALUE", help="An environment variable; repeatable."),
-    click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the driver; repeatable."),
-    click.option("--secret", multiple=True, metavar="SECRET=/FOLDER", help="Mount a Secret; repeatable."),
-    click.option(
-        "--secret-env", multiple=True, metavar="NAME=SECRET:KEY", help="A variable from a Secret; repeatable."
-    ),
-    click.option("--driver-template", default="", metavar="FILE", help="A pod to base the driver's on."),
-    click.option("--executor-template", default="", metavar="FILE", help="A pod to base executors' on."),
-    click.option("--image", default="", help="Container image; default: ours of the Spark version."),
-    click.option("--image-pull-policy", default="IfNotPresent", show_default=True),
-    click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark."),
-    click.option("--service-account", default=""),
-    click.option("--spot", is_flag=True, help="Executors on interruptible capacity, where the provider has it."),
-    click.option("--arch", type=click.Choice(["amd64", "arm64"]), default=None),
-    click.option("--time-limit", type=int, default=0, metavar="SECONDS", help="End the job after so long."),
-    click.option(
-        "--max-attempts", type=int, default=1, show_default=True, help="Restart a failed driver, after a pause."
-    ),
-    click.option("--max-usd", default="", metavar="DOLLARS", help="End the job once it has cost so much."),
-    click.option(
-        "--event-log/--no-event-log", default=True, show_default=True, help="Keep the event log for `history`."
-    ),
+
+PROPERTIES_FILE: Decorator = click.option(
+    "--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."
 )
 
 
+def click_option(option: JobOption) -> Decorator:
+    """Return what gives a command the option of a field, named as the field."""
+    assert option.flag  # what has none is an argument, or an option that many commands have
+    flag = f"{option.flag}/--no-{option.flag[2:]}" if option.default is True else option.flag
+    about: dict[str, Any] = {"help": option.doc, "metavar": option.metavar or None}
+    if option.kind is Mapping:
+        about |= {"multiple": True, "metavar": option.metavar or "KEY=VALUE"}
+    elif option.kind is tuple:
+        about |= {"multiple": True, "metavar": option.metavar or ("A,B" if option.splits else "TEXT")}
+    else:
+        shown = {"default": option.default, "show_default": bool(option.default)}
+        shown["default"] = None if option.choices and not option.default else option.default
+        about |= {"is_flag": True, **shown} if option.kind is bool else {"type": _type_of(option), **shown}
+    return click.option(option.name, flag, *option.aliases, **about)
+
+
+def _type_of(option: JobOption) -> Any:  # Any: a type of click's, or of Python's
+    return click.Choice(option.choices) if option.choices else option.kind
+
+
 def job_options(command: Any) -> Any:  # Any: a function that click decorates
-    """Give a command the options that describe a job."""
-    for option in reversed(OPTIONS):
-        command = option(command)
+    """Give a command the options that describe a job: one for each field of a JobSpec, and --properties-file."""
+    command = PROPERTIES_FILE(command)
+    for option in reversed(JOB_OPTIONS.values()):
+        if option.flag:
+            command = click_option(option)(command)
     return command
 
 
@@ -76,8 +62,9 @@ def typed_options(context: click.Context) -> list[str]:
 def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
     """Return the job that a command line describes; `given` names the options that were typed. Raises SpecError."""
     typed = dict(_typed_fields(options, set(given)))
+    said = typed.pop("conf", {})
     try:
-        by_conf, conf = as_fields(pairs("--conf", options["conf"]), typed, where="--conf", wins=True)
+        by_conf, conf = as_fields(said, typed, where="--conf", wins=True)
         values = {**typed, **by_conf}
         by_file, from_file = as_fields(
             properties(options["properties_file"]), values, where="--properties-file", wins=False
@@ -88,26 +75,28 @@ def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
     kept = {key: text for key, text in from_file.items() if key not in REFUSED}
     values = {**by_file, **values, "conf": {**kept, **conf}}
     application = options["application"]
+    variables = pairs("--var", options.get("var", ()))
     if not application.endswith((".yaml", ".yml")):
+        if variables:
+            raise SpecError(f"--var is for the variables of a job file: {application} is none.")
         return JobSpec(application=application, **values)
-    return job_file.from_document(job_file.read(Path(application)), **values)
+    return job_file.from_document(job_file.read(Path(application), variables), **values)
 
 
 def _typed_fields(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
     """Yield (field, value) of what was typed."""
-    args = (*options["arguments"], *options["more_arguments"])
-    if args:
-        yield "args", args
-    for name, wanted in FIELD_TYPES.items():
-        if name not in given or name == "application":
-            continue
-        if wanted is tuple:
-            yield name, tuple(each.strip() for each in options[name].split(",") if each.strip())
-        elif wanted is not Mapping and options[name] is not None:
-            yield name, options[name]
-    for name, option in PAIRS.items():
-        if options[name]:
-            yield FIELDS.get(name, name), pairs(option, options[name])
+    for name, option in JOB_OPTIONS.items():
+        if option.kind is Mapping and options.get(name):
+            yield name, pairs(str(option.flag), options[name])
+        elif name == "args" and (args := (*options["args"], *_behind_dashes(options["arguments"]))):
+            yield name, args
+        elif name in given and name not in ("args", "application"):
+            value = options[name]
+            yield name, sum(map(option.parse, value), ()) if option.kind is tuple else value
+
+
+def _behind_dashes(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    return arguments[1:] if arguments[:1] == ("--",) else arguments
 
 
 def pairs(option: str, entries: Iterable[str]) -> dict[str, str]:

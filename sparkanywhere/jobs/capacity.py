@@ -13,8 +13,9 @@ from chalicelib.providers import registry
 from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
+from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import overhead_factor
-from sparkanywhere.jobs.spec import JobSpec, SpecError, pod_mib
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 
 def provider_of_node(node: JSON) -> ProviderDeclaration | None:

@@ -17,6 +17,7 @@ from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.decoding.yaml_loader import load_yaml
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.marks import MAX_USD
+from sparkanywhere.jobs.job_fields import TEMPLATE_PATH
 from sparkanywhere.jobs.job_file import read_document
 from sparkanywhere.jobs.job_files import (
     CARRIED_PATH,
@@ -27,18 +28,18 @@ from sparkanywhere.jobs.job_files import (
     in_pod,
     volume_items,
 )
+from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import (
     APPLICATION_LABEL,
     BLOCK_MANAGER_PORT,
     RPC_PORT,
-    TEMPLATE_PATH,
     UI_PORT,
     literal,
     locale,
     overhead_factor,
     under,
 )
-from sparkanywhere.jobs.spec import JobSpec, SpecError, pod_mib
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 JOINED = ("env", "volumeMounts", "ports", "envFrom")  # lists of a container that are joined
 CONTAINER = "spark-kubernetes-driver"

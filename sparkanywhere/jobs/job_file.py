@@ -1,4 +1,4 @@
-"""A job as a YAML file: the fields of a JobSpec, words joined by dashes or underscores, `class` for main_class.
+"""A job as a YAML file: the fields of a JobSpec by their keys, words joined by dashes or underscores.
 
 Where a text is expected it is the one that was typed: 12:30:45, 3.10, 010, yes and ~ are texts as they stand.
 """
@@ -13,10 +13,13 @@ from typing import Any
 
 import yaml
 
-from sparkanywhere.jobs.spec import FIELD_TYPES, ConfError, JobSpec, SpecError, as_fields
+from sparkanywhere.jobs.job_fields import JOB_OPTIONS
+from sparkanywhere.jobs.job_option import JobOption
+from sparkanywhere.jobs.job_variables import fill
+from sparkanywhere.jobs.spec import ConfError, JobSpec, SpecError, as_fields
 
 MERGE = "tag:yaml.org,2002:merge"
-BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # of YAML 1.1
+KEYS = {option.key: option for option in JOB_OPTIONS.values()}
 
 
 def read_document(path: Path, what: str) -> str:
@@ -34,12 +37,13 @@ def read_document(path: Path, what: str) -> str:
     return text[starts[0] :] if starts else ""
 
 
-def read(path: Path) -> Any:  # Any: mappings, lists and texts
-    """Return what a job file holds, every scalar as its text. Raises SpecError."""
+def read(path: Path, variables: Mapping[str, str] | None = None) -> Any:  # Any: mappings, lists and texts
+    """Return what a job file holds, every scalar as its text, its variables replaced. Raises SpecError."""
     try:
-        return _TextLoader(read_document(path, str(path))).get_data()
+        found = _TextLoader(read_document(path, str(path))).get_data()
     except yaml.YAMLError as error:
         raise SpecError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    return fill(found, variables or {}, what=str(path))
 
 
 class _TextLoader(yaml.SafeLoader):
@@ -63,13 +67,12 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
         raise SpecError("A job file is a mapping of keys: application, executors, ...")
     values: dict[str, Any] = {}
     for key, value in document.items():
-        name = "main_class" if key == "class" else str(key).replace("-", "_")
-        if name not in FIELD_TYPES:
-            words = {name.replace("_", "-") for name in FIELD_TYPES} - {"main-class"} | {"class"}
-            near = difflib.get_close_matches(name.replace("_", "-"), sorted(words), n=1)
+        option = KEYS.get(str(key).replace("_", "-"))
+        if option is None:
+            near = difflib.get_close_matches(str(key).replace("_", "-"), KEYS, n=1)
             hint = f": did you mean {near[0]}?" if near else "."
             raise SpecError(f"Unknown key {str(key)!r} in the job file{hint}")
-        values[name] = _checked(str(key), name, value)
+        values[option.name] = _checked(str(key), option, value)
     try:
         by_conf, conf = as_fields(values.get("conf", {}), values, where="The job file: conf", wins=True)
     except ConfError as error:
@@ -81,28 +84,21 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
     return JobSpec(**merged)
 
 
-def _checked(key: str, name: str, value: Any) -> Any:  # Any: of the file, and of the field
-    wanted = FIELD_TYPES[name]
-    if wanted is tuple:
+def _checked(key: str, option: JobOption, value: Any) -> Any:  # Any: of the file, and of the field
+    if option.kind is tuple:
         if not isinstance(value, list) or any(isinstance(each, dict | list) for each in value):
             raise SpecError(f"{key} in the job file is a list of texts.")
         return tuple(_text(each) for each in value)
-    if wanted is Mapping:
+    if option.kind is Mapping:
         if not isinstance(value, dict) or any(isinstance(each, dict | list) for each in value.values()):
             raise SpecError(f"{key} in the job file is a mapping of names to texts.")
         return {str(each): _text(text) for each, text in value.items()}
     if isinstance(value, dict | list):
         raise SpecError(f"{key} in the job file is a text, a number or true or false.")
-    text = _text(value)
-    if wanted is int:
-        if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
-            raise SpecError(f"{key} in the job file is a whole number, not {text!r}.")
-        return int(text)
-    if wanted is bool:
-        if text.lower() not in BOOLEANS:
-            raise SpecError(f"{key} in the job file is true or false, not {text!r}.")
-        return BOOLEANS[text.lower()]
-    return text
+    try:
+        return option.parse(_text(value))
+    except ValueError as error:
+        raise SpecError(f"{key} in the job file {error}.") from None
 
 
 def _text(value: Any) -> str:  # Any: a scalar of a document that was not read from a file may be a number

@@ -17,7 +17,8 @@ from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, phas
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import connect_program, event_log
-from sparkanywhere.jobs.spec import JobSpec, SpecError, pod_mib
+from sparkanywhere.jobs.memory_size import pod_mib
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 SERVICE = "sparkanywhere.io/service"
 START_SECONDS = 300.0  # an image may have to be pulled, a machine may be busy

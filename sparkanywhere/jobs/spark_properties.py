@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sparkanywhere.jobs.spec import JVM_FACTOR, OTHER_FACTOR, JobSpec
+from sparkanywhere.jobs.job_fields import JOB_OPTIONS
+from sparkanywhere.jobs.memory_size import JVM_FACTOR, OTHER_FACTOR
+from sparkanywhere.jobs.spec import JobSpec
 
 RPC_PORT, BLOCK_MANAGER_PORT, UI_PORT = 7078, 7079, 4040
 MASTER = "k8s://https://kubernetes.default.svc"
-TEMPLATE_PATH = "/opt/spark/pod-template"
-TEMPLATE_FILE = "pod-spec-template.yml"
 APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an application
 
 
@@ -24,54 +24,23 @@ def properties(spec: JobSpec, *, name: str, app_id: str) -> dict[str, str]:
     factor = OTHER_FACTOR if spec.is_python else JVM_FACTOR
     own = {
         "spark.app.id": app_id,
-        "spark.app.name": spec.app_name,
         "spark.master": MASTER,
         "spark.submit.deployMode": "cluster",
         "spark.kubernetes.submitInDriver": "true",
-        "spark.kubernetes.namespace": spec.namespace,
         "spark.kubernetes.driver.pod.name": f"{name}-driver",
         "spark.kubernetes.executor.podNamePrefix": name,
-        "spark.kubernetes.container.image": spec.image_name,
-        "spark.kubernetes.container.image.pullPolicy": spec.image_pull_policy,
         "spark.kubernetes.resource.type": "python" if spec.is_python else "java",
         "spark.kubernetes.memoryOverheadFactor": str(factor),
         "spark.driver.host": f"{name}-driver-svc.{spec.namespace}.svc",
         "spark.driver.port": str(RPC_PORT),
         "spark.driver.blockManager.port": str(BLOCK_MANAGER_PORT),
-        "spark.driver.memory": spec.driver_memory,
-        "spark.driver.cores": str(spec.driver_cores),
-        "spark.executor.instances": str(spec.executors),
-        "spark.executor.memory": spec.executor_memory,
-        "spark.executor.cores": str(spec.executor_cores),
     }
-    own |= _wishes(spec)
-    own |= {f"spark.executorEnv.{key}": value for key, value in {**spec.env, **locale(spec)}.items()}
-    own |= {f"spark.kubernetes.executor.secrets.{key}": path for key, path in spec.secrets.items()}
-    own |= {f"spark.kubernetes.executor.secretKeyRef.{key}": place for key, place in spec.secret_env.items()}
+    own |= {f"spark.executorEnv.{key}": value for key, value in locale(spec).items()}
+    for option in JOB_OPTIONS.values():
+        own |= option.properties(spec)
     if spec.dynamic_allocation:
         del own["spark.executor.instances"]
     return {**own, **spec.conf}
-
-
-def _wishes(spec: JobSpec) -> dict[str, str]:
-    own = {}
-    if spec.service_account:
-        own["spark.kubernetes.authenticate.driver.serviceAccountName"] = spec.service_account
-    if spec.packages:
-        own["spark.jars.packages"] = ",".join(spec.packages)
-        own["spark.jars.ivy"] = "/tmp/.ivy2"  # the image's user has no home that it may write to
-    if spec.dynamic_allocation:
-        own["spark.dynamicAllocation.enabled"] = "true"
-        own["spark.dynamicAllocation.shuffleTracking.enabled"] = "true"
-        own["spark.dynamicAllocation.maxExecutors"] = str(spec.executors)
-    if spec.spot:
-        own["spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type"] = "spot"
-        own["spark.decommission.enabled"] = "true"
-    if spec.arch:
-        own["spark.kubernetes.node.selector.kubernetes.io/arch"] = spec.arch
-    if spec.executor_template:
-        own["spark.kubernetes.executor.podTemplateFile"] = f"{TEMPLATE_PATH}/{TEMPLATE_FILE}"
-    return own
 
 
 def literal(text: str) -> str:

@@ -32,7 +32,7 @@ def test_a_job_is_seen_from_its_driver_to_its_end(spark: Callable[[str], Path], 
     job.write_text(JOB)
     with chalice_local(tmp_path / "state", "--provider", "process", "--port", "0") as server:
         server.wait_until_ready()
-        command = [sys.executable, "-m", "sparkanywhere", "submit", str(job), "--executors", "2", "--detach"]
+        command = [sys.executable, "-m", "sparkanywhere", "run", "--executors", "2", "--detach", str(job)]
         environ = {**os.environ, "KUBECONFIG": str(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
         told = subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=JOB_SECONDS)
         with chromium(tmp_path / "profile") as browser:

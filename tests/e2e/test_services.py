@@ -69,7 +69,7 @@ def test_a_job_that_has_ended_is_in_the_history_and_one_server_is_enough(
     spark("4.3.0")
     job = tmp_path / "counts.py"
     job.write_text(JOB)
-    sparkanywhere(cluster, "submit", str(job), *SMALL, "--output", "json")
+    sparkanywhere(cluster, "run", *SMALL, "--output", "json", str(job))
 
     url = sparkanywhere(cluster, "history")
 

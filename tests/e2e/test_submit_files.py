@@ -1,4 +1,4 @@
-"""`sparkanywhere submit` with files from anywhere: a script in S3, and a module larger than travels with a job."""
+"""`sparkanywhere run` with files from anywhere: a script in S3, and a module larger than travels with a job."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def test_a_script_in_s3_and_a_large_module_run(
     tmp_path: Path, spark: Callable[[str], Path], s3: str, bulky: Path
 ) -> None:
     spark(SPARK)
-    line = [sys.executable, "-m", "sparkanywhere", "submit", "s3://jobs/daily/main.py", "--provider", "process"]
+    line = [sys.executable, "-m", "sparkanywhere", "run", "--provider", "process"]
     line += ["--py-files", str(bulky), "--executors", "1", "--spark", SPARK]
-    line += ["--driver-memory", "512m", "--executor-memory", "512m"]
+    line += ["--driver-memory", "512m", "--executor-memory", "512m", "s3://jobs/daily/main.py"]
     environ = {**os.environ, "AWS_ENDPOINT_URL": s3, "SPARKANYWHERE_STATE": str(tmp_path / "state")}
 
     ran = subprocess.run(line, env=environ, capture_output=True, text=True, timeout=JOB_SECONDS, check=False)

@@ -58,7 +58,7 @@ def said_to_stock(cluster: SparkCluster, home: Path) -> Said:
 
 
 def said_to_submit(cluster: SparkCluster, home: Path, folder: Path) -> Said:
-    """Return what the program was given by `sparkanywhere submit`, with files of all those names."""
+    """Return what the program was given by `sparkanywhere run`, with files of all those names."""
     for name in FILE_NAMES:
         (folder / name).write_text(name, encoding="utf-8")
     with zipfile.ZipFile(folder / ARCHIVE, "w") as archive:
@@ -66,7 +66,7 @@ def said_to_submit(cluster: SparkCluster, home: Path, folder: Path) -> Said:
     (folder / f"{MODULE}.py").write_text(f"NAME = {MODULE!r}\n", encoding="utf-8")
     program = folder / "jöb é.py"
     program.write_text((JOBS / "says_texts.py").read_text())
-    line = [sys.executable, "-m", "sparkanywhere", "submit", "--verbose", "--name", NAME]
+    line = [sys.executable, "-m", "sparkanywhere", "run", "--verbose", "--name", NAME]
     for entry in cluster.conf_of(home):
         line += ["--conf", entry]
     line += ["--files", ",".join(str(folder / name) for name in FILE_NAMES)]

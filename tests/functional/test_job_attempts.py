@@ -1,4 +1,4 @@
-"""`sparkanywhere submit --max-attempts` against a real local server: tried again, told, and nothing left."""
+"""`sparkanywhere run --max-attempts` against a real local server: tried again, told, and nothing left."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def left(client: KubeClient) -> list[str]:
 def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalServer, tmp_path: Path) -> None:
     program = tmp_path / "job.py"
     program.write_text("print(1)\n")
-    line = [sys.executable, "-m", "sparkanywhere", "submit", str(program), "--max-attempts", "2"]
+    line = [sys.executable, "-m", "sparkanywhere", "run", "--max-attempts", "2"]
     # An image without Spark: its driver cannot start, which takes no time.
     ran = subprocess.run(
-        [*line, "--image", "busybox"],
+        [*line, "--image", "busybox", str(program)],
         env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
         capture_output=True,
         text=True,

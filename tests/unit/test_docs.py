@@ -14,7 +14,7 @@ from chalicelib.config import PREFIX, Settings
 from chalicelib.providers import registry
 from chalicelib.storage import stores
 from sparkanywhere.__main__ import main
-from tools import settings_page
+from tools import job_options_page, settings_page
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = sorted((PROJECT / "docs").rglob("*.md"))
@@ -26,7 +26,8 @@ TEXTS = (".py", ".sh", ".tf", ".js", ".html", ".yaml", "Dockerfile")
 PAGE_OF_OURS = re.compile(r"(?<![\w/.*-])((?:docs/)?[\w-]+\.md)\b(?! (?:of|in) )")  # "x.md of Y" is of elsewhere
 # A path in inline code; <placeholders> are not looked at, and * stands for any name.
 FILE_OF_OURS = re.compile(r"(?<![\w/.:-])((?:chalicelib|sparkanywhere|tests|docs)/[\w./*-]*)(?![\w./*<{-])")
-COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z]+)((?: [^`\n]*)?)", re.MULTILINE)
+OPTION = re.compile(r"(?<=\s)(--?[a-z][a-z-]*)")
+COMMAND = re.compile(r"(?:^|\s|/)sparkanywhere ([a-z-]+)((?: [^`\n]*)?)", re.MULTILINE)
 
 
 # Of each message that the page of troubles quotes, the words that the code says.
@@ -69,6 +70,13 @@ def test_a_message_that_is_explained_is_one_that_the_code_says(message: str) -> 
 
 def test_the_page_of_settings_is_what_the_code_says() -> None:
     assert settings_page.PAGE.read_text(encoding="utf-8") == settings_page.page(), "make docs writes it anew"
+
+
+def test_the_page_of_job_options_and_the_schema_are_what_the_code_says() -> None:
+    page, schema = job_options_page.PAGE, job_options_page.SCHEMA
+
+    assert page.read_text(encoding="utf-8") == job_options_page.page(), "make docs writes it anew"
+    assert schema.read_text(encoding="utf-8") == job_options_page.schema_text(), "make docs writes it anew"
 
 
 @pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -124,8 +132,9 @@ def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
         command = main.get_command(context, name)
         assert isinstance(command, click.Command), f"{path.name} tells of `sparkanywhere {name}`"
         known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help", "-h"}
-        told = set(re.findall(r"(?<=\s)(--?[a-z][a-z-]*)", f" {rest}"))
-        assert told <= known, f"{path.name}: sparkanywhere {name}"
+        ours, theirs = _at_the_program(command, rest)
+        assert set(re.findall(OPTION, ours)) <= known, f"{path.name}: sparkanywhere {name}"
+        assert not set(re.findall(OPTION, theirs)) & known, f"{path.name}: an option of ours behind the program"
 
 
 @pytest.mark.parametrize("path", ALL_PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -142,6 +151,18 @@ def test_the_example_dag_is_python() -> None:
 
     assert "KubernetesPodOperator(" in source
     compile(source, "airflow_dag.py", "exec")
+
+
+def _at_the_program(command: click.Command, line: str) -> tuple[str, str]:
+    """Return a line up to the program that a command runs, and what follows, which is the program's."""
+    if command.name != "run":
+        return f" {line}", ""
+    flags = {name for each in command.params if getattr(each, "is_flag", False) for name in each.opts}
+    words = line.split()
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 1 if words[at] in flags or "=" in words[at] else 2
+    return f" {' '.join(words[:at])}", f" {' '.join(words[at + 1 :])}"
 
 
 def _leads_somewhere(page: Path, link: str) -> bool:

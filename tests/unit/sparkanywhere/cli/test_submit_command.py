@@ -1,4 +1,4 @@
-"""`sparkanywhere submit` as it is typed: what it takes, and what it refuses before anything runs."""
+"""`sparkanywhere run` as it is typed: what it takes, and what it refuses before anything runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sparkanywhere.cli.submit_command import USAGE, submit
+from sparkanywhere.cli.submit_command import USAGE, run_command
 from sparkanywhere.cli.submit_options import properties
 
 
@@ -38,7 +38,7 @@ def test_a_properties_file_is_read_as_spark_reads_it(tmp_path: Path, line: str, 
 
 
 def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(program: str) -> None:
-    result = CliRunner().invoke(submit, [program, "--provider", "process", "--detach"])
+    result = CliRunner().invoke(run_command, ["--provider", "process", "--detach", program])
 
     assert result.exit_code == USAGE
     assert "--detach would end both" in result.output
@@ -47,7 +47,23 @@ def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(p
 def test_detaching_without_a_control_plane_starts_none(program: str, tmp_path: Path) -> None:
     environment = {"KUBECONFIG": str(tmp_path / "none")}
 
-    result = CliRunner().invoke(submit, [program, "--detach"], env=environment)
+    result = CliRunner().invoke(run_command, ["--detach", program], env=environment)
 
     assert result.exit_code == 1
     assert "none" in result.output
+
+
+@pytest.mark.parametrize(
+    ("behind", "note"),
+    [
+        (["--executors", "3"], "Note: --executors goes to"),
+        (["--name=x"], "Note: --name=x goes to"),
+        (["--", "--executors", "3"], ""),
+        (["--day", "7"], ""),
+    ],
+)
+def test_an_option_of_ours_behind_the_program_is_told(program: str, behind: list[str], note: str) -> None:
+    result = CliRunner().invoke(run_command, ["--secret", "x", program, *behind])  # refused: nothing runs
+
+    assert result.exit_code == USAGE
+    assert (note in result.stderr) if note else ("Note" not in result.stderr)

@@ -16,8 +16,9 @@ from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.jobs.applications import group, usage, usage_of_seen
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.job_files import CARRIED_PATH
+from sparkanywhere.jobs.memory_size import parse_mib, pod_mib
 from sparkanywhere.jobs.objects import build, owned_by, resource_name
-from sparkanywhere.jobs.spec import JobSpec, SpecError, parse_mib, pod_mib
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -98,6 +99,10 @@ def test_what_is_owned_goes_with_the_driver(program: Path) -> None:
         ({"driver_cores": 0}, "--driver-cores"),
         ({"executors": 0}, "--executors"),
         ({"max_usd": "five"}, "--max-usd"),
+        ({"image_pull_policy": "Sometimes"}, "Always, IfNotPresent or Never"),
+        ({"arch": "x86"}, "amd64 or arm64"),
+        ({"max_attempts": 101}, "--max-attempts must be at most 100"),
+        ({"conf": {"spark.executor.cores": "3"}}, "contradicts --executor-cores 1"),
         ({"max_usd": "0"}, "--max-usd"),
     ],
 )

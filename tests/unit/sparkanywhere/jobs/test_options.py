@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
-from click.core import ParameterSource
-from click.testing import CliRunner
 
-from sparkanywhere.cli.submit_options import job_options, spec_from
 from sparkanywhere.jobs.driver_pod import read_template
 from sparkanywhere.jobs.job_file import from_document
-from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.spec import SpecError
+from tests.unit.sparkanywhere.jobs.typed_job import typed
 
 PROJECT = Path(__file__).resolve().parents[4]
-Parse = Callable[..., JobSpec]
-
-
-@pytest.fixture
-def parse() -> Parse:
-    """Return what makes a job of a command line. Raises SpecError."""
-    made: list[JobSpec | SpecError] = []
-
-    @click.command()
-    @click.argument("application")
-    @click.argument("arguments", nargs=-1)
-    @job_options
-    @click.option("--namespace", default="")
-    @click.pass_context
-    def command(context: click.Context, /, **options: Any) -> None:  # Any: click's values
-        typed = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-        try:
-            made.append(spec_from(options, typed))
-        except SpecError as error:
-            made.append(error)
-
-    def run(*line: str) -> JobSpec:
-        result = CliRunner().invoke(command, line)
-        assert made, result.output
-        if isinstance(made[-1], SpecError):
-            raise made[-1]
-        return made[-1]
-
-    return run
 
 
 @pytest.fixture
@@ -57,29 +24,29 @@ def job_file(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_setting_that_means_an_option_is_that_option(parse: Parse) -> None:
-    spec = parse(
-        "local:///a.py",
+def test_a_setting_that_means_an_option_is_that_option() -> None:
+    spec = typed(
         *("--conf", "spark.driver.memory=3g", "--conf", "spark.executor.instances=9", "--conf", "spark.x=y"),
+        "local:///a.py",
     )
 
     assert (spec.driver_memory, spec.executors, spec.conf) == ("3g", 9, {"spark.x": "y"})
 
 
-def test_options_win_over_conf_and_conf_over_the_properties_file(parse: Parse, tmp_path: Path) -> None:
+def test_options_win_over_conf_and_conf_over_the_properties_file(tmp_path: Path) -> None:
     path = tmp_path / "spark-defaults.conf"
     path.write_text("spark.master yarn\nspark.executor.memory 1g\nspark.executor.cores 2\nspark.a file\nspark.b file\n")
 
-    spec = parse(
-        "local:///a.py", *("--properties-file", str(path), "--executor-memory", "5g", "--conf", "spark.a=conf")
+    spec = typed(
+        *("--properties-file", str(path), "--executor-memory", "5g", "--conf", "spark.a=conf"), "local:///a.py"
     )
 
     assert (spec.executor_memory, spec.executor_cores) == ("5g", 2)
     assert spec.conf == {"spark.a": "conf", "spark.b": "file"}
 
 
-def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
-    spec = parse(job_file, "--executors", "8", "--conf", "spark.b=2", "--label", "team=data")
+def test_options_win_over_a_job_file(job_file: str) -> None:
+    spec = typed("--executors", "8", "--conf", "spark.b=2", "--label", "team=data", job_file)
 
     assert (spec.application, spec.executors, spec.executor_memory) == ("local:///a.py", 8, "3g")
     assert (spec.conf, spec.labels) == ({"spark.a": "1", "spark.b": "2"}, {"team": "data"})
@@ -89,7 +56,7 @@ def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
     ("line", "sentence"),
     [
         (["--executor-memory", "4g", "--conf", "spark.executor.memory=2g"], "contradicts --executor-memory 4g"),
-        (["--conf", "spark.executor.cores=two"], "--conf spark.executor.cores=two: that takes a whole number"),
+        (["--conf", "spark.executor.cores=two"], "--conf spark.executor.cores is a whole number, not 'two'"),
         (["--conf", "spark.a=1", "--conf", "spark.a=2"], "spark.a is given twice"),
         (["--conf", "spark.master=yarn"], "--conf spark.master cannot be set"),
         (["--conf", "spark.driver.memoryOverhead=lots"], "--conf spark.driver.memoryOverhead: 'lots'"),
@@ -101,7 +68,6 @@ def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
         (["--env", "A=1", "--secret-env", "A=db:a"], "both set A"),
         (["--max-attempts", "0"], "--max-attempts must be at least 1"),
         (["--time-limit", "-1"], "--time-limit must be at least 0"),
-        (["--image-pull-policy", "Sometimes"], "Always, IfNotPresent or Never"),
         (["--driver-template", "/nowhere.yaml"], "/nowhere.yaml is not there"),
         (["--files", "s3://bucket"], "s3://bucket/key"),
         (["--files", "s3://a/x.csv,s3://b/x.csv"], "called x.csv"),
@@ -109,22 +75,22 @@ def test_options_win_over_a_job_file(parse: Parse, job_file: str) -> None:
         (["--jars", "s3://a/x.jar#y"], "only --files and --archives"),
     ],
 )
-def test_a_slip_is_one_sentence_that_names_the_option(parse: Parse, line: list[str], sentence: str) -> None:
+def test_a_slip_is_one_sentence_that_names_the_option(line: list[str], sentence: str) -> None:
     with pytest.raises(SpecError) as caught:
-        parse("local:///a.py", *line)
+        typed(*line, "local:///a.py")
 
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_is_no_file(parse: Parse, tmp_path: Path) -> None:
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="is a folder"):
-        parse("local:///a.py", "--files", str(tmp_path))
+        typed("--files", str(tmp_path), "local:///a.py")
 
 
-def test_python_files_do_not_go_with_a_jar(parse: Parse) -> None:
+def test_python_files_do_not_go_with_a_jar() -> None:
     with pytest.raises(SpecError, match="use --jars"):
-        parse("local:///a.jar", "--class", "C", "--py-files", "local:///b.py")
+        typed("--class", "C", "--py-files", "local:///b.py", "local:///a.jar")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +125,7 @@ SCALARS = (
 
 
 @pytest.mark.parametrize("text", SCALARS)
-def test_a_text_of_a_job_file_is_the_one_that_was_typed(parse: Parse, tmp_path: Path, text: str) -> None:
+def test_a_text_of_a_job_file_is_the_one_that_was_typed(tmp_path: Path, text: str) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(
         f"application: local:///a.py\nname: {text}\nargs:\n- {text}\n- '{text}'\n"
@@ -167,26 +133,26 @@ def test_a_text_of_a_job_file_is_the_one_that_was_typed(parse: Parse, tmp_path: 
         encoding="utf-8",
     )
 
-    spec = parse(str(path))
+    spec = typed(str(path))
 
     assert (spec.name, spec.args) == (text, (text, text))
     assert (spec.env, spec.labels, spec.conf) == ({"A": text}, {"A": text}, {"spark.a": text})
 
 
-def test_a_key_of_a_job_file_is_a_text_too(parse: Parse, tmp_path: Path) -> None:
+def test_a_key_of_a_job_file_is_a_text_too(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("application: local:///a.py\nenv: {010: a, yes: b, 3.10: c}\nspot: yes\nexecutors: '3'\n")
 
-    spec = parse(str(path))
+    spec = typed(str(path))
 
     assert (spec.env, spec.spot, spec.executors) == ({"010": "a", "yes": "b", "3.10": "c"}, True, 3)
 
 
-def test_a_job_file_may_merge_mappings_and_end_in_a_separator(parse: Parse, tmp_path: Path) -> None:
+def test_a_job_file_may_merge_mappings_and_end_in_a_separator(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("---\n# one\napplication: local:///a.py\nconf: &c {spark.a: 1}\nenv: {<<: *c, B: 2}\n---\n")
 
-    assert parse(str(path)).env == {"spark.a": "1", "B": "2"}
+    assert typed(str(path)).env == {"spark.a": "1", "B": "2"}
 
 
 @pytest.mark.parametrize(
@@ -198,12 +164,12 @@ def test_a_job_file_may_merge_mappings_and_end_in_a_separator(parse: Parse, tmp_
         ("application: [\n", "cannot be read"),
     ],
 )
-def test_a_job_file_that_means_nothing_is_one_sentence(parse: Parse, tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_job_file_that_means_nothing_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(text)
 
     with pytest.raises(SpecError, match=re.escape(sentence)) as caught:
-        parse(str(path))
+        typed(str(path))
 
     assert "\n" not in str(caught.value)
 
@@ -240,18 +206,18 @@ def test_the_job_files_of_the_docs_are_jobs(page: str, tmp_path: Path, monkeypat
     assert blocks
 
 
-def test_a_file_that_is_no_zip_is_no_jar(parse: Parse, tmp_path: Path) -> None:
+def test_a_file_that_is_no_zip_is_no_jar(tmp_path: Path) -> None:
     (tmp_path / "app.jar").write_text("<html>404</html>")
 
     with pytest.raises(SpecError, match="is not a valid jar"):
-        parse(str(tmp_path / "app.jar"), "--class", "C")
+        typed("--class", "C", str(tmp_path / "app.jar"))
 
 
-def test_a_job_file_that_cannot_be_read_is_one_sentence(parse: Parse, tmp_path: Path) -> None:
+def test_a_job_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("a: [1\nb: }")
 
     with pytest.raises(SpecError, match="cannot be read") as caught:
-        parse(str(path))
+        typed(str(path))
 
     assert "\n" not in str(caught.value)

@@ -1,0 +1,121 @@
+"""What is wrong with a JobSpec, each problem in one sentence that names the option to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import is_zipfile
+
+from chalicelib.resources.pods.marks import parse_dollars
+from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
+from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
+from sparkanywhere.jobs.memory_size import parse_mib
+
+# Settings that a job cannot have here, and what to do instead.
+REFUSED = {
+    "spark.master": "choose the control plane by --context or --provider",
+    "spark.submit.deployMode": "the driver always runs as a pod",
+    "spark.kubernetes.driver.pod.name": "use --name",
+    "spark.kubernetes.executor.podNamePrefix": "use --name",
+    "spark.app.id": "each run gets one of its own",
+    "spark.kubernetes.file.upload.path": "files are staged by the control plane",
+}
+OVERHEADS = ("spark.driver.memoryOverhead", "spark.executor.memoryOverhead")
+PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
+ALIAS = re.compile(r"[^\s{}%#\"<>\\^`|]*")  # a part of a URL that Spark leaves as it is, or loses
+SECRET_KEY = re.compile(r"[^:]+:[^:]+")
+
+
+def problems(spec: JobFields) -> Iterator[str]:
+    """Yield what is wrong, the first thing to mend first; files of this machine are looked at."""
+    for check in (_program_problems, _amount_problems, _pair_problems, _file_problems):
+        yield from check(spec)
+
+
+def _program_problems(spec: JobFields) -> Iterator[str]:
+    is_jar = spec.application.split("?")[0].endswith(".jar")
+    if not spec.application:
+        yield "No application is given: name a .py or a .jar file."
+    if not spec.is_python and not is_jar:
+        yield f"{spec.application} is neither a .py nor a .jar file."
+    if is_jar and not spec.main_class:
+        yield f"{spec.application} needs its main class: --class com.example.Main."
+    if spec.is_python and spec.main_class:
+        yield "--class is for a .jar, not for a Python program."
+    if spec.py_files and not spec.is_python:
+        yield "--py-files are for a Python program, not for a .jar: use --jars."
+
+
+def _amount_problems(spec: JobFields) -> Iterator[str]:
+    values = [(option, getattr(spec, option.name)) for option in JOB_OPTIONS.values()]
+    sizes = {option.flag: text for option, text in values if option.is_size}
+    sizes |= {f"--conf {key}": spec.conf.get(key, "1g") for key in OVERHEADS}
+    for name, text in sizes.items():
+        try:
+            parse_mib(text)
+        except ValueError as error:
+            yield f"{name}: {error}."
+    for option, value in values:
+        if option.at_least is not None and value < option.at_least:
+            yield f"{option.flag} must be at least {option.at_least}."
+        if option.at_most is not None and value > option.at_most:
+            yield f"{option.flag} must be at most {option.at_most}."
+        if option.choices and value not in (option.default, *option.choices):
+            yield f"{option.flag} {value} is unknown: {', '.join(option.choices[:-1])} or {option.choices[-1]}."
+    if spec.max_usd:
+        try:
+            parse_dollars(spec.max_usd)
+        except ValueError as error:
+            yield f"--max-usd: {error}."
+
+
+def _pair_problems(spec: JobFields) -> Iterator[str]:
+    for package in spec.packages:
+        if not PACKAGE.fullmatch(package):
+            yield f"--packages {package} is not a Maven coordinate: write group:artifact:version."
+    for name, path in spec.secrets.items():
+        if not path.startswith("/"):
+            yield f"--secret {name}={path} names no folder: write {name}=/folder."
+    for variable, place in spec.secret_env.items():
+        if not SECRET_KEY.fullmatch(place):
+            yield f"--secret-env {variable}={place} names no key of a Secret: write {variable}=SECRET:KEY."
+        if variable in spec.env:
+            yield f"--env and --secret-env both set {variable}: leave one out."
+    for key, value in spec.conf.items():
+        if key in REFUSED:
+            yield f"--conf {key} cannot be set: {REFUSED[key]}."
+        if key in BY_PROPERTY:
+            option = BY_PROPERTY[key]
+            said = option.typed(getattr(spec, option.name))
+            if said != value:
+                yield f"--conf {key}={value} contradicts {option.flag or '--namespace'} {said}: use the option."
+    if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
+        yield "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
+
+
+def _file_problems(spec: JobFields) -> Iterator[str]:
+    for named in (*spec.named_files, spec.driver_template, spec.executor_template):
+        if not named or not is_local(named):
+            continue
+        path = Path(source_of(named))
+        if not path.exists():
+            yield f"{path} is not there."
+        elif not path.is_file():
+            yield f"{path} is a folder, not a file."
+        elif path.stat().st_size == 0:
+            yield f"{path} is empty."
+        elif path.suffix == ".jar" and not is_zipfile(path):
+            yield f"{path} is not a valid jar (not a zip archive)."
+    for named in spec.named_files:
+        if not ALIAS.fullmatch(named.partition("#")[2]):
+            yield f"{named}: Spark takes no blanks and no {{ }} % in the name behind #."
+        if is_brought(named) and is_bad_name(pod_name(source_of(named))):
+            why = "its name begins with -, .. or a blank, ends in a blank or has line ends, { or }"
+            yield f"{named!r}: {why}; rename it."
+        if named.startswith(S3) and (named.count("/") < 3 or not pod_name(source_of(named))):
+            yield f"{named} names no object: write s3://bucket/key."
+        if "#" in named and is_brought(named) and named in (spec.application, *spec.py_files, *spec.jars):
+            yield f"{named}: only --files and --archives take another name behind #."
+    if double := same_names(spec.named_files):
+        yield f"Two of the job's files are called {double}; rename one."
