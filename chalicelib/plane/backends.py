@@ -38,7 +38,7 @@ def build_storage(settings: Settings) -> Storage:
     try:
         return declaration.open(settings.state_dir(), own)
     except OSError as error:
-        remedy = "SPARKANYWHERE_STATE names another, SPARKANYWHERE_STORAGE another store (make config on AWS)"
+        remedy = "SPARKANYWHERE_STATE names another, SPARKANYWHERE_STORAGE another store"
         raise SettingsError(f"the state folder cannot be made: {error}; {remedy}") from error
 
 

@@ -150,5 +150,5 @@ def check_memory(instances: int, available_bytes: int) -> None:
     if available_bytes < needed:
         raise JobFailed(
             f"A driver and {instances} executors need about {needed / 1e9:.1f} GB of memory and "
-            f"{available_bytes / 1e9:.1f} GB is free: set INSTANCES lower or free some."
+            f"{available_bytes / 1e9:.1f} GB is free: ask for fewer executors or free some."
         )

@@ -59,7 +59,7 @@ def test_our_own_image_is_built_not_pulled(provider: DockerProvider) -> None:
     handle = provider.run(task(container("exit 0", image="sparkanywhere/spark:0.0.1"))).handle
 
     message = waiting_for(provider, handle, "ErrImagePull").containers[0].message
-    assert "make image SPARK=0.0.1" in message
+    assert "sparkanywhere image 0.0.1" in message
 
 
 def test_a_crash_while_an_image_is_on_its_way_loses_no_task(open_provider: Open, tagged: Callable[[str], None]) -> None:

@@ -316,7 +316,7 @@ def test_an_address_is_given_again_after_its_tasks_end(provider: ProcessProvider
 def test_a_spark_that_is_not_installed_is_named_with_its_remedy(provider: ProcessProvider) -> None:
     one = task(container("", image="apache/spark:9.9.9", command=None, args=("executor",)))
 
-    with pytest.raises(ProviderUnavailable, match=r"make spark SPARK=9\.9\.9") as caught:
+    with pytest.raises(ProviderUnavailable, match=r"sparkanywhere spark install 9\.9\.9") as caught:
         provider.run(one)
 
     assert caught.value.reason == "ErrImagePull"

@@ -149,7 +149,7 @@ class Images:
             return error.message, 0.0
         if ours:
             version = pull.image.partition(":")[2]
-            return f"No image {pull.image} here: build it with `make image SPARK={version}`.", 0.0
+            return f"No image {pull.image} here: build it with `sparkanywhere image {version}`.", 0.0
         began = self._clock()
         failure = self._pull(pull)
         return failure, (self._clock() - began).total_seconds()

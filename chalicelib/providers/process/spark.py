@@ -82,7 +82,7 @@ class SparkHomes:
         if version is None:
             match = _VERSION.match(tag)
             which = f"Spark {match[1]}" if match else "a Spark"
-            command = f"make spark SPARK={match[1]}" if match else "make spark"
+            command = f"sparkanywhere spark install {match[1] if match else 'VERSION'}"
             message = f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
             raise ProviderUnavailable("ErrImageNeverPull" if pull == "never" else "ErrImagePull", message)
         home = self._directory / version

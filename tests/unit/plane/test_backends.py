@@ -14,5 +14,5 @@ def test_a_local_store_without_a_place_is_a_matter_of_settings(tmp_path: Path) -
     """As on Lambda, whose file system cannot be written, without `make config`."""
     (tmp_path / "file").touch()
 
-    with pytest.raises(SettingsError, match=r"SPARKANYWHERE_STORAGE another store \(make config"):
+    with pytest.raises(SettingsError, match=r"SPARKANYWHERE_STORAGE another store"):
         build_storage(Settings(state=str(tmp_path / "file" / "below")))

@@ -89,7 +89,7 @@ class ServicesContainer:
 
     def problem(self) -> str:
         """Return why there is no services container, "" where there is an image for it."""
-        wanted = self._wanted or f"{IMAGES}, which `make image` builds"
+        wanted = self._wanted or f"{IMAGES}, which `sparkanywhere image` builds"
         return "" if self.image() else f"the engine has no image {wanted}, and SPARKANYWHERE_SERVICE_IMAGE names none"
 
     def seen_by(self, host: HostContext) -> HostContext:

@@ -199,9 +199,9 @@ def test_other_images_need_no_home(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "pull", "reason", "command"),
     [
-        ("spark:3.5.9", "missing", "ErrImagePull", "`make spark SPARK=3.5.9`"),
-        ("spark:3.5.9", "never", "ErrImageNeverPull", "`make spark SPARK=3.5.9`"),
-        ("spark", "missing", "ErrImagePull", "`make spark`"),
+        ("spark:3.5.9", "missing", "ErrImagePull", "`sparkanywhere spark install 3.5.9`"),
+        ("spark:3.5.9", "never", "ErrImageNeverPull", "`sparkanywhere spark install 3.5.9`"),
+        ("spark", "missing", "ErrImagePull", "`sparkanywhere spark install VERSION`"),
     ],
 )
 def test_a_missing_spark_names_its_remedy(tmp_path: Path, image: str, pull: str, reason: str, command: str) -> None:
