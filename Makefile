@@ -120,7 +120,7 @@ wheel: $(DEV) ## Build the wheel, and beside it a CycloneDX bill of what it runs
 
 lock: $(DEV) ## Pin all dependencies with the hashes of all their files, after a change of one (UPGRADE=1: the newest)
 	@$(LOCK) --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt
-	@$(LOCK) --constraint locks/dev.txt --extra docker pyproject.toml locks/build.in --output-file locks/run.txt
+	@$(LOCK) --constraint locks/dev.txt --extra aws --extra docker pyproject.toml locks/build.in --output-file locks/run.txt
 	@$(LOCK) --constraint locks/dev.txt locks/lambda.in --output-file requirements.txt
 	@$(LOCK) --constraint locks/dev.txt --no-deps locks/vendor.in --output-file locks/vendor.txt
 

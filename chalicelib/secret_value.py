@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chalicelib.config import SettingsError
+from chalicelib.extras import lacking
 
 ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>secretsmanager|ssm):(?P<region>[a-z0-9-]+):\d{12}:.+")
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 3, 2  # within the ten seconds that clients wait for an answer
@@ -36,12 +37,14 @@ def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clie
 
 
 def check_arn(arn: str) -> None:
-    """Raise SettingsError for what is no ARN of a secret or a parameter."""
+    """Raise SettingsError for what is no ARN of a secret or a parameter, and where boto3 is not installed."""
     if not ARN.fullmatch(arn):
         raise SettingsError(
             f"SPARKANYWHERE_TOKEN_FROM is {arn!r}, but takes the ARN of a secret of Secrets Manager or of a"
             " parameter of Parameter Store"
         )
+    if words := lacking("aws"):
+        raise SettingsError(f"SPARKANYWHERE_TOKEN_FROM is set, but {words}")
 
 
 def read_secret(arn: str, *, client: Client = boto3_client) -> str:

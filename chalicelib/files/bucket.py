@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from chalicelib.extras import lacking
 from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, Upload, content_path
 
 PREFIX = "staged"  # of the keys; what Terraform's roles and its lifecycle rule speak of
@@ -101,7 +102,9 @@ class JobBuckets:
 
 
 def s3_client(region: str) -> Any:  # Any: boto3 makes its clients at run time
-    """Return an S3 client whose URLs are signed for one region."""
+    """Return an S3 client whose URLs are signed for one region. Raises FileStoreUnavailable."""
+    if words := lacking("aws"):
+        raise FileStoreUnavailable(words)
     import boto3  # lazy: only requests about files pay for it
     from botocore.config import Config
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from chalicelib.extras import lacking
 from sparkanywhere.client.kube_client import BINARY, ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.job_files import Fetched, FileFailed, Sorted
 
@@ -48,6 +49,8 @@ def bring(
     """
     objects: list[Fetched] = []
     if files.objects:
+        if words := lacking("aws"):
+            raise FileFailed(f"For {files.objects[0]} {words}")
         from sparkanywhere.jobs.s3_objects import signed  # it loads boto3
 
         objects = [signed(url) or _signed_there(client, namespace, url) for url in files.objects]

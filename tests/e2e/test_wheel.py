@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.extras import PACKAGES
 from tests.wheel import Installed, build, install
 
+# What is imported only once it has been made sure that an extra is installed.
+NEED_EXTRAS = (
+    "sparkanywhere._plane.providers.docker.",
+    "sparkanywhere._plane.storage.dynamodb.",
+    "sparkanywhere.jobs.s3_objects",
+)
 COMMAND_SECONDS = 60  # each answers within one; a loaded machine gets patience
 
 # Prints each module that cannot be imported, and the package that is missing for it.
@@ -73,5 +80,5 @@ def test_every_module_of_the_wheel_is_ours_beside_another_chalice_project(instal
 
     assert (ended.returncode, ended.stderr) == (0, "")
     lacking = dict(line.split() for line in ended.stdout.splitlines() if line)
-    assert set(lacking.values()) == {"docker"}  # an extra
-    assert {name for name in lacking if not name.startswith("sparkanywhere._plane.providers.docker.")} == set()
+    assert set(lacking.values()) == {package for packages in PACKAGES.values() for package in packages}
+    assert {name for name in lacking if not name.startswith(NEED_EXTRAS)} == set()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chalicelib.extras import lacking
 from chalicelib.private_folder import make_private
 from chalicelib.providers.base import Provider, ProviderUnavailable
 from chalicelib.providers.declaration import ProviderContext, ProviderDeclaration
@@ -45,11 +46,8 @@ def connect(context: ProviderContext) -> Any:  # Any: a docker.APIClient, whose 
 
 
 def _require_sdk() -> None:
-    try:
-        import docker  # noqa: F401 (whether it is there)
-    except ModuleNotFoundError as error:
-        missing = "the Docker SDK is not installed: pip install 'sparkanywhere[docker]'"
-        raise ProviderUnavailable("SdkMissing", f"SPARKANYWHERE_PROVIDER is docker, but {missing}") from error
+    if words := lacking("docker"):
+        raise ProviderUnavailable("SdkMissing", words)
 
 
 def build(context: ProviderContext) -> Provider:

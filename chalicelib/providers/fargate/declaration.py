@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.providers.base import Provider, Task, TaskState
+from chalicelib.extras import lacking
+from chalicelib.providers.base import Provider, ProviderUnavailable, Task, TaskState
 from chalicelib.providers.declaration import EventSource, ProviderContext, ProviderDeclaration
 from chalicelib.providers.fargate.prices import SIZES, price_list
 
@@ -42,7 +43,9 @@ class FargateSettings:
 
 
 def build(context: ProviderContext) -> Provider:
-    """Return the provider."""
+    """Return the provider. Raises ProviderUnavailable where boto3 is not installed."""
+    if words := lacking("aws"):
+        raise ProviderUnavailable("SdkMissing", words)
     from chalicelib.providers.fargate.definitions import DeploymentConfig
     from chalicelib.providers.fargate.provider import FargateProvider
 

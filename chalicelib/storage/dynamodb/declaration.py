@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chalicelib.storage.base import Storage
+from chalicelib.extras import lacking
+from chalicelib.storage.base import Storage, StorageUnavailable
 from chalicelib.storage.stores import StoreDeclaration
 
 
@@ -17,7 +18,9 @@ class DynamoSettings:
 
 
 def open_store(_state: Path, settings: DynamoSettings) -> Storage:
-    """Return the store in the table."""
+    """Return the store in the table. Raises StorageUnavailable where pynamodb is not installed."""
+    if words := lacking("aws"):
+        raise StorageUnavailable(words)
     from chalicelib.storage.dynamodb.storage import DynamoStorage
 
     return DynamoStorage(settings.table)
