@@ -245,7 +245,9 @@ class _Parts:
         if spec.max_attempts > 1:
             for key in PER_ATTEMPT:
                 args += ["--conf", f"{key}=$({POD_NAME})"]
-        lists = {"--py-files": spec.py_files, "--files": spec.files, "--jars": spec.jars, "--archives": spec.archives}
+        # Executors get the program's own jar only if it is named here: in a driver's pod Spark does not add it itself.
+        jars = spec.jars if spec.is_python else (spec.application, *spec.jars)
+        lists = {"--py-files": spec.py_files, "--files": spec.files, "--jars": jars, "--archives": spec.archives}
         for option, named in lists.items():
             if named:
                 args += [option, ",".join(in_pod(each, fetched) for each in named)]

@@ -119,6 +119,14 @@ def test_what_is_fetched_is_listed_in_a_secret_and_named_to_spark() -> None:
     assert "https" not in str(made.driver)  # addresses are secrets
 
 
+def test_executors_get_the_programs_own_jar_before_the_others() -> None:
+    made = objects(application="local:///a.jar", main_class="A", jars=("local:///b.jar",))
+
+    args = container(made)["args"]
+    assert args[args.index("--jars") + 1] == "local:///a.jar,local:///b.jar"
+    assert "--jars" not in container(objects(application="local:///a.py"))["args"]
+
+
 def test_without_files_to_fetch_there_is_no_init_container() -> None:
     assert "initContainers" not in objects().driver["spec"]
 
