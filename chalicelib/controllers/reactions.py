@@ -26,6 +26,7 @@ from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
+from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
@@ -108,6 +109,7 @@ class Controllers:
 
     pods: PodController
     prober: Prober | None  # None: no probe can be run
+    causes: CauseFinder
     interruptions: Interruptions
     resync: Resync
     recorder: Recorder
@@ -145,6 +147,7 @@ class Reactions:
         on("pods", ["MODIFIED"], self._sync_pod, lambda _, pod: later(partial(to.pods.regate, pod)))
         on("pods", GONE, lambda *_: later(self._sync_placeable))
         on("pods", ["STATUS"], self._place_waiting)
+        on("pods", ["STATUS"], lambda _, pod: to.causes.pod_changed(pod))
         on("nodes", STORED, self._sync_unplaced)
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))

@@ -17,6 +17,7 @@ from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
+from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.resync import Resync
@@ -64,6 +65,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     return Controllers(
         pods=pods,
         prober=prober,
+        causes=_cause_finder(base, pods),
         interruptions=Interruptions(delete),
         resync=_resync(base, pods, budget_enforcer, prober),
         recorder=recorder,
@@ -103,6 +105,16 @@ def _resync(base: Foundation, pods: PodController, budgets: BudgetEnforcer, prob
         enforce_budgets=budgets.enforce,
         follow=prober.follow if prober else ignore,
         later=base.later,
+    )
+
+
+def _cause_finder(base: Foundation, pods: PodController) -> CauseFinder:
+    return CauseFinder(
+        storage=base.storage,
+        pods=pods,
+        clock=base.sources.clock,
+        later=base.later,
+        log_delay_seconds=base.settings.declaration.log_delay_seconds,
     )
 
 
@@ -208,6 +220,7 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
         yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep)  # first: how much there is for pods
     yield Chore("resync", base.settings.resync_seconds, to.resync.run)
     yield Chore("retry", RETRY_SECONDS, to.pods.retry)
+    yield Chore("causes", SWEEP_SECONDS, to.causes.sweep)
     yield Chore("garbage", SWEEP_SECONDS, to.lifecycle.garbage.sweep)
     yield Chore("namespaces", SWEEP_SECONDS, to.lifecycle.namespaces.sweep)
     yield Chore("namespace-objects", EXPIRY_SECONDS, to.lifecycle.namespace_objects.sweep)

@@ -106,6 +106,9 @@ class ProviderDeclaration:
     events: EventSource | None = None
     """Where changes of tasks are told by events; None: Provider.start reports them."""
 
+    log_delay_seconds: float = 0.0
+    """How long after a container's end its log may still be incomplete."""
+
     port_access: str = ""
     """How to reach a port of a pod, where the control plane cannot forward to it: a text with {pod}, {address}
     and {port}."""

@@ -13,6 +13,7 @@ from functools import partial
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.pod_cause import explained
 from chalicelib.controllers.podmodel.record import handle_of, with_state, without_task
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.task import Node
@@ -183,7 +184,8 @@ class PodStore:
             return None
 
     def _with_state(self, state: TaskState, pod: JSON) -> JSON | None:
-        return with_state(pod, state, node_name=self._node.name, probes=self._node.probes, now=self._clock())
+        new = with_state(pod, state, node_name=self._node.name, probes=self._node.probes, now=self._clock())
+        return new and explained(new)
 
     def _update(
         self, key: str, uid: str, change: ChangePod, describe: Describe, *, known: StoredObject | None = None

@@ -106,6 +106,7 @@ DECLARATION = ProviderDeclaration(
         "exec, attach and port-forward",
     ),
     payload=payload,
+    log_delay_seconds=60.0,  # of CloudWatch: seconds as a rule
     events=EventSource(event_pattern, event_state),
     port_access=PORT_ACCESS,
     session_access="`aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names",

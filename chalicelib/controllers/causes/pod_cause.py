@@ -1,0 +1,98 @@
+"""What a pod of a Spark application itself says of why it ended, without its log: pure."""
+
+from __future__ import annotations
+
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of, spec_of, status_of
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.advice import more_memory
+from chalicelib.controllers.causes.tasks import JVM_OUT_OF_MEMORY
+from chalicelib.controllers.podmodel.budget import BUDGET_REASON
+from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.controllers.podmodel.refusals import REJECTED
+from chalicelib.controllers.podmodel.status import DEADLINE_REASON
+
+ROLE = "spark-role"
+DRIVER, EXECUTOR = "driver", "executor"
+OUT_OF_MEMORY = "OOMKilled"
+STATUS_FIELDS = ("initContainerStatuses", "containerStatuses")
+
+
+def cause_of(pod: JSON) -> str:
+    """Return why a pod failed, as its status says it, "" if it has not failed or does not say."""
+    status = status_of(pod)
+    if status.get("phase") != "Failed":
+        return ""
+    failed = [each for each in map(_terminated, all_statuses(pod)) if each.get("exitCode")]
+    told = next((str(each["message"]) for each in failed if each.get("message")), "")
+    said = str(status.get("message") or status.get("reason") or "")
+    return told or said.removeprefix(REJECTED)
+
+
+def unexplained(pod: JSON) -> JSON | None:
+    """Return the status of the container that a driver failed with, None if there is none or it says why."""
+    if labels_of(pod).get(ROLE) != DRIVER or not is_terminal(pod):
+        return None
+    failed = [each for each in all_statuses(pod) if _terminated(each).get("exitCode")]
+    return failed[0] if failed and not _terminated(failed[0]).get("message") else None
+
+
+def with_message(pod: JSON, container: str, message: str) -> JSON:
+    """Return a pod's status with the termination message of a container that has none; others stay."""
+    status = {**status_of(pod)}
+    for field in STATUS_FIELDS:
+        if field in status:
+            status[field] = [_told(each, message) if each["name"] == container else each for each in status[field]]
+    return status
+
+
+def explained(pod: JSON) -> JSON:
+    """Return a pod that has ended with what is known without its log as its containers' termination messages."""
+    role = labels_of(pod).get(ROLE)
+    if role not in (DRIVER, EXECUTOR) or not is_terminal(pod):
+        return pod
+    for each in all_statuses(pod):
+        ended = _terminated(each)
+        if ended.get("exitCode") and not ended.get("message") and (message := _message(pod, role, each)):
+            pod = {**pod, "status": with_message(pod, each["name"], message)}
+    return pod
+
+
+def _message(pod: JSON, role: str, container: JSON) -> str:
+    status, ended = status_of(pod), _terminated(container)
+    if status.get("reason") == DEADLINE_REASON:
+        return f"it ran longer than the {spec_of(pod).get('activeDeadlineSeconds')} s that it may (--time-limit)"
+    if status.get("reason") == BUDGET_REASON:
+        return f"it has spent its budget (--max-usd): {status.get('message', '')}"
+    if ended.get("reason") == OUT_OF_MEMORY:
+        limit = _memory_limit(pod, container["name"])
+        return f"the {role} used more memory than its pod may{limit}: {more_memory(role, heap=False)}"
+    if any(each.get("type") == "DisruptionTarget" and each.get("status") == "True" for each in _conditions(pod)):
+        return "the provider took its capacity back, as it may with Spot"
+    if role == EXECUTOR:
+        heap = ended["exitCode"] == JVM_OUT_OF_MEMORY
+        return f"it ran out of memory (Java heap space): {more_memory(role, heap=True)}" if heap else ""
+    return "it was killed: its pod was deleted while it ran" if is_deleting(pod) else ""
+
+
+def _conditions(pod: JSON) -> list[JSON]:
+    return status_of(pod).get("conditions") or []
+
+
+def _memory_limit(pod: JSON, container: str) -> str:
+    """Return the limit of a container's memory in parentheses, "" without one."""
+    spec = spec_of(pod)
+    every = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    limits = [(each.get("resources") or {}).get("limits") or {} for each in every if each["name"] == container]
+    return f" ({limits[0]['memory']})" if limits and "memory" in limits[0] else ""
+
+
+def _terminated(container: JSON) -> JSON:
+    found: JSON = (container.get("state") or {}).get("terminated") or {}
+    return found
+
+
+def _told(container: JSON, message: str) -> JSON:
+    ended = _terminated(container)
+    if not ended or ended.get("message"):
+        return container
+    return {**container, "state": {"terminated": {**ended, "message": message}}}

@@ -1,0 +1,156 @@
+"""What no recorded log shows: other layouts, other languages, hostile text, and paths and secrets that are not told."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.cause import MAX_SENTENCE, driver_cause, init_cause
+from chalicelib.controllers.causes.redaction import named_secrets, plain_secrets, redacted, values_of
+from chalicelib.controllers.causes.user_paths import UserPaths
+
+UID = "0f0e0d0c-0000-4000-8000-000000000001"
+STATE = f"/srv/state/pods/tasks/{UID}"
+
+
+def driver(*args: str, **container: object) -> JSON:
+    made = {"name": "c", "args": ["driver", "--class", "Main", *(args or ("file:///opt/files/job.py",))], **container}
+    return {"metadata": {"uid": UID}, "spec": {"containers": [made]}}
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "sentence"),
+    [
+        (1, "", "exit code 1, without a word of why"),
+        (143, "", "exit code 143 (SIGTERM), without a word of why"),
+        (1, "26/11/30 00:00:00 ERROR Foo: no disk\n", "exit code 1, and the last error in its log is"),
+        (
+            2,
+            "usage: job.py [-h] DAY\njob.py: error: no DAY\n",
+            "exit code 2, and its last line is: job.py: error: no DAY",
+        ),
+        (
+            1,
+            "Error in log(-1) : not a number\nExecution halted\n",
+            "exit code 1, and its last line is: Error in log(-1)",
+        ),
+        (
+            1,
+            "[TABLE_NOT_FOUND] no t\n== SQL ==\nfrom t\n^^^\n",
+            "exit code 1, and its last line is: [TABLE_NOT_FOUND] no t",
+        ),
+        (1, "  :: unresolved dependency: a#b;1: not found\n", "a#b;1 was not found in any repository: see --packages"),
+        (
+            3,
+            'Traceback (most recent call last):\n  File "x", line 1, in f\nOSError: x\ngave up\n',
+            "exit code 3, and its",
+        ),
+        (
+            1,
+            'Traceback (most recent call last):\n  File "/opt/files/job.py", line 1, in f\nOSError\n',
+            "OSError at job.py:1 in f",
+        ),
+        (
+            1,
+            "Traceback (most recent call last):\n"
+            f'  File "{STATE}/volumes/files/job.py", line 4, in <module>\n'
+            f"FileNotFoundError: [Errno 2] No such file: '{STATE}/containers/c/work/in.csv'\n",
+            "FileNotFoundError: [Errno 2] No such file: 'in.csv' at job.py:4",
+        ),
+        (
+            1,
+            "Traceback (most recent call last):\n"
+            '  File "/tmp/spark-0f/userFiles-1/lib/etl.py", line 4, in load\n'
+            '  File "/venv/lib/python3.12/site-packages/x/y.py", line 9, in read\n'
+            "x.errors.ReadError: bad\n"
+            "Exception ignored in: <function Popen.__del__ at 0x7f>\n"
+            "Traceback (most recent call last):\n"
+            '  File "/usr/lib/python3.12/subprocess.py", line 1, in __del__\n'
+            "AttributeError: 'Popen'\n",
+            "ReadError: bad at lib/etl.py:4 in load",
+        ),
+        (
+            1,
+            "  + Exception Group Traceback (most recent call last):\n"
+            '  |   File "/opt/files/job.py", line 4, in <module>\n'
+            "  | ExceptionGroup: two (1 sub-exception)\n"
+            "  +-+---------------- 1 ----------------\n"
+            "    | ValueError: one\n"
+            "    +------------------------------------\n",
+            "ExceptionGroup: two (1 sub-exception) at job.py:4",
+        ),
+    ],
+)
+def test_a_log_says_why(code: int, log: str, sentence: str) -> None:
+    assert driver_cause(driver(), code, log).sentence.startswith(sentence)
+
+
+def test_a_program_that_only_exits_is_not_surely_explained() -> None:
+    assert not driver_cause(driver(), 3, "no rows\n").is_sure
+    assert driver_cause(driver(), 1, "Error: Failed to load class com.example.A.\n").is_sure
+
+
+def test_an_init_container_is_explained_by_its_last_word() -> None:
+    assert init_cause(driver(), 1, "noise\nfetch-files: big.zip could not be fetched: 403\n").sentence == (
+        "fetch-files: big.zip could not be fetched: 403"
+    )
+    assert not init_cause(driver(), 1, "").is_sure
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a." * 1000,
+        "a.A" * 600,
+        "Traceback (most recent call last):",
+        '  File "x", line 1, in f',
+        "|+-" * 600,
+        "/" * 2000,
+        "Lost task 1.0 in stage 0.0 (TID 1) (" * 50,
+        "\x00\x1b[31m" * 300,
+        "java.lang.OutOfMemoryError: " * 80,
+        "Caused by: a.B: " * 100,
+    ],
+)
+def test_a_hostile_log_ends_in_a_short_sentence(line: str) -> None:
+    sentence = driver_cause(driver(), 1, f"{line}\n" * 2000).sentence
+
+    assert "\n" not in sentence
+    assert len(sentence) <= MAX_SENTENCE + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("file:/opt/spark/work-dir/in.csv", "in.csv"),
+        ("/opt/files/job.py", "job.py"),
+        ("/opt/files/lib.zip/a/b.py", "lib.zip/a/b.py"),
+        ("/home/ana/in.csv", "/home/ana/in.csv"),
+        (f"{STATE}/volumes/files/job.py", "job.py"),
+    ],
+)
+def test_a_path_is_shown_as_the_user_named_it(path: str, shown: str) -> None:
+    assert UserPaths(driver("--py-files", "/opt/files/lib.zip", "file:///opt/files/job.py")).shown(path) == shown
+
+
+def test_a_pod_without_arguments_names_no_program() -> None:
+    assert UserPaths({}).program == ""
+    assert UserPaths(driver("--conf", "a=b")).program == ""
+
+
+def test_secrets_are_taken_out_of_a_sentence() -> None:
+    environment = [
+        {"name": "DB_PASSWORD", "value": "hunter2"},
+        {"name": "DAY", "value": "seven"},
+        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "db", "key": "k"}}},
+    ]
+    pod = driver(env=environment, envFrom=[{"secretRef": {"name": "more"}}])
+    pod["spec"]["volumes"] = [{"name": "v", "secret": {"secretName": "mounted"}}]
+
+    said = redacted(
+        "ValueError: hunter2 of seven at s3cr3t, jdbc:pg://ana:pw1@h/d?password=pw2&x=1 AKIAABCDEFGHIJKLMNOP",
+        [*plain_secrets(pod), *values_of({"data": {"k": "czNjcjN0", "bad": "%", "binary": "/w=="}})],
+    )
+
+    assert said == "ValueError: *** of seven at ***, jdbc:pg://ana:***@h/d?password=***&x=1 ***"
+    assert named_secrets(pod) == {"db", "more", "mounted"}
