@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from chalicelib import system
 from chalicelib.providers import registry
 from chalicelib.providers.declaration import PayloadSource, ProviderContext, ProviderDeclaration, no_payloads
 from chalicelib.storage import stores
@@ -142,6 +143,14 @@ class Settings:
     usd_per_gib_hour: float = field(
         default=0.0, metadata={"doc": "dollars for an hour of a GiB of memory, for the same"}
     )
+    system_lacks: str = field(
+        default="",
+        metadata={
+            "doc": "for tests: what of Linux's is not to be used, as if this were macOS: `all`, or some of "
+            + ", ".join(f"`{feature.value}`" for feature in system.Feature)
+            + ", separated by commas"
+        },
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -151,6 +160,10 @@ class Settings:
         _check_choice("STORAGE", settings.storage, stores.names())
         _check_choice("WATCH", settings.watch, get_args(WatchMode))
         _check_choice("LOG_LEVEL", settings.log_level, get_args(LogLevel))
+        try:
+            system.lacking(env)
+        except ValueError as error:
+            raise SettingsError(f"{system.VARIABLE} is {settings.system_lacks!r}, but takes {error}") from error
         if not INSTANCE.fullmatch(settings.instance):
             why = (
                 "a name of up to 63 letters, digits, dots, dashes and underscores, which begins with a letter or digit"

@@ -11,6 +11,9 @@ import errno
 import socket
 import struct
 
+from chalicelib import system
+from chalicelib.system import Feature
+
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _NLM_F_REQUEST = 1
@@ -28,7 +31,7 @@ def peer_uid(sock: socket.socket) -> int | None:
     A closed end belongs to nobody: the kernel would call it root's. Raises OSError where the kernel cannot be asked
     now, without file descriptors.
     """
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or not system.has(Feature.PEERS):
         return None
     try:
         here, there = sock.getsockname(), sock.getpeername()
@@ -43,7 +46,7 @@ def peer_uid(sock: socket.socket) -> int | None:
             netlink.settimeout(_SECONDS)
             netlink.send(head + body)
             answer = netlink.recv(4096)
-    except (OSError, AttributeError, ValueError) as error:  # AttributeError: no netlink on this system
+    except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
             raise
         return None

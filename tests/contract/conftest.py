@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
+from chalicelib import system
 from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA
@@ -121,13 +121,21 @@ def provider(provider_factory: ProviderFactory) -> Provider:
     return provider_factory.open()
 
 
-@pytest.fixture(params=["process", "process on the host", DOCKER])
-def container_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
-    """Yield the same for those backends alone that start real programs."""
+@pytest.fixture(params=["process", "process on a bare system", DOCKER])
+def container_factory(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ProviderFactory]:
+    """Yield the same for those backends alone that start real programs.
+
+    A bare system is macOS with further addresses on its loopback interface, for each task has one of its own.
+    """
+    if request.param == "process on a bare system":
+        lacks = [feature.value for feature in system.Feature if feature is not system.Feature.LOOPBACK]
+        monkeypatch.setenv(system.VARIABLE, ",".join(lacks))
     backends: dict[str, Callable[[Path], ProviderFactory]] = {
         "docker": DockerProviders,
         "process": ProcessProviders,
-        "process on the host": partial(ProcessProviders, namespaces=False),
+        "process on a bare system": ProcessProviders,
     }
     providers = backends[request.param](tmp_path)
     yield providers

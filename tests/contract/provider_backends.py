@@ -62,23 +62,17 @@ class ExampleProviders:
 
 
 class ProcessProviders:
-    """Processes of this machine, in namespaces of their own where `namespaces` says so."""
+    """Processes of this machine, in namespaces of their own where the system has them."""
 
     image = "busybox"
 
-    def __init__(self, directory: Path, *, namespaces: bool = True) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._namespaces = namespaces
         self._opened: list[ProcessProvider] = []
 
     def open(self) -> Provider:
         provider = ProcessProvider(
-            self._directory,
-            self._directory / "spark",
-            environ=os.environ,
-            backoff_seconds=0.05,
-            log_bytes=LOG_BYTES,
-            namespaces=self._namespaces,
+            self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05, log_bytes=LOG_BYTES
         )
         self._opened.append(provider)
         return provider

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chalicelib import system
 from chalicelib.providers.base import LogOptions, Mount, ProviderUnavailable, Task, TaskRejected, TaskState, Volume
 from chalicelib.providers.process.directory import TaskDirectory
 from chalicelib.providers.process.plan import first_record
@@ -25,17 +26,22 @@ from tests.waiting import until
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")]
 
 
-@pytest.fixture(params=[True, False], ids=["namespaces", "host"])
-def namespaces(request: pytest.FixtureRequest) -> bool:
-    """Return whether containers have namespaces of their own."""
-    assert isinstance(request.param, bool)
-    return request.param
+LINUX = "Linux"
+
+
+@pytest.fixture(params=[LINUX, "a bare system"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return which kind of system this is taken for: one with all that Linux has, or one without any of it."""
+    if request.param != LINUX:
+        monkeypatch.setenv(system.VARIABLE, system.EVERYTHING)
+    return str(request.param)
 
 
 @pytest.fixture
-def provider(tmp_path: Path, namespaces: bool) -> Iterator[ProcessProvider]:
+def provider(tmp_path: Path, kind: str) -> Iterator[ProcessProvider]:
     """Return a provider without tasks, removed afterwards with all it started."""
-    one = open_provider(tmp_path, namespaces=namespaces)
+    del kind
+    one = open_provider(tmp_path)
     yield one
     for state in one.list_tasks():
         one.remove(state.handle)
@@ -114,9 +120,11 @@ def test_a_background_process_ends_with_the_main_one(provider: ProcessProvider) 
     assert processes_of(handle) == []
 
 
-def test_a_process_that_hides_its_origin_ends_with_the_task(provider: ProcessProvider, tmp_path: Path) -> None:
+def test_a_process_that_hides_its_origin_ends_with_the_task(
+    provider: ProcessProvider, tmp_path: Path, kind: str
+) -> None:
     words = ["sleep", f"600.{secrets.randbelow(10**9)}"]
-    hidden = f"env -i setsid {' '.join(words)} & until [ -e {tmp_path}/go ]; do sleep 0.02; done"
+    hidden = f"env -i {leaving(kind)} {' '.join(words)} & until [ -e {tmp_path}/go ]; do sleep 0.02; done"
     handle = provider.run(task(container(hidden))).handle
     until(lambda: is_running(words), "it hides")
 
@@ -126,15 +134,19 @@ def test_a_process_that_hides_its_origin_ends_with_the_task(provider: ProcessPro
     until(lambda: not is_running(words), "the hidden process is gone")
 
 
+def leaving(kind: str) -> str:
+    """Return the program that starts another in a session of its own; nothing where orphans that do so get away."""
+    return "setsid" if kind == LINUX else ""
+
+
 def is_running(words: list[str]) -> bool:
     """Return whether a process of this machine was started with these words."""
     return any(one.info["cmdline"] == words for one in psutil.process_iter(["cmdline"]))
 
 
-def test_one_containers_end_leaves_its_sibling_alone(provider: ProcessProvider) -> None:
-    two = task(
-        container("setsid sleep 600 & sleep 600", name="long"), container("setsid sleep 600 & exit 0", name="short")
-    )
+def test_one_containers_end_leaves_its_sibling_alone(provider: ProcessProvider, kind: str) -> None:
+    short = container(f"{leaving(kind)} sleep 600 & exit 0", name="short")
+    two = task(container("setsid sleep 600 & sleep 600", name="long"), short)
     handle = provider.run(two).handle
 
     until(lambda: state_of(provider, handle).containers[1].phase == "stopped", "the short one ends")
@@ -148,17 +160,18 @@ import os, sys, time
 from pathlib import Path
 from tests.contract.provider_backends import container, task
 from tests.functional.test_process_provider import open_provider
-provider = open_provider(Path(sys.argv[1]), namespaces=bool(sys.argv[3]))
+provider = open_provider(Path(sys.argv[1]))
 provider.start(lambda state: None)
 print(provider.run(task(container(sys.argv[2]))).handle, flush=True)
 time.sleep(600)
 """
 
 
-def run_in_another_process(directory: Path, script: str, *, namespaces: bool) -> tuple[str, subprocess.Popen[str]]:
+def run_in_another_process(directory: Path, script: str) -> tuple[str, subprocess.Popen[str]]:
     """Start a task in a control plane of its own, which runs in `directory`; return its handle and that process."""
-    command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script, "yes" * namespaces]
-    child = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": os.getcwd()})
+    command = [sys.executable, "-c", RUN_AND_WAIT, str(directory), script]
+    env = {"PYTHONPATH": os.getcwd(), **system.passed_on()}
+    child = subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True, env=env)
     assert child.stdout
     return child.stdout.readline().strip(), child
 
@@ -171,12 +184,8 @@ def kill(child: subprocess.Popen[str]) -> None:
     child.stdout.close()
 
 
-def test_a_task_outlives_a_killed_control_plane_and_is_adopted(
-    provider: ProcessProvider, tmp_path: Path, namespaces: bool
-) -> None:
-    handle, child = run_in_another_process(
-        tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5", namespaces=namespaces
-    )
+def test_a_task_outlives_a_killed_control_plane_and_is_adopted(provider: ProcessProvider, tmp_path: Path) -> None:
+    handle, child = run_in_another_process(tmp_path, "until [ -e go ]; do sleep 0.02; done; echo done; exit 5")
     running(provider, handle)
     kill(child)
 
@@ -192,8 +201,8 @@ def test_a_task_outlives_a_killed_control_plane_and_is_adopted(
     assert log_of(provider, handle) == "done\n"
 
 
-def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Path, namespaces: bool) -> None:
-    handle, child = run_in_another_process(tmp_path, "sleep 600", namespaces=namespaces)
+def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Path) -> None:
+    handle, child = run_in_another_process(tmp_path, "sleep 600")
     running(provider, handle)
     kill(child)
 
@@ -202,10 +211,8 @@ def test_an_adopted_task_can_be_stopped(provider: ProcessProvider, tmp_path: Pat
     assert ended(provider, handle).containers[0].exit_code == 143
 
 
-def test_a_killed_control_plane_leaves_no_spare_supervisor(
-    provider: ProcessProvider, tmp_path: Path, namespaces: bool
-) -> None:
-    handle, child = run_in_another_process(tmp_path, "exit 0", namespaces=namespaces)
+def test_a_killed_control_plane_leaves_no_spare_supervisor(provider: ProcessProvider, tmp_path: Path) -> None:
+    handle, child = run_in_another_process(tmp_path, "exit 0")
     ended(provider, handle)
     until(lambda: bool(spare_supervisors(tmp_path)), "one to stand by")
 
@@ -259,7 +266,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.contract.provider_backends import container, task
 from tests.functional.test_process_provider import open_provider
-provider = open_provider(Path(sys.argv[1]), namespaces=bool(sys.argv[5]))
+provider = open_provider(Path(sys.argv[1]))
 left = int(sys.argv[4])
 def trace(frame, event, argument):
     global left
@@ -278,12 +285,12 @@ provider.run(task(container(sys.argv[3]), uid=sys.argv[2]))
 @pytest.mark.slow
 @pytest.mark.parametrize("line", range(5, 300, 12))
 def test_a_crash_in_run_starts_no_task_twice_and_loses_none(
-    provider: ProcessProvider, tmp_path: Path, line: int, namespaces: bool
+    provider: ProcessProvider, tmp_path: Path, line: int
 ) -> None:
     started = tmp_path / "started"
     script = f"echo once >> {started}; exit 0"
-    command = [sys.executable, "-c", CRASH, str(tmp_path), "some-uid", script, str(line), "yes" * namespaces]
-    crashed = subprocess.run(command, env={"PYTHONPATH": os.getcwd()}, check=False)
+    command = [sys.executable, "-c", CRASH, str(tmp_path), "some-uid", script, str(line)]
+    crashed = subprocess.run(command, env={"PYTHONPATH": os.getcwd(), **system.passed_on()}, check=False)
 
     handle = provider.run(task(container(script), uid="some-uid")).handle
 
@@ -292,7 +299,8 @@ def test_a_crash_in_run_starts_no_task_twice_and_loses_none(
     assert started.read_text() == "once\n"
 
 
-def test_two_control_planes_give_out_different_addresses(provider: ProcessProvider, tmp_path: Path) -> None:
+def test_two_control_planes_give_out_different_addresses(provider: ProcessProvider, tmp_path: Path, kind: str) -> None:
+    """Where there is but one address for all, they share it."""
     other = open_provider(tmp_path / "other")
     same = task(container("sleep 600"))
 
@@ -301,7 +309,7 @@ def test_two_control_planes_give_out_different_addresses(provider: ProcessProvid
     other.remove(second.handle)
     other.close()
 
-    assert first.address != second.address
+    assert (first.address == second.address) is (kind != LINUX)
 
 
 def test_an_address_is_given_again_after_its_tasks_end(provider: ProcessProvider) -> None:

@@ -23,10 +23,12 @@ from typing import Any
 import docker
 import docker.errors
 
+from chalicelib import system
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound
 from chalicelib.providers.docker.engine import Client, Raw, reachable, words
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.interactive import PIECE_BYTES, CannotRun, Channel, Streams
+from chalicelib.system import Feature
 
 HEADER = struct.Struct(">BxxxL")  # stream number, three zeros, length
 CHANNELS: dict[int, Channel] = {1: "stdout", 2: "stderr"}
@@ -259,6 +261,8 @@ def _kill(client: Client, exec_id: str, container_id: str) -> None:
         state = _state(client, exec_id)
         pid = int(state.get("Pid") or 0)
         # the number may mean another process on this machine, if the engine runs elsewhere
+        if not system.has(Feature.PROC):
+            return
         if state.get("Running") and pid and container_id in Path(f"/proc/{pid}/cgroup").read_text():
             os.kill(pid, signal.SIGKILL)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import socket
-import sys
 from collections.abc import Iterator
 
+from chalicelib import system
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.system import Feature
 
-FALLBACK = "127.0.0.1"  # elsewhere than on Linux the other addresses are not there unless someone adds them
+FALLBACK = "127.0.0.1"  # where the other addresses are not there unless someone adds them
 GUARD_PORT = 61_177  # UDP, so that no TCP server is in its way; above the range of ports the kernel hands out
 CANDIDATES = 256  # addresses tried before we say that none is free
 
@@ -36,7 +37,7 @@ def claim(uid: str) -> tuple[str, socket.socket | None]:
 
     Raises ProviderUnavailable if no address is free.
     """
-    if not sys.platform.startswith("linux"):
+    if not system.has(Feature.LOOPBACK):
         return FALLBACK, None
     for address in candidates(uid):
         guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -18,9 +18,11 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import pwd
 import re
+import select
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +39,8 @@ from chalicelib.providers.process.records import (
     STOP_FILE,
     SUPERVISOR_LOCK,
     TASK_LOCK,
+    VARIABLES_FIFO,
+    VARIABLES_FILE,
     Record,
     RestartRequest,
     StopRequest,
@@ -45,6 +49,8 @@ from chalicelib.providers.process.records import (
 )
 
 CLAIM_PAUSE_SECONDS = 0.002
+VARIABLES_SECONDS = 5.0  # a supervisor answers in milliseconds, on a busy machine later
+PIECE_BYTES = 64 * 1024
 TEMPORARY = Path("/tmp")
 SCRATCH_PREFIX = "sparkanywhere-"
 SCRATCH_LINK = "tmp"
@@ -223,6 +229,27 @@ class TaskDirectory:
         """Say that somebody who fed a container has left. Raises OSError."""
         self.input(container).with_name(INPUT_LEFT).touch(mode=0o600)
         self._wake()
+
+    def variables(self, container: str) -> dict[str, str]:
+        """Return a container's variables, as its supervisor knows them. Raises TimeoutError, OSError."""
+        fifo = self.path / VARIABLES_FIFO
+        with self.locked():
+            with contextlib.suppress(FileExistsError):
+                os.mkfifo(fifo, 0o600)
+            descriptor = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+            try:
+                write_json(str(self.path / VARIABLES_FILE), {"container": container})
+                self._wake()
+                told = b""
+                while not told.endswith(b"\n"):
+                    if not select.select([descriptor], [], [], VARIABLES_SECONDS)[0]:
+                        raise TimeoutError("the supervisor does not answer")
+                    told += os.read(descriptor, PIECE_BYTES)
+            finally:
+                os.close(descriptor)
+                fifo.unlink()
+        found: dict[str, str] = json.loads(told)
+        return found
 
     def _wake(self) -> None:
         try:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from chalicelib import system
 from chalicelib.providers.process.own_program import own_program
+from chalicelib.system import Feature
 
 TRY_SECONDS = 10.0  # it takes some 50 ms; a machine that needs longer is not one to count on
 TURNED_OFF = "SPARKANYWHERE_PROCESS_NAMESPACES is 0"
@@ -20,13 +22,13 @@ _EVERY = {"1", "-1"}  # init, and everything that may be signalled
 
 def obstacle(*, wanted: bool = True) -> str:
     """Return why no process here has namespaces of its own; "" if it can. It is tried once, and if it is `wanted`."""
-    return _try_it() if wanted else TURNED_OFF
+    if not wanted:
+        return TURNED_OFF
+    return _try_it() if system.has(Feature.NAMESPACES) else "only Linux has namespaces"
 
 
 @functools.cache
 def _try_it() -> str:
-    if not sys.platform.startswith("linux"):
-        return "only Linux has namespaces"
     command = own_program(sys.executable, "supervisor.spawning", "try_isolation()")
     env = {"PATH": os.environ.get("PATH", os.defpath)}
     try:

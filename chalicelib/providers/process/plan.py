@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from chalicelib import system
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.process import spark
 from chalicelib.providers.process.directory import TEMPORARY, TaskDirectory, java_data
 from chalicelib.providers.process.records import ContainerPlan, ContainerRecord, MountPlan, Record
 from chalicelib.providers.process.spark import SparkHome, is_spark_image
+from chalicelib.providers.process.supervisor.processes import enforces_memory
+from chalicelib.system import Feature
 
 # A mention begins a path: after the start, a space, a quote, `=`, `:`, `,` or the `//` of a file's URL, but not
 # within another path (x/data, ./data, ~/data) nor after an expansion (${X}/data, $(x)/data, */data), nor in
@@ -39,7 +41,6 @@ NO_FILE = "/nonexistent"
 HOSTS = "/etc/hosts"
 LOCALE = ("LC_ALL", "LC_CTYPE", "LANG")
 INHERITED = ("PATH", "HOME", *LOCALE, "TZ", "USER", "LOGNAME")
-ENFORCES_MEMORY = os.path.exists("/proc/self/smaps_rollup")  # what supervisor/processes.py reads
 
 
 class PathMap:
@@ -63,11 +64,12 @@ class PathMap:
         """Do the same in a command's words; in the archive of `tar cf -`, kubectl cp's words, names stay as asked."""
         found = [self.rewrite(word) for word in words]
         if list(words[:3]) == ["tar", "cf", "-"]:
-            option = "-s" if sys.platform == "darwin" else "--transform=s"  # of BSD's tar and GNU's
             for said, host in zip(words[3:], found[3:], strict=True):
                 if said != host:
                     pattern, name = _TAR_PATTERN.sub(r"\\\g<0>", host.lstrip("/")), _TAR_NAME.sub(r"\\\g<0>", said)
-                    found.insert(3, f"{option}#^/*{pattern}#{name.lstrip('/')}#SH")  # links lead where they did
+                    found.insert(
+                        3, f"{system.TAR_RENAME}#^/*{pattern}#{name.lstrip('/')}#SH"
+                    )  # links lead where they did
         return found
 
     def _replace(self, text: str, write: Callable[[str], str]) -> str:
@@ -170,7 +172,7 @@ class ResolvedContainer:
             scratch = str(TEMPORARY)
         found = {"PATH": os.defpath, **{name: environ[name] for name in INHERITED if name in environ}}
         if not any(environ.get(name) for name in LOCALE):  # else Java cannot open files with names beyond ASCII
-            found["LANG"] = "C.UTF-8"
+            found["LANG"] = system.LOCALE
         if self.spark:
             python = self.host.python
             found |= spark.environment(self.spark, address=self.address, python=python, path=found["PATH"])
@@ -196,7 +198,7 @@ class ResolvedContainer:
             raise TaskRejected("CreateContainerError", message)
         stop_argv = words(container.stop_command)
         if self.spark and (container.stop_command or ())[-1:] == (spark.DECOMMISSION,):
-            stop_argv = list(spark.DECOMMISSION_COMMAND)
+            stop_argv = list(spark.DECOMMISSION_COMMAND) if system.has(Feature.SIGPWR) else []
         return {
             "name": container.name,
             "argv": argv,
@@ -274,12 +276,16 @@ def _container_warnings(container: Container, task: Task, *, isolated: bool) -> 
     unmet = [
         (not is_spark_image(container.image), host_image),
         (
-            container.memory_mib is not None and not ENFORCES_MEMORY,
+            container.memory_mib is not None and not enforces_memory(),
             "its memory limit is not enforced in process mode on this system",
         ),
         (container.cpu_milli is not None, "its CPU limit is not enforced in process mode"),
         (container.gpus > 0, "GPUs are not assigned in process mode: it sees what the host has"),
         (bool(container.user), "it runs as the user that runs the control plane in process mode"),
+        (
+            container.no_new_privileges and not system.has(Feature.PRCTL),
+            "its processes may gain privileges in process mode on this system",
+        ),
         (container.privileged, "privileged has no effect in process mode"),
         (bool(container.add_capabilities), "added capabilities have no effect in process mode"),
         (bool(container.drop_capabilities), "dropped capabilities have no effect in process mode"),

@@ -181,7 +181,7 @@ class ProcessProvider:
             record = directory.record()
             if record is None or record["phase"] == "stopped" or directory.has_supervisor():
                 return
-            kill_leftovers(directory.handle)
+            kill_leftovers(record)
             begun = directory.begun()
             why, message = (states.LOST, "its supervisor was killed") if begun else (unbegun_reason, "")
             directory.write_state(states.lost(record, now=self._now(), reason=why, message=message))
@@ -242,7 +242,9 @@ class ProcessProvider:
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider.exec."""
-        return sessions.start_command(self._known(handle), container, command, streams)
+        record, directory = self._known(handle), self._directory(handle)
+        variables = partial(directory.variables, container)
+        return sessions.start_command(record, container, command, streams, variables=variables)
 
     def attach(self, handle: str, container: str, streams: Streams) -> Session:
         """Feed a container that runs and follow its output; see InteractiveProvider.attach."""

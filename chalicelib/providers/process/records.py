@@ -13,6 +13,8 @@ INTENT_FILE = "intent.json"  # the first record, written before anything is star
 STATE_FILE = "state.json"  # the latest record; the supervisor alone writes it while it lives
 STOP_FILE = "stop.json"  # the wish that the task end
 RESTART_FILE = "restart-{}.json"  # the wish that a container of that name be restarted
+VARIABLES_FILE = "variables.json"  # the wish to know a container's variables, which nobody but the supervisor keeps
+VARIABLES_FIFO = "variables"  # and where to write them, as a line of JSON
 CONTROL_FIFO = "control"  # a byte in here makes the supervisor look for wishes
 SUPERVISOR_LOCK = "supervisor.lock"  # held by the supervisor for as long as it lives
 INPUT_FIFO = "input"  # in a container's directory: the standard input of its latest run
@@ -103,6 +105,12 @@ class Plan(TypedDict):
     stop_grace_seconds: float
     log_bytes: int
     log_files: int
+
+
+class VariablesRequest(TypedDict):
+    """The wish to know a container's variables."""
+
+    container: str
 
 
 class StopRequest(TypedDict):

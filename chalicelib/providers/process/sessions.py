@@ -21,6 +21,7 @@ from typing import IO
 
 import psutil
 
+from chalicelib import system
 from chalicelib.providers.base import TaskNotFound
 from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
@@ -29,7 +30,9 @@ from chalicelib.providers.process.command_session import CommandSession
 from chalicelib.providers.process.own_program import own_program
 from chalicelib.providers.process.plan import PathMap
 from chalicelib.providers.process.records import MARKER, Record
+from chalicelib.providers.process.supervision import runs
 from chalicelib.providers.process.supervisor import namespaces
+from chalicelib.system import Feature
 
 EXEC_SECONDS = 1.0  # a busy machine's longest time to load a program
 EXEC_PAUSE_SECONDS = 0.005
@@ -48,7 +51,11 @@ def main_process(record: Record, container: str) -> psutil.Process:
         if each["name"] == container and each["phase"] == "running":
             with contextlib.suppress(psutil.Error, OSError):
                 process = psutil.Process(each["process"])
-                if _environment(process).get(MARKER) == f"{record['handle']}/{container}":
+                if not system.has(Feature.ENVIRONMENTS):
+                    is_main = runs(each)
+                else:
+                    is_main = _environment(process).get(MARKER) == f"{record['handle']}/{container}"
+                if is_main:
                     return process
     raise TaskNotFound(f"{record['handle']}: container {container} does not run")
 
@@ -95,11 +102,16 @@ class Launch:
     descriptors: tuple[int, ...] = ()
 
 
-def start_command(record: Record, container: str, command: Sequence[str], streams: Streams) -> CommandSession:
-    """Start a command beside the container's main process, in its namespaces. Raises CannotRun, TaskNotFound."""
+def start_command(
+    record: Record, container: str, command: Sequence[str], streams: Streams, *, variables: Callable[[], dict[str, str]]
+) -> CommandSession:
+    """Start a command beside the container's main process, in its namespaces. Raises CannotRun, TaskNotFound.
+
+    `variables` returns the container's, for systems that hide those of a process. It may raise OSError.
+    """
     main = main_process(record, container)
     try:
-        env, cwd = _environment(main), main.cwd()
+        env, cwd = _environment(main) if system.has(Feature.ENVIRONMENTS) else variables(), main.cwd()
         is_on_host = namespaces.are_shared_with(main.pid)
     except (psutil.Error, OSError) as error:
         raise TaskNotFound(f"its main process has ended: {error}") from error

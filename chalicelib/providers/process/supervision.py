@@ -23,11 +23,13 @@ from pathlib import Path
 
 import psutil
 
+from chalicelib import system
 from chalicelib.private_folder import make_private
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.process.own_program import own_program
-from chalicelib.providers.process.records import MARKER, Plan
+from chalicelib.providers.process.records import MARKER, ContainerRecord, Plan, Record
 from chalicelib.providers.process.supervisor.entry import LENGTH_BYTES
+from chalicelib.system import Feature
 
 ANSWER_SECONDS = 5.0  # a supervisor answers in milliseconds; run() must stay well under 8 seconds
 LOG = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ LOOK_SECONDS = 2.0  # a killed supervisor is noticed within this time; a look co
 READ_BYTES = 64 * 1024
 ROUNDS = 50  # a killed process may have started another just before
 PAUSE_SECONDS = 0.01
+CLOCK_SECONDS = 2.0  # by how much the system's time of a process's beginning and ours may differ
 
 
 class Launcher:
@@ -82,7 +85,7 @@ class Launcher:
         ours, theirs = socket.socketpair()
         ours.settimeout(ANSWER_SECONDS)
         with theirs:
-            stdin, env = theirs.fileno(), {"PATH": os.defpath}
+            stdin, env = theirs.fileno(), {"PATH": os.defpath, **system.passed_on()}
             subprocess.run(self._command, stdin=stdin, env=env, start_new_session=True, check=True)
         return ours
 
@@ -165,10 +168,11 @@ class Monitor:
             return set()
 
 
-def kill_leftovers(handle: str) -> None:
+def kill_leftovers(record: Record) -> None:
     """Send SIGKILL to every process of the task until none is found, at most half a second."""
     for _ in range(ROUNDS):
-        found = [process for process in psutil.process_iter() if _is_of_task(process, handle)]
+        mains = {one["process"] for one in record["containers"] if runs(one)}
+        found = [one for one in psutil.process_iter() if _is_of_task(one, record["handle"], mains)]
         if not found:
             return
         for process in found:
@@ -177,10 +181,25 @@ def kill_leftovers(handle: str) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def _is_of_task(process: psutil.Process, handle: str) -> bool:
+def runs(container: ContainerRecord) -> bool:
+    """Return whether the id of a container's main process is still its own, or that of the session it has left.
+
+    It is another's if that began after the container did.
+    """
+    try:
+        began_at = psutil.Process(container["process"]).create_time()
+    except psutil.NoSuchProcess:
+        return container["phase"] == "running"
+    return container["phase"] == "running" and began_at <= (container["started_at"] or 0) / 1e9 + CLOCK_SECONDS
+
+
+def _is_of_task(process: psutil.Process, handle: str, mains: set[int]) -> bool:
+    """Return whether a process says so itself, or else came of one of the main processes."""
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        return process.environ().get(MARKER, "").startswith(f"{handle}/")
+        if system.has(Feature.ENVIRONMENTS):
+            return process.environ().get(MARKER, "").startswith(f"{handle}/")
+        return bool(mains & {process.pid, os.getsid(process.pid), *(one.pid for one in process.parents())})
     except (psutil.Error, OSError):
         return False

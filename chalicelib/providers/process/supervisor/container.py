@@ -7,9 +7,11 @@ import os
 import signal
 import time
 
+from chalicelib import system
 from chalicelib.providers.process.records import INPUT_FIFO, INPUT_LEFT, MARKER, ContainerPlan, ContainerRecord
 from chalicelib.providers.process.supervisor import processes, spawning
 from chalicelib.providers.process.supervisor.output import STDERR, STDOUT, LogWriter
+from chalicelib.system import Feature
 
 READ_BYTES = 64 * 1024  # a pipe's capacity on Linux
 BACKOFF_LIMIT_SECONDS = 300.0  # Kubernetes' longest wait before a restart
@@ -32,6 +34,7 @@ class Container:
         self._input = -1  # an end to write to of its own, which keeps its input open; -1: none
         self.restart_at: float | None = None  # monotonic; None: no restart is due
         self.kill_at: float | None = None  # monotonic; None: it was not asked to end for another run
+        self.kin: list[processes.Process] = []  # who had come of it when it was asked to end, as far as that is needed
         self.changed = False
         self._marker = f"{handle}/{plan['name']}"
         self._log_bytes, self._log_files = logs
@@ -80,7 +83,7 @@ class Container:
             self._log.write(f"{error.strerror}\n".encode(), STDERR)
             self._ended(START_FAILED, "StartError", error.strerror or "")
         else:
-            self.pid = started.child
+            self.pid, self.kin = started.child, []
             self.record.update({"phase": "running", "process": started.main, "reason": "", "message": ""})
             self.record.update({"exit_code": None, "finished_at": None})
             self.changed = True
@@ -200,6 +203,7 @@ class Container:
         """Run its stop command if it has one, else send SIGTERM to its main process."""
         if not self.pid:
             return
+        self._remember_kin()
         if self.plan["stop_argv"] and not self.stop_pid:
             main = spawning.INIT if self.has_namespaces else self.pid
             program = self._program(self.plan["stop_argv"], (self._nothing,) * 3, {"SPARKANYWHERE_PID": str(main)})
@@ -209,6 +213,10 @@ class Container:
         if not self.stop_pid:
             self.terminate()
 
+    def _remember_kin(self) -> None:
+        if not system.has(Feature.PRCTL):
+            self.kin = processes.descendants(self.pid)
+
     def terminate(self) -> None:
         """Send SIGTERM to the main process, and to it alone, as a container runtime does; an init hands it on."""
         if self.pid:
@@ -217,6 +225,7 @@ class Container:
     def kill(self) -> None:
         """Send SIGKILL to the main process; what is left of its kin ends when its end is noticed."""
         if self.pid:
+            self._remember_kin()
             os.kill(self.pid, signal.SIGKILL)
 
     def check_memory(self, family: list[processes.Process]) -> None:
@@ -235,4 +244,5 @@ class Container:
 
     def owns(self, process: processes.Process, session: int) -> bool:
         """Return whether a descendant of the supervisor came of this container's process `session`."""
-        return process.session == session or processes.has_marker(process.pid, f"{MARKER}={self._marker}")
+        is_known = any((process.pid, process.session) == (one.pid, one.session) for one in self.kin)
+        return is_known or process.session == session or processes.has_marker(process.pid, f"{MARKER}={self._marker}")

@@ -7,6 +7,7 @@ sleeps otherwise. Every change is written to the state file before anybody is to
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -18,9 +19,12 @@ from chalicelib.providers.process.records import (
     RESTART_FILE,
     STATE_FILE,
     STOP_FILE,
+    VARIABLES_FIFO,
+    VARIABLES_FILE,
     Plan,
     RestartRequest,
     StopRequest,
+    VariablesRequest,
     read_json,
     tell_listeners,
     write_json,
@@ -29,7 +33,7 @@ from chalicelib.providers.process.supervisor import namespaces, processes
 from chalicelib.providers.process.supervisor.container import Container
 
 STOP_COMMAND_EXTENSION_SECONDS = 2.0  # Kubernetes' addition, once, where a stop command took the whole grace
-STOP_HEARD, RESTART_HEARD = "stop-heard.json", "restart-heard.json"
+STOP_HEARD, RESTART_HEARD, VARIABLES_HEARD = "stop-heard.json", "restart-heard.json", "variables-heard.json"
 WAKE_BYTES = 4096  # of signal numbers and pokes at once: their number says nothing
 WRITE_PAUSE_SECONDS = 1.0  # between attempts to write the state while the disk is full
 WRITE_ATTEMPTS = 60  # for the last state; without it the provider calls the task lost
@@ -120,7 +124,9 @@ class Supervisor:
         return more
 
     def _limited(self) -> list[Container]:
-        """Return the running containers that have a memory limit."""
+        """Return the running containers that have a memory limit which can be held."""
+        if not processes.enforces_memory():
+            return []
         return [one for one in self._containers if one.pid and one.plan["memory_mib"] is not None]
 
     def _check_memory(self) -> None:
@@ -205,7 +211,7 @@ class Supervisor:
 
         def kin() -> list[int]:
             mains = {one.pid for one in self._containers}
-            family = processes.descendants(os.getpid())
+            family = processes.family(os.getpid(), session, container.kin)
             return [one.pid for one in family if one.pid not in mains and container.owns(one, session)]
 
         processes.kill_each(kin, lambda: None)
@@ -225,6 +231,22 @@ class Supervisor:
                 if self._kill_at is None and one.pid and wish["restarts"] == one.record["restarts"]:
                     one.end_run(wish["grace_seconds"])
             one.hear_leaving()
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(VARIABLES_FILE, VARIABLES_HEARD)
+            self._tell_variables(read_json(VARIABLES_HEARD))
+
+    def _tell_variables(self, wish: VariablesRequest) -> None:
+        """Write a container's variables to whoever asked for them, by a child: he may be slow to read."""
+        (plan,) = [one.plan for one in self._containers if one.plan["name"] == wish["container"]]
+        if os.fork():
+            return
+        try:
+            descriptor = os.open(VARIABLES_FIFO, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            with os.fdopen(descriptor, "wb") as answer:
+                answer.write(json.dumps(plan["env"]).encode() + b"\n")
+        finally:
+            os._exit(0)
 
     def _stop(self, grace_seconds: float, reason: str) -> None:
         kill_at = time.monotonic() + grace_seconds

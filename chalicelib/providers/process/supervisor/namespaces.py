@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
+
+from chalicelib import system
+from chalicelib.system import Feature
 
 # From linux/sched.h and linux/mount.h; the same on every architecture.
 CLONE_NEWNS = 0x0002_0000
@@ -30,7 +32,7 @@ ST_RELATIME = 0x1000
 _CAP_SYS_ADMIN = 21
 _KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("pid", CLONE_NEWPID))
 
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _call(name: str, *arguments: object) -> None:
@@ -88,6 +90,8 @@ def acquire() -> None:
 
 def are_shared_with(pid: int) -> bool:
     """Return whether a process is in our own PID namespace. Raises OSError if it is gone."""
+    if not system.has(Feature.NAMESPACES):
+        return True
     return os.path.samestat(os.stat(f"/proc/{pid}/ns/pid"), os.stat("/proc/self/ns/pid"))
 
 

@@ -1,9 +1,10 @@
 """Find all that came of a process, know what memory it holds, and end it, by /proc.
 
 On Linux the supervisor adopts orphaned grandchildren (PR_SET_CHILD_SUBREAPER), so nothing that a container starts can
-hide from it. Elsewhere only a container's own process group is known. Of memory is counted what nobody can take back
-from a process, nearly what a control group would count: anonymous memory and what of it is swapped out; pages of files
-are the system's to drop. Fields: man7.org, proc_pid_status(5) and proc_pid_smaps(5).
+hide from it. Elsewhere `ps` (POSIX.1-2017) says what there is, and orphans are known by their session: one that has
+begun its own gets away, unless its parent lived until the container was asked to end. Of memory is counted what nobody
+can take back from a process, nearly what a control group would count: anonymous memory and what of it is swapped out;
+pages of files are the system's to drop. Fields: man7.org, proc_pid_status(5) and proc_pid_smaps(5).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import contextlib
 import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
+
+from chalicelib import system
+from chalicelib.system import Feature
 
 # Options of prctl(2), from linux/prctl.h.
 PR_SET_PDEATHSIG = 1
@@ -26,7 +29,8 @@ KILL_SECONDS = 5.0  # a killed process that is still there then hangs in the ker
 KILL_PAUSE_SECONDS = 0.002
 
 
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIST = ["ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "stat="]
 LOOK_SECONDS = 1.0  # between two looks; what is taken and given back in between is never seen
 FAMILY_SECONDS = 3.0  # between two searches for new processes, each of which reads the whole process table
 KIB = 1024
@@ -35,7 +39,7 @@ MIB = 1024 * 1024
 
 def prctl(option: int, value: int) -> None:
     """Set an option of this process; on systems without prctl, nothing."""
-    if _LIBC is not None:
+    if system.has(Feature.PRCTL):
         _LIBC.prctl(option, value, 0, 0, 0)
 
 
@@ -53,12 +57,11 @@ def adopt_orphans() -> None:
 
 
 def processes() -> Iterator[Process]:
-    """Yield the process table; nothing where there is no /proc."""
-    try:
-        names = os.listdir("/proc")
-    except OSError:
+    """Yield the process table, without processes that have ended."""
+    if not system.has(Feature.PROC):
+        yield from _listed()
         return
-    for name in names:
+    for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -66,6 +69,31 @@ def processes() -> Iterator[Process]:
                 fields = file.read().rpartition(b")")[2].split()
             if fields[0] != b"Z":
                 yield Process(int(name), int(fields[1]), int(fields[3]))
+
+
+def _listed() -> Iterator[Process]:
+    """Yield what `ps` knows. It takes some 20 ms."""
+    import subprocess  # much for a supervisor to carry that never needs it
+
+    with subprocess.Popen(_LIST, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as ps:
+        lines = ps.communicate()[0].splitlines()
+    for line in lines:
+        with contextlib.suppress(OSError, ValueError):
+            pid, parent, state = line.split()
+            if int(pid) != ps.pid and not state.startswith("Z"):
+                yield Process(int(pid), int(parent), os.getsid(int(pid)))
+
+
+def family(root: int, session: int, before: Iterable[Process]) -> list[Process]:
+    """Return all that came of the process `root`, without it.
+
+    Orphans that it has not adopted are those of the session, and those that were there `before`.
+    """
+    table = list(processes())
+    if system.has(Feature.PRCTL):
+        return descendants(root, table)
+    known = {(one.pid, one.session) for one in (*before, *descendants(root, table))}
+    return [one for one in table if one.session == session or (one.pid, one.session) in known]
 
 
 def descendants(root: int, table: list[Process] | None = None) -> list[Process]:
@@ -83,7 +111,9 @@ def descendants(root: int, table: list[Process] | None = None) -> list[Process]:
 
 
 def has_marker(pid: int, marker: str) -> bool:
-    """Return whether the process was started with `marker` (NAME=value) in its environment."""
+    """Return whether the process was started with `marker` (NAME=value) in its environment, if that can be known."""
+    if not system.has(Feature.PROC):
+        return False
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return marker.encode() in file.read().split(b"\0")
@@ -106,6 +136,11 @@ def kill_each(find: Callable[[], list[int]], reap: Callable[[], None]) -> None:
                 os.kill(pid, signal.SIGKILL)
         time.sleep(KILL_PAUSE_SECONDS)
         reap()
+
+
+def enforces_memory() -> bool:
+    """Return whether the system says what processes hold, as held_mib() needs to know it."""
+    return system.has(Feature.PROC) and os.path.exists("/proc/self/smaps_rollup")
 
 
 def held_mib(pids: Iterable[int], *, limit_mib: int) -> int:
