@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,18 @@ import javaproperties
 from click.core import ParameterSource
 
 from sparkanywhere.jobs import job_file
+from sparkanywhere.jobs.env_file import read_env_file
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.job_option import JobOption
-from sparkanywhere.jobs.spec import ConfError, JobSpec, SpecError, as_fields
+from sparkanywhere.jobs.spec import JobSpec, SpecError, as_fields
 from sparkanywhere.jobs.spec_problems import REFUSED
 
 Decorator = Callable[[Any], Any]  # Any: click's commands have no types worth naming
 
 
-PROPERTIES_FILE: Decorator = click.option(
-    "--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."
+FILES: tuple[Decorator, ...] = (
+    click.option("--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."),
+    click.option("--env-file", metavar="FILE", multiple=True, help="Environment variables, NAME=VALUE; repeatable."),
 )
 
 
@@ -46,8 +50,9 @@ def _type_of(option: JobOption) -> Any:  # Any: a type of click's, or of Python'
 
 
 def job_options(command: Any) -> Any:  # Any: a function that click decorates
-    """Give a command the options that describe a job: one for each field of a JobSpec, and --properties-file."""
-    command = PROPERTIES_FILE(command)
+    """Give a command the options that describe a job: one for each field of a JobSpec, and for files that hold them."""
+    for each in FILES:
+        command = each(command)
     for option in reversed(JOB_OPTIONS.values()):
         if option.flag:
             command = click_option(option)(command)
@@ -63,14 +68,14 @@ def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
     """Return the job that a command line describes; `given` names the options that were typed. Raises SpecError."""
     typed = dict(_typed_fields(options, set(given)))
     said = typed.pop("conf", {})
-    try:
-        by_conf, conf = as_fields(said, typed, where="--conf", wins=True)
-        values = {**typed, **by_conf}
-        by_file, from_file = as_fields(
-            properties(options["properties_file"]), values, where="--properties-file", wins=False
-        )
-    except ConfError as error:
-        raise SpecError(str(error)) from error
+    by_env_file = [read_env_file(name, os.environ) for name in options["env_file"]]
+    if by_env_file:
+        typed["env"] = dict(ChainMap(typed.get("env", {}), *reversed(by_env_file)))
+    by_conf, conf = as_fields(said, typed, where="--conf", wins=True)
+    values = {**typed, **by_conf}
+    by_file, from_file = as_fields(
+        properties(options["properties_file"]), values, where="--properties-file", wins=False
+    )
     # A properties file may have been written for another cluster.
     kept = {key: text for key, text in from_file.items() if key not in REFUSED}
     values = {**by_file, **values, "conf": {**kept, **conf}}

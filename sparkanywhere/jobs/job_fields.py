@@ -76,6 +76,15 @@ class JobFields:
         # The image's user has no home that it may write to.
         makes={"spark.jars.packages": "{value}", "spark.jars.ivy": "/tmp/.ivy2"},
     )
+    exclude_packages: tuple[str, ...] = job_field(
+        "What --packages is not to bring along: group:artifact, separated by commas.", (), conf="spark.jars.excludes"
+    )
+    repositories: tuple[str, ...] = job_field(
+        "Further Maven repositories for --packages, separated by commas.", (), conf="spark.jars.repositories"
+    )
+    driver_java_options: str = job_field("Options of the driver's Java.", "", conf="spark.driver.extraJavaOptions")
+    driver_library_path: str = job_field("Folders of native libraries.", "", conf="spark.driver.extraLibraryPath")
+    driver_class_path: str = job_field("More of the driver's class path.", "", conf="spark.driver.extraClassPath")
     env: Mapping[str, str] = job_field(
         "An environment variable; repeatable.",
         {},

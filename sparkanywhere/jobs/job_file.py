@@ -16,7 +16,7 @@ import yaml
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.job_option import JobOption
 from sparkanywhere.jobs.job_variables import fill
-from sparkanywhere.jobs.spec import ConfError, JobSpec, SpecError, as_fields
+from sparkanywhere.jobs.spec import JobSpec, SpecError, as_fields
 
 MERGE = "tag:yaml.org,2002:merge"
 KEYS = {option.key: option for option in JOB_OPTIONS.values()}
@@ -73,12 +73,12 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
             hint = f": did you mean {near[0]}?" if near else "."
             raise SpecError(f"Unknown key {str(key)!r} in the job file{hint}")
         values[option.name] = _checked(str(key), option, value)
-    try:
-        by_conf, conf = as_fields(values.get("conf", {}), values, where="The job file: conf", wins=True)
-    except ConfError as error:
-        raise SpecError(str(error)) from error
-    more = given.pop("conf", {})
-    merged = {**values, **by_conf, **given, "conf": {**conf, **more}}
+    by_conf, conf = as_fields(values.get("conf", {}), values, where="The job file: conf", wins=True)
+    values = {**values, **by_conf, "conf": conf}
+    merged = values | {
+        name: {**values.get(name, {}), **value} if isinstance(value, Mapping) else value
+        for name, value in given.items()
+    }
     if not merged.get("application"):
         raise SpecError("The job file names no application: a .py or a .jar file.")
     return JobSpec(**merged)

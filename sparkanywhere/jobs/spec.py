@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparkanywhere.jobs.job_fields import BY_PROPERTY, JobFields
+from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.spec_problems import problems
 
 NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
@@ -22,21 +22,25 @@ class SpecError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec(JobFields):
-    """What to run and how, checked when it is made. Raises SpecError."""
+    """What to run and how, checked when it is made: a setting in `conf` that means a field is that field.
+
+    Raises SpecError.
+    """
 
     def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in JOB_OPTIONS}
+        given = {name: value for name, value in given.items() if value != JOB_OPTIONS[name].default}
+        found, rest = as_fields(self.conf, given, where="--conf", wins=True)
+        for name, value in {**found, "conf": rest}.items():
+            object.__setattr__(self, name, value)  # it is frozen from here on
         for problem in problems(self):
             raise SpecError(problem)  # the first one
-
-
-class ConfError(ValueError):
-    """A setting contradicts an option; str() is one sentence."""
 
 
 def as_fields(
     conf: Mapping[str, str], given: Mapping[str, Any], *, where: str, wins: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return (fields that settings mean, the other settings). Raises ConfError.
+    """Return (fields that settings mean, the other settings). Raises SpecError.
 
     `given` are fields that options set. If `wins`, a setting may not contradict them; else they override it.
     """
@@ -50,10 +54,10 @@ def as_fields(
         try:
             value = option.parse(text)
         except ValueError as error:
-            raise ConfError(f"{where} {key} {error}.") from None
+            raise SpecError(f"{where} {key} {error}.") from None
         if option.name not in given:
             found[option.name] = value
         elif wins and given[option.name] != value:
             said = f"{option.flag} {option.typed(given[option.name])}"
-            raise ConfError(f"{where} {key}={text} contradicts {said}: leave one of them out.")
+            raise SpecError(f"{where} {key}={text} contradicts {said}: leave one of them out.")
     return found, rest

@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars
-from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
+from sparkanywhere.jobs.job_fields import JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
 from sparkanywhere.jobs.memory_size import parse_mib
 
@@ -82,14 +82,9 @@ def _pair_problems(spec: JobFields) -> Iterator[str]:
             yield f"--secret-env {variable}={place} names no key of a Secret: write {variable}=SECRET:KEY."
         if variable in spec.env:
             yield f"--env and --secret-env both set {variable}: leave one out."
-    for key, value in spec.conf.items():
+    for key in spec.conf:
         if key in REFUSED:
             yield f"--conf {key} cannot be set: {REFUSED[key]}."
-        if key in BY_PROPERTY:
-            option = BY_PROPERTY[key]
-            said = option.typed(getattr(spec, option.name))
-            if said != value:
-                yield f"--conf {key}={value} contradicts {option.flag or '--namespace'} {said}: use the option."
     if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
         yield "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
 

@@ -102,13 +102,23 @@ def test_what_is_owned_goes_with_the_driver(program: Path) -> None:
         ({"image_pull_policy": "Sometimes"}, "Always, IfNotPresent or Never"),
         ({"arch": "x86"}, "amd64 or arm64"),
         ({"max_attempts": 101}, "--max-attempts must be at most 100"),
-        ({"conf": {"spark.executor.cores": "3"}}, "contradicts --executor-cores 1"),
+        ({"executor_cores": 2, "conf": {"spark.executor.cores": "3"}}, "contradicts --executor-cores 2"),
         ({"max_usd": "0"}, "--max-usd"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_option(changed: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SpecError, match=sentence):
         JobSpec(**{"application": "local:///a.py", **changed})
+
+
+def test_a_setting_that_means_a_field_is_that_field() -> None:
+    spec = JobSpec(
+        application="local:///a.py",
+        conf={"spark.executor.cores": "3", "spark.jars": "local:///a.jar,local:///b.jar", "spark.x": "y"},
+    )
+
+    assert (spec.executor_cores, spec.conf) == (3, {"spark.x": "y"})
+    assert spec.jars == ("local:///a.jar", "local:///b.jar")
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
