@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130  # the shell's exit code for a program ended by Ctrl-C
 
 # command -> (module:attribute, what it does)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "completion": ("sparkanywhere.cli.completion:completion", "Print what completes commands and names in a shell."),
     "connect": ("sparkanywhere.cli.service_commands:connect", "Run a Spark Connect server and print its URL."),
     "contexts": ("sparkanywhere.cli.commands:contexts_command", "List the control planes of your kubeconfig."),
     "cost": ("sparkanywhere.cli.commands:cost", "Show resource usage and cost."),
@@ -59,10 +63,36 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called. Raises click.UsageError, with what was meant, for an unknown one."""
+        if args[0] in COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        from sparkanywhere.cli.command_habits import meant
+
+        near = meant(args[0], COMMANDS)
+        hint = f" Did you mean `sparkanywhere {near}`?" if near else " `sparkanywhere --help` lists them."
+        raise click.UsageError(f"No such command {args[0]!r}.{hint}")
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, without importing any; options as ever."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name, help=COMMANDS[name][1]) for name in COMMANDS if name.startswith(incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:  # what the command returns
-        """Import and run the command; exit with 130 on a Ctrl-C that it leaves to us, where click would with 1."""
+        """Import and run the command; a wrong command line is one sentence.
+
+        Exit with 130 on a Ctrl-C that the command leaves to us, where click would with 1.
+        """
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            click.echo(f"Error: {error.format_message()}", err=True)
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("Aborted!", err=True)
             ctx.exit(INTERRUPTED)

@@ -16,6 +16,7 @@ import click
 
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.providers.registry import reference_prices
+from sparkanywhere.cli.completion import applications
 from sparkanywhere.cli.reach import show
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NoAccess, Target, contexts, find_target, kubeconfig_path, load
@@ -95,7 +96,7 @@ def _print_table(titles: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None
 
 
 @click.command()
-@click.argument("application")
+@click.argument("application", shell_complete=applications)
 @click.option("--follow", "-f", is_flag=True, help="Go on until it ends.")
 @click.option("--executor", type=int, default=None, help="An executor's log, by its number.")
 @with_target
@@ -117,7 +118,7 @@ def logs(client: KubeClient, target: Target, *, application: str, follow: bool, 
 
 
 @click.command()
-@click.argument("application")
+@click.argument("application", shell_complete=applications)
 @with_target
 def describe(client: KubeClient, target: Target, *, application: str) -> None:
     """Show an application, its pods and their events."""
@@ -135,7 +136,7 @@ def describe(client: KubeClient, target: Target, *, application: str) -> None:
 
 
 @click.command()
-@click.argument("application")
+@click.argument("application", shell_complete=applications)
 @with_target
 def kill(client: KubeClient, target: Target, *, application: str) -> None:
     """End an application: delete its driver, and everything that it owns."""
@@ -149,7 +150,7 @@ def kill(client: KubeClient, target: Target, *, application: str) -> None:
 
 
 @click.command()
-@click.argument("application")
+@click.argument("application", shell_complete=applications)
 @click.option("--timeout", type=float, default=0, metavar="SECONDS", help="Give up after so long; 0: never.")
 @with_target
 def wait(client: KubeClient, target: Target, *, application: str, timeout: float) -> None:
@@ -167,7 +168,7 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
 
 
 @click.command()
-@click.argument("application")
+@click.argument("application", shell_complete=applications)
 @with_target
 def cost(client: KubeClient, target: Target, *, application: str) -> None:
     """Show resource usage and cost, at Fargate's list price."""
@@ -180,7 +181,7 @@ def cost(client: KubeClient, target: Target, *, application: str) -> None:
 @click.command(
     epilog="Examples: sparkanywhere ui my_job; sparkanywhere ui my_job --open; sparkanywhere ui my_job --forward"
 )
-@click.argument("application")
+@click.argument("application", shell_complete=applications)
 @click.option("--forward", is_flag=True, help="Forward a local port even where the pod answers directly.")
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @with_target

@@ -5,13 +5,14 @@ The others of spark-submit are fields of a JobSpec. Reference: `spark-submit --h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
 import click
 
-from sparkanywhere.jobs.spec import SpecError
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 # option -> (whether it takes a value, what to do instead)
 REFUSED: Mapping[str, tuple[bool, str]] = {
@@ -52,9 +53,25 @@ def _refusal(name: str, instead: str) -> Callable[..., None]:
     return refuse
 
 
-def executors_of(total_cores: int, executor_cores: int) -> int:
-    """Return how many executors have so many cores together, at least."""
-    return ceil(total_cores / executor_cores)
+def other_command(options: Mapping[str, Any], context: str) -> list[str]:  # Any: click's values
+    """Return the command line that --status or --kill stands for, [] where neither is given.
+
+    An id may be namespace:name, as spark-submit has it on Kubernetes.
+    """
+    for option, command in (("status", "describe"), ("kill", "kill")):
+        if wanted := options[option]:
+            before, colon, name = wanted.partition(":")
+            namespace = before if colon else options["namespace"]
+            where = (*(("--context", context) if context else ()), *(("-n", namespace) if namespace else ()))
+            return [command, *where, name if colon else before]
+    return []
+
+
+def executors_of(total_cores: int, spec: JobSpec, given: Collection[str]) -> JobSpec:
+    """Return a job with as many executors as have --total-executor-cores together, at least. Raises SpecError."""
+    if "executors" in given:
+        raise SpecError("--total-executor-cores and --executors both say how many executors: leave one of them out.")
+    return replace(spec, executors=ceil(total_cores / spec.executor_cores))
 
 
 def context_of(master: str, contexts: Mapping[str, str]) -> str:

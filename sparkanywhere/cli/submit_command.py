@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import click
 
+from chalicelib.providers import registry
+from sparkanywhere.cli.spark_submit_options import (
+    context_of,
+    executors_of,
+    is_local,
+    other_command,
+    spark_submit_options,
+)
 from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.jobs.spec import SpecError
+from sparkanywhere.client.access import contexts, kubeconfig_path, load
+from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.local.server_options import ProviderType
 
 USAGE = 2
@@ -21,17 +32,19 @@ USAGE = 2
     epilog="Examples: sparkanywhere run --executors 4 etl.py --day 7; sparkanywhere run --var day=7 job.yaml;"
     " sparkanywhere run --class com.example.Main app.jar 1000; sparkanywhere run --context prod etl.py",
 )
-@click.argument("application")
-@click.argument("arguments", nargs=-1)
+@click.argument("application", type=click.Path(), required=False, default="")
+@click.argument("arguments", type=click.Path(), nargs=-1)
 @job_options
+@spark_submit_options
 @click.option("--var", multiple=True, metavar="NAME=VALUE", help="A variable of the job file; repeatable.")
 @click.option("--context", default="", help="A context of your kubeconfig.")
 @click.option("--namespace", "-n", default="", help="Default: the context's.")
 @click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
-@click.option("--detach", is_flag=True, help="Return the application's id once it is submitted.")
+@click.option("--detach", "-d", is_flag=True, help="Return the application's id once it is submitted.")
 @click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--verbose", is_flag=True, help="Print every line of the driver's log.")
+@click.option("--verbose", "-v", is_flag=True, help="Print every line of the driver's log.")
+@click.version_option(DEFAULT_SPARK, prog_name="Spark")
 @click.pass_context
 def run_command(context: click.Context, /, **options: Any) -> None:  # Any: click's values
     """Run APPLICATION, a .py, a .jar or a job file (.yaml), with ARGUMENTS.
@@ -41,7 +54,10 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
     """
     _note_options_behind(context, options["application"], options["arguments"])
     try:
-        spec = spec_from(options, typed_options(context))
+        _take_master(options)
+        if line := other_command(options, options["context"]):
+            context.find_root().command.main(line, prog_name="sparkanywhere")
+        spec = _spec(options, typed_options(context))
         if options["detach"] and options["provider"]:
             raise SpecError("--provider starts a control plane for this job alone: --detach would end both.")
     except SpecError as error:
@@ -51,6 +67,30 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
 
     names = ("context", "provider", "detach", "keep", "output", "verbose")
     sys.exit(run(spec, RunOptions(**{name: options[name] for name in names})))
+
+
+def _take_master(options: dict[str, Any]) -> None:  # Any: click's values
+    """Let --master say what --context or --provider would. Raises SpecError."""
+    master = options["master"]
+    if not master:
+        return
+    if options["context"] or options["provider"]:
+        raise SpecError("--master says where to run, and so do --context and --provider: leave one of them out.")
+    if is_local(master):
+        options["provider"] = registry.DEFAULT
+    else:
+        known = {name: server for name, server, _ in contexts(load(kubeconfig_path(os.environ)))}
+        options["context"] = context_of(master, known)
+
+
+def _spec(options: dict[str, Any], given: list[str]) -> JobSpec:  # Any: click's values
+    """Return the job. Raises SpecError."""
+    if not options["application"]:
+        raise SpecError("Name what to run: sparkanywhere run my_job.py, an app.jar or a job.yaml.")
+    if options["application"] == "run-example":
+        raise SpecError("run-example is spark-submit's: `sparkanywhere pi` runs SparkPi, and takes --example.")
+    spec = spec_from(options, given)
+    return executors_of(options["total_executor_cores"], spec, given) if options["total_executor_cores"] else spec
 
 
 def _note_options_behind(context: click.Context, application: str, arguments: tuple[str, ...]) -> None:

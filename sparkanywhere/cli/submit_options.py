@@ -24,8 +24,16 @@ Decorator = Callable[[Any], Any]  # Any: click's commands have no types worth na
 
 
 FILES: tuple[Decorator, ...] = (
-    click.option("--properties-file", metavar="FILE", default="", help="Spark settings; options win over it."),
-    click.option("--env-file", metavar="FILE", multiple=True, help="Environment variables, NAME=VALUE; repeatable."),
+    click.option(
+        "--properties-file", type=click.Path(), metavar="FILE", default="", help="Spark settings; options win over it."
+    ),
+    click.option(
+        "--env-file",
+        type=click.Path(),
+        metavar="FILE",
+        multiple=True,
+        help="Environment variables, NAME=VALUE; repeatable.",
+    ),
 )
 
 
@@ -46,6 +54,8 @@ def click_option(option: JobOption) -> Decorator:
 
 
 def _type_of(option: JobOption) -> Any:  # Any: a type of click's, or of Python's
+    if option.metavar == "FILE":
+        return click.Path()  # which shells complete
     return click.Choice(option.choices) if option.choices else option.kind
 
 

@@ -80,8 +80,9 @@ class KubeClient:
     Raises ApiUnreachable at once if the certificates do not work.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._access = access
+        self._answer_seconds = answer_seconds
         self._opener = OpenerDirector()  # without redirects, which could leak the token
         for handler in (HTTPHandler(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(), UnknownHandler()):
             self._opener.add_handler(handler)
@@ -135,7 +136,7 @@ class KubeClient:
             yield line.decode(errors="replace").rstrip("\r\n")
 
     def _read(self, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> bytes:
-        with self._open(verb, path, query, seconds=ANSWER_SECONDS, body=body) as answer:
+        with self._open(verb, path, query, seconds=self._answer_seconds, body=body) as answer:
             return answer.read()
 
     def _open(
