@@ -109,7 +109,7 @@ class ExampleProvider:
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         if handle not in self._states or container not in self._processes[handle]:
             raise TaskNotFound(f"{handle} has no container {container}")
-        return self._read(handle, container, options)
+        return iter(()) if options.stream == "stderr" else self._read(handle, container, options)
 
     def _read(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         process = self._processes[handle][container]

@@ -1,110 +1,19 @@
-"""Read a container's output back: by number of lines, since a moment, with times, or as it comes."""
+"""Read a container's output back while it is being written."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from chalicelib.providers.base import LogOptions
-from chalicelib.providers.process.supervisor.output import STDERR, STDOUT, stamp
+from chalicelib.providers.stored_logs import PIECE_BYTES, Formatter, groups, last_lines, parts
 
-STAMP_BYTES = 30
-LETTER = STAMP_BYTES + 1  # where a stored line says which stream it is of, and whether it goes on
-LETTERS = {"all": STDOUT + STDERR, "stdout": STDOUT, "stderr": STDERR}
-GOES_ON = (STDOUT[1], STDERR[1])
-PREFIX_BYTES = STAMP_BYTES + 3  # and " F "
-PIECE_BYTES = 64 * 1024
 FIRST_PAUSE_SECONDS = 0.02  # between looks at a file that is followed, growing while it is quiet
 LAST_PAUSE_SECONDS = 0.2
-
-
-class Formatter:
-    """Turns stored lines into what the caller asked for; remembers whether a line was left open."""
-
-    def __init__(self, options: LogOptions) -> None:
-        since = options.since
-        self._since = b"" if since is None else stamp(int(since.astimezone(UTC).timestamp() * 1e9))
-        self._letters = LETTERS[options.stream]
-        self._timestamps = options.timestamps
-        self._left = options.limit_bytes
-        self._line_open = False
-
-    @property
-    def full(self) -> bool:
-        """Whether the caller has got all the bytes it wanted."""
-        return self._left is not None and self._left <= 0
-
-    def format(self, lines: list[bytes]) -> bytes:
-        """Return the output that stored lines, each without its end, stand for."""
-        pieces = []
-        for line in lines:
-            if line[:STAMP_BYTES] < self._since or line[LETTER] not in self._letters:
-                continue
-            if self._timestamps and not self._line_open:
-                pieces.append(line[:STAMP_BYTES] + b" ")
-            self._line_open = line[LETTER] in GOES_ON
-            pieces.append(line[PREFIX_BYTES:] + (b"" if self._line_open else b"\n"))
-        output = b"".join(pieces)
-        if self._left is not None:
-            output = output[: self._left]
-            self._left -= len(output)
-        return output
-
-
-def parts(path: Path) -> list[Path]:
-    """Return the files that hold a log, oldest first."""
-    numbered = [(int(one.suffix[1:]), one) for one in path.parent.glob(path.name + ".[0-9]*")]
-    found = [one for _, one in sorted(numbered, reverse=True)]
-    return [*found, path] if path.exists() else found
-
-
-def read(path: Path, options: LogOptions) -> Iterator[bytes]:
-    """Yield what there is of the log at `path`."""
-    formatter = Formatter(options)
-    files = parts(path)
-    stored: Iterable[list[bytes]] = (group for file in files for group in _groups(file))
-    if options.tail_lines is not None:
-        stored = [_last(files, options.tail_lines)]
-    for lines in stored:
-        if piece := formatter.format(lines):
-            yield piece
-        if formatter.full:
-            return
-
-
-def _groups(file: Path) -> Iterator[list[bytes]]:
-    try:
-        with file.open("rb") as stream:
-            while lines := stream.readlines(PIECE_BYTES):
-                yield [line.rstrip(b"\n") for line in lines]
-    except FileNotFoundError:  # rotated away meanwhile
-        return
-
-
-def _last(files: list[Path], tail: int) -> list[bytes]:
-    """Return the stored lines of the last `tail` lines, reading no more files than needed."""
-    stored: list[bytes] = []
-    for file in reversed(files):
-        stored = [line for group in _groups(file) for line in group] + stored
-        kept = last_lines(stored, tail)
-        if len(kept) < len(stored):
-            return kept
-    return stored
-
-
-def last_lines(stored: list[bytes], tail: int) -> list[bytes]:
-    """Return those stored lines that make up the last `tail` lines; a line may be stored in parts."""
-    complete = 0
-    for index in range(len(stored) - 1, -1, -1):
-        ends = stored[index][LETTER] not in GOES_ON
-        complete += ends or index == len(stored) - 1
-        if complete > tail:
-            return stored[index + 1 :]
-    return stored
 
 
 class Tail:
@@ -169,7 +78,7 @@ def follow(
     formatter = Formatter(options)
     tail = Tail(path)
     try:
-        stored = [line for file in tail.older() for group in _groups(file) for line in group]
+        stored = [line for file in tail.older() for group in groups(file) for line in group]
         while lines := tail.lines():
             stored += lines
         if options.tail_lines is not None:

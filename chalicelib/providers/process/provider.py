@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from chalicelib.private_folder import close_folder, make_private
+from chalicelib.providers import stored_logs
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.extensions import ContainerUsage
@@ -221,15 +222,12 @@ class ProcessProvider:
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the container's output; see Provider.logs."""
         directory = self._directory(handle)
-        records = {one["name"]: one for one in self._known(handle)["containers"]}
-        if container not in records:
-            raise TaskNotFound(f"{handle} has no container {container}")
-        run = records[container]["restarts"] - int(options.previous)
+        run = self._last_run(handle, container) - int(options.previous)
         path = directory.log(container, run)
         if run < 0:
             raise TaskNotFound(f"{handle}: container {container} has not been restarted")
         if not options.follow:
-            return logs.read(path, options)
+            return stored_logs.read(path, options)
 
         def ended() -> bool:
             record = directory.record()
@@ -239,6 +237,16 @@ class ProcessProvider:
             return now["restarts"] > run or (now["finished_at"] is not None and now["phase"] != "running")
 
         return logs.follow(path, options, ended=ended, clock=self._clock)
+
+    def _last_run(self, handle: str, container: str) -> int:
+        runs = [one["restarts"] for one in self._known(handle)["containers"] if one["name"] == container]
+        if not runs:
+            raise TaskNotFound(f"{handle} has no container {container}")
+        return runs[0]
+
+    def log_files(self, handle: str, container: str) -> list[Path]:
+        """Return the files of a container's last run; see HasLogFiles."""
+        return stored_logs.parts(self._directory(handle).log(container, self._last_run(handle, container)))
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider.exec."""
