@@ -90,6 +90,15 @@ class Settings:
         default=72, metadata={"doc": "hours that watch events are kept; a watch from an older revision gets 410"}
     )
     pod_keep_hours: int = field(default=24, metadata={"doc": "hours that a finished pod is kept"})
+    record_keep_hours: int = field(
+        default=24, metadata={"doc": "hours after its end that the record of a deleted pod of a Spark job is kept"}
+    )
+    namespace_records: int = field(
+        default=1000, metadata={"doc": "records of deleted pods that a namespace may hold; the oldest go first"}
+    )
+    record_log_mib: int = field(
+        default=10, metadata={"doc": "MiB that are kept of the log of a container whose pod is gone; the end stays"}
+    )
     resync_seconds: int = field(default=10, metadata={"doc": "seconds between two resyncs of the local control plane"})
     body_kib: int = field(default=3072, metadata={"doc": "largest request body in KiB; 3072 at most, as in Kubernetes"})
     list_kib: int = field(

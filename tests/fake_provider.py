@@ -201,9 +201,11 @@ class FakeProvider:
             entry = self._entry(handle)
             if container not in [one.name for one in entry.task.containers]:
                 raise TaskNotFound(f"{handle} has no container {container}")
-            lines = entry.output.get(container, b"").splitlines(keepends=True)
-        wanted = lines if options.tail_lines is None else lines[len(lines) - options.tail_lines :]
-        return iter([b"".join(wanted)[: options.limit_bytes]])
+            said = b"" if options.stream == "stderr" else entry.output.get(container, b"")
+            lines = said.splitlines(keepends=True)
+        wanted = lines if options.tail_lines is None else lines[max(0, len(lines) - options.tail_lines) :]
+        stamp = self._clock().strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() if options.timestamps else b""
+        return iter([b"".join(stamp + line for line in wanted)[: options.limit_bytes]])
 
     def warnings(self, task: Task) -> list[str]:
         """Return a sentence for each GPU wish, so that callers have something to pass on."""

@@ -8,7 +8,7 @@ No reaction raises: the write that it follows has happened, and what fails here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -29,6 +29,7 @@ from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
+from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.probes.prober import Prober
@@ -40,7 +41,8 @@ from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
-from chalicelib.storage.base import Storage
+from chalicelib.resources.pods.podrecords import RESOURCE as PODRECORDS
+from chalicelib.storage.base import Change, Storage
 from chalicelib.storage.keys import prefix
 
 Event = Literal["ADDED", "MODIFIED", "DELETED", "REMOVED", "STATUS"]
@@ -58,7 +60,7 @@ FINALIZER_DELAY_SECONDS = 1.0
 class Changes:
     """Calls the reactions to an event of a resource in the order in which they subscribed, those to ANY last."""
 
-    def __init__(self, *, before_removal: Mapping[str, Callable[[JSON], None]]) -> None:
+    def __init__(self, *, before_removal: Mapping[str, Callable[[JSON], Sequence[Change]]]) -> None:
         self._before_removal = before_removal
         self._reactions: dict[tuple[str, Event], list[Reaction]] = {}
 
@@ -67,10 +69,12 @@ class Changes:
         for event in events:
             self._reactions.setdefault((resource, event), []).extend(reactions)
 
-    def before_removal(self, resource: str, obj: JSON) -> None:
-        """Do what a resource's objects need before they are removed from the store. Raises StorageError."""
-        if resource in self._before_removal:
-            self._before_removal[resource](obj)
+    def before_removal(self, resource: str, obj: JSON) -> Sequence[Change]:
+        """Do what a resource's objects need before they are removed; return what is written with that.
+
+        Raises StorageError.
+        """
+        return self._before_removal[resource](obj) if resource in self._before_removal else ()
 
     def after_write(self, resource: str, obj: JSON, event: Event) -> None:
         """Call the reactions to an event."""
@@ -115,6 +119,7 @@ class Controllers:
     recorder: Recorder
     budget_enforcer: BudgetEnforcer
     usage: UsageRecords
+    records: PodRecords
     quotas: Quotas
     lifecycle: Lifecycle
     workloads: WorkloadController
@@ -152,6 +157,7 @@ class Reactions:
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))
         on("pods", GONE, lambda _, pod: to.usage.after_delete(pod), self._release_claims)
+        on(PODRECORDS, ["DELETED"], lambda _, record: to.records.forget(record))
         on("pods", ("MODIFIED", "STATUS", *GONE), to.services.pod_changed)
         for resource in ("services", "endpointslices"):
             on(resource, (*STORED, *GONE), to.services.changed)

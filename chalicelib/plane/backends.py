@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.config import PREFIX, Settings, SettingsError, read_settings
+from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.files.base import FileStore
 from chalicelib.plane.host import Host
 from chalicelib.private_folder import close_folder
@@ -60,6 +61,11 @@ def build_files(settings: Settings, host: Host) -> FileStore | None:
     from chalicelib.files.folder import FolderFiles
 
     return FolderFiles(settings.state_dir() / "files")
+
+
+def build_log_archive(settings: Settings, provider: Provider) -> LogArchive:
+    """Return what keeps, in the state folder, the logs of pods that are gone."""
+    return LogArchive(settings.state_dir() / "logs", provider, max_bytes=settings.record_log_mib * 2**20)
 
 
 def build_job_buckets(settings: Settings) -> JobBuckets | None:

@@ -71,6 +71,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         recorder=recorder,
         budget_enforcer=budget_enforcer,
         usage=stored.usage,
+        records=stored.records,
         quotas=stored.quotas,
         lifecycle=lifecycle,
         workloads=WorkloadController(
@@ -150,9 +151,10 @@ def _pod_controller(
         observers=PodObservers(
             on_launch=claims.bind,
             on_change=stored.changes.pod_changed,
-            before_delete=stored.usage.before_delete,
+            before_delete=partial(stored.changes.before_removal, "pods"),
             after_delete=stored.changes.pod_removed,
         ),
+        archive=stored.records.archive,
     )
 
 
@@ -229,6 +231,7 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
     yield Chore("claims", SWEEP_SECONDS, to.lifecycle.claims.sweep)
     yield Chore("usage", SWEEP_SECONDS, to.usage.sweep)
     yield Chore("pod-expiry", EXPIRY_SECONDS, to.lifecycle.expiry.sweep)
+    yield Chore("record-expiry", EXPIRY_SECONDS, to.records.sweep)
     yield Chore("event-expiry", EXPIRY_SECONDS, to.recorder.expire)
     if to.files is not None:
         yield Chore("files", EXPIRY_SECONDS, to.files.sweep)

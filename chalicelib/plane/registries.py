@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.cost.usage_records import UsageRecords
+from chalicelib.controllers.pods.records import PodRecords, RecordLimits
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.reactions import Changes
 from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.translation.credentials import PodTokens
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node
-from chalicelib.plane.backends import build_rates
+from chalicelib.plane.backends import build_log_archive, build_rates
 from chalicelib.plane.default_roles import reconciled
 from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.registry.options import WriteOptions
@@ -26,6 +29,7 @@ from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import CustomRegistries
 from chalicelib.resources.default_objects import default_objects
 from chalicelib.resources.network.services import ServiceStrategy
+from chalicelib.storage.base import Change
 
 LOG = logging.getLogger(__name__)
 NOT_FOUND = 404
@@ -40,6 +44,7 @@ class Stored:
     changes: Changes
     quotas: Quotas
     usage: UsageRecords
+    records: PodRecords
     node: Node
 
 
@@ -50,7 +55,13 @@ def build_registries(base: Foundation) -> Stored:
     usage = UsageRecords(storage=storage, rates=rates, clock=clock, later=later, folds=base.host.outlives_requests)
     quotas = Quotas(storage=storage, later=later, max_objects=base.settings.namespace_objects)
     node = _node(base)
-    changes = Changes(before_removal={"pods": usage.before_delete})
+    records = _records(base)
+
+    def leaves(pod: JSON) -> Sequence[Change]:
+        usage.before_delete(pod)
+        return records.before_removal(pod)
+
+    changes = Changes(before_removal={"pods": leaves})
     admission = Admission(
         storage=storage,
         quotas=quotas,
@@ -81,7 +92,20 @@ def build_registries(base: Foundation) -> Stored:
         changes=changes,
         quotas=quotas,
         usage=usage,
+        records=records,
         node=node,
+    )
+
+
+def _records(base: Foundation) -> PodRecords:
+    settings = base.settings
+    return PodRecords(
+        storage=base.storage,
+        provider=base.provider,
+        archive=build_log_archive(settings, base.provider) if base.host.keeps_files else None,
+        clock=base.sources.clock,
+        limits=RecordLimits(settings.record_keep_hours * 3600.0, settings.namespace_records),
+        later=base.later,
     )
 
 

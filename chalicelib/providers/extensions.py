@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 
@@ -56,3 +57,19 @@ class Measures(Protocol):
 
     def measure(self, handle: str) -> Sequence[ContainerUsage]:
         """Return what the containers of a task use that run now; within a second. Raises ProviderUnavailable."""
+
+
+@runtime_checkable
+class HasLogFiles(Protocol):
+    """A provider whose logs are files of this machine, as stored_logs has them."""
+
+    def log_files(self, handle: str, container: str) -> Sequence[Path]:
+        """Return the files of a container's last run, oldest first: they may be linked to. Raises TaskNotFound."""
+
+
+@runtime_checkable
+class RemembersLogs(Protocol):
+    """A provider whose logs outlive its tasks by themselves: logs() finds them when the task is long forgotten."""
+
+    def log_place(self, handle: str, container: str) -> str:
+        """Return where a person finds a container's log, in a few words."""

@@ -20,6 +20,7 @@ from chalicelib.registry.listing import Matches
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import (
+    Change,
     KeyExists,
     KeyNotFound,
     ObjectTooLarge,
@@ -169,8 +170,8 @@ class Admission(Protocol):
 class Observer(Protocol):
     """Hears of each write. Never raises, but for before_removal."""
 
-    def before_removal(self, resource: str, obj: JSON) -> None:
-        """Take note of an object that is about to be removed from the store. Raises StorageError."""
+    def before_removal(self, resource: str, obj: JSON) -> Sequence[Change]:
+        """Take note of an object that is about to be removed; return what is written with that. Raises StorageError."""
         ...
 
     def after_write(self, resource: str, obj: JSON, event: WriteEvent) -> None:

@@ -22,7 +22,7 @@ from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, Write
 from chalicelib.registry.parts import EVERYTHING, RegistryParts, Scope, WriteEvent, seen_by, translated
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch, start_watch
-from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject, remove_with
 from chalicelib.storage.keys import object_key, prefix
 
 RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
@@ -277,8 +277,8 @@ class Registry:
         return {**self._types, **stored.object()}
 
     def _remove(self, live: StoredObject, last: JSON) -> StoredObject:
-        self._parts.observer.before_removal(self.strategy.kept_as, last)
-        stored = self.storage.delete(live.key, expected_revision=live.revision)
+        beside = self._parts.observer.before_removal(self.strategy.kept_as, last)
+        stored = remove_with(self.storage, live, beside)
         self._parts.observer.after_write(self.strategy.kept_as, self._stored_form(stored), "DELETED")
         return stored
 

@@ -21,6 +21,7 @@ from chalicelib.resources.inert import INERT
 from chalicelib.resources.network.endpoints import EndpointSliceStrategy, EndpointsStrategy
 from chalicelib.resources.network.networkpolicies import NetworkPolicyStrategy
 from chalicelib.resources.network.services import ServiceStrategy
+from chalicelib.resources.pods.podrecords import PodRecordStrategy
 from chalicelib.resources.pods.podtemplates import PodTemplateStrategy
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.poddisruptionbudgets import PodDisruptionBudgetStrategy
@@ -66,6 +67,7 @@ ALL: tuple[Strategy, ...] = (
     LeaseStrategy(),
     EndpointSliceStrategy(),
     *INERT,
+    PodRecordStrategy(),
 )
 
 # What makes pods, and what may therefore stand between two of them: each resource's Strategy.pod_template.

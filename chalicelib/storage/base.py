@@ -292,3 +292,17 @@ def guaranteed_update(
         return storage.transact([update, *(also(stored.object(), changed) if also else ())])[0]
 
     return retried(update_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)
+
+
+def remove_with(storage: Storage, live: StoredObject, beside: Sequence[Change]) -> StoredObject:
+    """Remove an object, at its revision, and do the other writes in the same transaction; return its last state.
+
+    What is written beside never keeps it: if that is too large, or there already, the object goes alone. Raises
+    KeyNotFound, RevisionConflict.
+    """
+    if beside:
+        try:
+            return storage.transact([Change("DELETED", live.key, None, live.revision), *beside])[0]
+        except (KeyExists, ObjectTooLarge):
+            pass
+    return storage.delete(live.key, expected_revision=live.revision)

@@ -23,6 +23,7 @@ from chalicelib.controllers.podmodel.probe import regated_status
 from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
 from chalicelib.controllers.podmodel.refusals import given_up_status, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.launcher import PodLauncher, Queues
+from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
@@ -49,12 +50,13 @@ class PodController:
         recorder: Recorder,
         clock: Callable[[], datetime],
         observers: PodObservers,
+        archive: LogArchive | None = None,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
         self._queues = Queues(self.waiting, self.backoff)
         self._store = PodStore(storage, recorder=recorder, node=node, clock=clock, observers=observers)
-        self._tasks = PodTasks(provider)
+        self._tasks = PodTasks(provider, archive)
         self._node = node
         self._recorder = recorder
         self._clock = clock

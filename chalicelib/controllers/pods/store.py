@@ -28,6 +28,7 @@ from chalicelib.storage.base import (
     Storage,
     StoredObject,
     guaranteed_update,
+    remove_with,
 )
 from chalicelib.storage.keys import object_key, parse_key
 
@@ -48,12 +49,12 @@ def ignore(pod: JSON) -> None:
 class PodObservers:
     """What is called when a pod was launched or changed, and around its removal from the store.
 
-    A StorageError of `before_delete` keeps the pod in the store.
+    A StorageError of `before_delete` keeps the pod in the store; what it returns is written with the removal.
     """
 
     on_launch: Observer = ignore
     on_change: Observer = ignore
-    before_delete: Observer = ignore
+    before_delete: Callable[[JSON], Sequence[Change]] = lambda _: ()
     after_delete: Observer = ignore
 
 
@@ -170,8 +171,7 @@ class PodStore:
             if stored is None or pod["metadata"]["uid"] != uid or not is_deleting(pod):
                 return None
             if not pod["metadata"].get("finalizers"):
-                self._observers.before_delete(pod)
-                self._storage.delete(stored.key, expected_revision=stored.revision)
+                remove_with(self._storage, stored, self._observers.before_delete(pod))
                 return pod
             if pod["metadata"].get("deletionGracePeriodSeconds"):
                 held = {**pod, "metadata": {**pod["metadata"], "deletionGracePeriodSeconds": 0}}

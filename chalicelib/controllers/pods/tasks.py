@@ -9,6 +9,7 @@ from itertools import chain
 from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
 
 LOG = logging.getLogger(__name__)
@@ -17,8 +18,9 @@ LOG = logging.getLogger(__name__)
 class PodTasks:
     """Ends tasks, finds them, reads their logs. A call that fails does no harm: resync asks again."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, archive: LogArchive | None = None) -> None:
         self._provider = provider
+        self._archive = archive
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str) -> bool:
         """Ask a task to end; return whether the provider (still) knows it, as far as can be told."""
@@ -55,6 +57,9 @@ class PodTasks:
         except TaskNotFound as error:
             if options.previous:
                 raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found') from error
+            kept = self._archive.find(pod["metadata"]["uid"], container, options) if self._archive else None
+            if kept is not None:
+                return kept
             raise not_found("pods", name) from error
         except ProviderUnavailable as error:
             raise unavailable(f"{error.reason}: {error.message}") from error

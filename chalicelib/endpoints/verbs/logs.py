@@ -17,12 +17,14 @@ from chalicelib.apimachinery.rules import time as kubetime
 from chalicelib.apimachinery.rules.status import Cause, bad_request, invalid, method_not_allowed, unknown_path
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.endpoints.http.parameters import parse_int
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse
 from chalicelib.endpoints.verbs.watching import MAX_HOLD_SECONDS
 from chalicelib.providers.base import LogOptions, LogStream
 from chalicelib.registry.registry import Registry
+from chalicelib.resources.pods.podrecords import RESOURCE as PODRECORDS
 
 TEXT_TYPE = "text/plain"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # no log is older, and some providers count from there
@@ -31,25 +33,32 @@ MAX_LOG_BYTES = 6_000_000  # a Lambda answer may have 6 MiB, within JSON
 
 
 class LogEndpoint:
-    """Answers GET pods/NAME/log; follow lasts as long as the host can stream, or one window."""
+    """Answers GET pods/NAME/log, and the same of the record of a pod that is gone.
 
-    def __init__(self, pods: PodController, clock: Callable[[], datetime], *, streams: bool) -> None:
+    Follow lasts as long as the host can stream, or one window.
+    """
+
+    def __init__(
+        self, pods: PodController, records: PodRecords, clock: Callable[[], datetime], *, streams: bool
+    ) -> None:
         self._pods = pods
+        self._records = records
         self._clock = clock
         self._streams = streams
 
     def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the log as text. Raises 400 for a container that is not the pod's or has not begun."""
-        if info.resource != "pods":
+        if info.subresource not in registry.strategy.all_subresources:
             raise unknown_path()
         if info.verb != "get":
             raise method_not_allowed()
         options = self._options(info)
-        pod = registry.typed(registry.get(info.namespace, info.name))
+        found = registry.typed(registry.get(info.namespace, info.name))
+        pod = found["pod"] if info.resource == PODRECORDS else found
         container = container_of(pod, info)
         if not spec_of(pod).get("nodeName"):
             return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
-        pieces = self._pods.logs(pod, container, options)
+        pieces = (self._pods if pod is found else self._records).logs(found, container, options)
         if self._streams:
             return StreamResponse(pieces, content_type=TEXT_TYPE)
         body = b"".join(bounded(pieces, MAX_LOG_BYTES)).decode("utf-8", "replace")

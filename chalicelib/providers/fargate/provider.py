@@ -245,8 +245,15 @@ class FargateProvider:
             states = self.describe([handle])
             return not states or states[0].phase == "stopped"
 
-        stream = f"{self._site.name}/{container}/{handle.rsplit('/', 1)[-1]}"
+        stream = self._log_stream(handle, container)
         return read_log(self._service("logs"), self._site.log_group, stream, options, has_ended)
+
+    def _log_stream(self, handle: str, container: str) -> str:
+        return f"{self._site.name}/{container}/{handle.rsplit('/', 1)[-1]}"
+
+    def log_place(self, handle: str, container: str) -> str:
+        """Name the log group and the stream in CloudWatch; see RemembersLogs."""
+        return f"CloudWatch, log group {self._site.log_group}, stream {self._log_stream(handle, container)}"
 
     def warnings(self, task: Task) -> list[str]:
         """Name what Fargate rounds up or leaves out."""
