@@ -1,10 +1,11 @@
-"""Folders that nobody but their owner may look into. Used by whatever keeps state on a disk."""
+"""Folders and files that nobody but their owner may look into. Used by whatever keeps state on a disk."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +43,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read (0600), whole or not at all. Raises OSError that names it."""
+    make_private(path.parent)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException as error:
+        os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None:  # writing into a descriptor has no name for it
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

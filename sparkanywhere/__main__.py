@@ -19,7 +19,7 @@ INTERRUPTED = 130  # the shell's exit code for a program ended by Ctrl-C
 COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("sparkanywhere.cli.completion:completion", "Print what completes commands and names in a shell."),
     "connect": ("sparkanywhere.cli.service_commands:connect", "Run a Spark Connect server and print its URL."),
-    "contexts": ("sparkanywhere.cli.commands:contexts_command", "List the control planes of your kubeconfig."),
+    "contexts": ("sparkanywhere.cli.context_commands:contexts", "List the control planes that there are."),
     "cost": ("sparkanywhere.cli.commands:cost", "Show resource usage and cost."),
     "describe": ("sparkanywhere.cli.commands:describe", "Show an application, its pods and their events."),
     "doctor": ("sparkanywhere.cli.machine_commands:doctor", "Check that this machine has what jobs need."),
@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("sparkanywhere.cli.submit_command:run_command", "Run a job, follow it, and report its result and cost."),
     "submit": ("sparkanywhere.cli.submit_command:run_command", "The same as run."),
     "ui": ("sparkanywhere.cli.commands:ui", "Print the URL of an application's Spark UI."),
+    "use": ("sparkanywhere.cli.context_commands:use", "Choose the control plane that commands talk to."),
     "wait": ("sparkanywhere.cli.commands:wait", "Wait until an application has ended."),
     "down": ("sparkanywhere.cli.machine_commands:down", "Remove what stopped control planes left running."),
     "image": ("sparkanywhere.cli.spark_commands:image", "Build the Spark image for containers."),

@@ -1,16 +1,12 @@
-"""The commands beside submit: ps, logs, describe, kill, wait, cost, contexts, ui. All by the Kubernetes API alone."""
+"""The commands beside submit: ps, logs, describe, kill, wait, cost, ui. All by the Kubernetes API alone."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Any
 
 import click
 
@@ -18,48 +14,23 @@ from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.completion import applications
 from sparkanywhere.cli.reach import show
+from sparkanywhere.cli.target_options import (
+    FAILURE,
+    errors_as_sentences,
+    fail,
+    open_target,
+    target_options,
+    with_target,
+)
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import NoAccess, Target, contexts, find_target, kubeconfig_path, load
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.access import NothingHere, Target
+from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.applications import NoSuchApplication, find_application, has_ended, list_applications, root_path
-from sparkanywhere.jobs.job_files import FileFailed
-from sparkanywhere.jobs.services import ServiceFailed
 from sparkanywhere.jobs.spark_properties import UI_PORT
-from sparkanywhere.jobs.spec import SpecError
 
-FAILURE, USAGE = 1, 2
 WAIT_SECONDS = 1.0  # between two looks while waiting
 FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
-
-
-def with_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options --context and --namespace, and print its errors as one sentence."""
-
-    @click.option("--context", default="", help="A context of your kubeconfig.")
-    @click.option("--namespace", "-n", default="", help="Default: the context's.")
-    @wraps(command)
-    def wrapped(*, context: str, namespace: str, **options: Any) -> None:  # Any: click's values
-        with _errors_as_sentences():
-            target = find_target(os.environ, context=context, namespace=namespace)
-            command(KubeClient(target.access), target, **options)
-
-    return wrapped
-
-
-@contextmanager
-def _errors_as_sentences() -> Iterator[None]:
-    try:
-        yield
-    except SpecError as error:
-        _fail(str(error), USAGE)
-    except (NoAccess, NoSuchApplication, ApiError, ApiUnreachable, FileFailed, ServiceFailed) as error:
-        _fail(str(error))
-
-
-def _fail(message: str, code: int = FAILURE) -> None:
-    echo(f"Error: {message}", err=True)
-    sys.exit(code)
 
 
 OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -67,10 +38,17 @@ OUTPUT = click.option("--output", type=click.Choice(["text", "json"]), default="
 
 @click.command()
 @OUTPUT
-@with_target
-def ps(client: KubeClient, target: Target, *, output: str) -> None:
+@target_options
+def ps(*, context: str, namespace: str, output: str) -> None:
     """List applications: state, age, executors and cost so far."""
     now = datetime.now(UTC)
+    with errors_as_sentences():
+        try:
+            target = open_target(context=context, namespace=namespace)
+            found = list_applications(KubeClient(target.access), target.namespace)
+        except NothingHere as nothing:  # where no server runs there are no applications either
+            echo(str(nothing), err=True)
+            found = []
     rows = [
         {
             "application": each.driver_name or each.id,
@@ -79,7 +57,7 @@ def ps(client: KubeClient, target: Target, *, output: str) -> None:
             "age": each.age(now),
             "usd_on_fargate": f"${each.usage(now).usd:.4f}",
         }
-        for each in list_applications(client, target.namespace)
+        for each in found
     ]
     if output == "json":
         echo(json.dumps(rows))
@@ -163,7 +141,7 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
             code = 0 if found.state == "Succeeded" else FAILURE
             sys.exit(code if found.exit_code is None else found.exit_code)
         if timeout and time.monotonic() > deadline:
-            _fail(f"{found.driver_name} has not ended within {timeout:g} s.")
+            fail(f"{found.driver_name} has not ended within {timeout:g} s.")
         time.sleep(WAIT_SECONDS)
 
 
@@ -196,14 +174,4 @@ def ui(client: KubeClient, target: Target, *, application: str, forward: bool, o
         why = "its driver is not a pod"
     elif found.state in ("Succeeded", "Failed"):
         why = "it has ended; `sparkanywhere history` shows its event log"
-    _fail(f"{found.driver_name or found.id} has no Spark UI: {why}.")
-
-
-@click.command("contexts")
-def contexts_command() -> None:
-    """List the control planes in your kubeconfig; * marks the current one."""
-    with _errors_as_sentences():
-        path = kubeconfig_path(os.environ)
-        for name, server, is_current in contexts(load(path)):
-            echo(one_line(f"{'*' if is_current else ' '} {name}  {server}"))
-        echo(f"from {path}", err=True)
+    fail(f"{found.driver_name or found.id} has no Spark UI: {why}.")

@@ -33,8 +33,8 @@ def completion(shell: str) -> None:
 
 def applications(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the applications whose driver, or else id, begins so; none where no control plane answers."""
-    from sparkanywhere.client.access import NoAccess, find_target
-    from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+    from sparkanywhere.client.access import find_target
+    from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
     from sparkanywhere.jobs.applications import list_applications
 
     typed: dict[str, Any] = context.params  # of click's values
@@ -46,3 +46,15 @@ def applications(context: click.Context, _parameter: click.Parameter, incomplete
         return []
     names = {each.driver_name or each.id: each.state for each in found}
     return [CompletionItem(name, help=state) for name, state in names.items() if name.startswith(incomplete)]
+
+
+def contexts(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the control planes whose names begin so."""
+    from sparkanywhere.client.access import known_places
+    from sparkanywhere.client.kube_client import NoAccess
+
+    try:
+        known = known_places(os.environ)
+    except NoAccess:
+        return []
+    return [CompletionItem(each.name, help=each.source) for each in known if each.name.startswith(incomplete)]

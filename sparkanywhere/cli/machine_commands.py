@@ -16,8 +16,8 @@ from chalicelib.config import Settings
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import NoAccess, find_target
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.access import NothingHere, find_target
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.providers import remove_leftovers
 
@@ -63,11 +63,11 @@ def findings() -> Iterator[Finding]:
     try:
         target = find_target(os.environ)
         version = KubeClient(target.access).get("/version")["gitVersion"]
-        yield Finding("control plane", True, f"{target.access.url} ({version})")
-    except NoAccess:
-        yield Finding("control plane", True, "none known; submit starts one of its own")
-    except (ApiError, ApiUnreachable) as error:
-        advice = "Start it (sparkanywhere serve), or choose another context."
+        yield Finding("control plane", True, f"{target.where}, {target.access.url} ({version})")
+    except NothingHere:
+        yield Finding("control plane", True, "none runs on this laptop; submit starts one of its own")
+    except (NoAccess, ApiError, ApiUnreachable) as error:
+        advice = "`sparkanywhere contexts` lists others, and `sparkanywhere use laptop` goes back to this machine."
         yield Finding("control plane", False, str(error), advice)
 
 

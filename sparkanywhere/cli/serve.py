@@ -6,6 +6,7 @@ import json
 import os
 import runpy
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -25,9 +26,10 @@ from sparkanywhere.project import PROJECT
     help="Port to serve on; 0 takes a free one.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
-def serve(**values: Any) -> None:  # Any: click's values
+@click.option("--temporary", is_flag=True, hidden=True)  # ends with the command that has started it
+def serve(*, temporary: bool, **values: Any) -> None:  # Any: click's values
     """Serve the Kubernetes API in the foreground until Ctrl-C."""
-    options = local_options(**values)
+    options = replace(local_options(**values), is_temporary=temporary)
     sys.exit(run(lambda: open_server(options, os.environ, _load_app)))
 
 

@@ -10,8 +10,8 @@ import click
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
-from sparkanywhere.cli.commands import with_target
 from sparkanywhere.cli.submit_options import job_options, pairs, spec_from, typed_options
+from sparkanywhere.cli.target_options import with_lasting_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
@@ -52,7 +52,7 @@ UNFIT = {"arguments": (), "args": (), "main_class": "", "max_attempts": 1}
 @click.option("--forward", is_flag=True, help="Forward a local port even where the pod answers directly.")
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @click.option("--stop", is_flag=True, help="End it; the event logs stay.")
-@with_target
+@with_lasting_target
 def history(client: KubeClient, target: Target, *, stop: bool, opens: bool, forward: bool, **options: Any) -> None:
     """Run a Spark history server over the event logs of ended jobs, and print its URL.
 
@@ -100,7 +100,7 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of this machine; 0: a free one.")
 @job_options
 @click.option("--stop", is_flag=True, help="End it.")
-@with_target
+@with_lasting_target
 def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -> None:
     """Run a Spark Connect server as a driver pod, and print the URL for clients, token included.
 

@@ -17,8 +17,9 @@ from sparkanywhere.cli.spark_submit_options import (
     spark_submit_options,
 )
 from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
+from sparkanywhere.cli.target_options import target_options
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import contexts, kubeconfig_path, load
+from sparkanywhere.client.access import known_places
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.local.server_options import ProviderType
@@ -37,8 +38,7 @@ USAGE = 2
 @job_options
 @spark_submit_options
 @click.option("--var", multiple=True, metavar="NAME=VALUE", help="A variable of the job file; repeatable.")
-@click.option("--context", default="", help="A context of your kubeconfig.")
-@click.option("--namespace", "-n", default="", help="Default: the context's.")
+@target_options
 @click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
 @click.option("--detach", "-d", is_flag=True, help="Return the application's id once it is submitted.")
 @click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
@@ -60,6 +60,8 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
         spec = _spec(options, typed_options(context))
         if options["detach"] and options["provider"]:
             raise SpecError("--provider starts a control plane for this job alone: --detach would end both.")
+        if options["context"] and options["provider"]:
+            raise SpecError("--provider starts a control plane for this job alone: --on names another.")
     except SpecError as error:
         echo(f"Error: {error}", err=True)
         sys.exit(USAGE)
@@ -79,7 +81,7 @@ def _take_master(options: dict[str, Any]) -> None:  # Any: click's values
     if is_local(master):
         options["provider"] = registry.DEFAULT
     else:
-        known = {name: server for name, server, _ in contexts(load(kubeconfig_path(os.environ)))}
+        known = {each.name: each.server for each in known_places(os.environ)}
         options["context"] = context_of(master, known)
 
 

@@ -19,9 +19,10 @@ from sparkanywhere.cli.job_progress import PHASES, JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, print_result
 from sparkanywhere.cli.spark_commands import built, installed
+from sparkanywhere.cli.target_options import open_target, say_where
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import NoAccess, Target, find_target
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.access import LAPTOP, NothingHere, Target, where
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.job_files import FileFailed
@@ -35,17 +36,19 @@ FAILURE, USAGE, INTERRUPTED = 1, 2, 130
 
 @contextmanager
 def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: Mapping[str, str]) -> Iterator[Target]:
-    """Yield where to submit: the named or current context, else a control plane of the job's own.
+    """Yield where to submit: what the rule of access.py says, else a control plane of the job's own.
 
-    A temporary one is started if `provider` is given, or if there is no kubeconfig.
+    That one is started if `provider` is given, or if no server runs on this laptop, which is to be used.
     """
     if provider is None:
         try:
-            yield find_target(environ, context=context, namespace=spec.namespace)
+            found = open_target(context=context, namespace=spec.namespace, lasting=True)
+        except NothingHere:
+            pass
+        else:
+            yield found
             return
-        except NoAccess:
-            if context or environ.get("KUBECONFIG"):
-                raise
+    say_where(f"{where(LAPTOP)}, by a control plane of its own")
     provider = provider or registry.DEFAULT
     if registry.find(provider).image_engine is None:
         installed(spec.spark)
@@ -71,7 +74,7 @@ def run(spec: JobSpec, options: RunOptions) -> int:
     """Run the job; return the exit code. Errors are one sentence on stderr."""
     try:
         if options.detach:
-            target = find_target(os.environ, context=options.context, namespace=spec.namespace)
+            target = open_target(context=options.context, namespace=spec.namespace, lasting=True)
             made = submit(KubeClient(target.access), spec, suffix=new_suffix())
             about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
             echo(json.dumps(about) if options.output == "json" else made.name)

@@ -1,33 +1,44 @@
-"""Which control plane to use, and with which credentials: those of kubeconfig's contexts.
+"""The one rule of which control plane a command talks to. docs/reference.md has it as a table.
 
-Reference: kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig; credential plugins by
-client.authentication.k8s.io ExecCredential (so `aws eks get-token` works).
+A name that is given (--on, SPARKANYWHERE_CONTEXT), else the default of `sparkanywhere use`, else this laptop: a local
+server that lives. A kubeconfig's current context is another tool's choice, and never used unless it is named.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from difflib import get_close_matches
 
-import yaml
+from sparkanywhere.client.credentials import access_of
+from sparkanywhere.client.default_context import default_context
+from sparkanywhere.client.kube_client import Access, NoAccess
+from sparkanywhere.client.kubeconfigs import Kubeconfigs, load
+from sparkanywhere.client.server_records import ServerRecord, living_servers, state_root
 
-from sparkanywhere.client.kube_client import Access
+LAPTOP = "laptop"
+VARIABLE = "SPARKANYWHERE_CONTEXT"
+USE = "`sparkanywhere use`"
+INSTANCE_VARIABLE = "SPARKANYWHERE_INSTANCE"
+DEFAULT_INSTANCE = "default"
 
-PLUGIN_SECONDS = 30.0  # for a credential plugin, which may ask STS
-EXEC_VERSION = "client.authentication.k8s.io/v1beta1"
-# Ignoring these would connect to another server, or act as another user.
-UNSUPPORTED = ("proxy-url", "tls-server-name", "auth-provider", "username", "as")
+
+class NothingHere(NoAccess):
+    """The choice is this laptop, where no server lives: `run` starts one of its own then."""
 
 
-class NoAccess(Exception):
-    """No control plane can be used; str() says what to do."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The name of a control plane, and what has named it: `why` fits behind "set by", "" where nothing has."""
+
+    name: str = LAPTOP
+    why: str = ""
+
+    @property
+    def instance(self) -> str | None:
+        """Return the instance of a local server that is chosen, "" for any; None if it is a kubeconfig's context."""
+        first, _, instance = self.name.partition("/")
+        return instance if first == LAPTOP else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,136 +47,114 @@ class Target:
 
     access: Access
     namespace: str = "default"
-    context: str = ""
+    context: str = LAPTOP
+
+    @property
+    def where(self) -> str:
+        """Return it in words: "on this laptop", "on prod (https://...)"."""
+        return where(self.context, self.access.url)
 
 
-def kubeconfig_path(environ: Mapping[str, str]) -> Path:
-    """Return the kubeconfig in use: KUBECONFIG's first file, the local control plane's, or ~/.kube/config."""
-    given = environ.get("KUBECONFIG", "").split(os.pathsep)[0]
-    if given:
-        return Path(given)
-    state = environ.get("SPARKANYWHERE_STATE") or Path(
-        environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "sparkanywhere"
+def where(context: str, url: str = "") -> str:
+    """Return a control plane in words."""
+    first, _, instance = context.partition("/")
+    if first != LAPTOP:
+        return f"on {context} ({url})"
+    return "on this laptop" + (f", instance {instance}" if instance else "")
+
+
+def choose(environ: Mapping[str, str], named: str = "") -> Choice:
+    """Return which control plane is meant; `named` by --on. Whether there is one is not looked at. Raises NoAccess."""
+    if named:
+        return Choice(named, "--on")
+    if name := environ.get(VARIABLE):
+        return Choice(name, VARIABLE)
+    if name := default_context(environ):
+        return Choice(name, USE)
+    return Choice()
+
+
+def find_target(environ: Mapping[str, str], *, context: str = "", namespace: str = "", lasting: bool = False) -> Target:
+    """Return the control plane to talk to, by the rule.
+
+    `lasting` leaves out local servers that end with the command that has started them. Raises NothingHere, and NoAccess
+    for a name that nothing has, or what cannot be used.
+    """
+    choice = choose(environ, context)
+    if choice.instance is not None:
+        return _on_laptop(environ, choice, namespace, lasting=lasting)
+    kubeconfigs = _kubeconfigs_with(choice, environ)
+    chosen = kubeconfigs.contexts[choice.name]
+    access = access_of(kubeconfigs, choice.name, environ)
+    return Target(access, namespace or str(chosen.body.get("namespace") or "default"), choice.name)
+
+
+def place(environ: Mapping[str, str], choice: Choice) -> str:
+    """Return where a choice leads, in words, without going there. Raises NoAccess for a name that nothing has."""
+    if choice.instance is not None:
+        return where(choice.name)
+    kubeconfigs = _kubeconfigs_with(choice, environ)
+    cluster = kubeconfigs.cluster_of(kubeconfigs.contexts[choice.name])
+    return where(choice.name, str(cluster.body.get("server", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A name that --on takes, its server ("" where none runs), and where it is from, in words."""
+
+    name: str
+    server: str
+    source: str
+
+
+def known_places(environ: Mapping[str, str]) -> list[Known]:
+    """Return every control plane that can be named, this laptop first. Raises NoAccess."""
+    found = {LAPTOP: Known(LAPTOP, "", "no server runs here; `sparkanywhere run` starts one of its own")}
+    for each in reversed(living_servers(state_root(environ))):  # of two on one state folder the first counts
+        what = "server of one command" if each.is_temporary else "server of yours"
+        name = local_name(each, environ)
+        found[name] = Known(name, each.url, f"{what}, process {each.pid}, provider {each.provider}")
+    kubeconfigs = load(environ)
+    for name, context in kubeconfigs.contexts.items():
+        server = str(kubeconfigs.cluster_of(context).body.get("server", ""))
+        found.setdefault(name, Known(name, server, str(context.file)))  # `laptop` is ours, whatever is called so there
+    return list(found.values())
+
+
+def local_name(record: ServerRecord, environ: Mapping[str, str]) -> str:
+    """Return the name by which a local server is chosen: `laptop`, of other instances `laptop/INSTANCE`."""
+    is_own = record.instance == (environ.get(INSTANCE_VARIABLE) or DEFAULT_INSTANCE)
+    return LAPTOP if is_own else f"{LAPTOP}/{record.instance}"
+
+
+def _on_laptop(environ: Mapping[str, str], choice: Choice, namespace: str, *, lasting: bool) -> Target:
+    """Return the server of the instance that is named, else of our own, else the only one."""
+    living = [each for each in living_servers(state_root(environ)) if not (lasting and each.is_temporary)]
+    own = choice.instance or environ.get(INSTANCE_VARIABLE)
+    fitting = [each for each in living if each.instance == (own or DEFAULT_INSTANCE)]
+    if not fitting and not own:
+        fitting = [each for each in living if not each.is_temporary] or living
+    if not fitting:
+        of = f" of instance {own}" if own else ""
+        raise NothingHere(f"No server{of} runs on this laptop: `sparkanywhere serve` starts one.")
+    names = list(dict.fromkeys(local_name(each, environ) for each in fitting))
+    if len(names) > 1:
+        raise NoAccess(f"Several servers run on this laptop: choose one by --on {' or --on '.join(names)}.")
+    record = fitting[0]
+    return Target(Access(record.url, record.token, record.ca_pem), namespace or "default", names[0])
+
+
+def _kubeconfigs_with(choice: Choice, environ: Mapping[str, str]) -> Kubeconfigs:
+    """Return the kubeconfigs, which have the chosen context. Raises NoAccess with the names it may be mistyped for."""
+    kubeconfigs = load(environ)
+    if choice.name in kubeconfigs.contexts:
+        return kubeconfigs
+    known = [LAPTOP, *(local_name(each, environ) for each in living_servers(state_root(environ)))]
+    close = get_close_matches(choice.name, dict.fromkeys([*known, *kubeconfigs.contexts]))
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "."
+    if choice.why == USE:
+        hint += f" {USE[:-1]} {LAPTOP}` goes back."
+    raise NoAccess(
+        f"No context {choice.name!r} (set by {choice.why}) in {kubeconfigs.where}{hint}"
+        " `sparkanywhere contexts` lists all."
     )
-    local = Path(state) / environ.get("SPARKANYWHERE_INSTANCE", "default") / "kubeconfig"
-    return local if local.exists() else Path.home() / ".kube" / "config"
-
-
-def load(path: Path) -> dict[str, Any]:  # Any: a kubeconfig as YAML
-    """Return a kubeconfig. Raises NoAccess."""
-    try:
-        config = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise NoAccess(
-            f"No control plane is known: {path} is not there. Start one with `sparkanywhere serve`, or set KUBECONFIG."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise NoAccess(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise NoAccess(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if config is None:
-        return {}
-    for key, part in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
-        entries = config.get(key) or [] if isinstance(config, dict) else None
-        if not isinstance(entries, list) or not all(
-            isinstance(each, dict) and "name" in each and isinstance(each.get(part) or {}, dict) for each in entries
-        ):
-            raise NoAccess(f"{path} is not a kubeconfig: {key} is a list of objects with a name and a {part}.")
-    found: dict[str, Any] = config
-    return found
-
-
-def contexts(config: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """Return (context, server, whether it is the current one) of a kubeconfig."""
-    servers = {each["name"]: (each.get("cluster") or {}).get("server", "") for each in config.get("clusters") or ()}
-    current = config.get("current-context")
-    return [
-        (each["name"], servers.get((each.get("context") or {}).get("cluster"), ""), each["name"] == current)
-        for each in config.get("contexts") or ()
-    ]
-
-
-def find_target(environ: Mapping[str, str], *, context: str = "", namespace: str = "") -> Target:
-    """Return the control plane of a context (the current one if none is named). Raises NoAccess."""
-    path = kubeconfig_path(environ)
-    config = load(path)
-    name = context or config.get("current-context") or ""
-    chosen = _named(config.get("contexts"), name).get("context")
-    if chosen is None:
-        known = ", ".join(each[0] for each in contexts(config)) or "none"
-        raise NoAccess(f"{path} has no context {name!r}; it has: {known}.")
-    cluster = _named(config.get("clusters"), chosen.get("cluster")).get("cluster") or {}
-    user = _named(config.get("users"), chosen.get("user")).get("user") or {}
-    if not cluster.get("server"):
-        raise NoAccess(f"Context {name!r} of {path} names no server.")
-    try:
-        urlsplit(cluster["server"])
-    except (ValueError, AttributeError, TypeError) as error:
-        raise NoAccess(f"The server of context {name!r} of {path} is not a URL: {error}") from error
-    for key in UNSUPPORTED:
-        if cluster.get(key) or user.get(key):
-            raise NoAccess(f"Context {name!r} of {path} has {key}, which is not supported here.")
-    try:
-        access = Access(
-            url=cluster["server"].rstrip("/"),
-            ca_pem=_text(cluster, "certificate-authority", path.parent),
-            is_insecure=bool(cluster.get("insecure-skip-tls-verify")),
-            **_credentials(user, path.parent, environ),
-        )
-    except (OSError, ValueError) as error:  # also of broken base64
-        raise NoAccess(f"The credentials of context {name!r} of {path} cannot be read: {error}") from error
-    return Target(access, namespace or chosen.get("namespace") or "default", name)
-
-
-def _named(entries: Any, name: str | None) -> dict[str, Any]:
-    return next((each for each in entries or () if each.get("name") == name), {})
-
-
-def _text(entry: Mapping[str, Any], key: str, folder: Path) -> str:
-    """Return a PEM text that an entry holds, or the file that it names, relative to the kubeconfig's folder."""
-    data = entry.get(f"{key}-data")
-    if data:
-        return base64.b64decode(data).decode()
-    return (folder / entry[key]).read_text() if entry.get(key) else ""
-
-
-def _credentials(user: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of an Access that say who we are. Raises NoAccess, OSError, ValueError."""
-    found = {
-        "token": str(user.get("token") or ""),
-        "certificate_pem": _text(user, "client-certificate", folder),
-        "key_pem": _text(user, "client-key", folder),
-    }
-    if user.get("tokenFile") and not found["token"]:
-        found["token"] = (folder / user["tokenFile"]).read_text().strip()
-    if user.get("exec") and not any(found.values()):
-        status = _ask_plugin(user["exec"], environ)
-        found = {
-            "token": str(status.get("token") or ""),
-            "certificate_pem": str(status.get("clientCertificateData") or ""),
-            "key_pem": str(status.get("clientKeyData") or ""),
-        }
-    return found
-
-
-def _ask_plugin(plugin: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the status of the ExecCredential that a plugin prints. Raises NoAccess."""
-    version = plugin.get("apiVersion") or EXEC_VERSION
-    info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    extra = {each["name"]: each["value"] for each in plugin.get("env") or ()}
-    command = [plugin["command"], *(plugin.get("args") or ())]
-    try:
-        ran = subprocess.run(
-            command,
-            env={**environ, **extra, "KUBERNETES_EXEC_INFO": json.dumps(info)},
-            capture_output=True,
-            text=True,
-            timeout=PLUGIN_SECONDS,
-            check=True,
-        )
-        status: dict[str, Any] = json.loads(ran.stdout)["status"]
-        if not (status.get("token") or status.get("clientCertificateData")):
-            raise KeyError("token")
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise NoAccess(f"The credential plugin {plugin['command']!r} gave no token: {error}") from error
-    return status

@@ -40,6 +40,10 @@ class ApiError(Exception):
         self.code = code
 
 
+class NoAccess(Exception):
+    """No control plane can be used; str() says what to do."""
+
+
 class ApiUnreachable(Exception):
     """No answer came; str() says from where and why."""
 

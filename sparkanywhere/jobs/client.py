@@ -1,6 +1,6 @@
 """The Python API: `from sparkanywhere import Client`. Synchronous, and usable from Airflow tasks and notebooks.
 
-client = Client()                                # the current context of your kubeconfig
+client = Client()                                # where the commands work, too: `sparkanywhere contexts` tells
 app = client.submit(JobSpec(application="my_job.py", executors=4))
 app.wait()
 print(app.logs())

@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from chalicelib.private_folder import locked
-from sparkanywhere.local.kubeconfig import write_private
+from chalicelib.private_folder import locked, write_private
 
 CA_LIFETIME = timedelta(days=3650)
 SERVER_LIFETIME = timedelta(days=397)  # the most that some clients (Apple's) accept of a server certificate

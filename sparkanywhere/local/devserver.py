@@ -10,6 +10,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,14 +22,22 @@ from chalice import local as chalice_local
 
 from chalicelib.config import API_NAMES, Settings
 from chalicelib.plane.control_plane import control_plane
-from chalicelib.private_folder import locked
+from chalicelib.private_folder import locked, write_private
 from chalicelib.providers import registry
 from sparkanywhere.client.printable import harmless
+from sparkanywhere.client.server_records import HeldRecord
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from sparkanywhere.local.gateway import Gateway, refuse, status_answer
 from sparkanywhere.local.instance_lock import InstanceLock
-from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
-from sparkanywhere.local.local_settings import LocalOptions, LocalSettings, announcement, environment, resolve
+from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig
+from sparkanywhere.local.local_settings import (
+    LocalOptions,
+    LocalSettings,
+    announcement,
+    environment,
+    record_of,
+    resolve,
+)
 from sparkanywhere.local.plane import Plane
 from sparkanywhere.local.start import CannotStart, bind, starting
 from sparkanywhere.local.stop_signals import StopSignals
@@ -67,6 +76,7 @@ class DevServer:
         self._stop = StopSignals()
         self._ended = threading.Event()
         self._ended.set()
+        self._record: HeldRecord | None = None
         self._lock = InstanceLock(settings.state / "lock", provider=settings.provider)
         self._certificates = CertificateFiles(settings.tls_folder)
         self._tls: SSLContext | None = None
@@ -152,6 +162,7 @@ class DevServer:
         else:
             plane.start()
         self._web.start()
+        self._record = HeldRecord(settings.state, record_of(settings, ca_pem=self._ca_pem(), started_at=time.time()))
         self._write_kubeconfig(settings.kubeconfig_file)
         self._say(announcement(settings))
 
@@ -179,8 +190,11 @@ class DevServer:
         self._lock.take_later(take_over)
         return replace(self.settings, kubeconfig=f"kubeconfig-{self.settings.port}")
 
+    def _ca_pem(self) -> bytes:
+        return self._certificates.ca.read_bytes() if self.settings.tls else b""
+
     def _write_kubeconfig(self, path: Path) -> None:
-        ca_pem = self._certificates.ca.read_bytes() if self.settings.tls else b""
+        ca_pem = self._ca_pem()
         write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
 
     def _ensure_tls(self, addresses: Sequence[str]) -> None:
@@ -189,6 +203,8 @@ class DevServer:
         self._tls = server_context(self._certificates)
 
     def _end(self, plane: Plane) -> None:
+        if self._record is not None:
+            self._record.withdraw()
         self._web.stop(seconds=STOP_SERVING_SECONDS)
         closer = threading.Thread(target=plane.close, name="close-plane", daemon=True)
         closer.start()

@@ -6,14 +6,12 @@ Reference: kubernetes.io/docs/reference/config-api/kubeconfig.v1 (v1.36).
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
 from pathlib import Path
 
 import yaml
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.private_folder import make_private
+from chalicelib.private_folder import write_private
 
 CONTEXT = "sparkanywhere"
 
@@ -37,21 +35,6 @@ def kubeconfig(url: str, *, token: str = "", ca_pem: bytes = b"", namespace: str
         "current-context": CONTEXT,
         "preferences": {},
     }
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read (0600), whole or not at all. Raises OSError that names it."""
-    make_private(path.parent)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException as error:
-        os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno is not None:  # writing into a descriptor has no name for it
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise
 
 
 def write_kubeconfig(path: Path, config: JSON) -> None:

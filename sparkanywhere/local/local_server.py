@@ -21,6 +21,7 @@ from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import Access
+from sparkanywhere.local.kubeconfig import CONTEXT
 from sparkanywhere.local.providers import remove_leftovers
 from sparkanywhere.local.stop_signals import uninterrupted
 from sparkanywhere.project import PROJECT
@@ -43,6 +44,7 @@ class ServerOptions:
     provider: str = registry.DEFAULT
     port: int = 0
     settings: Mapping[str, str] | None = None  # further SPARKANYWHERE_* variables
+    is_temporary: bool = False  # it ends with us: `run` takes no job of others there
 
 
 class LocalServer:
@@ -76,6 +78,7 @@ class LocalServer:
         port = self._options.port or urlsplit(self.access.url).port or 0
         command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
         command += ["--provider", self._options.provider, "--instance", self._options.instance]
+        command += ["--temporary"] if self._options.is_temporary else []
         environ = {**self._environ, **(self._options.settings or {})}
         environ["SPARKANYWHERE_STATE"] = str(self._options.state)
         with self.log.open("ab") as log:
@@ -96,7 +99,7 @@ class LocalServer:
                 self.kill()
                 raise ServerFailed(f"The control plane was not up within {START_SECONDS:.0f} s.")
             time.sleep(LOOK_SECONDS)
-        self.access = find_target({"KUBECONFIG": str(self.kubeconfig)}).access
+        self.access = find_target({"KUBECONFIG": str(self.kubeconfig)}, context=CONTEXT).access
         return self.access
 
     def stop(self) -> None:
@@ -129,7 +132,7 @@ def temporary_server(
     shared = Settings.from_env(environ)
     instance = f"{prefix}-{uuid.uuid4().hex[:8]}"
     state = shared.state_dir().parent
-    server = LocalServer(ServerOptions(state, instance, provider, port, settings), environ)
+    server = LocalServer(ServerOptions(state, instance, provider, port, settings, is_temporary=True), environ)
     try:
         yield server
     finally:

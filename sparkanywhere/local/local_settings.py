@@ -11,6 +11,7 @@ from typing import Literal
 from chalicelib.config import Settings
 from chalicelib.plane.foundation import is_open
 from chalicelib.providers import registry
+from sparkanywhere.client.server_records import ServerRecord
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB, Limits
 
 POD_HOST = "kubernetes.default.svc"  # what every client within a cluster tries first
@@ -33,6 +34,7 @@ class LocalOptions:
     instance: str | None = None
     tls: bool | None = None
     token: str | None = None
+    is_temporary: bool = False  # it ends with the command that has started it
     settings: Mapping[str, str] = field(default_factory=dict)  # variables that other options stand for
 
 
@@ -49,6 +51,7 @@ class LocalSettings:
     token: str  # empty: none was given
     state: Path  # this instance's own folder
     url: str  # for clients on this machine
+    is_temporary: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)  # further variables that options stand for
     serves: Callers = "known"
     needs_token: bool = False
@@ -127,6 +130,7 @@ def resolve(options: LocalOptions, environ: Mapping[str, str], *, knows_peers: b
         token=settings.token,
         state=settings.state_dir(given).expanduser().absolute(),
         url=client_url(options.host, options.port, tls=tls),
+        is_temporary=options.is_temporary,
         settings=options.settings,
         serves="known" if tls or exposed else serves,
         needs_token=tls or exposed,
@@ -174,6 +178,19 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
             "SPARKANYWHERE_TLS": str(int(settings.tls)),
             "SPARKANYWHERE_TOKEN": settings.token,
         }
+    )
+
+
+def record_of(settings: LocalSettings, *, ca_pem: bytes, started_at: float) -> ServerRecord:
+    """Return the record by which our own commands find the server; the time is seconds since 1970."""
+    return ServerRecord(
+        url=settings.url,
+        instance=settings.instance,
+        provider=settings.provider,
+        started_at=started_at,
+        is_temporary=settings.is_temporary,
+        token=settings.token,
+        ca_pem=ca_pem.decode(),
     )
 
 

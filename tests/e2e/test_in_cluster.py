@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.spark.spark_submit import IMAGE_HOME
+from tests.contexts import context_of
 from tests.e2e.docker_cluster import docker_cluster, image_for
 from tests.e2e.spark_cluster import (
     JOB_SECONDS,
@@ -141,7 +142,7 @@ def test_a_notebook_finds_the_api_and_runs_spark(spark: Spark, cluster: SparkClu
 def test_spark_on_k8s_makes_a_driver_that_runs(spark: Spark, cluster: SparkCluster) -> None:
     spark(NEWEST)
     program = [str(clients.python("spark-on-k8s")), str(JOBS / "spark_on_k8s_app.py"), IMAGE]
-    environ = {**os.environ, "KUBECONFIG": str(cluster.server.kubeconfig)}
+    environ = {**os.environ, **context_of(cluster.server.kubeconfig)}
     environ.pop("PYTHONPATH", None)
 
     ran = subprocess.run(program, env=environ, capture_output=True, text=True, timeout=JOB_SECONDS, check=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contexts import context_of
 from tests.e2e.spark_cluster import JOB_SECONDS
 from tests.functional.browser import chromium
 from tests.functional.local_server import PROJECT, chalice_local
@@ -33,7 +34,7 @@ def test_a_job_is_seen_from_its_driver_to_its_end(spark: Callable[[str], Path], 
     with chalice_local(tmp_path / "state", "--provider", "process", "--port", "0") as server:
         server.wait_until_ready()
         command = [sys.executable, "-m", "sparkanywhere", "run", "--executors", "2", "--detach", str(job)]
-        environ = {**os.environ, "KUBECONFIG": str(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
+        environ = {**os.environ, **context_of(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
         told = subprocess.run(command, env=environ, check=True, capture_output=True, text=True, timeout=JOB_SECONDS)
         with chromium(tmp_path / "profile") as browser:
             browser.open(server.url)

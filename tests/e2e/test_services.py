@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.contexts import context_of
 from tests.e2e.spark_cluster import JOB_SECONDS, JOBS, SparkCluster
 from tests.functional.local_server import PROJECT
 from tests.waiting import until
@@ -28,7 +29,7 @@ IDLE_MINUTES = "0.5"
 
 def sparkanywhere(cluster: SparkCluster, *arguments: str) -> str:
     """Run a command to its end; return what it printed."""
-    environ = {**os.environ, "KUBECONFIG": str(cluster.server.kubeconfig), "PYTHONPATH": str(PROJECT)}
+    environ = {**os.environ, **context_of(cluster.server.kubeconfig), "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "sparkanywhere", *arguments]
     ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=JOB_SECONDS, check=False)
     assert ran.returncode == 0, ran.stderr + ran.stdout

@@ -13,6 +13,7 @@ import pytest
 
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import KubeClient
+from tests.contexts import context_of
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.waiting import until
 
@@ -27,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """A control plane with an application that has failed, and says so in its own way wherever it can."""
     with chalice_local(tmp_path_factory.mktemp("state"), "--port", "0", "--provider", "process") as running:
         running.wait_until_ready()
-        kube = KubeClient(find_target({"KUBECONFIG": str(running.kubeconfig)}).access)
+        kube = KubeClient(find_target(context_of(running.kubeconfig)).access)
         labels = {"spark-role": "driver", "spark-app-selector": "spark-1", "spark-app-name": "evil"}
         script = f"import os; os.write(1, {EVIL.encode()!r} + b'\\n'); os.write(1, b'\\xff\\x1b[1m\\n'); os._exit(3)"
         container = {"name": "main", "image": "busybox", "command": [sys.executable, "-c", script]}
@@ -46,7 +47,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 def environ(server: LocalServer) -> dict[str, str]:
     """Return the environment of a command at this server."""
-    return {**os.environ, "KUBECONFIG": str(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
+    return {**os.environ, **context_of(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
 
 
 def on_a_terminal(server: LocalServer, *arguments: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
+from tests.contexts import context_of
 from tests.waiting import until
 
 NAMESPACE = "namespaces/default"
@@ -46,7 +47,7 @@ def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalSer
     # An image without Spark: its driver cannot start, which takes no time.
     ran = subprocess.run(
         [*line, "--image", "busybox", str(program)],
-        env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
+        env={**os.environ, **context_of(server.kubeconfig)},
         capture_output=True,
         text=True,
         timeout=SUBMIT_SECONDS,

@@ -28,6 +28,7 @@ from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.providers import engine, remove_leftovers
 from sparkanywhere.spark.image import ensure_base
 from sparkanywhere.spark.progress import silent
+from tests.contexts import context_of
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.tools import find
 from tests.waiting import until
@@ -399,7 +400,7 @@ GET = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/in
 
 def test_our_own_forwarding_carries_several_connections(server: LocalServer, port: int) -> None:
     said: list[str] = []
-    target = PodPort(find_target({"KUBECONFIG": str(server.kubeconfig)}).access, "default", POD, port)
+    target = PodPort(find_target(context_of(server.kubeconfig)).access, "default", POD, port)
 
     with PortForward(target, tell=said.append) as forwarding:
         pages = [fetch(f"http://127.0.0.1:{forwarding.port}/index.html") for _ in range(3)]
@@ -410,7 +411,7 @@ def test_our_own_forwarding_carries_several_connections(server: LocalServer, por
 
 def test_our_own_forwarding_says_why_it_cannot(server: LocalServer) -> None:
     said: list[str] = []
-    access = find_target({"KUBECONFIG": str(server.kubeconfig)}).access
+    access = find_target(context_of(server.kubeconfig)).access
 
     for name, port in (("nobody", 80), (POD, 1)):
         with (

@@ -13,6 +13,7 @@ import pytest
 
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import KubeClient
+from tests.contexts import context_of
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.waiting import until
 
@@ -42,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 @pytest.fixture
 def kube(server: LocalServer) -> KubeClient:
-    return KubeClient(find_target({"KUBECONFIG": str(server.kubeconfig)}).access)
+    return KubeClient(find_target(context_of(server.kubeconfig)).access)
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def running(kube: KubeClient) -> bool:
 
 def start(server: LocalServer, *arguments: str) -> subprocess.Popen[str]:
     """Start a command."""
-    environ = {**os.environ, "KUBECONFIG": str(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
+    environ = {**os.environ, **context_of(server.kubeconfig), "PYTHONPATH": str(PROJECT)}
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "sparkanywhere", *arguments],
         env=environ,
@@ -115,6 +116,7 @@ def test_a_forwarded_ui_is_there_until_the_end(server: LocalServer, kube: KubeCl
         assert url.startswith("http://localhost:")
         assert page(url) == b"the Spark UI"
         assert process.stderr is not None
+        assert "on sparkanywhere" in process.stderr.readline()
         assert "until Ctrl-C" in process.stderr.readline()
 
         if end == "Ctrl-C":
@@ -148,7 +150,9 @@ def test_a_driver_that_has_ended_has_no_ui_but_a_history(server: LocalServer, ku
 
 @pytest.mark.parametrize("command", ["history", "connect"])
 def test_stopping_a_server_that_does_not_run_is_no_mistake(server: LocalServer, command: str) -> None:
-    assert run(server, command, "--stop") == (0, "None runs.\n", "")
+    code, out, _ = run(server, command, "--stop")
+
+    assert (code, out) == (0, "None runs.\n")
 
 
 @pytest.mark.parametrize(

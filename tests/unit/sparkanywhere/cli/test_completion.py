@@ -44,8 +44,18 @@ def test_applications_of_no_control_plane_are_none(tmp_path: Path) -> None:
         "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]\n"
     )
 
-    assert completed("logs", "", env={"KUBECONFIG": str(nowhere)}) == []
+    assert completed("logs", "", env={"KUBECONFIG": str(nowhere), "SPARKANYWHERE_CONTEXT": "a"}) == []
     assert completed("logs", "", env={"KUBECONFIG": str(tmp_path / "none"), "SPARKANYWHERE_STATE": str(tmp_path)}) == []
+
+
+@pytest.mark.parametrize("words", [("use", ""), ("logs", "--on", ""), ("run", "--context", "")])
+def test_control_planes_are_completed(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("contexts: [{name: prod, context: {cluster: c}}]")
+    env = {"KUBECONFIG": str(tmp_path / "config"), "SPARKANYWHERE_STATE": str(tmp_path)}
+
+    assert completed(*words, env=env) == ["plain,laptop", "plain,prod"]
+    assert completed(*words[:-1], "p", env=env) == ["plain,prod"]
+    assert completed(*words, env={**env, "KUBECONFIG": str(tmp_path)}) == []  # it cannot be read
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

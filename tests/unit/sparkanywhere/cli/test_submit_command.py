@@ -45,12 +45,19 @@ def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(p
 
 
 def test_detaching_without_a_control_plane_starts_none(program: str, tmp_path: Path) -> None:
-    environment = {"KUBECONFIG": str(tmp_path / "none")}
+    environment = {"HOME": str(tmp_path), "SPARKANYWHERE_STATE": str(tmp_path)}
 
     result = CliRunner().invoke(run_command, ["--detach", program], env=environment)
 
-    assert result.exit_code == 1
-    assert "none" in result.output
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: No server runs on this laptop: `sparkanywhere serve` starts one.\n"
+
+
+def test_a_plane_of_its_own_is_not_another_one(program: str) -> None:
+    result = CliRunner().invoke(run_command, ["--provider", "process", "--on", "prod", program])
+
+    assert result.exit_code == USAGE
+    assert "--on names another" in result.stderr
 
 
 @pytest.mark.parametrize(

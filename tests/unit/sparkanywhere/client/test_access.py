@@ -1,203 +1,213 @@
-"""The credentials of a kubeconfig: what is sent to a server, and what is refused."""
+"""The rule of which control plane a command talks to, row by row."""
 
 from __future__ import annotations
 
-import base64
 import json
-import ssl
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from sparkanywhere.client.access import NoAccess, find_target
-from sparkanywhere.client.kube_client import ApiUnreachable, KubeClient
-from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
+from sparkanywhere.client.access import Choice, NothingHere, choose, find_target, place
+from sparkanywhere.client.default_context import default_context, default_file, set_default_context
+from sparkanywhere.client.kube_client import NoAccess
+from sparkanywhere.client.server_records import HeldRecord, ServerRecord
 
-NOW = datetime.now(UTC)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that tells its client who it is, and the client's certificate that it takes."""
-
-    url: str
-    ca: Path
-    certificate: Path
-    key: Path
+Environ = dict[str, str]
+KUBECONFIG = """
+clusters: [{name: c, cluster: {server: 'https://prod/'}}, {name: d, cluster: {server: 'https://dev'}}]
+contexts:
+- {name: prod, context: {cluster: c, user: u, namespace: jobs}}
+- {name: dev, context: {cluster: d}}
+users: [{name: u, user: {token: secret}}]
+current-context: prod
+"""
 
 
-class WhoAmI(BaseHTTPRequestHandler):
-    """Answers with the name in the client's certificate."""
-
-    def do_GET(self) -> None:
-        """Answer."""
-        peer: Any = self.connection.getpeercert()  # Any: of an SSLSocket
-        body = json.dumps({"name": peer["subject"][0][0][1]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+@pytest.fixture
+def environ(tmp_path: Path) -> Environ:
+    """A user whose kubeconfig has a current context."""
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").write_text(KUBECONFIG)
+    return {"HOME": str(tmp_path), "SPARKANYWHERE_STATE": str(tmp_path / "state")}
 
 
-def write_client_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate that vouches for itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ada")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW - timedelta(hours=1))
-        .not_valid_after(NOW + timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    certificate_file, key_file = folder / "ada.crt", folder / "ada.key"
-    certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_file, key_file
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., HeldRecord]]:
+    """A function that lets a server of an instance live."""
+    held: list[HeldRecord] = []
 
+    def start(instance: str = "default", *, is_temporary: bool = False) -> HeldRecord:
+        url = f"http://{instance}"
+        record = ServerRecord(
+            url=url, instance=instance, provider="none", started_at=len(held), is_temporary=is_temporary, token="t"
+        )
+        held.append(HeldRecord(tmp_path / "state" / instance, record))
+        return held[-1]
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server over TLS that lets in who has the certificate."""
-    folder = tmp_path_factory.mktemp("tls")
-    files = CertificateFiles(folder)
-    ensure_certificates(files, frozenset({"localhost", "127.0.0.1"}), NOW)
-    certificate, key = write_client_certificate(folder)
-    context = server_context(files)
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(certificate)
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), WhoAmI)
-    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
-    thread.start()
-    yield Server(f"https://127.0.0.1:{httpd.server_port}", files.ca, certificate, key)
-    httpd.shutdown()
-    httpd.server_close()
-    thread.join()
-
-
-def client(folder: Path, cluster: dict[str, Any], user: dict[str, Any]) -> KubeClient:
-    """Return a client for a kubeconfig of one context."""
-    path = folder / "config"
-    config = {
-        "current-context": "one",
-        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
-        "clusters": [{"name": "one", "cluster": cluster}],
-        "users": [{"name": "one", "user": user}],
-    }
-    path.write_text(json.dumps(config))
-    return KubeClient(find_target({"KUBECONFIG": str(path), "PATH": "/bin:/usr/bin"}).access)
-
-
-def data(path: Path) -> str:
-    """Return a file as a kubeconfig holds it."""
-    return base64.b64encode(path.read_bytes()).decode()
-
-
-def test_a_client_certificate_in_the_kubeconfig_is_shown(server: Server, tmp_path: Path) -> None:
-    user = {"client-certificate-data": data(server.certificate), "client-key-data": data(server.key)}
-
-    one = client(tmp_path, {"server": server.url, "certificate-authority-data": data(server.ca)}, user)
-
-    assert one.get("/") == {"name": "ada"}
-
-
-def test_files_are_found_beside_the_kubeconfig(server: Server, tmp_path: Path) -> None:
-    for file in (server.ca, server.certificate, server.key):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    user = {"client-certificate": server.certificate.name, "client-key": server.key.name}
-
-    one = client(tmp_path, {"server": server.url, "certificate-authority": server.ca.name}, user)
-
-    assert one.get("/") == {"name": "ada"}
-
-
-def test_a_plugin_may_give_a_certificate(server: Server, tmp_path: Path) -> None:
-    status = {"clientCertificateData": server.certificate.read_text(), "clientKeyData": server.key.read_text()}
-    answer = tmp_path / "answer"
-    answer.write_text(json.dumps({"status": status}))
-    user = {"exec": {"command": "cat", "args": [str(answer)]}}
-
-    one = client(tmp_path, {"server": server.url, "certificate-authority-data": data(server.ca)}, user)
-
-    assert one.get("/") == {"name": "ada"}
-
-
-def test_a_server_is_only_trusted_unchecked_where_the_kubeconfig_says_so(server: Server, tmp_path: Path) -> None:
-    user = {"client-certificate-data": data(server.certificate), "client-key-data": data(server.key)}
-    cluster = {"server": server.url}
-
-    with pytest.raises(ApiUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
-        client(tmp_path, cluster, user).get("/")
-
-    assert client(tmp_path, {**cluster, "insecure-skip-tls-verify": True}, user).get("/") == {"name": "ada"}
-
-
-def test_a_broken_certificate_is_one_sentence(server: Server, tmp_path: Path) -> None:
-    user = {"client-certificate-data": data(server.ca), "client-key-data": data(server.key)}
-
-    with pytest.raises(ApiUnreachable, match="certificates of your kubeconfig do not work"):
-        client(tmp_path, {"server": server.url}, user)
+    yield start
+    for each in held:
+        each.withdraw()
 
 
 @pytest.mark.parametrize(
-    ("cluster", "user", "words"),
+    ("option", "variable", "used", "name", "why"),
     [
-        ({"tls-server-name": "x"}, {}, "tls-server-name, which is not supported"),
-        ({"proxy-url": "http://x"}, {}, "proxy-url, which is not supported"),
-        ({}, {"as": "root"}, "has as, which is not supported"),
-        ({}, {"username": "x", "password": "y"}, "username, which is not supported"),
-        ({}, {"client-certificate": "/nowhere"}, "cannot be read"),
-        ({"certificate-authority-data": "QUJ"}, {}, "cannot be read"),
+        ("a", "b", "c", "a", "--on"),
+        ("", "b", "c", "b", "SPARKANYWHERE_CONTEXT"),
+        ("", "", "c", "c", "`sparkanywhere use`"),
+        ("", "", "", "laptop", ""),
+        ("laptop", "b", "c", "laptop", "--on"),
     ],
 )
-def test_what_cannot_be_honoured_is_refused(
-    cluster: dict[str, Any], user: dict[str, Any], words: str, tmp_path: Path
+def test_the_nearest_word_counts(environ: Environ, option: str, variable: str, used: str, name: str, why: str) -> None:
+    set_default_context(environ, used)
+
+    assert choose({**environ, "SPARKANYWHERE_CONTEXT": variable}, option) == Choice(name, why)
+
+
+def test_a_context_is_used_as_the_kubeconfig_has_it(environ: Environ) -> None:
+    target = find_target(environ, context="prod")
+
+    assert (target.access.url, target.access.token, target.namespace) == ("https://prod", "secret", "jobs")
+    assert target.where == "on prod (https://prod)"
+    assert find_target(environ, context="prod", namespace="mine").namespace == "mine"
+
+
+def test_a_living_server_is_found_without_a_word(environ: Environ, serve: Callable[..., HeldRecord]) -> None:
+    serve()
+
+    target = find_target(environ)
+
+    assert (target.access.url, target.access.token, target.where) == ("http://default", "t", "on this laptop")
+
+
+@pytest.mark.parametrize("kubeconfig", [None, "/nonexistent", "HOME"])
+def test_a_current_context_is_never_used_unless_it_is_named(environ: Environ, kubeconfig: str | None) -> None:
+    if kubeconfig:
+        environ["KUBECONFIG"] = kubeconfig.replace("HOME", f"{environ['HOME']}/.kube/config")
+
+    with pytest.raises(NothingHere, match="No server runs on this laptop: `sparkanywhere serve` starts one"):
+        find_target(environ)
+
+
+def test_a_server_that_ended_is_as_if_it_had_never_been(environ: Environ, serve: Callable[..., HeldRecord]) -> None:
+    first, second = serve(), serve("other")
+
+    second.withdraw()
+    assert find_target(environ).access.url == "http://default"
+
+    first.withdraw()
+    with pytest.raises(NothingHere):
+        find_target(environ)
+
+
+@pytest.mark.parametrize(
+    ("running", "named", "instance", "found"),
+    [
+        (["default", "b"], "", "", "http://default"),
+        (["default", "b"], "laptop", "", "http://default"),
+        (["default", "b"], "laptop/b", "", "http://b"),
+        (["default", "b"], "", "b", "http://b"),
+        (["default", "b"], "laptop", "b", "http://b"),
+        (["b"], "", "", "http://b"),
+        (["b", "c"], "", "", "choose one by --on laptop/b or --on laptop/c"),
+        (["b"], "", "c", "No server of instance c runs"),
+        (["b"], "laptop/c", "", "No server of instance c runs"),
+    ],
+)
+def test_of_several_servers_that_of_our_own_instance_counts_or_the_only_one(
+    environ: Environ, serve: Callable[..., HeldRecord], running: list[str], named: str, instance: str, found: str
 ) -> None:
-    with pytest.raises(NoAccess, match=words):
-        client(tmp_path, {"server": "https://127.0.0.1:1", **cluster}, user)
+    for each in running:
+        serve(each)
+    environ["SPARKANYWHERE_INSTANCE"] = instance
+
+    if found.startswith("http"):
+        assert find_target(environ, context=named).access.url == found
+    else:
+        with pytest.raises(NoAccess, match=found):
+            find_target(environ, context=named)
+
+
+def test_a_server_of_one_command_takes_no_jobs_of_others_but_can_be_looked_at(
+    environ: Environ, serve: Callable[..., HeldRecord]
+) -> None:
+    serve("job-1", is_temporary=True)
+
+    with pytest.raises(NothingHere):
+        find_target(environ, lasting=True)
+    assert find_target(environ).where == "on this laptop, instance job-1"
+
+    serve("lasting")
+    assert find_target(environ, lasting=True).access.url == find_target(environ).access.url == "http://lasting"
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("name", "hint"),
     [
-        (b"clusters: nope", "clusters is a list"),
-        (b"contexts: [null, {name: a}]", "contexts is a list"),
-        (b"users: 7", "users is a list"),
-        (b"[]", "is not a kubeconfig"),
-        (b"garbage: [", "is not YAML"),
-        (b"\xff\xfe\x00\x01", "cannot be read"),
-        (
-            b"current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n"
-            b"clusters: [{name: c, cluster: {server: 'ftp://[::bad'}}]",
-            "is not a URL",
-        ),
+        ("prdo", "; did you mean 'prod'? `sparkanywhere contexts`"),
+        ("lptop", "; did you mean 'laptop' or 'laptop/b'? `sparkanywhere contexts`"),
+        ("laptob/b", "; did you mean 'laptop/b'"),
+        ("zzz", ". `sparkanywhere contexts`"),
     ],
 )
-def test_a_file_that_is_no_kubeconfig_is_one_sentence(text: bytes, why: str, tmp_path: Path) -> None:
-    path = tmp_path / "config"
-    path.write_bytes(text)
+def test_an_unknown_name_comes_with_those_that_are_like_it(
+    environ: Environ, serve: Callable[..., HeldRecord], name: str, hint: str
+) -> None:
+    serve("b")
 
     with pytest.raises(NoAccess) as refusal:
-        find_target({"KUBECONFIG": str(path)})
+        find_target(environ, context=name)
 
-    assert why in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert f"No context {name!r} (set by --on) in {environ['HOME']}/.kube/config{hint}" in str(refusal.value)
+
+
+def test_a_default_that_is_gone_says_how_to_go_back(environ: Environ) -> None:
+    set_default_context(environ, "gone")
+
+    with pytest.raises(NoAccess, match=r"set by `sparkanywhere use`.*`sparkanywhere use laptop` goes back"):
+        find_target(environ)
+
+
+def test_a_place_is_told_without_going_there(environ: Environ) -> None:
+    kubeconfig = {
+        "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://a"}}],
+        "users": [{"name": "u", "user": {"exec": {"command": "/nonexistent"}}}],
+    }
+    (Path(environ["HOME"]) / "own").write_text(json.dumps(kubeconfig))
+
+    assert place({"KUBECONFIG": f"{environ['HOME']}/own"}, Choice("a")) == "on a (https://a)"
+    assert place(environ, Choice("laptop/b")) == "on this laptop, instance b"
+
+
+def test_the_default_is_kept_in_a_file_of_ones_own(environ: Environ, tmp_path: Path) -> None:
+    set_default_context(environ, "prod")
+
+    assert default_context(environ) == "prod"
+    assert default_file(environ) == tmp_path / ".config" / "sparkanywhere" / "context"
+    assert stat.S_IMODE(default_file(environ).stat().st_mode) == 0o600
+
+    set_default_context(environ, "")
+    set_default_context(environ, "")
+    assert default_context(environ) == ""
+    assert list(default_file(environ).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "home"), [("/xdg", "/xdg"), ("relative", "/home/ada/.config"), ("", "/home/ada/.config")]
+)
+def test_the_file_is_where_xdg_says(given: str, home: str) -> None:
+    environ = {"XDG_CONFIG_HOME": given, "HOME": "/home/ada"}
+
+    assert default_file(environ) == Path(home) / "sparkanywhere" / "context"
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_default_that_cannot_be_kept_is_one_sentence(environ: Environ, write: bool) -> None:
+    default_file(environ).mkdir(parents=True)
+
+    with pytest.raises(NoAccess, match="sparkanywhere/context"):
+        set_default_context(environ, "prod") if write else choose(environ)

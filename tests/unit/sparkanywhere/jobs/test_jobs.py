@@ -12,7 +12,6 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.registry import reference_prices
-from sparkanywhere.client.access import NoAccess, find_target
 from sparkanywhere.jobs.applications import group, usage, usage_of_seen
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.job_files import CARRIED_PATH
@@ -226,32 +225,3 @@ def test_a_gone_pod_that_was_seen_and_told_of_counts_once() -> None:
 
     assert untold.usd == told.usd == both.usd  # the executor seen used more than the driver tells
     assert missed.vcpu_seconds == usage([driver], NOW).vcpu_seconds + 10.0
-
-
-def test_a_kubeconfig_is_used_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "config"
-    plugin = {"command": "sh", "args": ["-c", 'echo \'{"status": {"token": "t"}}\'']}
-    config = {
-        "current-context": "b",
-        "contexts": [{"name": "b", "context": {"cluster": "c", "user": "u", "namespace": "jobs"}}],
-        "clusters": [{"name": "c", "cluster": {"server": "https://x/api/"}}],
-        "users": [{"name": "u", "user": {"exec": plugin}}],
-    }
-    path.write_text(json.dumps(config))
-
-    target = find_target({"KUBECONFIG": str(path), "PATH": "/bin:/usr/bin"})
-
-    assert (target.access.url, target.access.token, target.namespace) == ("https://x/api", "t", "jobs")
-
-
-def test_without_a_kubeconfig_the_sentence_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoAccess, match="sparkanywhere serve"):
-        find_target({"KUBECONFIG": str(tmp_path / "none")})
-
-
-def test_an_unknown_context_names_those_there_are(tmp_path: Path) -> None:
-    path = tmp_path / "config"
-    path.write_text("contexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: s}}]\n")
-
-    with pytest.raises(NoAccess, match="it has: a"):
-        find_target({"KUBECONFIG": str(path)}, context="b")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig, write_private
+from chalicelib.private_folder import write_private
+from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig
 
 
 def test_without_a_token_the_user_has_no_credentials() -> None:

@@ -1,0 +1,84 @@
+"""The options by which every command is told where to work, and the first line, which says where that is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+
+from sparkanywhere.cli.completion import contexts as complete_contexts
+from sparkanywhere.cli.terminal import echo
+from sparkanywhere.client.access import Target, find_target
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
+from sparkanywhere.client.printable import one_line
+from sparkanywhere.jobs.applications import NoSuchApplication
+from sparkanywhere.jobs.job_files import FileFailed
+from sparkanywhere.jobs.services import ServiceFailed
+from sparkanywhere.jobs.spec import SpecError
+
+FAILURE, USAGE = 1, 2
+ON_HELP = "Where: laptop, or a context of your kubeconfigs. Default: `sparkanywhere contexts` tells."
+
+
+def target_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options --on (`context`) and --namespace."""
+    command = click.option("--namespace", "-n", default="", help="Default: the context's.")(command)
+    on = click.option(
+        "--on", "--context", "context", default="", metavar="NAME", help=ON_HELP, shell_complete=complete_contexts
+    )
+    return on(command)
+
+
+def open_target(*, context: str, namespace: str, lasting: bool = False) -> Target:
+    """Return where to work, and say so on stderr. Raises NoAccess."""
+    target = find_target(os.environ, context=context, namespace=namespace, lasting=lasting)
+    say_where(target.where)
+    return target
+
+
+def say_where(where: str) -> None:
+    """Print a command's first line."""
+    echo(one_line(f"Sparkanywhere {where}"), err=True)
+
+
+def with_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options --on and --namespace, and print its errors as one sentence."""
+    return _with_target(command, lasting=False)
+
+
+def with_lasting_target(command: Callable[..., None]) -> Callable[..., None]:
+    """Do the same for a command that starts pods: not on a server that another command ends with itself."""
+    return _with_target(command, lasting=True)
+
+
+def _with_target(command: Callable[..., None], *, lasting: bool) -> Callable[..., None]:
+    @target_options
+    @wraps(command)
+    def wrapped(*, context: str, namespace: str, **options: Any) -> None:  # Any: click's values
+        with errors_as_sentences():
+            target = open_target(context=context, namespace=namespace, lasting=lasting)
+            command(KubeClient(target.access), target, **options)
+
+    return wrapped
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """End the command with one sentence on stderr where something fails that we know of."""
+    try:
+        yield
+    except SpecError as error:
+        fail(str(error), USAGE)
+    except (NoAccess, NoSuchApplication, ApiError, ApiUnreachable, FileFailed, ServiceFailed) as error:
+        fail(str(error))
+
+
+def fail(message: str, code: int = FAILURE) -> None:
+    """Print an error and exit."""
+    echo(f"Error: {message}", err=True)
+    sys.exit(code)
