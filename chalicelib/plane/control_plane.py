@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -19,7 +20,7 @@ from chalicelib.plane.registries import build_registries, create_default_objects
 from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import HasListenAddresses
 from chalicelib.registry.parts import new_uid
-from chalicelib.storage.base import Storage
+from chalicelib.storage.base import Storage, StorageError
 
 _lock = threading.Lock()
 
@@ -91,6 +92,9 @@ class ControlPlane:
         if self.controllers.prober:
             self.controllers.prober.start()
         self.base.provider.start(self.controllers.pods.observe)
+        if self.base.launches:
+            with suppress(StorageError):  # then the loop makes it
+                self.controllers.nodes.keep()  # clients that come at once ask the node what pods can have
         self.loop.start()
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         ),
         evictions=Evictions(storage=storage, delete=delete, recorder=recorder, later=base.later),
         nodes=NodeController(
-            storage=storage, registries=stored.registries, provider_name=provider.name, capacity=capacity, clock=clock
+            storage=storage, registries=stored.registries, provider=provider, capacity=capacity, clock=clock
         ),
         services=_services(base, stored, delete),
         files=_staged_files(base),

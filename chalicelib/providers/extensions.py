@@ -73,3 +73,25 @@ class RemembersLogs(Protocol):
 
     def log_place(self, handle: str, container: str) -> str:
         """Return where a person finds a container's log, in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFolders:
+    """Folders of this machine that tasks may work in at the same paths; "/" stands for all of them.
+
+    `user` ("uid:gid") is whom a task runs as so that what it writes there belongs to the user of the control plane, ""
+    for that user anyway. With `is_mounted` a task sees a folder only if it mounts it.
+    """
+
+    paths: tuple[str, ...]
+    user: str = ""
+    is_mounted: bool = False
+
+
+@runtime_checkable
+class SharesFolders(Protocol):
+    """A provider whose tasks see files of this machine."""
+
+    @property
+    def shared_folders(self) -> SharedFolders:
+        """Return which folders, none where the provider's machine is another one."""

@@ -7,6 +7,7 @@ import os
 import runpy
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,8 @@ from chalice.config import Config
 from sparkanywhere.local.devserver import ChaliceApp, ChaliceConfig, open_server, run
 from sparkanywhere.local.server_options import local_options, server_options
 from sparkanywhere.project import PROJECT
+
+HOST_PATHS = "SPARKANYWHERE_HOST_PATHS"
 
 
 @click.command(params=server_options())
@@ -28,8 +31,14 @@ from sparkanywhere.project import PROJECT
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--temporary", is_flag=True, hidden=True)  # ends with the command that has started it
 def serve(*, temporary: bool, **values: Any) -> None:  # Any: click's values
-    """Serve the Kubernetes API in the foreground until Ctrl-C."""
+    """Serve the Kubernetes API in the foreground until Ctrl-C.
+
+    Jobs in containers may work in the folder that this is started in, and below; --host-paths names others.
+    """
     options = replace(local_options(**values), is_temporary=temporary)
+    here, is_told = os.getcwd(), HOST_PATHS in {**os.environ, **options.settings}
+    if not is_told and ":" not in here and here not in ("/", str(Path.home())):  # too much for containers to see
+        options = replace(options, settings={**options.settings, HOST_PATHS: here})
     sys.exit(run(lambda: open_server(options, os.environ, _load_app)))
 
 

@@ -28,6 +28,7 @@ from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
+from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.local_server import ServerFailed, temporary_server
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
@@ -54,7 +55,8 @@ def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: M
         installed(spec.spark)
     elif not spec.image:
         built(spec.spark)
-    with signals_as_interrupt(), temporary_server(environ, prefix="job", provider=provider) as server:
+    shared = {"SPARKANYWHERE_HOST_PATHS": callers_folder(), **environ}
+    with signals_as_interrupt(), temporary_server(shared, prefix="job", provider=provider) as server:
         yield Target(server.start(), spec.namespace)
 
 
@@ -75,7 +77,7 @@ def run(spec: JobSpec, options: RunOptions) -> int:
     try:
         if options.detach:
             target = open_target(context=options.context, namespace=spec.namespace, lasting=True)
-            made = submit(KubeClient(target.access), spec, suffix=new_suffix())
+            made = submit(KubeClient(target.access), spec, suffix=new_suffix(), folder=callers_folder())
             about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
             echo(json.dumps(about) if options.output == "json" else made.name)
             return 0
@@ -108,7 +110,7 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     made: list[Submitted] = []
 
     def begin() -> None:
-        made.append(submit(client, spec, suffix=suffix, say=screen.print_line))
+        made.append(submit(client, spec, suffix=suffix, say=screen.print_line, folder=callers_folder()))
 
     def gave_up() -> bool:
         return spec.max_attempts > 1 and bool(made) and has_failed(client.get(made[0].path))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.jobs import working_folder
 from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
@@ -44,14 +45,19 @@ def submit(
     suffix: str,
     say: Say = nothing,
     beside: Sequence[tuple[str, JSON]] = (),
+    folder: str = "",
     sleep: Callable[[float], None] = time.sleep,
 ) -> Submitted:
     """Bring the job's files, create its objects, and those `beside` for its driver to own; return what was made.
 
+    The program works in `folder`, an absolute path of this machine, where the driver's pod sees that.
     Raises SpecError, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that were
     uploaded, which the control plane removes in time.
     """
     check_capacity(client, spec)
+    here = working_folder.find(client, spec, folder, say=say) if folder else None
+    if here:
+        spec = here.placed(spec)
     needed_by = main_place(spec, suffix)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
     user = "spark"
@@ -60,6 +66,8 @@ def submit(
     made = build(spec, suffix=suffix, user=user, fetched=fetched)
     if logs_events(client, spec):
         made = with_event_log(made)
+    if here:
+        made = here.applied(made, spec)
     stored = client.create(made.collection, made.main)
     path = f"{made.collection}/{stored['metadata']['name']}"
     try:

@@ -79,7 +79,8 @@ class LocalServer:
         command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
         command += ["--provider", self._options.provider, "--instance", self._options.instance]
         command += ["--temporary"] if self._options.is_temporary else []
-        environ = {**self._environ, **(self._options.settings or {})}
+        # its own folder is no folder of the user's, which `serve` would share
+        environ = {"SPARKANYWHERE_HOST_PATHS": "", **self._environ, **(self._options.settings or {})}
         environ["SPARKANYWHERE_STATE"] = str(self._options.state)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.cluster import shared_folders
 from chalicelib.controllers.cluster.capacity import NodeCapacity
-from chalicelib.providers.base import Capacity, ProviderUnavailable
+from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.cluster.nodes import NOT_READY, PROVIDER_LABEL
@@ -41,26 +42,26 @@ class NodeController:
         *,
         storage: Storage,
         registries: Mapping[tuple[str, str], Registry],
-        provider_name: str,
+        provider: Provider,
         capacity: NodeCapacity,
         clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
         self._registries = registries
-        self._provider_name = provider_name
+        self._provider = provider
         self._capacity = capacity
         self._clock = clock
 
     def keep(self) -> None:
-        """Make the nodes where missing, and write how much there is where that has changed."""
+        """Make the nodes where missing, and write how much there is, and which folders, where that has changed."""
         try:
-            capacities = self._capacity.all()
+            capacities, annotations = self._capacity.all(), shared_folders.node_annotations(self._provider)
         except ProviderUnavailable:
             return  # what is known of it stays
         registry = self._registries[NODES]
         for index, capacity in enumerate(capacities):
-            name = self._provider_name + (f"-{capacity.architecture}" if index else "")
-            wanted = node_of(name, self._provider_name, capacity, self._clock())
+            name = self._provider.name + (f"-{capacity.architecture}" if index else "")
+            wanted = node_of(name, self._provider.name, capacity, self._clock(), annotations=annotations)
             key = object_key("nodes", None, name)
             try:
                 found = self._storage.get(key).object()
@@ -72,12 +73,16 @@ class NodeController:
                 taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
                 changed = {**found, "spec": {**found["spec"], "taints": taints}}
                 found = registry.update(None, name, changed, WRITER).stored.object()
+            kept = {key: text for key, text in annotations_of(found).items() if key != shared_folders.SHARED_FOLDERS}
+            if annotations_of(found) != kept | annotations:
+                changed = {**found, "metadata": {**found["metadata"], "annotations": kept | annotations}}
+                found = registry.update(None, name, changed, WRITER).stored.object()
             if status_of(found).get("capacity") != wanted["status"]["capacity"]:
                 changed = {**found, "status": wanted["status"]}
                 registry.update(None, name, changed, WRITER, subresource="status")
 
 
-def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON:
+def node_of(name: str, provider: str, capacity: Capacity, now: datetime, *, annotations: dict[str, str]) -> JSON:
     """Return the node of one architecture of a provider."""
     cpu = f"{capacity.cpu_milli}m" if capacity.cpu_milli is not None else str(ENDLESS_CPUS)
     memory = f"{capacity.memory_mib}Mi" if capacity.memory_mib is not None else f"{ENDLESS_GIB}Gi"
@@ -96,7 +101,7 @@ def node_of(name: str, provider: str, capacity: Capacity, now: datetime) -> JSON
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, **({"annotations": annotations} if annotations else {})},
         "spec": {},
         "status": {
             "capacity": amounts,

@@ -6,6 +6,7 @@ Reference: Docker Engine API v1.41 (engine 20.10), docker SDK for Python 7.x, AP
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ import requests
 import urllib3
 
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.extensions import SharedFolders
 
 PARTS_API = "1.45"  # engine 26, March 2024
 OLDEST_API = "1.41"  # engine 20.10, December 2020: host-gateway and the prune filters we rely on
@@ -66,6 +68,17 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
 def is_local(client: Client) -> bool:
     """Return whether the engine runs on this machine: it is reached by a socket in the file system."""
     return str(client.base_url).startswith("http+docker:")
+
+
+def shared_folders(client: Client, info: Raw, host_paths: tuple[str, ...]) -> SharedFolders:
+    """Return which of the folders allowed are this machine's, and whom a container runs as so that its files are ours.
+
+    A rootless engine's root is the user that runs it; one that remaps users gives them to nobody. Images let a user
+    of the group 0 have a name in /etc/passwd, without which Java does not start.
+    """
+    options = " ".join(map(str, info.get("SecurityOptions") or ()))
+    paths = host_paths if is_local(client) and "name=userns" not in options else ()
+    return SharedFolders(paths, user=f"{0 if 'name=rootless' in options else os.getuid()}:0", is_mounted=True)
 
 
 def mounts_parts(client: Client) -> bool:

@@ -28,7 +28,7 @@ from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.stopper import Stopper
 from chalicelib.providers.docker.task_cache import TaskCache
 from chalicelib.providers.docker.watcher import Watcher
-from chalicelib.providers.extensions import ContainerUsage
+from chalicelib.providers.extensions import ContainerUsage, SharedFolders
 from chalicelib.providers.interactive import Session, Streams
 
 CONNECT_SECONDS = 5.0  # to a port on this machine's own network
@@ -50,6 +50,7 @@ class DockerProvider:
     """
 
     name = "docker"
+    shared_folders = SharedFolders(())  # until it is open
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class DockerProvider:
             self._client = self._connect()
             info = engine.machine(self._client)
             self._machine = admission.machine(info)
+            self.shared_folders = engine.shared_folders(self._client, info, self._host_paths)
             pause_image.ensure(self._client, str(info.get("Architecture", "")))
             self._network = TaskNetwork(self._client, self._id, subnets=self._subnets)
             self._network.ensure()

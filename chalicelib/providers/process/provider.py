@@ -24,7 +24,7 @@ from chalicelib.private_folder import close_folder, make_private
 from chalicelib.providers import stored_logs
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
-from chalicelib.providers.extensions import ContainerUsage
+from chalicelib.providers.extensions import ContainerUsage, SharedFolders
 from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, attachment, isolation, logs, plan, sessions, states, volumes
 from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
@@ -53,6 +53,7 @@ class ProcessProvider:
     """
 
     name = "process"
+    shared_folders = SharedFolders(("/",))
 
     def __init__(
         self,

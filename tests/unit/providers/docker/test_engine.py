@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.docker.engine import connect, explain
+from chalicelib.providers.docker.engine import connect, explain, shared_folders
 from chalicelib.providers.docker.events import event_time, since_text
 from chalicelib.providers.docker.identity import control_plane_id
 from chalicelib.providers.docker.pause_image import CODE, program
+from chalicelib.providers.extensions import SharedFolders
 
 
 def test_no_engine_is_one_sentence(tmp_path: Path) -> None:
@@ -59,3 +62,21 @@ def test_the_pause_program_is_an_elf_file_of_its_architecture(architecture: str)
     assert content.endswith(CODE[architecture][1])
     entry = int.from_bytes(content[24:32], "little")
     assert entry - 0x400000 == len(content) - len(CODE[architecture][1])
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "paths", "user"),
+    [
+        (["name=seccomp,profile=default"], "http+docker://localhost", ("/work",), os.getuid()),
+        (["name=rootless"], "http+docker://localhost", ("/work",), 0),
+        (["name=userns"], "http+docker://localhost", (), os.getuid()),
+        (None, "https://engine.example:2376", (), os.getuid()),
+    ],
+    ids=["usual", "rootless", "remapped users", "another machine"],
+)
+def test_folders_are_shared_where_their_files_will_be_ours(
+    options: list[str] | None, url: str, paths: tuple[str, ...], user: int
+) -> None:
+    shared = shared_folders(SimpleNamespace(base_url=url), {"SecurityOptions": options}, ("/work",))
+
+    assert shared == SharedFolders(paths, user=f"{user}:0", is_mounted=True)

@@ -1,0 +1,47 @@
+"""The folders that pods share with this machine, as the node tells them to clients: an annotation with JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+from dataclasses import asdict
+from pathlib import Path
+
+from chalicelib.apimachinery.accessors import annotations_of
+from chalicelib.apimachinery.types import JSON
+from chalicelib.providers.base import Provider
+from chalicelib.providers.extensions import SharedFolders, SharesFolders
+
+SHARED_FOLDERS = "sparkanywhere.io/shared-folders"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux alone has it
+
+
+def file_system() -> str:
+    """Return what tells the file system that this process sees from those of other machines and of containers."""
+    root = os.stat("/")
+    boot = BOOT_ID.read_text() if BOOT_ID.exists() else ""
+    seen = f"{boot} {socket.gethostname()} {root.st_dev} {root.st_ino}"
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]
+
+
+def node_annotations(provider: Provider) -> dict[str, str]:
+    """Return what the provider's nodes are to be annotated with."""
+    folders = provider.shared_folders if isinstance(provider, SharesFolders) else None
+    if folders is None or not folders.paths:
+        return {}
+    return {SHARED_FOLDERS: json.dumps({**asdict(folders), "file_system": file_system()}, sort_keys=True)}
+
+
+def shared_folders(node: JSON) -> SharedFolders | None:
+    """Return what a node says; None where it says nothing, or means another file system than ours."""
+    try:
+        told = json.loads(annotations_of(node).get(SHARED_FOLDERS, ""))
+        if told["file_system"] != file_system():
+            return None
+        return SharedFolders(
+            tuple(map(str, told["paths"])), user=str(told["user"]), is_mounted=bool(told["is_mounted"])
+        )
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,65 @@
+"""A program works in the folder that it is called from: what it reads, imports and writes is the caller's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.docker_cluster import image_for
+from tests.e2e.spark_scenarios import NEWEST
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+JOB_SECONDS = 280.0  # a job takes 15 to 60 s on two busy cores
+PROGRAM = """
+import os, sys
+import beside
+from pyspark import SparkFiles
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+rows = spark.read.option("header", True).csv(sys.argv[1])
+rows.write.mode("overwrite").parquet(sys.argv[2])
+rows.write.mode("overwrite").saveAsTable("kept")
+open("nöte.txt", "w").write("hi")
+lengths = spark.sparkContext.parallelize(range(2), 2).map(
+    lambda each: (beside.double(each), len(open(SparkFiles.get("words.txt")).read()))
+)
+print(os.getcwd(), rows.count(), lengths.collect())
+"""
+
+
+@pytest.mark.parametrize("provider", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.image])])
+def test_a_program_works_in_the_folder_that_it_is_called_from(provider: str, tmp_path: Path) -> None:
+    if provider == "docker":
+        image_for(NEWEST)
+    folder = tmp_path / "my jöb"
+    (folder / "data").mkdir(parents=True)
+    (folder / "étl.py").write_text(PROGRAM)
+    (folder / "beside.py").write_text("def double(each):\n    return 2 * each\n")
+    (folder / "data" / "in.csv").write_text("a,b\n1,2\n3,4\n")
+    (folder / "words.txt").write_text("four")
+    before = {each: each.stat() for each in folder.rglob("*") if each.is_file()}
+    command = [sys.executable, "-m", "sparkanywhere", "run", "--provider", provider, "--executors", "1"]
+
+    ran = subprocess.run(
+        [*command, "--files", "words.txt", "étl.py", "data/in.csv", "data/out.parquet"],
+        cwd=folder,
+        env={**os.environ, "SPARKANYWHERE_STATE": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        timeout=JOB_SECONDS,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"{folder} 2 [(0, 4), (2, 4)]" in " ".join(ran.stdout.split("\n"))
+    assert (folder / "nöte.txt").read_text() == "hi"
+    assert list((folder / "data" / "out.parquet").glob("part-*.parquet"))
+    assert list((folder / "spark-warehouse" / "kept").glob("part-*.parquet"))
+    assert {each.lstat().st_uid for each in folder.rglob("*")} == {os.getuid()}
+    left = {each.name for each in folder.iterdir()} - {"__pycache__"}
+    assert left == {"étl.py", "beside.py", "words.txt", "data", "nöte.txt", "spark-warehouse"}
+    assert {each: each.stat().st_ino for each in before} == {each: found.st_ino for each, found in before.items()}
