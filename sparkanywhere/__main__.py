@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "sparkanywhere.cli.service_commands:history",
         "Run a history server over the event logs of ended jobs.",
     ),
+    "init": ("sparkanywhere.cli.init:init", "Write a small job to begin with: job.py, job.yaml, requirements.txt."),
     "job-schema": ("sparkanywhere.cli.job_schema_command:job_schema_command", "Print the JSON schema of a job file."),
     "kill": ("sparkanywhere.cli.commands:kill", "End an application."),
     "logs": ("sparkanywhere.cli.commands:logs", "Print a driver's or an executor's log."),

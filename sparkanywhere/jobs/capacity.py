@@ -17,6 +17,8 @@ from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
+ROLES = ("driver", "executor")
+
 
 def provider_of_node(node: JSON) -> ProviderDeclaration | None:
     """Return the provider behind a node; None for a cluster's own node, and for a provider not installed here."""
@@ -47,11 +49,9 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
         return ""
     largest = [_largest_pod(node) for node in known]
     cores, mib = max(each[0] for each in largest), max(each[1] for each in largest)
-    factor = overhead_factor(spec)
-    asked = {"driver": (spec.driver_cores, spec.driver_memory), "executor": (spec.executor_cores, spec.executor_memory)}
-    for role, (wanted_cores, heap) in asked.items():
-        overhead = spec.conf.get(f"spark.{role}.memoryOverhead", "")
-        wanted = pod_mib(heap, overhead=overhead, factor=factor)
+    for role in ROLES:
+        wanted = wanted_mib(spec, role)
+        heap, wanted_cores = getattr(spec, f"{role}_memory"), getattr(spec, f"{role}_cores")
         if wanted > mib:
             return (
                 f"--{role}-memory {heap} makes a pod of {wanted} MiB with its overhead, and the largest that can be"
@@ -60,6 +60,12 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
         if wanted_cores > cores:
             return f"--{role}-cores {wanted_cores} is more than the {cores:g} that can be had here: lower it."
     return ""
+
+
+def wanted_mib(spec: JobSpec, role: str) -> int:
+    """Return the memory that the pod of a role asks for, overhead included."""
+    overhead = spec.conf.get(f"spark.{role}.memoryOverhead", "")
+    return pod_mib(getattr(spec, f"{role}_memory"), overhead=overhead, factor=overhead_factor(spec))
 
 
 def _amounts(node: JSON) -> JSON:
