@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,7 @@ class LazyGroup(click.Group):
 
         Exit with 130 on a Ctrl-C that the command leaves to us, where click would with 1.
         """
+        ctx.meta["sparkanywhere.began_at"] = time.monotonic()  # see cli.terminal, whose import would cost time
         try:
             return super().invoke(ctx)
         except click.UsageError as error:

@@ -153,7 +153,8 @@ def cost(client: KubeClient, target: Target, *, application: str) -> None:
     used = find_application(client, target.namespace, application).usage(datetime.now(UTC))
     echo(f"{used.vcpu_seconds:.0f} vCPU-seconds, {used.gib_seconds:.0f} GiB-seconds: ${used.usd:.4f}")
     prices = reference_prices()
-    echo(f"by {prices.seller}'s list prices of {prices.date} in {prices.region}")
+    least = f"{prices.rates.minimum_seconds:g} s of each pod at least"
+    echo(f"by {prices.seller}'s list prices of {prices.date} in {prices.region}: {least}")
 
 
 @click.command(

@@ -1,8 +1,11 @@
-"""Pure: the progress of a Spark job, from its pods, the driver's log lines, and the time of each.
+"""Pure: the progress of a Spark job, from its pods, what Spark says of itself, and the time of each.
 
 A job passes these phases in order; a phase begins when the one before it ends:
 
     control plane | submit | driver | executors | job | clean-up
+
+Spark speaks by its REST API. Where that cannot be had, the executors are those whose pods run, and tasks are counted by
+the driver's INFO lines, as far as it logs any.
 """
 
 from __future__ import annotations
@@ -12,20 +15,11 @@ from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
+from sparkanywhere.jobs.spark_rest import SparkProgress
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
 ON_ITS_WAY = ("ContainerCreating", "PodInitializing")  # reasons that a container waits for before each start
-REGISTERED = re.compile(r"Registered executor .* with ID (\w+)")
-TASKS = re.compile(r"Finished task .*\((\d+)/(\d+)\)$")
-# A line of Spark's own: log4j's default layout, the JDK's two-line one, the launcher's and the JVM's remarks,
-# and the stack traces below any of them.
-OWN_LINE = re.compile(
-    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) "
-    r"|[A-Z][a-z]{2} \d{1,2}, \d{4},? .*[AP]M |(?:SEVERE|WARNING|INFO): "
-    r"|\s+at [\w.$/@-]+\(?|\s+\.\.\. \d+ more|Caused by: |(?:java|io|org)\.[\w.$]+(?:Exception|Error)\b"
-    r"|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
-    r"|To adjust logging level|NOTE: Picked up "
-)
+TASKS = re.compile(r" INFO TaskSetManager: Finished task .* in stage (\d+)\.\d+ .*\((\d+)/(\d+)\)$")
 
 
 @dataclass(slots=True)
@@ -58,9 +52,8 @@ class JobProgress:
     began_at: float
     ends: dict[str, float] = field(default_factory=dict)  # phase -> when it ended
     pods: dict[str, PodRecord] = field(default_factory=dict)
-    registered: set[str] = field(default_factory=set)
-    tasks_done: int = 0
-    tasks: int = 0
+    spark: SparkProgress | None = None  # what it said last
+    logged: tuple[int, int, int] | None = None  # a stage, and how many of its tasks are done, by the log
     attempts: int = 1  # drivers that may fail
 
     def end(self, phase: str, now: float) -> None:
@@ -91,17 +84,23 @@ class JobProgress:
             if seen.ran_at is not None:
                 self.end("driver", now)
             if self.is_over:
+                if not self.executor_pods and "driver" in self.ends:  # a program that asks for none waits for none
+                    self.ends.setdefault("executors", self.ends["driver"])
                 self.end("job", now)
+        self._judge_executors(now)
+
+    def observe_spark(self, said: SparkProgress, now: float) -> None:
+        """Take in what the driver's Spark says of itself."""
+        self.spark = said
+        if said.tasks_running or said.tasks_done:
+            self.end("executors", now)  # Spark does not wait for the last one
         self._judge_executors(now)
 
     def observe_line(self, line: str, now: float) -> None:
         """Take in a line of the driver's log."""
-        if found := REGISTERED.search(line):
-            self.registered.add(found[1])
-            self._judge_executors(now)
-        elif found := TASKS.search(line):
-            self.tasks_done, self.tasks = int(found[1]), int(found[2])
-            self.end("executors", now)  # Spark does not wait for the last one
+        if found := TASKS.search(line):
+            self.logged = (int(found[1]), int(found[2]), int(found[3]))
+            self.end("executors", now)
 
     def _judge_executors(self, now: float) -> None:
         if "driver" in self.ends and self.executors >= self.instances:
@@ -114,8 +113,15 @@ class JobProgress:
 
     @property
     def executors(self) -> int:
-        """Return how many executors have registered with the driver."""
-        return len(self.registered)
+        """Return how many executors have registered; until that is known and at the end, how many of their pods run."""
+        if self.spark and not self.is_over:
+            return self.spark.executors
+        return sum(each.ran_at is not None and (each.ended_at is None or self.is_over) for each in self.executor_pods)
+
+    @property
+    def executor_pods(self) -> list[PodRecord]:
+        """Return the executors' pods, also those that are gone."""
+        return [pod for pod in self.pods.values() if pod.role == "executor"]
 
     @property
     def driver(self) -> PodRecord | None:
@@ -140,6 +146,11 @@ class JobProgress:
         """Return whether the driver ended with exit code 0."""
         return self.driver is not None and self.driver.phase == "Succeeded"
 
+    @property
+    def exit_code(self) -> int:
+        """Return the driver's exit code, 128+n where signal n ended it; 1 where it failed without one that says so."""
+        return 0 if self.succeeded else (self.driver and self.driver.exit_code) or 1
+
     def seconds(self, phase: str, now: float) -> float:
         """Return how long a phase took, or has taken so far; 0 if it has not begun."""
         index = PHASES.index(phase)
@@ -159,8 +170,3 @@ def why_pending(pod: JSON) -> str:
     unscheduled = [each for each in status.get("conditions", ()) if each["type"] == "PodScheduled"]
     said = next((each.get("message", "") for each in unscheduled if each["status"] == "False"), "")
     return said or str(status.get("message", ""))
-
-
-def is_own_output(line: str) -> bool:
-    """Return whether a line of the driver's log is the program's own, not Spark's or the JVM's."""
-    return bool(line.strip()) and not OWN_LINE.match(line)

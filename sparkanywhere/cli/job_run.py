@@ -1,7 +1,7 @@
 """Run one Spark application against a control plane: submit it, follow its pods and its log, clear it away.
 
-Three threads only put events into one queue (the pods' watch, the driver's log, the submitting process);
-one loop processes them, so that nothing here needs a lock.
+Threads only put events into one queue (the pods' watch, the driver's output, its Spark's REST API, the submitting
+process); one loop processes them, so that nothing here needs a lock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from pathlib import Path
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.cli.job_progress import JobProgress, is_own_output, why_pending
+from sparkanywhere.cli.driver_follower import DriverFollower, Output, SparkSaid
+from sparkanywhere.cli.job_progress import JobProgress, why_pending
 from sparkanywhere.cli.job_screen import JobScreen
+from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
 BEGIN_SECONDS = 300.0  # for a driver to run: an image may have to be pulled, a machine may be busy
@@ -27,7 +29,7 @@ WATCH_SECONDS = 60.0  # of silence until a watch is opened anew
 TICK_SECONDS = 0.1  # between two draws while nothing happens
 RETRY_SECONDS = 0.2  # before a stream that broke is opened again
 GAVE_UP_SECONDS = 2.0  # between two looks at whether another driver comes
-LOG_SECONDS = 2.0  # for the rest of the log to come once the driver has ended
+LOG_SECONDS = 10.0  # of silence until the rest of an ended driver's output is given up
 GRACE_SECONDS = 5  # for pods that still run when we clear away
 GONE_SECONDS = 15.0  # for all pods to be gone: the grace and the kill behind it
 KEPT_LINES = 40  # of the driver's log, to show if it fails
@@ -46,27 +48,20 @@ class PodEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line of the driver's log; None at its end."""
-
-    line: str | None
-    pod: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Submitted:
     """The submitting process has ended."""
 
     exit_code: int
 
 
-Event = PodEvent | LogLine | Submitted
+Event = PodEvent | Output | SparkSaid | Submitted
 
 
 class JobRun:
     """One application from submission to the last pod gone, shown on a screen.
 
-    `server_alive` returns whether the control plane still runs.
+    `server_alive` returns whether the control plane still runs, `ui_link` where a port of a pod can be opened, ""
+    where it cannot; `ui_port` is that of the driver's UI, 0 where there is none.
     """
 
     def __init__(
@@ -78,7 +73,9 @@ class JobRun:
         submit_log: Path,
         server_alive: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
-        verbose: bool = False,
+        output: ProgramOutput,
+        ui_port: int = 0,
+        ui_link: Callable[[JSON, int], str] = lambda _pod, _port: "",
         namespace: str = "default",
         selector: str = "",
     ) -> None:
@@ -88,17 +85,19 @@ class JobRun:
         self._submit_log = submit_log
         self._server_alive = server_alive
         self._clock = clock
-        self._verbose = verbose
+        self._output = output
         self._namespace = namespace
         self._query = {"labelSelector": selector} if selector else {}
         self._events: queue.Queue[Event] = queue.Queue()
         self._stop = threading.Event()
+        self._follower = DriverFollower(
+            client, self._events.put, self._has_ended, self._stop, ui_port=ui_port, ui_link=ui_link
+        )
         self._submit: subprocess.Popen[bytes] | None = None
         self._is_clearing = False  # a spark-submit that ends now was ended by us
-        self._log_follower: threading.Thread | None = None
         self._waits: set[str] = set()  # for what pods were said to wait
-        self._followed = ""  # the pod whose log is followed
-        self._log_ended = False
+        self._followed = ""  # the pod whose output is followed
+        self._open_streams: set[str] = set()  # those of its streams that have not ended
         self.last_lines: list[str] = []
         self.last_pods: dict[str, JSON] = {}  # by name, as last seen
         self.gone_pods: set[str] = set()  # names of those that were deleted
@@ -137,8 +136,9 @@ class JobRun:
                 if gave_up():
                     break
         deadline = self._clock() + LOG_SECONDS
-        while self._log_follower is not None and not self._log_ended and self._clock() < deadline:
-            self._process_events(TICK_SECONDS)
+        while self._open_streams and self._clock() < deadline:
+            if self._process_events(TICK_SECONDS):
+                deadline = self._clock() + LOG_SECONDS
 
     def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
         """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
@@ -185,11 +185,15 @@ class JobRun:
         seen = self._job.pods[pod]
         return seen.gone or seen.phase in TERMINAL_PHASES
 
-    def _process_events(self, seconds: float) -> None:
-        """Wait at most `seconds` for an event, process all there are, and redraw."""
-        with contextlib.suppress(queue.Empty):
+    def _process_events(self, seconds: float) -> bool:
+        """Wait at most `seconds` for an event, process all there are, and redraw; return whether there were any."""
+        try:
             self._process(self._events.get(timeout=seconds))
-        self._drain()
+        except queue.Empty:
+            return False
+        finally:
+            self._drain()
+        return True
 
     def _drain(self) -> None:
         while not self._events.empty():
@@ -209,19 +213,18 @@ class JobRun:
                 (self.gone_pods.add if event.gone else self.gone_pods.discard)(name)
                 driver = self._job.driver
                 if driver and driver.phase != "Pending" and driver.name != self._followed:
-                    self._followed, self._log_ended = driver.name, False
-                    self._log_follower = threading.Thread(
-                        target=self._follow_log, args=(driver.name,), name="log", daemon=True
-                    )
-                    self._log_follower.start()
-            case LogLine(line=None, pod=pod):
-                self._log_ended = self._log_ended or pod == self._followed
-            case LogLine(line=str(line)):
-                self._job.observe_line(line, self._clock())
-                self.last_lines = [*self.last_lines[1 - KEPT_LINES :], line]
-                self._screen.note(line)
-                if self._verbose or is_own_output(line):
-                    self._screen.print_line(line)
+                    self._followed = driver.name
+                    self._open_streams = set(self._follower.follow(self.last_pods[driver.name]))
+            case Output(pod=pod, stream=stream, piece=piece):
+                if piece is None and pod == self._followed:
+                    self._open_streams.discard(stream)
+                lines = self._output.end(stream) if piece is None else self._output.take(stream, piece)
+                for line in lines:
+                    self._job.observe_line(line, self._clock())
+                self.last_lines = [*self.last_lines, *lines][-KEPT_LINES:]
+            case SparkSaid(progress=progress, link=link):
+                self._job.observe_spark(progress, self._clock())
+                self._screen.link(link)
             case Submitted(exit_code=code):
                 if code and not self._is_clearing:
                     raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")
@@ -237,23 +240,6 @@ class JobRun:
                         return
             except (ApiError, ApiUnreachable):
                 self._stop.wait(RETRY_SECONDS)
-
-    def _follow_log(self, pod: str) -> None:
-        """Bring the driver's log line by line; a stream that breaks goes on where it broke."""
-        taken = 0
-        ended = False
-        while not (ended or self._stop.is_set()):
-            ended = self._has_ended(pod)  # before the stream: one read after the end has every line
-            try:
-                for number, line in enumerate(self._client.follow_log(self._namespace, pod, seconds=WATCH_SECONDS)):
-                    if number >= taken:
-                        self._events.put(LogLine(line, pod))
-                        taken = number + 1
-            except (ApiError, ApiUnreachable):
-                self._stop.wait(RETRY_SECONDS)
-            if not self._has_ended(pod):
-                self._stop.wait(RETRY_SECONDS)
-        self._events.put(LogLine(None, pod))
 
 
 def _last_line(log: Path) -> str:

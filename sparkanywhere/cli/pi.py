@@ -15,16 +15,19 @@ from typing import Any
 
 import click
 import psutil
-from rich.console import Console
 
 from chalicelib.providers import registry
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
-from sparkanywhere.cli.job_screen import JobScreen, print_result
+from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
+from sparkanywhere.cli.program_output import ProgramOutput
+from sparkanywhere.cli.reach import page_link
 from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.submit_options import pairs
-from sparkanywhere.cli.terminal import echo
+from sparkanywhere.cli.terminal import began_at, echo
+from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
 from sparkanywhere.local.server_options import ProviderType
@@ -72,7 +75,7 @@ def pi(**values: Any) -> None:  # Any: click's values, those of PiOptions
     """Run SparkPi, or a program of your own, in cluster mode on this machine, and show the result."""
     try:
         with signals_as_interrupt():
-            sys.exit(run_pi(PiOptions(**values), Console(highlight=False)))
+            sys.exit(run_pi(PiOptions(**values)))
     except (JobFailed, NoSuchExample, ServerFailed) as error:
         raise click.ClickException(str(error)) from error
     except SpecError as error:
@@ -82,8 +85,8 @@ def pi(**values: Any) -> None:  # Any: click's values, those of PiOptions
         sys.exit(INTERRUPTED)
 
 
-def run_pi(options: PiOptions, console: Console) -> int:
-    """Run the job; return 0 if its driver ended well, else 1.
+def run_pi(options: PiOptions) -> int:
+    """Run the job; return the exit code of its driver.
 
     Nothing is left running, however it ends. Raises click.ClickException (no Spark), JobFailed, NoSuchExample,
     ServerFailed, SpecError (--conf); KeyboardInterrupt on Ctrl-C.
@@ -102,22 +105,22 @@ def run_pi(options: PiOptions, console: Console) -> int:
         program, mounted = in_containers(program)
         conf = {**mounted, **conf}
     submission = Submission(program, image, options.instances, conf)
-    job = JobProgress(instances=options.instances, began_at=time.monotonic())
+    job, console = JobProgress(instances=options.instances, began_at=began_at()), our_console()
     with temporary_server(
         os.environ, prefix="pi", provider=options.provider, port=options.port, settings=host_paths
     ) as server:
-        run = _run_on(server, submission, spark_home, job, JobScreen(job, console), options.verbose)
-    print_result(console, job, last_lines=run.last_lines, now=time.monotonic())
+        _run_on(server, submission, spark_home, job, JobScreen(job, console), options.verbose)
+    print_result(console, job, now=time.monotonic(), with_tables=True)
     if job.succeeded and not in_images and java_wrapper.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
         java_wrapper.make_archive(spark_home)
-    return 0 if job.succeeded else 1
+    return job.exit_code
 
 
 def _run_on(
     server: LocalServer, submission: Submission, spark_home: Path, job: JobProgress, screen: JobScreen, verbose: bool
-) -> JobRun:
-    """Start the server, run the job on it, and clear it away; return what was seen of it."""
+) -> None:
+    """Start the server, run the job on it, and clear it away."""
     screen.start()
     run = None
     try:
@@ -130,7 +133,9 @@ def _run_on(
             screen,
             submit_log=server.folder / "spark-submit.log",
             server_alive=server.is_alive,
-            verbose=verbose,
+            output=ProgramOutput(screen.print_line, is_live=screen.is_live, takes_stdout=True, verbose=verbose),
+            ui_port=ui_port(submission.conf),
+            ui_link=lambda pod, port: page_link(Target(access), pod, port),
         )
         run.run(
             command(submission, spark_home, master=access.url),
@@ -141,7 +146,6 @@ def _run_on(
             if run is not None:
                 run.clear_away()
             screen.stop()
-    return run
 
 
 def check_memory(instances: int, available_bytes: int) -> None:

@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
+from chalicelib.apimachinery.accessors import spec_of
+from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
-from sparkanywhere.cli.job_screen import JobScreen, print_result
+from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
+from sparkanywhere.cli.program_output import ProgramOutput
+from sparkanywhere.cli.reach import page_link
 from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.target_options import open_target, say_where
-from sparkanywhere.cli.terminal import echo
+from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import LAPTOP, NothingHere, Target, where
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.job_files import FileFailed
+from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
@@ -94,16 +97,19 @@ def run(spec: JobSpec, options: RunOptions) -> int:
 
 def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     client, suffix = KubeClient(target.access), new_suffix()
-    console = Console(highlight=False, stderr=options.output == "json")
-    job = JobProgress(instances=spec.executors, began_at=time.monotonic(), attempts=spec.max_attempts)
+    job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
-    screen = JobScreen(job, console)
+    screen = JobScreen(job, our_console())
     run = JobRun(
         client,
         job,
         screen,
         submit_log=Path(os.devnull),
-        verbose=options.verbose,
+        output=ProgramOutput(
+            screen.print_line, is_live=screen.is_live, takes_stdout=options.output != "json", verbose=options.verbose
+        ),
+        ui_port=ui_port(spec.conf),
+        ui_link=lambda pod, port: page_link(target, pod, port),
         namespace=spec.namespace,
         selector=selector_of(spec, f"spark-{suffix}"),
     )
@@ -126,15 +132,15 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
             why = reason(client, spec, made[0].path, run.last_pods, run.last_lines)
         if made and not (options.keep and job.succeeded):
             run.delete(made[0].path)
-    _report(spec, run, job, why, console=None if options.output == "json" else console, suffix=suffix)
-    return 0 if job.succeeded else FAILURE
+    _report(spec, run, job, why, options=options, suffix=suffix)
+    return job.exit_code
 
 
-def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: Console | None, suffix: str) -> None:
-    """Print the result on the console; as JSON if there is none."""
+def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: RunOptions, suffix: str) -> None:
+    """Print the result: as JSON on stdout if that is asked for."""
     now, prices = time.monotonic(), reference_prices()
     used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
-    if console is None:
+    if options.output == "json":
         summary = {
             "id": f"spark-{suffix}",
             "name": spec.app_name,
@@ -148,10 +154,15 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, console: 
         }
         echo(json.dumps(summary | ({"reason": why} if why else {})))
         return
-    print_result(console, job, last_lines=run.last_lines, now=now)
-    console.print(
-        f"used {used.vcpu_seconds:.0f} vCPU-seconds and {used.gib_seconds:.0f} GiB-seconds;"
-        f" on {prices.seller} ${used.usd:.4f} by the list prices of {prices.date}"
-    )
+    print_result(our_console(), job, now=now, with_tables=options.verbose)
+    if spec.max_usd or any(_is_billed(pod) for pod in run.last_pods.values()):
+        echo(f"used ${used.usd:.4f} by {prices.seller}'s list prices of {prices.date}", err=True)
     if why:
         echo(f"Error: {why}", err=True)
+
+
+def _is_billed(pod: JSON) -> bool:
+    """Return whether a pod costs money, as far as can be known: where its provider is unknown it may."""
+    node = str(spec_of(pod).get("nodeName", ""))
+    provider = registry.of_node(node)
+    return bool(node) and (provider is None or provider.price_list is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from sparkanywhere.client.printable import harmless
@@ -10,3 +12,12 @@ from sparkanywhere.client.printable import harmless
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print lines of ours that have others' words in them."""
     click.echo(harmless(text), err=err, nl=nl)
+
+
+BEGAN_AT = "sparkanywhere.began_at"  # in the context of the command that was called
+
+
+def began_at() -> float:
+    """Return when the command was called, in seconds of time.monotonic(): before it was imported."""
+    context = click.get_current_context(silent=True)
+    return float(context.meta.get(BEGAN_AT, time.monotonic())) if context else time.monotonic()

@@ -125,13 +125,13 @@ class KubeClient:
         """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
         return self.text(_log_path(namespace, pod), **query)
 
-    def raw_log(self, namespace: str, pod: str, *, follow_seconds: float = 0) -> Iterator[bytes]:
+    def raw_log(self, namespace: str, pod: str, *, follow_seconds: float = 0, **query: str) -> Iterator[bytes]:
         """Yield what a pod has logged so far; or its lines as they come, until it is silent for so many seconds."""
         path = _log_path(namespace, pod)
         if not follow_seconds:
-            yield self._read("GET", path, {})
+            yield self._read("GET", path, query)
             return
-        with self._open("GET", path, {"follow": "true"}, seconds=follow_seconds) as answer:
+        with self._open("GET", path, {**query, "follow": "true"}, seconds=follow_seconds) as answer:
             yield from _lines(answer)
 
     def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:

@@ -61,16 +61,16 @@ def test_pi_is_printed_with_the_pods_and_the_phases(spark: Spark, tmp_path: Path
     assert is_clear(tmp_path / "state")
 
 
-def test_a_program_that_fails_makes_the_exit_code_1(spark: Spark, tmp_path: Path) -> None:
+def test_the_exit_code_is_that_of_the_program(spark: Spark, tmp_path: Path) -> None:
     spark("4.3.0")
     program = tmp_path / "fails.py"
     program.write_text("print('about to fail')\nraise SystemExit(3)\n")
 
     code, output = end_of(start_pi(tmp_path / "state", "--example", str(program)))
 
-    assert code == 1, output
+    assert code == 3, output
     assert "about to fail" in output
-    assert "The driver failed" in output
+    assert "Failed, exit code 3" in output
     assert is_clear(tmp_path / "state")
 
 

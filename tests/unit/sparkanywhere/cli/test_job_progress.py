@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.cli.job_progress import JobProgress, is_own_output, why_pending
+from sparkanywhere.cli.job_progress import JobProgress, why_pending
+from sparkanywhere.jobs.spark_rest import SparkProgress
 
-REGISTERED = "26/11/23 00:40:00 INFO KubernetesClusterSchedulerBackend$X: Registered executor Y (1:2) with ID {}"
+FINISHED = "26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)"
 
 
 def test_a_job_passes_its_phases_in_order() -> None:
@@ -16,8 +20,8 @@ def test_a_job_passes_its_phases_in_order() -> None:
     job.end("control plane", 11.0)
     job.observe_pod(pod("d", "driver", "Pending"), 13.0)
     job.observe_pod(pod("d", "driver", "Running"), 13.5)
-    job.observe_line(REGISTERED.format(1), 16.0)
-    job.observe_line(REGISTERED.format(2), 17.0)
+    job.observe_spark(spark(executors=1), 16.0)
+    job.observe_spark(spark(executors=2), 17.0)
     job.observe_pod(pod("d", "driver", "Succeeded", exit_code=0), 20.0)
     job.end("clean-up", 20.5)
 
@@ -36,13 +40,77 @@ def test_the_phase_under_way_counts_up_to_now() -> None:
     assert job.seconds("driver", 14.0) == 0.0
 
 
-def test_a_first_task_says_that_spark_waits_for_no_more_executors() -> None:
+@pytest.mark.parametrize("tasks", [{"tasks_running": 1}, {"tasks_done": 1}])
+def test_a_first_task_says_that_spark_waits_for_no_more_executors(tasks: dict[str, int]) -> None:
     job = JobProgress(instances=5, began_at=0.0)
     job.observe_pod(pod("d", "driver", "Running"), 1.0)
 
-    job.observe_line("26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)", 2.0)
+    job.observe_spark(spark(executors=1), 2.0)
+    assert job.phase == "executors"
+    job.observe_spark(spark(executors=1, **tasks), 3.0)
 
-    assert (job.phase, job.tasks_done, job.tasks) == ("job", 4, 100)
+    assert job.phase == "job"
+    assert job.seconds("executors", 9.0) == 2.0
+
+
+def test_tasks_are_counted_by_the_log_where_spark_is_not_to_be_asked() -> None:
+    job = JobProgress(instances=5, began_at=0.0)
+    job.observe_pod(pod("d", "driver", "Running"), 1.0)
+
+    job.observe_line(FINISHED, 2.0)
+
+    assert (job.phase, job.logged) == ("job", (0, 4, 100))
+
+
+def test_a_program_without_spark_spends_its_time_in_the_job() -> None:
+    job = JobProgress(instances=1, began_at=0.0)
+    job.end("control plane", 1.0)
+
+    job.observe_pod(pod("d", "driver", "Running"), 2.0)
+    job.observe_pod(pod("d", "driver", "Succeeded", exit_code=0), 9.0)
+
+    assert (job.seconds("executors", 99.0), job.seconds("job", 99.0)) == (0.0, 7.0)
+
+
+def test_executors_are_those_whose_pods_run_until_spark_can_be_asked() -> None:
+    job = JobProgress(instances=2, began_at=0.0)
+    job.observe_pod(pod("d", "driver", "Running"), 1.0)
+
+    job.observe_pod(pod("e1", "executor", "Running"), 2.0)
+    job.observe_pod(pod("e2", "executor", "Pending"), 2.0)
+    assert job.executors == 1
+    job.observe_spark(spark(executors=0), 3.0)
+    assert job.executors == 0
+
+
+def test_at_the_end_executors_are_those_that_ran_whatever_spark_said_last() -> None:
+    job = JobProgress(instances=2, began_at=0.0)
+    job.observe_pod(pod("d", "driver", "Running"), 1.0)
+    job.observe_spark(spark(executors=1), 2.0)
+
+    for name in ("e1", "e2"):
+        job.observe_pod(pod(name, "executor", "Running"), 3.0)
+    job.observe_pod(pod("e3", "executor", "Pending"), 3.0)
+    job.observe_pod(pod("e1", "executor", "Failed"), 4.0, gone=True)
+    job.observe_pod(pod("d", "driver", "Succeeded", exit_code=0), 5.0)
+
+    assert job.executors == 2
+
+
+@pytest.mark.parametrize(
+    ("phase", "exit_code", "ours"),
+    [("Succeeded", 0, 0), ("Failed", 3, 3), ("Failed", 143, 143), ("Failed", 0, 1), ("Failed", None, 1)],
+)
+def test_the_exit_code_is_the_drivers(phase: str, exit_code: int | None, ours: int) -> None:
+    job = JobProgress(instances=1, began_at=0.0)
+
+    job.observe_pod(pod("d", "driver", phase, exit_code=exit_code), 1.0)
+
+    assert job.exit_code == ours
+
+
+def test_a_job_without_a_driver_has_failed() -> None:
+    assert JobProgress(instances=1, began_at=0.0).exit_code == 1
 
 
 def test_a_driver_that_never_ran_fails_the_job() -> None:
@@ -64,24 +132,9 @@ def test_a_deleted_executor_keeps_the_last_that_was_seen_of_it() -> None:
     assert (seen.exit_code, seen.seconds, seen.gone) == (143, 3.0, True)
 
 
-@pytest.mark.parametrize(
-    ("line", "own"),
-    [
-        ("Pi is roughly 3.14", True),
-        ("26/11/23 00:40:00 INFO SparkContext: Running Spark version 4.3.0", False),
-        ("WARNING: Using incubator modules: jdk.incubator.vector", False),
-        ("Using Spark's default log4j profile: org/apache/spark/log4j2-defaults.properties", False),
-        ("", False),
-        ("        at app//io.vertx.core.impl.ContextImpl.execute(ContextImpl.java:327)", False),
-        ("io.vertx.core.VertxException: Thread blocked", False),
-        ("Nov 23, 2026 2:06:20 AM io.vertx.core.impl.BlockedThreadChecker", False),
-        ("WARNING: Thread vert.x-eventloop-thread-0 has been blocked for 2000 ms", False),
-        ("    indented output of mine", True),
-        ("Traceback (most recent call last):", True),
-    ],
-)
-def test_the_programs_own_output_is_told_from_sparks(line: str, own: bool) -> None:
-    assert is_own_output(line) is own
+def spark(**said: Any) -> SparkProgress:
+    """Return what Spark says of an application: nothing, but for what is given."""
+    return replace(SparkProgress(0, 0, 0, 0, 0, 0), **said)
 
 
 def pod(name: str, role: str, phase: str, *, exit_code: int | None = None) -> JSON:

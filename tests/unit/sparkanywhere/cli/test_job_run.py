@@ -13,6 +13,7 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobRun
 from sparkanywhere.cli.job_screen import JobScreen
+from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.client.kube_client import Access, ApiUnreachable, KubeClient
 
 
@@ -43,7 +44,8 @@ def test_a_spark_submit_that_we_end_ourselves_has_not_failed(tmp_path: Path) -> 
 
     job = JobProgress(instances=1, began_at=0.0)
     screen = JobScreen(job, Console(file=io.StringIO()))
-    run = JobRun(OnePodLeft(looks=10), job, screen, submit_log=tmp_path / "log", server_alive=ctrl_c)
+    output = ProgramOutput(screen.print_line, is_live=False, takes_stdout=True, verbose=False)
+    run = JobRun(OnePodLeft(looks=10), job, screen, submit_log=tmp_path / "log", server_alive=ctrl_c, output=output)
     with pytest.raises(KeyboardInterrupt):
         run.run(["sleep", "60"], {"PATH": "/usr/bin:/bin"})
 

@@ -24,15 +24,15 @@ def test_what_a_job_says_is_shown_as_text(is_terminal: bool) -> None:
     screen = JobScreen(job, console)
 
     screen.start()
-    screen.note(EVIL)
+    screen.link(EVIL)
     job.observe_pod({"metadata": metadata, "status": waiting}, 1.0)
     screen.update(1.0)
     screen.print_line(EVIL)
     job.observe_pod({"metadata": metadata, "status": {"phase": "Failed", "reason": EVIL}}, 2.0)
     screen.update(2.0)
     screen.stop()
-    print_result(console, job, last_lines=[EVIL], now=3.0)
+    print_result(console, job, now=3.0, with_tables=True)
 
-    assert written.getvalue().count(SHOWN) >= 3  # the line, the pod's reason, the end of the log
+    assert written.getvalue().count(SHOWN) >= 3  # the line, the link, the pod's reason
     assert "\x1b[2J" not in written.getvalue()
     assert "\x9b" not in written.getvalue()

@@ -1,0 +1,89 @@
+"""What a driver prints: its program's own output to our stdout, Spark's log to the screen as far as it matters.
+
+Spark logs to stderr (log4j2-defaults.properties: console.target = SYSTEM_ERR), and PythonRunner makes one stream of a
+Python program's stdout and stderr: its stdout. Where a provider does not keep streams apart, lines are told by their
+look.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+
+from sparkanywhere.cli.terminal import echo
+
+# A line of Spark's own: log4j's default layout, the JDK's two-line one, the launcher's and the JVM's remarks,
+# and the stack traces below any of them.
+OWN_LINE = re.compile(
+    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR|FATAL) "
+    r"|[A-Z][a-z]{2} \d{1,2}, \d{4},? .*[AP]M |(?:SEVERE|WARNING|INFO): "
+    r"|\s+at [\w.$/@-]+\(?|\s+\.\.\. \d+ more|Caused by: |(?:java|io|org)\.[\w.$]+(?:Exception|Error)\b"
+    r"|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
+    r"|To adjust logging level|NOTE: Picked up "
+)
+# What is left out without --verbose: what every start says, and what is not a warning.
+NOISE = re.compile(
+    r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO) "
+    r"|\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN (?:NativeCodeLoader: |Utils: Kubernetes master URL uses HTTP)"
+    r"|WARNING: Using incubator modules|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
+    r"|To adjust logging level|NOTE: Picked up |INFO: "
+)
+
+
+def is_own_output(line: str) -> bool:
+    """Return whether a line of the driver's log is the program's own, not Spark's or the JVM's."""
+    return bool(line.strip()) and not OWN_LINE.match(line)
+
+
+class ProgramOutput:
+    """Takes a driver's output in pieces. `show` prints a line of ours; `is_live` says that it draws on the terminal.
+
+    Output that is not for a terminal is passed on as it is, byte for byte; without `takes_stdout` all of it is shown.
+    """
+
+    def __init__(self, show: Callable[[str], None], *, is_live: bool, takes_stdout: bool, verbose: bool) -> None:
+        self._show = show
+        self._passes_on = takes_stdout and not sys.stdout.isatty()
+        self._print = show if is_live or not takes_stdout else echo
+        self._verbose = verbose
+        self._rests: dict[str, bytes] = {}
+
+    def take(self, stream: str, piece: bytes) -> list[str]:
+        """Pass on or show a piece of a stream (Stdout, Stderr, or All for both); return the lines that it completes.
+
+        Raises BrokenPipeError once nobody reads our stdout any more.
+        """
+        if stream == "Stdout" and self._passes_on:
+            self._write(piece)
+        *lines, self._rests[stream] = (self._rests.get(stream, b"") + piece).split(b"\n")
+        for line in lines:
+            self._take_line(stream, line)
+        return [_text(line) for line in lines]
+
+    def end(self, stream: str) -> list[str]:
+        """Show what a stream left without its end of line; return it likewise."""
+        rest = self._rests.pop(stream, b"")
+        if rest:
+            self._take_line(stream, rest)
+        return [_text(rest)] if rest else []
+
+    def _take_line(self, stream: str, line: bytes) -> None:
+        text = _text(line)
+        is_programs = stream == "Stdout" or (stream == "All" and is_own_output(text))
+        if not is_programs:
+            if self._verbose or (text.strip() and not NOISE.match(text)):
+                self._show(text)
+        elif not self._passes_on:
+            self._print(text)
+        elif stream == "All":
+            self._write(line + b"\n")
+
+    @staticmethod
+    def _write(piece: bytes) -> None:
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")

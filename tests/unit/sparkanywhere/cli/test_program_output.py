@@ -1,0 +1,114 @@
+"""What a driver prints: the program's own output on stdout, Spark's as far as it matters on the screen."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from sparkanywhere.cli.program_output import ProgramOutput, is_own_output
+
+INFO = "26/11/23 00:40:00 INFO SparkContext: Running Spark version 4.3.0"
+ERROR = "26/11/23 00:40:00 ERROR TaskSetManager: Task 0 in stage 0.0 failed 4 times; aborting job"
+TRACE = "        at scala.collection.Iterator.foreach(Iterator.scala:943)"
+
+
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        ("Pi is roughly 3.14", True),
+        ("26/11/23 00:40:00 INFO SparkContext: Running Spark version 4.3.0", False),
+        ("WARNING: Using incubator modules: jdk.incubator.vector", False),
+        ("Using Spark's default log4j profile: org/apache/spark/log4j2-defaults.properties", False),
+        ("", False),
+        ("        at app//io.vertx.core.impl.ContextImpl.execute(ContextImpl.java:327)", False),
+        ("io.vertx.core.VertxException: Thread blocked", False),
+        ("Nov 23, 2026 2:06:20 AM io.vertx.core.impl.BlockedThreadChecker", False),
+        ("WARNING: Thread vert.x-eventloop-thread-0 has been blocked for 2000 ms", False),
+        ("    indented output of mine", True),
+        ("Traceback (most recent call last):", True),
+    ],
+)
+def test_the_programs_own_output_is_told_from_sparks(line: str, own: bool) -> None:
+    assert is_own_output(line) is own
+
+
+class Streams:
+    """Our stdout and our screen."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> None:
+        self.stdout = io.TextIOWrapper(io.BytesIO())
+        monkeypatch.setattr(self.stdout, "isatty", lambda: is_terminal)
+        monkeypatch.setattr(sys, "stdout", self.stdout)
+        self.screen: list[str] = []
+
+    @property
+    def printed(self) -> bytes:
+        """Return what stdout got."""
+        self.stdout.flush()
+        written = self.stdout.buffer
+        assert isinstance(written, io.BytesIO)
+        return written.getvalue()
+
+    def output(self, *, takes_stdout: bool = True, verbose: bool = False, is_live: bool = False) -> ProgramOutput:
+        """Return what is tested."""
+        return ProgramOutput(self.screen.append, is_live=is_live, takes_stdout=takes_stdout, verbose=verbose)
+
+
+def test_output_in_a_pipe_is_passed_on_byte_for_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, is_terminal=False)
+    output = streams.output()
+
+    for piece in (b"\xff\x00\r", b"\n\n", f"{INFO}\n".encode(), b"open"):
+        output.take("Stdout", piece)
+    output.take("Stderr", b"ours\n")
+    output.end("Stdout")
+
+    assert streams.printed == b"\xff\x00\r\n\n" + INFO.encode() + b"\nopen"
+    assert streams.screen == ["ours"]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_output_on_a_terminal_comes_in_lines_that_do_no_harm(monkeypatch: pytest.MonkeyPatch, is_live: bool) -> None:
+    streams = Streams(monkeypatch, is_terminal=True)
+    output = streams.output(is_live=is_live)
+
+    output.take("Stdout", b"a\x1b[2J")
+    output.take("Stdout", b"b\nopen")
+    output.end("Stdout")
+
+    assert (streams.screen, streams.printed) == (
+        (["a\x1b[2Jb", "open"], b"") if is_live else ([], b"a\\x1b[2Jb\nopen\n")  # the screen sees to it itself
+    )
+
+
+def test_nothing_goes_to_stdout_that_is_for_a_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output(takes_stdout=False).take("Stdout", b"one\n")
+
+    assert (streams.screen, streams.printed) == (["one"], b"")
+
+
+@pytest.mark.parametrize(("verbose", "shown"), [(False, [ERROR, TRACE, "my own words"]), (True, None)])
+def test_of_sparks_log_warnings_and_errors_are_shown(
+    monkeypatch: pytest.MonkeyPatch, verbose: bool, shown: list[str] | None
+) -> None:
+    lines = ["WARNING: Using incubator modules: jdk.incubator.vector", INFO, "", ERROR, TRACE, "my own words"]
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    taken = streams.output(verbose=verbose).take("Stderr", "".join(f"{line}\n" for line in lines).encode())
+
+    assert taken == lines
+    assert streams.screen == (lines if shown is None else shown)
+    assert streams.printed == b""
+
+
+def test_streams_that_are_one_are_told_by_their_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("All", f"{INFO}\nPi is roughly 3.14\n{ERROR}\n".encode())
+
+    assert streams.printed == b"Pi is roughly 3.14\n"
+    assert streams.screen == [ERROR]
