@@ -203,10 +203,10 @@ class Container:
         """Run its stop command if it has one, else send SIGTERM to its main process."""
         if not self.pid:
             return
-        self._remember_kin()
         if self.plan["stop_argv"] and not self.stop_pid:
             main = spawning.INIT if self.has_namespaces else self.pid
             program = self._program(self.plan["stop_argv"], (self._nothing,) * 3, {"SPARKANYWHERE_PID": str(main)})
+            self._remember_kin()  # it may end of the command
             with contextlib.suppress(OSError):
                 within = spawning.spawn_within(program, self.pid) if self.has_namespaces else spawning.spawn(program)
                 self.stop_pid = within.child
@@ -215,11 +215,12 @@ class Container:
 
     def _remember_kin(self) -> None:
         if not system.has(Feature.PRCTL):
-            self.kin = processes.descendants(self.pid)
+            self.kin += processes.descendants(self.pid)
 
     def terminate(self) -> None:
         """Send SIGTERM to the main process, and to it alone, as a container runtime does; an init hands it on."""
         if self.pid:
+            self._remember_kin()
             os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
