@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from textwrap import shorten
 
 import click
 
@@ -27,9 +28,11 @@ from sparkanywhere.client.access import NothingHere, Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.applications import NoSuchApplication, find_application, has_ended, list_applications, root_path
+from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT
 
 WAIT_SECONDS = 1.0  # between two looks while waiting
+CAUSE_CHARACTERS = 60  # of a cause in a table; describe has all of it
 FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
 
 
@@ -56,14 +59,17 @@ def ps(*, context: str, namespace: str, output: str) -> None:
             "executors": each.running_executors,
             "age": each.age(now),
             "usd_on_fargate": f"${each.usage(now).usd:.4f}",
+            "cause": each.cause,
         }
         for each in found
     ]
     if output == "json":
         echo(json.dumps(rows))
         return
-    titles = ("APPLICATION", "STATE", "EXECUTORS", "AGE", "ON FARGATE")
-    _print_table(titles, [list(map(str, row.values())) for row in rows])
+    titles = ("APPLICATION", "STATE", "EXECUTORS", "AGE", "ON FARGATE", "CAUSE")
+    _print_table(
+        titles, [[*map(str, [*row.values()][:-1]), shorten(str(row["cause"]), CAUSE_CHARACTERS)] for row in rows]
+    )
 
 
 def _print_table(titles: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
@@ -104,6 +110,8 @@ def describe(client: KubeClient, target: Target, *, application: str) -> None:
     used = found.usage(now)
     echo(f"Application:  {one_line(found.name)} ({one_line(found.id)})")
     echo(f"State:        {one_line(found.state)}, {found.age(now)} old")
+    if found.cause:
+        echo(f"Cause:        {one_line(found.cause)}")
     echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate")
     pods = {pod["metadata"]["name"]: status_of(pod) for pod in found.pods}
     rows = [[name, str(one.get("phase", "")), str(one.get("podIP", "-"))] for name, one in pods.items()]
@@ -137,7 +145,8 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
     while True:
         found = find_application(client, target.namespace, application)
         if has_ended(client, target.namespace, found):
-            echo(f"{found.driver_name} {found.state}")
+            why = find_cause(client, found.driver) if found.driver else ""
+            echo(f"{found.driver_name} {found.state}" + (f": {one_line(why)}" if why else ""))
             code = 0 if found.state == "Succeeded" else FAILURE
             sys.exit(code if found.exit_code is None else found.exit_code)
         if timeout and time.monotonic() > deadline:

@@ -129,7 +129,7 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
         run.finish()
         why = ""
         if made and not job.succeeded:
-            why = reason(client, spec, made[0].path, run.last_pods, run.last_lines)
+            why = reason(client, spec, made[0].path, run.last_pods)
         if made and not (options.keep and job.succeeded):
             run.delete(made[0].path)
     _report(spec, run, job, why, options=options, suffix=suffix)
@@ -152,7 +152,7 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: 
             "usd_on_fargate": round(used.usd, 6),
             "prices_of": prices.date,
         }
-        echo(json.dumps(summary | ({"reason": why} if why else {})))
+        echo(json.dumps(summary | ({"cause": why} if why else {})))
         return
     print_result(our_console(), job, now=now, with_tables=options.verbose)
     if spec.max_usd or any(_is_billed(pod) for pod in run.last_pods.values()):

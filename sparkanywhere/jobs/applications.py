@@ -12,6 +12,7 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
 from chalicelib.apimachinery.rules.meta import age
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.pod_cause import cause_of
 from chalicelib.controllers.cost.usage_records import read_gone
 from chalicelib.controllers.podmodel import usage as pod_usage
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
@@ -96,6 +97,11 @@ class Application:
         statuses = status_of(self.driver or {}).get("containerStatuses") or [{}]
         code = ((statuses[-1].get("state") or {}).get("terminated") or {}).get("exitCode")
         return None if code is None else int(code)
+
+    @property
+    def cause(self) -> str:
+        """Return why it failed, in one sentence, "" if it has not or nobody knows (yet)."""
+        return cause_of(self.driver or {})
 
     @property
     def running_executors(self) -> int:

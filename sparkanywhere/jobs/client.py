@@ -19,6 +19,7 @@ from chalicelib.controllers.podmodel.usage import Usage
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.applications import Application, find_application, has_ended, list_applications, root_path
+from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
 
@@ -83,6 +84,11 @@ class App:
         found = self._found()
         is_over = found.state != "Failed" or has_ended(self._client, self.namespace, found)
         return found.state if is_over else "Pending"
+
+    @property
+    def cause(self) -> str:
+        """Return why it failed, in one sentence, "" if it has not; it may take seconds of one that has just failed."""
+        return find_cause(self._client, self.pod())
 
     def wait(
         self,

@@ -108,13 +108,17 @@ def _by_executors(ended: Ended) -> str:
 
 def _by_python(ended: Ended) -> str:
     """Return the exception that ended a Python program."""
-    errors = [each for each in python_errors.parse(ended.lines) if not each.quoted]
+    every = python_errors.parse(ended.lines)
+    errors = [each for each in every if not each.quoted]
     if not errors or ended.code != UNCAUGHT:
         return ""
     error, place = errors[-1], ""
     above = next((each for each in errors[:-1] if each.after == error.first), None)  # which quotes this one
     for each in filter(None, (error, above)):
         place = place or _place(each, ended.paths)
+    quoted = [each for each in every if each.quoted and each.first > error.first]
+    if error.name == "Py4JJavaError" and quoted:  # of Python in a task, or called back
+        return _sentence(_python_text(quoted[-1], ended.paths), _place(quoted[-1], ended.paths) or place, ended.task)
     if error.name == "Py4JJavaError":
         behind = [each for each in java_errors.parse(ended.lines) if each.is_end and each.first >= error.first]
         if behind:
