@@ -18,6 +18,7 @@ from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
+from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.providers import remove_leftovers
 
@@ -105,6 +106,9 @@ def clear(folder: Path, settings: Settings) -> str:
         return f"its server runs (process {lock.holder()}): end that first"
     try:
         removed = remove_leftovers(folder, settings, providers=[settings.provider])
+        living_servers(folder.parent)  # clears the records of dead ones away
+        for kubeconfig in folder.glob("kubeconfig*"):  # of servers that are not there any more
+            kubeconfig.unlink()
     except ProviderUnavailable as error:
         return error.message
     finally:

@@ -11,6 +11,7 @@ from typing import Literal
 from chalicelib.config import Settings
 from chalicelib.plane.foundation import is_open
 from chalicelib.providers import registry
+from sparkanywhere.client.access import DEFAULT_INSTANCE, LAPTOP
 from sparkanywhere.client.server_records import ServerRecord
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB, Limits
 
@@ -213,6 +214,7 @@ def announcement(settings: LocalSettings) -> str:
         conf.append(f"spark.kubernetes.authenticate.submission.oauthTokenFile={settings.token_file}")
     if settings.tls:
         conf.append(f"spark.kubernetes.authenticate.submission.caCertFile={settings.ca_file}")
+    on = "" if settings.instance == DEFAULT_INSTANCE else f" --on {LAPTOP}/{settings.instance}"
     return "\n".join(
         [
             f"Sparkanywhere answers the Kubernetes API on {settings.url} "
@@ -221,6 +223,9 @@ def announcement(settings: LocalSettings) -> str:
             f"In a browser {settings.url}/ shows applications, their logs and what they cost.",
             "",
             "Type next:",
+            f"  sparkanywhere run{on} my_job.py",
+            f"  sparkanywhere ps{on}",
+            "",
             f"  export KUBECONFIG={settings.kubeconfig_file}",
             "  kubectl get pods --watch",
             "",

@@ -151,6 +151,14 @@ def test_who_is_served_is_said(environ: dict[str, str], words: str) -> None:
     assert "spark-submit --master k8s://http://127.0.0.1:8123 --deploy-mode cluster" in text
 
 
+@pytest.mark.parametrize(("instance", "on"), [("default", ""), ("team", " --on laptop/team")])
+def test_our_own_commands_are_told_first(instance: str, on: str) -> None:
+    text = announcement(resolve(LocalOptions(instance=instance), HOME))
+
+    told = text.partition("Type next:\n")[2].splitlines()
+    assert told[:2] == [f"  sparkanywhere run{on} my_job.py", f"  sparkanywhere ps{on}"]
+
+
 def test_limits_of_the_web_server_are_settings() -> None:
     environ = {"CONNECTIONS": "30", "CLIENT_CONNECTIONS": "20", "TRANSFER_MIB": "4", "REQUEST_SECONDS": "9"}
 

@@ -1,0 +1,135 @@
+"""Which control plane our commands find as servers start, end and are killed, and what they say where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.functional.local_server import PROJECT, LocalServer, chalice_local
+from tests.waiting import until
+
+COMMAND = (sys.executable, "-m", "sparkanywhere")
+NOTHING = "No server runs on this laptop: `sparkanywhere serve` starts one.\n"
+HERE = "Sparkanywhere on this laptop\n"
+SECONDS = 60.0
+FOREIGN = """
+clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]
+contexts: [{name: prod, context: {cluster: c}}]
+current-context: prod
+"""
+
+
+def served(home: Path, *options: str) -> AbstractContextManager[LocalServer]:
+    """Return a server that runs no pods, as `make serve` starts it."""
+    verb = ("serve", "--provider", "none", "--port", "0")
+    return chalice_local(home, *options, command=COMMAND, verb=verb)
+
+
+def ran(home: Path, *words: str, **environ: str) -> tuple[int, str, str]:
+    """Run a command as a user whose kubeconfig has another cluster's current context; return code, stdout, stderr."""
+    (home / ".kube").mkdir(exist_ok=True)
+    (home / ".kube" / "config").write_text(FOREIGN)
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SPARKANYWHERE_", "XDG_", "KUBE"))
+    }
+    env = {**kept, "HOME": str(home), "XDG_STATE_HOME": str(home), "PYTHONPATH": str(PROJECT), **environ}
+    done = subprocess.run([*COMMAND, *words], env=env, capture_output=True, text=True, check=False, timeout=SECONDS)
+    return done.returncode, done.stdout, done.stderr
+
+
+def kubectl(home: Path) -> str:
+    """Return what kubectl finds by the state folder's own kubeconfig."""
+    file = home / "sparkanywhere" / "default" / "kubeconfig"
+    line = ["kubectl", "--kubeconfig", str(file), "get", "namespaces", "default", "-o", "name"]
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=SECONDS).stdout.strip()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_server_that_has_ended_is_as_if_it_had_never_been(tmp_path: Path, end: signal.Signals) -> None:
+    before = ran(tmp_path, "ps", "--output", "json")
+    with served(tmp_path) as server:
+        server.wait_until_ready()
+        assert ran(tmp_path, "ps", "--output", "json") == (0, "[]\n", HERE)
+        server.end(end)
+
+        assert ran(tmp_path, "ps", "--output", "json") == before == (0, "[]\n", NOTHING)
+    assert ran(tmp_path, "logs", "x") == (1, "", f"Error: {NOTHING}")
+    assert "control plane: none runs on this laptop" in ran(tmp_path, "doctor")[1]
+    assert list(tmp_path.glob("sparkanywhere/*/servers/*")) == []
+
+
+@pytest.mark.kubectl
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_of_two_servers_on_one_state_the_living_one_is_found(tmp_path: Path, end: signal.Signals) -> None:
+    with served(tmp_path) as first:
+        first.wait_until_ready()
+        with served(tmp_path) as second:
+            second.wait_until_ready()
+            assert server_of(tmp_path) == first.url  # which does the background work
+            second.end(end)
+        assert server_of(tmp_path) == first.url
+        assert kubectl(tmp_path) == "namespace/default"
+
+        with served(tmp_path) as third:
+            third.wait_until_ready()
+            first.end(end)
+            assert server_of(tmp_path) == third.url
+            until(lambda: kubectl(tmp_path) == "namespace/default", "the kubeconfig to lead to the one that is left")
+
+
+def server_of(home: Path) -> str:
+    """Return the server that `contexts` says is the default."""
+    rows = json.loads(ran(home, "contexts", "-o", "json")[1])
+    return str(next(row["server"] for row in rows if row["default"]))
+
+
+def test_a_name_is_where_commands_work_until_it_is_taken_back(tmp_path: Path) -> None:
+    with served(tmp_path, "--instance", "team") as server:
+        server.wait_until_ready()
+        assert ran(tmp_path, "use", "prod") == (0, "", "Sparkanywhere on prod (http://127.0.0.1:9)\n")
+        code, out, err = ran(tmp_path, "ps")
+        assert (code, out) == (1, "")
+        assert err.startswith("Sparkanywhere on prod (http://127.0.0.1:9)\nError: http://127.0.0.1:9 did not answer:")
+
+        team = "Sparkanywhere on this laptop, instance team\n"
+        assert ran(tmp_path, "ps", "--on", "laptop", "--output", "json") == (0, "[]\n", team)
+        assert ran(tmp_path, "ps", "--output", "json", SPARKANYWHERE_CONTEXT="laptop/team") == (0, "[]\n", team)
+
+        assert ran(tmp_path, "use", "--clear") == (0, "", HERE)
+        assert ran(tmp_path, "ps", "--output", "json") == (0, "[]\n", team)
+
+
+def test_contexts_tells_every_name_its_origin_and_the_default(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        server.wait_until_ready()
+        code, out, err = ran(tmp_path, "contexts")
+
+    assert code == 0
+    assert out.splitlines() == [
+        f"* laptop  {server.url}  (server of yours, process {server.process.pid}, provider none)",
+        f"  prod  http://127.0.0.1:9  ({tmp_path}/.kube/config)",
+    ]
+    assert err.startswith("* is the default: neither --on nor SPARKANYWHERE_CONTEXT nor")
+    assert (
+        "* is the default: SPARKANYWHERE_CONTEXT names it."
+        in ran(tmp_path, "contexts", SPARKANYWHERE_CONTEXT="prod")[2]
+    )
+
+
+def test_down_clears_what_a_killed_server_has_left_for_its_clients(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        server.wait_until_ready()
+        server.end(signal.SIGKILL)
+    state = tmp_path / "sparkanywhere" / "default"
+    assert len(list(state.glob("servers/*"))) == 1
+
+    assert ran(tmp_path, "down")[0] == 0
+
+    assert [*state.glob("servers/*"), *state.glob("kubeconfig*")] == []
