@@ -22,12 +22,13 @@ OWN_LINE = re.compile(
     r"|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
     r"|To adjust logging level|NOTE: Picked up "
 )
-# What is left out without --verbose: what every start says, and what is not a warning.
+# Left out without --verbose: what every start says, what is not a warning, and frames that are not the program's.
 NOISE = re.compile(
     r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO) "
     r"|\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN (?:NativeCodeLoader: |Utils: Kubernetes master URL uses HTTP)"
     r"|WARNING: Using incubator modules|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
-    r"|To adjust logging level|NOTE: Picked up |INFO: "
+    r"|To adjust logging level|NOTE: Picked up |INFO: |\s+\.\.\. \d+ more"
+    r"|\s+at (?:[\w.]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
 )
 
 

@@ -11,7 +11,14 @@ from sparkanywhere.cli.program_output import ProgramOutput, is_own_output
 
 INFO = "26/11/23 00:40:00 INFO SparkContext: Running Spark version 4.3.0"
 ERROR = "26/11/23 00:40:00 ERROR TaskSetManager: Task 0 in stage 0.0 failed 4 times; aborting job"
-TRACE = "        at scala.collection.Iterator.foreach(Iterator.scala:943)"
+TRACES = (
+    "        at scala.collection.Iterator.foreach(Iterator.scala:943)",
+    "\tat org.apache.spark.scheduler.Task.run(Task.scala:147)",
+    "\tat java.base/java.lang.Thread.run(Thread.java:840)",
+    "\t... 12 more",
+)
+CAUSE = "Caused by: java.lang.ArithmeticException: / by zero"
+MINE = "\tat com.example.Main$.main(Main.scala:7)"
 
 
 @pytest.mark.parametrize(
@@ -91,11 +98,20 @@ def test_nothing_goes_to_stdout_that_is_for_a_summary(monkeypatch: pytest.Monkey
     assert (streams.screen, streams.printed) == (["one"], b"")
 
 
-@pytest.mark.parametrize(("verbose", "shown"), [(False, [ERROR, TRACE, "my own words"]), (True, None)])
+@pytest.mark.parametrize(("verbose", "shown"), [(False, [ERROR, CAUSE, MINE, "my own words"]), (True, None)])
 def test_of_sparks_log_warnings_and_errors_are_shown(
     monkeypatch: pytest.MonkeyPatch, verbose: bool, shown: list[str] | None
 ) -> None:
-    lines = ["WARNING: Using incubator modules: jdk.incubator.vector", INFO, "", ERROR, TRACE, "my own words"]
+    lines = [
+        "WARNING: Using incubator modules: jdk.incubator.vector",
+        INFO,
+        "",
+        ERROR,
+        *TRACES,
+        CAUSE,
+        MINE,
+        "my own words",
+    ]
     streams = Streams(monkeypatch, is_terminal=False)
 
     taken = streams.output(verbose=verbose).take("Stderr", "".join(f"{line}\n" for line in lines).encode())
