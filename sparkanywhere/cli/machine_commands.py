@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -15,11 +16,13 @@ import psutil
 from chalicelib.config import Settings
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.cli.smoke_job import SmokeFailed, smoke_job
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
+from sparkanywhere.local.local_server import ServerFailed
 from sparkanywhere.local.providers import remove_leftovers
 
 DISK_GB = 3.0  # a Spark, its image, and room for logs
@@ -49,8 +52,8 @@ def findings() -> Iterator[Finding]:
     yield Finding("disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE.")
     java = os.environ.get("JAVA_HOME") or shutil.which("java")
     yield Finding("java", True, java or "none; the first job downloads one from PyPI")
-    versions = sorted(each.name for each in (cache / "spark").glob("*") if (each / "jars").is_dir())
-    yield Finding("spark", True, ", ".join(versions) or "none; the first job downloads it (some 450 MB)")
+    versions = ", ".join(each.name for each in spark_homes(cache))
+    yield Finding("spark", True, versions or "none; the first job downloads it (some 450 MB)")
     for each in registry.declarations():
         text = each.summary
         if each.check is not None:
@@ -66,17 +69,33 @@ def findings() -> Iterator[Finding]:
         version = KubeClient(target.access).get("/version")["gitVersion"]
         yield Finding("control plane", True, f"{target.where}, {target.access.url} ({version})")
     except NothingHere:
-        yield Finding("control plane", True, "none runs on this laptop; submit starts one of its own")
+        yield Finding("control plane", True, "none runs on this laptop; `run` starts one of its own")
     except (NoAccess, ApiError, ApiUnreachable) as error:
         advice = "`sparkanywhere contexts` lists others, and `sparkanywhere use laptop` goes back to this machine."
         yield Finding("control plane", False, str(error), advice)
 
 
+def spark_homes(cache: Path) -> list[Path]:
+    """Return the Sparks that are laid out in the cache, the newest last."""
+    return sorted(each for each in (cache / "spark").glob("*") if (each / "jars").is_dir())
+
+
+def try_job() -> Iterator[Finding]:
+    """Yield what became of a pod that was run as `run` would run a job."""
+    homes = spark_homes(Settings.from_env().cache_dir())
+    try:
+        yield Finding("smoke job", True, smoke_job(os.environ, homes[-1] if homes else None))
+    except NoAccess:
+        return  # the finding before says it
+    except (SmokeFailed, ServerFailed, ApiError, ApiUnreachable) as error:
+        yield Finding("smoke job", False, str(error), "`sparkanywhere serve` shows what the control plane says.")
+
+
 @click.command()
 def doctor() -> None:
-    """Check that this machine has what jobs need, and say what to do about the rest."""
+    """Check that this machine has what jobs need, by a small one as well, and say what to do about the rest."""
     is_good = True
-    for each in findings():
+    for each in chain(findings(), try_job()):
         is_good &= each.is_good
         echo(f"{'ok' if each.is_good else '!!'}  {each.what}: {each.text}")
         if not each.is_good:

@@ -93,15 +93,14 @@ def run_pi(options: PiOptions) -> int:
     """
     conf = pairs("--conf", options.conf)
     check_memory(options.instances, psutil.virtual_memory().available)
+    in_images = registry.find(options.provider).image_engine is not None
+    image = built(options.spark) if in_images else f"apache/spark:{options.spark}"  # no download without an engine
     spark_home = installed(options.spark)
     program = find_program(
         options.example, shlex.split(options.args), spark_home=spark_home, main_class=options.main_class
     )
-    image = f"apache/spark:{options.spark}"
     host_paths = {"SPARKANYWHERE_HOST_PATHS": program.file} if program.file else None
-    in_images = registry.find(options.provider).image_engine is not None
     if in_images:
-        image = built(options.spark)
         program, mounted = in_containers(program)
         conf = {**mounted, **conf}
     submission = Submission(program, image, options.instances, conf)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from chalicelib.config import Settings
 from chalicelib.extras import PACKAGES
 from tests.wheel import Installed, build, install
 
@@ -20,6 +23,7 @@ NEED_EXTRAS = (
     "sparkanywhere.jobs.s3_objects",
 )
 COMMAND_SECONDS = 60  # each answers within one; a loaded machine gets patience
+JOB_SECONDS = 240  # eight seconds with nothing else to do; a loaded machine gets patience
 
 # Prints each module that cannot be imported, and the package that is missing for it.
 IMPORT_ALL = """
@@ -53,16 +57,17 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(installed: Installed, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run(
+    installed: Installed, folder: Path, *command: str, seconds: float = COMMAND_SECONDS, **environ: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command of the environment in a folder that is also its home."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
         [str(installed.folder / "bin" / command[0]), *command[1:]],
         cwd=folder,
-        env={**environ, "HOME": str(folder)},
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **environ},
         capture_output=True,
         text=True,
-        timeout=COMMAND_SECONDS,
+        timeout=seconds,
     )
 
 
@@ -82,3 +87,60 @@ def test_every_module_of_the_wheel_is_ours_beside_another_chalice_project(instal
     lacking = dict(line.split() for line in ended.stdout.splitlines() if line)
     assert set(lacking.values()) == {package for packages in PACKAGES.values() for package in packages}
     assert {name for name in lacking if not name.startswith(NEED_EXTRAS)} == set()
+
+
+# What is typed, its exit code, words of its answer.
+COMMANDS = {
+    "run missing.py": (2, "missing.py"),
+    "serve --docker --port 0": (1, 'docker must be installed: pip install "sparkanywhere[docker]"'),
+    "serve --storage dynamodb --port 0": (1, 'boto3 and pynamodb must be installed: pip install "sparkanywhere[aws]"'),
+    "image": (1, 'docker must be installed: pip install "sparkanywhere[docker]"'),
+    "run --provider docker app.py": (1, 'docker must be installed: pip install "sparkanywhere[docker]"'),
+    "pi --provider docker": (1, 'docker must be installed: pip install "sparkanywhere[docker]"'),
+    "ps": (0, "sparkanywhere serve"),
+    "down": (0, "No control plane has left anything"),
+    "doctor": (0, "ok  smoke job: a control plane started in "),
+}
+
+
+@pytest.mark.parametrize("typed", COMMANDS)
+def test_command_answers_without_checkout_and_extras(typed: str, installed: Installed, foreign: Path) -> None:
+    code, words = COMMANDS[typed]
+
+    ended = run(installed, foreign, "sparkanywhere", *typed.split())
+
+    said = ended.stdout + ended.stderr
+    assert (ended.returncode, words in said, "Traceback" in said) == (code, True, False), said
+
+
+@pytest.mark.spark
+def test_job_runs_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
+    cache = {"SPARKANYWHERE_CACHE": str(Settings.from_env().cache_dir())}
+    program = (
+        "from pyspark.sql import SparkSession\nprint('rows', SparkSession.builder.getOrCreate().range(7).count())\n"
+    )
+    (tmp_path / "job.py").write_text(program)
+
+    ended = run(installed, tmp_path, "sparkanywhere", "run", "--executors", "1", "job.py", seconds=JOB_SECONDS, **cache)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "rows 7" in ended.stdout.splitlines()
+
+
+def test_an_index_would_take_the_wheel_and_show_its_readme(wheel: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", str(wheel)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS)
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_metadata_tell_licence_pythons_and_extras(installed: Installed) -> None:
+    told = metadata.PathDistribution(
+        next(installed.folder.glob("lib/*/site-packages/sparkanywhere-*.dist-info"))
+    ).metadata
+
+    assert told["License-Expression"] == "Apache-2.0"
+    assert told["Description-Content-Type"] == "text/markdown"
+    assert set(told.get_all("Provides-Extra") or ()) == {"aws", "connect", "dev", "docker"}
+    versions = {each.rpartition(" ")[2] for each in told.get_all("Classifier") or () if ":: Python :: 3." in each}
+    assert versions == {"3.11", "3.12", "3.13"}
