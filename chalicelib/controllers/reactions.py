@@ -38,7 +38,7 @@ from chalicelib.controllers.runtime.objects import ENDED_POD, paged
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
-from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.resources.pods.podrecords import RESOURCE as PODRECORDS

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import time
 import webbrowser
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -17,9 +18,11 @@ from chalicelib.providers.declaration import ProviderDeclaration
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.jobs.services import GONE, is_alive
 from sparkanywhere.local.stop_signals import signals_as_interrupt
+
+if TYPE_CHECKING:
+    from sparkanywhere.client.port_forward import PortForward
 
 PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never
 LOOK_SECONDS = 5.0  # between two looks whether a pod that is forwarded to still runs
@@ -66,6 +69,8 @@ def _provider_of(pod: JSON) -> ProviderDeclaration | None:
 
 def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> PortForward:
     """Return what forwards a port of this machine to the pod's, within its `with`. Raises OSError."""
+    from sparkanywhere.client.port_forward import PodPort, PortForward  # a WebSocket that most commands do not need
+
     name = pod["metadata"]["name"]
     wanted = PodPort(target.access, target.namespace, name, port)
     return PortForward(wanted, tell=lambda words: echo(words, err=True), local_port=local_port)

@@ -11,7 +11,7 @@ from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.declaration import ProviderDeclaration
-from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import overhead_factor

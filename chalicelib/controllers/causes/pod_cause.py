@@ -8,8 +8,7 @@ from chalicelib.controllers.causes.advice import more_memory
 from chalicelib.controllers.causes.tasks import JVM_OUT_OF_MEMORY
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.container_status import all_statuses
-from chalicelib.controllers.podmodel.refusals import REJECTED
-from chalicelib.controllers.podmodel.status import DEADLINE_REASON
+from chalicelib.controllers.podmodel.status import DEADLINE_REASON, REJECTED
 
 ROLE = "spark-role"
 DRIVER, EXECUTOR = "driver", "executor"

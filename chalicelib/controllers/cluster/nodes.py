@@ -17,7 +17,8 @@ from chalicelib.controllers.cluster.capacity import NodeCapacity
 from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
-from chalicelib.resources.cluster.nodes import NOT_READY, PROVIDER_LABEL
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
+from chalicelib.resources.cluster.nodes import NOT_READY
 from chalicelib.resources.shared.formats import amounts_texts
 from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key

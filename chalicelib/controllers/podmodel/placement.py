@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand

@@ -16,7 +16,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.references import MOUNT, SCHEDULE
-from chalicelib.controllers.podmodel.status import bound_waiting_status, ended_status, unscheduled_status
+from chalicelib.controllers.podmodel.status import REJECTED, bound_waiting_status, ended_status, unscheduled_status
 from chalicelib.controllers.runtime.recorder import News
 
 CREATE_ERROR = "CreateContainerError"
@@ -42,7 +42,6 @@ _SHOWN = {
 }
 # Of a container of a driver: no wait helps, so far as the provider can tell
 _NEVER_STARTS = (CREATE_ERROR, "InvalidImageName")
-REJECTED = "Pod was rejected: "  # how the message of a pod begins that is not tried again, as a kubelet's
 NEVER_RAN = 128  # the exit code of a container that could not be started, as containerd has it
 DRIVER_START_SECONDS = 30.0  # three tries; spark-submit waits for a driver's end, however long it is Pending
 

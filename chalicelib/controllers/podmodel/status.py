@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES, full_name, is_terminal, spec_of, status_of
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
@@ -15,14 +15,17 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.container_status import Circumstances, container_status, waiting_statuses
 from chalicelib.controllers.podmodel.readiness import gated_readiness
-from chalicelib.controllers.podmodel.references import Missing
 from chalicelib.providers.base import ContainerState, TaskState
 from chalicelib.resources.pods.totals import is_sidecar
+
+if TYPE_CHECKING:  # else every reader of a status, a command line too, would load all kinds
+    from chalicelib.controllers.podmodel.references import Missing
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 Condition = tuple[str, bool, str, str]  # type, status, reason, message
 
 DEADLINE_REASON = "DeadlineExceeded"
+REJECTED = "Pod was rejected: "  # how the message of a pod begins that is not tried again, as a kubelet's
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 INTERRUPTED_REASON = "TerminationByKubelet"
 INTERRUPTED_MESSAGE = "The provider is about to take the task away"

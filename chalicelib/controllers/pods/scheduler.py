@@ -21,7 +21,7 @@ from chalicelib.controllers.podmodel import scheduling
 from chalicelib.controllers.podmodel.resources import pod_totals
 from chalicelib.controllers.pods.room import Room
 from chalicelib.controllers.runtime.objects import Lookup
-from chalicelib.resources.cluster.nodes import PROVIDER_LABEL
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from chalicelib.storage.base import (
     GUARANTEED_UPDATE_ATTEMPTS,
     Change,

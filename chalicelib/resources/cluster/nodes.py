@@ -20,7 +20,6 @@ from chalicelib.registry.subresources import StatusStrategy
 from chalicelib.resources.pods.defaults import drop_empty
 from chalicelib.resources.shared.formats import amounts_texts
 
-PROVIDER_LABEL = "sparkanywhere.io/provider"  # on nodes of ours: what runs the pods
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
 NONE, UNKNOWN = "<none>", "<unknown>"
