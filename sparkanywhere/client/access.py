@@ -135,8 +135,8 @@ def _on_laptop(environ: Mapping[str, str], choice: Choice, namespace: str, *, la
     if not fitting and not own:
         fitting = [each for each in living if not each.is_temporary] or living
     if not fitting:
-        of = f" of instance {own}" if own else ""
-        raise NothingHere(f"No server{of} runs on this laptop: `sparkanywhere serve` starts one.")
+        of, option = (f" of instance {own}", f" --instance {own}") if own else ("", "")
+        raise NothingHere(f"No server{of} runs on this laptop: `sparkanywhere serve{option}` starts one.")
     names = list(dict.fromkeys(local_name(each, environ) for each in fitting))
     if len(names) > 1:
         raise NoAccess(f"Several servers run on this laptop: choose one by --on {' or --on '.join(names)}.")

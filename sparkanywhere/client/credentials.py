@@ -71,7 +71,7 @@ def _credentials(user: Entry, environ: Mapping[str, str]) -> dict[str, str]:
     file = user.path("tokenFile")
     if file and not found["token"]:
         found["token"] = file.read_text().strip()
-    if user.body.get("exec") and not any(found.values()):
+    if "exec" in user.body and not any(found.values()):
         status = _ask_plugin(user.body["exec"], user.file.parent, environ)
         found = {
             "token": str(status.get("token") or ""),
@@ -86,7 +86,9 @@ def _ask_plugin(plugin: Mapping[str, Any], folder: Path, environ: Mapping[str, s
 
     Raises NoAccess, with the last line that a plugin which fails has said.
     """
-    program = str(plugin.get("command") if isinstance(plugin, Mapping) else plugin)
+    if not isinstance(plugin, Mapping) or not plugin.get("command"):
+        raise NoAccess("The exec of the context's user names no command.")
+    program = str(plugin["command"])
     try:
         version = plugin.get("apiVersion") or EXEC_VERSION
         info = {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}

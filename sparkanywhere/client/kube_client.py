@@ -10,6 +10,7 @@ import json
 import ssl
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError, URLError
@@ -25,6 +26,7 @@ from urllib.request import (
 )
 
 from chalicelib.apimachinery.types import JSON
+from sparkanywhere.client.connection_errors import why_unreachable
 
 ANSWER_SECONDS = 10.0  # for any answer that is not a stream
 PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written
@@ -95,7 +97,7 @@ class KubeClient:
 
     def get(self, path: str, **query: str) -> JSON:
         """Return the object or list at `path`. Raises ApiError, ApiUnreachable."""
-        return _json(self._read("GET", path, query))
+        return self._object(self._read("GET", path, query))
 
     def text(self, path: str, **query: str) -> str:
         """Return the plain text at `path`, a log. Raises ApiError, ApiUnreachable."""
@@ -103,23 +105,23 @@ class KubeClient:
 
     def create(self, path: str, obj: JSON) -> JSON:
         """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable."""
-        return _json(self._read("POST", path, {}, body=json.dumps(obj).encode()))
+        return self._object(self._read("POST", path, {}, body=json.dumps(obj).encode()))
 
     def put(self, path: str, content: bytes, **query: str) -> JSON:
         """Send bytes; return the answer. Raises ApiError, ApiUnreachable."""
         with self._open("PUT", path, query, seconds=PUT_SECONDS, body=content, content_type=BINARY) as answer:
-            return _json(answer.read())
+            return self._object(self._body(answer))
 
     def delete(self, path: str, **query: str) -> JSON:
         """Delete an object or a collection. Raises ApiError (404: it is gone), ApiUnreachable."""
-        return _json(self._read("DELETE", path, query))
+        return self._object(self._read("DELETE", path, query))
 
     def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[JSON]:
         """Yield watch events ({type, object}) until the server ends the watch or is silent for `seconds`."""
         with self._open("GET", path, {**query, "watch": "true"}, seconds=seconds) as answer:
             for line in _lines(answer):
                 if line.strip():
-                    yield _json(line)
+                    yield self._object(line)
 
     def log(self, namespace: str, pod: str, **query: str) -> str:
         """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
@@ -141,7 +143,26 @@ class KubeClient:
 
     def _read(self, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> bytes:
         with self._open(verb, path, query, seconds=self._answer_seconds, body=body) as answer:
+            return self._body(answer)
+
+    def _body(self, answer: HTTPResponse) -> bytes:
+        try:
             return answer.read()
+        except (HTTPException, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _object(self, body: bytes) -> JSON:
+        """Return what a server has sent as an object. Raises ApiUnreachable if it is none."""
+        try:
+            decoded = json.loads(body)
+        except ValueError:
+            decoded = None
+        if not isinstance(decoded, dict):
+            raise ApiUnreachable(f"What answers at {self._access.url} is no Kubernetes API.")
+        return decoded
+
+    def _unreachable(self, error: Exception) -> ApiUnreachable:
+        return ApiUnreachable(f"{self._access.url} did not answer: {why_unreachable(error)}")
 
     def _open(
         self,
@@ -162,13 +183,12 @@ class KubeClient:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=seconds)
         except HTTPError as error:
-            try:
-                message = str(_json(error.read()).get("message") or error.reason)
-            except (ValueError, AssertionError):
-                message = error.reason
+            message = f"{self._access.url} answered {error.code} {error.reason}"
+            with suppress(ApiUnreachable, HTTPException, OSError):  # a proxy, say, whose body is no Status
+                message = str(self._object(error.read()).get("message") or message)
             raise ApiError(error.code, f"{message}: {NO_ENTRY}" if error.code == 401 else message) from error
         except (URLError, HTTPException, OSError) as error:
-            raise ApiUnreachable(f"{self._access.url} did not answer: {error}") from error
+            raise self._unreachable(error) from error
         return answer
 
 
@@ -186,9 +206,3 @@ def _lines(answer: HTTPResponse) -> Iterator[bytes]:
         if not line:
             return
         yield line
-
-
-def _json(body: bytes) -> JSON:
-    decoded = json.loads(body)
-    assert isinstance(decoded, dict)
-    return decoded

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sparkanywhere.cli.submit_command import USAGE, run_command
+from sparkanywhere.cli.submit_command import run_command
 from sparkanywhere.cli.submit_options import properties
+from sparkanywhere.cli.target_options import USAGE
 
 
 @pytest.fixture
