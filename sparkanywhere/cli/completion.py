@@ -11,6 +11,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from sparkanywhere.cli.terminal import echo
+
 PROGRAM = "sparkanywhere"
 VARIABLE = "_SPARKANYWHERE_COMPLETE"
 ANSWER_SECONDS = 1.0  # for a control plane that may not be there any more
@@ -28,7 +30,7 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None  # click has these three
     command = click.get_current_context().find_root().command
-    click.echo(kind(command, {}, PROGRAM, VARIABLE).source())
+    echo(kind(command, {}, PROGRAM, VARIABLE).source())
 
 
 def applications(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 
 import click
 
 from sparkanywhere.cli.completion import contexts as complete_contexts
+from sparkanywhere.cli.output import is_for_programs, output_option, print_records
 from sparkanywhere.cli.target_options import errors_as_sentences, say_where
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import LAPTOP, VARIABLE, Choice, choose, known_places, place
@@ -19,14 +19,17 @@ UNNAMED = f"neither --on nor {VARIABLE} nor `sparkanywhere use` names another"
 
 
 @click.command()
-@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option("name")
 def contexts(*, output: str) -> None:
     """List the control planes that --on and `use` take, and which one is the default, and why."""
     with errors_as_sentences():
         choice = choose(os.environ)
         rows = [{**asdict(each), "default": each.name == choice.name} for each in known_places(os.environ)]
-        if output == "json":
-            echo(json.dumps(rows))
+        if is_for_programs(output):
+            print_records(rows, output)
+        elif output == "name":
+            for row in rows:
+                echo(one_line(row["name"]))
         else:
             for row in rows:
                 mark = "*" if row["default"] else " "

@@ -41,7 +41,7 @@ from sparkanywhere.local.server_options import ProviderType
 @click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
 @click.option("--detach", "-d", is_flag=True, help="Return the application's id once it is submitted.")
 @click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--verbose", "-v", is_flag=True, help="Print every line of the driver's log.")
 @click.version_option(DEFAULT_SPARK, prog_name="Spark")
 @click.pass_context

@@ -191,8 +191,9 @@ def has_failed(job: JSON) -> bool:
 
 
 def list_applications(client: KubeClient, namespace: str) -> list[Application]:
-    """Return all applications of a namespace."""
-    return group(client.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=ROLE)["items"])
+    """Return all applications of a namespace, of every one if it is ""."""
+    path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
+    return group(client.get(path, labelSelector=ROLE)["items"])
 
 
 def find_application(client: KubeClient, namespace: str, wanted: str) -> Application:

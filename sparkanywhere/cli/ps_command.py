@@ -1,0 +1,95 @@
+"""`sparkanywhere ps`: the applications of a namespace, or of all, once or as they change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from textwrap import shorten
+
+import click
+
+from sparkanywhere.cli.output import is_for_programs, output_option, print_records, print_row, print_table
+from sparkanywhere.cli.target_options import errors_as_sentences, open_target, target_options
+from sparkanywhere.cli.terminal import echo
+from sparkanywhere.client.access import NothingHere, Target
+from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.jobs.application_record import application_record
+from sparkanywhere.jobs.applications import Application, list_applications
+
+LOOK_SECONDS = 1.0  # between two looks of --watch
+CAUSE_CHARACTERS = 60  # of a cause in a table; describe and -o wide have all of it
+
+
+@click.command(epilog="Examples: sparkanywhere ps; sparkanywhere ps -A -w; sparkanywhere ps -o json")
+@click.option("--all-namespaces", "-A", "everywhere", is_flag=True, help="Of every namespace.")
+@click.option("--watch", "-w", is_flag=True, help="Go on: print each application that changes, until Ctrl-C.")
+@output_option("wide", "name")
+@target_options
+def ps(*, context: str, namespace: str, everywhere: bool, watch: bool, output: str) -> None:
+    """List applications: state, age, executors and cost so far."""
+    with errors_as_sentences():
+        try:
+            target = open_target(context=context, namespace=namespace)
+        except NothingHere as nothing:  # where no server runs there are no applications either
+            echo(str(nothing), err=True)
+            _print([], output, everywhere=everywhere)
+            return
+        client, wanted = KubeClient(target.access), "" if everywhere else target.namespace
+        found = list_applications(client, wanted)
+        if not found and output in ("text", "wide"):
+            echo(f"There are no applications{_where(target, everywhere)}.", err=True)
+        widths = _print(found, output, everywhere=everywhere)
+        while watch:
+            time.sleep(LOOK_SECONDS)
+            before = {each.id: _changing(each) for each in found}
+            found = list_applications(client, wanted)
+            for each in reversed(found):
+                if before.get(each.id) != _changing(each):
+                    widths = _print([each], output, everywhere=everywhere, widths=widths)
+
+
+def _where(target: Target, everywhere: bool) -> str:
+    return "" if everywhere else f" in namespace {target.namespace}"
+
+
+def _changing(application: Application) -> tuple[object, ...]:
+    """Return what --watch looks at: not what only grows with time."""
+    return application.state, application.running_executors, application.exit_code, application.cause
+
+
+def _print(found: Sequence[Application], output: str, *, everywhere: bool, widths: Sequence[int] = ()) -> Sequence[int]:
+    """Print applications; as further rows or records where `widths`, those of the columns, were returned before."""
+    now = datetime.now(UTC)
+    if output == "name":
+        for each in found:
+            echo(each.driver_name or each.id)
+        return ()
+    if is_for_programs(output):
+        records = [application_record(each, now) for each in found]
+        for told in records if widths else [records]:
+            print_records(told, output)
+        return (1,)
+    rows = [_row(each, now, is_wide=output == "wide", everywhere=everywhere) for each in found]
+    if not widths:
+        return print_table(list(rows[0]), [list(row.values()) for row in rows]) if rows else ()
+    for row in rows:
+        print_row(list(row.values()), widths)
+    return widths
+
+
+def _row(each: Application, now: datetime, *, is_wide: bool, everywhere: bool) -> dict[str, object]:
+    """Return an application's cells by their titles."""
+    record = application_record(each, now)
+    row: dict[str, object] = {
+        **({"NAMESPACE": record["namespace"]} if everywhere else {}),
+        "APPLICATION": each.driver_name or each.id,
+        "STATE": each.state,
+        "EXECUTORS": each.running_executors,
+        "AGE": each.age(now),
+        "ON FARGATE": f"${each.usage(now).usd:.4f}",
+    }
+    if not is_wide:
+        return {**row, "CAUSE": shorten(each.cause, CAUSE_CHARACTERS)}
+    more = {name.upper(): record[name] for name in ("id", "name", "created", "started", "ended", "exit_code")}
+    return {**row, **{title: "-" if cell is None else cell for title, cell in more.items()}, "CAUSE": each.cause}

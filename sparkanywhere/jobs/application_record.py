@@ -1,0 +1,83 @@
+"""What commands and the Python API tell of an application to other programs. docs/jobs.md lists the fields: they stay.
+
+Times are ISO 8601 in UTC, or null; amounts are numbers: seconds, vCPU-seconds, GiB-seconds, dollars at Fargate's price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from chalicelib.apimachinery.accessors import labels_of, status_of
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.usage import running_seconds
+from sparkanywhere.jobs.applications import ROLE, Application
+
+Record = dict[str, Any]  # Any: texts, numbers, null, and in `pods` and `events` more records
+
+
+def application_record(application: Application, now: datetime) -> Record:
+    """Return the fields that every command has of an application."""
+    used, driver = application.usage(now), application.driver or {"metadata": {}}
+    one = pod_record(driver, now)
+    return {
+        "id": application.id,
+        "name": application.name,
+        "namespace": next((str(pod["metadata"].get("namespace", "")) for pod in application.pods), ""),
+        "driver": application.driver_name or None,
+        "state": application.state,
+        "cause": application.cause or None,
+        "exit_code": application.exit_code,
+        "created": min((str(pod["metadata"].get("creationTimestamp")) for pod in application.pods), default=None),
+        "started": one["started"],
+        "ended": one["ended"],
+        "seconds": one["seconds"],
+        "executors": application.running_executors,
+        **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
+    }
+
+
+def usage_record(vcpu_seconds: float, gib_seconds: float, usd: float) -> Record:
+    """Return the fields of what was used."""
+    return {
+        "vcpu_seconds": round(vcpu_seconds, 1),
+        "gib_seconds": round(gib_seconds, 1),
+        "usd_on_fargate": round(usd, 6),
+    }
+
+
+def pod_record(pod: JSON, now: datetime) -> Record:
+    """Return the fields of one pod of an application."""
+    status, labels = status_of(pod), labels_of(pod)
+    ended = _terminated(status)
+    return {
+        "pod": pod["metadata"].get("name"),
+        "role": labels.get(ROLE),
+        "executor": labels.get("spark-exec-id"),
+        "state": status.get("phase"),
+        "ip": status.get("podIP"),
+        "exit_code": ended.get("exitCode"),
+        "reason": ended.get("reason") or status.get("reason"),
+        "started": status.get("startTime"),
+        "ended": ended.get("finishedAt"),
+        "seconds": running_seconds(pod, now) if pod.get("spec") else None,
+    }
+
+
+def event_records(events: list[JSON], pods: set[str]) -> Iterator[Record]:
+    """Yield what happened to these pods, the oldest first."""
+    for event in sorted(events, key=_time_of):
+        name = (event.get("involvedObject") or {}).get("name")
+        if name in pods:
+            told = {name: event.get(name) for name in ("type", "reason", "message")}
+            yield {"at": _time_of(event) or None, "pod": name, **told}
+
+
+def _terminated(status: JSON) -> JSON:
+    states = [each.get("state") or {} for each in status.get("containerStatuses") or ()]
+    return next((each["terminated"] for each in states if each.get("terminated")), {})
+
+
+def _time_of(event: JSON) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
