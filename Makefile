@@ -137,9 +137,13 @@ $(BIN)/python:
 	@echo "Preparing $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 
+# pip's 150 lines are shown only where they tell what is wrong.
+UNLESS_IT_FAILS = >$(VENV)/pip.log 2>&1 || { cat $(VENV)/pip.log; exit 1; }
+
 # Chalice's command gives way to ours, which adds --docker and its like to `chalice local`.
 $(RUN) $(DEV): pyproject.toml locks/run.txt locks/dev.txt | $(BIN)/python
-	@$(PIP) --require-hashes --requirement $(if $(filter $@,$(DEV)),locks/dev.txt,locks/run.txt)
-	@$(PIP) --no-deps --no-build-isolation --editable .
+	@if [ -e $(RUN) ]; then echo "Bringing $(VENV) up to date"; fi
+	@$(PIP) --require-hashes --requirement $(if $(filter $@,$(DEV)),locks/dev.txt,locks/run.txt) $(UNLESS_IT_FAILS)
+	@$(PIP) --no-deps --no-build-isolation --editable . $(UNLESS_IT_FAILS)
 	@cp $(BIN)/sparkanywhere-chalice $(BIN)/chalice
 	@touch $@ $(RUN)
