@@ -19,9 +19,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chalicelib.providers import base
-from chalicelib.providers.base import ContainerState, LogOptions, Task, TaskNotFound, TaskState
-from chalicelib.providers.declaration import ProviderDeclaration
+from sparkanywhere.providers import base, declaration
 
 HOST = "127.0.0.1"
 FOLLOW_PAUSE_SECONDS = 0.05
@@ -35,19 +33,19 @@ class ExampleProvider:
     def __init__(self, folder: Path) -> None:
         self._folder = folder  # of logs
         self._guard = threading.RLock()
-        self._states: dict[str, TaskState] = {}
+        self._states: dict[str, base.TaskState] = {}
         self._processes: dict[str, dict[str, subprocess.Popen[bytes]]] = {}  # by handle and container
-        self._news: queue.Queue[TaskState | None] = queue.Queue()
+        self._news: queue.Queue[base.TaskState | None] = queue.Queue()
 
-    def run(self, task: Task) -> TaskState:
+    def run(self, task: base.Task) -> base.TaskState:
         handle, now = f"{task.uid}-{task.attempt}", datetime.now(UTC)
         with self._guard:
             if handle in self._states:
                 return self._states[handle]
             (self._folder / handle).mkdir(parents=True, exist_ok=True)
             self._processes[handle] = {one.name: self._spawn(handle, one) for one in task.containers}
-            states = [ContainerState(one.name, "running", started_at=now) for one in task.containers]
-            state = TaskState(task.uid, handle, "running", tuple(states), HOST, labels=task.labels)
+            states = [base.ContainerState(one.name, "running", started_at=now) for one in task.containers]
+            state = base.TaskState(task.uid, handle, "running", tuple(states), HOST, labels=task.labels)
             self._change(replace(state, started_at=now))
         for name in self._processes[handle]:
             threading.Thread(target=self._wait, args=(handle, name), daemon=True).start()
@@ -69,20 +67,20 @@ class ExampleProvider:
             if (state := self._states.get(handle)) is None:
                 return  # removed
             known, reason = {one.name: one for one in state.containers}, "Error" if code else "Completed"
-            known[container] = ContainerState(container, "stopped", code, reason, "", state.started_at, now)
+            known[container] = base.ContainerState(container, "stopped", code, reason, "", state.started_at, now)
             state = replace(state, containers=tuple(known.values()))
             if all(one.phase == "stopped" for one in state.containers):
                 state = replace(state, phase="stopped", stopped_at=now)
             self._change(state)
 
-    def _change(self, state: TaskState) -> None:
+    def _change(self, state: base.TaskState) -> None:
         self._states[state.handle] = replace(state, version=state.version + 1)
         self._news.put(self._states[state.handle])
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         with self._guard:
             if handle not in self._states:
-                raise TaskNotFound(handle)
+                raise base.TaskNotFound(handle)
             if self._states[handle].phase == "running":
                 self._change(replace(self._states[handle], reason=reason))
                 self._signal(handle, signal.SIGTERM)
@@ -100,18 +98,18 @@ class ExampleProvider:
         if self._states.pop(handle, None):
             self._signal(handle, signal.SIGKILL)
 
-    def describe(self, handles: Sequence[str]) -> list[TaskState]:
+    def describe(self, handles: Sequence[str]) -> list[base.TaskState]:
         return [self._states[handle] for handle in handles if handle in self._states]
 
-    def list_tasks(self) -> list[TaskState]:
+    def list_tasks(self) -> list[base.TaskState]:
         return list(self._states.values())
 
-    def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
+    def logs(self, handle: str, container: str, options: base.LogOptions) -> Iterator[bytes]:
         if handle not in self._states or container not in self._processes[handle]:
-            raise TaskNotFound(f"{handle} has no container {container}")
+            raise base.TaskNotFound(f"{handle} has no container {container}")
         return iter(()) if options.stream == "stderr" else self._read(handle, container, options)
 
-    def _read(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
+    def _read(self, handle: str, container: str, options: base.LogOptions) -> Iterator[bytes]:
         process = self._processes[handle][container]
         with (self._folder / handle / container).open("rb") as file:
             lines = file.read().splitlines(keepends=True)
@@ -123,7 +121,7 @@ class ExampleProvider:
                 has_ended = process.poll() is not None
                 yield file.read()
 
-    def warnings(self, task: Task) -> list[str]:
+    def warnings(self, task: base.Task) -> list[str]:
         return ["the example provider mounts no volumes"] if task.volumes else []
 
     def capacities(self) -> list[base.Capacity]:
@@ -140,7 +138,7 @@ class ExampleProvider:
         self._news.put(None)  # ends the thread
 
 
-DECLARATION = ProviderDeclaration(
+DECLARATION = declaration.ProviderDeclaration(
     name="example",
     summary="plain processes, as an example",
     build=lambda context: ExampleProvider(context.state / "example"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ import pytest
 
 from chalicelib.config import Settings
 from chalicelib.extras import PACKAGES
+from sparkanywhere.project import PROJECT
 from tests.wheel import Installed, build, install
 
 # What is imported only once it has been made sure that an extra is installed.
@@ -111,6 +113,16 @@ def test_command_answers_without_checkout_and_extras(typed: str, installed: Inst
 
     said = ended.stdout + ended.stderr
     assert (ended.returncode, words in said, "Traceback" in said) == (code, True, False), said
+
+
+def test_provider_of_somebody_else_finds_its_contract(installed: Installed, foreign: Path) -> None:
+    (foreign / "own").mkdir()
+    shutil.copy(PROJECT / "tests" / "example_provider.py", foreign / "own")
+    find = "from sparkanywhere._plane.providers import registry; print(registry.find('own.example_provider').name)"
+
+    ended = run(installed, foreign, "python", "-c", find)
+
+    assert (ended.stdout, ended.stderr) == ("example\n", "")
 
 
 @pytest.mark.spark
