@@ -139,6 +139,12 @@ class JobFields:
         pod="imagePullPolicy of the container",
     )
     spark: str = job_field("Version of Spark.", DEFAULT_SPARK, metavar="VERSION", pod="image of the container")
+    python: str = job_field(
+        "Python of driver and executors: a path here for local processes, else in the image; default: your active one.",
+        "",
+        metavar="PATH",
+        conf="spark.pyspark.python",
+    )
     service_account: str = job_field(
         "The driver's ServiceAccount.",
         "",

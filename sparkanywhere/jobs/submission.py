@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import build, main_place, owned_by
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
+from sparkanywhere.jobs.user_python import with_users_python
+from sparkanywhere.jobs.working_folder import WorkingFolder
 
 DRIVER_LOOKS, LOOK_SECONDS = 50, 0.1  # for a Job's first pod: a control plane that runs no pods makes none
 SUFFIX_BYTES = 5  # ten hexadecimal digits in every name of the application
@@ -55,9 +58,7 @@ def submit(
     uploaded, which the control plane removes in time.
     """
     check_capacity(client, spec)
-    here = working_folder.find(client, spec, folder, say=say) if folder else None
-    if here:
-        spec = here.placed(spec)
+    spec, here = _placed(client, spec, folder, say) if folder else (spec, None)
     needed_by = main_place(spec, suffix)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
     user = "spark"
@@ -84,3 +85,12 @@ def submit(
             break
         sleep(LOOK_SECONDS)
     return Submitted(f"spark-{suffix}", str(stored["metadata"]["name"]), path)
+
+
+def _placed(client: KubeClient, spec: JobSpec, folder: str, say: Say) -> tuple[JobSpec, WorkingFolder | None]:
+    """Return the job as the caller's machine and folder make it, and the folder if it works there. Raises SpecError."""
+    found = working_folder.find(client, folder)
+    if found and not found.shared.is_mounted:
+        spec = with_users_python(spec, os.environ, say=say)
+    here = working_folder.fitting(found, spec, say=say)
+    return (here.placed(spec) if here else spec), here

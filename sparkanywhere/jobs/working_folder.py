@@ -167,20 +167,20 @@ def callers_folder() -> str:
         raise SpecError("The current folder has been deleted: change to another one.") from None
 
 
-def find(client: KubeClient, spec: JobSpec, path: str, *, say: Say = nothing) -> WorkingFolder | None:
-    """Return how pods share a folder of this machine, None where they do not; say what the program misses so.
-
-    Raises ApiUnreachable.
-    """
+def find(client: KubeClient, path: str) -> WorkingFolder | None:
+    """Return how pods share a folder of this machine, None where they do not. Raises ApiUnreachable."""
     try:
         nodes = client.get("/api/v1/nodes")["items"]
     except ApiError:  # a user who may not list nodes
-        nodes = []
-    obstacle = _obstacle(spec, path)
+        return None
     found = (_shared(path, shared) for shared in filter(None, map(shared_folders, nodes)))
-    folder = next((each for each in found if each), None)
-    if folder and obstacle:
-        say(f"The program does not work in {path}, because {obstacle}: relative paths are those of its pod.")
+    return next((each for each in found if each), None)
+
+
+def fitting(folder: WorkingFolder | None, spec: JobSpec, *, say: Say = nothing) -> WorkingFolder | None:
+    """Return the folder if the job can work in it, else None; say what its program misses so."""
+    if folder and (obstacle := _obstacle(spec, folder.path)):
+        say(f"The program does not work in {folder.path}, because {obstacle}: relative paths are those of its pod.")
         folder = None
     for sentence in _unreachable(spec.args, folder):
         say(sentence)

@@ -1,10 +1,11 @@
-"""A program works in the folder that it is called from: what it reads, imports and writes is the caller's."""
+"""A program works in the folder that it is called from, by the caller's own Python where that can be."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,21 @@ lengths = spark.sparkContext.parallelize(range(2), 2).map(
     lambda each: (beside.double(each), len(open(SparkFiles.get("words.txt")).read()))
 )
 print(os.getcwd(), rows.count(), lengths.collect())
+if sys.argv[3:]:
+    import of_the_environment
+    found = spark.sparkContext.parallelize(range(2), 2).map(lambda each: of_the_environment.double(each)).collect()
+    print("by", sys.prefix, found)
 """
+
+MODULE = "def double(each):\n    return 2 * each\n"
+
+
+def environment_with(module: str, folder: Path) -> Path:
+    """Make a virtual environment that alone has a module; return its folder."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / f"{module}.py").write_text(MODULE)
+    return folder
 
 
 @pytest.mark.parametrize("provider", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.image])])
@@ -39,16 +54,20 @@ def test_a_program_works_in_the_folder_that_it_is_called_from(provider: str, tmp
     folder = tmp_path / "my jöb"
     (folder / "data").mkdir(parents=True)
     (folder / "étl.py").write_text(PROGRAM)
-    (folder / "beside.py").write_text("def double(each):\n    return 2 * each\n")
+    (folder / "beside.py").write_text(MODULE)
     (folder / "data" / "in.csv").write_text("a,b\n1,2\n3,4\n")
     (folder / "words.txt").write_text("four")
+    arguments, environ = ["data/in.csv", "data/out.parquet"], {**os.environ, "SPARKANYWHERE_STATE": f"{tmp_path}/state"}
+    if provider == "process":
+        environ["VIRTUAL_ENV"] = str(environment_with("of_the_environment", tmp_path / "env"))
+        arguments.append("by it")
     before = {each: each.stat() for each in folder.rglob("*") if each.is_file()}
     command = [sys.executable, "-m", "sparkanywhere", "run", "--provider", provider, "--executors", "1"]
 
     ran = subprocess.run(
-        [*command, "--files", "words.txt", "étl.py", "data/in.csv", "data/out.parquet"],
+        [*command, "--files", "words.txt", "étl.py", *arguments],
         cwd=folder,
-        env={**os.environ, "SPARKANYWHERE_STATE": str(tmp_path / "state")},
+        env=environ,
         capture_output=True,
         text=True,
         timeout=JOB_SECONDS,
@@ -56,6 +75,7 @@ def test_a_program_works_in_the_folder_that_it_is_called_from(provider: str, tmp
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"{folder} 2 [(0, 4), (2, 4)]" in " ".join(ran.stdout.split("\n"))
+    assert provider != "process" or f"by {tmp_path}/env [0, 2]" in ran.stdout
     assert (folder / "nöte.txt").read_text() == "hi"
     assert list((folder / "data" / "out.parquet").glob("part-*.parquet"))
     assert list((folder / "spark-warehouse" / "kept").glob("part-*.parquet"))

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 from dataclasses import asdict
-from pathlib import Path
 
 from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.types import JSON
@@ -15,15 +14,13 @@ from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import SharedFolders, SharesFolders
 
 SHARED_FOLDERS = "sparkanywhere.io/shared-folders"
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux alone has it
+LANDMARKS = ("/", "/etc", "/usr", "/tmp")
 
 
 def file_system() -> str:
     """Return what tells the file system that this process sees from those of other machines and of containers."""
-    root = os.stat("/")
-    boot = BOOT_ID.read_text() if BOOT_ID.exists() else ""
-    seen = f"{boot} {socket.gethostname()} {root.st_dev} {root.st_ino}"
-    return hashlib.sha256(seen.encode()).hexdigest()[:16]
+    seen = [(found.st_dev, found.st_ino) for found in map(os.stat, LANDMARKS)]
+    return hashlib.sha256(f"{socket.gethostname()} {seen}".encode()).hexdigest()[:16]
 
 
 def node_annotations(provider: Provider) -> dict[str, str]:

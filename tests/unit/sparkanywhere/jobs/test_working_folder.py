@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).write_text("1\n")
     (tmp_path / "beside.csv").write_text("1\n")
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
     return folder
 
 
@@ -176,7 +178,7 @@ def test_what_spark_copies_to_where_it_starts_keeps_it_out_of_the_users_folder(
     said: list[str] = []
 
     assert "workingDir" not in container(submitted(kube, here, said, **wanted))
-    assert why in said[0]
+    assert why in said[-1]
 
 
 def test_a_file_outside_of_a_mounted_folder_is_told(kube: InProcessClient, here: Path) -> None:

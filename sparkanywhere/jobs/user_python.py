@@ -1,0 +1,111 @@
+"""The Python of whoever submits, where pods are processes of this machine and can run it.
+
+PySpark itself comes from the Spark distribution, whose python/lib Spark puts first on PYTHONPATH; what is looked for
+here is the interpreter, and with it the user's packages. Least versions: the metadata of PyPI's pyspark.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.staging import Say, nothing
+
+LEAST = (((4, 3), (3, 11)), ((4, 1), (3, 10)), ((4, 0), (3, 9)), ((0, 0), (3, 8)))  # Spark from this one on, Python
+PROBE_SECONDS = 30.0  # 0.05 s; a file system on a network gets patience
+PROBE = """
+import json, sys
+from importlib.metadata import version
+found = {}
+for name in ("pandas", "pyarrow"):
+    try:
+        found[name] = version(name)
+    except Exception:
+        pass
+print(json.dumps([sys.executable, sys.version_info[:2], found]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UserPython:
+    """An interpreter: its path, where it is from in words, its version, and those of pandas and pyarrow it has."""
+
+    path: str
+    source: str
+    version: tuple[int, int]
+    packages: Mapping[str, str]
+
+    def __str__(self) -> str:
+        known = " and ".join(f"{name} {version}" for name, version in self.packages.items())
+        return f"Python {_dotted(self.version)} ({self.source}), {f'with {known}' if known else 'without pandas'}"
+
+
+def with_users_python(spec: JobSpec, environ: Mapping[str, str], *, say: Say = nothing) -> JobSpec:
+    """Return a job of this machine's processes with the Python that driver and executors run. Raises SpecError.
+
+    That is --python, the active virtual or Conda environment, the environment that we are installed in where it is
+    the caller's project's, `python` of the PATH, or else ours. What a job says otherwise of it stands.
+    """
+    if not spec.is_python or spec.archives or "PYSPARK_PYTHON" in {**spec.env, **spec.secret_env}:
+        return spec
+    least = next(python for spark, python in LEAST if _numbers(spec.spark) >= spark)
+    for path, source, is_chosen in _candidates(spec, environ):
+        found = probe(path, source)
+        if found and found.version >= least:
+            say(str(found))
+            return replace(spec, python=found.path)
+        if is_chosen:
+            why = f"is {_dotted(found.version)}" if found else "does not run"
+            raise SpecError(
+                f"Your Python ({source}) {why}, and Spark {spec.spark} needs {_dotted(least)} or newer:"
+                " choose one by --python, or another Spark by --spark."
+            )
+    raise SpecError(f"There is no Python {_dotted(least)} or newer here, which Spark {spec.spark} needs: use --python.")
+
+
+def probe(path: str, source: str) -> UserPython | None:
+    """Return what an interpreter says of itself, None if it does not run."""
+    try:
+        ran = subprocess.run(
+            [path, "-c", PROBE], cwd="/", capture_output=True, text=True, timeout=PROBE_SECONDS, check=True
+        )
+        executable, version, packages = json.loads(ran.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return UserPython(executable or path, source, (version[0], version[1]), packages)
+
+
+def _candidates(spec: JobSpec, environ: Mapping[str, str]) -> Iterator[tuple[str, str, bool]]:
+    """Yield (interpreter, where it is from, whether the user has chosen it), the first to take first."""
+    if spec.python:
+        found = shutil.which(spec.python, path=environ.get("PATH")) or spec.python
+        yield os.path.abspath(found), spec.python, True
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if folder := environ.get(variable):
+            yield f"{folder}/bin/python", _short(folder), True
+    if Path(sys.prefix).parent in (Path.cwd(), *Path.cwd().parents):
+        yield sys.executable, _short(sys.prefix), False
+    for name in ("python", "python3"):
+        if on_path := shutil.which(name, path=environ.get("PATH")):
+            yield on_path, on_path, False
+    yield sys.executable, "that of Sparkanywhere", False
+
+
+def _short(folder: str) -> str:
+    return os.path.relpath(folder) if Path.cwd() in Path(folder).parents else folder
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    major, minor = (*version.split("."), "0")[:2]
+    return int(major), int(minor)
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
