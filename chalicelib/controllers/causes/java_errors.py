@@ -42,8 +42,7 @@ class Thrown:
 
     def pass_by(self, frame: re.Match[str]) -> None:
         """Note a frame of its stack trace; they come nearest first."""
-        is_own = not frame["method"].startswith(_LIBRARIES)
-        if is_own and not self.place:
+        if is_own_frame(frame[0]) and not self.place:
             self.place, self.is_own = f"{frame['file']}:{frame['line']}", not self.has_frames
         self.has_frames = True
 
@@ -70,6 +69,12 @@ class JavaError:
     def place(self) -> str:
         """Return the program's own line nearest to the root, "" if none is named."""
         return next((each.place for each in reversed(self.chain) if each.place), "")
+
+
+def is_own_frame(line: str) -> bool:
+    """Return whether a frame of a stack trace is the program's own, and not a library's."""
+    frame = _FRAME.match(line)
+    return frame is not None and not frame["method"].startswith(_LIBRARIES)
 
 
 def parse(lines: Sequence[str]) -> list[JavaError]:

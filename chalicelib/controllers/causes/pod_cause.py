@@ -36,7 +36,7 @@ def unexplained(pod: JSON) -> JSON | None:
 
 
 def with_message(pod: JSON, container: str, message: str) -> JSON:
-    """Return a pod's status with the termination message of a container that has none; others stay."""
+    """Return a pod's status with a container's termination message."""
     status = {**status_of(pod)}
     for field in STATUS_FIELDS:
         if field in status:
@@ -51,7 +51,8 @@ def explained(pod: JSON) -> JSON:
         return pod
     for each in all_statuses(pod):
         ended = _terminated(each)
-        if ended.get("exitCode") and not ended.get("message") and (message := _message(pod, role, each)):
+        told = ended.get("message") and ended.get("reason") != OUT_OF_MEMORY  # of which providers tell figures alone
+        if ended.get("exitCode") and not told and (message := _message(pod, role, each)):
             pod = {**pod, "status": with_message(pod, each["name"], message)}
     return pod
 
@@ -63,8 +64,9 @@ def _message(pod: JSON, role: str, container: JSON) -> str:
     if status.get("reason") == BUDGET_REASON:
         return f"it has spent its budget (--max-usd): {status.get('message', '')}"
     if ended.get("reason") == OUT_OF_MEMORY:
-        limit = _memory_limit(pod, container["name"])
-        return f"the {role} used more memory than its pod may{limit}: {more_memory(role, heap=False)}"
+        figures = ended.get("message") or _memory_limit(pod, container["name"])
+        advice = more_memory(role, heap=False)
+        return figures if advice in figures else f"the {role} used more memory than its pod may ({figures}): {advice}"
     if any(each.get("type") == "DisruptionTarget" and each.get("status") == "True" for each in _conditions(pod)):
         return "the provider took its capacity back, as it may with Spot"
     if role == EXECUTOR:
@@ -78,11 +80,11 @@ def _conditions(pod: JSON) -> list[JSON]:
 
 
 def _memory_limit(pod: JSON, container: str) -> str:
-    """Return the limit of a container's memory in parentheses, "" without one."""
+    """Return the limit of a container's memory."""
     spec = spec_of(pod)
     every = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     limits = [(each.get("resources") or {}).get("limits") or {} for each in every if each["name"] == container]
-    return f" ({limits[0]['memory']})" if limits and "memory" in limits[0] else ""
+    return str(limits[0].get("memory", "no limit")) if limits else "no limit"
 
 
 def _terminated(container: JSON) -> JSON:
@@ -92,6 +94,4 @@ def _terminated(container: JSON) -> JSON:
 
 def _told(container: JSON, message: str) -> JSON:
     ended = _terminated(container)
-    if not ended or ended.get("message"):
-        return container
-    return {**container, "state": {"terminated": {**ended, "message": message}}}
+    return {**container, "state": {"terminated": {**ended, "message": message}}} if ended else container

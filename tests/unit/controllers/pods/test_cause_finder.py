@@ -187,6 +187,22 @@ def test_who_used_too_much_memory_says_so_without_a_log(w: World, metadata: JSON
     assert logs(w).asked == 0
 
 
+def test_a_providers_figures_of_memory_are_told_with_what_to_do(w: World) -> None:
+    w.create_pod(metadata=DRIVER)
+    held = "held 2161 MiB of memory, 1433 MiB allowed"
+    w.provider.update(
+        w.handle(),
+        lambda state: replace(state, containers=tuple(replace(each, message=held) for each in state.containers)),
+    )
+    w.provider.finish(w.handle(), 137, reason="OOMKilled")
+    w.observe_all()
+    w.observe_all()
+
+    assert ended(w)["message"].startswith(
+        f"the driver used more memory than its pod may ({held}): raise --driver-memory"
+    )
+
+
 def test_an_executor_without_heap_says_so(w: World) -> None:
     fail(w, 52, metadata=EXECUTOR)
 
