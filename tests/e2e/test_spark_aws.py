@@ -15,7 +15,7 @@ from tests.aws_box.fake_ecs import EcsError
 from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, pi_here, run_here, submit
 from tests.e2e.conftest import GONE_SECONDS
 from tests.e2e.docker_cluster import image_for
-from tests.e2e.spark_scenarios import PI, VERSIONS
+from tests.e2e.spark_scenarios import NEWEST, PI, VERSIONS
 from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.docker, pytest.mark.image, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -74,12 +74,11 @@ def test_dynamic_allocation_asks_for_executors_and_lets_them_go_though_functions
     assert "HttpClosedException" not in output  # API Gateway's connections, docs/aws.md
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_events_are_lost(
-    box: AwsBox, tmp_path: Path, version: str
+    box: AwsBox, tmp_path: Path
 ) -> None:
     box.events.trouble = Trouble(drop=0.2, double=0.3, delay_seconds=1.0)
-    job = submit(box, tmp_path, parts=1_000_000, version=version)
+    job = submit(box, tmp_path, parts=1_000_000, version=NEWEST)
     lost = job.wait_for_executors(2)[0]["metadata"]["name"]
     (task,) = box.tasks(lost)
 
@@ -118,16 +117,15 @@ def launch_troubles(box: AwsBox) -> list[Any]:
     return [good, no_capacity, throttled, throttled, doomed]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_replaced(
-    box: AwsBox, tmp_path: Path, version: str
+    box: AwsBox, tmp_path: Path
 ) -> None:
     box.ecs.faults["RunTask"] = launch_troubles(box)
     conf = {
         "spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type": "spot",
         "spark.decommission.enabled": "true",
     }
-    job = submit(box, tmp_path, conf=conf, parts=1500, version=version)
+    job = submit(box, tmp_path, conf=conf, parts=1500, version=NEWEST)
     interrupted = job.wait_for_executors(2)[0]["metadata"]["name"]
     until(lambda: job.log().count("Registered executor") >= 2, "executors to register", seconds=JOB_SECONDS)
     task = box.tasks(interrupted)[-1]  # the first may have ended before it began

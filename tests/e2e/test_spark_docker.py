@@ -38,9 +38,8 @@ class TestOnDocker(SparkScenarios):
     pass
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_an_executor_out_of_memory_is_replaced(version: str, spark: Spark, cluster: DockerCluster) -> None:
-    submitted = cluster.submit(spark(version), *cluster.program("eats_memory.py", "1", "0"), conf=TWO)
+def test_an_executor_out_of_memory_is_replaced(spark: Spark, cluster: DockerCluster) -> None:
+    submitted = cluster.submit(spark(NEWEST), *cluster.program("eats_memory.py", "1", "0"), conf=TWO)
 
     driver = cluster.driver()
     said = cluster.log(driver)
@@ -87,9 +86,8 @@ def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluste
     words_of(job)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_job_outlives_a_control_plane_that_is_killed(version: str, spark: Spark, cluster: DockerCluster) -> None:
-    job = cluster.start(spark(version), *cluster.sleepers(seconds=4, tasks=8), conf=TWO)
+def test_a_job_outlives_a_control_plane_that_is_killed(spark: Spark, cluster: DockerCluster) -> None:
+    job = cluster.start(spark(NEWEST), *cluster.sleepers(seconds=4, tasks=8), conf=TWO)
     until(lambda: len(cluster.running("executor")) == 2, "two executors", seconds=JOB_SECONDS)
     before = {pod["metadata"]["uid"] for pod in cluster.pods()}
 
