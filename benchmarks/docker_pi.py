@@ -72,4 +72,4 @@ def _output(command: list[str]) -> str:
     ran = subprocess.run(
         command, cwd=PROJECT, env=dict(os.environ), capture_output=True, text=True, timeout=RUN_SECONDS, check=True
     )
-    return ran.stdout
+    return ran.stdout + ran.stderr  # ours prints its phases on stderr
