@@ -30,7 +30,7 @@ from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
-from sparkanywhere.local.server_options import ProviderType
+from sparkanywhere.local.provider_type import ProviderType
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
 from sparkanywhere.spark import java_wrapper
 from sparkanywhere.spark.spark_submit import (

@@ -23,7 +23,7 @@ from sparkanywhere.client.access import known_places
 from sparkanywhere.client.kube_client import NoAccess
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.spec import JobSpec, SpecError
-from sparkanywhere.local.server_options import ProviderType
+from sparkanywhere.local.provider_type import ProviderType
 
 
 @click.command(
