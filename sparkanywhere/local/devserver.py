@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import secrets
 import socket
 import sys
@@ -38,6 +37,7 @@ from sparkanywhere.local.local_settings import (
     record_of,
     resolve,
 )
+from sparkanywhere.local.open_files import raise_open_files
 from sparkanywhere.local.plane import Plane
 from sparkanywhere.local.start import CannotStart, bind, starting
 from sparkanywhere.local.stop_signals import StopSignals
@@ -48,7 +48,7 @@ from sparkanywhere.webserver.server import WebServer
 # Two seconds from signal to exit, in all: most for requests under way, the rest to end threads.
 STOP_SERVING_SECONDS = 1.2
 STOP_PLANE_SECONDS = 0.5
-OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024
+OPEN_FILES = 65536  # a connection is one, and stores and pods need some; systems often start at 1,024, macOS at 256
 EVERYWHERE = ("0.0.0.0", "::")
 SERVER_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal", *API_NAMES})
 
@@ -102,11 +102,7 @@ class DevServer:
 
         Raises CannotStart if the provider or the store is not available.
         """
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            with contextlib.suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        raise_open_files(OPEN_FILES)
         self._ended.clear()
         try:
             with self._stop.installed():

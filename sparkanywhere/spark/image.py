@@ -76,8 +76,8 @@ def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, 
     program = shutil.which("mmdebstrap")
     if program is None:
         raise ImageFailed(
-            "mmdebstrap is missing, which makes the base of the Spark image: apt-get install mmdebstrap"
-            " (or name an image of your own by spark.kubernetes.container.image)."
+            "mmdebstrap is missing, which makes the base of the Spark image: apt-get install mmdebstrap, or, where there"
+            " is none, as on macOS, take an image that exists, as by --image apache/spark:4.3.0."
         )
     with _scratch() as folder:
         tar = folder / "base.tar"

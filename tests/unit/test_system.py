@@ -22,6 +22,7 @@ USERS = {
     "ctypes.": {f"{SUPERVISOR}/namespaces.py", f"{SUPERVISOR}/processes.py"},
     "/proc": {f"{SUPERVISOR}/{name}.py" for name in ("namespaces", "processes", "root", "spawning")}
     | {
+        "chalicelib/controllers/cluster/shared_folders.py",  # where it is there
         "chalicelib/providers/docker/sessions.py",
         "chalicelib/providers/fargate/payload.py",  # runs in containers
     },
@@ -43,7 +44,7 @@ USERS = {
     "socket.SOCK_CLOEXEC": set(),
     "socket.SO_PEERCRED": set(),
     "socket.TCP_KEEPIDLE": set(),
-    "/Library/": {"sparkanywhere/spark/java_home.py"},
+    "Library/Java": {"sparkanywhere/spark/java_home.py"},
     "/dev/shm": {"sparkanywhere/spark/image.py"},  # where it is there, see _has_room()
 }
 

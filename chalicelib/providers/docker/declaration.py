@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from chalicelib.extras import lacking
@@ -13,11 +12,12 @@ from chalicelib.private_folder import make_private
 from chalicelib.providers.base import Provider, ProviderUnavailable
 from chalicelib.providers.declaration import ProviderContext, ProviderDeclaration
 from chalicelib.providers.docker import identity
+from chalicelib.providers.docker.engine_address import engine_address
 
 
 @dataclass(frozen=True, slots=True)
 class DockerSettings:
-    """The settings that this provider alone has. Where the engine is, DOCKER_HOST says, as to Docker's own clients."""
+    """The settings that this provider alone has. Where the engine is, Docker's own say, see engine_address."""
 
     host_paths: str = field(
         default="", metadata={"doc": "folders that hostPath volumes may name, separated by colons", "option": True}
@@ -38,11 +38,8 @@ def connect(context: ProviderContext) -> Any:  # Any: a docker.APIClient, whose 
     _require_sdk()
     from chalicelib.providers.docker.engine import connect as connect_to
 
-    environ = context.environ
-    tls_directory = ""
-    if environ.get("DOCKER_TLS_VERIFY"):
-        tls_directory = environ.get("DOCKER_CERT_PATH") or str(Path.home() / ".docker")
-    return connect_to(environ.get("DOCKER_HOST", ""), tls_directory=tls_directory)
+    address = engine_address(context.environ)
+    return connect_to(address.host, tls_directory=address.tls_directory)
 
 
 def _require_sdk() -> None:

@@ -18,11 +18,12 @@ import requests
 import urllib3
 
 from chalicelib.providers.base import ProviderUnavailable
+from chalicelib.providers.docker.engine_address import DEFAULT_SOCKET
 from chalicelib.providers.extensions import SharedFolders
 
 PARTS_API = "1.45"  # engine 26, March 2024
 OLDEST_API = "1.41"  # engine 20.10, December 2020: host-gateway and the prune filters we rely on
-DEFAULT_HOST = "unix:///var/run/docker.sock"
+DEFAULT_HOST = f"unix://{DEFAULT_SOCKET}"
 CALL_TIMEOUT_SECONDS = 60  # starting a container took up to 1.3 s with both cores busy; a full disk takes longer
 UNAVAILABLE = "EngineUnavailable"
 CONFLICT = 409  # the engine's answer to what a state forbids, and to a name that is taken

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.spark.java_home import ensure_java, java_major, java_range, numbers, unwrapped
+from sparkanywhere.spark.java_home import candidate_homes, ensure_java, java_major, java_range, numbers, unwrapped
 from sparkanywhere.spark.progress import silent
 from tests.unit.sparkanywhere.fake_java import fake_java
 
@@ -62,3 +62,20 @@ def test_a_wrapper_of_ours_is_never_wrapped_again(tmp_path: Path) -> None:
 
     assert unwrapped(wrapper) == java.parent.parent
     assert unwrapped(tmp_path / "real") == tmp_path / "real"
+
+
+def test_javas_are_found_where_systems_keep_them(tmp_path: Path) -> None:
+    mac = "Library/Java/JavaVirtualMachines"
+    places = [
+        f"Users/ada/{mac}/corretto-21.jdk/Contents/Home",
+        "usr/lib/jvm/java-17-openjdk-amd64",
+        f"{mac}/temurin-17.jdk/Contents/Home",
+        "opt/homebrew/opt/openjdk@17/libexec/openjdk.jdk/Contents/Home",
+        "usr/local/opt/openjdk/libexec/openjdk.jdk/Contents/Home",
+    ]
+    for place in places:
+        fake_java(tmp_path / place, version_line='openjdk version "17.0.9"', modules="")
+
+    found = list(candidate_homes({"PATH": "", "HOME": str(tmp_path / "Users/ada")}, root=tmp_path))
+
+    assert found == [tmp_path / place for place in places]
