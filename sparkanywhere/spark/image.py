@@ -76,7 +76,7 @@ def ensure_base(client: Any, progress: Progress) -> str:  # a docker.APIClient, 
     program = shutil.which("mmdebstrap")
     if program is None:
         raise ImageFailed(
-            "mmdebstrap is missing, which makes the base of the Spark image: apt-get install mmdebstrap, or, where there"
+            "mmdebstrap is missing, which makes the base of the Spark image: apt-get install mmdebstrap; where there"
             " is none, as on macOS, take an image that exists, as by --image apache/spark:4.3.0."
         )
     with _scratch() as folder:
