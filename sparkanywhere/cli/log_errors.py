@@ -13,8 +13,8 @@ from chalicelib.controllers.causes.user_paths import UserPaths
 LONGEST_LOG_BYTES = 64_000_000  # of a longer one the end is looked at
 
 
-def error_lines(log: Iterable[bytes], pod: JSON, driver: JSON | None) -> Iterator[str]:
-    """Yield the lines to print for the log of a pod, whose application's driver tells which files are the user's."""
+def error_lines(log: Iterable[bytes], driver: JSON) -> Iterator[str]:
+    """Yield the lines to print for a log; the application's driver, {} for none, tells which files are the user's."""
     kept: deque[bytes] = deque()
     size = 0
     for piece in log:
@@ -22,7 +22,7 @@ def error_lines(log: Iterable[bytes], pod: JSON, driver: JSON | None) -> Iterato
         size += len(piece)
         while size - len(kept[0]) >= LONGEST_LOG_BYTES:
             size -= len(kept.popleft())
-    found = error_blocks(split(b"".join(kept).decode(errors="replace")), UserPaths(driver or pod))
+    found = error_blocks(split(b"".join(kept).decode(errors="replace")), UserPaths(driver))
     for number, block in enumerate(found):
         if number:
             yield ""

@@ -9,6 +9,7 @@ import click
 
 from chalicelib.apimachinery.accessors import labels_of
 from sparkanywhere.cli.completion import applications
+from sparkanywhere.cli.log_errors import error_lines
 from sparkanywhere.cli.target_options import with_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.cli.time_span import TimeSpan
@@ -28,9 +29,12 @@ FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
 @click.option("--timestamps", is_flag=True, help="Put in front of each line when it was logged.")
 @click.option("--previous", "-p", is_flag=True, help="That of the attempt before the last.")
 @click.option("--executor", type=int, default=None, help="An executor's log, by its number.")
+@click.option("--errors", is_flag=True, help="Errors and tracebacks alone, each once with how often it came.")
 @with_target
 def logs(client: KubeClient, target: Target, *, application: str, follow: bool, **options: Any) -> None:
     """Print the driver's log, or an executor's."""
+    if options["errors"] and (follow or options["timestamps"]):
+        raise SpecError("--errors tells what has been logged: leave out --follow and --timestamps.")
     try:
         found = find_application(client, target.namespace, application)
     except NoSuchApplication as error:
@@ -42,7 +46,12 @@ def logs(client: KubeClient, target: Target, *, application: str, follow: bool, 
         ) from error
     pod = _pod(found, options["executor"], is_previous=options["previous"])
     query = _query(options, asks_previous=options["previous"] and not found.earlier)
-    for line in client.raw_log(target.namespace, pod, follow_seconds=FOLLOW_SECONDS if follow else 0, **query):
+    log = client.raw_log(target.namespace, pod, follow_seconds=FOLLOW_SECONDS if follow else 0, **query)
+    if options["errors"]:
+        for told in error_lines(log, found.driver or {}):
+            echo(told)
+        return
+    for line in log:
         if sys.stdout.isatty():
             echo(line.decode(errors="replace").rstrip("\r\n"))
         else:

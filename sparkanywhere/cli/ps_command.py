@@ -90,6 +90,6 @@ def _row(each: Application, now: datetime, *, is_wide: bool, everywhere: bool) -
         "ON FARGATE": f"${each.usage(now).usd:.4f}",
     }
     if not is_wide:
-        return {**row, "CAUSE": shorten(each.cause, CAUSE_CHARACTERS)}
+        return {**row, "CAUSE": shorten(each.cause, CAUSE_CHARACTERS, placeholder="…")}
     more = {name.upper(): record[name] for name in ("id", "name", "created", "started", "ended", "exit_code")}
     return {**row, **{title: "-" if cell is None else cell for title, cell in more.items()}, "CAUSE": each.cause}

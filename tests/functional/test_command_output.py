@@ -97,6 +97,18 @@ def test_pods_and_events_are_told_in_the_order_they_happened(server: LocalServer
     assert {event["pod"] for event in found["events"]} == {"etl-driver"}
 
 
+def test_why_it_failed_is_told_by_every_command(server: LocalServer) -> None:
+    sentence = "exit code 3, and its last line is: three"
+
+    assert run(server, "wait", "etl").stdout == f"etl-driver Failed: {sentence}\n"
+    assert told(server, "describe", "etl", "-o", "json")["cause"] == sentence
+    assert f"Cause:        {sentence}\n" in run(server, "describe", "etl").stdout
+    assert sentence in run(server, "ps").stdout
+    assert run(server, "logs", "etl", "--errors").stdout == "Its log holds no errors.\n"
+    refused = run(server, "logs", "etl", "--errors", "--follow")
+    assert (refused.exit_code, "leave out --follow" in refused.stderr) == (2, True)
+
+
 def test_yaml_names_and_wide_rows(server: LocalServer) -> None:
     assert yaml.safe_load(run(server, "ps", "-o", "yaml").stdout) == told(server, "ps", "-o", "json")
     assert run(server, "ps", "-o", "name").stdout == "etl-driver\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chalicelib.controllers.causes import java_errors, python_errors
-from chalicelib.controllers.causes.log_lines import ERROR_LEVELS, STACK, level_of
+from chalicelib.controllers.causes.log_lines import ERROR_LEVELS, level_of
 from chalicelib.controllers.causes.user_paths import UserPaths
 
 FRAMES = 3  # of libraries that are shown one after another
@@ -17,12 +17,14 @@ _BARE = re.compile(r'  File "[^"]+", line \d+$')  # a SyntaxError of the program
 _TELLS = re.compile(r"Traceback \(most recent|\w(?:Exception|Error)\b|Lost executor")
 # What still belongs to the record before it: stack traces, messages of several lines, quoted SQL.
 _GOES_ON = re.compile(
-    r"\s|$|: |[\w.$]+(?:Exception|Error|Exit|Interrupt|Warning)\b|Driver stacktrace|[)=^]"
+    r"\s|$|: |[\w.$]+(?:Exception|Error|Exit|Interrupt|Warning)\b|Driver stacktrace|Caused by: |[)=^]"
     r"|The (?:above exception|executor with id|API gave)|During handling"
 )
 _OF_TASK = re.compile(
     r"Lost task .* executor \w+\)?: (?P<kind>[\w.$]+)(?:: (?P<message>.*)| \((?P<told>.*?)\)?(?: \[duplicate \d+\])?)$"
 )
+_FRAME = re.compile(r'\tat |  File "(?P<file>[^"]+)", line \d+')
+_LEFT_OUT = "    ... {} frames"
 _DIGITS = re.compile(r"\d+")
 
 
@@ -54,8 +56,8 @@ def _blocks(lines: Sequence[str]) -> Iterator[list[str]]:
             if block:
                 yield block
             block = [line] if _is_error(line, level) else []
-        elif block and (_GOES_ON.match(line) or STACK.match(line) or _BEGINS.match(line)):
-            block.append(line)
+        elif block and (_GOES_ON.match(line) or _BEGINS.match(line) or block[-1].startswith("  ")):
+            block.append(line)  # what comes below a frame is the exception, whatever it is called
         elif block:
             yield block
             block = []
@@ -91,16 +93,24 @@ def _key(block: Sequence[str]) -> object:
 
 
 def _shown(block: Sequence[str], paths: UserPaths) -> Iterator[str]:
-    """Yield the lines of a block with the user's paths, long runs of a library's frames shortened."""
-    run = 0
+    """Yield the lines of a block with the user's paths, runs of frames of libraries shortened."""
     while not block[-1].strip():
         block = block[:-1]
+    run, left_out = 0, 0  # frames of libraries one after another, and how many of them are not shown
     for line in block:
-        is_frame = line.startswith("\tat ") and not java_errors.is_own_frame(line)
-        if run > FRAMES and not is_frame:
-            yield f"\t... {run - FRAMES} frames"
-        run = run + 1 if is_frame else 0
-        if run <= FRAMES:
+        frame = _FRAME.match(line)
+        if frame and not _is_own(frame, line, paths):
+            run += 1
+            left_out += run > FRAMES
+        elif frame or not (run and line.startswith("    ")):  # else code that Python shows below its frame
+            if left_out:
+                yield _LEFT_OUT.format(left_out)
+            run = left_out = 0
+        if not left_out:
             yield paths.in_text(line)
-    if run > FRAMES:
-        yield f"\t... {run - FRAMES} frames"
+    if left_out:
+        yield _LEFT_OUT.format(left_out)
+
+
+def _is_own(frame: re.Match[str], line: str, paths: UserPaths) -> bool:
+    return paths.is_users(frame["file"]) if frame["file"] else java_errors.is_own_frame(line)

@@ -61,9 +61,26 @@ def test_paths_are_the_users_and_long_runs_of_frames_are_shortened() -> None:
     assert block.lines == (
         'Exception in thread "main" a.B: in.csv',
         *(f"\tat org.apache.spark.A.f{number}(A.scala:{number})" for number in range(3)),
-        "\t... 6 frames",
+        "    ... 6 frames",
         "\tat com.example.C.main(C.scala:4)",
     )
+
+
+def test_frames_of_python_libraries_are_shortened_with_their_code() -> None:
+    library = '  File "/venv/lib/python3.12/site-packages/a/b.py", line 1, in f\n    call()\n    ^^^^\n'
+    own = '  File "/opt/sparkanywhere/files/job.py", line 9, in g\n    f()\n'
+
+    (block,) = blocks(f"Traceback (most recent call last):\n{library * 5}{own}{library}a.b.Bad: it is\n")
+
+    short = library.rstrip().split("\n")
+    assert list(block.lines) == [
+        "Traceback (most recent call last):",
+        *(short * 3),
+        "    ... 2 frames",
+        *own.replace("/opt/sparkanywhere/files/", "").rstrip().split("\n"),
+        *short,
+        "a.b.Bad: it is",
+    ]
 
 
 def test_warnings_count_if_they_tell_of_an_error_and_output_ends_one() -> None:
