@@ -22,6 +22,7 @@ from sparkanywhere.cli.driver_follower import DriverFollower, Output, SparkSaid
 from sparkanywhere.cli.job_progress import JobProgress, why_pending
 from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.cli.program_output import ProgramOutput
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
 BEGIN_SECONDS = 300.0  # for a driver to run: an image may have to be pulled, a machine may be busy
@@ -35,7 +36,7 @@ GONE_SECONDS = 15.0  # for all pods to be gone: the grace and the kill behind it
 KEPT_LINES = 40  # of the driver's log, to show if it fails
 
 
-class JobFailed(Exception):
+class JobFailed(Failure):
     """The application did not run to its end; str() is one sentence."""
 
 

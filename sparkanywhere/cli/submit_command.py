@@ -17,10 +17,10 @@ from sparkanywhere.cli.spark_submit_options import (
     spark_submit_options,
 )
 from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
-from sparkanywhere.cli.target_options import FAILURE, USAGE, fail, target_options
+from sparkanywhere.cli.target_options import fail, target_options
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import known_places
-from sparkanywhere.client.kube_client import NoAccess
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.local.provider_type import ProviderType
@@ -61,8 +61,8 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
             raise SpecError("--provider starts a control plane for this job alone: --detach would end both.")
         if options["context"] and options["provider"]:
             raise SpecError("--provider starts a control plane for this job alone: --on names another.")
-    except (SpecError, NoAccess) as error:
-        fail(str(error), USAGE if isinstance(error, SpecError) else FAILURE)
+    except Failure as error:
+        fail(str(error), error.exit_code)
     from sparkanywhere.cli.submit_run import RunOptions, run
 
     names = ("context", "provider", "detach", "keep", "output", "verbose")

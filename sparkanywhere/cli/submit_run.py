@@ -16,7 +16,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
-from sparkanywhere.cli.job_run import JobFailed, JobRun
+from sparkanywhere.cli.job_run import JobRun
 from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.cli.reach import page_link
@@ -24,15 +24,15 @@ from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.target_options import open_target, say_where
 from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import LAPTOP, NothingHere, Target, where
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
+from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
 from sparkanywhere.jobs.failures import reason
-from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.spark_rest import ui_port
-from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
-from sparkanywhere.local.local_server import ServerFailed, temporary_server
+from sparkanywhere.local.local_server import temporary_server
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
@@ -86,9 +86,9 @@ def run(spec: JobSpec, options: RunOptions) -> int:
             return 0
         with local_plane(spec, provider=options.provider, context=options.context, environ=os.environ) as target:
             code = _follow(spec, target, options)
-    except (JobFailed, FileFailed, NoAccess, ApiError, ApiUnreachable, ServerFailed, SpecError) as error:
+    except Failure as error:
         echo(f"Error: {error}", err=True)
-        return USAGE if isinstance(error, SpecError) else FAILURE
+        return error.exit_code
     except KeyboardInterrupt:
         echo("Interrupted; the job was ended.", err=True)
         return INTERRUPTED

@@ -14,12 +14,9 @@ import click
 from sparkanywhere.cli.completion import contexts as complete_contexts
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target, find_target
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
+from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
-from sparkanywhere.jobs.applications import NoSuchApplication
-from sparkanywhere.jobs.job_files import FileFailed
-from sparkanywhere.jobs.services import ServiceFailed
-from sparkanywhere.jobs.spec import SpecError
 
 FAILURE, USAGE = 1, 2
 ON_HELP = "Where: laptop, or a context of your kubeconfigs. Default: `sparkanywhere contexts` tells."
@@ -72,10 +69,8 @@ def errors_as_sentences() -> Iterator[None]:
     """End the command with one sentence on stderr where something fails that we know of."""
     try:
         yield
-    except SpecError as error:
-        fail(str(error), USAGE)
-    except (NoAccess, NoSuchApplication, ApiError, ApiUnreachable, FileFailed, ServiceFailed) as error:
-        fail(str(error))
+    except Failure as error:
+        fail(str(error), error.exit_code)
 
 
 def fail(message: str, code: int = FAILURE) -> None:

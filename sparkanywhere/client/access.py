@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from sparkanywhere.client.credentials import access_of
 from sparkanywhere.client.default_context import default_context
 from sparkanywhere.client.kube_client import Access, NoAccess
-from sparkanywhere.client.kubeconfigs import Kubeconfigs, load
 from sparkanywhere.client.server_records import ServerRecord, living_servers, state_root
+
+if TYPE_CHECKING:  # what reads YAML is loaded where a context is named: not on a laptop's way
+    from sparkanywhere.client.kubeconfigs import Kubeconfigs
 
 LAPTOP = "laptop"
 VARIABLE = "SPARKANYWHERE_CONTEXT"
@@ -83,6 +84,8 @@ def find_target(environ: Mapping[str, str], *, context: str = "", namespace: str
     choice = choose(environ, context)
     if choice.instance is not None:
         return _on_laptop(environ, choice, namespace, lasting=lasting)
+    from sparkanywhere.client.credentials import access_of
+
     kubeconfigs = _kubeconfigs_with(choice, environ)
     chosen = kubeconfigs.contexts[choice.name]
     access = access_of(kubeconfigs, choice.name, environ)
@@ -114,6 +117,8 @@ def known_places(environ: Mapping[str, str]) -> list[Known]:
         what = "server of one command" if each.is_temporary else "server of yours"
         name = local_name(each, environ)
         found[name] = Known(name, each.url, f"{what}, process {each.pid}, provider {each.provider}")
+    from sparkanywhere.client.kubeconfigs import load
+
     kubeconfigs = load(environ)
     for name, context in kubeconfigs.contexts.items():
         server = str(kubeconfigs.cluster_of(context).body.get("server", ""))
@@ -146,6 +151,10 @@ def _on_laptop(environ: Mapping[str, str], choice: Choice, namespace: str, *, la
 
 def _kubeconfigs_with(choice: Choice, environ: Mapping[str, str]) -> Kubeconfigs:
     """Return the kubeconfigs, which have the chosen context. Raises NoAccess with the names it may be mistyped for."""
+    from difflib import get_close_matches
+
+    from sparkanywhere.client.kubeconfigs import load
+
     kubeconfigs = load(environ)
     if choice.name in kubeconfigs.contexts:
         return kubeconfigs

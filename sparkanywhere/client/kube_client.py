@@ -27,6 +27,7 @@ from urllib.request import (
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.connection_errors import why_unreachable
+from sparkanywhere.client.failure import Failure
 
 ANSWER_SECONDS = 10.0  # for any answer that is not a stream
 PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written
@@ -34,7 +35,7 @@ NO_ENTRY = "the token is wrong or has expired; the context's user in your kubeco
 BINARY = "application/octet-stream"
 
 
-class ApiError(Exception):
+class ApiError(Failure):
     """The server refused: `code` is HTTP's, str() the server's own words."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -42,11 +43,11 @@ class ApiError(Exception):
         self.code = code
 
 
-class NoAccess(Exception):
+class NoAccess(Failure):
     """No control plane can be used; str() says what to do."""
 
 
-class ApiUnreachable(Exception):
+class ApiUnreachable(Failure):
     """No answer came; str() says from where and why."""
 
 

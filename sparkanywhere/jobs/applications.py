@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
 from chalicelib.apimachinery.rules.meta import age
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of
-from chalicelib.controllers.cost.usage_records import read_gone
 from chalicelib.controllers.podmodel import usage as pod_usage
+from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.providers.registry import reference_prices
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient
-from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
-from sparkanywhere.jobs.spec import JobSpec
+
+if TYPE_CHECKING:
+    from sparkanywhere.jobs.spec import JobSpec
 
 SELECTOR = "spark-app-selector"
+APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an application
 ROLE = "spark-role"
 
 
@@ -48,7 +52,7 @@ def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime
     return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
 
 
-class NoSuchApplication(Exception):
+class NoSuchApplication(Failure):
     """No application has that name or id; str() says which there are."""
 
 

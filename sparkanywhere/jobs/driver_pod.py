@@ -17,6 +17,7 @@ from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.decoding.yaml_loader import load_yaml
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.marks import MAX_USD
+from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.job_fields import TEMPLATE_PATH
 from sparkanywhere.jobs.job_file import read_document
 from sparkanywhere.jobs.job_files import (
@@ -30,7 +31,6 @@ from sparkanywhere.jobs.job_files import (
 )
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import (
-    APPLICATION_LABEL,
     BLOCK_MANAGER_PORT,
     RPC_PORT,
     UI_PORT,

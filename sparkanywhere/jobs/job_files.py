@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from chalicelib.apimachinery.types import JSON
+from sparkanywhere.client.failure import Failure
 
 REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
 S3 = "s3://"
@@ -35,7 +36,7 @@ def is_bad_name(name: str) -> bool:
     return not name.isprintable() or "{" in name or "}" in name or name != name.strip() or name.startswith(("-", ".."))
 
 
-class FileFailed(Exception):
+class FileFailed(Failure):
     """A file of the job cannot be brought to its pod; str() is one sentence."""
 
 

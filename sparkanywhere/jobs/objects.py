@@ -15,10 +15,11 @@ from pathlib import Path
 import javaproperties
 
 from chalicelib.apimachinery.types import JSON
+from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.driver_pod import driver_pod, read_template
 from sparkanywhere.jobs.job_fields import TEMPLATE_FILE
 from sparkanywhere.jobs.job_files import Fetched, entry_key, fetch_list, sort_files
-from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL, BLOCK_MANAGER_PORT, RPC_PORT, UI_PORT, properties
+from sparkanywhere.jobs.spark_properties import BLOCK_MANAGER_PORT, RPC_PORT, UI_PORT, properties
 from sparkanywhere.jobs.spec import NAME_LIMIT, JobSpec
 
 JOB_KEEP_SECONDS = 24 * 3600  # of one that has ended, as of a pod

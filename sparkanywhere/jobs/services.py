@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, phase_of, status_of
 from chalicelib.apimachinery.types import JSON
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import connect_program, event_log
 from sparkanywhere.jobs.memory_size import pod_mib
@@ -41,7 +42,7 @@ SPARK_CLASS = "/opt/spark/bin/spark-class"
 KEEP = {"spark.history.fs.cleaner.enabled": "true", "spark.history.fs.cleaner.maxAge": "30d"}
 
 
-class ServiceFailed(Exception):
+class ServiceFailed(Failure):
     """The pod does not serve; str() says why, with the last lines of its log."""
 
 

@@ -8,7 +8,6 @@ from sparkanywhere.jobs.spec import JobSpec
 
 RPC_PORT, BLOCK_MANAGER_PORT, UI_PORT = 7078, 7079, 4040
 MASTER = "k8s://https://kubernetes.default.svc"
-APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an application
 
 
 def overhead_factor(spec: JobSpec) -> float:

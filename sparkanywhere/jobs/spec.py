@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.spec_problems import problems
 
 NAME_LIMIT = 30  # characters of an application's name in its pods' names: Spark allows a prefix 47 in all
 
 
-class SpecError(Exception):
+class SpecError(Failure):
     """The description of a job is wrong; str() is one sentence that names the option to change."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from chalicelib.private_folder import make_private
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import find_target
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.local.kubeconfig import CONTEXT
 from sparkanywhere.local.providers import remove_leftovers
@@ -31,7 +32,7 @@ STOP_SECONDS = 10.0  # the server itself takes 2 at most
 LOOK_SECONDS = 0.02  # between two looks for the kubeconfig, which the server writes when it is up
 
 
-class ServerFailed(Exception):
+class ServerFailed(Failure):
     """The control plane did not start; str() is one sentence with its own last message."""
 
 

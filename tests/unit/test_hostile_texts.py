@@ -20,7 +20,7 @@ from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.structural import json_path
-from chalicelib.controllers.cost.usage_records import GonePods, read_gone
+from chalicelib.controllers.podmodel.gone_pods import GonePods, read_gone
 from chalicelib.controllers.podmodel.record import version_of
 from chalicelib.controllers.pods.deletions import keep_seconds
 from chalicelib.controllers.translation.env import expand

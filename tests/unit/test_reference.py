@@ -13,8 +13,8 @@ from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.http.requests import ROUTES
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.pods.marks import MAX_USD, TTL_ANNOTATION, WRITTEN_BY_US
+from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
-from sparkanywhere.jobs.spark_properties import APPLICATION_LABEL
 from tests.e2e.scenarios import table
 
 PROJECT = Path(__file__).resolve().parents[2]

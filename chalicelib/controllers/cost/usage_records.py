@@ -7,15 +7,14 @@ The sum stands in an annotation of the family's head for clients to read; the re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import heads_of, members_of
+from chalicelib.controllers.podmodel.gone_pods import GonePods, gone_text
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
@@ -27,15 +26,6 @@ from chalicelib.storage.keys import object_key, parse_key, prefix
 RECORDS = "sparkanywhere-usage"  # by the head's uid, then the pod's
 FOLD_SECONDS = 1.0  # executors go by the dozen: one sum for all of them
 FOLDED_AT_ONCE = 100  # families a sweep, those with the latest news first: each takes a few reads
-
-
-@dataclass(frozen=True, slots=True)
-class GonePods:
-    """What the pods of a family used that are no longer stored, at our price and at Fargate's."""
-
-    pods: int = 0
-    usage: Usage = NOTHING
-    usd_on_fargate: float = 0.0
 
 
 class UsageRecords:
@@ -145,28 +135,3 @@ class UsageRecords:
         for uid in sorted(news, key=lambda uid: latest[uid], reverse=True)[:FOLDED_AT_ONCE]:
             if self.fold(uid):
                 self._folded[uid] = latest[uid]
-
-
-def gone_text(gone: GonePods) -> str:
-    """Return the value of the annotation; seconds and dollars are rounded."""
-    if not gone.pods:
-        return ""
-    figures = {
-        "pods": gone.pods,
-        "vcpuSeconds": round(gone.usage.vcpu_seconds, 3),
-        "gibSeconds": round(gone.usage.gib_seconds, 3),
-        "usd": round(gone.usage.usd, 9),
-        "usdOnFargate": round(gone.usd_on_fargate, 9),
-    }
-    return json.dumps(figures, separators=(",", ":"))
-
-
-def read_gone(head: JSON) -> GonePods:
-    """Return what a head's annotation says; nothing if it is absent or cannot be read."""
-    text = annotations_of(head).get(USED_BY_GONE, "")
-    try:
-        said = json.loads(text) if text else {}
-        used = Usage(float(said["vcpuSeconds"]), float(said["gibSeconds"]), float(said["usd"]))
-        return GonePods(int(said["pods"]), used, float(said["usdOnFargate"]))
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return GonePods()

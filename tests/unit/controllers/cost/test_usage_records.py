@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.cost.usage_records import RECORDS, read_gone
+from chalicelib.controllers.cost.usage_records import RECORDS
+from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.plane.host import LAMBDA
 from chalicelib.resources.pods.marks import USED_BY_GONE
 from chalicelib.storage.keys import object_key

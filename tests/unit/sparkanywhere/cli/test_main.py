@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -27,3 +30,13 @@ def test_an_aborted_prompt_ends_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(__main__, "import_module", aborted)
 
     assert CliRunner().invoke(__main__.main, ["ps"]).exit_code == 1
+
+
+def test_ps_loads_nothing_that_only_others_need() -> None:
+    """It is typed all day: each of these takes as long to load as all that it needs."""
+    heavy = ("chalice", "docker", "rich", "chalicelib.resources.catalogue", "sparkanywhere.jobs.spec")
+    program = f"import sys, sparkanywhere.cli.ps_command; print([each for each in {heavy!r} if each in sys.modules])"
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    assert ran.stdout == "[]\n"
