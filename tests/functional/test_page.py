@@ -131,9 +131,18 @@ def test_markup_in_a_log_stays_text(server: LocalServer, browser: Browser) -> No
 def test_why_a_job_ended_is_told(server: LocalServer, browser: Browser) -> None:
     browser.open(f"{server.url}/#/default/fails")
 
-    browser.wait_for("#detail dl", "Error, exit 3")
+    browser.wait_for("#detail .cause", "Failed: exit code 3, and its last line is: the last words")
+    assert "Error, exit 3" in browser.find("#detail dl").text
     browser.wait_for("pre", "the last words")
     assert browser.all(".track .bad")
+    browser.find(".to-log").click()
+    assert has_focus(browser, lambda element: element.tag_name == "pre")
+
+
+def test_why_a_job_failed_stands_in_the_list(server: LocalServer, browser: Browser) -> None:
+    browser.open(server.url)
+
+    browser.wait_for("#rows", "exit code 3, and its last line is: the last words")
 
 
 def test_only_the_control_plane_is_asked(server: LocalServer, browser: Browser) -> None:

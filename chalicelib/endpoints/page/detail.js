@@ -61,6 +61,7 @@ class Detail {
   close() { this.stop.abort(); }
 
   #build() {
+    this.cause = el("p", { class: "cause", role: "status", hidden: "" });
     this.figures = el("dl");
     this.timeline = el("ol", { class: "timeline" });
     this.all = el("button", { type: "button", hidden: "" }, "Show all pods");
@@ -74,7 +75,7 @@ class Detail {
     const heads = ["Age", "Reason", "Pod", "Message"].map((text) => el("th", { scope: "col" }, text));
     this.node.replaceChildren(
       el("p", {}, el("a", { href: "#/" }, "← All applications")),
-      el("h2", { id: "detail-title", tabindex: "-1" }, this.application.name), this.figures,
+      el("h2", { id: "detail-title", tabindex: "-1" }, this.application.name), this.cause, this.figures,
       el("h3", {}, "Timeline"), legend(), this.timeline, this.all,
       el("h3", {}, "Requested over time"), this.charts,
       el("h3", {}, "Log"),
@@ -102,8 +103,36 @@ class Detail {
       ["vCPU-hours", hours(used.vcpu)], ["GiB-hours", hours(used.gib)],
       ["Namespace", application.namespace], ["Application", application.id],
     ];
-    if (driver && isOver(driver) && driver.why) rows.splice(1, 0, ["Why it ended", driver.why]);
+    this.#drawCause(driver);
+    const ended = driver && isOver(driver) && (driver.cause ? driver.exit : driver.why);
+    if (ended) rows.splice(1, 0, ["How it ended", ended]);
     this.figures.replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  }
+
+  // In words of its own, so that a screen reader tells them once, and what is selected stays.
+  #drawCause(driver) {
+    const cause = driver?.cause || "";
+    this.cause.hidden = !cause;
+    if (this.cause.dataset.told === cause) return;
+    this.cause.dataset.told = cause;
+    const link = el("a", { href: "#log", class: "to-log" }, "See its log");
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#show(driver);
+    });
+    this.cause.replaceChildren(el("strong", {}, "Failed: "), cause, " ", link);
+  }
+
+  // Bring a pod's log into view, at its end.
+  #show(pod) {
+    const option = [...this.pick.options].find((each) => each.value.startsWith(`${pod.uid}/`));
+    if (option && this.pick.value !== option.value) {
+      this.pick.value = option.value;
+      this.#open();
+    }
+    this.log.scrollIntoView();
+    this.log.focus({ preventScroll: true });
+    this.log.scrollTop = this.log.scrollHeight;
   }
 
   #drawPicker() {

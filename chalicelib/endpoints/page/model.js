@@ -8,11 +8,13 @@ const DONE = ["Succeeded", "Failed"];
 
 const earliest = (times) => times.reduce((a, b) => (Number.isNaN(b) || b >= a ? a : b), Infinity);
 
+const exitText = ({ reason, exitCode }) => `${reason || "ended"}, exit ${exitCode}`;
+
 // Why it ended, or what it waits for, in one line.
 const reasonOf = (status, states) => {
   const parts = [];
   for (const { terminated, waiting } of states) {
-    if (terminated) parts.push(`${terminated.reason || "ended"}, exit ${terminated.exitCode}`);
+    if (terminated) parts.push(exitText(terminated));
     if (terminated?.message) parts.push(terminated.message);
     if (waiting && !DONE.includes(status.phase)) parts.push(waiting.message || waiting.reason || "");
   }
@@ -20,6 +22,12 @@ const reasonOf = (status, states) => {
   if (unscheduled) parts.push(unscheduled.message || unscheduled.reason || "");
   if (status.reason || status.message) parts.unshift([status.reason, status.message].filter(Boolean).join(": "));
   return parts.filter(Boolean).join("; ");
+};
+
+// Why a pod failed, in the control plane's one sentence; else what its status says.
+const causeOf = (status, ends) => {
+  const told = ends.find((each) => each?.exitCode && each.message);
+  return status.phase === "Failed" ? told?.message || status.message || status.reason || "" : "";
 };
 
 // Only what is shown is kept: a thousand applications' pods are megabytes.
@@ -38,7 +46,9 @@ const slim = (pod) => {
     uid: metadata.uid, name: metadata.name, namespace: metadata.namespace, version: metadata.resourceVersion,
     app: labels[APPLICATION] || labels[SELECTOR], appName: labels["spark-app-name"] || "", isDriver: labels["spark-role"] === "driver",
     created: instant(metadata.creationTimestamp), isDeleting: Boolean(metadata.deletionTimestamp),
-    phase: status.phase || "Pending", why: reasonOf(status, states), moved: Math.max(0, ...moved),
+    phase: status.phase || "Pending", why: reasonOf(status, states),
+    exit: states.flatMap((each) => each.terminated || []).map(exitText).join("; "),
+    cause: causeOf(status, [...inits, ...states.map((each) => each.terminated)]), moved: Math.max(0, ...moved),
     scheduled: instant(condition("PodScheduled")?.lastTransitionTime),
     started: begun.length ? earliest(begun.map((each) => instant(each.startedAt))) : NaN,
     ended: ends.length && !ends.some(Number.isNaN) ? Math.max(...ends) : NaN,

@@ -11,9 +11,10 @@ const applications = new Applications();
 const makeRow = (application) => {
   const link = el("a", { href: `#/${encodeURIComponent(application.namespace)}/${encodeURIComponent(application.id)}` });
   const where = el("small");
+  const cause = el("small");
   const cells = Array.from({ length: 5 }, () => el("td", { class: "short" }));
   cells[3].classList.add("wide");
-  return { link, where, cells, node: el("tr", {}, el("td", {}, link, where), ...cells) };
+  return { link, where, cause, cells, node: el("tr", {}, el("td", {}, link, where, cause), ...cells) };
 };
 
 const fillRow = (row, application, now) => {
@@ -21,6 +22,7 @@ const fillRow = (row, application, now) => {
   const { state } = application;
   setText(row.link, application.name);
   setText(row.where, `${application.namespace} · ${application.id}`);
+  setText(row.cause, application.driver?.cause || "");
   const texts = [state, application.executorText, duration(now - application.created), hours(used.vcpu), dollars(used.usd)];
   texts.forEach((text, index) => setText(row.cells[index], text));
   row.cells[0].className = `state short ${state}`;
