@@ -13,5 +13,6 @@ def own_program(python: str, module: str, call: str) -> list[str]:
 
     `call` is source, such as "main()"; it sees what is put behind the command in sys.argv[2:].
     """
-    imports = f"import sys; sys.path.insert(0, sys.argv[1]); from {_FAMILY}.{module} import {call.partition('(')[0]}"
-    return [python, "-S", "-E", "-s", "-c", f"{imports}; {call}", str(ROOT)]
+    # behind Python's own modules, which packages that are installed beside ours may be called like
+    imports = f"import sys; sys.path.append(sys.argv[1]); from {_FAMILY}.{module} import {call.partition('(')[0]}"
+    return [python, "-I", "-S", "-c", f"{imports}; {call}", str(ROOT)]

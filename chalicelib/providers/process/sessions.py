@@ -138,7 +138,7 @@ def _start_on_host(wanted: Launch, paths: PathMap, streams: Streams) -> CommandS
     if shutil.which(program, path=env.get("PATH")) is None:
         raise CannotRun(_NOT_FOUND.format(command[0]))
     if streams.tty:
-        argv = [sys.executable, "-S", "-E", "-c", _TAKE_TERMINAL, *argv]
+        argv = [sys.executable, "-I", "-S", "-c", _TAKE_TERMINAL, *argv]
     return _start(replace(wanted, argv=argv), streams)
 
 
