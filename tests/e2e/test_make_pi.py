@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -24,7 +25,9 @@ Spark = Callable[[str], Path]
 DEAF = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # what a script starts behind `&` ignores Ctrl-C
 
 
-def start_pi(state: Path, *options: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def start_pi(
+    state: Path, *options: str, before: tuple[str, ...] = (), stderr: int = subprocess.STDOUT
+) -> subprocess.Popen[str]:
     """Start what `make pi` runs, with its state under `state`."""
     return subprocess.Popen(
         [*before, sys.executable, "-m", "sparkanywhere", "pi", *options],
@@ -32,7 +35,7 @@ def start_pi(state: Path, *options: str, before: tuple[str, ...] = ()) -> subpro
         env={**os.environ, "SPARKANYWHERE_STATE": str(state), "PYTHONPATH": str(PROJECT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         text=True,
     )
 
@@ -48,16 +51,20 @@ def is_clear(state: Path) -> bool:
     return not processes_below(state) and (not state.exists() or list(state.iterdir()) == [])
 
 
-def test_pi_is_printed_with_the_pods_and_the_phases(spark: Spark, tmp_path: Path) -> None:
+def test_pi_is_printed_alone_and_told_of_with_its_pods_and_phases(spark: Spark, tmp_path: Path) -> None:
+    """Without a line of Spark's log: what is told comes from its REST API."""
     spark("4.3.0")
+    quiet = ("--conf", "spark.log.level=ERROR")
 
-    code, output = end_of(start_pi(tmp_path / "state", "--args", "10"))
+    process = start_pi(tmp_path / "state", "--args", "10", *quiet, stderr=subprocess.PIPE)
+    output, told = process.communicate(timeout=JOB_SECONDS)
 
-    assert code == 0, output
-    assert "Pi is roughly 3.1" in output
-    assert "executors  2/2" in output
-    assert "exec-2" in output
-    assert "control plane  submit  driver  executors" in output
+    assert process.returncode == 0, told
+    assert re.fullmatch(r"Pi is roughly 3\.1\d*\n", output)
+    assert "executors  2/2" in told
+    assert "Spark UI: http://127." in told
+    assert "exec-2" in told
+    assert "control plane  submit  driver  executors" in told
     assert is_clear(tmp_path / "state")
 
 
