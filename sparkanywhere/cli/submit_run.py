@@ -28,11 +28,11 @@ from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
 from sparkanywhere.jobs.failures import reason
+from sparkanywhere.jobs.own_plane import own_plane
 from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
-from sparkanywhere.local.local_server import temporary_server
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
@@ -58,9 +58,8 @@ def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: M
         installed(spec.spark)
     elif not spec.image:
         built(spec.spark)
-    shared = {"SPARKANYWHERE_HOST_PATHS": callers_folder(), **environ}
-    with signals_as_interrupt(), temporary_server(shared, prefix="job", provider=provider) as server:
-        yield Target(server.start(), spec.namespace)
+    with signals_as_interrupt(), own_plane(environ, provider=provider, namespace=spec.namespace) as target:
+        yield target
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ client = Client()                                # where the commands work, too:
 app = client.submit(JobSpec(application="my_job.py", executors=4))
 app.wait()
 print(app.logs())
+
+with Client.local() as client:                   # a control plane of its own, as `sparkanywhere run` takes one
+    client.submit(JobSpec(application="my_job.py")).wait()
 """
 
 from __future__ import annotations
@@ -11,17 +14,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
+from chalicelib.providers import registry
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.applications import Application, find_application, has_ended, list_applications, root_path
 from sparkanywhere.jobs.failures import find_cause
+from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
+from sparkanywhere.jobs.own_plane import get_spark, own_plane
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
+from sparkanywhere.jobs.working_folder import callers_folder
 
 LOOK_SECONDS = 1.0  # between two looks at a driver that is waited for
 SILENCE_SECONDS = 60.0  # after which a followed log is opened anew
@@ -34,12 +42,32 @@ class JobTimeout(Exception):
 class Client:
     """Submits to, and looks at, one control plane. Safe to share between threads.
 
-    Raises NoAccess where there is none; its methods raise ApiError and ApiUnreachable.
+    Which one is what the commands' rule says (client/access.py), `context` being their --on. Raises NoAccess where
+    there is none: `sparkanywhere serve` starts one, and Client.local() too. Methods raise ApiError, ApiUnreachable.
     """
 
     def __init__(self, *, context: str = "", namespace: str = "", target: Target | None = None) -> None:
         self._target = target or find_target(os.environ, context=context, namespace=namespace)
         self._client = KubeClient(self._target.access)
+
+    @classmethod
+    @contextmanager
+    def local(
+        cls, *, provider: str = registry.DEFAULT, spark: str = DEFAULT_SPARK, namespace: str = "default"
+    ) -> Iterator[Client]:
+        """Yield a client of a control plane of its own on this machine, which ends with the `with`, and so do its jobs.
+
+        It is started whatever else runs or is the default. Spark, or its image, is fetched where it is missing. Raises
+        ServerFailed, SparkUnavailable, ImageFailed, ProviderUnavailable.
+        """
+        get_spark(os.environ, provider=provider, version=spark)
+        with own_plane(os.environ, provider=provider, namespace=namespace) as target:
+            yield cls(target=target)
+
+    @property
+    def where(self) -> str:
+        """Return in words which control plane this is: "on this laptop", "on prod (https://...)"."""
+        return self._target.where
 
     @property
     def namespace(self) -> str:
@@ -48,7 +76,7 @@ class Client:
 
     def submit(self, spec: JobSpec) -> App:
         """Bring a job's files, submit it and return. Each call is a job of its own. Raises SpecError, FileFailed."""
-        made = submit(self._client, spec, suffix=new_suffix())
+        made = submit(self._client, spec, suffix=new_suffix(), folder=callers_folder())
         return App(self._client, spec.namespace, made.name)
 
     def applications(self) -> list[Application]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkanywhere import Client
+from sparkanywhere.client.access import NothingHere, find_target
+from sparkanywhere.client.kube_client import NoAccess
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.waiting import until
 
@@ -121,6 +124,22 @@ def test_contexts_tells_every_name_its_origin_and_the_default(tmp_path: Path) ->
         "* is the default: SPARKANYWHERE_CONTEXT names it."
         in ran(tmp_path, "contexts", SPARKANYWHERE_CONTEXT="prod")[2]
     )
+
+
+def test_a_program_may_have_a_control_plane_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARKANYWHERE_STATE", str(tmp_path))
+    monkeypatch.setenv("SPARKANYWHERE_CONTEXT", "elsewhere")  # nothing that is the default counts
+    with Client.local(provider="none") as client:
+        name = next(tmp_path.iterdir()).name
+        assert client.where == "on this laptop"
+        assert client.applications() == Client(context="laptop").applications() == []  # others may look
+        with pytest.raises(NothingHere):
+            find_target(os.environ, context="laptop", lasting=True)  # but not send it jobs
+        assert Client(context=f"laptop/{name}").namespace == "default"
+
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(NoAccess, match="No context 'elsewhere' \\(set by SPARKANYWHERE_CONTEXT\\)"):
+        Client()
 
 
 def test_down_clears_what_a_killed_server_has_left_for_its_clients(tmp_path: Path) -> None:
