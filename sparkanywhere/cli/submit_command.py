@@ -39,6 +39,7 @@ from sparkanywhere.local.provider_type import ProviderType
 @click.option("--var", multiple=True, metavar="NAME=VALUE", help="A variable of the job file; repeatable.")
 @target_options
 @click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, where and at what price, and create nothing.")
 @click.option("--detach", "-d", is_flag=True, help="Return the application's id once it is submitted.")
 @click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -63,6 +64,11 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
             raise SpecError("--provider starts a control plane for this job alone: --on names another.")
     except Failure as error:
         fail(str(error), error.exit_code)
+    if options["dry_run"]:
+        from sparkanywhere.cli.dry_run import dry_run
+
+        dry_run(spec, context=options["context"], provider=options["provider"], output=options["output"])
+        return
     from sparkanywhere.cli.submit_run import RunOptions, run
 
     names = ("context", "provider", "detach", "keep", "output", "verbose")

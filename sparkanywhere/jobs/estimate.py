@@ -14,6 +14,8 @@ from chalicelib.providers.prices import Rates
 from sparkanywhere.jobs.capacity import ROLES, wanted_mib
 from sparkanywhere.jobs.spec import JobSpec
 
+USD_DIGITS = 6  # behind the point: a millionth of a dollar
+
 
 @dataclass(frozen=True, slots=True)
 class Pods:
@@ -38,9 +40,9 @@ class Estimate:
 def estimate(spec: JobSpec, rates: Rates) -> Estimate:
     """Return what a job asks for and costs by these prices."""
     driver, executors = (_pods(spec, role, rates) for role in ROLES)
-    total = driver.usd_per_hour + executors.usd_per_hour
+    total = round(driver.usd_per_hour + executors.usd_per_hour, USD_DIGITS)
     seconds = max(spec.time_limit, rates.minimum_seconds)
-    limits = [total * seconds / HOUR_SECONDS] if spec.time_limit else []
+    limits = [round(total * seconds / HOUR_SECONDS, USD_DIGITS)] if spec.time_limit else []
     limits += [float(spec.max_usd)] if spec.max_usd else []
     return Estimate(driver, executors, total, min(limits, default=None))
 
@@ -56,4 +58,4 @@ def _pods(spec: JobSpec, role: str, rates: Rates) -> Pods:
         "metadata": {},
         "spec": {"containers": [{"resources": {"requests": requests}}], "nodeSelector": selector},
     }
-    return Pods(count, cpu, memory_mib, count * hourly_usd(pod, rates))
+    return Pods(count, cpu, memory_mib, round(count * hourly_usd(pod, rates), USD_DIGITS))

@@ -181,6 +181,21 @@ def test_a_wrong_option_is_one_sentence(server: LocalServer, line: tuple[str, ..
     assert sentence in result.stderr.splitlines()[-1]
 
 
+def test_a_dry_run_says_where_and_creates_nothing(server: LocalServer) -> None:
+    kube = client(server)
+    before = kube.get("/api/v1/pods")["items"]
+
+    found = told(server, "run", "--dry-run", "--time-limit", "3600", "-o", "json", "local:///etl.py", "--day", "7")
+    refused = run(server, "run", "--dry-run", "--executor-memory", "90000g", "local:///etl.py")
+
+    assert (found["args"], found["name"], found["provider"]) == (["--day", "7"], "etl", "process")
+    assert (found["executors"]["count"], found["executors"]["memory_mib"]) == (2, 1433)
+    assert found["usd_at_most"] == found["usd_per_hour"] > found["driver"]["usd_per_hour"] > 0
+    assert refused.exit_code == 2
+    assert "--executor-memory 90000g makes a pod of" in refused.stderr
+    assert kube.get("/api/v1/pods")["items"] == before
+
+
 def test_applications_are_completed(server: LocalServer) -> None:
     words = {"COMP_WORDS": "sparkanywhere logs e", "COMP_CWORD": "2", "_SPARKANYWHERE_COMPLETE": "bash_complete"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,14 @@ def test_an_option_of_ours_behind_the_program_is_told(program: str, behind: list
 
     assert result.exit_code == USAGE
     assert (note in result.stderr) if note else ("Note" not in result.stderr)
+
+
+def test_a_dry_run_without_a_control_plane_starts_none(program: str, tmp_path: Path) -> None:
+    environment = {"KUBECONFIG": str(tmp_path / "none"), "SPARKANYWHERE_STATE": str(tmp_path / "state")}
+
+    result = CliRunner().invoke(run_command, ["--dry-run", "--executors", "3", program, "--day", "7"], env=environment)
+
+    assert result.exit_code == 0, result.output
+    assert f"{program} --day 7 would run on this laptop, by a control plane of its own" in result.stdout
+    assert re.search(r"^executors +3 ", result.stdout, re.MULTILINE)
+    assert not (tmp_path / "state").exists()

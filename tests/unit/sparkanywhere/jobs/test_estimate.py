@@ -12,6 +12,7 @@ from sparkanywhere.jobs.estimate import estimate
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.spec import JobSpec
 
+CENT = 0.0001  # a hundredth of one, in dollars: amounts are rounded
 RATES = reference_prices().rates
 
 
@@ -37,16 +38,18 @@ def test_a_driver_is_the_one_that_would_be_made(changed: dict[str, Any]) -> None
 
     requests = driver["spec"]["containers"][0]["resources"]["requests"]
     assert {"cpu": found.cpu, "memory": f"{found.memory_mib}Mi"} == requests
-    assert found.usd_per_hour == hourly_usd(driver, RATES)
+    assert found.usd_per_hour == pytest.approx(hourly_usd(driver, RATES), abs=CENT)
 
 
 def test_executors_cost_by_their_number_and_less_on_spot() -> None:
     plain, spot = estimate(spec(), RATES), estimate(spec(spot=True), RATES)
 
-    assert plain.executors.usd_per_hour == pytest.approx(10 * estimate(spec(executors=1), RATES).executors.usd_per_hour)
-    assert spot.executors.usd_per_hour == pytest.approx(plain.executors.usd_per_hour * RATES.spot_factor)
+    assert plain.executors.usd_per_hour == pytest.approx(
+        10 * estimate(spec(executors=1), RATES).executors.usd_per_hour, abs=CENT
+    )
+    assert spot.executors.usd_per_hour == pytest.approx(plain.executors.usd_per_hour * RATES.spot_factor, abs=CENT)
     assert spot.driver == plain.driver
-    assert plain.usd_per_hour == plain.driver.usd_per_hour + plain.executors.usd_per_hour
+    assert plain.usd_per_hour == pytest.approx(plain.driver.usd_per_hour + plain.executors.usd_per_hour, abs=CENT)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ def test_executors_cost_by_their_number_and_less_on_spot() -> None:
 def test_a_time_limit_says_what_it_costs_at_most(changed: dict[str, Any], hours: float | None) -> None:
     found = estimate(spec(**changed), RATES)
 
-    assert found.usd_at_most == (None if hours is None else pytest.approx(found.usd_per_hour * hours))
+    assert found.usd_at_most == (None if hours is None else pytest.approx(found.usd_per_hour * hours, abs=CENT))
 
 
 def test_a_budget_below_the_time_limit_is_the_most() -> None:
