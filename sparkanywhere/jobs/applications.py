@@ -1,29 +1,33 @@
-"""Applications: drivers and their executors as the control plane's pods show them, and what they used.
+"""Applications: drivers and their executors, by their pods and by the records of those that are gone.
 
 A local job costs nothing; its figure says what the same pods would have cost on Fargate by the list price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
-from chalicelib.apimachinery.rules.meta import age
+from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of
 from chalicelib.controllers.podmodel import usage as pod_usage
+from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.providers.registry import reference_prices
+from chalicelib.resources.pods.podrecords import GROUP, RESOURCE, VERSION, state_of
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 
 if TYPE_CHECKING:
     from sparkanywhere.jobs.spec import JobSpec
 
+LIVE_STATES = ("Pending", "Running", "Unknown", "Deleting")
+SHORT_ID = 6  # characters of an id that tell the runs of one name apart
 SELECTOR = "spark-app-selector"
 APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an application
 ROLE = "spark-role"
@@ -52,18 +56,27 @@ def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime
     return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
 
 
+def records_path(namespace: str) -> str:
+    """Return the path of the records of pods that are gone."""
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{RESOURCE}"
+
+
 class NoSuchApplication(Failure):
     """No application has that name or id; str() says which there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One Spark application: its pods, driver apart; there is none for a client-mode job's executors."""
+    """One Spark application: its pods, driver apart; there is none for a client-mode job's executors.
+
+    Pods that are gone are among them as they last were, and have their records in `records`, by uid.
+    """
 
     id: str
     driver: JSON | None
     executors: tuple[JSON, ...]
     earlier: tuple[JSON, ...] = ()  # drivers of attempts before the last
+    records: Mapping[str, JSON] = field(default_factory=dict)
 
     @property
     def pods(self) -> tuple[JSON, ...]:
@@ -86,14 +99,43 @@ class Application:
         owners = (self.driver or {"metadata": {}})["metadata"].get("ownerReferences") or ()
         return next((str(owner["name"]) for owner in owners if owner.get("kind") == "Job"), "")
 
+    def record_of(self, pod: JSON) -> JSON | None:
+        """Return the record of a pod that is gone, None for one that is there."""
+        return self.records.get(pod["metadata"]["uid"])
+
     @property
     def state(self) -> str:
-        """Return the driver's phase, Deleting while it goes, or Running for one in client mode."""
+        """Return the driver's phase, Deleting while it goes, Killed if it was deleted before its end.
+
+        In client mode, where the driver is no pod, Running, and Ended once no executor is there.
+        """
         if self.driver is None:
-            return "Running"
-        if self.driver["metadata"].get("deletionTimestamp"):
+            return "Running" if any(self.record_of(each) is None for each in self.executors) else "Ended"
+        if self.record_of(self.driver) is None and self.driver["metadata"].get("deletionTimestamp"):
             return "Deleting"
-        return str(status_of(self.driver).get("phase", "Pending"))
+        return state_of(self.driver)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """Return when its first pod was made."""
+        return find_time(min(map(_created_at, (*self.earlier, *self.pods)), default=""))
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when its driver ended, or in client mode its last executor; None while it has not."""
+        if self.state in LIVE_STATES:
+            return None
+        ends = [self._end_of(each) for each in ([self.driver] if self.driver else self.executors)]
+        return max((each for each in ends if each), default=None)
+
+    def _end_of(self, pod: JSON) -> datetime | None:
+        record = self.record_of(pod)
+        return finished_at(pod) or find_time((record or {}).get("deletionTime"))
+
+    def seconds(self, now: datetime) -> float:
+        """Return how long it has taken, so far or in all."""
+        started = self.started_at
+        return max(0.0, ((self.ended_at or now) - started).total_seconds()) if started else 0.0
 
     @property
     def exit_code(self) -> int | None:
@@ -110,24 +152,33 @@ class Application:
     @property
     def running_executors(self) -> int:
         """Return how many executors run."""
-        return sum(phase_of(each) == "Running" for each in self.executors)
-
-    def age(self, now: datetime) -> str:
-        """Return how long ago its first pod came, in kubectl's words."""
-        return age(min(map(_created_at, self.pods), default=""), now)
+        return sum(phase_of(each) == "Running" and self.record_of(each) is None for each in self.executors)
 
     def usage(self, now: datetime) -> Usage:
-        """Return what it has used so far, with what its drivers' pods say of those that are gone."""
+        """Return what it has used so far, pods that are gone included.
+
+        Of gone executors the driver's pod has a sum, which may lag behind, and there are records, which may have been
+        dropped: the larger of the two is right, so that the figure never shrinks.
+        """
         drivers = [*self.earlier, *([self.driver] if self.driver else [])]
-        return usage([*drivers, *self.executors], now) + usage_of_gone(drivers)
+        recorded = sum((self._usage_of(each, now) for each in self.executors if self.record_of(each)), NOTHING)
+        stored = (each for each in self.executors if not self.record_of(each))
+        used = sum((self._usage_of(each, now) for each in (*drivers, *stored)), NOTHING)
+        return used + max(recorded, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
+
+    def _usage_of(self, pod: JSON, now: datetime) -> Usage:
+        record = self.record_of(pod)
+        return usage([pod], (find_time(record.get("deletionTime")) if record else None) or now)
 
 
-def group(pods: Iterable[JSON]) -> list[Application]:
-    """Return the applications that pods belong to, the youngest first."""
+def group(pods: Iterable[JSON], records: Iterable[JSON] = ()) -> list[Application]:
+    """Return the applications that pods and records belong to, the youngest first."""
+    gone = {record["pod"]["metadata"]["uid"]: record for record in records}
+    stored = [pod for pod in pods if pod["metadata"].get("uid") not in gone]
     drivers: dict[str, JSON] = {}  # the last attempt of each
     executors: dict[str, list[JSON]] = {}
     earlier: dict[str, list[JSON]] = {}
-    for pod in pods:
+    for pod in (*stored, *(record["pod"] for record in gone.values())):
         labels = labels_of(pod)
         app_id = labels.get(APPLICATION_LABEL) or labels.get(SELECTOR)
         if not app_id:
@@ -141,7 +192,7 @@ def group(pods: Iterable[JSON]) -> list[Application]:
         else:
             executors[app_id].append(pod)
     found = [
-        Application(each, drivers.get(each), tuple(pods), tuple(earlier.get(each, ())))
+        Application(each, drivers.get(each), tuple(sorted(pods, key=_created_at)), tuple(earlier.get(each, ())), gone)
         for each, pods in executors.items()
     ]
     return sorted(found, key=lambda each: next(map(_created_at, each.pods), ""), reverse=True)
@@ -183,7 +234,7 @@ def root_path(client: KubeClient, namespace: str, application: Application) -> s
 def has_ended(client: KubeClient, namespace: str, application: Application) -> bool:
     """Return whether an application has ended for good: a driver that failed may be tried again."""
     if application.state != "Failed":
-        return application.state == "Succeeded"
+        return application.state not in LIVE_STATES
     job = find_job(client, namespace, application)
     return job is None or has_failed(job)
 
@@ -195,19 +246,36 @@ def has_failed(job: JSON) -> bool:
 
 
 def list_applications(client: KubeClient, namespace: str) -> list[Application]:
-    """Return all applications of a namespace, of every one if it is ""."""
+    """Return all applications of a namespace, of every one if it is "", those too that ended in the last day."""
     path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
-    return group(client.get(path, labelSelector=ROLE)["items"])
+    pods = client.get(path, labelSelector=ROLE)["items"]
+    try:  # after the pods: one that goes meanwhile is in both
+        records = client.get(records_path(namespace), labelSelector=ROLE)["items"]
+    except ApiError as error:
+        if error.code not in (403, 404):  # not allowed, or a control plane that keeps none
+            raise
+        records = []
+    return group(pods, records)
+
+
+def shown_names(applications: Sequence[Application]) -> dict[str, str]:
+    """Return by id what to call each: its name, of older ones of the same name with the end of the id."""
+    names: dict[str, str] = {}
+    for each in applications:
+        name = each.name or each.driver_name or each.id
+        names[each.id] = f"{name}#{each.id[-SHORT_ID:]}" if name in names.values() else name
+    return names
 
 
 def find_application(client: KubeClient, namespace: str, wanted: str) -> Application:
-    """Return the application by its id, its driver pod or its name (then the youngest).
+    """Return the application by its id, its driver pod, its name (then the youngest) or as shown_names has it.
 
     Raises NoSuchApplication.
     """
     applications = list_applications(client, namespace)
+    names = shown_names(applications)
     for each in applications:
-        if wanted in (each.id, each.driver_name, each.name, each.job_name):
+        if wanted in (each.id, each.driver_name, each.name, each.job_name, names[each.id]):
             return each
-    known = ", ".join(each.driver_name or each.id for each in applications[:5]) or "none"
+    known = ", ".join(names[each.id] for each in applications[:5]) or "none"
     raise NoSuchApplication(f"No application {wanted!r} in namespace {namespace}; there are: {known}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import status_of
+from chalicelib.apimachinery.accessors import is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import ContainerState, TaskState
@@ -47,6 +47,18 @@ def last_end(pod: JSON) -> datetime | None:
     statuses = status_of(pod).get("containerStatuses") or ()
     ended = [(each.get("state") or {}).get("terminated") or {} for each in statuses]
     return max((found for each in ended if (found := find_time(each.get("finishedAt")))), default=None)
+
+
+def finished_at(pod: JSON) -> datetime | None:
+    """Return when a finished pod's last container ended, else when it was found finished, else created; else None."""
+    if not is_terminal(pod):
+        return None
+    ended = last_end(pod)
+    if ended is not None:
+        return ended
+    ready = [each for each in status_of(pod).get("conditions") or () if each.get("type") == "Ready"]
+    seen = find_time(ready[0].get("lastTransitionTime")) if ready else None
+    return seen or find_time(pod["metadata"].get("creationTimestamp"))
 
 
 def container_status(

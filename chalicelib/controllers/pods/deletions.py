@@ -13,9 +13,9 @@ from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.apimachinery.rules.time import after, find_time
+from chalicelib.apimachinery.rules.time import after
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.container_status import last_end
+from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON
 from chalicelib.controllers.runtime.objects import ENDED_POD, DeleteObject, paged
 from chalicelib.resources.pods.marks import TTL_ANNOTATION, parse_ttl
@@ -96,18 +96,6 @@ def keep_seconds(pod: JSON, default: float) -> float | None:
         return parse_ttl(str(annotations_of(pod).get(TTL_ANNOTATION, "")))
     except ValueError:
         return default
-
-
-def finished_at(pod: JSON) -> datetime | None:
-    """Return when a finished pod's last container ended, else when it was found finished, else created; else None."""
-    if not is_terminal(pod):
-        return None
-    ended = last_end(pod)
-    if ended is not None:
-        return ended
-    ready = [each for each in status_of(pod).get("conditions") or () if each.get("type") == "Ready"]
-    seen = find_time(ready[0].get("lastTransitionTime")) if ready else None
-    return seen or find_time(pod["metadata"].get("creationTimestamp"))
 
 
 class Interruptions:

@@ -18,8 +18,8 @@ from chalicelib.apimachinery.accessors import labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.controllers.pods.deletions import finished_at
 from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.objects import paged
