@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 
+from chalicelib.apimachinery.rules.meta import human_duration
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.completion import applications
-from sparkanywhere.cli.output import is_for_programs, output_option, print_records, print_table
+from sparkanywhere.cli.output import is_for_programs, local_time, output_option, print_records, print_table
 from sparkanywhere.cli.reach import show
 from sparkanywhere.cli.target_options import FAILURE, fail, with_target
 from sparkanywhere.cli.terminal import echo
@@ -18,11 +19,12 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.application_record import application_record, event_records, pod_record, usage_record
-from sparkanywhere.jobs.applications import find_application, has_ended, root_path
+from sparkanywhere.jobs.applications import LIVE_STATES, end_application, find_application, has_ended, list_applications
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT
 
 WAIT_SECONDS = 1.0  # between two looks while waiting
+KILL_SECONDS, KILL_LOOK_SECONDS = 45.0, 0.2  # beyond the grace that a pod has by default
 
 
 @click.command()
@@ -32,35 +34,47 @@ WAIT_SECONDS = 1.0  # between two looks while waiting
 def describe(client: KubeClient, target: Target, *, application: str, output: str) -> None:
     """Show an application, its pods and their events."""
     found, now = find_application(client, target.namespace, application), datetime.now(UTC)
-    pods = [pod_record(pod, now) for pod in found.pods]
+    pods = [pod_record(pod, found.last_seen(pod, now)) for pod in found.pods]
     events = client.get(f"/api/v1/namespaces/{target.namespace}/events")["items"]
     happened = list(event_records(events, {str(pod["pod"]) for pod in pods}))
     if is_for_programs(output):
         print_records({**application_record(found, now), "pods": pods, "events": happened}, output)
         return
-    used = found.usage(now)
+    used, took = found.usage(now), human_duration(timedelta(seconds=found.seconds(now)))
+    code = "" if found.exit_code is None else f", exit code {found.exit_code}"
     echo(f"Application:  {one_line(found.name)} ({one_line(found.id)})")
-    echo(f"State:        {one_line(found.state)}, {found.age(now)} old")
+    echo(f"State:        {one_line(found.state)}{code}")
     if found.cause:
         echo(f"Cause:        {one_line(found.cause)}")
+    echo(f"Started:      {local_time(found.started_at)}")
+    echo(f"Ended:        {local_time(found.ended_at)}, after {took}" if found.ended_at else f"Has taken:    {took}")
     echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate")
-    print_table(("POD", "PHASE", "IP"), [[pod["pod"], pod["state"] or "", pod["ip"] or "-"] for pod in pods])
+    print_table(("POD", "STATE", "IP"), [[pod["pod"], pod["state"] or "", pod["ip"] or "-"] for pod in pods])
     for event in happened:
         echo(one_line(f"{event['at']}  {event['reason']}: {event['message']}"))
 
 
 @click.command()
-@click.argument("application", shell_complete=applications)
+@click.argument("names", metavar="APPLICATION...", nargs=-1, required=True, shell_complete=applications)
 @with_target
-def kill(client: KubeClient, target: Target, *, application: str) -> None:
-    """End an application: delete its driver, and everything that it owns."""
-    found = find_application(client, target.namespace, application)
-    if found.driver_name:
-        client.delete(root_path(client, target.namespace, found), propagationPolicy="Background")
-    else:
-        base = f"/api/v1/namespaces/{target.namespace}/pods"
-        client.delete(base, labelSelector=f"spark-app-selector={found.id}")
-    echo(f"{found.driver_name or found.id} is being ended")
+def kill(client: KubeClient, target: Target, *, names: tuple[str, ...]) -> None:
+    """End applications: delete their drivers and all that these own. What they were and said stays for a day."""
+    living = {}
+    for name, found in [(name, find_application(client, target.namespace, name)) for name in names]:
+        if has_ended(client, target.namespace, found):
+            echo(f"{one_line(name)} had ended: {found.state}; cost ${found.usage(datetime.now(UTC)).usd:.4f}")
+        else:
+            living[found.id] = name
+            end_application(client, target.namespace, found)
+    deadline = time.monotonic() + KILL_SECONDS
+    while living and time.monotonic() < deadline:
+        time.sleep(KILL_LOOK_SECONDS)
+        for each in list_applications(client, target.namespace):
+            if each.id in living and each.state not in LIVE_STATES and each.is_gone:
+                name = living.pop(each.id)
+                echo(f"{one_line(name)} ended; cost ${each.usage(datetime.now(UTC)).usd:.4f}")
+    for name in living.values():
+        echo(f"{one_line(name)} is being ended")
 
 
 @click.command()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, log_path
 from sparkanywhere.jobs.spark_rest import SparkProgress, SparkRest
 
 FOLLOW_SECONDS = 60.0  # of silence until a stream is opened anew
@@ -78,7 +78,7 @@ class DriverFollower:
             ended = self._has_ended(name)  # before the stream: one read after the end has all of it
             at = 0
             try:
-                for piece in self._client.raw_log(namespace, name, follow_seconds=FOLLOW_SECONDS, **query):
+                for piece in self._client.raw_log(log_path(namespace, name), follow_seconds=FOLLOW_SECONDS, **query):
                     at += len(piece)
                     if at > taken:
                         self._put(Output(name, stream, piece[taken - at :]))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chalicelib.apimachinery.accessors import labels_of
+from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli.completion import applications
 from sparkanywhere.cli.log_errors import error_lines
 from sparkanywhere.cli.target_options import with_target
@@ -32,7 +33,7 @@ FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew
 @click.option("--errors", is_flag=True, help="Errors and tracebacks alone, each once with how often it came.")
 @with_target
 def logs(client: KubeClient, target: Target, *, application: str, follow: bool, **options: Any) -> None:
-    """Print the driver's log, or an executor's."""
+    """Print the driver's log, or an executor's, also after their end."""
     if options["errors"] and (follow or options["timestamps"]):
         raise SpecError("--errors tells what has been logged: leave out --follow and --timestamps.")
     try:
@@ -44,9 +45,9 @@ def logs(client: KubeClient, target: Target, *, application: str, follow: bool, 
         raise SpecError(
             f"-n is --namespace, and there is nothing in {lines}: --tail {lines} prints so many lines."
         ) from error
-    pod = _pod(found, options["executor"], is_previous=options["previous"])
+    path = found.log_path(target.namespace, _pod(found, options["executor"], is_previous=options["previous"]))
     query = _query(options, asks_previous=options["previous"] and not found.earlier)
-    log = client.raw_log(target.namespace, pod, follow_seconds=FOLLOW_SECONDS if follow else 0, **query)
+    log = client.raw_log(path, follow_seconds=FOLLOW_SECONDS if follow else 0, **query)
     if options["errors"]:
         for told in error_lines(log, found.driver or {}):
             echo(told)
@@ -59,15 +60,16 @@ def logs(client: KubeClient, target: Target, *, application: str, follow: bool, 
             sys.stdout.buffer.flush()
 
 
-def _pod(application: Application, executor: int | None, *, is_previous: bool) -> str:
-    """Return the name of the pod whose log is meant. Raises NoSuchApplication."""
-    if executor is None:
-        earlier = application.earlier if is_previous else ()
-        return str(earlier[-1]["metadata"]["name"]) if earlier else application.driver_name
-    names = {labels_of(each).get("spark-exec-id"): each["metadata"]["name"] for each in application.executors}
-    if str(executor) not in names:
-        raise NoSuchApplication(f"{application.driver_name} has no executor {executor} (any more).")
-    return str(names[str(executor)])
+def _pod(application: Application, executor: int | None, *, is_previous: bool) -> JSON:
+    """Return the pod whose log is meant. Raises NoSuchApplication."""
+    if executor is None and application.driver is not None:
+        return application.earlier[-1] if is_previous and application.earlier else application.driver
+    numbered = {str(labels_of(each).get("spark-exec-id")): each for each in application.executors}
+    if str(executor) not in numbered:
+        which = "no driver that is a pod" if executor is None else f"no executor {executor}"
+        known = ", ".join(sorted(numbered, key=lambda number: (len(number), number))) or "none"
+        raise NoSuchApplication(f"{application.name or application.id} has {which}; its executors: {known}.")
+    return numbered[str(executor)]
 
 
 def _query(options: dict[str, Any], *, asks_previous: bool) -> dict[str, str]:

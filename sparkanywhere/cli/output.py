@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -34,6 +35,11 @@ def print_records(found: Record | Sequence[Record], output: str) -> None:
         echo(json.dumps(found))
     else:
         echo(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def local_time(moment: datetime | None) -> str:
+    """Return a time as people read it, in their own zone; "-" for none."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "-"
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> list[int]:

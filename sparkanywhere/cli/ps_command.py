@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from textwrap import shorten
 
 import click
 
-from sparkanywhere.cli.output import is_for_programs, output_option, print_records, print_row, print_table
+from chalicelib.apimachinery.rules.meta import human_duration
+from sparkanywhere.cli.output import is_for_programs, local_time, output_option, print_records, print_row, print_table
 from sparkanywhere.cli.target_options import errors_as_sentences, open_target, target_options
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.application_record import application_record
-from sparkanywhere.jobs.applications import Application, list_applications
+from sparkanywhere.jobs.applications import Application, list_applications, shown_names
 
 LOOK_SECONDS = 1.0  # between two looks of --watch
 CAUSE_CHARACTERS = 60  # of a cause in a table; describe and -o wide have all of it
@@ -27,26 +28,26 @@ CAUSE_CHARACTERS = 60  # of a cause in a table; describe and -o wide have all of
 @output_option("wide", "name")
 @target_options
 def ps(*, context: str, namespace: str, everywhere: bool, watch: bool, output: str) -> None:
-    """List applications: state, age, executors and cost so far."""
+    """List applications, those that run and those of the last day: state, executors, times, cost and cause."""
     with errors_as_sentences():
         try:
             target = open_target(context=context, namespace=namespace)
         except NothingHere as nothing:  # where no server runs there are no applications either
             echo(str(nothing), err=True)
-            _print([], output, everywhere=everywhere)
+            _print([], output, everywhere=everywhere, names={})
             return
         client, wanted = KubeClient(target.access), "" if everywhere else target.namespace
         found = list_applications(client, wanted)
         if not found and output in ("text", "wide"):
             echo(f"There are no applications{_where(target, everywhere)}.", err=True)
-        widths = _print(found, output, everywhere=everywhere)
+        widths = _print(found, output, everywhere=everywhere, names=shown_names(found))
         while watch:
             time.sleep(LOOK_SECONDS)
             before = {each.id: _changing(each) for each in found}
             found = list_applications(client, wanted)
             for each in reversed(found):
                 if before.get(each.id) != _changing(each):
-                    widths = _print([each], output, everywhere=everywhere, widths=widths)
+                    widths = _print([each], output, everywhere=everywhere, names=shown_names(found), widths=widths)
 
 
 def _where(target: Target, everywhere: bool) -> str:
@@ -58,7 +59,9 @@ def _changing(application: Application) -> tuple[object, ...]:
     return application.state, application.running_executors, application.exit_code, application.cause
 
 
-def _print(found: Sequence[Application], output: str, *, everywhere: bool, widths: Sequence[int] = ()) -> Sequence[int]:
+def _print(
+    found: Sequence[Application], output: str, *, everywhere: bool, names: Mapping[str, str], widths: Sequence[int] = ()
+) -> Sequence[int]:
     """Print applications; as further rows or records where `widths`, those of the columns, were returned before."""
     now = datetime.now(UTC)
     if output == "name":
@@ -70,7 +73,7 @@ def _print(found: Sequence[Application], output: str, *, everywhere: bool, width
         for told in records if widths else [records]:
             print_records(told, output)
         return (1,)
-    rows = [_row(each, now, is_wide=output == "wide", everywhere=everywhere) for each in found]
+    rows = [_row(each, names[each.id], now, is_wide=output == "wide", everywhere=everywhere) for each in found]
     if not widths:
         return print_table(list(rows[0]), [list(row.values()) for row in rows]) if rows else ()
     for row in rows:
@@ -78,18 +81,19 @@ def _print(found: Sequence[Application], output: str, *, everywhere: bool, width
     return widths
 
 
-def _row(each: Application, now: datetime, *, is_wide: bool, everywhere: bool) -> dict[str, object]:
+def _row(each: Application, name: str, now: datetime, *, is_wide: bool, everywhere: bool) -> dict[str, object]:
     """Return an application's cells by their titles."""
     record = application_record(each, now)
     row: dict[str, object] = {
         **({"NAMESPACE": record["namespace"]} if everywhere else {}),
-        "APPLICATION": each.driver_name or each.id,
+        "APPLICATION": name,
         "STATE": each.state,
-        "EXECUTORS": each.running_executors,
-        "AGE": each.age(now),
-        "ON FARGATE": f"${each.usage(now).usd:.4f}",
+        "EXECUTORS": each.shown_executors,
+        "STARTED": local_time(each.started_at),
+        "TOOK": human_duration(timedelta(seconds=each.seconds(now))),
+        "COST": f"${each.usage(now).usd:.4f}",
     }
     if not is_wide:
         return {**row, "CAUSE": shorten(each.cause, CAUSE_CHARACTERS, placeholder="…")}
-    more = {name.upper(): record[name] for name in ("id", "name", "created", "started", "ended", "exit_code")}
+    more = {name.upper(): record[name] for name in ("id", "driver", "ended", "exit_code")}
     return {**row, **{title: "-" if cell is None else cell for title, cell in more.items()}, "CAUSE": each.cause}

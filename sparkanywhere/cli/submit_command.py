@@ -41,7 +41,6 @@ from sparkanywhere.local.provider_type import ProviderType
 @click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, where and at what price, and create nothing.")
 @click.option("--detach", "-d", is_flag=True, help="Return the application's id once it is submitted.")
-@click.option("--keep", is_flag=True, help="Keep the driver pod when the job has ended.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--verbose", "-v", is_flag=True, help="Print every line of the driver's log.")
 @click.version_option(DEFAULT_SPARK, prog_name="Spark")
@@ -71,7 +70,7 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
         return
     from sparkanywhere.cli.submit_run import RunOptions, run
 
-    names = ("context", "provider", "detach", "keep", "output", "verbose")
+    names = ("context", "provider", "detach", "output", "verbose")
     sys.exit(run(spec, RunOptions(**{name: options[name] for name in names})))
 
 

@@ -26,12 +26,13 @@ from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import LAPTOP, NothingHere, Target, where
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import has_failed, selector_of, usage_of_seen
+from sparkanywhere.jobs.applications import has_failed, selector_of
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.own_plane import own_plane
 from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
+from sparkanywhere.jobs.usage import usage_of_seen
 from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
@@ -69,7 +70,6 @@ class RunOptions:
     context: str
     provider: str | None
     detach: bool
-    keep: bool
     output: str
     verbose: bool
 
@@ -129,7 +129,7 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
         why = ""
         if made and not job.succeeded:
             why = reason(client, spec, made[0].path, run.last_pods)
-        if made and not (options.keep and job.succeeded):
+        if made:
             run.delete(made[0].path)
     _report(spec, run, job, why, options=options, suffix=suffix)
     return job.exit_code

@@ -126,20 +126,19 @@ class KubeClient:
 
     def log(self, namespace: str, pod: str, **query: str) -> str:
         """Return what a pod (of several containers, `container`) has logged so far. Raises ApiError, ApiUnreachable."""
-        return self.text(_log_path(namespace, pod), **query)
+        return self.text(log_path(namespace, pod), **query)
 
-    def raw_log(self, namespace: str, pod: str, *, follow_seconds: float = 0, **query: str) -> Iterator[bytes]:
-        """Yield what a pod has logged so far; or its lines as they come, until it is silent for so many seconds."""
-        path = _log_path(namespace, pod)
+    def raw_log(self, path: str, *, follow_seconds: float = 0, **query: str) -> Iterator[bytes]:
+        """Yield the log at `path` as far as it goes; or its lines as they come, until it is silent for so long."""
         if not follow_seconds:
             yield self._read("GET", path, query)
             return
         with self._open("GET", path, {**query, "follow": "true"}, seconds=follow_seconds) as answer:
             yield from _lines(answer)
 
-    def follow_log(self, namespace: str, pod: str, *, seconds: float) -> Iterator[str]:
-        """Yield the lines of a pod's log as they come, until it ends or is silent for `seconds`."""
-        for line in self.raw_log(namespace, pod, follow_seconds=seconds):
+    def follow_log(self, path: str, *, seconds: float) -> Iterator[str]:
+        """Yield the lines of the log at `path` as they come, until it ends or is silent for `seconds`."""
+        for line in self.raw_log(path, follow_seconds=seconds):
             yield line.decode(errors="replace").rstrip("\r\n")
 
     def _read(self, verb: str, path: str, query: dict[str, str], body: bytes | None = None) -> bytes:
@@ -193,7 +192,8 @@ class KubeClient:
         return answer
 
 
-def _log_path(namespace: str, pod: str) -> str:
+def log_path(namespace: str, pod: str) -> str:
+    """Return the path of a pod's log."""
     return f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
 
 

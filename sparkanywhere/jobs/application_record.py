@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.apimachinery.accessors import labels_of, status_of
+from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import running_seconds
+from chalicelib.resources.pods.podrecords import state_of
 from sparkanywhere.jobs.applications import ROLE, Application
 
 Record = dict[str, Any]  # Any: texts, numbers, null, and in `pods` and `events` more records
@@ -20,7 +22,7 @@ Record = dict[str, Any]  # Any: texts, numbers, null, and in `pods` and `events`
 def application_record(application: Application, now: datetime) -> Record:
     """Return the fields that every command has of an application."""
     used, driver = application.usage(now), application.driver or {"metadata": {}}
-    one = pod_record(driver, now)
+    one, ended = pod_record(driver, now), application.ended_at
     return {
         "id": application.id,
         "name": application.name,
@@ -31,9 +33,9 @@ def application_record(application: Application, now: datetime) -> Record:
         "exit_code": application.exit_code,
         "created": min((str(pod["metadata"].get("creationTimestamp")) for pod in application.pods), default=None),
         "started": one["started"],
-        "ended": one["ended"],
-        "seconds": one["seconds"],
-        "executors": application.running_executors,
+        "ended": None if ended is None else format_time(ended),
+        "seconds": application.seconds(now),
+        "executors": application.shown_executors,
         **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
     }
 
@@ -55,7 +57,7 @@ def pod_record(pod: JSON, now: datetime) -> Record:
         "pod": pod["metadata"].get("name"),
         "role": labels.get(ROLE),
         "executor": labels.get("spark-exec-id"),
-        "state": status.get("phase"),
+        "state": state_of(pod),
         "ip": status.get("podIP"),
         "exit_code": ended.get("exitCode"),
         "reason": ended.get("reason") or status.get("reason"),

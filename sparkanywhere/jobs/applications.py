@@ -1,27 +1,23 @@
-"""Applications: drivers and their executors, by their pods and by the records of those that are gone.
-
-A local job costs nothing; its figure says what the same pods would have cost on Fargate by the list price.
-"""
+"""Applications: drivers and their executors, by their pods and by the records of those that are gone."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of
-from chalicelib.controllers.podmodel import usage as pod_usage
 from chalicelib.controllers.podmodel.container_status import finished_at
-from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
-from chalicelib.providers.registry import reference_prices
 from chalicelib.resources.pods.podrecords import GROUP, RESOURCE, VERSION, state_of
 from sparkanywhere.client.failure import Failure
-from sparkanywhere.client.kube_client import ApiError, KubeClient
+from sparkanywhere.client.kube_client import ApiError, KubeClient, log_path
+from sparkanywhere.jobs.usage import usage, usage_of_gone
 
 if TYPE_CHECKING:
     from sparkanywhere.jobs.spec import JobSpec
@@ -33,32 +29,10 @@ APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an
 ROLE = "spark-role"
 
 
-def usage(pods: Iterable[JSON], now: datetime) -> Usage:
-    """Return the sum over all pods, those that still run up to `now`."""
-    return pod_usage.usage(pods, reference_prices().rates, now)
-
-
-def usage_of_gone(drivers: Iterable[JSON]) -> Usage:
-    """Return what pods used that the control plane no longer keeps, as their drivers' pods say."""
-    gone = [read_gone(driver) for driver in drivers]
-    return sum((Usage(each.usage.vcpu_seconds, each.usage.gib_seconds, each.usd_on_fargate) for each in gone), NOTHING)
-
-
-def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime) -> Usage:
-    """Return what pods used that were watched, by name as last seen; `gone` are those that were deleted.
-
-    Those may have been seen before the driver's pod records them, or missed while no watch was open: the
-    larger of the two sums is right.
-    """
-    stored = [pod for name, pod in pods.items() if name not in gone]
-    drivers = [pod for pod in pods.values() if labels_of(pod).get("spark-role") == "driver"]
-    seen = usage((pods[name] for name in gone if name in pods), now)
-    return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
-
-
 def records_path(namespace: str) -> str:
-    """Return the path of the records of pods that are gone."""
-    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{RESOURCE}"
+    """Return the path of the records of pods that are gone, in every namespace if it is ""."""
+    inside = f"namespaces/{namespace}/" if namespace else ""
+    return f"/apis/{GROUP}/{VERSION}/{inside}{RESOURCE}"
 
 
 class NoSuchApplication(Failure):
@@ -101,7 +75,7 @@ class Application:
 
     def record_of(self, pod: JSON) -> JSON | None:
         """Return the record of a pod that is gone, None for one that is there."""
-        return self.records.get(pod["metadata"]["uid"])
+        return self.records.get(pod["metadata"].get("uid", ""))
 
     @property
     def state(self) -> str:
@@ -114,6 +88,18 @@ class Application:
         if self.record_of(self.driver) is None and self.driver["metadata"].get("deletionTimestamp"):
             return "Deleting"
         return state_of(self.driver)
+
+    @property
+    def is_gone(self) -> bool:
+        """Return whether none of its pods is there any more."""
+        return all(self.record_of(each) for each in self.pods)
+
+    def log_path(self, namespace: str, pod: JSON) -> str:
+        """Return the path of a pod's log, that of its record where the pod is gone."""
+        record = self.record_of(pod)
+        if record is not None:
+            return f"{records_path(namespace)}/{quote(record['metadata']['name'])}/log"
+        return log_path(namespace, pod["metadata"]["name"])
 
     @property
     def started_at(self) -> datetime | None:
@@ -154,6 +140,11 @@ class Application:
         """Return how many executors run."""
         return sum(phase_of(each) == "Running" and self.record_of(each) is None for each in self.executors)
 
+    @property
+    def shown_executors(self) -> int:
+        """Return how many executors run, or have run of an application that has ended."""
+        return self.running_executors if self.state in LIVE_STATES else len(self.executors)
+
     def usage(self, now: datetime) -> Usage:
         """Return what it has used so far, pods that are gone included.
 
@@ -166,9 +157,12 @@ class Application:
         used = sum((self._usage_of(each, now) for each in (*drivers, *stored)), NOTHING)
         return used + max(recorded, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
 
+    def last_seen(self, pod: JSON, now: datetime) -> datetime:
+        """Return when a pod was removed, `now` for one that is there."""
+        return find_time((self.record_of(pod) or {}).get("deletionTime")) or now
+
     def _usage_of(self, pod: JSON, now: datetime) -> Usage:
-        record = self.record_of(pod)
-        return usage([pod], (find_time(record.get("deletionTime")) if record else None) or now)
+        return usage([pod], self.last_seen(pod, now))
 
 
 def group(pods: Iterable[JSON], records: Iterable[JSON] = ()) -> list[Application]:
@@ -231,6 +225,21 @@ def root_path(client: KubeClient, namespace: str, application: Application) -> s
     return f"/api/v1/namespaces/{namespace}/pods/{application.driver_name}"
 
 
+def end_application(client: KubeClient, namespace: str, application: Application) -> None:
+    """Delete an application's driver, or the Job that makes it, and all that it owns. Raises ApiError, ApiUnreachable.
+
+    In client mode, where the driver is no pod, its executors.
+    """
+    if application.driver is None:
+        client.delete(f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"{SELECTOR}={application.id}")
+        return
+    try:
+        client.delete(root_path(client, namespace, application), propagationPolicy="Background")
+    except ApiError as error:
+        if error.code != 404:  # it is gone already
+            raise
+
+
 def has_ended(client: KubeClient, namespace: str, application: Application) -> bool:
     """Return whether an application has ended for good: a driver that failed may be tried again."""
     if application.state != "Failed":
@@ -261,9 +270,12 @@ def list_applications(client: KubeClient, namespace: str) -> list[Application]:
 def shown_names(applications: Sequence[Application]) -> dict[str, str]:
     """Return by id what to call each: its name, of older ones of the same name with the end of the id."""
     names: dict[str, str] = {}
+    taken = set()
     for each in applications:
         name = each.name or each.driver_name or each.id
-        names[each.id] = f"{name}#{each.id[-SHORT_ID:]}" if name in names.values() else name
+        place = next((pod["metadata"].get("namespace", "") for pod in each.pods), ""), name
+        names[each.id] = f"{name}#{each.id[-SHORT_ID:]}" if place in taken else name
+        taken.add(place)
     return names
 
 

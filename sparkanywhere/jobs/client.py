@@ -17,13 +17,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.usage import Usage
 from chalicelib.providers import registry
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import Application, find_application, has_ended, list_applications, root_path
+from sparkanywhere.jobs.applications import (
+    LIVE_STATES,
+    Application,
+    end_application,
+    find_application,
+    has_ended,
+    list_applications,
+)
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.own_plane import get_spark, own_plane
@@ -102,13 +108,16 @@ class App:
 
     def pod(self) -> JSON:
         """Return the driver pod as it is now, that of the last attempt. Raises NoSuchApplication."""
-        found = self._found()
+        return self._driver_of(self._found())
+
+    @staticmethod
+    def _driver_of(found: Application) -> JSON:
         assert found.driver is not None  # it was found by its driver
         return found.driver
 
     @property
     def state(self) -> str:
-        """Return Pending, Running, Succeeded or Failed; Pending too between two attempts, Deleting while it goes."""
+        """Return Pending (between two attempts too), Running, Deleting, Succeeded, Failed or Killed."""
         found = self._found()
         is_over = found.state != "Failed" or has_ended(self._client, self.namespace, found)
         return found.state if is_over else "Pending"
@@ -127,7 +136,7 @@ class App:
     ) -> str:
         """Block until the application has ended; return its state. Raises JobTimeout."""
         deadline = None if timeout_seconds is None else monotonic() + timeout_seconds
-        while (state := self.state) not in TERMINAL_PHASES:
+        while (state := self.state) in LIVE_STATES:
             if deadline is not None and monotonic() >= deadline:
                 raise JobTimeout(f"{self.driver} is {state} after {timeout_seconds:g} s")
             sleep(LOOK_SECONDS)
@@ -135,11 +144,14 @@ class App:
 
     def logs(self) -> str:
         """Return what the driver has written so far."""
-        return self._client.log(self.namespace, self._found().driver_name)
+        found = self._found()
+        return self._client.text(found.log_path(self.namespace, self._driver_of(found)))
 
     def follow(self) -> Iterator[str]:
         """Yield the driver's lines as they come, until it ends."""
-        return self._client.follow_log(self.namespace, self._found().driver_name, seconds=SILENCE_SECONDS)
+        found = self._found()
+        path = found.log_path(self.namespace, self._driver_of(found))
+        return self._client.follow_log(path, seconds=SILENCE_SECONDS)
 
     def usage(self) -> Usage:
         """Return what it has used so far, pods that are gone included."""
@@ -147,5 +159,4 @@ class App:
 
     def kill(self) -> None:
         """End the application: its driver is deleted, and all that it owns with it."""
-        path = root_path(self._client, self.namespace, self._found())
-        self._client.delete(path, propagationPolicy="Background")
+        end_application(self._client, self.namespace, self._found())

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from sparkanywhere.jobs.applications import usage
+from sparkanywhere.jobs.usage import usage
 
 Pod = dict[str, Any]  # Any: a Kubernetes object
 SECONDS = 30.0

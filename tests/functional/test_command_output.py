@@ -140,7 +140,7 @@ def test_a_watched_list_tells_what_is_new(server: LocalServer) -> None:
         process.terminate()
 
     assert lines[0].startswith("APPLICATION")
-    assert all(line.startswith("late-driver") for line in lines[1:])
+    assert all(line.startswith("late ") for line in lines[1:])
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def on_a_terminal(server: LocalServer, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "shown"),
     [
-        (("ps",), "evil-driver"),
+        (("ps",), "evil"),
         (("describe", "evil-driver"), "\\x1b[2J"),
         (("logs", "evil-driver"), "\\x1b[2J"),
         (("logs", "--follow", "evil-driver"), "\\x1b[2J"),

@@ -12,12 +12,13 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.registry import reference_prices
-from sparkanywhere.jobs.applications import group, usage, usage_of_seen
+from sparkanywhere.jobs.applications import group
 from sparkanywhere.jobs.job_file import from_document
 from sparkanywhere.jobs.job_files import CARRIED_PATH
 from sparkanywhere.jobs.memory_size import parse_mib, pod_mib
 from sparkanywhere.jobs.objects import build, owned_by, resource_name
 from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.usage import usage, usage_of_seen
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -168,7 +169,7 @@ def test_pods_are_grouped_into_applications() -> None:
     (found,) = group(pods)
 
     assert (found.name, found.driver_name, found.state, found.running_executors) == ("pi", "d", "Succeeded", 1)
-    assert found.age(NOW) == "61m"
+    assert (found.seconds(NOW), found.ended_at) == (3660.0, datetime(2026, 11, 23, 12, tzinfo=UTC))
 
 
 def test_an_hour_costs_its_list_price() -> None:

@@ -1,0 +1,39 @@
+"""What the pods of an application used, and what that costs.
+
+A local job costs nothing; its figure says what the same pods would have cost on Fargate by the list price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from chalicelib.apimachinery.accessors import labels_of
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel import usage as pod_usage
+from chalicelib.controllers.podmodel.gone_pods import read_gone
+from chalicelib.controllers.podmodel.usage import NOTHING, Usage
+from chalicelib.providers.registry import reference_prices
+
+
+def usage(pods: Iterable[JSON], now: datetime) -> Usage:
+    """Return the sum over all pods, those that still run up to `now`."""
+    return pod_usage.usage(pods, reference_prices().rates, now)
+
+
+def usage_of_gone(drivers: Iterable[JSON]) -> Usage:
+    """Return what pods used that the control plane no longer keeps, as their drivers' pods say."""
+    gone = [read_gone(driver) for driver in drivers]
+    return sum((Usage(each.usage.vcpu_seconds, each.usage.gib_seconds, each.usd_on_fargate) for each in gone), NOTHING)
+
+
+def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime) -> Usage:
+    """Return what pods used that were watched, by name as last seen; `gone` are those that were deleted.
+
+    Those may have been seen before the driver's pod records them, or missed while no watch was open: the
+    larger of the two sums is right.
+    """
+    stored = [pod for name, pod in pods.items() if name not in gone]
+    drivers = [pod for pod in pods.values() if labels_of(pod).get("spark-role") == "driver"]
+    seen = usage((pods[name] for name in gone if name in pods), now)
+    return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
