@@ -14,7 +14,8 @@ from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClien
 from sparkanywhere.jobs.spark_rest import SparkProgress, SparkRest
 
 FOLLOW_SECONDS = 60.0  # of silence until a stream is opened anew
-RETRY_SECONDS = 0.2  # before a stream that broke is opened again
+RETRY_SECONDS = 0.2  # before a stream that could not be had is asked for again
+END_LOOKS, END_LOOK_SECONDS = 10, 0.02  # for a pod's end once its stream has ended, else that is opened again
 FIRST_POLL_SECONDS = 0.5  # between two looks at how far Spark is until it has tasks: executors come and go unseen else,
 POLL_SECONDS = 1.0  # and from then on
 POLL_SHARE = 10  # times as long as the last one took is the pause, so that a busy driver is asked less often,
@@ -85,8 +86,9 @@ class DriverFollower:
                         taken = at
             except (ApiError, ApiUnreachable):
                 self._stop.wait(RETRY_SECONDS)
-            if not self._has_ended(name):
-                self._stop.wait(RETRY_SECONDS)
+            for _ in range(END_LOOKS):  # the end of a stream may be known before that of the pod
+                if self._has_ended(name) or self._stop.wait(END_LOOK_SECONDS):
+                    break
         self._put(Output(name, stream, None))
 
     def _ask_spark(self, pod: JSON) -> None:
