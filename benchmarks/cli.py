@@ -1,19 +1,22 @@
 """What the command line takes: --help, ps, the first line of `run`, and `run` beside its pods' own time.
 
-Each by turns with what it is compared with: an empty Python, and kubectl where there is one.
+Each by turns with what it is compared with: an empty Python, and kubectl where there is one. Processor seconds hardly
+depend on what else the machine does.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkanywhere.cli.spark_commands import installed
@@ -25,7 +28,19 @@ ROUNDS = 9  # by turns, so that a busy minute of the machine meets all of them
 RUN_ROUNDS = 5  # of a job, which takes seconds
 RUN_SECONDS = 300
 PODS_PHASES = ("driver", "executors", "job")  # of `run`: what its pods take
+FIRST_LINE = "`sparkanywhere run`: its first line"
+BEYOND = "`sparkanywhere run`: beyond its pods' time"
+GOALS = {"`sparkanywhere --help`": "0.15", "`sparkanywhere ps`": "0.40", FIRST_LINE: "0.30", BEYOND: "0.70"}
 OURS = (sys.executable, "-m", "sparkanywhere")
+
+
+@dataclass(slots=True)
+class Row:
+    """What was measured of one thing: wall seconds, and processor seconds where the command does nothing else."""
+
+    goal: str = ""
+    walls: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
 
 
 def run() -> str:
@@ -42,33 +57,35 @@ def run() -> str:
             server.stop()
 
 
-def measured(program: Path, environ: Mapping[str, str], server: LocalServer) -> dict[str, tuple[list[float], str]]:
-    """Return for each thing that is measured the seconds it took, and its goal in words."""
-    quick: dict[str, tuple[Callable[[], float], str]] = {
-        "an empty Python": (lambda: wall([sys.executable, "-c", "pass"], environ), ""),
-        "`sparkanywhere --help`": (lambda: wall([*OURS, "--help"], environ), "0.15"),
-        "`sparkanywhere ps`": (lambda: wall([*OURS, "ps"], environ), "0.40"),
+def measured(program: Path, environ: Mapping[str, str], server: LocalServer) -> dict[str, Row]:
+    """Return what was measured, by what it is of."""
+    commands = {
+        "an empty Python": [sys.executable, "-c", "pass"],
+        "`sparkanywhere --help`": [*OURS, "--help"],
+        "`sparkanywhere ps`": [*OURS, "ps"],
     }
     if kubectl := shutil.which("kubectl"):
-        command = [kubectl, "--kubeconfig", str(server.kubeconfig), "get", "pods"]
-        quick["`kubectl get pods`"] = (lambda: wall(command, environ), "")
-    found: dict[str, tuple[list[float], str]] = {name: ([], goal) for name, (_, goal) in quick.items()}
+        commands["`kubectl get pods`"] = [kubectl, "--kubeconfig", str(server.kubeconfig), "get", "pods"]
+    rows = {name: Row(GOALS.get(name, "")) for name in (*commands, FIRST_LINE, BEYOND)}
     for number in range(ROUNDS + 1):
-        for name, (once, _) in quick.items():
-            seconds = once()
+        for name, command in commands.items():
+            wall, processor = once(command, environ)
             if number:  # the first of each pays for caches
-                found[name][0].append(seconds)
-    jobs = [job(program, environ) for _ in range(RUN_ROUNDS)]
-    found["`sparkanywhere run`: its first line"] = ([first for first, _ in jobs], "0.30")
-    found["`sparkanywhere run`: beyond its pods' time"] = ([beyond for _, beyond in jobs], "0.70")
-    return found
+                rows[name].walls.append(wall)
+                rows[name].processor.append(processor)
+    for _ in range(RUN_ROUNDS):
+        first, beyond = job(program, environ)
+        rows[FIRST_LINE].walls.append(first)
+        rows[BEYOND].walls.append(beyond)
+    return rows
 
 
-def wall(command: list[str], environ: Mapping[str, str]) -> float:
-    """Return the seconds that a command takes."""
-    begin = time.perf_counter()
+def once(command: list[str], environ: Mapping[str, str]) -> tuple[float, float]:
+    """Return the wall and the processor seconds that a command takes."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, timeout=RUN_SECONDS, check=True)
-    return time.perf_counter() - begin
+    wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def job(program: Path, environ: Mapping[str, str]) -> tuple[float, float]:
@@ -91,10 +108,11 @@ def job(program: Path, environ: Mapping[str, str]) -> tuple[float, float]:
     return first, took - sum(phases[each] for each in PODS_PHASES)
 
 
-def table(found: Mapping[str, tuple[list[float], str]]) -> str:
+def table(rows: Mapping[str, Row]) -> str:
     """Return the Markdown of what was measured."""
-    lines = ["| what | seconds: median [min..max] (n) | goal |", "|---|---|---|"]
-    for name, (seconds, goal) in found.items():
-        spread = f"{statistics.median(seconds):.2f} [{min(seconds):.2f}..{max(seconds):.2f}] ({len(seconds)})"
-        lines.append(f"| {name} | {spread} | {goal} |")
+    lines = ["| what | seconds: median [min..max] (n) | processor seconds | goal |", "|---|---|---|---|"]
+    for name, row in rows.items():
+        spread = f"{statistics.median(row.walls):.2f} [{min(row.walls):.2f}..{max(row.walls):.2f}] ({len(row.walls)})"
+        processor = f"{statistics.median(row.processor):.2f}" if row.processor else ""
+        lines.append(f"| {name} | {spread} | {processor} | {row.goal} |")
     return "\n".join(lines)
