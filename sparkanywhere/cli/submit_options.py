@@ -13,10 +13,12 @@ import click
 import javaproperties
 from click.core import ParameterSource
 
+from sparkanywhere.cli.terminal import echo
 from sparkanywhere.jobs import job_file
 from sparkanywhere.jobs.env_file import read_env_file
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.job_option import JobOption
+from sparkanywhere.jobs.spark_application import is_spark_application, job_document
 from sparkanywhere.jobs.spec import JobSpec, SpecError, as_fields
 from sparkanywhere.jobs.spec_problems import REFUSED
 
@@ -95,7 +97,12 @@ def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
         if variables:
             raise SpecError(f"--var is for the variables of a job file: {application} is none.")
         return JobSpec(application=application, **values)
-    return job_file.from_document(job_file.read(Path(application), variables), **values)
+    document = job_file.read(Path(application), variables)
+    if is_spark_application(document):
+        document, left_out = job_document(document)
+        if left_out:
+            echo(f"Note: {application}: {', '.join(left_out)} has no counterpart in a job and is left out.", err=True)
+    return job_file.from_document(document, **values)
 
 
 def _typed_fields(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:
