@@ -72,9 +72,9 @@ def driver_cause(pod: JSON, exit_code: int, log: str) -> Cause:
     return Cause(_bounded(ended.paths.in_text(_by_exit(ended))), is_sure=False)
 
 
-def init_cause(pod: JSON, exit_code: int, log: str) -> Cause:
+def init_cause(pod: JSON, container: str, exit_code: int, log: str) -> Cause:
     """Return why an init container of a driver ended with another code than 0: the last that it printed."""
-    last = UserPaths(pod).in_text(last_output(split(log)))
+    last = UserPaths(pod).in_text(last_output(split(log))).removeprefix(f"{container}: ")
     return Cause(_bounded(last or f"{_code_text(exit_code)}, without a word of why"), is_sure=bool(last))
 
 

@@ -16,7 +16,7 @@ from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.causes.cause import Cause, driver_cause, init_cause
+from chalicelib.controllers.causes.cause import driver_cause, init_cause
 from chalicelib.controllers.causes.pod_cause import unexplained, with_message
 from chalicelib.controllers.causes.redaction import named_secrets, plain_secrets, redacted, values_of
 from chalicelib.controllers.pods.controller import PodController
@@ -87,7 +87,8 @@ class CauseFinder:
             LOG.info("cause not found yet uid=%s code=%s", pod["metadata"]["uid"], error.code)
             return
         is_init = any(each["name"] == name for each in pod["spec"].get("initContainers") or ())
-        cause: Cause = (init_cause if is_init else driver_cause)(pod, ended["exitCode"], log)
+        code = ended["exitCode"]
+        cause = init_cause(pod, name, code, log) if is_init else driver_cause(pod, code, log)
         is_whole = not self._log_delay_seconds or age >= timedelta(seconds=self._log_delay_seconds)
         if cause.is_sure or is_whole:
             message = redacted(cause.sentence, self._secrets(pod))

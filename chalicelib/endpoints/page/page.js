@@ -11,7 +11,7 @@ const applications = new Applications();
 const makeRow = (application) => {
   const link = el("a", { href: `#/${encodeURIComponent(application.namespace)}/${encodeURIComponent(application.id)}` });
   const where = el("small");
-  const cause = el("small");
+  const cause = el("small", { class: "why" });
   const cells = Array.from({ length: 5 }, () => el("td", { class: "short" }));
   cells[3].classList.add("wide");
   return { link, where, cause, cells, node: el("tr", {}, el("td", {}, link, where, cause), ...cells) };

@@ -71,6 +71,31 @@ def driver(*args: str, **container: object) -> JSON:
         ),
         (
             1,
+            'Exception in thread "main" java.nio.file.AccessDeniedException: s3a://b/in.csv: getFileStatus\n'
+            "\tat org.apache.hadoop.fs.s3a.S3AUtils.translate(S3AUtils.java:1)\n"
+            "Caused by: software.amazon.awssdk.services.s3.model.S3Exception: (Service: S3, Status Code: 403)\n"
+            "\t... 9 more\n",
+            "AccessDeniedException: s3a://b/in.csv: getFileStatus: the job's role or credentials",
+        ),
+        (
+            1,
+            'Exception in thread "main" java.lang.NoClassDefFoundError: org/x/Codec\n'
+            "\tat com.example.Main.main(Main.java:7)\n"
+            "Caused by: java.lang.ClassNotFoundException: org.x.Codec\n"
+            "\t... 9 more\n",
+            "NoClassDefFoundError: org/x/Codec at Main.java:7, after ClassNotFoundException: org.x.Codec: bring its",
+        ),
+        (
+            1,
+            "26/11/30 00:00:00 ERROR SparkContext: Error initializing SparkContext.\n"
+            "org.apache.spark.SparkException: External scheduler cannot be instantiated\n"
+            "\tat org.apache.spark.SparkContext$.create(SparkContext.scala:1)\n"
+            "Caused by: java.net.ConnectException: Connection refused\n"
+            "\tat java.base/sun.nio.ch.Net.connect0(Net.java:1)\n",
+            "ConnectException: Connection refused",
+        ),
+        (
+            1,
             "  + Exception Group Traceback (most recent call last):\n"
             '  |   File "/opt/files/job.py", line 4, in <module>\n'
             "  | ExceptionGroup: two (1 sub-exception)\n"
@@ -91,10 +116,10 @@ def test_a_program_that_only_exits_is_not_surely_explained() -> None:
 
 
 def test_an_init_container_is_explained_by_its_last_word() -> None:
-    assert init_cause(driver(), 1, "noise\nfetch-files: big.zip could not be fetched: 403\n").sentence == (
-        "fetch-files: big.zip could not be fetched: 403"
-    )
-    assert not init_cause(driver(), 1, "").is_sure
+    assert init_cause(
+        driver(), "fetch-files", 1, "noise\nfetch-files: big.zip could not be fetched: 403\n"
+    ).sentence == ("big.zip could not be fetched: 403")
+    assert not init_cause(driver(), "fetch-files", 1, "").is_sure
 
 
 @pytest.mark.parametrize(

@@ -246,4 +246,4 @@ def test_an_init_container_that_failed_is_explained(w: World) -> None:
     w.provider.finish(w.handle(), None)
     w.observe_all()
 
-    assert cause_of(w.pod()) == "fetch-files: big.zip could not be fetched: 403"
+    assert cause_of(w.pod()) == "big.zip could not be fetched: 403"
