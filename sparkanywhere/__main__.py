@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job-schema": ("sparkanywhere.cli.job_schema_command:job_schema_command", "Print the JSON schema of a job file."),
     "kill": ("sparkanywhere.cli.commands:kill", "End an application."),
     "logs": ("sparkanywhere.cli.logs_command:logs", "Print a driver's or an executor's log."),
+    "notebook": ("sparkanywhere.cli.notebook_command:notebook", "Start Jupyter with a Spark session behind it."),
     "ps": ("sparkanywhere.cli.ps_command:ps", "List applications."),
     "run": ("sparkanywhere.cli.submit_command:run_command", "Run a job, follow it, and report its result and cost."),
     "submit": ("sparkanywhere.cli.submit_command:run_command", "The same as run."),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import select
 import socket
+import sys
 import time
 import webbrowser
 from typing import TYPE_CHECKING
@@ -122,6 +125,17 @@ def stay(target: Target, pod: JSON) -> None:
         if error.code != GONE:
             raise
     echo(f"{name} has ended.", err=True)
+
+
+def stay_until_eof(target: Target, pod: JSON) -> None:
+    """Wait until standard input or the pod ends. Raises ApiError, ApiUnreachable; KeyboardInterrupt on signals."""
+    client, path = KubeClient(target.access), f"/api/v1/namespaces/{target.namespace}/pods/{pod['metadata']['name']}"
+    with signals_as_interrupt():
+        while True:
+            if select.select([sys.stdin], [], [], LOOK_SECONDS)[0] and not os.read(sys.stdin.fileno(), 1):
+                return
+            if not is_alive(client.get(path)):
+                return
 
 
 def _tell(url: str, *, opens: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -11,7 +13,7 @@ import click
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.cli.submit_options import job_options, pairs, spec_from, typed_options
-from sparkanywhere.cli.target_options import with_lasting_target
+from sparkanywhere.cli.target_options import errors_as_sentences, open_target, target_options, with_lasting_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
@@ -30,8 +32,9 @@ from sparkanywhere.jobs.services import (
     stop_all,
     wait_until_up,
 )
-from sparkanywhere.jobs.spec import SpecError
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import new_suffix, submit
+from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 TOKEN_BYTES = 24
@@ -100,44 +103,80 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of this machine; 0: a free one.")
 @job_options
 @click.option("--stop", is_flag=True, help="End it.")
-@with_lasting_target
-def connect(client: KubeClient, target: Target, *, stop: bool, **options: Any) -> None:
+@click.option(
+    "--until-eof", is_flag=True, help="End it when standard input ends, that of the program that called this."
+)
+@target_options
+def connect(*, context: str, namespace: str, stop: bool, until_eof: bool, **options: Any) -> None:
     """Run a Spark Connect server as a driver pod, and print the URL for clients, token included.
 
     A server that already runs is reused. It ends by itself after --idle minutes without use.
     """
-    if stop:
-        _stop(client, target, services.CONNECT)
-        return
+    with errors_as_sentences():
+        if not until_eof:
+            target = open_target(context=context, namespace=namespace, lasting=True)
+            if stop:
+                _stop(KubeClient(target.access), target, services.CONNECT)
+            else:
+                _connect(KubeClient(target.access), target, options, until_eof=False)
+            return
+        from sparkanywhere.cli.submit_run import local_plane  # what runs a job
+
+        spec = _connect_job(options, namespace or "default")
+        with local_plane(spec, provider=None, context=context, environ=os.environ) as target:
+            _connect(KubeClient(target.access), target, options, until_eof=True)
+
+
+def _connect(client: KubeClient, target: Target, options: dict[str, Any], *, until_eof: bool) -> None:
     driver = find_running(client, target.namespace, services.CONNECT)
     is_ours = driver is None
     if driver is None:
         driver = _start_connect(client, target, options)
-    driver, line = _up(client, target, driver, services.CONNECT, is_ours=is_ours)
+    try:
+        driver, line = _up(client, target, driver, services.CONNECT, is_ours=is_ours)
+        with _address(client, target, driver, services.listening_port(line), options["port"]) as (url, is_forwarded):
+            echo(url)
+            if until_eof:
+                reach.stay_until_eof(target, driver)
+            elif is_forwarded:
+                reach.stay(target, driver)
+    finally:
+        if until_eof and is_ours:
+            with suppress(ApiError, ApiUnreachable):  # it has ended, or its control plane has
+                client.delete(f"/api/v1/namespaces/{target.namespace}/pods/{driver['metadata']['name']}")
+
+
+@contextmanager
+def _address(
+    client: KubeClient, target: Target, driver: JSON, port: int, local_port: int
+) -> Iterator[tuple[str, bool]]:
+    """Yield a Connect server's URL, and whether we forward it meanwhile."""
     secret = client.get(f"/api/v1/namespaces/{target.namespace}/secrets/{services.secret_of(driver)}")
-    token, port = services.token_of(secret), services.listening_port(line)
+    token = services.token_of(secret)
     if access := reach.port_access(driver, port):
         echo(access, err=True)
-        echo(services.connect_url(port=port, token=token))
+        yield services.connect_url(port=port, token=token), False
     elif services.is_on_loopback(driver):
         if not reach.is_here(target.access):
             raise ServiceFailed(f"{driver['metadata']['name']} listens to its own machine alone.")
-        echo(services.connect_url(port=port, token=token))
+        yield services.connect_url(port=port, token=token), False
     else:
-        with reach.forward(target, driver, port, local_port=options["port"]) as forwarding:
-            echo(services.connect_url(port=forwarding.port, token=token))
-            reach.stay(target, driver)
+        with reach.forward(target, driver, port, local_port=local_port) as forwarding:
+            yield services.connect_url(port=forwarding.port, token=token), True
 
 
 connect.params = [each for each in connect.params if each.name not in UNFIT]
 next(each for each in connect.params if each.name == "name").help = "Name of the application."
 
 
-def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
-    given = {**UNFIT, **options, "application": str(services.CONNECT_PROGRAM), "namespace": target.namespace}
+def _connect_job(options: dict[str, Any], namespace: str) -> JobSpec:
+    given = {**UNFIT, **options, "application": str(services.CONNECT_PROGRAM), "namespace": namespace}
     given["name"] = given["name"] or services.CONNECT_NAME
-    typed = typed_options(click.get_current_context())
-    spec, suffix = spec_from(given, [*typed, "namespace", "name"]), new_suffix()
+    return spec_from(given, [*typed_options(click.get_current_context()), "namespace", "name"])
+
+
+def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
+    spec, suffix = _connect_job(options, target.namespace), new_suffix()
     secret = f"{resource_name(spec, suffix)}-token"
     provider = find_provider(client)
     spec = services.connect_spec(
@@ -148,7 +187,12 @@ def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) 
         port=options["port"],
     )
     token = services.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
-    return client.get(submit(client, spec, suffix=suffix, beside=[token]).path)
+
+    def say(line: str) -> None:
+        echo(line, err=True)
+
+    made = submit(client, spec, suffix=suffix, beside=[token], folder=callers_folder(), say=say)
+    return client.get(made.path)
 
 
 def _up(client: KubeClient, target: Target, pod: JSON, service: Service, *, is_ours: bool) -> tuple[JSON, str]:

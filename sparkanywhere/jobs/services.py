@@ -17,8 +17,9 @@ from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, phas
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient
-from sparkanywhere.jobs import connect_program, event_log
+from sparkanywhere.jobs import event_log
 from sparkanywhere.jobs.memory_size import pod_mib
+from sparkanywhere.jobs.programs import connect_program
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 SERVICE = "sparkanywhere.io/service"

@@ -19,6 +19,7 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.staging import Say, nothing
 
 LEAST = (((4, 3), (3, 11)), ((4, 1), (3, 10)), ((4, 0), (3, 9)), ((0, 0), (3, 8)))  # Spark from this one on, Python
+NAMES = ("python", "python3")
 PROBE_SECONDS = 30.0  # 0.05 s; a file system on a network gets patience
 PROBE = """
 import json, sys
@@ -89,10 +90,11 @@ def _candidates(spec: JobSpec, environ: Mapping[str, str]) -> Iterator[tuple[str
         yield os.path.abspath(found), spec.python, True
     for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if folder := environ.get(variable):
-            yield f"{folder}/bin/python", _short(folder), True
+            name = next((each for each in NAMES if os.path.exists(f"{folder}/bin/{each}")), NAMES[0])
+            yield f"{folder}/bin/{name}", _short(folder), True
     if Path(sys.prefix).parent in (Path.cwd(), *Path.cwd().parents):
         yield sys.executable, _short(sys.prefix), False
-    for name in ("python", "python3"):
+    for name in NAMES:
         if on_path := shutil.which(name, path=environ.get("PATH")):
             yield on_path, on_path, False
     yield sys.executable, "that of Sparkanywhere", False

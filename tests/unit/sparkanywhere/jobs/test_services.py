@@ -11,7 +11,7 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import event_log, services
-from sparkanywhere.jobs.connect_program import LISTENS, Idleness
+from sparkanywhere.jobs.programs.connect_program import LISTENS, Idleness
 from sparkanywhere.jobs.services import HISTORY, ServiceFailed, find_running, history_pod, stop_all, wait_until_up
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import submit

@@ -1,0 +1,55 @@
+"""`sparkanywhere notebook`: Jupyter with a Spark Connect server behind it, or how to have one elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import click
+
+from sparkanywhere.cli.target_options import fail
+from sparkanywhere.cli.terminal import echo
+from sparkanywhere.jobs.connect_session import ConnectProcess, SessionFailed
+
+JUPYTER = ("jupyter-lab", "jupyter-notebook")
+HOW = """\
+Jupyter is not installed here: pip install jupyterlab "pyspark[connect]". In any notebook, two lines do:
+
+  from sparkanywhere import session
+  spark = session()
+
+For a client that knows nothing of Sparkanywhere, in a shell:
+
+  export SPARK_REMOTE=$(sparkanywhere connect)"""
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog="Examples: sparkanywhere notebook; sparkanywhere notebook --executors 4 --on prod",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def notebook(options: tuple[str, ...]) -> None:
+    """Start Jupyter in this folder with a Spark session behind it; OPTIONS are those of `sparkanywhere connect`.
+
+    SparkSession.builder.getOrCreate() in a notebook finds the server, which ends with Jupyter. Where Jupyter is not
+    installed, print what to do instead.
+    """
+    beside = os.path.dirname(sys.executable)
+    search = f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"
+    found = next((path for name in JUPYTER if (path := shutil.which(name, path=search))), None)
+    if found is None:
+        echo(HOW)
+        return
+    try:
+        server = ConnectProcess(options, say=lambda line: echo(line, err=True))
+    except SessionFailed as error:
+        fail(str(error))
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is Jupyter's to answer: it asks
+    try:
+        ran = subprocess.run([found], env={**os.environ, "SPARK_REMOTE": server.url}, check=False)
+    finally:
+        server.end()
+    sys.exit(ran.returncode)
