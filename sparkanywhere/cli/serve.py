@@ -13,8 +13,10 @@ from typing import Any
 import click
 from chalice.config import Config
 
+from chalicelib.config import Settings
 from sparkanywhere.local.devserver import ChaliceApp, ChaliceConfig, open_server, run
 from sparkanywhere.local.server_options import local_options, server_options
+from sparkanywhere.local.temporary import Starter, clear_away
 from sparkanywhere.project import PROJECT
 
 HOST_PATHS = "SPARKANYWHERE_HOST_PATHS"
@@ -39,7 +41,12 @@ def serve(*, temporary: bool, **values: Any) -> None:  # Any: click's values
     here, is_told = os.getcwd(), HOST_PATHS in {**os.environ, **options.settings}
     if not is_told and ":" not in here and here not in ("/", str(Path.home())):  # too much for containers to see
         options = replace(options, settings={**options.settings, HOST_PATHS: here})
-    sys.exit(run(lambda: open_server(options, os.environ, _load_app)))
+    starter = Starter() if temporary else None
+    code = run(lambda: open_server(options, os.environ, _load_app))
+    if starter is not None and starter.is_gone:
+        settings = Settings.from_env()
+        clear_away(settings.state_dir(), settings, provider=settings.provider)
+    sys.exit(code)
 
 
 def _load_app() -> tuple[ChaliceApp, ChaliceConfig]:

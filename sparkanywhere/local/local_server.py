@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +17,12 @@ from urllib.parse import urlsplit
 from chalicelib.config import Settings
 from chalicelib.private_folder import make_private
 from chalicelib.providers import registry
-from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.local.kubeconfig import CONTEXT
-from sparkanywhere.local.providers import remove_leftovers
 from sparkanywhere.local.stop_signals import uninterrupted
+from sparkanywhere.local.temporary import clear_away
 from sparkanywhere.project import PROJECT
 
 START_SECONDS = 60.0  # one second on an idle machine; a loaded one gets patience
@@ -88,7 +86,7 @@ class LocalServer:
                 command,
                 cwd=PROJECT,
                 env=environ,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self._options.is_temporary else subprocess.DEVNULL,  # its end is ours
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is ours to handle: pods go first, then the server
@@ -106,19 +104,21 @@ class LocalServer:
 
     def stop(self) -> None:
         """Ask the server to end, and make it. May be repeated."""
-        if self._process is None or not self.is_alive():
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        if self._process is not None and self.is_alive():
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_SECONDS)
+        self.kill()
 
     def kill(self) -> None:
-        """Kill the server, as a crash would."""
-        if self._process is not None and self.is_alive():
+        """Kill the server, as a crash would. May be repeated."""
+        if self._process is None:
+            return
+        if self.is_alive():
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
+        if self._process.stdin:
+            self._process.stdin.close()
 
     def last_words(self) -> str:
         """Return the last line the server printed."""
@@ -140,6 +140,4 @@ def temporary_server(
     finally:
         with uninterrupted():
             server.stop()
-            with suppress(ProviderUnavailable):  # then all went with the engine, or `make down` removes it
-                remove_leftovers(server.folder, shared, providers=[provider])
-            shutil.rmtree(server.folder, ignore_errors=True)
+            clear_away(server.folder, shared, provider=provider)

@@ -10,14 +10,27 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sparkanywhere import Client
 from sparkanywhere.client.access import NothingHere, find_target
 from sparkanywhere.client.kube_client import NoAccess
+from sparkanywhere.client.server_records import living_servers
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.waiting import until
 
+# A program that runs a pod of its argument's name on a control plane of its own, and waits.
+OWN_PLANE = """
+import os, sys, time
+from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.jobs.own_plane import own_plane
+with own_plane(os.environ, provider="process") as target:
+    container = {"name": "main", "image": "any", "command": ["sleep", sys.argv[1]]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+    KubeClient(target.access).create("/api/v1/namespaces/default/pods", pod)
+    time.sleep(600)
+"""
 COMMAND = (sys.executable, "-m", "sparkanywhere")
 NOTHING = "No server runs on this laptop: `sparkanywhere serve` starts one.\n"
 HERE = "Sparkanywhere on this laptop\n"
@@ -140,6 +153,24 @@ def test_a_program_may_have_a_control_plane_of_its_own(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(NoAccess, match="No context 'elsewhere' \\(set by SPARKANYWHERE_CONTEXT\\)"):
         Client()
+
+
+def test_a_killed_command_takes_its_server_and_pods_along(tmp_path: Path) -> None:
+    seconds = f"600.{os.getpid()}"  # by which its pod's process is known
+    line = [sys.executable, "-c", OWN_PLANE, seconds]
+    environ = {**os.environ, "SPARKANYWHERE_STATE": str(tmp_path), "PYTHONPATH": str(PROJECT)}
+
+    def sleepers() -> list[int]:
+        return [each.pid for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", seconds]]
+
+    with subprocess.Popen(line, env=environ) as program:
+        until(lambda: len(sleepers()) == 1, "the pod to run")
+        assert len(living_servers(tmp_path)) == 1
+
+        program.kill()
+
+    until(lambda: list(tmp_path.iterdir()) == [], "the server to clear itself away")
+    assert sleepers() == []
 
 
 def test_down_clears_what_a_killed_server_has_left_for_its_clients(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""A server that ends with the command that has started it, however that ends, and takes along all that it ran.
+
+The command holds the other end of the server's standard input, which the kernel closes when its process is gone: killed
+by SIGKILL it can clear nothing away itself, and its job would run on with nobody to follow or to end it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from chalicelib.config import Settings
+from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.local.providers import remove_leftovers
+
+STDIN = 0
+
+
+class Starter:
+    """The command that has started this process, watched by a thread of its own."""
+
+    def __init__(self) -> None:
+        self.is_gone = False
+        threading.Thread(target=self._watch, name="starter", daemon=True).start()
+
+    def _watch(self) -> None:
+        with suppress(OSError):
+            while os.read(STDIN, 1024):
+                pass
+        self.is_gone = True
+        os.kill(os.getpid(), signal.SIGTERM)  # as if it had asked us to end
+
+
+def clear_away(folder: Path, settings: Settings, *, provider: str) -> None:
+    """Remove what a temporary server that has ended left running, and its state. May be repeated."""
+    with suppress(ProviderUnavailable):  # then all went with the engine, or `make down` removes it
+        remove_leftovers(folder, settings, providers=[provider])
+    shutil.rmtree(folder, ignore_errors=True)
