@@ -31,6 +31,9 @@ NOISE = re.compile(
     r"|\s+at (?:[\w.]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
 )
 
+RECORD = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
+EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b")  # the line that ends a traceback
+
 
 def is_own_output(line: str) -> bool:
     """Return whether a line of the driver's log is the program's own, not Spark's or the JVM's."""
@@ -49,6 +52,8 @@ class ProgramOutput:
         self._print = show if is_live or not takes_stdout else echo
         self._verbose = verbose
         self._rests: dict[str, bytes] = {}
+        self._is_hiding = False  # the lines of a record that is left out
+        self._was_indented = False
 
     def take(self, stream: str, piece: bytes) -> list[str]:
         """Pass on or show a piece of a stream (Stdout, Stderr, or All for both); return the lines that it completes.
@@ -73,12 +78,22 @@ class ProgramOutput:
         text = _text(line)
         is_programs = stream == "Stdout" or (stream == "All" and is_own_output(text))
         if not is_programs:
-            if self._verbose or (text.strip() and not NOISE.match(text)):
+            if self._verbose or (text.strip() and self._matters(text)):
                 self._show(text)
         elif not self._passes_on:
             self._print(text)
         elif stream == "All":
             self._write(line + b"\n")
+
+    def _matters(self, line: str) -> bool:
+        """Return whether a line of the log is shown: what goes on with a record, as a traceback does, is as that is."""
+        is_indented = line[0].isspace()
+        if RECORD.match(line):
+            self._is_hiding = bool(NOISE.match(line))
+        elif not is_indented and not (self._was_indented and EXCEPTION.match(line)):
+            self._is_hiding = False
+        self._was_indented = is_indented
+        return not self._is_hiding and not NOISE.match(line)
 
     @staticmethod
     def _write(piece: bytes) -> None:

@@ -121,6 +121,39 @@ def test_of_sparks_log_warnings_and_errors_are_shown(
     assert streams.printed == b""
 
 
+def test_a_traceback_goes_with_the_record_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    traceback = [
+        '  File "job.py", line 3, in f',
+        "    return 1 / 0",
+        "ZeroDivisionError: division by zero",
+        " SQLSTATE: 38000",
+    ]
+    lost = "26/11/30 00:52:49 {} TaskSetManager: Lost task 2.0: Traceback (most recent call last):"
+    log = [
+        lost.format("WARN"),
+        *traceback,
+        lost.format("INFO"),
+        *traceback,
+        "",
+        ERROR,
+        "Exception in thread main",
+        MINE,
+    ]
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", "".join(f"{line}\n" for line in log).encode())
+
+    assert streams.screen == [lost.format("WARN"), *traceback, ERROR, "Exception in thread main", MINE]
+
+
+def test_the_programs_words_between_records_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", f"{INFO}\nmine\n{INFO}\nRuntimeError: mine too\n".encode())
+
+    assert streams.screen == ["mine", "RuntimeError: mine too"]
+
+
 def test_streams_that_are_one_are_told_by_their_look(monkeypatch: pytest.MonkeyPatch) -> None:
     streams = Streams(monkeypatch, is_terminal=False)
 
