@@ -130,8 +130,9 @@ audit: $(DEV) ## Look up the locked versions in the database of known vulnerabil
 # --- the environment -----------------------------------------------------------------------------
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..., or apt-get install python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, which $(PYTHON) is not: make PYTHON=python3.12 ..., or install one:" \
+	    "apt-get install python3, brew install python"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
 	@echo "Preparing $(VENV) (once, about a minute)"

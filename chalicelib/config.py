@@ -169,10 +169,8 @@ class Settings:
         _check_choice("STORAGE", settings.storage, stores.names())
         _check_choice("WATCH", settings.watch, get_args(WatchMode))
         _check_choice("LOG_LEVEL", settings.log_level, get_args(LogLevel))
-        try:
-            system.lacking(env)
-        except ValueError as error:
-            raise SettingsError(f"{system.VARIABLE} is {settings.system_lacks!r}, but takes {error}") from error
+        for name in system.lacking(env):
+            _check_choice("SYSTEM_LACKS", name, system.NAMES)
         if not INSTANCE.fullmatch(settings.instance):
             why = (
                 "a name of up to 63 letters, digits, dots, dashes and underscores, which begins with a letter or digit"

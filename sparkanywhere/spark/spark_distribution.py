@@ -15,8 +15,9 @@ import shutil
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -118,6 +119,8 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
                 (home / LINKED_EXAMPLES).symlink_to(example_jar(home, version).name)
     except (CompileFailed, DownloadFailed, JavaNotFound) as error:
         raise SparkUnavailable(str(error)) from error
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise SparkUnavailable(f"What was downloaded for Spark {version} cannot be unpacked: {error}.") from error
     except OSError as error:
         raise SparkUnavailable(_os_reason(error, version, cache)) from error
     return home
@@ -205,15 +208,25 @@ def _choose_java(tree: Path, home: Path, *, cache: Path, environ: Mapping[str, s
 
 @contextmanager
 def _lock(folder: Path, name: str, progress: Progress) -> Iterator[None]:
-    """Hold the lock `name` of `folder`; the kernel lets go of it however this process ends."""
+    """Hold the lock `name` of `folder`; the kernel lets go of it however this process ends. Its file goes with it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".lock-{name}").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress(Step(f"Waiting for another run that prepares {name}"))
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    path = folder / f".lock-{name}"
+    while True:  # ends: each turn another run was done meanwhile
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress(Step(f"Waiting for another run that prepares {name}"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+            is_there = False
+            with suppress(FileNotFoundError):
+                is_there = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            if is_there:
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
 
 
 def _os_reason(error: OSError, version: str, cache: Path) -> str:

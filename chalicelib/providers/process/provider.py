@@ -217,7 +217,7 @@ class ProcessProvider:
     def _handles(self) -> list[str]:
         try:
             return [name for name in os.listdir(self._tasks) if not name.startswith(".")]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:

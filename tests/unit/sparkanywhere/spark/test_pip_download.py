@@ -40,7 +40,7 @@ def test_growth_is_the_largest_file_at_any_depth(tmp_path: Path) -> None:
         (
             "ERROR: Could not find a version (from versions: none)\n"
             "ERROR: No matching distribution found for pyspark==4.3.0\n",
-            "is the network up",
+            "the network is down",
         ),
         ("ERROR: [Errno 28] No space left on device\n", "The disk filled up"),
         ("Killed\n", "pip gave no reason"),
