@@ -19,7 +19,7 @@ from sparkanywhere.cli.spark_submit_options import (
 from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
 from sparkanywhere.cli.target_options import fail, target_options
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import known_places
+from sparkanywhere.client.access import DEFAULT_NAMESPACE, known_places, namespace_of
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.spec import JobSpec, SpecError
@@ -89,12 +89,14 @@ def _take_master(options: dict[str, Any]) -> None:  # Any: click's values
 
 
 def _spec(options: dict[str, Any], given: list[str]) -> JobSpec:  # Any: click's values
-    """Return the job. Raises SpecError."""
+    """Return the job, in the namespace of the context where nothing else is said. Raises SpecError, NoAccess."""
     if not options["application"]:
         raise SpecError("Name what to run: sparkanywhere run my_job.py, an app.jar or a job.yaml.")
     if options["application"] == "run-example":
         raise SpecError("run-example is spark-submit's: `sparkanywhere pi` runs SparkPi, and takes --example.")
-    spec = spec_from(options, given)
+    own = options["provider"] is not None
+    namespace = DEFAULT_NAMESPACE if own else namespace_of(os.environ, options["context"])
+    spec = spec_from(options, given, namespace=namespace)
     return executors_of(options["total_executor_cores"], spec, given) if options["total_executor_cores"] else spec
 
 

@@ -14,6 +14,7 @@ import javaproperties
 from click.core import ParameterSource
 
 from sparkanywhere.cli.terminal import echo
+from sparkanywhere.client.access import DEFAULT_NAMESPACE
 from sparkanywhere.jobs import job_file
 from sparkanywhere.jobs.env_file import read_env_file
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
@@ -76,8 +77,11 @@ def typed_options(context: click.Context) -> list[str]:
     return [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
-def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
-    """Return the job that a command line describes; `given` names the options that were typed. Raises SpecError."""
+def spec_from(options: dict[str, Any], given: Iterable[str], *, namespace: str = DEFAULT_NAMESPACE) -> JobSpec:
+    """Return the job that a command line describes; `given` names the options that were typed. Raises SpecError.
+
+    Its namespace is `namespace` where nothing else is said.
+    """
     typed = dict(_typed_fields(options, set(given)))
     said = typed.pop("conf", {})
     by_env_file = [read_env_file(name, os.environ) for name in options["env_file"]]
@@ -96,13 +100,13 @@ def spec_from(options: dict[str, Any], given: Iterable[str]) -> JobSpec:
     if not application.endswith((".yaml", ".yml")):
         if variables:
             raise SpecError(f"--var is for the variables of a job file: {application} is none.")
-        return JobSpec(application=application, **values)
+        return JobSpec(application=application, **{"namespace": namespace, **values})
     document = job_file.read(Path(application), variables)
     if is_spark_application(document):
         document, left_out = job_document(document)
         if left_out:
             echo(f"Note: {application}: {', '.join(left_out)} has no counterpart in a job and is left out.", err=True)
-    return job_file.from_document(document, **values)
+    return job_file.from_document(document, {"namespace": namespace}, **values)
 
 
 def _typed_fields(options: dict[str, Any], given: set[str]) -> Iterator[tuple[str, Any]]:

@@ -22,6 +22,7 @@ VARIABLE = "SPARKANYWHERE_CONTEXT"
 USE = "`sparkanywhere use`"
 INSTANCE_VARIABLE = "SPARKANYWHERE_INSTANCE"
 DEFAULT_INSTANCE = "default"
+DEFAULT_NAMESPACE = "default"
 
 
 class NothingHere(NoAccess):
@@ -90,6 +91,14 @@ def find_target(environ: Mapping[str, str], *, context: str = "", namespace: str
     chosen = kubeconfigs.contexts[choice.name]
     access = access_of(kubeconfigs, choice.name, environ)
     return Target(access, namespace or str(chosen.body.get("namespace") or "default"), choice.name)
+
+
+def namespace_of(environ: Mapping[str, str], context: str) -> str:
+    """Return the namespace that a control plane's context names, without going there. Raises NoAccess."""
+    choice = choose(environ, context)
+    if choice.instance is not None:
+        return DEFAULT_NAMESPACE
+    return str(_kubeconfigs_with(choice, environ).contexts[choice.name].body.get("namespace") or DEFAULT_NAMESPACE)
 
 
 def place(environ: Mapping[str, str], choice: Choice) -> str:

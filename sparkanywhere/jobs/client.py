@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from chalicelib.apimachinery.types import JSON
@@ -31,7 +32,7 @@ from sparkanywhere.jobs.applications import (
     list_applications,
 )
 from sparkanywhere.jobs.failures import find_cause
-from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
+from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JOB_OPTIONS
 from sparkanywhere.jobs.own_plane import get_spark, own_plane
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
@@ -81,7 +82,12 @@ class Client:
         return self._target.namespace
 
     def submit(self, spec: JobSpec) -> App:
-        """Bring a job's files, submit it and return. Each call is a job of its own. Raises SpecError, FileFailed."""
+        """Bring a job's files, submit it and return. Each call is a job of its own. Raises SpecError, FileFailed.
+
+        A job that names no namespace runs in the client's.
+        """
+        if spec.namespace == JOB_OPTIONS["namespace"].default:
+            spec = replace(spec, namespace=self.namespace)
         made = submit(self._client, spec, suffix=new_suffix(), folder=callers_folder())
         return App(self._client, spec.namespace, made.name)
 

@@ -61,8 +61,11 @@ _TextLoader.yaml_implicit_resolvers = {"<": [(MERGE, re.compile(r"<<\Z"))]}
 _TextLoader.add_constructor(MERGE, lambda _, node: node.value)  # as a value, not as a key
 
 
-def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML file; fields of a JobSpec
-    """Return the job that a file describes; `given` fields win. Raises SpecError, also for an unknown key."""
+def from_document(document: Any, usual: Mapping[str, Any] | None = None, **given: Any) -> JobSpec:
+    """Return the job that a file describes, a parsed one. Raises SpecError, also for an unknown key.
+
+    `given` fields win over it, and it over `usual` ones.
+    """
     if not isinstance(document, dict):
         raise SpecError("A job file is a mapping of keys: application, executors, ...")
     values: dict[str, Any] = {}
@@ -81,7 +84,7 @@ def from_document(document: Any, **given: Any) -> JobSpec:  # Any: a parsed YAML
     }
     if not merged.get("application"):
         raise SpecError("The job file names no application: a .py or a .jar file.")
-    return JobSpec(**merged)
+    return JobSpec(**{**(usual or {}), **merged})
 
 
 def _checked(key: str, option: JobOption, value: Any) -> Any:  # Any: of the file, and of the field

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from sparkanywhere.cli.submit_command import run_command
 from sparkanywhere.cli.submit_options import properties
 from sparkanywhere.cli.target_options import USAGE
+from sparkanywhere.jobs.spec import JobSpec
 
 
 @pytest.fixture
@@ -87,3 +88,34 @@ def test_a_dry_run_without_a_control_plane_starts_none(program: str, tmp_path: P
     assert f"{program} --day 7 would run on this laptop, by a control plane of its own" in result.stdout
     assert re.search(r"^executors +3 ", result.stdout, re.MULTILINE)
     assert not (tmp_path / "state").exists()
+
+
+KUBECONFIG = """
+contexts: [{name: prod, context: {cluster: c, namespace: jobs}}, {name: plain, context: {cluster: c}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:9"}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "namespace"),
+    [
+        (["--on", "prod", "{program}"], "jobs"),
+        (["--on", "plain", "{program}"], "default"),
+        (["--on", "prod", "-n", "other", "{program}"], "other"),
+        (["--on", "prod", "--conf", "spark.kubernetes.namespace=other", "{program}"], "other"),
+        (["--on", "prod", "{job}"], "of-the-file"),
+        (["--provider", "process", "{program}"], "default"),
+    ],
+)
+def test_a_job_runs_in_the_namespace_of_its_context(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], namespace: str
+) -> None:
+    (tmp_path / "config").write_text(KUBECONFIG)
+    (tmp_path / "job.yaml").write_text(f"application: {program}\nnamespace: of-the-file\n")
+    ran: list[JobSpec] = []
+    monkeypatch.setattr("sparkanywhere.cli.submit_run.run", lambda spec, _: ran.append(spec))
+
+    typed = [word.format(program=program, job=tmp_path / "job.yaml") for word in line]
+    result = CliRunner().invoke(run_command, typed, env={"KUBECONFIG": str(tmp_path / "config")})
+
+    assert [spec.namespace for spec in ran] == [namespace], result.output
