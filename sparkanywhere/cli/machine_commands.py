@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sparkanywhere.client.access import NothingHere, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
+from sparkanywhere.local.kept_logs import keep_logs
 from sparkanywhere.local.local_server import ServerFailed
 from sparkanywhere.local.providers import remove_leftovers
 
@@ -124,6 +125,7 @@ def clear(folder: Path, settings: Settings) -> str:
     if not lock.take():
         return f"its server runs (process {lock.holder()}): end that first"
     try:
+        keep_logs(replace(settings, state=str(folder.parent), instance=folder.name))
         removed = remove_leftovers(folder, settings, providers=[settings.provider])
         living_servers(folder.parent)  # clears the records of dead ones away
         for kubeconfig in folder.glob("kubeconfig*"):  # of servers that are not there any more

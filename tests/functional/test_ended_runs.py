@@ -112,6 +112,21 @@ def test_records_outlive_a_killed_server(server: LocalServer) -> None:
     assert "etl-exec-1 says" in command(server, "logs", "etl", "--executor", "1")
 
 
+def test_down_keeps_the_logs_of_pods_that_it_ends(server: LocalServer) -> None:
+    start(server, executors=1)
+    server.stop()
+
+    command(server, "down", "--instance", INSTANCE)
+    server.start()
+
+    client = KubeClient(server.access)
+    assert "etl-driver says" in client.log("default", "etl-driver")
+    assert "etl-exec-1 says" in command(server, "logs", "etl", "--executor", "1")
+    assert command(server, "kill", "etl").startswith("etl ended")
+    assert "etl-driver says" in command(server, "logs", "etl")
+    assert "etl-exec-1 says" in command(server, "logs", "etl", "--executor", "1")
+
+
 def test_a_pod_that_left_a_record_is_gone_for_clients_of_kubernetes(server: LocalServer) -> None:
     client = start(server, executors=0)
     client.delete(f"{PODS}/etl-driver", gracePeriodSeconds="0")

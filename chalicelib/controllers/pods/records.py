@@ -42,6 +42,11 @@ class RecordLimits:
     per_namespace: int
 
 
+def container_names(pod: JSON) -> list[str]:
+    """Return the names of a pod's containers, init containers first."""
+    return [each["name"] for kind in ("initContainers", "containers") for each in spec_of(pod).get(kind) or ()]
+
+
 class PodRecords:
     """Makes, reads and removes records. Safe to call from many threads, and to repeat.
 
@@ -88,10 +93,9 @@ class PodRecords:
 
     def _keep_logs(self, pod: JSON) -> list[JSON]:
         """Return where the logs of a pod's containers are from now on; nothing of a pod that never had a task."""
-        handle, spec = handle_of(pod), spec_of(pod)
+        handle, names = handle_of(pod), container_names(pod)
         if not handle:
             return []
-        names = [each["name"] for kind in ("initContainers", "containers") for each in spec.get(kind) or ()]
         if isinstance(self._provider, RemembersLogs):
             return [{"container": name, "place": self._provider.log_place(handle, name)} for name in names]
         problems = dict.fromkeys(names, "there is no place to keep it")
