@@ -75,7 +75,37 @@ def test_a_new_pod_and_its_end_show_without_reloading(server: LocalServer, brows
     browser.wait_for("#detail dl", "Succeeded")
     browser.wait_for(".timeline", "Completed, exit 0")
     requests.delete(f"{pods_url(server.url)}/news-driver", timeout=30)
-    browser.wait_for("#detail dl", "Removed from the control plane")
+    until(lambda: pods_of(server.url, "news") == [], "the pod to go")
+    browser.wait_for("#detail dl", "Succeeded")
+
+
+def test_a_run_that_was_killed_stays_with_its_executors_and_logs(server: LocalServer, browser: Browser) -> None:
+    put(server.url, spark_pod("killed", "driver", "sleep 2; echo driver says; sleep 600"))
+    put(
+        server.url,
+        spark_pod("killed", "executor", "sleep 1; echo executor says; sleep 600", name="killed-exec-1", cpu="2"),
+    )
+    until(lambda: all(each["status"].get("phase") == "Running" for each in pods_of(server.url, "killed")), "pods")
+    browser.open(f"{server.url}/#/default/killed")
+    browser.wait_for("pre", "driver says")
+
+    for name in ("killed-exec-1", "killed-driver"):
+        requests.delete(f"{pods_url(server.url)}/{name}", json={"gracePeriodSeconds": 1}, timeout=30)
+
+    browser.wait_for("#detail dl", "Killed")
+    browser.wait_for(".timeline", "Ended")
+    browser.open("about:blank")
+    browser.open(f"{server.url}/#/default/killed")
+    browser.wait_for("pre", "driver says")
+    assert "0 vCPU now, 3 vCPU at most" in browser.text(".charts")
+    took = browser.find("#detail dl").text
+    browser.find("#log-pod").send_keys("killed-exec-1")
+    browser.wait_for("pre", "executor says")
+    assert browser.find("#detail dl").text == took
+    browser.find("#detail a").click()
+    browser.wait_for("#rows", "killed-driver")
+    (row,) = [row.text for row in browser.all("#rows tr") if "killed-driver" in row.text]
+    assert "Killed" in row
 
 
 def test_an_executor_that_spark_deletes_stays_in_the_picture(server: LocalServer, browser: Browser) -> None:

@@ -3,6 +3,7 @@
 const PAGE_SIZE = 100; // pods an answer: some hundred kilobytes, so that the first ones show at once
 const POLL_MS = 5000;
 const WATCH_SECONDS = 300;
+const RECORDS_MS = 500; // pods go by the dozen: their records are read together
 const MIN_WATCH_MS = 1000; // one that ends at once, saying nothing, must not become a busy loop
 const BASE = new URL(location.pathname.replace(/\/?$/, "/"), location.origin); // on AWS this holds the stage
 const TOKEN = "sparkanywhere-token";
@@ -33,6 +34,11 @@ const request = async (path, params = {}, signal = undefined) => {
 };
 
 const podsPath = (namespace) => (namespace ? `api/v1/namespaces/${encodeURIComponent(namespace)}/pods` : "api/v1/pods");
+
+const recordsPath = (namespace) => `apis/sparkanywhere.io/v1alpha1/${namespace ? `namespaces/${encodeURIComponent(namespace)}/` : ""}podrecords`;
+
+const logPath = ({ namespace, name, record }) =>
+  `${record ? recordsPath(namespace) : podsPath(namespace)}/${encodeURIComponent(record || name)}/log`;
 
 // Gives the items of each page to `take`; returns the list's resourceVersion.
 const listAll = async (path, params, take, signal) => {
@@ -79,7 +85,29 @@ class Follower {
     this.stop?.abort();
     this.stop = new AbortController();
     this.applications.clear();
+    this.records = recordsPath(namespace);
     this.#run(podsPath(namespace), this.stop.signal);
+  }
+
+  // What is kept of pods that are gone. Who may not read it sees living pods alone.
+  async #listRecords(stop) {
+    const uids = new Set();
+    try {
+      await listAll(this.records, { labelSelector: SELECTOR }, (items) => {
+        for (const item of items) uids.add(this.applications.putRecord(item));
+      }, stop);
+    } catch (error) {
+      if (error.code !== 403 && error.code !== 404) throw error;
+    }
+    this.applications.retainRecords(uids);
+    this.onNews();
+  }
+
+  #readRecordsSoon(stop) {
+    this.isDue ||= sleep(RECORDS_MS).then(() => {
+      this.isDue = null;
+      return this.#listRecords(stop);
+    }).catch(() => {}); // the next list of pods brings them along
   }
 
   async #run(path, stop) {
@@ -109,6 +137,7 @@ class Follower {
       this.onNews();
     }, stop);
     this.applications.retain(uids);
+    await this.#listRecords(stop);
     this.onProblem(null);
     this.onNews();
     return version;
@@ -120,7 +149,10 @@ class Follower {
     const signal = AbortSignal.any([stop, this.watching.signal]);
     const last = await watchOnce(path, { labelSelector: SELECTOR }, version, (type, pod) => {
       this.applications.put(pod);
-      if (type === "DELETED") this.applications.remove(pod.metadata.uid);
+      if (type === "DELETED") {
+        this.applications.remove(pod.metadata.uid);
+        this.#readRecordsSoon(stop);
+      }
       this.onNews();
     }, signal);
     if (last === version) await sleep(Math.max(0, MIN_WATCH_MS - (performance.now() - began)));

@@ -15,8 +15,7 @@ class LogTail {
     const params = { timestamps: true, container: this.container, limitBytes: LOG_BYTES };
     if (this.last) params.sinceTime = this.last;
     else params.tailLines = FIRST_LINES;
-    const path = `${podsPath(this.pod.namespace)}/${encodeURIComponent(this.pod.name)}/log`;
-    const text = await (await request(path, params, signal)).text();
+    const text = await (await request(logPath(this.pod), params, signal)).text();
     const lines = text.split("\n");
     const open = lines.pop(); // a line still being written, or cut by the limit: the next look has it whole
     if (open && (!lines.length || isOver(this.pod))) lines.push(open);
@@ -98,7 +97,9 @@ class Detail {
     const used = application.usage(now);
     const { driver } = application;
     const rows = [
-      ["State", application.isGone ? "Removed from the control plane" : application.state], ["Age", duration(now - application.created)],
+      ["State", application.state], ["Started", dateTime(application.created)],
+      application.ended ? ["Ended", `${dateTime(application.ended)}, after ${duration(application.took(now))}`]
+        : ["Has taken", duration(application.took(now))],
       ["Executors", application.executorText], ["On Fargate", dollars(used.usd)],
       ["vCPU-hours", hours(used.vcpu)], ["GiB-hours", hours(used.gib)],
       ["Namespace", application.namespace], ["Application", application.id],
@@ -160,7 +161,7 @@ class Detail {
     const { tail } = this;
     if (!tail || this.isReading === tail || this.isRead || !(this.follow.checked || !tail.last)) return;
     tail.pod = this.application.pods.get(tail.pod.uid) || tail.pod;
-    if (Number.isNaN(tail.pod.started) || tail.pod.isGone) return;
+    if (Number.isNaN(tail.pod.started) || (tail.pod.isGone && !tail.pod.record)) return;
     this.isReading = tail;
     const wasOver = isOver(tail.pod);
     try {

@@ -27,5 +27,6 @@ const duration = (ms) => {
 const amount = (value) => String(Math.round(value * 100) / 100);
 const hours = (seconds) => (seconds / 3600).toFixed(3);
 const dollars = (usd) => `$${usd.toFixed(4)}`;
+const dateTime = (ms) => (Number.isFinite(ms) ? new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" }) : "");
 const clockTime = (ms) => new Date(ms).toLocaleTimeString();
 const instant = (text) => (text ? Date.parse(text) : NaN);

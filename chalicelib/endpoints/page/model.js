@@ -4,7 +4,7 @@ const APPLICATION = "sparkanywhere.io/application"; // one for all attempts of a
 const SELECTOR = "spark-app-selector";
 const HOUR = 3600;
 const PRICES = JSON.parse(byId("prices").textContent);
-const DONE = ["Succeeded", "Failed"];
+const DONE = ["Succeeded", "Failed", "Killed", "Ended"];
 
 const earliest = (times) => times.reduce((a, b) => (Number.isNaN(b) || b >= a ? a : b), Infinity);
 
@@ -30,6 +30,13 @@ const causeOf = (status, ends) => {
   return status.phase === "Failed" ? told?.message || status.message || status.reason || "" : "";
 };
 
+// The phase of a pod; one that was deleted before its end has been stopped, whatever its exit code.
+const phaseOf = (metadata, status) => {
+  const phase = status.phase || "Pending";
+  const isCutShort = phase === "Failed" && metadata.deletionTimestamp && metadata.deletionGracePeriodSeconds;
+  return isCutShort ? (metadata.labels?.["spark-role"] === "driver" ? "Killed" : "Ended") : phase;
+};
+
 // Only what is shown is kept: a thousand applications' pods are megabytes.
 const slim = (pod) => {
   const { metadata, spec = {}, status = {} } = pod;
@@ -46,7 +53,7 @@ const slim = (pod) => {
     uid: metadata.uid, name: metadata.name, namespace: metadata.namespace, version: metadata.resourceVersion,
     app: labels[APPLICATION] || labels[SELECTOR], appName: labels["spark-app-name"] || "", isDriver: labels["spark-role"] === "driver",
     created: instant(metadata.creationTimestamp), isDeleting: Boolean(metadata.deletionTimestamp),
-    phase: status.phase || "Pending", why: reasonOf(status, states),
+    phase: phaseOf(metadata, status), why: reasonOf(status, states),
     exit: states.flatMap((each) => each.terminated || []).map(exitText).join("; "),
     cause: causeOf(status, [...inits, ...states.map((each) => each.terminated)]), moved: Math.max(0, ...moved),
     scheduled: instant(condition("PodScheduled")?.lastTransitionTime),
@@ -60,6 +67,7 @@ const slim = (pod) => {
   };
 };
 
+const KINDS = { Succeeded: "good", Ended: "good", Failed: "bad", Killed: "bad" };
 const NO_RATE = { vcpus: 0, gib: 0, usdPerHourOnFargate: 0 };
 const NOTHING = { vcpu: 0, gib: 0, usd: 0 };
 
@@ -91,6 +99,13 @@ const goneOf = (text) => {
   }
 };
 
+// A pod that is gone, as its record has it.
+const fromRecord = ({ metadata, pod, state, deletionTime }) => {
+  const last = slim(pod);
+  const ended = Number.isNaN(last.ended) ? instant(deletionTime) : last.ended;
+  return { ...last, record: metadata.name, isGone: true, phase: state, ended };
+};
+
 const isOver = (pod) => pod.isGone || DONE.includes(pod.phase);
 
 // Spark deletes its executors when it ends; whoever has seen them still sees what they did.
@@ -116,7 +131,7 @@ const phases = (pod, pull, now) => {
   } else {
     parts.push(pod.isPulling ? ["pull", "image pull", scheduled, start] : ["starting", "image pull and start", scheduled, start]);
   }
-  const kind = pod.phase === "Succeeded" ? "good" : pod.phase === "Failed" ? "bad" : "running";
+  const kind = KINDS[pod.phase] || "running";
   const before = parts.filter(([, , from, to]) => to > from);
   return Number.isNaN(pod.started) ? before : [...before, [kind, isOver(pod) ? "ran" : "running", start, end]];
 };
@@ -143,23 +158,32 @@ class Application {
 
   get state() {
     const driver = this.driver;
-    if (this.isGone) return "Removed";
-    if (!driver) return "Running";
+    if (!driver) return this.isGone ? "Ended" : "Running";
+    if (driver.isGone) return driver.phase;
     return driver.isDeleting ? "Deleting" : driver.phase;
   }
+
+  // When its driver ended, or in client mode its last executor; NaN while it has not.
+  get ended() {
+    const { driver } = this;
+    if (driver) return isOver(driver) ? endOf(driver, NaN) : NaN;
+    return this.isGone ? Math.max(...this.list.map((pod) => pod.ended)) : NaN;
+  }
+
+  took(now) { return (this.ended || now) - this.created; }
 
   get executorText() {
     const all = this.executors;
     const running = all.filter((pod) => pod.phase === "Running").length;
-    return isOver(this.driver || {}) ? `${all.length} known` : `${running} of ${all.length}`;
+    return isOver(this.driver || {}) ? `${all.length}` : `${running} of ${all.length}`;
   }
 
   usage(now) {
-    const pods = [...this.pods.values()];
-    const used = (isGone) => sum(pods.filter((pod) => Boolean(pod.isGone) === isGone).map((pod) => podUsage(pod, now)));
-    const told = sum(pods.filter((pod) => pod.isDriver).map((pod) => pod.gonePods)); // may lag behind what was seen here, or know more
-    const seen = used(true);
-    return sum([used(false), seen.vcpu > told.vcpu ? seen : told]);
+    const of = (pods) => sum(pods.map((pod) => podUsage(pod, now)));
+    const drivers = this.list.filter((pod) => pod.isDriver);
+    const told = sum(drivers.map((pod) => pod.gonePods)); // may lag behind what was seen here, or know more
+    const seen = of(this.executors.filter((pod) => pod.isGone));
+    return sum([of(drivers), of(this.executors.filter((pod) => !pod.isGone)), seen.vcpu > told.vcpu ? seen : told]);
   }
 }
 
@@ -171,10 +195,14 @@ class Applications {
   put(raw) {
     const pod = slim(raw);
     if (!pod.app) return;
+    this.#place(pod);
+    this.homes.set(pod.uid, `${pod.namespace}/${pod.app}`);
+  }
+
+  #place(pod) {
     const key = `${pod.namespace}/${pod.app}`;
     if (!this.all.has(key)) this.all.set(key, new Application(key, pod.namespace, pod.app));
     this.all.get(key).put(pod);
-    this.homes.set(pod.uid, key);
   }
 
   remove(uid) {
@@ -182,7 +210,19 @@ class Applications {
     this.homes.delete(uid);
     if (!application) return;
     application.put(gone(application.pods.get(uid), Date.now()));
-    if (application.isGone) this.all.delete(application.key);
+  }
+
+  // Returns the uid of the pod that a record is of.
+  putRecord(raw) {
+    this.#place(fromRecord(raw));
+    return raw.pod.metadata.uid;
+  }
+
+  // Forgets applications of which neither a pod nor a record is left.
+  retainRecords(uids) {
+    for (const [key, application] of this.all) {
+      if (application.isGone && !application.list.some((pod) => uids.has(pod.uid))) this.all.delete(key);
+    }
   }
 
   retain(uids) {

@@ -12,8 +12,8 @@ const makeRow = (application) => {
   const link = el("a", { href: `#/${encodeURIComponent(application.namespace)}/${encodeURIComponent(application.id)}` });
   const where = el("small");
   const cause = el("small", { class: "why" });
-  const cells = Array.from({ length: 5 }, () => el("td", { class: "short" }));
-  cells[3].classList.add("wide");
+  const cells = Array.from({ length: 6 }, () => el("td", { class: "short" }));
+  for (const index of [2, 4]) cells[index].classList.add("wide");
   return { link, where, cause, cells, node: el("tr", {}, el("td", {}, link, where, cause), ...cells) };
 };
 
@@ -23,7 +23,7 @@ const fillRow = (row, application, now) => {
   setText(row.link, application.name);
   setText(row.where, `${application.namespace} · ${application.id}`);
   setText(row.cause, application.driver?.cause || "");
-  const texts = [state, application.executorText, duration(now - application.created), hours(used.vcpu), dollars(used.usd)];
+  const texts = [state, application.executorText, dateTime(application.created), duration(application.took(now)), hours(used.vcpu), dollars(used.usd)];
   texts.forEach((text, index) => setText(row.cells[index], text));
   row.cells[0].className = `state short ${state}`;
 };
