@@ -48,7 +48,8 @@ def download(requirement: str, *, options: Sequence[str], into: Path, scratch: P
     """
     into.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
+    # -P: what the current folder has of pip's names is not for it to import
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-cache-dir", "--progress-bar=off"]
     command += ["--disable-pip-version-check", *options, "--dest", str(into), requirement]
     with tempfile.TemporaryFile("w+", dir=scratch) as log:
         process = subprocess.Popen(

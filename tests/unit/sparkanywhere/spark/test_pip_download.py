@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.spark.pip_download import announced_bytes, largest_file_bytes, reason
+from sparkanywhere.spark.pip_download import DownloadFailed, announced_bytes, download, largest_file_bytes, reason
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,12 @@ def test_the_reason_is_one_sentence(output: str, words: str) -> None:
 
     assert words in reason(f"pyspark=={version}", output)
     assert "\n" not in reason(f"pyspark=={version}", output)
+
+
+def test_pip_imports_nothing_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.py").write_text("print('ERROR: not the real one')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+    with pytest.raises(DownloadFailed, match="No matching distribution found"):
+        download("pyspark==4.3.0", options=(), into=tmp_path / "into", scratch=tmp_path / "scratch", progress=print)
