@@ -255,8 +255,12 @@ def _connect(path: Path, lock_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=lock_seconds, isolation_level=None, check_same_thread=False, cached_statements=512
     )
-    # FULL syncs the log at each commit: what was answered survives a power cut, not only a crash.
-    connection.execute("PRAGMA synchronous=FULL")
+    try:
+        # FULL syncs the log at each commit: what was answered survives a power cut, not only a crash.
+        connection.execute("PRAGMA synchronous=FULL")
+    except BaseException:  # it may be no database
+        connection.close()
+        raise
     return connection
 
 

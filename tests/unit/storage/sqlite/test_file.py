@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chalicelib.storage.base import StorageUnavailable
@@ -96,10 +97,12 @@ def test_another_kind_of_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to be looked at\n" * 100)
 
-    with pytest.raises(StorageUnavailable, match="not a SQLite database"):
+    with pytest.raises(StorageUnavailable, match="not a SQLite database") as refused:
         SqliteFile(path)
 
     assert path.read_text().startswith("not a database")
+    assert refused.value.__cause__ is not None  # whose traceback has the connection, which nobody else closes
+    assert str(path) not in [each.path for each in psutil.Process().open_files()]
 
 
 def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
