@@ -121,13 +121,20 @@ class Known:
 
 def known_places(environ: Mapping[str, str]) -> list[Known]:
     """Return every control plane that can be named, this laptop first. Raises NoAccess."""
-    found = {LAPTOP: Known(LAPTOP, "", "no server runs here; `sparkanywhere run` starts one of its own")}
+    from sparkanywhere.client.kubeconfigs import load
+
+    try:
+        target = _on_laptop(environ, Choice(), "", lasting=False)
+        here = Known(LAPTOP, target.access.url, f"leads to {target.context}")
+    except NothingHere:
+        here = Known(LAPTOP, "", "no server runs here; `sparkanywhere run` starts one of its own")
+    except NoAccess:
+        here = Known(LAPTOP, "", "several servers run here, so one is to be named")
+    found = {LAPTOP: here}
     for each in reversed(living_servers(state_root(environ))):  # of two on one state folder the first counts
         what = "server of one command" if each.is_temporary else "server of yours"
         name = local_name(each, environ)
         found[name] = Known(name, each.url, f"{what}, process {each.pid}, provider {each.provider}")
-    from sparkanywhere.client.kubeconfigs import load
-
     kubeconfigs = load(environ)
     for name, context in kubeconfigs.contexts.items():
         server = str(kubeconfigs.cluster_of(context).body.get("server", ""))

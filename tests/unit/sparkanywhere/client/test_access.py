@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.client.access import Choice, NothingHere, choose, find_target, place
+from sparkanywhere.client.access import Choice, NothingHere, choose, find_target, known_places, place
 from sparkanywhere.client.default_context import default_context, default_file, set_default_context
 from sparkanywhere.client.kube_client import NoAccess
 from sparkanywhere.client.server_records import HeldRecord, ServerRecord
@@ -169,6 +169,36 @@ def test_a_default_that_is_gone_says_how_to_go_back(environ: Environ) -> None:
 
     with pytest.raises(NoAccess, match=r"set by `sparkanywhere use`.*`sparkanywhere use laptop` goes back"):
         find_target(environ)
+
+
+@pytest.mark.parametrize(
+    ("running", "rows"),
+    [
+        ([], [("laptop", "", "no server runs here; `sparkanywhere run` starts one of its own")]),
+        (["default"], [("laptop", "http://default", "server of yours, process")]),
+        (["b"], [("laptop", "http://b", "leads to laptop/b"), ("laptop/b", "http://b", "server of yours, process")]),
+        (
+            ["b", "c"],
+            [
+                ("laptop", "", "several servers run here, so one is to be named"),
+                ("laptop/c", "http://c", "server of yours, process"),
+                ("laptop/b", "http://b", "server of yours, process"),
+            ],
+        ),
+    ],
+)
+def test_every_name_is_known_with_its_server_and_source(
+    environ: Environ, serve: Callable[..., HeldRecord], running: list[str], rows: list[tuple[str, str, str]]
+) -> None:
+    for each in running:
+        serve(each)
+
+    *local, dev, prod = sorted(known_places(environ), key=lambda each: each.name in ("prod", "dev"))
+
+    assert [(each.name, each.server) for each in local] == [row[:2] for row in rows]
+    assert all(each.source.startswith(row[2]) for each, row in zip(local, rows, strict=True))
+    assert {dev.name: dev.server, prod.name: prod.server} == {"prod": "https://prod/", "dev": "https://dev"}
+    assert dev.source == f"{environ['HOME']}/.kube/config"
 
 
 def test_a_place_is_told_without_going_there(environ: Environ) -> None:
