@@ -18,7 +18,6 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.spark_rest import SparkProgress
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
-ON_ITS_WAY = ("ContainerCreating", "PodInitializing")  # reasons that a container waits for before each start
 TASKS = re.compile(r" INFO TaskSetManager: Finished task .* in stage (\d+)\.\d+ .*\((\d+)/(\d+)\)$")
 
 
@@ -156,17 +155,3 @@ class JobProgress:
         index = PHASES.index(phase)
         begin = self.began_at if index == 0 else self.ends.get(PHASES[index - 1])
         return 0.0 if begin is None else self.ends.get(phase, now) - begin
-
-
-def why_pending(pod: JSON) -> str:
-    """Return why a pod that is Pending does not start, "" if it is on its way, or runs."""
-    status = pod.get("status", {})
-    if status.get("phase") != "Pending":
-        return ""
-    for each in [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]:
-        waiting = each.get("state", {}).get("waiting", {})
-        if waiting.get("message") and waiting.get("reason") not in ON_ITS_WAY:
-            return f"{waiting['reason']}: {waiting['message']}"
-    unscheduled = [each for each in status.get("conditions", ()) if each["type"] == "PodScheduled"]
-    said = next((each.get("message", "") for each in unscheduled if each["status"] == "False"), "")
-    return said or str(status.get("message", ""))

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.pod_cause import why_pending
 from sparkanywhere.cli.driver_follower import DriverFollower, Output, SparkSaid
-from sparkanywhere.cli.job_progress import JobProgress, why_pending
+from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.client.failure import Failure

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.causes.pod_cause import cause_of
+from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.resources.pods.podrecords import GROUP, RESOURCE, VERSION, state_of
@@ -132,8 +132,9 @@ class Application:
 
     @property
     def cause(self) -> str:
-        """Return why it failed, in one sentence, "" if it has not or nobody knows (yet)."""
-        return cause_of(self.driver or {})
+        """Return why it failed or does not start, in one sentence, "" if it does or nobody knows (yet)."""
+        driver = self.driver or {}
+        return cause_of(driver) or why_pending(driver)
 
     @property
     def running_executors(self) -> int:

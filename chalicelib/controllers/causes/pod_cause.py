@@ -13,6 +13,7 @@ from chalicelib.controllers.podmodel.status import DEADLINE_REASON, REJECTED
 ROLE = "spark-role"
 DRIVER, EXECUTOR = "driver", "executor"
 OUT_OF_MEMORY = "OOMKilled"
+ON_ITS_WAY = ("ContainerCreating", "PodInitializing")  # reasons that a container waits for before each start
 STATUS_FIELDS = ("initContainerStatuses", "containerStatuses")
 
 
@@ -25,6 +26,20 @@ def cause_of(pod: JSON) -> str:
     told = next((str(each["message"]) for each in failed if each.get("message")), "")
     said = str(status.get("message") or status.get("reason") or "")
     return told or said.removeprefix(REJECTED)
+
+
+def why_pending(pod: JSON) -> str:
+    """Return why a pod that is Pending does not start, "" if it is on its way, or runs."""
+    status = status_of(pod)
+    if status.get("phase") != "Pending":
+        return ""
+    for each in all_statuses(pod):
+        waiting = (each.get("state") or {}).get("waiting") or {}
+        if waiting.get("message") and waiting.get("reason") not in ON_ITS_WAY:
+            return f"{waiting['reason']}: {waiting['message']}"
+    unscheduled = [each for each in _conditions(pod) if each["type"] == "PodScheduled"]
+    said = next((each.get("message", "") for each in unscheduled if each["status"] == "False"), "")
+    return said or str(status.get("message", ""))
 
 
 def unexplained(pod: JSON) -> JSON | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.causes.pod_cause import cause_of, explained, unexplained
+from chalicelib.controllers.causes.pod_cause import cause_of, explained, unexplained, why_pending
 
 DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
 
@@ -50,3 +50,28 @@ def test_a_pod_that_runs_or_succeeded_is_left_as_it_is() -> None:
     assert (explained(running), explained(done)) == (running, done)
     assert (cause_of(running), cause_of(done), cause_of({})) == ("", "", "")
     assert (unexplained(running), unexplained(done)) == (None, None)
+
+
+UNSCHEDULED = [
+    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient memory."}
+]
+
+
+def waits(reason: str, message: str = "") -> list[JSON]:
+    return [{"name": "c", "state": {"waiting": {"reason": reason, "message": message}}}]
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ({"phase": "Pending"}, ""),
+        ({"phase": "Pending", "conditions": UNSCHEDULED}, "0/1 nodes are available: 1 Insufficient memory."),
+        ({"phase": "Pending", "containerStatuses": waits("ErrImagePull", "not here")}, "ErrImagePull: not here"),
+        ({"phase": "Pending", "initContainerStatuses": waits("ErrImagePull", "no")}, "ErrImagePull: no"),
+        ({"phase": "Pending", "containerStatuses": waits("ContainerCreating", "Pulling image")}, ""),
+        ({"phase": "Pending", "message": "no nfs", "containerStatuses": waits("ContainerCreating")}, "no nfs"),
+        ({"phase": "Running", "conditions": UNSCHEDULED}, ""),
+    ],
+)
+def test_a_pod_that_does_not_start_says_why(status: JSON, why: str) -> None:
+    assert why_pending({"metadata": {"name": "p"}, "status": status}) == why

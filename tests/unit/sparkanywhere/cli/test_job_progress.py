@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.cli.job_progress import JobProgress, why_pending
+from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.jobs.spark_rest import SparkProgress
 
 FINISHED = "26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)"
@@ -165,28 +165,3 @@ def test_the_last_attempt_that_fails_is_the_end() -> None:
     job.observe_pod(pod("two", "driver", "Failed", exit_code=1), 2.0)
 
     assert (job.is_over, job.succeeded) == (True, False)
-
-
-UNSCHEDULED = [
-    {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Insufficient memory."}
-]
-
-
-def waits(reason: str, message: str = "") -> list[JSON]:
-    return [{"name": "c", "state": {"waiting": {"reason": reason, "message": message}}}]
-
-
-@pytest.mark.parametrize(
-    ("status", "why"),
-    [
-        ({"phase": "Pending"}, ""),
-        ({"phase": "Pending", "conditions": UNSCHEDULED}, "0/1 nodes are available: 1 Insufficient memory."),
-        ({"phase": "Pending", "containerStatuses": waits("ErrImagePull", "not here")}, "ErrImagePull: not here"),
-        ({"phase": "Pending", "initContainerStatuses": waits("ErrImagePull", "no")}, "ErrImagePull: no"),
-        ({"phase": "Pending", "containerStatuses": waits("ContainerCreating", "Pulling image")}, ""),
-        ({"phase": "Pending", "message": "no nfs", "containerStatuses": waits("ContainerCreating")}, "no nfs"),
-        ({"phase": "Running", "conditions": UNSCHEDULED}, ""),
-    ],
-)
-def test_a_pod_that_does_not_start_says_why(status: JSON, why: str) -> None:
-    assert why_pending({"metadata": {"name": "p"}, "status": status}) == why
