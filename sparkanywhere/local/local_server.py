@@ -128,7 +128,7 @@ class LocalServer:
     def last_words(self) -> str:
         """Return the last line the server printed."""
         lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
-        return lines[-1] if lines else "it printed nothing"
+        return lines[-1] if lines else "it printed nothing: the disk may be full, or it was killed"
 
 
 @contextmanager

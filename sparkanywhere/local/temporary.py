@@ -37,6 +37,8 @@ class Starter:
 
 def clear_away(folder: Path, settings: Settings, *, provider: str) -> None:
     """Remove what a temporary server that has ended left running, and its state. May be repeated."""
+    if not folder.is_dir():  # it could not be made, so nothing was started
+        return
     with suppress(ProviderUnavailable):  # then all went with the engine, or `make down` removes it
         remove_leftovers(folder, settings, providers=[provider])
     shutil.rmtree(folder, ignore_errors=True)
