@@ -6,6 +6,7 @@ sparkanywhere/project.py finds goes to `sparkanywhere/_project`. An editable ins
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
@@ -32,9 +33,9 @@ class WheelHook(BuildHookInterface):  # type: ignore[type-arg]  # of configurati
             return
         self._rewritten = tempfile.mkdtemp(prefix="sparkanywhere-wheel-")
         for number, (source, target) in enumerate(contents(Path(self.root))):
-            if source.suffix == ".py":
-                text = IMPORT.sub(r"\1sparkanywhere._plane", source.read_text("utf-8"))
-                source = Path(self._rewritten, f"{number}.py")
+            text = rewritten(source)
+            if text is not None:
+                source = Path(self._rewritten, str(number))
                 source.write_text(text, "utf-8")
             build_data["force_include"][str(source)] = str(target)
 
@@ -42,6 +43,17 @@ class WheelHook(BuildHookInterface):  # type: ignore[type-arg]  # of configurati
         """Remove what was written for the build."""
         if self._rewritten:
             shutil.rmtree(self._rewritten)
+
+
+def rewritten(source: Path) -> str | None:
+    """Return the text that a file has in the wheel, None where it is the same."""
+    if source.suffix == ".py":
+        return IMPORT.sub(r"\1sparkanywhere._plane", source.read_text("utf-8"))
+    if source.match(
+        ".chalice/config.json"
+    ):  # its stages are deployments: `make config` writes names of an account there
+        return json.dumps(json.loads(source.read_text("utf-8")) | {"stages": {}}, indent=2) + "\n"
+    return None
 
 
 def contents(root: Path) -> Iterator[tuple[Path, PurePosixPath]]:

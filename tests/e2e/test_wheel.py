@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -80,6 +81,13 @@ def test_wheel_has_nothing_beside_its_own_package(wheel: Path) -> None:
 
     assert {re.sub(r"-.*", "", name.partition("/")[0]) for name in names} == {"sparkanywhere"}
     assert spelled == []  # an import, or a name that is put together at run time
+
+
+def test_wheel_tells_nothing_of_deployments(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        config = json.loads(archive.read("sparkanywhere/_project/.chalice/config.json"))
+
+    assert config["stages"] == {}
 
 
 def test_every_module_of_the_wheel_is_ours_beside_another_chalice_project(installed: Installed, foreign: Path) -> None:
