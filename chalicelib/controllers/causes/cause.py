@@ -11,7 +11,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes import java_errors, python_errors
 from chalicelib.controllers.causes.advice import advice, more_memory
 from chalicelib.controllers.causes.java_errors import JavaError, Thrown
-from chalicelib.controllers.causes.log_lines import ERROR_LEVELS, is_output, last_output, level_of, split
+from chalicelib.controllers.causes.log_lines import ERROR_LEVELS, SPARKS, is_output, last_output, level_of, split
 from chalicelib.controllers.causes.python_errors import PythonError
 from chalicelib.controllers.causes.tasks import (
     JVM_OUT_OF_MEMORY,
@@ -196,9 +196,11 @@ def _root(chain: Sequence[Thrown]) -> Thrown:
 
 def _by_exit(ended: Ended) -> str:
     """Return what a program that says no more than its exit code has printed last."""
-    said = [line.strip() for line in ended.lines if is_output(line) and line.strip() != _HALTED][-LAST_LINES:]
-    told = next((line for line in reversed(said) if _SAYS_ERROR.match(line)), said[-1] if said else "")
     errors = [line for line in ended.lines if level_of(line) in ERROR_LEVELS]
+    own = {line for line in errors if not SPARKS.match(line)}
+    said = [line.strip() for line in ended.lines if is_output(line) or line in own][-LAST_LINES:]
+    said = [line for line in said if line != _HALTED]
+    told = next((line for line in reversed(said) if _SAYS_ERROR.match(line) or line in own), said[-1] if said else "")
     code = _code_text(ended.code)
     if told:
         return f"{code}, and its last line is: {_cleaned(told)}"
@@ -230,7 +232,7 @@ def _sentence(text: str, place: str, task: FailedTask | None) -> str:
 
 def _cleaned(message: str) -> str:
     """Return the first line of a message without what nobody acts on."""
-    text = _SQLSTATE.sub("", message).strip().rstrip(".;")
+    text = _SQLSTATE.sub("", message).strip().rstrip(".;:")
     return f"{text[:MAX_MESSAGE]}…" if len(text) > MAX_MESSAGE else text
 
 

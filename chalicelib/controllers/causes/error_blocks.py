@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chalicelib.controllers.causes import java_errors, python_errors
-from chalicelib.controllers.causes.log_lines import ERROR_LEVELS, level_of
+from chalicelib.controllers.causes.log_lines import ERROR_LEVELS, SPARKS, level_of
 from chalicelib.controllers.causes.user_paths import UserPaths
 
 FRAMES = 3  # of libraries that are shown one after another
@@ -74,9 +74,12 @@ def _is_error(line: str, level: str) -> bool:
 def _continues(block: Sequence[str]) -> bool:
     """Return whether a traceback that comes next belongs to what the block has told so far."""
     said = [line for line in block if line.strip()]
-    if not said or level_of(said[0]):
+    if not said:
         return False
-    return said[-1] in python_errors.LINKS or said[-1].endswith("thrown from the Python worker:")
+    if level_of(said[-1]):  # logging.exception: the traceback follows at once
+        return not SPARKS.match(said[-1])
+    is_quote = said[-1].endswith("thrown from the Python worker:")
+    return is_quote or said[-1] in python_errors.LINKS or said[-1].startswith("Exception in thread ")
 
 
 def _key(block: Sequence[str]) -> object:

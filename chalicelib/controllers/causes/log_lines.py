@@ -14,6 +14,7 @@ RECORD = re.compile(
     r"|(?P<jul_level>SEVERE|WARNING|INFO): "
     r"|[A-Z][a-z]{2} \d{1,2}, \d{4},? .*[AP]M "
 )
+SPARKS = re.compile(r"\d\d/\d\d/\d\d |\{\"ts\"")  # a record of Spark's; others may be the program's own logging
 ERROR_LEVELS = ("ERROR", "FATAL", "SEVERE")
 # What launchers, the JVM and Spark print beside records.
 REMARK = re.compile(

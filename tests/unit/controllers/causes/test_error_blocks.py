@@ -94,3 +94,24 @@ def test_warnings_count_if_they_tell_of_an_error_and_output_ends_one() -> None:
     )
 
     assert blocks(log) == [ErrorBlock(("26/11/30 00:00:00 WARN A: java.io.IOException: full",), 2)]
+
+
+def test_what_a_program_logs_or_says_of_an_exception_and_its_traceback_are_one_error() -> None:
+    traceback = (
+        'Traceback (most recent call last):\n  File "/opt/sparkanywhere/files/job.py", line 1, in f\nKeyError: {}\n'
+    )
+    log = (
+        "Exception in thread Thread-1 (f):\n"
+        + traceback.format(1)
+        + "2026-11-30 01:01:24,033 ERROR root: bad row\n"
+        + traceback.format(2)
+        + "26/11/30 01:01:24 ERROR Executor: bad task\n"
+        + traceback.format(3)
+    )
+
+    assert [(block.lines[0], block.lines[-1]) for block in blocks(log)] == [
+        ("Exception in thread Thread-1 (f):", "KeyError: 1"),
+        ("2026-11-30 01:01:24,033 ERROR root: bad row", "KeyError: 2"),
+        ("26/11/30 01:01:24 ERROR Executor: bad task", "26/11/30 01:01:24 ERROR Executor: bad task"),
+        ("Traceback (most recent call last):", "KeyError: 3"),
+    ]
