@@ -13,7 +13,7 @@ from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.output import print_records, print_table
 from sparkanywhere.cli.target_options import errors_as_sentences
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import LAPTOP, NothingHere, find_target, where
+from sparkanywhere.client.access import OWN_PLANE, NothingHere, find_target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.capacity import check_capacity, find_provider
 from sparkanywhere.jobs.estimate import Estimate, Pods, estimate
@@ -23,7 +23,7 @@ from sparkanywhere.jobs.spec import JobSpec
 def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -> None:
     """Print what would run. Exits with one sentence where it would be refused."""
     with errors_as_sentences():
-        place, runs_on = f"{where(LAPTOP)}, by a control plane of its own", registry.find(provider or registry.DEFAULT)
+        place, runs_on = OWN_PLANE, registry.find(provider or registry.DEFAULT)
         target = None
         if provider is None:
             with suppress(NothingHere):

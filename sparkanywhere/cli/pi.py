@@ -24,8 +24,9 @@ from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.cli.reach import page_link
 from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.submit_options import pairs
+from sparkanywhere.cli.target_options import say_where
 from sparkanywhere.cli.terminal import began_at, echo
-from sparkanywhere.client.access import Target
+from sparkanywhere.client.access import LAPTOP, Target, where
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import SpecError
@@ -92,6 +93,7 @@ def run_pi(options: PiOptions) -> int:
     ServerFailed, SpecError (--conf); KeyboardInterrupt on Ctrl-C.
     """
     conf = pairs("--conf", options.conf)
+    say_where(where(LAPTOP))
     check_memory(options.instances, psutil.virtual_memory().available)
     in_images = registry.find(options.provider).image_engine is not None
     image = built(options.spark) if in_images else f"apache/spark:{options.spark}"  # no download without an engine

@@ -23,7 +23,7 @@ from sparkanywhere.cli.reach import page_link
 from sparkanywhere.cli.spark_commands import built, installed
 from sparkanywhere.cli.target_options import open_target, say_where
 from sparkanywhere.cli.terminal import began_at, echo
-from sparkanywhere.client.access import LAPTOP, NothingHere, Target, where
+from sparkanywhere.client.access import OWN_PLANE, NothingHere, Target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.applications import has_failed, selector_of
@@ -53,7 +53,7 @@ def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: M
         else:
             yield found
             return
-    say_where(f"{where(LAPTOP)}, by a control plane of its own")
+    say_where(OWN_PLANE)
     provider = provider or registry.DEFAULT
     if registry.find(provider).image_engine is None:
         installed(spec.spark)

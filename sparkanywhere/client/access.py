@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what reads YAML is loaded where a context is named: not on 
     from sparkanywhere.client.kubeconfigs import Kubeconfigs
 
 LAPTOP = "laptop"
+OWN_PLANE = "on this laptop, by a control plane of its own"  # where `run` works if no server runs
 VARIABLE = "SPARKANYWHERE_CONTEXT"
 USE = "`sparkanywhere use`"
 INSTANCE_VARIABLE = "SPARKANYWHERE_INSTANCE"
