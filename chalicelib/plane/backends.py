@@ -63,9 +63,14 @@ def build_files(settings: Settings, host: Host) -> FileStore | None:
     return FolderFiles(settings.state_dir() / "files")
 
 
+def log_folder(settings: Settings) -> Path:
+    """Return where the logs of pods that are gone are kept."""
+    return settings.state_dir() / "logs"
+
+
 def build_log_archive(settings: Settings, provider: Provider) -> LogArchive:
     """Return what keeps, in the state folder, the logs of pods that are gone."""
-    return LogArchive(settings.state_dir() / "logs", provider, max_bytes=settings.record_log_mib * 2**20)
+    return LogArchive(log_folder(settings), provider, max_bytes=settings.record_log_mib * 2**20)
 
 
 def build_job_buckets(settings: Settings) -> JobBuckets | None:

@@ -22,7 +22,7 @@ from sparkanywhere.client.access import NothingHere, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
-from sparkanywhere.local.kept_logs import keep_logs
+from sparkanywhere.local.left_records import keep_logs
 from sparkanywhere.local.local_server import ServerFailed
 from sparkanywhere.local.providers import remove_leftovers
 

@@ -11,7 +11,7 @@ import click
 
 from chalicelib.apimachinery.rules.meta import human_duration
 from sparkanywhere.cli.output import is_for_programs, local_time, output_option, print_records, print_row, print_table
-from sparkanywhere.cli.target_options import errors_as_sentences, open_target, target_options
+from sparkanywhere.cli.target_options import errors_as_sentences, looking_target, target_options
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, Target
 from sparkanywhere.client.kube_client import KubeClient
@@ -31,23 +31,27 @@ def ps(*, context: str, namespace: str, everywhere: bool, watch: bool, output: s
     """List applications, those that run and those of the last day: state, executors, times, cost and cause."""
     with errors_as_sentences():
         try:
-            target = open_target(context=context, namespace=namespace)
-        except NothingHere as nothing:  # where no server runs there are no applications either
+            with looking_target(context=context, namespace=namespace) as target:
+                _list(target, output, everywhere=everywhere, watch=watch)
+        except NothingHere as nothing:  # where no server runs, and nothing is kept, there are no applications either
             echo(str(nothing), err=True)
             _print([], output, everywhere=everywhere, names={})
-            return
-        client, wanted = KubeClient(target.access), "" if everywhere else target.namespace
+
+
+def _list(target: Target, output: str, *, everywhere: bool, watch: bool) -> None:
+    """Print the applications, once or as they change."""
+    client, wanted = KubeClient(target.access), "" if everywhere else target.namespace
+    found = list_applications(client, wanted)
+    if not found and output in ("text", "wide"):
+        echo(f"There are no applications{_where(target, everywhere)}.", err=True)
+    widths = _print(found, output, everywhere=everywhere, names=shown_names(found))
+    while watch:
+        time.sleep(LOOK_SECONDS)
+        before = {each.id: _changing(each) for each in found}
         found = list_applications(client, wanted)
-        if not found and output in ("text", "wide"):
-            echo(f"There are no applications{_where(target, everywhere)}.", err=True)
-        widths = _print(found, output, everywhere=everywhere, names=shown_names(found))
-        while watch:
-            time.sleep(LOOK_SECONDS)
-            before = {each.id: _changing(each) for each in found}
-            found = list_applications(client, wanted)
-            for each in reversed(found):
-                if before.get(each.id) != _changing(each):
-                    widths = _print([each], output, everywhere=everywhere, names=shown_names(found), widths=widths)
+        for each in reversed(found):
+            if before.get(each.id) != _changing(each):
+                widths = _print([each], output, everywhere=everywhere, names=shown_names(found), widths=widths)
 
 
 def _where(target: Target, everywhere: bool) -> str:

@@ -13,7 +13,7 @@ import click
 
 from sparkanywhere.cli.completion import contexts as complete_contexts
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import Target, find_target
+from sparkanywhere.client.access import DEFAULT_NAMESPACE, NothingHere, Target, find_target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
@@ -38,6 +38,25 @@ def open_target(*, context: str, namespace: str, lasting: bool = False) -> Targe
     return target
 
 
+@contextmanager
+def looking_target(*, context: str, namespace: str) -> Iterator[Target]:
+    """Yield where to look: where no server runs here, at what has ended and is kept. Raises NoAccess."""
+    try:
+        found = open_target(context=context, namespace=namespace)
+    except NothingHere:
+        if context:
+            raise
+        from sparkanywhere.local.local_server import looking_server  # which nearly no command needs
+
+        with looking_server(os.environ) as access:
+            if access is None:
+                raise
+            say_where("on this laptop, where no server runs: what has ended")
+            yield Target(access, namespace or DEFAULT_NAMESPACE)
+        return
+    yield found
+
+
 def say_where(where: str) -> None:
     """Print a command's first line."""
     echo(one_line(f"Sparkanywhere {where}"), err=True)
@@ -58,8 +77,12 @@ def _with_target(command: Callable[..., None], *, lasting: bool) -> Callable[...
     @wraps(command)
     def wrapped(*, context: str, namespace: str, **options: Any) -> None:  # Any: click's values
         with errors_as_sentences():
-            target = open_target(context=context, namespace=namespace, lasting=lasting)
-            command(KubeClient(target.access), target, **options)
+            if lasting:
+                target = open_target(context=context, namespace=namespace, lasting=True)
+                command(KubeClient(target.access), target, **options)
+                return
+            with looking_target(context=context, namespace=namespace) as target:
+                command(KubeClient(target.access), target, **options)
 
     return wrapped
 

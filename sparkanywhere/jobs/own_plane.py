@@ -16,9 +16,12 @@ from sparkanywhere.spark.spark_distribution import ensure
 
 @contextmanager
 def own_plane(environ: Mapping[str, str], *, provider: str, namespace: str = "default") -> Iterator[Target]:
-    """Yield a control plane that ends with the `with`, and takes along all that it runs then. Raises ServerFailed."""
+    """Yield a control plane that ends with the `with`, and takes along all that it runs then. Raises ServerFailed.
+
+    What is known of its pods goes to the laptop's own control plane, whose commands and page show it for a day.
+    """
     shared = {"SPARKANYWHERE_HOST_PATHS": callers_folder(), **environ}
-    with temporary_server(shared, prefix="job", provider=provider) as server:
+    with temporary_server(shared, prefix="job", provider=provider, hands_over=True) as server:
         yield Target(server.start(), namespace)
 
 

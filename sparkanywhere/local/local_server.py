@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -133,9 +133,18 @@ class LocalServer:
 
 @contextmanager
 def temporary_server(
-    environ: Mapping[str, str], *, prefix: str, provider: str, port: int = 0, settings: Mapping[str, str] | None = None
+    environ: Mapping[str, str],
+    *,
+    prefix: str,
+    provider: str,
+    port: int = 0,
+    settings: Mapping[str, str] | None = None,
+    hands_over: bool = False,
 ) -> Iterator[LocalServer]:
-    """Yield a server, not started yet, with a state folder of its own; then remove all that is left of it."""
+    """Yield a server, not started yet, with a state folder of its own; then remove all that is left of it.
+
+    If it `hands_over`, the records of its pods go to the instance that the environment names.
+    """
     shared = Settings.from_env(environ)
     instance = f"{prefix}-{uuid.uuid4().hex[:8]}"
     state = shared.state_dir().parent
@@ -145,4 +154,28 @@ def temporary_server(
     finally:
         with uninterrupted():
             server.stop()
+            if hands_over:
+                from sparkanywhere.local.left_records import hand_over  # a third of a second of a busy machine
+
+                hand_over(replace(shared, state=str(state), instance=instance), shared)
             clear_away(server.folder, shared, provider=provider)
+
+
+@contextmanager
+def looking_server(environ: Mapping[str, str]) -> Iterator[Access | None]:
+    """Yield a way to the records that the environment's instance keeps, where no server runs; None if it has none.
+
+    It starts no pods and ends with the `with`; what is stored stays.
+    """
+    from sparkanywhere.local.left_records import has_records  # as above
+
+    shared = Settings.from_env(environ)
+    if not has_records(shared):
+        yield None
+        return
+    options = ServerOptions(shared.state_dir().parent, shared.instance, "none", is_temporary=True)
+    server = LocalServer(options, environ)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
