@@ -22,6 +22,7 @@ from sparkanywhere.jobs.application_record import application_record, event_reco
 from sparkanywhere.jobs.applications import LIVE_STATES, end_application, find_application, has_ended, list_applications
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT
+from sparkanywhere.jobs.spark_rest import SparkRest
 
 WAIT_SECONDS = 1.0  # between two looks while waiting
 KILL_SECONDS, KILL_LOOK_SECONDS = 45.0, 0.2  # beyond the grace that a pod has by default
@@ -129,7 +130,9 @@ def ui(client: KubeClient, target: Target, *, application: str, forward: bool, o
     """Print the URL of a running application's Spark UI; if needed, forward a port to it until Ctrl-C."""
     found = find_application(client, target.namespace, application)
     if found.driver is not None and found.state == "Running":
-        show(target, found.driver, UI_PORT, opens=opens, forwards=forward)
+        spark = SparkRest(client, found.driver, port=UI_PORT)
+        spark.ask()  # where pods share an address, another driver may have the usual port
+        show(target, found.driver, spark.port, opens=opens, forwards=forward)
         return
     why = f"its driver is {found.state}"
     if found.driver is None:

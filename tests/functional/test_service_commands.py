@@ -19,17 +19,21 @@ from tests.waiting import until
 
 SECONDS = 60.0
 PODS = "/api/v1/namespaces/default/pods"
-# Serves one page where a driver has its Spark UI: at its own address, port 4040.
+# Serves one page where a driver has its Spark UI: at its own address, port 4041, as another has taken 4040 first.
 SCRIPT = """
-import http.server, os
-class Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"the Spark UI")
-server = http.server.ThreadingHTTPServer((os.environ["POD_IP"], 4040), Page)
+import http.server, json, os, threading
+def serve(port, application, page):
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            applications = json.dumps([{"id": application}]).encode()
+            self.wfile.write(applications if self.path == "/api/v1/applications" else page)
+    return http.server.ThreadingHTTPServer((os.environ["POD_IP"], port), Page).serve_forever
+threading.Thread(target=serve(4040, "spark-0", b"another's")).start()
+own = serve(4041, "spark-1", b"the Spark UI")
 print("serves", flush=True)
-server.serve_forever()
+own()
 """
 
 
@@ -105,6 +109,7 @@ def test_the_ui_of_a_process_is_at_its_own_address(server: LocalServer) -> None:
     code, url, _ = run(server, "ui", "looked-at")
 
     assert code == 0
+    assert url.strip().endswith(":4041")
     assert page(url.strip()) == b"the Spark UI"
 
 
