@@ -20,9 +20,9 @@ from chalicelib.controllers.causes.cause import driver_cause, init_cause
 from chalicelib.controllers.causes.pod_cause import unexplained, with_message
 from chalicelib.controllers.causes.redaction import named_secrets, plain_secrets, redacted, values_of
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.runtime.background import Later
+from chalicelib.controllers.runtime.background import Later, guarded
 from chalicelib.controllers.runtime.objects import StorageLookup, paged
-from chalicelib.providers.base import LogOptions
+from chalicelib.providers.base import LogOptions, ProviderError
 from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
@@ -66,7 +66,10 @@ class CauseFinder:
         """Explain the drivers that have failed a short time ago and that nobody could explain yet."""
         for item in paged(self._storage, "pods"):
             if all(text in item.json for text in FAILED_DRIVER):
-                self._explain(item.object())
+                pod = item.object()
+                container = unexplained(pod)
+                if container and self._age(container) <= timedelta(seconds=GIVE_UP_SECONDS):
+                    guarded(partial(self._explain, pod))
 
     def explain(self, uid: str) -> None:
         """Give a driver its termination message, if enough of its log is there."""
@@ -78,23 +81,25 @@ class CauseFinder:
         if container is None or is_deleting(pod) or not self._pods.is_ours(pod):
             return
         name, ended = container["name"], container["state"]["terminated"]
-        age = self._clock() - (find_time(ended.get("finishedAt")) or self._clock())
-        if age > timedelta(seconds=GIVE_UP_SECONDS):
-            return
         try:
             log = self._end_of_log(pod, name)
-        except StatusError as error:
-            LOG.info("cause not found yet uid=%s code=%s", pod["metadata"]["uid"], error.code)
+        except (StatusError, ProviderError) as error:
+            LOG.info("cause not found yet uid=%s error=%s", pod["metadata"]["uid"], error)
             return
         is_init = any(each["name"] == name for each in pod["spec"].get("initContainers") or ())
         code = ended["exitCode"]
         cause = init_cause(pod, name, code, log) if is_init else driver_cause(pod, code, log)
-        is_whole = not self._log_delay_seconds or age >= timedelta(seconds=self._log_delay_seconds)
+        is_whole = not self._log_delay_seconds or self._age(container) >= timedelta(seconds=self._log_delay_seconds)
         if cause.is_sure or is_whole:
             message = redacted(cause.sentence, self._secrets(pod))
             self._pods.change_status(
                 pod["metadata"]["uid"], lambda old: with_message(old, name, message) if unexplained(old) else None
             )
+
+    def _age(self, container: JSON) -> timedelta:
+        """Return how long ago a container ended."""
+        now = self._clock()
+        return now - (find_time(container["state"]["terminated"].get("finishedAt")) or now)
 
     def _end_of_log(self, pod: JSON, container: str) -> str:
         kept: deque[bytes] = deque()

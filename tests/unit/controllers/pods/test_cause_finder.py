@@ -28,6 +28,7 @@ class Logs(FakeProvider):
     """A fake whose logs can be away, and that counts how often it was asked."""
 
     is_away = False
+    breaks_off = False
     asked = 0
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
@@ -35,7 +36,9 @@ class Logs(FakeProvider):
         self.asked += 1
         if self.is_away:
             raise ProviderUnavailable("Throttled", "later")
-        return super().logs(handle, container, options)
+        yield from super().logs(handle, container, options)
+        if self.breaks_off:
+            raise ProviderUnavailable("Throttled", "later")
 
 
 @pytest.fixture
@@ -92,6 +95,17 @@ def test_it_is_worked_out_once(w: World) -> None:
     assert logs(w).asked == 1
 
 
+def test_a_log_that_breaks_off_is_asked_for_again(w: World) -> None:
+    logs(w).breaks_off = True
+    fail(w)
+    assert "message" not in ended(w)
+
+    logs(w).breaks_off = False
+    w.controllers.causes.sweep()
+
+    assert ended(w)["message"] == SENTENCE
+
+
 def test_a_log_that_cannot_be_read_is_asked_for_again_and_keeps_nothing_up(w: World) -> None:
     logs(w).is_away = True
     fail(w)
@@ -113,6 +127,17 @@ def test_a_log_is_not_asked_for_for_ever(w: World) -> None:
     w.controllers.causes.sweep()
 
     assert "message" not in ended(w)
+
+
+def test_a_driver_that_ended_while_no_server_ran_says_why_once_it_is_seen(w: World) -> None:
+    w.create_pod(metadata=DRIVER)
+    w.provider.say(w.handle(), "c", TRACEBACK)
+    w.provider.finish(w.handle(), 1)
+    w.pass_time(GIVE_UP_SECONDS * 6)
+
+    w.observe_all()
+
+    assert ended(w)["message"] == SENTENCE
 
 
 def test_a_late_log_is_waited_for_unless_an_error_says_why(w: World) -> None:
