@@ -34,7 +34,7 @@ def completion(shell: str) -> None:
 
 
 def applications(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the applications whose driver, or else id, begins so; none where no control plane answers."""
+    """Return the applications whose name begins so, or else driver or id; none where no control plane answers."""
     from sparkanywhere.client.access import find_target
     from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
     from sparkanywhere.jobs.applications import list_applications
@@ -46,7 +46,10 @@ def applications(context: click.Context, _parameter: click.Parameter, incomplete
         found = list_applications(client, target.namespace)
     except (NoAccess, ApiError, ApiUnreachable):
         return []
-    names = {each.driver_name or each.id: each.state for each in found}
+    names: dict[str, str] = {}  # commands take a name for the youngest that has it
+    for each in found:
+        name = each.name if each.name and each.name not in names else each.driver_name or each.id
+        names[name] = each.state
     return [CompletionItem(name, help=state) for name, state in names.items() if name.startswith(incomplete)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.providers import registry
 from chalicelib.providers.registry import reference_prices
-from sparkanywhere.cli.output import print_records, print_table
+from sparkanywhere.cli.output import is_for_programs, print_records, print_table
 from sparkanywhere.cli.target_options import errors_as_sentences
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import OWN_PLANE, NothingHere, find_target
@@ -33,7 +33,7 @@ def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -
             check_capacity(client, spec)
             place, runs_on = target.where, find_provider(client) or runs_on
     found, prices = estimate(spec, reference_prices().rates), reference_prices()
-    if output == "json":
+    if is_for_programs(output):
         about = {"application": spec.application, "args": list(spec.args), "name": spec.app_name, "where": place}
         about |= {"namespace": spec.namespace, "provider": runs_on.name, "image": spec.image_name}
         print_records({**about, **asdict(found), "seller": prices.seller, "prices_of": prices.date}, output)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 from chalicelib.config import Settings
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.cli.output import is_for_programs, output_option, print_records
 from sparkanywhere.cli.smoke_job import SmokeFailed, smoke_job
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, find_target
@@ -93,15 +94,20 @@ def try_job() -> Iterator[Finding]:
 
 
 @click.command()
-def doctor() -> None:
+@output_option()
+def doctor(*, output: str) -> None:
     """Check that this machine has what jobs need, by a small one as well, and say what to do about the rest."""
-    is_good = True
+    found = []
     for each in chain(findings(), try_job()):
-        is_good &= each.is_good
+        found.append(each)
+        if is_for_programs(output):
+            continue
         echo(f"{'ok' if each.is_good else '!!'}  {each.what}: {each.text}")
         if not each.is_good:
             echo(f"    {each.advice}")
-    sys.exit(0 if is_good else 1)
+    if is_for_programs(output):
+        print_records([asdict(each) | ({"advice": None} if each.is_good else {}) for each in found], output)
+    sys.exit(0 if all(each.is_good for each in found) else 1)
 
 
 @click.command()

@@ -17,13 +17,13 @@ import click
 import psutil
 
 from chalicelib.providers import registry
+from sparkanywhere.cli.job_options import pairs
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.cli.reach import page_link
 from sparkanywhere.cli.spark_commands import built, installed
-from sparkanywhere.cli.submit_options import pairs
 from sparkanywhere.cli.target_options import say_where
 from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import LAPTOP, Target, where

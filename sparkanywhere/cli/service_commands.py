@@ -12,7 +12,7 @@ import click
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
-from sparkanywhere.cli.submit_options import job_options, pairs, spec_from, typed_options
+from sparkanywhere.cli.job_options import job_options, pairs, spec_from, typed_options
 from sparkanywhere.cli.target_options import errors_as_sentences, open_target, target_options, with_lasting_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
 from sparkanywhere.cli.job_run import JobRun
 from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
+from sparkanywhere.cli.output import is_for_programs, print_records
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.cli.reach import page_link
 from sparkanywhere.cli.spark_commands import built, installed
@@ -26,7 +26,8 @@ from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import OWN_PLANE, NothingHere, Target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import has_failed, selector_of
+from sparkanywhere.jobs.application_record import application_record, usage_record
+from sparkanywhere.jobs.applications import Application, group, has_failed, selector_of
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.own_plane import own_plane
 from sparkanywhere.jobs.spark_rest import ui_port
@@ -65,7 +66,7 @@ def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: M
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """Where to run a job and how to show it: the options of `submit` that are not the job's."""
+    """Where to run a job and how to show it: the options of `run` that are not the job's."""
 
     context: str
     provider: str | None
@@ -80,8 +81,11 @@ def run(spec: JobSpec, options: RunOptions) -> int:
         if options.detach:
             target = open_target(context=options.context, namespace=spec.namespace, lasting=True)
             made = submit(KubeClient(target.access), spec, suffix=new_suffix(), folder=callers_folder())
-            about = {"id": made.id, "driver": made.name, "namespace": spec.namespace}
-            echo(json.dumps(about) if options.output == "json" else made.name)
+            if is_for_programs(options.output):
+                about = {"id": made.id, "name": spec.app_name, "namespace": spec.namespace, "driver": made.name}
+                print_records(about, options.output)
+            else:
+                echo(made.name)
             return 0
         with local_plane(spec, provider=options.provider, context=options.context, environ=os.environ) as target:
             code = _follow(spec, target, options)
@@ -105,7 +109,10 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
         screen,
         submit_log=Path(os.devnull),
         output=ProgramOutput(
-            screen.print_line, is_live=screen.is_live, takes_stdout=options.output != "json", verbose=options.verbose
+            screen.print_line,
+            is_live=screen.is_live,
+            takes_stdout=not is_for_programs(options.output),
+            verbose=options.verbose,
         ),
         ui_port=ui_port(spec.conf),
         ui_link=lambda pod, port: page_link(target, pod, port),
@@ -136,22 +143,23 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
 
 
 def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: RunOptions, suffix: str) -> None:
-    """Print the result: as JSON on stdout if that is asked for."""
+    """Print the result: as a record on stdout if that is asked for."""
     now, prices = time.monotonic(), reference_prices()
     used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
-    if options.output == "json":
-        summary = {
-            "id": f"spark-{suffix}",
+    if is_for_programs(options.output):
+        app_id = f"spark-{suffix}"
+        found = {each.id: each for each in group(run.last_pods.values())}.get(app_id, Application(app_id, None, ()))
+        record = {
+            **application_record(found, datetime.now(UTC)),
             "name": spec.app_name,
-            "result": "Succeeded" if job.succeeded else "Failed",
-            "exit_code": job.driver.exit_code if job.driver else None,
+            "namespace": spec.namespace,
+            "cause": why or None,
+            "state": "Succeeded" if job.succeeded else "Failed",
+            **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
             "phase_seconds": {phase: round(job.seconds(phase, now), 3) for phase in PHASES},
-            "vcpu_seconds": round(used.vcpu_seconds, 1),
-            "gib_seconds": round(used.gib_seconds, 1),
-            "usd_on_fargate": round(used.usd, 6),
             "prices_of": prices.date,
         }
-        echo(json.dumps(summary | ({"cause": why} if why else {})))
+        print_records(record, options.output)
         return
     print_result(our_console(), job, now=now, with_tables=options.verbose)
     if spec.max_usd or any(_is_billed(pod) for pod in run.last_pods.values()):

@@ -34,7 +34,7 @@ def application_record(application: Application, now: datetime) -> Record:
         "created": min((str(pod["metadata"].get("creationTimestamp")) for pod in application.pods), default=None),
         "started": one["started"],
         "ended": None if ended is None else format_time(ended),
-        "seconds": application.seconds(now),
+        "seconds": _rounded(application.seconds(now)),
         "executors": application.shown_executors,
         **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
     }
@@ -63,7 +63,7 @@ def pod_record(pod: JSON, now: datetime) -> Record:
         "reason": ended.get("reason") or status.get("reason"),
         "started": status.get("startTime"),
         "ended": ended.get("finishedAt"),
-        "seconds": running_seconds(pod, now) if pod.get("spec") else None,
+        "seconds": _rounded(running_seconds(pod, now)) if pod.get("spec") else None,
     }
 
 
@@ -74,6 +74,10 @@ def event_records(events: list[JSON], pods: set[str]) -> Iterator[Record]:
         if name in pods:
             told = {name: event.get(name) for name in ("type", "reason", "message")}
             yield {"at": _time_of(event) or None, "pod": name, **told}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _terminated(status: JSON) -> JSON:

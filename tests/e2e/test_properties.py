@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkanywhere.cli.submit_options import properties
+from sparkanywhere.cli.job_options import properties
 from sparkanywhere.jobs.spec import SpecError
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]

@@ -201,4 +201,4 @@ def test_applications_are_completed(server: LocalServer) -> None:
 
     result = CliRunner().invoke(main, [], prog_name="sparkanywhere", env={**context_of(server.kubeconfig), **words})
 
-    assert result.output.split() == ["plain,etl-driver"]
+    assert result.output.split() == ["plain,etl"]

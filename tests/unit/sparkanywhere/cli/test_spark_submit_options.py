@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparkanywhere.__main__ import main
-from sparkanywhere.cli import submit_command
+from sparkanywhere.cli import run_command
 from sparkanywhere.cli.spark_submit_options import REFUSED, context_of, other_command
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.spec import JobSpec, SpecError
@@ -80,7 +80,7 @@ def test_an_option_of_spark_submit_works_or_is_refused(option: str, folder: Path
 def test_the_cores_of_all_executors_say_how_many_there_are() -> None:
     line = ["--total-executor-cores", "7", "--executor-cores", "2", "local:///a.py"]
 
-    ran = CliRunner().invoke(submit_command.run_command, line).exception
+    ran = CliRunner().invoke(run_command.run_command, line).exception
     refused = CliRunner().invoke(main, ["run", "--num-executors", "2", *line])
 
     assert isinstance(ran, Ran)

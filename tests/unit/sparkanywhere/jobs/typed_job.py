@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
-from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
+from sparkanywhere.cli.job_options import job_options, spec_from, typed_options
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 

@@ -1,4 +1,4 @@
-"""`sparkanywhere submit`: the command and its options. What it does is in submit_run, which --help need not import."""
+"""`sparkanywhere run`: the command and its options. What it does is in submit_run, which --help need not import."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from chalicelib.providers import registry
+from sparkanywhere.cli.job_options import job_options, spec_from, typed_options
+from sparkanywhere.cli.output import output_option
 from sparkanywhere.cli.spark_submit_options import (
     context_of,
     executors_of,
@@ -16,7 +18,6 @@ from sparkanywhere.cli.spark_submit_options import (
     other_command,
     spark_submit_options,
 )
-from sparkanywhere.cli.submit_options import job_options, spec_from, typed_options
 from sparkanywhere.cli.target_options import fail, target_options
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import DEFAULT_NAMESPACE, known_places, namespace_of
@@ -41,7 +42,7 @@ from sparkanywhere.local.provider_type import ProviderType
 @click.option("--provider", type=ProviderType(launches=True), default=None, help="Run it on this machine.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, where and at what price, and create nothing.")
 @click.option("--detach", "-d", is_flag=True, help="Return the application's id once it is submitted.")
-@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option()
 @click.option("--verbose", "-v", is_flag=True, help="Print every line of the driver's log.")
 @click.version_option(DEFAULT_SPARK, prog_name="Spark")
 @click.pass_context

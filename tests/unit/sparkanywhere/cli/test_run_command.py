@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sparkanywhere.cli.submit_command import run_command
-from sparkanywhere.cli.submit_options import properties
+from sparkanywhere.cli.job_options import properties
+from sparkanywhere.cli.run_command import run_command
 from sparkanywhere.cli.target_options import USAGE
 from sparkanywhere.jobs.spec import JobSpec
 

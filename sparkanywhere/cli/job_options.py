@@ -1,4 +1,4 @@
-"""The options of `sparkanywhere submit`, and the job that they describe with --conf, a properties and a job file."""
+"""The options of `sparkanywhere run`, and the job that they describe with --conf, a properties and a job file."""
 
 from __future__ import annotations
 
