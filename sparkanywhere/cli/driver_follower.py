@@ -84,8 +84,10 @@ class DriverFollower:
                     if at > taken:
                         self._put(Output(name, stream, piece[taken - at :]))
                         taken = at
-            except (ApiError, ApiUnreachable):
+            except ApiError:
                 self._stop.wait(RETRY_SECONDS)
+            except ApiUnreachable:  # for a moment, as far as one knows
+                ended = self._stop.wait(RETRY_SECONDS)
             for _ in range(END_LOOKS):  # the end of a stream may be known before that of the pod
                 if self._has_ended(name) or self._stop.wait(END_LOOK_SECONDS):
                     break

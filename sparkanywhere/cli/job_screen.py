@@ -17,7 +17,7 @@ from sparkanywhere.client.printable import harmless, one_line
 from sparkanywhere.jobs.spark_rest import SparkProgress
 
 REDRAWS_PER_SECOND = 8
-BAR_COLUMNS = 30
+BAR_COLUMNS = 20
 TERMINATED = 128 + signal.SIGTERM
 SHORTEST_SECONDS = 0.05  # of a phase that is worth a word: less reads 0.0 s
 UNWRAPPED_COLUMNS = 10_000  # wider than any line of ours: rich would wrap at 80 in a pipe
@@ -93,8 +93,9 @@ class JobScreen:
         rows: list[RenderableType] = [grid]
         spark = self._job.spark
         if self._job.phase == "job" and spark and spark.tasks:
+            words = Text(_tasks(spark), overflow="ellipsis", no_wrap=True)
             bar = Table.grid(padding=(0, 2))
-            bar.add_row("", ProgressBar(spark.tasks, spark.tasks_done, width=BAR_COLUMNS), f"{_tasks(spark)}")
+            bar.add_row("", ProgressBar(spark.tasks, spark.tasks_done, width=BAR_COLUMNS), words)
             rows.append(bar)
         if self._link:
             rows.append(Text(f"  Spark UI: {self._link}", "dim", overflow="ellipsis", no_wrap=True))
@@ -107,7 +108,7 @@ def _detail(job: JobProgress, phase: str) -> str:
         return f"  {job.executors}/{job.instances}" if job.executor_pods else "  none asked for yet"
     if phase == "job" and phase in job.ends:
         failed = job.spark.tasks_failed if job.spark else 0
-        return f"  at least {failed} tasks failed" if failed else ""
+        return f"  failed tasks: at least {failed}" if failed else ""
     if phase == "job" and job.spark and job.spark.job:
         return one_line(f"  job {job.spark.job}, stage {job.spark.stage} of {job.spark.stages}: {job.spark.doing}")
     if phase == "job" and job.logged:

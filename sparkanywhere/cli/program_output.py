@@ -26,7 +26,7 @@ OWN_LINE = re.compile(
 NOISE = re.compile(
     r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO) "
     r"|\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN (?:NativeCodeLoader: |Utils: Kubernetes master URL uses HTTP)"
-    r"|WARNING: Using incubator modules|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
+    r"|WARNING: Using incubator modules|Files \S+ from |Using Spark's default log4j profile|Setting \w+ log level"
     r"|To adjust logging level|NOTE: Picked up |INFO: |\s+\.\.\. \d+ more"
     r"|\s+at (?:[\w.]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
 )
