@@ -145,6 +145,13 @@ class JobFields:
         metavar="PATH",
         conf="spark.pyspark.python",
     )
+    requirements: str = job_field(
+        "Python packages to bring along: a requirements.txt, or a pyproject.toml with its dependencies.",
+        "",
+        metavar="FILE",
+        makes={},
+        pod="PYTHONPATH of the container",
+    )
     service_account: str = job_field(
         "The driver's ServiceAccount.",
         "",

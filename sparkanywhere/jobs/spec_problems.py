@@ -45,6 +45,8 @@ def _program_problems(spec: JobFields) -> Iterator[str]:
         yield "--class is for a .jar, not for a Python program."
     if spec.py_files and not spec.is_python:
         yield "--py-files are for a Python program, not for a .jar: use --jars."
+    if spec.requirements and not spec.is_python:
+        yield "--requirements are for a Python program, not for a .jar: use --packages."
 
 
 def _amount_problems(spec: JobFields) -> Iterator[str]:
@@ -90,7 +92,7 @@ def _pair_problems(spec: JobFields) -> Iterator[str]:
 
 
 def _file_problems(spec: JobFields) -> Iterator[str]:
-    for named in (*spec.named_files, spec.driver_template, spec.executor_template):
+    for named in (*spec.named_files, spec.requirements, spec.driver_template, spec.executor_template):
         if not named or not is_local(named):
             continue
         path = Path(source_of(named))

@@ -18,6 +18,7 @@ from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import build, main_place, owned_by
+from sparkanywhere.jobs.requirements import with_requirements
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
 from sparkanywhere.jobs.user_python import with_users_python
@@ -58,7 +59,7 @@ def submit(
     uploaded, which the control plane removes in time.
     """
     check_capacity(client, spec)
-    spec, here = _placed(client, spec, folder, say) if folder else (spec, None)
+    spec, here = _placed(client, spec, folder, say)
     needed_by = main_place(spec, suffix)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
     user = "spark"
@@ -88,9 +89,14 @@ def submit(
 
 
 def _placed(client: KubeClient, spec: JobSpec, folder: str, say: Say) -> tuple[JobSpec, WorkingFolder | None]:
-    """Return the job as the caller's machine and folder make it, and the folder if it works there. Raises SpecError."""
-    found = working_folder.find(client, folder)
-    if found and not found.shared.is_mounted:
+    """Return the job as the caller's machine and folder make it, and the folder if it works there.
+
+    Raises SpecError, FileFailed.
+    """
+    found = working_folder.find(client, folder) if folder else None
+    is_local = found is not None and not found.shared.is_mounted
+    if is_local:
         spec = with_users_python(spec, os.environ, say=say)
-    here = working_folder.fitting(found, spec, say=say)
+    spec = with_requirements(client, spec, os.environ, is_local=is_local, say=say)
+    here = working_folder.fitting(found, spec, say=say) if folder else None
     return (here.placed(spec) if here else spec), here

@@ -199,7 +199,7 @@ def _is_below(path: Path, folder: Path) -> bool:
 def _obstacle(spec: JobSpec, path: str) -> str:
     """Return what keeps a job from working in a folder, "" if nothing does."""
     if spec.archives:
-        return "--archives are unpacked where it starts"
+        return "--archives and, in containers, --requirements are unpacked where it starts"
     if _brings_jars(spec) and int(spec.spark.partition(".")[0]) < FIRST_WITHOUT_COPIES:
         return f"Spark {spec.spark} copies jars to where it starts"
     return "its name has a colon" if ":" in path else ""

@@ -44,7 +44,7 @@ def said(option: JobOption, folder: Path) -> tuple[list[str], Any]:
         return [f"--no-{str(option.flag)[2:]}" if option.default else str(option.flag)], not option.default
     if option.kind is int:
         return [str(option.flag), str(option.default + 1)], option.default + 1
-    if option.name.endswith("_template"):
+    if option.name.endswith("_template") or option.name == "requirements":
         (folder / "pod.yaml").write_text("kind: Pod\n")
         return [str(option.flag), str(folder / "pod.yaml")], str(folder / "pod.yaml")
     text = TEXTS.get(option.name, "x")
@@ -54,7 +54,7 @@ def said(option: JobOption, folder: Path) -> tuple[list[str], Any]:
 @pytest.mark.parametrize("option", [each for each in JOB_OPTIONS.values() if each.flag], ids=lambda each: each.name)
 def test_an_option_a_key_and_a_property_say_the_same(option: JobOption, tmp_path: Path) -> None:
     line, value = said(option, tmp_path)
-    is_for_python = option.name == "py_files"
+    is_for_python = option.name in ("py_files", "requirements")
     start = [] if is_for_python or option.name == "main_class" else ["--class", "C"]
     program = "local:///a.py" if is_for_python else JAR
     document = {"application": program, **({"class": "C"} if start else {}), option.key: value}

@@ -1,0 +1,128 @@
+"""Folders of Python packages, installed once for what is asked for and the Python that is to import them.
+
+They lie in the cache by the hash of both, and go onto PYTHONPATH as they are. pip of the Python that runs us does it
+(docs: pip install --target, --platform, --python); it knows the user's index, proxy and certificates.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+RECIPE = "1"  # goes up when the same packages would give another folder
+INSTALL_SECONDS = 1800.0  # hundreds of megabytes from a slow index
+GLIBC = ("2_28", "2014")  # the oldest systems that wheels are made for, as manylinux names them
+IMAGE_PYTHON = "3.11"  # of Debian 12, which our image is made of
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Kubernetes' word -> that of wheels
+
+
+class PackagesFailed(Exception):
+    """The packages could not be installed; str() is one sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What imports the packages: an interpreter of this machine, or a version of CPython on Linux and a machine."""
+
+    interpreter: str = ""
+    version: str = IMAGE_PYTHON
+    machine: str = "x86_64"
+
+    @property
+    def identity(self) -> str:
+        """Return what tells it from others."""
+        if not self.interpreter:
+            return f"{self.version} {self.machine}"
+        asks = "import sys, sysconfig; print(sys.version_info[:2], sysconfig.get_platform())"
+        ran = subprocess.run([self.interpreter, "-c", asks], capture_output=True, text=True, check=True, cwd="/")
+        return ran.stdout.strip()
+
+    def command(self) -> list[str]:
+        """Return the pip that installs for it."""
+        pip = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        if self.interpreter:
+            return [*pip, "--python", self.interpreter, "install"]
+        platforms = [word for each in GLIBC for word in ("--platform", f"manylinux{_mark(each)}_{self.machine}")]
+        return [*pip, "install", "--python-version", self.version, "--only-binary", ":all:", *platforms]
+
+
+def _mark(glibc: str) -> str:
+    return f"_{glibc}" if "_" in glibc else glibc
+
+
+def requirements_of(path: Path) -> str:
+    """Return the lines of a requirements file, or the dependencies of a pyproject.toml. Raises PackagesFailed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".toml":
+            return text
+        return "".join(f"{each}\n" for each in tomllib.loads(text).get("project", {}).get("dependencies", []))
+    except (OSError, ValueError) as error:
+        raise PackagesFailed(f"{path} cannot be read: {error}") from error
+
+
+def ensure_packages(
+    lines: str, runtime: Runtime, *, cache: Path, beside: Path | None = None, before: Callable[[], None] = lambda: None
+) -> Path:
+    """Return the folder with the packages that the lines of a requirements file ask for, installed if it is not there.
+
+    Paths in the lines are relative to the folder `beside`; `before` is called where something is installed. A run that
+    is killed leaves nothing that a later one takes for complete; of two at once the second waits. Raises
+    PackagesFailed.
+    """
+    wanted = "\n".join(stripped for each in lines.splitlines() if (stripped := each.split(" #")[0].strip()))
+    try:
+        content = f"{RECIPE}\n{runtime.identity}\n{wanted}"
+    except (OSError, subprocess.SubprocessError) as error:
+        raise PackagesFailed(f"{runtime.interpreter} does not run: {error}") from error
+    folder = cache / "python" / hashlib.sha256(content.encode()).hexdigest()[:16]
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            before()
+            _install(wanted, runtime, folder, beside or Path.cwd())
+    return folder
+
+
+def _install(wanted: str, runtime: Runtime, folder: Path, beside: Path) -> None:
+    staging = folder.with_suffix(".staging")
+    shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed; we hold the lock
+    staging.mkdir()
+    asked = staging / "requirements.txt"
+    asked.write_text(f"{wanted}\n", encoding="utf-8")
+    command = [*runtime.command(), "--no-compile", "--target", str(staging / "packages"), "--requirement", str(asked)]
+    try:
+        ran = subprocess.run(command, cwd=beside, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+        if ran.returncode:
+            errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR:")]
+            why = (errors or ran.stderr.splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR:").strip()
+            raise PackagesFailed(f"The requirements could not be installed: {why}")
+        (staging / "packages").mkdir(exist_ok=True)  # of no requirements
+        (staging / "packages").rename(folder)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PackagesFailed(f"The requirements could not be installed: {error}") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def packed(folder: Path) -> Path:
+    """Return a .tar.gz of a folder of packages, beside it; made if it is not there, the same for the same folder."""
+    archive = folder.with_suffix(".tar.gz")
+    if not archive.exists():
+        fresh = archive.with_suffix(f".{os.getpid()}")
+        with tarfile.open(fresh, "w:gz", compresslevel=1) as tar:
+            tar.add(folder, ".")
+        fresh.replace(archive)
+    return archive
