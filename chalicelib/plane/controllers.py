@@ -172,7 +172,7 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
     return Lifecycle(
         garbage=Garbage(
             storage=storage,
-            resources=_resources(base),
+            resources=_resources(base, ownable_only=True),
             kinds=ServedKinds(stored.registries, stored.custom),
             delete=delete,
         ),
@@ -210,8 +210,10 @@ def _staged_files(base: Foundation) -> StagedFiles | None:
     )
 
 
-def _resources(base: Foundation, *, namespaced_only: bool = False) -> StoredResources:
+def _resources(base: Foundation, *, namespaced_only: bool = False, ownable_only: bool = False) -> StoredResources:
+    """Return what is stored, by resource; with `ownable_only` without what we alone make, which nothing owns."""
     kinds = [each for each in ALL if not each.stored_as and (each.namespaced or not namespaced_only)]
+    kinds = [each for each in kinds if "create" in each.verbs or not ownable_only]
     names = [each.resource for each in kinds]
     return StoredResources(names, base.storage, namespaced_only=namespaced_only)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.plane.host import LONG_LIVED
 from chalicelib.providers.base import LogOptions, ProviderUnavailable
 from chalicelib.registry.options import WriteOptions
-from chalicelib.storage.base import ObjectTooLarge
+from chalicelib.storage.base import ObjectTooLarge, StoredObject
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
@@ -314,6 +314,51 @@ def test_what_was_kept_for_nothing_is_removed(tmp_path: Path, w: World) -> None:
     w.controllers.records.sweep()
 
     assert kept(tmp_path) == [w.pod()["metadata"]["uid"]]
+
+
+class RememberingProvider(FakeProvider):
+    """Keeps logs by itself, as CloudWatch does; of a task that is gone too."""
+
+    def log_place(self, handle: str, container: str) -> str:
+        return f"the log of {handle}/{container}"
+
+    def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
+        assert not options.follow
+        return iter([f"{container} of {handle}".encode()])
+
+
+def test_a_log_that_the_provider_keeps_is_named_and_read_there(tmp_path: Path) -> None:
+    clock = Clock()
+    w = started(tmp_path, provider=RememberingProvider(clock=clock), clock=clock)
+    handle = w.handle()
+
+    delete_failed(w)
+
+    (record,) = records(w)
+    assert record["logs"] == [{"container": "c", "place": f"the log of {handle}/c"}]
+    assert said(w, record, follow=True) == f"c of {handle}".encode()
+    assert kept(tmp_path) == []
+
+
+def test_the_garbage_collector_has_nothing_to_look_up_for_a_record(w: World) -> None:
+    w.create_pod("e", metadata={**EXECUTOR, **w.owner_of()}, containers=SAYS)
+    w.observe_all()
+    w.delete("pods", "e")
+    w.observe_all()
+    delete_failed(w)  # the owner that the executor's record names is gone
+    asked: list[str] = []
+    get = w.storage.get
+
+    def counted(key: str) -> StoredObject:
+        asked.append(key)
+        return get(key)
+
+    w.storage.get = counted  # type: ignore[method-assign]
+
+    w.controllers.lifecycle.garbage.sweep()
+
+    assert len(records(w)) == 2
+    assert [key for key in asked if "/podrecords/" in key] == []
 
 
 CALLS_AT_MOST = 40

@@ -54,6 +54,12 @@ def provider(api: FakeApi, pauses: list[float] | None = None) -> FargateProvider
     )
 
 
+def test_a_log_is_named_as_the_console_has_it() -> None:
+    named = provider(FakeApi()).log_place("arn:aws:ecs:eu-west-1:1:task/jobs/abc", "main")
+
+    assert named == f"CloudWatch, log group {SITE.log_group}, stream {SITE.name}/main/abc"
+
+
 def api_with(**answers: Answer) -> FakeApi:
     usual: dict[str, Answer] = {"describe_task_definition": known, "run_task": started, "list_tasks": none_listed}
     return FakeApi(**{**usual, **answers})
