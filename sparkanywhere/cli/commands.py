@@ -50,7 +50,8 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
     echo(f"Started:      {local_time(found.started_at)}")
     echo(f"Ended:        {local_time(found.ended_at)}, after {took}" if found.ended_at else f"Has taken:    {took}")
     echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate")
-    print_table(("POD", "STATE", "IP"), [[pod["pod"], pod["state"] or "", pod["ip"] or "-"] for pod in pods])
+    rows = [[pod["pod"], pod["state"] or "", pod["ip"] or "-", pod["cause"] or ""] for pod in pods]
+    print_table(("POD", "STATE", "IP", "CAUSE"), rows)
     for event in happened:
         echo(one_line(f"{event['at']}  {event['reason']}: {event['message']}"))
 

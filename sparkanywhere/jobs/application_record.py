@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.usage import running_seconds
 from chalicelib.resources.pods.podrecords import state_of
 from sparkanywhere.jobs.applications import ROLE, Application
@@ -61,6 +62,7 @@ def pod_record(pod: JSON, now: datetime) -> Record:
         "ip": status.get("podIP"),
         "exit_code": ended.get("exitCode"),
         "reason": ended.get("reason") or status.get("reason"),
+        "cause": cause_of(pod) or why_pending(pod) or None,
         "started": status.get("startTime"),
         "ended": ended.get("finishedAt"),
         "seconds": _rounded(running_seconds(pod, now)) if pod.get("spec") else None,

@@ -101,7 +101,8 @@ def test_why_it_failed_is_told_by_every_command(server: LocalServer) -> None:
     sentence = "exit code 3, and its last line is: three"
 
     assert run(server, "wait", "etl").stdout == f"etl-driver Failed: {sentence}\n"
-    assert told(server, "describe", "etl", "-o", "json")["cause"] == sentence
+    described = told(server, "describe", "etl", "-o", "json")
+    assert [described["cause"], *(pod["cause"] for pod in described["pods"])] == [sentence] * 2
     assert f"Cause:        {sentence}\n" in run(server, "describe", "etl").stdout
     assert sentence in run(server, "ps").stdout
     assert run(server, "logs", "etl", "--errors").stdout == "Its log holds no errors.\n"
