@@ -33,7 +33,7 @@ class ConnectProcess:
     def __init__(self, options: Sequence[str], *, say: Callable[[str], None]) -> None:
         self.options = tuple(options)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sparkanywhere", "connect", "--until-eof", *options],
+            [sys.executable, "-P", "-m", "sparkanywhere", "connect", "--until-eof", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
