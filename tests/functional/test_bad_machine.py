@@ -15,7 +15,7 @@ from chalicelib.config import Settings
 from tests.e2e.spark_cluster import processes_below, without_own_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST_LINE = "Sparkanywhere on this laptop"  # of commands that use a control plane
+BEFORE = ("Sparkanywhere on this laptop", "Python 3.")  # what commands say of where and with what they run a job
 LIMITED = ("sh", "-c", 'ulimit -f 0; exec "$@"', "sh")  # a file that may not grow is met as a full disk is
 JOB = ("run", "--provider", "process", "{job}")
 
@@ -47,7 +47,7 @@ def refusal(state: Path, *arguments: str, before: tuple[str, ...] = (), **enviro
     assert (ran.returncode, ran.stdout) == (1, ""), ran.stderr
     assert not state.is_dir() or list(state.iterdir()) == []
     assert processes_below(state) == []
-    (line,) = [line for line in ran.stderr.splitlines() if not line.startswith(FIRST_LINE)]
+    (line,) = [line for line in ran.stderr.splitlines() if not line.startswith(BEFORE)]
     return line.removeprefix("Error: ")
 
 
