@@ -154,7 +154,7 @@ def temporary_server(
     finally:
         with uninterrupted():
             server.stop()
-            if hands_over:
+            if hands_over and server.access.url:  # a server that never was up has none
                 from sparkanywhere.local.left_records import hand_over  # a third of a second of a busy machine
 
                 hand_over(replace(shared, state=str(state), instance=instance), shared)
