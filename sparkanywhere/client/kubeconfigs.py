@@ -81,8 +81,10 @@ def _read(path: Path) -> dict[str, Any]:
         config = yaml.load(path.read_text(), Loader=LOADER)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise NoAccess(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise NoAccess(f"{path} cannot be read: {os.strerror(error.errno or 0).lower()}.") from error
+    except ValueError as error:
+        raise NoAccess(f"{path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
         raise NoAccess(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if config is None:

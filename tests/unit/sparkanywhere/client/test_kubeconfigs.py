@@ -111,6 +111,13 @@ def test_a_broken_one_of_several_is_an_error_as_with_kubectl(folder: Path, text:
     assert ran.returncode == 1
 
 
+def test_a_folder_in_the_place_of_one_is_told_in_one_sentence(folder: Path) -> None:
+    with pytest.raises(NoAccess) as refusal:
+        load({"KUBECONFIG": str(folder)})
+
+    assert str(refusal.value) == f"{folder} cannot be read: is a directory."
+
+
 def test_each_entry_knows_its_file(folder: Path) -> None:
     found = load({"KUBECONFIG": f"{folder}/one/config:{folder}/two/config"})
 
