@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
 
 from chalicelib import system
-from chalicelib.providers.process.records import INPUT_FIFO, INPUT_LEFT, MARKER, ContainerPlan, ContainerRecord
+from chalicelib.providers.process.records import (
+    INPUT_FIFO,
+    INPUT_LEFT,
+    MARKER,
+    VARIABLES_FIFO,
+    ContainerPlan,
+    ContainerRecord,
+)
 from chalicelib.providers.process.supervisor import processes, spawning
 from chalicelib.providers.process.supervisor.output import STDERR, STDOUT, LogWriter
 from chalicelib.system import Feature
@@ -109,6 +117,18 @@ class Container:
         """End its input if somebody who was attached has left, and that is when it ends."""
         if self._input >= 0 and self.plan["input"] == "once" and os.path.exists(self._path(INPUT_LEFT)):
             self._close_input()
+
+    def tell_variables(self) -> None:
+        """Write its variables to whoever asked for them, by a child: it may be read slowly."""
+        if os.fork():
+            return
+        try:
+            descriptor = os.open(VARIABLES_FIFO, os.O_WRONLY | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            with os.fdopen(descriptor, "wb") as answer:
+                answer.write(json.dumps(self.plan["env"]).encode() + b"\n")
+        finally:
+            os._exit(0)
 
     def _close_input(self) -> None:
         if self._input >= 0:

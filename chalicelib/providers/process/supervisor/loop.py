@@ -7,7 +7,6 @@ sleeps otherwise. Every change is written to the state file before anybody is to
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import selectors
 import signal
@@ -19,7 +18,6 @@ from chalicelib.providers.process.records import (
     RESTART_FILE,
     STATE_FILE,
     STOP_FILE,
-    VARIABLES_FIFO,
     VARIABLES_FILE,
     Plan,
     RestartRequest,
@@ -233,20 +231,10 @@ class Supervisor:
             one.hear_leaving()
         with contextlib.suppress(FileNotFoundError):
             os.replace(VARIABLES_FILE, VARIABLES_HEARD)
-            self._tell_variables(read_json(VARIABLES_HEARD))
-
-    def _tell_variables(self, wish: VariablesRequest) -> None:
-        """Write a container's variables to whoever asked for them, by a child: he may be slow to read."""
-        (plan,) = [one.plan for one in self._containers if one.plan["name"] == wish["container"]]
-        if os.fork():
-            return
-        try:
-            descriptor = os.open(VARIABLES_FIFO, os.O_WRONLY | os.O_NONBLOCK)
-            os.set_blocking(descriptor, True)
-            with os.fdopen(descriptor, "wb") as answer:
-                answer.write(json.dumps(plan["env"]).encode() + b"\n")
-        finally:
-            os._exit(0)
+            asked: VariablesRequest = read_json(VARIABLES_HEARD)
+            for one in self._containers:
+                if one.plan["name"] == asked["container"]:
+                    one.tell_variables()
 
     def _stop(self, grace_seconds: float, reason: str) -> None:
         kill_at = time.monotonic() + grace_seconds
