@@ -71,7 +71,7 @@ class PiOptions:
 @click.option("--args", default="100", show_default=True, help="Arguments for the program, as a shell splits.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the control plane; 0: free.")
 @click.option("--conf", multiple=True, help="Further Spark settings, key=value.")
-@click.option("--verbose", is_flag=True, help="Print every line of the driver's log.")
+@click.option("--verbose", "-v", is_flag=True, help="Print every line of the driver's log.")
 def pi(**values: Any) -> None:  # Any: click's values, those of PiOptions
     """Run SparkPi, or a program of your own, in cluster mode on this machine, and show the result."""
     try:
