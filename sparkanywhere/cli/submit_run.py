@@ -102,17 +102,14 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     client, suffix = KubeClient(target.access), new_suffix()
     job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
-    screen = JobScreen(job, our_console())
+    screen, has_stdout = JobScreen(job, our_console()), not is_for_programs(options.output)
     run = JobRun(
         client,
         job,
         screen,
         submit_log=Path(os.devnull),
         output=ProgramOutput(
-            screen.print_line,
-            is_live=screen.is_live,
-            takes_stdout=not is_for_programs(options.output),
-            verbose=options.verbose,
+            screen.print_line, is_live=screen.is_live, takes_stdout=has_stdout, verbose=options.verbose
         ),
         ui_port=ui_port(spec.conf),
         ui_link=lambda pod, port: page_link(target, pod, port),

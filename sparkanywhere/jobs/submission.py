@@ -17,7 +17,7 @@ from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
-from sparkanywhere.jobs.objects import build, main_place, owned_by
+from sparkanywhere.jobs.objects import Objects, build, main_place, owned_by
 from sparkanywhere.jobs.requirements import with_requirements
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
@@ -70,22 +70,28 @@ def submit(
         made = with_event_log(made)
     if here:
         made = here.applied(made, spec)
-    stored = client.create(made.collection, made.main)
-    path = f"{made.collection}/{stored['metadata']['name']}"
-    try:
-        owner = {**made.main, "metadata": stored["metadata"]}
-        for collection, obj in (*made.owned, *beside):
-            client.create(f"/api/v1/namespaces/{spec.namespace}/{collection}", owned_by(owner, obj))
-    except (ApiError, ApiUnreachable):
-        client.delete(path, gracePeriodSeconds="0", propagationPolicy="Background")
-        raise
+    name = _create(client, made, beside, namespace=spec.namespace)
     # The other commands look for the driver's pod, which a Job makes a moment later; not for long.
     for _ in range(DRIVER_LOOKS if spec.max_attempts > 1 else 0):
         query = {"labelSelector": selector_of(spec, f"spark-{suffix}")}
         if client.get(f"/api/v1/namespaces/{spec.namespace}/pods", **query)["items"]:
             break
         sleep(LOOK_SECONDS)
-    return Submitted(f"spark-{suffix}", str(stored["metadata"]["name"]), path)
+    return Submitted(f"spark-{suffix}", name, f"{made.collection}/{name}")
+
+
+def _create(client: KubeClient, made: Objects, beside: Sequence[tuple[str, JSON]], *, namespace: str) -> str:
+    """Create a job's first object, then what it owns; return its name. Raises with nothing left of it."""
+    stored = client.create(made.collection, made.main)
+    name = str(stored["metadata"]["name"])
+    try:
+        owner = {**made.main, "metadata": stored["metadata"]}
+        for collection, obj in (*made.owned, *beside):
+            client.create(f"/api/v1/namespaces/{namespace}/{collection}", owned_by(owner, obj))
+    except (ApiError, ApiUnreachable):
+        client.delete(f"{made.collection}/{name}", gracePeriodSeconds="0", propagationPolicy="Background")
+        raise
+    return name
 
 
 def _placed(client: KubeClient, spec: JobSpec, folder: str, say: Say) -> tuple[JobSpec, WorkingFolder | None]:
