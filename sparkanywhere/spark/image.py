@@ -22,6 +22,7 @@ from queue import Full, Queue
 from typing import Any
 
 from sparkanywhere.project import PROJECT
+from sparkanywhere.python_packages import PackagesFailed, Runtime, ensure_packages
 from sparkanywhere.spark.progress import Progress, Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
@@ -40,6 +41,9 @@ REPOSITORY = "sparkanywhere/spark"
 OWN_FILES = ("Dockerfile", "entrypoint.sh", "decom.sh")
 # this machine's Java, and what jobs run from this SPARK_HOME have left behind
 LEFT_OUT = frozenset({"JAVA_HOME", "java", "logs", "work"})
+TITLE_LABEL, TITLE = "org.opencontainers.image.title", "Apache Spark"
+PACKAGES_LABEL = "io.sparkanywhere.python-packages"
+UNUSED = frozenset({"tests", "include", "bin"})  # of Python packages, in a container
 PIECE_BYTES = 1 << 20
 PIECES_AHEAD = 8  # the engine sets the pace
 GIVE_UP_SECONDS = 300.0  # an engine that takes no piece for so long has gone
@@ -157,21 +161,40 @@ def ensure_image(
     About 75 s the first time, 15 s for a further version, nothing the second time. Raises ImageFailed.
     """
     name = image_name(version)
-    if not again and has_image(client, name):
+    if not again and _is_current(client, name, version):
         return name
     try:
         base = ensure_base(client, progress)
         home = ensure(version, cache=cache, environ=environ, progress=progress)
-    except SparkUnavailable as error:
+        progress(Step("Installing pandas and pyarrow for the image"))
+        runtime = Runtime(machine=str(client.info()["Architecture"]))
+        packages = ensure_packages(python_packages(version), runtime, cache=cache)
+    except (SparkUnavailable, PackagesFailed) as error:
         raise ImageFailed(str(error)) from error
-    _build(client, name, base=base, home=home, progress=progress)
+    build(client, name, base=base, home=home, packages=packages, progress=progress)
     return name
 
 
-def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress) -> None:
+def _is_current(client: Any, name: str, version: str) -> bool:
+    """Return whether the engine has the image, and it is no older one of ours, without the packages of today."""
+    if not has_image(client, name):
+        return False
+    labels = client.inspect_image(name)["Config"].get("Labels") or {}
+    return labels.get(TITLE_LABEL) != TITLE or labels.get(PACKAGES_LABEL) == python_packages(version)
+
+
+def python_packages(version: str) -> str:
+    """Return what functions on columns and Spark Connect need, as lines of a requirements file."""
+    if int(version.partition(".")[0]) < 4:
+        return "pandas>=2,<2.3\nnumpy<2\npyarrow>=12,<20\n"  # Spark 3.5 uses names that numpy 2 has dropped
+    return "pandas>=2.2,<3\npyarrow>=18\n"  # Spark 4.3 warns of pandas 3
+
+
+def build(client: Any, name: str, *, base: str, home: Path, packages: Path, progress: Progress) -> None:
+    """Build an image of a SPARK_HOME and a folder of Python packages. Repeatable. Raises ImageFailed."""
     from docker.errors import APIError
 
-    files = context_files(home)
+    files = context_files(home, packages)
     total_bytes = sum(path.stat().st_size for path in files.values())
     try:
         lines = client.build(
@@ -179,7 +202,11 @@ def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress)
             custom_context=True,
             tag=name,
             buildargs={"BASE": base},
-            labels={"org.opencontainers.image.title": "Apache Spark", "org.opencontainers.image.version": home.name},
+            labels={
+                TITLE_LABEL: TITLE,
+                PACKAGES_LABEL: python_packages(home.name),
+                "org.opencontainers.image.version": home.name,
+            },
             rm=True,
             forcerm=True,
             decode=True,
@@ -194,13 +221,17 @@ def _build(client: Any, name: str, *, base: str, home: Path, progress: Progress)
         raise ImageFailed(f"The engine could not build {name}: {error.explanation or error}") from error
 
 
-def context_files(home: Path) -> dict[str, Path]:
+def context_files(home: Path, packages: Path) -> dict[str, Path]:
     """Return what the build context holds: path in it -> file on this machine."""
     files = {name: FOLDER / name for name in OWN_FILES}
     for path in sorted(home.rglob("*")):
         inside = path.relative_to(home)
         if path.is_file() and inside.parts[0] not in LEFT_OUT:
             files[f"spark/{inside.as_posix()}"] = path
+    for path in sorted(packages.rglob("*")):
+        inside = path.relative_to(packages)
+        if path.is_file() and not UNUSED.intersection(inside.parts):
+            files[f"python/{inside.as_posix()}"] = path
     return files
 
 

@@ -34,6 +34,9 @@ if sys.argv[3:]:
     import of_the_environment
     found = spark.sparkContext.parallelize(range(2), 2).map(lambda each: of_the_environment.double(each)).collect()
     print("by", sys.prefix, found)
+else:
+    from pyspark.sql.functions import pandas_udf
+    print("on columns", [row[0] for row in spark.range(2).select(pandas_udf(beside.double, "long")("id")).collect()])
 """
 
 MODULE = "def double(each):\n    return 2 * each\n"
@@ -75,7 +78,8 @@ def test_a_program_works_in_the_folder_that_it_is_called_from(provider: str, tmp
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"{folder} 2 [(0, 4), (2, 4)]" in " ".join(ran.stdout.split("\n"))
-    assert provider != "process" or f"by {tmp_path}/env [0, 2]" in ran.stdout
+    last = f"by {tmp_path}/env [0, 2]" if provider == "process" else "on columns [0, 2]"
+    assert last in ran.stdout
     assert (folder / "nöte.txt").read_text() == "hi"
     assert list((folder / "data" / "out.parquet").glob("part-*.parquet"))
     assert list((folder / "spark-warehouse" / "kept").glob("part-*.parquet"))

@@ -62,7 +62,16 @@ def test_the_examples_have_the_official_images_name_too(tmp_path: Path) -> None:
     jars = {each.name: each.read_bytes() for each in (home / EXAMPLES).iterdir()}
     named = "spark-examples_2.13-4.3.0.jar"
     assert jars == {named: named.encode(), "spark-examples.jar": named.encode()}
-    assert "spark/examples/jars/spark-examples.jar" in context_files(home)
+    assert "spark/examples/jars/spark-examples.jar" in context_files(home, tmp_path / "none")
+
+
+def test_an_image_gets_python_packages_without_their_tests(tmp_path: Path) -> None:
+    home, packages = lay_out(tmp_path, "4.3.0"), tmp_path / "packages"
+    for inside in ("pandas/core.py", "pandas/tests/test_core.py", "pyarrow/include/arrow.h", "bin/f2py"):
+        (packages / inside).parent.mkdir(parents=True, exist_ok=True)
+        (packages / inside).write_text("1\n")
+
+    assert [each for each in context_files(home, packages) if each.startswith("python/")] == ["python/pandas/core.py"]
 
 
 def test_a_spark_whose_java_has_gone_is_not_ready(tmp_path: Path) -> None:
