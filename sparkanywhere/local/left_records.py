@@ -65,8 +65,12 @@ def hand_over(source: Settings, target: Settings) -> None:
     """
     try:
         keep_logs(source)
-        with closing(build_storage(source)) as ending, closing(build_storage(target)) as lasting:
-            for record in _records(ending):
+        with closing(build_storage(source)) as ending:
+            left = list(_records(ending))
+        if not left:
+            return  # an instance that never was is not made for that
+        with closing(build_storage(target)) as lasting:
+            for record in left:
                 uid = record["pod"]["metadata"]["uid"]
                 _move(log_folder(source) / uid, log_folder(target) / uid)
                 metadata = record["metadata"]

@@ -66,6 +66,12 @@ def test_what_cannot_be_handed_over_ends_nothing(ending: Settings, tmp_path: Pat
     hand_over(ending, replace(ending, state=str(tmp_path / "file")))
 
 
+def test_nothing_is_made_for_nothing(lasting: Settings) -> None:
+    hand_over(replace(lasting, instance="job-2"), lasting)
+
+    assert not lasting.state_dir().exists()
+
+
 def test_an_instance_that_never_was_keeps_nothing_and_is_not_made(lasting: Settings) -> None:
     assert not has_records(lasting)
     assert not lasting.state_dir().exists()
