@@ -83,11 +83,13 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
             "Pods of this control plane have no lasting place for event logs: --events s3a://bucket/path says"
             " where they are. The image needs hadoop-aws then."
         )
+    provider = find_provider(client)
     made = history_pod(
         image=options["image"] or f"sparkanywhere/spark:{options['spark']}",
         directory=directory or event_log.DIRECTORY,
         heap=options["memory"],
         conf=conf,
+        as_root=provider is not None and provider.network == "bridge",  # containers, whose drivers are of any user
     )
     stop_all(client, target.namespace, HISTORY)  # those that have ended
     return client.create(f"/api/v1/namespaces/{target.namespace}/pods", made)

@@ -195,8 +195,11 @@ def connect_url(*, port: int, token: str) -> str:
 HISTORY = Service("history", "Bound HistoryServer to")
 
 
-def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str]) -> JSON:
-    """Return the pod of a history server over `directory`: a URL of Hadoop's, or event_log.DIRECTORY for the claim."""
+def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str], as_root: bool = False) -> JSON:
+    """Return the pod of a history server over `directory`: a URL of Hadoop's, or event_log.DIRECTORY for the claim.
+
+    `as_root` lets it read the logs of drivers of any user, which Spark makes readable by their owner's group alone.
+    """
     is_claim = directory == event_log.DIRECTORY
     settings = {"spark.history.fs.logDirectory": directory, "spark.history.ui.port": str(HISTORY_PORT), **KEEP, **conf}
     options = " ".join(shlex.quote(f"-D{key}={value}") for key, value in settings.items())
@@ -216,6 +219,7 @@ def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str
         "kind": "Pod",
         "metadata": {"generateName": f"{HISTORY_NAME}-", "labels": {SERVICE: HISTORY.label, "app": HISTORY_NAME}},
         "spec": {
+            **({"securityContext": {"runAsUser": 0}} if as_root else {}),
             "containers": [container],
             "restartPolicy": "Never",
             "volumes": [event_log.volume()] if is_claim else [],

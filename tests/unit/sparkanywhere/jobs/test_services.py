@@ -29,6 +29,11 @@ def env_of(pod: JSON) -> dict[str, Any]:  # Any: a value, or where it comes from
     return {each["name"]: each.get("value", each.get("valueFrom")) for each in pod["spec"]["containers"][0]["env"]}
 
 
+def test_a_history_server_among_containers_reads_what_drivers_of_any_user_wrote() -> None:
+    assert server(as_root=True)["spec"]["securityContext"] == {"runAsUser": 0}
+    assert "securityContext" not in server()["spec"]
+
+
 def test_a_history_server_reads_the_claim_that_jobs_write_to(kube: InProcessClient) -> None:
     pod = kube.create(PODS, server(conf={"spark.history.ui.title": "two words"}))
 
