@@ -43,7 +43,7 @@ def test_a_server_is_up_once_it_says_its_url_and_ends_when_told(
     server = ConnectProcess(["--executors", "3"], say=said.append)
 
     assert said == ["Starting"]
-    assert server.url.endswith("token=-m sparkanywhere connect --until-eof --executors 3")
+    assert server.url.endswith("token=-P -m sparkanywhere connect --until-eof --executors 3")
     assert server.is_alive()
     server.end()
     server.end()
