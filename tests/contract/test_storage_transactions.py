@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from chalicelib.storage.base import (
@@ -12,6 +14,7 @@ from chalicelib.storage.base import (
     RevisionConflict,
     Storage,
     StorageError,
+    remove_with,
 )
 from tests.contract.storage_backends import StoreFactory, pod, pod_key
 
@@ -142,3 +145,25 @@ def test_the_most_writes_of_a_transaction_fit(storage: Storage) -> None:
     written = storage.transact([added(f"{number:02}") for number in range(TRANSACTION_WRITES)])
 
     assert storage.list(EVENTS).items == list(written)
+
+
+def test_a_large_object_goes_together_with_the_record_of_it(storage: Storage) -> None:
+    large = {**pod("a"), "data": Random(0).randbytes(150_000).hex()}
+    live = storage.create(pod_key("a"), large)
+
+    removed = remove_with(storage, live, [Change("ADDED", event_key("record"), {**pod("r", uid="r"), "pod": large})])
+
+    assert removed.object()["data"] == large["data"]
+    assert storage.get(event_key("record")).object()["pod"]["data"] == large["data"]
+    assert storage.list("/registry/pods/").items == []
+
+
+@pytest.mark.parametrize("beside", [added("taken"), Change("ADDED", event_key("x"), {**pod("x"), "data": "x" * 2**21})])
+def test_what_cannot_be_written_beside_keeps_no_object(storage: Storage, beside: Change) -> None:
+    storage.create(event_key("taken"), pod("taken", uid="uid-of-another"))
+    live = storage.create(pod_key("a"), pod("a"))
+
+    remove_with(storage, live, [beside])
+
+    assert storage.list("/registry/pods/").items == []
+    assert storage.get(event_key("taken")).object()["metadata"]["uid"] == "uid-of-another"
