@@ -32,7 +32,9 @@ HOST_PATHS = "SPARKANYWHERE_HOST_PATHS"
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on.")
 @click.option("--temporary", is_flag=True, hidden=True)  # ends with the command that has started it
-def serve(*, temporary: bool, **values: Any) -> None:  # Any: click's values
+@click.option("--discard", is_flag=True, hidden=True)  # ... which leaves nothing of it, also where it is killed
+@click.option("--hand-over-to", default="", hidden=True)  # ... but records, to this instance
+def serve(*, temporary: bool, discard: bool, hand_over_to: str, **values: Any) -> None:  # Any: click's values
     """Serve the Kubernetes API in the foreground until Ctrl-C.
 
     Jobs in containers may work in the folder that this is started in, and below; --host-paths names others.
@@ -43,9 +45,9 @@ def serve(*, temporary: bool, **values: Any) -> None:  # Any: click's values
         options = replace(options, settings={**options.settings, HOST_PATHS: here})
     starter = Starter() if temporary else None
     code = run(lambda: open_server(options, os.environ, _load_app))
-    if starter is not None and starter.is_gone:
+    if starter is not None and starter.is_gone and discard:
         settings = Settings.from_env()
-        clear_away(settings.state_dir(), settings, provider=settings.provider)
+        clear_away(settings, provider=settings.provider, hand_over_to=hand_over_to)
     sys.exit(code)
 
 

@@ -44,6 +44,8 @@ class ServerOptions:
     port: int = 0
     settings: Mapping[str, str] | None = None  # further SPARKANYWHERE_* variables
     is_temporary: bool = False  # it ends with us: `run` takes no job of others there
+    is_discarded: bool = False  # its state goes with it, also where we are killed
+    hands_over_to: str = ""  # the instance that gets the records of its pods then
 
 
 class LocalServer:
@@ -83,6 +85,8 @@ class LocalServer:
         command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
         command += ["--provider", self._options.provider, "--instance", self._options.instance]
         command += ["--temporary"] if self._options.is_temporary else []
+        command += ["--discard"] if self._options.is_discarded else []
+        command += ["--hand-over-to", self._options.hands_over_to] if self._options.hands_over_to else []
         # its own folder is no folder of the user's, which `serve` would share
         environ = {"SPARKANYWHERE_HOST_PATHS": "", **self._environ, **(self._options.settings or {})}
         environ["SPARKANYWHERE_STATE"] = str(self._options.state)
@@ -148,17 +152,19 @@ def temporary_server(
     shared = Settings.from_env(environ)
     instance = f"{prefix}-{uuid.uuid4().hex[:8]}"
     state = shared.state_dir().parent
-    server = LocalServer(ServerOptions(state, instance, provider, port, settings, is_temporary=True), environ)
+    heir = shared.instance if hands_over else ""
+    options = ServerOptions(
+        state, instance, provider, port, settings, is_temporary=True, is_discarded=True, hands_over_to=heir
+    )
+    server = LocalServer(options, environ)
     try:
         yield server
     finally:
         with uninterrupted():
             server.stop()
-            if hands_over and server.access.url:  # a server that never was up has none
-                from sparkanywhere.local.left_records import hand_over  # a third of a second of a busy machine
-
-                hand_over(replace(shared, state=str(state), instance=instance), shared)
-            clear_away(server.folder, shared, provider=provider)
+            own = replace(shared, state=str(state), instance=instance)
+            was_up = bool(server.access.url)  # one that never was has no records
+            clear_away(own, provider=provider, hand_over_to=heir if was_up else "")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import replace
 
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
@@ -35,10 +35,18 @@ class Starter:
         os.kill(os.getpid(), signal.SIGTERM)  # as if it had asked us to end
 
 
-def clear_away(folder: Path, settings: Settings, *, provider: str) -> None:
-    """Remove what a temporary server that has ended left running, and its state. May be repeated."""
+def clear_away(settings: Settings, *, provider: str, hand_over_to: str = "") -> None:
+    """Remove what a temporary server that has ended left running, and its state. May be repeated.
+
+    The records of its pods go to the instance `hand_over_to` of the same state folder, if one is named.
+    """
+    folder = settings.state_dir()
     if not folder.is_dir():  # it could not be made, so nothing was started
         return
+    if hand_over_to:
+        from sparkanywhere.local.left_records import hand_over  # a third of a second of a busy machine
+
+        hand_over(settings, replace(settings, instance=hand_over_to))
     with suppress(ProviderUnavailable):  # then all went with the engine, or `make down` removes it
         remove_leftovers(folder, settings, providers=[provider])
     shutil.rmtree(folder, ignore_errors=True)

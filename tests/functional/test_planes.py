@@ -27,8 +27,16 @@ from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.own_plane import own_plane
 with own_plane(os.environ, provider="process") as target:
     container = {"name": "main", "image": "any", "command": ["sleep", sys.argv[1]]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+    metadata = {"name": "p", "labels": {"spark-role": "driver", "spark-app-selector": "s"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
     KubeClient(target.access).create("/api/v1/namespaces/default/pods", pod)
+    time.sleep(600)
+"""
+LOOKING = """
+import os, time
+from sparkanywhere.local.local_server import looking_server
+with looking_server(os.environ):
+    print("looking", flush=True)
     time.sleep(600)
 """
 COMMAND = (sys.executable, "-m", "sparkanywhere")
@@ -155,22 +163,34 @@ def test_a_program_may_have_a_control_plane_of_its_own(tmp_path: Path, monkeypat
         Client()
 
 
-def test_a_killed_command_takes_its_server_and_pods_along(tmp_path: Path) -> None:
+def test_a_killed_command_takes_its_server_and_pods_along_and_leaves_records(tmp_path: Path) -> None:
     seconds = f"600.{os.getpid()}"  # by which its pod's process is known
     line = [sys.executable, "-c", OWN_PLANE, seconds]
-    environ = {**os.environ, "SPARKANYWHERE_STATE": str(tmp_path), "PYTHONPATH": str(PROJECT)}
+    state = tmp_path / "sparkanywhere"
+    environ = {**os.environ, "SPARKANYWHERE_STATE": str(state), "PYTHONPATH": str(PROJECT)}
 
     def sleepers() -> list[int]:
         return [each.pid for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", seconds]]
 
     with subprocess.Popen(line, env=environ) as program:
         until(lambda: len(sleepers()) == 1, "the pod to run")
-        assert len(living_servers(tmp_path)) == 1
+        assert len(living_servers(state)) == 1
 
         program.kill()
 
-    until(lambda: list(tmp_path.iterdir()) == [], "the server to clear itself away")
+    until(lambda: [each.name for each in state.iterdir()] == ["default"], "the server to clear itself away")
     assert sleepers() == []
+    (known,) = json.loads(ran(tmp_path, "ps", "-o", "json")[1])
+    assert (known["driver"], known["state"]) == ("p", "Killed")
+
+    with subprocess.Popen([sys.executable, "-c", LOOKING], env=environ, stdout=subprocess.PIPE) as program:
+        assert program.stdout
+        assert program.stdout.readline() == b"looking\n"
+
+        program.kill()
+
+    until(lambda: not living_servers(state), "the server of the second command to end")
+    assert json.loads(ran(tmp_path, "ps", "-o", "json")[1]) == [known]
 
 
 def test_down_clears_what_a_killed_server_has_left_for_its_clients(tmp_path: Path) -> None:
