@@ -197,3 +197,14 @@ def _commands(text: str) -> Iterator[tuple[str, str]]:
     for line in [*code, *(line for block in fenced for line in block.splitlines())]:
         for name, rest in COMMAND.findall(line):
             yield name, rest.split(" -- ")[0]
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    folder = PROJECT / "docs" / "decisions"
+
+    numbers = [file.name[:4] for file in sorted(folder.glob("[0-9]*.md"))]
+
+    assert len(numbers) == len(set(numbers))
+    assert [file.read_text().partition(".")[0] for file in sorted(folder.glob("[0-9]*.md"))] == [
+        f"# {int(number)}" for number in numbers
+    ]
