@@ -191,7 +191,7 @@ def test_a_file_outside_of_a_mounted_folder_is_told(kube: InProcessClient, here:
     assert said[0].startswith("../beside.csv lies outside of ")
 
 
-def test_jars_are_not_copied_into_the_folder(kube: InProcessClient, here: Path) -> None:
+def test_spark_is_told_to_copy_no_jars_into_the_folder(kube: InProcessClient, here: Path) -> None:
     share(kube, "/")
 
     submitted(kube, here, packages=("a:b:1",))
