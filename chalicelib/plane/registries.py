@@ -80,14 +80,8 @@ def build_registries(base: Foundation) -> Stored:
         new_uid=base.sources.new_uid,
         pick=base.sources.pick,
     )
-    registries: Registries = {}
-    network = node.service_network
-    kinds = [ServiceStrategy(network) if network and isinstance(each, ServiceStrategy) else each for each in ALL]
-    for each in kinds:  # a second version of a resource is a view of the first
-        key = registry_key(each.group, each.version if (each.group, each.resource) in registries else "", each.resource)
-        registries[key] = Registry(each, parts)
     return Stored(
-        registries=registries,
+        registries=_of_all_kinds(parts, node),
         custom=CustomRegistries(storage, parts),
         changes=changes,
         quotas=quotas,
@@ -95,6 +89,16 @@ def build_registries(base: Foundation) -> Stored:
         records=records,
         node=node,
     )
+
+
+def _of_all_kinds(parts: RegistryParts, node: Node) -> Registries:
+    registries: Registries = {}
+    network = node.service_network
+    kinds = [ServiceStrategy(network) if network and isinstance(each, ServiceStrategy) else each for each in ALL]
+    for each in kinds:  # a second version of a resource is a view of the first
+        key = registry_key(each.group, each.version if (each.group, each.resource) in registries else "", each.resource)
+        registries[key] = Registry(each, parts)
+    return registries
 
 
 def _records(base: Foundation) -> PodRecords:

@@ -47,6 +47,13 @@ class ServerOptions:
     is_discarded: bool = False  # its state goes with it, also where we are killed
     hands_over_to: str = ""  # the instance that gets the records of its pods then
 
+    def words(self, port: int) -> list[str]:
+        """Return them as arguments of `sparkanywhere serve`."""
+        words = ["--port", str(port), "--provider", self.provider, "--instance", self.instance]
+        words += ["--temporary"] if self.is_temporary else []
+        words += ["--discard"] if self.is_discarded else []
+        return words + (["--hand-over-to", self.hands_over_to] if self.hands_over_to else [])
+
 
 class LocalServer:
     """One `sparkanywhere serve` in a process group of its own. Its pods outlive it: delete them first."""
@@ -82,17 +89,12 @@ class LocalServer:
             why = (error.strerror or str(error)).lower()
             raise ServerFailed(f"The control plane has no place for its state: {error.filename}: {why}.") from error
         port = self._options.port or urlsplit(self.access.url).port or 0
-        command = [sys.executable, "-m", "sparkanywhere", "serve", "--port", str(port)]
-        command += ["--provider", self._options.provider, "--instance", self._options.instance]
-        command += ["--temporary"] if self._options.is_temporary else []
-        command += ["--discard"] if self._options.is_discarded else []
-        command += ["--hand-over-to", self._options.hands_over_to] if self._options.hands_over_to else []
         # its own folder is no folder of the user's, which `serve` would share
         environ = {"SPARKANYWHERE_HOST_PATHS": "", **self._environ, **(self._options.settings or {})}
         environ["SPARKANYWHERE_STATE"] = str(self._options.state)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "sparkanywhere", "serve", *self._options.words(port)],
                 cwd=PROJECT,
                 env=environ,
                 stdin=subprocess.PIPE if self._options.is_temporary else subprocess.DEVNULL,  # its end is ours
