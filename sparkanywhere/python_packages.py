@@ -1,7 +1,8 @@
 """Folders of Python packages, installed once for what is asked for and the Python that is to import them.
 
 They lie in the cache by the hash of both, and go onto PYTHONPATH as they are. pip of the Python that runs us does it
-(docs: pip install --target, --platform, --python); it knows the user's index, proxy and certificates.
+(docs: pip install --target, --platform, --python); it knows the user's index, proxy and certificates. What Spark needs:
+"Installation" of its PySpark documentation, Dependencies.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ INSTALL_SECONDS = 1800.0  # hundreds of megabytes from a slow index
 GLIBC = ("2_28", "2014")  # the oldest systems that wheels are made for, as manylinux names them
 IMAGE_PYTHON = "3.11"  # of Debian 12, which our image is made of
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Kubernetes' word -> that of wheels
+UNREACHED = "after connection broken by"  # pip's warning; its error says only that it found nothing
 
 
 class PackagesFailed(Exception):
@@ -59,6 +61,18 @@ def _mark(glibc: str) -> str:
     return f"_{glibc}" if "_" in glibc else glibc
 
 
+def spark_needs(version: str) -> dict[str, str]:
+    """Return the packages that pandas functions and Spark Connect need: name -> the versions that fit this Spark."""
+    if int(version.partition(".")[0]) < 4:
+        return {"pandas": ">=2,<2.3", "numpy": "<2", "pyarrow": ">=12,<20"}  # 3.5 uses names that numpy 2 has dropped
+    return {"pandas": ">=2.2,<3", "pyarrow": ">=18"}  # Spark 4.3 warns of pandas 3
+
+
+def as_lines(needs: Mapping[str, str]) -> str:
+    """Return packages and their versions as lines of a requirements file."""
+    return "".join(f"{name}{versions}\n" for name, versions in needs.items())
+
+
 def requirements_of(path: Path) -> str:
     """Return the lines of a requirements file, or the dependencies of a pyproject.toml. Raises PackagesFailed."""
     try:
@@ -87,12 +101,15 @@ def ensure_packages(
     folder = cache / "python" / hashlib.sha256(content.encode()).hexdigest()[:16]
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            before()
-            _install(wanted, runtime, folder, beside or Path.cwd())
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.is_dir():
+                before()
+                _install(wanted, runtime, folder, beside or Path.cwd())
+    except OSError as error:  # a cache that cannot be written, a full disk
+        raise PackagesFailed(f"Python packages cannot be kept: {error}") from error
     return folder
 
 
@@ -107,12 +124,12 @@ def _install(wanted: str, runtime: Runtime, folder: Path, beside: Path) -> None:
         ran = subprocess.run(command, cwd=beside, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
         if ran.returncode:
             errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR:")]
-            why = (errors or ran.stderr.splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR:").strip()
-            raise PackagesFailed(f"The requirements could not be installed: {why}")
+            why = (errors or ran.stderr.splitlines() or ["it gave no reason"])[-1].removeprefix("ERROR:").strip()
+            raise PackagesFailed(f"pip failed: {'it reached no package index' if UNREACHED in ran.stderr else why}")
         (staging / "packages").mkdir(exist_ok=True)  # of no requirements
         (staging / "packages").rename(folder)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackagesFailed(f"The requirements could not be installed: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise PackagesFailed(f"pip failed: it took more than {error.timeout / 60:.0f} minutes") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

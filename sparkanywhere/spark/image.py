@@ -22,7 +22,7 @@ from queue import Full, Queue
 from typing import Any
 
 from sparkanywhere.project import PROJECT
-from sparkanywhere.python_packages import PackagesFailed, Runtime, ensure_packages
+from sparkanywhere.python_packages import PackagesFailed, Runtime, as_lines, ensure_packages, spark_needs
 from sparkanywhere.spark.progress import Progress, Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
@@ -168,7 +168,7 @@ def ensure_image(
         home = ensure(version, cache=cache, environ=environ, progress=progress)
         progress(Step("Installing pandas and pyarrow for the image"))
         runtime = Runtime(machine=str(client.info()["Architecture"]))
-        packages = ensure_packages(python_packages(version), runtime, cache=cache)
+        packages = ensure_packages(as_lines(spark_needs(version)), runtime, cache=cache)
     except (SparkUnavailable, PackagesFailed) as error:
         raise ImageFailed(str(error)) from error
     build(client, name, base=base, home=home, packages=packages, progress=progress)
@@ -180,14 +180,7 @@ def _is_current(client: Any, name: str, version: str) -> bool:
     if not has_image(client, name):
         return False
     labels = client.inspect_image(name)["Config"].get("Labels") or {}
-    return labels.get(TITLE_LABEL) != TITLE or labels.get(PACKAGES_LABEL) == python_packages(version)
-
-
-def python_packages(version: str) -> str:
-    """Return what functions on columns and Spark Connect need, as lines of a requirements file."""
-    if int(version.partition(".")[0]) < 4:
-        return "pandas>=2,<2.3\nnumpy<2\npyarrow>=12,<20\n"  # Spark 3.5 uses names that numpy 2 has dropped
-    return "pandas>=2.2,<3\npyarrow>=18\n"  # Spark 4.3 warns of pandas 3
+    return labels.get(TITLE_LABEL) != TITLE or labels.get(PACKAGES_LABEL) == as_lines(spark_needs(version))
 
 
 def build(client: Any, name: str, *, base: str, home: Path, packages: Path, progress: Progress) -> None:
@@ -204,7 +197,7 @@ def build(client: Any, name: str, *, base: str, home: Path, packages: Path, prog
             buildargs={"BASE": base},
             labels={
                 TITLE_LABEL: TITLE,
-                PACKAGES_LABEL: python_packages(home.name),
+                PACKAGES_LABEL: as_lines(spark_needs(home.name)),
                 "org.opencontainers.image.version": home.name,
             },
             rm=True,

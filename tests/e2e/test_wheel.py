@@ -28,6 +28,16 @@ NEED_EXTRAS = (
 COMMAND_SECONDS = 60  # each answers within one; a loaded machine gets patience
 JOB_SECONDS = 240  # eight seconds with nothing else to do; a loaded machine gets patience
 
+# Needs pandas and pyarrow in executors, by the function on columns, and in the driver.
+PROGRAM = """
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import pandas_udf
+
+rows = SparkSession.builder.getOrCreate().range(7)
+doubled = rows.select(pandas_udf(lambda each: 2 * each, "long")("id").alias("doubled"))
+print(f"rows {rows.count()}, on columns {list(doubled.toPandas()['doubled'])}")
+"""
+
 # Prints each module that cannot be imported, and the package that is missing for it.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -136,15 +146,15 @@ def test_provider_of_somebody_else_finds_its_contract(installed: Installed, fore
 @pytest.mark.spark
 def test_job_runs_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
     cache = {"SPARKANYWHERE_CACHE": str(Settings.from_env().cache_dir())}
-    program = (
-        "from pyspark.sql import SparkSession\nprint('rows', SparkSession.builder.getOrCreate().range(7).count())\n"
-    )
-    (tmp_path / "job.py").write_text(program)
+    (tmp_path / "job.py").write_text(PROGRAM)
 
     ended = run(installed, tmp_path, "sparkanywhere", "run", "--executors", "1", "job.py", seconds=JOB_SECONDS, **cache)
 
     assert ended.returncode == 0, ended.stderr
-    assert "rows 7" in ended.stdout.splitlines()
+    assert re.search(r"^Python 3\.\d+ \(.+\), with pandas \S+ and pyarrow \S+$", ended.stderr, re.MULTILINE), (
+        ended.stderr
+    )
+    assert "rows 7, on columns [0, 2, 4, 6, 8, 10, 12]" in ended.stdout.splitlines()
 
 
 def test_an_index_would_take_the_wheel_and_show_its_readme(wheel: Path) -> None:

@@ -46,9 +46,24 @@ def test_what_cannot_be_installed_is_one_sentence_and_leaves_nothing(tmp_path: P
     with pytest.raises(PackagesFailed) as error:
         ensure_packages("./none-1.0-py3-none-any.whl\n", OURS, cache=tmp_path, beside=tmp_path)
 
-    assert str(error.value).startswith("The requirements could not be installed: ")
+    assert str(error.value).startswith("pip failed: ")
     assert "\n" not in str(error.value)
     assert [each.suffix for each in (tmp_path / "python").iterdir()] == [".lock"]
+
+
+def test_an_index_that_is_not_reached_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"INDEX_URL": "http://127.0.0.1:9", "RETRIES": "1", "NO_INDEX": "0", "CONFIG_FILE": ""}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+
+    with pytest.raises(PackagesFailed, match=r"^pip failed: it reached no package index$"):
+        ensure_packages("tiny\n", OURS, cache=tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("no folder")
+
+    with pytest.raises(PackagesFailed, match=r"^Python packages cannot be kept: "):
+        ensure_packages("tiny\n", OURS, cache=tmp_path)
 
 
 def test_another_python_or_another_list_is_another_folder(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from docker.errors import ImageNotFound
 
-from sparkanywhere.spark.image import PACKAGES_LABEL, TITLE, TITLE_LABEL, ensure_image, python_packages
+from sparkanywhere.python_packages import as_lines, spark_needs
+from sparkanywhere.spark.image import PACKAGES_LABEL, TITLE, TITLE_LABEL, ensure_image
 from sparkanywhere.spark.progress import Step
 
 VERSION = "4.3.0"
@@ -37,7 +38,7 @@ def building(_step: Step) -> None:
 @pytest.mark.parametrize(
     ("engine", "is_used"),
     [
-        (Engine({TITLE_LABEL: TITLE, PACKAGES_LABEL: python_packages(VERSION)}), True),
+        (Engine({TITLE_LABEL: TITLE, PACKAGES_LABEL: as_lines(spark_needs(VERSION))}), True),
         (Engine({TITLE_LABEL: TITLE, PACKAGES_LABEL: "pandas==1"}), False),
         (Engine({TITLE_LABEL: TITLE}), False),
         (Engine({TITLE_LABEL: "mine"}), True),
