@@ -44,7 +44,7 @@ def notebook(options: tuple[str, ...]) -> None:
         echo(HOW)
         return
     try:
-        server = ConnectProcess(options, say=lambda line: echo(line, err=True))
+        server = ConnectProcess(options, say=lambda line: echo(line, err=True), prefix=prefix_of(found))
     except SessionFailed as error:
         fail(str(error))
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is Jupyter's to answer: it asks
@@ -53,3 +53,13 @@ def notebook(options: tuple[str, ...]) -> None:
     finally:
         server.end()
     sys.exit(ran.returncode)
+
+
+def prefix_of(program: str) -> str:
+    """Return the folder of the environment that a program is installed in, our own if that cannot be told.
+
+    Jupyter's own kernel runs by the Python beside it, which need not be the one that Sparkanywhere is installed in.
+    """
+    folder = os.path.dirname(program)
+    is_environment = os.path.basename(folder) == "bin" and os.path.exists(f"{folder}/python3")
+    return os.path.dirname(folder) if is_environment else sys.prefix

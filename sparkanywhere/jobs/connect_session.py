@@ -28,9 +28,12 @@ class SessionFailed(Exception):
 
 
 class ConnectProcess:
-    """A Spark Connect server, up at `url`, that lasts as long as this process at most. Raises SessionFailed."""
+    """A Spark Connect server, up at `url`, that lasts as long as this process at most. Raises SessionFailed.
 
-    def __init__(self, options: Sequence[str], *, say: Callable[[str], None]) -> None:
+    `prefix` is the folder of the environment whose Python its functions run by, which should be that of its clients.
+    """
+
+    def __init__(self, options: Sequence[str], *, say: Callable[[str], None], prefix: str = sys.prefix) -> None:
         self.options = tuple(options)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "sparkanywhere", "connect", "--until-eof", *options],
@@ -38,7 +41,7 @@ class ConnectProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "VIRTUAL_ENV": sys.prefix},  # a notebook's kernel is not told of its environment
+            env={**os.environ, "VIRTUAL_ENV": prefix},  # a notebook's kernel is not told of its environment
             start_new_session=True,  # interrupting a cell is no reason to end
         )
         self.url = self._wait(say)
