@@ -23,7 +23,7 @@ from sparkanywhere.client.access import NothingHere, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
-from sparkanywhere.local.left_records import keep_logs
+from sparkanywhere.local.left_records import keep_logs, record_ended
 from sparkanywhere.local.local_server import ServerFailed
 from sparkanywhere.local.providers import remove_leftovers
 
@@ -131,8 +131,10 @@ def clear(folder: Path, settings: Settings) -> str:
     if not lock.take():
         return f"its server runs (process {lock.holder()}): end that first"
     try:
-        keep_logs(replace(settings, state=str(folder.parent), instance=folder.name))
+        own = replace(settings, state=str(folder.parent), instance=folder.name)
+        running = keep_logs(own)
         removed = remove_leftovers(folder, settings, providers=[settings.provider])
+        record_ended(own, running, why="it was ended by `sparkanywhere down`")
         living_servers(folder.parent)  # clears the records of dead ones away
         for kubeconfig in folder.glob("kubeconfig*"):  # of servers that are not there any more
             kubeconfig.unlink()

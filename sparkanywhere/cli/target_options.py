@@ -40,7 +40,7 @@ def open_target(*, context: str, namespace: str, lasting: bool = False) -> Targe
 
 @contextmanager
 def looking_target(*, context: str, namespace: str) -> Iterator[Target]:
-    """Yield where to look: where no server runs here, at what has ended and is kept. Raises NoAccess."""
+    """Yield where to look: where no server runs here, at what was last known. Raises NoAccess."""
     try:
         found = open_target(context=context, namespace=namespace)
     except NothingHere:
@@ -51,7 +51,7 @@ def looking_target(*, context: str, namespace: str) -> Iterator[Target]:
         with looking_server(os.environ) as access:
             if access is None:
                 raise
-            say_where("on this laptop, where no server runs: what has ended")
+            say_where("on this laptop, where no server runs: as last known")
             yield Target(access, namespace or DEFAULT_NAMESPACE)
         return
     yield found

@@ -171,14 +171,14 @@ def temporary_server(
 
 @contextmanager
 def looking_server(environ: Mapping[str, str]) -> Iterator[Access | None]:
-    """Yield a way to the records that the environment's instance keeps, where no server runs; None if it has none.
+    """Yield a way to what the environment's instance knows of applications, where no server runs; None if nothing.
 
     It starts no pods and ends with the `with`; what is stored stays.
     """
-    from sparkanywhere.local.left_records import has_records  # as above
+    from sparkanywhere.local.left_records import has_applications  # as above
 
     shared = Settings.from_env(environ)
-    if not has_records(shared):
+    if not has_applications(shared):
         yield None
         return
     options = ServerOptions(shared.state_dir().parent, shared.instance, "none", is_temporary=True)

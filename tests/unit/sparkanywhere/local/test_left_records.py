@@ -10,10 +10,11 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
+from chalicelib.controllers.causes.pod_cause import cause_of
 from chalicelib.plane.backends import build_storage, log_folder
 from chalicelib.resources.pods.podrecords import RESOURCE
 from chalicelib.storage.keys import object_key, prefix
-from sparkanywhere.local.left_records import hand_over, has_records
+from sparkanywhere.local.left_records import hand_over, has_applications, record_ended
 
 
 @pytest.fixture
@@ -73,11 +74,30 @@ def test_nothing_is_made_for_nothing(lasting: Settings) -> None:
 
 
 def test_an_instance_that_never_was_keeps_nothing_and_is_not_made(lasting: Settings) -> None:
-    assert not has_records(lasting)
+    assert not has_applications(lasting)
     assert not lasting.state_dir().exists()
 
 
-def test_an_instance_knows_whether_it_keeps_records(ending: Settings, lasting: Settings) -> None:
-    assert not has_records(ending)
-    hand_over(ending, lasting)
-    assert has_records(lasting)
+def test_pods_that_were_ended_without_a_server_become_records_that_say_so(ending: Settings) -> None:
+    running = {"name": "c", "ready": True, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    with closing(build_storage(ending)) as storage:
+        key = object_key("pods", "default", "driver")
+        item = storage.get(key)
+        pod = item.object()
+        pod["status"]["containerStatuses"] = [running]
+        storage.update(key, pod, expected_revision=item.revision)
+
+    for _ in range(2):  # it may be repeated
+        record_ended(ending, {"uid-driver", "uid-executor", "uid-web"}, why="somebody ended it")
+
+    (record,) = records(ending).values()
+    (status,) = record["pod"]["status"]["containerStatuses"]
+    assert (record["state"], cause_of(record["pod"])) == ("Killed", "somebody ended it")
+    assert status["state"]["terminated"]["finishedAt"] == record["deletionTime"]
+    with closing(build_storage(ending)) as storage:
+        left = [item.object()["metadata"]["name"] for item in storage.list(prefix("pods")).items]
+    assert left == ["executor", "web"]  # which had failed, and which is not Spark's
+
+
+def test_pods_of_spark_that_a_killed_server_has_left_are_known(ending: Settings) -> None:
+    assert has_applications(ending)
