@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import cast
@@ -110,12 +111,14 @@ def _resync(base: Foundation, pods: PodController, budgets: BudgetEnforcer, prob
 
 
 def _cause_finder(base: Foundation, pods: PodController) -> CauseFinder:
+    declaration = base.settings.declaration
     return CauseFinder(
         storage=base.storage,
         pods=pods,
         clock=base.sources.clock,
         later=base.later,
-        log_delay_seconds=base.settings.declaration.log_delay_seconds,
+        log_delay_seconds=declaration.log_delay_seconds,
+        python="" if declaration.is_remote or declaration.image_engine else sys.executable,
     )
 
 

@@ -105,7 +105,9 @@ def spec_from(options: dict[str, Any], given: Iterable[str], *, namespace: str =
     if is_spark_application(document):
         document, left_out = job_document(document)
         if left_out:
-            echo(f"Note: {application}: {', '.join(left_out)} has no counterpart in a job and is left out.", err=True)
+            verbs = ("has", "is") if len(left_out) == 1 else ("have", "are")
+            said = "{} no counterpart in a job and {} left out".format(*verbs)
+            echo(f"Note: {application}: {', '.join(left_out)} {said}.", err=True)
     return job_file.from_document(document, {"namespace": namespace}, **values)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sparkanywhere.jobs.spec import JobSpec
 
 LIVE_STATES = ("Pending", "Running", "Unknown", "Deleting")
+MAX_NAMED = 5  # applications in a message
 SHORT_ID = 6  # characters of an id that tell the runs of one name apart
 SELECTOR = "spark-app-selector"
 APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an application
@@ -290,5 +291,6 @@ def find_application(client: KubeClient, namespace: str, wanted: str) -> Applica
     for each in applications:
         if wanted in (each.id, each.driver_name, each.name, each.job_name, names[each.id]):
             return each
-    known = ", ".join(names[each.id] for each in applications[:5]) or "none"
-    raise NoSuchApplication(f"No application {wanted!r} in namespace {namespace}; there are: {known}.")
+    known = ", ".join(names[each.id] for each in applications[:MAX_NAMED]) or "none"
+    more = f" and {left} more" if (left := len(applications) - MAX_NAMED) > 0 else ""
+    raise NoSuchApplication(f"No application {wanted!r} in namespace {namespace}; there are: {known}{more}.")

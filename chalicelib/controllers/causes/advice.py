@@ -8,7 +8,6 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"S3AFileSystem", "bring hadoop-aws by --packages"),
     (r"DATA_SOURCE_NOT_FOUND|Failed to find (?:the )?data source", "bring its jar by --packages or --jars"),
     (r"ClassNotFoundException|NoClassDefFoundError", "bring its jar by --packages or --jars"),
-    (r"No module named", "bring it by --py-files or --archives, or in the image"),
     (
         r"NoSuchMethodError|NoSuchFieldError|IncompatibleClassChangeError",
         "a jar is for another version of Spark or Scala",
@@ -22,8 +21,17 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 _TABLE = tuple((re.compile(pattern), advice) for pattern, advice in _ADVICE)
 
 
-def advice(text: str) -> str:
-    """Return what to do about an error, "" if that is not known."""
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'$")
+
+
+def advice(text: str, python: str) -> str:
+    """Return what to do about an error, "" if that is not known. `python` is as in driver_cause."""
+    if found := _NO_MODULE.search(text):
+        install = (
+            f"`{python} -m pip install {found[1].partition('.')[0]}`, by --requirements, or choose another --python"
+        )
+        bring = install if python else "bring it by --requirements or in the image"
+        return f"{bring}; a module of your own comes by --py-files"
     return next((said for pattern, said in _TABLE if pattern.search(text)), "")
 
 

@@ -40,7 +40,13 @@ _NO_MAIN_CLASS = re.compile(r"Error: Failed to load class (\S+?)\.?$")
 _UNRESOLVED = re.compile(r"unresolved dependency: ([^\s:]+)|not found\]?: (\S+#\S+)")
 _SAYS_ERROR = re.compile(r"(?i)^(?:fatal |unexpected )?error\b|^\[[A-Z0-9_.]+\] |^[\w.]*(?:Error|Exception)\b")
 _ABORTED = "Job aborted due to stage failure"
-_HALTED = "Execution halted"  # the last word of R
+# Last words of R and of a JVM that does not start, beside which another line says why
+_LAST_WORDS = (
+    "Execution halted",
+    "Error occurred during initialization of VM",
+    "Error: Could not create the Java Virtual Machine.",
+    "Error: A fatal exception has occurred. Program will exit.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,16 @@ class Ended:
     code: int
     paths: UserPaths
     task: FailedTask | None
+    python: str
 
 
-def driver_cause(pod: JSON, exit_code: int, log: str) -> Cause:
-    """Return why a driver ended with another code than 0, by the end of its log."""
+def driver_cause(pod: JSON, exit_code: int, log: str, *, python: str = "") -> Cause:
+    """Return why a driver ended with another code than 0, by the end of its log.
+
+    `python` is the path of the interpreter on this machine that it ran, "" where it ran one of an image or an archive.
+    """
     lines = split(log)
-    ended = Ended(lines, exit_code, UserPaths(pod), failed_task(lines))
+    ended = Ended(lines, exit_code, UserPaths(pod), failed_task(lines), python)
     finders: tuple[Callable[[Ended], str], ...] = (_by_submission, _by_executors, _by_python, _by_java)
     for find in finders:
         if sentence := find(ended):
@@ -102,7 +112,7 @@ def _by_executors(ended: Ended) -> str:
     if lost_task:
         why += f" while it ran task {lost_task.task} of stage {lost_task.stage}"
     if most:
-        why += f", and {most} executors had failed (spark.executor.maxNumFailures)"
+        why += f", and more than {most} executors had failed (spark.executor.maxNumFailures)"
     return f"{why}: {more_memory('executor', heap=heap)}" if end.out_of_memory else why
 
 
@@ -118,7 +128,9 @@ def _by_python(ended: Ended) -> str:
         place = place or _place(each, ended.paths)
     quoted = [each for each in every if each.quoted and each.first > error.first]
     if error.name == "Py4JJavaError" and quoted:  # of Python in a task, or called back
-        return _sentence(_python_text(quoted[-1], ended.paths), _place(quoted[-1], ended.paths) or place, ended.task)
+        return _sentence(
+            _python_text(quoted[-1], ended.paths), _place(quoted[-1], ended.paths) or place, ended, ended.task
+        )
     if error.name == "Py4JJavaError":
         behind = [each for each in java_errors.parse(ended.lines) if each.is_end and each.first >= error.first]
         if behind:
@@ -129,7 +141,7 @@ def _by_python(ended: Ended) -> str:
         first = _place(before, ended.paths)
         place += f", after {_python_text(before, ended.paths)}{f' at {first}' if first else ''}"
     failed = above is not None or _FROM_WORKER.search(error.message) or _told_by(ended.task, error.message)
-    return _sentence(text, place, ended.task if failed else None)
+    return _sentence(text, place, ended, ended.task if failed else None)
 
 
 def _python_text(error: PythonError, paths: UserPaths) -> str:
@@ -173,9 +185,9 @@ def _java_sentence(error: JavaError, ended: Ended, place: str) -> str:
         place += f", after {root.name}: {ended.paths.in_text(_cleaned(root.message))}"
     if thrown.name == "OutOfMemoryError":
         role = "executor" if ended.task and ended.task.executor != "driver" else "driver"
-        return f"{_sentence(text, place, ended.task)}: {more_memory(role, heap=True)}"
+        return f"{_sentence(text, place, ended, ended.task)}: {more_memory(role, heap=True)}"
     in_task = any(each.message.startswith(_ABORTED) for each in error.chain)
-    return _sentence(text, place, ended.task if in_task or _told_by(ended.task, message) else None)
+    return _sentence(text, place, ended, ended.task if in_task or _told_by(ended.task, message) else None)
 
 
 def _telling(chain: Sequence[Thrown]) -> Thrown:
@@ -199,7 +211,7 @@ def _by_exit(ended: Ended) -> str:
     errors = [line for line in ended.lines if level_of(line) in ERROR_LEVELS]
     own = {line for line in errors if not SPARKS.match(line)}
     said = [line.strip() for line in ended.lines if is_output(line) or line in own][-LAST_LINES:]
-    said = [line for line in said if line != _HALTED]
+    said = [line for line in said if line not in _LAST_WORDS]
     told = next((line for line in reversed(said) if _SAYS_ERROR.match(line) or line in own), said[-1] if said else "")
     code = _code_text(ended.code)
     if told:
@@ -224,9 +236,9 @@ def _told_by(task: FailedTask | None, message: str) -> bool:
     return task is not None and bool(message) and message[:60] in task.why
 
 
-def _sentence(text: str, place: str, task: FailedTask | None) -> str:
+def _sentence(text: str, place: str, ended: Ended, task: FailedTask | None) -> str:
     said = text + (f" at {place}" if place else "") + (f", {task}" if task else "")
-    known = advice(text)
+    known = advice(text, ended.python)
     return f"{said}: {known}" if known else said
 
 

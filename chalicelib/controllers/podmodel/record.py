@@ -126,7 +126,7 @@ def lost_task(pod: JSON, *, now: datetime) -> TaskState:
         handle=handle_of(pod),
         phase="stopped",
         reason="TaskLost",
-        message="The provider no longer knows the pod's task",
+        message="What ran the pod is gone: it was removed, or ended together with the machine or the server",
         version=(version_of(pod) or 0) + 1,
         stopped_at=now,
     )

@@ -36,7 +36,10 @@ FAILED_DRIVER = ('"Failed"', '"driver"')
 
 
 class CauseFinder:
-    """Explains failed drivers. Safe to repeat, and beside other processes: the first sentence stays."""
+    """Explains failed drivers. Safe to repeat, and beside other processes: the first sentence stays.
+
+    `python` is the interpreter on this machine that pods run which name none, "" where they run one of their image.
+    """
 
     def __init__(
         self,
@@ -46,12 +49,14 @@ class CauseFinder:
         clock: Callable[[], datetime],
         later: Later,
         log_delay_seconds: float,
+        python: str,
     ) -> None:
         self._storage = storage
         self._pods = pods
         self._clock = clock
         self._later = later
         self._log_delay_seconds = log_delay_seconds
+        self._python = python
 
     def pod_changed(self, pod: JSON) -> None:
         """Explain the pod soon, if it is a driver that has failed without a word."""
@@ -88,7 +93,9 @@ class CauseFinder:
             return
         is_init = any(each["name"] == name for each in pod["spec"].get("initContainers") or ())
         code = ended["exitCode"]
-        cause = init_cause(pod, name, code, log) if is_init else driver_cause(pod, code, log)
+        cause = (
+            init_cause(pod, name, code, log) if is_init else driver_cause(pod, code, log, python=self._python_of(pod))
+        )
         is_whole = not self._log_delay_seconds or self._age(container) >= timedelta(seconds=self._log_delay_seconds)
         if cause.is_sure or is_whole:
             message = redacted(cause.sentence, self._secrets(pod))
@@ -100,6 +107,11 @@ class CauseFinder:
         """Return how long ago a container ended."""
         now = self._clock()
         return now - (find_time(container["state"]["terminated"].get("finishedAt")) or now)
+
+    def _python_of(self, pod: JSON) -> str:
+        env = {each["name"]: each.get("value", "") for each in pod["spec"]["containers"][0].get("env") or ()}
+        python = str(env.get("PYSPARK_PYTHON", self._python))
+        return python if self._python and python.startswith("/") else ""  # else it is in an archive, or in the PATH
 
     def _end_of_log(self, pod: JSON, container: str) -> str:
         kept: deque[bytes] = deque()

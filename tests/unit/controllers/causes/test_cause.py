@@ -31,6 +31,17 @@ def driver(*args: str, **container: object) -> JSON:
         ),
         (
             1,
+            "Error occurred during initialization of VM\nToo small maximum heap\n",
+            "exit code 1, and its last line is: Too small maximum heap",
+        ),
+        (
+            1,
+            "Invalid maximum heap size: -Xmx1x\nError: Could not create the Java Virtual Machine.\n"
+            "Error: A fatal exception has occurred. Program will exit.\n",
+            "exit code 1, and its last line is: Invalid maximum heap size: -Xmx1x",
+        ),
+        (
+            1,
             "Error in log(-1) : not a number\nExecution halted\n",
             "exit code 1, and its last line is: Error in log(-1)",
         ),
@@ -108,6 +119,22 @@ def driver(*args: str, **container: object) -> JSON:
 )
 def test_a_log_says_why(code: int, log: str, sentence: str) -> None:
     assert driver_cause(driver(), code, log).sentence.startswith(sentence)
+
+
+NO_MODULE = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'yaml.nodes'\n"
+
+
+@pytest.mark.parametrize(
+    ("python", "hint"),
+    [
+        ("/venv/bin/python", "`/venv/bin/python -m pip install yaml`, by --requirements, or choose another --python"),
+        ("", "bring it by --requirements or in the image"),
+    ],
+)
+def test_a_module_that_is_missing_is_brought_to_where_the_program_ran(python: str, hint: str) -> None:
+    sentence = driver_cause(driver(), 1, NO_MODULE, python=python).sentence
+
+    assert sentence.endswith(f": {hint}; a module of your own comes by --py-files")
 
 
 def test_a_program_that_only_exits_is_not_surely_explained() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -69,7 +70,7 @@ def ended(w: World) -> JSON:
 
 def slow_finder(w: World) -> CauseFinder:
     """Return a finder whose logs are complete a minute after the end."""
-    return CauseFinder(storage=w.storage, pods=w.pods, clock=w.clock, later=inline, log_delay_seconds=60)
+    return CauseFinder(storage=w.storage, pods=w.pods, clock=w.clock, later=inline, log_delay_seconds=60, python="")
 
 
 def test_a_failed_driver_says_why(w: World) -> None:
@@ -78,6 +79,21 @@ def test_a_failed_driver_says_why(w: World) -> None:
     assert ended(w)["message"] == SENTENCE
     assert ended(w)["exitCode"] == 1
     assert cause_of(w.pod()) == SENTENCE
+
+
+@pytest.mark.parametrize(
+    ("env", "hint"),
+    [
+        ([], f"`{sys.executable} -m pip install yaml`"),
+        ([{"name": "PYSPARK_PYTHON", "value": "/venv/bin/python"}], "`/venv/bin/python -m pip install yaml`"),
+        ([{"name": "PYSPARK_PYTHON", "value": "./environment/bin/python"}], "bring it by --requirements"),
+    ],
+)
+def test_a_module_that_is_missing_belongs_to_the_python_that_ran(w: World, env: list[JSON], hint: str) -> None:
+    log = b"Traceback (most recent call last):\nModuleNotFoundError: No module named 'yaml'\n"
+    fail(w, log=log, containers=[{"name": "c", "image": "i", "env": env}])
+
+    assert f"No module named 'yaml': {hint}" in ended(w)["message"]
 
 
 @pytest.mark.parametrize(("code", "metadata"), [(0, DRIVER), (1, EXECUTOR), (1, {})])
