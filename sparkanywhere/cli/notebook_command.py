@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from types import FrameType
 
 import click
 
 from sparkanywhere.cli.target_options import fail
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.jobs.connect_session import ConnectProcess, SessionFailed
+from sparkanywhere.local.stop_signals import stopping_signals
 
 JUPYTER = ("jupyter-lab", "jupyter-notebook")
 HOW = """\
@@ -47,12 +49,30 @@ def notebook(options: tuple[str, ...]) -> None:
         server = ConnectProcess(options, say=lambda line: echo(line, err=True), prefix=prefix_of(found))
     except SessionFailed as error:
         fail(str(error))
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is Jupyter's to answer: it asks
     try:
-        ran = subprocess.run([found], env={**os.environ, "SPARK_REMOTE": server.url}, check=False)
+        code = _run(found, server.url)
     finally:
         server.end()
-    sys.exit(ran.returncode)
+    sys.exit(code)
+
+
+def _run(program: str, url: str) -> int:
+    """Run Jupyter to its end, which a signal to end us brings about; return its exit code."""
+    started: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        for each in started:
+            each.terminate()
+
+    for number in stopping_signals():
+        signal.signal(number, end)
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is Jupyter's to answer: it asks
+    started.append(subprocess.Popen([program], env={**os.environ, "SPARK_REMOTE": url}))
+    if asked:  # before it had started
+        started[0].terminate()
+    return started[0].wait()
 
 
 def prefix_of(program: str) -> str:
