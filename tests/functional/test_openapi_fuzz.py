@@ -22,6 +22,7 @@ GROUPS = (
     *("apis/coordination.k8s.io/v1", "apis/discovery.k8s.io/v1", "apis/events.k8s.io/v1"),
     *("apis/networking.k8s.io/v1", "apis/rbac.authorization.k8s.io/v1", "apis/scheduling.k8s.io/v1"),
     *("apis/storage.k8s.io/v1", "apis/autoscaling/v1", "apis/autoscaling/v2", "apis/admissionregistration.k8s.io/v1"),
+    "apis/sparkanywhere.io/v1alpha1",
 )
 # What a recorded real server answers by 500.
 KNOWN = ("strconv.ParseUint", "resourceVersion should not be set", "failed to create typed patch object")
