@@ -19,7 +19,8 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.application_record import application_record, event_records, pod_record, usage_record
-from sparkanywhere.jobs.applications import LIVE_STATES, end_application, find_application, has_ended, list_applications
+from sparkanywhere.jobs.applications import LIVE_STATES, find_application, has_ended, list_applications
+from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT
 from sparkanywhere.jobs.spark_rest import SparkRest
@@ -67,7 +68,7 @@ def kill(client: KubeClient, target: Target, *, names: tuple[str, ...]) -> None:
             echo(f"{one_line(name)} had ended: {found.state}; cost ${found.usage(datetime.now(UTC)).usd:.4f}")
         else:
             living[found.id] = name
-            end_application(client, target.namespace, found)
+            end_application(client, target.namespace, found, by="`sparkanywhere kill`")
     deadline = time.monotonic() + KILL_SECONDS
     while living and time.monotonic() < deadline:
         time.sleep(KILL_LOOK_SECONDS)

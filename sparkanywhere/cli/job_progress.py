@@ -54,6 +54,7 @@ class JobProgress:
     spark: SparkProgress | None = None  # what it said last
     logged: tuple[int, int, int] | None = None  # a stage, and how many of its tasks are done, by the log
     attempts: int = 1  # drivers that may fail
+    stopped_with: int | None = None  # the exit code, where we ended the job
 
     def end(self, phase: str, now: float) -> None:
         """Note that a phase is over, and with it all before it. The first word on a phase counts."""
@@ -147,7 +148,12 @@ class JobProgress:
 
     @property
     def exit_code(self) -> int:
-        """Return the driver's exit code, 128+n where signal n ended it; 1 where it failed without one that says so."""
+        """Return the driver's exit code, 128+n where signal n ended it; 1 where it failed without one that says so.
+
+        Of a job that we ended, that which it was ended with.
+        """
+        if self.stopped_with is not None:
+            return self.stopped_with
         return 0 if self.succeeded else (self.driver and self.driver.exit_code) or 1
 
     def seconds(self, phase: str, now: float) -> float:

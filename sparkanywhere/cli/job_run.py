@@ -25,11 +25,15 @@ from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.jobs.ending import mark_ended
 
 BEGIN_SECONDS = 300.0  # for a driver to run: an image may have to be pulled, a machine may be busy
 WATCH_SECONDS = 60.0  # of silence until a watch is opened anew
 TICK_SECONDS = 0.1  # between two draws while nothing happens
 RETRY_SECONDS = 0.2  # before a stream that broke is opened again
+IMAGE_SECONDS = 60.0  # of a driver whose image cannot be had, until we give up: a registry may be down for a moment
+# A container's reasons to wait, and whether another try may help. Kubernetes: pkg/kubelet/images/types.go.
+NO_IMAGE = {"ErrImagePull": True, "ImagePullBackOff": True, "ErrImageNeverPull": False, "InvalidImageName": False}
 GAVE_UP_SECONDS = 2.0  # between two looks at whether another driver comes
 LOG_SECONDS = 10.0  # of silence until the rest of an ended driver's output is given up
 GRACE_SECONDS = 5  # for pods that still run when we clear away
@@ -98,6 +102,7 @@ class JobRun:
         self._submit: subprocess.Popen[bytes] | None = None
         self._is_clearing = False  # a spark-submit that ends now was ended by us
         self._waits: set[str] = set()  # for what pods were said to wait
+        self._no_image: dict[str, float] = {}  # driver -> since when its image has been wanting
         self._followed = ""  # the pod whose output is followed
         self._open_streams: set[str] = set()  # those of its streams that have not ended
         self.last_lines: list[str] = []
@@ -131,6 +136,7 @@ class JobRun:
                 events = self._client.get(self._path("events"))["items"]
                 why = events[-1].get("message", "") if events else _last_line(self._submit_log)
                 raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {why}")
+            self._check_image()
             driver = self._job.driver
             is_between_attempts = driver is not None and driver.phase in TERMINAL_PHASES
             if is_between_attempts and self._clock() >= ask_at:
@@ -141,6 +147,17 @@ class JobRun:
         while self._open_streams and self._clock() < deadline:
             if self._process_events(TICK_SECONDS):
                 deadline = self._clock() + LOG_SECONDS
+
+    def _check_image(self) -> None:
+        """Raise JobFailed if the driver's image cannot be had."""
+        driver = self._job.driver
+        why = why_pending(self.last_pods[driver.name]) if driver else ""
+        reason = why.partition(":")[0]
+        if driver is None or reason not in NO_IMAGE:
+            return
+        since = self._no_image.setdefault(driver.name, self._clock())
+        if not NO_IMAGE[reason] or self._clock() - since >= IMAGE_SECONDS:
+            raise JobFailed(f"The driver's image cannot be had: {why}")
 
     def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
         """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
@@ -156,8 +173,14 @@ class JobRun:
         self._stop.set()
         self._drain()
 
-    def delete(self, path: str) -> None:
-        """Delete the driver's pod or Job, and with it all that it owns; one that is gone is fine."""
+    def delete(self, path: str, why: str = "") -> None:
+        """Delete the driver's pod or Job, and with it all that it owns; one that is gone is fine.
+
+        `why` is the cause to tell of a driver that this ends.
+        """
+        driver = self._job.driver
+        if why and driver:
+            mark_ended(self._client, self._namespace, driver.name, why)
         with contextlib.suppress(ApiError, ApiUnreachable):
             self._client.delete(path, gracePeriodSeconds=str(GRACE_SECONDS), propagationPolicy="Background")
 

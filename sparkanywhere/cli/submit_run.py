@@ -15,7 +15,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
-from sparkanywhere.cli.job_run import JobRun
+from sparkanywhere.cli.job_run import JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
 from sparkanywhere.cli.output import is_for_programs, print_records
 from sparkanywhere.cli.program_output import ProgramOutput
@@ -35,9 +35,9 @@ from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
 from sparkanywhere.jobs.usage import usage_of_seen
 from sparkanywhere.jobs.working_folder import callers_folder
-from sparkanywhere.local.stop_signals import signals_as_interrupt
+from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
 
-FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+FAILURE, USAGE = 1, 2
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: M
         installed(spec.spark)
     elif not spec.image:
         built(spec.spark)
-    with signals_as_interrupt(), own_plane(environ, provider=provider, namespace=spec.namespace) as target:
+    with own_plane(environ, provider=provider, namespace=spec.namespace) as target:
         yield target
 
 
@@ -87,14 +87,17 @@ def run(spec: JobSpec, options: RunOptions) -> int:
             else:
                 echo(made.name)
             return 0
-        with local_plane(spec, provider=options.provider, context=options.context, environ=os.environ) as target:
+        with (
+            signals_as_interrupt(),
+            local_plane(spec, provider=options.provider, context=options.context, environ=os.environ) as target,
+        ):
             code = _follow(spec, target, options)
     except Failure as error:
         echo(f"Error: {error}", err=True)
         return error.exit_code
-    except KeyboardInterrupt:
-        echo("Interrupted; the job was ended.", err=True)
-        return INTERRUPTED
+    except StoppedBySignal as error:
+        echo(f"{str(error).capitalize()}; the job was ended.", err=True)
+        return error.exit_code
     return code
 
 
@@ -124,17 +127,23 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     def gave_up() -> bool:
         return spec.max_attempts > 1 and bool(made) and has_failed(client.get(made[0].path))
 
+    ended = ""
     screen.start()
     try:
         run.follow(begin, gave_up)
+    except (StoppedBySignal, JobFailed) as error:
+        if not made:
+            raise
+        ended, job.stopped_with = str(error), error.exit_code
     finally:
-        screen.stop()
-        run.finish()
-        why = ""
-        if made and not job.succeeded:
-            why = reason(client, spec, made[0].path, run.last_pods)
-        if made:
-            run.delete(made[0].path)
+        with uninterrupted():
+            screen.stop()
+            run.finish()
+            why = ended
+            if made and not ended and not job.succeeded:
+                why = reason(client, spec, made[0].path, run.last_pods)
+            if made:
+                run.delete(made[0].path, ended)
     _report(spec, run, job, why, options=options, suffix=suffix)
     return job.exit_code
 
@@ -151,6 +160,7 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: 
             "name": spec.app_name,
             "namespace": spec.namespace,
             "cause": why or None,
+            "exit_code": job.exit_code if job.succeeded or job.stopped_with else found.exit_code,
             "state": "Succeeded" if job.succeeded else "Failed",
             **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
             "phase_seconds": {phase: round(job.seconds(phase, now), 3) for phase in PHASES},

@@ -108,6 +108,12 @@ class KubeClient:
         """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable."""
         return self._object(self._read("POST", path, {}, body=json.dumps(obj).encode()))
 
+    def patch(self, path: str, change: JSON) -> JSON:
+        """Merge a change into an object (RFC 7386); return it as stored. Raises ApiError, ApiUnreachable."""
+        body, kind = json.dumps(change).encode(), "application/merge-patch+json"
+        with self._open("PATCH", path, {}, seconds=self._answer_seconds, body=body, content_type=kind) as answer:
+            return self._object(self._body(answer))
+
     def put(self, path: str, content: bytes, **query: str) -> JSON:
         """Send bytes; return the answer. Raises ApiError, ApiUnreachable."""
         with self._open("PUT", path, query, seconds=PUT_SECONDS, body=content, content_type=BINARY) as answer:

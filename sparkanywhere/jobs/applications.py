@@ -220,28 +220,6 @@ def job_path(namespace: str, name: str) -> str:
     return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
 
 
-def root_path(client: KubeClient, namespace: str, application: Application) -> str:
-    """Return what ends the application when it is deleted: the path of its driver's Job, else of its pod."""
-    if find_job(client, namespace, application) is not None:
-        return job_path(namespace, application.job_name)
-    return f"/api/v1/namespaces/{namespace}/pods/{application.driver_name}"
-
-
-def end_application(client: KubeClient, namespace: str, application: Application) -> None:
-    """Delete an application's driver, or the Job that makes it, and all that it owns. Raises ApiError, ApiUnreachable.
-
-    In client mode, where the driver is no pod, its executors.
-    """
-    if application.driver is None:
-        client.delete(f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"{SELECTOR}={application.id}")
-        return
-    try:
-        client.delete(root_path(client, namespace, application), propagationPolicy="Background")
-    except ApiError as error:
-        if error.code != 404:  # it is gone already
-            raise
-
-
 def has_ended(client: KubeClient, namespace: str, application: Application) -> bool:
     """Return whether an application has ended for good: a driver that failed may be tried again."""
     if application.state != "Failed":

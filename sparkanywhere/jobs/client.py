@@ -23,14 +23,8 @@ from chalicelib.controllers.podmodel.usage import Usage
 from chalicelib.providers import registry
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import (
-    LIVE_STATES,
-    Application,
-    end_application,
-    find_application,
-    has_ended,
-    list_applications,
-)
+from sparkanywhere.jobs.applications import LIVE_STATES, Application, find_application, has_ended, list_applications
+from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JOB_OPTIONS
 from sparkanywhere.jobs.own_plane import get_spark, own_plane
@@ -165,4 +159,4 @@ class App:
 
     def kill(self) -> None:
         """End the application: its driver is deleted, and all that it owns with it."""
-        end_application(self._client, self.namespace, self._found())
+        end_application(self._client, self.namespace, self._found(), by="App.kill()")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.types import JSON
@@ -15,6 +13,7 @@ from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClien
 from sparkanywhere.jobs import working_folder
 from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
+from sparkanywhere.jobs.ending import user_name
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import Objects, build, main_place, owned_by
@@ -62,10 +61,7 @@ def submit(
     spec, here = _placed(client, spec, folder, say)
     needed_by = main_place(spec, suffix)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
-    user = "spark"
-    with suppress(KeyError, OSError):  # a user without a name
-        user = getpass.getuser()
-    made = build(spec, suffix=suffix, user=user, fetched=fetched)
+    made = build(spec, suffix=suffix, user=user_name(), fetched=fetched)
     if logs_events(client, spec):
         made = with_event_log(made)
     if here:
@@ -88,7 +84,7 @@ def _create(client: KubeClient, made: Objects, beside: Sequence[tuple[str, JSON]
         owner = {**made.main, "metadata": stored["metadata"]}
         for collection, obj in (*made.owned, *beside):
             client.create(f"/api/v1/namespaces/{namespace}/{collection}", owned_by(owner, obj))
-    except (ApiError, ApiUnreachable):
+    except (ApiError, ApiUnreachable, KeyboardInterrupt):
         client.delete(f"{made.collection}/{name}", gracePeriodSeconds="0", propagationPolicy="Background")
         raise
     return name

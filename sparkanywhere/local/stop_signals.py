@@ -32,15 +32,24 @@ def stopping_signals() -> tuple[signal.Signals, ...]:
     return tuple(number for number in SIGNALS if not (stays and number == signal.SIGHUP))
 
 
+class StoppedBySignal(KeyboardInterrupt):
+    """One of the signals was sent; str() says so as the cause of what it ended."""
+
+    def __init__(self, number: int) -> None:
+        name = signal.Signals(number).name
+        super().__init__("interrupted by Ctrl-C" if number == signal.SIGINT else f"ended by {name}")
+        self.exit_code = 128 + number  # a shell's, for a program that a signal has ended
+
+
 @contextlib.contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt on any of the signals within, as Python does on Ctrl-C; only in the main thread."""
+    """Raise StoppedBySignal on any of the signals within, as Python does on Ctrl-C; only in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise StoppedBySignal(number)
 
     before = {number: signal.signal(number, interrupt) for number in stopping_signals()}
     try:

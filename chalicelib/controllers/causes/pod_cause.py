@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, spec_of, status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.advice import more_memory
 from chalicelib.controllers.causes.tasks import JVM_OUT_OF_MEMORY
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.status import DEADLINE_REASON, REJECTED
+from chalicelib.resources.pods.marks import ENDED_BY
 
 ROLE = "spark-role"
 DRIVER, EXECUTOR = "driver", "executor"
@@ -87,7 +88,8 @@ def _message(pod: JSON, role: str, container: JSON) -> str:
     if role == EXECUTOR:
         heap = ended["exitCode"] == JVM_OUT_OF_MEMORY
         return f"it ran out of memory (Java heap space): {more_memory(role, heap=True)}" if heap else ""
-    return "it was killed: its pod was deleted while it ran" if is_deleting(pod) else ""
+    killed = annotations_of(pod).get(ENDED_BY) or "it was killed: its pod was deleted while it ran"
+    return str(killed) if is_deleting(pod) else ""
 
 
 def _conditions(pod: JSON) -> list[JSON]:

@@ -10,6 +10,7 @@ from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 
 MAX_USD = "sparkanywhere.io/max-usd"  # what a pod and all that it owns may cost, in dollars
+ENDED_BY = "sparkanywhere.io/ended-by"  # who deletes a pod, and why: a sentence
 TTL_ANNOTATION = "sparkanywhere.io/ttl"  # how long a finished pod is kept
 BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found out, and the figures
 USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored

@@ -8,6 +8,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of, explained, unexplained, why_pending
+from chalicelib.resources.pods.marks import ENDED_BY
 
 DISRUPTED = [{"type": "DisruptionTarget", "status": "True"}]
 
@@ -32,6 +33,8 @@ def pod(
         (pod(conditions=DISRUPTED), "the provider took its capacity back, as it may with Spot"),
         (pod("executor", conditions=DISRUPTED), "the provider took its capacity back, as it may with Spot"),
         (pod(metadata={"deletionTimestamp": "t"}), "it was killed: its pod was deleted while it ran"),
+        (pod(metadata={"deletionTimestamp": "t", "annotations": {ENDED_BY: "by me"}}), "by me"),
+        (pod(metadata={"annotations": {ENDED_BY: "by me"}}), ""),
         (pod("executor", metadata={"deletionTimestamp": "t"}), ""),  # by its driver
         (pod(ended={"message": "mine"}, reason="DeadlineExceeded"), "mine"),
         (pod(), ""),
