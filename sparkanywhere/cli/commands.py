@@ -54,7 +54,7 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
     rows = [[pod["pod"], pod["state"] or "", pod["ip"] or "-", pod["cause"] or ""] for pod in pods]
     print_table(("POD", "STATE", "IP", "CAUSE"), rows)
     for event in happened:
-        echo(one_line(f"{event['at']}  {event['reason']}: {event['message']}"))
+        echo(one_line(f"{event['at']}  {event['pod']}  {event['reason']}: {event['message']}"))
 
 
 @click.command()

@@ -87,7 +87,7 @@ class JobScreen:
             done, current = phase in self._job.ends, phase == self._job.phase
             mark = Text("✓", "green") if done else Text("▸" if current else " ", "cyan")
             seconds = f"{self._job.seconds(phase, now):.1f} s" if done or current else ""
-            name = Text(phase, "" if done else "bold" if current else "dim")
+            name = Text(phase, "" if done else "bold" if current else "dim", overflow="ellipsis", no_wrap=True)
             detail = Text(_detail(self._job, phase), overflow="ellipsis", no_wrap=True)
             grid.add_row(mark, name, Text(seconds, justify="right"), detail)
         rows: list[RenderableType] = [grid]
@@ -107,8 +107,7 @@ def _detail(job: JobProgress, phase: str) -> str:
     if phase == "executors" and "driver" in job.ends:
         return f"  {job.executors}/{job.instances}" if job.executor_pods else "  none asked for yet"
     if phase == "job" and phase in job.ends:
-        failed = job.spark.tasks_failed if job.spark else 0
-        return f"  failed tasks: at least {failed}" if failed else ""
+        return "  with failed tasks" if job.spark and job.spark.tasks_failed else ""
     if phase == "job" and job.spark and job.spark.job:
         return one_line(f"  job {job.spark.job}, stage {job.spark.stage} of {job.spark.stages}: {job.spark.doing}")
     if phase == "job" and job.logged:

@@ -25,13 +25,23 @@ OWN_LINE = re.compile(
 # Left out without --verbose: what every start says, what is not a warning, and frames that are not the program's.
 NOISE = re.compile(
     r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO) "
-    r"|\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN (?:NativeCodeLoader: |Utils: Kubernetes master URL uses HTTP)"
+    r"|\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN (?:NativeCodeLoader: |BlockedThreadChecker: "
+    r"|Utils: Kubernetes master URL uses HTTP)"
+    r"|[A-Z][a-z]{2} \d{1,2}, .* io\.vertx\.core\.impl\.BlockedThreadChecker|WARNING: Thread .*vert\.x-.* blocked for "
+    r"|io\.vertx\.core\.VertxException: Thread blocked|The API gave the following container statuses:|\s+container \w+"
+    r"|\s+(?:exit code|termination reason): "
     r"|WARNING: Using incubator modules|Files \S+ from |Using Spark's default log4j profile|Setting \w+ log level"
     r"|To adjust logging level|NOTE: Picked up |INFO: |\s+\.\.\. \d+ more"
-    r"|\s+at (?:[\w.]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
+    r"|\s+at (?:[\w.@-]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
 )
 
 RECORD = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
+GOES_ON = re.compile("The executor with id ")  # with the record before, though at the margin
+DETAILED = re.compile(r"\S+ \S+ WARN ")  # records of which the first line is enough: what fails for good says it again
+IN_PYTHON = " Traceback (most recent call last):"
+# A listener that took its time logs the event: where the query was called, and its plan, until these words.
+SLOW_LISTENER = re.compile(r"\S+ \S+ \w+ \w*(?:ListenerBus|EventQueue): Process of event ")
+SLOW_LISTENER_END = re.compile(r".*\bby ?listener \S+ took \S+s\.?$")
 EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b")  # the line that ends a traceback
 
 
@@ -54,6 +64,7 @@ class ProgramOutput:
         self._rests: dict[str, bytes] = {}
         self._is_hiding = False  # the lines of a record that is left out
         self._was_indented = False
+        self._is_event = False  # the lines of an event that a slow listener logs
 
     def take(self, stream: str, piece: bytes) -> list[str]:
         """Pass on or show a piece of a stream (Stdout, Stderr, or All for both); return the lines that it completes.
@@ -79,18 +90,25 @@ class ProgramOutput:
         is_programs = stream == "Stdout" or (stream == "All" and is_own_output(text))
         if not is_programs:
             if self._verbose or (text.strip() and self._matters(text)):
-                self._show(text)
+                short = DETAILED.match(text) and not self._verbose
+                self._show(text.removesuffix(IN_PYTHON) if short else text)
         elif not self._passes_on:
             self._print(text)
         elif stream == "All":
             self._write(line + b"\n")
 
     def _matters(self, line: str) -> bool:
-        """Return whether a line of the log is shown: what goes on with a record, as a traceback does, is as that is."""
+        """Return whether a line of the log is shown: what goes on with a record is only if that is an error."""
         is_indented = line[0].isspace()
         if RECORD.match(line):
-            self._is_hiding = bool(NOISE.match(line))
-        elif not is_indented and not (self._was_indented and EXCEPTION.match(line)):
+            self._is_event = bool(SLOW_LISTENER.match(line))
+            self._is_hiding = bool(NOISE.match(line) or DETAILED.match(line))
+            self._was_indented = False
+            return not NOISE.match(line)
+        if self._is_event:
+            self._is_event = not SLOW_LISTENER_END.match(line)
+            return False
+        if not is_indented and not GOES_ON.match(line) and not (self._was_indented and EXCEPTION.match(line)):
             self._is_hiding = False
         self._was_indented = is_indented
         return not self._is_hiding and not NOISE.match(line)

@@ -77,6 +77,7 @@ LEFT_OUT = {
 TEMPLATES = (
     "bring it in a pod template (--driver-template, --executor-template), or run the operator (docs/operators.md)"
 )
+NOT_RESTARTED = "run the operator (docs/operators.md) for one that is always started again"
 
 
 def is_spark_application(document: Any) -> bool:  # Any: a parsed YAML file
@@ -150,6 +151,7 @@ def _special(path: str, value: Any, found: dict[str, Any]) -> None:  # Any: of t
                 prefix = f"spark.kubernetes.{part}.secretKeyRef."
                 conf |= {f"{prefix}{variable}": f"{each['name']}:{each['key']}" for variable, each in value.items()}
             case _:
-                raise SpecError(f"spec.{path} of the {KIND} has no counterpart in a job: {TEMPLATES}.")
+                advice = NOT_RESTARTED if part == "restartPolicy" else TEMPLATES
+                raise SpecError(f"spec.{path} of the {KIND} has no counterpart in a job: {advice}.")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SpecError(f"spec.{path} of the {KIND} is not of a form that a job has: {TEMPLATES}.") from error

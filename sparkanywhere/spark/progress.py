@@ -35,19 +35,19 @@ class StepPrinter:
         self._stream = stream
         self._clock = clock
         self._redraws = stream.isatty()
-        self._name = ""
+        self._name = self._text = ""
         self._drawn_at = 0.0
 
     def __call__(self, step: Step) -> None:
         """Show the step, unless the same one was shown a moment ago."""
         now = self._clock()
         pause = REDRAW_SECONDS if self._redraws else LINE_SECONDS
-        if step.name == self._name and now - self._drawn_at < pause:
+        text = sentence(step)
+        if step.name == self._name and (now - self._drawn_at < pause or text == self._text):
             return
         if self._redraws and self._name not in ("", step.name):
             self._stream.write("\n")
-        self._name, self._drawn_at = step.name, now
-        text = sentence(step)
+        self._name, self._text, self._drawn_at = step.name, text, now
         self._stream.write(f"\r\x1b[K{text}" if self._redraws else f"{text}\n")
         self._stream.flush()
 

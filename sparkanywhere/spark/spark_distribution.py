@@ -165,7 +165,7 @@ def _build(home: Path, version: str, *, cache: Path, environ: Mapping[str, str],
         _unpack(package, tree, name=f"Unpacking Spark {version}", progress=progress)
         package.unlink()
         real = _choose_java(tree, home, cache=cache, environ=environ, progress=progress)
-        progress(Step("Compiling SparkPi"))
+        progress(Step("Compiling Spark's example program"))
         compile_examples(tree, version, java=real / "bin" / "java", scratch=staging / "compile")
         tree.rename(home)
     finally:

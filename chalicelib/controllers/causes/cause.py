@@ -181,6 +181,9 @@ def _java_sentence(error: JavaError, ended: Ended, place: str) -> str:
     message, root = ended.paths.in_text(_cleaned(thrown.message)), _root(error.chain)
     text = f"{thrown.name}: {message}" if message else thrown.name
     place = error.place or place
+    if thrown.name == "ConnectException" and error.is_end and not place:  # before the program: Spark fetches its files
+        urls = [each for each in ended.paths.named if each.startswith(("http:", "https:"))]
+        text += f", fetching {' or '.join(urls)}" if urls else ""
     if thrown.is_own and root is not thrown and root.message not in message:
         place += f", after {root.name}: {ended.paths.in_text(_cleaned(root.message))}"
     if thrown.name == "OutOfMemoryError":

@@ -31,11 +31,12 @@ def assigned(pod: JSON, node_name: str) -> Iterator[News]:
         yield News("Normal", "Scheduled", f"Successfully assigned {where}")
 
 
-def launched(unsupported: Sequence[str], warnings: Sequence[str]) -> Iterator[News]:
-    """The task is on its way; what of the pod it does not honour is named."""
-    said = [", ".join(unsupported)] if unsupported else []
-    if said or warnings:  # one Event, since each is a write for each pod
-        yield News("Warning", "NotHonoured", f"not honoured here: {'; '.join([*said, *warnings])}")
+def launched(unsupported: Sequence[str], warnings: Sequence[str], notes: Sequence[str]) -> Iterator[News]:
+    """The task is on its way; what of the pod it does not honour is named. Notes alone are no warning."""
+    warned = [*([", ".join(unsupported)] if unsupported else []), *warnings]
+    if warned or notes:  # one Event, since each is a write for each pod
+        said = "; ".join([*warned, *notes])
+        yield News("Warning" if warned else "Normal", "NotHonoured", f"not honoured here: {said}")
 
 
 def waiting(missing: Sequence[Missing], *, is_new: bool, seconds: float) -> Iterator[News]:

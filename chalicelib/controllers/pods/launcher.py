@@ -123,8 +123,8 @@ class PodLauncher:
         elif translation.task is None:
             self._wait(pod, translation.missing, assigned)
         else:
-            said = (OVERCOMMITTED,) if placed.overcommits else ()
-            return self._run(placed.stored, translation, said, assigned)
+            notes = (OVERCOMMITTED,) if placed.overcommits else ()
+            return self._run(placed.stored, translation, notes, assigned)
         return None
 
     def _bound(self, pod: JSON) -> JSON:
@@ -133,7 +133,7 @@ class PodLauncher:
         return {**pod, "spec": {**pod["spec"], "nodeName": self._node.name}, "status": status}
 
     def _run(
-        self, stored: StoredObject, translation: Translation, said: Sequence[str], assigned: Sequence[News]
+        self, stored: StoredObject, translation: Translation, notes: Sequence[str], assigned: Sequence[News]
     ) -> Launch | None:
         """Start the pod's task, and write its state into the pod."""
         pod, task = stored.object(), translation.task
@@ -146,13 +146,13 @@ class PodLauncher:
             return None
         if self.set_back(stored, state):
             return None
-        warnings = [*said, *self._provider.warnings(task)]
+        warnings = self._provider.warnings(task)
         written = self._store.record(
             stored,
             state,
             lambda before, after: [
                 *assigned,
-                *pod_events.launched(translation.unsupported, warnings),
+                *pod_events.launched(translation.unsupported, warnings, notes),
                 *pod_events.changed(before, after, state),
             ],
         )

@@ -137,6 +137,16 @@ def test_a_module_that_is_missing_is_brought_to_where_the_program_ran(python: st
     assert sentence.endswith(f": {hint}; a module of your own comes by --py-files")
 
 
+def test_a_connection_that_is_refused_before_the_program_is_of_its_files() -> None:
+    log = (
+        'Exception in thread "main" java.net.ConnectException: Connection refused\n'
+        "\tat java.base/sun.nio.ch.Net.pollConnect(Native Method)\n"
+    )
+    sentence = driver_cause(driver("https://127.0.0.1:1/x.py"), 1, log).sentence
+
+    assert sentence == "ConnectException: Connection refused, fetching https://127.0.0.1:1/x.py"
+
+
 def test_a_program_that_only_exits_is_not_surely_explained() -> None:
     assert not driver_cause(driver(), 3, "no rows\n").is_sure
     assert driver_cause(driver(), 1, "Error: Failed to load class com.example.A.\n").is_sure

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.controllers.podmodel.events import container_news
+from chalicelib.controllers.podmodel.events import container_news, launched
 from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.providers.base import ContainerState, Fetch, TaskState
 from tests.unit.controllers.builders import NOW, container, known, pod, task
@@ -93,3 +93,18 @@ def test_what_the_launch_itself_reports_is_told_once(w: World) -> None:
 def test_a_report_of_a_state_that_has_no_containers_says_nothing() -> None:
     state = TaskState(uid="u", handle="h", phase="pending")
     assert list(container_news(pod(), {**pod(), "status": next_status(pod(), state, now=NOW)}, state)) == []
+
+
+@pytest.mark.parametrize(
+    ("unsupported", "warnings", "notes", "told"),
+    [
+        ([], [], [], []),
+        ([], [], ["shared"], [("Normal", "not honoured here: shared")]),
+        (["spec.a", "spec.b"], ["lost"], ["shared"], [("Warning", "not honoured here: spec.a, spec.b; lost; shared")]),
+        ([], ["lost"], [], [("Warning", "not honoured here: lost")]),
+    ],
+)
+def test_a_pod_is_warned_of_what_it_lacks_and_not_of_what_it_shares(
+    unsupported: list[str], warnings: list[str], notes: list[str], told: list[tuple[str, str]]
+) -> None:
+    assert [(each.type, each.message) for each in launched(unsupported, warnings, notes)] == told

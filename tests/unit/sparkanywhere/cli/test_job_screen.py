@@ -85,7 +85,7 @@ def run_to_its_end(job: JobProgress, screen: JobScreen, *, with_spark: bool) -> 
             [
                 "    1.0 s  executors  2/1",
                 "           Spark UI: http://127.0.0.1:4040",
-                "    7.0 s  job  failed tasks: at least 1",
+                "    7.0 s  job  with failed tasks",
             ],
         ),
         (False, ["    8.0 s  job"]),

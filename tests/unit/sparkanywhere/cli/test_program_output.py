@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +136,8 @@ def test_a_traceback_goes_with_the_record_that_brings_it(monkeypatch: pytest.Mon
         lost.format("INFO"),
         *traceback,
         "",
+        lost.format("ERROR"),
+        *traceback,
         ERROR,
         "Exception in thread main",
         MINE,
@@ -143,7 +146,56 @@ def test_a_traceback_goes_with_the_record_that_brings_it(monkeypatch: pytest.Mon
 
     streams.output().take("Stderr", "".join(f"{line}\n" for line in log).encode())
 
-    assert streams.screen == [lost.format("WARN"), *traceback, ERROR, "Exception in thread main", MINE]
+    warned = "26/11/30 00:52:49 WARN TaskSetManager: Lost task 2.0:"
+    error = [lost.format("ERROR"), *traceback]
+    assert streams.screen == [warned, *error, ERROR, "Exception in thread main", MINE]
+
+
+def test_an_executor_that_is_lost_is_told_in_a_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = (Path(__file__).parents[3] / "data" / "causes" / "execoom-4.3.0.log").read_bytes()
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", log.partition(b"OOM is detected")[0])
+    end = "The executor with id 1 exited with exit code 137(SIGKILL, possible container OOM)."
+
+    assert [line.partition(" ")[2].partition(" ")[2][:32] for line in streams.screen if line != end] == [
+        "WARN ExecutorPodsLifecycleManage",
+        "ERROR TaskSchedulerImpl: Lost ex",
+        "WARN TaskSetManager: Lost task 0",
+    ]
+    assert streams.screen.count(end) == 1
+
+
+EVENT = "26/11/30 00:00:00 INFO AsyncEventQueue: Process of event SparkListenerSQLExecutionStart(0,Some(0),"
+
+
+@pytest.mark.parametrize("end", ["by listener AppStatusListener took 1.5s.", "bylistener EventLog took 10.582697ms."])
+def test_what_a_slow_listener_logs_is_left_out(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    log = [EVENT, "py4j.Gateway.invoke(Gateway.java:282)", "== Physical Plan ==", f",Map(),None) {end}", "mine"]
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", "".join(f"{line}\n" for line in log).encode())
+
+    assert streams.screen == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "26/11/30 00:00:00 WARN BlockedThreadChecker: Thread Thread[vert.x-0,5,main] has been blocked for 2817 ms",
+        "Nov 23, 2026 2:06:20 AM io.vertx.core.impl.BlockedThreadChecker\n"
+        "WARNING: Thread Thread[vert.x-eventloop-thread-0,5,main] has been blocked for 2000 ms, time limit is 2000 ms",
+    ],
+)
+def test_a_thread_of_the_kubernetes_client_that_was_slow_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    trace = "io.vertx.core.VertxException: Thread blocked\n\tat java.base@17.0.9/java.lang.Thread.run(Thread.java:840)"
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", f"{head}\n{trace}\nmine\n".encode())
+
+    assert streams.screen == ["mine"]
 
 
 def test_the_programs_words_between_records_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.podrecords import record_of
-from sparkanywhere.jobs.applications import Application, group, shown_names
+from sparkanywhere.client.kube_client import Access, KubeClient
+from sparkanywhere.jobs import applications
+from sparkanywhere.jobs.applications import Application, NoSuchApplication, find_application, group, shown_names
 
 CREATED = datetime(2026, 11, 23, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -120,3 +122,14 @@ def test_runs_of_one_name_are_told_apart_by_their_ids() -> None:
     names = shown_names(group([newest], older))
 
     assert names == {"spark-000003": "etl", "spark-000001": "etl#000001", "spark-000002": "etl#000002"}
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "none."), (1, "etl."), (5, "etl#000001."), (7, " and 2 more.")])
+def test_a_list_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch, count: int, told: str) -> None:
+    found = group([pod(f"d{number}", "driver", app=f"spark-00000{number}") for number in range(count)], [])
+    monkeypatch.setattr(applications, "list_applications", lambda *_: found)
+
+    with pytest.raises(NoSuchApplication, match="there are: ") as caught:
+        find_application(KubeClient(Access("http://127.0.0.1:1")), "ns", "x")
+
+    assert str(caught.value).endswith(told)

@@ -24,10 +24,10 @@ def test_a_step_is_told_in_words(step: Step, words: str) -> None:
 
 def test_a_log_gets_a_line_for_each_step_and_few_between() -> None:
     stream = io.StringIO()
-    moments = iter([0.0, 1.0, 6.0, 6.1])
+    moments = iter([0.0, 1.0, 6.0, 20.0, 20.1])
     show = StepPrinter(stream, clock=lambda: next(moments))
 
-    for step in (Step("A", 1), Step("A", 2_000_000), Step("A", 3_000_000), Step("B")):
+    for step in (Step("A", 1), Step("A", 2_000_000), Step("A", 3_000_000), Step("A", 3_000_001), Step("B")):
         show(step)
     show.close()
 
