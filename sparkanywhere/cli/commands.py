@@ -57,6 +57,13 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
         echo(one_line(f"{event['at']}  {event['pod']}  {event['reason']}: {event['message']}"))
 
 
+def _need_server(target: Target, why: str) -> None:
+    """Exit with a sentence where no server runs the application that is meant."""
+    if not target.is_served:
+        advice = "start one by `sparkanywhere serve`, or end all that runs by `sparkanywhere down`"
+        fail(f"No server runs on this laptop, so {one_line(why)}: {advice}.")
+
+
 @click.command()
 @click.argument("names", metavar="APPLICATION...", nargs=-1, required=True, shell_complete=applications)
 @with_target
@@ -67,6 +74,7 @@ def kill(client: KubeClient, target: Target, *, names: tuple[str, ...]) -> None:
         if has_ended(client, target.namespace, found):
             echo(f"{one_line(name)} had ended: {found.state}; cost ${found.usage(datetime.now(UTC)).usd:.4f}")
         else:
+            _need_server(target, f"nobody can end {name}")
             living[found.id] = name
             end_application(client, target.namespace, found, by="`sparkanywhere kill`")
     deadline = time.monotonic() + KILL_SECONDS
@@ -98,6 +106,7 @@ def wait(client: KubeClient, target: Target, *, application: str, timeout: float
                 echo(f"{found.driver_name} {found.state}" + (f": {one_line(why)}" if why else ""))
             code = 0 if found.state == "Succeeded" else FAILURE
             sys.exit(code if found.exit_code is None else found.exit_code)
+        _need_server(target, f"nobody can tell when {application} ends")
         if timeout and time.monotonic() > deadline:
             fail(f"{found.driver_name} has not ended within {timeout:g} s.")
         time.sleep(WAIT_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from textwrap import shorten
 
@@ -11,10 +12,10 @@ import click
 
 from chalicelib.apimachinery.rules.meta import human_duration
 from sparkanywhere.cli.output import is_for_programs, local_time, output_option, print_records, print_row, print_table
-from sparkanywhere.cli.target_options import errors_as_sentences, looking_target, target_options
+from sparkanywhere.cli.target_options import errors_as_sentences, looking_targets, say_where, target_options
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, Target
-from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.client.kube_client import ApiUnreachable, KubeClient
 from sparkanywhere.jobs.application_record import application_record
 from sparkanywhere.jobs.applications import Application, list_applications, shown_names
 
@@ -31,31 +32,51 @@ def ps(*, context: str, namespace: str, everywhere: bool, watch: bool, output: s
     """List applications, those that run and those of the last day: state, executors, times, cost and cause."""
     with errors_as_sentences():
         try:
-            with looking_target(context=context, namespace=namespace) as target:
-                _list(target, output, everywhere=everywhere, watch=watch)
+            with ExitStack() as stack:
+                targets = list(looking_targets(stack, context=context, namespace=namespace))
+                say_where(targets[0].where if len(targets) == 1 else _places(targets))
+                _list(targets, output, everywhere=everywhere, watch=watch)
         except NothingHere as nothing:  # where no server runs, and nothing is kept, there are no applications either
             echo(str(nothing), err=True)
             _print([], output, everywhere=everywhere, names={})
 
 
-def _list(target: Target, output: str, *, everywhere: bool, watch: bool) -> None:
+def _places(targets: Sequence[Target]) -> str:
+    """Return in words where several places are, by the names that --on takes."""
+    names = [each.context for each in targets if each.is_served]
+    rest = "" if targets[-1].is_served else "; what else there is as last known"
+    return f"on this laptop: {', '.join(names)}{rest}"
+
+
+def _known(targets: Sequence[Target], everywhere: bool) -> list[Application]:
+    """Return the applications of all places, the youngest first. Raises ApiError, ApiUnreachable."""
+    found: dict[str, Application] = {}
+    for each in targets:
+        try:
+            listed = list_applications(KubeClient(each.access), "" if everywhere else each.namespace)
+        except ApiUnreachable:
+            if len(targets) == 1:
+                raise
+            continue  # the server of a command that has ended meanwhile
+        found |= {application.id: application for application in listed}
+    now = datetime.now(UTC)
+    return sorted(found.values(), key=lambda each: each.started_at or now, reverse=True)
+
+
+def _list(targets: Sequence[Target], output: str, *, everywhere: bool, watch: bool) -> None:
     """Print the applications, once or as they change."""
-    client, wanted = KubeClient(target.access), "" if everywhere else target.namespace
-    found = list_applications(client, wanted)
+    found = _known(targets, everywhere)
     if not found and output in ("text", "wide"):
-        echo(f"There are no applications{_where(target, everywhere)}.", err=True)
+        where = "" if everywhere else f" in namespace {targets[0].namespace}"
+        echo(f"There are no applications{where}.", err=True)
     widths = _print(found, output, everywhere=everywhere, names=shown_names(found))
     while watch:
         time.sleep(LOOK_SECONDS)
         before = {each.id: _changing(each) for each in found}
-        found = list_applications(client, wanted)
+        found = _known(targets, everywhere)
         for each in reversed(found):
             if before.get(each.id) != _changing(each):
                 widths = _print([each], output, everywhere=everywhere, names=shown_names(found), widths=widths)
-
-
-def _where(target: Target, everywhere: bool) -> str:
-    return "" if everywhere else f" in namespace {target.namespace}"
 
 
 def _changing(application: Application) -> tuple[object, ...]:

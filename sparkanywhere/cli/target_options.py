@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from typing import Any
 
@@ -13,10 +13,20 @@ import click
 
 from sparkanywhere.cli.completion import contexts as complete_contexts
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import DEFAULT_NAMESPACE, NothingHere, Target, find_target
+from sparkanywhere.client.access import (
+    DEFAULT_NAMESPACE,
+    LAPTOP,
+    NothingHere,
+    Target,
+    choose,
+    command_targets,
+    find_target,
+    is_here,
+)
 from sparkanywhere.client.failure import Failure
-from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.client.printable import one_line
+from sparkanywhere.jobs.applications import has_application
 
 FAILURE, USAGE = 1, 2
 ON_HELP = "Where: laptop, or a context of your kubeconfigs. Default: `sparkanywhere contexts` tells."
@@ -38,23 +48,42 @@ def open_target(*, context: str, namespace: str, lasting: bool = False) -> Targe
     return target
 
 
-@contextmanager
-def looking_target(*, context: str, namespace: str) -> Iterator[Target]:
-    """Yield where to look: where no server runs here, at what was last known. Raises NoAccess."""
+def looking_targets(stack: ExitStack, *, context: str, namespace: str) -> Iterator[Target]:
+    """Yield where to look, one place after the other: a job of the user's may be on any of them.
+
+    On this laptop these are the servers of commands, then that of the own instance; where it has none, what was last
+    known there, by a server that runs as long as the `stack`. Raises NoAccess if there is no place at all.
+    """
+    if choose(os.environ, context).name != LAPTOP:
+        yield find_target(os.environ, context=context, namespace=namespace)
+        return
+    others = command_targets(os.environ, namespace)
+    yield from others
     try:
-        found = open_target(context=context, namespace=namespace)
+        yield find_target(os.environ, context=LAPTOP, namespace=namespace, lasting=True)
     except NothingHere:
-        if context:
-            raise
         from sparkanywhere.local.local_server import looking_server  # which nearly no command needs
 
-        with looking_server(os.environ) as access:
-            if access is None:
-                raise
-            say_where("on this laptop, where no server runs: as last known")
-            yield Target(access, namespace or DEFAULT_NAMESPACE)
-        return
-    yield found
+        access = stack.enter_context(looking_server(os.environ))
+        if access is not None:
+            yield Target(access, namespace or DEFAULT_NAMESPACE, is_served=False)
+        elif not others:
+            raise
+
+
+@contextmanager
+def target_with(names: Collection[str], *, context: str, namespace: str) -> Iterator[Target]:
+    """Yield the place that has one of these applications, the last one if none has, and say on stderr which it is.
+
+    Raises NoAccess.
+    """
+    with ExitStack() as stack:
+        for target in looking_targets(stack, context=context, namespace=namespace):
+            with suppress(ApiError, ApiUnreachable):  # the command itself says it, of the last one
+                if not is_here(target) or has_application(KubeClient(target.access), target.namespace, names):
+                    break
+        say_where(target.where)
+        yield target
 
 
 def say_where(where: str) -> None:
@@ -78,10 +107,14 @@ def _with_target(command: Callable[..., None], *, lasting: bool) -> Callable[...
     def wrapped(*, context: str, namespace: str, **options: Any) -> None:  # Any: click's values
         with errors_as_sentences():
             if lasting:
-                target = open_target(context=context, namespace=namespace, lasting=True)
+                try:
+                    target = open_target(context=context, namespace=namespace, lasting=True)
+                except NothingHere as nothing:
+                    raise NothingHere(f"{nothing} Pods that this command starts need one that stays.") from nothing
                 command(KubeClient(target.access), target, **options)
                 return
-            with looking_target(context=context, namespace=namespace) as target:
+            names = options.get("names") or (options["application"],)
+            with target_with(names, context=context, namespace=namespace) as target:
                 command(KubeClient(target.access), target, **options)
 
     return wrapped

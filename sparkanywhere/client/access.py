@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what reads YAML is loaded where a context is named: not on 
 
 LAPTOP = "laptop"
 OWN_PLANE = "on this laptop, by a control plane of its own"  # where `run` works if no server runs
+UNSERVED = ", where no server runs: as last known"
 VARIABLE = "SPARKANYWHERE_CONTEXT"
 USE = "`sparkanywhere use`"
 INSTANCE_VARIABLE = "SPARKANYWHERE_INSTANCE"
@@ -46,16 +47,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A control plane and the namespace to work in."""
+    """A control plane and the namespace to work in; without a server of its own (`is_served`) it can only tell."""
 
     access: Access
     namespace: str = "default"
     context: str = LAPTOP
+    is_served: bool = True
 
     @property
     def where(self) -> str:
         """Return it in words: "on this laptop", "on prod (https://...)"."""
-        return where(self.context, self.access.url)
+        return where(self.context, self.access.url) + ("" if self.is_served else UNSERVED)
 
 
 def where(context: str, url: str = "") -> str:
@@ -132,7 +134,7 @@ def known_places(environ: Mapping[str, str]) -> list[Known]:
     except NoAccess:
         here = Known(LAPTOP, "", "several servers run here, so one is to be named")
     found = {LAPTOP: here}
-    for each in reversed(living_servers(state_root(environ))):  # of two on one state folder the first counts
+    for each in reversed(_living(environ)):  # of two on one state folder the first counts
         what = "server of one command" if each.is_temporary else "server of yours"
         name = local_name(each, environ)
         found[name] = Known(name, each.url, f"{what}, process {each.pid}, provider {each.provider}")
@@ -151,7 +153,7 @@ def local_name(record: ServerRecord, environ: Mapping[str, str]) -> str:
 
 def _on_laptop(environ: Mapping[str, str], choice: Choice, namespace: str, *, lasting: bool) -> Target:
     """Return the server of the instance that is named, else of our own, else the only one."""
-    living = [each for each in living_servers(state_root(environ)) if not (lasting and each.is_temporary)]
+    living = [each for each in _living(environ) if not (lasting and each.is_temporary)]
     own = choice.instance or environ.get(INSTANCE_VARIABLE)
     fitting = [each for each in living if each.instance == (own or DEFAULT_INSTANCE)]
     if not fitting and not own:
@@ -162,8 +164,28 @@ def _on_laptop(environ: Mapping[str, str], choice: Choice, namespace: str, *, la
     names = list(dict.fromkeys(local_name(each, environ) for each in fitting))
     if len(names) > 1:
         raise NoAccess(f"Several servers run on this laptop: choose one by --on {' or --on '.join(names)}.")
-    record = fitting[0]
-    return Target(Access(record.url, record.token, record.ca_pem), namespace or "default", names[0])
+    return _target(fitting[0], namespace, names[0])
+
+
+def command_targets(environ: Mapping[str, str], namespace: str = "") -> list[Target]:
+    """Return the local servers that end with the commands that have started them, the youngest first."""
+    found = [each for each in reversed(_living(environ)) if each.is_temporary]
+    return [_target(each, namespace, local_name(each, environ)) for each in found]
+
+
+def is_here(target: Target) -> bool:
+    """Return whether a control plane is a local server, and not that of a kubeconfig's context."""
+    return Choice(target.context).instance is not None
+
+
+def _living(environ: Mapping[str, str]) -> list[ServerRecord]:
+    """Return the local servers that live, without those that only look at what our own instance has stored."""
+    found = living_servers(state_root(environ))
+    return [each for each in found if not (each.is_looking and local_name(each, environ) == LAPTOP)]
+
+
+def _target(record: ServerRecord, namespace: str, name: str) -> Target:
+    return Target(Access(record.url, record.token, record.ca_pem), namespace or DEFAULT_NAMESPACE, name)
 
 
 def _kubeconfigs_with(choice: Choice, environ: Mapping[str, str]) -> Kubeconfigs:

@@ -34,6 +34,11 @@ class ServerRecord:
     token: str = field(default="", repr=False)
     ca_pem: str = ""
 
+    @property
+    def is_looking(self) -> bool:
+        """Return whether it runs no pods, and ends with a command: it may be there to read an instance's state."""
+        return self.is_temporary and self.provider == "none"
+
 
 class HeldRecord:
     """A record of this process's own server, which others find until it is withdrawn or the process ends."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -252,11 +252,29 @@ def shown_names(applications: Sequence[Application]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken = set()
     for each in applications:
-        name = each.name or each.driver_name or each.id
+        name = _plain_name(each)
         place = next((pod["metadata"].get("namespace", "") for pod in each.pods), ""), name
-        names[each.id] = f"{name}#{each.id[-SHORT_ID:]}" if place in taken else name
+        names[each.id] = _numbered_name(each) if place in taken else name
         taken.add(place)
     return names
+
+
+def _plain_name(application: Application) -> str:
+    return application.name or application.driver_name or application.id
+
+
+def _numbered_name(application: Application) -> str:
+    """Return a name that no other run has."""
+    return f"{_plain_name(application)}#{application.id[-SHORT_ID:]}"
+
+
+def has_application(client: KubeClient, namespace: str, wanted: Collection[str]) -> bool:
+    """Return whether one of these is there, each as find_application takes it. Raises ApiError, ApiUnreachable."""
+    return any(_is_called(each, name) for each in list_applications(client, namespace) for name in wanted)
+
+
+def _is_called(each: Application, wanted: str) -> bool:
+    return wanted in (each.id, each.driver_name, each.name, each.job_name, _plain_name(each), _numbered_name(each))
 
 
 def find_application(client: KubeClient, namespace: str, wanted: str) -> Application:
@@ -265,10 +283,10 @@ def find_application(client: KubeClient, namespace: str, wanted: str) -> Applica
     Raises NoSuchApplication.
     """
     applications = list_applications(client, namespace)
-    names = shown_names(applications)
     for each in applications:
-        if wanted in (each.id, each.driver_name, each.name, each.job_name, names[each.id]):
+        if _is_called(each, wanted):
             return each
+    names = shown_names(applications)
     known = ", ".join(names[each.id] for each in applications[:MAX_NAMED]) or "none"
     more = f" and {left} more" if (left := len(applications) - MAX_NAMED) > 0 else ""
     raise NoSuchApplication(f"No application {wanted!r} in namespace {namespace}; there are: {known}{more}.")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from chalicelib.config import Settings
 from chalicelib.private_folder import make_private
 from chalicelib.providers import registry
+from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import Access
@@ -175,12 +176,14 @@ def looking_server(environ: Mapping[str, str]) -> Iterator[Access | None]:
 
     It starts no pods and ends with the `with`; what is stored stays.
     """
-    from sparkanywhere.local.left_records import has_applications  # as above
+    from sparkanywhere.local.left_records import has_applications, keep_logs  # as above
 
     shared = Settings.from_env(environ)
     if not has_applications(shared):
         yield None
         return
+    with suppress(ProviderUnavailable):  # then the logs of what still runs are not to be had
+        keep_logs(shared)
     options = ServerOptions(shared.state_dir().parent, shared.instance, "none", is_temporary=True)
     server = LocalServer(options, environ)
     try:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import psutil
@@ -15,7 +15,7 @@ import pytest
 
 from sparkanywhere import Client
 from sparkanywhere.client.access import NothingHere, find_target
-from sparkanywhere.client.kube_client import NoAccess
+from sparkanywhere.client.kube_client import KubeClient, NoAccess
 from sparkanywhere.client.server_records import living_servers
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.waiting import until
@@ -191,6 +191,70 @@ def test_a_killed_command_takes_its_server_and_pods_along_and_leaves_records(tmp
 
     until(lambda: not living_servers(state), "the server of the second command to end")
     assert json.loads(ran(tmp_path, "ps", "-o", "json")[1]) == [known]
+
+
+def test_a_job_that_a_killed_server_has_left_can_be_looked_at_and_ended_by_down(tmp_path: Path) -> None:
+    state = tmp_path / "sparkanywhere"
+    verb = ("serve", "--provider", "process", "--port", "0")
+    with chalice_local(tmp_path, command=COMMAND, verb=verb) as server:
+        server.wait_until_ready()
+        client = KubeClient(find_target({"SPARKANYWHERE_STATE": str(state)}).access)
+        command = ["sh", "-c", "echo said; exec sleep 600"]
+        metadata = {"name": "left", "labels": {"spark-role": "driver", "spark-app-selector": "s"}}
+        spec = {"containers": [{"name": "main", "image": "any", "command": command}]}
+        client.create("/api/v1/namespaces/default/pods", {"metadata": metadata, "spec": spec})
+        path = "/api/v1/namespaces/default/pods/left"
+        until(lambda: client.text(f"{path}/log") == "said\n", "the pod to run", seconds=SECONDS)
+        until(lambda: client.get(path)["status"]["phase"] == "Running", "it to be seen", seconds=SECONDS)
+        server.end(signal.SIGKILL)
+
+    here = "Sparkanywhere on this laptop, where no server runs: as last known\n"
+    code, out, err = ran(tmp_path, "ps", "-o", "json")
+    assert (code, [each["state"] for each in json.loads(out)], err) == (0, ["Running"], here)
+    assert ran(tmp_path, "logs", "left") == (0, "said\n", here)
+    advice = "start one by `sparkanywhere serve`, or end all that runs by `sparkanywhere down`.\n"
+    nobody = f"{here}Error: No server runs on this laptop, so nobody can"
+    assert ran(tmp_path, "kill", "left") == (1, "", f"{nobody} end left: {advice}")
+    assert ran(tmp_path, "wait", "left") == (1, "", f"{nobody} tell when left ends: {advice}")
+
+    assert ran(tmp_path, "down")[0] == 0
+
+    (known,) = json.loads(ran(tmp_path, "ps", "-o", "json")[1])
+    assert (known["state"], known["cause"]) == ("Killed", "it was ended by `sparkanywhere down`")
+    assert known["ended"] is not None
+    assert ran(tmp_path, "logs", "left") == (0, "said\n", here)
+    code, out, _ = ran(tmp_path, "kill", "left")
+    assert (code, out.partition(";")[0]) == (0, "left had ended: Killed")
+    assert "Pods that this command starts need one that stays." in ran(tmp_path, "history")[2]
+
+
+def test_jobs_of_several_commands_are_listed_and_found_by_name(tmp_path: Path) -> None:
+    state = tmp_path / "sparkanywhere"
+    environ = {**os.environ, "SPARKANYWHERE_STATE": str(state), "PYTHONPATH": str(PROJECT)}
+    environ.pop("SPARKANYWHERE_INSTANCE", None)
+    with ExitStack() as stack:
+        programs = []
+        for pod in ("one", "two", "three"):
+            source = OWN_PLANE.replace('"name": "p"', f'"name": "{pod}"')
+            source = source.replace('"spark-app-selector": "s"', f'"spark-app-selector": "{pod}"')
+            line = [sys.executable, "-c", source, "600"]
+            programs.append(stack.enter_context(subprocess.Popen(line, env=environ)))
+            stack.callback(programs[-1].kill)
+
+        def listed() -> dict[str, str]:
+            return {each["driver"]: each["state"] for each in json.loads(ran(tmp_path, "ps", "-o", "json")[1])}
+
+        running = dict.fromkeys(("one", "two", "three"), "Running")
+        until(lambda: listed() == running, "the jobs to run", seconds=SECONDS)
+        programs[0].kill()
+        until(
+            lambda: listed() == {**running, "one": "Killed"}, "what is kept to be listed beside them", seconds=SECONDS
+        )
+
+        for pod in running:
+            assert json.loads(ran(tmp_path, "describe", pod, "-o", "json")[1])["driver"] == pod
+        assert ran(tmp_path, "kill", "two")[0] == 0
+        until(lambda: listed()["two"] != "Running", "it to end", seconds=SECONDS)
 
 
 def test_down_clears_what_a_killed_server_has_left_for_its_clients(tmp_path: Path) -> None:
