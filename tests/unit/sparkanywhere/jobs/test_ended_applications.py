@@ -124,7 +124,7 @@ def test_runs_of_one_name_are_told_apart_by_their_ids() -> None:
     assert names == {"spark-000003": "etl", "spark-000001": "etl#000001", "spark-000002": "etl#000002"}
 
 
-@pytest.mark.parametrize(("count", "told"), [(0, "none"), (1, "etl"), (5, r"(etl#\w+(, )?){5}"), (7, r".* and 2 more")])
+@pytest.mark.parametrize(("count", "told"), [(0, "none"), (1, "etl"), (5, r"etl(, etl#\w+){4}"), (7, r".* and 2 more")])
 def test_a_list_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch, count: int, told: str) -> None:
     found = group([pod(f"d{number}", "driver", app=f"spark-00000{number}") for number in range(count)], [])
     monkeypatch.setattr(applications, "list_applications", lambda *_: found)
