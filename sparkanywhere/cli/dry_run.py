@@ -13,11 +13,12 @@ from chalicelib.providers.registry import reference_prices
 from sparkanywhere.cli.output import is_for_programs, print_records, print_table
 from sparkanywhere.cli.target_options import errors_as_sentences
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import OWN_PLANE, NothingHere, find_target
+from sparkanywhere.client.access import LAPTOP, OWN_PLANE, NothingHere, find_target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.capacity import check_capacity, find_provider
 from sparkanywhere.jobs.estimate import Estimate, Pods, estimate
 from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.user_python import check_python
 
 
 def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -> None:
@@ -32,6 +33,9 @@ def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -
             client = KubeClient(target.access)
             check_capacity(client, spec)
             place, runs_on = target.where, find_provider(client) or runs_on
+        is_here = target is None or target.context.partition("/")[0] == LAPTOP
+        if is_here and runs_on.launches and runs_on.image_engine is None:
+            check_python(spec, os.environ)
     found, prices = estimate(spec, reference_prices().rates), reference_prices()
     if is_for_programs(output):
         about = {"application": spec.application, "args": list(spec.args), "name": spec.app_name, "where": place}
@@ -48,7 +52,7 @@ def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -
 
 
 def _row(role: str, pods: Pods) -> tuple[Any, ...]:  # Any: texts and numbers
-    return role, pods.count, pods.cpu, pods.memory_mib, f"{pods.usd_per_hour:.4f}"
+    return role, pods.count, f"{pods.cpu:g}", pods.memory_mib, f"{pods.usd_per_hour:.4f}"
 
 
 def _price(found: Estimate) -> str:

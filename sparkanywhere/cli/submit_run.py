@@ -34,6 +34,7 @@ from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
 from sparkanywhere.jobs.usage import usage_of_seen
+from sparkanywhere.jobs.user_python import check_python
 from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
 
@@ -54,8 +55,10 @@ def local_plane(spec: JobSpec, *, provider: str | None, context: str, environ: M
         else:
             yield found
             return
-    say_where(OWN_PLANE)
     provider = provider or registry.DEFAULT
+    if registry.find(provider).image_engine is None:
+        check_python(spec, environ)
+    say_where(OWN_PLANE)
     if registry.find(provider).image_engine is None:
         installed(spec.spark)
     elif not spec.image:

@@ -53,11 +53,11 @@ def usage_record(vcpu_seconds: float, gib_seconds: float, usd: float) -> Record:
 def pod_record(pod: JSON, now: datetime) -> Record:
     """Return the fields of one pod of an application."""
     status, labels = status_of(pod), labels_of(pod)
-    ended = _terminated(status)
+    ended, number = _terminated(status), labels.get("spark-exec-id")
     return {
         "pod": pod["metadata"].get("name"),
         "role": labels.get(ROLE),
-        "executor": labels.get("spark-exec-id"),
+        "executor": None if number is None else int(number) if number.isdecimal() else number,
         "state": state_of(pod),
         "ip": status.get("podIP"),
         "exit_code": ended.get("exitCode"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE
 from chalicelib.controllers.podmodel.usage import HOUR_SECONDS, hourly_usd
@@ -22,7 +23,7 @@ class Pods:
     """So many pods of one size; `usd_per_hour` is the price of all of them together."""
 
     count: int
-    cpu: str  # cores as Kubernetes writes them
+    cpu: float  # cores
     memory_mib: int
     usd_per_hour: float
 
@@ -58,4 +59,4 @@ def _pods(spec: JobSpec, role: str, rates: Rates) -> Pods:
         "metadata": {},
         "spec": {"containers": [{"resources": {"requests": requests}}], "nodeSelector": selector},
     }
-    return Pods(count, cpu, memory_mib, round(count * hourly_usd(pod, rates), USD_DIGITS))
+    return Pods(count, parse_quantity(cpu).milli / 1000, memory_mib, round(count * hourly_usd(pod, rates), USD_DIGITS))

@@ -23,6 +23,8 @@ REFUSED = {
 }
 OVERHEADS = ("spark.driver.memoryOverhead", "spark.executor.memoryOverhead")
 PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+SPARK_VERSION = re.compile(r"\d+(?:\.\d+)+(?:[.-]?\w+)*", re.ASCII)
 ALIAS = re.compile(r"[^\s{}%#\"<>\\^`|]*")  # a part of a URL that Spark leaves as it is, or loses
 SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
@@ -45,6 +47,10 @@ def _program_problems(spec: JobFields) -> Iterator[str]:
         yield "--class is for a .jar, not for a Python program."
     if spec.py_files and not spec.is_python:
         yield "--py-files are for a Python program, not for a .jar: use --jars."
+    if not NAMESPACE.fullmatch(spec.namespace):
+        yield f"--namespace {spec.namespace!r} is no name: write small letters, digits and dashes."
+    if not SPARK_VERSION.fullmatch(spec.spark):
+        yield f"--spark {spec.spark} is no version of Spark: write it like 4.3.0."
     if spec.requirements and not spec.is_python:
         yield "--requirements are for a Python program, not for a .jar: use --packages."
 

@@ -86,6 +86,12 @@ def with_users_python(
     return spec
 
 
+def check_python(spec: JobSpec, environ: Mapping[str, str]) -> None:
+    """Return if a job of this machine's processes has a Python that can run it. Raises SpecError."""
+    if spec.is_python and spec.python:
+        _find(spec, environ)
+
+
 def lacking(found: UserPython, spark: str) -> str:
     """Return lines of a requirements file for what it lacks for a Spark, "" for nothing.
 

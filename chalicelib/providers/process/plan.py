@@ -196,6 +196,8 @@ class ResolvedContainer:
         if not argv:
             message = f'container "{container.name}" names no command, and images have none here'
             raise TaskRejected("CreateContainerError", message)
+        if not self.spark and not container.command and argv[0] in ("driver", "executor"):
+            raise TaskRejected("InvalidImageName", f'image "{container.image}" is not run here: use --spark VERSION')
         stop_argv = words(container.stop_command)
         if self.spark and (container.stop_command or ())[-1:] == (spark.DECOMMISSION,):
             stop_argv = list(spark.DECOMMISSION_COMMAND) if system.has(Feature.SIGPWR) else []
@@ -271,8 +273,7 @@ def warnings(task: Task, *, obstacle: str = "") -> list[str]:
 
 def _container_warnings(container: Container, task: Task, *, isolated: bool) -> list[str]:
     host_image = f'image "{container.image}" is not used: its command runs with the files of this machine'
-    # Files are a container's own copies: writing harms nobody.
-    shared = {volume.name for volume in task.volumes if volume.kind != "files"}
+    shared = {volume.name for volume in task.volumes if volume.kind != "files"}  # those are a container's own copies
     unmet = [
         (not is_spark_image(container.image), host_image),
         (

@@ -127,6 +127,14 @@ def test_args_alone_are_the_command_where_there_is_no_image() -> None:
     assert placed(Container("c", "busybox", args=("sleep", "1"))).plan()["argv"] == ["sleep", "1"]
 
 
+@pytest.mark.parametrize("role", ["driver", "executor"])
+def test_an_image_of_ones_own_with_spark_is_refused_by_its_name(role: str) -> None:
+    with pytest.raises(TaskRejected, match='image "foo/bar:1" is not run here') as caught:
+        placed(Container("c", "foo/bar:1", args=(role, "--class", "x"))).plan()
+
+    assert caught.value.reason == "InvalidImageName"
+
+
 def test_a_spark_container_runs_the_installed_spark() -> None:
     one = Container(
         "c",

@@ -119,3 +119,27 @@ def test_a_job_runs_in_the_namespace_of_its_context(
     result = CliRunner().invoke(run_command, typed, env={"KUBECONFIG": str(tmp_path / "config")})
 
     assert [spec.namespace for spec in ran] == [namespace], result.output
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["--spark", "abc"], "--spark abc is no version of Spark"),
+        (["--spark", "4"], "--spark 4 is no version of Spark"),
+        (["-n", "Bad NS"], "--namespace 'Bad NS' is no name"),
+        (["--python", "/nope/python"], "Your Python (/nope/python) does not run"),
+        (["--python", "/bin/ls"], "Your Python (/bin/ls) does not run"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_starts(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], sentence: str, more: list[str]
+) -> None:
+    monkeypatch.setattr("sparkanywhere.cli.submit_run.own_plane", None)  # would fail if it were started
+    environment = {"HOME": str(tmp_path), "SPARKANYWHERE_STATE": str(tmp_path), "SPARKANYWHERE_CONTEXT": ""}
+
+    result = CliRunner().invoke(run_command, [*line, *more, program], env=environment)
+
+    assert (result.exit_code, result.stdout) == (USAGE, ""), result.output
+    assert result.stderr.count("Error: ") == 1
+    assert sentence in result.stderr

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.controllers.podmodel.usage import hourly_usd
 from chalicelib.providers.registry import reference_prices
 from sparkanywhere.jobs.estimate import estimate
@@ -37,7 +38,7 @@ def test_a_driver_is_the_one_that_would_be_made(changed: dict[str, Any]) -> None
     found = estimate(job, RATES).driver
 
     requests = driver["spec"]["containers"][0]["resources"]["requests"]
-    assert {"cpu": found.cpu, "memory": f"{found.memory_mib}Mi"} == requests
+    assert (found.cpu, f"{found.memory_mib}Mi") == (parse_quantity(requests["cpu"]).milli / 1000, requests["memory"])
     assert found.usd_per_hour == pytest.approx(hourly_usd(driver, RATES), abs=CENT)
 
 

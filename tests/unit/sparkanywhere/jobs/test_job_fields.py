@@ -31,6 +31,7 @@ TEXTS = {
     "arch": "arm64",
     "max_usd": "5",
     "image_pull_policy": "Always",
+    "spark": "4.1.0",
 }
 PAIRS = {"secrets": ("db", "/etc/db"), "secret_env": ("PASSWORD", "db:password")}
 
