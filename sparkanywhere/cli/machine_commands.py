@@ -50,6 +50,8 @@ def findings() -> Iterator[Finding]:
     yield Finding("memory", free > JOB_GB, f"{free:.1f} GB free", "Free some memory, or ask for fewer executors.")
     cache = settings.cache_dir()
     there = next(each for each in (cache, *cache.parents) if each.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        yield Finding("cache", False, f"{there} is no folder that you may write to", "Set SPARKANYWHERE_CACHE.")
     free = shutil.disk_usage(there).free / 1e9
     yield Finding("disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE.")
     java = os.environ.get("JAVA_HOME") or shutil.which("java")
