@@ -108,21 +108,20 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     client, suffix = KubeClient(target.access), new_suffix()
     job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
-    screen, has_stdout = JobScreen(job, our_console()), not is_for_programs(options.output)
+    screen, takes = JobScreen(job, our_console()), not is_for_programs(options.output)
+    shown = ProgramOutput(screen.print_line, is_live=screen.is_live, takes_stdout=takes, verbose=options.verbose)
     run = JobRun(
         client,
         job,
         screen,
         submit_log=Path(os.devnull),
-        output=ProgramOutput(
-            screen.print_line, is_live=screen.is_live, takes_stdout=has_stdout, verbose=options.verbose
-        ),
+        output=shown,
         ui_port=ui_port(spec.conf),
         ui_link=lambda pod, port: page_link(target, pod, port),
         namespace=spec.namespace,
         selector=selector_of(spec, f"spark-{suffix}"),
     )
-    made: list[Submitted] = []
+    made, ended = list[Submitted](), ""
 
     def begin() -> None:
         made.append(submit(client, spec, suffix=suffix, say=screen.print_line, folder=callers_folder()))
@@ -130,21 +129,17 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     def gave_up() -> bool:
         return spec.max_attempts > 1 and bool(made) and has_failed(client.get(made[0].path))
 
-    ended = ""
     screen.start()
     try:
         run.follow(begin, gave_up)
     except (StoppedBySignal, JobFailed) as error:
-        if not made:
-            raise
         ended, job.stopped_with = str(error), error.exit_code
     finally:
         with uninterrupted():
             screen.stop()
             run.finish()
-            why = ended
-            if made and not ended and not job.succeeded:
-                why = reason(client, spec, made[0].path, run.last_pods)
+            asks = made and not ended and not job.succeeded
+            why = reason(client, spec, made[0].path, run.last_pods) if asks else ended
             if made:
                 run.delete(made[0].path, ended)
     _report(spec, run, job, why, options=options, suffix=suffix)
