@@ -54,8 +54,7 @@ def build_registries(base: Foundation) -> Stored:
     rates = build_rates(base.settings)
     usage = UsageRecords(storage=storage, rates=rates, clock=clock, later=later, folds=base.host.outlives_requests)
     quotas = Quotas(storage=storage, later=later, max_objects=base.settings.namespace_objects)
-    node = _node(base)
-    records = _records(base)
+    node, records = _node(base), _records(base)
 
     def leaves(pod: JSON) -> Sequence[Change]:
         usage.before_delete(pod)

@@ -34,12 +34,13 @@ HOST_PATHS = "SPARKANYWHERE_HOST_PATHS"
 @click.option("--temporary", is_flag=True, hidden=True)  # ends with the command that has started it
 @click.option("--discard", is_flag=True, hidden=True)  # ... which leaves nothing of it, also where it is killed
 @click.option("--hand-over-to", default="", hidden=True)  # ... but records, to this instance
-def serve(*, temporary: bool, discard: bool, hand_over_to: str, **values: Any) -> None:  # Any: click's values
+@click.option("--look", default="", hidden=True)  # only shows what is stored; the value names its kubeconfig
+def serve(*, temporary: bool, discard: bool, hand_over_to: str, look: str, **values: Any) -> None:
     """Serve the Kubernetes API in the foreground until Ctrl-C.
 
     Jobs in containers may work in the folder that this is started in, and below; --host-paths names others.
     """
-    options = replace(local_options(**values), is_temporary=temporary)
+    options = replace(local_options(**values), is_temporary=temporary, look=look)
     here, is_told = os.getcwd(), HOST_PATHS in {**os.environ, **options.settings}
     if not is_told and ":" not in here and here not in ("/", str(Path.home())):  # too much for containers to see
         options = replace(options, settings={**options.settings, HOST_PATHS: here})

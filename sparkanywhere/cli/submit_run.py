@@ -99,7 +99,7 @@ def run(spec: JobSpec, options: RunOptions) -> int:
         echo(f"Error: {error}", err=True)
         return error.exit_code
     except StoppedBySignal as error:
-        echo(f"{str(error).capitalize()}; the job was ended.", err=True)
+        echo(f"The job was ended: {error}.", err=True)
         return error.exit_code
     return code
 
@@ -109,13 +109,12 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts)
     job.end("control plane", time.monotonic())
     screen, takes = JobScreen(job, our_console()), not is_for_programs(options.output)
-    shown = ProgramOutput(screen.print_line, is_live=screen.is_live, takes_stdout=takes, verbose=options.verbose)
     run = JobRun(
         client,
         job,
         screen,
         submit_log=Path(os.devnull),
-        output=shown,
+        output=ProgramOutput(screen.print_line, is_live=screen.is_live, takes_stdout=takes, verbose=options.verbose),
         ui_port=ui_port(spec.conf),
         ui_link=lambda pod, port: page_link(target, pod, port),
         namespace=spec.namespace,
@@ -138,8 +137,8 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
         with uninterrupted():
             screen.stop()
             run.finish()
-            asks = made and not ended and not job.succeeded
-            why = reason(client, spec, made[0].path, run.last_pods) if asks else ended
+            failed = made and not ended and not job.succeeded
+            why = reason(client, spec, made[0].path, run.last_pods) if failed else ended
             if made:
                 run.delete(made[0].path, ended)
     _report(spec, run, job, why, options=options, suffix=suffix)

@@ -153,10 +153,11 @@ class DevServer:
         self._ensure_tls((*addresses, *plane.api_addresses))
         for listener in (self._listener, *further):
             self._web.add_listener(listener)
-        if not self._lock.take():
-            settings = self._join(plane)
-        else:
-            plane.start()
+        if not settings.only_looks:
+            if self._lock.take():
+                plane.start()
+            else:
+                settings = self._join(plane)
         self._web.start()
         self._record = HeldRecord(settings.state, record_of(settings, ca_pem=self._ca_pem(), started_at=time.time()))
         self._write_kubeconfig(settings.kubeconfig_file)
@@ -208,6 +209,8 @@ class DevServer:
         self._lock.release()
         with contextlib.suppress(OSError):
             (self.settings.state / f"kubeconfig-{self.settings.port}").unlink(missing_ok=True)
+            if self.settings.only_looks:
+                self.settings.kubeconfig_file.unlink(missing_ok=True)
 
 
 def open_server(

@@ -47,13 +47,15 @@ class ServerOptions:
     is_temporary: bool = False  # it ends with us: `run` takes no job of others there
     is_discarded: bool = False  # its state goes with it, also where we are killed
     hands_over_to: str = ""  # the instance that gets the records of its pods then
+    look: str = ""  # the name of its kubeconfig, if it only shows what is stored
 
     def words(self, port: int) -> list[str]:
         """Return them as arguments of `sparkanywhere serve`."""
         words = ["--port", str(port), "--provider", self.provider, "--instance", self.instance]
         words += ["--temporary"] if self.is_temporary else []
         words += ["--discard"] if self.is_discarded else []
-        return words + (["--hand-over-to", self.hands_over_to] if self.hands_over_to else [])
+        words += ["--hand-over-to", self.hands_over_to] if self.hands_over_to else []
+        return words + (["--look", self.look] if self.look else [])
 
 
 class LocalServer:
@@ -64,7 +66,7 @@ class LocalServer:
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = options.state / options.instance
-        self.kubeconfig = self.folder / "kubeconfig"
+        self.kubeconfig = self.folder / (options.look or "kubeconfig")
         self.log = self.folder / "server.log"
         self.access = Access("")
 
@@ -184,7 +186,8 @@ def looking_server(environ: Mapping[str, str]) -> Iterator[Access | None]:
         return
     with suppress(ProviderUnavailable):  # then the logs of what still runs are not to be had
         keep_logs(shared)
-    options = ServerOptions(shared.state_dir().parent, shared.instance, "none", is_temporary=True)
+    state, look = shared.state_dir().parent, f"kubeconfig-look-{os.getpid()}"
+    options = ServerOptions(state, shared.instance, "none", is_temporary=True, look=look)
     server = LocalServer(options, environ)
     try:
         yield server.start()

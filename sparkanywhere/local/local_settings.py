@@ -36,6 +36,7 @@ class LocalOptions:
     tls: bool | None = None
     token: str | None = None
     is_temporary: bool = False  # it ends with the command that has started it
+    look: str = ""  # it only shows what is stored, and this is the name of its kubeconfig
     settings: Mapping[str, str] = field(default_factory=dict)  # variables that other options stand for
 
 
@@ -58,6 +59,7 @@ class LocalSettings:
     needs_token: bool = False
     limits: Limits = DEFAULT_LIMITS
     kubeconfig: str = "kubeconfig"  # its file's name
+    only_looks: bool = False  # the background work is another server's, which may start meanwhile
 
     @property
     def kubeconfig_file(self) -> Path:
@@ -132,6 +134,8 @@ def resolve(options: LocalOptions, environ: Mapping[str, str], *, knows_peers: b
         state=settings.state_dir(given).expanduser().absolute(),
         url=client_url(options.host, options.port, tls=tls),
         is_temporary=options.is_temporary,
+        kubeconfig=options.look or "kubeconfig",
+        only_looks=bool(options.look),
         settings=options.settings,
         serves="known" if tls or exposed else serves,
         needs_token=tls or exposed,

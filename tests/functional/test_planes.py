@@ -186,8 +186,12 @@ def test_a_killed_command_takes_its_server_and_pods_along_and_leaves_records(tmp
     with subprocess.Popen([sys.executable, "-c", LOOKING], env=environ, stdout=subprocess.PIPE) as program:
         assert program.stdout
         assert program.stdout.readline() == b"looking\n"
-
-        program.kill()
+        try:
+            with served(tmp_path) as server:
+                server.wait_until_ready()  # somebody who looks keeps nobody from serving
+                assert kubectl(tmp_path) == "namespace/default"
+        finally:
+            program.kill()
 
     until(lambda: not living_servers(state), "the server of the second command to end")
     assert json.loads(ran(tmp_path, "ps", "-o", "json")[1]) == [known]
