@@ -179,9 +179,8 @@ def is_here(target: Target) -> bool:
 
 
 def _living(environ: Mapping[str, str]) -> list[ServerRecord]:
-    """Return the local servers that live, without those that only look at what our own instance has stored."""
-    found = living_servers(state_root(environ))
-    return [each for each in found if not (each.is_looking and local_name(each, environ) == LAPTOP)]
+    """Return the local servers that live, without those that only look at what an instance has stored."""
+    return [each for each in living_servers(state_root(environ)) if not each.only_looks]
 
 
 def _target(record: ServerRecord, namespace: str, name: str) -> Target:

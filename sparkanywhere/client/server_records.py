@@ -31,13 +31,9 @@ class ServerRecord:
     provider: str
     started_at: float  # seconds since 1970
     is_temporary: bool = False  # it ends with the command that has started it
+    only_looks: bool = False  # it runs no pods: it is there to read its instance's state
     token: str = field(default="", repr=False)
     ca_pem: str = ""
-
-    @property
-    def is_looking(self) -> bool:
-        """Return whether it runs no pods, and ends with a command: it may be there to read an instance's state."""
-        return self.is_temporary and self.provider == "none"
 
 
 class HeldRecord:

@@ -194,6 +194,7 @@ def record_of(settings: LocalSettings, *, ca_pem: bytes, started_at: float) -> S
         provider=settings.provider,
         started_at=started_at,
         is_temporary=settings.is_temporary,
+        only_looks=settings.only_looks,
         token=settings.token,
         ca_pem=ca_pem.decode(),
     )

@@ -25,16 +25,17 @@ def command(state: Path, *arguments: str, check: bool = True) -> subprocess.Comp
 def test_a_run_on_a_server_of_its_own_is_known_afterwards(tmp_path: Path) -> None:
     state, program = tmp_path / "state", tmp_path / "etl.py"
     program.write_text("print('words of the program', flush=True); raise SystemExit(3)\n")
-    # An image without Spark: its driver says so in its log, and ends at once.
+    # An image that processes cannot run: its job is ended at once.
     ran = command(state, "run", "--provider", "process", "--image", "busybox", str(program), check=False)
     assert ran.returncode != 0
 
     listed = command(state, "ps", "-o", "json")
 
     (found,) = json.loads(listed.stdout)
-    assert (found["name"], found["state"]) == ("etl", "Failed")
+    assert (found["name"], found["state"]) == ("etl", "Killed")
+    assert "busybox" in found["cause"]
     assert "no server runs" in listed.stderr
-    assert "Failed" in command(state, "describe", "etl").stdout
+    assert "Killed" in command(state, "describe", "etl").stdout
     assert sorted(each.name for each in state.iterdir() if each.is_dir()) == ["default"]
     server = LocalServer(ServerOptions(state, "default"), dict(os.environ))
     try:

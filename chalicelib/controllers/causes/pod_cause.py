@@ -10,6 +10,7 @@ from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.status import DEADLINE_REASON, REJECTED
 from chalicelib.resources.pods.marks import ENDED_BY
+from chalicelib.resources.pods.podrecords import is_cut_short
 
 ROLE = "spark-role"
 DRIVER, EXECUTOR = "driver", "executor"
@@ -19,7 +20,9 @@ STATUS_FIELDS = ("initContainerStatuses", "containerStatuses")
 
 
 def cause_of(pod: JSON) -> str:
-    """Return why a pod failed, as its status says it, "" if it has not failed or does not say."""
+    """Return why a pod failed, or was ended, as it says itself, "" if it has not failed or does not say."""
+    if is_cut_short(pod) and (by := annotations_of(pod).get(ENDED_BY)):
+        return str(by)  # also of one that never started, whose status can only tell that it is gone
     status = status_of(pod)
     if status.get("phase") != "Failed":
         return ""

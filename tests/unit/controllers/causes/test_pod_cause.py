@@ -46,6 +46,13 @@ def test_a_pod_says_what_ended_it(ended: JSON, sentence: str) -> None:
     assert explained(explained(ended)) == explained(ended)
 
 
+def test_who_ended_a_pod_that_never_ran_is_told() -> None:
+    deleted = {"deletionTimestamp": "t", "deletionGracePeriodSeconds": 30, "annotations": {ENDED_BY: "by me"}}
+
+    assert cause_of(pod(metadata=deleted, ended={"message": "what ran it is gone"})) == "by me"
+    assert cause_of(pod(metadata={**deleted, "deletionGracePeriodSeconds": 0}, ended={"message": "boom"})) == "boom"
+
+
 def test_a_pod_that_runs_or_succeeded_is_left_as_it_is() -> None:
     running = pod(phase="Running", reason="DeadlineExceeded")
     done = pod(phase="Succeeded", ended={"exitCode": 0})
