@@ -19,7 +19,7 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.application_record import application_record, event_records, pod_record, usage_record
-from sparkanywhere.jobs.applications import LIVE_STATES, find_application, has_ended, list_applications
+from sparkanywhere.jobs.applications import LIVE_STATES, Application, find_application, has_ended, list_applications
 from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT
@@ -66,26 +66,35 @@ def _need_server(target: Target, why: str) -> None:
 
 @click.command()
 @click.argument("names", metavar="APPLICATION...", nargs=-1, required=True, shell_complete=applications)
+@output_option()
 @with_target
-def kill(client: KubeClient, target: Target, *, names: tuple[str, ...]) -> None:
+def kill(client: KubeClient, target: Target, *, names: tuple[str, ...], output: str) -> None:
     """End applications: delete their drivers and all that these own. What they were and said stays for a day."""
-    living = {}
+    living, records = {}, []
+
+    def tell(name: str, application: Application, words: str) -> None:
+        record = application_record(application, datetime.now(UTC))
+        records.append(record)
+        if not is_for_programs(output):
+            echo(f"{one_line(name)} {words}; cost ${record['usd_on_fargate']:.4f}")
+
     for name, found in [(name, find_application(client, target.namespace, name)) for name in names]:
         if has_ended(client, target.namespace, found):
-            echo(f"{one_line(name)} had ended: {found.state}; cost ${found.usage(datetime.now(UTC)).usd:.4f}")
+            tell(name, found, f"had ended: {found.state}")
         else:
             _need_server(target, f"nobody can end {name}")
-            living[found.id] = name
+            living[found.id] = name, found
             end_application(client, target.namespace, found, by="`sparkanywhere kill`")
     deadline = time.monotonic() + KILL_SECONDS
     while living and time.monotonic() < deadline:
         time.sleep(KILL_LOOK_SECONDS)
         for each in list_applications(client, target.namespace):
             if each.id in living and each.state not in LIVE_STATES and each.is_gone:
-                name = living.pop(each.id)
-                echo(f"{one_line(name)} ended; cost ${each.usage(datetime.now(UTC)).usd:.4f}")
-    for name in living.values():
-        echo(f"{one_line(name)} is being ended")
+                tell(living.pop(each.id)[0], each, "ended")
+    for name, found in living.values():
+        tell(name, found, "is being ended")
+    if is_for_programs(output):
+        print_records(records, output)
 
 
 @click.command()

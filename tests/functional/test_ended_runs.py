@@ -102,8 +102,9 @@ def test_a_killed_run_keeps_its_state_its_logs_and_its_cost(server: LocalServer)
 
 def test_records_outlive_a_killed_server(server: LocalServer) -> None:
     start(server, executors=1)
-    command(server, "kill", "etl")
+    (killed,) = json.loads(command(server, "kill", "etl", "-o", "json"))
     row = only_row(server)
+    assert killed == row
 
     server.kill()
     server.start()
