@@ -166,7 +166,11 @@ class TestOthersHands:
         engine.remove_container(made["Id"], force=True)
 
         state = ended(provider, handle)
-        assert (state.reason, state.containers[0].reason) == ("ContainerRemoved", "ContainerRemoved")
+        (one,) = state.containers
+        if one.reason == "Error":  # the engine has told of the kill while the container was still there
+            assert (state.reason, one.exit_code) == ("", 137)
+        else:
+            assert (state.reason, one.reason) == ("ContainerRemoved", "ContainerRemoved")
 
     def test_what_is_not_ours_is_left_alone(self, open_provider: Open, engine: Any, control_plane: str) -> None:
         config = {"Image": "busybox", "Cmd": ["sleep", "600"], "HostConfig": {"Init": True}}
