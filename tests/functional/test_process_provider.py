@@ -113,6 +113,17 @@ def test_nothing_survives_the_grace(provider: ProcessProvider) -> None:
     assert processes_of(handle) == []
 
 
+def test_nothing_that_is_forked_meanwhile_survives(provider: ProcessProvider) -> None:
+    forking = "trap '' TERM; echo forking; while :; do sleep 600 & sleep 0.01; done"
+    handle = provider.run(task(container(f'setsid sh -c "{forking}" & sleep 600'))).handle
+    says(provider, handle, "forking")
+
+    provider.stop(handle, grace_seconds=0.1)
+
+    assert ended(provider, handle).containers[0].exit_code == 143
+    assert processes_of(handle) == []
+
+
 def test_a_background_process_ends_with_the_main_one(provider: ProcessProvider) -> None:
     handle = provider.run(task(container("sleep 600 & exit 4"))).handle
 

@@ -42,7 +42,7 @@ class Container:
         self._input = -1  # an end to write to of its own, which keeps its input open; -1: none
         self.restart_at: float | None = None  # monotonic; None: no restart is due
         self.kill_at: float | None = None  # monotonic; None: it was not asked to end for another run
-        self.kin: list[processes.Process] = []  # who had come of it when it was asked to end, as far as that is needed
+        self.sessions: set[int] = set()  # of what had come of it when it was asked to end, as far as that is needed
         self.changed = False
         self._marker = f"{handle}/{plan['name']}"
         self._log_bytes, self._log_files = logs
@@ -91,7 +91,7 @@ class Container:
             self._log.write(f"{error.strerror}\n".encode(), STDERR)
             self._ended(START_FAILED, "StartError", error.strerror or "")
         else:
-            self.pid, self.kin = started.child, []
+            self.pid, self.sessions = started.child, {started.child}
             self.record.update({"phase": "running", "process": started.main, "reason": "", "message": ""})
             self.record.update({"exit_code": None, "finished_at": None})
             self.changed = True
@@ -226,27 +226,27 @@ class Container:
         if self.plan["stop_argv"] and not self.stop_pid:
             main = spawning.INIT if self.has_namespaces else self.pid
             program = self._program(self.plan["stop_argv"], (self._nothing,) * 3, {"SPARKANYWHERE_PID": str(main)})
-            self._remember_kin()  # it may end of the command
+            self._remember_sessions()  # it may end of the command
             with contextlib.suppress(OSError):
                 within = spawning.spawn_within(program, self.pid) if self.has_namespaces else spawning.spawn(program)
                 self.stop_pid = within.child
         if not self.stop_pid:
             self.terminate()
 
-    def _remember_kin(self) -> None:
+    def _remember_sessions(self) -> None:
         if not system.has(Feature.PRCTL):
-            self.kin += processes.descendants(self.pid)
+            self.sessions.update(one.session for one in processes.descendants(self.pid))
 
     def terminate(self) -> None:
         """Send SIGTERM to the main process, and to it alone, as a container runtime does; an init hands it on."""
         if self.pid:
-            self._remember_kin()
+            self._remember_sessions()
             os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL to the main process; what is left of its kin ends when its end is noticed."""
         if self.pid:
-            self._remember_kin()
+            self._remember_sessions()
             os.kill(self.pid, signal.SIGKILL)
 
     def check_memory(self, family: list[processes.Process]) -> None:
@@ -257,13 +257,12 @@ class Container:
         if self.has_namespaces:
             own = {one.pid for one in processes.descendants(self.pid, family)}
         else:
-            own = {self.pid, *(one.pid for one in family if self.owns(one, self.pid))}
+            own = {self.pid, *(one.pid for one in family if self.owns(one))}
         held = processes.held_mib(own, limit_mib=limit)
         if held > limit:
             self._overran = f"held {held} MiB of memory, {limit} MiB allowed"
             self.kill()
 
-    def owns(self, process: processes.Process, session: int) -> bool:
-        """Return whether a descendant of the supervisor came of this container's process `session`."""
-        is_known = any((process.pid, process.session) == (one.pid, one.session) for one in self.kin)
-        return is_known or process.session == session or processes.has_marker(process.pid, f"{MARKER}={self._marker}")
+    def owns(self, process: processes.Process) -> bool:
+        """Return whether a process came of this container, of those that may have."""
+        return process.session in self.sessions or processes.has_marker(process.pid, f"{MARKER}={self._marker}")

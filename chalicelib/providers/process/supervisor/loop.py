@@ -209,8 +209,8 @@ class Supervisor:
 
         def kin() -> list[int]:
             mains = {one.pid for one in self._containers}
-            family = processes.family(os.getpid(), session, container.kin)
-            return [one.pid for one in family if one.pid not in mains and container.owns(one, session)]
+            family = processes.family(os.getpid(), container.sessions)
+            return [one.pid for one in family if one.pid not in mains and container.owns(one)]
 
         processes.kill_each(kin, lambda: None)
 

@@ -14,7 +14,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import NamedTuple
 
 from chalicelib import system
@@ -84,16 +84,16 @@ def _listed() -> Iterator[Process]:
                 yield Process(int(pid), int(parent), os.getsid(int(pid)))
 
 
-def family(root: int, session: int, before: Iterable[Process]) -> list[Process]:
+def family(root: int, sessions: Container[int]) -> list[Process]:
     """Return all that came of the process `root`, without it.
 
-    Orphans that it has not adopted are those of the session, and those that were there `before`.
+    Orphans that it has not adopted are those of the sessions: a process forked while its parent is killed was in no
+    table before.
     """
     table = list(processes())
     if system.has(Feature.PRCTL):
         return descendants(root, table)
-    known = {(one.pid, one.session) for one in (*before, *descendants(root, table))}
-    return [one for one in table if one.session == session or (one.pid, one.session) in known]
+    return [one for one in table if one.session in sessions]
 
 
 def descendants(root: int, table: list[Process] | None = None) -> list[Process]:
