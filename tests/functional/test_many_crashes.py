@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -58,6 +59,14 @@ def processes_of(folder: Path) -> list[str]:
             if process.pid != psutil.Process().pid and any(str(folder) in word for word in words):
                 found.append(" ".join(process.cmdline()))
     return found
+
+
+def check_folders(tasks: Path) -> None:
+    """Wait until the folders of all tasks are gone."""
+    try:
+        until(lambda: not any(tasks.iterdir()), "all folders to be gone", seconds=ORPHAN_SECONDS)
+    except AssertionError:
+        raise AssertionError({str(path): sorted(os.listdir(path)) for path in tasks.iterdir()}) from None
 
 
 def bound(api: Api) -> int:
@@ -132,7 +141,7 @@ def test_pods_come_to_their_right_end_once_whatever_is_killed(storm: Storm, tmp_
         delete_all(api)
         tasks = state / "sparkanywhere" / "default" / "pods" / "tasks"
         if storm.pods >= MANY:
-            until(lambda: not any(tasks.iterdir()), "all folders to be gone", seconds=ORPHAN_SECONDS)
+            check_folders(tasks)
 
     until(lambda: processes_of(state) == [], "all processes to be gone")
 

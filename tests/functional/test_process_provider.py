@@ -16,6 +16,7 @@ import pytest
 
 from chalicelib import system
 from chalicelib.providers.base import LogOptions, Mount, ProviderUnavailable, Task, TaskRejected, TaskState, Volume
+from chalicelib.providers.process import addresses
 from chalicelib.providers.process.directory import TaskDirectory
 from chalicelib.providers.process.plan import first_record
 from chalicelib.providers.process.provider import ProcessProvider
@@ -368,7 +369,7 @@ def test_a_tasks_directory_is_its_owners_alone(provider: ProcessProvider, tmp_pa
 def test_a_task_waits_while_another_may_yet_begin_it(provider: ProcessProvider, tmp_path: Path) -> None:
     one = task(container("exit 0"), uid="some-uid")
     directory = TaskDirectory(tmp_path / "state/tasks", "some-uid")
-    with directory.locked():
+    with directory.locked(make=True):
         claim = directory.claim(0)
     assert claim is not None
 
@@ -387,7 +388,7 @@ def test_a_task_waits_while_another_may_yet_begin_it(provider: ProcessProvider, 
 def test_a_stop_reaches_a_task_that_a_crash_kept_from_beginning(provider: ProcessProvider, tmp_path: Path) -> None:
     directory = TaskDirectory(tmp_path / "state/tasks", "some-uid")
     one = task(container("exit 0"), uid="some-uid")
-    with directory.locked():
+    with directory.locked(make=True):
         directory.write_intent(first_record(one, handle="some-uid", address="", created_at=0))
 
     provider.stop("some-uid", grace_seconds=1)
@@ -416,6 +417,20 @@ def test_a_state_directory_that_can_not_be_written_is_news_about_the_task(tmp_pa
         provider.run(task(container("exit 0")))
 
     provider.close()
+
+
+def test_a_task_that_gets_no_address_leaves_nothing(
+    provider: ProcessProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(uid: str) -> None:
+        raise OSError(f"no address for {uid}")
+
+    monkeypatch.setattr(addresses, "claim", refuse)
+
+    with pytest.raises(ProviderUnavailable, match="no address"):
+        provider.run(task(container("exit 0")))
+
+    assert list((tmp_path / "state/tasks").iterdir()) == []
 
 
 def test_secrets_of_the_environment_are_not_written_to_disk(provider: ProcessProvider, tmp_path: Path) -> None:

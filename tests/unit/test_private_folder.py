@@ -55,7 +55,7 @@ def test_whatever_comes_first_makes_the_state_folder_private(part: str, tmp_path
     elif part == "lock":
         InstanceLock(state / "lock").take()
     else:
-        with TaskDirectory(state / "pods" / "tasks", "x").locked():
+        with TaskDirectory(state / "pods" / "tasks", "x").locked(make=True):
             pass
 
     assert set(modes(tmp_path).values()) == {0o700}

@@ -130,14 +130,20 @@ class TaskDirectory:
         return self.path / "logs" / container / f"{run}.log"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other thread and process from preparing, repairing or removing this task."""
+    def locked(self, *, make: bool = False) -> Iterator[None]:
+        """Keep every other thread and process from preparing, repairing or removing this task.
+
+        Raises FileNotFoundError where there is no directory, unless it is to be made.
+        """
         path = self.path / TASK_LOCK
         while True:  # ends: each turn another process removed the directory meanwhile
-            make_private(self.path)
+            if make:
+                make_private(self.path)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             except FileNotFoundError:
+                if not make:
+                    raise
                 continue
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             with contextlib.suppress(FileNotFoundError):
@@ -293,6 +299,12 @@ def remove_tree(path: Path) -> None:
 
 
 def sweep(tasks: Path) -> None:
-    """Remove what removals that crashed half-way have left."""
+    """Remove what removals and preparations that crashed half-way have left, and nobody is about to take up."""
     for rest in tasks.glob(".*.removed.*"):
         remove_tree(rest)
+    for path in tasks.iterdir():
+        directory = TaskDirectory(tasks, path.name)
+        if not path.name.startswith(".") and directory.record() is None:
+            with contextlib.suppress(FileNotFoundError), directory.locked():
+                if directory.record() is None:
+                    directory.remove(0)

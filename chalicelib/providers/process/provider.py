@@ -92,7 +92,7 @@ class ProcessProvider:
         if not directory.begun():
             volumes.check(task)
             try:
-                with directory.locked():
+                with directory.locked(make=True):
                     claim = directory.claim(ANSWER_SECONDS, unless=directory.begun)
                     if claim is not None:
                         self._begin(task, directory, claim)
@@ -107,41 +107,43 @@ class ProcessProvider:
         try:
             if directory.begun():
                 return
-            address, guard = addresses.claim(task.uid)
-            with guard or contextlib.nullcontext():
-                prepared = self._prepare(with_address(task, address), directory, address)
+            with contextlib.ExitStack() as guards:
+                try:
+                    address, guard = addresses.claim(task.uid)
+                    if guard is not None:
+                        guards.enter_context(guard)
+                    prepared = self._prepare(with_address(task, address), directory, address)
+                except BaseException:  # leave nothing
+                    directory.discard()
+                    raise
                 self._launcher.launch(prepared, [claim] if guard is None else [claim, guard.fileno()])
         finally:
             os.close(claim)
 
     def _prepare(self, task: Task, directory: TaskDirectory, address: str) -> Plan:
-        """Write the task's intent and files; if that fails, leave nothing."""
-        try:
-            isolated = not self._obstacle()
-            host = plan.HostSettings(self._environ, self._python, self._named_volumes, isolated=isolated)
-            sparks = [self._homes.find(one.image, pull=one.pull) for one in task.containers]
-            resolved = [
-                plan.ResolvedContainer(task, one, home, directory, address, host)
-                for one, home in zip(task.containers, sparks, strict=True)
-            ]
-            now = self._now()
-            prepared: Plan = {
-                "directory": str(directory.path),
-                "listeners": str(self._listeners),
-                "containers": [one.plan() for one in resolved],
-                "record": plan.first_record(task, resolved, handle=directory.handle, address=address, created_at=now),
-                "backoff_seconds": self._backoff_seconds,
-                "stop_grace_seconds": task.stop_grace_seconds,
-                "log_bytes": self._log_bytes,
-                "log_files": LOG_FILES,
-            }
-            directory.clear()
-            directory.write_intent(prepared["record"])
-            volumes.place(resolved)
-            self.services.write(task, address, directory.hosts)
-        except BaseException:
-            directory.discard()
-            raise
+        """Write the task's intent and files."""
+        isolated = not self._obstacle()
+        host = plan.HostSettings(self._environ, self._python, self._named_volumes, isolated=isolated)
+        sparks = [self._homes.find(one.image, pull=one.pull) for one in task.containers]
+        resolved = [
+            plan.ResolvedContainer(task, one, home, directory, address, host)
+            for one, home in zip(task.containers, sparks, strict=True)
+        ]
+        now = self._now()
+        prepared: Plan = {
+            "directory": str(directory.path),
+            "listeners": str(self._listeners),
+            "containers": [one.plan() for one in resolved],
+            "record": plan.first_record(task, resolved, handle=directory.handle, address=address, created_at=now),
+            "backoff_seconds": self._backoff_seconds,
+            "stop_grace_seconds": task.stop_grace_seconds,
+            "log_bytes": self._log_bytes,
+            "log_files": LOG_FILES,
+        }
+        directory.clear()
+        directory.write_intent(prepared["record"])
+        volumes.place(resolved)
+        self.services.write(task, address, directory.hosts)
         return prepared
 
     def _now(self) -> int:
@@ -179,7 +181,7 @@ class ProcessProvider:
 
     def _end(self, directory: TaskDirectory, *, unbegun_reason: str = "") -> None:
         """Give a task whose supervisor is gone its last record, and end what is left of it."""
-        with directory.locked():
+        with contextlib.suppress(FileNotFoundError), directory.locked():
             record = directory.record()
             if record is None or record["phase"] == "stopped" or directory.has_supervisor():
                 return
@@ -199,7 +201,7 @@ class ProcessProvider:
             self.stop(handle, grace_seconds=0, reason="Removed")
         except TaskNotFound:
             return
-        with directory.locked():
+        with contextlib.suppress(FileNotFoundError), directory.locked():
             if not directory.remove(REMOVE_SECONDS):
                 raise ProviderUnavailable("FailedKillPod", "a process of the task survives SIGKILL")
         with self._reporting:
