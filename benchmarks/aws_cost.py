@@ -11,7 +11,6 @@ import json
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from benchmarks.dynamodb_units import UnitMeter
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
-from tests.aws_box.ecs_task import Document, EcsTask
+from tests.aws_box.ecs_task import EcsTask
 from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.package import Package, make_package
-from tests.contract.fake_dynamodb import FakeDynamoDB, item_size
 
 EXECUTORS = (10, 100, 1000)
 JOB_MINUTES = 30
@@ -36,7 +35,6 @@ EXECUTOR_PODS = f"{PODS}?labelSelector=spark-role%3Dexecutor"
 LAMBDA_GB = 0.5
 MONTH_MINUTES = 30 * 24 * 60
 SETTLE_SECONDS = 900.0
-KB = 1024
 
 Prices = dict[str, Any]
 
@@ -101,24 +99,23 @@ class Meter:
     def __init__(self, deployment: Deployment, ecs: FakeEcs) -> None:
         self._deployment = deployment
         self._ecs = ecs
-        self._units: Counter[str] = Counter()
+        self._units = UnitMeter(deployment.dynamodb.fake)
         self._seconds = 0.0
         self._lock = threading.Lock()
-        fake = deployment.dynamodb.fake
-        fake.answer = self._metered(fake, fake.answer)  # type: ignore[method-assign]
         for function in deployment.functions:
             function.invoke = self._timed(function.invoke)  # type: ignore[method-assign, assignment]
         deployment.gateway._invoke = deployment.api.invoke
 
     def read(self) -> Counts:
         """Return what has been counted so far."""
+        units = self._units.read()
         invocations = sum(each.invocations for each in self._deployment.functions)
         return Counts(
             gateway=len(self._deployment.gateway.requests),
             invocations=invocations,
             gb_seconds=self._seconds * LAMBDA_GB,
-            reads=self._units["read"],
-            writes=self._units["write"],
+            reads=sum(units.reads.values()),
+            writes=sum(units.writes.values()),
             ecs=sum(self._ecs.calls.values()),
         )
 
@@ -132,42 +129,6 @@ class Meter:
                     self._seconds += time.monotonic() - started
 
         return timed
-
-    def _metered(self, fake: FakeDynamoDB, answer: Callable[..., Any]) -> Callable[..., Any]:
-        def metered(request: Any, **more: Any) -> Any:
-            operation = request.headers["X-Amz-Target"].rpartition(".")[2]
-            asked = json.loads(request.body)
-            writes = sum(_write_units(fake, each) for each in asked.get("TransactItems", []))
-            writes += 1 if operation == "UpdateItem" else 0
-            answered = answer(request, **more)
-            found = json.loads(answered.content)
-            with self._lock:
-                self._units["write"] += writes
-                self._units["read"] += _read_units(operation, found)
-            return answered
-
-        return metered
-
-
-def _write_units(fake: FakeDynamoDB, action: Document) -> int:
-    """Return the write units of one part of a transaction: two for each KB of the larger of the two states."""
-    ((_, body),) = action.items()
-    key = body.get("Key") or body["Item"]
-    before = fake._find((key["pk"]["S"], key["sk"]["S"]))
-    size = max(item_size(body.get("Item") or {}), item_size(before or {}))
-    return 2 * max(1, ceil(size / KB))
-
-
-def _read_units(operation: str, found: Document) -> int:
-    """Return the read units of an answer: one for each 4 KB read consistently."""
-    if operation == "GetItem":
-        return max(1, ceil(item_size(found.get("Item") or {}) / (4 * KB)))
-    if operation == "Query":
-        return max(1, ceil(sum(map(item_size, found["Items"])) / (4 * KB)))
-    if operation == "BatchGetItem":
-        items = [item for table in found["Responses"].values() for item in table]
-        return sum(max(1, ceil(item_size(item) / (4 * KB))) for item in items)
-    return 0
 
 
 def run() -> str:

@@ -96,6 +96,11 @@ class FakeDynamoDB:
         with self._lock:
             return [item for part in self._partitions.values() for item in part.items.values()]
 
+    def find(self, pk: str, sk: str) -> Attributes | None:
+        """Return an item as it is, None if there is none."""
+        with self._lock:
+            return self._find((pk, sk))
+
     def take(self, pk: str, sk: str) -> Attributes | None:
         """Remove an item, as DynamoDB's TTL does, or as if it were not visible yet; return it."""
         with self._lock:
