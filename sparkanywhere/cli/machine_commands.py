@@ -1,12 +1,12 @@
-"""Commands about this machine: `doctor`, what a job needs and lacks here; `down`, what control planes left."""
+"""The commands `doctor`, what a job needs and lacks here or on AWS, and `down`, what control planes left here."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,11 +16,15 @@ import psutil
 from chalicelib.config import Settings
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.aws.finding import Finding
+from sparkanywhere.cli.completion import contexts
 from sparkanywhere.cli.output import is_for_programs, output_option, print_records
 from sparkanywhere.cli.smoke_job import SmokeFailed, smoke_job
+from sparkanywhere.cli.target_options import errors_as_sentences, open_target
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import NothingHere, find_target
+from sparkanywhere.client.access import LAPTOP, NothingHere, find_target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
+from sparkanywhere.client.printable import one_line
 from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.left_records import keep_logs, record_ended
@@ -29,35 +33,32 @@ from sparkanywhere.local.providers import remove_leftovers
 
 DISK_GB = 3.0  # a Spark, its image, and room for logs
 JOB_GB = 2.0  # memory of a driver and two small executors
+IMAGE = "apache/spark:4.0.1"  # the quickstart's
+MARKS = {"ok": "ok", "warning": "! ", "failure": "!!", "unknown": "? "}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; `advice` is what to do if not `is_good`."""
-
-    what: str
-    is_good: bool
-    text: str
-    advice: str = ""
+def finding(what: str, is_good: bool, text: str, advice: str = "") -> Finding:
+    """Return one thing looked at on this machine; `advice` is what to do if not `is_good`."""
+    return Finding(what, "ok" if is_good else "failure", text, "" if is_good else advice)
 
 
 def findings() -> Iterator[Finding]:
     """Yield what is there and what is not, in the order a job would miss it."""
     settings = Settings.from_env()
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
+    yield finding("python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
     free = psutil.virtual_memory().available / 1e9
-    yield Finding("memory", free > JOB_GB, f"{free:.1f} GB free", "Free some memory, or ask for fewer executors.")
+    yield finding("memory", free > JOB_GB, f"{free:.1f} GB free", "Free some memory, or ask for fewer executors.")
     cache = settings.cache_dir()
     there = next(each for each in (cache, *cache.parents) if each.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        yield Finding("cache", False, f"{there} is no folder that you may write to", "Set SPARKANYWHERE_CACHE.")
+        yield finding("cache", False, f"{there} is no folder that you may write to", "Set SPARKANYWHERE_CACHE.")
     free = shutil.disk_usage(there).free / 1e9
-    yield Finding("disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE.")
+    yield finding("disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE.")
     java = os.environ.get("JAVA_HOME") or shutil.which("java")
-    yield Finding("java", True, java or "none; the first job downloads one from PyPI")
+    yield finding("java", True, java or "none; the first job downloads one from PyPI")
     versions = ", ".join(each.name for each in spark_homes(cache))
-    yield Finding("spark", True, versions or "none; the first job downloads it (some 450 MB)")
+    yield finding("spark", True, versions or "none; the first job downloads it (some 450 MB)")
     for each in registry.declarations():
         text = each.summary
         if each.check is not None:
@@ -67,16 +68,16 @@ def findings() -> Iterator[Finding]:
                 text = f"not available; only --provider {each.name} needs it. {error.message}"
         if each.not_honoured:
             text += f"; does not honour {', '.join(each.not_honoured)}"
-        yield Finding(each.name, True, text)
+        yield finding(each.name, True, text)
     try:
         target = find_target(os.environ)
         version = KubeClient(target.access).get("/version")["gitVersion"]
-        yield Finding("control plane", True, f"{target.where}, {target.access.url} ({version})")
+        yield finding("control plane", True, f"{target.where}, {target.access.url} ({version})")
     except NothingHere:
-        yield Finding("control plane", True, "none runs on this laptop; `run` starts one of its own")
+        yield finding("control plane", True, "none runs on this laptop; `run` starts one of its own")
     except (NoAccess, ApiError, ApiUnreachable) as error:
         advice = "`sparkanywhere contexts` lists others, and `sparkanywhere use laptop` goes back to this machine."
-        yield Finding("control plane", False, str(error), advice)
+        yield finding("control plane", False, str(error), advice)
 
 
 def spark_homes(cache: Path) -> list[Path]:
@@ -88,28 +89,58 @@ def try_job() -> Iterator[Finding]:
     """Yield what became of a pod that was run as `run` would run a job."""
     homes = spark_homes(Settings.from_env().cache_dir())
     try:
-        yield Finding("smoke job", True, smoke_job(os.environ, homes[-1] if homes else None))
+        yield finding("smoke job", True, smoke_job(os.environ, homes[-1] if homes else None))
     except NoAccess:
         return  # the finding before says it
     except (SmokeFailed, ServerFailed, ApiError, ApiUnreachable) as error:
-        yield Finding("smoke job", False, str(error), "`sparkanywhere serve` shows what the control plane says.")
+        yield finding("smoke job", False, str(error), "`sparkanywhere serve` shows what the control plane says.")
 
 
 @click.command()
+@click.option(
+    "--on", "context", default="", metavar="NAME", shell_complete=contexts, help="Check a deployment on AWS: a context."
+)
+@click.option("--image", "images", multiple=True, help=f"Image that tasks there should pull. Default: {IMAGE}")
+@click.option("--function", default="", help="Name of the API's function, where its URL does not lead to it.")
 @output_option()
-def doctor(*, output: str) -> None:
-    """Check that this machine has what jobs need, by a small one as well, and say what to do about the rest."""
-    found = []
-    for each in chain(findings(), try_job()):
-        found.append(each)
+def doctor(*, context: str, images: tuple[str, ...], function: str, output: str) -> None:
+    """Check that this machine has what jobs need, by a small one as well, and say what to do about the rest.
+
+    With --on, check a deployment on AWS instead: read-only, within 30 seconds, with your own AWS credentials.
+    """
+    if context and context.partition("/")[0] != LAPTOP:
+        with errors_as_sentences():
+            found = deployment_findings(context, images=images or (IMAGE,), function=function)
+            sys.exit(tell(found, output))
+    sys.exit(tell(chain(findings(), try_job()), output))
+
+
+def deployment_findings(context: str, *, images: Sequence[str], function: str) -> Iterator[Finding]:
+    """Yield what is there and what is not of the deployment that a context leads to. Raises Failure."""
+    from sparkanywhere.aws.checkup import examine
+    from sparkanywhere.aws.clients import Clients
+    from sparkanywhere.aws.site import region_of
+
+    target = open_target(context=context, namespace="")
+    clients = Clients(region_of(target.access.url))
+    yield from examine(clients, target.access, images=images, function=function)
+
+
+def tell(found: Iterable[Finding], output: str) -> int:
+    """Print findings as they come; return the exit code: 1 if anything has failed."""
+    told = []
+    for each in found:
+        told.append(each)
         if is_for_programs(output):
             continue
-        echo(f"{'ok' if each.is_good else '!!'}  {each.what}: {each.text}")
-        if not each.is_good:
-            echo(f"    {each.advice}")
+        echo(one_line(f"{MARKS[each.state]}  {each.what}: {each.text}"))
+        if each.advice:
+            echo(f"    {one_line(each.advice)}")
     if is_for_programs(output):
-        print_records([asdict(each) | ({"advice": None} if each.is_good else {}) for each in found], output)
-    sys.exit(0 if all(each.is_good for each in found) else 1)
+        records = [{"what": each.what, "is_good": each.is_good, "state": each.state} for each in told]
+        texts = [{"text": each.text, "advice": each.advice or None} for each in told]
+        print_records([record | text for record, text in zip(records, texts, strict=True)], output)
+    return 0 if all(each.is_good for each in told) else 1
 
 
 @click.command()

@@ -40,7 +40,7 @@ class Deployment:
             "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb.url,
             "AWS_ENDPOINT_URL_ECS": ecs_url,
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
-            **{f"SPARKANYWHERE_{name}": value for name, value in {**_stage(), **(settings or {})}.items()},
+            **{f"SPARKANYWHERE_{name}": value for name, value in {**stage(), **(settings or {})}.items()},
         }
 
         def function(handler: str) -> LambdaFunction:
@@ -118,7 +118,7 @@ def _lambda_environ() -> dict[str, str]:
     }
 
 
-def _stage() -> dict[str, str]:
+def stage() -> dict[str, str]:
     """Return what `make config` writes into the stage, with names of the box."""
     return {
         "PROVIDER": "fargate",

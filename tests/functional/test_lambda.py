@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import requests
 
+from sparkanywhere.aws.checkup import examine
+from sparkanywhere.client.kube_client import Access
+from tests.aws_box.account import FUNCTION, FakeAccount
 from tests.aws_box.client import PODS, Client
-from tests.aws_box.deployment import Deployment
+from tests.aws_box.deployment import TOKEN, Deployment
 from tests.aws_box.package import Package
 from tests.waiting import until
 
@@ -61,6 +64,20 @@ def test_who_brings_no_token_or_a_wrong_one_is_kept_out(deployment: Deployment, 
 
     assert (unknown.status_code, unknown.json()["reason"]) == (401, "Unauthorized")
     assert (anonymous.status_code, anonymous.json()["reason"]) == (403, "Forbidden")
+
+
+@pytest.mark.parametrize(("token", "is_good"), [(TOKEN, True), ("wrong", False)])
+def test_the_doctor_finds_the_api_whole_and_a_wrong_token_wrong(
+    deployment: Deployment, token: str, is_good: bool
+) -> None:
+    access = Access(deployment.url, token)
+
+    found = examine(FakeAccount().clients(), access, images=[], function=FUNCTION)
+
+    assert {each.what: each.is_good for each in found if not each.is_good or each.what in ("API", "token")} == {
+        "API": True,
+        "token": is_good,
+    }
 
 
 @pytest.mark.kubectl

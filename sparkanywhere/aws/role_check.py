@@ -1,0 +1,104 @@
+"""Check of the functions' role: whether IAM allows each call that the control plane makes.
+
+Asked of IAM itself, IAM API Reference, SimulatePrincipalPolicy: the role's own policies, its boundary and what the
+organization forbids, with the resource and the condition keys that the call would have. A policy of the resource (a
+bucket's, a key's) is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from chalicelib.secret_value import ARN
+from sparkanywhere.aws.clients import Clients
+from sparkanywhere.aws.finding import Finding
+from sparkanywhere.aws.plane_checks import APPLY
+from sparkanywhere.aws.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of one service on one resource, with the condition keys that they have."""
+
+    actions: tuple[str, ...]
+    resource: str
+    context: tuple[tuple[str, str], ...] = ()
+
+
+def calls_of(site: Site) -> Sequence[Calls]:
+    """Return the calls that this deployment's functions make. Pure."""
+    start = f"arn:{site.partition}:"
+    here = f":{site.region}:{site.account}:"
+    name, bucket = site.setting("DEPLOYMENT"), site.setting("BUCKET")
+    cluster = (("ecs:cluster", site.setting("CLUSTER_ARN")),)
+    definition = f"{start}ecs{here}task-definition/{name}-doctor:1"
+    task = f"{start}ecs{here}task/{site.setting('CLUSTER')}/doctor"
+    to_tasks = (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)
+    calls = [
+        Calls(
+            tuple(
+                f"dynamodb:{each}"
+                for each in (
+                    "BatchGetItem",
+                    "ConditionCheckItem",
+                    "DeleteItem",
+                    "DescribeTable",
+                    "GetItem",
+                    "PutItem",
+                    "Query",
+                    "UpdateItem",
+                )
+            ),
+            f"{start}dynamodb{here}table/{site.setting('TABLE')}",
+        ),
+        Calls(("ecs:RunTask",), definition, cluster),
+        Calls(("ecs:DescribeTasks", "ecs:StopTask"), task, cluster),
+        Calls(("ecs:ListTasks",), "*", cluster),
+        Calls(("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), "*"),
+        Calls(("ecs:TagResource",), definition, (("ecs:CreateAction", "RegisterTaskDefinition"),)),
+        Calls(("ecs:TagResource",), task, (("ecs:CreateAction", "RunTask"),)),
+        *(
+            Calls(("iam:PassRole",), site.setting(each), to_tasks)
+            for each in ("EXECUTION_ROLE", "TASK_ROLE")
+            if site.setting(each)
+        ),
+        Calls(("logs:GetLogEvents",), f"{start}logs{here}log-group:{site.setting('LOG_GROUP')}:log-stream:doctor"),
+        Calls(
+            ("logs:CreateLogStream", "logs:PutLogEvents"),
+            f"{start}logs{here}log-group:/aws/lambda/{site.function}:log-stream:doctor",
+        ),
+    ]
+    if bucket:
+        calls.append(Calls(("s3:DeleteObject", "s3:GetObject", "s3:PutObject"), f"{start}s3:::{bucket}/staged/doctor"))
+    if found := ARN.fullmatch(site.setting("TOKEN_FROM")):
+        read = "ssm:GetParameter" if found["service"] == "ssm" else "secretsmanager:GetSecretValue"
+        calls.append(Calls((read,), site.setting("TOKEN_FROM")))
+    return calls
+
+
+def check_role(site: Site, clients: Clients) -> Iterator[Finding]:
+    """Yield which calls of the control plane IAM would refuse."""
+    iam = clients("iam")
+    refused, count = [], 0
+    for each in calls_of(site):
+        context = [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in each.context
+        ]
+        answer = iam.simulate_principal_policy(
+            PolicySourceArn=site.role_arn,
+            ActionNames=list(each.actions),
+            ResourceArns=[each.resource],
+            ContextEntries=context,
+        )
+        count += len(each.actions)
+        refused += [
+            f"{result['EvalActionName']} on {each.resource}"
+            for result in answer["EvaluationResults"]
+            if result["EvalDecision"] != "allowed"
+        ]
+    if refused:
+        yield Finding("role", "failure", f"{site.role_arn} may not: {'; '.join(refused)}", APPLY)
+    else:
+        yield Finding("role", "ok", f"{site.role_arn} may make all {count} calls")

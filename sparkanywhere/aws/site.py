@@ -1,0 +1,136 @@
+"""Site: a deployment as it stands in its account, found by the URL that a context has.
+
+The URL of an API names its region; the API names the function behind it; and that function's environment is what
+the control plane itself goes by. So neither Terraform's state nor a checkout is needed, and what is found is what
+runs. API Gateway REST API Reference, GetResources and GetBasePathMappings; Lambda API Reference,
+GetFunctionConfiguration and ListFunctions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from chalicelib.config import PREFIX
+from sparkanywhere.aws.clients import Clients, code_of
+from sparkanywhere.client.failure import Failure
+
+HOST = re.compile(
+    r"(?P<id>[a-z0-9]+)(?:-vpce-[a-z0-9]+)?\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
+)
+FUNCTION = re.compile(r":function:(?P<name>[A-Za-z0-9_-]+)(?::[^/]+)?/invocations")
+RESOURCES = 500  # the most that one answer has; ours has fewer
+
+
+class NoSite(Failure):
+    """No deployment on AWS was found; str() says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A deployment: `settings` are its API function's variables SPARKANYWHERE_*, without the prefix."""
+
+    function: str  # the API's; the others are called so, with a dash and their own name behind it
+    arn: str
+    role_arn: str
+    functions: tuple[str, ...]  # all of them, the API's first
+    settings: Mapping[str, str]
+
+    @property
+    def partition(self) -> str:
+        """Return aws, aws-cn or aws-us-gov."""
+        return self.arn.split(":")[1]
+
+    @property
+    def region(self) -> str:
+        """Return the region of the functions."""
+        return self.arn.split(":")[3]
+
+    @property
+    def account(self) -> str:
+        """Return the account's number."""
+        return self.arn.split(":")[4]
+
+    @property
+    def stage(self) -> str:
+        """Return the Chalice stage."""
+        return self.function.removeprefix(f"{self.setting('DEPLOYMENT')}-")
+
+    @property
+    def deploy(self) -> str:
+        """Return the command that puts it up again."""
+        return f"chalice deploy --stage {self.stage}"
+
+    @property
+    def subnets(self) -> tuple[str, ...]:
+        """Return the ids of the tasks' subnets."""
+        pairs = [each.strip() for each in self.settings.get("SUBNETS", "").split(",")]
+        return tuple(each.rpartition("=")[2] for each in pairs if each)
+
+    def setting(self, name: str) -> str:
+        """Return a setting of the deployment, "" where it has none."""
+        return self.settings.get(name, "")
+
+
+def region_of(url: str) -> str:
+    """Return the region that an API's own URL names, "" for any other URL."""
+    found = HOST.fullmatch(urlsplit(url).hostname or "")
+    return found["region"] if found else ""
+
+
+def find_site(clients: Clients, url: str, *, function: str = "") -> Site:
+    """Return the deployment behind a URL, or behind the API's function of that name.
+
+    Raises NoSite; botocore's ClientError, BotoCoreError for what AWS refuses otherwise.
+    """
+    name = function or _function_behind(clients, url)
+    functions = clients("lambda")
+    try:
+        found = functions.get_function_configuration(FunctionName=name)
+    except Exception as error:
+        if code_of(error) == "ResourceNotFoundException":
+            raise NoSite(f"There is no function {name} in {clients.region}: deploy it again.") from error
+        raise
+    variables = (found.get("Environment") or {}).get("Variables") or {}
+    settings = {key.removeprefix(PREFIX): text for key, text in variables.items() if key.startswith(PREFIX)}
+    others: list[str] = []
+    for page in functions.get_paginator("list_functions").paginate():
+        others += [
+            each["FunctionName"]
+            for each in page["Functions"]
+            if each["FunctionName"].startswith(f"{name}-") and each["Role"] == found["Role"]
+        ]
+    return Site(name, found["FunctionArn"], found["Role"], (name, *sorted(others)), settings)
+
+
+def _function_behind(clients: Clients, url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    match = HOST.fullmatch(host)
+    gateway = clients("apigateway")
+    try:
+        if match:
+            api = match["id"]
+        else:
+            mappings = gateway.get_base_path_mappings(domainName=host).get("items") or [{}]
+            api = str(mappings[0].get("restApiId", ""))
+        resources = gateway.get_resources(restApiId=api, limit=RESOURCES, embed=["methods"])["items"] if api else []
+    except Exception as error:
+        if code_of(error) == "NotFoundException":
+            resources = []
+        else:
+            raise
+    uris = (_uri(method) for each in resources for method in (each.get("resourceMethods") or {}).values())
+    found = next((each for each in map(FUNCTION.search, uris) if each), None)
+    if found is None:
+        raise NoSite(
+            f"No API Gateway of this account in {clients.region} answers at {url}:"
+            " name the API's function by --function, or use credentials of the deployment's account."
+        )
+    return found["name"]
+
+
+def _uri(method: Any) -> str:  # Any: JSON
+    return str((method.get("methodIntegration") or {}).get("uri") or "")
