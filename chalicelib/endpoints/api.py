@@ -116,14 +116,12 @@ class Api:
         try:
             attempt.address = CLIENT_ADDRESS.get() or request.context.get("identity", {}).get("sourceIp", "")
             attempt.headers = headers = {name.lower(): value for name, value in request.headers.items()}
-            if url := gateway_url(request.context):
-                self._link.url.saw(url)
             query = request.query_params
             attempt.query = {key: query.getlist(key) for key in query} if query else {}
             is_pretty = attempt.query.get("pretty", ["0"])[0] in ("true", "1")
             path = split_path("/".join((request.uri_params or {}).values()))
             attempt.path = "/" + "/".join(path)
-            response = self._answer(attempt, path, request.raw_body or b"")
+            response = self._answer(attempt, path, request.raw_body or b"", gateway_url(request.context))
             if self._link.compresses and "accept-encoding" in headers:
                 response = compressed(response, headers)
         except StatusError as error:
@@ -164,7 +162,7 @@ class Api:
         attempt.error = StatusError(403, "Forbidden", why)
         self._access.audit.end_early(attempt)
 
-    def _answer(self, attempt: Attempt, path: list[str], body: bytes) -> Response:
+    def _answer(self, attempt: Attempt, path: list[str], body: bytes, url: str) -> Response:
         headers, query = attempt.headers, attempt.query
         match = self._router.find(attempt.method, path)
         if not isinstance(match, str) and match.route.verb == "payload":
@@ -179,6 +177,8 @@ class Api:
         if not path and attempt.method == "GET" and wants_page(headers.get("accept", "")):
             return page_response()  # a browser asks before it has a token; nothing of the store is in it
         attempt.caller = caller = self._access.authenticator.authenticate(headers)
+        if url and caller != ANONYMOUS:  # pods are sent there: nobody without a token has a say in it
+            self._link.url.saw(url)
         attempt.impersonated = asked_user(headers)
         if attempt.impersonated is not None:
             attempt.impersonated = acting_user(caller, attempt.impersonated, self._access.rbac)
