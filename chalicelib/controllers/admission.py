@@ -17,6 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.namespace_objects import new_namespace_objects
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
+from chalicelib.controllers.podmodel.placement import home_zone
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.pod_security import hold_to_level
 from chalicelib.controllers.policy.quotas import Quotas
@@ -30,6 +31,7 @@ from chalicelib.providers.base import Provider
 from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.catalogue import WORKLOADS
+from chalicelib.resources.pods.marks import HOME_ZONE
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
@@ -75,6 +77,8 @@ class Admission:
             set_default_class(obj, "ingressClassName", "ingressclasses", DEFAULT_INGRESS, now)
         if resource == "services" and self._node.launches:
             return service_warnings(obj, self._services, self._node.name)
+        if resource == "networkpolicies" and self._node.launches:
+            return [f"spec: stored and not enforced by provider {self._node.name}: pods are reached as without it"]
         if resource != "pods":
             return hold_to_level(resource, obj, now) if resource in TEMPLATES else []
         try:
@@ -119,6 +123,8 @@ class Admission:
         if admitted is not pod:
             pod["spec"] = admitted["spec"]
             metadata["annotations"] = admitted["metadata"].get("annotations", {})
+        if home := home_zone(pod, heads):
+            metadata["annotations"] = {**annotations_of(pod), HOME_ZONE: home}
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
         unmet = unsupported_fields(pod, probes=self._node.probes)
         warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unmet]

@@ -198,7 +198,8 @@ class TaskState:
 
     `interrupted` says the provider is about to take the task away (a Spot notice).
     `times` holds further moments by name (pull_started, ...), aware UTC. `size` holds quantities of cpu, memory and
-    ephemeral-storage, where a task is given other ones than were asked for. `passing` is the reason, as of
+    ephemeral-storage, where a task is given other ones than were asked for. `zone` is the availability zone that it
+    runs in, where there are several. `passing` is the reason, as of
     ProviderUnavailable, of a task that has ended before any of it began, for what passes.
     """
 
@@ -218,6 +219,7 @@ class TaskState:
     passing: str = ""
     times: tuple[tuple[str, datetime], ...] = ()
     size: tuple[tuple[str, str], ...] = ()
+    zone: str = ""
     labels: tuple[tuple[str, str], ...] = ()
 
 

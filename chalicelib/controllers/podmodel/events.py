@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib.apimachinery.accessors import full_name, status_of
+from chalicelib.apimachinery.accessors import annotations_of, full_name, status_of
 from chalicelib.apimachinery.decoding.gotext import duration
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
@@ -15,6 +15,7 @@ from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, Missing
 from chalicelib.controllers.podmodel.status import DEADLINE_MESSAGE, DEADLINE_REASON
 from chalicelib.controllers.runtime.recorder import EventType, News
 from chalicelib.providers.base import PULLING, Fetch, TaskState
+from chalicelib.resources.pods.marks import ANY_ZONE, HOME_ZONE, ZONE
 
 QUIET_MOUNT_SECONDS = 2.0  # that a mount may be missing before an Event says so
 OVERDUE = News("Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
@@ -61,6 +62,9 @@ def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
     """The status of the pod has moved to what was reported: say what is new, and why a pod failed."""
     yield from container_news(before, after, task)
     yield from _start_times(before, after, task)
+    zone, home = annotations_of(after).get(ZONE), annotations_of(after).get(HOME_ZONE, ANY_ZONE)
+    if zone and not annotations_of(before).get(ZONE) and home not in (zone, ANY_ZONE):
+        yield News("Normal", "OtherZone", f"runs in {zone}: its driver's zone, {home}, has no room for it")
     status, old = status_of(after), status_of(before)
     if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
         yield News("Warning", status["reason"], status.get("message") or "The pod failed")

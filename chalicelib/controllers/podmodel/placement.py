@@ -7,15 +7,17 @@ unsupported fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.cluster.marks import PROVIDER_LABEL
+from chalicelib.resources.pods.marks import ANY_ZONE, HOME_ZONE, ZONE
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand
 SPOT_DRIVER = "sparkanywhere.io/spot-driver"  # annotation of a driver that may be interrupted: true
+ZONES = "sparkanywhere.io/zones"  # annotation of a driver or an executor: `all`, not its driver's alone
 # As on EKS: docs.aws.amazon.com/eks, "Assign IAM roles to Kubernetes service accounts" (2025).
 IAM_ROLE = "eks.amazonaws.com/role-arn"
 
@@ -50,7 +52,16 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
         hints[ROLE] = str(role)
     if hints.get(CAPACITY_TYPE) == "spot" and not _may_be_interrupted(pod):
         hints[CAPACITY_TYPE] = "on-demand"
+    if home := annotations_of(pod).get(HOME_ZONE):
+        hints[HOME_ZONE] = home
     return tuple(sorted(hints.items()))
+
+
+def home_zone(pod: JSON, heads: Sequence[JSON]) -> str:
+    """Return the zone that a new pod is to run in, that of the pod above it; `any` to be spread, "" if unknown."""
+    if any(annotations_of(each).get(ZONES) == "all" for each in (pod, *heads)):
+        return ANY_ZONE
+    return next(filter(None, (annotations_of(head).get(ZONE) for head in heads)), "")
 
 
 def iam_role(service_account: JSON | None) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,15 @@ from chalicelib.controllers.podmodel.refusals import CONTAINER_REASONS, Refusal,
 from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.controllers.podmodel.usage import rate_text
 from chalicelib.providers.base import TaskState
-from chalicelib.resources.pods.marks import BILLED_FROM, FAILED_STARTS, RATE, SIZE, TASK_ANNOTATION, VERSION_ANNOTATION
+from chalicelib.resources.pods.marks import (
+    BILLED_FROM,
+    FAILED_STARTS,
+    RATE,
+    SIZE,
+    TASK_ANNOTATION,
+    VERSION_ANNOTATION,
+    ZONE,
+)
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
@@ -75,6 +83,8 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
         annotations[BILLED_FROM] = format_time(billed_from)
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
+    if state.zone:
+        annotations[ZONE] = state.zone
     annotations[RATE] = rate_text({**pod, "metadata": {**pod["metadata"], "annotations": annotations}})
     return {
         **pod,
@@ -104,7 +114,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
         return None
     if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
-    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, RATE)
+    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, ZONE, RATE)
     kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
     dropped = launches(pod) + 1 - LAUNCHES
     known = ",".join(failed[-LAUNCHES:])

@@ -82,4 +82,4 @@ def failure(failures: Sequence[dict[str, Any]]) -> ProviderError:
     text = f"{reason}: {detail}" if detail else reason
     if reason == "INACTIVE" or "MISSING" in reason:
         return ProviderUnavailable("ClusterNotFound", text)
-    return ProviderUnavailable("FailedScheduling", text)
+    return ProviderUnavailable(passing(text) or "FailedScheduling", text)

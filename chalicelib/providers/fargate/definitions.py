@@ -16,6 +16,7 @@ from typing import Any
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.fargate import payload
 from chalicelib.providers.fargate.prices import GIB, SIZES, cpu_units
+from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.sizes import Size
 
 Document = dict[str, Any]  # a parameter of the ECS API
@@ -24,7 +25,6 @@ ARCHITECTURES = {"": "X86_64", "amd64": "X86_64", "x86_64": "X86_64", "arm64": "
 ARCHITECTURE_KEY = "kubernetes.io/arch"
 CAPACITY_KEY = "sparkanywhere.io/capacity-type"
 OS_KEY, REGION_KEY = "kubernetes.io/os", "topology.kubernetes.io/region"
-ZONE_KEY = "topology.kubernetes.io/zone"
 ROLE_KEY = "eks.amazonaws.com/role-arn"
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
 # For whichever user the container has, as a kubelet makes it. Amazon ECS API Reference, "Tmpfs" (2026), lists the
@@ -203,21 +203,22 @@ def _logs(site: DeploymentConfig) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What is this run's own: where to fetch the payload, and whose turn it is once a clientToken is spent."""
+    """What is this run's own: where to fetch the payload, and whose turn it is once a clientToken is spent.
+
+    `spreads`: its application's zone has no capacity, so any zone will do.
+    """
 
     definition_arn: str
     payload_url: str
     payload_token: str
     turn: int = 0
     capacity_provider: str = "FARGATE"
+    spreads: bool = False
 
 
 def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
     """Return RunTask's parameters for one task. Raises TaskRejected."""
-    zones = placement(task, ZONE_KEY)
-    subnets = [subnet for zone, subnet in site.subnets if not zones or zone in zones.split(",")]
-    if not subnets:
-        raise TaskRejected("NodeAffinity", f"this deployment has no subnet in zone {zones}")
+    choices = subnet_choices(task, site.subnets)
     own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
     tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
     values = {payload.URL: launch.payload_url, payload.TOKEN: launch.payload_token}
@@ -236,7 +237,7 @@ def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
         "capacityProviderStrategy": [{"capacityProvider": launch.capacity_provider, "weight": 1}],
         "networkConfiguration": {
             "awsvpcConfiguration": {
-                "subnets": subnets,
+                "subnets": choices[-1] if launch.spreads or task.attempt else choices[0],
                 "securityGroups": [site.security_group],
                 "assignPublicIp": "ENABLED" if site.assign_public_ip else "DISABLED",
             }

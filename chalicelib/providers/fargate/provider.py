@@ -30,6 +30,7 @@ from chalicelib.providers.fargate.clients import boto3_client
 from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.states import task_state
+from chalicelib.providers.fargate.subnets import subnet_choices
 
 LOG = logging.getLogger(__name__)
 
@@ -113,6 +114,20 @@ class FargateProvider:
                 self._sleep(seconds)
             url, token = self._payloads(task)
             launch = Launch(arn, url, token, capacity_provider=definitions.capacity_provider(task))
+            try:
+                return self._in_turn(task, launch)
+            except ProviderUnavailable as error:
+                if error.reason != "CapacityUnavailable" or len(subnet_choices(task, self._site.subnets)) == 1:
+                    raise
+                return self._in_turn(task, replace(launch, spreads=True))
+        except (ProviderUnavailable, TaskRejected):
+            raise
+        except Exception as error:  # boto3's errors have no common base of ours
+            raise clients.translated(error) from error
+
+    def _in_turn(self, task: Task, launch: Launch) -> TaskState:
+        """Start the task, under another clientToken where the first is spent. Raises provider errors."""
+        try:
             try:
                 return self._started(task, launch)
             except TokenSpent:

@@ -76,6 +76,7 @@ def task_state(raw: Raw) -> TaskState:
         started_at=_time(raw.get("startedAt")),
         stopped_at=next(filter(None, ends), None) if phase == "stopped" else None,
         size=_size(raw),
+        zone=str(raw.get("availabilityZone") or ""),
         times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
     )
 

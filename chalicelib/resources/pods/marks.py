@@ -16,6 +16,9 @@ BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found 
 USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
+ZONE = "sparkanywhere.io/zone"  # the availability zone that the pod's task runs in
+HOME_ZONE = "sparkanywhere.io/home-zone"  # its driver's, in which an executor is to run; `any` to be spread
+ANY_ZONE = "any"
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
 FAILED_STARTS = (
     "sparkanywhere.io/failed-starts"  # tasks that ended before they began: how many more, +, the last handles
@@ -29,6 +32,7 @@ WRITTEN_BY_US = (
     USED_BY_GONE,
     BILLED_FROM,
     SIZE,
+    ZONE,
     RATE,
     FAILED_STARTS,
     PAYLOAD_FETCH,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.providers.base import Container, ProviderUnavailable, Task, TaskRejected
+from chalicelib.providers.fargate.definitions import DeploymentConfig
 from chalicelib.providers.fargate.provider import REGISTER_PAUSES_SECONDS, FargateProvider
 from tests.unit.providers.fargate.fake_api import (
     SITE,
@@ -25,6 +27,7 @@ BUSY = ClientException(
     "ClientException", "Too many concurrent attempts to create a new revision of the specified family."
 )
 UNKNOWN = ClientException("ClientException", "Unable to describe task definition.")
+ZONES = replace(SITE, subnets=(("a", "subnet-a"), ("b", "subnet-b")))
 NOW = 1_000_000_000.0
 
 
@@ -40,13 +43,13 @@ def none_listed(_asked: dict[str, Any]) -> dict[str, Any]:
     return {"taskArns": []}
 
 
-def provider(api: FakeApi, pauses: list[float] | None = None) -> FargateProvider:
+def provider(api: FakeApi, pauses: list[float] | None = None, *, site: DeploymentConfig = SITE) -> FargateProvider:
     def sleep(seconds: float) -> None:
         if pauses is not None:
             pauses.append(seconds)
 
     return FargateProvider(
-        SITE,
+        site,
         payloads=lambda _task: ("https://api", "token"),
         client=lambda _service, _region: api,
         sleep=sleep,
@@ -131,3 +134,45 @@ def test_a_task_that_can_not_be_found_is_looked_for_later(error: ConflictExcepti
         provider(api).run(TASK)
 
     assert len(api.asked("run_task")) <= 2
+
+
+NO_CAPACITY = ClientException(
+    "ClientException",
+    "Capacity is unavailable at this time. Please try again later or in a different availability zone",
+)
+
+
+def asked_subnets(api: FakeApi) -> list[list[str]]:
+    networks = [asked["networkConfiguration"]["awsvpcConfiguration"] for asked in api.asked("run_task")]
+    return [each["subnets"] for each in networks]
+
+
+@pytest.mark.parametrize("full", [raising(NO_CAPACITY), lambda _asked: {"failures": [{"reason": str(NO_CAPACITY)}]}])
+def test_an_executor_whose_zone_is_full_is_started_in_any(full: Answer) -> None:
+    api = api_with(run_task=in_turn(full, started))
+    executor = replace(TASK, placement=(("sparkanywhere.io/home-zone", "b"),))
+
+    state = provider(api, site=ZONES).run(executor)
+
+    assert state.handle == "arn:task/1"
+    assert asked_subnets(api) == [["subnet-b"], ["subnet-a", "subnet-b"]]
+    assert {asked["clientToken"] for asked in api.asked("run_task")} == {"uid-1"}, (
+        "one task, however many are asked for"
+    )
+
+
+def test_a_task_of_any_zone_is_not_asked_for_twice() -> None:
+    api = api_with(run_task=raising(NO_CAPACITY))
+
+    with pytest.raises(ProviderUnavailable, match="Capacity is unavailable"):
+        provider(api, site=ZONES).run(TASK)
+
+    assert asked_subnets(api) == [["subnet-a", "subnet-b"]]
+
+
+def test_an_executor_that_did_not_start_in_its_zone_is_started_in_any() -> None:
+    api = api_with()
+
+    provider(api, site=ZONES).run(replace(TASK, attempt=1, placement=(("sparkanywhere.io/home-zone", "b"),)))
+
+    assert asked_subnets(api) == [["subnet-a", "subnet-b"]]
