@@ -10,9 +10,9 @@
 
 There is no index: an index is only eventually consistent.
 
-Decision on size. DynamoDB takes 400 KB an item, Kubernetes 1.5 MiB an object. Text over 1 KiB is
-compressed: a pod then costs two write units and not five, the event's two states compress to little more
-than one, and a ConfigMap of 1.5 MiB of text fits. What is still over 392 KiB is refused by name
+Decision on size. DynamoDB takes 400 KB an item, Kubernetes 1.5 MiB an object. Text is compressed
+(compression.py): a pod of Spark of 10 KB then takes less than half of one, an event's two states little more
+than one of them, and a ConfigMap of 1.5 MiB of text fits. What is still over 392 KiB is refused by name
 (ObjectTooLarge) and not split: parts would need their own expiry, and each list a second read, for the
 sake of Secrets and ConfigMaps full of binary data, which belong into S3. Only an event's earlier state
 moves to an item of its own where two large states meet.
@@ -22,7 +22,6 @@ Sizes: docs.aws.amazon.com/amazondynamodb, "Quotas in Amazon DynamoDB" (2025).
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 
 from pynamodb.attributes import (
@@ -36,8 +35,9 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from chalicelib.storage.base import EventType, StoredObject, WatchEvent
+from chalicelib.storage.dynamodb.compression import compressed, decompressed
 
-PACK_CHARS = 1024  # capacity is billed by the KB written, so smaller text gains nothing
+PACK_CHARS = 256  # what is smaller hardly shrinks
 ITEM_BYTES = 400 * 1024
 BODY_BYTES = ITEM_BYTES - 8 * 1024  # leaves room for a key of 3 KB and the uids of OWNERS
 OWNERS = 90  # a transaction takes 100 items, and at most five others are in it
@@ -151,7 +151,7 @@ def revision_sk(revision: int) -> str:
 
 def packed_size(text: str) -> int:
     """Return what the text takes in an item, in bytes."""
-    return len(text) if len(text) <= PACK_CHARS else len(zlib.compress(text.encode("ascii")))
+    return len(text) if len(text) <= PACK_CHARS else len(compressed(text))
 
 
 def fill(item: Item, *texts: str) -> None:
@@ -160,12 +160,12 @@ def fill(item: Item, *texts: str) -> None:
     if len(lines) <= PACK_CHARS:
         item.text = lines
     else:
-        item.packed = zlib.compress(lines.encode("ascii"))
+        item.packed = compressed(lines)
 
 
 def unpack(item: Item) -> list[str]:
     """Return the JSON texts of an item."""
-    lines = item.text if item.packed is None else zlib.decompress(item.packed).decode("ascii")
+    lines = item.text if item.packed is None else decompressed(item.packed)
     return lines.split("\n")
 
 
