@@ -22,6 +22,9 @@ DRIVER_HOST = "spark.driver.host"
 DRIVER_MASTER = "spark.kubernetes.driver.master"
 TOKEN_FILE = "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile"
 CA_FILE = "spark.kubernetes.authenticate.driver.mounted.caCertFile"
+# Driver and executors then know each other by a secret that the driver draws and hands to its executors
+# (spark.apache.org/docs/4.0.1/security.html, "Spark RPC"; the same since 3.0).
+AUTHENTICATE = "spark.authenticate"
 RECONNECT_INTERVAL = "KUBERNETES_WATCH_RECONNECTINTERVAL"
 RETRY_LIMIT = "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT"
 BIND_ADDRESS = "SPARK_DRIVER_BIND_ADDRESS"
@@ -33,16 +36,20 @@ _VARIABLES = {RECONNECT_INTERVAL: "50", RETRY_LIMIT: "7"}
 
 # What a user may have set by --conf: the submission then carries it in spark.properties, which a
 # command line beats. spark.driver.host is not among them: Spark sets it itself, to a name of DNS.
-_YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE)
+_YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE, AUTHENTICATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """What to tell drivers: the URL of this API, and whether tokens and a certificate are mounted."""
+    """What to tell drivers: the URL of this API, and whether tokens and a certificate are mounted.
+
+    `shares_network`: other applications reach the driver's ports, so that it should know its executors.
+    """
 
     master_url: str = ""
     token: bool = False
     root_ca: bool = False
+    shares_network: bool = False
 
 
 def admit(pod: JSON, injection: Injection) -> JSON:
@@ -59,6 +66,7 @@ def admit(pod: JSON, injection: Injection) -> JSON:
         DRIVER_MASTER: injection.master_url,
         TOKEN_FILE: f"{TOKEN_DIRECTORY}/token" if injection.token else "",
         CA_FILE: f"{TOKEN_DIRECTORY}/ca.crt" if injection.root_ca else "",
+        AUTHENTICATE: "true" if injection.shares_network else "",
     }
     given = {arg.partition("=")[0] for arg in driver["args"] if "=" in arg}
     names = [key for key, text in wanted.items() if text and key not in given and _is_allowed(key, allowed)]

@@ -24,6 +24,8 @@ from tests.unit.controllers.world import World
 DATA = Path(__file__).parents[3] / "data" / "spark"
 URL = "http://127.0.0.1:8001"
 FULL = Injection(master_url=URL, token=True)
+SHARED = Injection(master_url=URL, token=True, shares_network=True)
+AUTHENTICATED = "spark.authenticate=true"
 HOST = "spark.driver.host=$(SPARK_DRIVER_BIND_ADDRESS)"
 MASTER = f"spark.kubernetes.driver.master={URL}"
 TOKEN = (
@@ -138,6 +140,24 @@ def test_nothing_is_said_of_what_we_do_not_have() -> None:
     args = driver(admit(recorded("driver-4.3.0"), Injection()))["args"]
 
     assert [arg for arg in args if arg.startswith("spark.")] == [HOST]
+
+
+@pytest.mark.parametrize("name", DRIVERS)
+def test_where_others_reach_its_ports_a_driver_knows_its_executors(name: str) -> None:
+    pod = admit(recorded(name), SHARED)
+
+    assert AUTHENTICATED in driver(pod)["args"]
+    assert "spark.authenticate" in pod["metadata"]["annotations"][INJECTED].split(",")
+    assert AUTHENTICATED not in driver(admit(recorded(name), FULL))["args"]
+
+
+@pytest.mark.parametrize("line", ["spark.authenticate=false", "spark.authenticate=true"])
+def test_what_the_user_says_of_authentication_wins(line: str) -> None:
+    pod = admit(recorded("driver-4.3.0"), SHARED)
+
+    args = respecting_properties(pod, driver(pod), f"{line}\n") or []
+
+    assert [arg for arg in args if arg.startswith("spark.authenticate")] == []
 
 
 def args_with(properties: str, name: str = "driver-4.3.0") -> list[str]:
