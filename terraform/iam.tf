@@ -239,6 +239,14 @@ data "aws_iam_policy_document" "control_plane" {
     }
   }
 
+  # How many vCPUs the account may run at once, for submits that ask for more. The call knows no resource:
+  # docs.aws.amazon.com/service-authorization, "Service Quotas" (2026).
+  statement {
+    sid       = "ReadQuotas"
+    actions   = ["servicequotas:GetServiceQuota"]
+    resources = ["*"]
+  }
+
   statement {
     sid       = "OwnLog"
     actions   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]

@@ -95,3 +95,20 @@ class SharesFolders(Protocol):
     @property
     def shared_folders(self) -> SharedFolders:
         """Return which folders, none where the provider's machine is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many processors tasks of one capacity type (`on-demand`, `spot`) may have at once, and how to get `more`."""
+
+    capacity: str
+    vcpus: float
+    more: str
+
+
+@runtime_checkable
+class HasQuotas(Protocol):
+    """A provider that somebody else bounds: an account's quotas. Tasks beyond them wait."""
+
+    def quotas(self) -> Sequence[Quota]:
+        """Return the quotas, without those that nobody tells. Cheap: they may be an hour old. Raises nothing."""

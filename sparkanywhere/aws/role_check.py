@@ -56,6 +56,7 @@ def calls_of(site: Site) -> Sequence[Calls]:
         Calls(("ecs:DescribeTasks", "ecs:StopTask"), task, cluster),
         Calls(("ecs:ListTasks",), "*", cluster),
         Calls(("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), "*"),
+        Calls(("servicequotas:GetServiceQuota",), "*"),
         Calls(("ecs:TagResource",), definition, (("ecs:CreateAction", "RegisterTaskDefinition"),)),
         Calls(("ecs:TagResource",), task, (("ecs:CreateAction", "RunTask"),)),
         *(

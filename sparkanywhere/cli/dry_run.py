@@ -6,6 +6,7 @@ import os
 import shlex
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from chalicelib.providers import registry
@@ -31,7 +32,7 @@ def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -
                 target = find_target(os.environ, context=context, namespace=spec.namespace, lasting=True)
         if target is not None:
             client = KubeClient(target.access)
-            check_capacity(client, spec)
+            check_capacity(client, spec, say=partial(echo, err=True))
             place, runs_on = target.where, find_provider(client) or runs_on
         is_here = target is None or target.context.partition("/")[0] == LAPTOP
         if is_here and runs_on.launches and runs_on.image_engine is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from chalicelib.apimachinery.accessors import spec_of
@@ -83,7 +84,8 @@ def run(spec: JobSpec, options: RunOptions) -> int:
     try:
         if options.detach:
             target = open_target(context=options.context, namespace=spec.namespace, lasting=True)
-            made = submit(KubeClient(target.access), spec, suffix=new_suffix(), folder=callers_folder())
+            client, say = KubeClient(target.access), partial(echo, err=True)
+            made = submit(client, spec, suffix=new_suffix(), folder=callers_folder(), say=say)
             if is_for_programs(options.output):
                 about = {"id": made.id, "name": spec.app_name, "namespace": spec.namespace, "driver": made.name}
                 print_records(about, options.output)

@@ -13,9 +13,11 @@ from chalicelib.providers import registry
 from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
+from sparkanywhere.jobs.account_quota import shortfall
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.staging import Say, nothing
 
 ROLES = ("driver", "executor")
 
@@ -31,8 +33,11 @@ def find_provider(client: KubeClient) -> ProviderDeclaration | None:
     return next((each for each in found if each is not None), None)
 
 
-def check_capacity(client: KubeClient, spec: JobSpec) -> None:
-    """Return if the driver and an executor fit somewhere. Raises SpecError, ApiUnreachable."""
+def check_capacity(client: KubeClient, spec: JobSpec, *, say: Say = nothing) -> None:
+    """Return if the driver and an executor fit somewhere; say it if further executors never will.
+
+    Raises SpecError, ApiUnreachable.
+    """
     try:
         nodes = client.get("/api/v1/nodes")["items"]
     except ApiError:
@@ -40,6 +45,13 @@ def check_capacity(client: KubeClient, spec: JobSpec) -> None:
     problem = too_big(spec, nodes)
     if problem:
         raise SpecError(problem)
+    for node in nodes[:1]:  # an account's quotas are told by each of its nodes
+        provider, mib = provider_of_node(node), {f"{role}_mib": wanted_mib(spec, role) for role in ROLES}
+        found = shortfall(spec, node, provider.sizes if provider else None, **mib)
+        if found and found.is_hopeless:
+            raise SpecError(found.problem)
+        if found:
+            say(found.problem[0].upper() + found.problem[1:])
 
 
 def too_big(spec: JobSpec, nodes: list[JSON]) -> str:

@@ -57,7 +57,7 @@ def submit(
     Raises SpecError, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that were
     uploaded, which the control plane removes in time.
     """
-    check_capacity(client, spec)
+    check_capacity(client, spec, say=say)
     spec, here = _placed(client, spec, folder, say)
     needed_by = main_place(spec, suffix)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)

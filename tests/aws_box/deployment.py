@@ -10,6 +10,7 @@ from typing import Any
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from tests.aws_box.dynamodb_server import DynamoDBServer
 from tests.aws_box.execution_environment import runtime_folder
+from tests.aws_box.fake_quotas import FakeQuotas
 from tests.aws_box.gateway import Gateway
 from tests.aws_box.lambda_function import LambdaFunction
 from tests.aws_box.package import CLUSTER_ARN, Package
@@ -33,6 +34,7 @@ class Deployment:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.dynamodb = DynamoDBServer()
+        self.quotas = FakeQuotas()
         self.log = folder / "lambda.log"
         runtime = runtime_folder(folder / "runtime")
         environ = {
@@ -40,6 +42,7 @@ class Deployment:
             "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb.url,
             "AWS_ENDPOINT_URL_ECS": ecs_url,
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
+            "AWS_ENDPOINT_URL_SERVICE_QUOTAS": self.quotas.url,
             **{f"SPARKANYWHERE_{name}": value for name, value in {**stage(), **(settings or {})}.items()},
         }
 
@@ -88,6 +91,7 @@ class Deployment:
         for each in self.functions:
             each.close()
         self.dynamodb.close()
+        self.quotas.close()
 
 
 def scheduled_event() -> dict[str, Any]:

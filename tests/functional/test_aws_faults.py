@@ -364,6 +364,7 @@ def test_the_role_allows_every_call_that_a_pods_life_takes(cloud: Cloud) -> None
 
     called = {f"ecs:{operation}" for operation in cloud.ecs.calls}
     called |= {f"dynamodb:{operation}" for operation in cloud.deployment.dynamodb.fake.requests}
+    called |= {f"servicequotas:{operation}" for operation in cloud.deployment.quotas.calls}
     # What creates the table is the test; a transaction needs the actions that it is made of.
     called -= {"dynamodb:CreateTable", "dynamodb:DescribeTable", "dynamodb:UpdateTimeToLive"}
     called = {each for each in called if each != "dynamodb:TransactWriteItems"} | TRANSACTION

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import requests
 
+from chalicelib.controllers.cluster.quotas import quotas_of
 from sparkanywhere.aws.checkup import examine
-from sparkanywhere.client.kube_client import Access
+from sparkanywhere.client.kube_client import Access, KubeClient
+from sparkanywhere.jobs.capacity import check_capacity
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 from tests.aws_box.account import FUNCTION, FakeAccount
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import TOKEN, Deployment
@@ -78,6 +81,20 @@ def test_the_doctor_finds_the_api_whole_and_a_wrong_token_wrong(
         "API": True,
         "token": is_good,
     }
+
+
+def test_the_node_tells_the_accounts_quotas_and_a_job_beyond_them_is_refused(
+    deployment: Deployment, client: Client
+) -> None:
+    deployment.run_schedule()
+
+    node = client.get("/api/v1/nodes")["items"][0]
+    plane = KubeClient(Access(deployment.url, TOKEN))
+    job = JobSpec(application="local:///a.jar", main_class="C", executor_cores=8)
+
+    assert {each.capacity: each.vcpus for each in quotas_of(node).values()} == {"on-demand": 6.0, "spot": 6.0}
+    with pytest.raises(SpecError, match=r"can never run: .*--quota-code L-3032A538"):
+        check_capacity(plane, job)
 
 
 @pytest.mark.kubectl
@@ -270,9 +287,9 @@ def test_pods_are_told_the_address_that_requests_came_to(client: Client) -> None
 
 
 def test_the_schedule_runs_in_a_function_of_its_own(deployment: Deployment) -> None:
-    started = time.monotonic()
+    before, started = deployment.resync.invocations, time.monotonic()
 
     deployment.run_schedule()
 
     assert time.monotonic() - started < GATEWAY_SECONDS
-    assert deployment.resync.invocations == 1
+    assert deployment.resync.invocations == before + 1

@@ -14,12 +14,14 @@ from tests.aws_box.role import (
     statements_of_terraform,
 )
 
-# Service Authorization Reference, pages of Amazon ECS and AWS X-Ray (2026): DescribeTaskDefinition and X-Ray's two
-# know no resource, ListTasks container instances alone. Of RegisterTaskDefinition terraform/iam.tf says why.
+# Service Authorization Reference, pages of Amazon ECS, Service Quotas and AWS X-Ray (2026): DescribeTaskDefinition,
+# GetServiceQuota and X-Ray's two know no resource, ListTasks container instances alone. Of RegisterTaskDefinition
+# terraform/iam.tf says why.
 ANY_RESOURCE = {
     "ecs:DescribeTaskDefinition",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
+    "servicequotas:GetServiceQuota",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }

@@ -14,6 +14,7 @@ from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster import shared_folders
 from chalicelib.controllers.cluster.capacity import NodeCapacity
+from chalicelib.controllers.cluster.quotas import QUOTAS, quota_annotations
 from chalicelib.providers.base import Capacity, Provider, ProviderUnavailable
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
@@ -25,6 +26,7 @@ from chalicelib.storage.keys import object_key
 
 NODES = ("", "nodes")
 WRITER = WriteOptions(field_manager="sparkanywhere")
+OURS = (shared_folders.SHARED_FOLDERS, QUOTAS)  # annotations that follow the provider
 ENDLESS_CPUS, ENDLESS_GIB, ENDLESS_GPUS, PODS = 100_000, 1_000_000, 10_000, 10_000
 _INFO_TEXT = "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion"
 CONDITIONS = (
@@ -57,6 +59,7 @@ class NodeController:
         """Make the nodes where missing, and write how much there is, and which folders, where that has changed."""
         try:
             capacities, annotations = self._capacity.all(), shared_folders.node_annotations(self._provider)
+            annotations |= quota_annotations(self._provider)
         except ProviderUnavailable:
             return  # what is known of it stays
         registry = self._registries[NODES]
@@ -74,7 +77,7 @@ class NodeController:
                 taints = [each for each in found["spec"]["taints"] if each != NOT_READY]
                 changed = {**found, "spec": {**found["spec"], "taints": taints}}
                 found = registry.update(None, name, changed, WRITER).stored.object()
-            kept = {key: text for key, text in annotations_of(found).items() if key != shared_folders.SHARED_FOLDERS}
+            kept = {key: text for key, text in annotations_of(found).items() if key not in OURS}
             if annotations_of(found) != kept | annotations:
                 changed = {**found, "metadata": {**found["metadata"], "annotations": kept | annotations}}
                 found = registry.update(None, name, changed, WRITER).stored.object()

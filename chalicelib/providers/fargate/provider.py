@@ -25,10 +25,12 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
 )
+from chalicelib.providers.extensions import Quota
 from chalicelib.providers.fargate import clients, definitions
 from chalicelib.providers.fargate.clients import boto3_client
 from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
+from chalicelib.providers.fargate.quotas import AccountQuotas
 from chalicelib.providers.fargate.states import task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
 
@@ -96,6 +98,7 @@ class FargateProvider:
         self._making = threading.Lock()  # boto3 makes clients in one thread only
         self._registering = threading.Lock()  # a shape is registered once
         self._bucket = TokenBucket(RUNS_PER_SECOND, RUN_BURST)
+        self._quotas = AccountQuotas(lambda: self._service("service-quotas"), seconds)
 
     def run(self, task: Task) -> TaskState:
         """Start the task in the cluster, or find it started before."""
@@ -277,6 +280,10 @@ class FargateProvider:
     def capacities(self) -> list[Capacity]:
         """Return both architectures, without a known end."""
         return [Capacity("amd64"), Capacity("arm64")]
+
+    def quotas(self) -> Sequence[Quota]:
+        """Return what the account may run at once, as it was within the last hour."""
+        return self._quotas.get()
 
     def start(self, observe: Observer) -> None:
         """Do nothing: news come from EventBridge."""
