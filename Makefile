@@ -21,6 +21,7 @@ PORT ?=
 BIN := $(VENV)/bin
 RUN := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
+DYNOXIDE := .make/dynoxide
 PYTEST := $(BIN)/python -m pytest --numprocesses "$(WORKERS)"
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -33,7 +34,7 @@ LOCKED := PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.make/wheels"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
+.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,16 +68,25 @@ fix: $(DEV) ## Mend what ruff can mend
 	@$(BIN)/ruff format .
 
 test: $(DEV) ## Run the tests, with a real Spark job on each provider that is there (WORKERS=2 files at a time)
-	@$(PYTEST) -m "not slow and not clients" --durations 15
+	@$(PYTEST) -m "not slow and not clients and not dynoxide" --durations 15
 
 test-slow: $(DEV) ## Run the tests that `make test` leaves out: every Spark scenario, further versions and emulators
-	@$(PYTEST) -m "slow and not clients" --durations 15
+	@$(PYTEST) -m "slow and not clients and not dynoxide" --durations 15
 
 test-clients: $(DEV) ## Run third-party clients against us: kr8s, kopf, helm, Airflow, ... and kubectl 1.24 to 1.37 (QUICK=1: fewer)
 	@$(BIN)/python -m tools.clients$(if $(QUICK), --quick)
 	@$(PYTEST) -m "clients$(if $(QUICK), and not slow)" --durations 15
 
-test-all: test test-slow test-clients ## Run every test
+test-dynoxide: $(DEV) ## Run the storage contract on dynoxide, a DynamoDB by others; the first time cargo builds it, in minutes
+	@if command -v cargo >/dev/null || test -x $(DYNOXIDE)/bin/dynoxide; then \
+	  $(MAKE) --no-print-directory $(DYNOXIDE)/bin/dynoxide && $(PYTEST) -m dynoxide --durations 15; \
+	else echo "dynoxide was left out: there is no cargo to build it"; fi
+
+$(DYNOXIDE)/bin/dynoxide:
+	@cargo install --quiet --locked --no-default-features --features native-sqlite,http-server,cli \
+	  --root $(DYNOXIDE) --version "~3.2" dynoxide-rs
+
+test-all: test test-slow test-clients test-dynoxide ## Run every test
 
 soak: $(DEV) ## Send drawn requests, and hold watches under faults to lists, for MINUTES=10 (SEED=n: the same again)
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)")
@@ -85,7 +95,7 @@ e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(PYTEST) tests/e2e
 
 coverage: $(DEV) ## Measure what unit and contract tests run of the code; build/coverage/index.html shows the lines
-	@$(PYTEST) -q tests/unit tests/contract -m "not slow" --cov --cov-report term:skip-covered --cov-report html
+	@$(PYTEST) -q tests/unit tests/contract -m "not slow and not dynoxide" --cov --cov-report term:skip-covered --cov-report html
 
 bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -14,6 +14,7 @@ from pathlib import Path
 from chalicelib.config import Settings
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.image import base_name
+from tests.contract import dynoxide
 from tools import clients
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
@@ -38,6 +39,8 @@ def missing(tool: str) -> str:
         return "" if find(tool) else "kubectl is not installed"
     if tool == "terraform":
         return _terraform_problem()
+    if tool == "dynoxide":
+        return dynoxide.missing()
     if tool == "browser":
         return _browser_problem()
     return ""  # spark is fetched when asked for; slow needs nothing

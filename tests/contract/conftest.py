@@ -23,6 +23,7 @@ from tests.contract.provider_backends import (
     ProviderFactory,
 )
 from tests.contract.storage_backends import (
+    DynoxideStores,
     FakeStores,
     MemoryStores,
     MotoServerStores,
@@ -46,6 +47,7 @@ def no_aws_account(monkeypatch: pytest.MonkeyPatch) -> None:
         "dynamodb-fake",
         pytest.param("dynamodb-moto", marks=pytest.mark.slow),
         pytest.param("dynamodb-moto-server", marks=pytest.mark.slow),
+        pytest.param("dynamodb-dynoxide", marks=pytest.mark.dynoxide),
     ]
 )
 def store_factory(
@@ -60,6 +62,7 @@ def store_factory(
         "dynamodb-fake": FakeStores,
         "dynamodb-moto": MotoStores,
         "dynamodb-moto-server": MotoServerStores,
+        "dynamodb-dynoxide": lambda: DynoxideStores(tmp_path),
     }
     stores = backends[request.param]()
     yield stores

@@ -20,6 +20,7 @@ from chalicelib.storage.base import Storage, StoredObject
 from chalicelib.storage.dynamodb.storage import DynamoStorage
 from chalicelib.storage.dynamodb.table import Backoff
 from chalicelib.storage.sqlite.storage import SqliteStorage
+from tests.contract.dynoxide import Dynoxide
 from tests.contract.fake_dynamodb import FakeDynamoDB, Faults
 from tests.memory_storage import MemoryStorage
 
@@ -198,3 +199,16 @@ class MotoServerStores(DynamoStores):
         """Close all handles and the server."""
         super().close()
         self._server.stop()
+
+
+class DynoxideStores(DynamoStores):
+    """Handles on one table in a dynoxide of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = Dynoxide(folder)
+        super().__init__(endpoint=self._server.url)
+
+    def close(self) -> None:
+        """Close all handles and the server."""
+        super().close()
+        self._server.close()
