@@ -79,7 +79,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             subresources=Subresources(
                 bodies, _subresources(base, bodies, stored), {"ephemeralcontainers": NO_DEBUG} if base.launches else {}
             ),
-            watches=WatchEndpoint(shaper, limits, streams=streams),
+            watches=WatchEndpoint(shaper, limits, streams=streams, clock=clock),
             logs=LogEndpoint(controllers.pods, controllers.records, clock, streams=streams),
             reviews=Reviews(bodies, rbac, authenticator=authenticator, issuer=base.issuer, clock=clock),
             files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),

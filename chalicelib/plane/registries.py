@@ -128,8 +128,13 @@ def _node(base: Foundation) -> Node:
 def _injection(base: Foundation) -> Injection:
     url = base.url.get()
     root_ca = bool(base.settings.ca_file) and url.startswith("https:")
-    shares_network = base.settings.declaration.is_remote
-    return Injection(master_url=url, token=not is_open(base.settings), root_ca=root_ca, shares_network=shares_network)
+    return Injection(
+        master_url=url,
+        token=not is_open(base.settings),
+        root_ca=root_ca,
+        shares_network=base.settings.declaration.is_remote,
+        polled=not base.host.streams,
+    )
 
 
 def create_default_objects(stored: Stored) -> None:

@@ -51,9 +51,12 @@ class LambdaFunction:
         """Kill the processes of all invocations under way, as a lost host would; return how many."""
         with self._lock:
             busy = [each for each in self._all if each not in self._free and each.is_alive]
-        for each in busy:
-            each.kill()
-        return len(busy)
+        return _kill(busy)
+
+    def kill_all(self) -> int:
+        """Kill the processes of all environments, of those that wait for a request too; return how many."""
+        with self._lock:
+            return _kill([each for each in self._all if each.is_alive])
 
     def restart(self, **changes: str) -> None:
         """Let every environment go, so that the next have further settings: a new deployment."""
@@ -83,6 +86,12 @@ class LambdaFunction:
         with self._lock:
             if environment.is_alive and environment in self._all:
                 self._free.append(environment)
+
+
+def _kill(environments: list[ExecutionEnvironment]) -> int:
+    for each in environments:
+        each.kill()
+    return len(environments)
 
 
 __all__ = ["FunctionError", "LambdaFunction"]

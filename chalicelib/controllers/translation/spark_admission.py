@@ -29,27 +29,34 @@ RECONNECT_INTERVAL = "KUBERNETES_WATCH_RECONNECTINTERVAL"
 RETRY_LIMIT = "KUBERNETES_REQUEST_RETRY_BACKOFFLIMIT"
 BIND_ADDRESS = "SPARK_DRIVER_BIND_ADDRESS"
 
-# Variables that Spark's Kubernetes client, fabric8, reads. Between two polls of a watch it waits 1000 ms, which
-# executors' start feels. And Spark has it try an unanswered request three times within 0.7 s: a driver that
-# starts would die of our restart. Seven times are 12.7 s (0.1 s, doubled each time).
-_VARIABLES = {RECONNECT_INTERVAL: "50", RETRY_LIMIT: "7"}
+# Spark has its Kubernetes client, fabric8, try an unanswered request three times within 0.7 s: a driver that starts
+# would die of our restart. Seven times are 12.7 s (0.1 s, doubled each time).
+_RETRIES = "7"
+# What fabric8 waits between the end of a watch's answer and the next request, in milliseconds: its own second where
+# each request costs, and next to nothing on a connection that has ended for once.
+POLLED_MS, STREAMED_MS = 1000, 50
+# How often Spark lists all its executors, in case that its watch has missed one: every 30 seconds by itself.
+POLLING_INTERVAL = "spark.kubernetes.executor.apiPollingInterval"
+POLLED_LISTS = "120s"
 
 # What a user may have set by --conf: the submission then carries it in spark.properties, which a
 # command line beats. spark.driver.host is not among them: Spark sets it itself, to a name of DNS.
-_YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE, AUTHENTICATE)
+_YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE, AUTHENTICATE, POLLING_INTERVAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
     """What to tell drivers: the URL of this API, and whether tokens and a certificate are mounted.
 
-    `shares_network`: other applications reach the driver's ports, so that it should know its executors.
+    `shares_network`: other applications reach the driver's ports, so that it should know its executors. `polled`: each
+    answer to a watch ends at once, and each request costs.
     """
 
     master_url: str = ""
     token: bool = False
     root_ca: bool = False
     shares_network: bool = False
+    polled: bool = False
 
 
 def admit(pod: JSON, injection: Injection) -> JSON:
@@ -67,11 +74,13 @@ def admit(pod: JSON, injection: Injection) -> JSON:
         TOKEN_FILE: f"{TOKEN_DIRECTORY}/token" if injection.token else "",
         CA_FILE: f"{TOKEN_DIRECTORY}/ca.crt" if injection.root_ca else "",
         AUTHENTICATE: "true" if injection.shares_network else "",
+        POLLING_INTERVAL: POLLED_LISTS if injection.polled else "",
     }
     given = {arg.partition("=")[0] for arg in driver["args"] if "=" in arg}
     names = [key for key, text in wanted.items() if text and key not in given and _is_allowed(key, allowed)]
     driver["args"][1:1] = [word for key in names for word in ("--conf", f"{key}={wanted[key]}")]
-    for name, value in _VARIABLES.items():
+    interval = POLLED_MS if injection.polled else STREAMED_MS
+    for name, value in ((RECONNECT_INTERVAL, str(interval)), (RETRY_LIMIT, _RETRIES)):
         if _is_allowed(name, allowed) and not _has_variable(driver, name):
             driver["env"] = [*(driver.get("env") or []), {"name": name, "value": value}]
             names.append(name)

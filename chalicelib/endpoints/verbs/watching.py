@@ -1,21 +1,20 @@
 """Watches as HTTP answers: one iterator of frames, buffered on Lambda or streamed by a local server.
 
 Buffered: one complete answer inside the gateway's window, as soon as there are events, else
-after a hold that ends with a BOOKMARK. Streamed: chunks until timeoutSeconds. In either each frame is a
-line of JSON with its newline (clients drop one without).
+after a hold that ends with a BOOKMARK; a polled one (polled_watch.py) at once. Streamed: chunks until timeoutSeconds.
+In either each frame is a line of JSON with its newline (clients drop one without).
 
-The client of Spark 4 (fabric8 7) releases an answer that has ended only when it sends the next request, and then closes
-the answer's connection, whatever has begun on it since. So a buffered answer asks for its connection to be closed; and
-since API Gateway renames that header, an answer with events ends with an ERROR, at which the client releases it.
+A buffered answer asks for its connection to be closed, for clients that would close it later (fabric8 7); and since
+API Gateway renames that header, an answer to these ends with an ERROR.
 """
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 
 from chalice.app import Response
 
@@ -27,6 +26,7 @@ from chalicelib.endpoints.http.parameters import list_options, namespace_of
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import JSON_TYPE, Representation, StreamResponse, dumps, negotiate, typed_text
+from chalicelib.endpoints.verbs.polled_watch import Pauses, is_polled, lets_go_late
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
 
@@ -37,21 +37,27 @@ MAX_HOLD_SECONDS = 25.0
 # A real server's --min-request-timeout: watches without timeoutSeconds end after 30 to 60 minutes.
 STREAM_SECONDS = 1800.0
 MAX_BUFFER_BYTES = 4_000_000  # a Lambda answer may have 6 MB; clients come back for the rest
-LETS_GO_LATE = re.compile(r"fabric8-kubernetes-client/([7-9]|\d\d)\b")
 # The client logs this for each answer, and continues from the last event.
-END_OF_ANSWER = timeout("this answer of a watch is complete, the next one goes on from here; nothing is lost")
+END_OF_ANSWER = "this answer of a watch is complete, the next one goes on from here; nothing is lost"
 
 
 class WatchEndpoint:
     """Answers watch requests in the one way that its host can deliver."""
 
     def __init__(
-        self, shaper: Shaper, limits: Limits, *, streams: bool, jitter: Callable[[], float] = random.random
+        self,
+        shaper: Shaper,
+        limits: Limits,
+        *,
+        streams: bool,
+        clock: Callable[[], datetime],
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._shaper = shaper
         self._limits = limits
         self._streams = streams
         self._jitter = jitter
+        self._pauses = Pauses(clock)
 
     def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
@@ -59,18 +65,28 @@ class WatchEndpoint:
         options = list_options(info, registry.strategy)
         if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
             options = replace(options, allow_bookmarks=False)
-        asked = float(options.timeout_seconds or 0)
-        if self._streams:
-            seconds = asked or STREAM_SECONDS * (1 + self._jitter())
-        else:
-            seconds = min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
+        polled = not self._streams and is_polled(info)
+        seconds = 0.0 if polled else self._seconds(float(options.timeout_seconds or 0))
         watch = registry.watch(namespace_of(registry, info), options, seconds=seconds)
         lines = self._limits.watch(info.user.name, self._lines(registry, watch, how, info))
         if self._streams:
             return StreamResponse(lines, content_type=JSON_TYPE)
         with closing(lines):
-            body = self._buffered(watch, lines, registry, how, info)
+            pieces, size = _collect(lines)
+        pause = self._pauses.next(info, has_news=bool(pieces) or not options.resource_version) if polled else 1
+        if not (pieces and pieces[-1].startswith(b'{"type":"ERROR"')):
+            must_end = pause > 1 or (lets_go_late(info) and (bool(pieces) or polled))
+            if info.flag("allowWatchBookmarks") and size <= MAX_BUFFER_BYTES:
+                pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces).encode())
+            if must_end:
+                pieces.append(_error_line(timeout(END_OF_ANSWER, retry_after_seconds=pause)).encode())
+        body = b"".join(pieces).decode()
         return Response(body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"})
+
+    def _seconds(self, asked: float) -> float:
+        if self._streams:
+            return asked or STREAM_SECONDS * (1 + self._jitter())
+        return min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
 
     def _lines(self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo) -> Iterator[bytes]:
         is_first = True
@@ -80,30 +96,6 @@ class WatchEndpoint:
                 continue
             yield self._line(registry, frame, how, info, is_first=is_first).encode()
             is_first = is_first and frame.type in ("BOOKMARK", "ERROR")
-
-    def _buffered(
-        self, watch: Watch, lines: Iterator[bytes], registry: Registry, how: Representation, info: RequestInfo
-    ) -> str:
-        pieces: list[bytes] = []
-        size = 0
-        for line in lines:
-            if line == b"" and pieces:
-                break
-            size += len(line)
-            pieces += [line] if line else []
-            if size > MAX_BUFFER_BYTES:
-                break
-        if pieces and pieces[-1].startswith(b'{"type":"ERROR"'):
-            return b"".join(pieces).decode()
-        # Who watches one object has no other request under way that could be lost.
-        is_one_object = "metadata.name=" in info.first("fieldSelector")
-        is_late = LETS_GO_LATE.search(info.headers.get("user-agent", "")) is not None
-        must_end = bool(pieces) and is_late and not is_one_object
-        if info.flag("allowWatchBookmarks") and size <= MAX_BUFFER_BYTES:
-            pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces).encode())
-        if must_end:
-            pieces.append(_error_line(END_OF_ANSWER).encode())
-        return b"".join(pieces).decode()
 
     def _line(self, registry: Registry, frame: Frame, how: Representation, info: RequestInfo, *, is_first: bool) -> str:
         if frame.status is not None:
@@ -130,3 +122,17 @@ class WatchEndpoint:
 
 def _error_line(status: StatusError) -> str:
     return dumps({"type": "ERROR", "object": status.to_dict()}) + "\n"
+
+
+def _collect(lines: Iterator[bytes]) -> tuple[list[bytes], int]:
+    """Return lines until nothing more comes by itself, or an answer is full, and their size."""
+    pieces: list[bytes] = []
+    size = 0
+    for line in lines:
+        if line == b"" and pieces:
+            break
+        size += len(line)
+        pieces += [line] if line else []
+        if size > MAX_BUFFER_BYTES:
+            break
+    return pieces, size

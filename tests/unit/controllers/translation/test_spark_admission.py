@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,18 @@ def test_hook_leaves_invalid_pods_to_validation(w: World, spec: JSON) -> None:
 
 def test_hook_leaves_other_resources_alone(w: World) -> None:
     assert admission(w).admit("configmaps", {"data": {}}, w.storage) == []
+
+
+def test_where_watches_are_polled_a_driver_asks_seldom() -> None:
+    pod = driver(admit(recorded("driver-4.3.0"), replace(FULL, polled=True)))
+
+    assert "spark.kubernetes.executor.apiPollingInterval=120s" in pod["args"]
+    assert {"name": "KUBERNETES_WATCH_RECONNECTINTERVAL", "value": "1000"} in pod["env"]
+
+
+def test_a_polling_interval_in_the_properties_is_kept() -> None:
+    pod = admit(recorded("driver-4.3.0"), replace(FULL, polled=True))
+
+    args = respecting_properties(pod, driver(pod), "spark.kubernetes.executor.apiPollingInterval=5s\n")
+
+    assert not [arg for arg in args or [] if "apiPollingInterval" in arg]
