@@ -27,11 +27,6 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-header --no-annotate --constraint locks/platforms.in $(if $(UPGRADE),--upgrade)
 
-# Chalice asks pip for some wheels by name and version alone, so it may take them only from where hashes were checked.
-DOWNLOAD := $(BIN)/python -m pip download --disable-pip-version-check --quiet --require-hashes \
-  --requirement requirements.txt --dest .make/wheels
-LOCKED := PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.make/wheels"
-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
@@ -107,21 +102,17 @@ docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and do
 	@$(BIN)/python -m tools.settings_page
 	@$(BIN)/python -m tools.job_options_page
 
-vendor: $(RUN) ## Put into vendor/ what Lambda needs without its dependencies, and into .make/wheels what needs them
-	@$(PIP) --quiet --no-deps --upgrade --target vendor --require-hashes --requirement locks/vendor.txt
-	@$(DOWNLOAD)
-	@for cpu in aarch64 x86_64; do \
-	  $(DOWNLOAD) --no-deps --only-binary :all: --platform "manylinux2014_$$cpu" --platform "manylinux_2_28_$$cpu" || exit; \
-	done
+vendor: $(RUN) ## Fetch what Lambda needs beside our code, as deploy and package do by themselves
+	@$(BIN)/python -m sparkanywhere.deployment.libraries
 
-package: vendor ## Make the Lambda package and its template in build/ (STAGE=prod)
-	@$(LOCKED) $(BIN)/chalice package --stage "$(STAGE)" build
+package: $(RUN) ## Make the Lambda package and its template for CloudFormation in build/ (STAGE=prod)
+	@$(BIN)/chalice package --stage "$(STAGE)" build
 
-config: $(RUN) ## Write Terraform's outputs into the Chalice stage (STAGE=prod)
-	@terraform -chdir=terraform output -json | $(BIN)/python -m sparkanywhere.cli.stage_config --stage "$(STAGE)"
+config: $(RUN) ## Write Terraform's outputs into the Chalice stage, after terraform apply (STAGE=prod)
+	@$(BIN)/python -m sparkanywhere.cli.stage_config --stage "$(STAGE)"
 
-deploy: vendor ## Put the control plane up on AWS, after make config (STAGE=prod)
-	@$(LOCKED) $(BIN)/chalice deploy --stage "$(STAGE)"
+deploy: $(RUN) ## Put the control plane up on AWS, after make config: chalice deploy (STAGE=prod)
+	@$(BIN)/chalice deploy --stage "$(STAGE)"
 
 wheel: $(DEV) ## Build the wheel, and beside it a CycloneDX bill of what it runs on, in dist/
 	@$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist .

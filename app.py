@@ -13,7 +13,7 @@ app = KubernetesApp(app_name="sparkanywhere")
 app.serve(control_plane)
 task_events, resync = register_events(app, control_plane, pattern=event_pattern())
 
-with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package, and no local server
-    from sparkanywhere.local.chalice_command import replace_local_server
+with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package
+    from sparkanywhere.local.chalice_command import replace_stock_chalice
 
-    replace_local_server()
+    replace_stock_chalice()

@@ -1,19 +1,19 @@
 """Terraform's outputs into a Chalice stage: `make config STAGE=prod` after `terraform apply`.
 
-Reads `terraform output -json` from standard input or a file and rewrites .chalice/config.json: the stage's
+Reads the outputs of the folder terraform/, or those in a file, and rewrites .chalice/config.json: the stage's
 environment, its role, its kind of endpoint, its tag, whether it is traced, and nothing else. May be repeated.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from sparkanywhere.cli.terminal import echo
+from sparkanywhere.deployment.terraform import Terraform, TerraformFailed
 
 # Setting (SPARKANYWHERE_...) by output; lists and flags are written as config.py reads them.
 SETTINGS = {
@@ -51,7 +51,9 @@ def environment(outputs: dict[str, Any]) -> dict[str, str]:
 
 def _value(outputs: dict[str, Any], name: str) -> Any:  # Any: whatever an output holds
     if name not in outputs:
-        raise OutputMissing(f"Terraform has no output {name}: run terraform apply first")
+        raise OutputMissing(
+            f"Terraform has no output {name}: run `terraform init` and `terraform apply` in terraform/ first."
+        )
     return outputs[name]["value"]
 
 
@@ -64,7 +66,10 @@ def _text(value: Any) -> str:  # Any: whatever an output holds
 
 
 def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> dict[str, Any]:
-    """Return Chalice's configuration with the stage filled in; what it had otherwise stays."""
+    """Return Chalice's configuration with the stage filled in; what it had otherwise stays. Raises OutputMissing."""
+    made = outputs.get("stage", {}).get("value", stage)
+    if made != stage:
+        raise OutputMissing(f"Terraform has made stage {made}, not {stage}: `make config STAGE={made}`.")
     stages = dict(config.get("stages") or {})
     before = dict(stages.get(stage) or {})
     variables = {**(before.get("environment_variables") or {}), **environment(outputs)}
@@ -82,19 +87,23 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
     return {**config, "stages": stages}
 
 
-@click.command(help="Write Terraform's outputs (JSON) into a stage of .chalice/config.json.")
+@click.command(help="Write Terraform's outputs into a stage of .chalice/config.json.")
 @click.option("--stage", default="prod", show_default=True, help="The Chalice stage.")
 @click.option("--config", default=".chalice/config.json", show_default=True, type=click.Path(path_type=Path))
-@click.argument("outputs", type=click.File(), default="-")
-def main(stage: str, config: Path, outputs: TextIO) -> None:
+@click.option(
+    "--terraform", default="terraform", show_default=True, type=click.Path(path_type=Path), help="Its folder."
+)
+@click.argument("outputs", type=click.File(), required=False)
+def main(stage: str, config: Path, terraform: Path, outputs: TextIO | None) -> None:
     """Rewrite the configuration file."""
     try:
-        document = json.load(outputs)
+        document = json.load(outputs) if outputs else Terraform(terraform).outputs()
         made = configured(json.loads(config.read_text()), stage, document)
-    except (OutputMissing, ValueError, OSError) as error:
-        sys.exit(f"{error}")
-    config.write_text(json.dumps(made, indent=2) + "\n")
-    echo(f"{config}: stage {stage} is ready; chalice deploy --stage {stage} puts it up")
+        config.write_text(json.dumps(made, indent=2) + "\n")
+    except (OutputMissing, TerraformFailed, ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    where = made["stages"][stage]["environment_variables"]["SPARKANYWHERE_REGION"]
+    echo(f"{config}: stage {stage} is ready; chalice deploy --stage {stage} puts it up in {where}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Chalice's command line with our options and our server behind `chalice local`; all else is as it ships.
+"""Chalice's command line with our options and our server behind `chalice local`, and our stages behind what deploys.
 
-`make` puts it at .venv/bin/chalice. In other projects nothing changes.
+`make` puts it at .venv/bin/chalice. In other projects nothing changes. A stock chalice that packs or deploys this
+project gives way to it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import click
 
+DEPLOYING = ("deploy", "delete", "package", "plan")
 ChaliceApp = Any  # chalice ships no types
 ChaliceConfig = Any
 
@@ -21,7 +23,10 @@ def main() -> int:
     """Run Chalice's command line; return the exit code."""
     from chalice import cli  # not at the top: app.py imports this module, within any program
 
-    if Path("sparkanywhere", "local").is_dir():
+    if any(Path(folder, "sparkanywhere").is_dir() for folder in (".", "vendor")):
+        from sparkanywhere.deployment.chalice_factory import StageFactory
+
+        cli.CLIFactory = StageFactory  # type: ignore[attr-defined]  # found by name
         try:
             extend(cli)
         except Exception as error:  # another Chalice: its own commands must still work
@@ -68,14 +73,22 @@ def extend(cli: ModuleType) -> None:
     command.params.extend(ours)
 
 
-def replace_local_server() -> None:
-    """Put our server behind a stock `chalice local`, as in a checkout without `make`. app.py calls this.
+def replace_stock_chalice() -> None:
+    """Put our server behind a stock `chalice local`, and go on as our command where a stock one packs or deploys.
 
-    Outside `chalice local` nothing happens.
+    app.py calls this, as in a checkout without `make`. In programs that are not Chalice's nothing happens.
     """
     local = sys.modules.get("chalice.local")
     if local is not None:
         local.create_local_server = _create_local_server  # type: ignore[attr-defined]  # found by name
+    context = click.get_current_context(silent=True)
+    if context is None or context.info_name not in DEPLOYING or "factory" not in (context.obj or {}):
+        return
+    if type(context.obj["factory"]).__module__ == "chalice.cli.factory":
+        given, here = context.find_root().params["project_dir"], os.getcwd()  # which chalice has changed to it
+        words = [here if word == given else word for word in sys.argv[1:]]
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", __name__, *words])
 
 
 def _create_local_server(app: ChaliceApp, config: ChaliceConfig, host: str, port: int) -> Any:
@@ -89,3 +102,8 @@ def _create_local_server(app: ChaliceApp, config: ChaliceConfig, host: str, port
     except CannotStart as error:
         print(str(error), file=sys.stderr, flush=True)
         os._exit(1)  # under its reloader Chalice asks from a thread, and would go on without a server
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "chalice"
+    sys.exit(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkanywhere.cli.stage_config import ENDPOINT_TYPE, ROLE, SETTINGS, VPC_ENDPOINT, XRAY, configured
+from sparkanywhere.deployment.libraries import fetch_libraries
 from tests.locks import locked
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE_SECONDS = 300
-# What `make package` sets: Chalice takes only wheels whose hashes `make vendor` has checked.
-LOCKED = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(PROJECT / ".make" / "wheels")}
-CLUSTER_ARN = "arn:aws:ecs:us-east-1:123456789012:cluster/sparkanywhere"
+ACCOUNT = "123456789012"  # moto's
+CLUSTER_ARN = f"arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/sparkanywhere"
+PARTS = ("app.py", "chalicelib", "vendor", "requirements.txt", "locks", ".make")
+CHALICE = str(Path(sys.executable).with_name("chalice"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +45,54 @@ class Package:
         return float(next(each["Timeout"] for each in found if each.get("Handler") == handler))
 
 
+def outputs(*, name: str = "sparkanywhere", region: str = "us-east-1") -> dict[str, Any]:
+    """Return what Terraform would print of a deployment."""
+    return {
+        **{each: {"value": f"the-{each}"} for each in SETTINGS.values()},
+        "name": {"value": name},
+        "region": {"value": region},
+        ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
+        XRAY: {"value": False},
+        ENDPOINT_TYPE: {"value": "REGIONAL"},
+        VPC_ENDPOINT: {"value": ""},
+        "ecs_cluster_arn": {"value": f"arn:aws:ecs:{region}:{ACCOUNT}:cluster/{name}"},
+        "assign_public_ip": {"value": True},
+        "execute_command": {"value": True},
+        "subnet_zones": {"value": {f"{region}a": "subnet-a"}},
+    }
+
+
+def make_project(folder: Path, terraform: dict[str, Any] | None = None) -> Path:
+    """Return a clone of what is deployed, its stage prod filled in by what Terraform would tell."""
+    with libraries():
+        for part in PARTS:
+            if (PROJECT / part).is_dir():
+                shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(PROJECT / part, folder / part)
+    (folder / "sparkanywhere").symlink_to(PROJECT / "sparkanywhere")
+    (folder / ".chalice").mkdir()
+    config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
+    filled = configured(config, "prod", outputs() if terraform is None else terraform)
+    (folder / ".chalice" / "config.json").write_text(json.dumps(filled))
+    return folder
+
+
 @contextmanager
-def vendored() -> Iterator[None]:
-    """Yield while `vendor/` is complete and this process alone packages: Chalice makes archives in `.chalice`."""
+def libraries() -> Iterator[None]:
+    """Yield while all that goes into the archive beside our code is in the checkout, and nobody fetches it."""
     with locked(PROJECT / ".chalice"):
-        vendor = ["make", "--silent", "vendor"]
-        subprocess.run(vendor, cwd=PROJECT, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
+        fetch_libraries(PROJECT)
         yield
 
 
 def make_package(folder: Path) -> Package:
     """Package the stage prod into a folder."""
-    environ = {
-        **os.environ,
-        **LOCKED,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "SPARKANYWHERE_PROVIDER": "fargate",
-        "SPARKANYWHERE_CLUSTER_ARN": CLUSTER_ARN,
-    }
-    command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", "prod", str(folder)]
-    with vendored():
-        subprocess.run(command, cwd=PROJECT, env=environ, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
+    folder.mkdir(exist_ok=True)
+    (folder / "clone").mkdir()
+    clone = make_project(folder / "clone")
+    command = [CHALICE, "package", "--stage", "prod", str(folder)]
+    subprocess.run(command, cwd=clone, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
     with zipfile.ZipFile(folder / "deployment.zip") as packed:
         packed.extractall(folder / "task")
     return _package(folder)

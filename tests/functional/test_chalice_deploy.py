@@ -1,4 +1,4 @@
-"""`chalice deploy` as `make deploy` runs it, on an AWS emulator: functions, API, rule and schedule; twice, and deleted.
+"""`chalice deploy` on an AWS emulator: from one clone and from another, again, in another region's shell, and deleted.
 
 What this cannot prove: that AWS takes the API's definition. The emulator imports OpenAPI 3 alone, so a proxy in front
 of it says that our Swagger 2 is that.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,33 +19,34 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from sparkanywhere.cli.stage_config import ENDPOINT_TYPE, ROLE, SETTINGS, VPC_ENDPOINT, XRAY, configured
-from tests.aws_box.package import CLUSTER_ARN, LOCKED, vendored
+from tests.aws_box.package import CHALICE, CLUSTER_ARN, make_project, outputs
 from tests.aws_box.wire import Answer, HttpServer, Request
 
-ROOT = Path(__file__).parents[2]
 DEPLOY_SECONDS = 240
-PARTS = ("app.py", "chalicelib", "vendor", "requirements.txt")
-ACCOUNT = "123456789012"
 ASSUME = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+STOCK = (sys.executable, "-c", "import sys; from chalice.cli import main; sys.argv[0] = 'chalice'; sys.exit(main())")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Yield the URL of an emulated AWS."""
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Emulate AWS; yield a list of paths, which it refuses."""
+    refused: list[str] = []
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=60)  # what it knows belongs to the process
 
     def forward(request: Request) -> Answer:
+        if any(path in request.target for path in refused):
+            return Answer(403, b'{"message": "not allowed"}', [("x-amzn-ErrorType", "AccessDeniedException")])
         body = as_openapi_3(request.body) if "mode=" in request.target else request.body
         headers = {name: value for name, value in request.headers if name.lower() != "content-length"}
         url = f"http://{host}:{port}{request.target}"
@@ -60,7 +60,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
     proxy = HttpServer(forward)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    yield proxy.url
+    client("iam").create_role(RoleName="control-plane", AssumeRolePolicyDocument=json.dumps(ASSUME))
+    yield refused
     proxy.close()
     server.stop()
 
@@ -73,74 +74,73 @@ def as_openapi_3(body: bytes) -> bytes:
     return json.dumps({"openapi": "3.0.1", **definition}).encode()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """Return a copy of what is deployed, its stage filled in by what Terraform would tell."""
-    with vendored():
-        for part in PARTS:
-            source = ROOT / part
-            if source.is_dir():
-                shutil.copytree(source, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, tmp_path / part)
-    outputs: dict[str, Any] = {name: {"value": f"the-{name}"} for name in SETTINGS.values()}
-    outputs |= {
-        ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
-        XRAY: {"value": False},
-        ENDPOINT_TYPE: {"value": "REGIONAL"},
-        VPC_ENDPOINT: {"value": ""},
-        "ecs_cluster_arn": {"value": CLUSTER_ARN},
-        "assign_public_ip": {"value": True},
-        "execute_command": {"value": True},
-        "subnet_zones": {"value": {"us-east-1a": "subnet-a"}},
-    }
-    config = configured(json.loads((ROOT / ".chalice" / "config.json").read_text()), "prod", outputs)
-    (tmp_path / ".chalice").mkdir()
-    (tmp_path / ".chalice" / "config.json").write_text(json.dumps(config))
-    return tmp_path
-
-
-def chalice(project: Path, *words: str) -> str:
-    """Run the command; return what it said."""
-    command = [str(Path(sys.executable).with_name("chalice")), *words, "--stage", "prod"]
+def chalice(clone: Path, *words: str, command: tuple[str, ...] = (CHALICE,), code: int = 0, **environ: str) -> str:
+    """Run the command on stage prod; return what it said."""
     ran = subprocess.run(
-        command,
-        cwd=project,
-        env={**os.environ, **LOCKED, "PYTHONPATH": ""},
+        [*command, *words, "--stage", "prod"],
+        cwd=clone,
+        env={**os.environ, "PYTHONPATH": "", **environ},
         capture_output=True,
         text=True,
         timeout=DEPLOY_SECONDS,
         check=False,
     )
-    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
-    return ran.stdout
+    assert ran.returncode == code, f"{ran.stdout}\n{ran.stderr}"
+    return ran.stdout + ran.stderr
 
 
-def client(service: str) -> Any:  # Any: boto3 makes its clients at run time
+def client(service: str, region: str = "us-east-1") -> Any:  # Any: boto3 makes its clients at run time
     make: Any = boto3.client
-    return make(service)
+    return make(service, region_name=region)
 
 
-def functions() -> dict[str, Any]:
+def functions(region: str = "us-east-1") -> dict[str, Any]:
     """Return the deployed functions by name."""
-    return {each["FunctionName"]: each for each in client("lambda").list_functions()["Functions"]}
+    return {each["FunctionName"]: each for each in client("lambda", region).list_functions()["Functions"]}
+
+
+def apis(region: str = "us-east-1") -> dict[str, str]:
+    """Return the names of the APIs by their ids."""
+    return {each["id"]: each["name"] for each in client("apigateway", region).get_rest_apis()["items"]}
+
+
+def left(region: str = "us-east-1") -> list[Any]:
+    """Return what there is of functions, APIs, rules and parameters."""
+    rules, parameters = client("events", region).list_rules(), client("ssm", region).describe_parameters()
+    return [*functions(region), *apis(region), *rules["Rules"], *parameters["Parameters"]]
+
+
+def clone(folder: Path, **names: str) -> Path:
+    folder.mkdir()
+    return make_project(folder, outputs(**names))
 
 
 @pytest.mark.usefixtures("aws")
-def test_what_is_deployed_is_whole_may_be_deployed_again_and_is_deleted(project: Path) -> None:
-    client("iam").create_role(RoleName="control-plane", AssumeRolePolicyDocument=json.dumps(ASSUME))
+def test_two_clones_deploy_one_api_and_either_deletes_all_of_it(tmp_path: Path) -> None:
+    alice, bob = clone(tmp_path / "alice"), clone(tmp_path / "bob")
 
-    said = chalice(project, "deploy")
-    first = functions()
-    again = chalice(project, "deploy")
+    said = chalice(alice, "deploy")
+    first, api = functions(), apis()
+    again = chalice(bob, "deploy", command=STOCK)
 
+    assert list(api.values()) == ["sparkanywhere-prod"]
     assert "execute-api" in said
-    assert again.count("https://") == said.count("https://")
-    names = {"sparkanywhere-prod", "sparkanywhere-prod-task_events", "sparkanywhere-prod-resync"}
-    assert set(first) == set(functions()) == names
-    api = first["sparkanywhere-prod"]
+    assert (apis(), set(functions())) == (api, set(first))
+    assert again.splitlines()[-1] == said.splitlines()[-1]
+    url = chalice(alice, "url")
+    assert url == chalice(bob, "url")
+    assert url.strip() in again
+    assert_whole(first)
+    chalice(bob, "delete")
+    assert left() == []
+    chalice(alice, "delete")  # of what is gone
+
+
+def assert_whole(deployed: dict[str, Any]) -> None:
+    api = deployed["sparkanywhere-prod"]
+    assert set(deployed) == {"sparkanywhere-prod", "sparkanywhere-prod-task_events", "sparkanywhere-prod-resync"}
     assert (api["Handler"], api["MemorySize"], api["Timeout"], api["Architectures"]) == ("app.app", 512, 29, ["arm64"])
-    timeouts = {name: first[f"sparkanywhere-prod-{name}"]["Timeout"] for name in ("task_events", "resync")}
+    timeouts = {name: deployed[f"sparkanywhere-prod-{name}"]["Timeout"] for name in ("task_events", "resync")}
     assert timeouts == {"task_events": 29, "resync": 60}
     variables = api["Environment"]["Variables"]
     assert variables["SPARKANYWHERE_PROVIDER"] == "fargate"
@@ -148,5 +148,70 @@ def test_what_is_deployed_is_whole_may_be_deployed_again_and_is_deleted(project:
     rules = client("events").list_rules()["Rules"]
     assert {bool(rule.get("EventPattern")) for rule in rules} == {True, False}  # task events, and the schedule
     assert [CLUSTER_ARN in rule["EventPattern"] for rule in rules if rule.get("EventPattern")] == [True]
+
+
+@pytest.mark.usefixtures("aws")
+def test_deployments_of_two_names_do_not_touch_each_other_whatever_the_shells_region(tmp_path: Path) -> None:
+    first, second = clone(tmp_path / "first"), clone(tmp_path / "second", name="team-b", region="eu-west-1")
+    third = clone(tmp_path / "third", name="team-c")
+
+    chalice(first, "deploy")
+    told = chalice(second, "deploy", AWS_DEFAULT_REGION="us-east-1")
+    chalice(third, "deploy", AWS_REGION="eu-west-1")
+
+    assert "In eu-west-1, where Terraform has made stage prod, not in us-east-1." in told
+    assert list(apis("eu-west-1").values()) == ["team-b-prod"]
+    assert {name.removesuffix("-prod") for name in functions("eu-west-1")} >= {"team-b"}
+    assert all(name.startswith("team-b-prod") for name in functions("eu-west-1"))
+    chalice(second, "delete")
+    chalice(third, "delete")
+    assert left("eu-west-1") == []
+    assert list(apis().values()) == ["sparkanywhere-prod"]
+    assert set(functions()) == {f"sparkanywhere-prod{each}" for each in ("", "-task_events", "-resync")}
+
+
+def test_a_deployment_that_was_cut_off_is_gone_on_with_and_can_be_deleted(tmp_path: Path, aws: list[str]) -> None:
+    project = clone(tmp_path / "clone")
+    aws.append("/deployments")  # the last step, when the API is there
+
+    refused = chalice(project, "deploy", code=1)
+
+    assert refused.splitlines()[-1].startswith("Error: While deploying your chalice application")
     chalice(project, "delete")
-    assert functions() == {}
+    assert left() == []
+    chalice(project, "deploy", code=1)
+    client("ssm").delete_parameter(Name="/sparkanywhere/prod/deployed")  # as where it was killed before it wrote that
+    aws.clear()
+    chalice(project, "deploy")
+    assert len(apis()) == 1
+    chalice(project, "delete")
+    assert left() == []
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("command", [(CHALICE,), STOCK])
+def test_what_cannot_work_is_refused_in_one_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    bare, other = clone(tmp_path / "bare"), clone(tmp_path / "other")
+    config = bare / ".chalice" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "stages": {"prod": {}}}))
+    theirs = other / ".chalice" / "config.json"
+    theirs.write_text(theirs.read_text().replace("123456789012:cluster", "210987654321:cluster"))
+
+    for words in (("deploy",), ("package", "out"), ("delete",)):
+        assert chalice(bare, *words, command=command, code=1) == (
+            "Error: Stage prod is not set up: run `terraform apply` in terraform/, and then `make config STAGE=prod`.\n"
+        )
+    said = chalice(other, "deploy", command=command, code=1)
+    assert said == ("Error: Stage prod is in the account 210987654321, and these credentials are for 123456789012.\n")
+    nobody = chalice(
+        other,
+        "deploy",
+        command=command,
+        code=1,
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        HOME=str(tmp_path),
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+    assert nobody == "Error: No AWS credentials: `aws configure`, `aws sso login`, or AWS_PROFILE.\n"
+    assert left() == []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws_box.package import make_package
+from tests.aws_box.package import CHALICE, make_package
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 15_000_000
@@ -34,6 +34,23 @@ def test_the_archive_is_small_and_has_no_boto(package: Path) -> None:
     page = {f"chalicelib/endpoints/page/{name}" for name in ("page.html", "page.css", "page.js")}
     assert {*page, "chalicelib/providers/fargate/prices.json"} <= set(names)
     assert not {"boto3", "botocore", "docker", "sparkanywhere", "tests", "kubernetes"} & tops
+
+
+def test_cloudformation_would_take_the_template(package: Path) -> None:
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), str(package / "sam.json")]
+
+    found = subprocess.run(lint, capture_output=True, text=True, check=False)
+
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_the_terraform_format_is_refused_in_a_sentence(package: Path) -> None:
+    command = [CHALICE, "package", "--pkg-format", "terraform", "--stage", "prod", "out"]
+
+    ran = subprocess.run(command, cwd=package / "clone", capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert "use `chalice deploy`" in ran.stderr
 
 
 def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> None:

@@ -15,6 +15,7 @@ class DynamoSettings:
     """The settings that this store alone has."""
 
     table: str = field(default="sparkanywhere", metadata={"doc": "DynamoDB table"})
+    region: str = field(default="us-east-1", metadata={"doc": "its region: one variable for all that is on AWS"})
 
 
 def open_store(_state: Path, settings: DynamoSettings) -> Storage:
@@ -23,7 +24,7 @@ def open_store(_state: Path, settings: DynamoSettings) -> Storage:
         raise StorageUnavailable(words)
     from chalicelib.storage.dynamodb.storage import DynamoStorage
 
-    return DynamoStorage(settings.table)
+    return DynamoStorage(settings.table, region=settings.region)
 
 
 DECLARATION = StoreDeclaration(open=open_store, settings=DynamoSettings)
