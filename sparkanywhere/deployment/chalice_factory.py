@@ -37,8 +37,14 @@ class StageConfig(Config):
 
     @property
     def app_name(self) -> str:
-        """Return what all names begin with that Chalice gives."""
-        return str(self.environment_variables.get(DEPLOYMENT) or super().app_name)
+        """Return what all names begin with that Chalice gives, before the stage: a deployment is NAME-STAGE."""
+        deployment = str(self.environment_variables.get(DEPLOYMENT) or super().app_name)
+        return deployment.removesuffix(f"-{self.chalice_stage}")
+
+    @property
+    def deployment(self) -> str:
+        """Return the name of the deployment, which its API bears as well."""
+        return f"{self.app_name}-{self.chalice_stage}"
 
     def deployed_resources(self, chalice_stage_name: str) -> DeployedResources:
         """Return what is deployed of the stage. Raises click.ClickException where AWS does not tell."""
@@ -87,7 +93,7 @@ class StageFactory(CLIFactory):
         """Return the app of app.py. Where it is deployed, its API bears the names of deployment and stage."""
         app = super().load_chalice_app(*args, **named)
         if DEPLOYMENT in self._config.environment_variables:
-            app.app_name = self._api_name
+            app.app_name = self._config.deployment
         return app
 
     def create_package_options(self) -> PackageOptions:
@@ -124,15 +130,10 @@ class StageFactory(CLIFactory):
         made._executor._client = ForgivingClient(session)
         return RecordedDeployer(made, self._record(session), found)
 
-    @property
-    def _api_name(self) -> str:
-        return f"{self._config.app_name}-{self._config.chalice_stage}"
-
     def _record(self, session: Session | None = None) -> DeploymentRecord:
         config = self._config
         region = config.environment_variables[REGION]
-        opened = session or self.create_botocore_session()
-        return DeploymentRecord(opened, deployment=config.app_name, stage=config.chalice_stage, region=region)
+        return DeploymentRecord(session or self.create_botocore_session(), config.deployment, region)
 
     def _adopt(self, session: Session) -> Values:
         """Return what is deployed, and let the configuration say so; with the API of a deployment that was killed.
@@ -150,7 +151,7 @@ class StageFactory(CLIFactory):
                 )
             found = self._record(session).read() or {"resources": []}
             known = any(each["name"] == API["name"] for each in found["resources"])
-            if not known and (api := TypedAWSClient(session).get_rest_api_id(self._api_name)):
+            if not known and (api := TypedAWSClient(session).get_rest_api_id(self._config.deployment)):
                 found["resources"].append({**API, "rest_api_id": api})
         config.read_deployed = lambda: found
         return found

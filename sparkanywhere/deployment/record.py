@@ -15,14 +15,14 @@ Values = dict[str, Any]  # Chalice's deployed values: "resources" is a list, eac
 
 
 class DeploymentRecord:
-    """The record of one deployment's stage. Each method reaches out, and may be repeated.
+    """The record of one deployment (NAME-STAGE). Each method reaches out, and may be repeated.
 
     All raise botocore's ClientError where AWS refuses.
     """
 
-    def __init__(self, session: Session, *, deployment: str, stage: str, region: str) -> None:
+    def __init__(self, session: Session, deployment: str, region: str) -> None:
         self._ssm: Any = session.create_client("ssm", region_name=region)  # its methods are made at run time
-        self.name = f"/{deployment}/{stage}/deployed"
+        self.name = f"/{deployment}/deployed"
 
     def read(self) -> Values | None:
         """Return what was written last, None if nothing was."""

@@ -50,6 +50,7 @@ def outputs(*, name: str = "sparkanywhere", region: str = "us-east-1") -> dict[s
     return {
         **{each: {"value": f"the-{each}"} for each in SETTINGS.values()},
         "name": {"value": name},
+        "deployment": {"value": f"{name}-prod"},
         "region": {"value": region},
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
         XRAY: {"value": False},

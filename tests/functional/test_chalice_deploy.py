@@ -180,7 +180,7 @@ def test_a_deployment_that_was_cut_off_is_gone_on_with_and_can_be_deleted(tmp_pa
     chalice(project, "delete")
     assert left() == []
     chalice(project, "deploy", code=1)
-    client("ssm").delete_parameter(Name="/sparkanywhere/prod/deployed")  # as where it was killed before it wrote that
+    client("ssm").delete_parameter(Name="/sparkanywhere-prod/deployed")  # as where it was killed before it wrote that
     aws.clear()
     chalice(project, "deploy")
     assert len(apis()) == 1
