@@ -26,6 +26,7 @@ from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
 from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
@@ -34,7 +35,6 @@ from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.probes.prober import Prober
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.controllers.runtime.objects import ENDED_POD, paged
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
 from chalicelib.controllers.workloads.controller import WorkloadController
@@ -137,10 +137,11 @@ class Reactions:
     """
 
     def __init__(
-        self, controllers: Controllers, *, storage: Storage, later: Later, scans: bool, launches: bool
+        self, controllers: Controllers, *, storage: Storage, index: PodIndex, later: Later, scans: bool, launches: bool
     ) -> None:
         self._controllers = controllers
         self._storage = storage
+        self._index = index
         self._later = later
         self._scans = scans
         self._launches = launches
@@ -205,8 +206,8 @@ class Reactions:
             self._later(partial(self._controllers.evictions.node_changed, node))
 
     def _sync_without_task(self) -> None:
-        for item in paged(self._storage, "pods"):
-            if f'"{TASK_ANNOTATION}":' not in item.json and not ENDED_POD.search(item.json):
+        for item in self._index.look().unfinished:
+            if f'"{TASK_ANNOTATION}":' not in item.json and not item.ending:
                 self._later(partial(self._controllers.pods.sync_key, item.key))
 
     def _recount_ended(self, _: str, pod: JSON) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -15,14 +16,19 @@ from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
 from chalicelib.plane.controllers import build_controllers, chores, subscribe
 from chalicelib.plane.foundation import Sources, build_foundation
-from chalicelib.plane.host import Host
+from chalicelib.plane.host import LAMBDA_SECONDS, Host
 from chalicelib.plane.registries import build_registries, create_default_objects
 from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import HasListenAddresses
 from chalicelib.registry.parts import new_uid
 from chalicelib.storage.base import Storage, StorageError
 
+EARLY_SECONDS = 15.0  # EventBridge calls each minute, and not to the second: nothing waits for another minute then
 _lock = threading.Lock()
+
+
+class ChoresFailed(Exception):
+    """Some of the schedule's chores failed, those that it names; the log says how."""
 
 
 @cache
@@ -82,10 +88,16 @@ class ControlPlane:
             self.base.later.settle(self.base.host.settle.event)
 
     def run_chores(self) -> None:
-        """Do every chore once: what the schedule is for where no thread lives between requests."""
-        self.loop.run_all()
-        if self.base.host.settle is not None:
-            self.base.later.settle(self.base.host.settle.schedule)
+        """Do the chores that are due: what the schedule is for where no thread lives between requests.
+
+        Raises ChoresFailed at the end, so that the function counts as failed, if some did.
+        """
+        settle = self.base.host.settle or LAMBDA_SECONDS
+        ends = time.monotonic() + settle.schedule
+        failed = self.loop.run_due(seconds=settle.chores, early_seconds=EARLY_SECONDS)
+        self.base.later.settle(max(0.0, ends - time.monotonic()))
+        if failed:
+            raise ChoresFailed(", ".join(failed))
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""

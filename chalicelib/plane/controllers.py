@@ -38,8 +38,8 @@ from chalicelib.resources.custom.custom_registries import StoredResources
 
 PROBE_THREADS = 8  # attempts at a time
 RETRY_SECONDS = 1.0  # the shortest pause of Backoff
-SWEEP_SECONDS = 60.0  # reads every object once
-EXPIRY_SECONDS = 300.0  # reads every finished pod once
+SWEEP_SECONDS = 60.0
+EXPIRY_SECONDS = 300.0  # what reads much, and is but the net below what is done at once
 MB_BYTES = 1_000_000
 MAX_PUT_MB = 5000  # of one PUT to S3
 HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
@@ -55,6 +55,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     pods = _pod_controller(base, stored, recorder, lifecycle.claims, capacity)
     budget_enforcer = BudgetEnforcer(
         storage=storage,
+        index=stored.index,
         rates=build_rates(base.settings),
         records=stored.usage,
         pods=pods,
@@ -66,9 +67,9 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     return Controllers(
         pods=pods,
         prober=prober,
-        causes=_cause_finder(base, pods),
+        causes=_cause_finder(base, stored, pods),
         interruptions=Interruptions(delete),
-        resync=_resync(base, pods, budget_enforcer, prober),
+        resync=_resync(base, stored, pods, prober),
         recorder=recorder,
         budget_enforcer=budget_enforcer,
         usage=stored.usage,
@@ -78,7 +79,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         workloads=WorkloadController(
             storage=storage, registries=stored.registries, delete=delete, recorder=recorder, clock=clock
         ),
-        evictions=Evictions(storage=storage, delete=delete, recorder=recorder, later=base.later),
+        evictions=Evictions(storage=storage, index=stored.index, delete=delete, recorder=recorder, later=base.later),
         nodes=NodeController(
             storage=storage, registries=stored.registries, provider=provider, capacity=capacity, clock=clock
         ),
@@ -90,6 +91,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
 def _services(base: Foundation, stored: Stored, delete: RegistryDeletes) -> ServiceController:
     return ServiceController(
         storage=base.storage,
+        index=stored.index,
         registries=stored.registries,
         delete=delete,
         services=base.services,
@@ -98,22 +100,22 @@ def _services(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Serv
     )
 
 
-def _resync(base: Foundation, pods: PodController, budgets: BudgetEnforcer, prober: Prober | None) -> Resync:
+def _resync(base: Foundation, stored: Stored, pods: PodController, prober: Prober | None) -> Resync:
     return Resync(
-        storage=base.storage,
+        index=stored.index,
         provider=base.provider,
         pods=pods,
         clock=base.sources.clock,
-        enforce_budgets=budgets.enforce,
         follow=prober.follow if prober else ignore,
         later=base.later,
     )
 
 
-def _cause_finder(base: Foundation, pods: PodController) -> CauseFinder:
+def _cause_finder(base: Foundation, stored: Stored, pods: PodController) -> CauseFinder:
     declaration = base.settings.declaration
     return CauseFinder(
         storage=base.storage,
+        index=stored.index,
         pods=pods,
         clock=base.sources.clock,
         later=base.later,
@@ -127,6 +129,7 @@ def subscribe(base: Foundation, stored: Stored, controllers: Controllers) -> Non
     reactions = Reactions(
         controllers,
         storage=base.storage,
+        index=stored.index,
         later=base.later,
         scans=not base.host.outlives_requests,
         launches=base.launches,
@@ -175,6 +178,7 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
     return Lifecycle(
         garbage=Garbage(
             storage=storage,
+            index=stored.index,
             resources=_resources(base, ownable_only=True),
             kinds=ServedKinds(stored.registries, stored.custom),
             delete=delete,
@@ -189,7 +193,11 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
         claims=VolumeClaims(storage=storage, delete=delete, provider=base.provider),
         definitions=DefinitionController(storage=storage, registries=stored.registries, delete=delete, clock=clock),
         expiry=PodExpiry(
-            storage=storage, delete=delete, clock=clock, keep_seconds=base.settings.pod_keep_hours * 3600.0
+            storage=storage,
+            index=stored.index,
+            delete=delete,
+            clock=clock,
+            keep_seconds=base.settings.pod_keep_hours * 3600.0,
         ),
     )
 
@@ -222,29 +230,35 @@ def _resources(base: Foundation, *, namespaced_only: bool = False, ownable_only:
 
 
 def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
-    """Yield what is to be done periodically: to heal, to retry, and to remove what is over."""
+    """Yield what is to be done periodically, in order: to heal, to retry, and to remove what is over."""
+    often, is_remote = base.settings.resync_seconds, base.settings.declaration.is_remote
     if base.launches:
-        yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep)  # first: how much there is for pods
-    yield Chore("resync", base.settings.resync_seconds, to.resync.run)
-    yield Chore("retry", RETRY_SECONDS, to.pods.retry)
-    yield Chore("causes", SWEEP_SECONDS, to.causes.sweep)
-    yield Chore("garbage", SWEEP_SECONDS, to.lifecycle.garbage.sweep)
+        yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep, urgent=True)  # first: how much there is for pods
+    yield Chore("resync", often, to.resync.run, urgent=True)
+    yield Chore("budgets", often, to.budget_enforcer.sweep, urgent=True)
+    yield Chore("services", often, to.services.keep, urgent=True)
+    if base.host.outlives_requests:  # else resync does the same, and is as frequent
+        yield Chore("retry", RETRY_SECONDS, to.pods.retry)
+        yield Chore("services-changed", RETRY_SECONDS, to.services.catch_up)
+    if base.launches:
+        if base.host.outlives_requests:
+            yield Chore("workloads-due", RETRY_SECONDS, to.workloads.run_due)
+        yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)
+    yield Chore("orphans", EXPIRY_SECONDS if is_remote else SWEEP_SECONDS, to.resync.stop_orphans)
     yield Chore("namespaces", SWEEP_SECONDS, to.lifecycle.namespaces.sweep)
-    yield Chore("namespace-objects", EXPIRY_SECONDS, to.lifecycle.namespace_objects.sweep)
-    yield Chore("definitions", SWEEP_SECONDS, to.lifecycle.definitions.sweep)
-    yield Chore("quotas", SWEEP_SECONDS, to.quotas.sweep)
-    yield Chore("claims", SWEEP_SECONDS, to.lifecycle.claims.sweep)
+    yield Chore("causes", SWEEP_SECONDS, to.causes.sweep)
     yield Chore("usage", SWEEP_SECONDS, to.usage.sweep)
+    yield Chore("garbage", EXPIRY_SECONDS, to.lifecycle.garbage.sweep)
+    yield Chore("quotas", EXPIRY_SECONDS, to.quotas.sweep)
+    yield Chore("claims", EXPIRY_SECONDS, to.lifecycle.claims.sweep)
+    yield Chore("definitions", EXPIRY_SECONDS, to.lifecycle.definitions.sweep)
     yield Chore("pod-expiry", EXPIRY_SECONDS, to.lifecycle.expiry.sweep)
+    yield Chore("namespace-objects", EXPIRY_SECONDS, to.lifecycle.namespace_objects.sweep)
     yield Chore("record-expiry", EXPIRY_SECONDS, to.records.sweep)
     yield Chore("event-expiry", EXPIRY_SECONDS, to.recorder.expire)
     if to.files is not None:
         yield Chore("files", EXPIRY_SECONDS, to.files.sweep)
-    yield Chore("services", base.settings.resync_seconds, to.services.keep)
-    yield Chore("services-changed", RETRY_SECONDS, to.services.catch_up)
     if base.launches:
-        yield Chore("workloads-due", RETRY_SECONDS, to.workloads.run_due)
-        yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)
         yield Chore("volumes", SWEEP_SECONDS, to.lifecycle.claims.drop_volumes)
     expire = partial(base.storage.expire_events, base.settings.event_keep_hours * 3600.0)
     yield Chore("history", HISTORY_SECONDS, expire)

@@ -11,6 +11,7 @@ from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.cost.usage_records import UsageRecords
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.records import PodRecords, RecordLimits
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.reactions import Changes
@@ -45,6 +46,7 @@ class Stored:
     quotas: Quotas
     usage: UsageRecords
     records: PodRecords
+    index: PodIndex
     node: Node
 
 
@@ -86,6 +88,7 @@ def build_registries(base: Foundation) -> Stored:
         quotas=quotas,
         usage=usage,
         records=records,
+        index=PodIndex(storage),
         node=node,
     )
 

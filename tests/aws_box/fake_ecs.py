@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -110,6 +111,16 @@ class FakeEcs:
         """Return every registered task definition."""
         with self._lock:
             return list(self._definitions.values())
+
+    def copy(self, task: EcsTask) -> EcsTask:
+        """Add another task in the same state, started for another uid; return it. Nothing runs behind it."""
+        asked = {**task.document, "startedBy": str(uuid.uuid4())}
+        made = EcsTask(self._cluster, task.definition, asked, self._tell)
+        text = json.dumps(task.document).replace(task.id, made.id)
+        made.document.update({**json.loads(text), "startedBy": asked["startedBy"]})
+        with self._lock:
+            self._tasks[made.arn] = made
+        return made
 
     def forget_definitions(self) -> None:
         """Forget every registered task definition, as in an account that is new."""

@@ -29,6 +29,7 @@ class LambdaFunction:
         self.environ = dict(environ)
         self.invocations = 0
         self.cold_starts = 0
+        self.on_start: Callable[[int], None] | None = None  # told the id of each process of its own
         self._make: Callable[[], ExecutionEnvironment] = lambda: ExecutionEnvironment(
             task_root=task_root, runtime=runtime, handler=handler, environ=self.environ, log=log
         )
@@ -37,6 +38,12 @@ class LambdaFunction:
         self._lock = threading.Lock()
         self._free: list[ExecutionEnvironment] = []
         self._all: list[ExecutionEnvironment] = []
+
+    @property
+    def pids(self) -> list[int]:
+        """Return the ids of its processes."""
+        with self._lock:
+            return [each.pid for each in self._all if each.is_alive]
 
     def invoke(self, event: Any) -> bytes:
         """Return the handler's answer as JSON text. Raises FunctionError."""
@@ -79,6 +86,8 @@ class LambdaFunction:
                     return environment
             self.cold_starts += 1
             environment = self._make()
+            if self.on_start is not None:
+                self.on_start(environment.pid)
             self._all.append(environment)
             return environment
 

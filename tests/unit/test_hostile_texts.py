@@ -26,7 +26,7 @@ from chalicelib.controllers.pods.deletions import keep_seconds
 from chalicelib.controllers.translation.env import expand
 from chalicelib.controllers.workloads.jobs import MAX_INDEX, parse_indexes
 from chalicelib.providers.process.spark import java_options
-from chalicelib.resources.pods.marks import TTL_ANNOTATION, USED_BY_GONE, VERSION_ANNOTATION
+from chalicelib.resources.pods.marks import USED_BY_GONE, VERSION_ANNOTATION
 from chalicelib.resources.workloads.counts import percent_causes
 
 LENGTH = 30_000
@@ -50,7 +50,7 @@ RULES: dict[str, Callable[[str], object]] = {
     "subdomain": names.dns_subdomain_errors,
     "json": lambda text: parse_json(text.encode()),
     "yaml": lambda text: parse_yaml(text.encode()),
-    "ttl": lambda text: keep_seconds({"metadata": {"annotations": {TTL_ANNOTATION: text}}}, 1.0),
+    "ttl": lambda text: keep_seconds(text, 1.0),
     "indexes": parse_indexes,
 }
 

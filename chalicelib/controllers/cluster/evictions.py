@@ -13,8 +13,9 @@ from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import scheduling
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.controllers.runtime.objects import ENDED_POD, DeleteObject, paged
+from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key
@@ -25,8 +26,11 @@ LOG = logging.getLogger(__name__)
 class Evictions:
     """Deletes pods gracefully, as a client would. Safe to repeat."""
 
-    def __init__(self, *, storage: Storage, delete: DeleteObject, recorder: Recorder, later: Later) -> None:
+    def __init__(
+        self, *, storage: Storage, index: PodIndex, delete: DeleteObject, recorder: Recorder, later: Later
+    ) -> None:
         self._storage = storage
+        self._index = index
         self._delete = delete
         self._recorder = recorder
         self._later = later
@@ -37,8 +41,8 @@ class Evictions:
             return
         name = node["metadata"]["name"]
         mark = f'"nodeName":"{name}"'
-        for item in paged(self._storage, "pods"):
-            if mark not in item.json or ENDED_POD.search(item.json):
+        for item in self._index.look().unfinished:
+            if mark not in item.json or item.ending:
                 continue
             pod = item.object()
             seconds = scheduling.tolerated_seconds(pod, node)

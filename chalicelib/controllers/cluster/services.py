@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.controllers.runtime.objects import ENDED_POD, DeleteObject, paged
+from chalicelib.controllers.runtime.objects import DeleteObject, paged
 from chalicelib.controllers.translation.network import API_PORT, API_PORT_NAME
 from chalicelib.controllers.translation.service_table import SERVICE_LABEL, service_table, wanted_labels
 from chalicelib.providers.base import ProviderUnavailable
@@ -51,6 +52,7 @@ class ServiceController:
         self,
         *,
         storage: Storage,
+        index: PodIndex,
         registries: Mapping[tuple[str, str], Registry],
         delete: DeleteObject,
         services: Services | None,
@@ -59,6 +61,7 @@ class ServiceController:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._storage = storage
+        self._index = index
         self._registries = registries
         self._delete = delete
         self._services = services
@@ -119,12 +122,10 @@ class ServiceController:
         assert self._services is not None  # nobody else calls this
         revision = self._storage.revision()
         services = [item.object() for item in paged(self._storage, "services")]
-        living = (
-            item for item in paged(self._storage, "pods") if '"podIP"' in item.json and not ENDED_POD.search(item.json)
-        )
+        pods = self._index.look().unfinished
         table = service_table(
             services,
-            (item.object() for item in living),
+            (pod.object() for pod in pods if '"podIP"' in pod.json and not pod.ending),
             (item.object() for item in paged(self._storage, SLICES)),
             network=self._place.network,
             revision=revision,

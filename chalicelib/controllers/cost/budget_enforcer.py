@@ -1,25 +1,27 @@
 """BudgetEnforcer: ends a pod that has spent its budget, and the pods that it owns.
 
-Called by resync, so it holds with the client and the driver gone, and repeated until nothing of the family runs.
+A chore, so it holds with the client and the driver gone, and repeated until nothing of the family runs.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import is_deleting, is_terminal, owners_of
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.podmodel import budget
 from chalicelib.controllers.podmodel.family import attempts_of, heads_of, members_of
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.usage import NOTHING, usage
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.providers.prices import Rates
+from chalicelib.resources.pods.marks import MAX_USD
 from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guaranteed_update
 from chalicelib.storage.keys import object_key
 
@@ -33,6 +35,7 @@ class BudgetEnforcer:
         self,
         *,
         storage: Storage,
+        index: PodIndex,
         rates: Rates,
         records: UsageRecords,
         pods: PodController,
@@ -41,6 +44,7 @@ class BudgetEnforcer:
         clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
+        self._index = index
         self._rates = rates
         self._records = records
         self._pods = pods
@@ -48,9 +52,9 @@ class BudgetEnforcer:
         self._recorder = recorder
         self._clock = clock
 
-    def enforce(self, unfinished: Sequence[JSON]) -> None:
-        """End every family of these pods that has spent its budget."""
-        for head in self._heads(unfinished):
+    def sweep(self) -> None:
+        """End every family of pods that has spent its budget."""
+        for head in self._heads():
             try:
                 self.check(head)
             except (StorageError, StatusError) as error:
@@ -80,16 +84,16 @@ class BudgetEnforcer:
             self._recorder.record(marked, [News("Warning", budget.BUDGET_REASON, message)])
             self._end(marked)
 
-    def _heads(self, unfinished: Sequence[JSON]) -> Iterator[JSON]:
+    def _heads(self) -> Iterator[JSON]:
         """Yield the pods with a budget: those that run, and those that have ended before what they own."""
-        running = {pod["metadata"]["uid"] for pod in unfinished}
+        unfinished = self._index.look().unfinished
+        running = {pod.uid for pod in unfinished}
         known, ended = set(running), set[str]()
         for pod in unfinished:
-            if budget.max_usd(pod) is not None:
-                yield pod
-            owners = {each["uid"] for each in owners_of(pod)}
-            heads = heads_of(self._storage, pod) if owners - known else []
-            known |= owners  # so that the pods of one owner cost one look
+            if MAX_USD in pod.json and budget.max_usd(pod.object()) is not None:
+                yield pod.object()
+            heads = [] if known.issuperset(pod.owners) else heads_of(self._storage, pod.object())
+            known.update(pod.owners)  # so that the pods of one owner cost one look
             for head in heads:
                 if head["metadata"]["uid"] not in running | ended:
                     ended.add(head["metadata"]["uid"])

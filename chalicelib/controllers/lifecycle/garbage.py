@@ -7,18 +7,20 @@ kind is not served. Deletes go through the Registry, so that pods end gracefully
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-from chalicelib.apimachinery.accessors import is_deleting, owners_of
+from chalicelib.apimachinery.accessors import is_deleting, metadata_of, owners_of
 from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import can_own, dependents_of
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.runtime.objects import DELETING, DeleteObject, Propagation, ServedKinds, paged
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
-from chalicelib.storage.keys import parse_key
+from chalicelib.storage.keys import parse_key, stored_metadata
 
 LOG = logging.getLogger(__name__)
 
@@ -31,16 +33,20 @@ _UID = re.compile(r'"uid":\s*"([^"]+)"')
 class Garbage:
     """Collects what is owned. Safe to call from many threads, and to repeat."""
 
-    def __init__(self, *, storage: Storage, resources: Iterable[str], kinds: ServedKinds, delete: DeleteObject) -> None:
+    def __init__(
+        self, *, storage: Storage, index: PodIndex, resources: Iterable[str], kinds: ServedKinds, delete: DeleteObject
+    ) -> None:
         self._storage = storage
+        self._index = index
         self._resources = resources
         self._kinds = kinds
         self._delete = delete
+        self._unswept: list[str] = []  # resources that a sweep was broken off before
 
     def owner_gone(self, owner: JSON) -> None:
         """Collect what a removed object owned, and let go of owners that waited for it to go."""
         for dependent in self._dependents(owner):
-            self._reconcile(dependent, gone=owner["metadata"]["uid"])
+            self._reconcile(dependent.key, _uid(dependent), gone=owner["metadata"]["uid"])
         for reference in owners_of(owner):
             if reference.get("blockOwnerDeletion"):
                 self.release(reference["uid"])
@@ -50,7 +56,7 @@ class Garbage:
         metadata = obj["metadata"]
         if any(self._leaves(each, metadata.get("namespace", "")) for each in owners_of(obj)):
             try:
-                self._reconcile(self._storage.get_by_uid(metadata["uid"]))
+                self._reconcile(self._storage.get_by_uid(metadata["uid"]).key, metadata["uid"])
             except KeyNotFound:
                 return
 
@@ -74,7 +80,7 @@ class Garbage:
                 self._drop_owners(dependent, {uid})
         else:
             for dependent in dependents:
-                self._reconcile(dependent)
+                self._reconcile(dependent.key, _uid(dependent))
             left = [item.object() for item in self._dependents(obj)]
             blocking = [each for obj in left for each in owners_of(obj) if each.get("blockOwnerDeletion")]
             if any(each["uid"] == uid for each in blocking):
@@ -82,35 +88,59 @@ class Garbage:
         # A Background delete takes these finalizers off. No revision: what is being deleted stays so.
         self._delete_stored(stored, obj, revision=0, propagation="Background")
 
-    def sweep(self) -> None:
-        """Find dependents of owners that are gone, and finalizers that were missed."""
-        owners: dict[str, JSON | None] = {}
-        for resource in self._resources:
-            for item in paged(self._storage, resource):
-                if DELETING in item.json and self.is_held(item.object()):
-                    self.release(item.object()["metadata"]["uid"])
-                    continue
-                named = _OWNERS.search(item.json)  # the text tells cheaply that nothing is to be done
-                uids = _UID.findall(named[1]) if named else []
-                owners |= {uid: self._find(uid) for uid in uids if uid not in owners}
-                namespace = parse_key(item.key)[1]
-                if not all(owner and can_own(owner, namespace) for owner in map(owners.get, uids)):
-                    self._reconcile(item)
+    def sweep(self) -> Iterator[None]:
+        """Find dependents of owners that are gone, and finalizers that were missed: one resource after the other.
 
-    def _reconcile(self, dependent: StoredObject, *, gone: str = "") -> None:
+        One that is broken off between two is gone on with by the next.
+        """
+        self._unswept = self._unswept or ["pods", *(each for each in self._resources if each != "pods")]
+        places: dict[str, str | None] = {}  # the namespaces of owners by uid, None of those that are gone
+        while self._unswept:
+            if self._unswept[0] == "pods":
+                self._sweep_pods(places)
+            else:
+                for item in paged(self._storage, self._unswept[0]):
+                    named = _OWNERS.search(item.json)  # the text tells cheaply that nothing is to be done
+                    uids = _UID.findall(named[1]) if named else []
+                    self._look_after(item.key, item.json, uids, places)
+            del self._unswept[0]
+            yield
+
+    def _sweep_pods(self, places: dict[str, str | None]) -> None:
+        snapshot = self._index.look()
+        places |= {uid: pod.namespace for uid, pod in snapshot.by_uid.items()}
+        for pod in snapshot.by_uid.values():
+            self._look_after(pod.key, pod.json, pod.owners, places)
+
+    def _look_after(self, key: str, text: str, owners: Sequence[str], places: dict[str, str | None]) -> None:
+        """Release an object that waits for its dependents, or collect one that an owner of its is gone of."""
+        if DELETING in text:
+            obj: JSON = json.loads(text)
+            if self.is_held(obj):
+                self.release(obj["metadata"]["uid"])
+                return
+        for uid in owners:
+            if uid not in places:
+                owner = self._find(uid)
+                places[uid] = None if owner is None else metadata_of(owner).get("namespace", "")
+        namespace = parse_key(key)[1]
+        if not all(places[uid] in ("", namespace) for uid in owners):
+            self._reconcile(key)
+
+    def _reconcile(self, key: str, uid: str = "", *, gone: str = "") -> None:
         """Delete a dependent none of whose owners stays; of one that stays, drop the owners that are gone.
 
-        Decided by what is stored now: it may have been orphaned between the reading and the delete. `gone` is the uid
-        of an owner that is known to be gone, whose kind may have gone with it.
+        Decided by what is stored now: it may have been orphaned between the reading and the delete. `uid` is that of
+        the object that is meant, "" for whichever there is. `gone` is the uid of an owner that is known to be gone,
+        whose kind may have gone with it.
         """
-        uid = dependent.object()["metadata"]["uid"]
         for _ in range(RACE_ATTEMPTS):
             try:
-                current = self._storage.get(dependent.key)
+                current = self._storage.get(key)
             except KeyNotFound:
                 return
             obj = current.object()
-            if obj["metadata"]["uid"] != uid:
+            if uid and obj["metadata"]["uid"] != uid:
                 return
             owners, namespace = owners_of(obj), obj["metadata"].get("namespace", "")
             leaving = [each for each in owners if each["uid"] == gone or self._leaves(each, namespace)]
@@ -122,7 +152,7 @@ class Garbage:
             propagation = self._propagation(obj)
             if self._delete_stored(current, obj, revision=current.revision, propagation=propagation):
                 return
-        LOG.warning("garbage stays key=%s: it keeps changing", dependent.key)
+        LOG.warning("garbage stays key=%s: it keeps changing", key)
 
     def _dependents(self, owner: JSON) -> list[StoredObject]:
         metadata = owner["metadata"]
@@ -194,3 +224,7 @@ class Garbage:
 def _waits(owner: JSON) -> bool:
     """Return whether a deleting object is held until its dependents are gone."""
     return is_deleting(owner) and FOREGROUND in (owner["metadata"].get("finalizers") or ())
+
+
+def _uid(stored: StoredObject) -> str:
+    return str(stored_metadata(stored.json)["uid"])

@@ -19,9 +19,10 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.cause import driver_cause, init_cause
 from chalicelib.controllers.causes.pod_cause import unexplained, with_message
 from chalicelib.controllers.causes.redaction import named_secrets, plain_secrets, redacted, values_of
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.runtime.background import Later, guarded
-from chalicelib.controllers.runtime.objects import StorageLookup, paged
+from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.providers.base import LogOptions, ProviderError
 from chalicelib.storage.base import Storage
 
@@ -32,7 +33,6 @@ TAIL_BYTES = 256 * 1024  # of the log's end
 MAX_READ_BYTES = 64 * 1024 * 1024  # of lines without an end; what comes after is not looked at
 AGAIN_SECONDS = 5.0  # until a log that comes late is asked again, within the work of one event
 GIVE_UP_SECONDS = 600.0  # after a driver's end; then it stays without a word
-FAILED_DRIVER = ('"Failed"', '"driver"')
 
 
 class CauseFinder:
@@ -45,6 +45,7 @@ class CauseFinder:
         self,
         *,
         storage: Storage,
+        index: PodIndex,
         pods: PodController,
         clock: Callable[[], datetime],
         later: Later,
@@ -52,6 +53,7 @@ class CauseFinder:
         python: str,
     ) -> None:
         self._storage = storage
+        self._index = index
         self._pods = pods
         self._clock = clock
         self._later = later
@@ -69,12 +71,10 @@ class CauseFinder:
 
     def sweep(self) -> None:
         """Explain the drivers that have failed a short time ago and that nobody could explain yet."""
-        for item in paged(self._storage, "pods"):
-            if all(text in item.json for text in FAILED_DRIVER):
-                pod = item.object()
-                container = unexplained(pod)
-                if container and self._age(container) <= timedelta(seconds=GIVE_UP_SECONDS):
-                    guarded(partial(self._explain, pod))
+        oldest = self._clock() - timedelta(seconds=GIVE_UP_SECONDS)
+        for each, ending in self._index.look().ended:
+            if ending.has_failed and ending.role == "driver" and ending.at and ending.at >= oldest:
+                guarded(partial(self.explain, each.uid))
 
     def explain(self, uid: str) -> None:
         """Give a driver its termination message, if enough of its log is there."""

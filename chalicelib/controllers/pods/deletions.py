@@ -11,15 +11,15 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, status_of
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.container_status import finished_at
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.status import INTERRUPTED_REASON
-from chalicelib.controllers.runtime.objects import ENDED_POD, DeleteObject, paged
-from chalicelib.resources.pods.marks import TTL_ANNOTATION, parse_ttl
-from chalicelib.storage.base import Storage
+from chalicelib.controllers.runtime.objects import DeleteObject
+from chalicelib.resources.pods.marks import parse_ttl
+from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import prefix
 
 LOG = logging.getLogger(__name__)
@@ -33,23 +33,30 @@ class PodExpiry:
     """Deletes pods that finished longer ago than `keep_seconds`, or than their annotation says."""
 
     def __init__(
-        self, *, storage: Storage, delete: DeleteObject, clock: Callable[[], datetime], keep_seconds: float
+        self,
+        *,
+        storage: Storage,
+        index: PodIndex,
+        delete: DeleteObject,
+        clock: Callable[[], datetime],
+        keep_seconds: float,
     ) -> None:
         self._storage = storage
+        self._index = index
         self._delete = delete
         self._clock = clock
         self._keep_seconds = keep_seconds
 
     def sweep(self) -> None:
         """Delete what has expired by now."""
-        for item in paged(self._storage, "pods"):
-            if not ENDED_POD.search(item.json):
+        for each, ending in self._index.look().ended:
+            keep = keep_seconds(ending.ttl, self._keep_seconds)
+            if keep is None or ending.at is None or self._clock() < after(ending.at, keep):
                 continue
-            pod = item.object()
-            keep, finished = keep_seconds(pod, self._keep_seconds), finished_at(pod)
-            if keep is None or finished is None or self._clock() < after(finished, keep):
+            try:
+                metadata = self._storage.get_by_uid(each.uid).object()["metadata"]
+            except KeyNotFound:
                 continue
-            metadata = pod["metadata"]
             LOG.info("pod expired namespace=%s name=%s", metadata.get("namespace"), metadata["name"])
             self._delete_one("pods", metadata)
             if _is_left_behind(metadata):
@@ -90,10 +97,10 @@ def _is_left_behind(metadata: JSON) -> bool:
     return is_executors and not metadata.get("ownerReferences") and INACTIVE not in labels
 
 
-def keep_seconds(pod: JSON, default: float) -> float | None:
-    """Return how long a finished pod is kept; None for ever. An unreadable annotation counts as none."""
+def keep_seconds(ttl: str, default: float) -> float | None:
+    """Return how long a finished pod with that annotation is kept; None for ever. An unreadable one counts as none."""
     try:
-        return parse_ttl(str(annotations_of(pod).get(TTL_ANNOTATION, "")))
+        return parse_ttl(ttl)
     except ValueError:
         return default
 

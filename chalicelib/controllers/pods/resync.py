@@ -7,21 +7,20 @@ tasks that belong to no pod end. Locally a loop calls run() every few seconds; o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.index import IndexedPod, PodIndex
 from chalicelib.controllers.podmodel.record import handle_of, lost_task, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.store import ignore
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.controllers.runtime.objects import DELETING, ENDED_POD, paged
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
-from chalicelib.storage.base import Storage
 
 LOG = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ class ResyncTimes:
     settle: float = 5.0  # a younger pod is still being started by the request that brought it
     lost: float = 60.0  # a provider may need that long until it knows what it has just started
     orphan: float = 120.0  # a younger task may belong to a pod whose handle is being saved
-    orphans_every: float = 60.0  # listing all tasks costs the provider
     abandoned: float = 300.0  # past its grace, a deleting pod of another node is given up
 
 
@@ -46,43 +44,52 @@ class Resync:
     def __init__(
         self,
         *,
-        storage: Storage,
+        index: PodIndex,
         provider: Provider,
         pods: PodController,
         clock: Callable[[], datetime],
-        enforce_budgets: Callable[[Sequence[JSON]], None],
         follow: Callable[[JSON], None] = ignore,
         later: Later,
         times: ResyncTimes | None = None,
     ) -> None:
-        self._storage = storage
+        self._index = index
         self._provider = provider
         self._pods = pods
-        self._enforce_budgets = enforce_budgets
         self._follow = follow
         self._clock = clock
         self._later = later
         self._times = times or ResyncTimes()
         self._syncing: set[str] = set()  # uids of pods whose sync has not ended since an earlier run
-        self._orphans_checked_at: datetime | None = None
+        self._missed: set[str] = set()  # handles of tasks that the provider did not know when it was last asked
+        self._compared: str = ""  # the key of the pod that the last run came to; "" at the end
 
-    def run(self) -> None:
-        """Heal what can be healed now; what the provider refuses waits for the next run."""
-        unfinished = [
-            item.object()
-            for item in paged(self._storage, "pods")
-            if not ENDED_POD.search(item.json) or DELETING in item.json
-        ]
-        living = [pod for pod in unfinished if self._sync_pod(pod)]
-        self._enforce_budgets(unfinished)
-        for pod in living:  # also those that another process has started or changed
+    def run(self) -> Iterator[None]:
+        """Heal what can be healed now, in steps; what the provider refuses waits for the next run.
+
+        Pods that wait come first, in the order of their creation. A run that is broken off between two steps is gone
+        on with by the next one, after what waits by then. Raises ProviderUnavailable at the end if some tasks could not
+        be asked for.
+        """
+        refused: ProviderUnavailable | None = None
+        pods = [(each.key, each.object()) for each in self._index.look().unfinished]
+        pods.sort(key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
+        living = [(key, pod) for key, pod in pods if self._sync_pod(pod)]
+        for _, pod in living:  # also those that another process has started or changed
             self._follow(pod)
-        try:
-            for start in range(0, len(living), DESCRIBE_AT_ONCE):
-                self._compare(living[start : start + DESCRIBE_AT_ONCE])
-            self._stop_orphans()
-        except ProviderUnavailable as error:
-            LOG.warning("resync stopped early reason=%s message=%s", error.reason, error.message)
+        yield
+        self._missed &= {handle_of(pod) for _, pod in living}
+        living.sort(key=lambda each: (each[0] <= self._compared, each[0]))
+        for start in range(0, len(living), DESCRIBE_AT_ONCE):
+            some = living[start : start + DESCRIBE_AT_ONCE]
+            try:
+                self._compare([pod for _, pod in some])
+            except ProviderUnavailable as error:
+                refused = error
+            self._compared = some[-1][0]
+            yield
+        self._compared = ""
+        if refused is not None:
+            raise refused
 
     def _sync_pod(self, pod: JSON) -> bool:
         """Do what a pod needs on its own; return whether its task is to be asked for."""
@@ -122,43 +129,49 @@ class Resync:
 
         self._later(work)
 
-    def _is_settled(self, pod: JSON, now: datetime) -> bool:
-        created = find_time(pod["metadata"].get("creationTimestamp"))
-        return created is None or now - created >= timedelta(seconds=self._times.settle)
+    def _compare(self, pods: Sequence[JSON]) -> None:
+        """Observe the present states of these pods' tasks; one that is not known (any more) is lost.
 
-    def _compare(self, pods: list[JSON]) -> None:
-        """Observe the present states of these pods' tasks; one that is not known (any more) is lost."""
+        One answer without the task proves nothing: what a provider shows may be late. The next one does.
+        """
         by_handle = {handle_of(pod): pod for pod in pods}
         for state in self._provider.describe(list(by_handle)):
             pod = by_handle.pop(state.handle, None)
+            self._missed.discard(state.handle)
             if pod is not None and (is_deleting(pod) or state.version != version_of(pod)):
                 self._pods.observe(state)
-        for pod in by_handle.values():
+        for handle, pod in by_handle.items():
             started = find_time(status_of(pod).get("startTime"))
-            if is_deleting(pod) or self._has_passed(started, self._times.lost):
+            if not is_deleting(pod) and not self._has_passed(started, self._times.lost):
+                continue
+            if handle in self._missed:
                 self._pods.observe(lost_task(pod, now=self._clock()))
+            self._missed.add(handle)
 
     def _has_passed(self, since: datetime | None, seconds: float) -> bool:
         """Return whether a moment is so long ago; an unknown one is."""
         return since is None or self._clock() - since >= timedelta(seconds=seconds)
 
-    def _stop_orphans(self) -> None:
-        """Stop tasks that no pod stands for, and forget those that have ended."""
-        if not self._has_passed(self._orphans_checked_at, self._times.orphans_every):
-            return
-        checked_at = self._clock()
-        for state in self._provider.list_tasks():
-            pod = self._pods.find(state.uid)
-            if pod is not None and not handle_of(pod) and not is_terminal(pod):
-                self._pods.observe(state)  # started, but the handle was never saved: adopt it
-            elif pod is not None and handle_of(pod) == state.handle:
-                if is_terminal(pod) and state.phase != "stopped":
-                    self._stop(state)
-            elif self._has_passed(state.created_at, self._times.orphan):
-                where = (state.uid, state.handle, state.phase)
-                LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", *where)
+    def stop_orphans(self) -> None:
+        """Stop tasks that no pod stands for, and forget those that have ended. Raises ProviderUnavailable."""
+        states = self._provider.list_tasks()
+        snapshot = self._index.look()
+        for state in states:
+            if not _is_as_it_should_be(snapshot.by_uid.get(state.uid), state):
+                self._judge(state)
+
+    def _judge(self, state: TaskState) -> None:
+        """Adopt or stop a task that is not the one of a pod that lives, by what is stored now."""
+        pod = self._pods.find(state.uid)
+        if pod is not None and not handle_of(pod) and not is_terminal(pod):
+            self._pods.observe(state)  # started, but the handle was never saved: adopt it
+        elif pod is not None and handle_of(pod) == state.handle:
+            if is_terminal(pod) and state.phase != "stopped":
                 self._stop(state)
-        self._orphans_checked_at = checked_at
+        elif self._has_passed(state.created_at, self._times.orphan):
+            where = (state.uid, state.handle, state.phase)
+            LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", *where)
+            self._stop(state)
 
     def _stop(self, state: TaskState) -> None:
         """End an orphan in two steps: stopped now, forgotten by a later run."""
@@ -169,3 +182,12 @@ class Resync:
                 self._provider.stop(state.handle, grace_seconds=ORPHAN_GRACE_SECONDS, reason="NoPod")
         except TaskNotFound:
             return
+
+
+def _is_as_it_should_be(pod: IndexedPod | None, state: TaskState) -> bool:
+    """Return whether a task is its pod's, and lives no longer than that."""
+    if pod is None:
+        return False
+    if pod.ending:
+        return state.phase == "stopped" and pod.ending.handle == state.handle
+    return handle_of(pod.object()) == state.handle

@@ -8,13 +8,15 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.storage.base import StorageUnavailable
 
 LOG = logging.getLogger(__name__)
@@ -114,36 +116,60 @@ class Background:
         return None
 
 
-def guarded(work: Callable[[], object], *, failed: str = "background work failed") -> None:
-    """Do the work now; log its errors, which nobody above could answer. Resync repeats it.
+def guarded(work: Callable[[], object], *, failed: str = "background work failed") -> bool:
+    """Do the work now; return whether it went well. Its errors, which nobody above could answer, are logged.
 
-    A store that takes nothing at the moment is told of in one line, for there will be many.
+    Resync repeats it. A store or a provider that takes nothing at the moment is told of in one line, for there will be
+    many.
     """
     try:
         work()
     except Exception as error:
-        is_outage = isinstance(error, StorageUnavailable) or (isinstance(error, StatusError) and error.code == 503)
+        is_outage = isinstance(error, StorageUnavailable | ProviderUnavailable)
+        is_outage = is_outage or (isinstance(error, StatusError) and error.code == 503)
         if is_outage:
             LOG.warning("%s; left to resync: %s", failed, error)
         else:
             LOG.exception("%s; left to resync", failed)
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """Something to do at the start and every so often."""
+    """Something to do at the start and every so often; what is `urgent` comes first.
+
+    `do` may return an iterator: then it is done in steps, and may be broken off between two. Called again, it goes on
+    by what it remembers itself.
+    """
 
     name: str
     every_seconds: float
     do: Callable[[], object]
+    urgent: bool = False
+
+
+def this_minute(count: int) -> int:
+    """Return a number below `count`, another one each minute."""
+    return int(time.time() // 60) % count
 
 
 class ResyncLoop:
     """Does each chore in its turn until close(). A chore that fails is logged and comes again."""
 
-    def __init__(self, chores: Sequence[Chore], *, tick_seconds: float = TICK_SECONDS) -> None:
+    def __init__(
+        self,
+        chores: Sequence[Chore],
+        *,
+        tick_seconds: float = TICK_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+        first_of: Callable[[int], int] = this_minute,
+    ) -> None:
         self._chores = chores
         self._tick_seconds = tick_seconds
+        self._monotonic = monotonic
+        self._first_of = first_of
+        self._due_at: dict[str, float] = {}
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -161,18 +187,53 @@ class ResyncLoop:
     def run_all(self) -> None:
         """Do every chore once, whatever its period; one that fails is logged and keeps no other from its turn."""
         for chore in self._chores:
-            guarded(chore.do, failed=f"chore failed name={chore.name}")
+            self._do(chore, until=math.inf)
 
-    def run_due(self, due_at: dict[str, float], now: float) -> None:
-        """Do the chores that are due at `now` and set when they are next; an unknown one is new."""
-        for chore in self._chores:
-            if now < due_at.get(chore.name, now) or self._closed.is_set():
+    def run_due(self, *, seconds: float = math.inf, early_seconds: float = 0.0) -> list[str]:
+        """Do the chores that are due, or will be so soon, for so many seconds; return the names of those that failed.
+
+        The urgent ones are all begun, and have half of the time together. Of the others none is begun after the end:
+        it comes first the next time. Where no earlier run is remembered all are due, and another one is first each
+        minute: so each has its turn, even if every run is the first and has no time for all.
+        """
+        began = self._monotonic()
+        due = [each for each in self._chores if self._due_at.get(each.name, began) <= began + early_seconds]
+        others = [each for each in due if not each.urgent]
+        if not self._due_at and others:
+            first = self._first_of(len(others))
+            others = [*others[first:], *others[:first]]
+        others.sort(key=lambda each: self._due_at.get(each.name, began))
+        failed, left = list[str](), list[str]()
+        for chore in [*(each for each in due if each.urgent), *others]:
+            until = began + (seconds / 2 if chore.urgent else seconds)
+            if self._closed.is_set() or (not chore.urgent and self._monotonic() >= until):
+                left.append(chore.name)
+                self._due_at.setdefault(chore.name, began)
                 continue
-            guarded(chore.do, failed=f"chore failed name={chore.name}")
-            due_at[chore.name] = now + chore.every_seconds
+            is_whole, is_well = self._do(chore, until=until)
+            self._due_at[chore.name] = began + chore.every_seconds if is_whole else self._monotonic()
+            failed += [] if is_well else [chore.name]
+            left += [] if is_whole else [chore.name]
+        if left:
+            LOG.info("chores left for the next run: %s", ", ".join(left))
+        return failed
+
+    def _do(self, chore: Chore, *, until: float) -> tuple[bool, bool]:
+        """Do a chore, at most until then; return whether it was done to its end, and whether it did not fail."""
+        is_whole = True
+
+        def work() -> None:
+            nonlocal is_whole
+            steps = chore.do()
+            for _ in steps if isinstance(steps, Iterator) else ():
+                if self._closed.is_set() or self._monotonic() >= until:
+                    is_whole = False
+                    return
+
+        is_well = guarded(work, failed=f"chore failed name={chore.name}")
+        return is_whole, is_well
 
     def _serve(self) -> None:
-        due_at: dict[str, float] = {}
         while not self._closed.is_set():
-            self.run_due(due_at, time.monotonic())
+            self.run_due()
             self._closed.wait(self._tick_seconds)

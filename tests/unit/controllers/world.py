@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
-from chalicelib.controllers.runtime.background import Workers
+from chalicelib.controllers.runtime.background import Workers, guarded
 from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.foundation import Sources
@@ -67,6 +67,12 @@ class World:
     def run_chores(self) -> None:
         """Do every chore once."""
         self.plane.loop.run_all()
+
+    def resync(self) -> None:
+        """Do what brings pods and tasks together, and see to budgets."""
+        to = self.controllers
+        for chore in (lambda: list(to.resync.run()), to.budget_enforcer.sweep, to.resync.stop_orphans):
+            guarded(chore)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass."""

@@ -34,7 +34,7 @@ def world(max_usd: str = "5", **parts: Any) -> World:  # Any: fields of Controll
 
 def resync(w: World) -> None:
     """Let the control plane look, and the provider tell what came of it, until all is quiet."""
-    w.controllers.resync.run()
+    w.resync()
     w.observe_all()
 
 
@@ -268,7 +268,7 @@ def test_a_provider_that_does_not_answer_stops_no_fuse() -> None:
         raise ProviderUnavailable("Down", str(handles))
 
     w.provider.describe = fail  # type: ignore[method-assign]  # the fake's own, for one call
-    w.controllers.resync.run()
+    w.resync()
 
     assert BUDGET_EXCEEDED in w.pod("d")["metadata"]["annotations"]
 

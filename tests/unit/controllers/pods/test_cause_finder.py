@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.cause_finder import GIVE_UP_SECONDS, TAIL_BYTES, CauseFinder
 from chalicelib.providers.base import LogOptions, ProviderUnavailable
 from tests.fake_provider import FakeProvider
@@ -70,7 +71,15 @@ def ended(w: World) -> JSON:
 
 def slow_finder(w: World) -> CauseFinder:
     """Return a finder whose logs are complete a minute after the end."""
-    return CauseFinder(storage=w.storage, pods=w.pods, clock=w.clock, later=inline, log_delay_seconds=60, python="")
+    return CauseFinder(
+        storage=w.storage,
+        index=PodIndex(w.storage),
+        pods=w.pods,
+        clock=w.clock,
+        later=inline,
+        log_delay_seconds=60,
+        python="",
+    )
 
 
 def test_a_failed_driver_says_why(w: World) -> None:
@@ -253,7 +262,7 @@ def test_an_executor_without_heap_says_so(w: World) -> None:
 def test_a_driver_over_its_time_says_so(w: World) -> None:
     w.create_pod(metadata=DRIVER, activeDeadlineSeconds=60)
     w.pass_time(61)
-    w.controllers.resync.run()
+    w.resync()
     w.provider.finish(w.handle(), 143)
     w.observe_all()
 

@@ -155,7 +155,7 @@ def test_a_pending_task_is_saved_by_who_starts_it_or_by_the_next_sync() -> None:
     died.provider.failures.append(ProviderUnavailable("Crash", "of ours, once the task was started"))
     died.create_pod()
     died.pass_time(60)
-    died.controllers.resync.run()
+    died.resync()
     assert handle_of(died.pod()) == died.handle()
 
 
@@ -216,7 +216,7 @@ def test_sidecar_that_was_not_stopped_is_stopped_by_resync(w: World) -> None:
     w.observe_all()
     w.provider.stops.clear()
 
-    w.controllers.resync.run()
+    w.resync()
 
     assert [handle for handle, _ in w.provider.stops] == [w.handle()]
 

@@ -74,7 +74,7 @@ def test_pod_that_never_ran_expires_too(w: World) -> None:
     w.provider.failures.append(TaskRejected("TooBig", "needs 44 vCPU"))
     w.create_pod(activeDeadlineSeconds=60)
     w.pass_time(60)
-    w.controllers.resync.run()
+    w.resync()
     w.pass_time(24 * 3600)
 
     expire(w)
@@ -139,7 +139,7 @@ def test_executor_kept_on_purpose_says_nothing_of_its_driver(w: World, labels: d
     [("", 7.0), ("30", 30.0), ("30s", 30.0), ("2m", 120.0), ("2h", 7200.0), ("1D", 86400.0), ("soon", 7.0)],
 )
 def test_ttl_texts(text: str, seconds: float) -> None:
-    assert keep_seconds(pod(metadata={"annotations": {"sparkanywhere.io/ttl": text}}), 7.0) == seconds
+    assert keep_seconds(text, 7.0) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1.5h", "10 m", "2w", "9" * 16, "٥"])

@@ -355,7 +355,7 @@ def test_the_garbage_collector_has_nothing_to_look_up_for_a_record(w: World) -> 
 
     w.storage.get = counted  # type: ignore[method-assign]
 
-    w.controllers.lifecycle.garbage.sweep()
+    list(w.controllers.lifecycle.garbage.sweep())
 
     assert len(records(w)) == 2
     assert [key for key in asked if "/podrecords/" in key] == []

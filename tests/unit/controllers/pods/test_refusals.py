@@ -35,7 +35,7 @@ def tries(w: World, seconds: int, error: ProviderError) -> list[int]:
         w.provider.failures = [error]
         w.pods.retry()
         if second % 10 == 0:
-            w.controllers.resync.run()
+            w.resync()
         if not w.provider.failures:
             asked.append(second)
         w.pass_time(1)
@@ -156,7 +156,7 @@ def test_refused_pod_is_deleted_at_once(w: World, error: ProviderError) -> None:
     w.delete("pods", "a")
     w.pass_time(600)
     w.pods.retry()
-    w.controllers.resync.run()
+    w.resync()
 
     assert w.get("pods", "a") is None
     assert w.provider.tasks == []

@@ -28,7 +28,7 @@ def task(uid: str, name: str = "orphan") -> Task:
 
 
 def resync(w: World) -> None:
-    w.controllers.resync.run()
+    w.resync()
 
 
 def test_pod_that_nobody_launched_is_launched(w: World) -> None:
@@ -111,13 +111,85 @@ def test_task_that_the_provider_lost_makes_the_pod_fail(w: World) -> None:
     w.observe_all()
     w.provider.remove(w.handle())
     resync(w)
+    resync(w)
     assert w.phase() == "Running", "it may only not be known yet"
 
     w.pass_time(61)
     resync(w)
+    assert w.phase() == "Running", "one answer without the task proves nothing"
+    resync(w)
 
     status = w.pod()["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "TaskLost")
+
+
+def test_answers_without_a_task_count_only_if_none_with_it_is_between(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w.create_pod()
+    w.observe_all()
+    w.pass_time(61)
+    describe = w.provider.describe
+
+    for is_known in (False, True, False, True):
+        monkeypatch.setattr(w.provider, "describe", describe if is_known else lambda _: [])
+        resync(w)
+
+    assert w.phase() == "Running"
+
+
+def test_tasks_that_the_provider_does_not_tell_of_now_keep_no_others_from_their_news(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(101):
+        w.create_pod(f"p{number:03}")
+    w.provider.finish(w.handle("p100"), 3)
+    describe = w.provider.describe
+
+    def refusing_the_first(handles: Any) -> Any:  # Any: as the provider's
+        if w.handle("p000") in handles:
+            raise ProviderUnavailable("Throttled", "later")
+        return describe(handles)
+
+    monkeypatch.setattr(w.provider, "describe", refusing_the_first)
+    with pytest.raises(ProviderUnavailable):
+        list(w.controllers.resync.run())
+
+    assert w.phase("p100") == "Failed"
+
+
+def test_a_run_that_is_broken_off_is_gone_on_with_after_what_waits(w: World) -> None:
+    for number in range(101):
+        w.create_pod(f"p{number:03}")
+    for name in ("p000", "p100"):
+        w.provider.finish(w.handle(name), 3)
+    first_run = w.controllers.resync.run()
+    next(first_run)
+    next(first_run)  # a hundred tasks
+    first_run.close()  # type: ignore[attr-defined]  # a generator
+    assert [w.phase(name) for name in ("p000", "p100")] == ["Failed", "Running"]
+
+    put(w, pod("waiting", uid="waits"))
+    second_run = w.controllers.resync.run()
+    next(second_run)
+    assert w.provider.tasks[-1].name == "waiting"
+    next(second_run)
+
+    assert w.phase("p100") == "Failed"
+
+
+def test_tasks_of_living_pods_cost_no_read_each(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        w.create_pod(f"p{number}")
+    w.observe_all()
+    resync(w)
+    read: list[str] = []
+    monkeypatch.setattr(w.storage, "get", read.append)
+    monkeypatch.setattr(w.storage, "get_by_uid", read.append)
+
+    resync(w)
+
+    assert read == []
 
 
 def test_deleting_pod_whose_task_is_gone_is_removed(w: World) -> None:

@@ -257,7 +257,7 @@ def test_two_servers_on_one_store_never_bind_more_than_there_is() -> None:
         name = next(name for name in running(first))
         end(first, name)
         for world in worlds:
-            world.controllers.resync.run()
+            world.resync()
             world.pods.retry()
         for each in workers:
             assert each.settle(60)
@@ -375,7 +375,7 @@ def test_a_new_pod_waits_while_the_node_takes_none(spec: JSON, why: str, provide
 
     ask(w, "a", "1Gi")
     w.create_pod("small")
-    w.controllers.resync.run()
+    w.resync()
     w.pods.retry()
 
     assert running(w) == ["before"]

@@ -330,6 +330,6 @@ def test_a_resync_brings_pods_that_another_process_has_started(w: Probed) -> Non
     assert w.world.controllers.prober is not None
     w.world.controllers.prober.start()
 
-    w.world.controllers.resync.run()
+    w.world.resync()
 
     until(lambda: w.provider.commands == ["readiness"], "an attempt, by threads")

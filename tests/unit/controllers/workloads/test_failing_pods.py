@@ -40,7 +40,7 @@ def an_hour(w: World, each_time: Callable[[], object]) -> None:
         to.pods.retry()
         to.workloads.run_due()
         if second % 10 == 0:
-            to.resync.run()
+            w.resync()
         if second % 60 == 0:
             to.workloads.sweep()
         w.pass_time(STEP)
