@@ -1,104 +1,151 @@
+# The module's outputs: the settings of the stage, which `make config` reads, and what people look up.
+
 output "name" {
-  description = "Name of this deployment: the prefix of its task definitions."
-  value       = var.name
+  description = "Name of the Chalice app."
+  value       = module.sparkanywhere.name
+}
+
+output "stage" {
+  description = "Stage of Chalice."
+  value       = module.sparkanywhere.stage
+}
+
+output "deployment" {
+  description = "Name of this deployment, NAME-STAGE: the prefix of its functions and task definitions."
+  value       = module.sparkanywhere.deployment
 }
 
 output "region" {
   description = "AWS region."
-  value       = var.region
+  value       = module.sparkanywhere.region
 }
 
 output "ecs_cluster_name" {
   description = "The cluster that tasks run in."
-  value       = aws_ecs_cluster.this.name
+  value       = module.sparkanywhere.ecs_cluster_name
 }
 
 output "ecs_cluster_arn" {
   description = "Its ARN, which the event rule filters by."
-  value       = aws_ecs_cluster.this.arn
+  value       = module.sparkanywhere.ecs_cluster_arn
 }
 
 output "security_group" {
-  description = "The security group of every task."
-  value       = aws_security_group.tasks.id
+  description = "The security group of the tasks of all other namespaces."
+  value       = module.sparkanywhere.security_group
+}
+
+output "security_groups" {
+  description = "The security group of each namespace that has its own."
+  value       = module.sparkanywhere.security_groups
 }
 
 output "subnets" {
   description = "The subnets that tasks run in, one for each availability zone."
-  value       = [for subnet in aws_subnet.tasks : subnet.id]
+  value       = module.sparkanywhere.subnets
 }
 
 output "subnet" {
   description = "The first of them."
-  value       = [for subnet in aws_subnet.tasks : subnet.id][0]
+  value       = module.sparkanywhere.subnet
 }
 
 output "subnet_zones" {
   description = "The subnet of each availability zone."
-  value       = { for subnet in aws_subnet.tasks : subnet.availability_zone => subnet.id }
+  value       = module.sparkanywhere.subnet_zones
 }
 
 output "assign_public_ip" {
   description = "Whether tasks need a public address to reach the outside."
-  value       = local.is_public
+  value       = module.sparkanywhere.assign_public_ip
 }
 
 output "api_endpoint_type" {
   description = "Whether the API is reached from anywhere (REGIONAL), or from this VPC alone (PRIVATE)."
-  value       = var.network == "endpoints" ? "PRIVATE" : "REGIONAL"
+  value       = module.sparkanywhere.api_endpoint_type
 }
 
 output "api_vpc_endpoint" {
   description = "The endpoint that a private API is reached by; empty if it is none."
-  value       = var.network == "endpoints" ? aws_vpc_endpoint.interface["execute-api"].id : ""
+  value       = module.sparkanywhere.api_vpc_endpoint
 }
 
 output "execute_command" {
   description = "Whether tasks take ECS Exec."
-  value       = var.execute_command
+  value       = module.sparkanywhere.execute_command
 }
 
 output "xray" {
   description = "Whether X-Ray traces the control plane's requests."
-  value       = var.xray
+  value       = module.sparkanywhere.xray
 }
 
 output "table" {
   description = "The DynamoDB table of objects."
-  value       = aws_dynamodb_table.objects.name
+  value       = module.sparkanywhere.table
 }
 
 output "bucket" {
   description = "The bucket of staged job files and event logs."
-  value       = aws_s3_bucket.files.bucket
+  value       = module.sparkanywhere.bucket
 }
 
 output "job_buckets" {
   description = "Buckets whose objects any job may bring."
-  value       = join(",", var.job_buckets)
+  value       = module.sparkanywhere.job_buckets
 }
 
 output "log_group" {
   description = "The tasks' log group."
-  value       = aws_cloudwatch_log_group.tasks.name
+  value       = module.sparkanywhere.log_group
 }
 
 output "execution_role_arn" {
   description = "The role of Fargate's agent."
-  value       = aws_iam_role.execution.arn
+  value       = module.sparkanywhere.execution_role_arn
 }
 
 output "task_role_arn" {
   description = "The role of Spark, unless a job names one of its own."
-  value       = aws_iam_role.task.arn
+  value       = module.sparkanywhere.task_role_arn
+}
+
+output "task_roles" {
+  description = "The role of Spark in each namespace that has its own."
+  value       = module.sparkanywhere.task_roles
+}
+
+output "task_role_path" {
+  description = "Path of the roles that tasks may have: further ones, for jobs, are made under it."
+  value       = module.sparkanywhere.task_role_path
 }
 
 output "control_plane_role_arn" {
   description = "The role of the control plane's functions."
-  value       = aws_iam_role.control_plane.arn
+  value       = module.sparkanywhere.control_plane_role_arn
 }
 
 output "admin_token_arn" {
   description = "The parameter that holds the administrator's token; empty if there is none."
-  value       = var.admin_token ? aws_ssm_parameter.admin_token[0].arn : ""
+  value       = module.sparkanywhere.admin_token_arn
+}
+
+output "key_arn" {
+  description = "The KMS key of table and token; empty without customer_key."
+  value       = module.sparkanywhere.key_arn
+}
+
+output "functions" {
+  description = "The name of each function, by Chalice's."
+  value       = module.sparkanywhere.functions
+}
+
+output "function_log_groups" {
+  description = "The log group of each function."
+  value       = module.sparkanywhere.function_log_groups
+}
+
+output "dead_letter_queue_arn" {
+  description = "The queue of events and invocations that failed to the end."
+  value       = module.sparkanywhere.dead_letter_queue_arn
 }

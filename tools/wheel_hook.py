@@ -18,7 +18,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGES = {"chalicelib": "sparkanywhere/_plane", "sparkanywhere": "sparkanywhere"}
 PROJECT = "sparkanywhere/_project"
-PROJECT_FILES = ("app.py", ".chalice/*.json", "images/*", "terraform/*.tf", "requirements.txt", "locks/vendor.txt")
+PROJECT_FILES = (
+    *("app.py", ".chalice/*.json", "images/*", "requirements.txt", "locks/vendor.txt"),
+    *("terraform/**/*.tf", "terraform/.terraform.lock.hcl"),
+)
 IMPORT = re.compile(r"^(\s*(?:from|import) )chalicelib\b", re.MULTILINE)
 
 

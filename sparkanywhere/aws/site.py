@@ -57,7 +57,7 @@ class Site:
     @property
     def stage(self) -> str:
         """Return the Chalice stage."""
-        return self.function.removeprefix(f"{self.setting('DEPLOYMENT')}-")
+        return self.setting("DEPLOYMENT").rpartition("-")[2]  # a deployment is called NAME-STAGE
 
     @property
     def deploy(self) -> str:

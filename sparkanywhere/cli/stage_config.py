@@ -18,7 +18,7 @@ from sparkanywhere.deployment.terraform import Terraform, TerraformFailed
 # Setting (SPARKANYWHERE_...) by output; lists and flags are written as config.py reads them.
 SETTINGS = {
     "REGION": "region",
-    "DEPLOYMENT": "name",
+    "DEPLOYMENT": "deployment",
     "CLUSTER": "ecs_cluster_name",
     "CLUSTER_ARN": "ecs_cluster_arn",
     "SUBNETS": "subnet_zones",

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-LEAST = (1, 11)  # as terraform/versions.tf
+LEAST = (1, 11)  # as terraform/provider.tf
 INSTALL = "https://developer.hashicorp.com/terraform/install has it for every system, in one file"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SECONDS = 60  # for what reads its state

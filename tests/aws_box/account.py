@@ -25,7 +25,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 FUNCTION = "sparkanywhere-prod"
 FUNCTIONS = (FUNCTION, f"{FUNCTION}-resync", f"{FUNCTION}-task_events")
 LAMBDA = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/sparkanywhere-control-plane"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sparkanywhere-prod-control-plane"
 API = "a1b2c3d4e5"
 URL = f"https://{API}.execute-api.{REGION}.amazonaws.com/api"
 QUOTAS = {"L-3032A538": 4000.0, "L-36FBB829": 4000.0, "L-B99A9384": 1000.0}
@@ -49,13 +49,13 @@ class FakeAccount:
     settings: dict[str, str] = field(
         default_factory=lambda: {
             **stage(),
-            "TOKEN_FROM": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/sparkanywhere/admin-token",
+            "TOKEN_FROM": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/sparkanywhere-prod/admin-token",
         }
     )
     functions: list[str] = field(default_factory=lambda: list(FUNCTIONS))
     quotas: dict[str, float] = field(default_factory=lambda: dict(QUOTAS))
     log_groups: dict[str, int] = field(
-        default_factory=lambda: {"/sparkanywhere/tasks": 14, **{f"/aws/lambda/{each}": 14 for each in FUNCTIONS}}
+        default_factory=lambda: {"/sparkanywhere-prod/tasks": 14, **{f"/aws/lambda/{each}": 14 for each in FUNCTIONS}}
     )
     rules: dict[str, str] = field(default_factory=lambda: {"resync": "ENABLED", "task_events": "ENABLED"})
     alarms: dict[str, str] = field(default_factory=lambda: {f"{FUNCTION}-schedule": "OK"})
@@ -129,7 +129,7 @@ class FakeAccount:
     def _DescribeClusters(self, request: Request) -> Answer:
         if request["clusters"] != [self.settings["CLUSTER_ARN"]]:
             return {"clusters": [], "failures": [{"arn": request["clusters"][0], "reason": "MISSING"}]}
-        return {"clusters": [{"clusterName": "sparkanywhere", "status": "ACTIVE", "runningTasksCount": 3}]}
+        return {"clusters": [{"clusterName": "sparkanywhere-prod", "status": "ACTIVE", "runningTasksCount": 3}]}
 
     def _DescribeSubnets(self, request: Request) -> Answer:
         for each in request["SubnetIds"]:

@@ -17,7 +17,7 @@ from tests.aws_box.lambda_function import FunctionError
 from tests.aws_box.package import Package
 from tests.waiting import until
 
-CLUSTER = "sparkanywhere"
+CLUSTER = "sparkanywhere-prod"
 QUIET_SECONDS = 180.0
 
 

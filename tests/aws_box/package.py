@@ -20,7 +20,7 @@ from tests.locks import locked
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGE_SECONDS = 300
 ACCOUNT = "123456789012"  # moto's
-CLUSTER_ARN = f"arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/sparkanywhere"
+CLUSTER_ARN = f"arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/sparkanywhere-prod"
 PARTS = ("app.py", "chalicelib", "vendor", "requirements.txt", "locks", ".make")
 CHALICE = str(Path(sys.executable).with_name("chalice"))
 
@@ -50,13 +50,14 @@ def outputs(*, name: str = "sparkanywhere", region: str = "us-east-1") -> dict[s
     return {
         **{each: {"value": f"the-{each}"} for each in SETTINGS.values()},
         "name": {"value": name},
+        "stage": {"value": "prod"},
         "deployment": {"value": f"{name}-prod"},
         "region": {"value": region},
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
         XRAY: {"value": False},
         ENDPOINT_TYPE: {"value": "REGIONAL"},
         VPC_ENDPOINT: {"value": ""},
-        "ecs_cluster_arn": {"value": f"arn:aws:ecs:{region}:{ACCOUNT}:cluster/{name}"},
+        "ecs_cluster_arn": {"value": f"arn:aws:ecs:{region}:{ACCOUNT}:cluster/{name}-prod"},
         "assign_public_ip": {"value": True},
         "execute_command": {"value": True},
         "subnet_zones": {"value": {f"{region}a": "subnet-a"}},

@@ -11,21 +11,23 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+MODULE = ROOT / "terraform" / "modules" / "sparkanywhere"
 
 # What Terraform's expressions come to with its defaults, in an account and a region that Chalice's policies leave open.
 VALUES = {
-    "aws_cloudwatch_log_group.tasks.arn": "arn:aws:logs:*:*:log-group:/sparkanywhere/tasks",
-    "aws_dynamodb_table.objects.arn": "arn:aws:dynamodb:*:*:table/sparkanywhere-objects",
-    "aws_ecs_cluster.this.arn": "arn:aws:ecs:*:*:cluster/sparkanywhere",
-    "aws_iam_role.execution.arn": "arn:aws:iam::*:role/sparkanywhere-task-execution",
-    "aws_s3_bucket.files.arn": "arn:aws:s3:::sparkanywhere-*",
+    "aws_cloudwatch_log_group.tasks.arn": "arn:aws:logs:*:*:log-group:/sparkanywhere-prod/tasks",
+    "aws_dynamodb_table.objects.arn": "arn:aws:dynamodb:*:*:table/sparkanywhere-prod-objects",
+    "aws_ecs_cluster.this.arn": "arn:aws:ecs:*:*:cluster/sparkanywhere-prod",
+    "aws_iam_role.execution.arn": "arn:aws:iam::*:role/sparkanywhere-prod-execution",
+    "aws_s3_bucket.files.arn": "arn:aws:s3:::sparkanywhere-prod-*",
+    "aws_sqs_queue.dead_letters.arn": "arn:aws:sqs:*:*:sparkanywhere-prod-dead-letters",
     "bucket": "a-bucket-of-jobs",
     "local.account": "*",
+    "local.deployment": "sparkanywhere-prod",
     "local.partition": "aws",
-    "statement.value": "arn:aws:ssm:*:*:parameter/sparkanywhere/admin-token",
-    "var.name": "sparkanywhere",
-    "var.region": "*",
-    "var.task_role_path": "/sparkanywhere/tasks/",
+    "local.region": "*",
+    "local.task_role_path": "/sparkanywhere-prod/tasks/",
+    "statement.value": "arn:aws:ssm:*:*:parameter/sparkanywhere-prod/admin-token",
 }
 OPERATORS: dict[str, Callable[[str, str], bool]] = {"StringEquals": str.__eq__, "ArnLike": fnmatchcase}
 _LIST = r"\s*=\s*\[(.*?)\]"
@@ -55,7 +57,7 @@ class Statement:
 
 def statements_of_terraform() -> dict[str, Statement]:
     """Return the statements of Terraform's policy by their sid. Raises KeyError for an unknown expression."""
-    text = (ROOT / "terraform" / "iam.tf").read_text()
+    text = (MODULE / "control_plane.tf").read_text()
     document = text.partition('data "aws_iam_policy_document" "control_plane" {')[2].partition("\n}\n")[0]
     parts = re.split(r'\bsid\s*=\s*"(\w+)"', document)[1:]
     assert document.count("actions ") == len(parts) // 2, "a statement without a sid"
@@ -86,6 +88,14 @@ def statements_of(policy: Any) -> dict[str, Statement]:  # Any: JSON
         )
         found[each["Sid"]] = Statement(_several(each["Action"]), _several(each["Resource"]), conditions)
     return found
+
+
+def functions() -> dict[str, str]:
+    """Return what Lambda calls the functions of Terraform's one list of them, by Chalice's names."""
+    listed = re.search(r"for function in \[(.*?)\]", (MODULE / "names.tf").read_text(), re.DOTALL)
+    assert listed is not None
+    own = {name: f"sparkanywhere-prod-{name}" for name in re.findall(r"\w+", listed[1])}
+    return {**own, "api_handler": "sparkanywhere-prod"}
 
 
 def of_terraform() -> set[str]:
@@ -123,5 +133,6 @@ def _values(found: re.Match[str] | None) -> frozenset[str]:
 
 
 def _items(text: str) -> frozenset[str]:
-    items = (quoted or f"${{{bare}}}" for quoted, bare in _ITEM.findall(text))
+    found = (quoted or f"${{{bare}}}" for quoted, bare in _ITEM.findall(text))
+    items = (each.replace("${name}", name) for each in found for name in functions().values())
     return frozenset(re.sub(r"\$\{([^}]*)\}", lambda each: VALUES[each[1]], item) for item in items)

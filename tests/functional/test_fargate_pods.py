@@ -101,7 +101,7 @@ def bucket(box: AwsBox) -> Iterator[None]:
         aws_secret_access_key="box",
         region_name="us-east-1",
     )
-    s3.create_bucket(Bucket="sparkanywhere-box")
+    s3.create_bucket(Bucket="sparkanywhere-prod-box")
     yield
     server.stop()
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from tests.tools import find, terraform_plugins
 
 SOURCE = Path(__file__).parents[2] / "terraform"
 ACCOUNT = "123456789012"  # the emulator's
+APPLY = ("apply", "-auto-approve", "-input=false")
+# What each stage's deployment is applied with: one to keep, and one that may be destroyed again.
+OPEN = {"prod": (), "dev": ("-var", "deletion_protection=false", "-var", 'namespaces=["team-a"]')}
 APPLY_SECONDS = 240  # the provider itself waits for buckets' lifecycle rules, a minute at least
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -44,44 +48,44 @@ def conditions_of_trust(name: str) -> list[Any]:  # Any: JSON
 
 def control_plane_policy() -> Any:  # Any: JSON
     """Return the policy as Terraform has written it, open for any account, region and name of a bucket."""
-    document = role("sparkanywhere-control-plane").Policy("control-plane").policy_document
+    document = role("sparkanywhere-prod-control-plane").Policy("control-plane").policy_document
     text = json.dumps(document).replace("ArnEquals", "ArnLike")
-    text = text.replace(f"sparkanywhere-{ACCOUNT}-us-east-1", "sparkanywhere-*")
+    text = text.replace(f"sparkanywhere-prod-{ACCOUNT}-us-east-1", "sparkanywhere-prod-*")
     return json.loads(text.replace("us-east-1", "*").replace(ACCOUNT, "*"))
 
 
 def default_statements() -> dict[str, Statement]:
-    """Return what tests read in terraform/iam.tf, without what only a variable brings."""
+    """Return what tests read in control_plane.tf, without what only a variable brings."""
     by_choice = ("FilesOfJobs", "Trace")
     return {sid: each for sid, each in statements_of_terraform().items() if sid not in by_choice}
 
 
 class Terraform:
-    """The terraform command in a copy of our folder."""
+    """The terraform command in a copy of our folder, with states of its own by name."""
 
     def __init__(self, folder: Path, endpoint: str) -> None:
-        self._folder = folder
-        self._variables = ["-var", f"endpoint_url={endpoint}"]
+        self.folder = folder
         self._environ = {
             **os.environ,
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
             "TF_IN_AUTOMATION": "1",
+            "TF_VAR_endpoint_url": endpoint,
             "CHECKPOINT_DISABLE": "1",
         }
 
-    def run(self, *words: str, variables: bool = False, codes: tuple[int, ...] = (0,)) -> str:
-        command = [str(find("terraform")), *words, *(self._variables if variables else [])]
+    def run(self, *words: str, stage: str = "prod") -> str:
+        """Run the command on the deployment of a stage; return what it said. Fails unless it ends with 0."""
         ran = subprocess.run(
-            command,
-            cwd=self._folder,
-            env=self._environ,
+            [str(find("terraform")), *words],
+            cwd=self.folder,
+            env={**self._environ, "TF_VAR_stage": stage, "TF_DATA_DIR": str(self.folder / ".terraform")},
             capture_output=True,
             text=True,
             timeout=APPLY_SECONDS,
             check=False,
         )
-        assert ran.returncode in codes, f"{words}: {ran.stdout}\n{ran.stderr}"
+        assert ran.returncode == 0, f"{words}: {ran.stdout}\n{ran.stderr}"
         return ran.stdout
 
 
@@ -97,10 +101,11 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def terraform(tmp_path: Path, endpoint: str) -> Terraform:
+    """Return the command in a copy of terraform/, with the provider that the lock file names."""
     folder = tmp_path / "terraform"
-    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
     made = Terraform(folder, endpoint)
-    made.run("init", "-backend=false", "-input=false", f"-plugin-dir={terraform_plugins()}")
+    made.run("init", "-backend=false", "-input=false", "-lockfile=readonly", f"-plugin-dir={terraform_plugins()}")
     return made
 
 
@@ -109,39 +114,41 @@ def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
     terraform.run("validate")
 
 
-def test_what_is_applied_is_stable_feeds_chalice_and_is_destroyed(
-    terraform: Terraform, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_deployments_of_an_account_are_stable_feed_chalice_and_do_not_touch_each_other(
+    terraform: Terraform, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terraform.run("apply", "-auto-approve", "-input=false", variables=True)
-    terraform.run("plan", "-detailed-exitcode", "-input=false", variables=True)  # 2 would be a difference
-    outputs: dict[str, Any] = json.loads(terraform.run("output", "-json"))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda stage: terraform.run(*APPLY, f"-state={stage}", *OPEN[stage], stage=stage), OPEN))
+    outputs: dict[str, Any] = json.loads(terraform.run("output", "-state=prod", "-json"))
+    terraform.run("destroy", "-auto-approve", "-input=false", "-state=dev", *OPEN["dev"], stage="dev")
+    terraform.run("plan", "-detailed-exitcode", "-input=false", "-state=prod")  # 2 would be a difference
 
     settings = Settings.from_env(environment(outputs))
     fargate = read_settings(FargateSettings, environment(outputs))
 
-    assert fargate.cluster == "sparkanywhere"
+    assert not json.loads(terraform.run("output", "-state=dev", "-json"))
+    assert fargate.cluster == "sparkanywhere-prod"
     assert outputs["api_endpoint_type"]["value"] == "REGIONAL"
-    assert fargate.cluster_arn.endswith(":cluster/sparkanywhere")
+    assert fargate.cluster_arn.endswith(":cluster/sparkanywhere-prod")
     assert len(fargate.subnets.split(",")) == 3
-    assert read_settings(DynamoSettings, environment(outputs)).table == "sparkanywhere-objects"
+    assert read_settings(DynamoSettings, environment(outputs)).table == "sparkanywhere-prod-objects"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     token = read_secret(settings.token_from)
     assert len(token) == 48
-    assert token not in (tmp_path / "terraform" / "terraform.tfstate").read_text()
-    assert conditions_of_trust("sparkanywhere-task-execution") == conditions_of_trust("sparkanywhere-task")
-    assert conditions_of_trust("sparkanywhere-task") == [{"StringEquals": {"aws:SourceAccount": ACCOUNT}}]
+    assert token not in (terraform.folder / "prod").read_text()
+    execution, task = "sparkanywhere-prod-execution", "sparkanywhere-prod-task"
+    assert conditions_of_trust(execution) == conditions_of_trust(task)
+    assert conditions_of_trust(task) == [{"StringEquals": {"aws:SourceAccount": ACCOUNT}}]
     assert statements_of(control_plane_policy()) == default_statements()
-    terraform.run("destroy", "-auto-approve", "-input=false", variables=True)
-    assert not json.loads(terraform.run("output", "-json"))
 
 
 @pytest.mark.parametrize("network", ["public", "nat", "endpoints"])
 def test_every_kind_of_network_can_be_planned(terraform: Terraform, network: str) -> None:
     budget = ["-var", "monthly_budget_usd=50", "-var", "budget_mail=me@example.com"]
 
-    planned = terraform.run("plan", "-input=false", "-var", f"network={network}", *budget, variables=True)
+    planned = terraform.run("plan", "-input=false", "-var", f"network={network}", *budget)
 
     assert "Plan:" in planned
     assert ("aws_nat_gateway" in planned) is (network == "nat")

@@ -16,7 +16,7 @@ from tests.aws_box.role import (
 
 # Service Authorization Reference, pages of Amazon ECS, Service Quotas and AWS X-Ray (2026): DescribeTaskDefinition,
 # GetServiceQuota and X-Ray's two know no resource, ListTasks container instances alone. Of RegisterTaskDefinition
-# terraform/iam.tf says why.
+# control_plane.tf says why.
 ANY_RESOURCE = {
     "ecs:DescribeTaskDefinition",
     "ecs:ListTasks",
@@ -27,14 +27,14 @@ ANY_RESOURCE = {
 }
 POLICIES = {"terraform": statements_of_terraform(), "chalice": statements_of_chalice()}
 ECS = "arn:aws:ecs:us-east-1:123456789012"
-HERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere"}
-ELSEWHERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere-of-others"}
+HERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere-prod"}
+ELSEWHERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere-dev"}
 TO_TASKS = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-DEFINITION, OTHER_DEFINITION = f"{ECS}:task-definition/sparkanywhere-0a1b:1", f"{ECS}:task-definition/web:1"
-TASK, OTHER_TASK = f"{ECS}:task/sparkanywhere/0a1b", f"{ECS}:task/web/0a1b"
+DEFINITION, OTHER_DEFINITION = f"{ECS}:task-definition/sparkanywhere-prod-0a1b:1", f"{ECS}:task-definition/web:1"
+TASK, OTHER_TASK = f"{ECS}:task/sparkanywhere-prod/0a1b", f"{ECS}:task/web/0a1b"
 ROLES = "arn:aws:iam::123456789012:role"
 TABLES = "arn:aws:dynamodb:us-east-1:123456789012:table"
-BUCKET = "arn:aws:s3:::sparkanywhere-123456789012-us-east-1"
+BUCKET = "arn:aws:s3:::sparkanywhere-prod-123456789012-us-east-1"
 LOGS = "arn:aws:logs:us-east-1:123456789012:log-group"
 PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter"
 
@@ -44,12 +44,15 @@ ALLOWED: list[tuple[str, str, dict[str, str]]] = [
     ("ecs:DescribeTasks", TASK, HERE),
     ("ecs:ListTasks", "*", HERE),
     ("ecs:TagResource", TASK, {"ecs:CreateAction": "RunTask"}),
-    ("iam:PassRole", f"{ROLES}/sparkanywhere-task-execution", TO_TASKS),
-    ("iam:PassRole", f"{ROLES}/sparkanywhere/tasks/reader", TO_TASKS),
-    ("dynamodb:PutItem", f"{TABLES}/sparkanywhere-objects", {}),
+    ("iam:PassRole", f"{ROLES}/sparkanywhere-prod-execution", TO_TASKS),
+    ("iam:PassRole", f"{ROLES}/sparkanywhere-prod/tasks/reader", TO_TASKS),
+    ("dynamodb:PutItem", f"{TABLES}/sparkanywhere-prod-objects", {}),
     ("s3:PutObject", f"{BUCKET}/staged/0a1b", {}),
-    ("logs:GetLogEvents", f"{LOGS}:/sparkanywhere/tasks:log-stream:a", {}),
-    ("ssm:GetParameter", f"{PARAMETERS}/sparkanywhere/admin-token", {}),
+    ("logs:GetLogEvents", f"{LOGS}:/sparkanywhere-prod/tasks:log-stream:a", {}),
+    ("ssm:GetParameter", f"{PARAMETERS}/sparkanywhere-prod/admin-token", {}),
+    ("logs:PutLogEvents", f"{LOGS}:/aws/lambda/sparkanywhere-prod:log-stream:a", {}),
+    ("logs:PutLogEvents", f"{LOGS}:/aws/lambda/sparkanywhere-prod-resync:log-stream:a", {}),
+    ("sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:sparkanywhere-prod-dead-letters", {}),
 ]
 REFUSED: list[tuple[str, str, dict[str, str]]] = [
     ("ecs:RunTask", DEFINITION, ELSEWHERE),
@@ -61,14 +64,18 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
     ("ecs:TagResource", TASK, {}),
     ("ecs:TagResource", OTHER_TASK, {"ecs:CreateAction": "RunTask"}),
     ("iam:PassRole", f"{ROLES}/administrator", TO_TASKS),
-    ("iam:PassRole", f"{ROLES}/sparkanywhere-control-plane", TO_TASKS),
-    ("iam:PassRole", f"{ROLES}/sparkanywhere/tasks/reader", {"iam:PassedToService": "lambda.amazonaws.com"}),
-    ("iam:PassRole", f"{ROLES}/sparkanywhere/tasks/reader", {}),
+    ("iam:PassRole", f"{ROLES}/sparkanywhere-prod-control-plane", TO_TASKS),
+    ("iam:PassRole", f"{ROLES}/sparkanywhere-prod/tasks/reader", {"iam:PassedToService": "lambda.amazonaws.com"}),
+    ("iam:PassRole", f"{ROLES}/sparkanywhere-prod/tasks/reader", {}),
+    ("iam:PassRole", f"{ROLES}/sparkanywhere-dev/tasks/reader", TO_TASKS),
     ("dynamodb:PutItem", f"{TABLES}/accounts", {}),
+    ("dynamodb:PutItem", f"{TABLES}/sparkanywhere-dev-objects", {}),
+    ("logs:PutLogEvents", f"{LOGS}:/aws/lambda/sparkanywhere-dev:log-stream:a", {}),
+    ("logs:CreateLogGroup", f"{LOGS}:/aws/lambda/sparkanywhere-prod", {}),
     ("s3:GetObject", "arn:aws:s3:::somebody-elses/staged/0a1b", {}),
     ("s3:PutObject", f"{BUCKET}/event-logs/0a1b", {}),
     ("logs:GetLogEvents", f"{LOGS}:/web:log-stream:a", {}),
-    ("logs:PutLogEvents", f"{LOGS}:/sparkanywhere/tasks:log-stream:a", {}),
+    ("logs:PutLogEvents", f"{LOGS}:/sparkanywhere-prod/tasks:log-stream:a", {}),
     ("ssm:GetParameter", f"{PARAMETERS}/database/password", {}),
 ]
 

@@ -20,7 +20,7 @@ from tests.aws_box.role import of_terraform
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/spark:4.0.1"
 INDEX = '{"manifests": [{"platform": {"os": "linux", "architecture": "amd64"}}]}'
 # What the role may do beside: make its own log group, and what only a variable of Terraform's brings.
-NOT_ASKED = {"logs:CreateLogGroup", "dynamodb:BatchWriteItem", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+NOT_ASKED = {"sqs:SendMessage", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # Lambda and X-Ray make these
 
 Break = Callable[[FakeAccount], Any]
 
@@ -72,7 +72,7 @@ def no_credentials(_: Request) -> Answer:
     raise NoCredentialsError
 
 
-OTHER = f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/sparkanywhere"
+OTHER = f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/sparkanywhere-prod"
 FAULTS: list[tuple[str, str, Break]] = [
     ("identity", "failure", answering("GetCallerIdentity", refuse("ExpiredToken"))),
     (
@@ -95,7 +95,7 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("token source", "failure", answering("GetParameter", refuse("ParameterNotFound"))),
     ("token source", "failure", lambda account: setattr(account, "token", " ")),
     ("role", "failure", lambda account: account.refused_actions.add("ecs:RunTask")),
-    ("logs", "failure", lambda account: account.log_groups.pop("/sparkanywhere/tasks")),
+    ("logs", "failure", lambda account: account.log_groups.pop("/sparkanywhere-prod/tasks")),
     ("logs", "warning", lambda account: account.log_groups.update({f"/aws/lambda/{FUNCTION}": 0})),
     ("logs", "warning", lambda account: account.log_groups.pop(f"/aws/lambda/{FUNCTION}")),
     ("rule task_events", "failure", lambda account: account.rules.pop("task_events")),

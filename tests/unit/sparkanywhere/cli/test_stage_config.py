@@ -51,7 +51,7 @@ def test_the_rest_of_a_configuration_stays() -> None:
     assert prod["environment_variables"]["B"] == "2"
     assert (prod["manage_iam_role"], prod["iam_role_arn"]) == (False, f"the-{ROLE}")
     assert prod["xray"] is True
-    assert prod["tags"] == {"sparkanywhere:deployment": "the-name"}
+    assert prod["tags"] == {"sparkanywhere:deployment": "the-deployment"}
 
 
 def test_a_private_api_is_reached_by_the_vpcs_endpoint_and_a_public_one_by_none() -> None:

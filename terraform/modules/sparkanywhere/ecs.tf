@@ -1,5 +1,6 @@
 resource "aws_ecs_cluster" "this" {
-  name = var.name
+  name = local.deployment
+  tags = local.tags
 
   setting {
     name  = "containerInsights"
@@ -18,6 +19,7 @@ resource "aws_ecs_cluster_capacity_providers" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "tasks" {
-  name              = "/${var.name}/tasks"
+  name              = "/${local.deployment}/tasks"
   retention_in_days = var.log_retention_days
+  tags              = local.tags
 }

@@ -8,9 +8,11 @@ ephemeral "aws_secretsmanager_random_password" "admin_token" {
 
 resource "aws_ssm_parameter" "admin_token" {
   count            = var.admin_token ? 1 : 0
-  name             = "/${var.name}/admin-token"
+  name             = local.token_parameter
   description      = "Bearer token of the administrator of the Kubernetes API"
   type             = "SecureString"
+  key_id           = one(aws_kms_key.this[*].arn)
   value_wo         = ephemeral.aws_secretsmanager_random_password.admin_token[0].random_password
   value_wo_version = var.admin_token_version
+  tags             = local.tags
 }

@@ -1,14 +1,15 @@
 resource "aws_budgets_budget" "monthly" {
   count        = var.monthly_budget_usd > 0 ? 1 : 0
-  name         = var.name
+  name         = local.deployment
   budget_type  = "COST"
   limit_amount = tostring(var.monthly_budget_usd)
   limit_unit   = "USD"
   time_unit    = "MONTHLY"
+  tags         = local.tags
 
   cost_filter {
     name   = "TagKeyValue"
-    values = [format("user:sparkanywhere:deployment$%s", var.name)]
+    values = [format("user:sparkanywhere:deployment$%s", local.deployment)]
   }
 
   notification {
@@ -26,12 +27,5 @@ resource "aws_budgets_budget" "monthly" {
     threshold_type             = "PERCENTAGE"
     notification_type          = "ACTUAL"
     subscriber_email_addresses = [var.budget_mail]
-  }
-
-  lifecycle {
-    precondition {
-      condition     = var.budget_mail != ""
-      error_message = "A budget alarm needs budget_mail."
-    }
   }
 }

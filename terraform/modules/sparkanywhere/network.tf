@@ -21,13 +21,13 @@ resource "aws_vpc" "this" {
   cidr_block           = var.vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
-  tags                 = { Name = var.name }
+  tags                 = merge(local.tags, { Name = local.deployment })
 }
 
 resource "aws_internet_gateway" "this" {
   count  = var.network == "endpoints" ? 0 : 1
   vpc_id = aws_vpc.this.id
-  tags   = { Name = var.name }
+  tags   = merge(local.tags, { Name = local.deployment })
 }
 
 # The subnets that tasks run in.
@@ -37,12 +37,12 @@ resource "aws_subnet" "tasks" {
   availability_zone       = each.key
   cidr_block              = cidrsubnet(var.vpc_cidr, 4, each.value)
   map_public_ip_on_launch = local.is_public
-  tags                    = { Name = "${var.name}-tasks-${each.key}" }
+  tags                    = merge(local.tags, { Name = "${local.deployment}-tasks-${each.key}" })
 }
 
 resource "aws_route_table" "tasks" {
   vpc_id = aws_vpc.this.id
-  tags   = { Name = "${var.name}-tasks" }
+  tags   = merge(local.tags, { Name = "${local.deployment}-tasks" })
 }
 
 resource "aws_route_table_association" "tasks" {
@@ -64,7 +64,7 @@ resource "aws_subnet" "nat" {
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[0]
   cidr_block        = cidrsubnet(var.vpc_cidr, 8, 255)
-  tags              = { Name = "${var.name}-nat" }
+  tags              = merge(local.tags, { Name = "${local.deployment}-nat" })
 }
 
 resource "aws_route_table" "nat" {
@@ -76,7 +76,7 @@ resource "aws_route_table" "nat" {
     gateway_id = aws_internet_gateway.this[0].id
   }
 
-  tags = { Name = "${var.name}-nat" }
+  tags = merge(local.tags, { Name = "${local.deployment}-nat" })
 }
 
 resource "aws_route_table_association" "nat" {
@@ -88,14 +88,14 @@ resource "aws_route_table_association" "nat" {
 resource "aws_eip" "nat" {
   count  = var.network == "nat" ? 1 : 0
   domain = "vpc"
-  tags   = { Name = "${var.name}-nat" }
+  tags   = merge(local.tags, { Name = "${local.deployment}-nat" })
 }
 
 resource "aws_nat_gateway" "this" {
   count         = var.network == "nat" ? 1 : 0
   allocation_id = aws_eip.nat[0].id
   subnet_id     = aws_subnet.nat[0].id
-  tags          = { Name = var.name }
+  tags          = merge(local.tags, { Name = local.deployment })
   depends_on    = [aws_internet_gateway.this]
 }
 
@@ -110,19 +110,20 @@ resource "aws_route" "nat" {
 resource "aws_vpc_endpoint" "gateway" {
   for_each          = toset(["s3", "dynamodb"])
   vpc_id            = aws_vpc.this.id
-  service_name      = "com.amazonaws.${var.region}.${each.key}"
+  service_name      = "com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [aws_route_table.tasks.id]
-  tags              = { Name = "${var.name}-${each.key}" }
+  tags              = merge(local.tags, { Name = "${local.deployment}-${each.key}" })
 }
 
 # With such endpoints the API is a private one: from a network that resolves execute-api to its own endpoint, as this one
 # then does, no public API can be reached. So people come through that endpoint too, from inside of the VPC.
 resource "aws_security_group" "endpoints" {
   count       = var.network == "endpoints" ? 1 : 0
-  name        = "${var.name}-endpoints"
+  name        = "${local.deployment}-endpoints"
   description = "Interface endpoints: HTTPS from the VPC"
   vpc_id      = aws_vpc.this.id
+  tags        = merge(local.tags, { Name = "${local.deployment}-endpoints" })
 
   ingress {
     description = "HTTPS from the VPC"
@@ -136,19 +137,21 @@ resource "aws_security_group" "endpoints" {
 resource "aws_vpc_endpoint" "interface" {
   for_each            = local.interfaces
   vpc_id              = aws_vpc.this.id
-  service_name        = "com.amazonaws.${var.region}.${each.key}"
+  service_name        = "com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
   private_dns_enabled = true
   subnet_ids          = [for subnet in aws_subnet.tasks : subnet.id]
   security_group_ids  = [aws_security_group.endpoints[0].id]
-  tags                = { Name = "${var.name}-${each.key}" }
+  tags                = merge(local.tags, { Name = "${local.deployment}-${each.key}" })
 }
 
-# Executors open random ports to one another and to the driver: all TCP among the tasks, nothing from outside.
+# Executors open random ports to one another and to the driver: all TCP among the tasks of a group, nothing from outside.
 resource "aws_security_group" "tasks" {
-  name        = "${var.name}-tasks"
+  for_each    = local.tenants
+  name        = "${local.deployment}-tasks${each.value}"
   description = "Spark tasks: all TCP among themselves, nobody else in"
   vpc_id      = aws_vpc.this.id
+  tags        = merge(local.tags, { Name = "${local.deployment}-tasks${each.value}" })
 
   ingress {
     description = "Tasks of this group"

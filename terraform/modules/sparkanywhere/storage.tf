@@ -1,19 +1,11 @@
-data "aws_caller_identity" "me" {}
-
-data "aws_partition" "this" {}
-
-locals {
-  account   = data.aws_caller_identity.me.account_id
-  partition = data.aws_partition.this.partition
-}
-
 # Kubernetes objects and the log of what happened to them. Paid by the request: nothing while nobody asks.
 resource "aws_dynamodb_table" "objects" {
-  name                        = "${var.name}-objects"
+  name                        = local.table
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "pk"
   range_key                   = "sk"
   deletion_protection_enabled = var.deletion_protection
+  tags                        = local.tags
 
   attribute {
     name = "pk"
@@ -35,14 +27,16 @@ resource "aws_dynamodb_table" "objects" {
   }
 
   server_side_encryption {
-    enabled = true
+    enabled     = true
+    kms_key_arn = one(aws_kms_key.this[*].arn)
   }
 }
 
 # Staged job files and Spark's event logs.
 resource "aws_s3_bucket" "files" {
-  bucket        = "${var.name}-${local.account}-${var.region}"
-  force_destroy = true
+  bucket        = "${local.deployment}-${local.account}-${local.region}"
+  force_destroy = !var.deletion_protection
+  tags          = local.tags
 }
 
 resource "aws_s3_bucket_public_access_block" "files" {
@@ -102,8 +96,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "files" {
   }
 }
 
-data "aws_iam_policy_document" "files_by_tls_only" {
+data "aws_iam_policy_document" "files" {
   statement {
+    sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["s3:*"]
     resources = [aws_s3_bucket.files.arn, "${aws_s3_bucket.files.arn}/*"]
@@ -119,10 +114,30 @@ data "aws_iam_policy_document" "files_by_tls_only" {
       values   = ["false"]
     }
   }
+
+  # A job's files belong to its user: pods and people get them by URLs that the control plane signs for them. Without
+  # this, whoever may read the account's buckets, such as a principal of ReadOnlyAccess, could read them all.
+  statement {
+    sid       = "StagedFilesForTheFunctions"
+    effect    = "Deny"
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = ["${aws_s3_bucket.files.arn}/staged/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "ArnNotEquals"
+      variable = "aws:PrincipalArn"
+      values   = [aws_iam_role.control_plane.arn]
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "files" {
   bucket     = aws_s3_bucket.files.id
-  policy     = data.aws_iam_policy_document.files_by_tls_only.json
+  policy     = data.aws_iam_policy_document.files.json
   depends_on = [aws_s3_bucket_public_access_block.files]
 }

@@ -1,0 +1,29 @@
+data "aws_caller_identity" "me" {}
+
+data "aws_partition" "this" {}
+
+data "aws_region" "here" {}
+
+locals {
+  account   = data.aws_caller_identity.me.account_id
+  partition = data.aws_partition.this.partition
+  region    = data.aws_region.here.id
+
+  # One deployment: all that is made for it in an account carries this name, and nothing else does. A stage has no dash,
+  # so that no two pairs of name and stage give the same.
+  deployment     = "${var.name}-${var.stage}"
+  task_role_path = "/${local.deployment}/tasks/"
+  tags           = merge({ project = "sparkanywhere", "sparkanywhere:deployment" = local.deployment }, var.tags)
+
+  # The functions of the control plane, by Chalice's names. Log groups, alarms and concurrency go by this list, and a
+  # test holds it to what app.py registers. Chalice names the API's function after the deployment alone.
+  functions = {
+    for function in ["api_handler", "task_events", "resync"] :
+    function => function == "api_handler" ? local.deployment : "${local.deployment}-${function}"
+  }
+
+  # Who has a security group and a task role of its own, and what they are called by: each namespace of var.namespaces,
+  # so that its pods reach one another alone and see their own event logs alone; and all others together.
+  shared  = "" # no namespace's name
+  tenants = merge({ (local.shared) = "" }, { for namespace in var.namespaces : namespace => "-${namespace}" })
+}
