@@ -17,7 +17,7 @@ from chalicelib.apimachinery.rules.status import (
     unauthorized,
     unknown_path,
 )
-from chalicelib.controllers.pods.payloads import FETCHER_HEADER, TaskPayloads
+from chalicelib.controllers.pods.payloads import TaskPayloads
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS, Attempt, AuditLog
 from chalicelib.endpoints.auth.callers import ANONYMOUS, Authenticator, acting_user, asked_user, bearer_token
@@ -168,9 +168,8 @@ class Api:
         if not isinstance(match, str) and match.route.verb == "payload":
             if self._endpoints.payloads is None:
                 raise unknown_path()
-            token = bearer_token(headers)  # of a kind of its own
-            fetcher = headers.get(FETCHER_HEADER, "")
-            return text_response(self._endpoints.payloads.payload(match.values["uid"], token, fetcher))
+            proof = bearer_token(headers)  # of a kind of its own
+            return text_response(self._endpoints.payloads.payload(match.values["uid"], proof))
         if not isinstance(match, str) and match.route.verb == FETCH:
             values = match.values
             return self._endpoints.files.fetch(values["namespace"], values["name"], query)  # this too

@@ -15,7 +15,7 @@ from chalicelib.controllers.reactions import Changes, Controllers
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.endpoints.api import Access, Api, Endpoints, Link
 from chalicelib.endpoints.auth.audit import AuditLog
-from chalicelib.endpoints.auth.aws_tokens import IamTokens, SecretToken, ask_sts, parse_mappings
+from chalicelib.endpoints.auth.aws_tokens import IamTokens, SecretToken, ask_sts, parse_mappings, signer_of
 from chalicelib.endpoints.auth.callers import (
     ADMIN,
     ANONYMOUS,
@@ -47,6 +47,7 @@ from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.plane.backends import build_job_buckets, read_root_ca
 from chalicelib.plane.foundation import Foundation, is_open
 from chalicelib.plane.registries import Stored
+from chalicelib.providers.extensions import VouchesForTasks
 from chalicelib.providers.interactive import InteractiveProvider
 from chalicelib.secret_value import check_arn, read_secret
 from chalicelib.storage.base import StorageError
@@ -84,7 +85,7 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             reviews=Reviews(bodies, rbac, authenticator=authenticator, issuer=base.issuer, clock=clock),
             files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),
             health=HealthEndpoint(store=partial(_problem, base)),
-            payloads=_payloads(base, stored, controllers),
+            payloads=_payloads(base, stored),
             metrics=MetricsEndpoint(
                 base.provider, stored.registries[("", "pods")], stored.registries[("", "nodes")], clock
             ),
@@ -155,13 +156,15 @@ def _stream(kind: Kind, base: Foundation) -> SubresourceEndpoint:
     return Refused(NO_STREAMS.format(kind, ", or ".join(otherwise)))
 
 
-def _payloads(base: Foundation, stored: Stored, controllers: Controllers) -> TaskPayloads | None:
-    render = base.settings.declaration.payload
-    if render is None:
+def _payloads(base: Foundation, stored: Stored) -> TaskPayloads | None:
+    render, provider = base.settings.declaration.payload, base.provider
+    if render is None or not isinstance(provider, VouchesForTasks):
         return None
-    return TaskPayloads(
-        base.storage, node=stored.node, issuer=base.issuer, render=render, recorder=controllers.recorder
-    )
+
+    def identify(proof: str) -> str:
+        return signer_of(proof, provider.audience, ask_sts, now=base.sources.clock()).arn
+
+    return TaskPayloads(base.storage, node=stored.node, provider=provider, identify=identify, render=render)
 
 
 def _problem(base: Foundation) -> str:

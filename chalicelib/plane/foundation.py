@@ -118,7 +118,7 @@ def build_foundation(
         settings=settings,
         host=host,
         storage=storage,
-        provider=provider or build_provider(settings, PayloadRequests(issuer, url)),
+        provider=provider or build_provider(settings, PayloadRequests(url)),
         issuer=issuer,
         url=url,
         later=later or Background(threads=host.threads),

@@ -17,10 +17,10 @@ from chalicelib.providers.prices import PriceList
 from chalicelib.providers.sizes import SizeTable
 
 Network = Literal["host", "bridge", "remote"]
-PayloadSource = Callable[[Task], tuple[str, str]]  # the URL and the token that a task fetches its payload by
+PayloadSource = Callable[[Task], str]  # the URL that a task fetches its payload by
 
 
-def no_payloads(_task: Task) -> tuple[str, str]:
+def no_payloads(_task: Task) -> str:
     """Raise AssertionError: only a remote provider's tasks fetch payloads."""
     raise AssertionError("this provider has no payloads")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from chalicelib.providers.base import Task
+
 
 @runtime_checkable
 class VolumeKeeper(Protocol):
@@ -17,6 +19,21 @@ class VolumeKeeper(Protocol):
 
         Asks what is wanted once it knows what there is: so a volume is never taken for unwanted that was
         made after its source. Repeatable. Raises ProviderUnavailable.
+        """
+
+
+@runtime_checkable
+class VouchesForTasks(Protocol):
+    """A provider whose tasks have identities of AWS, one each: by that a task proves which payload is its own."""
+
+    @property
+    def audience(self) -> str:
+        """Return for whom tasks sign: as what `aws eks get-token` calls the cluster."""
+
+    def is_caller(self, task: Task, handle: str, arn: str) -> bool:
+        """Return whether STS knows the task's containers by this ARN; the handle is "" where it is not stored yet.
+
+        Raises ProviderUnavailable.
         """
 
 

@@ -12,6 +12,7 @@ from tests.aws_box.ecs_task import EcsTask
 from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.fake_logs import FakeLogs
+from tests.aws_box.fake_sts import FakeSts
 from tests.aws_box.fargate import Fargate
 from tests.aws_box.lambda_function import FunctionError
 from tests.aws_box.package import Package
@@ -27,11 +28,12 @@ class AwsBox:
     def __init__(self, package: Package, folder: Path, *, schedule_seconds: float = 5.0, seed: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.logs = FakeLogs()
-        self.fargate = Fargate(self.logs)
+        self.sts = FakeSts()
+        self.fargate = Fargate(self.logs, self.sts)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke(event), seed=seed)
         self.ecs = FakeEcs(self.fargate, self.events.send, cluster=CLUSTER)
         self.deployment = Deployment(
-            package, folder, ecs_url=self.ecs.url, logs_url=self.logs.url, host=self.fargate.host
+            package, folder, ecs_url=self.ecs.url, logs_url=self.logs.url, sts_url=self.sts.url, host=self.fargate.host
         )
         self.deployment.set(URL=self.deployment.url)  # the box has no name with a certificate that pods know
         self.client = Client(self.deployment, folder)
@@ -80,6 +82,7 @@ class AwsBox:
         self.deployment.close()
         self.ecs.close()
         self.logs.close()
+        self.sts.close()
 
     def _run_schedule(self, seconds: float) -> None:
         while not self._closed.wait(seconds):

@@ -30,6 +30,7 @@ class Deployment:
         *,
         ecs_url: str = NOWHERE,
         logs_url: str = NOWHERE,
+        sts_url: str = NOWHERE,
         host: str = LOOPBACK,
         settings: Mapping[str, str] | None = None,
     ) -> None:
@@ -43,6 +44,7 @@ class Deployment:
             "AWS_ENDPOINT_URL_ECS": ecs_url,
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
             "AWS_ENDPOINT_URL_SERVICE_QUOTAS": self.quotas.url,
+            "AWS_ENDPOINT_URL_STS": sts_url,
             **{f"SPARKANYWHERE_{name}": value for name, value in {**stage(), **(settings or {})}.items()},
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,18 @@ class DynamoDBServer:
     def close(self) -> None:
         """Stop serving."""
         self._server.close()
+
+    def stored(self, resource: str) -> str:
+        """Return the text of the one short object of a resource, as whoever may decrypt the table reads it."""
+        asked = {
+            "TableName": "box",
+            "ConsistentRead": True,
+            "KeyConditionExpression": "#pk = :pk",
+            "ExpressionAttributeNames": {"#pk": "pk"},
+            "ExpressionAttributeValues": {":pk": {"S": f"object#{resource}"}},
+        }
+        (item,) = json.loads(self._call("Query", json.dumps(asked).encode()).body)["Items"]
+        return str(item["text"]["S"])
 
     def _serve(self, request: Request) -> Answer:
         return self._call(request.header("x-amz-target").rpartition(".")[2], request.body)

@@ -38,11 +38,13 @@ class EcsTask:
         self._tell = tell
         self._lock = threading.RLock()
         arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
+        network = (request.get("networkConfiguration") or {}).get("awsvpcConfiguration") or {}
+        self._subnet = str((network.get("subnets") or ["subnet-0a"])[0])
         strategy = request.get("capacityProviderStrategy") or [{"capacityProvider": "FARGATE"}]
         self.document: Document = {
             "attachments": [],
             "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
-            "availabilityZone": "us-east-1a",
+            "availabilityZone": f"{REGION}{self._subnet[-1]}",
             "capacityProviderName": strategy[0]["capacityProvider"],
             "clusterArn": f"{arn}:cluster/{cluster}",
             "containers": [self._container(each, f"{arn}:container/{cluster}") for each in self.containers],
@@ -83,6 +85,12 @@ class EcsTask:
         return str(self.document["taskArn"])
 
     @property
+    def session(self) -> str:
+        """Return the ARN by which STS knows whoever has the credentials of the task's role."""
+        role = self.definition["taskRoleArn"].rpartition("/")[2]
+        return f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{self.id}"
+
+    @property
     def containers(self) -> list[Document]:
         """Return the container definitions."""
         found: list[Document] = self.definition["containerDefinitions"]
@@ -119,7 +127,7 @@ class EcsTask:
         """Give the task its network interface."""
         identity = str(uuid.uuid4())
         details = [
-            {"name": "subnetId", "value": "subnet-0a"},
+            {"name": "subnetId", "value": self._subnet},
             {"name": "networkInterfaceId", "value": f"eni-{self.id[:17]}"},
             {"name": "privateDnsName", "value": f"ip-{address.replace('.', '-')}.ec2.internal"},
             {"name": "privateIPv4Address", "value": address},

@@ -1,7 +1,7 @@
 """Fargate on a Docker engine: each task an address of its own, its containers started, watched and stopped as ECS does.
 
-A small container holds the task's network; the task's own share it, as they share an interface on Fargate. Roles,
-security groups and billing are left out.
+A small container holds the task's network; the task's own share it, as they share an interface on Fargate. Its
+role's credentials are those of our STS. Security groups and billing are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from docker.types import Mount
 
 from tests.aws_box.ecs_task import Document, EcsTask
 from tests.aws_box.fake_logs import FakeLogs
+from tests.aws_box.fake_sts import FakeSts
 from tests.aws_box.wire import Answer, HttpServer, Request
 from tests.docker_images import ensure_busybox
 
@@ -39,9 +40,10 @@ PULL_ERROR = (
 class Fargate:
     """Runs tasks' containers. Keeps nothing of them after close()."""
 
-    def __init__(self, logs: FakeLogs) -> None:
+    def __init__(self, logs: FakeLogs, sts: FakeSts) -> None:
         self._client: Any = docker.from_env(timeout=ENGINE_SECONDS)
         self._logs = logs
+        self._sts = sts
         self._id = uuid.uuid4().hex[:12]
         self._holder = ensure_busybox(self._client.api)
         self._network = self._client.networks.create(f"{LABEL}-{self._id}", labels={LABEL: self._id})
@@ -69,6 +71,12 @@ class Fargate:
         """Kill a container's processes, as the kernel would."""
         self._client.containers.get(f"{task.id}-{container}").kill()
 
+    def read(self, task: EcsTask, container: str, path: str) -> str:
+        """Return the text of a file in a container that runs."""
+        ran = self._client.containers.get(f"{task.id}-{container}").exec_run(["cat", path])
+        assert ran.exit_code == 0, ran.output
+        return str(ran.output.decode()).strip()
+
     def running(self) -> list[str]:
         """Return the names of the containers that run."""
         return [each.name for each in self._client.containers.list(filters={"label": f"{LABEL}={self._id}"})]
@@ -95,8 +103,11 @@ class Fargate:
             return  # already gone
 
     def _serve_metadata(self, request: Request) -> Answer:
-        found = self._metadata.get(request.target.removeprefix("/v4/").split("/")[0])
+        key, _, part = request.target.removeprefix("/v4/").partition("/")
+        found = self._metadata.get(key)
         body = json.dumps(found or {}).encode()
+        if found and part == "credentials":
+            body = self._sts.session(found["session"]).as_ecs_gives_them()
         return Answer(200 if found else 404, body, [("Content-Type", "application/json")])
 
 
@@ -188,6 +199,7 @@ class _TaskRun:
         environment = {each["name"]: each["value"] for each in definition.get("environment", [])}
         environment |= {each["name"]: each["value"] for each in overrides.get("environment", [])}
         environment["ECS_CONTAINER_METADATA_URI_V4"] = f"{self._fargate._server.url}/v4/{key}"
+        environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{self._fargate._server.url}/v4/{key}/credentials"
         linux = definition.get("linuxParameters") or {}
         memory = definition.get("memory") or int(task.definition["memory"])
         container = self._client.containers.create(
@@ -230,6 +242,7 @@ class _TaskRun:
             "Labels": {"com.amazonaws.ecs.task-arn": self._task.arn},
             "DesiredStatus": "RUNNING",
             "KnownStatus": "PENDING",
+            "session": self._task.session,
             "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [self._address], "AttachmentIndex": 0}],
         }
 

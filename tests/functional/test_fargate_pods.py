@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import requests
 from moto.server import ThreadedMotoServer
 
 from sparkanywhere.client.kube_client import Access, KubeClient
@@ -24,6 +27,7 @@ from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
 from tests.aws_box.package import Package
+from tests.aws_box.reader import proof, readable
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -171,13 +175,55 @@ def test_init_containers_run_one_after_the_other_before_the_main_ones(box: AwsBo
     wait_for_log(box, "main", "first\nsecond")
 
 
-def test_nothing_of_the_pod_stands_in_what_describes_its_task(box: AwsBox) -> None:
-    box.client.create_pod("secretive", **shell("true", env=[{"name": "PASSWORD", "value": "hunter2"}]))
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"password": "hunter2"}}
+FROM_SECRET = {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
+OWN_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-    wait_for(box, "secretive", "Succeeded")
 
+def test_a_reader_of_the_account_finds_no_secret_in_it(box: AwsBox) -> None:
+    box.client.call("POST", "/api/v1/namespaces/default/secrets", json=SECRET)
+    script = f'[ "$PASSWORD" = hunter2 ] && cat {OWN_TOKEN} > /dev/null && sleep 60'
+    box.client.create_pod("secretive", **shell(script, env=[FROM_SECRET]))
+    wait_for(box, "secretive", "Running")
     (task,) = box.tasks("secretive")
-    assert "hunter2" not in str(task.document) + str(task.definition)
+    its_token = box.fargate.read(task, "main", OWN_TOKEN)
+    signing_key = json.loads(box.deployment.dynamodb.stored("sparkanywhere-signing-keys"))["key"]
+
+    secrets = [TOKEN, "hunter2", base64.b64encode(b"hunter2").decode(), its_token, signing_key]
+    secrets += [box.sts.session(task.session).secret, box.sts.session(task.session).token]
+
+    assert all(len(each) > 6 for each in secrets)
+    found = [(place, each) for place, text in readable(box).items() for each in secrets if each in text]
+    assert found == []
+
+
+def test_what_a_reader_of_the_account_finds_opens_no_payload(box: AwsBox) -> None:
+    box.client.create_pod("waits", **shell("true"), initContainers=shell("sleep 60", name="first")["containers"])
+    until(lambda: bool(box.tasks("waits")), "the task of a pod that stays Pending", seconds=POD_SECONDS)
+    box.client.create_pod("other", **shell("sleep 60"))
+    wait_for(box, "other", "Running")
+    (task,), (other,) = (box.tasks(name)[:1] for name in ("waits", "other"))
+    (override,) = task.described()["overrides"]["containerOverrides"]
+    (url,) = [each["value"] for each in override["environment"]]
+    audience = next(
+        each["value"] for each in task.containers[0]["environment"] if each["name"] == "SPARKANYWHERE_AUDIENCE"
+    )
+    reader = box.sts.session("arn:aws:sts::123456789012:assumed-role/read-only/somebody")
+    namesake = box.sts.session(task.session.replace("123456789012", "210987654321"))  # of an account of his own
+
+    def fetch(bearer: str) -> int:
+        headers = {"Authorization": f"Bearer {bearer}"}
+        return requests.get(url, headers=headers, verify=False, timeout=30).status_code
+
+    assert len(override["environment"]) == 1, "an address, and no token"
+    assert [fetch(each) for each in ("", TOKEN, "k8s-aws-v1.aHR0cHM6Ly9zdHM")] == [401] * 3
+    for stranger in (reader, namesake, box.sts.session(other.session)):
+        assert fetch(proof(stranger, audience)) == 403
+    assert fetch(proof(box.sts.session(task.session), "sparkanywhere")) == 401, "signed for another use"
+    assert fetch(proof(replace(box.sts.session(task.session), secret="a-guess"), audience)) == 401
+    assert fetch(proof(box.sts.session(task.session), audience)) == 200
+    (url,) = [url.replace(box.client.pod("waits")["metadata"]["uid"], box.client.pod("other")["metadata"]["uid"])]
+    assert fetch(proof(box.sts.session(other.session), audience)) == 403, "once it runs"
 
 
 def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:

@@ -2,9 +2,8 @@
 
 The claims are those of a real API server's bound tokens (kubernetes.io/docs/reference/access-authn-authz/
 service-accounts-admin, "Bound service account tokens", v1.36). The signing key is made once per store and kept
-in it, beside the objects and out of every route's reach. Tokens for our own routes (a task's payload, a staged
-file) are signed with keys derived from it, one for each purpose: whatever audience a client asks a service-account
-token for, it opens none of those routes.
+in it, beside the objects and out of every route's reach. Tokens for our own route of staged files are
+signed with a key derived from it: whatever audience a client asks a service-account token for, it opens no such route.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ INVALID = "invalid bearer token"  # of no kind that is known, or not signed by u
 GONE = "service account token has been invalidated"
 KEY_PLACE = object_key("sparkanywhere-signing-keys", None, "service-accounts")
 
-Purpose = Literal["service-account", "payload", "staged-file"]
+Purpose = Literal["service-account", "staged-file"]
 
 
 class TokenInvalid(Exception):

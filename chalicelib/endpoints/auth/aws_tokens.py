@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -66,7 +67,7 @@ class MappedArn:
     groups: tuple[str, ...]
 
 
-class TokenRefused(Exception):
+class TokenRefused(ValueError):
     """The token is of this kind but invalid; str() says why, for the log only."""
 
 
@@ -172,34 +173,52 @@ class IamTokens:
         if user is not None and now < end:
             return user
         try:
-            user, end = self._verify(token, now)
+            signer = signer_of(token, self._cluster, self._ask_sts, now=now)
+            mapping = self._by_arn.get(canonical_arn(signer.arn))
+            if mapping is None:
+                raise TokenRefused(f"{canonical_arn(signer.arn)} is mapped to nobody")
         except TokenRefused as error:
             LOG.info("IAM token refused reason=%s", error)
             raise unauthorized() from error
+        extra = {"arn": (signer.arn,), "canonicalArn": (mapping.arn,)}
+        user = User(mapping.username, (*mapping.groups, AUTHENTICATED), signer.user_id, extra)
         with self._lock:
             if len(self._known) >= CACHED_TOKENS:
                 self._known.clear()
-            self._known[mark] = (end, user)
+            self._known[mark] = (signer.until, user)
         return user
 
-    def _verify(self, token: str, now: datetime) -> tuple[User, datetime]:
-        url, end = checked_url(token, now=now)
-        try:
-            identity = self._ask_sts(url, {CLUSTER_HEADER: self._cluster, "accept": "application/json"})
-            arn, uid = canonical_arn(str(identity["Arn"])), str(identity["UserId"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise TokenRefused(f"STS did not confirm it: {error}") from error
-        mapping = self._by_arn.get(arn)
-        if mapping is None:
-            raise TokenRefused(f"{arn} is mapped to nobody")
-        extra = {"arn": (str(identity["Arn"]),), "canonicalArn": (arn,)}
-        return User(mapping.username, (*mapping.groups, AUTHENTICATED), uid, extra), end
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who has signed a token, as STS says, and until when the token is good."""
+
+    arn: str
+    user_id: str
+    until: datetime
+
+
+def signer_of(token: str, cluster: str, ask: AskSts, *, now: datetime) -> Signer:
+    """Return who has signed a token for a cluster, by a request to STS. Raises TokenRefused."""
+    url, end = checked_url(token, now=now)
+    try:
+        identity = ask(url, {CLUSTER_HEADER: cluster, "accept": "application/json"})
+        return Signer(str(identity["Arn"]), str(identity["UserId"]), end)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TokenRefused(f"STS did not confirm it: {error}") from error
 
 
 def ask_sts(url: str, headers: Mapping[str, str]) -> JSON:
-    """Return STS's answer to a presigned URL, redirects refused. Raises ValueError for anything but a 200."""
+    """Return STS's answer to a presigned URL, redirects refused. Raises ValueError for anything but a 200.
+
+    AWS_ENDPOINT_URL_STS names another place for STS, as it does to boto3 (AWS SDKs and Tools Reference Guide, "Service-
+    specific endpoints", 2026): a VPC endpoint, an emulator.
+    """
     import urllib3  # lazy, and there wherever boto3 is
 
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL_STS"):
+        parts = urlsplit(url)
+        url, headers = f"{endpoint.rstrip('/')}/?{parts.query}", {**headers, "host": parts.netloc}
     with urllib3.PoolManager(timeout=urllib3.Timeout(total=5.0), retries=False) as pool:
         try:
             answer = pool.request("GET", url, headers=dict(headers), redirect=False)

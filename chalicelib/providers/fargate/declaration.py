@@ -38,7 +38,10 @@ class FargateSettings:
     execution_role: str = field(
         default="", metadata={"doc": "ARN of the role that pulls images and writes logs", "required": True}
     )
-    task_role: str = field(default="", metadata={"doc": "ARN of the role that Spark itself has"})
+    task_role: str = field(
+        default="",
+        metadata={"doc": "ARN of the role that Spark itself has, by which tasks prove who they are", "required": True},
+    )
     log_group: str = field(default="", metadata={"doc": "CloudWatch log group of the tasks", "required": True})
 
 

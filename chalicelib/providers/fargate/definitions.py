@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
-from chalicelib.providers.fargate import payload
+from chalicelib.providers.fargate import identity, payload
 from chalicelib.providers.fargate.prices import GIB, SIZES, cpu_units
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.sizes import Size
@@ -65,6 +65,11 @@ def placement(task: Task, key: str) -> str:
     return dict(task.placement).get(key, "")
 
 
+def role_of(task: Task, site: DeploymentConfig) -> str:
+    """Return the ARN of the role that a task has."""
+    return placement(task, ROLE_KEY) or site.task_role_arn
+
+
 def definition(task: Task, site: DeploymentConfig) -> Document:
     """Return RegisterTaskDefinition's parameters for a task's shape, its family named by their hash."""
     for each in task.volumes:
@@ -87,7 +92,7 @@ def definition(task: Task, site: DeploymentConfig) -> Document:
         "memory": str(size.memory_mib),
         "runtimePlatform": {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
         "executionRoleArn": site.execution_role_arn,
-        "taskRoleArn": placement(task, ROLE_KEY) or site.task_role_arn,
+        "taskRoleArn": role_of(task, site),
         "containerDefinitions": _containers(task, site, size),
         "volumes": [{"name": each.name} for each in task.volumes if each.kind != "memory"],
     }
@@ -111,6 +116,10 @@ def _containers(task: Task, site: DeploymentConfig, size: Size) -> list[Document
         "user": "0",
         "entryPoint": ["/bin/sh", "-c", payload.FETCH_SCRIPT],
         "command": [payload.FETCHER],
+        "environment": [
+            {"name": identity.STS_HOST, "value": identity.sts_host(site.region)},
+            {"name": identity.AUDIENCE, "value": identity.audience(site.name)},
+        ],
         "mountPoints": [
             _mount(payload.VOLUME, payload.START_PATH),
             *(_mount(name, f"{payload.VOLUMES_PATH}/{name}") for name in kept),
@@ -210,7 +219,6 @@ class Launch:
 
     definition_arn: str
     payload_url: str
-    payload_token: str
     turn: int = 0
     capacity_provider: str = "FARGATE"
     spreads: bool = False
@@ -221,11 +229,8 @@ def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
     choices = subnet_choices(task, site.subnets)
     own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
     tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
-    values = {payload.URL: launch.payload_url, payload.TOKEN: launch.payload_token}
-    override = {
-        "name": payload.FETCHER,
-        "environment": [{"name": name, "value": value} for name, value in values.items()],
-    }
+    environment = [{"name": payload.URL, "value": launch.payload_url}]
+    override = {"name": payload.FETCHER, "environment": environment}
     return {
         "cluster": site.cluster,
         "taskDefinition": launch.definition_arn,

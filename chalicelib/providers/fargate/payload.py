@@ -2,7 +2,7 @@
 
 Nothing of a pod's own goes into task definitions or RunTask overrides, which anyone who may describe tasks can
 read and which hold no more than 8,192 characters. A first container, run as root from the task's own image,
-fetches the payload over HTTPS with a token good for this task and one fetcher, unpacks it into the task's volumes,
+fetches the payload over HTTPS with a proof of which task it is (identity), unpacks it into the task's volumes,
 and puts the task's address in its place. The others wait for it, take their environment and arguments from it, and
 start what their image starts. Init containers leave a mark when they have ended well.
 """
@@ -15,14 +15,15 @@ import shlex
 import tarfile
 
 from chalicelib.providers.base import ADDRESS, Container, Task
+from chalicelib.providers.fargate import identity
+from chalicelib.providers.fargate.identity import START_FAILED
 
 VOLUME = "sparkanywhere"  # shared by all containers: where start scripts lie
 START_PATH = "/.sparkanywhere"  # where that volume is mounted
 VOLUMES_PATH = f"{START_PATH}/volumes"  # where the first container sees the task's volumes
 FETCHER = "sparkanywhere-start"  # the first container's name
 SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
-URL, TOKEN = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_PAYLOAD_TOKEN"
-START_FAILED = 125  # exit code, as docker's for what failed before the command
+URL = "SPARKANYWHERE_PAYLOAD_URL"
 STOP_FUNCTION = "sparkanywhere_stop"
 NO_FILES = f"the pod's files could not be fetched, see the log of container {FETCHER}"
 
@@ -31,15 +32,13 @@ FETCH_SCRIPT = f"""
 set -eu
 cd {START_PATH}
 echo "timeout = 60" > wgetrc && export WGETRC="$PWD/wgetrc"  # busybox's wget knows neither this nor an option for it
-by="X-Sparkanywhere-Fetcher: $(cat /proc/sys/kernel/random/uuid)"  # the token is good for one fetcher
 fetch() {{
-  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 --connect-timeout 10 --max-time 60 -H "$2" -H "$by" "$1"
-  elif command -v wget >/dev/null 2>&1; then wget -q -O - --tries=5 --header="$2" --header="$by" "$1"
+  if command -v curl >/dev/null 2>&1; then curl -fsS --retry 5 --connect-timeout 10 --max-time 60 -H "$2" "$1"
+  elif command -v wget >/dev/null 2>&1; then wget -q -O - --tries=5 --header="$2" "$1"
   elif command -v python3 >/dev/null 2>&1; then python3 -c '
 import sys, urllib.request
-headers = dict(each.split(": ", 1) for each in sys.argv[2:])
-request = urllib.request.Request(sys.argv[1], headers=headers)
-sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "$1" "$2" "$by"
+request = urllib.request.Request(sys.argv[1], headers=dict([sys.argv[2].split(": ", 1)]))
+sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "$1" "$2"
   else echo "the image has neither curl nor wget nor python3, one of which fetches the files of a pod" >&2
     exit {START_FAILED}
   fi
@@ -47,7 +46,8 @@ sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "
 ip=$(fetch "$ECS_CONTAINER_METADATA_URI_V4" "Accept: application/json" \\
   | tr -d ' \\n' | sed -n 's/.*"IPv4Addresses":\\["\\([0-9.]*\\)".*/\\1/p')
 [ -n "$ip" ] || ip=$(hostname -i | cut -d' ' -f1)
-fetch "${URL}" "Authorization: Bearer ${TOKEN}" | base64 -d | tar -xz -f - -C {START_PATH}
+{identity.SIGN}
+fetch "${URL}" "Authorization: Bearer $proof" | base64 -d | tar -xz -f - -C {START_PATH}
 [ ! -s addressed ] || xargs -0 sed -i "s/{ADDRESS}/$ip/g" < addressed
 for folder in {VOLUMES_PATH}/*; do [ ! -d "$folder" ] || chmod a+rwx "$folder"; done
 chmod 0755 {START_PATH}

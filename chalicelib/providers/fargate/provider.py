@@ -25,8 +25,9 @@ from chalicelib.providers.base import (
     TaskRejected,
     TaskState,
 )
+from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
-from chalicelib.providers.fargate import clients, definitions
+from chalicelib.providers.fargate import clients, definitions, identity
 from chalicelib.providers.fargate.clients import boto3_client
 from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
@@ -42,8 +43,6 @@ RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn;
 REGISTER_PAUSES_SECONDS = (0.3, 0.6, 1.2)  # while another process registers the same shape
 CONCURRENT = "too many concurrent attempts"  # what ECS says to all but one of them
 TURN_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
-
-PayloadSource = Callable[[Task], tuple[str, str]]  # (URL, token)
 
 
 class TokenSpent(Exception):
@@ -115,8 +114,7 @@ class FargateProvider:
                 raise ProviderUnavailable("Throttled", "more tasks asked for than ECS starts in a second; waiting")
             if seconds:
                 self._sleep(seconds)
-            url, token = self._payloads(task)
-            launch = Launch(arn, url, token, capacity_provider=definitions.capacity_provider(task))
+            launch = Launch(arn, self._payloads(task), capacity_provider=definitions.capacity_provider(task))
             try:
                 return self._in_turn(task, launch)
             except ProviderUnavailable as error:
@@ -186,6 +184,20 @@ class FargateProvider:
                     raise
             self._sleep(pause)
         raise ProviderUnavailable("Throttled", f"others register {document['family']} as well; waiting")
+
+    @property
+    def audience(self) -> str:
+        """Return for whom tasks sign; see VouchesForTasks."""
+        return identity.audience(self._site.name)
+
+    def is_caller(self, task: Task, handle: str, arn: str) -> bool:
+        """Return whether an AWS identity is that of the task's containers; see VouchesForTasks."""
+        try:
+            started = {"cluster": self._site.cluster, "startedBy": task.uid}
+            handles = [handle] if handle else self._service("ecs").list_tasks(**started).get("taskArns") or []
+        except Exception as error:
+            raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
+        return arn in identity.sessions(definitions.role_of(task, self._site), handles)
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask ECS to stop the task. Its definition's stopTimeout counts, whatever grace is asked for."""

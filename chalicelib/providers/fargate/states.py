@@ -12,7 +12,8 @@ from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 from chalicelib.providers.fargate import clients
-from chalicelib.providers.fargate.payload import FETCHER, NO_FILES, START_FAILED
+from chalicelib.providers.fargate.identity import START_FAILED
+from chalicelib.providers.fargate.payload import FETCHER, NO_FILES
 from chalicelib.providers.fargate.prices import CPU_UNITS, GIB, SIZES
 
 Raw = Mapping[str, Any]  # a task as ECS writes it

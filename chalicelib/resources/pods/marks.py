@@ -23,7 +23,6 @@ RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
 FAILED_STARTS = (
     "sparkanywhere.io/failed-starts"  # tasks that ended before they began: how many more, +, the last handles
 )
-PAYLOAD_FETCH = "sparkanywhere.io/payload-fetch"  # JSON: which token has been used for the payload, and by whom
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -35,7 +34,6 @@ WRITTEN_BY_US = (
     ZONE,
     RATE,
     FAILED_STARTS,
-    PAYLOAD_FETCH,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
 )

@@ -1,4 +1,4 @@
-"""A task's payload is for one fetcher: whoever reads its token elsewhere comes too late, or is noticed."""
+"""A task's payload is for that task: who proves to be another, or nobody, gets nothing."""
 
 from __future__ import annotations
 
@@ -6,110 +6,108 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.pods.payloads import PayloadRequests, TaskPayloads
-from chalicelib.providers.base import Task
-from chalicelib.registry.options import WriteOptions
+from chalicelib.providers.base import ProviderUnavailable, Task
 from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
-TASKS_OWN, THIEFS = "3b241101-e2bb-4255-8caf-4136c566a962", "0f8fad5b-d9cb-469f-a165-70867728950e"
+OWN, OTHERS, DOWN = "arn:session/own", "arn:session/others", "arn:ecs-is-down"
+
+
+class Voucher:
+    """Knows the one task by its session; notes the handles that it is asked of."""
+
+    audience = "tests"
+
+    def __init__(self) -> None:
+        self.handles: list[str] = []
+
+    def is_caller(self, task: Task, handle: str, arn: str) -> bool:
+        self.handles.append(handle)
+        if arn == DOWN:
+            raise ProviderUnavailable("Unavailable", "ECS does not answer")
+        return (task.name, arn) == ("a", OWN)
+
+
+def identify(proof: str) -> str:
+    if not proof.startswith("arn:"):
+        raise ValueError("STS did not confirm it")
+    return proof
 
 
 class Payloads:
-    """The payload of pod `a`, which is not started."""
+    """The payload of pod `a`, which is not started unless `starts`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, starts: bool = False) -> None:
         self.w = World(MemoryStorage())
-        self.uid = self.w.create_pod("a", schedulingGates=[{"name": "hold"}])["metadata"]["uid"]
+        gates = [] if starts else [{"name": "hold"}]
+        self.uid = self.w.create_pod("a", schedulingGates=gates)["metadata"]["uid"]
+        self.voucher = Voucher()
         base, stored = self.w.plane.base, self.w.plane.stored
-        self._requests = PayloadRequests(base.issuer, base.url)
+        self.url = PayloadRequests(base.url)(Task(uid=self.uid, group="ns", name="a", containers=()))
         self._payloads = TaskPayloads(
             base.storage,
             node=stored.node,
-            issuer=base.issuer,
+            provider=self.voucher,
+            identify=identify,
             render=lambda task: f"payload of {task.name}",
-            recorder=self.w.controllers.recorder,
         )
 
-    def token(self) -> str:
-        """Return the token of one launch."""
-        return self._requests(Task(uid=self.uid, group="ns", name="a", containers=()))[1]
-
-    def fetch(self, token: str, fetcher: str = TASKS_OWN) -> str:
+    def fetch(self, proof: str = OWN, uid: str = "") -> str:
         """Return the payload, or the code and reason of the refusal."""
         try:
-            return self._payloads.payload(self.uid, token, fetcher)
+            return self._payloads.payload(uid or self.uid, proof)
         except StatusError as error:
             return f"{error.code} {error.reason}"
 
-    def warnings(self) -> list[str]:
-        """Return the reasons of the Events that warn."""
-        return [reason for reason, _ in self.w.events("a") if reason == "PayloadRefused"]
+
+def test_the_task_fetches_as_often_as_it_tries() -> None:
+    of_a = Payloads()
+
+    assert [of_a.fetch(), of_a.fetch()] == ["payload of a"] * 2
 
 
-@pytest.fixture
-def of_a() -> Payloads:
-    return Payloads()
+@pytest.mark.parametrize(
+    ("proof", "answer"),
+    [
+        ("", "401 Unauthorized"),
+        ("k8s-aws-v1.forged", "401 Unauthorized"),
+        (OTHERS, "403 Forbidden"),
+        (DOWN, "503 ServiceUnavailable"),
+    ],
+)
+def test_nobody_else_gets_anything(proof: str, answer: str) -> None:
+    assert Payloads().fetch(proof) == answer
 
 
-def test_the_first_fetcher_may_come_again_and_nobody_else_may(of_a: Payloads) -> None:
-    token = of_a.token()
+def test_the_url_alone_opens_nothing_and_names_no_more_than_the_pod() -> None:
+    of_a = Payloads()
 
-    assert of_a.fetch(token) == "payload of a"
-    assert of_a.fetch(token) == "payload of a"
-    assert of_a.warnings() == []
-    assert of_a.fetch(token, THIEFS) == "403 Forbidden"
-    assert of_a.warnings() == ["PayloadRefused"]
-    assert of_a.fetch(token) == "payload of a"
+    assert of_a.url.endswith(f"/sparkanywhere/v1/tasks/{of_a.uid}/payload")
 
 
-def test_a_thief_who_is_first_is_noticed(of_a: Payloads) -> None:
-    token = of_a.token()
-    of_a.fetch(token, THIEFS)
-
-    assert of_a.fetch(token) == "403 Forbidden"
-    assert of_a.warnings() == ["PayloadRefused"]
-
-
-def test_a_launch_after_another_has_a_token_of_its_own(of_a: Payloads) -> None:
-    first = of_a.token()
-    of_a.fetch(first)
-    of_a.w.pass_time(60)
-    second = of_a.token()
-
-    assert of_a.fetch(second, "c0ffee00-0000-4000-8000-000000000000") == "payload of a"
-    assert of_a.fetch(first) == "403 Forbidden"
-    assert of_a.fetch(first, THIEFS) == "403 Forbidden"
-
-
-def test_a_token_that_was_never_used_is_good_though_a_later_one_was_made(of_a: Payloads) -> None:
-    first = of_a.token()
-    of_a.w.pass_time(60)
-    of_a.token()  # of a RunTask that ECS has answered with the task that runs already
-
-    assert of_a.fetch(first) == "payload of a"
-
-
-def test_a_task_that_runs_fetches_nothing_more(of_a: Payloads) -> None:
-    token = of_a.token()
+@pytest.mark.parametrize("phase", ["Running", "Succeeded", "Failed"])
+def test_a_task_that_runs_fetches_nothing_more(phase: str) -> None:
+    of_a = Payloads()
     key = object_key("pods", "ns", "a")
-    guaranteed_update(of_a.w.storage, key, lambda pod: {**pod, "status": {**pod["status"], "phase": "Running"}})
+    guaranteed_update(of_a.w.storage, key, lambda pod: {**pod, "status": {**pod["status"], "phase": phase}})
 
-    assert of_a.fetch(token) == "403 Forbidden"
-
-
-@pytest.mark.parametrize("fetcher", ["", "short", "x" * 32, "a" * 65, f"{TASKS_OWN}\n"])
-def test_who_says_not_who_he_is_gets_nothing(of_a: Payloads, fetcher: str) -> None:
-    assert of_a.fetch(of_a.token(), fetcher) == "400 BadRequest"
+    assert of_a.fetch() == "403 Forbidden"
 
 
-def test_a_client_cannot_write_who_has_fetched(of_a: Payloads) -> None:
-    token = of_a.token()
-    of_a.fetch(token)
-    pod = of_a.w.pod("a")
-    pod["metadata"]["annotations"] = {}
-    registry = of_a.w.registries[("", "pods")]
-    registry.update("ns", "a", {"kind": "Pod", "apiVersion": "v1", **pod}, WriteOptions())
+@pytest.mark.parametrize("resource", ["configmaps", "secrets"])
+def test_what_is_no_pod_has_no_payload(resource: str) -> None:
+    of_a = Payloads()
+    other = of_a.w.create(resource, "other")["metadata"]["uid"]
 
-    assert of_a.fetch(token, THIEFS) == "403 Forbidden"
+    assert of_a.fetch(uid=other) == of_a.fetch(uid="no-such-uid") == "404 NotFound"
+
+
+def test_the_provider_is_asked_of_the_task_that_is_stored_or_of_none_yet() -> None:
+    waiting, started = Payloads(), Payloads(starts=True)
+
+    waiting.fetch()
+    started.fetch()
+
+    assert (waiting.voucher.handles, started.voucher.handles) == ([""], [started.w.handle()])

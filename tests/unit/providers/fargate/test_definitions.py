@@ -31,7 +31,7 @@ SITE = DeploymentConfig(
     task_role_arn="arn:aws:iam::1:role/task",
     log_group="/sparkanywhere/tasks",
 )
-LAUNCH = Launch("arn:definition", "https://api/payload", "tok")
+LAUNCH = Launch("arn:definition", "https://api/payload")
 
 
 def executor(number: int, **changed: object) -> Task:

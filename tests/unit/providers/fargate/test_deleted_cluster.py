@@ -22,7 +22,7 @@ def provider_without_cluster(operation: str) -> FargateProvider:
     stubber = Stubber(client)
     stubber.add_client_error(operation, "ClusterNotFoundException", "Cluster not found.", 400)
     stubber.activate()
-    return FargateProvider(SITE, payloads=lambda _task: ("", ""), client=lambda _service, _region: client)
+    return FargateProvider(SITE, payloads=lambda _task: "https://api", client=lambda _service, _region: client)
 
 
 def test_the_deleted_clusters_own_tasks_are_known_no_more() -> None:

@@ -8,16 +8,21 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import threading
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
-from chalicelib.controllers.pods.payloads import FETCHER_ID
+from chalicelib.endpoints.auth.aws_tokens import TokenRefused, ask_sts, signer_of
 from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
-from chalicelib.providers.fargate import payload
+from chalicelib.providers.fargate import identity, payload
+from chalicelib.providers.fargate.identity import START_FAILED
+from tests.aws_box.fake_sts import FakeSts
+from tests.aws_box.wire import Answer, HttpServer, Request
 from tests.waiting import until
 
 TASK = Task(
@@ -86,47 +91,126 @@ def test_the_fetch_script_is_valid_shell() -> None:
     subprocess.run(["/bin/sh", "-n"], input=payload.FETCH_SCRIPT, text=True, check=True)
 
 
-@pytest.mark.parametrize("program", ["curl", "wget", "python3"])
-def test_the_first_container_fetches_with_one_id_however_often_it_tries(tmp_path: Path, program: str) -> None:
-    found = shutil.which(program)
-    assert found, f"{program} is among the tools of this project's tests"
-    asked: list[tuple[str, str]] = []
+@dataclass
+class Endpoints:
+    """What a task finds around it: metadata, its role's credentials, and the control plane, which fails at first."""
 
-    class Control(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body, fetches = METADATA, self.path == "/payload"
-            if fetches:
-                asked.append((self.headers["Authorization"], self.headers["X-Sparkanywhere-Fetcher"]))
-                body = payload.render(TASK).encode()
-            is_first = fetches and len(asked) == 1 and program == "curl"  # which tries again
-            self.send_response(503 if is_first else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    credentials: bytes
+    fails: int = 0
+    proofs: list[str] = field(default_factory=list)
 
-        def log_message(self, *_args: object) -> None:
-            """Keep quiet."""
+    def serve(self, request: Request) -> Answer:
+        """Answer one request."""
+        if request.target == "/credentials":
+            return Answer(200, self.credentials)
+        if request.target != "/payload":
+            return Answer(200, METADATA)
+        self.proofs.append(request.header("authorization").removeprefix("Bearer "))
+        return Answer(503) if len(self.proofs) <= self.fails else Answer(200, payload.render(TASK).encode())
 
-    tools, start = tmp_path / "bin", tmp_path / "start"
+
+SESSION = "arn:aws:sts::123456789012:assumed-role/task/0123456789abcdef0123456789abcdef"
+OWN_AUDIENCE = identity.audience("jobs")
+TOOLS = ("sed", "tr", "cut", "cat", "base64", "tar", "gzip", "xargs", "chmod", "mkdir", "hostname")
+SIGNERS = ("date", "od", "sha256sum")
+
+
+def fetched(folder: Path, endpoints: Endpoints, program: str, shell: str = "sh") -> subprocess.CompletedProcess[str]:
+    """Run the first container's script, with `program` alone to fetch with."""
+    tools, start = folder / "bin", folder / "start"
     start.mkdir()
     tools.mkdir()
-    for name in ("sed", "tr", "cut", "cat", "base64", "tar", "gzip", "xargs", "chmod", "mkdir", "hostname"):
-        (tools / name).symlink_to(shutil.which(name) or name)
-    (tools / program).symlink_to(sys.executable if program == "python3" else found)
+    for name in (*TOOLS, *SIGNERS, program):
+        (tools / name).symlink_to(sys.executable if name == "python3" else shutil.which(name) or name)
     script = payload.FETCH_SCRIPT.replace(payload.START_PATH, str(start))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Control) as server:
-        threading.Thread(target=server.serve_forever).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        environ = {"PATH": str(tools), payload.URL: f"{url}/payload", payload.TOKEN: "tok"}
-        environ["ECS_CONTAINER_METADATA_URI_V4"] = f"{url}/metadata"
-        ran = subprocess.run(["/bin/sh", "-c", script], env=environ, capture_output=True, text=True, check=False)
-        server.shutdown()
+    server = HttpServer(endpoints.serve)
+    environ = {
+        "PATH": str(tools),
+        payload.URL: f"{server.url}/payload",
+        identity.STS_HOST: identity.sts_host("eu-west-1"),
+        identity.AUDIENCE: OWN_AUDIENCE,
+        "ECS_CONTAINER_METADATA_URI_V4": f"{server.url}/metadata",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/credentials",
+    }
+    words = [shutil.which(shell) or shell, "-c", script]
+    ran = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+    server.close()
+    return ran
+
+
+@pytest.fixture
+def sts(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSts]:
+    """Serve an STS that checks signatures, which ask_sts asks."""
+    with closing(FakeSts()) as fake:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", fake.url)
+        yield fake
+
+
+def signer(proof: str, audience: str = OWN_AUDIENCE) -> str:
+    """Return who has signed a proof, as the control plane finds it out."""
+    return signer_of(proof, audience, ask_sts, now=datetime.now(UTC)).arn
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("program", ["curl", "wget", "python3"])
+def test_the_first_container_proves_which_task_it_is(tmp_path: Path, sts: FakeSts, program: str, shell: str) -> None:
+    endpoints = Endpoints(sts.session(SESSION).as_ecs_gives_them(), fails=1 if program == "curl" else 0)
+
+    ran = fetched(tmp_path, endpoints, program, shell)
 
     assert ran.returncode == 0, ran.stderr
-    assert (start / "ready").exists()
-    assert {bearer for bearer, _ in asked} == {"Bearer tok"}
-    (fetcher,) = {by for _, by in asked}
-    assert FETCHER_ID.fullmatch(fetcher)
+    assert (tmp_path / "start" / "ready").exists()
+    assert {signer(proof) for proof in endpoints.proofs} == {SESSION}
+    assert len(endpoints.proofs) == endpoints.fails + 1
+
+
+def test_a_proof_is_good_for_this_control_plane_alone_and_for_no_other_use(tmp_path: Path, sts: FakeSts) -> None:
+    endpoints = Endpoints(sts.session(SESSION).as_ecs_gives_them())
+
+    fetched(tmp_path, endpoints, "curl")
+
+    for other in (identity.audience("others"), "jobs"):
+        with pytest.raises(TokenRefused, match="STS did not confirm it"):
+            signer(endpoints.proofs[0], other)
+
+
+def test_credentials_that_are_not_the_tasks_prove_nothing(tmp_path: Path, sts: FakeSts) -> None:
+    forged = replace(sts.session(SESSION), secret="a-guess").as_ecs_gives_them()
+    endpoints = Endpoints(forged)
+
+    fetched(tmp_path, endpoints, "curl")
+
+    with pytest.raises(TokenRefused, match="STS did not confirm it"):
+        signer(endpoints.proofs[0])
+
+
+def test_the_secret_key_stays_in_the_task(tmp_path: Path, sts: FakeSts) -> None:
+    credentials = sts.session(SESSION)
+    endpoints = Endpoints(credentials.as_ecs_gives_them())
+
+    ran = fetched(tmp_path, endpoints, "curl")
+
+    sent = base64.urlsafe_b64decode(endpoints.proofs[0].removeprefix("k8s-aws-v1.") + "==").decode()
+    assert credentials.secret not in sent + unquote(sent) + ran.stdout + ran.stderr
+
+
+def test_a_task_without_a_role_says_so_and_starts_nothing(tmp_path: Path) -> None:
+    ran = fetched(tmp_path, Endpoints(b"{}"), "curl")
+
+    assert ran.returncode == START_FAILED
+    assert "no credentials of the task's role" in ran.stderr
+    assert not (tmp_path / "start" / "ready").exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "known"),
+    [
+        ("arn:aws:iam::1:role/jobs/tasks/reader", {"arn:aws:sts::1:assumed-role/reader/t1"}),
+        ("arn:aws-cn:iam::1:role/reader", {"arn:aws-cn:sts::1:assumed-role/reader/t1"}),
+    ],
+)
+def test_a_session_is_the_roles_name_and_the_tasks_id(role: str, known: set[str]) -> None:
+    assert identity.sessions(role, ["arn:aws:ecs:eu-west-1:1:task/jobs/t1"]) == known
 
 
 def test_nothing_starts_whose_files_were_not_all_fetched(tmp_path: Path) -> None:
@@ -134,7 +218,7 @@ def test_nothing_starts_whose_files_were_not_all_fetched(tmp_path: Path) -> None
 
     ran = run(tmp_path, "main")
 
-    assert (ran.returncode, ran.stdout) == (payload.START_FAILED, "")
+    assert (ran.returncode, ran.stdout) == (START_FAILED, "")
     assert "could not be fetched" in ran.stderr
 
 
@@ -159,7 +243,7 @@ def test_nothing_starts_behind_an_init_container_that_has_failed(tmp_path: Path)
     first, second = (run(tmp_path, name, payload.INIT_SCRIPT) for name in ("step-0", "step-1"))
     main = run(tmp_path, "main")
 
-    assert [first.returncode, second.returncode, main.returncode] == [3, *[payload.START_FAILED] * 2]
+    assert [first.returncode, second.returncode, main.returncode] == [3, *[START_FAILED] * 2]
     assert "init container step-0 has failed" in second.stderr
     assert main.stdout == ""
 
@@ -213,4 +297,4 @@ def test_a_container_without_a_command_fails_where_its_image_is_not_sparks(tmp_p
 
     ran = run(tmp_path, "main")
 
-    assert (ran.returncode, "name a command" in ran.stderr) == (payload.START_FAILED, True)
+    assert (ran.returncode, "name a command" in ran.stderr) == (START_FAILED, True)

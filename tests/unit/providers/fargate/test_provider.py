@@ -50,7 +50,7 @@ def provider(api: FakeApi, pauses: list[float] | None = None, *, site: Deploymen
 
     return FargateProvider(
         site,
-        payloads=lambda _task: ("https://api", "token"),
+        payloads=lambda _task: "https://api",
         client=lambda _service, _region: api,
         sleep=sleep,
         seconds=lambda: NOW,
@@ -176,3 +176,34 @@ def test_an_executor_that_did_not_start_in_its_zone_is_started_in_any() -> None:
     provider(api, site=ZONES).run(replace(TASK, attempt=1, placement=(("sparkanywhere.io/home-zone", "b"),)))
 
     assert asked_subnets(api) == [["subnet-a", "subnet-b"]]
+
+
+OWN_ROLE = replace(SITE, task_role_arn="arn:aws:iam::1:role/jobs/tasks/default")
+SESSION = "arn:aws:sts::1:assumed-role/default/t1"
+
+
+@pytest.mark.parametrize(
+    ("arn", "handle", "placement", "is_its"),
+    [
+        (SESSION, "arn:task/jobs/t1", (), True),
+        (SESSION, "", (), True),  # RunTask has answered, and the pod is not written yet
+        (SESSION, "arn:task/jobs/t2", (), False),
+        ("arn:aws:sts::2:assumed-role/default/t1", "arn:task/jobs/t1", (), False),
+        ("arn:aws:sts::1:assumed-role/other/t1", "arn:task/jobs/t1", (), False),
+        ("arn:aws:iam::1:role/default", "arn:task/jobs/t1", (), False),
+        ("arn:aws:sts::1:assumed-role/own/t1", "arn:task/jobs/t1", (("eks.amazonaws.com/role-arn", "own"),), True),
+        (SESSION, "arn:task/jobs/t1", (("eks.amazonaws.com/role-arn", "own"),), False),
+    ],
+)
+def test_a_caller_is_the_session_of_the_tasks_role(
+    arn: str, handle: str, placement: tuple[tuple[str, str], ...], is_its: bool
+) -> None:
+    api = api_with(list_tasks=lambda asked: {"taskArns": ["arn:task/jobs/t1"] if asked["startedBy"] == "uid-1" else []})
+    hints = tuple((key, f"arn:aws:iam::1:role/jobs/tasks/{name}") for key, name in placement)
+
+    assert provider(api, site=OWN_ROLE).is_caller(replace(TASK, placement=hints), handle, arn) is is_its
+
+
+def test_who_a_caller_is_cannot_be_told_while_ecs_is_down() -> None:
+    with pytest.raises(ProviderUnavailable):
+        provider(api_with(list_tasks=raising(BUSY)), site=OWN_ROLE).is_caller(TASK, "", SESSION)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.fargate.payload import FETCHER, START_FAILED
+from chalicelib.providers.fargate.identity import START_FAILED
+from chalicelib.providers.fargate.payload import FETCHER
 from chalicelib.providers.fargate.states import task_state
 
 DATA = Path(__file__).parents[3] / "data" / "ecs"
