@@ -7,11 +7,12 @@ import contextlib
 
 from chalicelib.config import event_pattern
 from chalicelib.endpoints.app import KubernetesApp, register_events
-from chalicelib.plane.control_plane import control_plane
+from chalicelib.plane.control_plane import control_plane, prepare
 
 app = KubernetesApp(app_name="sparkanywhere")
 app.serve(control_plane)
 task_events, resync = register_events(app, control_plane, pattern=event_pattern())
+prepare()
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package
     from sparkanywhere.local.chalice_command import replace_stock_chalice

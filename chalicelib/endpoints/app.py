@@ -2,8 +2,8 @@
 
 KubernetesApp is a Chalice that answers every route from the control plane, and with a Status where there is none.
 
-Chalice answers 405, 415 and 500 by itself as {"Code", "Message"}; Kubernetes clients want a Status. On Lambda each new
-process builds its control plane with its first request, which must get a Status like any other.
+Chalice answers 405, 415 and 500 by itself as {"Code", "Message"}; Kubernetes clients want a Status. Where a new
+process could not build its control plane at once, its first request does, and must get a Status like any other.
 """
 
 from __future__ import annotations

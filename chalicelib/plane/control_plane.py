@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, runs_on_lambda
 from chalicelib.controllers.runtime.background import ResyncLoop, Workers
 from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.plane.api import build_api
@@ -17,7 +17,7 @@ from chalicelib.plane.backends import audit_log
 from chalicelib.plane.controllers import build_controllers, chores, subscribe
 from chalicelib.plane.foundation import Sources, build_foundation
 from chalicelib.plane.host import LAMBDA_SECONDS, Host
-from chalicelib.plane.registries import build_registries, create_default_objects
+from chalicelib.plane.registries import build_registries, create_default_objects, has_default_objects
 from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import HasListenAddresses
 from chalicelib.registry.parts import new_uid
@@ -36,6 +36,16 @@ def control_plane() -> ControlPlane:
     """Return this process's control plane, built at the first call. Raises SettingsError."""
     with _lock:
         return _first()
+
+
+def prepare() -> None:
+    """Build the control plane while Lambda initialises a process, which has more processor then than its requests.
+
+    Elsewhere nothing happens. What goes wrong, the first request is told.
+    """
+    if runs_on_lambda():
+        with suppress(Exception):
+            control_plane()
 
 
 @cache
@@ -67,7 +77,10 @@ class ControlPlane:
         self.stored = build_registries(base)
         self.controllers = build_controllers(base, self.stored)
         subscribe(base, self.stored, self.controllers)
-        create_default_objects(self.stored)
+        # Where processes come and go, the one of the schedule alone looks at each of them.
+        self._are_defaults_complete = base.host.outlives_requests or not has_default_objects(self.stored)
+        if self._are_defaults_complete:
+            create_default_objects(self.stored)
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.stranger, self.forbidden = self.api.stranger, self.api.forbidden
         self.loop = ResyncLoop(list(chores(base, self.controllers)))
@@ -92,6 +105,9 @@ class ControlPlane:
 
         Raises ChoresFailed at the end, so that the function counts as failed, if some did.
         """
+        if not self._are_defaults_complete:
+            create_default_objects(self.stored)
+            self._are_defaults_complete = True
         settle = self.base.host.settle or LAMBDA_SECONDS
         ends = time.monotonic() + settle.schedule
         failed = self.loop.run_due(seconds=settle.chores, early_seconds=EARLY_SECONDS)

@@ -140,6 +140,18 @@ def _injection(base: Foundation) -> Injection:
     )
 
 
+def has_default_objects(stored: Stored) -> bool:
+    """Return whether all default objects have been made, by one read: the last one is there."""
+    group, resource, namespace, last = default_objects()[-1]
+    try:
+        stored.registries[(group, resource)].get(namespace, last["metadata"]["name"])
+    except StatusError as error:
+        if error.code != NOT_FOUND:
+            raise
+        return False
+    return True
+
+
 def create_default_objects(stored: Stored) -> None:
     """Make what every cluster has (namespaces, roles, priority classes), and complete the roles that are there."""
     options = WriteOptions(field_manager="sparkanywhere")

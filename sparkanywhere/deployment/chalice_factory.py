@@ -2,7 +2,8 @@
 
 `chalice deploy --stage prod` alone puts up what works: it fetches the libraries that Lambda needs, goes to the region
 that Terraform went to, and updates the API that any clone has made before. Where that cannot be, it says why in one
-sentence. `chalice local` is not affected. The private names of Chalice that are used here are those of 1.34.
+sentence. The archive has the bytecode of its modules. `chalice local` is not affected. The private names of Chalice
+that are used here are those of 1.34.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from chalice.app import Chalice
 from chalice.awsclient import ResourceDoesNotExistError, TypedAWSClient
 from chalice.cli.factory import CLIFactory
 from chalice.config import Config, DeployedResources
+from chalice.deploy import deployer
 from chalice.deploy.deployer import ChaliceDeploymentError, Deployer
 from chalice.package import AppPackager, PackageOptions
 
+from sparkanywhere.deployment.archive import CompilingPackager
 from sparkanywhere.deployment.libraries import LibrariesMissing, fetch_libraries
 from sparkanywhere.deployment.record import DeploymentRecord, Values
 
@@ -157,6 +160,7 @@ class StageFactory(CLIFactory):
         return found
 
     def _fetch_libraries(self) -> None:
+        deployer.LambdaDeploymentPackager = CompilingPackager  # type: ignore[attr-defined]  # found by name
         try:
             os.environ.update(fetch_libraries(Path(self.project_dir)))
         except LibrariesMissing as error:
@@ -166,8 +170,8 @@ class StageFactory(CLIFactory):
 class RecordedDeployer(Deployer):
     """A deployer that keeps what it has done in the account, also where it is interrupted."""
 
-    def __init__(self, deployer: Deployer, record: DeploymentRecord, before: Values) -> None:
-        vars(self).update(vars(deployer))  # Chalice's functions make deployers of many parts
+    def __init__(self, made: Deployer, record: DeploymentRecord, before: Values) -> None:
+        vars(self).update(vars(made))  # Chalice's functions make deployers of many parts
         self._record = record
         self._before = {each["name"]: each for each in before["resources"]}
 

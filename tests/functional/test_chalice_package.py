@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 import pytest
 
+from tests.aws_box.execution_environment import runtime_folder
 from tests.aws_box.package import CHALICE, make_package
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,41 @@ def test_the_terraform_format_is_refused_in_a_sentence(package: Path) -> None:
 
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert "use `chalice deploy`" in ran.stderr
+
+
+def test_each_module_has_its_bytecode_which_is_valid_whatever_its_time(package: Path) -> None:
+    with zipfile.ZipFile(package / "deployment.zip") as archive:
+        names = set(archive.namelist())
+        sources = {name for name in names if name.endswith(".py")}
+        compiled = {name: archive.read(name)[:8] for name in names if name.endswith(".pyc")}
+
+    assert set(compiled) == {cache_from_source(name) for name in sources}
+    unchecked = (1).to_bytes(4, "little")  # PEP 552: by hash, which is not looked at
+    assert set(compiled.values()) == {MAGIC_NUMBER + unchecked}
+
+
+def test_nothing_is_compiled_when_a_function_starts(package: Path) -> None:
+    modules = "app, chalicelib.storage.dynamodb.storage, chalicelib.providers.fargate.provider"
+    program = (
+        "import sys; seen = []\n"
+        "sys.addaudithook(lambda event, args: seen.append(str(args[1])) if event == 'compile' else None)\n"
+        f"import {modules}\n"
+        "print([name for name in seen if '/task/' in name])"
+    )
+    task = package / "task"
+    path = f"{task}:{runtime_folder(package / 'runtime')}"
+    environ = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.defpath}
+
+    command = [sys.executable, "-S", "-c", program]
+    found = subprocess.run(command, cwd=task, env=environ, check=True, capture_output=True, text=True)
+
+    assert found.stdout == "[]\n"
+
+
+def test_the_same_content_makes_the_same_archive(package: Path, tmp_path: Path) -> None:
+    again = make_package(tmp_path / "again").archive
+
+    assert again.read_bytes() == (package / "deployment.zip").read_bytes()
 
 
 def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> None:

@@ -20,6 +20,7 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 from tests.aws_box.account import FUNCTION, FakeAccount
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import TOKEN, Deployment
+from tests.aws_box.execution_environment import ExecutionEnvironment, runtime_folder
 from tests.aws_box.package import Package
 from tests.waiting import until
 
@@ -46,6 +47,24 @@ def config_map(name: str, **data: str) -> dict[str, Any]:
 
 def frames(response: requests.Response) -> list[dict[str, Any]]:
     return [json.loads(line) for line in response.text.splitlines()]
+
+
+def test_a_function_has_asked_the_store_before_its_first_request(
+    deployment: Deployment, package: Package, tmp_path: Path
+) -> None:
+    asked = deployment.dynamodb.fake.requests
+    before = len(asked)
+    environment = ExecutionEnvironment(
+        task_root=package.task_root,
+        runtime=runtime_folder(tmp_path / "runtime"),
+        handler="app.app",
+        environ=deployment.api.environ,
+        log=tmp_path / "log",
+    )
+
+    until(lambda: len(asked) > before, "the client of DynamoDB to be made and used")
+
+    environment.close()
 
 
 def test_an_unknown_path_gets_a_status(client: Client) -> None:
