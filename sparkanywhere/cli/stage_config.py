@@ -23,6 +23,7 @@ SETTINGS = {
     "CLUSTER_ARN": "ecs_cluster_arn",
     "SUBNETS": "subnet_zones",
     "SECURITY_GROUP": "security_group",
+    "SECURITY_GROUPS": "security_groups",
     "ASSIGN_PUBLIC_IP": "assign_public_ip",
     "EXECUTE_COMMAND": "execute_command",
     "EXECUTION_ROLE": "execution_role_arn",

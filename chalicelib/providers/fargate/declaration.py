@@ -31,6 +31,13 @@ class FargateSettings:
         metadata={"doc": "subnets of the tasks: zone=subnet pairs or subnets, separated by commas", "required": True},
     )
     security_group: str = field(default="", metadata={"doc": "security group of the tasks", "required": True})
+    security_groups: str = field(
+        default="",
+        metadata={
+            "doc": "namespaces whose tasks have a security group and a role of their own: namespace=group pairs,"
+            " separated by commas; the role is called TASK_ROLE-NAMESPACE"
+        },
+    )
     assign_public_ip: bool = field(default=False, metadata={"doc": "whether tasks get a public address"})
     execute_command: bool = field(
         default=False, metadata={"doc": "whether tasks accept `aws ecs execute-command` and port forwarding"}
@@ -49,10 +56,11 @@ def build(context: ProviderContext) -> Provider:
     """Return the provider. Raises ProviderUnavailable where boto3 is not installed."""
     if words := lacking("aws"):
         raise ProviderUnavailable("SdkMissing", words)
-    from chalicelib.providers.fargate.definitions import DeploymentConfig
     from chalicelib.providers.fargate.provider import FargateProvider
+    from chalicelib.providers.fargate.site import DeploymentConfig
 
     settings: FargateSettings = context.settings
+    groups = [each.strip().partition("=") for each in settings.security_groups.split(",") if each.strip()]
     pairs = [each.strip().rpartition("=") for each in settings.subnets.split(",") if each.strip()]
     site = DeploymentConfig(
         name=context.deployment,
@@ -60,6 +68,7 @@ def build(context: ProviderContext) -> Provider:
         region=context.region,
         subnets=tuple((zone, subnet) for zone, _, subnet in pairs),
         security_group=settings.security_group,
+        security_groups={namespace.strip(): group for namespace, _, group in groups},
         assign_public_ip=settings.assign_public_ip,
         execute_command=settings.execute_command,
         execution_role_arn=settings.execution_role,

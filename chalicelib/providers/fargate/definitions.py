@@ -16,6 +16,7 @@ from typing import Any
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.fargate import identity, payload
 from chalicelib.providers.fargate.prices import GIB, SIZES, cpu_units
+from chalicelib.providers.fargate.site import DeploymentConfig
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.sizes import Size
 
@@ -25,7 +26,6 @@ ARCHITECTURES = {"": "X86_64", "amd64": "X86_64", "x86_64": "X86_64", "arm64": "
 ARCHITECTURE_KEY = "kubernetes.io/arch"
 CAPACITY_KEY = "sparkanywhere.io/capacity-type"
 OS_KEY, REGION_KEY = "kubernetes.io/os", "topology.kubernetes.io/region"
-ROLE_KEY = "eks.amazonaws.com/role-arn"
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
 # For whichever user the container has, as a kubelet makes it. Amazon ECS API Reference, "Tmpfs" (2026), lists the
 # option by its name, `mode`; that such a one comes with its value, as for mount(8), is what others do with `uid=`
@@ -35,22 +35,6 @@ MIN_STOP_SECONDS, MAX_STOP_SECONDS = 2, 120  # a stopTimeout that Fargate takes
 RESTART_SECONDS = 60  # that a container must have run to be started again: the least that ECS takes
 MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
 PLATFORM_VERSION = "1.4.0"
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentConfig:
-    """What every task of one deployment has in common."""
-
-    name: str
-    cluster: str
-    region: str
-    subnets: tuple[tuple[str, str], ...]  # (availability zone or "", subnet id)
-    security_group: str
-    assign_public_ip: bool
-    execution_role_arn: str
-    task_role_arn: str
-    log_group: str
-    execute_command: bool = False
 
 
 def size_of(task: Task) -> Size:
@@ -63,11 +47,6 @@ def size_of(task: Task) -> Size:
 def placement(task: Task, key: str) -> str:
     """Return a placement hint, "" if there is none; several allowed values are joined by commas."""
     return dict(task.placement).get(key, "")
-
-
-def role_of(task: Task, site: DeploymentConfig) -> str:
-    """Return the ARN of the role that a task has."""
-    return placement(task, ROLE_KEY) or site.task_role_arn
 
 
 def definition(task: Task, site: DeploymentConfig) -> Document:
@@ -92,7 +71,7 @@ def definition(task: Task, site: DeploymentConfig) -> Document:
         "memory": str(size.memory_mib),
         "runtimePlatform": {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
         "executionRoleArn": site.execution_role_arn,
-        "taskRoleArn": role_of(task, site),
+        "taskRoleArn": site.role_of(task),
         "containerDefinitions": _containers(task, site, size),
         "volumes": [{"name": each.name} for each in task.volumes if each.kind != "memory"],
     }
@@ -243,7 +222,7 @@ def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
         "networkConfiguration": {
             "awsvpcConfiguration": {
                 "subnets": choices[-1] if launch.spreads or task.attempt else choices[0],
-                "securityGroups": [site.security_group],
+                "securityGroups": [site.security_group_of(task)],
                 "assignPublicIp": "ENABLED" if site.assign_public_ip else "DISABLED",
             }
         },

@@ -29,9 +29,10 @@ from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.fargate import clients, definitions, identity
 from chalicelib.providers.fargate.clients import boto3_client
-from chalicelib.providers.fargate.definitions import DeploymentConfig, Document, Launch, unhonoured
+from chalicelib.providers.fargate.definitions import Document, Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
+from chalicelib.providers.fargate.site import DeploymentConfig
 from chalicelib.providers.fargate.states import task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
 
@@ -197,7 +198,7 @@ class FargateProvider:
             handles = [handle] if handle else self._service("ecs").list_tasks(**started).get("taskArns") or []
         except Exception as error:
             raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
-        return arn in identity.sessions(definitions.role_of(task, self._site), handles)
+        return arn in identity.sessions(self._site.role_of(task), handles)
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask ECS to stop the task. Its definition's stopTimeout counts, whatever grace is asked for."""

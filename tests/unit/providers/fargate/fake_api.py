@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.providers.fargate.definitions import DeploymentConfig
+from chalicelib.providers.fargate.site import DeploymentConfig
 
 SITE = DeploymentConfig(
     name="jobs",

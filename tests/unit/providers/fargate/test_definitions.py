@@ -12,13 +12,13 @@ from chalicelib.providers.base import ADDRESS, Container, File, Mount, RegistryL
 from chalicelib.providers.fargate import payload
 from chalicelib.providers.fargate.definitions import (
     TMPFS_OPTIONS,
-    DeploymentConfig,
     Launch,
     client_token,
     definition,
     run_task,
     unhonoured,
 )
+from chalicelib.providers.fargate.site import DeploymentConfig
 
 SITE = DeploymentConfig(
     name="sparkanywhere",

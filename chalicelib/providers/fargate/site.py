@@ -1,0 +1,52 @@
+"""Where tasks run and as whom: what all of a deployment have in common, and what those of one namespace have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chalicelib.providers.base import Task, TaskRejected
+
+ROLE_KEY = "eks.amazonaws.com/role-arn"  # a hint of the task: the role that its service account names
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentConfig:
+    """What every task of one deployment has in common.
+
+    `security_groups` holds the namespaces (a task's group) with a security group of their own. Such a namespace has a
+    role of its own, too, called as the shared one and the namespace; so Terraform names them (task_roles.tf).
+    """
+
+    name: str
+    cluster: str
+    region: str
+    subnets: tuple[tuple[str, str], ...]  # (availability zone or "", subnet id)
+    security_group: str
+    assign_public_ip: bool
+    execution_role_arn: str
+    task_role_arn: str
+    log_group: str
+    execute_command: bool = False
+    security_groups: Mapping[str, str] = field(default_factory=dict)
+
+    def security_group_of(self, task: Task) -> str:
+        """Return the security group that a task is in."""
+        return self.security_groups.get(task.group, self.security_group)
+
+    def role_of(self, task: Task) -> str:
+        """Return the ARN of the role that a task has. Raises TaskRejected for one that is another namespace's own."""
+        own = self._own_role(task.group) if task.group in self.security_groups else self.task_role_arn
+        named = dict(task.placement).get(ROLE_KEY, "")
+        for namespace in self.security_groups:
+            # by its name alone, which only one role of an account has, whatever path a client writes before it
+            if namespace != task.group and _name(named) == _name(self._own_role(namespace)):
+                raise TaskRejected("Forbidden", f"role {_name(named)} is for pods of namespace {namespace} alone")
+        return named or own
+
+    def _own_role(self, namespace: str) -> str:
+        return f"{self.task_role_arn}-{namespace}"
+
+
+def _name(role_arn: str) -> str:
+    return role_arn.rpartition("/")[2]

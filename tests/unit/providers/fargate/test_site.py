@@ -1,0 +1,84 @@
+"""A namespace that has a security group and a role of its own shares neither with the others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chalicelib.providers.base import Container, Task, TaskRejected
+from chalicelib.providers.declaration import ProviderContext
+from chalicelib.providers.fargate.declaration import DECLARATION, FargateSettings
+from chalicelib.providers.fargate.definitions import Launch, definition, run_task
+from chalicelib.providers.fargate.provider import FargateProvider
+from tests.aws_box.role import MODULE
+from tests.unit.providers.fargate.fake_api import SITE
+
+PATH = "arn:aws:iam::123456789012:role/jobs/tasks"
+TENANTS = replace(
+    SITE, task_role_arn=f"{PATH}/jobs-task", security_groups={"team-a": "sg-a", "team-b": "sg-b"}, security_group="sg-1"
+)
+MAIN = Container(name="main", image="busybox")
+
+
+def task(namespace: str, role: str = "") -> Task:
+    placement = (("eks.amazonaws.com/role-arn", role),) if role else ()
+    return Task(uid="u", group=namespace, name="pod", containers=(MAIN,), placement=placement)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "group", "role"),
+    [
+        ("team-a", "sg-a", f"{PATH}/jobs-task-team-a"),
+        ("team-b", "sg-b", f"{PATH}/jobs-task-team-b"),
+        ("default", "sg-1", f"{PATH}/jobs-task"),
+        ("team", "sg-1", f"{PATH}/jobs-task"),
+    ],
+)
+def test_a_task_has_the_group_and_the_role_of_its_namespace(namespace: str, group: str, role: str) -> None:
+    network = run_task(task(namespace), TENANTS, Launch("arn:d", "https://api"))["networkConfiguration"]
+
+    assert network["awsvpcConfiguration"]["securityGroups"] == [group]
+    assert definition(task(namespace), TENANTS)["taskRoleArn"] == role
+
+
+@pytest.mark.parametrize("namespace", ["team-a", "default"])
+def test_a_service_account_chooses_among_roles_that_are_no_namespaces_own(namespace: str) -> None:
+    chosen = f"{PATH}/reader"
+
+    assert definition(task(namespace, chosen), TENANTS)["taskRoleArn"] == chosen
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/deeper", "arn:aws:iam::123456789012:role"])
+@pytest.mark.parametrize("namespace", ["team-a", "default"])
+def test_no_service_account_chooses_the_role_of_another_namespace(namespace: str, path: str) -> None:
+    with pytest.raises(TaskRejected, match="namespace team-b alone"):
+        definition(task(namespace, f"{path}/jobs-task-team-b"), TENANTS)
+
+
+def test_a_namespace_may_name_its_own_role() -> None:
+    own = f"{PATH}/jobs-task-team-b"
+
+    assert definition(task("team-b", own), TENANTS)["taskRoleArn"] == own
+
+
+def test_terraform_names_the_roles_as_they_are_looked_for() -> None:
+    roles = (MODULE / "task_roles.tf").read_text().partition('resource "aws_iam_role" "task"')[2]
+    tenants = re.search(r"tenants = merge\((.*)\)", (MODULE / "names.tf").read_text())
+
+    assert re.search(r'name += "\$\{local\.deployment\}-task\$\{each\.value\}"', roles)
+    assert tenants is not None
+    assert '(local.shared) = ""' in tenants[1]
+    assert 'namespace => "-${namespace}"' in tenants[1]
+
+
+def test_the_pairs_of_the_setting_are_read(tmp_path: Path) -> None:
+    settings = FargateSettings(task_role="arn:aws:iam::1:role/t", security_groups=" team-a=sg-a, team-b=sg-b,")
+    context = ProviderContext(instance="i", state=tmp_path, cache=tmp_path, environ={}, settings=settings)
+
+    provider = DECLARATION.build(context)
+
+    assert isinstance(provider, FargateProvider)
+    assert provider._site.security_groups == {"team-a": "sg-a", "team-b": "sg-b"}
