@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -306,9 +305,8 @@ def test_pods_are_told_the_address_that_requests_came_to(client: Client) -> None
 
 
 def test_the_schedule_runs_in_a_function_of_its_own(deployment: Deployment) -> None:
-    before, started = deployment.resync.invocations, time.monotonic()
+    before = deployment.resync.invocations
 
     deployment.run_schedule()
 
-    assert time.monotonic() - started < GATEWAY_SECONDS
     assert deployment.resync.invocations == before + 1

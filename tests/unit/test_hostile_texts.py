@@ -59,12 +59,12 @@ RULES: dict[str, Callable[[str], object]] = {
 def test_no_rule_takes_longer_than_its_text(name: str) -> None:
     for unit in UNITS:
         for end in ("", "!", "x"):
-            began = time.monotonic()
+            began = time.process_time()
 
             with contextlib.suppress(ValueError, StatusError, DecodeError):
                 RULES[name](unit * (LENGTH // len(unit)) + end)
 
-            assert time.monotonic() - began < MOST_SECONDS, (unit, end)
+            assert time.process_time() - began < MOST_SECONDS, (unit, end)
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_indexes_of_a_job_go_only_so_far(text: str, found: set[int]) -> None:
 
 
 def test_many_indexes_are_counted_once() -> None:
-    began = time.monotonic()
+    began = time.process_time()
 
     assert len(parse_indexes(f"0-{MAX_INDEX}," * 20_000)) == MAX_INDEX + 1
 
-    assert time.monotonic() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
 
 
 @pytest.mark.parametrize("count", [f"{DIGITS}%", "101%"])

@@ -19,11 +19,11 @@ LONG = "a" * 200_000 + "!"
     "pattern", ["^(a+)+$", "^(a|a)*$", "^([a-z]+|x)*$", "^((a{1,9})*)*$", "^a*a*a*a*a*a*a*a*a*a*b$", "(.*a){12}b$"]
 )
 def test_no_pattern_takes_longer_than_its_text(pattern: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
 
     found = validate(LONG, {"type": "string", "pattern": pattern})
 
-    assert time.monotonic() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
     assert [cause.message for cause in found] != []
 
 
@@ -61,10 +61,10 @@ def test_a_stored_pattern_that_cannot_be_used_refuses_nothing() -> None:
 def test_a_text_beyond_the_time_that_its_pattern_may_take_is_refused() -> None:
     pattern = "a.{900}$"
 
-    began = time.monotonic()
+    began = time.process_time()
     (cause,) = validate("ab" * 500_000, {"type": "string", "pattern": pattern})
 
-    assert time.monotonic() - began < MOST_SECONDS
+    assert time.process_time() - began < MOST_SECONDS
     assert cause.message.endswith(f"is too long to be matched against '{pattern}'")
 
 
