@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "notebook": ("sparkanywhere.cli.notebook_command:notebook", "Start Jupyter with a Spark session behind it."),
     "ps": ("sparkanywhere.cli.ps_command:ps", "List applications."),
     "run": ("sparkanywhere.cli.run_command:run_command", "Run a job, follow it, and report its result and cost."),
+    "smoke": ("sparkanywhere.cli.smoke_command:smoke", "Try a deployment on AWS, and record what AWS answers."),
     "submit": ("sparkanywhere.cli.run_command:run_command", "The same as run."),
     "ui": ("sparkanywhere.cli.commands:ui", "Print the URL of an application's Spark UI."),
     "use": ("sparkanywhere.cli.context_commands:use", "Choose the control plane that commands talk to."),

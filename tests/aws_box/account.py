@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+from botocore.exceptions import EndpointConnectionError
 from botocore.validate import ParamValidator
 
 from sparkanywhere.aws.clients import Clients
@@ -70,16 +71,24 @@ class FakeAccount:
     denied: set[str] = field(default_factory=set)  # operations that the caller may not use
     profile_region: str = REGION
     calls: list[tuple[str, Request]] = field(default_factory=list)
+    elsewhere: frozenset[str] = frozenset()  # services that answer for themselves, by AWS_ENDPOINT_URL_...
 
     def clients(self, region: str = REGION) -> Clients:
         """Return clients whose calls end here, until those of another account are asked for."""
         _answering[:] = [self]
-        return _clients(region, self.profile_region)
+        return _clients(region, self.profile_region, self.elsewhere)
 
-    def answer(self, model: Any, request: Request) -> tuple[Any, Answer]:  # Any: botocore's
-        """Return HTTP's part of the answer to a call, and what botocore has read from it."""
+    def answer(self, model: Any, request: Request) -> tuple[Any, Answer] | None:  # Any: botocore's
+        """Return HTTP's part of the answer to a call and what botocore has read from it; None for what is elsewhere.
+
+        Raises botocore's EndpointConnectionError for what nobody answers here.
+        """
         name = model.name
         self.calls.append((name, request))
+        if model.service_model.service_name in self.elsewhere:
+            return None
+        if name not in self.answers and not hasattr(self, f"_{name}"):
+            raise EndpointConnectionError(endpoint_url=f"https://{model.service_model.endpoint_prefix}.example.com")
         date = format_datetime(datetime.now(UTC) + self.clock_off, usegmt=True)
         about = {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
         try:
@@ -212,7 +221,7 @@ _answering: list[FakeAccount] = []  # the account whose clients were asked for l
 
 
 @cache  # making the clients of 13 services takes half a second
-def _clients(region: str, profile_region: str) -> Clients:
+def _clients(region: str, profile_region: str, _elsewhere: frozenset[str]) -> Clients:
     session = boto3.Session("AKIAEXAMPLE", "secret", region_name=profile_region)
     events: Any = session.events  # its stubs know no handler that answers
     events.register("before-parameter-build", _keep_parameters)
