@@ -11,7 +11,7 @@ from chalicelib.plane.control_plane import control_plane, prepare
 
 app = KubernetesApp(app_name="sparkanywhere")
 app.serve(control_plane)
-task_events, resync = register_events(app, control_plane, pattern=event_pattern())
+task_events, resync, launch = register_events(app, control_plane, pattern=event_pattern())
 prepare()
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package

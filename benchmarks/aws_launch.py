@@ -1,36 +1,44 @@
-"""How fast 1,000 executors that are asked for at once reach RunTask, and whether each does so once.
+"""How fast executors that Spark's drivers ask for reach RunTask, and whether each does so once.
 
 The packaged functions as on Lambda; ECS takes launches as it does in a real account (service quotas of Fargate: a burst
 of 100, then 20 a second) and throttles what is beyond; a request to DynamoDB takes 5 ms and RunTask 100; the schedule
-runs each minute. A Spark driver asks for one executor after another, so one job is one client.
+runs each minute. The pod is the executor that Spark 4.3 was recorded to ask for, owned by its driver. Spark asks for
+one executor after another, so one driver is one client with one connection.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
+from benchmarks.aws_cost import Meter
 from chalicelib.providers.fargate.provider import TokenBucket
 from tests.aws_box.client import PODS, Client
-from tests.aws_box.deployment import Deployment
+from tests.aws_box.deployment import TOKEN, Deployment
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.fake_ecs import EcsError, FakeEcs, NoEngine
 from tests.aws_box.package import Package, make_package
 from tests.contract.fake_dynamodb import Faults
 
 EXECUTORS = 1000
-DRIVERS = (1, 4, 8, 16)  # at once, each a function's process of its own
+DRIVERS = (1, 4, 16)  # at once, each a function's process of its own
+EXECUTOR = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark" / "executor-4.3.0.json"
 LAUNCHES_PER_SECOND, LAUNCH_BURST = 20.0, 100.0
 REQUEST_SECONDS = 0.005  # to DynamoDB, from within its region
 RUN_TASK_SECONDS = 0.1
 SCHEDULE_SECONDS = 60.0
 GIVE_UP_SECONDS = 900.0
+LOOK_SECONDS = 0.2
 FAULTS = 100_000  # as many calls as may be throttled
 
 
@@ -60,10 +68,15 @@ class Launches:
 class Taken:
     """What one run has taken, and what is wrong after it."""
 
+    answered_each: float
     seconds: float
     launches: int
     throttled: int
     schedules: int
+    requests: int
+    writes: int
+    cold_api: int
+    cold_launch: int
     without_task: int
     beyond: int
 
@@ -73,11 +86,16 @@ def run() -> str:
     with tempfile.TemporaryDirectory() as name:
         package = make_package(Path(name) / "package")
         taken = {drivers: _run(package, Path(name) / str(drivers), drivers) for drivers in DRIVERS}
-    rows = [
+    rows: list[tuple[str, Callable[[Taken], Any]]] = [
+        ("answered to each driver, a second", lambda each: f"{each.answered_each:.1f}"),
         ("all have reached RunTask after", lambda each: f"{each.seconds:.0f} s"),
         ("launches a second", lambda each: f"{each.launches / each.seconds:.1f}"),
         ("calls that ECS throttled", lambda each: each.throttled),
         ("resyncs needed", lambda each: each.schedules),
+        ("requests to DynamoDB, each executor", lambda each: f"{each.requests / EXECUTORS:.1f}"),
+        ("write units, each executor", lambda each: f"{each.writes / EXECUTORS:.0f}"),
+        ("cold starts that drivers waited for", lambda each: each.cold_api),
+        ("cold starts of the launch function", lambda each: each.cold_launch),
         ("pods without a task", lambda each: each.without_task),
         ("tasks without a pod, or second ones of a pod", lambda each: each.beyond),
     ]
@@ -94,60 +112,75 @@ def run() -> str:
 def _run(package: Package, folder: Path, drivers: int) -> Taken:
     folder.mkdir()
     ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
-    launches = Launches()
-    ecs.faults["RunTask"] = [launches.run_task] * FAULTS
     deployment = Deployment(package, folder, ecs_url=ecs.url)
     try:
         client = Client(deployment, folder)
-        client.get(PODS)  # a new table's defaults are written once
+        _store_what_executors_need(client)
+        owners = [client.create_pod(f"driver-{number}") for number in range(drivers)]
+        deployment.run_schedule()  # whatever has not started yet
+        launches = Launches()
+        ecs.faults["RunTask"] = [launches.run_task] * FAULTS
         deployment.dynamodb.fake.faults = Faults(latency_seconds=REQUEST_SECONDS)
-        return _measured(deployment, client, ecs, launches, drivers)
+        return _measured(deployment, ecs, launches, owners)
     finally:
         deployment.close()
         ecs.close()
 
 
-def _measured(deployment: Deployment, client: Client, ecs: FakeEcs, launches: Launches, drivers: int) -> Taken:
+def _store_what_executors_need(client: Client) -> None:
+    """Store the service account and the ConfigMap that the recorded pod names."""
+    name = json.loads(EXECUTOR.read_text())["spec"]["volumes"][0]["configMap"]["name"]
+    objects = [
+        ("serviceaccounts", {"kind": "ServiceAccount", "metadata": {"name": "spark"}}),
+        ("configmaps", {"kind": "ConfigMap", "metadata": {"name": name}, "data": {"log4j2.properties": "a=b"}}),
+    ]
+    for resource, each in objects:
+        client.call("POST", PODS.replace("pods", resource), json={"apiVersion": "v1", **each})
+
+
+def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: list[Document]) -> Taken:
+    meter = Meter(deployment, ecs)
+    others, asked = len(ecs.tasks), len(deployment.dynamodb.fake.requests)
     started = time.monotonic()
-    _ask_for_all(client, drivers)
+    with ThreadPoolExecutor(len(owners)) as threads:
+        each = EXECUTORS // len(owners)
+        list(threads.map(lambda number: _ask(deployment, owners[number], number, each), range(len(owners))))
+    asked_seconds = time.monotonic() - started
     runs = 0
-    while len(_launched(ecs)) < EXECUTORS:
-        if time.monotonic() - started > GIVE_UP_SECONDS:
-            break
-        time.sleep(max(0.0, started + (runs + 1) * SCHEDULE_SECONDS - time.monotonic()))
-        deployment.run_schedule()
-        runs += 1
-    pods = {each["metadata"]["uid"] for each in client.get(PODS)["items"]}
-    tasks = _launched(ecs)
+    while len(ecs.tasks) - others < EXECUTORS and time.monotonic() - started < GIVE_UP_SECONDS:
+        time.sleep(LOOK_SECONDS)
+        if time.monotonic() > started + (runs + 1) * SCHEDULE_SECONDS:
+            deployment.run_schedule()
+            runs += 1
+    requested = len(deployment.dynamodb.fake.requests) - asked
+    writes = meter.read().writes
+    found = Client(deployment, Path()).get(PODS)["items"]
+    pods = {each["metadata"]["uid"] for each in found}
+    tasks = Counter(str(task.document["startedBy"]) for task in ecs.tasks)
     return Taken(
+        answered_each=EXECUTORS / len(owners) / asked_seconds,
         seconds=launches.at[-1] - started,
         launches=len(launches.at),
         throttled=launches.throttled,
         schedules=runs,
+        requests=requested,
+        writes=writes,
+        cold_api=deployment.api.cold_starts,
+        cold_launch=deployment.launch.cold_starts,
         without_task=len(pods - set(tasks)),
         beyond=sum(tasks.values()) - len(pods & set(tasks)),
     )
 
 
-def _ask_for_all(client: Client, drivers: int) -> None:
-    """Create the pods, as often as it takes."""
+def _ask(deployment: Deployment, owner: Document, driver: int, count: int) -> None:
+    """Create a driver's executors, one after the other, each as often as it takes."""
     started = time.monotonic()
-    container = {"name": "main", "image": "spark"}
-
-    def create(number: int) -> None:
-        body = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": f"executor-{number}"},
-            "spec": {"restartPolicy": "Never", "containers": [container]},
-        }
-        while (code := client.call("POST", PODS, json=body).status_code) not in (201, 409):
-            if code < 500 or time.monotonic() - started > GIVE_UP_SECONDS:
-                raise RuntimeError(f"executor-{number} was answered {code}")
-
-    with ThreadPoolExecutor(drivers) as threads:
-        list(threads.map(create, range(EXECUTORS)))
-
-
-def _launched(ecs: FakeEcs) -> Counter[str]:
-    return Counter(str(task.document["startedBy"]) for task in ecs.tasks)
+    body = json.loads(EXECUTOR.read_text())
+    body["metadata"]["ownerReferences"][0] |= {"name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {TOKEN}"
+        for number in range(count):
+            body["metadata"]["name"] = f"executor-{driver}-{number}"
+            while (answer := session.post(deployment.url + PODS, json=body, timeout=60)).status_code not in (201, 409):
+                if answer.status_code < 500 or time.monotonic() - started > GIVE_UP_SECONDS:
+                    raise RuntimeError(f"{body['metadata']['name']} was answered {answer.status_code}: {answer.text}")

@@ -238,6 +238,16 @@ def runs_on_lambda(environ: Mapping[str, str] | None = None) -> bool:
     return "AWS_LAMBDA_FUNCTION_NAME" in env
 
 
+def functions_prefix(environ: Mapping[str, str] | None = None) -> str:
+    """Return what the names of this deployment's Lambda functions begin with, "" outside of Lambda.
+
+    The API's function has that as its name; each other one's ends in a dash and what it is called in app.py.
+    """
+    env = os.environ if environ is None else environ
+    own = env.get("_HANDLER", "").rpartition(".")[2]
+    return env.get("AWS_LAMBDA_FUNCTION_NAME", "").removesuffix(f"-{own}")
+
+
 def event_pattern(environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:
     """Return which events of EventBridge tell of tasks, None where there are none.
 

@@ -8,6 +8,8 @@ from chalicelib.controllers.runtime.background import Work, guarded
 class Inline:
     """Does the work at once, whatever its delay; errors are logged, as in a thread."""
 
+    is_busy = False
+
     def __call__(self, work: Work, *, delay_seconds: float = 0.0) -> None:
         """Do the work now."""
         del delay_seconds

@@ -30,6 +30,7 @@ from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
+from chalicelib.controllers.pods.launches import LaunchRequests
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
@@ -112,6 +113,7 @@ class Controllers:
     """The controllers of one control plane, wired."""
 
     pods: PodController
+    launches: LaunchRequests | None  # None: a pod is launched by the process that has stored it
     prober: Prober | None  # None: no probe can be run
     causes: CauseFinder
     interruptions: Interruptions
@@ -183,8 +185,14 @@ class Reactions:
         on(ANY, GONE, self._clean_up)
 
     def _start_pod(self, _: str, pod: JSON) -> None:
+        self._later(partial(self._start, pod))
+
+    def _start(self, pod: JSON) -> None:
+        to = self._controllers
+        if to.launches is not None and to.pods.is_to_launch(pod) and to.launches.ask(pod):
+            return
         # On a host that scans, later is now, and a read that is saved saves the client's time.
-        self._later(partial(self._controllers.pods.sync, pod, is_fresh=self._scans))
+        to.pods.sync(pod, is_fresh=self._scans)
 
     def _sync_pod(self, _: str, pod: JSON) -> None:
         if is_deleting(pod) or not is_terminal(pod):

@@ -108,20 +108,24 @@ class EventTarget(Protocol):
         """Heal what can be healed."""
         ...
 
+    def launch(self, event: dict[str, Any]) -> None:
+        """Launch the pods that an event of our own names, and those that follow."""
+        ...
+
 
 Function = Callable[[Any, Any], Any]  # Lambda's event and context, and what it returns
 
 
 def register_events(
     app: Chalice, target: Callable[[], EventTarget], *, pattern: dict[str, Any] | None
-) -> tuple[Function | None, Function | None]:
-    """Make functions of their own for the events that fit the pattern and for the schedule; return the two.
+) -> tuple[Function | None, ...]:
+    """Make functions of their own: for the events that fit the pattern, for the schedule, and for launches.
 
-    Lambda looks for them as `task_events` and `resync` in app.py. Without a pattern there are none: a local
-    control plane hears of its tasks itself.
+    Returns them in this order; Lambda looks for them as `task_events`, `resync` and `launch` in app.py. Without a
+    pattern there are none: a local control plane hears of its tasks itself.
     """
     if pattern is None:
-        return None, None
+        return (None,) * 3
 
     def task_events(event: Any) -> None:  # Any: Chalice's CloudWatchEvent
         target().observe_event(event.detail)
@@ -130,7 +134,12 @@ def register_events(
         del event
         target().run_chores()
 
+    def launch(event: dict[str, Any], context: Any) -> None:  # Any: Lambda's context
+        del context
+        target().launch(event)
+
     return (
         app.on_cw_event(pattern, name="task_events")(task_events),
         app.schedule(Rate(RESYNC_MINUTES, unit=Rate.MINUTES), name="resync")(resync),
+        app.lambda_function(name="launch")(launch),
     )

@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any
 
 from chalicelib.config import Settings, runs_on_lambda
+from chalicelib.controllers.pods.launches import LaunchFunction
 from chalicelib.controllers.runtime.background import ResyncLoop, Workers
 from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
-from chalicelib.plane.controllers import build_controllers, chores, subscribe
+from chalicelib.plane.controllers import build_controllers, build_launch_function, chores, subscribe
 from chalicelib.plane.foundation import Sources, build_foundation
 from chalicelib.plane.host import LAMBDA_SECONDS, Host
 from chalicelib.plane.registries import build_registries, create_default_objects, has_default_objects
@@ -83,6 +84,7 @@ class ControlPlane:
             create_default_objects(self.stored)
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.stranger, self.forbidden = self.api.stranger, self.api.forbidden
+        self._launching: LaunchFunction | None = None  # made when this process is the function
         self.loop = ResyncLoop(list(chores(base, self.controllers)))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
@@ -114,6 +116,16 @@ class ControlPlane:
         self.base.later.settle(max(0.0, ends - time.monotonic()))
         if failed:
             raise ChoresFailed(", ".join(failed))
+
+    def launch(self, event: dict[str, Any]) -> None:
+        """Launch pods behind the answers of other processes: what the launch function is invoked for."""
+        settle = self.base.host.settle
+        if settle is None:
+            raise AssertionError("a process that outlives its requests launches its pods itself")
+        if self._launching is None:
+            self._launching = build_launch_function(self.base, self.controllers)
+        self._launching.run(event, seconds=settle.launch)
+        self.base.later.settle(settle.request)
 
     def start(self) -> None:
         """Begin what goes on between requests: the provider's reports, and the chores."""

@@ -21,12 +21,14 @@ from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
+from chalicelib.controllers.pods.launches import LEASE, LEASE_SECONDS, LaunchFunction, LaunchRequests
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, ignore
 from chalicelib.controllers.probes.prober import ProbedProvider, Prober
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
 from chalicelib.controllers.runtime.background import Background, Chore
+from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WorkloadController
@@ -35,8 +37,10 @@ from chalicelib.plane.foundation import Foundation
 from chalicelib.plane.registries import Stored
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
+from chalicelib.storage.shared_commits import SharedCommits
 
 PROBE_THREADS = 8  # attempts at a time
+LAUNCH_THREADS = 24  # launches at a time: 20 a second, with what one waits for the provider and the store
 RETRY_SECONDS = 1.0  # the shortest pause of Backoff
 SWEEP_SECONDS = 60.0
 EXPIRY_SECONDS = 300.0  # what reads much, and is but the net below what is done at once
@@ -66,6 +70,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     prober = _prober(base, stored, pods, recorder)
     return Controllers(
         pods=pods,
+        launches=_launch_requests(base),
         prober=prober,
         causes=_cause_finder(base, stored, pods),
         interruptions=Interruptions(delete),
@@ -86,6 +91,24 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         services=_services(base, stored, delete),
         files=_staged_files(base),
     )
+
+
+def _launch_requests(base: Foundation) -> LaunchRequests | None:
+    """Return what has pods launched behind the answer, None where the process that answers does it itself."""
+    if base.functions is None:
+        return None
+    return LaunchRequests(_launch_lease(base), base.functions, clock=base.sources.clock)
+
+
+def build_launch_function(base: Foundation, controllers: Controllers) -> LaunchFunction:
+    """Return what launches pods behind the answers of other processes, on threads of its own."""
+    later = Background(threads=LAUNCH_THREADS, patience_seconds=0.0)
+    return LaunchFunction(base.storage, controllers.pods, _launch_lease(base), later=later, clock=base.sources.clock)
+
+
+def _launch_lease(base: Foundation) -> Lease:
+    holder = base.sources.new_uid()
+    return Lease(base.storage, LEASE, holder=holder, seconds=LEASE_SECONDS, clock=base.sources.clock)
 
 
 def _services(base: Foundation, stored: Stored, delete: RegistryDeletes) -> ServiceController:
@@ -161,6 +184,8 @@ def _pod_controller(
             after_delete=stored.changes.pod_removed,
         ),
         archive=stored.records.archive,
+        # of the threads that wait for one invocation; a store of this machine has a way of its own
+        transact=None if base.host.outlives_requests else SharedCommits(base.storage.transact),
     )
 
 

@@ -9,13 +9,15 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from urllib.parse import urlsplit
 
-from chalicelib.config import Settings
+from chalicelib.config import Settings, functions_prefix
+from chalicelib.controllers.pods.launches import InvokeFunction
 from chalicelib.controllers.pods.payloads import PayloadRequests
 from chalicelib.controllers.runtime.background import Background, Workers
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.controllers.translation.network import API_PORT, ApiAddress
 from chalicelib.plane.backends import build_provider, build_storage, read_root_ca
+from chalicelib.plane.functions import Functions
 from chalicelib.plane.host import Host, choose_host
 from chalicelib.providers.base import Provider
 from chalicelib.providers.extensions import HasListenAddresses, Restarter
@@ -46,6 +48,7 @@ class Foundation:
     url: PublicUrl
     later: Workers
     sources: Sources
+    functions: InvokeFunction | None  # None where there is only this process
 
     @property
     def launches(self) -> bool:
@@ -123,6 +126,7 @@ def build_foundation(
         url=url,
         later=later or Background(threads=host.threads),
         sources=sources,
+        functions=Functions(prefix, settings.region) if (prefix := functions_prefix()) else None,
     )
 
 

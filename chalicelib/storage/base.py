@@ -273,13 +273,15 @@ def guaranteed_update(
     *,
     also: Callable[[JSON, JSON], Sequence[Change]] | None = None,
     known: StoredObject | None = None,
+    transact: Callable[[Sequence[Change]], Sequence[StoredObject]] | None = None,
 ) -> StoredObject:
     """Apply `change` to the object under `key` until no other writer interferes; return the result.
 
     `change` gets a fresh copy each time and may run many times, so it must be pure; None, or an equal object, writes
     nothing. The first try goes by what is `known`, if given. What `also` makes of the object before and after is
-    written in the same transaction. Raises KeyNotFound; RevisionConflict if the race is lost
-    GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is also created; and whatever `change` raises.
+    written in the same transaction, by `transact` where it is not the storage's own. Raises KeyNotFound;
+    RevisionConflict if the race is lost GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is also created; and
+    whatever `change` raises.
     """
 
     def update_once() -> StoredObject:
@@ -289,7 +291,8 @@ def guaranteed_update(
         if changed is None or changed == stored.object():
             return stored
         update = Change("MODIFIED", key, changed, stored.revision)
-        return storage.transact([update, *(also(stored.object(), changed) if also else ())])[0]
+        beside = also(stored.object(), changed) if also else ()
+        return (transact or storage.transact)([update, *beside])[0]
 
     return retried(update_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)
 

@@ -12,16 +12,18 @@ from tests.aws_box.dynamodb_server import DynamoDBServer
 from tests.aws_box.execution_environment import runtime_folder
 from tests.aws_box.fake_quotas import FakeQuotas
 from tests.aws_box.gateway import Gateway
+from tests.aws_box.lambda_api import LambdaApi
 from tests.aws_box.lambda_function import LambdaFunction
 from tests.aws_box.package import CLUSTER_ARN, Package
 from tests.aws_box.wire import LOOPBACK
 
 TOKEN = "administrator-of-the-box"
+API_FUNCTION = "sparkanywhere-prod"  # as Chalice names it; the others' names begin with it
 NOWHERE = "http://127.0.0.1:9"  # the port `discard`, where nobody listens
 
 
 class Deployment:
-    """Three functions of one archive, a table, and a REST API; what Terraform gives comes as settings."""
+    """Four functions of one archive, a table, and a REST API; what Terraform gives comes as settings."""
 
     def __init__(
         self,
@@ -36,12 +38,14 @@ class Deployment:
     ) -> None:
         self.dynamodb = DynamoDBServer()
         self.quotas = FakeQuotas()
+        self.lambda_api = LambdaApi()
         self.log = folder / "lambda.log"
         runtime = runtime_folder(folder / "runtime")
         environ = {
             **_lambda_environ(),
             "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb.url,
             "AWS_ENDPOINT_URL_ECS": ecs_url,
+            "AWS_ENDPOINT_URL_LAMBDA": self.lambda_api.url,
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
             "AWS_ENDPOINT_URL_SERVICE_QUOTAS": self.quotas.url,
             "AWS_ENDPOINT_URL_STS": sts_url,
@@ -49,11 +53,12 @@ class Deployment:
         }
 
         def function(handler: str) -> LambdaFunction:
+            suffix = "" if handler == "app.app" else f"-{handler.rpartition('.')[2]}"
             return LambdaFunction(
                 handler,
                 task_root=package.task_root,
                 runtime=runtime,
-                environ=environ,
+                environ={**environ, "AWS_LAMBDA_FUNCTION_NAME": API_FUNCTION + suffix},
                 log=self.log,
                 timeout_seconds=package.timeout_seconds(handler),
             )
@@ -61,6 +66,9 @@ class Deployment:
         self.api = function("app.app")
         self.task_events = function("app.task_events")
         self.resync = function("app.resync")
+        self.launch = function("app.launch")
+        for name in ("task_events", "resync", "launch"):
+            self.lambda_api.functions[f"{API_FUNCTION}-{name}"] = getattr(self, name)
         certificates = CertificateFiles(folder / "tls")
         ensure_certificates(certificates, frozenset({host}), datetime.now(UTC))
         self.ca_file = certificates.ca
@@ -75,7 +83,7 @@ class Deployment:
     @property
     def functions(self) -> tuple[LambdaFunction, ...]:
         """Return all functions."""
-        return (self.api, self.task_events, self.resync)
+        return (self.api, self.task_events, self.resync, self.launch)
 
     def set(self, **settings: str) -> None:
         """Deploy again with further settings."""
@@ -90,6 +98,7 @@ class Deployment:
     def close(self) -> None:
         """Take everything down."""
         self.gateway.close()
+        self.lambda_api.close()
         for each in self.functions:
             each.close()
         self.dynamodb.close()
@@ -118,7 +127,6 @@ def _lambda_environ() -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "box",
         "AWS_SECRET_ACCESS_KEY": "box",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_LAMBDA_FUNCTION_NAME": "sparkanywhere-prod",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
     }

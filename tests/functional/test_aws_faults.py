@@ -164,6 +164,7 @@ def test_a_pod_that_may_run_later_is_pending_and_says_why(cloud: Cloud, refused:
     cloud.fail(refused.operation, refused.code, refused.message)
 
     cloud.client.create_pod("later")
+    until(lambda: _is_told(cloud, "later", "FailedScheduling"), "the Event", seconds=HEAL_SECONDS)
 
     status = cloud.client.pod("later")["status"]
     scheduled = next(each for each in status["conditions"] if each["type"] == "PodScheduled")
@@ -177,12 +178,19 @@ def test_a_pod_that_may_run_later_is_pending_and_says_why(cloud: Cloud, refused:
 def test_a_pod_that_waits_runs_once_what_was_missing_is_there(cloud: Cloud) -> None:
     cloud.fail("RunTask", "ClusterNotFoundException", "Cluster not found.")
     cloud.client.create_pod("patient")
+    until(lambda: _is_told(cloud, "patient", "FailedScheduling"), "the Event", seconds=HEAL_SECONDS)
     assert cloud.client.phase("patient") == "Pending"
 
     cloud.heal()
 
     until(lambda: _healed(cloud, "patient"), "the pod to run", seconds=HEAL_SECONDS)
     assert len(cloud.living()) == 1
+
+
+def _is_told(cloud: Cloud, name: str, reason: str) -> bool:
+    """Return whether a pod has an Event for that reason, once its launch has been tried behind the answer."""
+    cloud.deployment.run_schedule()  # for a launch function that went with the deployment before
+    return reason in cloud.events_of(name)
 
 
 def _healed(cloud: Cloud, name: str) -> bool:
@@ -276,6 +284,7 @@ def test_what_ecs_refuses_waits_with_its_words_and_is_asked_again(cloud: Cloud, 
     cloud.fail("RunTask", code, message)
 
     cloud.client.create_pod("refused")
+    until(lambda: _is_told(cloud, "refused", "Failed"), "the Event", seconds=HEAL_SECONDS)
 
     status = cloud.client.pod("refused")["status"]
     assert (status["phase"], status["reason"]) == ("Pending", code.removesuffix("Exception"))

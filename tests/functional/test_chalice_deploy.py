@@ -138,10 +138,11 @@ def test_two_clones_deploy_one_api_and_either_deletes_all_of_it(tmp_path: Path) 
 
 def assert_whole(deployed: dict[str, Any]) -> None:
     api = deployed["sparkanywhere-prod"]
-    assert set(deployed) == {"sparkanywhere-prod", "sparkanywhere-prod-task_events", "sparkanywhere-prod-resync"}
+    others = ("task_events", "resync", "launch")
+    assert set(deployed) == {"sparkanywhere-prod", *(f"sparkanywhere-prod-{name}" for name in others)}
     assert (api["Handler"], api["MemorySize"], api["Timeout"], api["Architectures"]) == ("app.app", 512, 29, ["arm64"])
-    timeouts = {name: deployed[f"sparkanywhere-prod-{name}"]["Timeout"] for name in ("task_events", "resync")}
-    assert timeouts == {"task_events": 29, "resync": 60}
+    timeouts = {name: deployed[f"sparkanywhere-prod-{name}"]["Timeout"] for name in others}
+    assert timeouts == {"task_events": 29, "resync": 60, "launch": 900}
     variables = api["Environment"]["Variables"]
     assert variables["SPARKANYWHERE_PROVIDER"] == "fargate"
     assert variables["SPARKANYWHERE_SUBNETS"] == "us-east-1a=subnet-a"

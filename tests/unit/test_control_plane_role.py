@@ -36,6 +36,7 @@ ROLES = "arn:aws:iam::123456789012:role"
 TABLES = "arn:aws:dynamodb:us-east-1:123456789012:table"
 BUCKET = "arn:aws:s3:::sparkanywhere-prod-123456789012-us-east-1"
 LOGS = "arn:aws:logs:us-east-1:123456789012:log-group"
+FUNCTIONS = "arn:aws:lambda:us-east-1:123456789012:function"
 PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter"
 
 ALLOWED: list[tuple[str, str, dict[str, str]]] = [
@@ -53,6 +54,7 @@ ALLOWED: list[tuple[str, str, dict[str, str]]] = [
     ("logs:PutLogEvents", f"{LOGS}:/aws/lambda/sparkanywhere-prod:log-stream:a", {}),
     ("logs:PutLogEvents", f"{LOGS}:/aws/lambda/sparkanywhere-prod-resync:log-stream:a", {}),
     ("sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:sparkanywhere-prod-dead-letters", {}),
+    ("lambda:InvokeFunction", f"{FUNCTIONS}:sparkanywhere-prod-launch", {}),
 ]
 REFUSED: list[tuple[str, str, dict[str, str]]] = [
     ("ecs:RunTask", DEFINITION, ELSEWHERE),
@@ -77,6 +79,8 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
     ("logs:GetLogEvents", f"{LOGS}:/web:log-stream:a", {}),
     ("logs:PutLogEvents", f"{LOGS}:/sparkanywhere-prod/tasks:log-stream:a", {}),
     ("ssm:GetParameter", f"{PARAMETERS}/database/password", {}),
+    ("lambda:InvokeFunction", f"{FUNCTIONS}:sparkanywhere-prod", {}),
+    ("lambda:InvokeFunction", f"{FUNCTIONS}:web-launch", {}),
 ]
 
 

@@ -33,6 +33,7 @@ from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import LogOptions, Provider, TaskState
 from chalicelib.storage.base import Storage
+from chalicelib.storage.shared_commits import Transact
 
 LOG = logging.getLogger(__name__)
 
@@ -51,11 +52,14 @@ class PodController:
         clock: Callable[[], datetime],
         observers: PodObservers,
         archive: LogArchive | None = None,
+        transact: Transact | None = None,
     ) -> None:
         self.waiting = WaitingPods()
         self.backoff = Backoff()
         self._queues = Queues(self.waiting, self.backoff)
-        self._store = PodStore(storage, recorder=recorder, node=node, clock=clock, observers=observers)
+        self._store = PodStore(
+            storage, recorder=recorder, node=node, clock=clock, observers=observers, transact=transact
+        )
         self._tasks = PodTasks(provider, archive)
         self._node = node
         self._recorder = recorder
@@ -81,7 +85,7 @@ class PodController:
         if not self.is_ours(pod):
             return
         if not is_deleting(pod):
-            if not is_terminal(pod) and not handle_of(pod) and not is_gated(pod):
+            if self.is_to_launch(pod):
                 self._launch(pod, is_fresh=is_fresh)
             return
         handle = handle_of(pod)
@@ -109,7 +113,12 @@ class PodController:
         """Sync the pod under a storage key, if there is one."""
         stored = self._store.under(key)
         if stored is not None:
-            self.sync(stored.object())
+            self.sync(stored.object(), is_fresh=True)
+
+    def is_to_launch(self, pod: JSON) -> bool:
+        """Return whether a pod, as it is given, is for this provider and has yet to get its task."""
+        is_over = is_deleting(pod) or is_terminal(pod)
+        return self.is_ours(pod) and not is_over and not handle_of(pod) and not is_gated(pod)
 
     def is_ours(self, pod: JSON) -> bool:
         """Return whether the pod is for this provider."""

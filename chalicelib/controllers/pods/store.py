@@ -31,6 +31,7 @@ from chalicelib.storage.base import (
     remove_with,
 )
 from chalicelib.storage.keys import object_key, parse_key
+from chalicelib.storage.shared_commits import Transact
 
 ChangePod = Callable[[JSON], JSON | None]  # from a pod to the changed one, None for no change; pure
 # From a pod before and after a change to the Events about it; pure
@@ -77,7 +78,10 @@ class Recorded:
 
 
 class PodStore:
-    """Pods in a Storage. A pod of the same name but another uid is not the pod that was meant."""
+    """Pods in a Storage. A pod of the same name but another uid is not the pod that was meant.
+
+    `transact` writes their status and Events, by default the storage's own.
+    """
 
     def __init__(
         self,
@@ -87,8 +91,10 @@ class PodStore:
         node: Node,
         clock: Callable[[], datetime],
         observers: PodObservers,
+        transact: Transact | None = None,
     ) -> None:
         self._storage = storage
+        self._transact = transact
         self._recorder = recorder
         self._node = node
         self._clock = clock
@@ -194,9 +200,10 @@ class PodStore:
         write = _Write(uid, change, describe, self._recorder)
         try:
             try:
-                stored = guaranteed_update(self._storage, key, write.changed, also=write.first_events, known=known)
+                update = partial(guaranteed_update, self._storage, key, write.changed, transact=self._transact)
+                stored = update(also=write.first_events, known=known)
             except KeyExists:  # one of the Events is there already, and is to be counted
-                stored = guaranteed_update(self._storage, key, write.changed)
+                stored = update()
         except KeyNotFound:
             return None
         written = Recorded(write.before, stored.object())

@@ -36,6 +36,11 @@ class Later(Protocol):
 class Workers(Later, Protocol):
     """A Later whose work can be waited for (Background)."""
 
+    @property
+    def is_busy(self) -> bool:
+        """Return whether anything is queued or under way."""
+        ...
+
     def settle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is queued or under way; False if that takes longer than the timeout."""
         ...
@@ -73,6 +78,11 @@ class Background:
                 self._threads.append(thread)
                 thread.start()
             self._changed.notify()
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether anything is queued or under way."""
+        return bool(self._queue or self._busy)
 
     def settle(self, timeout_seconds: float) -> bool:
         """Wait until nothing is queued or under way; False if that takes longer than the timeout."""

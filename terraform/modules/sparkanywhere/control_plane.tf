@@ -145,6 +145,13 @@ data "aws_iam_policy_document" "control_plane" {
     resources = ["*"]
   }
 
+  # Pods are launched behind the answer to who has stored them.
+  statement {
+    sid       = "LaunchBehindAnswers"
+    actions   = ["lambda:InvokeFunction"]
+    resources = ["arn:${local.partition}:lambda:${local.region}:${local.account}:function:${local.deployment}-launch"]
+  }
+
   statement {
     sid     = "OwnLogs"
     actions = ["logs:CreateLogStream", "logs:PutLogEvents"]

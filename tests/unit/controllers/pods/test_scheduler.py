@@ -432,6 +432,8 @@ def test_a_taint_that_evicts_deletes_what_does_not_tolerate_it(w: World) -> None
 class Delayed:
     """Does what is due at once, and keeps what is due later until it is asked to do it."""
 
+    is_busy = False
+
     def __init__(self) -> None:
         self.later: list[tuple[float, Work]] = []
 

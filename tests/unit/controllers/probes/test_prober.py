@@ -23,6 +23,8 @@ from tests.waiting import until
 class Turns:
     """A Workers that does what is due when a test lets time pass."""
 
+    is_busy = False
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._numbers = itertools.count()

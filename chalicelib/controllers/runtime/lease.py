@@ -1,0 +1,98 @@
+"""Lease: which of several processes does something now. It expires, so a holder that has died keeps nobody waiting.
+
+As coordination.k8s.io's Lease, but no object of the API: clients neither see nor change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.apimachinery.rules.time import find_time, format_time
+from chalicelib.apimachinery.types import JSON
+from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.keys import object_key
+
+LEASES = "sparkanywhere-leases"  # the resource of their records
+RENEW_PART = 3  # a lease is written anew once a third of its time is over
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who has a lease, and from which revision on the holder follows the store."""
+
+    holder: str
+    since: int
+
+
+class Lease:
+    """One lease, by its name. A `holder` is one process; `seconds` is what the lease lasts without being renewed.
+
+    Every method asks the store: raises StorageUnavailable, may be repeated.
+    """
+
+    def __init__(
+        self, storage: Storage, name: str, *, holder: str, seconds: float, clock: Callable[[], datetime]
+    ) -> None:
+        self._storage = storage
+        self._key = object_key(LEASES, None, name)
+        self._record: JSON = {"metadata": {"name": name, "uid": f"{LEASES}/{name}"}}
+        self._holder = holder
+        self._seconds = seconds
+        self._clock = clock
+        self._renew_at: datetime | None = None
+
+    def find(self) -> Held | None:
+        """Return the lease as somebody holds it now, None if nobody does. One read."""
+        try:
+            return self._held(self._storage.get(self._key).object())
+        except KeyNotFound:
+            return None
+
+    def take(self, since: int) -> Held | None:
+        """Take the lease, or return the one that another process holds."""
+        now = self._clock()
+
+        def taken(record: JSON) -> JSON | None:
+            held = self._held(record)
+            return None if held and held.holder != self._holder else self._held_by_us(record, since, now)
+
+        held = self._held(self._update(taken))
+        if held and held.holder != self._holder:
+            return held
+        self._renew_at = now + timedelta(seconds=self._seconds / RENEW_PART)
+        return None
+
+    def renew(self) -> bool:
+        """Have the lease last if it is held by us, with a write once it is time for it; return whether it is."""
+        if self._renew_at is None or self._clock() < self._renew_at:
+            return self._renew_at is not None
+        held = self.find()
+        if held is None or held.holder != self._holder or self.take(held.since) is not None:
+            self._renew_at = None
+        return self._renew_at is not None
+
+    def release(self) -> None:
+        """Give the lease back, if it is held by us."""
+        if self._renew_at is not None:
+            self._update(lambda record: {**record, "holder": ""} if record.get("holder") == self._holder else None)
+            self._renew_at = None
+
+    def _held(self, record: JSON) -> Held | None:
+        until = find_time(record.get("until"))
+        is_held = record.get("holder") and until is not None and self._clock() < until
+        return Held(record["holder"], record["since"]) if is_held else None
+
+    def _held_by_us(self, record: JSON, since: int, now: datetime) -> JSON:
+        until = format_time(now + timedelta(seconds=self._seconds))
+        return {**record, "holder": self._holder, "since": since, "until": until}
+
+    def _update(self, change: Callable[[JSON], JSON | None]) -> JSON:
+        try:
+            return guaranteed_update(self._storage, self._key, change).object()
+        except KeyNotFound:
+            with suppress(KeyExists):  # another process may be first
+                self._storage.create(self._key, self._record)
+        return guaranteed_update(self._storage, self._key, change).object()
