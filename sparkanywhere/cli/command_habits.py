@@ -18,7 +18,6 @@ HABITS = {
     "launch": "run",
     "list": "ps",
     "log": "logs",
-    "login": "use",
     "ls": "ps",
     "new": "init",
     "rm": "kill",

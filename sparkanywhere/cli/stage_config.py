@@ -70,7 +70,7 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
     """Return Chalice's configuration with the stage filled in; what it had otherwise stays. Raises OutputMissing."""
     made = outputs.get("stage", {}).get("value", stage)
     if made != stage:
-        raise OutputMissing(f"Terraform has made stage {made}, not {stage}: `make config STAGE={made}`.")
+        raise OutputMissing(f"Terraform has made stage {made} here, not {stage}: --stage {made}.")
     stages = dict(config.get("stages") or {})
     before = dict(stages.get(stage) or {})
     variables = {**(before.get("environment_variables") or {}), **environment(outputs)}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 from chalice.app import Chalice
 from chalice.awsclient import ResourceDoesNotExistError, TypedAWSClient
@@ -26,10 +26,12 @@ from chalice.deploy.deployer import ChaliceDeploymentError, Deployer
 from chalice.package import AppPackager, PackageOptions
 
 from sparkanywhere.deployment.archive import CompilingPackager
+from sparkanywhere.deployment.aws_errors import sentence
 from sparkanywhere.deployment.libraries import LibrariesMissing, fetch_libraries
 from sparkanywhere.deployment.record import DeploymentRecord, Values
 
 REGION, DEPLOYMENT, CLUSTER_ARN = "SPARKANYWHERE_REGION", "SPARKANYWHERE_DEPLOYMENT", "SPARKANYWHERE_CLUSTER_ARN"
+TOKEN_FROM = "SPARKANYWHERE_TOKEN_FROM"
 API = {"name": "rest_api", "resource_type": "rest_api"}
 
 
@@ -80,7 +82,7 @@ class StageFactory(CLIFactory):
         if not (region and config.environment_variables.get(CLUSTER_ARN)):
             raise click.ClickException(
                 f"Stage {config.chalice_stage} is not set up: run `terraform apply` in terraform/, and then "
-                f"`make config STAGE={config.chalice_stage}`."
+                f"`python -m sparkanywhere.cli.stage_config --stage {config.chalice_stage}`."
             )
         with errors_as_sentences():
             session = super().create_botocore_session(*args, **named)
@@ -186,7 +188,7 @@ class RecordedDeployer(Deployer):
                 kept = [{**self._before.get(name, {}), **made.get(name, {})} for name in names]
                 self._record.write({"schema_version": "2.0", "backend": "api", "resources": kept})
                 raise
-            self._record.write(values)
+            self._record.write({**values, "token_from": config.environment_variables.get(TOKEN_FROM, "")})
         return values
 
 
@@ -219,7 +221,5 @@ def errors_as_sentences() -> Iterator[None]:
         yield
     except ChaliceDeploymentError as error:
         raise click.ClickException(" ".join(str(error).removeprefix("ERROR - ").split())) from error
-    except NoCredentialsError as error:
-        raise click.ClickException("No AWS credentials: `aws configure`, `aws sso login`, or AWS_PROFILE.") from error
     except (BotoCoreError, ClientError) as error:
-        raise click.ClickException(f"{' '.join(str(error).split())}.".replace("..", ".")) from error
+        raise click.ClickException(sentence(error)) from error

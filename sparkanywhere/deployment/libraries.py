@@ -14,7 +14,7 @@ from pathlib import Path
 VENDOR_LOCK, LOCK = Path("locks", "vendor.txt"), Path("requirements.txt")
 VENDOR, WHEELS, STAMP = Path("vendor"), Path(".make", "wheels"), Path(".make", "libraries")
 PROCESSORS = ("aarch64", "x86_64")
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+PIP = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 class LibrariesMissing(Exception):

@@ -20,7 +20,7 @@ class DeploymentRecord:
     All raise botocore's ClientError where AWS refuses.
     """
 
-    def __init__(self, session: Session, deployment: str, region: str) -> None:
+    def __init__(self, session: Session, deployment: str, region: str | None) -> None:
         self._ssm: Any = session.create_client("ssm", region_name=region)  # its methods are made at run time
         self.name = f"/{deployment}/deployed"
 

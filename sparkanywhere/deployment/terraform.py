@@ -9,13 +9,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from sparkanywhere.client.failure import Failure
+
 LEAST = (1, 11)  # as terraform/provider.tf
 INSTALL = "https://developer.hashicorp.com/terraform/install has it for every system, in one file"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-SECONDS = 60  # for what reads its state
+SECONDS = 900  # for what changes nothing: a plan reads each resource that is there
 
 
-class TerraformFailed(Exception):
+class TerraformFailed(Failure):
     """Terraform is missing, too old, or has failed; str() is a sentence."""
 
 
@@ -49,8 +51,9 @@ class Terraform:
         )
         if ran.returncode:
             said = [line.strip("│╷╵ ") for line in COLOUR.sub("", ran.stderr).splitlines()]
-            why = next((line for line in said if line.startswith("Error: ")), f"it ended with {ran.returncode}")
-            raise TerraformFailed(f"terraform {words[0]}: {why.removeprefix('Error: ')}.")
+            first = next((at for at, line in enumerate(said) if line.startswith("Error: ")), len(said))
+            why = " ".join(filter(None, said[first:])).removeprefix("Error: ") or f"it ended with {ran.returncode}"
+            raise TerraformFailed(f"terraform {words[0]}: {why.rstrip('.')}.")
         return ran.stdout
 
     def run(self, *words: str) -> None:

@@ -1,7 +1,6 @@
 """`chalice deploy` on an AWS emulator: from one clone and from another, again, in another region's shell, and deleted.
 
-What this cannot prove: that AWS takes the API's definition. The emulator imports OpenAPI 3 alone, so a proxy in front
-of it says that our Swagger 2 is that.
+What this cannot prove: that AWS takes the API's definition (tests/aws_box/moto_server.py).
 """
 
 from __future__ import annotations
@@ -16,11 +15,9 @@ from typing import Any
 
 import boto3
 import pytest
-import requests
-from moto.server import ThreadedMotoServer
 
+from tests.aws_box.moto_server import credentials, moto
 from tests.aws_box.package import CHALICE, CLUSTER_ARN, make_project, outputs
-from tests.aws_box.wire import Answer, HttpServer, Request
 
 DEPLOY_SECONDS = 240
 ASSUME = {
@@ -36,42 +33,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Emulate AWS; yield a list of paths, which it refuses."""
     refused: list[str] = []
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    requests.post(f"http://{host}:{port}/moto-api/reset", timeout=60)  # what it knows belongs to the process
-
-    def forward(request: Request) -> Answer:
-        if any(path in request.target for path in refused):
-            return Answer(403, b'{"message": "not allowed"}', [("x-amzn-ErrorType", "AccessDeniedException")])
-        body = as_openapi_3(request.body) if "mode=" in request.target else request.body
-        headers = {name: value for name, value in request.headers if name.lower() != "content-length"}
-        url = f"http://{host}:{port}{request.target}"
-        answer = requests.request(request.method, url, data=body, headers=headers, timeout=60, allow_redirects=False)
-        kept = [
-            (name, value)
-            for name, value in answer.headers.items()
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "content-encoding")
-        ]
-        return Answer(answer.status_code, answer.content, kept)
-
-    proxy = HttpServer(forward)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-    client("iam").create_role(RoleName="control-plane", AssumeRolePolicyDocument=json.dumps(ASSUME))
-    yield refused
-    proxy.close()
-    server.stop()
-
-
-def as_openapi_3(body: bytes) -> bytes:
-    """Return an API's definition under the one name that moto knows."""
-    definition = json.loads(body)
-    definition.pop("swagger", None)
-    definition["info"].setdefault("description", "")
-    return json.dumps({"openapi": "3.0.1", **definition}).encode()
+    with moto(refused) as url:
+        for name, value in credentials(url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+        client("iam").create_role(RoleName="control-plane", AssumeRolePolicyDocument=json.dumps(ASSUME))
+        yield refused
 
 
 def chalice(clone: Path, *words: str, command: tuple[str, ...] = (CHALICE,), code: int = 0, **environ: str) -> str:
@@ -200,7 +167,8 @@ def test_what_cannot_work_is_refused_in_one_sentence(tmp_path: Path, command: tu
 
     for words in (("deploy",), ("package", "out"), ("delete",)):
         assert chalice(bare, *words, command=command, code=1) == (
-            "Error: Stage prod is not set up: run `terraform apply` in terraform/, and then `make config STAGE=prod`.\n"
+            "Error: Stage prod is not set up: run `terraform apply` in terraform/, and then "
+            "`python -m sparkanywhere.cli.stage_config --stage prod`.\n"
         )
     said = chalice(other, "deploy", command=command, code=1)
     assert said == ("Error: Stage prod is in the account 210987654321, and these credentials are for 123456789012.\n")

@@ -8,7 +8,8 @@ from sparkanywhere.project import PROJECT
 
 STARTED = re.compile(r'\[(?:sys\.executable|python), *("[^"]+")')
 SAFE = ('"-P"', '"-I"')  # Python 3.11, "Command line and environment"
-IN_OUR_FOLDER = {"local_server.py": ['"-m"']}  # which runs it with cwd=PROJECT, for a checkout that is not installed
+# Which start it in a checkout that may not be installed: with cwd=PROJECT, and where a stock chalice has loaded app.py.
+IN_OUR_FOLDER = {"local_server.py": ['"-m"'], "chalice_command.py": ['"-m"']}
 
 
 def test_every_python_is_started_without_the_current_folder() -> None:

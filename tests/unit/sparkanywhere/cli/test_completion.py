@@ -23,7 +23,7 @@ def completed(*words: str, env: dict[str, str] | None = None) -> list[str]:
 
 
 def test_commands_are_completed_by_their_beginning() -> None:
-    assert completed("de") == ["plain,describe"]
+    assert completed("des") == ["plain,describe"]
     assert {f"plain,{name}" for name in COMMANDS} == set(completed(""))
 
 

@@ -1,0 +1,212 @@
+"""`sparkanywhere deploy aws`: Terraform and Chalice, with one question in between, and all of it back by --destroy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
+
+from sparkanywhere.cli.login_command import context_of, deployment_options, write_context
+from sparkanywhere.cli.stage_config import configured
+from sparkanywhere.cli.target_options import errors_as_sentences
+from sparkanywhere.cli.terminal import echo
+from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.kubeconfig_file import remove_context
+from sparkanywhere.deployment.aws_errors import sentence
+from sparkanywhere.deployment.login import LoginFailed, find_endpoint
+from sparkanywhere.deployment.plan import Plan, read_plan
+from sparkanywhere.deployment.project_folder import ProjectFolder, default_folder
+from sparkanywhere.deployment.terraform import Terraform
+
+FIRST_REGION = "us-east-1"  # as Terraform's variable
+PLAN = "plan.tfplan"
+
+
+class DeploymentRefused(Failure):
+    """What was asked for would not do; str() is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment: where its folder is, and what it is called."""
+
+    folder: ProjectFolder
+    terraform: Terraform
+    name: str
+    stage: str
+    region: str
+
+    @property
+    def full_name(self) -> str:
+        """Return what all that is made bears."""
+        return f"{self.name}-{self.stage}"
+
+    def plan(self, *words: str) -> Plan:
+        """Return what Terraform would do. Raises TerraformFailed."""
+        self.terraform.read("plan", "-input=false", f"-out={PLAN}", *words)
+        return read_plan(json.loads(self.terraform.read("show", "-json", PLAN)))
+
+    def chalice(self, verb: str) -> None:
+        """Run a verb of Chalice's on the stage. Raises DeploymentRefused."""
+        command = [sys.executable, "-P", "-m", "sparkanywhere.local.chalice_command", verb, "--stage", self.stage]
+        code = subprocess.run(command, cwd=self.folder.path, check=False).returncode
+        if code:
+            raise DeploymentRefused(f"chalice {verb} ended with {code}; the same command again goes on from there.")
+
+
+@click.group()
+def deploy() -> None:
+    """Put a control plane up on a cloud."""
+
+
+@deploy.command(
+    epilog="Examples: sparkanywhere deploy aws --dry-run; sparkanywhere deploy aws --region eu-west-1 --var network=nat"
+)
+@deployment_options
+@click.option("--var", "variables", multiple=True, metavar="KEY=VALUE", help="A variable of Terraform's; it is kept.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Where Terraform's state is. Default: below ~/.local/share."
+)
+@click.option("--state-bucket", default="", help="S3 bucket that keeps Terraform's state, for several people.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be made and what it costs.")
+@click.option("--destroy", is_flag=True, help="Take it all down.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def aws(
+    *,
+    name: str,
+    stage: str,
+    region: str,
+    variables: tuple[str, ...],
+    folder: Path | None,
+    state_bucket: str,
+    dry_run: bool,
+    destroy: bool,
+    yes: bool,
+) -> None:
+    """Make the control plane's network, cluster, table and roles by Terraform and its API by Chalice.
+
+    Shows what it will make and what that costs, asks once, and may be run again: for a new version, for other
+    variables, after an interruption.
+    """
+    with errors_as_sentences():
+        where = ProjectFolder(folder.absolute() if folder else default_folder(os.environ, f"{name}-{stage}"))
+        made = open_deployment(where, {"name": name, "stage": stage}, region, variables, state_bucket)
+        (take_down if destroy else put_up)(made, dry_run=dry_run, yes=yes)
+
+
+def open_deployment(
+    folder: ProjectFolder, names: dict[str, str], region: str, variables: tuple[str, ...], state_bucket: str
+) -> Deployment:
+    """Return a deployment whose folder is ready for a plan, and say where it is. Raises Failure."""
+    terraform = Terraform(folder.terraform)
+    before = folder.variables
+    try:
+        session = Session()
+        where = region or before.get("region") or session.get_config_variable("region") or FIRST_REGION
+        sts: Any = session.create_client("sts", region_name=where)  # botocore makes its methods at run time
+        caller = sts.get_caller_identity()
+    except (BotoCoreError, ClientError) as error:
+        raise DeploymentRefused(sentence(error)) from error
+    for key, value in {**names, "region": where}.items():
+        if before.get(key, value) != value:
+            raise DeploymentRefused(f"{folder.path} has {key} {before[key]}, not {value}: --folder names another.")
+    given = dict(map(_variable, variables))
+    backend = {"bucket": state_bucket, "key": f"{names['name']}-{names['stage']}.tfstate", "region": where}
+    folder.refresh(
+        {**before, **given, **names, "region": where}, {**backend, "use_lockfile": True} if state_bucket else None
+    )
+    made = Deployment(folder, terraform, names["name"], names["stage"], where)
+    echo(f"{made.full_name} in {where}, account {caller['Account']}, as {caller['Arn']}")
+    terraform.check_version()
+    terraform.read("init", "-input=false")
+    return made
+
+
+def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
+    """Show, ask, and make. Raises Failure."""
+    plan = made.plan()
+    echo("Terraform has nothing to change." if plan.is_empty else f"Terraform {_changes(plan)}")
+    echo(f"Chalice puts up the REST API {made.full_name} and its functions.")
+    usd = sum(plan.monthly_usd.values())
+    parts = "".join(f", {kind.removeprefix('aws_')} ${each:.2f}" for kind, each in sorted(plan.monthly_usd.items()))
+    echo(f"While no job runs: ${usd:.2f} a month{parts}, and cents for a function that runs once a minute.")
+    if dry_run:
+        return
+    _ask(yes, "Make it?")
+    made.terraform.run("apply", "-input=false", PLAN)
+    config = json.loads(made.folder.config.read_text())
+    made.folder.config.write_text(json.dumps(configured(config, made.stage, made.terraform.outputs()), indent=2))
+    made.chalice("deploy")
+    write_context(made.full_name, made.region, context_of(made.name, made.stage))
+
+
+def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
+    """Show, ask, and remove; say what is left. Raises Failure."""
+    outputs = made.terraform.outputs()
+    plan = made.plan("-destroy")
+    echo("Terraform has nothing here." if plan.is_empty else f"Terraform {_changes(plan)}")
+    echo("With them go all objects of the table, and staged files and event logs in the bucket.")
+    if dry_run:
+        return
+    _ask(yes, "Remove it?")
+    if outputs:
+        _refuse_where_tasks_run(made, outputs["ecs_cluster_name"]["value"])
+        config = configured(json.loads(made.folder.config.read_text()), made.stage, outputs)
+        made.folder.config.write_text(json.dumps(config, indent=2))
+        try:
+            server = find_endpoint(made.full_name, made.region).url
+        except LoginFailed:
+            server = ""
+        made.chalice("delete")
+        remove_context(os.environ, context_of(made.name, made.stage), server=server)
+    made.terraform.run("apply", "-input=false", PLAN)
+    echo("Left: inactive task definitions, which cost nothing; a key of KMS until its waiting period is over; what")
+    echo(f"your jobs wrote elsewhere; and {made.folder.path}, which has nothing of value any more.")
+
+
+def _variable(text: str) -> tuple[str, Any]:  # Any: a list or a map in JSON, as Terraform itself takes them
+    """Return the name and value of KEY=VALUE. Raises DeploymentRefused."""
+    key, is_given, value = text.partition("=")
+    if not is_given:
+        raise DeploymentRefused(f"--var takes KEY=VALUE, not {text}.")
+    try:
+        return key, json.loads(value) if value[:1] in ("[", "{") else value
+    except ValueError as error:
+        raise DeploymentRefused(f"--var {key} is no JSON: {error}.") from error
+
+
+def _refuse_where_tasks_run(made: Deployment, cluster: str) -> None:
+    """Raise DeploymentRefused where the cluster has tasks, which would keep it, and cost."""
+    try:
+        ecs: Any = Session().create_client("ecs", region_name=made.region)
+        running = len(ecs.list_tasks(cluster=cluster)["taskArns"])  # the first hundred
+    except (BotoCoreError, ClientError) as error:
+        raise DeploymentRefused(sentence(error)) from error
+    if running:
+        on = context_of(made.name, made.stage)
+        raise DeploymentRefused(f"{running} tasks run: `sparkanywhere ps --on {on}` lists, `kill` ends them.")
+
+
+def _ask(yes: bool, question: str) -> None:
+    if not yes:
+        click.confirm(question, abort=True)
+
+
+def _changes(plan: Plan) -> str:
+    """Return in words what a plan does, by type."""
+    parts = (("makes", plan.created), ("changes", plan.updated), ("removes", plan.deleted))
+    return "; ".join(f"{verb} {_counted(kinds)}" for verb, kinds in parts if kinds) + "."
+
+
+def _counted(kinds: Counter[str]) -> str:
+    each = ", ".join(f"{kind.removeprefix('aws_')} {count}" for kind, count in sorted(kinds.items()))
+    return f"{kinds.total()} ({each})"

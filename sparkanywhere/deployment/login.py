@@ -1,0 +1,90 @@
+"""A context for a deployment, whose user is a credential plugin: no token is written down or put on a command line.
+
+client.authentication.k8s.io/v1beta1 (kubernetes.io, "Client authentication", v1.36), which kubectl and every client of
+Spark take. Spark's reads the plugin's standard error as part of its answer, so that a plugin that succeeds is silent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
+
+from chalicelib.secret_value import SecretUnreadable, read_secret
+from sparkanywhere.client.failure import Failure
+from sparkanywhere.deployment.aws_errors import sentence
+from sparkanywhere.deployment.record import DeploymentRecord
+
+API_VERSION = "client.authentication.k8s.io/v1beta1"
+TOKEN_LIFE = timedelta(minutes=5)  # as long as the control plane takes a token after another was drawn
+PROFILE = "AWS_PROFILE"
+
+
+class LoginFailed(Failure):
+    """There is no such deployment, or AWS does not show it; str() is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a deployment's API is, and the ARN of its administrator's token, "" where it has none."""
+
+    url: str
+    token_from: str
+
+
+def find_endpoint(deployment: str, region: str) -> Endpoint:
+    """Return the endpoint of what is deployed, `region` "" being the profile's. Raises LoginFailed."""
+    try:
+        session = Session()
+        where = region or session.get_config_variable("region") or ""
+        found = DeploymentRecord(session, deployment, where or None).read() or {"resources": []}
+    except (BotoCoreError, ClientError) as error:
+        raise LoginFailed(sentence(error)) from error
+    for each in found["resources"]:
+        if each.get("rest_api_url"):
+            return Endpoint(each["rest_api_url"].rstrip("/"), found.get("token_from", ""))
+    raise LoginFailed(f"Nothing is deployed as {deployment} in {where}: --name, --stage and --region name another.")
+
+
+def plugin_user(token_from: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the user of a kubeconfig who gets the token by the AWS credentials of whoever asks."""
+    command = Path(sys.executable).with_name("sparkanywhere")
+    words = [str(command)] if command.exists() else [sys.executable, "-P", "-m", "sparkanywhere"]
+    plugin: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "command": words[0],
+        "args": [*words[1:], "token", token_from],
+        "interactiveMode": "Never",
+        "provideClusterInfo": False,
+    }
+    if profile := environ.get(PROFILE):
+        plugin["env"] = [{"name": PROFILE, "value": profile}]
+    return {"exec": plugin}
+
+
+def read_token(token_from: str) -> str:
+    """Return the administrator's token. Raises LoginFailed."""
+
+    def client(service: str, region: str) -> Any:  # Any: botocore makes its clients at run time
+        return Session().create_client(service, region_name=region)
+
+    try:
+        return read_secret(token_from, client=client)
+    except SecretUnreadable as error:
+        raise LoginFailed(f"{error}. These AWS credentials may not be allowed to read it.") from error
+
+
+def exec_credential(token: str, now: datetime) -> dict[str, Any]:
+    """Return what a credential plugin prints."""
+    until = (now + TOKEN_LIFE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ExecCredential",
+        "status": {"token": token, "expirationTimestamp": until},
+    }

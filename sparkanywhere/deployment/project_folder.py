@@ -1,0 +1,71 @@
+"""The folder that a deployment is made from: our files, as this version has them, and Terraform's state beside them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chalicelib.private_folder import make_private, write_private
+from sparkanywhere.project import PROJECT
+
+FILES = ("app.py", "requirements.txt", "locks/vendor.txt", ".chalice/policy.json")
+CODE = Path(__file__).resolve().parents[1]
+KEPT = shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars*", "__pycache__", "examples", "tests")
+
+
+def default_folder(environ: Mapping[str, str], deployment: str) -> Path:
+    """Return where a deployment's folder is, unless its user names another."""
+    given = Path(environ.get("XDG_DATA_HOME", ""))
+    home = given if given.is_absolute() else Path(environ.get("HOME") or Path.home()) / ".local" / "share"
+    return home / "sparkanywhere" / "aws" / deployment
+
+
+class ProjectFolder:
+    """A folder as a checkout is, as far as Terraform and Chalice look. Raises OSError where it cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.terraform = path / "terraform"
+        self.config = path / ".chalice" / "config.json"
+        self._variables = self.terraform / "terraform.tfvars.json"
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Return what Terraform's variables were set to last, {} before the first time."""
+        if not self._variables.is_file():
+            return {}
+        found: dict[str, Any] = json.loads(self._variables.read_text())
+        return found
+
+    def refresh(self, variables: dict[str, Any], backend: dict[str, Any] | None) -> None:
+        """Bring our files up to date, and set Terraform's variables and, if one is given, its S3 backend."""
+        make_private(self.path)
+        for old in (path for path in self.terraform.rglob("*.tf") if ".terraform" not in path.parts):
+            old.unlink()
+        shutil.copytree(PROJECT / "terraform", self.terraform, dirs_exist_ok=True, ignore=KEPT)
+        for name in FILES:
+            (self.path / name).parent.mkdir(exist_ok=True)
+            shutil.copy(PROJECT / name, self.path / name)
+        config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
+        write_private(self.config, json.dumps({**config, "stages": {}}).encode())
+        self._copy_code()
+        write_private(self._variables, json.dumps(variables, indent=2).encode())
+        if backend:
+            override = {"terraform": {"backend": {"s3": backend}}}
+            write_private(self.terraform / "backend_override.tf.json", json.dumps(override).encode())
+
+    def _copy_code(self) -> None:
+        """Copy the control plane: a wheel has it below its own package, which goes into vendor/ as a whole."""
+        installed = (CODE / "_plane").is_dir()
+        source, target = (
+            (CODE / "_plane", "vendor/sparkanywhere/_plane") if installed else (PROJECT / "chalicelib", "chalicelib")
+        )
+        shutil.rmtree(self.path / target, ignore_errors=True)
+        shutil.copytree(source, self.path / target, ignore=KEPT)
+        if installed:
+            shutil.copy(CODE / "__init__.py", self.path / "vendor" / "sparkanywhere" / "__init__.py")
+        elif not (self.path / "sparkanywhere").exists():
+            (self.path / "sparkanywhere").symlink_to(CODE)

@@ -1,0 +1,63 @@
+"""moto as a server, for what deploys: Terraform and Chalice.
+
+It imports an API's definition as OpenAPI 3 alone, so a proxy in front of it says that our Swagger 2 is that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import requests
+from moto.server import ThreadedMotoServer
+
+from tests.aws_box.wire import Answer, HttpServer, Request
+
+FRAMING = ("content-length", "transfer-encoding", "connection", "content-encoding")
+SECONDS = 60
+
+
+def credentials(url: str) -> dict[str, str]:
+    """Return the environment that leads every AWS client to the server."""
+    return {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_ENDPOINT_URL": url}
+
+
+@contextmanager
+def moto(refused: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the URL of an empty account. Paths that hold a word of `refused` are answered with 403."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    base = f"http://{host}:{port}"
+    requests.post(f"{base}/moto-api/reset", timeout=SECONDS)  # what it knows belongs to the process
+
+    def forward(request: Request) -> Answer:
+        if any(path in request.target for path in refused):
+            return Answer(403, b'{"message": "not allowed"}', [("x-amzn-ErrorType", "AccessDeniedException")])
+        body = _as_openapi_3(request.body) if "mode=" in request.target else request.body
+        answer = requests.request(
+            request.method,
+            base + request.target,
+            data=body,
+            headers={name: value for name, value in request.headers if name.lower() != "content-length"},
+            timeout=SECONDS,
+            allow_redirects=False,
+        )
+        kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in FRAMING]
+        return Answer(answer.status_code, answer.content, kept)
+
+    proxy = HttpServer(forward)
+    try:
+        yield proxy.url
+    finally:
+        proxy.close()
+        server.stop()
+
+
+def _as_openapi_3(body: bytes) -> bytes:
+    """Return an API's definition under the one name that moto knows."""
+    definition = json.loads(body)
+    definition.pop("swagger", None)
+    definition["info"].setdefault("description", "")
+    return json.dumps({"openapi": "3.0.1", **definition}).encode()
