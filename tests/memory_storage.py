@@ -47,7 +47,7 @@ class MemoryStorage(SingleWrites):
         self._compacted = FIRST_REVISION
         self._closed = False
 
-    def revision(self) -> int:
+    def revision(self, prefix: str | None = None) -> int:  # noqa: ARG002
         """Return the store's current revision."""
         with self._changed:
             return self._compacted + len(self._events)

@@ -89,17 +89,17 @@ def decode_token(token: str, prefix: str) -> tuple[int, str]:
     return revision, start
 
 
-def wait_for_revision(storage: Storage, revision: int) -> None:
-    """Block until the store reaches `revision`. Raises 504 after FUTURE_WAIT_SECONDS."""
+def wait_for_revision(storage: Storage, prefix: str, revision: int) -> None:
+    """Block until what is under the prefix has reached `revision`. Raises 504 after FUTURE_WAIT_SECONDS."""
     deadline = time.monotonic() + FUTURE_WAIT_SECONDS
-    current = storage.revision()
+    current = storage.revision(prefix)
     while current < revision:
         left = deadline - time.monotonic()
         if left <= 0:
             cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
             why = f"Too large resource version: {revision}, current: {current}"
             raise timeout(why, details={"causes": [cause]})
-        current = storage.wait(current, left)
+        current = storage.wait(current, left, prefix)
 
 
 def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matches | None) -> Listed:
@@ -130,7 +130,7 @@ def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int 
     except ValueError as error:
         raise bad_request(f'invalid resource version: resourceVersion: Invalid value: "{version}": {error}') from None
     if revision:
-        wait_for_revision(storage, revision)
+        wait_for_revision(storage, prefix, revision)
     match = options.resource_version_match
     is_exact = bool(revision) and (match == "Exact" or (not match and options.limit > 0))
     limit = 0 if version == "0" else max(options.limit, 0)  # a list from "any" version ignores the limit

@@ -64,7 +64,8 @@ class Registry:
         """Return one object. Raises 404, or 504 for a resourceVersion of the future."""
         with translated(self.strategy, name):
             if resource_version not in ("", "0"):
-                listing.wait_for_revision(self.storage, listing.required_revision(resource_version))
+                revision = listing.required_revision(resource_version)
+                listing.wait_for_revision(self.storage, self.prefix(namespace), revision)
             stored = self.storage.get(self.key(namespace, name))
         self.scope.check_read(stored)
         return stored

@@ -128,7 +128,7 @@ def start_watch(
     initial = None
     if not revision or options.send_initial_events:
         if revision:
-            wait_for_revision(storage, revision)
+            wait_for_revision(storage, prefix, revision)
         listed = list_page(storage, prefix, ListOptions(), matches)
         revision, initial = listed.revision, listed.items
     return Watch(

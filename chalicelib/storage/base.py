@@ -70,9 +70,10 @@ class ObjectTooLarge(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """The backend did not take the operation (throttled, disk full, locked too long).
+    """The backend did not take the operation (throttled, disk full, locked too long): the same call may be repeated.
 
-    Nothing was written, and the same call may be repeated.
+    Nothing was written, unless an answer was lost on its way (DynamoDB, after all repetitions): then it may have been,
+    and the call is refused as a second one: KeyExists, RevisionConflict, KeyNotFound.
     """
 
 
@@ -122,8 +123,8 @@ class Change:
 class Page:
     """One page of a list, in key order, as of `revision`.
 
-    `next_key` is the first key not given, None on the last page; `remaining` counts what follows, and is
-    None where counting would cost as much as reading (DynamoDB): leave remainingItemCount out then.
+    `next_key` is the first key not given, None on the last page; `remaining` counts what follows, None where that
+    would cost as much as reading (DynamoDB).
     """
 
     items: list[StoredObject]
@@ -157,17 +158,22 @@ class Reader(Protocol):
 
 
 class Storage(Protocol):
-    """What a backend does. Safe to call from many threads, and from many processes on one store."""
+    """What a backend does. Safe to call from many threads, and from many processes on one store.
 
-    def revision(self) -> int:
-        """Return the store's current revision, consistently read."""
+    Of keys.NEWS a backend may promise less (DynamoDB does), so that each is one cheap write. Their revisions have an
+    order of their own. Neither uid nor owner finds them, and a uid may be used twice. Transactions are all or none
+    without them: they are written first. Lists are of now, whatever revision was asked for. A watch hears of each
+    within seconds, as it is by then, but not of its removal.
+    """
+
+    def revision(self, prefix: str | None = None) -> int:
+        """Return the current revision, consistently read: the store's, or what news under that prefix go by."""
         ...
 
     def view(self) -> Reader:
         """Return a reader of what is stored now, or later.
 
-        For many reads of what seldom changes: on DynamoDB it costs one read, and its reads nothing where this process
-        knows that nothing has changed.
+        For many reads of what seldom changes: on DynamoDB those cost nothing where this process knows of no change.
         """
         ...
 
@@ -190,7 +196,7 @@ class Storage(Protocol):
     def list_by_owner(self, uid: str) -> list[StoredObject]:
         """Return the living objects that name `uid` in metadata.ownerReferences, in any order.
 
-        Consistently read, and at the cost of what is returned, not of what is stored: every delete asks.
+        Consistently read, at the cost of what is returned: every delete asks.
         """
         ...
 
@@ -209,8 +215,7 @@ class Storage(Protocol):
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`: every one that lives all the while is counted.
 
-        On a store that others write to, those that come or go meanwhile may be counted or not. On DynamoDB it costs
-        as many read units as reading them, without their way here.
+        On a store that others write to, those that come or go meanwhile may be counted or not.
         """
         ...
 
@@ -248,8 +253,8 @@ class Storage(Protocol):
     def wait(self, revision: int, seconds: float, prefix: str | None = None) -> int:
         """Block until the store's revision is above `revision`, or for `seconds`; return it.
 
-        Written to by this process, it returns at once; by another, within a second. With `prefix`
-        the backend may sleep through writes elsewhere, but may also return early: callers loop.
+        Written to by this process, it returns at once; by another, within a second. With `prefix` the backend may
+        sleep through writes elsewhere, or return early: callers loop.
         """
         ...
 
@@ -271,17 +276,15 @@ def guaranteed_update(
     key: str,
     change: Callable[[JSON], JSON | None],
     *,
-    also: Callable[[JSON, JSON], Sequence[Change]] | None = None,
     known: StoredObject | None = None,
     transact: Callable[[Sequence[Change]], Sequence[StoredObject]] | None = None,
 ) -> StoredObject:
     """Apply `change` to the object under `key` until no other writer interferes; return the result.
 
     `change` gets a fresh copy each time and may run many times, so it must be pure; None, or an equal object, writes
-    nothing. The first try goes by what is `known`, if given. What `also` makes of the object before and after is
-    written in the same transaction, by `transact` where it is not the storage's own. Raises KeyNotFound;
-    RevisionConflict if the race is lost GUARANTEED_UPDATE_ATTEMPTS times; KeyExists for what is also created; and
-    whatever `change` raises.
+    nothing. The first try goes by what is `known`, if given. `transact` writes, where it is not the storage's own.
+    Raises KeyNotFound; RevisionConflict if the race is lost GUARANTEED_UPDATE_ATTEMPTS times; and whatever `change`
+    raises.
     """
 
     def update_once() -> StoredObject:
@@ -290,9 +293,7 @@ def guaranteed_update(
         changed = change(stored.object())
         if changed is None or changed == stored.object():
             return stored
-        update = Change("MODIFIED", key, changed, stored.revision)
-        beside = also(stored.object(), changed) if also else ()
-        return (transact or storage.transact)([update, *beside])[0]
+        return (transact or storage.transact)([Change("MODIFIED", key, changed, stored.revision)])[0]
 
     return retried(update_once, on=RevisionConflict, attempts=GUARANTEED_UPDATE_ATTEMPTS)
 

@@ -7,9 +7,14 @@ exchanged, without decoding the rest. Text is ASCII: its length is its size in b
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.types import JSON
+
+# News: objects that only tell what happened, and how many seconds after their last write a store may drop them by
+# itself (None: never). See base.Storage for what is promised of them.
+NEWS: Mapping[str, float | None] = {"events": 3600.0, "podrecords": None, "sparkanywhere-usage": None}
 
 _HEAD = '{"metadata":{"resourceVersion":"'
 _REVISION_FIRST = {"resourceVersion": ""}  # a dict keeps the place of a name's first appearance

@@ -158,16 +158,27 @@ class FakeDynamoDB:
         answer: Request = {"Items": page, "Count": len(page), "ScannedCount": len(page)}
         return answer | ({"LastEvaluatedKey": {"pk": {"S": pk}, "sk": {"S": last}}} if last else {})
 
+    def _PutItem(self, request: Request) -> Request:
+        self._write_one("Put", request)
+        return {}
+
+    def _DeleteItem(self, request: Request) -> Request:
+        self._write_one("Delete", request)
+        return {}
+
     def _UpdateItem(self, request: Request) -> Request:
-        key = _key(request["Key"])
+        return {"Attributes": self._write_one("Update", request)}
+
+    def _write_one(self, kind: str, request: Request) -> Attributes | None:
+        key = _key(request.get("Key") or request["Item"])
         with self._lock:
             if key in self._under_way:
                 raise DynamoDBError("TransactionConflictException", "Transaction is ongoing for the item")
             if not self._condition(request).holds(self._find(key) or {}):
                 raise DynamoDBError("ConditionalCheckFailedException", "The conditional request failed")
-            changed = self._changed("Update", request)
+            changed = self._changed(kind, request)
             self._store(key, changed)
-        return {"Attributes": changed}
+        return changed
 
     def _TransactWriteItems(self, request: Request) -> Request:
         actions = [next(iter(action.items())) for action in request["TransactItems"]]

@@ -18,15 +18,15 @@ from chalicelib.storage.base import (
 )
 from tests.contract.storage_backends import StoreFactory, pod, pod_key
 
-EVENTS = "/registry/events/"
+MAPS = "/registry/configmaps/"
 
 
-def event_key(name: str) -> str:
-    return f"{EVENTS}default/{name}"
+def map_key(name: str) -> str:
+    return f"{MAPS}default/{name}"
 
 
 def added(name: str, *, uid: str = "") -> Change:
-    return Change("ADDED", event_key(name), pod(name, uid=uid or f"uid-of-event-{name}"))
+    return Change("ADDED", map_key(name), pod(name, uid=uid or f"uid-of-map-{name}"))
 
 
 def test_writes_of_a_transaction_take_revisions_that_follow_one_another(storage: Storage) -> None:
@@ -45,8 +45,8 @@ def test_writes_of_a_transaction_take_revisions_that_follow_one_another(storage:
     assert [each.revision for each in written] == [gone.revision + n for n in (1, 2, 3, 4)]
     assert storage.revision() == written[-1].revision
     assert storage.list("/registry/pods/").items == [written[0]]
-    assert storage.list(EVENTS).items == [written[1], written[3]]
-    assert storage.get_by_uid("uid-of-event-second") == written[3]
+    assert storage.list(MAPS).items == [written[1], written[3]]
+    assert storage.get_by_uid("uid-of-map-second") == written[3]
 
 
 def test_what_a_transaction_returns_is_what_each_write_returns_alone(storage: Storage) -> None:
@@ -72,9 +72,9 @@ def test_each_write_of_a_transaction_is_an_event_of_its_own(store_factory: Store
     for storage in (writer, reader):
         (changed,) = storage.events_after("/registry/pods/", old.revision).events
         assert (changed.revision, changed.previous_json) == (written[1].revision, old.json)
-        pages = [storage.events_after(EVENTS, old.revision, limit=1)]
+        pages = [storage.events_after(MAPS, old.revision, limit=1)]
         while pages[-1].revision < written[-1].revision:
-            pages.append(storage.events_after(EVENTS, pages[-1].revision, limit=1))
+            pages.append(storage.events_after(MAPS, pages[-1].revision, limit=1))
         found = [event.revision for page in pages for event in page.events]
         assert found == [written[0].revision, written[2].revision, written[3].revision]
 
@@ -89,14 +89,14 @@ def test_the_middle_of_a_transaction_can_be_listed(storage: Storage) -> None:
 
     assert storage.list("/registry/pods/", revision=first.revision).items == [old]
     assert storage.list("/registry/pods/", revision=second.revision).items == [second]
-    assert storage.list(EVENTS, revision=second.revision).items == [first]
+    assert storage.list(MAPS, revision=second.revision).items == [first]
 
 
 @pytest.mark.parametrize(
     ("refused", "error"),
     [
         (added("there"), KeyExists),
-        (added("new", uid="uid-of-event-there"), KeyExists),
+        (added("new", uid="uid-of-map-there"), KeyExists),
         (Change("MODIFIED", pod_key("a"), pod("a", phase="Failed"), 1), RevisionConflict),
         (Change("DELETED", pod_key("a"), None, 1), RevisionConflict),
         (Change("MODIFIED", pod_key("none"), pod("none"), 1), KeyNotFound),
@@ -117,7 +117,7 @@ def test_one_refused_write_refuses_all(
 
     assert storage.revision() == there[0].revision
     assert storage.list("/registry/pods/").items == [stored]
-    assert storage.list(EVENTS).items == list(there)
+    assert storage.list(MAPS).items == list(there)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,8 @@ def test_one_refused_write_refuses_all(
         [added(str(number)) for number in range(TRANSACTION_WRITES + 1)],
         [added("same"), added("same", uid="another")],
         [added("one", uid="same"), added("two", uid="same")],
-        [Change("ADDED", event_key("a"), None)],
-        [added("first"), Change("ADDED", event_key("b"), {"metadata": {}})],
+        [Change("ADDED", map_key("a"), None)],
+        [added("first"), Change("ADDED", map_key("b"), {"metadata": {}})],
     ],
     ids=["none", "too many", "a key twice", "a uid twice", "nothing to add", "no uid"],
 )
@@ -144,26 +144,26 @@ def test_what_no_transaction_may_be_is_refused(storage: Storage, changes: list[C
 def test_the_most_writes_of_a_transaction_fit(storage: Storage) -> None:
     written = storage.transact([added(f"{number:02}") for number in range(TRANSACTION_WRITES)])
 
-    assert storage.list(EVENTS).items == list(written)
+    assert storage.list(MAPS).items == list(written)
 
 
 def test_a_large_object_goes_together_with_the_record_of_it(storage: Storage) -> None:
     large = {**pod("a"), "data": Random(0).randbytes(150_000).hex()}
     live = storage.create(pod_key("a"), large)
 
-    removed = remove_with(storage, live, [Change("ADDED", event_key("record"), {**pod("r", uid="r"), "pod": large})])
+    removed = remove_with(storage, live, [Change("ADDED", map_key("record"), {**pod("r", uid="r"), "pod": large})])
 
     assert removed.object()["data"] == large["data"]
-    assert storage.get(event_key("record")).object()["pod"]["data"] == large["data"]
+    assert storage.get(map_key("record")).object()["pod"]["data"] == large["data"]
     assert storage.list("/registry/pods/").items == []
 
 
-@pytest.mark.parametrize("beside", [added("taken"), Change("ADDED", event_key("x"), {**pod("x"), "data": "x" * 2**21})])
+@pytest.mark.parametrize("beside", [added("taken"), Change("ADDED", map_key("x"), {**pod("x"), "data": "x" * 2**21})])
 def test_what_cannot_be_written_beside_keeps_no_object(storage: Storage, beside: Change) -> None:
-    storage.create(event_key("taken"), pod("taken", uid="uid-of-another"))
+    storage.create(map_key("taken"), pod("taken", uid="uid-of-another"))
     live = storage.create(pod_key("a"), pod("a"))
 
     remove_with(storage, live, [beside])
 
     assert storage.list("/registry/pods/").items == []
-    assert storage.get(event_key("taken")).object()["metadata"]["uid"] == "uid-of-another"
+    assert storage.get(map_key("taken")).object()["metadata"]["uid"] == "uid-of-another"

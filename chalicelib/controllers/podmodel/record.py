@@ -68,14 +68,13 @@ def is_newer(pod: JSON, state: TaskState) -> bool:
 def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, probes: bool = False) -> JSON | None:
     """Return the pod after a provider's report, None if that changes nothing; `probes` is as in next_status.
 
-    A version alone is not worth a write, nor is the address of a pod of which nothing runs yet: they are recorded with
-    the next thing that changes. A terminal pod is never changed again.
+    A version alone is not worth a write, nor is that a pod of which nothing runs yet has an address: they are recorded
+    with the next thing that changes. A terminal pod is never changed again.
     """
     if is_terminal(pod) or not is_newer(pod, state):
         return None
     status = next_status(pod, state, now=now, probes=probes)
-    ignored = dict.fromkeys(ADDRESSES) if status.get("phase") == "Pending" else {}
-    if handle_of(pod) and {**status, **ignored} == {**status_of(pod), **ignored}:
+    if handle_of(pod) and _worth_a_write(status) == _worth_a_write(status_of(pod)):
         return None
     annotations = {**annotations_of(pod), TASK_ANNOTATION: state.handle, VERSION_ANNOTATION: str(state.version)}
     billed_from = dict(state.times).get("pull_started")
@@ -92,6 +91,14 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
         "spec": {**pod["spec"], "nodeName": pod["spec"].get("nodeName") or node_name},
         "status": status,
     }
+
+
+def _worth_a_write(status: JSON) -> JSON:
+    """Return a status without what of a Pending pod goes by its address."""
+    if status.get("phase") != "Pending":
+        return status
+    conditions = [each for each in status.get("conditions") or () if each["type"] != "PodReadyToStartContainers"]
+    return {**status, **dict.fromkeys(ADDRESSES), "conditions": conditions}
 
 
 def refusal_of(state: TaskState) -> Refusal | None:

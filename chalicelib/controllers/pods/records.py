@@ -1,8 +1,8 @@
 """PodRecords: what is kept of the pods of Spark applications once they are deleted, each with its logs.
 
 The log is kept first, then the record is written in the transaction that removes the pod, and then the provider
-forgets the task. So a record is there if and only if its pod is not, whatever crashes when; a log that was kept for
-nothing is removed by a sweep.
+forgets the task. So a record is there if its pod is not, whatever crashes when; on DynamoDB it is there a moment
+earlier (base.Storage, of news). A log that was kept for nothing is removed by a sweep.
 """
 
 from __future__ import annotations

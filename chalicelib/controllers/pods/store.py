@@ -1,6 +1,7 @@
 """PodStore: the controller's writes to pods, each safe against every other writer.
 
-The Events about a change are written with it, in one transaction: no state without its news, and one round trip.
+The Events about a change are written after it, each by itself: they are news, and a transaction costs several times as
+much.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import TaskState
 from chalicelib.storage.base import (
     GUARANTEED_UPDATE_ATTEMPTS,
-    TRANSACTION_WRITES,
     Change,
-    KeyExists,
     KeyNotFound,
     RevisionConflict,
     Storage,
@@ -36,7 +35,6 @@ from chalicelib.storage.shared_commits import Transact
 ChangePod = Callable[[JSON], JSON | None]  # from a pod to the changed one, None for no change; pure
 # From a pod before and after a change to the Events about it; pure
 Describe = Callable[[JSON, JSON], Iterable[News]]
-EVENTS_AT_ONCE = TRANSACTION_WRITES - 1  # Events written with the pod; more follow
 
 Observer = Callable[[JSON], None]
 
@@ -80,7 +78,7 @@ class Recorded:
 class PodStore:
     """Pods in a Storage. A pod of the same name but another uid is not the pod that was meant.
 
-    `transact` writes their status and Events, by default the storage's own.
+    `transact` writes their status, by default the storage's own.
     """
 
     def __init__(
@@ -197,48 +195,21 @@ class PodStore:
         self, key: str, uid: str, change: ChangePod, describe: Describe, *, known: StoredObject | None = None
     ) -> Recorded | None:
         """Change a pod and write the Events about it; None if it is gone."""
-        write = _Write(uid, change, describe, self._recorder)
+        before: JSON = {}
+
+        def changed(pod: JSON) -> JSON | None:
+            nonlocal before
+            if pod["metadata"]["uid"] != uid:
+                raise KeyNotFound(uid)
+            before = pod
+            return change(pod)
+
         try:
-            try:
-                update = partial(guaranteed_update, self._storage, key, write.changed, transact=self._transact)
-                stored = update(also=write.first_events, known=known)
-            except KeyExists:  # one of the Events is there already, and is to be counted
-                stored = update()
+            stored = guaranteed_update(self._storage, key, changed, known=known, transact=self._transact)
         except KeyNotFound:
             return None
-        written = Recorded(write.before, stored.object())
-        self._recorder.write(write.events_left(written.after))
+        written = Recorded(before, stored.object())
+        self._recorder.record(written.after, describe(written.before, written.after))
         if written.has_changed:
             self._observers.on_change(written.after)
         return written
-
-
-class _Write:
-    """What guaranteed_update calls for one write of a pod, as often as it loses a race."""
-
-    def __init__(self, uid: str, change: ChangePod, describe: Describe, recorder: Recorder) -> None:
-        self._uid = uid
-        self._change = change
-        self._describe = describe
-        self._recorder = recorder
-        self._left: Sequence[Change] | None = None  # None: no Event has been written yet
-        self.before: JSON = {}
-
-    def changed(self, pod: JSON) -> JSON | None:
-        """Return the pod as it shall be. Raises KeyNotFound if it is another one of the name."""
-        if pod["metadata"]["uid"] != self._uid:
-            raise KeyNotFound(self._uid)
-        self.before, self._left = pod, None
-        return self._change(pod)
-
-    def first_events(self, before: JSON, after: JSON) -> Sequence[Change]:
-        """Return the Events that are written in one transaction with the pod."""
-        drafts = self._recorder.drafts(after, self._describe(before, after))
-        self._left = drafts[EVENTS_AT_ONCE:]
-        return drafts[:EVENTS_AT_ONCE]
-
-    def events_left(self, after: JSON) -> Sequence[Change]:
-        """Return the Events that were not."""
-        if self._left is None:
-            return self._recorder.drafts(after, self._describe(self.before, after))
-        return self._left

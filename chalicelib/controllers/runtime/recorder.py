@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,6 @@ from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.storage.base import (
-    TRANSACTION_WRITES,
     Change,
     KeyExists,
     KeyNotFound,
@@ -68,22 +67,14 @@ class Recorder:
         self._counts: OrderedDict[str, set[str]] = OrderedDict()
 
     def record(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> None:
-        """Record what happened to `obj`. Returns at once."""
-        self.write(self.drafts(obj, news, kind=kind))
+        """Record what happened to `obj`, or count up what is recorded already. Returns at once."""
+        for draft in self._drafts(obj, news, kind=kind):
+            self._later(partial(self._write, draft))
 
-    def write(self, drafts: Sequence[Change]) -> None:
-        """Write Events, several at once, or count up those there are. Returns at once."""
-        for first in range(0, len(drafts), TRANSACTION_WRITES):
-            self._later(partial(self._write_all, drafts[first : first + TRANSACTION_WRITES]))
-
-    def drafts(self, obj: JSON, news: Iterable[News], *, kind: str = "Pod") -> Sequence[Change]:
-        """Return the Events that are within an object's bounds, each once, as if it were the first of its kind.
-
-        They are for a transaction with the change they describe, which raises KeyExists for one that is there already;
-        write() counts it up.
-        """
+    def _drafts(self, obj: JSON, news: Iterable[News], *, kind: str) -> Iterator[Change]:
+        """Yield the Events that are within an object's bounds, each once, as if it were the first of its kind."""
         metadata, now = obj["metadata"], format_time(self._clock())
-        made, uid = [], str(metadata.get("uid", ""))
+        uid = str(metadata.get("uid", ""))
         for each in dict.fromkeys(news):
             event = _event(metadata, each, kind=kind)
             name = event["metadata"]["name"]
@@ -96,9 +87,7 @@ class Recorder:
             if name in names:
                 event["metadata"].update(creationTimestamp=now, uid=self._new_uid())
                 event.update(firstTimestamp=now, lastTimestamp=now, count=1)
-                key = object_key("events", event["metadata"]["namespace"], name)
-                made.append(Change("ADDED", key, event))
-        return made
+                yield Change("ADDED", object_key("events", event["metadata"]["namespace"], name), event)
 
     def expire(self, keep_seconds: float = KEEP_SECONDS) -> None:
         """Remove Events last seen longer ago than that, no matter who wrote them."""
@@ -113,17 +102,13 @@ class Recorder:
                 except (KeyNotFound, RevisionConflict):
                     continue  # just counted up, or removed by another process
 
-    def _write_all(self, drafts: Sequence[Change]) -> None:
+    def _write(self, draft: Change) -> None:
         try:
-            self._storage.transact(drafts)
+            self._storage.transact([draft])
         except KeyExists:
-            if len(drafts) > 1:
-                for each in drafts:
-                    self._write_all([each])
-            else:
-                self._count_up(drafts[0])
+            self._count_up(draft)
         except StorageError as error:
-            LOG.warning("events lost keys=%s error=%s", [each.key for each in drafts], error)
+            LOG.warning("event lost key=%s error=%s", draft.key, error)
 
     def _count_up(self, draft: Change) -> None:
         again = (draft.obj or {}).get("lastTimestamp")

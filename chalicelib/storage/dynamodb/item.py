@@ -60,6 +60,7 @@ class Item(Model):
     owners = JSONAttribute(null=True)
     at = NumberAttribute(null=True)  # seconds since 1970
     expires = TTLAttribute(null=True)  # DynamoDB deletes the item some days after that time
+    made = NumberAttribute(null=True)  # of news: the revision at which it was created
     # Of an event: the resource's event before this one, as [revision, at].
     follows = JSONAttribute(null=True)
     has_previous_apart = BooleanAttribute(null=True)

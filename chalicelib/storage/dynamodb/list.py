@@ -89,7 +89,7 @@ class Lister:
 
     def count(self, wanted: Range) -> int:
         """Return how many objects there are now."""
-        return self._table.count(object_pk(wanted.resource), _condition(wanted))
+        return self._table.count(object_pk(wanted.resource), condition_of(wanted))
 
     def _read_state(self, wanted: Range, at: int, head: Head, *, limit: int | None) -> list[StoredObject] | None:
         """Return the objects at a revision, in order, more than `limit` if there are.
@@ -100,7 +100,7 @@ class Lister:
         while True:
             objects: list[StoredObject] = []
             if wanted.start < wanted.beyond:
-                pk, condition = object_pk(wanted.resource), _condition(wanted)
+                pk, condition = object_pk(wanted.resource), condition_of(wanted)
                 read = self._table.query(pk, condition, limit=count, attributes=OBJECT_ATTRIBUTES)
                 objects = [stored_object(item) for item in read]
             events = self._read_events(wanted.resource, at, head)
@@ -138,7 +138,7 @@ class Lister:
         return []
 
 
-def _condition(wanted: Range) -> Condition | None:
+def condition_of(wanted: Range) -> Condition | None:
     """Return the range of sk; a namespace's ends before the character that follows a slash."""
     start = split_key(wanted.start)[1]
     _, beyond = split_key(wanted.beyond) if wanted.beyond.count("/") > 2 else ("", "")

@@ -31,6 +31,7 @@ from chalicelib.storage.base import (
 from chalicelib.storage.dynamodb.events import EventLog
 from chalicelib.storage.dynamodb.item import PROBE_SK, STORE_PK, STORE_SK, Item, head_of, owner_pk, stored_object
 from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
+from chalicelib.storage.dynamodb.news import News, is_news
 from chalicelib.storage.dynamodb.table import Backoff, Key, Table
 from chalicelib.storage.dynamodb.view import DynamoView, Memory
 from chalicelib.storage.dynamodb.write import Before, Plan, check_size, object_item_key, uid_key, uids_to_be_free
@@ -65,6 +66,7 @@ class DynamoStorage(SingleWrites):
         self._log = EventLog(self._table, clock)
         self._lister = Lister(self._table, self._log, self._backoff)
         self._memory = Memory()
+        self._news = News(self._table, clock, self._backoff)
         self._writing = threading.Lock()
         self._tail = Tail(0)
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
@@ -78,18 +80,20 @@ class DynamoStorage(SingleWrites):
         """Create the table and wait until it can be used; leave an existing one alone."""
         self._table.create()
 
-    def revision(self) -> int:
-        """Return the store's current revision."""
-        return self._table.head().revision
+    def revision(self, prefix: str | None = None) -> int:
+        """Return the store's current revision, or that of news."""
+        return self._news.revision() if prefix and is_news(prefix) else self._table.head().revision
 
     def view(self) -> Reader:
         """Return a reader that costs this one read, and no more for what has not changed."""
         head = self._table.head()
-        return DynamoView(head, table=self._table, log=self._log, memory=self._memory, lister=self._lister)
+        return DynamoView(
+            head, table=self._table, log=self._log, memory=self._memory, lister=self._lister, news=self._news
+        )
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
-        return stored_object(self._get_item(key))
+        return self._news.get(key) if is_news(key) else stored_object(self._get_item(key))
 
     def get_by_uid(self, uid: str) -> StoredObject:
         """Return the living object with that uid."""
@@ -111,17 +115,26 @@ class DynamoStorage(SingleWrites):
         self, prefix: str, *, limit: int | None = None, start_key: str | None = None, revision: int | None = None
     ) -> Page:
         """Return a page of objects, as they are or as they were at `revision`."""
+        if is_news(prefix):
+            return self._news.list(prefix, limit=limit, start_key=start_key, revision=revision)
         return self._lister.page(Range.of(prefix, start_key), limit=limit, revision=revision)
 
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`."""
-        return self._lister.count(Range.of(prefix, None))
+        return len(self.list(prefix).items) if is_news(prefix) else self._lister.count(Range.of(prefix, None))
 
     def transact(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
         """Do all of these writes or none."""
         writes = drafted(changes)
         for write in writes:
             check_size(write)
+        news = {write.key: self._news.write(write) for write in writes if is_news(write.key)}
+        written = {each.key: each for each in self._transact([write for write in writes if write.key not in news])}
+        return [news.get(write.key) or written[write.key] for write in writes]
+
+    def _transact(self, writes: Sequence[Write]) -> Sequence[StoredObject]:
+        if not writes:
+            return ()
         # The threads of one process would only make each other lose: they take turns.
         if not self._writing.acquire(timeout=WRITE_QUEUE_SECONDS):
             raise StorageUnavailable("too many writes wait in this process: try again")
@@ -140,6 +153,8 @@ class DynamoStorage(SingleWrites):
 
         News come from memory if it reaches back that far; that there is none, the table itself says.
         """
+        if is_news(prefix):
+            return self._news.events_after(prefix, revision, limit=limit)
         resource = Range.of(prefix, None).resource
         recent = self._tail.find(prefix, revision, limit=limit)
         if recent and recent[0]:
@@ -152,6 +167,8 @@ class DynamoStorage(SingleWrites):
 
     def wait(self, revision: int, seconds: float, prefix: str | None = None) -> int:
         """Sleep until there may be news under `prefix` after `revision`; return the store's revision."""
+        if prefix and is_news(prefix):
+            return self._news.wait(revision, seconds)
         return self._poller.wait(revision, seconds, prefix)
 
     def expire_events(self, keep_seconds: float) -> int:
@@ -177,6 +194,7 @@ class DynamoStorage(SingleWrites):
 
     def close(self) -> None:
         """Wake all waiters and end the polling thread. May be repeated."""
+        self._news.close()
         self._poller.close()
 
     def _get_item(self, key: str) -> Item:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -179,13 +180,17 @@ class Table:
     def update(self, item: Item, actions: list[Action], condition: Condition | None = None) -> bool:
         """Change one item; return False if its condition did not hold or it lost a race."""
         with self._translated():
-            try:
-                item.update(actions=actions, condition=condition)
-            except PynamoDBException as error:
-                if error.cause_response_code in ("ConditionalCheckFailedException", "TransactionConflictException"):
-                    return False
-                raise
-        return True
+            return _unless_refused(partial(item.update, actions=actions, condition=condition))
+
+    def put(self, item: Item, condition: Condition) -> bool:
+        """Store one item; return False if its condition did not hold."""
+        with self._translated():
+            return _unless_refused(partial(item.save, condition))
+
+    def delete(self, item: Item, condition: Condition) -> bool:
+        """Remove one item; return False if its condition did not hold."""
+        with self._translated():
+            return _unless_refused(partial(item.delete, condition))
 
     def _get_batch(self, keys: list[dict[str, Any]]) -> Iterator[Item]:
         for _ in self._backoff.tries(BATCH_GET_TRIES):
@@ -210,3 +215,14 @@ class Table:
         code = getattr(error, "cause_response_code", None)
         advice = _ADVICE.get(code or "")
         return f"the table {self._name} {advice}" if advice else f"the table {self._name} cannot be used: {error}"
+
+
+def _unless_refused(write: Callable[[], object]) -> bool:
+    """Return whether a write of one item was done: not if its condition did not hold, or it met a transaction."""
+    try:
+        write()
+    except PynamoDBException as error:
+        if error.cause_response_code in ("ConditionalCheckFailedException", "TransactionConflictException"):
+            return False
+        raise
+    return True

@@ -18,6 +18,7 @@ from chalicelib.storage.base import KeyNotFound, Page, StoredObject
 from chalicelib.storage.dynamodb.events import EventLog
 from chalicelib.storage.dynamodb.item import Head, Mark, stored_object
 from chalicelib.storage.dynamodb.list import Lister, Range
+from chalicelib.storage.dynamodb.news import News, is_news
 from chalicelib.storage.dynamodb.table import Table
 from chalicelib.storage.dynamodb.write import object_item_key
 from chalicelib.storage.keys import split_key
@@ -54,8 +55,9 @@ class Memory:
 class DynamoView:
     """What is stored as of the moment when `head` was read, or later. See base.Reader."""
 
-    def __init__(self, head: Head, *, table: Table, log: EventLog, memory: Memory, lister: Lister) -> None:
+    def __init__(self, head: Head, *, table: Table, log: EventLog, memory: Memory, lister: Lister, news: News) -> None:
         self._head = head
+        self._news = news
         self._table = table
         self._log = log
         self._memory = memory
@@ -67,6 +69,8 @@ class DynamoView:
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
+        if is_news(key):
+            return self._news.get(key)
         newest = self._head.mark(split_key(key)[0])
         is_known, found = self._memory.find(key, newest.revision)
         if not is_known:
@@ -80,6 +84,8 @@ class DynamoView:
 
     def list(self, prefix: str) -> Page:
         """Return all objects under `prefix`."""
+        if is_news(prefix):
+            return self._news.list(prefix, limit=None, start_key=None, revision=None)
         wanted = Range.of(prefix, None)
         return self._lister.kept(wanted, self._head) or self._lister.page(wanted, limit=None, revision=None)
 

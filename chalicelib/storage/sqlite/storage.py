@@ -65,7 +65,7 @@ class SqliteStorage(SingleWrites):
             raise
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
 
-    def revision(self) -> int:
+    def revision(self, prefix: str | None = None) -> int:  # noqa: ARG002
         """Return the store's current revision."""
         with self._file.reader() as connection:
             return read_state(connection)[0]

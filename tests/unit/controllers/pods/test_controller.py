@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.controllers.podmodel.record import handle_of, version_of
 from chalicelib.providers.base import LogOptions, ProviderUnavailable
-from chalicelib.storage.base import TRANSACTION_WRITES, Change, StoredObject
+from chalicelib.storage.base import Change, StoredObject
 from tests.fake_provider import FakeProvider, SlowProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
@@ -289,13 +289,13 @@ def sizes_of_transactions(w: World) -> list[int]:
     return sizes
 
 
-def test_state_and_its_events_are_one_transaction(w: World) -> None:
+def test_each_event_is_written_by_itself_beside_the_state(w: World) -> None:
     sizes = sizes_of_transactions(w)
 
     w.create_pod(automountServiceAccountToken=False)  # whose key is made with the first one
 
     assert [reason for reason, _ in w.events()] == ["Scheduled", "Started"]
-    assert sizes == [1, 3]
+    assert sizes == [1, 1, 1, 1]
 
 
 def test_event_that_is_there_already_is_counted_and_the_state_is_stored(w: World) -> None:
@@ -310,13 +310,3 @@ def test_event_that_is_there_already_is_counted_and_the_state_is_stored(w: World
     assert w.pod()["status"]["conditions"][0]["reason"] == "Capacity"
     counts = {each.object()["message"]: each.object()["count"] for each in w.storage.list("/registry/events/").items}
     assert counts == {"Capacity: none left": 2, "Quota: used up": 1}
-
-
-def test_pod_with_more_events_than_fit_a_transaction_has_them_all(w: World) -> None:
-    many = [{"name": f"c{number:02}", "image": "i"} for number in range(TRANSACTION_WRITES)]
-    sizes = sizes_of_transactions(w)
-
-    w.create_pod(containers=many, automountServiceAccountToken=False)
-
-    assert [reason for reason, _ in w.events()] == ["Scheduled", *["Started"] * len(many)]
-    assert sizes == [1, TRANSACTION_WRITES, 2]
