@@ -149,3 +149,23 @@ output "dead_letter_queue_arn" {
   description = "The queue of events and invocations that failed to the end."
   value       = module.sparkanywhere.dead_letter_queue_arn
 }
+
+output "alarm_topic_arn" {
+  description = "The SNS topic that mails alarms; empty without alarm_mail."
+  value       = module.sparkanywhere.alarm_topic_arn
+}
+
+output "reserved_concurrency" {
+  description = "Concurrent executions reserved for functions, by Chalice's names."
+  value       = module.sparkanywhere.reserved_concurrency
+}
+
+output "api_requests_a_second" {
+  description = "Requests a second that the API takes in the long run."
+  value       = module.sparkanywhere.api_requests_a_second
+}
+
+output "api_burst" {
+  description = "Requests that the API takes at once."
+  value       = module.sparkanywhere.api_burst
+}

@@ -1,7 +1,8 @@
 """Terraform's outputs into a Chalice stage: `make config STAGE=prod` after `terraform apply`.
 
 Reads the outputs of the folder terraform/, or those in a file, and rewrites .chalice/config.json: the stage's
-environment, its role, its kind of endpoint, its tag, whether it is traced, and nothing else. May be repeated.
+environment, its role, its kind of endpoint, its tag, whether it is traced, its functions' reserved concurrency, what
+stage_details sets after a deployment, and nothing else. May be repeated.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 import click
 
 from sparkanywhere.cli.terminal import echo
+from sparkanywhere.deployment.stage_details import KEY
 from sparkanywhere.deployment.terraform import Terraform, TerraformFailed
 
 # Setting (SPARKANYWHERE_...) by output; lists and flags are written as config.py reads them.
@@ -37,6 +39,12 @@ SETTINGS = {
 ROLE, XRAY = "control_plane_role_arn", "xray"
 ENDPOINT_TYPE, VPC_ENDPOINT = "api_endpoint_type", "api_vpc_endpoint"
 DEPLOYMENT_TAG = "sparkanywhere:deployment"  # as on all that Terraform makes; the budget goes by it
+CONCURRENCY = "reserved_concurrency"
+DETAILS = {  # of stage_details by output
+    "dead_letters": "dead_letter_queue_arn",
+    "requests_a_second": "api_requests_a_second",
+    "burst": "api_burst",
+}
 FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}
 
 
@@ -82,10 +90,23 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
         "tags": {**(before.get("tags") or {}), DEPLOYMENT_TAG: _value(outputs, SETTINGS["DEPLOYMENT"])},
         "xray": _value(outputs, XRAY) is True,
         "api_gateway_endpoint_type": str(_value(outputs, ENDPOINT_TYPE)),
+        "lambda_functions": _reserved(before.get("lambda_functions", {}), _value(outputs, CONCURRENCY)),
+        KEY: {name: _value(outputs, output) for name, output in DETAILS.items()},
     }
     if endpoint := str(_value(outputs, VPC_ENDPOINT)):
         stages[stage]["api_gateway_endpoint_vpce"] = endpoint
     return {**config, "stages": stages}
+
+
+def _reserved(functions: dict[str, Any], numbers: dict[str, int]) -> dict[str, Any]:
+    kept = {
+        function: {key: value for key, value in settings.items() if key != CONCURRENCY}
+        for function, settings in functions.items()
+    }
+    return {
+        **kept,
+        **{function: {**kept.get(function, {}), CONCURRENCY: number} for function, number in numbers.items()},
+    }
 
 
 @click.command(help="Write Terraform's outputs into a stage of .chalice/config.json.")

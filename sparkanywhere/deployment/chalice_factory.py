@@ -29,6 +29,7 @@ from sparkanywhere.deployment.archive import CompilingPackager
 from sparkanywhere.deployment.aws_errors import sentence
 from sparkanywhere.deployment.libraries import LibrariesMissing, fetch_libraries
 from sparkanywhere.deployment.record import DeploymentRecord, Values
+from sparkanywhere.deployment.stage_details import details_of
 
 REGION, DEPLOYMENT, CLUSTER_ARN = "SPARKANYWHERE_REGION", "SPARKANYWHERE_DEPLOYMENT", "SPARKANYWHERE_CLUSTER_ARN"
 TOKEN_FROM = "SPARKANYWHERE_TOKEN_FROM"
@@ -50,6 +51,12 @@ class StageConfig(Config):
     def deployment(self) -> str:
         """Return the name of the deployment, which its API bears as well."""
         return f"{self.app_name}-{self.chalice_stage}"
+
+    @property
+    def stage(self) -> dict[str, Any]:
+        """Return what .chalice/config.json says of the stage."""
+        found: dict[str, Any] = self._config_from_disk.get("stages", {}).get(self.chalice_stage, {})
+        return found
 
     def deployed_resources(self, chalice_stage_name: str) -> DeployedResources:
         """Return what is deployed of the stage. Raises click.ClickException where AWS does not tell."""
@@ -126,7 +133,10 @@ class StageFactory(CLIFactory):
         """Return what deploys."""
         found = self._adopt(session)
         self._fetch_libraries()
-        return RecordedDeployer(super().create_default_deployer(session, config, ui), self._record(session), found)
+        made = RecordedDeployer(super().create_default_deployer(session, config, ui), self._record(session), found)
+        if details := details_of(self._config.stage):
+            made.complete = lambda values: details.set(session, self._config, values)
+        return made
 
     def create_deletion_deployer(self, session: Session, ui: Any) -> RecordedDeployer:
         """Return what deletes all that is deployed; what is gone already is no error."""
@@ -172,6 +182,8 @@ class StageFactory(CLIFactory):
 class RecordedDeployer(Deployer):
     """A deployer that keeps what it has done in the account, also where it is interrupted."""
 
+    complete: Callable[[Values], None] | None = None  # what is to be done with it then
+
     def __init__(self, made: Deployer, record: DeploymentRecord, before: Values) -> None:
         vars(self).update(vars(made))  # Chalice's functions make deployers of many parts
         self._record = record
@@ -189,6 +201,8 @@ class RecordedDeployer(Deployer):
                 self._record.write({"schema_version": "2.0", "backend": "api", "resources": kept})
                 raise
             self._record.write({**values, "token_from": config.environment_variables.get(TOKEN_FROM, "")})
+            if self.complete is not None:
+                self.complete(values)
         return values
 
 

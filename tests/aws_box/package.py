@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkanywhere.cli.stage_config import ENDPOINT_TYPE, ROLE, SETTINGS, VPC_ENDPOINT, XRAY, configured
+from sparkanywhere.cli.stage_config import (
+    CONCURRENCY,
+    DETAILS,
+    ENDPOINT_TYPE,
+    ROLE,
+    SETTINGS,
+    VPC_ENDPOINT,
+    XRAY,
+    configured,
+)
 from sparkanywhere.deployment.libraries import fetch_libraries
 from tests.locks import locked
 
@@ -53,6 +62,10 @@ def outputs(*, name: str = "sparkanywhere", region: str = "us-east-1") -> dict[s
         "stage": {"value": "prod"},
         "deployment": {"value": f"{name}-prod"},
         "region": {"value": region},
+        CONCURRENCY: {"value": {"resync": 2}},
+        DETAILS["dead_letters"]: {"value": f"arn:aws:sqs:{region}:{ACCOUNT}:{name}-prod-dead-letters"},
+        DETAILS["requests_a_second"]: {"value": 500},
+        DETAILS["burst"]: {"value": 1000},
         ROLE: {"value": f"arn:aws:iam::{ACCOUNT}:role/control-plane"},
         XRAY: {"value": False},
         ENDPOINT_TYPE: {"value": "REGIONAL"},

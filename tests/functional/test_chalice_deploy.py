@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from tests.aws_box.moto_server import credentials, moto
-from tests.aws_box.package import CHALICE, CLUSTER_ARN, make_project, outputs
+from tests.aws_box.package import ACCOUNT, CHALICE, CLUSTER_ARN, make_project, outputs
 
 DEPLOY_SECONDS = 240
 ASSUME = {
@@ -98,9 +98,33 @@ def test_two_clones_deploy_one_api_and_either_deletes_all_of_it(tmp_path: Path) 
     assert url == chalice(bob, "url")
     assert url.strip() in again
     assert_whole(first)
+    assert_complete(first, next(iter(api)))
     chalice(bob, "delete")
     assert left() == []
     chalice(alice, "delete")  # of what is gone
+
+
+def assert_complete(deployed: dict[str, Any], api: str) -> None:
+    """Fail unless nothing that fails is lost, requests have a limit, and all of it is in the bill by its tag."""
+    queue, tag = f"arn:aws:sqs:us-east-1:{ACCOUNT}:sparkanywhere-prod-dead-letters", "sparkanywhere:deployment"
+    events, functions, gateway = client("events"), client("lambda"), client("apigateway")
+    for rule in events.list_rules()["Rules"]:
+        [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        assert (target["Id"], target["DeadLetterConfig"]) == ("1", {"Arn": queue})
+        assert {tag: "sparkanywhere-prod"}.items() <= {
+            each["Key"]: each["Value"] for each in events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"]
+        }.items()
+    for name, function in deployed.items():
+        kept = functions.get_function_event_invoke_config(FunctionName=name)["DestinationConfig"]["OnFailure"]
+        assert kept == {"Destination": queue}
+        tags = functions.list_tags(Resource=function["FunctionArn"])["Tags"]
+        assert tags[tag] == "sparkanywhere-prod"
+    reserved = functions.get_function_concurrency(FunctionName="sparkanywhere-prod-resync")
+    assert reserved["ReservedConcurrentExecutions"] == 2
+    stage = gateway.get_stage(restApiId=api, stageName="api")
+    limits = stage["methodSettings"]["*/*"]
+    assert (limits["throttlingRateLimit"], limits["throttlingBurstLimit"]) == (500, 1000)
+    assert stage["tags"][tag] == "sparkanywhere-prod"
 
 
 def assert_whole(deployed: dict[str, Any]) -> None:

@@ -147,3 +147,28 @@ output "dead_letter_queue_arn" {
   description = "The queue of events and invocations that failed to the end."
   value       = aws_sqs_queue.dead_letters.arn
 }
+
+output "alarm_topic_arn" {
+  description = "The SNS topic that mails alarms; empty without alarm_mail."
+  value       = join("", aws_sns_topic.alarms[*].arn)
+}
+
+output "reserved_concurrency" {
+  description = "Concurrent executions reserved for functions, by Chalice's names."
+  value       = var.reserved_concurrency
+
+  precondition {
+    condition     = alltrue([for function in keys(var.reserved_concurrency) : contains(keys(local.functions), function)])
+    error_message = "reserved_concurrency knows these functions: ${join(", ", keys(local.functions))}."
+  }
+}
+
+output "api_requests_a_second" {
+  description = "Requests a second that the API takes in the long run."
+  value       = var.api_requests_a_second
+}
+
+output "api_burst" {
+  description = "Requests that the API takes at once."
+  value       = var.api_burst
+}

@@ -61,7 +61,7 @@ resource "aws_iam_role" "task" {
 }
 
 locals {
-  event_log_actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+  file_actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 }
 
 data "aws_iam_policy_document" "task" {
@@ -69,7 +69,7 @@ data "aws_iam_policy_document" "task" {
 
   statement {
     sid       = "KeepEventLogs"
-    actions   = local.event_log_actions
+    actions   = local.file_actions
     resources = ["${aws_s3_bucket.files.arn}/event-logs/${each.key == local.shared ? "*" : "${each.key}/*"}"]
   }
 
@@ -79,7 +79,7 @@ data "aws_iam_policy_document" "task" {
     content {
       sid       = "NotThoseOfNamespacesWithRoles"
       effect    = "Deny"
-      actions   = local.event_log_actions
+      actions   = local.file_actions
       resources = [for namespace in statement.value : "${aws_s3_bucket.files.arn}/event-logs/${namespace}/*"]
     }
   }
@@ -90,6 +90,16 @@ data "aws_iam_policy_document" "task" {
     sid       = "ListFiles"
     actions   = ["s3:ListBucket"]
     resources = [aws_s3_bucket.files.arn]
+  }
+
+  dynamic "statement" {
+    for_each = length(var.data_buckets) > 0 ? [var.data_buckets] : []
+
+    content {
+      sid       = "Data"
+      actions   = concat(local.file_actions, ["s3:ListBucket"])
+      resources = flatten([for bucket in statement.value : ["arn:${local.partition}:s3:::${bucket}", "arn:${local.partition}:s3:::${bucket}/*"]])
+    }
   }
 
   # The four have no resources to name: docs.aws.amazon.com/AmazonECS, "Monitor Amazon ECS containers with ECS Exec" (2025).

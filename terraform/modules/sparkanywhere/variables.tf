@@ -199,3 +199,86 @@ variable "deletion_protection" {
   type        = bool
   default     = true
 }
+
+variable "alarms" {
+  description = "Whether CloudWatch watches schedule, functions, API and dead letters. An account's first ten alarms are free, each further one costs $0.10 a month; there are two for each function and four more."
+  type        = bool
+  default     = true
+}
+
+variable "alarm_mail" {
+  description = "Who is told of alarms; empty for nobody, who may still look at them."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^[^@ ]+@[^@ ]+$", var.alarm_mail))
+    error_message = "alarm_mail takes one mail address."
+  }
+
+  validation {
+    condition     = var.alarm_mail == "" || var.alarms
+    error_message = "alarm_mail needs alarms."
+  }
+}
+
+variable "alarm_topics" {
+  description = "ARNs of SNS topics of your own that are told of alarms, 4 at most."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.alarm_topics) <= 4 && alltrue([for arn in var.alarm_topics : can(regex("^arn:aws[a-z-]*:sns:", arn))])
+    error_message = "alarm_topics takes the ARNs of SNS topics, 4 at most: an alarm has 5 actions."
+  }
+}
+
+variable "dashboard" {
+  description = "Whether to make a CloudWatch dashboard. An account's first three are free, each further one costs $3 a month."
+  type        = bool
+  default     = false
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrent executions reserved for functions, by Chalice's names, such as { resync = 2 }. None by default: a new account has 10 in all, and AWS keeps 10 of what an account has unreserved."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for number in values(var.reserved_concurrency) : number >= 1 && floor(number) == number])
+    error_message = "reserved_concurrency takes whole numbers, 1 or more."
+  }
+}
+
+variable "api_requests_a_second" {
+  description = "Requests a second that the API takes in the long run; beyond, API Gateway answers 429."
+  type        = number
+  default     = 500
+
+  validation {
+    condition     = var.api_requests_a_second >= 1 && var.api_requests_a_second <= 10000
+    error_message = "api_requests_a_second takes a number from 1 to 10,000, which an account has in all."
+  }
+}
+
+variable "api_burst" {
+  description = "Requests that the API takes at once."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.api_burst >= 1 && var.api_burst <= 5000 && floor(var.api_burst) == var.api_burst
+    error_message = "api_burst takes a whole number from 1 to 5,000, which an account has in all."
+  }
+}
+
+variable "data_buckets" {
+  description = "Buckets that tasks may read and write, all of them: data of jobs that have no role of their own."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for bucket in var.data_buckets : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", bucket))])
+    error_message = "data_buckets takes names of buckets, without s3:// and without a path."
+  }
+}

@@ -9,6 +9,8 @@ import pytest
 from chalicelib.config import Settings, read_settings
 from chalicelib.providers.fargate.declaration import FargateSettings
 from sparkanywhere.cli.stage_config import (
+    CONCURRENCY,
+    DETAILS,
     ENDPOINT_TYPE,
     ROLE,
     SETTINGS,
@@ -25,6 +27,8 @@ OUTPUTS: dict[str, Any] = {
     XRAY: {"value": True},
     ENDPOINT_TYPE: {"value": "REGIONAL"},
     VPC_ENDPOINT: {"value": ""},
+    CONCURRENCY: {"value": {"resync": 2}},
+    **{output: {"value": f"the-{output}"} for output in DETAILS.values()},
     "execute_command": {"value": True},
     "subnet_zones": {"value": {"us-east-1b": "subnet-b", "us-east-1a": "subnet-a"}},
 }
@@ -64,6 +68,16 @@ def test_a_private_api_is_reached_by_the_vpcs_endpoint_and_a_public_one_by_none(
     assert (prod["api_gateway_endpoint_type"], prod["api_gateway_endpoint_vpce"]) == ("PRIVATE", "vpce-1")
     assert again["stages"]["prod"]["api_gateway_endpoint_type"] == "REGIONAL"
     assert "api_gateway_endpoint_vpce" not in again["stages"]["prod"]
+
+
+def test_concurrency_is_reserved_and_given_back_and_other_settings_of_a_function_stay() -> None:
+    before = {"stages": {"prod": {"lambda_functions": {"resync": {"lambda_timeout": 50}, "task_events": {"x": 1}}}}}
+
+    once = configured(before, "prod", OUTPUTS)
+    again = configured(once, "prod", {**OUTPUTS, CONCURRENCY: {"value": {}}})
+
+    assert once["stages"]["prod"]["lambda_functions"]["resync"] == {"lambda_timeout": 50, "reserved_concurrency": 2}
+    assert again["stages"]["prod"]["lambda_functions"] == before["stages"]["prod"]["lambda_functions"]
 
 
 def test_a_missing_output_is_named() -> None:
