@@ -57,6 +57,7 @@ def calls_of(site: Site) -> Sequence[Calls]:
         Calls(("ecs:ListTasks",), "*", cluster),
         Calls(("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), "*"),
         Calls(("servicequotas:GetServiceQuota",), "*"),
+        Calls(("lambda:InvokeFunction",), f"{start}lambda{here}function:{name}-launch"),
         Calls(("ecs:TagResource",), definition, (("ecs:CreateAction", "RegisterTaskDefinition"),)),
         Calls(("ecs:TagResource",), task, (("ecs:CreateAction", "RunTask"),)),
         *(
