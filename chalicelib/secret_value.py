@@ -13,7 +13,7 @@ from chalicelib.config import SettingsError
 from chalicelib.extras import lacking
 
 ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>secretsmanager|ssm):(?P<region>[a-z0-9-]+):\d{12}:.+")
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 3, 2  # within the ten seconds that clients wait for an answer
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 3, 2  # together within the ten seconds that clients wait for an answer
 
 Client = Callable[[str, str], Any]  # (service, region) -> a boto3 client, which is made at run time
 

@@ -18,7 +18,7 @@ PREFIX = "staged"  # of the keys; what Terraform's roles and its lifecycle rule 
 UPLOAD_SECONDS = 3600  # to begin the PUT; one that has begun may take longer
 OBJECT_SECONDS = 12 * 3600  # a job may wait for capacity; the role's own session may end before
 FETCH_SECONDS = 900  # to begin the GET: a pod asks for the URL when it needs it
-CONNECT_SECONDS, READ_SECONDS = 3, 5  # one call; an answer must be out well before Spark's ten seconds
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 3, 2  # together within the ten seconds that Spark waits for an answer
 # Without ListBucket an absent object is a 403.
 ABSENT = ("404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden")
 
@@ -111,7 +111,7 @@ def s3_client(region: str) -> Any:  # Any: boto3 makes its clients at run time
     limits = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "max_attempts": 2},
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         signature_version="s3v4",
         # Else URLs name a host that only redirects, which a signature forbids.
         s3={"addressing_style": "virtual"},

@@ -47,6 +47,7 @@ class Faults:
 
     conflict_every: int = 0  # cancelled, as one that met another under way
     throttle_every: int = 0  # cancelled for lack of capacity
+    in_progress_every: int = 0  # refused, as one whose first sending, with the same token, is still being carried out
     lose_answer_every: int = 0  # done, but the connection breaks before the answer
     refuse_all: str = ""  # every request fails with this error code
     visible_seconds: float = 0.0  # a transaction's items become visible over up to this long each
@@ -190,6 +191,8 @@ class FakeDynamoDB:
                 return {}
             self._transactions += 1
             number = self._transactions
+            if _is_nth(number, self.faults.in_progress_every):
+                raise DynamoDBError("TransactionInProgressException", "The transaction is in progress")
             self._refuse(self._reasons(number, actions, keys))
             changes = [(key, self._changed(kind, action)) for key, (kind, action) in zip(keys, actions, strict=True)]
             self._tokens.add(request["ClientRequestToken"])

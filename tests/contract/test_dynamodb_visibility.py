@@ -204,6 +204,21 @@ def test_a_throttled_write_ends(stage: Stage) -> None:
         stage.create("a")
 
 
+def test_a_transaction_that_is_still_in_progress_is_asked_for_again(stage: Stage) -> None:
+    stage.fake.faults = Faults(in_progress_every=2)
+
+    revisions = [stage.create(name) for name in "abcd"]
+
+    assert revisions == list(range(stage.start + 1, stage.start + 5))
+
+
+def test_one_that_stays_in_progress_leaves_open_what_has_happened(stage: Stage) -> None:
+    stage.fake.faults = Faults(in_progress_every=1)
+
+    with pytest.raises(StorageUnavailable, match="may come to pass"):
+        stage.create("a")
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

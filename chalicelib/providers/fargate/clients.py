@@ -11,7 +11,7 @@ from typing import Any
 
 from chalicelib.providers.base import ProviderError, ProviderUnavailable, TaskRejected
 
-CONNECT_SECONDS, READ_SECONDS = 3, 7  # one call; the API must answer well inside Spark's ten seconds
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 3, 2  # together within the ten seconds that Spark waits for an answer
 # Error codes of the API that pass.
 PASSING = {
     "ThrottlingException": "Throttled",
@@ -51,7 +51,9 @@ def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clie
     from botocore.config import Config
 
     limits = Config(
-        connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"mode": "standard", "max_attempts": 2}
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
     make: Any = boto3.client  # its stubs know services by literal names only
     return make(service, region_name=region, config=limits)

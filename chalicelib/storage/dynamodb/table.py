@@ -23,9 +23,10 @@ from chalicelib.storage.dynamodb.item import STORE_PK, STORE_SK, Head, Item, hea
 
 FIRST_PAUSE_SECONDS = 0.01  # about one transaction, so the winner is through
 LONGEST_PAUSE_SECONDS = 0.25  # beyond that a loser waits longer than the race lasts
-CONNECT_SECONDS = 2  # the endpoint is in the same region: longer means that it is not there
-READ_SECONDS = 5  # two attempts fit into the ten seconds that Spark waits for an answer
-RETRIES = 2  # by botocore, of throttling, 5xx and lost connections; writes carry a token against repetition
+# The endpoint is in the same region: what takes longer is not there. All attempts together end within the ten seconds
+# that Spark waits for an answer.
+CONNECT_SECONDS, READ_SECONDS = 1, 2
+RETRIES = 2  # by botocore, of throttling, 5xx and lost connections; transactions carry a token against repetition
 CONNECTIONS = 64  # botocore's 10 would queue the threads of a local server
 BATCH_GET_ITEMS = 100  # DynamoDB's limit
 BATCH_GET_TRIES = 8  # for keys left unread when the table is throttled
@@ -37,6 +38,7 @@ _ADVICE = {
     "ProvisionedThroughputExceededException": "is throttled: try again",
     "ThrottlingException": "is throttled: try again",
     "RequestLimitExceeded": "is throttled: try again",
+    "TransactionInProgressException": "still carries out this write, which may come to pass: look, and try again",
     "AccessDeniedException": "may not be used with these credentials: see the role's policy",
     "UnrecognizedClientException": "may not be used with these credentials: they are not known",
     "ExpiredTokenException": "may not be used with these credentials: they have expired",
