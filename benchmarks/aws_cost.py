@@ -1,23 +1,29 @@
-"""What the control plane of a job costs on AWS: what is paid for, counted on fakes and priced (aws_prices.json).
+"""What the control plane of a job costs on AWS in an hour: what is paid for, counted on fakes and priced.
 
-The packaged functions run as on Lambda, on a DynamoDB in memory and an ECS without containers. Not executed but added:
-the driver's and the submitter's watches, which hold a function all the time, and the driver's regular lists, of which
-one is measured.
+The packaged functions run as on Lambda, on a DynamoDB in memory and an ECS without containers, for a job of Spark's
+recorded pods, created one after another, owned by their driver, and deleted as Spark does. Driver and submitter watch
+all the time, as Spark's client does (polled_watch.py), the driver lists its executors, and the schedule runs. Counted
+are start, end and one minute between; an hour has sixty of such minutes, twelve schedules in which everything is due
+and 48 with what is due each minute. A bill has seconds in which a function waits, too: they are the processor seconds
+by what a function of 512 MB has of a processor, and what each request to DynamoDB and ECS takes on AWS. Prices:
+aws_prices.json.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 from typing import Any
 
+from benchmarks.aws_launch import REQUEST_SECONDS, RUN_TASK_SECONDS
+from benchmarks.cpu_share import FULL_MB, cpu_seconds
 from benchmarks.dynamodb_units import UnitMeter
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
@@ -26,29 +32,30 @@ from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.package import Package, make_package
 
-EXECUTORS = (10, 100, 1000)
-JOB_MINUTES = 30
-WATCHES = 2  # the driver's on its executors, the submitter's on its driver
-WATCH_SECONDS = 25.0  # each request of a watch is held so long
-POLLS_A_MINUTE = 2  # Spark's driver lists its executors every 30 seconds
-EXECUTOR_PODS = f"{PODS}?labelSelector=spark-role%3Dexecutor"
-LAMBDA_GB = 0.5
-MONTH_MINUTES = 30 * 24 * 60
-SETTLE_SECONDS = 900.0
+GOALS = {10: 0.01, 100: 0.02, 1000: 0.06}  # dollars an hour, by executors
+QUIET_SECONDS, MINUTE = 35.0, 60.0  # until watches are asked for as seldom as they ever are
+LISTS = 30  # of its executors by a driver in an hour, as it is told to
+SCHEDULES, WHOLE_SCHEDULES = 60, 12
+MEMORY_MB = 512
+SETTLE_SECONDS = 1800.0
+RECORDED = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark"
+CORE = PODS.removesuffix("/pods")
+EXECUTORS = "spark-role=executor"
+FABRIC8 = {"User-Agent": "fabric8-kubernetes-client/7.6.1"}
 
 Prices = dict[str, Any]
+Json = Any  # what the API has sent, or is sent
 
 
 @dataclass(slots=True)
 class Counts:
     """What AWS would count."""
 
-    gateway: int = 0
-    invocations: int = 0
-    gb_seconds: float = 0.0
-    reads: int = 0
-    writes: int = 0
-    ecs: int = 0
+    gateway: float = 0
+    invocations: float = 0
+    seconds: float = 0.0
+    reads: float = 0
+    writes: float = 0
 
     def __sub__(self, before: Counts) -> Counts:
         return self + before * -1
@@ -56,7 +63,7 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, each) + getattr(other, each) for each in Counts.__slots__))
 
-    def __mul__(self, times: int) -> Counts:
+    def __mul__(self, times: float) -> Counts:
         return Counts(*(getattr(self, each) * times for each in Counts.__slots__))
 
     def dollars(self, prices: Prices) -> float:
@@ -64,10 +71,15 @@ class Counts:
         return float(
             self.gateway * prices["api_gateway_request"]
             + self.invocations * prices["lambda_request"]
-            + self.gb_seconds * prices["lambda_gb_second_arm64"]
+            + self.seconds * MEMORY_MB / 1024 * prices["lambda_gb_second_arm64"]
             + self.reads * prices["dynamodb_read_unit"]
             + self.writes * prices["dynamodb_write_unit"]
         )
+
+    def cells(self) -> str:
+        """Return it as cells of a table."""
+        values = (self.gateway, self.invocations, self.seconds, self.writes, self.reads)
+        return " | ".join(f"{value:,.0f}" for value in values)
 
 
 class QuickEngine:
@@ -93,151 +105,190 @@ class QuickEngine:
         task.change("STOPPED", stoppedAt=time.time())
 
 
-class Meter:
-    """Counts what one deployment uses."""
+class Site:
+    """One deployment, and what it has used."""
 
-    def __init__(self, deployment: Deployment, ecs: FakeEcs) -> None:
-        self._deployment = deployment
-        self._ecs = ecs
-        self._units = UnitMeter(deployment.dynamodb.fake)
-        self._seconds = 0.0
-        self._lock = threading.Lock()
-        for function in deployment.functions:
-            function.invoke = self._timed(function.invoke)  # type: ignore[method-assign, assignment]
-        deployment.gateway._invoke = deployment.api.invoke
+    def __init__(self, package: Package, folder: Path) -> None:
+        self.ecs = FakeEcs(QuickEngine(), lambda event: self.events.send(event))
+        self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
+        self.events = EventBus(lambda event: self.deployment.task_events.invoke(event))
+        self.client = Client(self.deployment, folder)
+        self._units = UnitMeter(self.deployment.dynamodb.fake)
 
     def read(self) -> Counts:
         """Return what has been counted so far."""
-        units = self._units.read()
-        invocations = sum(each.invocations for each in self._deployment.functions)
+        functions, units = self.deployment.functions, self._units.read()
+        processor = sum(cpu_seconds(pid) for each in functions for pid in each.pids)
+        waits = sum(units.requests.values()) * REQUEST_SECONDS + sum(self.ecs.calls.values()) * RUN_TASK_SECONDS
         return Counts(
-            gateway=len(self._deployment.gateway.requests),
-            invocations=invocations,
-            gb_seconds=self._seconds * LAMBDA_GB,
+            gateway=len(self.deployment.gateway.requests),
+            invocations=sum(each.invocations for each in functions),
+            seconds=processor * FULL_MB / MEMORY_MB + waits,
             reads=sum(units.reads.values()),
             writes=sum(units.writes.values()),
-            ecs=sum(self._ecs.calls.values()),
         )
 
-    def _timed(self, invoke: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-        def timed(event: Any) -> bytes:
-            started = time.monotonic()
-            try:
-                return invoke(event)
-            finally:
-                with self._lock:
-                    self._seconds += time.monotonic() - started
+    @contextmanager
+    def counted(self) -> Iterator[Counts]:
+        """Yield what is used meanwhile, known at the end."""
+        counts, before = Counts(), self.read()
+        yield counts
+        used = self.read() - before
+        for each in Counts.__slots__:
+            setattr(counts, each, getattr(used, each))
 
-        return timed
+    def wait_for_tasks(self, status: str, count: int) -> None:
+        """Wait until so many tasks there are, all in that state, and all of it is told."""
+
+        def settled() -> bool:
+            return len(self.ecs.tasks) == count and all(
+                task.document["lastStatus"] == status for task in self.ecs.tasks
+            )
+
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not (settled() and self.events.is_idle):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the job did not get on")
+            time.sleep(1)
+
+    def ask(self, method: str, path: str, **how: Any) -> Json:  # Any: as requests takes it
+        """Return the document that is answered. Raises RuntimeError for an error."""
+        answer = self.client.call(method, path, **how)
+        if answer.status_code >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        return answer.json()
+
+    def close(self) -> None:
+        """Take it down."""
+        self.events.close()
+        self.deployment.close()
+        self.ecs.close()
+
+
+@contextmanager
+def watching(site: Site, **selector: str) -> Iterator[None]:
+    """Watch pods as Spark's client does, meanwhile."""
+    over = threading.Event()
+
+    def watch() -> None:
+        query = {"watch": "true", "allowWatchBookmarks": "true", **selector}
+        pause = 0.0
+        while not over.wait(pause):
+            pause = 1.0
+            for line in site.client.call("GET", PODS, params=query, headers=FABRIC8).text.splitlines():
+                frame = json.loads(line)
+                if frame["type"] == "ERROR":
+                    pause = max(pause, frame["object"]["details"]["retryAfterSeconds"])
+                else:
+                    query["resourceVersion"] = frame["object"]["metadata"]["resourceVersion"]
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def run() -> str:
     """Return the table."""
     prices: Prices = json.loads(Path(__file__).with_name("aws_prices.json").read_text())
+    eks, address = prices["eks_cluster_hour"], prices["public_ipv4_hour"]
     with tempfile.TemporaryDirectory() as name:
         package = make_package(Path(name) / "package")
-        results = {count: _job(package, Path(name), count) for count in EXECUTORS}
+        idle = _measured(package, Path(name, "idle"), _idle_hour)
+        hours = {count: _measured(package, Path(name, f"{count}"), _job_hour, count) for count in GOALS}
+    month = idle.dollars(prices) * 24 * 30
     lines = [
-        f"| {JOB_MINUTES} minutes, {prices['region']}, prices of {prices['as_of']} | API Gateway | Lambda | GB-s "
-        "| DynamoDB writes | reads | ECS calls | control plane | EKS |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        f"| an hour of a job, {prices['region']}, prices of {prices['as_of']} | gateway requests | Lambda | seconds "
+        "| DynamoDB writes | reads | functions at once | control plane | goal | public addresses of its tasks |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    eks = prices["eks_cluster_hour"]
-    for count, (job, _) in results.items():
+    for count, hour in hours.items():
         lines.append(
-            f"| {count} executors {_cells(job)} | ${job.dollars(prices):.4f} | ${eks * JOB_MINUTES / 60:.4f} |"
+            f"| {count:,} executors | {hour.cells()} | {hour.seconds / 3600:.3f} | ${hour.dollars(prices):.4f} "
+            f"| ${GOALS[count]:.2f} | ${(count + 1) * address:.2f} |"
         )
-    idle = results[EXECUTORS[0]][1]
-    month = idle.dollars(prices) * MONTH_MINUTES
-    lines.append(
-        f"| a minute without a job {_cells(idle)} | ${month:.2f} a month | ${eks * MONTH_MINUTES / 60:.2f} a month |"
-    )
-    return "\n".join(lines)
+    dollars = f"${idle.dollars(prices):.4f}, ${month:.2f} a month"
+    lines.append(f"| no job | {idle.cells()} | {idle.seconds / 3600:.3f} | {dollars} | | |")
+    return "\n".join([*lines, "", f"EKS takes ${eks:.2f} an hour for its control plane, whatever runs."])
 
 
-def _cells(counts: Counts) -> str:
-    return (
-        f"| {counts.gateway} | {counts.invocations} | {counts.gb_seconds:.1f} | {counts.writes} "
-        f"| {counts.reads} | {counts.ecs}"
-    )
-
-
-def _job(package: Package, folder: Path, executors: int) -> tuple[Counts, Counts]:
-    """Return the counts of one job, and of one minute's schedule when it is over."""
-    events: list[EventBus] = []
-    ecs = FakeEcs(QuickEngine(), lambda event: events[0].send(event), cluster="sparkanywhere")
-    deployment = Deployment(package, folder, ecs_url=ecs.url)
-    meter = Meter(deployment, ecs)
-    events.append(EventBus(lambda event: deployment.task_events.invoke(event)))
-    client = Client(deployment, folder)
-
-    def settled(status: str) -> bool:
-        return all(task.document["lastStatus"] == status for task in ecs.tasks) and events[0].is_idle
-
+def _measured(package: Package, folder: Path, measure: Callable[..., Counts], *arguments: int) -> Counts:
+    folder.mkdir()
+    site = Site(package, folder)
     try:
-        client.get(PODS)  # a new table's defaults are written once, not with each job
-        before = meter.read()
-        _start(client, executors)
-        _wait(lambda: len(ecs.tasks) == executors + 1 and settled("RUNNING"))
-        listing = meter.read()
-        client.get(EXECUTOR_PODS)
-        listing = meter.read() - listing
-        _end(client, executors)
-        _wait(lambda: settled("STOPPED"))
-        deployment.run_schedule()
-        job = _with_watches(meter.read() - before, listing)
-        before = meter.read()
-        deployment.run_schedule()
-        return job, meter.read() - before
+        site.client.get(PODS)  # a new table's defaults are written once, not with each job
+        site.deployment.run_schedule()
+        return measure(site, *arguments)
     finally:
-        events[0].close()
-        deployment.close()
-        ecs.close()
+        site.close()
 
 
-def _start(client: Client, executors: int) -> None:
-    """Do what Spark does: a driver, a Service, a ConfigMap, executors."""
-    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"}, "data": {"a": "x" * 4000}}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "driver"}, "spec": {"clusterIP": "None"}}
-    client.call("POST", "/api/v1/namespaces/default/configmaps", json=settings)
-    client.call("POST", "/api/v1/namespaces/default/services", json=service)
-    env = [{"name": f"SPARK_VARIABLE_{number}", "value": "x" * 40} for number in range(40)]
-    container = {"name": "main", "image": "spark", "env": env}
-    client.create_pod("driver", containers=[container])
-    labels = {"labels": {"spark-role": "executor"}}
-
-    def create(number: int) -> None:
-        client.create_pod(f"executor-{number}", containers=[container], metadata=dict(labels))
-
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(create, range(executors)))
+def _idle_hour(site: Site) -> Counts:
+    return _schedules(site)[0]
 
 
-def _end(client: Client, executors: int) -> None:
-    """Delete each pod, as Spark does."""
-    names = [f"executor-{number}" for number in range(executors)]
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(lambda name: client.call("DELETE", f"{PODS}/{name}"), names))
-    client.call("DELETE", f"{PODS}/driver")
+def _schedules(site: Site) -> tuple[Counts, Counts]:
+    """Return what an hour's schedules use, and what else goes on in the minute between two of them."""
+    site.deployment.resync.restart()  # in a new process everything is due
+    with site.counted() as whole:
+        site.deployment.run_schedule()
+    with site.counted() as minute:
+        time.sleep(MINUTE)
+    with site.counted() as brief:
+        site.deployment.run_schedule()
+    return whole * WHOLE_SCHEDULES + brief * (SCHEDULES - WHOLE_SCHEDULES), minute
 
 
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the job did not get on")
-        time.sleep(2)
+def _job_hour(site: Site, executors: int) -> Counts:
+    driver = _recorded("driver-4.3.0")
+    labels, name = driver["metadata"]["labels"], driver["metadata"]["name"]
+    application = f"spark-app-selector={labels['spark-app-selector']}"
+    theirs = f"{application},{EXECUTORS}"
+    with site.counted() as start:
+        owner = _create_driver(site, driver)
+    with watching(site, fieldSelector=f"metadata.name={name}"), watching(site, labelSelector=theirs):
+        with site.counted() as scaling:
+            _create_executors(site, owner, labels, executors)
+            site.wait_for_tasks("RUNNING", executors + 1)
+        with site.counted() as settling:
+            time.sleep(QUIET_SECONDS)
+        schedules, minute = _schedules(site)
+        with site.counted() as listing:
+            site.ask("GET", PODS, params={"labelSelector": theirs}, headers=FABRIC8)
+        with site.counted() as end:
+            site.ask("DELETE", PODS, params={"labelSelector": theirs}, headers=FABRIC8)
+            site.ask("DELETE", f"{PODS}/{name}")
+            site.wait_for_tasks("STOPPED", executors + 1)
+            time.sleep(QUIET_SECONDS)
+    return start + scaling + settling + schedules + minute * 60 + listing * LISTS + end
 
 
-def _with_watches(counts: Counts, listing: Counts) -> Counts:
-    """Add what a job's watches, lists and schedule need over its time."""
-    held = WATCHES * JOB_MINUTES * 60
-    requests = ceil(held / WATCH_SECONDS)
-    watches = Counts(
-        gateway=requests,
-        invocations=requests + JOB_MINUTES,
-        gb_seconds=held * LAMBDA_GB,
-        reads=ceil(held / 0.4),  # a watch looks for others' writes every 0.4 seconds
-        ecs=3 * JOB_MINUTES,
-    )
-    return counts + watches + listing * (POLLS_A_MINUTE * JOB_MINUTES)
+def _create_driver(site: Site, driver: Json) -> Json:
+    """Do what spark-submit does; return the driver's metadata."""
+    site.ask("POST", f"{CORE}/serviceaccounts", json={"metadata": {"name": "spark"}})
+    made = site.ask("POST", PODS, json=driver)["metadata"]
+    service = {"metadata": {"name": "driver"}, "spec": {"clusterIP": "None", "ports": [{"port": 7078}]}}
+    site.ask("POST", f"{CORE}/services", json=service)
+    for volume in [*driver["spec"]["volumes"], *_recorded("executor-4.3.0")["spec"]["volumes"]]:
+        if "configMap" in volume:
+            settings = {**_recorded("configmap-4.3.0"), "metadata": {"name": volume["configMap"]["name"]}}
+            site.ask("POST", f"{CORE}/configmaps", json=settings)
+    return made
+
+
+def _create_executors(site: Site, owner: Json, labels: Json, count: int) -> None:
+    body = _recorded("executor-4.3.0")
+    body["metadata"]["ownerReferences"][0] |= {"name": owner["name"], "uid": owner["uid"]}
+    body["metadata"]["labels"]["spark-app-selector"] = labels["spark-app-selector"]
+    for number in range(1, count + 1):
+        pod = copy.deepcopy(body)
+        pod["metadata"]["name"] = f"pi-exec-{number}"
+        pod["metadata"]["labels"]["spark-exec-id"] = str(number)
+        site.ask("POST", PODS, json=pod, headers=FABRIC8)
+
+
+def _recorded(name: str) -> Json:
+    return json.loads((RECORDED / f"{name}.json").read_text())

@@ -111,7 +111,7 @@ def run() -> str:
 
 def _run(package: Package, folder: Path, drivers: int) -> Taken:
     folder.mkdir()
-    ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+    ecs = FakeEcs(NoEngine(), lambda _event: None)
     deployment = Deployment(package, folder, ecs_url=ecs.url)
     try:
         client = Client(deployment, folder)

@@ -47,7 +47,7 @@ ENVIRON = {
     "AWS_SECRET_ACCESS_KEY": "benchmark",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "SPARKANYWHERE_CLUSTER": "sparkanywhere",
+    "SPARKANYWHERE_CLUSTER": "sparkanywhere-prod",
     "SPARKANYWHERE_CLUSTER_ARN": "arn:aws:ecs:us-east-1:123456789012:cluster/sparkanywhere-prod",
     "SPARKANYWHERE_SUBNETS": "us-east-1a=subnet-0a",
     "SPARKANYWHERE_SECURITY_GROUP": "sg-0a",
@@ -122,7 +122,7 @@ class World:
         self.steps = Steps()
         self.fake = FakeDynamoDB()
         self.meter = UnitMeter(self.fake)
-        self.ecs = FakeEcs(self.steps, self.steps.events.append, cluster="sparkanywhere")  # type: ignore[arg-type]
+        self.ecs = FakeEcs(self.steps, self.steps.events.append)  # type: ignore[arg-type]
         os.environ["AWS_ENDPOINT_URL_ECS"] = self.ecs.url
         storage = DynamoStorage("benchmark", region="us-east-1", clock=lambda: self.now().timestamp())
         storage.client.meta.events.register("before-send.dynamodb", lambda request, **_: self.fake.answer(request))

@@ -59,7 +59,7 @@ def run() -> str:
     """Return the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+        ecs = FakeEcs(NoEngine(), lambda _event: None)
         deployment = Deployment(make_package(folder / "package"), folder, ecs_url=ecs.url)
         meter = Meter(deployment, ecs)
         try:

@@ -70,7 +70,7 @@ def run() -> str:
 def _rows(package: Package, folder: Path, living: int, waiting: int) -> Iterator[str]:
     folder.mkdir()
     share = CpuShare(MEMORY_MB)
-    ecs = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+    ecs = FakeEcs(NoEngine(), lambda _event: None)
     deployment = Deployment(package, folder, ecs_url=ecs.url)
     deployment.resync.on_start = share.take
     try:

@@ -18,7 +18,6 @@ from tests.aws_box.lambda_function import FunctionError
 from tests.aws_box.package import Package
 from tests.waiting import until
 
-CLUSTER = "sparkanywhere-prod"
 QUIET_SECONDS = 180.0
 
 
@@ -31,7 +30,7 @@ class AwsBox:
         self.sts = FakeSts()
         self.fargate = Fargate(self.logs, self.sts)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke(event), seed=seed)
-        self.ecs = FakeEcs(self.fargate, self.events.send, cluster=CLUSTER)
+        self.ecs = FakeEcs(self.fargate, self.events.send)
         self.deployment = Deployment(
             package, folder, ecs_url=self.ecs.url, logs_url=self.logs.url, sts_url=self.sts.url, host=self.fargate.host
         )

@@ -10,6 +10,7 @@ from typing import Any
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from tests.aws_box.dynamodb_server import DynamoDBServer
 from tests.aws_box.execution_environment import runtime_folder
+from tests.aws_box.fake_ecs import CLUSTER
 from tests.aws_box.fake_quotas import FakeQuotas
 from tests.aws_box.gateway import Gateway
 from tests.aws_box.lambda_api import LambdaApi
@@ -140,7 +141,7 @@ def stage() -> dict[str, str]:
         "WATCH": "buffered",
         "REGION": "us-east-1",
         "DEPLOYMENT": "sparkanywhere-prod",
-        "CLUSTER": "sparkanywhere-prod",
+        "CLUSTER": CLUSTER,
         "CLUSTER_ARN": CLUSTER_ARN,
         "SUBNETS": "us-east-1a=subnet-0a,us-east-1b=subnet-0b",
         "SECURITY_GROUP": "sg-0a",

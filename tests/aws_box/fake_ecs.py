@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from tests.aws_box.ecs_task import ACCOUNT, REGION, Document, EcsTask
 from tests.aws_box.wire import Answer, HttpServer, Request
 
+CLUSTER = "sparkanywhere-prod"  # as Terraform names it
 OVERRIDE_CHARACTERS = 8192
 TOKEN_CHARACTERS = 64
 STARTED_BY = re.compile(r"[A-Za-z0-9/_-]{0,128}")
@@ -82,7 +83,7 @@ Fault = Callable[[Document, Callable[[Document], Document]], Document]
 class FakeEcs:
     """One cluster, behind an endpoint. `tell` gets every event."""
 
-    def __init__(self, engine: Engine, tell: Callable[[Document], None], *, cluster: str) -> None:
+    def __init__(self, engine: Engine, tell: Callable[[Document], None], *, cluster: str = CLUSTER) -> None:
         self.engine = engine
         self.calls: Counter[str] = Counter()
         self.faults: dict[str, list[Fault]] = {}  # by operation: one a call, in order

@@ -65,7 +65,7 @@ class FunctionStorm:
 
     def __init__(self, package: Package, folder: Path, marks: Path, *, seed: int) -> None:
         self.killed = 0
-        self.ecs = FakeEcs(MarkingEngine(marks), lambda event: self.events.send(event), cluster="sparkanywhere")
+        self.ecs = FakeEcs(MarkingEngine(marks), lambda event: self.events.send(event))
         self.ecs.unseen_seconds = UNSEEN_SECONDS
         self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke(event), seed=seed)

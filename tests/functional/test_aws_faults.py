@@ -65,7 +65,7 @@ class Cloud:
     def __init__(self, package: Package, folder: Path) -> None:
         self.engine = DoomedEngine()
         self._events: list[EventBus] = []
-        self.ecs = FakeEcs(self.engine, lambda event: self._events[0].send(event), cluster="sparkanywhere")
+        self.ecs = FakeEcs(self.engine, lambda event: self._events[0].send(event))
         self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
         self._events.append(EventBus(lambda event: self.deployment.task_events.invoke(event)))
         self.client = Client(self.deployment, folder)

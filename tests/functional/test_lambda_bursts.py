@@ -27,7 +27,7 @@ HEAL_SECONDS = 120.0
 
 @pytest.fixture(scope="module")
 def ecs() -> Iterator[FakeEcs]:
-    made = FakeEcs(NoEngine(), lambda _event: None, cluster="sparkanywhere")
+    made = FakeEcs(NoEngine(), lambda _event: None)
     yield made
     made.close()
 

@@ -39,6 +39,11 @@ def is_polled(info: RequestInfo) -> bool:
     return _fabric8(info) > (0, 0) and info.flag("allowWatchBookmarks") and not info.flag("sendInitialEvents")
 
 
+def is_spark_listing_executors(info: RequestInfo) -> bool:
+    """Return whether a Spark driver lists its executors, as it does in case that its watch has missed one."""
+    return _fabric8(info) > (0, 0) and "spark-role=executor" in info.first("labelSelector").split(",")
+
+
 def lets_go_late(info: RequestInfo) -> bool:
     """Return whether the client holds on to an answer without an ERROR at the cost of requests beside it.
 
