@@ -21,7 +21,7 @@ from typing import Any
 
 import requests
 
-from benchmarks.aws_cost import Meter
+from benchmarks.dynamodb_units import UnitMeter
 from chalicelib.providers.fargate.provider import TokenBucket
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import TOKEN, Deployment
@@ -139,7 +139,7 @@ def _store_what_executors_need(client: Client) -> None:
 
 
 def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: list[Document]) -> Taken:
-    meter = Meter(deployment, ecs)
+    meter = UnitMeter(deployment.dynamodb.fake)
     others, asked = len(ecs.tasks), len(deployment.dynamodb.fake.requests)
     started = time.monotonic()
     with ThreadPoolExecutor(len(owners)) as threads:
@@ -153,7 +153,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
             deployment.run_schedule()
             runs += 1
     requested = len(deployment.dynamodb.fake.requests) - asked
-    writes = meter.read().writes
+    writes = sum(meter.read().writes.values())
     found = Client(deployment, Path()).get(PODS)["items"]
     pods = {each["metadata"]["uid"] for each in found}
     tasks = Counter(str(task.document["startedBy"]) for task in ecs.tasks)
