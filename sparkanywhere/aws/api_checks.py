@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sparkanywhere.aws.finding import Finding
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
-LOGIN = "kubectl config set-credentials USER --token=TOKEN"
+LOGIN = "sparkanywhere login"
 
 
 def check_ready(client: KubeClient) -> Iterator[Finding]:

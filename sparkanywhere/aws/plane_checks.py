@@ -13,7 +13,6 @@ from sparkanywhere.aws.clients import Clients, code_of
 from sparkanywhere.aws.finding import Finding
 from sparkanywhere.aws.site import Site
 
-APPLY = "terraform -chdir=terraform apply"
 EVENTS, SCHEDULE = "task_events", "resync"  # the functions that rules of EventBridge call
 LATE = timedelta(minutes=5)  # the schedule runs each minute, and CloudWatch tells up to three minutes later
 LOOK_BACK = timedelta(minutes=15)
@@ -27,10 +26,10 @@ def check_table(site: Site, clients: Clients) -> Iterator[Finding]:
     except Exception as error:
         if code_of(error) != "ResourceNotFoundException":
             raise
-        yield Finding("table", "failure", f"there is no table {name} in {site.region}", APPLY)
+        yield Finding("table", "failure", f"there is no table {name} in {site.region}", site.deploy)
         return
     if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
-        yield Finding("table", "failure", f"{name} is {table['TableStatus']}", APPLY)
+        yield Finding("table", "failure", f"{name} is {table['TableStatus']}", site.deploy)
     else:
         yield Finding("table", "ok", f"{name} is {table['TableStatus']}")
 
@@ -53,12 +52,12 @@ def check_token_source(site: Site, clients: Clients) -> Iterator[Finding]:
     except Exception as error:
         if code_of(error) not in ("ParameterNotFound", "ResourceNotFoundException"):
             raise
-        yield Finding("token source", "failure", f"{arn} does not exist", APPLY)
+        yield Finding("token source", "failure", f"{arn} does not exist", site.deploy)
         return
     if text and text.strip():
         yield Finding("token source", "ok", f"{arn} can be read")
     else:
-        yield Finding("token source", "failure", f"{arn} is empty", APPLY)
+        yield Finding("token source", "failure", f"{arn} is empty", site.deploy)
 
 
 def check_logs(site: Site, clients: Clients) -> Iterator[Finding]:
@@ -73,12 +72,12 @@ def check_logs(site: Site, clients: Clients) -> Iterator[Finding]:
         elif not group.get("retentionInDays"):
             endless.append(name)
     if tasks in missing:
-        yield Finding("logs", "failure", f"there is no log group {tasks}, so no task can start", APPLY)
+        yield Finding("logs", "failure", f"there is no log group {tasks}, so no task can start", site.deploy)
     elif endless:
         put = f"aws logs put-retention-policy --retention-in-days 14 --log-group-name {endless[0]}"
         yield Finding("logs", "warning", f"kept for ever, and paid for: {', '.join(endless)}", put)
     elif missing:
-        yield Finding("logs", "warning", f"not there yet: {', '.join(missing)}", APPLY)
+        yield Finding("logs", "warning", f"not there yet: {', '.join(missing)}", site.deploy)
     else:
         yield Finding("logs", "ok", f"{len(site.functions) + 1} groups, all with a retention")
 
@@ -161,6 +160,8 @@ def check_alarms(site: Site, clients: Clients) -> Iterator[Finding]:
         show = f"aws cloudwatch describe-alarms --alarm-names {' '.join(ringing)}"
         yield Finding("alarms", "failure", f"ringing: {', '.join(ringing)}", show)
     elif not alarms:
-        yield Finding("alarms", "warning", f"there is no alarm called {prefix}*: nobody hears when it fails", APPLY)
+        yield Finding(
+            "alarms", "warning", f"there is no alarm called {prefix}*: nobody hears when it fails", site.deploy
+        )
     else:
         yield Finding("alarms", "ok", f"{len(alarms)}, none rings")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from chalicelib.secret_value import ARN
 from sparkanywhere.aws.clients import Clients
 from sparkanywhere.aws.finding import Finding
-from sparkanywhere.aws.plane_checks import APPLY
 from sparkanywhere.aws.site import Site
 
 
@@ -101,6 +100,6 @@ def check_role(site: Site, clients: Clients) -> Iterator[Finding]:
             if result["EvalDecision"] != "allowed"
         ]
     if refused:
-        yield Finding("role", "failure", f"{site.role_arn} may not: {'; '.join(refused)}", APPLY)
+        yield Finding("role", "failure", f"{site.role_arn} may not: {'; '.join(refused)}", site.deploy)
     else:
         yield Finding("role", "ok", f"{site.role_arn} may make all {count} calls")

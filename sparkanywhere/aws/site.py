@@ -61,8 +61,9 @@ class Site:
 
     @property
     def deploy(self) -> str:
-        """Return the command that puts it up again."""
-        return f"chalice deploy --stage {self.stage}"
+        """Return the command that makes what is missing and puts the functions up again."""
+        name = self.setting("DEPLOYMENT").rpartition("-")[0]
+        return f"sparkanywhere deploy aws --name {name} --stage {self.stage} --region {self.region}"
 
     @property
     def subnets(self) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from urllib.request import Request, urlopen
 
 from sparkanywhere.aws.clients import Clients, code_of
 from sparkanywhere.aws.finding import Finding
-from sparkanywhere.aws.plane_checks import APPLY
 from sparkanywhere.aws.site import Site
 
 FEW_ADDRESSES = 16  # each task takes one
@@ -35,7 +34,7 @@ def check_cluster(site: Site, clients: Clients) -> Iterator[Finding]:
     found = clients("ecs").describe_clusters(clusters=[arn])["clusters"]
     state = found[0]["status"] if found else "MISSING"
     if state != "ACTIVE":
-        yield Finding("cluster", "failure", f"{arn} is {state}", APPLY)
+        yield Finding("cluster", "failure", f"{arn} is {state}", site.deploy)
     else:
         yield Finding("cluster", "ok", f"{found[0]['clusterName']}: {found[0].get('runningTasksCount', 0)} tasks run")
 
@@ -49,14 +48,16 @@ def check_network(site: Site, clients: Clients) -> Iterator[Finding]:
     except Exception as error:
         if not code_of(error).endswith(".NotFound"):
             raise
-        yield Finding("network", "failure", str(error).rpartition(": ")[2], APPLY)
+        yield Finding("network", "failure", str(error).rpartition(": ")[2], site.deploy)
         return
     free = {each["SubnetId"]: each["AvailableIpAddressCount"] for each in subnets}
     text = ", ".join(f"{subnet} {count}" for subnet, count in sorted(free.items()))
     if not any(free.values()):
-        yield Finding("network", "failure", f"no address is free: {text}", f"{APPLY} -var vpc_cidr=A.B.0.0/16")
+        yield Finding("network", "failure", f"no address is free: {text}", f"{site.deploy} --var vpc_cidr=A.B.0.0/16")
     elif any(count < FEW_ADDRESSES for count in free.values()):
-        yield Finding("network", "warning", f"few addresses are free: {text}", f"{APPLY} -var vpc_cidr=A.B.0.0/16")
+        yield Finding(
+            "network", "warning", f"few addresses are free: {text}", f"{site.deploy} --var vpc_cidr=A.B.0.0/16"
+        )
     else:
         yield Finding("network", "ok", f"free addresses: {text}")
 
