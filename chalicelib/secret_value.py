@@ -9,31 +9,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib.aws_client import boto3_client
 from chalicelib.config import SettingsError
 from chalicelib.extras import lacking
 
 ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>secretsmanager|ssm):(?P<region>[a-z0-9-]+):\d{12}:.+")
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 3, 2  # together within the ten seconds that clients wait for an answer
 
 Client = Callable[[str, str], Any]  # (service, region) -> a boto3 client, which is made at run time
 
 
 class SecretUnreadable(Exception):
     """AWS did not give the secret; str() says why, without any of it."""
-
-
-def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clients at run time
-    """Return a boto3 client whose calls end soon enough to answer a request."""
-    import boto3  # lazy: only the administrator's own requests need it
-    from botocore.config import Config
-
-    limits = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    )
-    make: Any = boto3.client  # its stubs know services by literal names only
-    return make(service, region_name=region, config=limits)
 
 
 def check_arn(arn: str) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from chalicelib.aws_client import boto3_client
 from chalicelib.extras import lacking
 from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, Upload, content_path
 
@@ -18,7 +19,6 @@ PREFIX = "staged"  # of the keys; what Terraform's roles and its lifecycle rule 
 UPLOAD_SECONDS = 3600  # to begin the PUT; one that has begun may take longer
 OBJECT_SECONDS = 12 * 3600  # a job may wait for capacity; the role's own session may end before
 FETCH_SECONDS = 900  # to begin the GET: a pod asks for the URL when it needs it
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 3, 2  # together within the ten seconds that Spark waits for an answer
 # Without ListBucket an absent object is a 403.
 ABSENT = ("404", "NoSuchKey", "NotFound", "403", "AccessDenied", "Forbidden")
 
@@ -105,18 +105,8 @@ def s3_client(region: str) -> Any:  # Any: boto3 makes its clients at run time
     """Return an S3 client whose URLs are signed for one region. Raises FileStoreUnavailable."""
     if words := lacking("aws"):
         raise FileStoreUnavailable(words)
-    import boto3  # lazy: only requests about files pay for it
-    from botocore.config import Config
-
-    limits = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        signature_version="s3v4",
-        # Else URLs name a host that only redirects, which a signature forbids.
-        s3={"addressing_style": "virtual"},
-    )
-    return boto3.client("s3", region_name=region, config=limits)
+    # Else URLs name a host that only redirects, which a signature forbids.
+    return boto3_client("s3", region, signature_version="s3v4", s3={"addressing_style": "virtual"})
 
 
 def _code(error: Exception) -> str:

@@ -278,7 +278,10 @@ class Provider(Protocol):
         """Forget an ended task: its logs, files and volumes. A running one is killed. Repeatable."""
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
-        """Return the states of those that are still known, in any order."""
+        """Return the states of those that are still known, in any order.
+
+        Raises ProviderUnavailable where that cannot be told of one of them.
+        """
 
     def list_tasks(self) -> list[TaskState]:
         """Return every task of this control plane's own that runs, and ended ones that hold something still.

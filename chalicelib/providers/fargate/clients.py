@@ -1,4 +1,4 @@
-"""Clients of AWS's APIs that give up soon enough to answer a request, and their errors as provider errors.
+"""Errors of AWS's APIs as provider errors.
 
 What to try again, and what never, follows the lists that Dagster's and Airflow's ECS code and AWS Batch's documentation
 keep.
@@ -11,13 +11,13 @@ from typing import Any
 
 from chalicelib.providers.base import ProviderError, ProviderUnavailable, TaskRejected
 
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 1, 3, 2  # together within the ten seconds that Spark waits for an answer
+THROTTLED = "Throttled"
 # Error codes of the API that pass.
 PASSING = {
-    "ThrottlingException": "Throttled",
-    "Throttling": "Throttled",
-    "RequestLimitExceeded": "Throttled",
-    "TooManyRequestsException": "Throttled",
+    "ThrottlingException": THROTTLED,
+    "Throttling": THROTTLED,
+    "RequestLimitExceeded": THROTTLED,
+    "TooManyRequestsException": THROTTLED,
     "ServerException": "ServerError",
     "ServiceUnavailable": "ServerError",
     "InternalError": "ServerError",
@@ -32,8 +32,8 @@ PASSING = {
 # Of these, words in the message say that waiting may help, and for what.
 PASSING_WORDS = {
     "capacity is unavailable": "CapacityUnavailable",
-    "rate exceeded": "Throttled",
-    "rate limit exceeded": "Throttled",
+    "rate exceeded": THROTTLED,
+    "rate limit exceeded": THROTTLED,
     "limit on the number of": "QuotaExceeded",  # of vCPUs, of tasks
     "vcpus limit": "QuotaExceeded",
     "insufficient free addresses": "NoFreeAddresses",
@@ -43,20 +43,6 @@ PASSING_WORDS = {
     "timeout waiting for ephemeralstorage": "Unavailable",
     "i/o timeout": "Unavailable",
 }
-
-
-def boto3_client(service: str, region: str) -> Any:  # Any: boto3 makes its clients at run time
-    """Return a boto3 client whose calls end soon enough to answer a request."""
-    import boto3  # lazy: Lambda's cold start pays for it only where tasks are run
-    from botocore.config import Config
-
-    limits = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    )
-    make: Any = boto3.client  # its stubs know services by literal names only
-    return make(service, region_name=region, config=limits)
 
 
 def translated(error: Exception) -> ProviderError:

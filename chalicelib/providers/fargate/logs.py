@@ -1,6 +1,8 @@
 """CloudWatch log streams as container logs.
 
-Amazon CloudWatch Logs API Reference, GetLogEvents (2014-03-28): 1 MiB or 10,000 events a page, 10 calls a second.
+Amazon CloudWatch Logs API Reference, GetLogEvents (2014-03-28): 1 MiB or 10,000 events a page. An account has 25
+calls a second in a region ("CloudWatch Logs endpoints and quotas"), for all that follow logs: a quiet one is asked for
+less often.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import LogOptions, ProviderUnavailable
-from chalicelib.providers.fargate.clients import translated
+from chalicelib.providers.fargate.clients import THROTTLED, translated
 
 FOLLOW_PAUSE_SECONDS = 1.0  # log lines reach CloudWatch some seconds late; asking faster would cost more only
+QUIET_PAUSE_SECONDS = 5.0  # at most, half as long again after each look that found nothing or was throttled
 PAGE_EVENTS = 10_000
-EMPTY_PAGES = 20  # in a row, of a log that goes on all the same: a second or two at ten calls a second
+EMPTY_PAGES = 20  # in a row, of a log that goes on all the same
 
 
 def read_log(
@@ -42,16 +45,23 @@ def read_log(
         left = None if left is None else left - len(piece)
         if left == 0:
             return
+    found, pause = True, FOLLOW_PAUSE_SECONDS
     while options.follow and (options.until is None or now() < options.until):
-        ended = has_ended()
+        ended = not found and has_ended()  # before the look: what was written until then is read
         found = False
-        for line in log.forward():
-            found = True
-            yield line
+        try:
+            for line in log.forward():
+                found = True
+                yield line
+        except ProviderUnavailable as error:
+            if error.reason != THROTTLED:
+                raise
+            ended = False
         if ended and not found:
             return
         yield b""
-        sleep(FOLLOW_PAUSE_SECONDS)
+        pause = FOLLOW_PAUSE_SECONDS if found else min(1.5 * pause, QUIET_PAUSE_SECONDS)
+        sleep(pause)
 
 
 class _Stream:
@@ -95,7 +105,9 @@ class _Stream:
             except self._client.exceptions.ResourceNotFoundException:
                 return
             except Exception as error:  # boto3's errors have no common base of ours
-                raise ProviderUnavailable("Unavailable", str(translated(error))) from error
+                refused = translated(error)
+                reason = refused.reason if isinstance(refused, ProviderUnavailable) else "Unavailable"
+                raise ProviderUnavailable(reason, str(refused)) from error
             yield page
             if page[following] == token:
                 return

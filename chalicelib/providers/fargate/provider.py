@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.aws_client import boto3_client
 from chalicelib.providers.base import (
     Capacity,
     LogOptions,
@@ -28,7 +29,6 @@ from chalicelib.providers.base import (
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.fargate import clients, definitions, identity
-from chalicelib.providers.fargate.clients import boto3_client
 from chalicelib.providers.fargate.definitions import Document, Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
@@ -240,6 +240,9 @@ class FargateProvider:
             except Exception as error:
                 raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
             yield from answer.get("tasks") or []
+            for each in answer.get("failures") or ():
+                if each.get("reason") != "MISSING":  # "API failure reasons" of the Developer Guide
+                    raise ProviderUnavailable("Unavailable", f"ECS does not tell of {each.get('arn')}: {each}")
 
     def _is_of_our_cluster(self, handle: str) -> bool:
         """Return whether a task ends with our cluster: ECS deletes none while tasks run in it.

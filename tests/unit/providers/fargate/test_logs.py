@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.providers.base import LogOptions
 from chalicelib.providers.fargate.logs import EMPTY_PAGES, read_log
+from tests.unit.providers.fargate.fake_api import Refusal
 
 
 class Pages:
@@ -79,6 +80,39 @@ def test_what_comes_behind_the_last_lines_is_followed(tail: int) -> None:
     followed = read_log(pages, "group", "stream", options, lambda: len(pages.pages) > 2, sleep=sleep)
 
     assert [line for line in followed if line] == [b"b\n", b"c\n"][1 - tail :]
+
+
+def test_a_quiet_log_is_asked_for_seldom_and_one_that_goes_on_each_second() -> None:
+    pages, pauses = Pages([["a"]]), list[float]()
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if 9 < len(pauses) < 20:
+            pages.pages.append([f"line {len(pauses)}"])
+
+    followed = read_log(pages, "g", "s", LogOptions(follow=True), lambda: len(pauses) > 20, sleep=sleep)
+    list(followed)
+
+    assert pauses[:5] == [1.5, 2.25, 3.375, 5.0, 5.0]
+    assert pauses[10:20] == [1.0] * 10
+
+
+def test_a_follower_that_is_throttled_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, pauses = Pages([["a"]]), list[float]()
+    get, refusals = pages.get_log_events, [5]
+
+    def throttled(**asked: Any) -> dict[str, Any]:
+        if pauses and refusals[0]:
+            refusals[0] -= 1
+            raise Refusal("ThrottlingException", "Rate exceeded")
+        return get(**asked)
+
+    monkeypatch.setattr(pages, "get_log_events", throttled)
+    followed = read_log(pages, "g", "s", LogOptions(follow=True), lambda: True, sleep=pauses.append)
+
+    assert [line for line in followed if line] == [b"a\n"]
+    assert pauses == sorted(pauses)
+    assert not refusals[0]
 
 
 def test_following_goes_on_where_reading_has_ended() -> None:

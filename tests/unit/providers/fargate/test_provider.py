@@ -207,3 +207,12 @@ def test_a_caller_is_the_session_of_the_tasks_role(
 def test_who_a_caller_is_cannot_be_told_while_ecs_is_down() -> None:
     with pytest.raises(ProviderUnavailable):
         provider(api_with(list_tasks=raising(BUSY)), site=OWN_ROLE).is_caller(TASK, "", SESSION)
+
+
+def test_a_task_that_ecs_cannot_tell_of_is_not_one_that_is_gone() -> None:
+    def partly(asked: dict[str, Any]) -> dict[str, Any]:
+        gone, unclear = asked["tasks"]
+        return {"tasks": [], "failures": [{"arn": gone, "reason": "MISSING"}, {"arn": unclear, "reason": "AGENT"}]}
+
+    with pytest.raises(ProviderUnavailable, match="AGENT"):
+        provider(api_with(describe_tasks=partly)).describe(["arn:task/1", "arn:task/2"])

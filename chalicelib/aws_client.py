@@ -1,0 +1,28 @@
+"""boto3 clients whose calls end, their second try included, before those who wait for an answer give up.
+
+Spark's client waits ten seconds. What standard retries wait between two tries is at most a second before the second
+(botocore, "Retries": a random part of 2 to the power of the retry).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONNECT_SECONDS = 1  # to an endpoint of the same region: longer means that it is not there
+READ_SECONDS = 3
+ATTEMPTS = 2
+
+
+def boto3_client(service: str, region: str, **more: Any) -> Any:  # Any: what boto3 makes and takes
+    """Return a client of a service in a region, with further options of botocore's Config."""
+    import boto3  # lazy: Lambda's cold start pays for it only where it is needed
+    from botocore.config import Config
+
+    limits = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        **more,
+    )
+    make: Any = boto3.client  # its stubs know services by literal names only
+    return make(service, region_name=region, config=limits)
