@@ -24,7 +24,7 @@ from chalicelib.storage.base import Change, StoredObject
 from chalicelib.storage.dynamodb.storage import DynamoStorage
 from chalicelib.storage.keys import object_key
 from tests.aws_box.client import PODS, Client
-from tests.aws_box.deployment import Deployment
+from tests.aws_box.deployment import Deployment, stage
 from tests.aws_box.ecs_task import Document, EcsTask
 from tests.aws_box.fake_ecs import EcsError, FakeEcs, NoEngine
 from tests.aws_box.lambda_function import FunctionError
@@ -136,7 +136,7 @@ def fill(deployment: Deployment, client: Client, ecs: FakeEcs, *, living: int, w
 
     ecs.faults["RunTask"] = [refuse] * FAULTS
     _create_executor(client, "pi-exec-0", owner)
-    storage = DynamoStorage("sparkanywhere-objects", region="us-east-1", endpoint=deployment.dynamodb.url)
+    storage = DynamoStorage(stage()["TABLE"], region="us-east-1", endpoint=deployment.dynamodb.url)
     running, pending = (storage.get(object_key("pods", "default", name)) for name in ("pi-exec-1", "pi-exec-0"))
     task = ecs.tasks[-1]
     made = [_copy(running, f"pi-exec-{number}", ecs.copy(task)) for number in range(2, living + 1)]
@@ -176,7 +176,7 @@ def _begin(deployment: Deployment, task: EcsTask) -> None:
         each["lastStatus"] = "RUNNING"
     task.change("RUNNING", startedAt=time.time())
     for event in told:
-        deployment.task_events.invoke(event)
+        deployment.task_events.invoke_queued(event)
 
 
 def _copy(stored: StoredObject, name: str, task: EcsTask | None) -> Change:

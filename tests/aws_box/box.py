@@ -29,7 +29,7 @@ class AwsBox:
         self.logs = FakeLogs()
         self.sts = FakeSts()
         self.fargate = Fargate(self.logs, self.sts)
-        self.events = EventBus(lambda event: self.deployment.task_events.invoke(event), seed=seed)
+        self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event), seed=seed)
         self.ecs = FakeEcs(self.fargate, self.events.send)
         self.deployment = Deployment(
             package, folder, ecs_url=self.ecs.url, logs_url=self.logs.url, sts_url=self.sts.url, host=self.fargate.host

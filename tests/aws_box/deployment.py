@@ -14,7 +14,7 @@ from tests.aws_box.fake_ecs import CLUSTER
 from tests.aws_box.fake_quotas import FakeQuotas
 from tests.aws_box.gateway import Gateway
 from tests.aws_box.lambda_api import LambdaApi
-from tests.aws_box.lambda_function import LambdaFunction
+from tests.aws_box.lambda_function import CONCURRENCY, Account, LambdaFunction
 from tests.aws_box.package import CLUSTER_ARN, Package
 from tests.aws_box.wire import LOOPBACK
 
@@ -36,11 +36,13 @@ class Deployment:
         sts_url: str = NOWHERE,
         host: str = LOOPBACK,
         settings: Mapping[str, str] | None = None,
+        concurrency: int = CONCURRENCY,
     ) -> None:
         self.dynamodb = DynamoDBServer()
         self.quotas = FakeQuotas()
         self.lambda_api = LambdaApi()
         self.log = folder / "lambda.log"
+        self.account = Account(concurrency)
         runtime = runtime_folder(folder / "runtime")
         environ = {
             **_lambda_environ(),
@@ -61,6 +63,7 @@ class Deployment:
                 runtime=runtime,
                 environ={**environ, "AWS_LAMBDA_FUNCTION_NAME": API_FUNCTION + suffix},
                 log=self.log,
+                account=self.account,
                 timeout_seconds=package.timeout_seconds(handler),
             )
 
@@ -94,7 +97,7 @@ class Deployment:
 
     def run_schedule(self) -> None:
         """Invoke what EventBridge's schedule invokes every minute."""
-        self.resync.invoke(scheduled_event())
+        self.resync.invoke_queued(scheduled_event())
 
     def close(self) -> None:
         """Take everything down."""

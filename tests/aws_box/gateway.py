@@ -16,14 +16,19 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.aws_box.execution_environment import FunctionError
+from tests.aws_box.lambda_function import THROTTLED
 from tests.aws_box.wire import LOOPBACK, Answer, HttpServer, Request
 
 GATEWAY_BYTES = 10 * 1024 * 1024  # of a request or an answer
+LINE_AND_HEADER_BYTES = 10_240  # "Total combined size of request line and header values"
 LAMBDA_BYTES = 6 * 1024 * 1024  # of an invocation's event or result
 # Not passed on to the function: they belong to one connection.
 HOP_BY_HOP = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization")
 # Not passed on to the client under their own names.
 REMAPPED = ("connection", "content-length", "date", "server", "www-authenticate", "authorization", "transfer-encoding")
+
+# What the gateway answers by itself where the function did not; a throttled one counts as wrongly configured.
+OWN_ERRORS = {"Sandbox.Timedout": (504, "Endpoint request timed out"), THROTTLED: (500, "Internal server error")}
 
 Invoke = Callable[[Any], bytes]
 
@@ -77,6 +82,9 @@ class Gateway:
         match = self._match(request.method, path)
         if match is None:
             return _message(403, "Missing Authentication Token")
+        line = f"{request.method} {request.target} HTTP/1.1"
+        if len(line) + sum(len(value) for _, value in request.headers) > LINE_AND_HEADER_BYTES:
+            return Answer(400, b"HTTP header is larger than 10240 bytes.", [("Content-Type", "text/plain")])
         if len(request.body) > GATEWAY_BYTES:
             return _message(413, "Request Too Long")
         event = self._event(request, path, *match)
@@ -85,8 +93,7 @@ class Gateway:
         try:
             result = self._invoke(event)
         except FunctionError as error:
-            timed_out = error.kind == "Sandbox.Timedout"
-            return _message(504, "Endpoint request timed out") if timed_out else _message(502, "Internal server error")
+            return _message(*OWN_ERRORS.get(error.kind, (502, "Internal server error")))
         if len(result) > LAMBDA_BYTES:
             return _message(502, "Internal server error")
         return _response(json.loads(result), is_binary=self._is_binary(request.header("accept")))

@@ -61,7 +61,7 @@ class LambdaApi:
             if self._closed.is_set():
                 return
             try:
-                function.invoke(event)
+                function.invoke_queued(event)
                 return
             except FunctionError:
                 continue

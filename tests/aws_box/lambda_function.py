@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.aws_box.execution_environment import ExecutionEnvironment, FunctionError
 
-CONCURRENCY = 16  # of one function; a real account has 1,000, this machine has not
+CONCURRENCY = 10  # of all functions of a new account together; an older one has 1,000, this machine has not
+THROTTLED = "TooManyRequestsException"
+
+
+class Account:
+    """What the functions of an account share: how many invocations run at once."""
+
+    def __init__(self, concurrency: int = CONCURRENCY) -> None:
+        self.throttled = 0
+        self._slots = threading.Semaphore(concurrency)
+
+    @contextmanager
+    def slot(self, *, waits: bool) -> Iterator[None]:
+        """Yield while one invocation more may run. Raises FunctionError if none may, and the caller does not wait."""
+        if not self._slots.acquire(blocking=waits):
+            self.throttled += 1
+            raise FunctionError(THROTTLED, "Rate Exceeded.")
+        try:
+            yield
+        finally:
+            self._slots.release()
 
 
 class LambdaFunction:
@@ -23,8 +44,8 @@ class LambdaFunction:
         runtime: Path,
         environ: Mapping[str, str],
         log: Path,
+        account: Account,
         timeout_seconds: float = 29.0,
-        concurrency: int = CONCURRENCY,
     ) -> None:
         self.environ = dict(environ)
         self.invocations = 0
@@ -34,7 +55,7 @@ class LambdaFunction:
             task_root=task_root, runtime=runtime, handler=handler, environ=self.environ, log=log
         )
         self._timeout_seconds = timeout_seconds
-        self._slots = threading.Semaphore(concurrency)
+        self._account = account
         self._lock = threading.Lock()
         self._free: list[ExecutionEnvironment] = []
         self._all: list[ExecutionEnvironment] = []
@@ -46,8 +67,15 @@ class LambdaFunction:
             return [each.pid for each in self._all if each.is_alive]
 
     def invoke(self, event: Any) -> bytes:
-        """Return the handler's answer as JSON text. Raises FunctionError."""
-        with self._slots:
+        """Return the handler's answer as JSON text. Raises FunctionError, THROTTLED too."""
+        return self._invoke(event, waits=False)
+
+    def invoke_queued(self, event: Any) -> bytes:
+        """Do the same with an event that Lambda queues, for as long as the account has no room for it."""
+        return self._invoke(event, waits=True)
+
+    def _invoke(self, event: Any, *, waits: bool) -> bytes:
+        with self._account.slot(waits=waits):
             environment = self._take()
             try:
                 return environment.invoke(event, timeout_seconds=self._timeout_seconds)

@@ -20,6 +20,7 @@ from tests.aws_box.account import FUNCTION, FakeAccount
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import TOKEN, Deployment
 from tests.aws_box.execution_environment import ExecutionEnvironment, runtime_folder
+from tests.aws_box.execution_environment import FunctionError
 from tests.aws_box.package import Package
 from tests.waiting import until
 
@@ -79,6 +80,17 @@ def test_a_path_deeper_than_kubernetes_has_any_is_the_gateways_to_refuse(client:
     assert (response.status_code, response.json()) == (403, {"message": "Missing Authentication Token"})
 
 
+def test_ids_of_executors_beyond_the_gateways_line_are_refused(client: Client) -> None:
+    """Spark kills idle executors by one request that names them all."""
+
+    def kill(count: int) -> int:
+        ids = ",".join(f"{number}" for number in range(1000, 1000 + count))
+        selector = {"labelSelector": f"spark-role=executor,spark-exec-id in ({ids})"}
+        return client.call("DELETE", PODS, params=selector).status_code
+
+    assert (kill(1000), kill(1500)) == (200, 400)
+
+
 def test_who_brings_no_token_or_a_wrong_one_is_kept_out(deployment: Deployment, tmp_path: Path) -> None:
     unknown = Client(deployment, tmp_path, token="wrong").call("GET", PODS)
     anonymous = requests.get(deployment.url + PODS, timeout=GATEWAY_SECONDS)
@@ -104,7 +116,8 @@ def test_the_doctor_finds_the_api_whole_and_a_wrong_token_wrong(
 def test_the_node_tells_the_accounts_quotas_and_a_job_beyond_them_is_refused(
     deployment: Deployment, client: Client
 ) -> None:
-    deployment.run_schedule()
+    with pytest.raises(FunctionError, match="ChoresFailed: orphans"):  # there is no ECS here
+        deployment.run_schedule()
 
     node = client.get("/api/v1/nodes")["items"][0]
     plane = KubeClient(Access(deployment.url, TOKEN))
