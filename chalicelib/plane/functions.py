@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib.aws_client import boto3_client
 from chalicelib.controllers.pods.launches import FunctionUnavailable
 from chalicelib.extras import lacking
-from chalicelib.secret_value import boto3_client
 
 
 class Functions:

@@ -19,8 +19,7 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 from tests.aws_box.account import FUNCTION, FakeAccount
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import TOKEN, Deployment
-from tests.aws_box.execution_environment import ExecutionEnvironment, runtime_folder
-from tests.aws_box.execution_environment import FunctionError
+from tests.aws_box.execution_environment import ExecutionEnvironment, FunctionError, runtime_folder
 from tests.aws_box.package import Package
 from tests.waiting import until
 
