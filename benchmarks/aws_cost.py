@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aws_launch import REQUEST_SECONDS, RUN_TASK_SECONDS
+from benchmarks.aws_launch import MANY, REQUEST_SECONDS, RUN_TASK_SECONDS
 from benchmarks.cpu_share import FULL_MB, cpu_seconds
 from benchmarks.dynamodb_units import UnitMeter
 from tests.aws_box.client import PODS, Client
@@ -110,7 +110,7 @@ class Site:
 
     def __init__(self, package: Package, folder: Path) -> None:
         self.ecs = FakeEcs(QuickEngine(), lambda event: self.events.send(event))
-        self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
+        self.deployment = Deployment(package, folder, ecs_url=self.ecs.url, concurrency=MANY)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event))
         self.client = Client(self.deployment, folder)
         self._units = UnitMeter(self.deployment.dynamodb.fake)

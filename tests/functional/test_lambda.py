@@ -295,6 +295,7 @@ def test_a_function_killed_in_mid_request_leaves_the_next_one_whole(client: Clie
 
 def test_a_pod_that_ecs_can_not_take_now_is_pending_and_says_why(client: Client) -> None:
     client.create_pod("unreachable")  # nobody answers for ECS in this box
+    until(lambda: client.pod("unreachable")["status"].get("conditions"), "the pod to say why")
 
     status = client.pod("unreachable")["status"]
 
