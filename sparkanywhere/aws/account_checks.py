@@ -52,12 +52,12 @@ def check_identity(site: Site | None, clients: Clients) -> Iterator[Finding]:
     try:
         said = clients("sts").get_caller_identity()
     except NoCredentialsError:
-        yield Finding("identity", "failure", "there are no AWS credentials here", "aws login, or aws configure sso")
+        yield Finding("identity", "failure", "there are no AWS credentials here", "aws login")
         return
     except ClientError as error:
         said = error.response
         text = f"AWS does not take these credentials: {code_of(error)}"
-        yield Finding("identity", "failure", text, "aws login, or aws configure sso")
+        yield Finding("identity", "failure", text, "aws login")
     else:
         who = f"{said['Arn']} of account {said['Account']}"
         if site is None or said["Account"] == site.account:

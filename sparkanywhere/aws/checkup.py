@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sparkanywhere.aws import account_checks, plane_checks, role_check, task_checks
 from sparkanywhere.aws.api_checks import check_ready, check_token
-from sparkanywhere.aws.clients import AwsUnusable, Clients, code_of, is_denied
+from sparkanywhere.aws.clients import AwsUnusable, Clients, code_of, is_denied, is_passing
 from sparkanywhere.aws.finding import Finding
 from sparkanywhere.aws.site import NoSite, Site, find_site
 from sparkanywhere.client.kube_client import Access, KubeClient
@@ -113,8 +113,10 @@ def _run(name: str, look: Look, found: list[Finding]) -> None:
     except ClientError as error:
         if is_denied(error):
             found.append(Finding(name, "unknown", f"you may not look: AWS refuses {error.operation_name}"))
+        elif is_passing(error):
+            found.append(Finding(name, "unknown", f"AWS does not answer {error.operation_name} now: {code_of(error)}"))
         else:
-            found.append(Finding(name, "failure", f"{error.operation_name}: {code_of(error)}: {error}"))
+            found.append(Finding(name, "failure", str(error)))
     except BotoCoreError as error:  # no credentials, no answer
         found.append(Finding(name, "unknown", f"AWS cannot be asked: {error}"))
     except Exception as error:  # a thread's error reaches nobody, and the other checks are worth having

@@ -21,6 +21,9 @@ DENIED = {
     "AuthorizationErrorException",
 }
 
+THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+SERVER_ERROR = 500
+
 
 class AwsUnusable(Failure):
     """AWS cannot be asked from here; str() says what to do."""
@@ -74,3 +77,10 @@ def code_of(error: Exception) -> str:
 def is_denied(error: Exception) -> bool:
     """Return whether AWS has said that the caller may not do this."""
     return code_of(error) in DENIED
+
+
+def is_passing(error: Exception) -> bool:
+    """Return whether AWS itself has failed or throttles: that says nothing of the deployment."""
+    response = getattr(error, "response", None) or {}
+    status = int((response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
+    return status >= SERVER_ERROR or code_of(error) in THROTTLED

@@ -192,6 +192,25 @@ def test_who_may_not_look_is_told_so_and_nothing_has_failed(operation: str, what
     assert all(each.is_good for each in found.values())
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException"])
+def test_a_throttled_call_says_nothing_of_the_deployment(code: str) -> None:
+    account = FakeAccount()
+    account.answers["DescribeLogGroups"] = refuse(code)
+
+    found = findings(account)
+
+    assert {each.what: each.state for each in found.values() if each.state != "ok"} == {"logs": "unknown"}
+
+
+def test_what_aws_refuses_for_another_reason_is_a_failure_in_its_own_words() -> None:
+    account = FakeAccount()
+    account.answers["DescribeLogGroups"] = refuse("InvalidParameterException", "no such prefix")
+
+    found = findings(account)
+
+    assert (found["logs"].state, "no such prefix" in found["logs"].text) == ("failure", True)
+
+
 def test_a_check_that_breaks_says_so_and_stops_no_other() -> None:
     account = FakeAccount()
     account.answers["DescribeClusters"] = lambda _: {"clusters": [{}]}
