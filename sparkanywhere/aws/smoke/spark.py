@@ -28,7 +28,7 @@ RULES = [{"apiGroups": [""], "resources": ["pods", "configmaps", "services", "pe
 
 def _command(ground: Ground, *arguments: str) -> str:
     """Return what a command of ours has printed. Raises StepFailed where it fails or takes too long."""
-    command = [sys.executable, "-m", "sparkanywhere", *arguments]
+    command = [sys.executable, "-P", "-m", "sparkanywhere", *arguments]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
