@@ -35,6 +35,7 @@ from chalicelib.controllers.workloads.controller import WorkloadController
 from chalicelib.plane.backends import build_files, build_rates
 from chalicelib.plane.foundation import Foundation
 from chalicelib.plane.registries import Stored
+from chalicelib.providers.extensions import Tidies
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
 from chalicelib.storage.shared_commits import SharedCommits
@@ -287,3 +288,5 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
         yield Chore("volumes", SWEEP_SECONDS, to.lifecycle.claims.drop_volumes)
     expire = partial(base.storage.expire_events, base.settings.event_keep_hours * 3600.0)
     yield Chore("history", HISTORY_SECONDS, expire)
+    if isinstance(base.provider, Tidies):
+        yield Chore("provider", HISTORY_SECONDS, base.provider.tidy)

@@ -129,3 +129,11 @@ class HasQuotas(Protocol):
 
     def quotas(self) -> Sequence[Quota]:
         """Return the quotas, without those that nobody tells. Cheap: they may be an hour old. Raises nothing."""
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """A Provider that leaves things behind which no task needs any more and nobody else removes."""
+
+    def tidy(self) -> None:
+        """Remove some of them. Called seldom; may be repeated. Raises ProviderUnavailable."""

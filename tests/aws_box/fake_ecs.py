@@ -151,8 +151,27 @@ class FakeEcs:
             revision = 1 + sum(each["family"] == asked["family"] for each in self._definitions.values())
             arn = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/{asked['family']}:{revision}"
             definition = {key: value for key, value in asked.items() if key != "tags"}
-            self._definitions[arn] = {**definition, "taskDefinitionArn": arn, "revision": revision, "status": "ACTIVE"}
+            made = {"taskDefinitionArn": arn, "revision": revision, "status": "ACTIVE", "registeredAt": time.time()}
+            self._definitions[arn] = {**definition, **made}
             return {"taskDefinition": self._definitions[arn]}
+
+    def _ListTaskDefinitionFamilies(self, asked: Document) -> Document:
+        families = {each["family"] for each in self.definitions if each["status"] == asked["status"]}
+        return {"families": sorted(each for each in families if each.startswith(asked["familyPrefix"]))}
+
+    def _DeregisterTaskDefinition(self, asked: Document) -> Document:
+        definition = self._definition(asked["taskDefinition"])
+        definition["status"] = "INACTIVE"
+        return {"taskDefinition": definition}
+
+    def _DeleteTaskDefinitions(self, asked: Document) -> Document:
+        found = [self._definition(each) for each in asked["taskDefinitions"]]
+        if any(each["status"] != "INACTIVE" for each in found) or len(found) > 10:
+            raise EcsError("InvalidParameterException", "up to 10 task definitions, all of them inactive")
+        with self._lock:
+            for each in found:
+                del self._definitions[each["taskDefinitionArn"]]
+        return {"taskDefinitions": found, "failures": []}
 
     def _DescribeTaskDefinition(self, asked: Document) -> Document:
         return {"taskDefinition": self._definition(asked["taskDefinition"])}
@@ -169,6 +188,8 @@ class FakeEcs:
     def _RunTask(self, asked: Document) -> Document:
         self._check_cluster(asked)
         definition = self._definition(asked["taskDefinition"])
+        if definition["status"] != "ACTIVE":
+            raise EcsError("ClientException", "TaskDefinition is inactive")
         _check_run(asked, definition)
         token = asked["clientToken"]
         text = json.dumps(asked, sort_keys=True)

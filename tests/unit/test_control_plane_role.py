@@ -14,11 +14,13 @@ from tests.aws_box.role import (
     statements_of_terraform,
 )
 
-# Service Authorization Reference, pages of Amazon ECS, Service Quotas and AWS X-Ray (2026): DescribeTaskDefinition,
-# GetServiceQuota and X-Ray's two know no resource, ListTasks container instances alone. Of RegisterTaskDefinition
-# control_plane.tf says why.
+# Service Authorization Reference, pages of Amazon ECS, Service Quotas and AWS X-Ray (2026): describing, listing and
+# deregistering task definitions, GetServiceQuota and X-Ray's two know no resource, ListTasks container instances alone.
+# Of RegisterTaskDefinition control_plane.tf says why.
 ANY_RESOURCE = {
+    "ecs:DeregisterTaskDefinition",
     "ecs:DescribeTaskDefinition",
+    "ecs:ListTaskDefinitionFamilies",
     "ecs:ListTasks",
     "ecs:RegisterTaskDefinition",
     "servicequotas:GetServiceQuota",
@@ -42,6 +44,7 @@ PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter"
 ALLOWED: list[tuple[str, str, dict[str, str]]] = [
     ("ecs:RunTask", DEFINITION, HERE),
     ("ecs:StopTask", TASK, HERE),
+    ("ecs:DeleteTaskDefinitions", DEFINITION, {}),
     ("ecs:DescribeTasks", TASK, HERE),
     ("ecs:ListTasks", "*", HERE),
     ("ecs:TagResource", TASK, {"ecs:CreateAction": "RunTask"}),
@@ -61,6 +64,7 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
     ("ecs:RunTask", DEFINITION, {}),
     ("ecs:RunTask", OTHER_DEFINITION, HERE),
     ("ecs:StopTask", OTHER_TASK, {}),
+    ("ecs:DeleteTaskDefinitions", OTHER_DEFINITION, {}),
     ("ecs:DescribeTasks", OTHER_TASK, {}),
     ("ecs:ListTasks", "*", ELSEWHERE),
     ("ecs:TagResource", TASK, {}),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.providers.base import ProviderError, ProviderUnavailable, TaskRejected
+from chalicelib.providers.base import ProviderError, ProviderUnavailable, RefusedError, TaskRejected
 
 THROTTLED = "Throttled"
 # Error codes of the API that pass.
@@ -29,6 +29,7 @@ PASSING = {
     "AccessDeniedException": "AccessDenied",
     "UnrecognizedClientException": "Credentials",
 }
+INACTIVE = "DefinitionInactive"
 # Of these, words in the message say that waiting may help, and for what.
 PASSING_WORDS = {
     "capacity is unavailable": "CapacityUnavailable",
@@ -42,10 +43,11 @@ PASSING_WORDS = {
     "timeout waiting for network interface": "Unavailable",
     "timeout waiting for ephemeralstorage": "Unavailable",
     "i/o timeout": "Unavailable",
+    "taskdefinition is inactive": INACTIVE,  # deleted as an old one since this process has seen it
 }
 
 
-def translated(error: Exception) -> ProviderError:
+def translated(error: Exception) -> RefusedError:
     """Return the provider error for what boto3 has raised."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     code = str((response.get("Error") or {}).get("Code") or type(error).__name__)

@@ -1,8 +1,9 @@
 """A task's shape as a task definition, what RunTask is told beside it, and what Fargate leaves out of it. Pure.
 
 Definitions are registered once per shape (image, size, containers, volumes, roles, architecture) and found again by
-the hash in their family's name: all executors of an application share one. Amazon ECS API Reference,
-RegisterTaskDefinition and RunTask (2014-11-13); Developer Guide, "Task definition differences for Fargate" (1.4.0).
+the hash in their family's name: all executors share one, and so do those of another application of that shape. Amazon
+ECS API Reference, RegisterTaskDefinition and RunTask (2014-11-13); Developer Guide, "Task definition differences for
+Fargate" (1.4.0).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
 from chalicelib.providers.fargate import identity, payload
 from chalicelib.providers.fargate.prices import GIB, SIZES, cpu_units
+from chalicelib.providers.fargate.shape import with_fixed_paths
 from chalicelib.providers.fargate.site import DeploymentConfig
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.sizes import Size
@@ -51,6 +53,7 @@ def placement(task: Task, key: str) -> str:
 
 def definition(task: Task, site: DeploymentConfig) -> Document:
     """Return RegisterTaskDefinition's parameters for a task's shape, its family named by their hash."""
+    task = with_fixed_paths(task)
     for each in task.volumes:
         if each.kind == "host":
             message = f"volume {each.name}: Fargate has no host to mount a path of"

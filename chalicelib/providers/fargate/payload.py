@@ -17,6 +17,7 @@ import tarfile
 from chalicelib.providers.base import ADDRESS, Container, Task
 from chalicelib.providers.fargate import identity
 from chalicelib.providers.fargate.identity import START_FAILED
+from chalicelib.providers.fargate.shape import with_fixed_paths
 
 VOLUME = "sparkanywhere"  # shared by all containers: where start scripts lie
 START_PATH = "/.sparkanywhere"  # where that volume is mounted
@@ -101,7 +102,7 @@ exit $code
 
 def render(task: Task) -> str:
     """Return the payload of a task: a gzipped tar in base64, text so that any gateway lets it pass."""
-    files = {}
+    task, files = with_fixed_paths(task), {}
     before = ""  # the init container that must have ended well
     for each in task.containers:
         files[f"start/{each.name}.sh"] = (start_script(each, after=before).encode(), 0o644)

@@ -7,7 +7,6 @@ which its events tell.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -29,20 +28,19 @@ from chalicelib.providers.base import (
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.fargate import clients, definitions, identity
-from chalicelib.providers.fargate.definitions import Document, Launch, unhonoured
+from chalicelib.providers.fargate.definitions import Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
 from chalicelib.providers.fargate.site import DeploymentConfig
 from chalicelib.providers.fargate.states import task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
+from chalicelib.providers.fargate.task_definitions import TaskDefinitions
 
 LOG = logging.getLogger(__name__)
 
 DESCRIBE_AT_ONCE = 100  # DescribeTasks takes no more
 RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second (ECS throttling quotas)
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
-REGISTER_PAUSES_SECONDS = (0.3, 0.6, 1.2)  # while another process registers the same shape
-CONCURRENT = "too many concurrent attempts"  # what ECS says to all but one of them
 TURN_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
 
 
@@ -94,9 +92,8 @@ class FargateProvider:
         self._sleep = sleep
         self._seconds = seconds
         self._clients: dict[str, Any] = {}  # by service, made at first use
-        self._registered: dict[str, str] = {}  # ARN by family
         self._making = threading.Lock()  # boto3 makes clients in one thread only
-        self._registering = threading.Lock()  # a shape is registered once
+        self._definitions = TaskDefinitions(site.name, lambda: self._service("ecs"), sleep=sleep, seconds=seconds)
         self._bucket = TokenBucket(RUNS_PER_SECOND, RUN_BURST)
         self._quotas = AccountQuotas(lambda: self._service("service-quotas"), seconds)
 
@@ -104,11 +101,7 @@ class FargateProvider:
         """Start the task in the cluster, or find it started before."""
         document = definitions.definition(task, self._site)
         try:
-            family = document["family"]
-            with self._registering:
-                if family not in self._registered:
-                    self._registered[family] = self._found_or_registered(self._service("ecs"), document)
-            arn = self._registered[family]
+            arn = self._definitions.arn(document)
             seconds = self._bucket.take()
             if seconds > RUN_WAIT_SECONDS:
                 self._bucket.give_back()
@@ -119,6 +112,8 @@ class FargateProvider:
             try:
                 return self._in_turn(task, launch)
             except ProviderUnavailable as error:
+                if error.reason == clients.INACTIVE:
+                    self._definitions.forget(document["family"])
                 if error.reason != "CapacityUnavailable" or len(subnet_choices(task, self._site.subnets)) == 1:
                     raise
                 return self._in_turn(task, replace(launch, spreads=True))
@@ -126,6 +121,10 @@ class FargateProvider:
             raise
         except Exception as error:  # boto3's errors have no common base of ours
             raise clients.translated(error) from error
+
+    def tidy(self) -> None:
+        """Delete task definitions that were registered long ago; see Tidies."""
+        self._definitions.drop_old()
 
     def _in_turn(self, task: Task, launch: Launch) -> TaskState:
         """Start the task, under another clientToken where the first is spent. Raises provider errors."""
@@ -166,25 +165,6 @@ class FargateProvider:
         arns = self._service("ecs").list_tasks(cluster=self._site.cluster, startedBy=uid).get("taskArns") or []
         states = self.describe(arns) if arns else []
         return next((state for state in states if state.phase != "stopped"), states[0] if states else None)
-
-    def _found_or_registered(self, ecs: Any, document: Document) -> str:  # Any: a boto3 client
-        """Return the ARN of a definition that is there, or that we or another process register now."""
-        for pause in REGISTER_PAUSES_SECONDS:
-            with contextlib.suppress(ecs.exceptions.ClientException):  # there is none
-                found = ecs.describe_task_definition(taskDefinition=document["family"])["taskDefinition"]
-                if found.get("status", "ACTIVE") == "ACTIVE":
-                    return str(found["taskDefinitionArn"])
-            try:
-                tags = [{"key": "sparkanywhere:deployment", "value": self._site.name}]
-                answer = ecs.register_task_definition(**document, tags=tags)
-                arn = str(answer["taskDefinition"]["taskDefinitionArn"])
-                LOG.info("registered task definition=%s", arn)
-                return arn
-            except ecs.exceptions.ClientException as error:
-                if CONCURRENT not in str(error).lower():
-                    raise
-            self._sleep(pause)
-        raise ProviderUnavailable("Throttled", f"others register {document['family']} as well; waiting")
 
     @property
     def audience(self) -> str:

@@ -56,13 +56,22 @@ data "aws_iam_policy_document" "control_plane" {
     }
   }
 
-  # DescribeTaskDefinition knows no resource. The Service Authorization Reference (2026) lists task definitions for
+  # Describing, listing and deregistering know no resource; what is deregistered can be registered again. The Service Authorization Reference (2026) lists task definitions for
   # RegisterTaskDefinition, but refusals as users quote them name "*", and policies that named ARNs allowed nothing.
   # What is registered may be run only under our name, in our cluster, with our roles.
   statement {
-    sid       = "DefineTasks"
-    actions   = ["ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"]
+    sid = "DefineTasks"
+    actions = [
+      "ecs:DeregisterTaskDefinition", "ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitionFamilies",
+      "ecs:RegisterTaskDefinition",
+    ]
     resources = ["*"]
+  }
+
+  statement {
+    sid       = "DeleteOldDefinitions"
+    actions   = ["ecs:DeleteTaskDefinitions"]
+    resources = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${local.deployment}-*"]
   }
 
   statement {

@@ -18,9 +18,10 @@ from urllib.parse import unquote
 import pytest
 
 from chalicelib.endpoints.auth.aws_tokens import TokenRefused, ask_sts, signer_of
-from chalicelib.providers.base import ADDRESS, Container, File, Task, Volume
+from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, Volume
 from chalicelib.providers.fargate import identity, payload
 from chalicelib.providers.fargate.identity import START_FAILED
+from chalicelib.providers.fargate.shape import with_fixed_paths
 from tests.aws_box.fake_sts import FakeSts
 from tests.aws_box.wire import Answer, HttpServer, Request
 from tests.waiting import until
@@ -298,3 +299,27 @@ def test_a_container_without_a_command_fails_where_its_image_is_not_sparks(tmp_p
     ran = run(tmp_path, "main")
 
     assert (ran.returncode, "name a command" in ran.stderr) == (START_FAILED, True)
+
+
+def test_a_path_of_one_application_has_a_number_in_its_uuids_place_wherever_it_is_told() -> None:
+    paths = [f"/var/data/spark-{digit * 8}-aaaa-4aaa-8aaa-{digit * 12}" for digit in "12"]
+    container = Container(
+        "main",
+        "spark",
+        command=("run", f"--tmp={paths[0]}/x"),
+        env=(("SPARK_LOCAL_DIRS", ",".join(paths)), ("OTHER", "11111111-aaaa-4aaa-8aaa-111111111111")),
+        mounts=tuple(Mount(f"local-{number}", path) for number, path in enumerate(paths)),
+        working_dir=paths[1],
+    )
+    conf = Volume("conf", "files", files=(File("a", f"dirs={paths[1]}".encode()), File("b", b"\xff\xfe")))
+    scratch = (Volume("local-0", "scratch"), Volume("local-1", "scratch"))
+    task = Task("uid", "ns", "pod", (container,), volumes=(conf, *scratch))
+
+    fixed = with_fixed_paths(task)
+
+    made = fixed.containers[0]
+    assert [mount.path for mount in made.mounts] == ["/var/data/spark-1", "/var/data/spark-2"]
+    assert dict(made.env)["SPARK_LOCAL_DIRS"] == "/var/data/spark-1,/var/data/spark-2"
+    assert dict(made.env)["OTHER"] == dict(container.env)["OTHER"]
+    assert (made.command, made.working_dir) == (("run", "--tmp=/var/data/spark-1/x"), "/var/data/spark-2")
+    assert [file.content for file in fixed.volumes[0].files] == [b"dirs=/var/data/spark-2", b"\xff\xfe"]

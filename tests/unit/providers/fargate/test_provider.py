@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chalicelib.providers.base import Container, ProviderUnavailable, Task, TaskRejected
-from chalicelib.providers.fargate.provider import REGISTER_PAUSES_SECONDS, FargateProvider
+from chalicelib.providers.fargate.provider import FargateProvider
 from chalicelib.providers.fargate.site import DeploymentConfig
+from chalicelib.providers.fargate.task_definitions import REGISTER_PAUSES_SECONDS
 from tests.unit.providers.fargate.fake_api import (
     SITE,
     Answer,
