@@ -72,9 +72,9 @@ def contents(ground: Ground) -> str:
 @step("pod-stop", usd=0.001, minutes=3)
 def stop(ground: Ground) -> str:
     """Try a preStop hook, and a grace of 120 s, which is more than ECS's own 30."""
-    told = f"echo told; sleep {STAYS_SECONDS}; echo ended by itself; exit 0"
+    told = f"cat /hooked; sleep {STAYS_SECONDS}; echo ended by itself; exit 0"
     script = f"trap '{told}' TERM; echo up; while :; do sleep 1; done"
-    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo hooked > /proc/1/fd/1"]}}}
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo hooked > /hooked"]}}}
     ground.create(
         "pods",
         _object(
