@@ -29,6 +29,7 @@ from sparkanywhere.deployment.terraform import Terraform
 
 FIRST_REGION = "us-east-1"  # as Terraform's variable
 PLAN = "plan.tfplan"
+PROTECTION = "deletion_protection"  # Terraform's, of table and bucket; here the question protects them
 
 
 class DeploymentRefused(Failure):
@@ -152,7 +153,12 @@ def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
 def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     """Show, ask, and remove; say what is left. Raises Failure."""
     outputs = made.terraform.outputs()
-    plan = made.plan("-destroy")
+    if made.folder.variables.get(PROTECTION, "false") != "false":
+        raise DeploymentRefused(
+            f"{PROTECTION} was set: --var {PROTECTION}=false beside --destroy lets table and bucket go."
+        )
+    unprotected = f"-var={PROTECTION}=false"
+    plan = made.plan("-destroy", unprotected)
     echo("Terraform has nothing here." if plan.is_empty else f"Terraform {_changes(plan)}")
     echo("With them go all objects of the table, and staged files and event logs in the bucket.")
     if dry_run:
@@ -168,7 +174,8 @@ def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
             server = ""
         made.chalice("delete")
         remove_context(os.environ, context_of(made.name, made.stage), server=server)
-    made.terraform.run("apply", "-input=false", PLAN)
+        made.terraform.run("apply", "-input=false", "-auto-approve", unprotected)
+    made.terraform.run("destroy", "-input=false", "-auto-approve", unprotected)
     echo("Left: inactive task definitions, which cost nothing; a key of KMS until its waiting period is over; what")
     echo(f"your jobs wrote elsewhere; and {made.folder.path}, which has nothing of value any more.")
 

@@ -24,6 +24,7 @@ ASSUME = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+FUNCTIONS = {f"sparkanywhere-prod{each}" for each in ("", "-task_events", "-resync", "-launch")}
 STOCK = (sys.executable, "-c", "import sys; from chalice.cli import main; sys.argv[0] = 'chalice'; sys.exit(main())")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -159,7 +160,7 @@ def test_deployments_of_two_names_do_not_touch_each_other_whatever_the_shells_re
     chalice(third, "delete")
     assert left("eu-west-1") == []
     assert list(apis().values()) == ["sparkanywhere-prod"]
-    assert set(functions()) == {f"sparkanywhere-prod{each}" for each in ("", "-task_events", "-resync")}
+    assert set(functions()) == FUNCTIONS
 
 
 def test_a_deployment_that_was_cut_off_is_gone_on_with_and_can_be_deleted(tmp_path: Path, aws: list[str]) -> None:

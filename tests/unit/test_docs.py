@@ -132,6 +132,8 @@ def test_every_command_and_option_that_is_told_exists(path: Path) -> None:
     context = click.Context(main)
     for name, rest in _commands(path.read_text(encoding="utf-8")):
         command = main.get_command(context, name)
+        while isinstance(command, click.Group) and (verb := rest.lstrip("` ").partition(" ")[0]):
+            command, rest = command.get_command(context, verb.strip("`")), rest.lstrip("` ").partition(" ")[2]
         assert isinstance(command, click.Command), f"{path.name} tells of `sparkanywhere {name}`"
         known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--help", "-h"}
         ours, theirs = _at_the_program(command, rest)
