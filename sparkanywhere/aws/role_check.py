@@ -25,57 +25,60 @@ class Calls:
     context: tuple[tuple[str, str], ...] = ()
 
 
+TABLE = (
+    "BatchGetItem",
+    "ConditionCheckItem",
+    "DeleteItem",
+    "DescribeTable",
+    "GetItem",
+    "PutItem",
+    "Query",
+    "UpdateItem",
+)
+DEFINITIONS = (
+    "DeregisterTaskDefinition",
+    "DescribeTaskDefinition",
+    "ListTaskDefinitionFamilies",
+    "RegisterTaskDefinition",
+)
+
+
 def calls_of(site: Site) -> Sequence[Calls]:
     """Return the calls that this deployment's functions make. Pure."""
-    start = f"arn:{site.partition}:"
-    here = f":{site.region}:{site.account}:"
-    name, bucket = site.setting("DEPLOYMENT"), site.setting("BUCKET")
-    cluster = (("ecs:cluster", site.setting("CLUSTER_ARN")),)
-    definition = f"{start}ecs{here}task-definition/{name}-doctor:1"
-    task = f"{start}ecs{here}task/{site.setting('CLUSTER')}/doctor"
-    to_tasks = (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)
+    start, here = f"arn:{site.partition}:", f":{site.region}:{site.account}:"
+    group = f"{start}logs{here}log-group:"
     calls = [
-        Calls(
-            tuple(
-                f"dynamodb:{each}"
-                for each in (
-                    "BatchGetItem",
-                    "ConditionCheckItem",
-                    "DeleteItem",
-                    "DescribeTable",
-                    "GetItem",
-                    "PutItem",
-                    "Query",
-                    "UpdateItem",
-                )
-            ),
-            f"{start}dynamodb{here}table/{site.setting('TABLE')}",
-        ),
-        Calls(("ecs:RunTask",), definition, cluster),
-        Calls(("ecs:DescribeTasks", "ecs:StopTask"), task, cluster),
-        Calls(("ecs:ListTasks",), "*", cluster),
-        Calls(("ecs:DescribeTaskDefinition", "ecs:RegisterTaskDefinition"), "*"),
+        Calls(tuple(f"dynamodb:{each}" for each in TABLE), f"{start}dynamodb{here}table/{site.setting('TABLE')}"),
+        *_calls_of_ecs(site, f"{start}ecs{here}"),
         Calls(("servicequotas:GetServiceQuota",), "*"),
-        Calls(("lambda:InvokeFunction",), f"{start}lambda{here}function:{name}-launch"),
-        Calls(("ecs:TagResource",), definition, (("ecs:CreateAction", "RegisterTaskDefinition"),)),
-        Calls(("ecs:TagResource",), task, (("ecs:CreateAction", "RunTask"),)),
-        *(
-            Calls(("iam:PassRole",), site.setting(each), to_tasks)
-            for each in ("EXECUTION_ROLE", "TASK_ROLE")
-            if site.setting(each)
-        ),
-        Calls(("logs:GetLogEvents",), f"{start}logs{here}log-group:{site.setting('LOG_GROUP')}:log-stream:doctor"),
-        Calls(
-            ("logs:CreateLogStream", "logs:PutLogEvents"),
-            f"{start}logs{here}log-group:/aws/lambda/{site.function}:log-stream:doctor",
-        ),
+        Calls(("lambda:InvokeFunction",), f"{start}lambda{here}function:{site.setting('DEPLOYMENT')}-launch"),
+        Calls(("logs:GetLogEvents",), f"{group}{site.setting('LOG_GROUP')}:log-stream:doctor"),
+        Calls(("logs:CreateLogStream", "logs:PutLogEvents"), f"{group}/aws/lambda/{site.function}:log-stream:doctor"),
     ]
-    if bucket:
+    if bucket := site.setting("BUCKET"):
         calls.append(Calls(("s3:DeleteObject", "s3:GetObject", "s3:PutObject"), f"{start}s3:::{bucket}/staged/doctor"))
     if found := ARN.fullmatch(site.setting("TOKEN_FROM")):
         read = "ssm:GetParameter" if found["service"] == "ssm" else "secretsmanager:GetSecretValue"
         calls.append(Calls((read,), site.setting("TOKEN_FROM")))
     return calls
+
+
+def _calls_of_ecs(site: Site, start: str) -> list[Calls]:
+    cluster = (("ecs:cluster", site.setting("CLUSTER_ARN")),)
+    definition = f"{start}task-definition/{site.setting('DEPLOYMENT')}-doctor:1"
+    task = f"{start}task/{site.setting('CLUSTER')}/doctor"
+    to_tasks = (("iam:PassedToService", "ecs-tasks.amazonaws.com"),)
+    roles = (site.setting(each) for each in ("EXECUTION_ROLE", "TASK_ROLE"))
+    return [
+        Calls(("ecs:RunTask",), definition, cluster),
+        Calls(("ecs:DescribeTasks", "ecs:StopTask"), task, cluster),
+        Calls(("ecs:ListTasks",), "*", cluster),
+        Calls(tuple(f"ecs:{each}" for each in DEFINITIONS), "*"),
+        Calls(("ecs:DeleteTaskDefinitions",), definition),
+        Calls(("ecs:TagResource",), definition, (("ecs:CreateAction", "RegisterTaskDefinition"),)),
+        Calls(("ecs:TagResource",), task, (("ecs:CreateAction", "RunTask"),)),
+        *(Calls(("iam:PassRole",), role, to_tasks) for role in roles if role),
+    ]
 
 
 def check_role(site: Site, clients: Clients) -> Iterator[Finding]:
