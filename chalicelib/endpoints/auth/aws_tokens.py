@@ -31,7 +31,9 @@ from chalicelib.secret_value import SecretUnreadable
 LOG = logging.getLogger(__name__)
 
 PREFIX = "k8s-aws-v1."
-MAX_BYTES = 4 * 1024  # of a token, as the authenticator takes them
+# Of a token. The authenticator takes half of that, but AWS bounds the length of a session's own token nowhere (STS API
+# Reference, Credentials, 2026), and API Gateway takes 10,240 bytes of headers.
+MAX_BYTES = 8 * 1024
 CLUSTER_HEADER = "x-k8s-aws-id"
 MAX_EXPIRES_SECONDS = 900
 VALIDITY = timedelta(minutes=15)  # from X-Amz-Date on, whatever X-Amz-Expires says

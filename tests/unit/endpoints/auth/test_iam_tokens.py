@@ -109,7 +109,7 @@ def test_another_kind_of_token_is_left_to_others() -> None:
         token(X_Amz_Date="20261123T114500Z"),
         token(X_Amz_Date="20261123T120600Z"),
         token(X_Amz_Date="yesterday"),
-        token(X_Amz_Signature="x" * 5000),
+        token(X_Amz_Signature="x" * 10_000),
         PREFIX + "%%%",
         PREFIX,
     ],

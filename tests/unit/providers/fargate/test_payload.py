@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from chalicelib.endpoints.auth.aws_tokens import TokenRefused, ask_sts, signer_of
+from chalicelib.endpoints.auth.aws_tokens import TokenRefused, ask_sts, checked_url, signer_of
 from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, Volume
 from chalicelib.providers.fargate import identity, payload
 from chalicelib.providers.fargate.identity import START_FAILED
@@ -201,6 +201,17 @@ def test_a_task_without_a_role_says_so_and_starts_nothing(tmp_path: Path) -> Non
     assert ran.returncode == START_FAILED
     assert "no credentials of the task's role" in ran.stderr
     assert not (tmp_path / "start" / "ready").exists()
+
+
+def test_a_session_token_of_two_kilobytes_still_makes_a_proof(tmp_path: Path) -> None:
+    with closing(FakeSts()) as sts:
+        long = replace(sts.session(SESSION), token="IQoJb3JpZ2luX2VjE+/x" * 100 + "==")
+    endpoints = Endpoints(long.as_ecs_gives_them())
+
+    fetched(tmp_path, endpoints, "curl")
+
+    url, _ = checked_url(endpoints.proofs[0], now=datetime.now(UTC))
+    assert long.token in unquote(url)
 
 
 @pytest.mark.parametrize(
