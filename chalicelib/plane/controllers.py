@@ -69,13 +69,14 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         clock=clock,
     )
     prober = _prober(base, stored, pods, recorder)
+    launches = _launch_requests(base)
     return Controllers(
         pods=pods,
-        launches=_launch_requests(base),
+        launches=launches,
         prober=prober,
         causes=_cause_finder(base, stored, pods),
         interruptions=Interruptions(delete),
-        resync=_resync(base, stored, pods, prober),
+        resync=_resync(base, stored, pods, prober, launches),
         recorder=recorder,
         budget_enforcer=budget_enforcer,
         usage=stored.usage,
@@ -124,7 +125,9 @@ def _services(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Serv
     )
 
 
-def _resync(base: Foundation, stored: Stored, pods: PodController, prober: Prober | None) -> Resync:
+def _resync(
+    base: Foundation, stored: Stored, pods: PodController, prober: Prober | None, launches: LaunchRequests | None
+) -> Resync:
     return Resync(
         index=stored.index,
         provider=base.provider,
@@ -132,6 +135,7 @@ def _resync(base: Foundation, stored: Stored, pods: PodController, prober: Probe
         clock=base.sources.clock,
         follow=prober.follow if prober else ignore,
         later=base.later,
+        launch_elsewhere=launches.ask_for_all if launches else None,
     )
 
 

@@ -81,6 +81,10 @@ class LaunchRequests:
                 self._sure_until = now + timedelta(seconds=SURE_SECONDS)
             return True
 
+    def ask_for_all(self, keys: Sequence[str]) -> bool:
+        """Do the same where nobody is at work; False where somebody is: the provider's rate is one for all."""
+        return self._lease.find() is None and self.ask_for(keys)
+
     def ask_for(self, keys: Sequence[str]) -> bool:
         """Have the pods under these storage keys launched, however old they are; False as for ask()."""
         return self._invoked(keys, 0)

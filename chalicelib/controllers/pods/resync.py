@@ -26,6 +26,9 @@ LOG = logging.getLogger(__name__)
 
 DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
 ORPHAN_GRACE_SECONDS = 30.0
+FEW = 20  # pods that wait: as many launches are a second of this process
+BATCH = 200  # pods for one function: 20 seconds of its processor
+MOST = 800  # in a run: what ECS starts until the next, at 20 a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Resync:
         clock: Callable[[], datetime],
         follow: Callable[[JSON], None] = ignore,
         later: Later,
+        launch_elsewhere: Callable[[Sequence[str]], bool] | None = None,
         times: ResyncTimes | None = None,
     ) -> None:
         self._index = index
@@ -58,6 +62,7 @@ class Resync:
         self._follow = follow
         self._clock = clock
         self._later = later
+        self._launch_elsewhere = launch_elsewhere
         self._times = times or ResyncTimes()
         self._syncing: set[str] = set()  # uids of pods whose sync has not ended since an earlier run
         self._missed: set[str] = set()  # handles of tasks that the provider did not know when it was last asked
@@ -73,7 +78,14 @@ class Resync:
         refused: ProviderUnavailable | None = None
         pods = [(each.key, each.object()) for each in self._index.look().unfinished]
         pods.sort(key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
-        living = [(key, pod) for key, pod in pods if self._sync_pod(pod)]
+        waiting: list[tuple[str, JSON]] = []
+        living = []
+        for key, pod in pods:
+            if self._sync_pod(pod):
+                living.append((key, pod))
+            elif self._is_waiting(pod):
+                waiting.append((key, pod))
+        self._launch(waiting)
         for _, pod in living:  # also those that another process has started or changed
             self._follow(pod)
         yield
@@ -103,16 +115,36 @@ class Resync:
             return bool(handle_of(pod))
         if is_terminal(pod):
             return False
-        created, end = find_time(pod["metadata"].get("creationTimestamp")), deadline(pod)
-        if end is not None and self._clock() >= end:
+        if self._is_overdue(pod):
             self._pods.stop_overdue(pod)
-        elif not handle_of(pod) and self._has_passed(created, self._times.settle):
-            self._sync(pod)
         self._pods.end_driver(pod)
         if not handle_of(pod):
             return False
         self._pods.stop_sidecars(pod)  # again, should the first word have been lost
         return True
+
+    def _is_overdue(self, pod: JSON) -> bool:
+        end = deadline(pod)
+        return end is not None and self._clock() >= end
+
+    def _is_waiting(self, pod: JSON) -> bool:
+        """Return whether a pod is to be launched now: nobody does, and it is not too soon after a failure."""
+        if not self._pods.is_to_launch(pod) or self._is_overdue(pod):
+            return False
+        metadata, now = pod["metadata"], self._clock()
+        is_free = metadata["uid"] not in self._syncing and self._pods.backoff.is_due(metadata["uid"], now)
+        return is_free and self._has_passed(find_time(metadata.get("creationTimestamp")), self._times.settle)
+
+    def _launch(self, waiting: Sequence[tuple[str, JSON]]) -> None:
+        """Launch pods: beside this thread, or many by functions of their own, those that have waited longest."""
+        handed, most = 0, min(len(waiting), MOST)
+        if self._launch_elsewhere is not None and len(waiting) > FEW:
+            while handed < most and self._launch_elsewhere([key for key, _ in waiting[handed:most][:BATCH]]):
+                handed = min(handed + BATCH, most)
+        for _, pod in waiting[:handed]:
+            self._pods.backoff.postpone(pod["metadata"]["uid"], self._clock())
+        for _, pod in waiting[handed:] if handed < most else ():
+            self._sync(pod)
 
     def _sync(self, pod: JSON) -> None:
         """Sync a pod beside this thread, unless that is still being done or too soon after a failure."""

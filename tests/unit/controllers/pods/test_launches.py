@@ -182,6 +182,16 @@ def test_pods_are_launched_by_their_keys_however_old_they_are() -> None:
     assert region.without_task() == []
 
 
+def test_where_somebody_is_at_work_old_pods_are_not_handed_out() -> None:
+    region = Region()
+    keys = ["/registry/pods/ns/pod-1"]
+    assert region.api[0].ask_for_all(keys)
+
+    region.api[0]._lease.take(0)
+
+    assert not region.api[0].ask_for_all(keys)
+
+
 def test_the_function_outlasts_what_its_callers_take_for_granted() -> None:
     assert LINGER_SECONDS >= 2 * SURE_SECONDS
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.pods.resync import BATCH, FEW, MOST, Resync
 from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.providers.base import Container, ProviderUnavailable, Task
-from tests.inline import Inline
+from tests.inline import Inline, inline
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import pod
 from tests.unit.controllers.world import World
@@ -176,6 +178,57 @@ def test_a_run_that_is_broken_off_is_gone_on_with_after_what_waits(w: World) -> 
     next(second_run)
 
     assert w.phase("p100") == "Failed"
+
+
+def resync_beside_functions(w: World, takes: Callable[[Sequence[str]], bool]) -> Resync:
+    """Return a resync that can have pods launched by functions of their own."""
+    return Resync(
+        index=PodIndex(w.storage), provider=w.provider, pods=w.pods, clock=w.clock, later=inline, launch_elsewhere=takes
+    )
+
+
+def put_waiting(w: World, count: int) -> None:
+    """Store pods that nobody has launched, the last the oldest."""
+    for number in range(count):
+        created = f"2026-01-01T{23 - number // 60:02}:{59 - number % 60:02}:00Z"
+        put(w, pod(f"w{number:03}", uid=f"w{number}", metadata={"creationTimestamp": created}))
+
+
+def test_many_that_wait_are_launched_by_functions_of_their_own_the_oldest_first(w: World) -> None:
+    put_waiting(w, MOST + 1)
+    handed: list[Sequence[str]] = []
+
+    def take(keys: Sequence[str]) -> bool:
+        handed.append(keys)
+        return True
+
+    beside = resync_beside_functions(w, take)
+    list(beside.run())
+    assert [len(each) for each in handed] == [BATCH] * (MOST // BATCH)
+    assert handed[0][0].endswith(f"w{MOST:03}")
+    assert w.provider.tasks == []
+
+    list(beside.run())  # a moment later
+    assert [each.uid for each in w.provider.tasks] == ["w0"], "the newest, left to the next run"
+
+
+def test_few_that_wait_and_those_that_no_function_takes_are_launched_here(w: World) -> None:
+    put_waiting(w, FEW)
+    handed: list[Sequence[str]] = []
+
+    def once(keys: Sequence[str]) -> bool:
+        handed.append(keys)
+        return len(handed) == 1
+
+    list(resync_beside_functions(w, once).run())
+    assert (len(w.provider.tasks), handed) == (FEW, [])
+
+    for number in range(BATCH + 5):
+        put(w, pod(f"m{number:03}", uid=f"m{number}"))
+    list(resync_beside_functions(w, once).run())
+
+    assert [len(each) for each in handed] == [BATCH, 5]
+    assert len(w.provider.tasks) == FEW + 5
 
 
 def test_tasks_of_living_pods_cost_no_read_each(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
