@@ -5,6 +5,7 @@ Lambda Developer Guide, "Configure Lambda function memory": 1,769 MB have the eq
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from contextlib import suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 FULL_MB = 1769
 PERIOD_US = 100_000
 EMPTY_SECONDS = 5.0  # until the kernel has let go of the group's last process
+_NUMBERS = itertools.count()
 V1, V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 
 
@@ -25,7 +27,7 @@ class CpuShare:
     def __init__(self, memory_mb: int) -> None:
         self.share = memory_mb / FULL_MB
         quota_us = int(self.share * PERIOD_US)
-        name, is_v1 = f"sparkanywhere-share-{os.getpid()}", (V1 / "cpu.cfs_quota_us").exists()
+        name, is_v1 = f"sparkanywhere-share-{os.getpid()}-{next(_NUMBERS)}", (V1 / "cpu.cfs_quota_us").exists()
         self._group = (V1 if is_v1 else V2) / name
         try:
             self._group.mkdir()
