@@ -211,8 +211,9 @@ def signer_of(token: str, cluster: str, ask: AskSts, *, now: datetime) -> Signer
 
 
 def ask_sts(url: str, headers: Mapping[str, str]) -> JSON:
-    """Return STS's answer to a presigned URL, redirects refused. Raises ValueError for anything but a 200.
+    """Return STS's answer to a presigned URL, redirects refused.
 
+    Raises 503 while STS does not answer or has too much to do, ValueError for anything else but a 200.
     AWS_ENDPOINT_URL_STS names another place for STS, as it does to boto3 (AWS SDKs and Tools Reference Guide, "Service-
     specific endpoints", 2026): a VPC endpoint, an emulator.
     """
@@ -225,7 +226,10 @@ def ask_sts(url: str, headers: Mapping[str, str]) -> JSON:
         try:
             answer = pool.request("GET", url, headers=dict(headers), redirect=False)
         except urllib3.exceptions.HTTPError as error:
-            raise ValueError(f"no answer: {type(error).__name__}") from error
+            LOG.warning("STS does not answer: %s", type(error).__name__)
+            raise unavailable("AWS' STS, which says who has signed a token, does not answer now") from error
+    if answer.status >= 500 or b"Throttling" in answer.data:
+        raise unavailable("AWS' STS, which says who has signed a token, has too much to do now")
     if answer.status != 200:
         raise ValueError(f"status {answer.status}")
     document = json.loads(answer.data)

@@ -39,7 +39,7 @@ now=$(date -u +%Y%m%dT%H%M%SZ) day=${{now%T*}}
 session=$(credential Token | sed 's/+/%2B/g; s,/,%2F,g; s/=/%3D/g')
 query="Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256"
 query="$query&X-Amz-Credential=$(credential AccessKeyId)%2F$day%2F$region%2Fsts%2Faws4_request&X-Amz-Date=$now"
-query="$query&X-Amz-Expires=60&X-Amz-Security-Token=$session&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id"
+query="$query&X-Amz-Expires=300&X-Amz-Security-Token=$session&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id"
 nothing=$(printf "" | sha)
 request=$(printf 'GET\\n/\\n%s\\nhost:%s\\nx-k8s-aws-id:%s\\n\\nhost;x-k8s-aws-id\\n%s' \\
   "$query" "$host" "${AUDIENCE}" "$nothing" | sha)

@@ -48,7 +48,8 @@ ip=$(fetch "$ECS_CONTAINER_METADATA_URI_V4" "Accept: application/json" \\
   | tr -d ' \\n' | sed -n 's/.*"IPv4Addresses":\\["\\([0-9.]*\\)".*/\\1/p')
 [ -n "$ip" ] || ip=$(hostname -i | cut -d' ' -f1)
 {identity.SIGN}
-fetch "${URL}" "Authorization: Bearer $proof" | base64 -d | tar -xz -f - -C {START_PATH}
+again() {{ fetch "$@" || {{ sleep 2; fetch "$@"; }} || {{ sleep 5; fetch "$@"; }}; }}  # curl alone does so by itself
+again "${URL}" "Authorization: Bearer $proof" | base64 -d | tar -xz -f - -C {START_PATH}
 [ ! -s addressed ] || xargs -0 sed -i "s/{ADDRESS}/$ip/g" < addressed
 for folder in {VOLUMES_PATH}/*; do [ ! -d "$folder" ] || chmod a+rwx "$folder"; done
 chmod 0755 {START_PATH}

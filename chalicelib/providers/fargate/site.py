@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.providers.base import Task, TaskRejected
 
 ROLE_KEY = "eks.amazonaws.com/role-arn"  # a hint of the task: the role that its service account names
+ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d+:role/[\w+=,.@/-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,18 @@ class DeploymentConfig:
         return self.security_groups.get(task.group, self.security_group)
 
     def role_of(self, task: Task) -> str:
-        """Return the ARN of the role that a task has. Raises TaskRejected for one that is another namespace's own."""
+        """Return the ARN of the role that a task has.
+
+        Raises TaskRejected for what is no role's ARN, and for a role that is another namespace's own.
+        """
         own = self._own_role(task.group) if task.group in self.security_groups else self.task_role_arn
         named = dict(task.placement).get(ROLE_KEY, "")
         for namespace in self.security_groups:
-            # by its name alone, which only one role of an account has, whatever path a client writes before it
-            if namespace != task.group and _name(named) == _name(self._own_role(namespace)):
+            # by its name alone, which only one role of an account has, whatever path and case a client writes it in
+            if namespace != task.group and _name(named).lower() == _name(self._own_role(namespace)).lower():
                 raise TaskRejected("Forbidden", f"role {_name(named)} is for pods of namespace {namespace} alone")
+        if not ROLE_ARN.fullmatch(named or own):
+            raise TaskRejected("InvalidRole", f"{named or own} is not the ARN of an IAM role")
         return named or own
 
     def _own_role(self, namespace: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -16,10 +17,12 @@ from chalicelib.endpoints.auth.aws_tokens import (
     PREFIX,
     IamTokens,
     TokenRefused,
+    ask_sts,
     canonical_arn,
     checked_url,
     parse_mappings,
 )
+from tests.aws_box.wire import Answer, HttpServer
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role/data"
@@ -135,3 +138,32 @@ def test_a_token_ends_a_quarter_of_an_hour_after_its_date() -> None:
 )
 def test_sessions_count_as_their_role(arn: str, canonical: str) -> None:
     assert canonical_arn(arn) == canonical
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "refusal"),
+    [
+        (500, b"", StatusError),
+        (503, b"", StatusError),
+        (400, b'{"Error": {"Code": "Throttling"}}', StatusError),
+        (403, b'{"Error": {"Code": "SignatureDoesNotMatch"}}', ValueError),
+        (400, b"", ValueError),
+    ],
+)
+def test_an_sts_that_cannot_say_now_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: bytes, refusal: type[Exception]
+) -> None:
+    with closing(HttpServer(lambda _request: Answer(status, body))) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+
+        with pytest.raises(refusal) as raised:
+            ask_sts("https://sts.amazonaws.com/?Action=GetCallerIdentity", {})
+
+    assert getattr(raised.value, "code", 503) == 503
+
+
+def test_an_sts_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+
+    with pytest.raises(StatusError, match="does not answer"):
+        ask_sts("https://sts.amazonaws.com/?Action=GetCallerIdentity", {})

@@ -17,7 +17,7 @@ SITE = DeploymentConfig(
     security_group="sg-1",
     assign_public_ip=False,
     execution_role_arn="arn:aws:iam::123456789012:role/e",
-    task_role_arn="",
+    task_role_arn="arn:aws:iam::123456789012:role/t",
     log_group="/jobs",
 )
 Answer = Callable[[dict[str, Any]], dict[str, Any]]

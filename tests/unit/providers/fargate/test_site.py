@@ -58,6 +58,19 @@ def test_no_service_account_chooses_the_role_of_another_namespace(namespace: str
         definition(task(namespace, f"{path}/jobs-task-team-b"), TENANTS)
 
 
+@pytest.mark.parametrize(
+    "role", ["reader", "arn:aws:iam::1:user/reader", f"{PATH}/a b", f"{PATH}/r\n", "arn:aws:iam::1:role/"]
+)
+def test_what_is_no_arn_of_a_role_is_refused(role: str) -> None:
+    with pytest.raises(TaskRejected, match="is not the ARN of an IAM role"):
+        definition(task("team-a", role), TENANTS)
+
+
+def test_a_role_of_another_namespace_is_known_in_any_case() -> None:
+    with pytest.raises(TaskRejected, match="namespace team-b alone"):
+        definition(task("team-a", f"{PATH}/JOBS-task-Team-B"), TENANTS)
+
+
 def test_a_namespace_may_name_its_own_role() -> None:
     own = f"{PATH}/jobs-task-team-b"
 
