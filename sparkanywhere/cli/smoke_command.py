@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from sparkanywhere.cli.completion import contexts
 from sparkanywhere.cli.output import is_for_programs, output_option, print_records, print_table
 from sparkanywhere.cli.target_options import FAILURE, USAGE, errors_as_sentences, fail, open_target
 from sparkanywhere.cli.terminal import echo
+from sparkanywhere.client.access import find_target
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
 
@@ -101,6 +103,7 @@ def _ground(context: str, *, image: str, function: str, folder: Path) -> Ground:
         context=context,
         namespace=f"smoke-{secrets.token_hex(3)}",
         images={**IMAGES, "small": image},
+        renew=lambda: find_target(os.environ, context=context).access,
     )
 
 

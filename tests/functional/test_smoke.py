@@ -54,9 +54,9 @@ def test_what_the_box_can_serve_is_proven_and_recorded_and_nothing_is_left(
     site = find_site(clients, box.url, function=FUNCTION)
     recorder = Recorder(tmp_path / "records", Redactor([TOKEN], account=site.account))
     recorder.listen(clients.session)
-    images = {"small": "busybox:latest"}
+    images, access = {"small": "busybox:latest"}, Access(box.url, TOKEN)
     ground = Ground(
-        Access(box.url, TOKEN),
+        Access(box.url, "expired"),
         clients,
         recorder,
         site=site,
@@ -64,6 +64,7 @@ def test_what_the_box_can_serve_is_proven_and_recorded_and_nothing_is_left(
         context="box",
         namespace="smoke-box",
         images=images,
+        renew=lambda: access,
     )
     box.deployment.run_schedule()  # the node tells the quotas from here on
 

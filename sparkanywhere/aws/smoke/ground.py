@@ -20,6 +20,7 @@ from sparkanywhere.aws.smoke.recorder import Recorder, headers_of
 from sparkanywhere.client.kube_client import Access, tls_context
 
 ANSWER_SECONDS = 60.0
+NOT_KNOWN = 401
 POD_SECONDS = 240.0  # for a task to start and end: 20 to 60 s as a rule
 LOG_SECONDS = 90.0  # CloudWatch shows lines late
 LOOK_SECONDS = 2.0
@@ -53,7 +54,10 @@ class Exchange:
 
 
 class Ground:
-    """The deployment under trial. `site` is None where AWS did not tell it: `why_no_site` says why."""
+    """The deployment under trial. `site` is None where AWS did not tell it: `why_no_site` says why.
+
+    `renew` returns how to reach the API once its token is not taken any more.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Ground:
         context: str,
         namespace: str,
         images: Mapping[str, str],
+        renew: Callable[[], Access],
     ) -> None:
         self.access = access
         self.recorder = recorder
@@ -73,6 +78,7 @@ class Ground:
         self.namespace = namespace
         self.images = images
         self.started_tasks: list[str] = []  # ARNs of those that no pod stands for
+        self._renew = renew
         self._clients = clients
         self._site = site
         self._why_no_site = why_no_site
@@ -120,8 +126,17 @@ class Ground:
         is_recorded: bool = True,
     ) -> Exchange:
         """Send one request, its target as it is; return the answer, whatever it is. Raises StepFailed for none."""
+        found = self._exchanged(method, target, body, headers or {}, seconds, is_recorded=is_recorded)
+        if found.status == NOT_KNOWN and "Authorization" not in (headers or {}):  # tokens by IAM last 15 minutes
+            self.access = self._renew()
+            found = self._exchanged(method, target, body, headers or {}, seconds, is_recorded=is_recorded)
+        return found
+
+    def _exchanged(
+        self, method: str, target: str, body: Any, headers: Mapping[str, str], seconds: float, *, is_recorded: bool
+    ) -> Exchange:
         url = urlsplit(self.access.url)
-        sent = {"Accept": "application/json", "Content-Type": "application/json", **(headers or {})}
+        sent = {"Accept": "application/json", "Content-Type": "application/json", **headers}
         if self.access.token:
             sent.setdefault("Authorization", f"Bearer {self.access.token}")
         data = None if body is None else body if isinstance(body, str) else json.dumps(body)

@@ -38,6 +38,7 @@ class Namespaces(Ground):
             context="prod",
             namespace="smoke-1",
             images={},
+            renew=lambda: self.access,
         )
         self.known: set[str] = set()
 
