@@ -254,7 +254,7 @@ class FakeEcs:
 
 def _check_definition(asked: Document) -> None:
     cpu, memory = int(asked.get("cpu") or 0), int(asked.get("memory") or 0)
-    if memory not in PAIRS.get(cpu, set()):
+    if "FARGATE" in asked["requiresCompatibilities"] and memory not in PAIRS.get(cpu, set()):
         raise EcsError("ClientException", "No Fargate configuration exists for given values.")
     names = {each["name"] for each in asked["containerDefinitions"]}
     essential = {each["name"] for each in asked["containerDefinitions"] if each.get("essential", True)}

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.controllers.cluster.quotas import QUOTAS
 from chalicelib.controllers.cluster.shared_folders import SHARED_FOLDERS
-from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, SPOT_DRIVER, ZONES
+from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, CAPACITY_TYPE, FALLBACK, SPOT_DRIVER, ZONES
 from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.http.requests import ROUTES
 from chalicelib.resources.catalogue import ALL
@@ -55,6 +55,7 @@ def test_every_kind_is_listed_with_its_api_and_no_other(reference: str) -> None:
 
 def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
     ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, ENDED_BY, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
+    ours |= {FALLBACK, CAPACITY_PROVIDER}
     ours |= {STAGED_ANNOTATION, APPLICATION_LABEL, QUOTAS, SHARED_FOLDERS, ZONES, HOME_ZONE}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours

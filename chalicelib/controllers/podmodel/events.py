@@ -11,11 +11,12 @@ from chalicelib.apimachinery.accessors import annotations_of, full_name, status_
 from chalicelib.apimachinery.decoding.gotext import duration
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.controllers.podmodel.placement import first_choice
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, Missing
 from chalicelib.controllers.podmodel.status import DEADLINE_MESSAGE, DEADLINE_REASON
 from chalicelib.controllers.runtime.recorder import EventType, News
 from chalicelib.providers.base import PULLING, Fetch, TaskState
-from chalicelib.resources.pods.marks import ANY_ZONE, HOME_ZONE, ZONE
+from chalicelib.resources.pods.marks import ANY_ZONE, CAPACITY, HOME_ZONE, ZONE
 
 QUIET_MOUNT_SECONDS = 2.0  # that a mount may be missing before an Event says so
 OVERDUE = News("Normal", DEADLINE_REASON, DEADLINE_MESSAGE)
@@ -65,6 +66,9 @@ def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
     zone, home = annotations_of(after).get(ZONE), annotations_of(after).get(HOME_ZONE, ANY_ZONE)
     if zone and not annotations_of(before).get(ZONE) and home not in (zone, ANY_ZONE):
         yield News("Normal", "OtherZone", f"runs in {zone}: its driver's zone, {home}, has no room for it")
+    wanted, runs_on = first_choice(after), annotations_of(after).get(CAPACITY, "")
+    if runs_on and not annotations_of(before).get(CAPACITY) and not runs_on.endswith(wanted) and wanted != "on-demand":
+        yield News("Normal", "OtherCapacity", f"runs on {runs_on}: {wanted} has no room for it")
     status, old = status_of(after), status_of(before)
     if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
         yield News("Warning", status["reason"], status.get("message") or "The pod failed")

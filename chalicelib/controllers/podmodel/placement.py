@@ -16,6 +16,8 @@ from chalicelib.resources.pods.marks import ANY_ZONE, HOME_ZONE, ZONE
 
 ROLE = "sparkanywhere.io/role"
 CAPACITY_TYPE = "sparkanywhere.io/capacity-type"  # spot | on-demand
+CAPACITY_PROVIDER = "sparkanywhere.io/capacity-provider"  # node selector: one of the provider's own, by its name
+FALLBACK = "sparkanywhere.io/fallback"  # annotation: on what to run, in order: fargate-spot, fargate
 SPOT_DRIVER = "sparkanywhere.io/spot-driver"  # annotation of a driver that may be interrupted: true
 ZONES = "sparkanywhere.io/zones"  # annotation of a driver or an executor: `all`, not its driver's alone
 # As on EKS: docs.aws.amazon.com/eks, "Assign IAM roles to Kubernetes service accounts" (2025).
@@ -28,6 +30,7 @@ _KNOWN = {
     "topology.kubernetes.io/zone": "topology.kubernetes.io/zone",
     "topology.kubernetes.io/region": "topology.kubernetes.io/region",
     CAPACITY_TYPE: CAPACITY_TYPE,
+    CAPACITY_PROVIDER: CAPACITY_PROVIDER,
     "karpenter.sh/capacity-type": CAPACITY_TYPE,
     "eks.amazonaws.com/capacityType": CAPACITY_TYPE,
     "eks.amazonaws.com/compute-type": "eks.amazonaws.com/compute-type",
@@ -50,11 +53,23 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
     role = labels_of(pod).get("spark-role")
     if role:
         hints[ROLE] = str(role)
-    if hints.get(CAPACITY_TYPE) == "spot" and not _may_be_interrupted(pod):
-        hints[CAPACITY_TYPE] = "on-demand"
+    if text := annotations_of(pod).get(FALLBACK):
+        hints[FALLBACK] = ",".join(each.strip() for each in text.split(","))
+    if not _may_be_interrupted(pod):
+        for key in {CAPACITY_TYPE, FALLBACK} & set(hints):
+            lasting = [each for each in hints[key].split(",") if not each.lower().endswith("spot")]
+            hints[key] = ",".join(lasting) or "on-demand"
     if home := annotations_of(pod).get(HOME_ZONE):
         hints[HOME_ZONE] = home
     return tuple(sorted(hints.items()))
+
+
+def first_choice(pod: JSON) -> str:
+    """Return what a pod wants to run on before all else, "" if it says nothing; several types begin with spot."""
+    hints = dict(placement(pod))
+    types = hints.get(CAPACITY_TYPE, "").split(",")
+    in_order = hints.get(FALLBACK) or hints.get(CAPACITY_PROVIDER) or ("spot" if "spot" in types else types[0])
+    return in_order.split(",")[0]
 
 
 def home_zone(pod: JSON, heads: Sequence[JSON]) -> str:

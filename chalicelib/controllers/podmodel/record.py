@@ -15,6 +15,7 @@ from chalicelib.controllers.podmodel.usage import rate_text
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import (
     BILLED_FROM,
+    CAPACITY,
     FAILED_STARTS,
     RATE,
     SIZE,
@@ -82,8 +83,8 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
         annotations[BILLED_FROM] = format_time(billed_from)
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
-    if state.zone:
-        annotations[ZONE] = state.zone
+    given = {ZONE: state.zone, CAPACITY: state.capacity}
+    annotations |= {name: text for name, text in given.items() if text}
     annotations[RATE] = rate_text({**pod, "metadata": {**pod["metadata"], "annotations": annotations}})
     return {
         **pod,
@@ -121,7 +122,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
         return None
     if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
-    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, ZONE, RATE)
+    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE)
     kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
     dropped = launches(pod) + 1 - LAUNCHES
     known = ",".join(failed[-LAUNCHES:])

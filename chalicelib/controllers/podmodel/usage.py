@@ -17,13 +17,13 @@ from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantit
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
-from chalicelib.controllers.podmodel.placement import CAPACITY_TYPE, placement
+from chalicelib.controllers.podmodel.placement import first_choice, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.providers.sizes import SizeTable
-from chalicelib.resources.pods.marks import BILLED_FROM, SIZE
+from chalicelib.resources.pods.marks import BILLED_FROM, CAPACITY, SIZE
 
 HOUR_SECONDS = 3600.0
 
@@ -115,7 +115,8 @@ def hourly_usd(pod: JSON, rates: Rates) -> float:
     hints = dict(placement(pod))
     arch = "arm64" if hints.get("kubernetes.io/arch") == "arm64" else "amd64"
     usd = size.vcpus * rates.vcpu_hour[arch] + size.gib * rates.gib_hour[arch]
-    factor = rates.spot_factor if hints.get(CAPACITY_TYPE) == "spot" else 1.0
+    runs_on = annotations_of(pod).get(CAPACITY) or first_choice(pod)
+    factor = rates.spot_factor if runs_on.endswith("spot") else 1.0
     return usd * factor + max(0.0, size.disk_gib - included_gib) * rates.disk_gib_hour
 
 

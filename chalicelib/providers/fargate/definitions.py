@@ -15,7 +15,7 @@ from math import ceil
 from typing import Any
 
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
-from chalicelib.providers.fargate import identity, payload
+from chalicelib.providers.fargate import capacity, identity, payload
 from chalicelib.providers.fargate.prices import GIB, SIZES, cpu_units
 from chalicelib.providers.fargate.shape import with_fixed_paths
 from chalicelib.providers.fargate.site import DeploymentConfig
@@ -26,7 +26,6 @@ Document = dict[str, Any]  # a parameter of the ECS API
 
 ARCHITECTURES = {"": "X86_64", "amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarch64": "ARM64"}
 ARCHITECTURE_KEY = "kubernetes.io/arch"
-CAPACITY_KEY = "sparkanywhere.io/capacity-type"
 OS_KEY, REGION_KEY = "kubernetes.io/os", "topology.kubernetes.io/region"
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
 # For whichever user the container has, as a kubelet makes it. Amazon ECS API Reference, "Tmpfs" (2026), lists the
@@ -35,12 +34,18 @@ TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes 
 TMPFS_OPTIONS = ("mode=1777",)
 MIN_STOP_SECONDS, MAX_STOP_SECONDS = 2, 120  # a stopTimeout that Fargate takes
 RESTART_SECONDS = 60  # that a container must have run to be started again: the least that ECS takes
+LEAST_CPU_MILLI, LEAST_MEMORY_MIB = 250, 512  # on instances, of a task that asks for less
 MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
 PLATFORM_VERSION = "1.4.0"
 
 
 def size_of(task: Task) -> Size:
-    """Return the Fargate size that holds a task, with the volumes that lie on its disk. Raises TaskRejected."""
+    """Return the Fargate size that holds a task, with the volumes that lie on its disk. Raises TaskRejected.
+
+    On instances any size will do, and the disk is theirs.
+    """
+    if capacity.is_on_instances(task):
+        return Size(max(task.cpu_milli, LEAST_CPU_MILLI), max(task.memory_mib, LEAST_MEMORY_MIB))
     volumes = sum(each.size_mib or 0 for each in task.volumes if each.kind in ("scratch", "named"))
     disk_gib = max(task.disk_gib, ceil(volumes / GIB))
     return SIZES.fit(cpu_milli=task.cpu_milli, memory_mib=task.memory_mib, disk_gib=disk_gib)
@@ -69,7 +74,7 @@ def definition(task: Task, site: DeploymentConfig) -> Document:
     size = size_of(task)
     document: Document = {
         "networkMode": "awsvpc",
-        "requiresCompatibilities": ["FARGATE"],
+        "requiresCompatibilities": capacity.compatibilities(task),
         "cpu": str(cpu_units(size.cpu_milli)),
         "memory": str(size.memory_mib),
         "runtimePlatform": {"cpuArchitecture": architecture, "operatingSystemFamily": "LINUX"},
@@ -137,6 +142,8 @@ def _container(each: Container, task: Task, site: DeploymentConfig, volumes: dic
     }
     if each.user:
         document["user"] = each.user
+    if each.gpus and capacity.is_on_instances(task):
+        document["resourceRequirements"] = [{"type": "GPU", "value": str(each.gpus)}]
     for mount in each.mounts:
         if volumes[mount.volume].kind == "memory":
             size = volumes[mount.volume].size_mib or TMPFS_MIB
@@ -196,19 +203,20 @@ def _logs(site: DeploymentConfig) -> Document:
 class Launch:
     """What is this run's own: where to fetch the payload, and whose turn it is once a clientToken is spent.
 
-    `spreads`: its application's zone has no capacity, so any zone will do.
+    `spreads`: its application's zone has no capacity, so any zone will do. `place`: which of the places to try.
     """
 
     definition_arn: str
     payload_url: str
     turn: int = 0
-    capacity_provider: str = "FARGATE"
+    capacity_provider: str = capacity.FARGATE
     spreads: bool = False
+    place: int = 0
 
 
 def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
     """Return RunTask's parameters for one task. Raises TaskRejected."""
-    choices = subnet_choices(task, site.subnets)
+    choices, on_fargate = subnet_choices(task, site.subnets), capacity.is_fargate(launch.capacity_provider)
     own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
     tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
     environment = [{"name": payload.URL, "value": launch.payload_url}]
@@ -220,13 +228,13 @@ def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
         "clientToken": client_token(task.uid, task.attempt, launch.turn),
         "startedBy": task.uid,
         "group": f"{site.name}:{task.group}"[:255],
-        "platformVersion": PLATFORM_VERSION,
+        **({"platformVersion": PLATFORM_VERSION} if on_fargate else {}),
         "capacityProviderStrategy": [{"capacityProvider": launch.capacity_provider, "weight": 1}],
         "networkConfiguration": {
             "awsvpcConfiguration": {
                 "subnets": choices[-1] if launch.spreads or task.attempt else choices[0],
                 "securityGroups": [site.security_group_of(task)],
-                "assignPublicIp": "ENABLED" if site.assign_public_ip else "DISABLED",
+                "assignPublicIp": "ENABLED" if site.assign_public_ip and on_fargate else "DISABLED",
             }
         },
         "overrides": {"containerOverrides": [override]},
@@ -242,21 +250,17 @@ def client_token(uid: str, attempt: int = 0, turn: int = 0) -> str:
     return hashlib.sha256(f"{uid}/{attempt}/{turn}".encode()).hexdigest() if attempt or turn else uid
 
 
-def capacity_provider(task: Task) -> str:
-    """Return FARGATE_SPOT where the task asks for it, else FARGATE."""
-    return "FARGATE_SPOT" if placement(task, CAPACITY_KEY) == "spot" else "FARGATE"
-
-
 def unhonoured(task: Task) -> list[str]:
     """Return a clause for each thing that the task asks for and does not get as asked. Raises TaskRejected."""
-    size, containers = size_of(task), task.containers
+    size, containers, on_instances = size_of(task), task.containers, capacity.is_on_instances(task)
     names = ", ".join(dict.fromkeys(name for _, name in task.host_entries))
     unmet = [
         (
-            (size.cpu_milli, size.memory_mib) != (task.cpu_milli, task.memory_mib),
+            (size.cpu_milli, size.memory_mib) != (task.cpu_milli, task.memory_mib) and not on_instances,
             f"rounded up to {size.cpu_milli / 1000:g} vCPU and {size.memory_mib}Mi, the next size that Fargate has",
         ),
-        (any(each.gpus for each in containers), "GPUs are not to be had on Fargate"),
+        (any(each.gpus for each in containers) and not on_instances, "GPUs are not to be had on Fargate"),
+        (on_instances, "the price of instances is not known here: their time counts at Fargate's list price"),
         (
             any(each.privileged or each.add_capabilities for each in containers),
             "containers get no further privileges on Fargate",

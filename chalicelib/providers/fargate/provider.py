@@ -28,6 +28,7 @@ from chalicelib.providers.base import (
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.fargate import clients, definitions, identity
+from chalicelib.providers.fargate.capacity import NO_CAPACITY, rungs
 from chalicelib.providers.fargate.definitions import Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
@@ -41,6 +42,7 @@ LOG = logging.getLogger(__name__)
 DESCRIBE_AT_ONCE = 100  # DescribeTasks takes no more
 RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second (ECS throttling quotas)
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
+PLACES = 100  # more than there are to try one after the other
 TURN_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
 
 
@@ -108,19 +110,35 @@ class FargateProvider:
                 raise ProviderUnavailable("Throttled", "more tasks asked for than ECS starts in a second; waiting")
             if seconds:
                 self._sleep(seconds)
-            launch = Launch(arn, self._payloads(task), capacity_provider=definitions.capacity_provider(task))
-            try:
-                return self._in_turn(task, launch)
-            except ProviderUnavailable as error:
-                if error.reason == clients.INACTIVE:
-                    self._definitions.forget(document["family"])
-                if error.reason != "CapacityUnavailable" or len(subnet_choices(task, self._site.subnets)) == 1:
-                    raise
-                return self._in_turn(task, replace(launch, spreads=True))
-        except (ProviderUnavailable, TaskRejected):
+            return self._on_some_rung(task, Launch(arn, self._payloads(task)))
+        except ProviderUnavailable as error:
+            if error.reason == clients.INACTIVE:
+                self._definitions.forget(document["family"])
+            raise
+        except TaskRejected:
             raise
         except Exception as error:  # boto3's errors have no common base of ours
             raise clients.translated(error) from error
+
+    def _on_some_rung(self, task: Task, launch: Launch) -> TaskState:
+        """Start the task on the first capacity that has room for it, in its own zone and then in any.
+
+        All under one clientToken: whichever of them ECS has started is found by it (_started). Where failures have
+        spent that one, each has one of its own.
+        """
+        zones = (False, True) if len(subnet_choices(task, self._site.subnets)) > 1 else (False,)
+        places = [(each, zone) for each in rungs(task) for zone in zones]
+        tries = [
+            replace(launch, capacity_provider=each, spreads=zone, place=place)
+            for place, (each, zone) in enumerate(places)
+        ]
+        for each in tries[:-1]:
+            try:
+                return self._in_turn(task, each)
+            except ProviderUnavailable as error:
+                if error.reason not in NO_CAPACITY:
+                    raise
+        return self._in_turn(task, tries[-1])
 
     def tidy(self) -> None:
         """Delete task definitions that were registered long ago; see Tidies."""
@@ -132,7 +150,9 @@ class FargateProvider:
             try:
                 return self._started(task, launch)
             except TokenSpent:
-                return self._started(task, replace(launch, turn=int(self._seconds() // TURN_SECONDS)))
+                return self._started(
+                    task, replace(launch, turn=int(self._seconds() // TURN_SECONDS) * PLACES + launch.place)
+                )
         except (ProviderUnavailable, TaskRejected):
             raise
         except Exception as error:  # boto3's errors have no common base of ours

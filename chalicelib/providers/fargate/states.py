@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
-from chalicelib.providers.fargate import clients
+from chalicelib.providers.fargate import capacity, clients
 from chalicelib.providers.fargate.identity import START_FAILED
 from chalicelib.providers.fargate.payload import FETCHER, NO_FILES
 from chalicelib.providers.fargate.prices import CPU_UNITS, GIB, SIZES
@@ -78,6 +78,7 @@ def task_state(raw: Raw) -> TaskState:
         stopped_at=next(filter(None, ends), None) if phase == "stopped" else None,
         size=_size(raw),
         zone=str(raw.get("availabilityZone") or ""),
+        capacity=capacity.NAMES.get(provider := str(raw.get("capacityProviderName") or ""), provider),
         times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
     )
 

@@ -17,6 +17,7 @@ USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
 ZONE = "sparkanywhere.io/zone"  # the availability zone that the pod's task runs in
+CAPACITY = "sparkanywhere.io/capacity"  # what the pod's task runs on: fargate-spot, fargate, or a capacity provider
 HOME_ZONE = "sparkanywhere.io/home-zone"  # its driver's, in which an executor is to run; `any` to be spread
 ANY_ZONE = "any"
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
@@ -32,6 +33,7 @@ WRITTEN_BY_US = (
     BILLED_FROM,
     SIZE,
     ZONE,
+    CAPACITY,
     RATE,
     FAILED_STARTS,
     TASK_ANNOTATION,

@@ -14,7 +14,7 @@ from chalicelib.controllers.podmodel.record import with_state
 from chalicelib.controllers.podmodel.usage import pod_usage, running_seconds
 from chalicelib.providers.fargate.prices import TABLE, price_list
 from chalicelib.providers.prices import flat_rates
-from chalicelib.resources.pods.marks import BILLED_FROM, RATE, SIZE
+from chalicelib.resources.pods.marks import BILLED_FROM, CAPACITY, RATE, SIZE
 from tests.unit.controllers.builders import NOW, after, container, known, pod, task
 
 HOUR_AGO = NOW - timedelta(hours=1)
@@ -145,3 +145,11 @@ def test_a_pod_larger_than_fargate_sells_is_priced_as_it_is() -> None:
 def test_the_price_table_says_where_and_when_it_is_from() -> None:
     assert {"date", "region", "source", "sources", "not_counted"} <= PRICES.keys()
     assert PRICES["region"] == "us-east-1"
+
+
+@pytest.mark.parametrize(("runs_on", "factor"), [("fargate", 1.0), ("fargate-spot", PRICES["spot_factor"])])
+def test_what_a_pod_runs_on_counts_and_not_what_it_wanted(runs_on: str, factor: float) -> None:
+    wanted, plain = ran(nodeSelector={"karpenter.sh/capacity-type": "spot"}), ran()
+    wanted["metadata"]["annotations"] = {CAPACITY: runs_on}
+
+    assert pod_usage(wanted, LISTED, NOW).usd == pytest.approx(pod_usage(plain, LISTED, NOW).usd * factor)
