@@ -11,6 +11,8 @@ from pathlib import Path
 
 from benchmarks import aws_launch
 from benchmarks.aws_launch import EXECUTORS, LAUNCH_BURST, LAUNCHES_PER_SECOND, REQUEST_SECONDS
+from benchmarks.cpu_share import FULL_MB
+from benchmarks.schedule import MEMORY_MB
 from tests.aws_box.package import make_package
 
 JOBS, EACH = 10, 1000
@@ -24,11 +26,13 @@ def run() -> str:
     if taken.without_task or taken.beyond:
         raise RuntimeError(f"{taken.without_task} pods are without a task, {taken.beyond} tasks are too many")
     transactions = taken.transactions / EXECUTORS
+    # On AWS an answer takes at most so long, whatever this machine does: its processor, and all requests in sequence
+    answer = taken.api_cpu_seconds / EXECUTORS / (MEMORY_MB / FULL_MB) + taken.requests / EXECUTORS * REQUEST_SECONDS
     per_second = 1 / (2 * REQUEST_SECONDS)  # one reads the store's row and one writes it, each after the one before
     rows = [
         ("launches that ECS takes", 1.0, LAUNCHES_PER_SECOND, (JOBS * EACH - LAUNCH_BURST) / LAUNCHES_PER_SECOND),
         ("transactions, one after the other", transactions, per_second, transactions * JOBS * EACH / per_second),
-        ("answers to each of the drivers", 1.0, taken.answered_each, EACH / taken.answered_each),
+        ("answers to each of the drivers, at least", 1.0, 1 / answer, EACH * answer),
     ]
     head = f"| {JOBS} jobs of {EACH:,} executors at once | each executor | at most a second | all after |"
     lines = [f"| {what} | {each:.1f} | {most:.1f} | {seconds:.0f} s |" for what, each, most, seconds in rows]

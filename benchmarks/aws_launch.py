@@ -21,6 +21,7 @@ from typing import Any
 
 import requests
 
+from benchmarks.cpu_share import cpu_seconds
 from benchmarks.dynamodb_units import UnitMeter
 from chalicelib.providers.fargate.provider import TokenBucket
 from tests.aws_box.client import PODS, Client
@@ -77,6 +78,7 @@ class Taken:
     requests: int
     transactions: int
     writes: int
+    api_cpu_seconds: float
     cold_api: int
     cold_launch: int
     without_task: int
@@ -144,6 +146,7 @@ def _store_what_executors_need(client: Client) -> None:
 def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: list[Document]) -> Taken:
     meter = UnitMeter(deployment.dynamodb.fake)
     others, asked = len(ecs.tasks), len(deployment.dynamodb.fake.requests)
+    before = sum(map(cpu_seconds, deployment.api.pids))
     started = time.monotonic()
     with ThreadPoolExecutor(len(owners)) as threads:
         each = EXECUTORS // len(owners)
@@ -155,6 +158,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
         if time.monotonic() > started + (runs + 1) * SCHEDULE_SECONDS:
             deployment.run_schedule()
             runs += 1
+    api_cpu_seconds = sum(map(cpu_seconds, deployment.api.pids)) - before
     requested = deployment.dynamodb.fake.requests[asked:]
     writes = sum(meter.read().writes.values())
     found = Client(deployment, Path()).get(PODS)["items"]
@@ -169,6 +173,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
         requests=len(requested),
         transactions=requested.count("TransactWriteItems"),
         writes=writes,
+        api_cpu_seconds=api_cpu_seconds,
         cold_api=deployment.api.cold_starts,
         cold_launch=deployment.launch.cold_starts,
         without_task=len(pods - set(tasks)),

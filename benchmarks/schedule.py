@@ -157,6 +157,7 @@ def fill(deployment: Deployment, client: Client, ecs: FakeEcs, *, living: int, w
     ecs.faults["RunTask"] = [refuse] * FAULTS
     _create_executor(client, "pi-exec-0", owner)
     until(lambda: _says(client, "pi-exec-0", "QuotaExceeded"), "the refusal")
+    until(lambda: deployment.launch.is_idle, "the launch function to end: it would launch what is copied", seconds=60)
     storage = DynamoStorage(stage()["TABLE"], region="us-east-1", endpoint=deployment.dynamodb.url)
     running, pending = (storage.get(object_key("pods", "default", name)) for name in ("pi-exec-1", "pi-exec-0"))
     task = ecs.tasks[-1]

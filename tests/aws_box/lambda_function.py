@@ -66,6 +66,12 @@ class LambdaFunction:
         with self._lock:
             return [each.pid for each in self._all if each.is_alive]
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no invocation is under way."""
+        with self._lock:
+            return all(each in self._free for each in self._all if each.is_alive)
+
     def invoke(self, event: Any) -> bytes:
         """Return the handler's answer as JSON text. Raises FunctionError, THROTTLED too."""
         return self._invoke(event, waits=False)
