@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.quotas import quotas_of
+from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, FALLBACK
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.sizes import SizeTable
@@ -17,6 +18,12 @@ from sparkanywhere.jobs.spec import JobSpec
 
 DYNAMIC = "spark.dynamicAllocation"
 ON_DEMAND, SPOT = "on-demand", "spot"
+# By these executors run on several capacity providers or on another one, which have quotas of their own.
+OTHER_QUOTAS = (
+    f"spark.kubernetes.executor.annotation.{FALLBACK}",
+    f"spark.kubernetes.executor.node.selector.{CAPACITY_PROVIDER}",
+    f"spark.kubernetes.node.selector.{CAPACITY_PROVIDER}",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,8 @@ def shortfall(
     shared = quotas.get(ON_DEMAND)
     if shared and driver > shared.vcpus:
         return Shortfall(f"This job can never run: its driver takes {driver:g} {_bound(shared)}", is_hopeless=True)
+    if any(key in spec.conf for key in OTHER_QUOTAS):
+        return None
     quota, beside = (quotas.get(SPOT), 0.0) if spec.spot else (shared, driver)
     if quota is None or beside + least * executor <= quota.vcpus:
         return None

@@ -14,6 +14,8 @@ from sparkanywhere.client.kube_client import Access, KubeClient
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
+FELL_BACK = "spark.kubernetes.executor.annotation.sparkanywhere.io/fallback"
+SELECTED = "spark.kubernetes.executor.node.selector."
 SMALL = {"on-demand": 6, "spot": 8}
 
 
@@ -52,6 +54,8 @@ def said_of(quotas: Mapping[str, float], **wanted: Any) -> list[str]:  # Any: fi
         ({"on-demand": 6}, {"executors": 5000, "spot": True}),
         (SMALL, {"executors": 5000, "dynamic_allocation": True}),
         (SMALL, {"executors": 50, "dynamic_allocation": True, "conf": {"spark.dynamicAllocation.minExecutors": "5"}}),
+        (SMALL, {"executors": 50, "spot": True, "conf": {FELL_BACK: "fargate-spot,fargate"}}),
+        (SMALL, {"executors": 50, "conf": {f"{SELECTED}sparkanywhere.io/capacity-provider": "gpus"}}),
         (SMALL, {"executors": 20, "conf": {"spark.kubernetes.executor.request.cores": "250m"}}),
     ],
 )
