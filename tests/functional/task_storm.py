@@ -60,6 +60,9 @@ class MarkingEngine:
         task.change("STOPPED")
 
 
+FUNCTIONS = 100  # at once: a storm is about what is killed and lost, not about throttling
+
+
 class FunctionStorm:
     """A deployment whose functions can be struck; its schedule runs, and events are in trouble until calm()."""
 
@@ -67,7 +70,7 @@ class FunctionStorm:
         self.killed = 0
         self.ecs = FakeEcs(MarkingEngine(marks), lambda event: self.events.send(event))
         self.ecs.unseen_seconds = UNSEEN_SECONDS
-        self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
+        self.deployment = Deployment(package, folder, ecs_url=self.ecs.url, concurrency=FUNCTIONS)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event), seed=seed)
         self.events.trouble = TROUBLE
         url = urlsplit(self.deployment.url)
