@@ -19,6 +19,7 @@ from tests.aws_box.package import Package
 from tests.waiting import until
 
 QUIET_SECONDS = 180.0
+FUNCTIONS = 64  # at once: of an account that has been used for a while
 
 
 class AwsBox:
@@ -32,7 +33,13 @@ class AwsBox:
         self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event), seed=seed)
         self.ecs = FakeEcs(self.fargate, self.events.send)
         self.deployment = Deployment(
-            package, folder, ecs_url=self.ecs.url, logs_url=self.logs.url, sts_url=self.sts.url, host=self.fargate.host
+            package,
+            folder,
+            ecs_url=self.ecs.url,
+            logs_url=self.logs.url,
+            sts_url=self.sts.url,
+            host=self.fargate.host,
+            concurrency=FUNCTIONS,
         )
         self.deployment.set(URL=self.deployment.url)  # the box has no name with a certificate that pods know
         self.client = Client(self.deployment, folder)
