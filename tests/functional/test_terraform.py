@@ -1,6 +1,7 @@
 """terraform/ by the real Terraform: formatted, valid, and applied, planned again and destroyed on an AWS emulator.
 
-What this cannot prove: that AWS's own limits and IAM take it; the emulator checks neither.
+What this cannot prove: that AWS's own limits and IAM take it; the emulator checks neither. Policies are looked at as
+Terraform has written them there: by a linter, and by an evaluation of the requests that matter.
 """
 
 from __future__ import annotations
@@ -9,24 +10,26 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from chalicelib.config import Settings, read_settings
 from chalicelib.providers.fargate.declaration import FargateSettings
 from chalicelib.secret_value import read_secret
 from chalicelib.storage.dynamodb.declaration import DynamoSettings
 from sparkanywhere.cli.stage_config import environment
-from tests.aws_box.role import Statement, statements_of, statements_of_terraform
+from tests.aws_box.moto_server import credentials, moto
+from tests.aws_box.policy import Document, allows, faults
+from tests.aws_box.role import ROOT, Statement, functions, statements_of, statements_of_terraform
 from tests.tools import find, terraform_plugins
 
-SOURCE = Path(__file__).parents[2] / "terraform"
+SOURCE = ROOT / "terraform"
 ACCOUNT = "123456789012"  # the emulator's
 APPLY = ("apply", "-auto-approve", "-input=false")
 # What each stage's deployment is applied with: one to keep, and one that may be destroyed again.
@@ -35,22 +38,43 @@ APPLY_SECONDS = 240  # the provider itself waits for buckets' lifecycle rules, a
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
 
+Outputs = dict[str, Any]  # by name, each with its "value"
+BUCKET = f"sparkanywhere-prod-{ACCOUNT}-us-east-1"
+DEV_BUCKET = f"sparkanywhere-dev-{ACCOUNT}-us-east-1"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sparkanywhere-prod-control-plane"
+READER = f"arn:aws:iam::{ACCOUNT}:user/reader"
+PARAMETER = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/sparkanywhere-prod/admin-token"
+TABLE = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/sparkanywhere-prod-objects"
+TABLE_KEY = {
+    "kms:ViaService": "dynamodb.us-east-1.amazonaws.com",
+    "kms:EncryptionContext:aws:dynamodb:tableName": "sparkanywhere-prod-objects",
+}
+TOKEN_KEY = {"kms:ViaService": "ssm.us-east-1.amazonaws.com", "kms:EncryptionContext:PARAMETER_ARN": PARAMETER}
 
-def role(name: str) -> Any:  # Any: boto3 makes its clients at run time
-    make: Any = boto3.resource
-    return make("iam", region_name="us-east-1").Role(name)
+
+def client(service: str) -> Any:  # Any: boto3 makes its clients at run time
+    make: Any = boto3.client
+    return make(service, region_name="us-east-1")
+
+
+def inline(role: str) -> Document:
+    """Return the one policy of a role."""
+    iam = client("iam")
+    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document: Document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    return document
 
 
 def conditions_of_trust(name: str) -> list[Any]:  # Any: JSON
     """Return under which conditions a role may be taken on."""
-    return [each.get("Condition") for each in role(name).assume_role_policy_document["Statement"]]
+    document = client("iam").get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    return [each.get("Condition") for each in document["Statement"]]
 
 
 def control_plane_policy() -> Any:  # Any: JSON
     """Return the policy as Terraform has written it, open for any account, region and name of a bucket."""
-    document = role("sparkanywhere-prod-control-plane").Policy("control-plane").policy_document
-    text = json.dumps(document).replace("ArnEquals", "ArnLike")
-    text = text.replace(f"sparkanywhere-prod-{ACCOUNT}-us-east-1", "sparkanywhere-prod-*")
+    text = json.dumps(inline("sparkanywhere-prod-control-plane")).replace("ArnEquals", "ArnLike")
+    text = text.replace(BUCKET, "sparkanywhere-prod-*")
     return json.loads(text.replace("us-east-1", "*").replace(ACCOUNT, "*"))
 
 
@@ -63,23 +87,18 @@ def default_statements() -> dict[str, Statement]:
 class Terraform:
     """The terraform command in a copy of our folder, with states of its own by name."""
 
-    def __init__(self, folder: Path, endpoint: str) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self._environ = {
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "TF_IN_AUTOMATION": "1",
-            "TF_VAR_endpoint_url": endpoint,
-            "CHECKPOINT_DISABLE": "1",
-        }
+        known = {"TF_IN_AUTOMATION": "1", "TF_VAR_endpoint_url": url, "CHECKPOINT_DISABLE": "1"}
+        self._environ = {**os.environ, **credentials(url), **known}
+        self.run("init", "-backend=false", "-input=false", "-lockfile=readonly", f"-plugin-dir={terraform_plugins()}")
 
     def run(self, *words: str, stage: str = "prod") -> str:
         """Run the command on the deployment of a stage; return what it said. Fails unless it ends with 0."""
         ran = subprocess.run(
             [str(find("terraform")), *words],
             cwd=self.folder,
-            env={**self._environ, "TF_VAR_stage": stage, "TF_DATA_DIR": str(self.folder / ".terraform")},
+            env={**self._environ, "TF_VAR_stage": stage},
             capture_output=True,
             text=True,
             timeout=APPLY_SECONDS,
@@ -89,24 +108,24 @@ class Terraform:
         return ran.stdout
 
 
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def terraform(tmp_path: Path, endpoint: str) -> Terraform:
-    """Return the command in a copy of terraform/, with the provider that the lock file names."""
-    folder = tmp_path / "terraform"
+@pytest.fixture(scope="module")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+    """Yield the command in a copy of terraform/, with the provider that the lock file names, and an empty account."""
+    folder = tmp_path_factory.mktemp("copy") / "terraform"
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-    made = Terraform(folder, endpoint)
-    made.run("init", "-backend=false", "-input=false", "-lockfile=readonly", f"-plugin-dir={terraform_plugins()}")
-    return made
+    with moto() as url, pytest.MonkeyPatch.context() as patch:
+        for name, value in credentials(url).items():
+            patch.setenv(name, value)
+        yield Terraform(folder, url)
+
+
+@pytest.fixture(scope="module")
+def applied(terraform: Terraform) -> Outputs:
+    """Return the outputs of stage prod, beside which stage dev is deployed."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda stage: terraform.run(*APPLY, f"-state={stage}", *OPEN[stage], stage=stage), OPEN))
+    outputs: Outputs = json.loads(terraform.run("output", "-state=prod", "-json"))
+    return outputs
 
 
 def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
@@ -114,42 +133,175 @@ def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
     terraform.run("validate")
 
 
-def test_two_deployments_of_an_account_are_stable_feed_chalice_and_do_not_touch_each_other(
-    terraform: Terraform, endpoint: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda stage: terraform.run(*APPLY, f"-state={stage}", *OPEN[stage], stage=stage), OPEN))
-    outputs: dict[str, Any] = json.loads(terraform.run("output", "-state=prod", "-json"))
-    terraform.run("destroy", "-auto-approve", "-input=false", "-state=dev", *OPEN["dev"], stage="dev")
-    terraform.run("plan", "-detailed-exitcode", "-input=false", "-state=prod")  # 2 would be a difference
+def test_wrong_variables_are_refused_and_every_network_is_planned(terraform: Terraform) -> None:
+    """By the module's own tests: tests/variables.tftest.hcl."""
+    module = terraform.folder / "modules" / "sparkanywhere"
+    shutil.copy(terraform.folder / ".terraform.lock.hcl", module)
+    alone = Terraform(module, "")
 
-    settings = Settings.from_env(environment(outputs))
-    fargate = read_settings(FargateSettings, environment(outputs))
+    assert "Success! 10 passed, 0 failed." in alone.run("test", "-no-color")
 
-    assert not json.loads(terraform.run("output", "-state=dev", "-json"))
+
+@pytest.mark.parametrize("example", sorted(path.name for path in SOURCE.glob("modules/sparkanywhere/examples/*")))
+def test_every_example_is_valid(terraform: Terraform, example: str) -> None:
+    folder = terraform.folder / "modules" / "sparkanywhere" / "examples" / example
+    shutil.copy(terraform.folder / ".terraform.lock.hcl", folder)
+
+    Terraform(folder, "").run("validate")
+
+
+def test_outputs_feed_chalice(terraform: Terraform, applied: Outputs) -> None:
+    settings = Settings.from_env(environment(applied))
+    fargate = read_settings(FargateSettings, environment(applied))
+
     assert fargate.cluster == "sparkanywhere-prod"
-    assert outputs["api_endpoint_type"]["value"] == "REGIONAL"
+    assert applied["api_endpoint_type"]["value"] == "REGIONAL"
     assert fargate.cluster_arn.endswith(":cluster/sparkanywhere-prod")
     assert len(fargate.subnets.split(",")) == 3
-    assert read_settings(DynamoSettings, environment(outputs)).table == "sparkanywhere-prod-objects"
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert read_settings(DynamoSettings, environment(applied)).table == "sparkanywhere-prod-objects"
     token = read_secret(settings.token_from)
     assert len(token) == 48
     assert token not in (terraform.folder / "prod").read_text()
+
+
+@pytest.mark.usefixtures("applied")
+def test_roles_are_what_other_tests_take_them_for() -> None:
     execution, task = "sparkanywhere-prod-execution", "sparkanywhere-prod-task"
+
     assert conditions_of_trust(execution) == conditions_of_trust(task)
     assert conditions_of_trust(task) == [{"StringEquals": {"aws:SourceAccount": ACCOUNT}}]
     assert statements_of(control_plane_policy()) == default_statements()
 
 
-@pytest.mark.parametrize("network", ["public", "nat", "endpoints"])
-def test_every_kind_of_network_can_be_planned(terraform: Terraform, network: str) -> None:
-    budget = ["-var", "monthly_budget_usd=50", "-var", "budget_mail=me@example.com"]
+@pytest.mark.usefixtures("applied")
+def test_each_function_has_a_log_group_that_forgets_and_its_alarms() -> None:
+    groups = {
+        each["logGroupName"]: each.get("retentionInDays") for each in client("logs").describe_log_groups()["logGroups"]
+    }
+    alarms = {each["AlarmName"] for each in client("cloudwatch").describe_alarms()["MetricAlarms"]}
 
-    planned = terraform.run("plan", "-input=false", "-var", f"network={network}", *budget)
+    assert {f"/aws/lambda/{name}": 14 for name in functions().values()}.items() <= groups.items()
+    assert None not in groups.values()
+    assert {f"sparkanywhere-prod-{name}-{kind}" for name in functions() for kind in ("errors", "throttles")} <= alarms
+    whole = ("schedule-late", "schedule-slow", "dead-letters", "api-errors")
+    assert {f"sparkanywhere-prod-{name}" for name in whole} <= alarms
 
-    assert "Plan:" in planned
-    assert ("aws_nat_gateway" in planned) is (network == "nat")
-    assert ('"PRIVATE"' in planned) is (network == "endpoints")
+
+def policies() -> Mapping[str, Document]:
+    """Return all policies of stage prod and of Chalice, by what they belong to."""
+    roles = [each["RoleName"] for each in client("iam").list_roles()["Roles"]]
+    queue = client("sqs").get_queue_url(QueueName="sparkanywhere-prod-dead-letters")["QueueUrl"]
+    attributes = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]
+    return {
+        **{name: inline(name) for name in roles if name.startswith("sparkanywhere-")},
+        "key": key_policy(),
+        "bucket": json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"]),
+        "queue": json.loads(attributes["Policy"]),
+        "chalice": json.loads((ROOT / ".chalice" / "policy.json").read_text()),
+    }
+
+
+def key_policy() -> Document:
+    kms = client("kms")
+    policy: Document = json.loads(kms.get_key_policy(KeyId=key_id(), PolicyName="default")["Policy"])
+    return policy
+
+
+def key_id() -> str:
+    aliases = {each["AliasName"]: each.get("TargetKeyId", "") for each in client("kms").list_aliases()["Aliases"]}
+    return str(aliases["alias/sparkanywhere-prod"])
+
+
+@pytest.mark.usefixtures("applied")
+def test_the_linter_finds_no_fault_in_any_policy() -> None:
+    found = policies()
+
+    assert {name: list(faults(policy)) for name, policy in found.items()} == {name: [] for name in found}
+    wrong = {"Action": ["dynamodb:GetItem", "s3:Read"], "Effect": "Allow", "Resource": "arn:aws:s3:::bucket"}
+    assert len(list(faults({"Statement": [wrong]}))) == 3
+
+
+@pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize("policy", ["ReadOnlyAccess", "SecurityAudit", "job-function/ViewOnlyAccess"])
+def test_who_may_read_the_account_reads_neither_table_nor_token_nor_staged_files(policy: str) -> None:
+    """SimulatePrincipalPolicy would not tell: it does not look at a key's policy."""
+    own = managed(policy)
+
+    for context in (TABLE_KEY, TOKEN_KEY):
+        assert not may_decrypt(READER, own, context)
+    assert not may_get(READER, own, f"arn:aws:s3:::{BUCKET}/staged/0a1b")
+
+
+@pytest.mark.usefixtures("applied")
+def test_the_same_reader_would_read_them_under_keys_of_aws() -> None:
+    own = managed("ReadOnlyAccess")
+
+    assert allows([own], "dynamodb:GetItem", TABLE, {})
+    assert allows([own], "ssm:GetParameter", PARAMETER, {})
+    assert may_get(READER, own, f"arn:aws:s3:::{BUCKET}/event-logs/default/0a1b")  # which a history server needs
+
+
+@pytest.mark.usefixtures("applied")
+def test_the_functions_read_what_is_theirs_and_administrators_the_token() -> None:
+    own, administrator = inline("sparkanywhere-prod-control-plane"), managed("AdministratorAccess")
+
+    for context in (TABLE_KEY, TOKEN_KEY):
+        assert may_decrypt(ROLE, own, context)
+        assert may_decrypt(f"arn:aws:iam::{ACCOUNT}:user/admin", administrator, context)
+        assert not may_decrypt(ROLE, own, {})  # not by itself, past the service
+        assert not may_decrypt(f"arn:aws:iam::{ACCOUNT}:user/admin", administrator, {})
+    other = {**TABLE_KEY, "kms:EncryptionContext:aws:dynamodb:tableName": "sparkanywhere-dev-objects"}
+    assert not may_decrypt(ROLE, own, other)
+    assert may_get(ROLE, own, f"arn:aws:s3:::{BUCKET}/staged/0a1b")
+
+
+@pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize(
+    ("role", "bucket", "key", "allowed"),
+    [
+        ("sparkanywhere-prod-task", BUCKET, "event-logs/team-a/1", True),  # a namespace without a role of its own
+        ("sparkanywhere-prod-task", BUCKET, "staged/1", False),
+        ("sparkanywhere-prod-task", DEV_BUCKET, "event-logs/default/1", False),
+        ("sparkanywhere-dev-task", DEV_BUCKET, "event-logs/default/1", True),
+        ("sparkanywhere-dev-task", DEV_BUCKET, "event-logs/team-a/1", False),
+        ("sparkanywhere-dev-task-team-a", DEV_BUCKET, "event-logs/team-a/1", True),
+        ("sparkanywhere-dev-task-team-a", DEV_BUCKET, "event-logs/default/1", False),
+        ("sparkanywhere-dev-task-team-a", DEV_BUCKET, "staged/1", False),
+    ],
+)
+def test_tasks_see_the_event_logs_of_their_namespace_and_no_staged_file(
+    role: str, bucket: str, key: str, allowed: bool
+) -> None:
+    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+        assert allows([inline(role)], action, f"arn:aws:s3:::{bucket}/{key}", {}) is allowed
+
+
+def managed(name: str) -> Document:
+    """Return a policy of AWS's own, as moto has copied it."""
+    document: Document = json.loads(aws_managed_policies_data)[name.rpartition("/")[2]]["Document"]
+    return document
+
+
+def may_decrypt(principal: str, own: Document, context: Mapping[str, str]) -> bool:
+    """Return whether the key lets a principal decrypt: by its name, or by IAM for those whom IAM lets."""
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{key_id()}"
+    by_name, by_account = (
+        allows([key_policy()], "kms:Decrypt", key, context, principal=each)
+        for each in (principal, f"arn:aws:iam::{ACCOUNT}:root")
+    )
+    return by_name or (by_account and allows([own], "kms:Decrypt", key, context))
+
+
+def may_get(principal: str, own: Document, resource: str) -> bool:
+    """Return whether a principal may read an object: its own policy allows it, and the bucket's does not deny it."""
+    bucket: Document = json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"])
+    context = {"aws:SecureTransport": "true", "aws:PrincipalArn": principal}
+    return allows([own, bucket], "s3:GetObject", resource, context)
+
+
+@pytest.mark.usefixtures("applied")
+def test_a_deployment_is_destroyed_and_the_other_one_is_whole(terraform: Terraform) -> None:
+    terraform.run("destroy", "-auto-approve", "-input=false", "-state=dev", *OPEN["dev"], stage="dev")
+    terraform.run("plan", "-detailed-exitcode", "-input=false", "-state=prod")  # 2 would be a difference
+
+    assert not json.loads(terraform.run("output", "-state=dev", "-json"))
