@@ -5,8 +5,8 @@ recorded pods, created one after another, owned by their driver, and deleted as 
 all the time, as Spark's client does (polled_watch.py), the driver lists its executors, and the schedule runs. Counted
 are start, end and one minute between; an hour has sixty of such minutes, twelve schedules in which everything is due
 and 48 with what is due each minute. A bill has seconds in which a function waits, too: they are the processor seconds
-by what a function of 512 MB has of a processor, and what each request to DynamoDB and ECS takes on AWS. Prices:
-aws_prices.json.
+by what a function has of a processor, and what each request to DynamoDB and ECS takes on AWS; of the function that
+launches, which waits for more to launch, the seconds that it takes here. Prices: aws_prices.json.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ GOALS = {10: 0.01, 100: 0.02, 1000: 0.06}  # dollars an hour, by executors
 QUIET_SECONDS, MINUTE = 35.0, 60.0  # until watches are asked for as seldom as they ever are
 LISTS = 30  # of its executors by a driver in an hour, as it is told to
 SCHEDULES, WHOLE_SCHEDULES = 60, 12
-MEMORY_MB = 512
 SETTLE_SECONDS = 1800.0
 RECORDED = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark"
 CORE = PODS.removesuffix("/pods")
@@ -54,6 +53,7 @@ class Counts:
     gateway: float = 0
     invocations: float = 0
     seconds: float = 0.0
+    gb_seconds: float = 0.0
     reads: float = 0
     writes: float = 0
 
@@ -71,14 +71,14 @@ class Counts:
         return float(
             self.gateway * prices["api_gateway_request"]
             + self.invocations * prices["lambda_request"]
-            + self.seconds * MEMORY_MB / 1024 * prices["lambda_gb_second_arm64"]
+            + self.gb_seconds * prices["lambda_gb_second_arm64"]
             + self.reads * prices["dynamodb_read_unit"]
             + self.writes * prices["dynamodb_write_unit"]
         )
 
     def cells(self) -> str:
         """Return it as cells of a table."""
-        values = (self.gateway, self.invocations, self.seconds, self.writes, self.reads)
+        values = (self.gateway, self.invocations, self.seconds, self.gb_seconds, self.writes, self.reads)
         return " | ".join(f"{value:,.0f}" for value in values)
 
 
@@ -114,16 +114,35 @@ class Site:
         self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event))
         self.client = Client(self.deployment, folder)
         self._units = UnitMeter(self.deployment.dynamodb.fake)
+        self._gb = {name: package.memory_gb(f"app.{name}") for name in ("app", "launch")}
+        self._launching = 0.0
+        self._lock = threading.Lock()
+        launch = self.deployment.launch
+        launch.invoke = self._timed(launch.invoke)  # type: ignore[method-assign]
+
+    def _timed(self, invoke: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+        def timed(event: Any) -> bytes:
+            started = time.monotonic()
+            try:
+                return invoke(event)
+            finally:
+                with self._lock:
+                    self._launching += time.monotonic() - started
+
+        return timed
 
     def read(self) -> Counts:
         """Return what has been counted so far."""
         functions, units = self.deployment.functions, self._units.read()
-        processor = sum(cpu_seconds(pid) for each in functions for pid in each.pids)
+        others = [each for each in functions if each is not self.deployment.launch]
+        processor = sum(cpu_seconds(pid) for each in others for pid in each.pids)
         waits = sum(units.requests.values()) * REQUEST_SECONDS + sum(self.ecs.calls.values()) * RUN_TASK_SECONDS
+        seconds = processor * FULL_MB / 1024 / self._gb["app"] + waits
         return Counts(
             gateway=len(self.deployment.gateway.requests),
             invocations=sum(each.invocations for each in functions),
-            seconds=processor * FULL_MB / MEMORY_MB + waits,
+            seconds=seconds + self._launching,
+            gb_seconds=seconds * self._gb["app"] + self._launching * self._gb["launch"],
             reads=sum(units.reads.values()),
             writes=sum(units.writes.values()),
         )
@@ -201,9 +220,9 @@ def run() -> str:
         hours = {count: _measured(package, Path(name, f"{count}"), _job_hour, count) for count in GOALS}
     month = idle.dollars(prices) * 24 * 30
     lines = [
-        f"| an hour of a job, {prices['region']}, prices of {prices['as_of']} | gateway requests | Lambda | seconds "
+        f"| an hour of a job, {prices['region']}, prices of {prices['as_of']} | gateway | Lambda | seconds | GB-s "
         "| DynamoDB writes | reads | functions at once | control plane | goal | public addresses of its tasks |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for count, hour in hours.items():
         lines.append(

@@ -77,6 +77,7 @@ class ExecutionEnvironment:
         self._invocations: queue.Queue[_Invocation] = queue.Queue()
         self._current: _Invocation | None = None
         self._init_error = ""
+        self.ready = threading.Event()  # it has initialised, and waits for its first invocation
         self._server = HttpServer(self._serve)
         self._log = log.open("ab")
         self._process = subprocess.Popen(
@@ -136,6 +137,7 @@ class ExecutionEnvironment:
     def _serve(self, request: Request) -> Answer:
         path = request.target.removeprefix(VERSION)
         if path == "/invocation/next":
+            self.ready.set()
             return self._next()
         if path == "/init/error":
             self._init_error = request.body.decode(errors="replace")

@@ -50,8 +50,15 @@ class Package:
 
     def timeout_seconds(self, handler: str) -> float:
         """Return how long an invocation of the function with this handler may take."""
+        return float(self._properties(handler)["Timeout"])
+
+    def memory_gb(self, handler: str) -> float:
+        """Return how much memory the function with this handler has."""
+        return float(self._properties(handler)["MemorySize"]) / 1024
+
+    def _properties(self, handler: str) -> dict[str, Any]:
         found = (each["Properties"] for each in self.template["Resources"].values())
-        return float(next(each["Timeout"] for each in found if each.get("Handler") == handler))
+        return next(each for each in found if each.get("Handler") == handler)
 
 
 def outputs(*, name: str = "sparkanywhere", region: str = "us-east-1") -> dict[str, Any]:
