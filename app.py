@@ -5,6 +5,7 @@ What runs: plane/control_plane. What it answers: endpoints/http/requests. What h
 
 import contextlib
 
+from chalicelib.cold_start import initialised
 from chalicelib.config import event_pattern
 from chalicelib.endpoints.app import KubernetesApp, register_events
 from chalicelib.plane.control_plane import control_plane, prepare
@@ -13,6 +14,7 @@ app = KubernetesApp(app_name="sparkanywhere")
 app.serve(control_plane)
 task_events, resync, launch = register_events(app, control_plane, pattern=event_pattern())
 prepare()
+initialised()
 
 with contextlib.suppress(ImportError):  # never deployed: Lambda has no such package
     from sparkanywhere.local.chalice_command import replace_stock_chalice

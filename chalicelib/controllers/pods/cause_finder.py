@@ -16,7 +16,6 @@ from chalicelib.apimachinery.accessors import is_deleting, metadata_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.causes.cause import driver_cause, init_cause
 from chalicelib.controllers.causes.pod_cause import unexplained, with_message
 from chalicelib.controllers.causes.redaction import named_secrets, plain_secrets, redacted, values_of
 from chalicelib.controllers.podmodel.index import PodIndex
@@ -91,6 +90,8 @@ class CauseFinder:
         except (StatusError, ProviderError) as error:
             LOG.info("cause not found yet uid=%s error=%s", pod["metadata"]["uid"], error)
             return
+        from chalicelib.controllers.causes.cause import driver_cause, init_cause  # lazy: many patterns, seldom needed
+
         is_init = any(each["name"] == name for each in pod["spec"].get("initContainers") or ())
         code = ended["exitCode"]
         cause = (
