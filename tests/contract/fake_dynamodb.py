@@ -152,7 +152,8 @@ class FakeDynamoDB:
         with self._lock:  # a page is read at one moment; the next page at another
             part = self._partitions.get(pk, _Partition())
             first = 0 if after is None else bisect_left(part.order, after + "\0")
-            page, last = self._page(part, part.order[first:], condition, request.get("Limit"))
+            order = part.order[first:] if request.get("ScanIndexForward", True) else part.order[::-1]
+            page, last = self._page(part, order, condition, request.get("Limit"))
         if "ProjectionExpression" in request:
             names = Expression(request, request["ProjectionExpression"]).names()
             page = [{name: item[name] for name in names if name in item} for item in page]

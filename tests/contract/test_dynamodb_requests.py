@@ -8,16 +8,16 @@ from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import Capacity
-from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
+from chalicelib.storage.dynamodb.item import SETTLED_SECONDS
 from tests.api_client import PODS, ApiClient
 from tests.contract.storage_backends import FakeStores
 from tests.fake_provider import FakeProvider
 from tests.unit.controllers.world import World
 
-ROW, READ, WRITE, NEWS = "GetItem", "BatchGetItem", "TransactWriteItems", "PutItem"
+HEAD, READ, WRITE, NEWS = "Query", "BatchGetItem", "TransactWriteItems", "PutItem"
 
 
-def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path) -> None:
+def test_a_pod_is_stored_with_four_requests(stores: FakeStores, tmp_path: Path) -> None:
     settings = Settings(provider="none", storage="dynamodb", watch="buffered", state=str(tmp_path))
     plane = ControlPlane(settings, host=LAMBDA, storage=stores.open())
     api = ApiClient(plane)
@@ -31,7 +31,7 @@ def test_a_pod_is_stored_with_three_requests(stores: FakeStores, tmp_path: Path)
         return stores.fake.requests[before:]
 
     create("first")
-    assert create("second") == [ROW, READ, WRITE]
+    assert create("second") == [HEAD, READ, HEAD, WRITE]
     plane.close()
 
 
@@ -43,7 +43,7 @@ class EndlessProvider(FakeProvider):
         return [Capacity("amd64")]
 
 
-def test_a_stored_pod_is_launched_with_three_more(stores: FakeStores) -> None:
+def test_a_stored_pod_is_launched_with_four_more(stores: FakeStores) -> None:
     w = World(stores.open(), host=LAMBDA, provider=EndlessProvider())
     stores.clock.advance(2 * SETTLED_SECONDS)
     w.create_pod("first")
@@ -52,7 +52,7 @@ def test_a_stored_pod_is_launched_with_three_more(stores: FakeStores) -> None:
     w.create_pod("second")
 
     requests = stores.fake.requests[before:]
-    assert [each for each in requests if each != NEWS] == [ROW, READ, WRITE] * 2
+    assert [each for each in requests if each != NEWS] == [HEAD, READ, HEAD, WRITE] * 2
     assert requests.count(NEWS) == len(w.events("second"))
     assert len(w.provider.tasks) == 2
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from chalicelib.storage.base import RevisionExpired, StorageUnavailable
-from chalicelib.storage.dynamodb.item import revision_sk
+from chalicelib.storage.dynamodb.item import LOG_PK, revision_sk
+from chalicelib.storage.dynamodb.storage import CHECKPOINT_SECONDS, KEEP_EVENTS_SECONDS, DynamoStorage
 from chalicelib.storage.dynamodb.table import Backoff
 from tests.contract.fake_dynamodb import Faults
 from tests.contract.storage_backends import FakeStores, pod, pod_key
@@ -30,17 +33,20 @@ class Stage:
 
     def hide_event(self, revision: int, *, until_pause: int = 3) -> None:
         """Take an event out of sight until the reader has paused that often."""
-        item = self.fake.take("event#pods", revision_sk(revision))
+        item = self.fake.take(LOG_PK, revision_sk(revision))
         self._at_pause[until_pause] = lambda: self.fake.put(item)
 
-    def set_back_head(self, change: Callable[[], object], *, until_pause: int = 3) -> None:
-        """Make a change, but show the store's row as it was before until the reader has paused."""
-        before = self.fake.take("store", "revision")
-        self.fake.put(before)
-        change()
-        after = self.fake.take("store", "revision")
-        self.fake.put(before)
-        self._at_pause[until_pause] = lambda: self.fake.put(after)
+    def before_next_but_one(self, change: Callable[[], object]) -> None:
+        """Make a change when the reader sends its request after the next one."""
+        sent: list[object] = []
+
+        def count(request: object, **_: object) -> None:
+            sent.append(request)
+            if len(sent) == 2:
+                change()
+
+        assert isinstance(self.reader, DynamoStorage)
+        self.reader.client.meta.events.register_first("before-send.dynamodb", count)
 
     def create(self, name: str) -> int:
         """Create a pod; return its revision."""
@@ -94,7 +100,8 @@ def test_a_watch_does_not_pass_a_hidden_last_event(stage: Stage) -> None:
 
 
 def test_an_event_that_stays_hidden_is_not_skipped(stage: Stage) -> None:
-    stage.hide_event(stage.create("a"), until_pause=1000)
+    revisions = [stage.create(name) for name in "ab"]
+    stage.hide_event(revisions[0], until_pause=1000)
 
     with pytest.raises(StorageUnavailable, match="not visible yet"):
         stage.reader.events_after(PODS, stage.start)
@@ -102,7 +109,7 @@ def test_an_event_that_stays_hidden_is_not_skipped(stage: Stage) -> None:
 
 def test_a_missing_event_that_is_old_has_expired(stage: Stage) -> None:
     first, second = stage.create("a"), stage.create("b")
-    stage.fake.take("event#pods", revision_sk(first))
+    stage.fake.take(LOG_PK, revision_sk(first))
     stage.stores.clock.advance(61)
 
     with pytest.raises(RevisionExpired) as refused:
@@ -113,19 +120,19 @@ def test_a_missing_event_that_is_old_has_expired(stage: Stage) -> None:
 
 
 def test_a_list_at_a_revision_whose_later_events_expired_is_refused(stage: Stage) -> None:
-    first, second = stage.create("a"), stage.create("b")
-    stage.fake.take("event#pods", revision_sk(second))
+    first, second, _ = (stage.create(name) for name in "abc")
+    stage.fake.take(LOG_PK, revision_sk(second))
     stage.stores.clock.advance(61)
 
     with pytest.raises(RevisionExpired):
         stage.reader.list(PODS, revision=first)
 
-    assert stage.listed() == ["a", "b"]
+    assert stage.listed() == ["a", "b", "c"]
 
 
 def test_events_that_expired_after_a_long_rest_do_not_hold_up_lists(stage: Stage) -> None:
     for revision in (stage.create("a"), stage.create("b")):
-        stage.fake.take("event#pods", revision_sk(revision))
+        stage.fake.take(LOG_PK, revision_sk(revision))
     stage.stores.clock.advance(61)
     stage.create("c")
 
@@ -143,16 +150,17 @@ def test_a_list_shows_a_written_object_that_is_not_visible_yet(stage: Stage) -> 
 
 def test_a_list_waits_for_an_event_that_would_tell_of_a_hidden_object(stage: Stage) -> None:
     stage.create("a")
-    stage.hide_event(stage.create("b"))
+    revisions = [stage.create(name) for name in "bc"]
+    stage.hide_event(revisions[0])
     stage.fake.take("object#pods", "default/b")
 
-    assert stage.listed() == ["a", "b"]
+    assert stage.listed() == ["a", "b", "c"]
     assert stage.pauses == 3
 
 
-def test_a_list_undoes_a_write_whose_revision_is_not_visible_yet(stage: Stage) -> None:
+def test_a_list_undoes_what_was_written_while_it_was_read(stage: Stage) -> None:
     first = stage.create("a")
-    stage.set_back_head(lambda: stage.create("b"))
+    stage.before_next_but_one(lambda: stage.create("b"))
 
     page = stage.reader.list(PODS)
 
@@ -162,7 +170,7 @@ def test_a_list_undoes_a_write_whose_revision_is_not_visible_yet(stage: Stage) -
 
 def test_a_list_waits_if_nothing_but_an_object_is_visible_of_its_write(stage: Stage) -> None:
     stage.create("a")
-    stage.set_back_head(lambda: stage.hide_event(stage.create("b"), until_pause=4))
+    stage.hide_event(stage.create("b"), until_pause=4)
 
     page = stage.reader.list(PODS)
 
@@ -173,11 +181,104 @@ def test_a_list_waits_if_nothing_but_an_object_is_visible_of_its_write(stage: St
 def test_a_waiter_is_not_told_of_a_revision_with_hidden_events(stage: Stage) -> None:
     revision = stage.create("a")
     stage.reader.wait(revision, 0)
-    stage.hide_event(stage.create("b"), until_pause=1)
+    revisions = [stage.create(name) for name in "bc"]
+    stage.hide_event(revisions[0], until_pause=1)
 
     stage.reader.wait(revision, 5, PODS)
 
-    assert [event.key for event in stage.reader.events_after(PODS, revision).events] == [pod_key("b")]
+    assert [event.key for event in stage.reader.events_after(PODS, revision).events] == [pod_key("b"), pod_key("c")]
+
+
+def test_a_store_whose_log_has_expired_goes_on_above_all_it_has_given_out(stage: Stage) -> None:
+    revisions = [stage.create(name) for name in "abc"]
+    stage.stores.clock.advance(KEEP_EVENTS_SECONDS)
+    stage.fake.take(LOG_PK, revision_sk(revisions[-1]))  # as DynamoDB does, in no order
+
+    assert stage.reader.revision() > revisions[-1]
+    assert stage.listed() == ["a", "b", "c"]
+    with pytest.raises(RevisionExpired):
+        stage.reader.events_after(PODS, revisions[0])
+
+    woken = stage.reader.revision()
+    assert stage.create("d") == woken + 1 == stage.reader.revision()
+    assert stage.listed() == ["a", "b", "c", "d"]
+    (event,) = stage.reader.events_after(PODS, woken).events
+    assert event.revision == woken + 1
+
+
+def test_what_was_remembered_before_the_log_expired_is_read_anew(stage: Stage) -> None:
+    stage.create("a")
+    assert stage.listed() == ["a"]
+    assert stage.reader.view().get(pod_key("a"))
+    stage.create("b")
+    stage.stores.clock.advance(KEEP_EVENTS_SECONDS)
+
+    assert stage.listed() == ["a", "b"]
+    assert stage.reader.view().get(pod_key("b"))
+
+
+def test_a_store_that_rests_notes_where_it_stands(stage: Stage) -> None:
+    stage.create("a")
+    last = stage.create("b")
+    stage.writer.expire_events(KEEP_EVENTS_SECONDS)
+    stage.stores.clock.advance(CHECKPOINT_SECONDS + 1)
+
+    stage.writer.expire_events(KEEP_EVENTS_SECONDS)
+
+    noted = stage.fake.find("store", "checkpoint")
+    assert noted is not None
+    assert int(noted["revision"]["N"]) == last
+
+
+def test_a_first_write_of_which_only_the_note_is_visible_is_waited_for(stage: Stage) -> None:
+    stage.hide_event(stage.create("a"), until_pause=2)
+
+    assert stage.listed() == ["a"]
+
+
+OLD_HEAD = {"revision": {"N": "41"}, "newest": {"S": '{"pods": [41, 1000.5], "configmaps": [7, 900]}'}}
+OLD_POD = '{"metadata":{"resourceVersion":"41","name":"old","uid":"uid-of-old"},"spec":{}}'
+
+
+def old_table(stage: Stage) -> None:
+    """Put what version 0.1 before the log has stored: a row of the store, a pod, its uid and its event."""
+    text = base64.b64encode(zlib.compress(OLD_POD.encode())).decode()
+    stage.fake.put({"pk": {"S": "store"}, "sk": {"S": "revision"}, **OLD_HEAD})
+    key = {"key": {"S": pod_key("old")}, "revision": {"N": "41"}}
+    named = {"uid": {"S": "uid-of-old"}, "owners": {"S": "[]"}}
+    stage.fake.put({"pk": {"S": "object#pods"}, "sk": {"S": "default/old"}, **key, **named, "packed": {"B": text}})
+    stage.fake.put({"pk": {"S": "uid#uid-of-old"}, "sk": {"S": "uid"}, "key": key["key"]})
+    event = {"type": {"S": "ADDED"}, "follows": {"S": "[0, 0]"}, "at": {"N": "1000.5"}, "packed": {"B": text}}
+    stage.fake.put({"pk": {"S": "event#pods"}, "sk": {"S": revision_sk(41)}, **key, **event})
+
+
+def test_a_table_of_an_earlier_version_is_read_and_written_on(stage: Stage) -> None:
+    old_table(stage)
+
+    assert stage.reader.revision() == 41
+    assert stage.listed() == ["old"]
+    assert stage.reader.get_by_uid("uid-of-old").json == OLD_POD
+    assert stage.reader.events_after(PODS, 41).events == []
+    with pytest.raises(RevisionExpired):
+        stage.reader.events_after(PODS, 40)
+
+    changed = stage.writer.update(pod_key("old"), pod("old", phase="Running"), expected_revision=41)
+
+    assert changed.revision == stage.reader.revision() == 42
+    (event,) = stage.reader.events_after(PODS, 41).events
+    assert (event.json, event.previous_json) == (changed.json, OLD_POD)
+    assert stage.create("new") == 43
+    assert stage.listed() == ["new", "old"]
+
+
+def test_an_earlier_version_cannot_write_on_beside(stage: Stage) -> None:
+    old_table(stage)
+
+    stage.create("new")
+
+    row = stage.fake.find("store", "revision")
+    assert row is not None
+    assert row["newest"] == {"NULL": True}  # of which it takes the items, and fails
 
 
 def test_a_lost_answer_is_not_written_twice(stage: Stage) -> None:
@@ -256,7 +357,7 @@ def test_two_large_states_fit_an_event_and_an_item_apart(stage: Stage) -> None:
 def test_events_carry_the_time_of_their_expiry(stage: Stage) -> None:
     stage.create("a")
 
-    (event,) = [item for item in stage.fake.items() if item["pk"]["S"].startswith("event#")]
+    (event,) = [item for item in stage.fake.items() if item["pk"]["S"] == LOG_PK]
     (obj,) = [item for item in stage.fake.items() if item["pk"]["S"].startswith("object#")]
 
     assert int(event["expires"]["N"]) == int(stage.stores.clock()) + 7 * 24 * 3600
@@ -273,7 +374,7 @@ def test_a_short_list_that_has_not_changed_costs_one_read(stage: Stage) -> None:
 
     assert [stored.object()["metadata"]["name"] for stored in page.items] == ["a"]
     assert page.revision == stage.writer.revision()
-    assert stage.fake.requests == ["GetItem", "GetItem"]  # the list's, and the writer's just now
+    assert stage.fake.requests == ["Query", "Query"]  # the list's, and the writer's just now
 
 
 def test_a_short_list_that_has_changed_is_read_anew(stage: Stage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.storage.base import KeyNotFound, Storage
-from chalicelib.storage.dynamodb.events import SETTLED_SECONDS
+from chalicelib.storage.dynamodb.item import SETTLED_SECONDS
 from chalicelib.storage.dynamodb.view import KEPT_CHARS, KEPT_OBJECTS
 from tests.contract.storage_backends import FakeStores, StoreFactory, pod, pod_key
 
@@ -71,13 +71,13 @@ def test_what_has_not_changed_costs_one_read_together(stores: FakeStores) -> Non
     stores.clock.advance(2 * SETTLED_SECONDS)
     keys = [config_key("a"), config_key("b"), config_key("none"), "/registry/secrets/default/none"]
 
-    assert requests_of(stores, storage, *keys) == ["GetItem"] * 5
-    assert requests_of(stores, storage, *keys) == ["GetItem"]
+    assert requests_of(stores, storage, *keys) == ["Query", *["GetItem"] * 4]
+    assert requests_of(stores, storage, *keys) == ["Query"]
 
     storage.create(pod_key("a"), pod("c"))
-    assert requests_of(stores, storage, *keys) == ["GetItem"], "another resource"
+    assert requests_of(stores, storage, *keys) == ["Query"], "another resource"
     storage.create("/registry/secrets/default/s", pod("s"))
-    assert requests_of(stores, storage, *keys) == ["GetItem"] * 2, "one of the resources"
+    assert requests_of(stores, storage, *keys) == ["Query", "GetItem"], "one of the resources"
 
 
 def test_an_object_that_may_not_be_visible_yet_is_not_remembered(stores: FakeStores) -> None:
@@ -96,8 +96,8 @@ def test_the_object_of_the_last_event_is_remembered_at_once(stores: FakeStores) 
     storage = stores.open()
     storage.create(config_key("a"), pod("a"))
 
-    assert requests_of(stores, storage, config_key("a")) == ["GetItem"] * 2
-    assert requests_of(stores, storage, config_key("a")) == ["GetItem"]
+    assert requests_of(stores, storage, config_key("a")) == ["Query", "GetItem"]
+    assert requests_of(stores, storage, config_key("a")) == ["Query"]
 
 
 def test_large_objects_and_too_many_are_not_remembered(stores: FakeStores) -> None:
@@ -107,6 +107,6 @@ def test_large_objects_and_too_many_are_not_remembered(stores: FakeStores) -> No
     many = [config_key(f"none-{number}") for number in range(KEPT_OBJECTS + 1)]
 
     for _ in range(2):
-        assert requests_of(stores, storage, config_key("large")) == ["GetItem"] * 2
+        assert requests_of(stores, storage, config_key("large")) == ["Query", "GetItem"]
     for _ in range(2):
         assert len(requests_of(stores, storage, *many)) == len(many) + 1

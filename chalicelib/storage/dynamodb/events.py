@@ -1,51 +1,53 @@
-"""Reading DynamoDB's events, and what can be concluded from them: they become visible out of order.
+"""Reading the log on DynamoDB, and what can be concluded from it: transactions become visible out of order.
 
 A transaction becomes visible item by item: while it is under way one read may see it and the next not
-("Amazon DynamoDB transactions: how it works", isolation levels). So nothing here trusts that an event is
-there because the revision says so. Each event names the one it follows, the store's row names the last,
-and a chain without a missing link is complete whatever else is under way.
+("Amazon DynamoDB transactions: how it works", isolation levels). So nothing here trusts that an entry is
+there because a later one is, or an object because its entry is. An entry says which revisions it has: entries
+without a gap between them are complete whatever else is under way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
-from chalicelib.storage.base import StoredObject
+from chalicelib.storage.base import StoredObject, WatchEvent
 from chalicelib.storage.dynamodb.item import (
+    BODY_PK,
+    LOG_PK,
+    SETTLED_SECONDS,
+    Entry,
     Head,
     Item,
-    LoggedEvent,
     Mark,
-    event_pk,
-    logged_event,
-    previous_pk,
+    body_sk,
+    entry_of,
     revision_sk,
 )
 from chalicelib.storage.dynamodb.table import Key, Table
 from chalicelib.storage.keys import revision_of
 
-SETTLED_SECONDS = 60.0  # a transaction is visible within milliseconds; the rest is for clocks that differ
+PAGE = 50  # entries of a request that may need few
 
 
-def chain(events: Iterable[LoggedEvent], *, after: int, newest: Mark | None) -> tuple[list[LoggedEvent], Mark | None]:
-    """Return the events that follow each other without a gap, and the first one missing, if any.
+def linked(entries: Iterable[Entry], *, after: int, until: Mark | None) -> tuple[Sequence[WatchEvent], Mark | None]:
+    """Return the events after a revision up to the first gap, and the last event that is missing in it, if any.
 
-    `events` are of one resource, in order and after revision `after`; `newest` must be among them or
-    before, if given.
+    `entries` are in order, the first may begin before; the event `until` must be among them, if given.
     """
-    linked: list[LoggedEvent] = []
+    events: list[WatchEvent] = []
     reached = after
-    for event in events:
-        if event.follows.revision > reached:
-            return linked, event.follows
-        linked.append(event)
-        reached = event.revision
-    if newest and newest.revision > reached:
-        return linked, newest
-    return linked, None
+    for entry in entries:
+        if entry.first > reached + 1:
+            return events, Mark(entry.first - 1, entry.at)
+        events += [event for event in entry.events if event.revision > reached]
+        reached = max(reached, entry.last)
+    if until and until.revision > reached:
+        return events, until
+    return events, None
 
 
-def rewind(objects: Sequence[StoredObject], events: Iterable[LoggedEvent], revision: int) -> dict[str, StoredObject]:
+def rewind(objects: Sequence[StoredObject], events: Iterable[WatchEvent], revision: int) -> dict[str, StoredObject]:
     """Return the objects by key as they were at `revision`.
 
     Every event after `revision` must be in `events`. Those up to it are put in as well: an object read
@@ -53,8 +55,7 @@ def rewind(objects: Sequence[StoredObject], events: Iterable[LoggedEvent], revis
     """
     state = {stored.key: stored for stored in objects}
     is_undone: set[str] = set()
-    for logged in events:
-        event = logged.event
+    for event in events:
         if event.revision <= revision:
             state.pop(event.key, None)
             if event.type != "DELETED":
@@ -69,22 +70,22 @@ def rewind(objects: Sequence[StoredObject], events: Iterable[LoggedEvent], revis
 
 
 class EventLog:
-    """The events in a table, by resource."""
+    """The log in a table."""
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
         self._table = table
         self._clock = clock
 
-    def read(
-        self, resource: str, *, after: int, newest: Mark, limit: int | None = None
-    ) -> tuple[list[LoggedEvent], Mark | None]:
-        """Return a resource's events after a revision without a gap, and the first missing one, if any.
+    def read(self, *, after: int, until: Mark, limit: int | None = None) -> tuple[Sequence[WatchEvent], Mark | None]:
+        """Return the events after a revision and up to an event, without a gap, and the first missing one, if any.
 
-        With a `limit`, that many are read, and none is missing for being beyond them.
+        With a `limit`, of entries, that many are read, and none is missing for being beyond them.
         """
-        events = list(self._read(resource, after, limit))
-        is_cut = limit is not None and len(events) == limit
-        return chain(events, after=after, newest=None if is_cut else newest)
+        if until.revision <= after:
+            return [], None
+        entries = list(self._read(after, until.revision, limit))
+        is_cut = limit is not None and len(entries) >= limit
+        return linked(entries, after=after, until=None if is_cut else until)
 
     def is_settled(self, mark: Mark) -> bool:
         """Return whether an event is so old that its transaction is visible; if missing, it expired."""
@@ -92,22 +93,27 @@ class EventLog:
 
     def find_compacted(self, head: Head, expired_at: float) -> int:
         """Return up to which revision all events were written before `expired_at`."""
-        compacted = head.revision
-        later = Item.sk > revision_sk(head.compacted)
-        for resource in head.newest:
-            if head.mark(resource).at < expired_at:
-                continue
-            events = self._table.query(event_pk(resource), later, attributes=["revision", "at"])
-            kept = (int(item.revision) for item in events if item.at >= expired_at)
-            compacted = min(compacted, next(kept, compacted + 1) - 1)
+        compacted = head.compacted
+        later = Item.sk > revision_sk(compacted)
+        for item in self._table.query(LOG_PK, later, page=PAGE):
+            if item.at >= expired_at:
+                return compacted
+            compacted = int(item.revision)
         return compacted
 
-    def _read(self, resource: str, after: int, limit: int | None) -> Iterator[LoggedEvent]:
-        later = Item.sk > revision_sk(after)
-        for item in self._table.query(event_pk(resource), later, limit=limit):
-            previous = None
-            if item.has_previous_apart:
-                previous = self._table.find(Key(previous_pk(resource), item.sk))
-                if previous is None:
-                    return  # not visible yet, or expired: for the chain the event itself is missing
-            yield logged_event(item, previous)
+    def _read(self, after: int, until: int, limit: int | None) -> Iterator[Entry]:
+        """Yield entries from the one with the revision that follows `after`."""
+        next_sk = revision_sk(after + 1)
+        found = self._table.query(LOG_PK, Item.sk.between(next_sk, revision_sk(until)), limit=limit)
+        first = next(found, None)
+        if first is not None:
+            found = chain([first], found)
+        if first is None or first.sk != next_sk:  # the entry with that revision begins before it
+            around = self._table.last(LOG_PK, Item.sk < next_sk)
+            found = chain([around] if around is not None and int(around.revision) > after else [], found)
+        for item in found:
+            keys = [Key(BODY_PK, body_sk(item.sk, number)) for number in range(int(item.bodies or 0))]
+            bodies = [body for key in keys if (body := self._table.find(key)) is not None]
+            if len(bodies) < len(keys):
+                return  # not visible yet, or expired: it is missing as if the entry were
+            yield entry_of(item, bodies)

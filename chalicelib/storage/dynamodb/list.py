@@ -1,33 +1,34 @@
 """Lists from DynamoDB that belong to one revision, though they are read page by page.
 
-A list reads the store's row, then objects, then the row again and the events around the two. Objects
+A list reads the log's last entry, then objects, then the last entry again and the events around the two. Objects
 changed in between, or still becoming visible, are put right from the events, so a busy store costs a list
 some events more and no second attempt. Only where an event itself is not visible yet is all read again.
 
 One thing is let be: an object whose deletion is visible before its revision may be missing from a list
 just before it. Its DELETED event follows, and a client that does not know the object ignores it.
 
-Short lists are kept in memory (quotas, limits, classes: every create asks for them). The store's row names the last
+Short lists are kept in memory (quotas, limits, classes: every create asks for them). The last entry names the last
 event of each resource, so one read of it tells whether such a list is still what it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pynamodb.expressions.condition import Condition
 
-from chalicelib.storage.base import Page, RevisionExpired, StorageUnavailable, StoredObject
+from chalicelib.storage.base import Page, RevisionExpired, StorageUnavailable, StoredObject, WatchEvent
 from chalicelib.storage.dynamodb.events import EventLog, rewind
-from chalicelib.storage.dynamodb.item import Head, Item, LoggedEvent, object_pk, stored_object
+from chalicelib.storage.dynamodb.item import Head, Item, object_pk, stored_object
 from chalicelib.storage.dynamodb.table import Backoff, Table
 from chalicelib.storage.keys import prefix_range, split_key
 
 OBJECT_ATTRIBUTES = ("key", "revision", "text", "packed")  # what a list shows: the rest costs only time
 READ_TRIES = 10  # about a second; a transaction under way ends within milliseconds
-# How many later writes may pass one whose object is not visible yet. Each must take the store's row,
-# which is one of its own items, so even one or two are rare.
-SETTLING_REVISIONS = 20
+# How many later writes may pass one whose object is not visible yet. Each transaction, of up to ten, began after the
+# entry of the one before was seen: four full ones take longer than any is half visible.
+SETTLING_REVISIONS = 40
 KEPT_OBJECTS = 20  # of one list
 KEPT_LISTS = 500  # of one process: some ten for each namespace
 
@@ -117,7 +118,7 @@ class Lister:
                 return inside
             count = 2 * len(objects)  # much is new since then: read on
 
-    def _read_events(self, resource: str, at: int, head: Head) -> list[LoggedEvent] | None:
+    def _read_events(self, resource: str, at: int, head: Head) -> Sequence[WatchEvent] | None:
         """Return what must be put in or undone for the state at a revision; None if not visible yet."""
         now = self._table.head()
         if at < now.compacted:
@@ -127,9 +128,9 @@ class Lister:
         if not self._log.is_settled(newest):
             after = max(now.compacted, min(at, head.revision - SETTLING_REVISIONS))
         while newest.revision > after:
-            events, missing = self._log.read(resource, after=after, newest=newest)
+            events, missing = self._log.read(after=after, until=newest)
             if missing is None:
-                return events
+                return [event for event in events if split_key(event.key)[0] == resource]
             if not self._log.is_settled(missing):
                 return None
             if missing.revision > at:

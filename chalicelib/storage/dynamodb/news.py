@@ -1,6 +1,6 @@
 """News: objects that tell what happened, each a single write of one item, outside of the store's one order.
 
-A transaction costs twice as much, an entry of the log as much again, and all transactions meet at the store's row.
+A transaction costs twice as much, an entry of the log as much again, and all transactions meet at the log's end.
 As a real cluster's Events may be kept in an etcd of their own (kube-apiserver, `--etcd-servers-overrides`), so are
 base.NEWS here. Revisions are times, with some bits of chance to tell apart what was written in the same millisecond;
 those of one object grow. base.Storage says what is promised.

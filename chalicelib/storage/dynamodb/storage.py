@@ -1,8 +1,8 @@
 """Storage in a DynamoDB table: what the serverless control plane uses.
 
-Each write is one transaction of the object, its uid, its owners, its event and the store's row
-(write.py). Reads are consistent, but a transaction under way is seen item by item: what lists
-and watches conclude from that is in list.py and events.py.
+Each write is one transaction of the object, its uid, its owners and an entry of the log (write.py). Reads are
+consistent, but a transaction under way is seen item by item: what lists and watches conclude from that is in list.py
+and events.py.
 
 A write that is answered has happened. If the network fails on the way to DynamoDB, and botocore's repeated
 attempts fail too, StorageUnavailable is raised although the write may have happened.
@@ -29,7 +29,17 @@ from chalicelib.storage.base import (
     WatchEvent,
 )
 from chalicelib.storage.dynamodb.events import EventLog
-from chalicelib.storage.dynamodb.item import PROBE_SK, STORE_PK, STORE_SK, Item, head_of, owner_pk, stored_object
+from chalicelib.storage.dynamodb.item import (
+    CHECKPOINT_SK,
+    LOG_PK,
+    PROBE_SK,
+    STORE_PK,
+    Head,
+    Item,
+    Mark,
+    owner_pk,
+    stored_object,
+)
 from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
 from chalicelib.storage.dynamodb.news import News, is_news
 from chalicelib.storage.dynamodb.table import Backoff, Key, Table
@@ -41,6 +51,7 @@ from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
 WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten
 WRITE_QUEUE_SECONDS = 4.0  # threads of one process write in turn; with WRITE_TRIES still under ten
 FOREIGN_WRITES_SECONDS = 0.4  # a second is promised; each look costs one read unit
+CHECKPOINT_SECONDS = 24 * 3600.0  # of rest; far above a write's time, far below an entry's
 KEEP_EVENTS_SECONDS = 7 * 24 * 3600.0  # then DynamoDB deletes them; no living driver's watch is older
 
 
@@ -62,7 +73,7 @@ class DynamoStorage(SingleWrites):
     ) -> None:
         self._clock = clock
         self._backoff = backoff or Backoff()
-        self._table = Table(table_name, region=region, endpoint=endpoint, backoff=self._backoff)
+        self._table = Table(table_name, region=region, endpoint=endpoint, backoff=self._backoff, clock=clock)
         self._log = EventLog(self._table, clock)
         self._lister = Lister(self._table, self._log, self._backoff)
         self._memory = Memory()
@@ -177,16 +188,25 @@ class DynamoStorage(SingleWrites):
         They are no longer given out. DynamoDB deletes them by itself, free of charge, when they are
         KEEP_EVENTS_SECONDS old.
         """
-        row = self._table.items(STORE_PK, STORE_SK)
         for _ in self._backoff.tries(READ_TRIES):
             head = self._table.head()
             compacted = self._log.find_compacted(head, self._clock() - keep_seconds)
-            if compacted <= head.compacted:
+            if head.entry is None or compacted <= head.compacted:
+                self._keep_checkpoint(head)
                 self._tail.forget(head.compacted)
                 return head.compacted
-            is_older = Item.compacted.does_not_exist() | (Item.compacted < compacted)
-            self._table.update(row, [Item.compacted.set(compacted)], is_older)
-        raise StorageUnavailable("the store's row kept changing while events expired: try again")
+            entry = self._table.items(LOG_PK, head.entry)
+            self._table.update(entry, [Item.compacted.set(compacted)], Item.compacted < compacted)
+        raise StorageUnavailable("the log went on while events expired: try again")
+
+    def _keep_checkpoint(self, head: Head) -> None:
+        """Note where a store stands that has not been written to for a day: its last entry will expire."""
+        if head.entry is None or self._clock() - head.at < CHECKPOINT_SECONDS:
+            return
+        row = self._table.find(Key(STORE_PK, CHECKPOINT_SK))
+        if row is None or int(row.revision) < head.revision:
+            checkpoint = self._table.items(STORE_PK, CHECKPOINT_SK, revision=head.revision, at=self._clock())
+            self._table.put(checkpoint, Item.pk.does_not_exist() | (Item.revision < head.revision))
 
     def probe(self) -> None:
         """Write into a row beside the store's own, with which nobody competes."""
@@ -205,10 +225,9 @@ class DynamoStorage(SingleWrites):
 
     def _try_write(self, writes: Sequence[Write]) -> tuple[Sequence[WatchEvent], str]:
         """Return the events of the writes; or none, and why they are worth another try."""
-        head = Key(STORE_PK, STORE_SK)
         objects = [object_item_key(write.key) for write in writes]
-        found = self._table.find_all([head, *objects, *uids_to_be_free(writes)])
-        before = Before(head_of(found.pop(head, None)), found)
+        found = self._table.find_all([*objects, *uids_to_be_free(writes)])
+        before = Before(self._table.head(), found)
         for write in writes:
             refusal = find_refusal(
                 write, revision=before.revision(write), uid=before.uid(write), is_uid_taken=before.is_uid_taken(write)
@@ -232,29 +251,26 @@ class DynamoStorage(SingleWrites):
         newest = head.mark(resource)
         if newest.revision <= revision:
             return EventBatch([], max(head.revision, revision))
-        linked, missing = self._log.read(resource, after=revision, newest=newest, limit=limit)
+        linked, missing = self._log.read(after=revision, until=newest, limit=limit)
         if not linked and missing:
             if self._log.is_settled(missing):
                 raise RevisionExpired(revision, oldest=missing.revision)
             return None
-        events = [logged.event for logged in linked if logged.event.key.startswith(prefix)]
+        events = [event for event in linked if event.key.startswith(prefix)]
+        if len(events) > limit:
+            return EventBatch(events[:limit], events[limit - 1].revision)
         last = linked[-1].revision
-        is_cut = missing is not None or len(linked) == limit
-        return EventBatch(events, last if is_cut else max(last, head.revision))
+        return EventBatch(events, last if last < newest.revision else max(last, head.revision))
 
     def _read_foreign_writes(self) -> None:
         head, known = self._table.head(), self._tail.last
         if head.revision <= known:
             return
-        events: list[WatchEvent] = []
+        newest = Mark(head.revision, head.at)
         # A process that has just begun, or slept for long, needs no past.
         if known and head.revision - known <= TAIL_EVENTS:
-            for resource, newest in head.newest.items():
-                if newest.revision > known:
-                    linked, _ = self._log.read(resource, after=known, newest=newest)
-                    events += [logged.event for logged in linked if logged.revision <= head.revision]
-        is_complete = len(events) == head.revision - known
-        if is_complete:
-            self._tail.extend(sorted(events, key=lambda event: event.revision), after=known)
-        else:
-            self._tail.extend([], after=head.revision)
+            events, missing = self._log.read(after=known, until=newest)
+            if missing is None:
+                self._tail.extend(events, after=known)
+                return
+        self._tail.extend([], after=head.revision)

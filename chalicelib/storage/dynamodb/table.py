@@ -19,7 +19,17 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.storage.base import StorageUnavailable
-from chalicelib.storage.dynamodb.item import STORE_PK, STORE_SK, Head, Item, head_of
+from chalicelib.storage.dynamodb.item import (
+    CHECKPOINT_SK,
+    LOG_PK,
+    SETTLED_SECONDS,
+    STORE_PK,
+    STORE_SK,
+    Head,
+    Item,
+    head_of,
+    head_without_log,
+)
 
 FIRST_PAUSE_SECONDS = 0.01  # about one transaction, so the winner is through
 LONGEST_PAUSE_SECONDS = 0.25  # beyond that a loser waits longer than the race lasts
@@ -29,6 +39,8 @@ CONNECT_SECONDS, READ_SECONDS = 1, 2
 RETRIES = 2  # by botocore, of throttling, 5xx and lost connections; transactions carry a token against repetition
 CONNECTIONS = 64  # botocore's 10 would queue the threads of a local server
 BATCH_GET_ITEMS = 100  # DynamoDB's limit
+HEAD_TRIES = 10  # about a second; the first transaction of a store ends within milliseconds
+LOG_MARGIN_SECONDS = 3600.0  # far more than clocks differ
 BATCH_GET_TRIES = 8  # for keys left unread when the table is throttled
 # Reasons for which DynamoDB cancels a transaction: its API reference, "TransactWriteItems".
 _LOST_RACES = {"ConditionalCheckFailed", "TransactionConflict"}
@@ -82,8 +94,11 @@ class Transaction:
 class Table:
     """The table of that name; `region` and `endpoint` default to botocore's own settings."""
 
-    def __init__(self, name: str, *, region: str | None, endpoint: str | None, backoff: Backoff) -> None:
+    def __init__(
+        self, name: str, *, region: str | None, endpoint: str | None, backoff: Backoff, clock: Callable[[], float]
+    ) -> None:
         self._name = name
+        self._clock = clock
         self._backoff = backoff
         meta = {
             "table_name": name,
@@ -113,8 +128,24 @@ class Table:
             self.items.create_table(wait=True, billing_mode="PAY_PER_REQUEST")
 
     def head(self) -> Head:
-        """Return the store's own row."""
-        return head_of(self.find(Key(STORE_PK, STORE_SK)))
+        """Return where the store stands."""
+        row, checkpoint = Key(STORE_PK, STORE_SK), Key(STORE_PK, CHECKPOINT_SK)
+        for _ in self._backoff.tries(HEAD_TRIES):
+            entry = self.last(LOG_PK)
+            # DynamoDB removes what has expired in any order: another one may have been the last.
+            if entry is not None and entry.expires.timestamp() - LOG_MARGIN_SECONDS > self._clock():
+                return head_of(entry)
+            found = self.find_all([row, checkpoint])
+            noted = found.get(checkpoint)
+            if noted is None or self._clock() - noted.at > SETTLED_SECONDS:
+                return head_without_log(found.get(row), noted)
+        raise StorageUnavailable(f"the log of the table {self._name} is not visible yet: try again")
+
+    def last(self, pk: str, condition: Condition | None = None) -> Item | None:
+        """Return a partition's item with the last sk."""
+        with self._translated():
+            found = self.items.query(pk, condition, consistent_read=True, limit=1, scan_index_forward=False)
+            return next(iter(found), None)
 
     def find(self, key: Key) -> Item | None:
         """Return one item, None if there is none."""
@@ -139,15 +170,17 @@ class Table:
         condition: Condition | None = None,
         *,
         limit: int | None = None,
+        page: int | None = None,
         attributes: Sequence[str] | None = None,
     ) -> Iterator[Item]:
-        """Yield a partition's items in order of sk; each page of 1 MB is of a moment of its own."""
+        """Yield a partition's items in order of sk; each page, of 1 MB or so many items, is of a moment of its own."""
         with self._translated():
             yield from self.items.query(
                 pk,
                 condition,
                 consistent_read=True,
                 limit=limit,
+                page_size=page,
                 attributes_to_get=list(attributes) if attributes else None,
             )
 

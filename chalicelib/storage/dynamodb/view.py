@@ -1,12 +1,12 @@
 """Reads of DynamoDB that cost nothing where this process knows that nothing has changed.
 
-The store's row names the last event of each resource. What was read after a resource's last event was known to be
-at some revision, and was not newer, is still what is stored as long as the row names that same event: one read of the
-row tells it of all that a decision needs, as an informer's cache does in a controller. Compare "Efficient detection of
+The log's last entry names the last event of each resource. What was read after a resource's last event was known to be
+at some revision, and was not newer, is still what is stored as long as the entry names that same event: one read
+tells it of all that a decision needs, as an informer's cache does in a controller. Compare "Efficient detection of
 changes" (kubernetes.io, API concepts, v1.36).
 
-The row may be visible before the object of the same transaction. So an object is kept if it is of the very event that
-the row names, or if that event is long settled.
+An entry may be visible before the object of the same transaction. So an object is kept if it is of the very event that
+the entry names, or if that event is long settled.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From writes and what is stored to one transaction. Pure.
 
-It is conditioned on the store's row being at the revision that was read. So no two writes take the same
-revision, and what else was read (the object before, the newest event of the resource) still holds.
+It is conditioned on the log having no entry after the one that was read, so no two writes take the same revision, and
+on each object being as it was read.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from pynamodb.expressions.update import Action
-
 from chalicelib.storage.base import ObjectTooLarge, WatchEvent
 from chalicelib.storage.dynamodb.item import (
     BODY_BYTES,
-    NEVER,
+    BODY_PK,
+    CHECKPOINT_SK,
+    LOG_PK,
     OWNERS,
     STORE_PK,
     STORE_SK,
@@ -23,12 +23,11 @@ from chalicelib.storage.dynamodb.item import (
     Head,
     Item,
     Mark,
-    event_pk,
     fill,
+    fill_entry,
     object_pk,
     owner_pk,
     packed_size,
-    previous_pk,
     revision_sk,
     stored_object,
     uid_pk,
@@ -42,7 +41,7 @@ UID_BYTES = 36
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What is stored when writes are decided: the store's row, and of the items they need those that exist."""
+    """What is stored when writes are decided: where it stands, and of the items they need those that exist."""
 
     head: Head
     items: dict[Key, Item]
@@ -105,7 +104,7 @@ def check_size(write: Write) -> None:
 
 
 class Plan:
-    """The transaction for writes that are not refused, the events they make, and the store's row after them."""
+    """The transaction for writes that are not refused, and the events they make."""
 
     def __init__(
         self, items: type[Item], writes: Iterable[Write], before: Before, *, at: float, expires: datetime
@@ -114,34 +113,42 @@ class Plan:
         self.events: list[WatchEvent] = []
         head = before.head
         newest = dict(head.newest)
-        mark = Mark(head.revision, at)
         for write in writes:
-            resource, _ = split_key(write.key)
-            mark = Mark(mark.revision + 1, at)
-            part = _Part(items, write, before, mark=mark, follows=newest.get(resource, NEVER), expires=expires)
-            newest[resource] = mark
+            revision = head.revision + len(self.events) + 1
+            part = _Part(items, write, before, revision=revision)
+            newest[split_key(write.key)[0]] = Mark(revision, at)
             self.events.append(part.event)
             part.add_to(self.transaction)
-        marks = {resource: [newest_one.revision, newest_one.at] for resource, newest_one in newest.items()}
-        actions: list[Action] = [Item.revision.set(mark.revision), Item.newest.set(marks)]
-        unchanged = Item.revision == head.revision if head.is_stored else Item.pk.does_not_exist()
-        self.transaction.updates.append((items(STORE_PK, STORE_SK), actions, unchanged))
+        entry = items(LOG_PK, revision_sk(head.revision + 1), at=at, expires=expires, compacted=head.compacted)
+        entry.revision = head.revision + len(self.events)
+        absent = Item.pk.does_not_exist()
+        for sk, texts in fill_entry(entry, newest, self.events):
+            body = items(BODY_PK, sk, expires=expires)
+            fill(body, texts)
+            self.transaction.puts.append((body, absent))
+        self.transaction.puts.append((entry, absent))
+        if head.entry is None:
+            self._begin_log(items, head, revision=entry.revision, at=at)
+
+    def _begin_log(self, items: type[Item], head: Head, *, revision: int, at: float) -> None:
+        """Leave what is found when the log has expired, and keep versions without a log from writing on."""
+        self.transaction.puts.append((items(STORE_PK, CHECKPOINT_SK, revision=revision, at=at), None))
+        if head.row is not None:
+            same = Item.revision == head.row
+            self.transaction.updates.append((items(STORE_PK, STORE_SK), [Item.newest.set(None)], same))
 
 
 class _Part:
-    """What one write adds to a transaction, and its event, which follows another of its resource."""
+    """What one write adds to a transaction, and its event."""
 
-    def __init__(
-        self, items: type[Item], write: Write, before: Before, *, mark: Mark, follows: Mark, expires: datetime
-    ) -> None:
+    def __init__(self, items: type[Item], write: Write, before: Before, *, revision: int) -> None:
         self._items = items
         self._write = write
         self._item = before.item(write)
         self._resource, self._sk = split_key(write.key)
-        self._mark, self._follows, self._expires = mark, follows, expires
         previous = before.json(write)
-        text = write.draft.at(mark.revision) if write.draft else restamp(previous or "", mark.revision)
-        self.event = WatchEvent(write.type, write.key, mark.revision, text, previous)
+        text = write.draft.at(revision) if write.draft else restamp(previous or "", revision)
+        self.event = WatchEvent(write.type, write.key, revision, text, previous)
 
     def add_to(self, transaction: Transaction) -> None:
         """Add the items of this write."""
@@ -154,7 +161,6 @@ class _Part:
         for uid in sorted(after - before):
             row = self._items(owner_pk(uid), self._write.key, key=self._write.key)
             transaction.puts.append((row, None))
-        self._add_event(transaction)
 
     def _add_object(self, transaction: Transaction) -> None:
         row = self._items(object_pk(self._resource), self._sk)
@@ -164,7 +170,7 @@ class _Part:
             transaction.deletes += [(row, unchanged), (self._uid_row(uid), None)]
             return
         assert self._write.draft
-        row.key, row.revision = self._write.key, self._mark.revision
+        row.key, row.revision = self._write.key, self.event.revision
         row.uid, row.owners = self._write.draft.uid, list(self._write.draft.owners)
         fill(row, self.event.json)
         if self._write.type == "MODIFIED":
@@ -175,18 +181,3 @@ class _Part:
 
     def _uid_row(self, uid: str | None) -> Item:
         return self._items(*uid_key(uid or ""), key=self._write.key)
-
-    def _add_event(self, transaction: Transaction) -> None:
-        sk = revision_sk(self._mark.revision)
-        row = self._items(event_pk(self._resource), sk, expires=self._expires, at=self._mark.at)
-        row.type, row.key, row.revision = self.event.type, self.event.key, self._mark.revision
-        row.follows = [self._follows.revision, self._follows.at]
-        transaction.puts.append((row, None))
-        previous = self.event.previous_json
-        texts = [self.event.json] if previous is None else [self.event.json, previous]
-        if previous is not None and packed_size("\n".join(texts)) > BODY_BYTES:
-            apart = self._items(previous_pk(self._resource), sk, expires=self._expires)
-            fill(apart, texts.pop())
-            row.has_previous_apart = True
-            transaction.puts.append((apart, None))
-        fill(row, *texts)
