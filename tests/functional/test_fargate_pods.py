@@ -349,8 +349,8 @@ def test_a_pod_that_ecs_refuses_waits_and_runs_once_it_is_taken(box: AwsBox) -> 
 
     box.client.create_pod("refused", **shell("true"))
 
-    status = wait_for(box, "refused", "Pending")
-    assert "Subnets do not exist" in status["message"]
+    told = "ECS's words in an Event"
+    until(lambda: "Subnets do not exist" in str(events(box, "refused")), told, seconds=POD_SECONDS)
     wait_for(box, "refused", "Succeeded")
 
 
