@@ -29,6 +29,7 @@ TOOL_MARKERS = (
     "browser",
     "spark",
     "spark_operator",
+    "docker_registry",
     "dynoxide",
 )
 # Workers take a file at a time, in this order: short files at the end fill up what long ones leave.

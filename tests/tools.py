@@ -35,6 +35,10 @@ def missing(tool: str) -> str:
         return "" if find("mmdebstrap") or _has_base_image() else "mmdebstrap is not installed"
     if tool == "own_engine":
         return "" if os.geteuid() == 0 and shutil.which("dockerd") else "an engine of one's own takes dockerd and root"
+    if tool == "docker_registry":
+        return (
+            "" if shutil.which("docker-registry") and shutil.which("skopeo") else "docker-registry or skopeo is missing"
+        )
     if tool == "kubectl":
         return "" if find(tool) else "kubectl is not installed"
     if tool == "terraform":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
+from sparkanywhere.aws.image_push import push
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.image import ImageFailed, describe, ensure_image
@@ -46,11 +48,27 @@ def installed(version: str) -> Path:
 @click.command()
 @click.argument("version", default="4.3.0")
 @click.option("--again", is_flag=True, help="Build it even if it is there.")
-def image(version: str, again: bool) -> None:
+@click.option("--push", "repository", default="", metavar="REPOSITORY", help="Push it there, as for Fargate to ECR.")
+def image(version: str, again: bool, repository: str) -> None:
     """Build the image sparkanywhere/spark:VERSION in the Docker engine, if it has none."""
     name = built(version, again=again)
     with closing(engine(Settings.from_env())) as client:
         echo(describe(client, name))
+        if repository:
+            _push(client, name, repository)
+
+
+def _push(client: Any, name: str, repository: str) -> None:  # Any: a docker.APIClient
+    show = StepPrinter()
+    try:
+        pushed = push(client, name, repository, show)
+    except ImageFailed as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        show.close()
+    echo(f"Pushed {pushed.name}{'' if pushed.no_index else ' with a SOCI index'}.")
+    if pushed.no_index:
+        echo(f"It has no SOCI index, by which Fargate starts it sooner: {pushed.no_index}.", err=True)
 
 
 def built(version: str, *, again: bool = False) -> str:
