@@ -208,9 +208,14 @@ class Reactions:
             self._later(partial(self._controllers.pods.place, key))
 
     def _sync_unplaced(self, _: str, node: JSON) -> None:
-        """Try the pods that have no task yet: a node may take other pods than before, or have more room."""
+        """Try the pods that have no task yet: a node may take other pods than before, or have more room.
+
+        Where functions of their own launch pods, the resync hands them those that wait: each process writes the node
+        when it is new, and would launch all of them once more.
+        """
         if labels_of(node).get(PROVIDER_LABEL):
-            self._later(self._sync_without_task)
+            if self._controllers.launches is None:
+                self._later(self._sync_without_task)
             self._later(partial(self._controllers.evictions.node_changed, node))
 
     def _sync_without_task(self) -> None:

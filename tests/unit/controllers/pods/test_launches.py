@@ -21,6 +21,7 @@ from chalicelib.controllers.pods.launches import (
     LaunchRequests,
 )
 from chalicelib.controllers.runtime.lease import Lease
+from chalicelib.plane import foundation
 from tests.fake_provider import FakeProvider
 from tests.inline import inline
 from tests.memory_storage import MemoryStorage
@@ -247,3 +248,22 @@ def test_a_function_that_dies_at_any_call_loses_and_doubles_nothing(seed: int, a
         if not countdown.crashed:
             return
     raise AssertionError("the function makes more calls than that")
+
+
+def test_a_node_that_is_written_launches_nothing_where_functions_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    invoked: list[str] = []
+
+    def functions(prefix: str, region: str) -> Callable[[str, dict[str, Any]], None]:
+        del prefix, region
+        return lambda name, _event: invoked.append(name)
+
+    monkeypatch.setattr(foundation, "functions_prefix", lambda: "sparkanywhere-prod")
+    monkeypatch.setattr(foundation, "Functions", functions)
+    world = World(MemoryStorage())
+    world.create_pod()
+
+    world.controllers.nodes.keep()
+
+    assert world.get("nodes", world.plane.stored.node.name, None)
+    assert invoked == [FUNCTION]
+    assert world.provider.tasks == []
