@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+# In a checkout, and where the wheel deploys. A folder above may hold a clone by our name.
+OURS = ("sparkanywhere/local", "vendor/sparkanywhere/_plane")
 DEPLOYING = ("deploy", "delete", "package", "plan")
 ChaliceApp = Any  # chalice ships no types
 ChaliceConfig = Any
@@ -23,7 +25,7 @@ def main() -> int:
     """Run Chalice's command line; return the exit code."""
     from chalice import cli  # not at the top: app.py imports this module, within any program
 
-    if any(Path(folder, "sparkanywhere").is_dir() for folder in (".", "vendor")):
+    if any(Path(folder).is_dir() for folder in OURS):
         from sparkanywhere.deployment.chalice_factory import StageFactory
 
         cli.CLIFactory = StageFactory  # type: ignore[attr-defined]  # found by name

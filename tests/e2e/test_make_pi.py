@@ -62,7 +62,6 @@ def test_pi_is_printed_alone_and_told_of_with_its_pods_and_phases(spark: Spark, 
     assert process.returncode == 0, told
     assert re.fullmatch(r"Pi is roughly 3\.1\d*\n", output)
     assert "executors  2/2" in told
-    assert "Spark UI: http://127." in told
     assert "exec-2" in told
     assert "control plane  submit  driver  executors" in told
     assert is_clear(tmp_path / "state")
