@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.quotas import quotas_of
@@ -14,16 +15,11 @@ from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, FALLBAC
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.sizes import SizeTable
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from sparkanywhere.jobs.spec import JobSpec
 
 DYNAMIC = "spark.dynamicAllocation"
 ON_DEMAND, SPOT = "on-demand", "spot"
-# By these executors run on several capacity providers or on another one, which have quotas of their own.
-OTHER_QUOTAS = (
-    f"spark.kubernetes.executor.annotation.{FALLBACK}",
-    f"spark.kubernetes.executor.node.selector.{CAPACITY_PROVIDER}",
-    f"spark.kubernetes.node.selector.{CAPACITY_PROVIDER}",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +28,20 @@ class Shortfall:
 
     problem: str
     is_hopeless: bool
+
+
+def capacity_names(spec: JobSpec, role: str) -> list[str]:
+    """Return on what a role's pods are to run, in order, as the job names it; empty if it says nothing."""
+    selector = f"node.selector.{CAPACITY_PROVIDER}"
+    keys = (f"{role}.annotation.{FALLBACK}", f"{role}.{selector}", selector)
+    text = next(filter(None, (spec.conf.get(f"spark.kubernetes.{key}") for key in keys)), "")
+    return [each.strip().lower() for each in text.split(",") if each.strip()]
+
+
+def is_on_instances(spec: JobSpec, role: str, node: JSON) -> bool:
+    """Return whether a role's pods run on capacity providers of the user's own alone: nodes tell nothing of these."""
+    provider, names = labels_of(node).get(PROVIDER_LABEL, ""), capacity_names(spec, role)
+    return bool(names) and not {provider, f"{provider}-{SPOT}", ON_DEMAND, SPOT} & set(names)
 
 
 def shortfall(
@@ -44,9 +54,11 @@ def shortfall(
     quotas, least = quotas_of(node), _least_executors(spec)
     driver, executor = _vcpus(spec, "driver", driver_mib, sizes), _vcpus(spec, "executor", executor_mib, sizes)
     shared = quotas.get(ON_DEMAND)
+    if is_on_instances(spec, "driver", node):
+        driver = 0.0
     if shared and driver > shared.vcpus:
         return Shortfall(f"This job can never run: its driver takes {driver:g} {_bound(shared)}", is_hopeless=True)
-    if any(key in spec.conf for key in OTHER_QUOTAS):
+    if capacity_names(spec, "executor"):  # several have a quota each
         return None
     quota, beside = (quotas.get(SPOT), 0.0) if spec.spot else (shared, driver)
     if quota is None or beside + least * executor <= quota.vcpus:

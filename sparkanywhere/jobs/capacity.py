@@ -13,7 +13,7 @@ from chalicelib.providers import registry
 from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
-from sparkanywhere.jobs.account_quota import shortfall
+from sparkanywhere.jobs.account_quota import is_on_instances, shortfall
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
@@ -62,6 +62,8 @@ def too_big(spec: JobSpec, nodes: list[JSON]) -> str:
     largest = [_largest_pod(node) for node in known]
     cores, mib = max(each[0] for each in largest), max(each[1] for each in largest)
     for role in ROLES:
+        if any(is_on_instances(spec, role, node) for node in known):
+            continue
         wanted = wanted_mib(spec, role)
         heap, wanted_cores = getattr(spec, f"{role}_memory"), getattr(spec, f"{role}_cores")
         if wanted > mib:

@@ -16,6 +16,7 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 FELL_BACK = "spark.kubernetes.executor.annotation.sparkanywhere.io/fallback"
 SELECTED = "spark.kubernetes.executor.node.selector."
+DRIVER_SELECTED = "spark.kubernetes.driver.node.selector."
 SMALL = {"on-demand": 6, "spot": 8}
 
 
@@ -57,6 +58,14 @@ def said_of(quotas: Mapping[str, float], **wanted: Any) -> list[str]:  # Any: fi
         (SMALL, {"executors": 50, "spot": True, "conf": {FELL_BACK: "fargate-spot,fargate"}}),
         (SMALL, {"executors": 50, "conf": {f"{SELECTED}sparkanywhere.io/capacity-provider": "gpus"}}),
         (SMALL, {"executors": 20, "conf": {"spark.kubernetes.executor.request.cores": "250m"}}),
+        (
+            SMALL,
+            {
+                "driver_cores": 16,
+                "executors": 6,
+                "conf": {f"{DRIVER_SELECTED}sparkanywhere.io/capacity-provider": "big"},
+            },
+        ),
     ],
 )
 def test_of_a_job_that_fits_nothing_is_said(quotas: Mapping[str, float], wanted: dict[str, Any]) -> None:

@@ -48,5 +48,33 @@ def test_what_fits_or_may_fit_is_not_refused(provider: str, wanted: dict[str, An
     assert too_big(spec(**wanted), [node(provider)]) == ""
 
 
+HUGE = {"driver_memory": "300g", "driver_cores": 48, "executor_memory": "300g", "executor_cores": 48}
+SELECTOR = "node.selector.sparkanywhere.io/capacity-provider"
+FALLBACK = "annotation.sparkanywhere.io/fallback"
+
+
+@pytest.mark.parametrize(
+    ("conf", "refused"),
+    [
+        ({}, "--driver-memory"),
+        ({SELECTOR: "big"}, ""),
+        ({f"executor.{SELECTOR}": "big"}, "--driver-memory"),
+        ({f"driver.{SELECTOR}": "big"}, "--executor-memory"),
+        ({f"driver.{SELECTOR}": "big", f"executor.{SELECTOR}": "bigger"}, ""),
+        ({f"driver.{FALLBACK}": "big", f"executor.{FALLBACK}": "big, bigger"}, ""),
+        ({SELECTOR: "big", f"executor.{FALLBACK}": "Fargate-Spot, fargate"}, "--executor-memory"),
+        ({SELECTOR: "big", f"executor.{FALLBACK}": "big, fargate"}, "--executor-memory"),
+    ],
+)
+def test_a_pod_on_instances_of_the_cluster_may_be_larger_than_what_nodes_tell(
+    conf: dict[str, str], refused: str
+) -> None:
+    full = {f"spark.kubernetes.{key}": value for key, value in conf.items()}
+    found = too_big(spec(**HUGE, conf=full), [node("fargate")])
+
+    assert found.startswith(refused)
+    assert bool(found) == bool(refused)
+
+
 def test_without_nodes_nothing_is_known() -> None:
     assert too_big(spec(executor_memory="900g"), []) == ""
