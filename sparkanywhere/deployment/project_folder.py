@@ -59,10 +59,9 @@ class ProjectFolder:
 
     def _copy_code(self) -> None:
         """Copy the control plane: a wheel has it below its own package, which goes into vendor/ as a whole."""
-        installed = (CODE / "_plane").is_dir()
-        source, target = (
-            (CODE / "_plane", "vendor/sparkanywhere/_plane") if installed else (PROJECT / "chalicelib", "chalicelib")
-        )
+        package = make_private.__module__.split(".")[:-1]  # whose name the wheel changes
+        installed = len(package) > 1
+        source, target = CODE.parent.joinpath(*package), Path("vendor" if installed else "", *package)
         shutil.rmtree(self.path / target, ignore_errors=True)
         shutil.copytree(source, self.path / target, ignore=KEPT)
         if installed:
