@@ -224,7 +224,7 @@ class ResyncLoop:
             self._due_at[chore.name] = began + chore.every_seconds if is_whole else self._monotonic()
             failed += [] if is_well else [chore.name]
             left += [] if is_whole else [chore.name]
-        if left:
+        if left and not self._closed.is_set():
             LOG.info("chores left for the next run: %s", ", ".join(left))
         return failed
 

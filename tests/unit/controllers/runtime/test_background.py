@@ -223,3 +223,15 @@ def test_loop_runs_until_closed() -> None:
     assert ran.wait(PATIENCE_SECONDS)
     loop.close()
     loop.close()
+
+
+def test_a_loop_that_is_closed_says_nothing_of_what_it_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+    first = Chore("first", 1.0, lambda: loop.close(), urgent=True)
+    loop = ResyncLoop([first, Chore("second", 1.0, lambda: done.append("second"))])
+
+    with caplog.at_level(logging.INFO):
+        loop.run_due()
+
+    assert done == []
+    assert caplog.text == ""
