@@ -57,4 +57,4 @@ def write_context(deployment: str, region: str, context: str) -> str:
 def token(*, arn: str) -> None:
     """Print the administrator's token for a Kubernetes client: what `login` writes into a kubeconfig calls this."""
     with errors_as_sentences():
-        click.echo(json.dumps(exec_credential(read_token(arn), datetime.now(UTC))))
+        echo(json.dumps(exec_credential(read_token(arn), datetime.now(UTC))))
