@@ -17,7 +17,7 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.controllers.runtime.objects import ENDED_POD, PAGE
+from chalicelib.controllers.runtime.objects import ENDED_POD, paged
 from chalicelib.resources.pods.marks import TTL_ANNOTATION
 from chalicelib.storage.base import EventType, RevisionExpired, Storage
 from chalicelib.storage.keys import parse_key, prefix, stored_metadata
@@ -113,24 +113,18 @@ class PodIndex:
             now = self._storage.revision()
             is_far = now - self._revision > FEW_CHANGES + len(self._pods)
             if self._list_at is None or is_far or self._monotonic() >= self._list_at:
-                self._list()
+                self._list(now)
             if self._follow(now):
                 self._snapshot = self._taken()
             return self._snapshot
 
-    def _list(self) -> None:
-        """Read all pods, a page at a time; what changes meanwhile is left to the events after the first page."""
+    def _list(self, revision: int) -> None:
+        """Read all pods as of a revision or later; what has changed since is left to the events after it."""
         known, listed = self._pods, dict[str, IndexedPod]()
-        page = self._storage.list(PODS, limit=PAGE)
-        revision = page.revision
-        while True:
-            for item in page.items:
-                old = known.get(item.key)
-                is_same = old is not None and old.revision == item.revision
-                listed[item.key] = old if old and is_same else indexed(item.key, item.revision, item.json)
-            if page.next_key is None:
-                break
-            page = self._storage.list(PODS, limit=PAGE, start_key=page.next_key)
+        for item in paged(self._storage, "pods"):
+            old = known.get(item.key)
+            is_same = old is not None and old.revision == item.revision
+            listed[item.key] = old if old and is_same else indexed(item.key, item.revision, item.json)
         self._pods, self._revision = listed, revision
         self._list_at = self._monotonic() + LIST_SECONDS
         self._snapshot = self._taken()
@@ -142,7 +136,7 @@ class PodIndex:
             try:
                 batch = self._storage.events_after(PODS, self._revision)
             except RevisionExpired:
-                self._list()
+                self._list(now)
                 continue
             for event in batch.events:
                 self._take(event.type, event.key, event.revision, event.json)

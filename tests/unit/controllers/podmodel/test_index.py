@@ -10,6 +10,7 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import index as pod_index
 from chalicelib.controllers.podmodel.index import PodIndex
+from chalicelib.controllers.runtime import objects
 from chalicelib.storage.base import Page
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import pod
@@ -120,7 +121,7 @@ def test_pods_are_read_again_where_events_do_not_do(reason: str, monkeypatch: py
 
 
 def test_a_page_that_is_newer_than_an_event_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod_index, "PAGE", 1)
+    monkeypatch.setattr(objects, "PAGE", 1)
     storage = MemoryStorage()
     for name in "ab":
         put(storage, name)
