@@ -170,18 +170,18 @@ def revision_sk(revision: int) -> str:
     return f"{revision:0{REVISION_DIGITS}}"
 
 
-def packed_size(text: str) -> int:
-    """Return what the text takes in an item, in bytes."""
-    return len(text) if len(text) <= PACK_CHARS else len(compressed(text))
-
-
-def fill(item: Item, *texts: str) -> None:
-    """Put JSON texts, which have no raw line break, into an item."""
+def pack(*texts: str) -> str | bytes:
+    """Return JSON texts, which have no raw line break, as an item holds them: its length is what they take there."""
     lines = "\n".join(texts)
-    if len(lines) <= PACK_CHARS:
-        item.text = lines
+    return lines if len(lines) <= PACK_CHARS else compressed(lines)
+
+
+def fill(item: Item, packed: str | bytes) -> None:
+    """Put packed texts into an item."""
+    if isinstance(packed, str):
+        item.text = packed
     else:
-        item.packed = compressed(lines)
+        item.packed = packed
 
 
 def unpack(item: Item) -> list[str]:
@@ -195,16 +195,18 @@ def stored_object(item: Item) -> StoredObject:
     return StoredObject(item.key, int(item.revision), unpack(item)[0])
 
 
-def fill_entry(entry: Item, newest: Marks, events: Sequence[WatchEvent]) -> Iterator[tuple[str, str]]:
-    """Put the events of a transaction into its entry of the log; yield (sk, texts) of items that take large ones."""
+def fill_entry(entry: Item, newest: Marks, events: Sequence[WatchEvent]) -> Iterator[tuple[str, str | bytes]]:
+    """Put the events of a transaction into its entry of the log; yield (sk, packed) of items that take large ones."""
     written = [(event.type, event.key, event.previous_json is not None) for event in events]
     header = json.dumps({"newest": as_stored(newest), "writes": written}, separators=(",", ":"))
     texts = [text for event in events for text in (event.json, event.previous_json) if text is not None]
-    if packed_size("\n".join([header, *texts])) <= ENTRY_BYTES:
-        fill(entry, header, *texts)
+    whole = pack(header, *texts)
+    if len(whole) <= ENTRY_BYTES:
+        fill(entry, whole)
         return
-    fill(entry, header)
-    bodies = ["\n".join(texts)] if packed_size("\n".join(texts)) <= BODY_BYTES else texts
+    fill(entry, pack(header))
+    together = pack(*texts)
+    bodies = [together] if len(together) <= BODY_BYTES else [pack(text) for text in texts]
     entry.bodies = len(bodies)
     for number, body in enumerate(bodies):
         yield body_sk(entry.sk, number), body

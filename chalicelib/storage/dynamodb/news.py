@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.storage.base import EventBatch, KeyNotFound, Page, StorageUnavailable, StoredObject, WatchEvent
-from chalicelib.storage.dynamodb.item import Item, fill, object_pk, stored_object
+from chalicelib.storage.dynamodb.item import Item, fill, object_pk, pack, stored_object
 from chalicelib.storage.dynamodb.list import Range, condition_of
 from chalicelib.storage.dynamodb.table import Backoff, Table
 from chalicelib.storage.dynamodb.write import object_item_key
@@ -127,7 +127,7 @@ class News:
             keep_seconds = NEWS[resource]
             if keep_seconds is not None:
                 row.expires = datetime.fromtimestamp(now + keep_seconds, UTC)
-            fill(row, text)
+            fill(row, pack(text))
             absent: Condition = Item.pk.does_not_exist() | (Item.expires <= datetime.fromtimestamp(now, UTC))
             is_done = self._table.put(row, absent if write.type == "ADDED" else unchanged)
         return StoredObject(write.key, revision, text) if is_done else None

@@ -27,7 +27,7 @@ from chalicelib.storage.dynamodb.item import (
     fill_entry,
     object_pk,
     owner_pk,
-    packed_size,
+    pack,
     revision_sk,
     stored_object,
     uid_pk,
@@ -92,7 +92,7 @@ def check_size(write: Write) -> None:
         return
     size_bytes = write.draft.size_bytes
     if size_bytes > BODY_BYTES:  # else it fits without compression
-        size_bytes = packed_size(write.draft.at(10**19))
+        size_bytes = len(pack(write.draft.at(10**19)))
     if size_bytes > BODY_BYTES:
         raise ObjectTooLarge(write.key, size_bytes=size_bytes, limit_bytes=BODY_BYTES)
     if len(write.draft.owners) > OWNERS:
@@ -122,9 +122,9 @@ class Plan:
         entry = items(LOG_PK, revision_sk(head.revision + 1), at=at, expires=expires, compacted=head.compacted)
         entry.revision = head.revision + len(self.events)
         absent = Item.pk.does_not_exist()
-        for sk, texts in fill_entry(entry, newest, self.events):
+        for sk, packed in fill_entry(entry, newest, self.events):
             body = items(BODY_PK, sk, expires=expires)
-            fill(body, texts)
+            fill(body, packed)
             self.transaction.puts.append((body, absent))
         self.transaction.puts.append((entry, absent))
         if head.entry is None:
@@ -172,7 +172,7 @@ class _Part:
         assert self._write.draft
         row.key, row.revision = self._write.key, self.event.revision
         row.uid, row.owners = self._write.draft.uid, list(self._write.draft.owners)
-        fill(row, self.event.json)
+        fill(row, pack(self.event.json))
         if self._write.type == "MODIFIED":
             transaction.puts.append((row, unchanged))
         else:
