@@ -6,15 +6,18 @@ Spark's client waits ten seconds. What standard retries wait between two tries i
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 CONNECT_SECONDS = 1  # to an endpoint of the same region: longer means that it is not there
 READ_SECONDS = 3
 ATTEMPTS = 2
 
+_making = threading.Lock()  # boto3's own session, which all of these are made by, takes one thread at a time
+
 
 def boto3_client(service: str, region: str, **more: Any) -> Any:  # Any: what boto3 makes and takes
-    """Return a client of a service in a region, with further options of botocore's Config."""
+    """Return a client of a service in a region, with further options of botocore's Config. Safe from many threads."""
     import boto3  # lazy: Lambda's cold start pays for it only where it is needed
     from botocore.config import Config
 
@@ -25,4 +28,5 @@ def boto3_client(service: str, region: str, **more: Any) -> Any:  # Any: what bo
         **more,
     )
     make: Any = boto3.client  # its stubs know services by literal names only
-    return make(service, region_name=region, config=limits)
+    with _making:
+        return make(service, region_name=region, config=limits)

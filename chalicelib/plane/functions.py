@@ -7,7 +7,6 @@ more than once, and is tried three times if the function fails.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,15 +22,13 @@ class Functions:
         self._prefix = prefix
         self._region = region
         self._make = client
-        self._making = threading.Lock()  # boto3 makes clients in one thread only
         self._client: Any = None  # Any: a boto3 client
 
     def __call__(self, name: str, event: dict[str, Any]) -> None:
         """Have a function run with an event, soon. Raises FunctionUnavailable."""
         if words := lacking("aws"):
             raise FunctionUnavailable(words)
-        with self._making:
-            self._client = self._client or self._make("lambda", self._region)
+        self._client = self._client or self._make("lambda", self._region)
         function = f"{self._prefix}-{name}"
         try:
             self._client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())

@@ -94,7 +94,7 @@ class FargateProvider:
         self._sleep = sleep
         self._seconds = seconds
         self._clients: dict[str, Any] = {}  # by service, made at first use
-        self._making = threading.Lock()  # boto3 makes clients in one thread only
+        self._making = threading.Lock()
         self._definitions = TaskDefinitions(site.name, lambda: self._service("ecs"), sleep=sleep, seconds=seconds)
         self._bucket = TokenBucket(RUNS_PER_SECOND, RUN_BURST)
         self._quotas = AccountQuotas(lambda: self._service("service-quotas"), seconds)
@@ -164,7 +164,7 @@ class FargateProvider:
         try:
             answer = ecs.run_task(**definitions.run_task(task, self._site, launch))
         except ecs.exceptions.ConflictException as error:
-            # The same clientToken with another payload token: it runs already, or was answered by failures.
+            # The same clientToken with another definition or place: it runs already, or was answered by failures.
             arns = error.response.get("resourceIds") or []
             known = self.describe(arns) if arns else []
             state = known[0] if known else self._find(task.uid)
