@@ -66,9 +66,11 @@ def changed(before: JSON, after: JSON, task: TaskState) -> Iterator[News]:
     zone, home = annotations_of(after).get(ZONE), annotations_of(after).get(HOME_ZONE, ANY_ZONE)
     if zone and not annotations_of(before).get(ZONE) and home not in (zone, ANY_ZONE):
         yield News("Normal", "OtherZone", f"runs in {zone}: its driver's zone, {home}, has no room for it")
-    wanted, runs_on = first_choice(after), annotations_of(after).get(CAPACITY, "")
-    if runs_on and not annotations_of(before).get(CAPACITY) and not runs_on.endswith(wanted) and wanted != "on-demand":
-        yield News("Normal", "OtherCapacity", f"runs on {runs_on}: {wanted} has no room for it")
+    runs_on = annotations_of(after).get(CAPACITY, "")
+    if runs_on and not annotations_of(before).get(CAPACITY):
+        wanted = first_choice(after)
+        if not runs_on.endswith(wanted) and wanted != "on-demand":
+            yield News("Normal", "OtherCapacity", f"runs on {runs_on}: {wanted} has no room for it")
     status, old = status_of(after), status_of(before)
     if status.get("reason") and status.get("phase") == "Failed" and old.get("phase") != "Failed":
         yield News("Warning", status["reason"], status.get("message") or "The pod failed")

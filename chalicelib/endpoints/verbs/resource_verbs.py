@@ -109,7 +109,8 @@ class ResourceVerbs:
             obj = item.object()
             if is_sparks:
                 obj = brief(obj)
-            obj["metadata"].pop("managedFields", None)  # two fifths of an executor
+            else:
+                obj["metadata"].pop("managedFields", None)  # two fifths of an executor
             items.append(replace(item, json=dumps(obj)))
         lean = replace(listed, items=items)
         response, size = fitted(self._listed(registry, info, lean, how), info.headers, max_bytes=max_bytes)
