@@ -5,13 +5,13 @@ Quotas: AWS General Reference, "AWS Fargate endpoints and quotas" and "Lambda qu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from sparkanywhere.aws.clients import Clients, code_of
-from sparkanywhere.aws.finding import Finding
+from sparkanywhere.aws.finding import Finding, State
 from sparkanywhere.aws.site import Site
 
 SKEW_WARNING_SECONDS = 60
@@ -30,6 +30,11 @@ class Quota:
     wanted: int
 
     @property
+    def check(self) -> str:
+        """Return what its check is called."""
+        return f"quota {self.code}"
+
+    @property
     def request(self) -> str:
         """Return the command that asks AWS for more."""
         return (
@@ -43,6 +48,7 @@ VCPUS = Quota("fargate", "L-3032A538", "Fargate on-demand", "vCPU", 21, 256)
 SPOT_VCPUS = Quota("fargate", "L-36FBB829", "Fargate Spot", "vCPU", 21, 256)
 # A job holds two watches, and every request, event and resync takes one more while it lasts: ten jobs.
 CONCURRENCY = Quota("lambda", "L-B99A9384", "Lambda concurrency", "functions at once", 50, 1000)
+QUOTAS = (VCPUS, SPOT_VCPUS, CONCURRENCY)
 
 
 def check_identity(site: Site | None, clients: Clients) -> Iterator[Finding]:
@@ -113,27 +119,17 @@ def quota_value(quota: Quota, clients: Clients) -> float:
         return float(service.get_aws_default_service_quota(**key)["Quota"]["Value"])
 
 
-def check_vcpus(site: Site, clients: Clients) -> Iterator[Finding]:
-    """Yield what runs at once on demand."""
-    del site
-    yield _quota(VCPUS, clients)
+def check_quota(quota: Quota) -> Callable[[Site, Clients], Iterator[Finding]]:
+    """Return the check of how much of something the account may have at once."""
 
+    def check(site: Site, clients: Clients) -> Iterator[Finding]:
+        del site
+        value = quota_value(quota, clients)
+        text = f"{quota.name}: {value:g} {quota.unit}"
+        if value >= quota.least:
+            yield Finding(quota.check, "ok", text)
+        else:
+            state: State = "failure" if value < 1 else "warning"
+            yield Finding(quota.check, state, f"{text}, which is little", quota.request)
 
-def check_spot_vcpus(site: Site, clients: Clients) -> Iterator[Finding]:
-    """Yield what runs at once on Spot."""
-    del site
-    yield _quota(SPOT_VCPUS, clients)
-
-
-def check_concurrency(site: Site, clients: Clients) -> Iterator[Finding]:
-    """Yield how many functions run at once."""
-    del site
-    yield _quota(CONCURRENCY, clients)
-
-
-def _quota(quota: Quota, clients: Clients) -> Finding:
-    value = quota_value(quota, clients)
-    what, text = f"quota {quota.code}", f"{quota.name}: {value:g} {quota.unit}"
-    if value >= quota.least:
-        return Finding(what, "ok", text)
-    return Finding(what, "failure" if value < 1 else "warning", f"{text}, which is little", quota.request)
+    return check

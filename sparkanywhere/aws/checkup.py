@@ -32,9 +32,7 @@ CHECKS: dict[str, Check] = {
     "rules": plane_checks.check_rules,
     "schedule": plane_checks.check_schedule,
     "alarms": plane_checks.check_alarms,
-    f"quota {account_checks.VCPUS.code}": account_checks.check_vcpus,
-    f"quota {account_checks.SPOT_VCPUS.code}": account_checks.check_spot_vcpus,
-    f"quota {account_checks.CONCURRENCY.code}": account_checks.check_concurrency,
+    **{each.check: account_checks.check_quota(each) for each in account_checks.QUOTAS},
 }
 
 

@@ -56,6 +56,11 @@ class Deployment:
         self.terraform.read("plan", "-input=false", f"-out={PLAN}", *words)
         return read_plan(json.loads(self.terraform.read("show", "-json", PLAN)))
 
+    def configure(self, outputs: dict[str, Any]) -> None:
+        """Let Chalice's stage be what Terraform has made. Raises OutputMissing."""
+        config = configured(json.loads(self.folder.config.read_text()), self.stage, outputs)
+        self.folder.config.write_text(json.dumps(config, indent=2))
+
     def chalice(self, verb: str) -> None:
         """Run a verb of Chalice's on the stage. Raises DeploymentRefused."""
         command = [sys.executable, "-P", "-m", "sparkanywhere.local.chalice_command", verb, "--stage", self.stage]
@@ -144,8 +149,7 @@ def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
         return
     _ask(yes, "Make it?")
     made.terraform.run("apply", "-input=false", PLAN)
-    config = json.loads(made.folder.config.read_text())
-    made.folder.config.write_text(json.dumps(configured(config, made.stage, made.terraform.outputs()), indent=2))
+    made.configure(made.terraform.outputs())
     made.chalice("deploy")
     write_context(made.full_name, made.region, context_of(made.name, made.stage))
 
@@ -166,8 +170,7 @@ def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     _ask(yes, "Remove it?")
     if outputs:
         _refuse_where_tasks_run(made, outputs["ecs_cluster_name"]["value"])
-        config = configured(json.loads(made.folder.config.read_text()), made.stage, outputs)
-        made.folder.config.write_text(json.dumps(config, indent=2))
+        made.configure(outputs)
         try:
             server = find_endpoint(made.full_name, made.region).url
         except LoginFailed:
