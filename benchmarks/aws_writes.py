@@ -108,11 +108,6 @@ class Life:
     lists: Units  # of one list of all executors, not of each
     executors: int
 
-    @property
-    def write_units(self) -> float:
-        """Return the write units of one executor's life."""
-        return sum(sum(part.writes.values()) for part in (self.start, self.end, self.traces)) / self.executors
-
 
 class World:
     """A control plane on fakes, and a clock that can be turned."""

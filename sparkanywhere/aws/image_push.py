@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from sparkanywhere.aws.clients import Clients
+from sparkanywhere.aws.task_checks import ECR
 from sparkanywhere.spark.image import ImageFailed
 from sparkanywhere.spark.progress import Progress, Step
 
-ECR = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/[^:@]+(?::[^:@]+)?")
 LOOPBACK = re.compile(r"(127\.|localhost[:/])")
 TOOLS = ("skopeo", "soci")
 
@@ -54,9 +54,8 @@ def _ecr_login(target: str) -> tuple[str, str] | None:
         return None
     from botocore.exceptions import BotoCoreError, ClientError  # an extra, which Clients asks for
 
-    account, region = found.groups()
     try:
-        answer = Clients(region)("ecr").get_authorization_token(registryIds=[account])
+        answer = Clients(found["region"])("ecr").get_authorization_token(registryIds=[found["account"]])
     except (BotoCoreError, ClientError) as error:
         raise ImageFailed(f"ECR gave no login for {target}: {error}") from error
     user, _, password = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().partition(":")

@@ -101,7 +101,7 @@ def test_a_repository_of_ecr_is_logged_in_to_by_aws(monkeypatch: pytest.MonkeyPa
             assert service == "ecr"
             return self
 
-        def get_authorization_token(self, *, registryIds: list[str]) -> dict[str, Any]:  # noqa: N803: boto3's
+        def get_authorization_token(self, *, registryIds: list[str]) -> dict[str, Any]:
             assert registryIds == ["123456789012"]
             return {"authorizationData": [{"authorizationToken": base64.b64encode(b"AWS:hush").decode()}]}
 
