@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from chalicelib.private_folder import locked
 from chalicelib.storage.base import StorageUnavailable
 
 BATCH_WRITES = 64  # keeps one transaction, and so the wait of the next writer, short
@@ -144,7 +145,8 @@ class SqliteFile:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._writer = _connect(path, lock_seconds)
             try:
-                _prepare(self._writer, path)
+                with locked(path.parent):  # SQLite waits for nobody who makes a log of a new file as well
+                    _prepare(self._writer, path)
                 self._place = _place(path)
             except BaseException:
                 self._writer.close()

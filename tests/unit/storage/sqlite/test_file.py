@@ -6,7 +6,9 @@ import contextlib
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -215,3 +217,18 @@ def test_a_read_makes_no_file_where_one_was_removed(tmp_path: Path) -> None:
 
     assert not path.exists()
     file.close()
+
+
+@pytest.mark.parametrize("round_number", range(10))
+def test_several_may_open_a_new_store_at_once(round_number: int, tmp_path: Path) -> None:
+    path, start = tmp_path / f"{round_number}.sqlite", threading.Barrier(4)
+
+    def opened() -> SqliteFile:
+        start.wait()
+        return SqliteFile(path)
+
+    with ThreadPoolExecutor(4) as threads:
+        files = [future.result() for future in [threads.submit(opened) for _ in range(4)]]
+
+    for each in files:
+        each.close()
