@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sparkanywhere.__main__ import main
 from sparkanywhere.cli.job_options import properties
-from sparkanywhere.cli.run_command import run_command
 from sparkanywhere.cli.target_options import USAGE
 from sparkanywhere.jobs.spec import JobSpec
 
@@ -41,7 +41,7 @@ def test_a_properties_file_is_read_as_spark_reads_it(tmp_path: Path, line: str, 
 
 
 def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(program: str) -> None:
-    result = CliRunner().invoke(run_command, ["--provider", "process", "--detach", program])
+    result = CliRunner().invoke(main, ["run", "--provider", "process", "--detach", program])
 
     assert result.exit_code == USAGE
     assert "--detach would end both" in result.output
@@ -50,14 +50,14 @@ def test_a_job_is_not_detached_from_a_control_plane_that_ends_with_the_command(p
 def test_detaching_without_a_control_plane_starts_none(program: str, tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "SPARKANYWHERE_STATE": str(tmp_path)}
 
-    result = CliRunner().invoke(run_command, ["--detach", program], env=environment)
+    result = CliRunner().invoke(main, ["run", "--detach", program], env=environment)
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: No server runs on this laptop: `sparkanywhere serve` starts one.\n"
 
 
 def test_a_plane_of_its_own_is_not_another_one(program: str) -> None:
-    result = CliRunner().invoke(run_command, ["--provider", "process", "--on", "prod", program])
+    result = CliRunner().invoke(main, ["run", "--provider", "process", "--on", "prod", program])
 
     assert result.exit_code == USAGE
     assert "--on names another" in result.stderr
@@ -73,7 +73,7 @@ def test_a_plane_of_its_own_is_not_another_one(program: str) -> None:
     ],
 )
 def test_an_option_of_ours_behind_the_program_is_told(program: str, behind: list[str], note: str) -> None:
-    result = CliRunner().invoke(run_command, ["--secret", "x", program, *behind])  # refused: nothing runs
+    result = CliRunner().invoke(main, ["run", "--secret", "x", program, *behind])  # refused: nothing runs
 
     assert result.exit_code == USAGE
     assert (note in result.stderr) if note else ("Note" not in result.stderr)
@@ -82,7 +82,7 @@ def test_an_option_of_ours_behind_the_program_is_told(program: str, behind: list
 def test_a_dry_run_without_a_control_plane_starts_none(program: str, tmp_path: Path) -> None:
     environment = {"KUBECONFIG": str(tmp_path / "none"), "SPARKANYWHERE_STATE": str(tmp_path / "state")}
 
-    result = CliRunner().invoke(run_command, ["--dry-run", "--executors", "3", program, "--day", "7"], env=environment)
+    result = CliRunner().invoke(main, ["run", "--dry-run", "--executors", "3", program, "--day", "7"], env=environment)
 
     assert result.exit_code == 0, result.output
     assert f"{program} --day 7 would run on this laptop, by a control plane of its own" in result.stdout
@@ -116,7 +116,7 @@ def test_a_job_runs_in_the_namespace_of_its_context(
     monkeypatch.setattr("sparkanywhere.cli.submit_run.run", lambda spec, _: ran.append(spec))
 
     typed = [word.format(program=program, job=tmp_path / "job.yaml") for word in line]
-    result = CliRunner().invoke(run_command, typed, env={"KUBECONFIG": str(tmp_path / "config")})
+    result = CliRunner().invoke(main, ["run", *typed], env={"KUBECONFIG": str(tmp_path / "config")})
 
     assert [spec.namespace for spec in ran] == [namespace], result.output
 
@@ -138,7 +138,7 @@ def test_what_cannot_run_is_refused_before_anything_starts(
     monkeypatch.setattr("sparkanywhere.cli.submit_run.own_plane", None)  # would fail if it were started
     environment = {"HOME": str(tmp_path), "SPARKANYWHERE_STATE": str(tmp_path), "SPARKANYWHERE_CONTEXT": ""}
 
-    result = CliRunner().invoke(run_command, [*line, *more, program], env=environment)
+    result = CliRunner().invoke(main, ["run", *line, *more, program], env=environment)
 
     assert (result.exit_code, result.stdout) == (USAGE, ""), result.output
     assert result.stderr.count("Error: ") == 1
