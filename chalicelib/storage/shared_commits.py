@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from itertools import islice
 
-from chalicelib.storage.base import TRANSACTION_WRITES, Change, StorageError, StoredObject
+from chalicelib.storage.base import TRANSACTION_WRITES, Change, StorageError, StorageUnavailable, StoredObject
+from chalicelib.storage.group_commit import GroupCommit
 
 Transact = Callable[[Sequence[Change]], Sequence[StoredObject]]  # as Storage.transact
-
-
-class _Commit:
-    """What one thread wants written, and what becomes of it."""
-
-    def __init__(self, changes: Sequence[Change]) -> None:
-        self.changes = changes
-        self.result: Future[Sequence[StoredObject]] = Future()
+Outcome = Sequence[StoredObject] | Exception
+Numbered = list[tuple[int, Sequence[Change]]]  # what each thread wants written, by its place in the batch
 
 
 class SharedCommits:
@@ -24,52 +18,51 @@ class SharedCommits:
 
     def __init__(self, transact: Transact) -> None:
         self._transact = transact
-        self._waiting: list[_Commit] = []
-        self._guard = threading.Lock()
-        self._turn = threading.Lock()
+        self._commits: GroupCommit[Sequence[Change], Outcome] = GroupCommit(
+            self._commit,
+            most=TRANSACTION_WRITES,
+            failed=lambda: StorageUnavailable("the write was interrupted, and may have been stored"),
+        )
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many threads wait for the one that commits."""
+        return self._commits.queue_length
 
     def __call__(self, changes: Sequence[Change]) -> Sequence[StoredObject]:
         """Do all of these writes or none, perhaps with other threads'; return and raise as Storage.transact does."""
-        own = _Commit(changes)
-        with self._guard:
-            self._waiting.append(own)
-        while not own.result.done():
-            with self._turn:
-                if not own.result.done():
-                    self._commit(self._taken())
-        return own.result.result()
+        outcome = self._commits.write(changes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def _taken(self) -> list[_Commit]:
-        """Take from those that wait, in their order, what one transaction holds: distinct keys, and not too many."""
-        with self._guard:
-            taken, self._waiting = self._waiting[:1], self._waiting[1:]
-            keys = {each.key for each in taken[0].changes}
-            left = []
-            for commit in self._waiting:
-                more = {each.key for each in commit.changes}
-                if keys & more or len(keys) + len(more) > TRANSACTION_WRITES:
-                    left.append(commit)
-                else:
-                    taken.append(commit)
-                    keys |= more
-            self._waiting = left
-            return taken
+    def _commit(self, batch: Sequence[Sequence[Change]]) -> Sequence[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        left = list(enumerate(batch))
+        while left:
+            together, left = _divided(left)
+            outcomes |= self._written(together)
+        return [outcomes[number] for number in range(len(batch))]
 
-    def _commit(self, commits: Sequence[_Commit]) -> None:
+    def _written(self, together: Numbered) -> dict[int, Outcome]:
         """Write these together; if that is refused, each alone, for only one of them may be to blame."""
         try:
-            stored = self._transact([change for each in commits for change in each.changes])
+            stored = iter(self._transact([change for _, changes in together for change in changes]))
         except (StorageError, ValueError) as error:
-            if len(commits) == 1:
-                commits[0].result.set_exception(error)
-            else:
-                for each in commits:
-                    self._commit([each])
-            return
-        except BaseException as error:
-            for each in commits:
-                each.result.set_exception(error)
-            raise
-        for each in commits:
-            each.result.set_result(stored[: len(each.changes)])
-            stored = stored[len(each.changes) :]
+            if len(together) == 1:
+                return {together[0][0]: error}
+            return {number: outcome for each in together for number, outcome in self._written([each]).items()}
+        return {number: list(islice(stored, len(changes))) for number, changes in together}
+
+
+def _divided(waiting: Numbered) -> tuple[Numbered, Numbered]:
+    """Return, in their order, what one transaction holds, distinct keys and not too many, and what is left."""
+    taken, left, keys = list[tuple[int, Sequence[Change]]](), list[tuple[int, Sequence[Change]]](), set[str]()
+    for number, changes in waiting:
+        more = {each.key for each in changes}
+        if taken and (keys & more or len(keys) + len(more) > TRANSACTION_WRITES):
+            left.append((number, changes))
+        else:
+            taken.append((number, changes))
+            keys |= more
+    return taken, left

@@ -1,6 +1,6 @@
 """Storage in one SQLite file: the embedded default.
 
-Writes of many threads share a transaction (file.GroupCommit) and are on disk when the call returns.
+Writes of many threads share a transaction (GroupCommit) and are on disk when the call returns.
 What this process wrote is kept in memory for watchers (tail.py); what another process wrote is looked
 for four times a second, while somebody waits.
 """
@@ -22,14 +22,16 @@ from chalicelib.storage.base import (
     StoredObject,
     WatchEvent,
 )
+from chalicelib.storage.group_commit import GroupCommit
 from chalicelib.storage.keys import prefix_range
 from chalicelib.storage.sqlite import write as sqlite_write
-from chalicelib.storage.sqlite.file import GroupCommit, SqliteFile
+from chalicelib.storage.sqlite.file import SqliteFile
 from chalicelib.storage.sqlite.write import Group, Outcome, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Poller, Tail
 from chalicelib.storage.write import SingleWrites, drafted
 
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds
+BATCH_WRITES = 64  # keeps one transaction, and so the wait of the next writer, short
 EXPIRE_EVENTS = 500  # in one transaction, so that writers do not wait long
 
 _LIVING = "SELECT key, revision FROM objects WHERE key >= :start AND key < :beyond"
@@ -56,7 +58,9 @@ class SqliteStorage(SingleWrites):
         self._file = SqliteFile(Path(path))
         self._clock = clock
         self._commits: GroupCommit[Group, Outcome] = GroupCommit(
-            self._commit, failed=lambda: StorageUnavailable("the write was interrupted before it was stored")
+            self._commit,
+            most=BATCH_WRITES,
+            failed=lambda: StorageUnavailable("the write was interrupted before it was stored"),
         )
         try:
             self._tail = Tail(self.revision())

@@ -44,7 +44,7 @@ class Held:
         found = [threads.submit(self.commits, [new("first")])]
         until(lambda: bool(self.sizes), "the first transaction")
         found += [threads.submit(self.commits, each) for each in writes]
-        until(lambda: len(self.commits._waiting) == len(writes), "all to wait")
+        until(lambda: self.commits.queue_length == len(writes), "all to wait")
         self._go.set()
         threads.shutdown()
         return found[1:]

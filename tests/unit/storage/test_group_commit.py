@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from chalicelib.storage.sqlite.file import BATCH_WRITES, GroupCommit
+from chalicelib.storage.group_commit import GroupCommit
 
 SECONDS = 30
+BATCH_WRITES = 64
 
 
 class Ledger:
@@ -44,12 +45,12 @@ def test_a_lone_write_is_committed_at_once() -> None:
     ledger = Ledger()
     ledger.may_go_on.set()
 
-    assert GroupCommit(ledger.commit, failed=lambda: "failed").write(7) == "done 7"
+    assert GroupCommit(ledger.commit, most=BATCH_WRITES, failed=lambda: "failed").write(7) == "done 7"
 
 
 def test_writes_that_wait_are_committed_together() -> None:
     ledger = Ledger()
-    commits = GroupCommit(ledger.commit, failed=lambda: "failed")
+    commits = GroupCommit(ledger.commit, most=BATCH_WRITES, failed=lambda: "failed")
 
     with ThreadPoolExecutor(BATCH_WRITES + 10) as pool:
         written = [pool.submit(commits.write, 0)]
@@ -65,7 +66,7 @@ def test_writes_that_wait_are_committed_together() -> None:
 
 def test_an_interrupted_leader_leaves_nobody_waiting() -> None:
     ledger = Ledger()
-    commits = GroupCommit(ledger.commit, failed=lambda: "failed")
+    commits = GroupCommit(ledger.commit, most=BATCH_WRITES, failed=lambda: "failed")
 
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(commits.write, 0)
