@@ -15,6 +15,7 @@ ARGS ?= 100
 EXAMPLE ?= SparkPi
 CLASS ?=
 BENCH ?=
+SPARK_SUBMIT ?=
 WORKERS ?= 2
 PORT ?=
 
@@ -37,7 +38,8 @@ help: ## List the verbs
 
 pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .jar for your own)
 	@exec $(BIN)/python -m sparkanywhere pi --spark "$(SPARK)" --provider "$(PROVIDER)" --instances "$(INSTANCES)" \
-	  --example "$(EXAMPLE)" --class "$(CLASS)" --port "$(or $(PORT),0)" --args "$(ARGS)"
+	  --example "$(EXAMPLE)" --class "$(CLASS)" --port "$(or $(PORT),0)" --args "$(ARGS)" \
+	  $(if $(SPARK_SUBMIT),--spark-submit)
 
 serve: $(RUN) ## Serve the Kubernetes API in the foreground (PORT=8001 PROVIDER=process|docker|none)
 	@exec $(BIN)/python -m sparkanywhere serve --port "$(or $(PORT),8001)" --provider "$(PROVIDER)"

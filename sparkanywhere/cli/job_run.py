@@ -159,7 +159,7 @@ class JobRun:
         if not NO_IMAGE[reason] or self._clock() - since >= IMAGE_SECONDS:
             raise JobFailed(f"The driver's image cannot be had: {why}")
 
-    def follow(self, submit: Callable[[], None], gave_up: Callable[[], bool] = lambda: False) -> None:
+    def follow(self, submit: Callable[[], object], gave_up: Callable[[], bool] = lambda: False) -> None:
         """Submit by a call of the API, and follow until the driver has ended. Raises JobFailed.
 
         `gave_up` returns whether no more drivers come, though more would be allowed.

@@ -1,6 +1,6 @@
 """`make pi`: one real Spark job in cluster mode, from nothing to the result, and nothing left behind.
 
-sparkanywhere serve (an instance of its own) <- stock spark-submit <- this command, which follows and clears away
+sparkanywhere serve (an instance of its own) <- this command, or stock spark-submit; it follows and clears away
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import LAPTOP, Target, where
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.spark_rest import ui_port
-from sparkanywhere.jobs.spec import SpecError
+from sparkanywhere.jobs.spec import JobSpec, SpecError
+from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
 from sparkanywhere.local.provider_type import ProviderType
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
@@ -59,6 +61,7 @@ class PiOptions:
     args: str  # as in a shell
     port: int
     conf: tuple[str, ...]  # key=value
+    spark_submit: bool
     verbose: bool
 
 
@@ -71,6 +74,7 @@ class PiOptions:
 @click.option("--args", default="100", show_default=True, help="Arguments for the program, as a shell splits.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the control plane; 0: free.")
 @click.option("--conf", multiple=True, help="Further Spark settings, key=value.")
+@click.option("--spark-submit", is_flag=True, help="Submit by stock spark-submit: a JVM more, the same pod.")
 @click.option("--verbose", "-v", is_flag=True, help="Print every line of the driver's log.")
 def pi(**values: Any) -> None:  # Any: click's values, those of PiOptions
     """Run SparkPi, or a program of your own, in cluster mode on this machine, and show the result."""
@@ -102,15 +106,27 @@ def run_pi(options: PiOptions) -> int:
         options.example, shlex.split(options.args), spark_home=spark_home, main_class=options.main_class
     )
     host_paths = {"SPARKANYWHERE_HOST_PATHS": program.file} if program.file else None
-    if in_images:
-        program, mounted = in_containers(program)
-        conf = {**mounted, **conf}
-    submission = Submission(program, image, options.instances, conf)
+    wanted: JobSpec | Submission
+    if options.spark_submit:
+        program, mounted = in_containers(program) if in_images else (program, {})
+        wanted = Submission(program, image, options.instances, {**mounted, **conf})
+    else:
+        wanted = JobSpec(
+            application=program.file if in_images and program.file else program.resource,
+            name=program.name,
+            main_class=program.main_class,
+            args=program.args,
+            executors=options.instances,
+            image=image,
+            spark=options.spark,
+            conf=conf,
+            event_log=False,  # it would go with the control plane
+        )
     job, console = JobProgress(instances=options.instances, began_at=began_at()), our_console()
     with temporary_server(
         os.environ, prefix="pi", provider=options.provider, port=options.port, settings=host_paths
     ) as server:
-        _run_on(server, submission, spark_home, job, JobScreen(job, console), options.verbose)
+        _run_on(server, wanted, spark_home, job, JobScreen(job, console), options.verbose)
     print_result(console, job, now=time.monotonic(), with_tables=True)
     if job.succeeded and not in_images and java_wrapper.is_due(spark_home):
         console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
@@ -119,7 +135,12 @@ def run_pi(options: PiOptions) -> int:
 
 
 def _run_on(
-    server: LocalServer, submission: Submission, spark_home: Path, job: JobProgress, screen: JobScreen, verbose: bool
+    server: LocalServer,
+    wanted: JobSpec | Submission,
+    spark_home: Path,
+    job: JobProgress,
+    screen: JobScreen,
+    verbose: bool,
 ) -> None:
     """Start the server, run the job on it, and clear it away."""
     screen.start()
@@ -128,20 +149,23 @@ def _run_on(
         screen.update(time.monotonic())
         access = server.start()
         job.end("control plane", time.monotonic())
+        client = KubeClient(access)
         run = JobRun(
-            KubeClient(access),
+            client,
             job,
             screen,
             submit_log=server.folder / "spark-submit.log",
             server_alive=server.is_alive,
             output=ProgramOutput(screen.print_line, is_live=screen.is_live, takes_stdout=True, verbose=verbose),
-            ui_port=ui_port(submission.conf),
+            ui_port=ui_port(wanted.conf),
             ui_link=lambda pod, port: page_link(Target(access), pod, port),
+            namespace=wanted.namespace if isinstance(wanted, JobSpec) else "default",
         )
-        run.run(
-            command(submission, spark_home, master=access.url),
-            environment(os.environ, spark_home=spark_home, kubeconfig=server.kubeconfig),
-        )
+        if isinstance(wanted, Submission):
+            line = command(wanted, spark_home, master=access.url)
+            run.run(line, environment(os.environ, spark_home=spark_home, kubeconfig=server.kubeconfig))
+        else:
+            run.follow(partial(submit, client, wanted, suffix=new_suffix(), say=screen.print_line))
     finally:
         with uninterrupted():
             if run is not None:

@@ -31,9 +31,9 @@ from sparkanywhere.jobs.job_files import (
 )
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import (
-    BLOCK_MANAGER_PORT,
-    RPC_PORT,
-    UI_PORT,
+    ESCALATION,
+    driver_ports,
+    hardens,
     literal,
     locale,
     overhead_factor,
@@ -96,6 +96,8 @@ def _containers(templates: list[JSON], ours: JSON, name: str) -> list[JSON]:
         joined = [*(base.get(key) or []), *(main.get(key) or [])]
         if joined:
             merged[key] = joined
+    if context := {**(base.get("securityContext") or {}), **(main.get("securityContext") or {})}:
+        merged["securityContext"] = context
     resources = base.get("resources") or {}
     merged["resources"] = {
         kind: {**(resources.get(kind) or {}), **(main["resources"].get(kind) or {})} for kind in ("limits", "requests")
@@ -208,14 +210,15 @@ class _Parts:
             "imagePullPolicy": self._spec.image_pull_policy,
             "args": self._args(fetched),
             "env": self._env(user),
-            "ports": [
-                {"name": "driver-rpc-port", "containerPort": RPC_PORT},
-                {"name": "blockmanager", "containerPort": BLOCK_MANAGER_PORT},
-                {"name": "spark-ui", "containerPort": UI_PORT},
-            ],
+            "ports": [{"name": name, "containerPort": port} for name, port in driver_ports(spec.spark).items()],
             "resources": {"limits": limits, "requests": {"cpu": cpu, "memory": f"{mib}Mi"}},
+            **({"securityContext": {"allowPrivilegeEscalation": self._may_escalate()}} if hardens(spec.spark) else {}),
             "volumeMounts": self._mounts,
         }
+
+    def _may_escalate(self) -> bool:
+        keys = (f"spark.kubernetes.driver.{ESCALATION}", f"spark.kubernetes.{ESCALATION}")
+        return next((self._conf[key].lower() == "true" for key in keys if key in self._conf), False)
 
     def _env(self, user: str) -> list[JSON]:
         spec = self._spec

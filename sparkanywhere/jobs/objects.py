@@ -19,7 +19,7 @@ from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.driver_pod import driver_pod, read_template
 from sparkanywhere.jobs.job_fields import TEMPLATE_FILE
 from sparkanywhere.jobs.job_files import Fetched, entry_key, fetch_list, sort_files
-from sparkanywhere.jobs.spark_properties import BLOCK_MANAGER_PORT, RPC_PORT, UI_PORT, properties
+from sparkanywhere.jobs.spark_properties import driver_ports, properties
 from sparkanywhere.jobs.spec import NAME_LIMIT, JobSpec
 
 JOB_KEEP_SECONDS = 24 * 3600  # of one that has ended, as of a pod
@@ -75,7 +75,7 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
     text = javaproperties.dumps(dict(sorted(conf.items())), timestamp=None)
     owned: list[tuple[str, JSON]] = [
         ("configmaps", _immutable("ConfigMap", f"{name}-conf-map", data={"spark.properties": text})),
-        ("services", _service(name, pod["metadata"]["labels"])),
+        ("services", _service(name, pod["metadata"]["labels"], spec.spark)),
     ]
     if carried:
         contents = {entry_key(path): _base64(Path(path).read_bytes()) for path in carried}
@@ -116,8 +116,7 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _service(name: str, labels: dict[str, str]) -> JSON:
-    ports = (("driver-rpc-port", RPC_PORT), ("blockmanager", BLOCK_MANAGER_PORT), ("spark-ui", UI_PORT))
+def _service(name: str, labels: dict[str, str], version: str) -> JSON:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -125,7 +124,9 @@ def _service(name: str, labels: dict[str, str]) -> JSON:
         "spec": {
             "clusterIP": "None",
             "selector": {key: labels[key] for key in ("spark-app-selector", "spark-role")},
-            "ports": [{"name": port, "port": number, "targetPort": number} for port, number in ports],
+            "ports": [
+                {"name": port, "port": number, "targetPort": number} for port, number in driver_ports(version).items()
+            ],
         },
     }
 

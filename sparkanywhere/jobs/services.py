@@ -20,6 +20,7 @@ from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import event_log
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.programs import connect_program
+from sparkanywhere.jobs.spark_properties import CONNECT_PORT
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 SERVICE = "sparkanywhere.io/service"
@@ -28,7 +29,6 @@ LOOK_SECONDS = 0.5
 LAST_LINES = 15
 GONE = 404
 CONNECT_NAME = "spark-connect"
-CONNECT_PORT = 15002
 PLUGIN = "org.apache.spark.sql.connect.SparkConnectPlugin"
 TOKEN_VARIABLE = "SPARK_CONNECT_AUTHENTICATE_TOKEN"
 TOKEN_KEY = "token"

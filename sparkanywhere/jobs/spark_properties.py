@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.memory_size import JVM_FACTOR, OTHER_FACTOR
 from sparkanywhere.jobs.spec import JobSpec
 
-RPC_PORT, BLOCK_MANAGER_PORT, UI_PORT = 7078, 7079, 4040
+RPC_PORT, BLOCK_MANAGER_PORT, UI_PORT, CONNECT_PORT = 7078, 7079, 4040, 15002
+ESCALATION = "securityContext.allowPrivilegeEscalation"  # the end of two settings' names
+FIRST_HARDENED = (4, 3)  # SPARK-57493
 MASTER = "k8s://https://kubernetes.default.svc"
+
+
+def hardens(version: str) -> bool:
+    """Return whether this Spark's containers may not gain privileges unless a setting lets them."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= FIRST_HARDENED
+
+
+def driver_ports(version: str) -> dict[str, int]:
+    """Return the ports that a driver of this Spark declares, by name; that of Spark Connect as recorded of 4.3."""
+    ports = {"driver-rpc-port": RPC_PORT, "blockmanager": BLOCK_MANAGER_PORT, "spark-ui": UI_PORT}
+    return {**ports, "spark-connect": CONNECT_PORT} if hardens(version) else ports
 
 
 def overhead_factor(spec: JobSpec) -> float:

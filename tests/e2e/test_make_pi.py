@@ -67,12 +67,13 @@ def test_pi_is_printed_alone_and_told_of_with_its_pods_and_phases(spark: Spark, 
     assert is_clear(tmp_path / "state")
 
 
-def test_the_exit_code_is_that_of_the_program(spark: Spark, tmp_path: Path) -> None:
+@pytest.mark.parametrize("submitted_by", [(), ("--spark-submit",)], ids=["us", "spark-submit"])
+def test_the_exit_code_is_that_of_the_program(submitted_by: tuple[str, ...], spark: Spark, tmp_path: Path) -> None:
     spark("4.3.0")
     program = tmp_path / "fails.py"
     program.write_text("print('about to fail')\nraise SystemExit(3)\n")
 
-    code, output = end_of(start_pi(tmp_path / "state", "--example", str(program)))
+    code, output = end_of(start_pi(tmp_path / "state", "--example", str(program), *submitted_by))
 
     assert code == 3, output
     assert "about to fail" in output

@@ -168,7 +168,7 @@ def test_a_driver_template_has_what_spark_needs_laid_over_it(tmp_path: Path) -> 
     assert {"mine", "spark-conf-volume-driver"} <= {each["name"] for each in spec["volumes"]}
     assert (sidecar["image"], main["name"]) == ("proxy", "spark-kubernetes-driver")
     assert main["image"] == "sparkanywhere/spark:4.3.0"
-    assert main["securityContext"] == {"runAsUser": 185}
+    assert main["securityContext"] == {"runAsUser": 185, "allowPrivilegeEscalation": False}
     assert {"MINE", "SPARK_USER"} <= {each["name"] for each in main["env"]}
     assert main["resources"]["limits"] == {"nvidia.com/gpu": 1, "memory": "1433Mi"}
 
