@@ -79,6 +79,7 @@ class FakeProvider:
             handle=handle,
             phase="pending",
             containers=tuple(waiting),
+            definition="fake:1",
             address=f"10.0.{number // 250}.{number % 250 + 1}",
             host_address="10.0.255.1",
             created_at=self._clock(),

@@ -199,7 +199,8 @@ class TaskState:
     `interrupted` says the provider is about to take the task away (a Spot notice).
     `times` holds further moments by name (pull_started, ...), aware UTC. `size` holds quantities of cpu, memory and
     ephemeral-storage, where a task is given other ones than were asked for. `zone` is the availability zone that it
-    runs in, `capacity` what of several kinds it runs on; the name of an interruptible one ends in `spot`. `passing` is
+    runs in, `capacity` what of several kinds it runs on; the name of an interruptible one ends in `spot`. `definition`
+    names what the provider has started the task from, where it keeps such a thing and that never changes. `passing` is
     the reason, as of ProviderUnavailable, of a task that has ended before any of it began, for what passes.
     """
 
@@ -221,6 +222,7 @@ class TaskState:
     size: tuple[tuple[str, str], ...] = ()
     zone: str = ""
     capacity: str = ""
+    definition: str = ""
     labels: tuple[tuple[str, str], ...] = ()
 
 

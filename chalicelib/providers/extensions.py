@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from chalicelib.providers.base import Task
-
 
 @runtime_checkable
 class VolumeKeeper(Protocol):
@@ -30,10 +28,12 @@ class VouchesForTasks(Protocol):
     def audience(self) -> str:
         """Return for whom tasks sign: as what `aws eks get-token` calls the cluster."""
 
-    def is_caller(self, task: Task, handle: str, arn: str) -> bool:
-        """Return whether STS knows the task's containers by this ARN; the handle is "" where it is not stored yet.
+    def is_caller(self, arn: str, uid: str, *, handle: str, definition: str) -> bool:
+        """Return whether STS knows by this ARN the containers of the task that was started for a uid.
 
-        Raises ProviderUnavailable.
+        The role is the one that the task was launched with, whatever its pod's objects name by now. Handle and
+        definition are those of its TaskState, "" where they are not stored yet. A uid that no task has been started
+        for is no error: nobody is its caller. Repeatable. Raises ProviderUnavailable.
         """
 
 

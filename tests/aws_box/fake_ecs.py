@@ -177,10 +177,13 @@ class FakeEcs:
         return {"taskDefinition": self._definition(asked["taskDefinition"])}
 
     def _definition(self, name: str) -> Document:
+        """Return a definition by its ARN, its family and revision, or the family alone: its latest."""
+
+        def is_meant(each: Document) -> bool:
+            return name in (each["taskDefinitionArn"], each["family"], f"{each['family']}:{each['revision']}")
+
         with self._lock:
-            found = self._definitions.get(name) or next(
-                (each for each in reversed(self._definitions.values()) if each["family"] == name), None
-            )
+            found = next(filter(is_meant, reversed(self._definitions.values())), None)
         if found is None:
             raise EcsError("ClientException", "Unable to describe task definition.")
         return found

@@ -33,6 +33,8 @@ from tests.waiting import until
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 POD_SECONDS = 90.0
+TASK_ROLES = "arn:aws:iam::123456789012:role/sparkanywhere-prod/tasks"
+MERGE = {"Content-Type": "application/merge-patch+json"}
 CONFIG_MAP = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
@@ -226,6 +228,14 @@ def test_what_a_reader_of_the_account_finds_opens_no_payload(box: AwsBox) -> Non
     assert fetch(proof(box.sts.session(task.session), "sparkanywhere")) == 401, "signed for another use"
     assert fetch(proof(replace(box.sts.session(task.session), secret="a-guess"), audience)) == 401
     assert fetch(proof(box.sts.session(task.session), audience)) == 200
+    thief = box.sts.session(task.session.replace("-task/", "-his-own/"))  # of a role that he may name for pods
+    for role in (f"{TASK_ROLES}/sparkanywhere-prod-his-own", "arn:aws:iam::210987654321:role/his-own"):
+        named = {"metadata": {"annotations": {"eks.amazonaws.com/role-arn": role}}}
+        box.client.call("PATCH", "/api/v1/namespaces/default/serviceaccounts/default", json=named, headers=MERGE)
+        assert [fetch(proof(each, audience)) for each in (thief, namesake)] == [403, 403]
+        assert fetch(proof(box.sts.session(task.session), audience)) == 200
+    unnamed = {"metadata": {"annotations": None}}
+    box.client.call("PATCH", "/api/v1/namespaces/default/serviceaccounts/default", json=unnamed, headers=MERGE)
     (url,) = [url.replace(box.client.pod("waits")["metadata"]["uid"], box.client.pod("other")["metadata"]["uid"])]
     assert fetch(proof(box.sts.session(other.session), audience)) == 403, "once it runs"
 
@@ -262,8 +272,7 @@ def test_a_job_that_has_cost_too_much_by_list_price_is_ended_by_the_schedule(box
     wait_for(box, "dear-exec-1", "Running")
 
     budget = {"annotations": {"sparkanywhere.io/max-usd": "0.0001"}}  # Fargate charges for a minute at least
-    headers = {"Content-Type": "application/merge-patch+json"}
-    box.client.call("PATCH", f"{PODS}/dear", json={"metadata": budget}, headers=headers)
+    box.client.call("PATCH", f"{PODS}/dear", json={"metadata": budget}, headers=MERGE)
 
     status = wait_for(box, "dear", "Failed")
 

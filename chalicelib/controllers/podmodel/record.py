@@ -16,6 +16,7 @@ from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import (
     BILLED_FROM,
     CAPACITY,
+    DEFINITION,
     FAILED_STARTS,
     RATE,
     SIZE,
@@ -34,6 +35,11 @@ SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out during a do
 def handle_of(pod: JSON) -> str:
     """Return the provider's handle of the pod's task, empty if none is known."""
     return str(annotations_of(pod).get(TASK_ANNOTATION, ""))
+
+
+def definition_of(pod: JSON) -> str:
+    """Return what the provider has started the pod's task from, empty if that is not known."""
+    return str(annotations_of(pod).get(DEFINITION, ""))
 
 
 def version_of(pod: JSON) -> int | None:
@@ -83,7 +89,7 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
         annotations[BILLED_FROM] = format_time(billed_from)
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
-    given = {ZONE: state.zone, CAPACITY: state.capacity}
+    given = {ZONE: state.zone, CAPACITY: state.capacity, DEFINITION: state.definition}
     annotations |= {name: text for name, text in given.items() if text}
     annotations[RATE] = rate_text({**pod, "metadata": {**pod["metadata"], "annotations": annotations}})
     return {
@@ -122,7 +128,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
         return None
     if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
-    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE)
+    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, ZONE, CAPACITY, DEFINITION, RATE)
     kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
     dropped = launches(pod) + 1 - LAUNCHES
     known = ",".join(failed[-LAUNCHES:])

@@ -1,8 +1,9 @@
 """TaskPayloads: what a task on a far machine fetches when it starts, and how it proves that it is that task.
 
 RunTask's overrides can be read by whoever may describe tasks, so they hold nothing that opens anything: a task signs a
-request with the credentials of its own role's session, and its provider knows whose session that is. Nobody gets the
-payload of a pod that is not Pending any more.
+request with the credentials of its own role's session, and its provider knows whose session that is: by what was
+recorded when the task was started, never by what objects that others may change name by now. Nobody gets the payload of
+a pod that is not Pending any more.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib.apimachinery.accessors import phase_of
-from chalicelib.apimachinery.rules.status import StatusError, forbidden, not_found, unauthorized, unavailable
-from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.apimachinery.rules.status import StatusError, forbidden, unauthorized, unavailable
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.record import definition_of, handle_of
 from chalicelib.controllers.podmodel.references import PodRejected
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.translation.task import Node, translate
@@ -54,28 +56,34 @@ class TaskPayloads:
         self._render = render
 
     def payload(self, uid: str, proof: str) -> str:
-        """Return the payload of a pending pod's task; may be repeated. Raises 401, 403, 404, 409, 503."""
+        """Return the payload of a pending pod's task; may be repeated. Raises 401, 403, 409, 503.
+
+        Whoever is not the task gets 403 for every uid, so that nobody learns which pods there are.
+        """
         try:
             arn = self._identify(proof)
         except ValueError:
             raise unauthorized() from None
+        pod = self._pod(uid)
+        recorded = {"handle": handle_of(pod), "definition": definition_of(pod)}
         try:
-            stored = self._storage.get_by_uid(uid)
-        except KeyNotFound:
-            raise not_found("pods", uid) from None
-        if parse_key(stored.key)[0] != "pods":
-            raise not_found("pods", uid)
-        pod = stored.object()
+            is_its_own = self._provider.is_caller(arn, uid, **recorded)
+        except ProviderUnavailable as error:
+            raise unavailable(error.message) from error
+        if not pod or not is_its_own or phase_of(pod) not in (None, "Pending"):
+            raise forbidden("pods", uid, NOT_THE_TASK)
         try:
             task = translate(pod, self._node).task
         except PodRejected as error:
             raise StatusError(409, "Conflict", error.message) from error
         if task is None:
             raise unavailable("something that the pod mounts is not there any more")
-        try:
-            is_its_own = self._provider.is_caller(task, handle_of(pod), arn)
-        except ProviderUnavailable as error:
-            raise unavailable(error.message) from error
-        if not is_its_own or phase_of(pod) not in (None, "Pending"):
-            raise forbidden("pods", uid, NOT_THE_TASK)
         return self._render(task)
+
+    def _pod(self, uid: str) -> JSON:
+        """Return the pod of that uid, {} if there is none."""
+        try:
+            stored = self._storage.get_by_uid(uid)
+        except KeyNotFound:
+            return {}
+        return stored.object() if parse_key(stored.key)[0] == "pods" else {}

@@ -36,6 +36,7 @@ MIN_STOP_SECONDS, MAX_STOP_SECONDS = 2, 120  # a stopTimeout that Fargate takes
 RESTART_SECONDS = 60  # that a container must have run to be started again: the least that ECS takes
 LEAST_CPU_MILLI, LEAST_MEMORY_MIB = 250, 512  # on instances, of a task that asks for less
 MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256
+FAMILY_DIGITS = 16  # of its hash, in a family's name
 PLATFORM_VERSION = "1.4.0"
 
 
@@ -87,7 +88,7 @@ def definition(task: Task, site: DeploymentConfig) -> Document:
     if size.disk_gib:
         document["ephemeralStorage"] = {"sizeInGiB": size.disk_gib}
     text = json.dumps(document, sort_keys=True)
-    document["family"] = f"{site.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    document["family"] = f"{site.name}-{hashlib.sha256(text.encode()).hexdigest()[:FAMILY_DIGITS]}"
     return document
 
 

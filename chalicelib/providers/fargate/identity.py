@@ -8,8 +8,6 @@ STS tells the control plane. The secret key stays in the task.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 START_FAILED = 125  # exit code, as docker's for what failed before the command
 STS_HOST, AUDIENCE = "SPARKANYWHERE_STS_HOST", "SPARKANYWHERE_AUDIENCE"
 
@@ -60,8 +58,7 @@ def sts_host(region: str) -> str:
     return f"sts.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
 
 
-def sessions(role_arn: str, handles: Sequence[str]) -> set[str]:
-    """Return the ARNs by which STS knows the containers of tasks of one role; the role's path is not in them."""
+def session(role_arn: str, task_id: str) -> str:
+    """Return the ARN by which STS knows the containers of a task of a role; the role's path is not in it."""
     _, partition, _, _, account, resource = role_arn.split(":", 5)
-    name = resource.rpartition("/")[2]
-    return {f"arn:{partition}:sts::{account}:assumed-role/{name}/{handle.rpartition('/')[2]}" for handle in handles}
+    return f"arn:{partition}:sts::{account}:assumed-role/{resource.rpartition('/')[2]}/{task_id}"

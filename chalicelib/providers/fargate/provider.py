@@ -8,6 +8,7 @@ which its events tell.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from chalicelib.providers.base import (
     LogOptions,
     Observer,
     ProviderUnavailable,
+    RefusedError,
     Task,
     TaskNotFound,
     TaskRejected,
@@ -43,6 +45,7 @@ DESCRIBE_AT_ONCE = 100  # DescribeTasks takes no more
 RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second (ECS throttling quotas)
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
 PLACES = 100  # more than there are to try one after the other
+TASK_ID = re.compile("[0-9a-f]{32}", re.ASCII)  # the last part of a task's ARN
 TURN_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
 
 
@@ -191,14 +194,24 @@ class FargateProvider:
         """Return for whom tasks sign; see VouchesForTasks."""
         return identity.audience(self._site.name)
 
-    def is_caller(self, task: Task, handle: str, arn: str) -> bool:
-        """Return whether an AWS identity is that of the task's containers; see VouchesForTasks."""
+    def is_caller(self, arn: str, uid: str, *, handle: str, definition: str) -> bool:
+        """Return whether an AWS identity is that of the task's containers; see VouchesForTasks.
+
+        Of tasks that run what is not stored is asked of ECS, by the id that the session is named after.
+        """
+        task_id = arn.rpartition("/")[2]
+        if not TASK_ID.fullmatch(task_id) or handle.rpartition("/")[2] not in ("", task_id):
+            return False
+        if not handle or not definition:
+            known = next(iter(self.describe([handle or self._site.task_arn(task_id)])), None)
+            if known is None or known.uid != uid or known.phase == "stopped":
+                return False
+            definition = known.definition
         try:
-            started = {"cluster": self._site.cluster, "startedBy": task.uid}
-            handles = [handle] if handle else self._service("ecs").list_tasks(**started).get("taskArns") or []
-        except Exception as error:
-            raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
-        return arn in identity.sessions(self._site.role_of(task), handles)
+            role = self._definitions.role(definition)
+        except RefusedError as error:
+            raise ProviderUnavailable("Unavailable", error.message) from error
+        return self._site.gives(role) and arn == identity.session(role, task_id)
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask ECS to stop the task. Its definition's stopTimeout counts, whatever grace is asked for."""

@@ -39,17 +39,30 @@ class DeploymentConfig:
     def role_of(self, task: Task) -> str:
         """Return the ARN of the role that a task has.
 
-        Raises TaskRejected for what is no role's ARN, and for a role that is another namespace's own.
+        Raises TaskRejected for what is no role's ARN, for a role that is another namespace's own, and for one that
+        is not the deployment's to give.
         """
         own = self._own_role(task.group) if task.group in self.security_groups else self.task_role_arn
         named = dict(task.placement).get(ROLE_KEY, "")
         for namespace in self.security_groups:
             # by its name alone, which only one role of an account has, whatever path and case a client writes it in
             if namespace != task.group and _name(named).lower() == _name(self._own_role(namespace)).lower():
-                raise TaskRejected("Forbidden", f"role {_name(named)} is for pods of namespace {namespace} alone")
+                raise TaskRejected("InvalidRole", f"role {_name(named)} is for pods of namespace {namespace} alone")
         if not ROLE_ARN.fullmatch(named or own):
             raise TaskRejected("InvalidRole", f"{named or own} is not the ARN of an IAM role")
+        if not self.gives(named or own):
+            where = f"{self.task_role_arn.rpartition('/')[0]}/"
+            raise TaskRejected("InvalidRole", f"role {named} is not below {where}, where the roles of pods are")
         return named or own
+
+    def gives(self, role_arn: str) -> bool:
+        """Return whether a role may be a task's: it is of the same account and under the same path as Terraform's."""
+        return bool(ROLE_ARN.fullmatch(role_arn)) and role_arn.startswith(f"{self.task_role_arn.rpartition('/')[0]}/")
+
+    def task_arn(self, task_id: str) -> str:
+        """Return the ARN of a task of our cluster."""
+        partition, account = self.task_role_arn.split(":")[1], self.task_role_arn.split(":")[4]
+        return f"arn:{partition}:ecs:{self.region}:{account}:task/{self.cluster}/{task_id}"
 
     def _own_role(self, namespace: str) -> str:
         return f"{self.task_role_arn}-{namespace}"

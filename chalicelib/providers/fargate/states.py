@@ -78,6 +78,7 @@ def task_state(raw: Raw) -> TaskState:
         stopped_at=next(filter(None, ends), None) if phase == "stopped" else None,
         size=_size(raw),
         zone=str(raw.get("availabilityZone") or ""),
+        definition=str(raw.get("taskDefinitionArn") or "").rpartition("/")[2],
         capacity=capacity.NAMES.get(provider := str(raw.get("capacityProviderName") or ""), provider),
         times=tuple((name, moment) for name, key in TIMES.items() if (moment := _time(raw.get(key)))),
     )

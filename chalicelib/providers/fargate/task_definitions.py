@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any
 
 from chalicelib.providers.base import ProviderUnavailable, RefusedError
 from chalicelib.providers.fargate import clients
-from chalicelib.providers.fargate.definitions import Document
+from chalicelib.providers.fargate.definitions import FAMILY_DIGITS, Document
 
 LOG = logging.getLogger(__name__)
 
@@ -38,11 +39,14 @@ class TaskDefinitions:
         seconds: Callable[[], float],
     ) -> None:
         self._name = name
+        # Another deployment's name may begin with this one's
+        self._is_ours = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{FAMILY_DIGITS}}}", re.ASCII)
         self._ecs = ecs
         self._sleep = sleep
         self._seconds = seconds
         self._lock = threading.Lock()  # a shape is registered once
         self._registered: dict[str, str] = {}  # ARN by family
+        self._roles: dict[str, str] = {}  # by family:revision, of which neither ever changes
         self._refused: dict[str, tuple[float, RefusedError]] = {}  # until when, by family
         self._made_at: dict[str, tuple[float, str]] = {}  # when, and its ARN, by family: of what drop_old has seen
 
@@ -65,6 +69,16 @@ class TaskDefinitions:
                 self._refused[family] = (self._seconds() + REFUSED_SECONDS, refused)
                 raise refused from error
             return self._registered[family]
+
+    def role(self, definition: str) -> str:
+        """Return the ARN of the role that tasks of a definition have. Raises provider errors."""
+        if definition not in self._roles:
+            try:
+                found = self._ecs().describe_task_definition(taskDefinition=definition)["taskDefinition"]
+            except Exception as error:  # boto3's errors have no common base of ours
+                raise clients.translated(error) from error
+            self._roles[definition] = str(found.get("taskRoleArn") or "")
+        return self._roles[definition]
 
     def forget(self, family: str) -> None:
         """Look again at the next call: ECS has said that this one is inactive by now."""
@@ -90,11 +104,13 @@ class TaskDefinitions:
         ecs, families = self._ecs(), list[str]()
         asked = {"familyPrefix": f"{self._name}-", "status": "ACTIVE"}
         for page in ecs.get_paginator("list_task_definition_families").paginate(**asked):
-            families += page.get("families") or []
+            families += filter(self._is_ours.fullmatch, page.get("families") or [])
         for family in [each for each in families if each not in self._made_at][:LOOKS_AT_ONCE]:
-            found = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
-            made: datetime = found["registeredAt"]
-            self._made_at[family] = (made.timestamp(), str(found["taskDefinitionArn"]))
+            with contextlib.suppress(ecs.exceptions.ClientException):  # somebody else has just deleted it
+                found = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+                made: datetime | None = found.get("registeredAt")  # not told: as old as our knowledge of it
+                made_at = self._seconds() if made is None else made.timestamp()
+                self._made_at[family] = (made_at, str(found["taskDefinitionArn"]))
         for family, (made_at, arn) in list(self._made_at.items()):
             if made_at < self._seconds() - KEEP_SECONDS and family in families:
                 yield family, arn

@@ -18,6 +18,7 @@ BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charg
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
 ZONE = "sparkanywhere.io/zone"  # the availability zone that the pod's task runs in
 CAPACITY = "sparkanywhere.io/capacity"  # what the pod's task runs on: fargate-spot, fargate, or a capacity provider
+DEFINITION = "sparkanywhere.io/task-definition"  # what the pod's task was started from, where the provider names it
 HOME_ZONE = "sparkanywhere.io/home-zone"  # its driver's, in which an executor is to run; `any` to be spread
 ANY_ZONE = "any"
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
@@ -34,6 +35,7 @@ WRITTEN_BY_US = (
     SIZE,
     ZONE,
     CAPACITY,
+    DEFINITION,
     RATE,
     FAILED_STARTS,
     TASK_ANNOTATION,

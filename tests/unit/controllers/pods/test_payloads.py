@@ -9,9 +9,11 @@ from chalicelib.controllers.pods.payloads import PayloadRequests, TaskPayloads
 from chalicelib.providers.base import ProviderUnavailable, Task
 from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
+from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
+MAIN = {"name": "c", "image": "image:1"}
 OWN, OTHERS, DOWN = "arn:session/own", "arn:session/others", "arn:ecs-is-down"
 
 
@@ -21,13 +23,14 @@ class Voucher:
     audience = "tests"
 
     def __init__(self) -> None:
-        self.handles: list[str] = []
+        self.asked: list[tuple[str, str, str]] = []  # uid, handle and definition
+        self.uid = ""
 
-    def is_caller(self, task: Task, handle: str, arn: str) -> bool:
-        self.handles.append(handle)
+    def is_caller(self, arn: str, uid: str, *, handle: str, definition: str) -> bool:
+        self.asked.append((uid, handle, definition))
         if arn == DOWN:
             raise ProviderUnavailable("Unavailable", "ECS does not answer")
-        return (task.name, arn) == ("a", OWN)
+        return (uid, arn) == (self.uid, OWN)
 
 
 def identify(proof: str) -> str:
@@ -40,10 +43,11 @@ class Payloads:
     """The payload of pod `a`, which is not started unless `starts`."""
 
     def __init__(self, *, starts: bool = False) -> None:
-        self.w = World(MemoryStorage())
+        self.w = World(MemoryStorage(), provider=FakeProvider(hold_pending=True))
         gates = [] if starts else [{"name": "hold"}]
         self.uid = self.w.create_pod("a", schedulingGates=gates)["metadata"]["uid"]
         self.voucher = Voucher()
+        self.voucher.uid = self.uid
         base, stored = self.w.plane.base, self.w.plane.stored
         self.url = PayloadRequests(base.url)(Task(uid=self.uid, group="ns", name="a", containers=()))
         self._payloads = TaskPayloads(
@@ -97,17 +101,36 @@ def test_a_task_that_runs_fetches_nothing_more(phase: str) -> None:
 
 
 @pytest.mark.parametrize("resource", ["configmaps", "secrets"])
-def test_what_is_no_pod_has_no_payload(resource: str) -> None:
+@pytest.mark.parametrize("proof", [OWN, OTHERS])
+def test_nobody_learns_from_a_refusal_which_pods_there_are(resource: str, proof: str) -> None:
     of_a = Payloads()
-    other = of_a.w.create(resource, "other")["metadata"]["uid"]
+    unready = of_a.w.create_pod("unready", containers=[{**MAIN, "envFrom": [{"secretRef": {"name": "no-such"}}]}])
+    broken = of_a.w.create_pod("broken", securityContext={"runAsNonRoot": True, "runAsUser": 0})
+    others = [of_a.w.create(resource, "other"), unready, broken]
 
-    assert of_a.fetch(uid=other) == of_a.fetch(uid="no-such-uid") == "404 NotFound"
+    answers = {of_a.fetch(proof, uid) for uid in ("no-such-uid", *(each["metadata"]["uid"] for each in others))}
+
+    assert answers == {"403 Forbidden"}
 
 
-def test_the_provider_is_asked_of_the_task_that_is_stored_or_of_none_yet() -> None:
+def test_the_provider_is_asked_of_what_was_recorded_when_the_task_started_or_of_nothing_yet() -> None:
     waiting, started = Payloads(), Payloads(starts=True)
 
     waiting.fetch()
     started.fetch()
 
-    assert (waiting.voucher.handles, started.voucher.handles) == ([""], [started.w.handle()])
+    assert waiting.voucher.asked == [(waiting.uid, "", "")]
+    assert started.voucher.asked == [(started.uid, started.w.handle(), "fake:1")]
+
+
+@pytest.mark.parametrize("role", ["arn:aws:iam::1:role/his-own", "no role at all", ""])
+def test_what_a_service_account_names_after_the_launch_changes_nothing(role: str) -> None:
+    of_a = Payloads(starts=True)
+    before = of_a.fetch(), of_a.voucher.asked[:]
+    assert before[0] == "payload of a"
+    account = object_key("serviceaccounts", "ns", "default")
+    named = {"annotations": {"eks.amazonaws.com/role-arn": role}}
+    guaranteed_update(of_a.w.storage, account, lambda old: {**old, "metadata": {**old["metadata"], **named}})
+
+    assert (of_a.fetch(), of_a.voucher.asked[1:]) == before
+    assert of_a.fetch(OTHERS) == "403 Forbidden"

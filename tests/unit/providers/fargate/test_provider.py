@@ -179,35 +179,87 @@ def test_an_executor_that_did_not_start_in_its_zone_is_started_in_any() -> None:
     assert asked_subnets(api) == [["subnet-a", "subnet-b"]]
 
 
-OWN_ROLE = replace(SITE, task_role_arn="arn:aws:iam::1:role/jobs/tasks/default")
-SESSION = "arn:aws:sts::1:assumed-role/default/t1"
+ACCOUNT_ROLES = "arn:aws:iam::123456789012:role/jobs/tasks"
+OWN_ROLE = replace(SITE, task_role_arn=f"{ACCOUNT_ROLES}/default")
+ID, OTHER_ID = "0a" * 16, "0b" * 16
+HANDLE = f"arn:aws:ecs:eu-west-1:123456789012:task/jobs/{ID}"
+SESSIONS = "arn:aws:sts::123456789012:assumed-role"
+SESSION = f"{SESSIONS}/default/{ID}"
+ROLES = {
+    "jobs-default:1": f"{ACCOUNT_ROLES}/default",
+    "jobs-reader:3": f"{ACCOUNT_ROLES}/reader",
+    "jobs-foreign:1": "arn:aws:iam::210987654321:role/jobs/tasks/default",
+    "jobs-elsewhere:1": "arn:aws:iam::123456789012:role/admins/default",
+    "jobs-bare:1": "",
+}
+
+
+def ecs_with(definition: str, *, uid: str = "uid-1", status: str = "RUNNING") -> FakeApi:
+    """Return an ECS with one task, ID, of one of those definitions."""
+    arn = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{definition}"
+    task = {"taskArn": HANDLE, "lastStatus": status, "startedBy": uid, "containers": [], "taskDefinitionArn": arn}
+    return FakeApi(
+        describe_tasks=lambda asked: {"tasks": [task] if asked["tasks"] == [HANDLE] else []},
+        describe_task_definition=lambda asked: {"taskDefinition": {"taskRoleArn": ROLES[asked["taskDefinition"]]}},
+    )
+
+
+@pytest.mark.parametrize(("handle", "recorded"), [(HANDLE, True), (HANDLE, False), ("", False)])
+@pytest.mark.parametrize(
+    ("arn", "definition", "is_its"),
+    [
+        (SESSION, "jobs-default:1", True),
+        (f"{SESSIONS}/reader/{ID}", "jobs-reader:3", True),
+        # who holds another role, of whatever account, and names its session after the task
+        (f"{SESSIONS}/default/{ID}", "jobs-reader:3", False),
+        (f"{SESSIONS}/reader/{ID}", "jobs-default:1", False),
+        (SESSION.replace("123456789012", "210987654321"), "jobs-default:1", False),
+        (SESSION.replace("123456789012", "210987654321"), "jobs-foreign:1", False),
+        (SESSION, "jobs-elsewhere:1", False),
+        (SESSION, "jobs-bare:1", False),
+        (SESSION.replace("aws", "aws-cn"), "jobs-default:1", False),
+        # another task of the same role, and what is no task's session at all
+        (f"{SESSIONS}/default/{OTHER_ID}", "jobs-default:1", False),
+        (f"{SESSIONS}/default/somebody", "jobs-default:1", False),
+        (f"{SESSIONS}/default/", "jobs-default:1", False),
+        (f"{SESSIONS}/default/{ID}\n", "jobs-default:1", False),
+        ("arn:aws:iam::123456789012:role/default", "jobs-default:1", False),
+        ("arn:aws:iam::123456789012:user/default/" + ID, "jobs-default:1", False),
+        ("", "jobs-default:1", False),
+    ],
+)
+def test_a_caller_is_the_session_of_the_role_that_the_task_was_started_with(
+    arn: str, definition: str, is_its: bool, handle: str, recorded: bool
+) -> None:
+    fargate = provider(ecs_with(definition), site=OWN_ROLE)
+
+    known = {"handle": handle, "definition": definition if recorded else ""}
+    assert fargate.is_caller(arn, "uid-1", **known) is is_its
+
+
+@pytest.mark.parametrize(("uid", "status"), [("uid-2", "RUNNING"), ("uid-1", "STOPPED")])
+def test_a_task_that_is_not_stored_yet_runs_for_the_uid_that_is_asked_for(uid: str, status: str) -> None:
+    fargate = provider(ecs_with("jobs-default:1", uid=uid, status=status), site=OWN_ROLE)
+
+    assert not fargate.is_caller(SESSION, "uid-1", handle="", definition="")
+
+
+def test_what_is_recorded_costs_one_question_for_each_definition() -> None:
+    api = ecs_with("jobs-default:1")
+    fargate = provider(api, site=OWN_ROLE)
+
+    assert all(fargate.is_caller(SESSION, "uid-1", handle=HANDLE, definition="jobs-default:1") for _ in range(3))
+    assert [name for name, _ in api.calls] == ["describe_task_definition"]
 
 
 @pytest.mark.parametrize(
-    ("arn", "handle", "placement", "is_its"),
-    [
-        (SESSION, "arn:task/jobs/t1", (), True),
-        (SESSION, "", (), True),  # RunTask has answered, and the pod is not written yet
-        (SESSION, "arn:task/jobs/t2", (), False),
-        ("arn:aws:sts::2:assumed-role/default/t1", "arn:task/jobs/t1", (), False),
-        ("arn:aws:sts::1:assumed-role/other/t1", "arn:task/jobs/t1", (), False),
-        ("arn:aws:iam::1:role/default", "arn:task/jobs/t1", (), False),
-        ("arn:aws:sts::1:assumed-role/own/t1", "arn:task/jobs/t1", (("eks.amazonaws.com/role-arn", "own"),), True),
-        (SESSION, "arn:task/jobs/t1", (("eks.amazonaws.com/role-arn", "own"),), False),
-    ],
+    ("down", "definition"), [("describe_tasks", ""), ("describe_task_definition", "jobs-default:1")]
 )
-def test_a_caller_is_the_session_of_the_tasks_role(
-    arn: str, handle: str, placement: tuple[tuple[str, str], ...], is_its: bool
-) -> None:
-    api = api_with(list_tasks=lambda asked: {"taskArns": ["arn:task/jobs/t1"] if asked["startedBy"] == "uid-1" else []})
-    hints = tuple((key, f"arn:aws:iam::1:role/jobs/tasks/{name}") for key, name in placement)
-
-    assert provider(api, site=OWN_ROLE).is_caller(replace(TASK, placement=hints), handle, arn) is is_its
-
-
-def test_who_a_caller_is_cannot_be_told_while_ecs_is_down() -> None:
+def test_who_a_caller_is_cannot_be_told_while_ecs_is_down(down: str, definition: str) -> None:
     with pytest.raises(ProviderUnavailable):
-        provider(api_with(list_tasks=raising(BUSY)), site=OWN_ROLE).is_caller(TASK, "", SESSION)
+        provider(FakeApi(**{down: raising(BUSY)}), site=OWN_ROLE).is_caller(
+            SESSION, "uid-1", handle=HANDLE, definition=definition
+        )
 
 
 def test_a_task_that_ecs_cannot_tell_of_is_not_one_that_is_gone() -> None:

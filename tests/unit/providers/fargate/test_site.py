@@ -59,6 +59,21 @@ def test_no_service_account_chooses_the_role_of_another_namespace(namespace: str
 
 
 @pytest.mark.parametrize(
+    "role",
+    [
+        "arn:aws:iam::123456789012:role/reader",
+        "arn:aws:iam::123456789012:role/jobs/reader",
+        "arn:aws:iam::123456789012:role/jobs-dev/tasks/reader",
+        "arn:aws:iam::210987654321:role/jobs/tasks/reader",
+        "arn:aws-cn:iam::123456789012:role/jobs/tasks/reader",
+    ],
+)
+def test_no_service_account_chooses_a_role_of_another_path_or_account(role: str) -> None:
+    with pytest.raises(TaskRejected, match=f"role {role} is not below {PATH}/"):
+        definition(task("team-a", role), TENANTS)
+
+
+@pytest.mark.parametrize(
     "role", ["reader", "arn:aws:iam::1:user/reader", f"{PATH}/a b", f"{PATH}/r\n", "arn:aws:iam::1:role/"]
 )
 def test_what_is_no_arn_of_a_role_is_refused(role: str) -> None:

@@ -32,6 +32,7 @@ class Ecs:
         self.fake = FakeEcs(NoEngine(), lambda _event: None)
         self.seconds = NOW.timestamp()
         self.throttled = False
+        self.listed: list[str] | None = None  # what families there are said to be
         self.calls: list[str] = []
 
     def __getattr__(self, operation: str) -> Any:
@@ -45,9 +46,13 @@ class Ecs:
                 answer = getattr(self.fake, f"_{name}")(asked)
             except EcsError as error:
                 raise ERRORS[error.body["__type"]](error.body["__type"], str(error)) from error
+            if operation == "list_task_definition_families" and self.listed is not None:
+                return {"families": self.listed}
             if operation == "describe_task_definition":
-                made = datetime.fromtimestamp(answer["taskDefinition"]["registeredAt"], UTC)
-                return {"taskDefinition": {**answer["taskDefinition"], "registeredAt": made}}
+                found = dict(answer["taskDefinition"])
+                made = found.pop("registeredAt")
+                told = {"registeredAt": datetime.fromtimestamp(made, UTC)} if made is not None else {}
+                return {"taskDefinition": {**found, **told}}
             return answer
 
         return call
@@ -130,6 +135,37 @@ def test_definitions_that_are_old_are_deleted_and_registered_again_when_needed(e
     assert [each["containerDefinitions"][0]["image"] for each in ecs.fake.definitions] == ["new"]
     ecs.provider().run(executor(3, image="old"))
     assert len(ecs.fake.definitions) == 2
+
+
+def test_one_that_tells_no_time_or_is_gone_by_then_holds_up_no_other(ecs: Ecs) -> None:
+    provider = ecs.provider()
+    for number in (1, 2, 3):
+        provider.run(executor(number, image=f"image-{number}"))
+    ecs.age(KEEP_SECONDS + 60)
+    untold, gone, old = sorted(ecs.fake.definitions, key=lambda each: str(each["family"]))
+    untold["registeredAt"] = None
+    gone["family"] += "0"  # listed by its old name
+    ecs.listed = [untold["family"], gone["family"][:-1], old["family"]]
+
+    tidies = ecs.provider()
+    tidies.tidy()
+
+    assert [each["status"] for each in (untold, gone)] == ["ACTIVE"] * 2
+    assert old not in ecs.fake.definitions
+    ecs.seconds += KEEP_SECONDS + 60
+    tidies.tidy()
+    assert untold not in ecs.fake.definitions
+
+
+def test_those_of_a_deployment_whose_name_begins_alike_are_left_alone(ecs: Ecs) -> None:
+    ecs.provider().run(executor(1))
+    ecs.age(KEEP_SECONDS + 60)
+    (made,) = ecs.fake.definitions
+    made["family"] = made["family"].replace("jobs-", "jobs-dev-")
+
+    ecs.provider().tidy()
+
+    assert ecs.fake.definitions == [made]
 
 
 def test_others_definitions_and_young_ones_are_left_alone(ecs: Ecs) -> None:
