@@ -13,7 +13,7 @@ from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import FakeEcs
 from tests.aws_box.fake_logs import FakeLogs
 from tests.aws_box.fake_sts import FakeSts
-from tests.aws_box.fargate import Fargate
+from tests.aws_box.fargate import Fargate, StartSeconds
 from tests.aws_box.lambda_function import FunctionError
 from tests.aws_box.package import Package
 from tests.waiting import until
@@ -25,11 +25,19 @@ FUNCTIONS = 64  # at once: of an account that has been used for a while
 class AwsBox:
     """Everything, wired; the schedule runs every `schedule_seconds`, on AWS every 60."""
 
-    def __init__(self, package: Package, folder: Path, *, schedule_seconds: float = 5.0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        package: Package,
+        folder: Path,
+        *,
+        schedule_seconds: float = 5.0,
+        start_seconds: StartSeconds | None = None,
+        seed: int = 0,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.logs = FakeLogs()
         self.sts = FakeSts()
-        self.fargate = Fargate(self.logs, self.sts)
+        self.fargate = Fargate(self.logs, self.sts, start_seconds)
         self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event), seed=seed)
         self.ecs = FakeEcs(self.fargate, self.events.send)
         self.deployment = Deployment(

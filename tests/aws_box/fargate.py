@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,13 +38,23 @@ PULL_ERROR = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class StartSeconds:
+    """How long the steps of a task's start take at least, in seconds."""
+
+    placement: float = 0.0  # from RunTask until a place and a network interface are had
+    pull: float = 0.0
+    containers: float = 0.0  # from the end of the pull until the first of them starts
+
+
 class Fargate:
     """Runs tasks' containers. Keeps nothing of them after close()."""
 
-    def __init__(self, logs: FakeLogs, sts: FakeSts) -> None:
+    def __init__(self, logs: FakeLogs, sts: FakeSts, start_seconds: StartSeconds | None = None) -> None:
         self._client: Any = docker.from_env(timeout=ENGINE_SECONDS)
         self._logs = logs
         self._sts = sts
+        self._start_seconds = start_seconds or StartSeconds()
         self._id = uuid.uuid4().hex[:12]
         self._holder = ensure_busybox(self._client.api)
         self._network = self._client.networks.create(f"{LABEL}-{self._id}", labels={LABEL: self._id})
@@ -141,13 +152,17 @@ class _TaskRun:
         self._clean_up()
 
     def _missing_image(self) -> str:
+        seconds = self._fargate._start_seconds
+        self._task.stop_asked.wait(seconds.placement)
         self._task.change(pullStartedAt=time.time())
         for definition in self._task.containers:
             try:
                 self._client.images.get(definition["image"])
             except docker.errors.ImageNotFound:
                 return str(definition["image"])
+        self._task.stop_asked.wait(seconds.pull)
         self._task.change(pullStoppedAt=time.time())
+        self._task.stop_asked.wait(seconds.containers)
         return ""
 
     def _live(self) -> None:
