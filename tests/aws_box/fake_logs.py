@@ -40,10 +40,12 @@ class FakeLogs:
 
     def text(self, part: str) -> str:
         """Return all lines of the streams whose name has `part` in it."""
+        return "\n".join(event["message"] for event in self.events(part))
+
+    def events(self, part: str) -> list[Event]:
+        """Return what was written into the streams whose name has `part` in it."""
         with self._lock:
-            return "\n".join(
-                event["message"] for (_, name), each in self._streams.items() if part in name for event in each
-            )
+            return [event for (_, name), each in self._streams.items() if part in name for event in each]
 
     def _serve(self, request: Request) -> Answer:
         operation = request.header("x-amz-target").rpartition(".")[2]

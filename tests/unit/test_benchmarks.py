@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.__main__ import PAGE, found, is_wanted, placed
+from benchmarks.start import Kind
 
 TEXT = "a\n<!-- bench api: by hand -->\nold\n<!-- bench api ends -->\nb\n"
 
@@ -29,3 +30,14 @@ def test_every_benchmark_has_its_place_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
 
     assert [name for name in found() if placed(page, name, "new") == page] == []
+
+
+def test_phases_of_two_versions_stand_beside_each_other() -> None:
+    kind = Kind("a start", 6.0)
+    for name, alls, submits in (("old", (9.0, 12.0, 10.0), (4.0, 2.0, 3.0)), ("now", (5.0, 4.0, 6.0), None)):
+        kind.by_version[name] = {"all": list(alls), **({"submit": list(submits)} if submits else {})}
+
+    assert list(kind.rows(["old", "now"])) == [
+        "| **a start** | 10.0 [9.0..12.0] (3) | 5.0 [4.0..6.0] (3) | 0.50x | under 6 |",
+        "| &nbsp; submit | 3.0 [2.0..4.0] (3) |  |  |  |",
+    ]

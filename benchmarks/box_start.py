@@ -1,0 +1,87 @@
+"""How long executors take to register on AWS in a box whose tasks take as long to start as on Fargate.
+
+The control plane is a version's own package; ECS, its events and its tasks are the box's, with the seconds that
+docs/aws.md has of a real task: 12 until it has a place, 14 for the image, 20 until it runs. The schedule runs each
+minute, as on AWS.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.versions import RUN_SECONDS, Version
+from sparkanywhere.client.kube_client import Access, KubeClient
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.submission import new_suffix, submit
+from tests.aws_box.box import AwsBox
+from tests.aws_box.client import PODS
+from tests.aws_box.deployment import TOKEN
+from tests.aws_box.fargate import StartSeconds
+from tests.aws_box.package import Package
+from tests.waiting import until
+
+FARGATE = StartSeconds(placement=12.0, pull=14.0, containers=20.0)
+EXECUTORS = 2
+PACKAGE = (
+    "import sys; from pathlib import Path; from tests.aws_box.package import make_package as m; m(Path(sys.argv[1]))"
+)
+PI = "org.apache.spark.examples.SparkPi"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxStart:
+    """Seconds after the POST of the driver: what RunTask was asked for, what ran, and when executors were there."""
+
+    driver_asked: float
+    driver_runs: float
+    executors_asked: float  # the last of them
+    executors_run: float
+    registered: float  # all of them
+
+
+def package_of(version: Version, folder: Path) -> Package:
+    """Return the control plane of a version, packaged by its own code."""
+    command = [sys.executable, "-c", PACKAGE, str(folder)]
+    subprocess.run(command, cwd=version.tree, env=version.environ, check=True, timeout=RUN_SECONDS, capture_output=True)
+    return Package(folder / "deployment.zip", folder / "task", json.loads((folder / "sam.json").read_text()))
+
+
+def measure(package: Package, folder: Path, *, image: str, jar: str) -> BoxStart:
+    """Run a job in a box of its own; return when what of its start came."""
+    box = AwsBox(package, folder, schedule_seconds=60.0, start_seconds=FARGATE)
+    try:
+        spec = JobSpec(
+            application=jar,
+            main_class=PI,
+            args=("20",),
+            image=image,
+            executors=EXECUTORS,
+            driver_memory="600m",
+            executor_memory="600m",
+        )
+        box.client.get(PODS)  # the functions are warm, as those of a place that is used
+        began = time.time()
+        submit(KubeClient(Access(box.url, token=TOKEN)), spec, suffix=new_suffix())
+        until(lambda: len(_registrations(box)) >= EXECUTORS, "executors to register", seconds=RUN_SECONDS)
+        driver, executors = box.tasks("-driver")[0].document, [each.document for each in box.tasks("-exec-")]
+        return BoxStart(
+            driver["createdAt"] - began,
+            driver["startedAt"] - began,
+            sorted(each["createdAt"] for each in executors)[EXECUTORS - 1] - began,
+            sorted(each["startedAt"] for each in executors if "startedAt" in each)[EXECUTORS - 1] - began,
+            sorted(_registrations(box))[EXECUTORS - 1] - began,
+        )
+    finally:
+        box.client.call("DELETE", PODS)
+        box.wait_until_quiet()
+        box.close()
+
+
+def _registrations(box: AwsBox) -> list[float]:
+    """Return when executors have registered, in seconds since 1970, by what the driver has logged."""
+    return [each["timestamp"] / 1000 for each in box.logs.events("driver") if "Registered executor" in each["message"]]

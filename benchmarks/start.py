@@ -1,0 +1,222 @@
+"""From nothing to a result, in phases: this version beside the one before it, by turns in one run.
+
+`BEFORE=commit` names that version; `PARTS=process,docker,connect,box` leaves others out (all take a quarter of an hour
+on an idle machine); `ROUNDS=n` of the first two. Spark's own local mode is the same job without any of us.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.box_start import BoxStart, measure, package_of
+from benchmarks.connect_query import ask
+from benchmarks.pi import PHASE_ROW, SLICES, SPARK
+from benchmarks.versions import RUN_SECONDS, Version, versions
+from sparkanywhere.spark.java_wrapper import WrappedJava
+from sparkanywhere.spark.spark_distribution import example_jar
+from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI
+
+ROUNDS = 5
+BOX_ROUNDS = 1  # of 2 to 4 minutes each
+LOCAL_GOAL = 1.6  # make pi over local mode
+
+Seconds = dict[str, list[float]]  # by phase, one of each run
+
+
+@dataclass(slots=True)
+class Kind:
+    """What is measured: its phases, by version; the first of them is all of it, and has the goal."""
+
+    name: str
+    goal: float  # seconds
+    by_version: dict[str, Seconds] = field(default_factory=dict)
+
+    def add(self, version: Version, seconds: dict[str, float]) -> None:
+        """Take in a run."""
+        known = self.by_version.setdefault(version.name, {})
+        for phase, value in seconds.items():
+            known.setdefault(phase, []).append(value)
+
+    def rows(self, names: Sequence[str]) -> Iterator[str]:
+        """Yield the rows of the table, a phase each."""
+        phases = dict.fromkeys(phase for name in names for phase in self.by_version.get(name, {}))
+        for index, phase in enumerate(phases):
+            found = [self.by_version.get(name, {}).get(phase, []) for name in names]
+            medians = [statistics.median(each) for each in found if each]
+            ratio = f"{medians[-1] / medians[0]:.2f}x" if len(medians) > 1 and medians[0] else ""
+            what = f"**{self.name}**" if index == 0 else f"&nbsp; {phase}"
+            goal = f"under {self.goal:g}" if index == 0 and self.goal else ""
+            yield f"| {' | '.join([what, *map(spread, found), ratio, goal])} |"
+
+
+def spread(seconds: list[float]) -> str:
+    """Return a median with its range, "" of nothing."""
+    if not seconds:
+        return ""
+    return f"{statistics.median(seconds):.1f} [{min(seconds):.1f}..{max(seconds):.1f}] ({len(seconds)})"
+
+
+def run() -> str:
+    """Measure the parts that are asked for; return their table."""
+    parts = os.environ.get("PARTS", ",".join(PARTS)).split(",")
+    kinds: list[Kind] = []
+    with versions(os.environ.get("BEFORE", ""), SPARK) as each:
+        for part in parts:
+            kinds += PARTS[part](each)
+        return table(kinds, [version.name for version in each])
+
+
+def table(kinds: Sequence[Kind], names: Sequence[str]) -> str:
+    """Return the Markdown of all kinds, and what `make pi` takes of local mode's time."""
+    lines = [f"| seconds: median [min..max] (n) | {' | '.join(names)} | ratio | goal |", "|---|" + "---|" * len(names)]
+    lines[-1] += "---|---|"
+    lines += [row for kind in kinds for row in kind.rows(names)]
+    walls = {kind.name: {name: _wall(kind, name) for name in names} for kind in kinds}
+    ours, local = walls.get(PI), walls.get(LOCAL)
+    if ours and local:
+        ratios = [f"{ours[name] / local[name]:.2f}x" for name in names]
+        lines.append(f"| `make pi` over local mode | {' | '.join(ratios)} | | {LOCAL_GOAL}x |")
+    return "\n".join(lines)
+
+
+def _wall(kind: Kind, name: str) -> float:
+    return statistics.median(next(iter(kind.by_version[name].values())))
+
+
+PI, LOCAL = "`make pi`, warm, 2 executors", "the same job in Spark's local mode"
+
+
+def by_process(all_versions: Sequence[Version]) -> list[Kind]:
+    """Measure `make pi` on processes, and the same job in local mode, with the Java that each version prepares."""
+    pi, local = Kind(PI, 6.0), Kind(LOCAL, 0.0)
+    for version in all_versions:
+        version.warm_up(SPARK)
+    for _ in range(rounds()):
+        for version in all_versions:
+            pi.add(version, make_pi(version))
+            local.add(version, local_mode(version))
+    return [pi, local]
+
+
+def by_docker(all_versions: Sequence[Version]) -> list[Kind]:
+    """Measure `make pi PROVIDER=docker`."""
+    kind = Kind("`make pi PROVIDER=docker`, warm", 10.0)
+    with images(all_versions):
+        for number in range(1 + rounds()):
+            for version in all_versions:
+                seconds = make_pi(version, "--provider", "docker")
+                if number:
+                    kind.add(version, seconds)
+    return [kind]
+
+
+def by_connect(all_versions: Sequence[Version]) -> list[Kind]:
+    """Measure queries of a Spark Connect server."""
+    kind = Kind("second query of a Spark Connect server", 0.5)
+    for version in all_versions:
+        version.warm_up(SPARK)
+    for _ in range(max(1, rounds() // 2)):
+        for version in all_versions:
+            session, first, second, *more = ask(version, SPARK)
+            later = statistics.median(more)
+            kind.add(version, {"second": second, "session": session, "first query": first, "later queries": later})
+    return [kind]
+
+
+def in_the_box(all_versions: Sequence[Version]) -> list[Kind]:
+    """Measure AWS in a box."""
+    kind = Kind("AWS in a box, a task takes 47 s: POST of the driver to 2 executors registered", 60.0)
+    with images(all_versions) as names, tempfile.TemporaryDirectory() as name:
+        for number in range(BOX_ROUNDS):
+            for version in all_versions:
+                folder = Path(name) / f"{version.name}-{number}"
+                folder.mkdir()
+                package = package_of(version, folder / "package")
+                jar = example_jar(version.cache / "spark" / SPARK, SPARK)
+                found = measure(
+                    package, folder, image=names[version.name], jar=f"local://{IMAGE_HOME}/examples/jars/{jar.name}"
+                )
+                kind.add(version, box_phases(found))
+    return [kind]
+
+
+def box_phases(found: BoxStart) -> dict[str, float]:
+    """Return when what had come, all of it first."""
+    return {
+        "all": found.registered,
+        "RunTask of the driver, after": found.driver_asked,
+        "driver RUNNING, after": found.driver_runs,
+        "RunTask of the last executor, after": found.executors_asked,
+        "executors RUNNING, after": found.executors_run,
+    }
+
+
+PARTS: dict[str, Callable[[Sequence[Version]], list[Kind]]] = {
+    "process": by_process,
+    "docker": by_docker,
+    "connect": by_connect,
+    "box": in_the_box,
+}
+
+
+def rounds() -> int:
+    """Return how many runs of each are counted."""
+    return int(os.environ.get("ROUNDS") or ROUNDS)
+
+
+def make_pi(version: Version, *options: str) -> dict[str, float]:
+    """Run what `make pi` runs; return its wall seconds, and those of its phases by its own account."""
+    began = time.perf_counter()
+    output = version.run("pi", "--spark", SPARK, "--args", SLICES, *options)
+    wall = time.perf_counter() - began
+    _check(output)
+    lines = output.splitlines()
+    row = next(number for number, line in enumerate(lines) if PHASE_ROW.match(line))
+    names = re.split(r" {2,}", lines[row - 1].strip())
+    seconds = map(float, re.findall(r"([\d.]+) s", lines[row]))
+    return {"all": wall, **{name: value for name, value in zip(names, seconds, strict=True) if name != "total"}}
+
+
+def local_mode(version: Version) -> dict[str, float]:
+    """Run the same job in Spark's local mode, as Spark starts it; return its wall seconds."""
+    home = version.cache / "spark" / SPARK
+    command = [str(home / "bin" / "spark-submit"), "--master", "local[2]", "--class", SPARK_PI]
+    environ = {**os.environ, "SPARK_HOME": str(home), "JAVA_HOME": str(WrappedJava(home).folder)}
+    began = time.perf_counter()
+    ran = subprocess.run(
+        [*command, str(example_jar(home, SPARK)), SLICES],
+        env={**environ, "SPARK_LOCAL_IP": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=True,
+    )
+    seconds = time.perf_counter() - began
+    _check(ran.stdout)
+    return {"all": seconds}
+
+
+def _check(output: str) -> None:
+    if "Pi is roughly 3.1" not in output:
+        raise RuntimeError(f"no Pi was printed: {output[-300:]}")
+
+
+@contextmanager
+def images(all_versions: Sequence[Version]) -> Iterator[dict[str, str]]:
+    """Yield the names of the images of the versions, each built by its own code; remove them afterwards."""
+    names = {version.name: f"{version.image_repository}:{SPARK}" for version in all_versions}
+    try:
+        for version in all_versions:
+            version.run("image", SPARK, "--again")
+        yield names
+    finally:
+        subprocess.run(["docker", "rmi", "--force", *names.values()], check=False, capture_output=True)
