@@ -151,8 +151,8 @@ class DynamoStorage(SingleWrites):
             raise StorageUnavailable("too many writes wait in this process: try again")
         try:
             why = ""
-            for _ in self._backoff.tries(WRITE_TRIES):
-                events, why = self._try_write(writes)
+            for attempt in self._backoff.tries(WRITE_TRIES):
+                events, why = self._try_write(writes, is_first=attempt == 0)
                 if events:
                     return [StoredObject(event.key, event.revision, event.json) for event in events]
             raise StorageUnavailable(f"{why}: try again")
@@ -223,10 +223,16 @@ class DynamoStorage(SingleWrites):
             raise KeyNotFound(key)
         return item
 
-    def _try_write(self, writes: Sequence[Write]) -> tuple[Sequence[WatchEvent], str]:
-        """Return the events of the writes; or none, and why they are worth another try."""
-        objects = [object_item_key(write.key) for write in writes]
-        found = self._table.find_all([*objects, *uids_to_be_free(writes)])
+    def _try_write(self, writes: Sequence[Write], *, is_first: bool) -> tuple[Sequence[WatchEvent], str]:
+        """Return the events of the writes; or none, and why they are worth another try.
+
+        Where all that is written is new, the first try reads nothing of it: hardly ever is something there, and the
+        transaction's conditions find out.
+        """
+        keys: list[Key] = []
+        if not is_first or any(write.type != "ADDED" for write in writes):
+            keys = [*(object_item_key(write.key) for write in writes), *uids_to_be_free(writes)]
+        found = self._table.find_all(keys)
         before = Before(self._table.head(), found)
         for write in writes:
             refusal = find_refusal(
