@@ -6,7 +6,6 @@ request after another; ECS reports each step of each task. One control plane as 
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import time
@@ -129,6 +128,16 @@ class World:
         """Return the time of this world."""
         return datetime.now(UTC) + self.skipped
 
+    def start_driver(self) -> Any:  # Any: JSON
+        """Do what spark-submit and the driver do before the first executor; return the driver's pod."""
+        self.api.create(ACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "spark"}})
+        driver = _recorded("driver-4.3.0")
+        volumes = [*driver["spec"]["volumes"], *_recorded("executor-4.3.0")["spec"]["volumes"]]
+        made = self.api.create(PODS, driver)
+        for name in [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]:
+            self.api.create(CONFIGMAPS, {**_recorded("configmap-4.3.0"), "metadata": {"name": name}})
+        return made
+
     def tell(self) -> None:
         """Bring each event that waits to the control plane."""
         while self.steps.events:
@@ -147,9 +156,9 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Yield a world of its own."""
-    with patch.dict(os.environ, ENVIRON):
+def world(**environ: str) -> Iterator[World]:
+    """Yield a world of its own, with further variables of the function's."""
+    with patch.dict(os.environ, ENVIRON | environ):
         made = World()
         try:
             yield made
@@ -160,22 +169,14 @@ def world() -> Iterator[World]:
 def measure(executors: int = EXECUTORS) -> Life:
     """Return what executors of one driver use."""
     with world() as here:
-        here.api.create(ACCOUNTS, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "spark"}})
-        driver, body = _recorded("driver-4.3.0"), _recorded("executor-4.3.0")
-        volumes = [*driver["spec"]["volumes"], *body["spec"]["volumes"]]
-        driver = here.api.create(PODS, driver)
-        for name in [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]:
-            here.api.create(CONFIGMAPS, {**_recorded("configmap-4.3.0"), "metadata": {"name": name}})
+        driver = here.start_driver()
         here.take(here.steps.run(here.ecs.tasks[0]))
-        body["metadata"]["ownerReferences"][0]["uid"] = driver["metadata"]["uid"]
         names = []
 
         def start(number: int) -> None:
-            pod = copy.deepcopy(body)
-            pod["metadata"]["name"] = name = f"{body['metadata']['name'].rpartition('-')[0]}-{number}"
-            pod["metadata"]["labels"]["spark-exec-id"] = str(number)
+            pod = executor(driver, number)
             here.api.create(PODS, pod)
-            names.append(name)
+            names.append(pod["metadata"]["name"])
             here.take(here.steps.run(here.ecs.tasks[-1]))
 
         def end(number: int) -> None:
@@ -196,6 +197,15 @@ def measure(executors: int = EXECUTORS) -> Life:
         here.skipped += TRACES
         traces = units_of(lambda _: here.plane.run_chores(), 1)
         return Life(started, ended, traces, lists, executors)
+
+
+def executor(driver: Any, number: int) -> Any:  # Any: JSON
+    """Return the pod that a driver asks for as its executor of that number."""
+    pod = _recorded("executor-4.3.0")
+    pod["metadata"]["ownerReferences"][0]["uid"] = driver["metadata"]["uid"]
+    pod["metadata"]["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{number}"
+    pod["metadata"]["labels"]["spark-exec-id"] = str(number)
+    return pod
 
 
 def run() -> str:

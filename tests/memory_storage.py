@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
@@ -52,7 +52,7 @@ class MemoryStorage(SingleWrites):
         with self._changed:
             return self._compacted + len(self._events)
 
-    def view(self) -> Reader:
+    def view(self, known: Iterable[StoredObject] = ()) -> Reader:  # noqa: ARG002
         """Return this storage."""
         return self
 
@@ -62,6 +62,11 @@ class MemoryStorage(SingleWrites):
             if key not in self._objects:
                 raise KeyNotFound(key)
             return self._objects[key]
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return those of the objects that there are."""
+        with self._changed:
+            return {key: self._objects[key] for key in keys if key in self._objects}
 
     def get_by_uid(self, uid: str) -> StoredObject:
         """Return the living object with that uid."""

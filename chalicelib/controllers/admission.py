@@ -108,7 +108,7 @@ class Admission:
 
     def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
         metadata = pod["metadata"]
-        heads = heads_of(self._storage, pod) if metadata.get("ownerReferences") else []
+        heads = heads_of(now, pod) if metadata.get("ownerReferences") else []
         for head in filter(exceeded, heads):
             why = f"exceeded budget: pod {head['metadata']['name']} {exceeded(head)}"
             raise forbidden("pods", metadata.get("name", ""), why)

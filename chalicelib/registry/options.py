@@ -35,9 +35,10 @@ class ListOptions:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Options of create, update and patch."""
+    """Options of create, update and patch; `known` is what the request has read before, for a decision to go by."""
 
     field_manager: str = "unknown"
+    known: tuple[StoredObject, ...] = ()
     dry_run: bool = False
     force: bool = False
     permit_create: Callable[[], None] | None = None  # raises 403 if a PUT or apply may not create what is missing

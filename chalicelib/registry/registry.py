@@ -109,7 +109,7 @@ class Registry:
     def _create_once(self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool) -> Written:
         obj = self.strategy.to_stored(obj)
         namespace = namespace if self.strategy.namespaced else None
-        now = writing.place_new(self.strategy, self.storage, obj, namespace)
+        now = writing.place_new(self.strategy, self.storage, obj, namespace, options.known)
         self.scope.check_new(self.strategy.kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = writing.prepare_new(self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings)

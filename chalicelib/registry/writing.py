@@ -83,7 +83,9 @@ def place(found: JSON, namespace: str | None) -> None:
         found["namespace"] = namespace
 
 
-def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | None) -> Reader:
+def place_new(
+    strategy: Strategy, storage: Storage, obj: JSON, namespace: str | None, known: Iterable[StoredObject]
+) -> Reader:
     """Require, in place, that an object belongs where the URL says, in a namespace that takes it.
 
     Returns a view of what is stored: of the namespace, its limits and quotas, and what a pod refers to. Raises 400,
@@ -94,7 +96,7 @@ def place_new(strategy: Strategy, storage: Storage, obj: JSON, namespace: str | 
     if version and parse_uint64(version):  # what is no number is passed over, as in a real server
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     place(found, namespace)
-    now = storage.view()
+    now = storage.view(known)
     if not namespace:
         return now
     try:

@@ -16,7 +16,7 @@ Compare etcd's API guarantees (etcd v3.6 docs, "KV API guarantees").
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -152,6 +152,10 @@ class Reader(Protocol):
         """Return the object under `key`. Raises KeyNotFound."""
         ...
 
+    def get_by_uid(self, uid: str) -> StoredObject:
+        """Return the living object with that metadata.uid. Raises KeyNotFound."""
+        ...
+
     def list(self, prefix: str) -> Page:
         """Return the objects under `prefix` in key order."""
         ...
@@ -170,8 +174,8 @@ class Storage(Protocol):
         """Return the current revision, consistently read: the store's, or what news under that prefix go by."""
         ...
 
-    def view(self) -> Reader:
-        """Return a reader of what is stored now, or later.
+    def view(self, known: Iterable[StoredObject] = ()) -> Reader:
+        """Return a reader of what is stored now, or later; of `known`, what the caller has read a moment ago.
 
         For many reads of what seldom changes: on DynamoDB those cost nothing where this process knows of no change.
         """
@@ -187,6 +191,10 @@ class Storage(Protocol):
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`, consistently read. Raises KeyNotFound."""
+        ...
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return those of the objects under `keys` that there are, each consistently read, not all at one moment."""
         ...
 
     def get_by_uid(self, uid: str) -> StoredObject:

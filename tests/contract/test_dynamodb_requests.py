@@ -52,7 +52,7 @@ def test_a_stored_pod_is_launched_with_four_more(stores: FakeStores) -> None:
     w.create_pod("second")
 
     requests = stores.fake.requests[before:]
-    assert [each for each in requests if each != NEWS] == [HEAD, HEAD, WRITE] + [HEAD, READ, HEAD, WRITE]
+    assert [each for each in requests if each != NEWS] == [HEAD, HEAD, WRITE, HEAD, READ, HEAD, WRITE]
     assert requests.count(NEWS) == len(w.events("second"))
     assert len(w.provider.tasks) == 2
 

@@ -125,6 +125,15 @@ def test_reading_what_is_not_there_is_refused(storage: Storage) -> None:
         storage.get(pod_key("a"))
 
 
+def test_several_objects_are_read_at_once(storage: Storage) -> None:
+    first, second = storage.create(pod_key("a"), pod("a")), storage.create("/registry/events/default/b", pod("b"))
+
+    found = storage.get_all([second.key, pod_key("none"), first.key])
+
+    assert found == {first.key: first, second.key: second}
+    assert storage.get_all([]) == {}
+
+
 def test_an_object_is_found_by_its_uid_while_it_lives(storage: Storage) -> None:
     created = storage.create(pod_key("a"), pod("a", uid="uid-1"))
     updated = storage.update(pod_key("a"), pod("a", uid="uid-1", phase="Running"), expected_revision=created.revision)

@@ -52,6 +52,23 @@ def test_a_new_view_sees_what_another_process_has_written(store_factory: StoreFa
     assert view.list(PODS).items == [made]
 
 
+def test_a_view_finds_an_object_by_its_uid(storage: Storage) -> None:
+    created = storage.create(pod_key("a"), pod("a"))
+
+    for _ in range(2):
+        view = storage.view()
+        assert view.get_by_uid("uid-of-a") == created
+        with pytest.raises(KeyNotFound):
+            view.get_by_uid("uid-of-none")
+
+    storage.delete(pod_key("a"), expected_revision=created.revision)
+    other = storage.create(pod_key("a"), pod("a", uid="another"))
+
+    with pytest.raises(KeyNotFound):
+        storage.view().get_by_uid("uid-of-a")
+    assert storage.view().get_by_uid("another") == other
+
+
 def requests_of(stores: FakeStores, storage: Storage, *keys: str) -> list[str]:
     """Return the requests that a view and its reads take."""
     before = len(stores.fake.requests)
@@ -78,6 +95,43 @@ def test_what_has_not_changed_costs_one_read_together(stores: FakeStores) -> Non
     assert requests_of(stores, storage, *keys) == ["Query"], "another resource"
     storage.create("/registry/secrets/default/s", pod("s"))
     assert requests_of(stores, storage, *keys) == ["Query", "GetItem"], "one of the resources"
+
+
+def test_what_is_known_or_was_read_by_a_view_is_not_read_again(stores: FakeStores) -> None:
+    storage = stores.open()
+    known, other = storage.create(pod_key("a"), pod("a")), storage.create(pod_key("b"), pod("b"))
+    storage.create(pod_key("c"), pod("c"))  # so that neither is the last one, which is remembered
+    view = storage.view([known])
+    before = len(stores.fake.requests)
+
+    for _ in range(2):
+        assert (view.get(known.key), view.get_by_uid("uid-of-a"), view.get(other.key)) == (known, known, other)
+        with pytest.raises(KeyNotFound):
+            view.get(pod_key("none"))
+
+    assert stores.fake.requests[before:] == ["GetItem", "GetItem"]
+
+
+def test_where_a_uid_was_found_it_is_looked_for_first(stores: FakeStores) -> None:
+    storage = stores.open()
+    made = storage.create(pod_key("a"), pod("a"))
+    storage.get_by_uid("uid-of-a")
+    before = len(stores.fake.requests)
+
+    assert storage.get_by_uid("uid-of-a") == made
+
+    assert stores.fake.requests[before:] == ["GetItem"]
+
+
+def test_a_uid_that_lives_again_under_another_key_is_found(stores: FakeStores) -> None:
+    storage = stores.open()
+    first = storage.create(pod_key("a"), pod("a", uid="moved"))
+    storage.get_by_uid("moved")
+    storage.delete(first.key, expected_revision=first.revision)
+
+    second = storage.create(pod_key("b"), pod("b", uid="moved"))
+
+    assert storage.get_by_uid("moved") == second
 
 
 def test_an_object_that_may_not_be_visible_yet_is_not_remembered(stores: FakeStores) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from chalicelib.apimachinery.accessors import metadata_of, owners_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.catalogue import WORKLOADS
-from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
+from chalicelib.storage.base import KeyNotFound, Reader, Storage, StoredObject
 from chalicelib.storage.keys import parse_key, stored_metadata
 
 
@@ -55,19 +55,19 @@ def owners_above(
         generation = above
 
 
-def _find(storage: Storage, uid: str) -> StoredObject | None:
+def _find(reader: Reader, uid: str) -> StoredObject | None:
     try:
-        return storage.get_by_uid(uid)
+        return reader.get_by_uid(uid)
     except KeyNotFound:
         return None
 
 
-def heads_of(storage: Storage, obj: JSON) -> list[JSON]:
+def heads_of(reader: Reader, obj: JSON) -> list[JSON]:
     """Return the stored pods that own an object, themselves or by a workload of theirs: those it is a member of.
 
     Several only where several owners are named.
     """
-    above = owners_above(obj, partial(_find, storage), through=WORKLOADS.__contains__)
+    above = owners_above(obj, partial(_find, reader), through=WORKLOADS.__contains__)
     return [stored.object() for _, stored in above if stored and parse_key(stored.key)[0] == "pods"]
 
 

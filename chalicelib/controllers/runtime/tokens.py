@@ -13,14 +13,14 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from chalicelib.apimachinery.accessors import is_terminal
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
+from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, StoredObject
 from chalicelib.storage.keys import object_key
 
 ISSUER = "https://kubernetes.default.svc"
@@ -43,7 +43,8 @@ class TokenInvalid(Exception):
 class TokenClaims:
     """Whom a valid token stands for; pod_name and pod_uid are empty for one bound to no pod.
 
-    token_id, issued_at (Unix seconds) and audiences are those of a token that has been verified.
+    token_id, issued_at (Unix seconds) and audiences are those of a token that has been verified; `bound_to` is then
+    its service account and its pod, as they are stored.
     """
 
     namespace: str
@@ -54,6 +55,7 @@ class TokenClaims:
     token_id: str = ""
     issued_at: int = 0
     audiences: tuple[str, ...] = ()
+    bound_to: tuple[StoredObject, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def read(cls, payload: dict[str, Any]) -> TokenClaims:  # Any: JSON of a token's sender
@@ -147,21 +149,20 @@ class TokenIssuer:
         if not set(wanted) & set(claims.audiences):
             theirs, ours = (" ".join(json.dumps(each) for each in some) for some in (claims.audiences, wanted))
             raise TokenInvalid(f"token audiences [{theirs}] is invalid for the target audiences [{ours}]")
-        if claims.service_account_uid:
-            self._require("serviceaccounts", claims, claims.service_account, claims.service_account_uid)
-        if claims.pod_uid and is_terminal(self._require("pods", claims, claims.pod_name, claims.pod_uid)):
-            raise TokenInvalid(GONE)
-        return claims
+        return replace(claims, bound_to=tuple(self._bound_to(claims)))
 
-    def _require(self, resource: str, claims: TokenClaims, name: str, uid: str) -> JSON:
-        """Return an object that a token is bound to, if it is still the same one."""
-        try:
-            found = self._storage.get(object_key(resource, claims.namespace, name)).object()
-        except KeyNotFound:
-            found = {"metadata": {}}
-        if found["metadata"].get("uid") != uid:
-            raise TokenInvalid(GONE)
-        return found
+    def _bound_to(self, claims: TokenClaims) -> Iterator[StoredObject]:
+        """Yield what a token is bound to, if all of it is still there."""
+        account = object_key("serviceaccounts", claims.namespace, claims.service_account)
+        pod = object_key("pods", claims.namespace, claims.pod_name)
+        uids = {account: claims.service_account_uid, pod: claims.pod_uid}
+        wanted = [key for key, uid in uids.items() if uid]
+        found = self._storage.get_all(wanted) if wanted else {}
+        for key in wanted:
+            obj = found[key].object() if key in found else {"metadata": {}}
+            if obj["metadata"].get("uid") != uids[key] or (key == pod and is_terminal(obj)):
+                raise TokenInvalid(GONE)
+            yield found[key]
 
     def _signing_key(self, purpose: Purpose) -> bytes:
         if not self._key:

@@ -79,7 +79,7 @@ class Translation:
 
 def translate(pod: JSON, node: Node) -> Translation:
     """Return the pod's task or what is missing for it, as the node's lookup sees it. Raises PodRejected."""
-    view, task = _parts(pod, node)
+    view, task = _parts(pod, node, has_token=True)
     unsupported = tuple(unsupported_fields(pod, probes=node.probes))
     if view.references.missing:
         return Translation(None, tuple(view.references.missing), unsupported)
@@ -91,24 +91,24 @@ def translate(pod: JSON, node: Node) -> Translation:
 def draft(pod: JSON, node: Node) -> Task | None:
     """Return the task as far as it can be told before the pod is stored; None for a pod to be rejected.
 
-    Without what is missing, tokens and names: enough to ask a provider what it would not honour.
+    Without what is missing, tokens, their volume, and names: enough to ask a provider what it would not honour.
     """
     unsigned = {**pod, "metadata": {"uid": "", **pod["metadata"]}}
     unsigned["metadata"].setdefault("name", "")
     try:
-        return _parts(unsigned, replace(node, issue_token=lambda *_: ""))[1]
+        return _parts(unsigned, replace(node, issue_token=lambda *_: ""), has_token=False)[1]
     except PodRejected:
         return None
 
 
-def _parts(pod: JSON, node: Node) -> tuple[PodView, Task]:
-    """Return the task without its names, and the view that knows what is missing for it."""
+def _parts(pod: JSON, node: Node, *, has_token: bool) -> tuple[PodView, Task]:
+    """Return the task without its names, with its token's volume or not, and the view that knows what is missing."""
     metadata, namespace = pod["metadata"], pod["metadata"].get("namespace", "")
     env = pod_network.service_env(pod, node.lookup, api=node.api(), network=node.service_network)
     view = PodView(pod, References(pod, node.lookup), node.name, node.size, env)
     spec = view.spec
     volumes = pod_volumes.volumes(view, issue_token=node.issue_token)
-    token = _token_volume(view, node)
+    token = _token_volume(view, node) if has_token else None
     # A sidecar (an init container that always restarts) starts with the main ones and not before the init
     # containers that follow it; the controller stops it when the main ones have ended.
     containers = [_container(view, each, token, init=not is_sidecar(each)) for each in spec.get("initContainers") or ()]

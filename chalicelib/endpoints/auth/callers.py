@@ -87,7 +87,7 @@ def service_account_user(claims: TokenClaims) -> User:
         extra |= {POD_NAME: (claims.pod_name,), POD_UID: (claims.pod_uid,)}
         groups += (POD_GROUP + claims.pod_uid,)
     name = f"system:serviceaccount:{claims.namespace}:{claims.service_account}"
-    return User(name, groups, claims.service_account_uid, extra)
+    return User(name, groups, claims.service_account_uid, extra, claims.bound_to)
 
 
 def read_token_file(path: Path) -> list[StaticToken]:

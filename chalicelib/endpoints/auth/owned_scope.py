@@ -13,6 +13,7 @@ from chalicelib.apimachinery.accessors import labels_of, metadata_of, owners_of,
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.auth.rbac import Rbac
+from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.resources.catalogue import WORKLOADS
 from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
@@ -31,9 +32,10 @@ def account_of(pod_spec: JSON) -> str:
 class OwnedScope:
     """The scope of one request by, or as, a pod. For one thread."""
 
-    def __init__(self, owner: str, namespace: str, *, storage: Storage, rbac: Rbac, refuse: Refuse) -> None:
+    def __init__(self, owner: str, info: RequestInfo, *, storage: Storage, rbac: Rbac, refuse: Refuse) -> None:
         self.owner = owner
-        self._namespace = namespace
+        self._namespace = info.namespace
+        self._user = info.user
         self._storage = storage
         self._rbac = rbac
         self._refuse = refuse
@@ -41,6 +43,9 @@ class OwnedScope:
 
     @cached_property
     def _pod(self) -> JSON:
+        own = self._user.pod()  # not that of a user as whom somebody else acts
+        if own and own["metadata"]["uid"] == self.owner:
+            return own
         try:
             return self._storage.get_by_uid(self.owner).object()
         except KeyNotFound:

@@ -10,14 +10,13 @@ from chalicelib.controllers.podmodel.budget import max_usd
 from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.endpoints.auth.audit import WRITES
 from chalicelib.endpoints.auth.budget_scope import BudgetScope
-from chalicelib.endpoints.auth.callers import POD_UID
 from chalicelib.endpoints.auth.owned_scope import OwnedScope
 from chalicelib.endpoints.auth.rbac import Rbac, attributes, refusal
 from chalicelib.endpoints.auth.reviews import AUTHENTICATION, AUTHORIZATION
 from chalicelib.endpoints.http.requests import RequestInfo, User
 from chalicelib.registry.options import DeleteOptions
 from chalicelib.registry.parts import EVERYTHING, Scope
-from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
+from chalicelib.storage.base import Storage, StoredObject
 
 
 class Scopes:
@@ -46,7 +45,7 @@ class Scopes:
         if owner:
             if not info.is_resource or info.group in (AUTHENTICATION, AUTHORIZATION):
                 raise refuse("it is nothing that a pod owns")
-            owned = OwnedScope(owner, info.namespace, storage=self._storage, rbac=self._rbac, refuse=refuse)
+            owned = OwnedScope(owner, info, storage=self._storage, rbac=self._rbac, refuse=refuse)
             scopes.append(owned)
         if heads:
             scopes.append(BudgetScope(heads, storage=self._storage, refuse=refuse))
@@ -54,11 +53,8 @@ class Scopes:
 
     def _limited(self, caller: User) -> list[JSON]:
         """Return the pods with a spending limit that the caller's pod counts for."""
-        if POD_UID not in caller.extra:
-            return []
-        try:
-            pod = self._storage.get_by_uid(caller.extra[POD_UID][0]).object()
-        except KeyNotFound:
+        pod = caller.pod()
+        if pod is None:
             return []
         return [each for each in (pod, *heads_of(self._storage, pod)) if max_usd(each) is not None]
 

@@ -120,6 +120,7 @@ def write_options(info: RequestInfo, kind: str) -> WriteOptions:
         field_manager=manager or client[:MAX_FIELD_MANAGER] or "unknown",
         dry_run="All" in (info.query.get("dryRun") or []),
         force=info.flag("force"),
+        known=info.user.bound_to,
     )
 
 

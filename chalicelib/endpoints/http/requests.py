@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from chalicelib.apimachinery.types import JSON
+from chalicelib.storage.base import StoredObject
+from chalicelib.storage.keys import parse_key
+
 MAX_DEPTH = 9  # /apis/GROUP/VERSION/namespaces/NS/RESOURCE/NAME/SUBRESOURCE is 8, and one to answer 404
 STAGE, SEND, FETCH = "stage-file", "send-file", "fetch-file"  # of the files that jobs bring along
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
@@ -147,12 +151,17 @@ def register(app: Any, view: Callable[..., Any]) -> None:  # Any: Chalice has no
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who is calling."""
+    """Who is calling; `bound_to` is what the caller's token is bound to, as it was read for this request."""
 
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bound_to: tuple[StoredObject, ...] = field(default=(), compare=False, repr=False)
+
+    def pod(self) -> JSON | None:
+        """Return the pod that the token is bound to, decoded anew; None for a token of another kind."""
+        return next((each.object() for each in self.bound_to if parse_key(each.key)[0] == "pods"), None)
 
 
 NOBODY = User("")

@@ -134,15 +134,15 @@ class News:
 
     def _find(self, key: str) -> Item | None:
         item = self._table.find(object_item_key(key))
-        return item if item is not None and self._lives(item) else None
+        return item if item is not None and self.lives(item) else None
 
     def _living(self, wanted: Range) -> Sequence[Item]:
         if wanted.start >= wanted.beyond:
             return []
         found = self._table.query(object_pk(wanted.resource), condition_of(wanted))
-        return [item for item in found if self._lives(item)]
+        return [item for item in found if self.lives(item)]
 
-    def _lives(self, item: Item) -> bool:
+    def lives(self, item: Item) -> bool:
         """Return whether an item has not expired: DynamoDB removes it some days later."""
         return item.expires is None or item.expires.timestamp() > self._clock()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +51,7 @@ from chalicelib.storage.write import SingleWrites, Write, drafted, find_refusal
 WRITE_TRIES = 50  # some five seconds: 200 writers at once need three, and Spark waits ten
 WRITE_QUEUE_SECONDS = 4.0  # threads of one process write in turn; with WRITE_TRIES still under ten
 FOREIGN_WRITES_SECONDS = 0.4  # a second is promised; each look costs one read unit
+KEPT_KEYS = 1000
 CHECKPOINT_SECONDS = 24 * 3600.0  # of rest; far above a write's time, far below an entry's
 KEEP_EVENTS_SECONDS = 7 * 24 * 3600.0  # then DynamoDB deletes them; no living driver's watch is older
 
@@ -78,6 +79,7 @@ class DynamoStorage(SingleWrites):
         self._lister = Lister(self._table, self._log, self._backoff)
         self._memory = Memory()
         self._news = News(self._table, clock, self._backoff)
+        self._keys_by_uid: dict[str, str] = {}  # where objects were found by uid: a key never changes
         self._writing = threading.Lock()
         self._tail = Tail(0)
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
@@ -95,25 +97,43 @@ class DynamoStorage(SingleWrites):
         """Return the store's current revision, or that of news."""
         return self._news.revision() if prefix and is_news(prefix) else self._table.head().revision
 
-    def view(self) -> Reader:
+    def view(self, known: Iterable[StoredObject] = ()) -> Reader:
         """Return a reader that costs this one read, and no more for what has not changed."""
-        head = self._table.head()
         return DynamoView(
-            head, table=self._table, log=self._log, memory=self._memory, lister=self._lister, news=self._news
+            self._table.head(),
+            {each.key: each for each in known},
+            table=self._table,
+            log=self._log,
+            memory=self._memory,
+            lister=self._lister,
+            news=self._news,
+            get_by_uid=self.get_by_uid,
         )
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
         return self._news.get(key) if is_news(key) else stored_object(self._get_item(key))
 
+    def get_all(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return those of the objects that there are, by one request."""
+        found = self._table.find_all(object_item_key(key) for key in keys).values()
+        return {item.key: stored_object(item) for item in found if self._news.lives(item)}
+
     def get_by_uid(self, uid: str) -> StoredObject:
-        """Return the living object with that uid."""
+        """Return the living object with that uid: under the key where it was last, most often."""
+        if key := self._keys_by_uid.get(uid):
+            item = self._table.find(object_item_key(key))
+            if item is not None and item.uid == uid:
+                return stored_object(item)
         row = self._table.find(uid_key(uid))
         if row is None:
             raise KeyNotFound(uid)
         item = self._get_item(row.key)
         if item.uid != uid:  # deleted and made anew between the two reads
             raise KeyNotFound(uid)
+        if len(self._keys_by_uid) >= KEPT_KEYS:
+            self._keys_by_uid.clear()
+        self._keys_by_uid[uid] = row.key
         return stored_object(item)
 
     def list_by_owner(self, uid: str) -> list[StoredObject]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from chalicelib.storage.base import KeyNotFound, Page, StoredObject
 from chalicelib.storage.dynamodb.events import EventLog
@@ -21,7 +22,7 @@ from chalicelib.storage.dynamodb.list import Lister, Range
 from chalicelib.storage.dynamodb.news import News, is_news
 from chalicelib.storage.dynamodb.table import Table
 from chalicelib.storage.dynamodb.write import object_item_key
-from chalicelib.storage.keys import split_key
+from chalicelib.storage.keys import split_key, stored_metadata
 
 KEPT_OBJECTS = 200
 KEPT_CHARS = 32 * 1024  # larger ones are read each time: all that is kept is 6 MB at most
@@ -53,10 +54,26 @@ class Memory:
 
 
 class DynamoView:
-    """What is stored as of the moment when `head` was read, or later. See base.Reader."""
+    """What is stored as of the moment when `head` was read, or later, read once each. See base.Reader.
 
-    def __init__(self, head: Head, *, table: Table, log: EventLog, memory: Memory, lister: Lister, news: News) -> None:
+    `seen` is what has been read already, by key, None where there was nothing.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        seen: dict[str, StoredObject | None],
+        *,
+        table: Table,
+        log: EventLog,
+        memory: Memory,
+        lister: Lister,
+        news: News,
+        get_by_uid: Callable[[str], StoredObject],
+    ) -> None:
         self._head = head
+        self._seen = seen
+        self._get_by_uid = get_by_uid
         self._news = news
         self._table = table
         self._log = log
@@ -71,15 +88,26 @@ class DynamoView:
         """Return the object under `key`."""
         if is_news(key):
             return self._news.get(key)
-        newest = self._head.mark(split_key(key)[0])
-        is_known, found = self._memory.find(key, newest.revision)
-        if not is_known:
-            item = self._table.find(object_item_key(key))
-            found = stored_object(item) if item else None
-            if self._may_keep(found, newest):
-                self._memory.keep(key, newest.revision, found)
-        if found is None:
+        if key not in self._seen:
+            newest = self._head.mark(split_key(key)[0])
+            is_known, found = self._memory.find(key, newest.revision)
+            if not is_known:
+                item = self._table.find(object_item_key(key))
+                found = stored_object(item) if item else None
+                if self._may_keep(found, newest):
+                    self._memory.keep(key, newest.revision, found)
+            self._seen[key] = found
+        if (seen := self._seen[key]) is None:
             raise KeyNotFound(key)
+        return seen
+
+    def get_by_uid(self, uid: str) -> StoredObject:
+        """Return the living object with that uid."""
+        for each in filter(None, self._seen.values()):
+            if uid in each.json and stored_metadata(each.json)["uid"] == uid:
+                return each
+        found = self._get_by_uid(uid)
+        self._seen[found.key] = found
         return found
 
     def list(self, prefix: str) -> Page:

@@ -8,7 +8,7 @@ for four times a second, while somebody waits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from chalicelib.storage.base import (
@@ -74,13 +74,24 @@ class SqliteStorage(SingleWrites):
         with self._file.reader() as connection:
             return read_state(connection)[0]
 
-    def view(self) -> Reader:
+    def view(self, known: Iterable[StoredObject] = ()) -> Reader:  # noqa: ARG002
         """Return this storage: its reads need no saving."""
         return self
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""
         return self._get("key", key)
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, StoredObject]:
+        """Return those of the objects that there are."""
+        places = ", ".join("?" * len(keys))
+        with self._file.reader() as connection:
+            rows = connection.execute(
+                "SELECT objects.key, revision, json FROM objects JOIN history USING (revision)"
+                f" WHERE objects.key IN ({places})",
+                keys,
+            ).fetchall()
+        return {row[0]: StoredObject(*row) for row in rows}
 
     def get_by_uid(self, uid: str) -> StoredObject:
         """Return the living object with that uid."""
