@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -101,7 +101,7 @@ class ExampleProvider:
     def describe(self, handles: Sequence[str]) -> list[base.TaskState]:
         return [self._states[handle] for handle in handles if handle in self._states]
 
-    def list_tasks(self) -> list[base.TaskState]:
+    def list_tasks(self, known: Collection[str] = ()) -> list[base.TaskState]:  # noqa: ARG002
         return list(self._states.values())
 
     def logs(self, handle: str, container: str, options: base.LogOptions) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -191,10 +191,10 @@ class FakeProvider:
         with self._guard:
             return [self._entries[handle].state for handle in handles if handle in self._entries]
 
-    def list_tasks(self) -> list[TaskState]:
-        """Return all states."""
+    def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:
+        """Return the states of all but the known."""
         with self._guard:
-            return [entry.state for entry in self._entries.values()]
+            return [entry.state for handle, entry in self._entries.items() if handle not in known]
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield what the container said, as a whole or its last lines; following ends at once."""

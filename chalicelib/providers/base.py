@@ -7,7 +7,7 @@ real one in its place wherever it occurs in env values, command, args and file c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -43,6 +43,15 @@ class TaskRejected(RefusedError):
 
 class ProviderUnavailable(RefusedError):
     """Not now: repeat later with the same task."""
+
+
+class ToldInPart(ProviderUnavailable):
+    """Of some tasks it cannot be told now: `states` are those of the others, `untold` the handles of these."""
+
+    def __init__(self, reason: str, message: str, *, states: Sequence[TaskState], untold: Collection[str]) -> None:
+        super().__init__(reason, message)
+        self.states = states
+        self.untold = untold
 
 
 class TaskNotFound(ProviderError):
@@ -283,13 +292,14 @@ class Provider(Protocol):
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of those that are still known, in any order.
 
-        Raises ProviderUnavailable where that cannot be told of one of them.
+        Raises ProviderUnavailable where that cannot be told of one of them: ToldInPart if it can of others.
         """
 
-    def list_tasks(self) -> list[TaskState]:
+    def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:
         """Return every task of this control plane's own that runs, and ended ones that hold something still.
 
-        Those are the ones that remove() would free; a provider where they hold nothing may leave them out.
+        Those are the ones that remove() would free; a provider where they hold nothing may leave them out. Those under
+        `known` handles may be left out too, where to tell of them costs something. Raises as describe() does.
         """
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:

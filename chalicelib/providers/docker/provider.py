@@ -218,7 +218,7 @@ class DockerProvider:
             self._watcher.resync()
         return self._cache.states(handles)
 
-    def list_tasks(self) -> list[TaskState]:
+    def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:  # noqa: ARG002
         """Return all tasks, as the engine has them now."""
         self.open()
         self._watcher.resync()

@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from chalicelib.providers.base import (
     TaskNotFound,
     TaskRejected,
     TaskState,
+    ToldInPart,
 )
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
@@ -35,7 +36,7 @@ from chalicelib.providers.fargate.definitions import Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
 from chalicelib.providers.fargate.site import DeploymentConfig
-from chalicelib.providers.fargate.states import task_state
+from chalicelib.providers.fargate.states import Raw, task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.fargate.task_definitions import TaskDefinitions
 
@@ -46,6 +47,7 @@ RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
 PLACES = 100  # more than there are to try one after the other
 TASK_ID = re.compile("[0-9a-f]{32}", re.ASCII)  # the last part of a task's ARN
+NOT_FOUND = "was not found"  # StopTask's InvalidParameterException says it of a task, and others of a parameter
 TURN_SECONDS = 60  # for so long, processes that try anew at once do so under the same clientToken
 
 
@@ -75,6 +77,14 @@ class TokenBucket:
         """Return a token that was not used."""
         with self._lock:
             self._tokens += 1
+
+
+def _all_told(states: list[TaskState], untold: Mapping[str, str]) -> list[TaskState]:
+    """Return the states. Raises ToldInPart where it could not be told of some tasks, by handle why."""
+    if untold:
+        message = f"ECS does not tell of {len(untold)} tasks: " + "; ".join(sorted(set(untold.values()))[:3])
+        raise ToldInPart("Unavailable", message, states=states, untold=untold.keys())
+    return states
 
 
 class FargateProvider:
@@ -220,6 +230,8 @@ class FargateProvider:
         try:
             ecs.stop_task(cluster=self._site.cluster, task=handle, reason=(reason or "Deleted")[:255])
         except ecs.exceptions.InvalidParameterException as error:
+            if NOT_FOUND not in str(error):
+                raise ProviderUnavailable("Unavailable", str(error)) from error
             raise TaskNotFound(handle) from error
         except ecs.exceptions.ClusterNotFoundException as error:
             if self._is_of_our_cluster(handle):
@@ -237,25 +249,35 @@ class FargateProvider:
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of the tasks that ECS still knows."""
-        return [task_state(raw) for raw in self._describe(handles)]
+        told, untold = self._describe(handles)
+        return _all_told([task_state(raw) for raw in told], untold)
 
-    def _describe(self, handles: Sequence[str], *, tags: bool = False) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(handles), DESCRIBE_AT_ONCE):
-            some = list(handles[start : start + DESCRIBE_AT_ONCE])
-            include = ["TAGS"] if tags else []
-            ecs = self._service("ecs")
+    def _describe(self, handles: Sequence[str], *, tags: bool = False) -> tuple[list[Raw], dict[str, str]]:
+        """Return what ECS tells of tasks, and by handle why it does not tell of others that it may know."""
+        told, untold = list[Raw](), dict[str, str]()
+        ecs, include = self._service("ecs"), ["TAGS"] if tags else []
+        waiting = [list(handles[at : at + DESCRIBE_AT_ONCE]) for at in range(0, len(handles), DESCRIBE_AT_ONCE)]
+        while waiting:
+            some = waiting.pop(0)
             try:
                 answer = ecs.describe_tasks(cluster=self._site.cluster, tasks=some, include=include)
-            except ecs.exceptions.ClusterNotFoundException as error:
-                if all(map(self._is_of_our_cluster, some)):
-                    continue  # nobody knows them any more
-                raise clients.translated(error) from error
+            except ecs.exceptions.InvalidParameterException as error:
+                if len(some) > 1:  # it understands one of them at least no more: halves tell which
+                    waiting[:0] = [some[: len(some) // 2], some[len(some) // 2 :]]
+                    continue
+                untold[some[0]] = str(error)
             except Exception as error:
-                raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
-            yield from answer.get("tasks") or []
-            for each in answer.get("failures") or ():
-                if each.get("reason") != "MISSING":  # "API failure reasons" of the Developer Guide
-                    raise ProviderUnavailable("Unavailable", f"ECS does not tell of {each.get('arn')}: {each}")
+                is_gone = isinstance(error, ecs.exceptions.ClusterNotFoundException)
+                left = [each for part in (some, *waiting) for each in part]
+                # Nobody knows the tasks of a cluster that has been deleted.
+                untold |= {each: str(error) for each in left if not (is_gone and self._is_of_our_cluster(each))}
+                break
+            else:
+                told += answer.get("tasks") or []
+                for each in answer.get("failures") or ():
+                    if each.get("reason") != "MISSING":  # "API failure reasons" of the Developer Guide
+                        untold[str(each.get("arn"))] = str(each)
+        return told, untold
 
     def _is_of_our_cluster(self, handle: str) -> bool:
         """Return whether a task ends with our cluster: ECS deletes none while tasks run in it.
@@ -264,10 +286,11 @@ class FargateProvider:
         """
         return f":{self._site.region}:" in handle and f":task/{self._site.cluster}/" in handle
 
-    def list_tasks(self) -> list[TaskState]:
-        """Return this deployment's tasks that run or are about to. Of ended ones there is nothing to clean up.
+    def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:
+        """Return this deployment's tasks that run or are about to, but for the known: a list has 100 a call, as ARNs.
 
-        ECS shows those for an hour, and asking it to forget them would cost a call for each, each minute.
+        Of ended ones there is nothing to clean up. ECS shows those for an hour, and asking it to forget them would
+        cost a call for each, each minute.
         """
         arns: list[str] = []
         try:
@@ -276,14 +299,14 @@ class FargateProvider:
                 arns += page.get("taskArns") or []
         except Exception as error:
             raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
-        found = []
-        for raw in self._describe(arns, tags=True):
+        found, (told, untold) = [], self._describe([each for each in arns if each not in known], tags=True)
+        for raw in told:
             tags = {each.get("key"): each.get("value") for each in raw.get("tags") or ()}
             is_ours = tags.get("sparkanywhere:deployment") == self._site.name
             # The group tells once ECS has dropped the tags of a stopped task.
             if is_ours or str(raw.get("group") or "").startswith(f"{self._site.name}:"):
                 found.append(task_state(raw))
-        return found
+        return _all_told(found, untold)
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield a container's log from CloudWatch; it arrives there some seconds late."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 
@@ -29,7 +29,7 @@ class NoneProvider:
         """Return []."""
         return []
 
-    def list_tasks(self) -> list[TaskState]:
+    def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:  # noqa: ARG002
         """Return []."""
         return []
 

@@ -212,7 +212,7 @@ class ProcessProvider:
         records = [TaskDirectory(self._tasks, handle).record() for handle in handles if os.sep not in handle]
         return [states.task_state(record) for record in records if record is not None]
 
-    def list_tasks(self) -> list[TaskState]:
+    def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:  # noqa: ARG002
         """Return the state of every task in the state directory."""
         return self.describe(self._handles())
 

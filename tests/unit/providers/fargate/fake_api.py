@@ -43,6 +43,21 @@ class ClusterNotFoundException(Refusal):
     """As ECS names a cluster that is not there."""
 
 
+class InvalidParameterException(Refusal):
+    """As ECS names what it does not find, or does not understand."""
+
+
+class Paginator:
+    """Pages of one."""
+
+    def __init__(self, call: Answer) -> None:
+        self._call = call
+
+    def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+        """Return the one page."""
+        return [self._call(asked)]
+
+
 class FakeApi:
     """Answers each operation by a function; notes every call."""
 
@@ -52,6 +67,7 @@ class FakeApi:
         ClientException = ClientException
         ConflictException = ConflictException
         ClusterNotFoundException = ClusterNotFoundException
+        InvalidParameterException = InvalidParameterException
 
     def __init__(self, **answers: Answer) -> None:
         self._answers = answers
@@ -65,6 +81,10 @@ class FakeApi:
             return answer(asked)
 
         return call
+
+    def get_paginator(self, operation: str) -> Paginator:
+        """Return what answers an operation page by page."""
+        return Paginator(self._answers[operation])
 
     def asked(self, operation: str) -> list[dict[str, Any]]:
         """Return what each call of an operation has asked."""
