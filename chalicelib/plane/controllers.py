@@ -132,6 +132,7 @@ def _resync(
         index=stored.index,
         provider=base.provider,
         pods=pods,
+        removed=stored.removed,
         clock=base.sources.clock,
         follow=prober.follow if prober else ignore,
         later=base.later,
@@ -188,6 +189,7 @@ def _pod_controller(
             before_delete=partial(stored.changes.before_removal, "pods"),
             after_delete=stored.changes.pod_removed,
         ),
+        removed=stored.removed,
         archive=stored.records.archive,
         # of the threads that wait for one invocation; a store of this machine has a way of its own
         transact=None if base.host.outlives_requests else SharedCommits(base.storage.transact),
@@ -261,10 +263,11 @@ def _resources(base: Foundation, *, namespaced_only: bool = False, ownable_only:
 
 def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
     """Yield what is to be done periodically, in order: to heal, to retry, and to remove what is over."""
-    often, is_remote = base.settings.resync_seconds, base.settings.declaration.is_remote
+    often = base.settings.resync_seconds
     if base.launches:
         yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep, urgent=True)  # first: how much there is for pods
     yield Chore("resync", often, to.resync.run, urgent=True)
+    yield Chore("orphans", SWEEP_SECONDS, to.resync.stop_orphans, urgent=True)  # they cost money, and nobody sees them
     yield Chore("budgets", often, to.budget_enforcer.sweep, urgent=True)
     yield Chore("services", often, to.services.keep, urgent=True)
     if base.host.outlives_requests:  # else resync does the same, and is as frequent
@@ -274,7 +277,6 @@ def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
         if base.host.outlives_requests:
             yield Chore("workloads-due", RETRY_SECONDS, to.workloads.run_due)
         yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)
-    yield Chore("orphans", EXPIRY_SECONDS if is_remote else SWEEP_SECONDS, to.resync.stop_orphans)
     yield Chore("namespaces", SWEEP_SECONDS, to.lifecycle.namespaces.sweep)
     yield Chore("causes", SWEEP_SECONDS, to.causes.sweep)
     yield Chore("usage", SWEEP_SECONDS, to.usage.sweep)

@@ -13,6 +13,7 @@ from chalicelib.controllers.admission import Admission
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.records import PodRecords, RecordLimits
+from chalicelib.controllers.pods.removed import RemovedPods
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.reactions import Changes
 from chalicelib.controllers.runtime.objects import StorageLookup
@@ -46,6 +47,7 @@ class Stored:
     quotas: Quotas
     usage: UsageRecords
     records: PodRecords
+    removed: RemovedPods
     index: PodIndex
     node: Node
 
@@ -58,9 +60,13 @@ def build_registries(base: Foundation) -> Stored:
     quotas = Quotas(storage=storage, later=later, max_objects=base.settings.namespace_objects)
     node, records = _node(base), _records(base)
 
+    removed = RemovedPods(
+        storage, base.provider, node=node, record_usage=usage.before_delete, records=records, clock=clock
+    )
+
     def leaves(pod: JSON) -> Sequence[Change]:
         usage.before_delete(pod)
-        return records.before_removal(pod)
+        return [*records.before_removal(pod), *removed.before_removal(pod)]
 
     changes = Changes(before_removal={"pods": leaves})
     admission = Admission(
@@ -88,6 +94,7 @@ def build_registries(base: Foundation) -> Stored:
         quotas=quotas,
         usage=usage,
         records=records,
+        removed=removed,
         index=PodIndex(storage),
         node=node,
     )

@@ -5,7 +5,8 @@ status of pods that run. Each may be called again at any time, by any thread, af
 
 - a pod is stored before its task is run, so no task is without a pod for long;
 - run() finds the task it started before, by the pod's uid;
-- a launch that finds the pod gone when it saves the handle stops the task.
+- a launch that finds the pod gone when it saves the handle stops the task;
+- a pod that is removed while it may have a task is kept aside until that has ended (RemovedPods).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
+from chalicelib.apimachinery.rules.status import unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
@@ -24,6 +26,7 @@ from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gat
 from chalicelib.controllers.podmodel.refusals import given_up_status, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.launcher import PodLauncher, Queues
 from chalicelib.controllers.pods.log_archive import LogArchive
+from chalicelib.controllers.pods.removed import RemovedPods
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
@@ -31,7 +34,7 @@ from chalicelib.controllers.pods.waiting import WaitingPods
 from chalicelib.controllers.runtime.backoff import Backoff
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.translation.task import Node
-from chalicelib.providers.base import LogOptions, Provider, TaskState
+from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskState
 from chalicelib.storage.base import Storage
 from chalicelib.storage.shared_commits import Transact
 
@@ -51,6 +54,7 @@ class PodController:
         recorder: Recorder,
         clock: Callable[[], datetime],
         observers: PodObservers,
+        removed: RemovedPods,
         archive: LogArchive | None = None,
         transact: Transact | None = None,
     ) -> None:
@@ -61,6 +65,7 @@ class PodController:
             storage, recorder=recorder, node=node, clock=clock, observers=observers, transact=transact
         )
         self._tasks = PodTasks(provider, archive)
+        self._removed = removed
         self._node = node
         self._recorder = recorder
         self._clock = clock
@@ -79,8 +84,9 @@ class PodController:
     def sync(self, pod: JSON, *, is_fresh: bool = False) -> None:
         """Bring the pod's task to where the pod wants it. Safe to repeat, and with an outdated pod.
 
-        One that is fresh, stored a moment ago, is not read again before its task is run. Raises StorageError if the
-        store fails; what the provider refuses becomes the pod's status.
+        One that is fresh, stored a moment ago, is not read again before its task is run. What the provider refuses
+        becomes the pod's status. Raises StorageError if the store fails, ProviderUnavailable if the provider does not
+        tell whether a deleting pod has a task.
         """
         if not self.is_ours(pod):
             return
@@ -88,14 +94,21 @@ class PodController:
             if self.is_to_launch(pod):
                 self._launch(pod, is_fresh=is_fresh)
             return
-        handle = handle_of(pod)
-        if not handle and pod["spec"].get("nodeName"):
-            handle = self._tasks.find(pod["metadata"]["uid"])
+        handle = handle_of(pod) or self._adopted(pod)
         if not handle or is_terminal(pod):  # nothing runs (any more)
             self.give_up(pod)
             return
         self._recorder.record(pod, pod_events.stopping(pod))
         self._stop(pod, handle, grace_left(pod, self._clock()))
+
+    def _adopted(self, pod: JSON) -> str:
+        """Return the handle of a task that a bound pod was given and has no note of, and note it; "" without one."""
+        if not pod["spec"].get("nodeName") or is_terminal(pod):
+            return ""
+        stored, state = self._store.under(pod_key(pod)), self._tasks.find(pod["metadata"]["uid"])
+        if stored is not None and state is not None:
+            self._store.record(stored, state)
+        return state.handle if state else ""
 
     def _launch(self, pod: JSON, *, is_fresh: bool) -> None:
         """Launch a pod, and end its task again if the pod has gone, or is to go, meanwhile."""
@@ -105,6 +118,7 @@ class PodController:
         handle, written = launch.state.handle, launch.written
         if written is None:
             LOG.info("pod vanished while its task started uid=%s task=%s", launch.state.uid, handle)
+            self._removed.observe(launch.state)
             self._tasks.discard(handle)
         elif is_deleting(written.after) or is_terminal(written.after):
             self._stop(written.after, handle, grace_left(written.after, self._clock()))
@@ -125,10 +139,13 @@ class PodController:
         return self._node.runs(pod)
 
     def forget(self, pod: JSON) -> None:
-        """Stop the task of a pod that was removed from the store by another component. Repeatable."""
+        """Stop the task of a pod that was removed from the store by another component. Repeatable.
+
+        One that is not noted in the pod is found by the chore that ends orphans.
+        """
         self._queues.drop(pod["metadata"]["uid"])
-        if self.is_ours(pod) and pod["spec"].get("nodeName"):
-            self._tasks.discard(handle_of(pod) or self._tasks.find(pod["metadata"]["uid"]))
+        if self.is_ours(pod):
+            self._tasks.discard(handle_of(pod))
 
     def retry(self) -> None:
         """Try again to start pods that wait, or that could not be taken, where their pause is over or there is room.
@@ -169,8 +186,11 @@ class PodController:
 
     def logs(self, pod: JSON, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield the log of a container in pieces. Raises StatusError before the first."""
-        handle = handle_of(pod) or (self._tasks.find(pod["metadata"]["uid"]) if self._node.launches else "")
-        return self._tasks.logs(pod, handle, container, options)
+        try:
+            found = self._tasks.find(pod["metadata"]["uid"]) if self._node.launches and not handle_of(pod) else None
+        except ProviderUnavailable as error:
+            raise unavailable(f"{error.reason}: {error.message}") from error
+        return self._tasks.logs(pod, found.handle if found else handle_of(pod), container, options)
 
     def end_driver(self, pod: JSON) -> None:
         """End a driver that cannot be started, as Failed, if it has been tried for long enough."""
@@ -213,11 +233,12 @@ class PodController:
         """Write what a provider reported about a task into its pod's status.
 
         Safe to repeat and to call out of order: a state whose version is not newer than the recorded one
-        changes nothing. An unknown uid is logged and left to resync.
+        changes nothing. Of a pod that has been removed it is recorded what its task has used.
         """
         stored = self._store.find(state.uid)
         if stored is None:
-            LOG.info("no pod for task uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
+            if not self._removed.observe(state):
+                LOG.info("no pod for task uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
             return
         if state.phase == "pending" and not handle_of(stored.object()):
             return  # it is being started: who does so saves it in a moment, or else the next sync finds it

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import labels_of, metadata_of, spec_of
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
@@ -25,8 +25,8 @@ from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.objects import paged
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
 from chalicelib.providers.extensions import RemembersLogs
-from chalicelib.resources.pods.podrecords import RESOURCE, SPARK_LABELS, record_of
-from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject
+from chalicelib.resources.pods.podrecords import RESOURCE, SPARK_LABELS, record_name, record_of
+from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
@@ -90,6 +90,24 @@ class PodRecords:
 
             self._later(trim)
         return (Change("ADDED", object_key(RESOURCE, namespace, record["metadata"]["name"]), record),)
+
+    def amend(self, pod: JSON) -> None:
+        """Write what the task of a removed pod has come to since into its record, if it has left one. Repeatable."""
+        name, namespace = record_name(pod["metadata"]), pod["metadata"].get("namespace", "")
+        try:
+            stored = self._storage.get(object_key(RESOURCE, namespace, name))
+        except KeyNotFound:
+            return
+        logs = self._keep_logs(pod)
+
+        def change(record: JSON) -> JSON:
+            old = record["pod"]
+            metadata = {**old["metadata"], "annotations": {**annotations_of(old), **annotations_of(pod)}}
+            last = {**old, "metadata": metadata, "status": pod["status"]}
+            return {**record, "pod": last, "logs": logs}
+
+        with suppress(KeyNotFound):
+            guaranteed_update(self._storage, stored.key, change, known=stored)
 
     def _keep_logs(self, pod: JSON) -> list[JSON]:
         """Return where the logs of a pod's containers are from now on; nothing of a pod that never had a task."""

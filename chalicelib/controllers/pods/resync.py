@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time
@@ -18,14 +19,15 @@ from chalicelib.controllers.podmodel.index import IndexedPod, PodIndex
 from chalicelib.controllers.podmodel.record import handle_of, lost_task, version_of
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
+from chalicelib.controllers.pods.removed import RemovedPods
 from chalicelib.controllers.pods.store import ignore
+from chalicelib.controllers.pods.tasks import DESCRIBE_AT_ONCE, ask, in_hundreds, stop_orphan
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.providers.base import Provider, ProviderUnavailable, TaskNotFound, TaskState
+from chalicelib.controllers.runtime.one_by_one import OneByOne
+from chalicelib.providers.base import Provider, TaskState
 
 LOG = logging.getLogger(__name__)
 
-DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
-ORPHAN_GRACE_SECONDS = 30.0
 FEW = 20  # pods that wait: as many launches are a second of this process
 BATCH = 200  # pods for one function: 20 seconds of its processor
 MOST = 800  # in a run: what ECS starts until the next, at 20 a second
@@ -37,7 +39,7 @@ class ResyncTimes:
 
     settle: float = 5.0  # a younger pod is still being started by the request that brought it
     lost: float = 60.0  # a provider may need that long until it knows what it has just started
-    orphan: float = 120.0  # a younger task may belong to a pod whose handle is being saved
+    orphan: float = 120.0  # a younger task may be the one that its pod is just being given
     abandoned: float = 300.0  # past its grace, a deleting pod of another node is given up
 
 
@@ -50,6 +52,7 @@ class Resync:
         index: PodIndex,
         provider: Provider,
         pods: PodController,
+        removed: RemovedPods,
         clock: Callable[[], datetime],
         follow: Callable[[JSON], None] = ignore,
         later: Later,
@@ -59,6 +62,7 @@ class Resync:
         self._index = index
         self._provider = provider
         self._pods = pods
+        self._removed = removed
         self._follow = follow
         self._clock = clock
         self._later = later
@@ -72,16 +76,16 @@ class Resync:
         """Heal what can be healed now, in steps; what the provider refuses waits for the next run.
 
         Pods that wait come first, in the order of their creation. A run that is broken off between two steps is gone
-        on with by the next one, after what waits by then. Raises ProviderUnavailable at the end if some tasks could not
-        be asked for.
+        on with by the next one, after what waits by then. Raises at the end what went wrong first: ProviderUnavailable
+        if some tasks could not be asked for.
         """
-        refused: ProviderUnavailable | None = None
+        each_alone = OneByOne()
         pods = [(each.key, each.object()) for each in self._index.look().unfinished]
         pods.sort(key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
         waiting: list[tuple[str, JSON]] = []
         living = []
         for key, pod in pods:
-            if self._sync_pod(pod):
+            if each_alone(partial(self._sync_pod, pod), default=bool(handle_of(pod))):
                 living.append((key, pod))
             elif self._is_waiting(pod):
                 waiting.append((key, pod))
@@ -93,15 +97,11 @@ class Resync:
         living.sort(key=lambda each: (each[0] <= self._compared, each[0]))
         for start in range(0, len(living), DESCRIBE_AT_ONCE):
             some = living[start : start + DESCRIBE_AT_ONCE]
-            try:
-                self._compare([pod for _, pod in some])
-            except ProviderUnavailable as error:
-                refused = error
+            self._compare([pod for _, pod in some], each_alone)
             self._compared = some[-1][0]
             yield
         self._compared = ""
-        if refused is not None:
-            raise refused
+        each_alone.end()
 
     def _sync_pod(self, pod: JSON) -> bool:
         """Do what a pod needs on its own; return whether its task is to be asked for."""
@@ -161,23 +161,26 @@ class Resync:
 
         self._later(work)
 
-    def _compare(self, pods: Sequence[JSON]) -> None:
+    def _compare(self, pods: Sequence[JSON], each_alone: OneByOne) -> None:
         """Observe the present states of these pods' tasks; one that is not known (any more) is lost.
 
         One answer without the task proves nothing: what a provider shows may be late. The next one does.
         """
         by_handle = {handle_of(pod): pod for pod in pods}
-        for state in self._provider.describe(list(by_handle)):
+        told = in_hundreds(self._provider.describe, list(by_handle))
+        each_alone.failed(told.refused)
+        for state in told.states:
             pod = by_handle.pop(state.handle, None)
             self._missed.discard(state.handle)
             if pod is not None and (is_deleting(pod) or state.version != version_of(pod)):
-                self._pods.observe(state)
+                each_alone(partial(self._pods.observe, state), default=None)
         for handle, pod in by_handle.items():
             started = find_time(status_of(pod).get("startTime"))
-            if not is_deleting(pod) and not self._has_passed(started, self._times.lost):
+            is_new = not is_deleting(pod) and not self._has_passed(started, self._times.lost)
+            if handle in told.untold or is_new:
                 continue
             if handle in self._missed:
-                self._pods.observe(lost_task(pod, now=self._clock()))
+                each_alone(partial(self._pods.observe, lost_task(pod, now=self._clock())), default=None)
             self._missed.add(handle)
 
     def _has_passed(self, since: datetime | None, seconds: float) -> bool:
@@ -185,35 +188,38 @@ class Resync:
         return since is None or self._clock() - since >= timedelta(seconds=seconds)
 
     def stop_orphans(self) -> None:
-        """Stop tasks that no pod stands for, and forget those that have ended. Raises ProviderUnavailable."""
-        states = self._provider.list_tasks()
-        snapshot = self._index.look()
-        for state in states:
+        """Stop tasks that no pod stands for, and forget those that have ended. Raises at the end as run() does."""
+        each_alone = OneByOne()
+        each_alone(self._removed.sweep, default=None)
+        told = ask(partial(self._provider.list_tasks, self._living_handles()))
+        each_alone.failed(told.refused)
+        snapshot = self._index.look()  # after the tasks: a pod is stored before its task is run
+        for state in told.states:
             if not _is_as_it_should_be(snapshot.by_uid.get(state.uid), state):
-                self._judge(state)
+                each_alone(partial(self._judge, state), default=None)
+        each_alone.end()
+
+    def _living_handles(self) -> set[str]:
+        """Return the handles of tasks that run() asks for."""
+        return {handle_of(pod.object()) for pod in self._index.look().unfinished if not pod.ending}
 
     def _judge(self, state: TaskState) -> None:
         """Adopt or stop a task that is not the one of a pod that lives, by what is stored now."""
         pod = self._pods.find(state.uid)
-        if pod is not None and not handle_of(pod) and not is_terminal(pod):
+        if pod is not None and not is_terminal(pod) and not handle_of(pod):
             self._pods.observe(state)  # started, but the handle was never saved: adopt it
-        elif pod is not None and handle_of(pod) == state.handle:
-            if is_terminal(pod) and state.phase != "stopped":
-                self._stop(state)
-        elif self._has_passed(state.created_at, self._times.orphan):
-            where = (state.uid, state.handle, state.phase)
-            LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", *where)
-            self._stop(state)
-
-    def _stop(self, state: TaskState) -> None:
-        """End an orphan in two steps: stopped now, forgotten by a later run."""
-        try:
-            if state.phase == "stopped":
-                self._provider.remove(state.handle)
-            else:
-                self._provider.stop(state.handle, grace_seconds=ORPHAN_GRACE_SECONDS, reason="NoPod")
-        except TaskNotFound:
             return
+        if pod is not None and handle_of(pod) == state.handle:
+            if is_terminal(pod) and state.phase != "stopped":
+                stop_orphan(self._provider, state)
+            return
+        # A pod that lives may have been given another task a moment ago. One that is gone, or over, gets none any more.
+        if pod is None or is_terminal(pod) or self._has_passed(state.created_at, self._times.orphan):
+            LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
+            if pod is not None:
+                self._removed.keep_ended(pod)
+            self._removed.observe(state)
+            stop_orphan(self._provider, state)
 
 
 def _is_as_it_should_be(pod: IndexedPod | None, state: TaskState) -> bool:

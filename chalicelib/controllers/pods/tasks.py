@@ -3,16 +3,61 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.pods.log_archive import LogArchive
-from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
+from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound, TaskState, ToldInPart
 
 LOG = logging.getLogger(__name__)
+
+DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
+ORPHAN_GRACE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a provider tells of some tasks, the handles of those of which it does not, and why not."""
+
+    states: Sequence[TaskState]
+    untold: Collection[str] = ()
+    refused: ProviderUnavailable | None = None
+
+
+def ask(call: Callable[[], Sequence[TaskState]], handles: Collection[str] = ()) -> Told:
+    """Return what a call of a provider tells of the tasks with these handles: not told of is not the same as gone."""
+    try:
+        return Told(call())
+    except ToldInPart as error:
+        return Told(error.states, error.untold, error)
+    except ProviderUnavailable as error:
+        return Told((), handles, error)
+
+
+def in_hundreds(describe: Callable[[Sequence[str]], list[TaskState]], handles: Sequence[str]) -> Told:
+    """Return what a provider's describe() tells of any number of tasks."""
+    some = (handles[at : at + DESCRIBE_AT_ONCE] for at in range(0, len(handles), DESCRIBE_AT_ONCE))
+    parts = [ask(partial(describe, each), each) for each in some]
+    return Told(
+        [state for part in parts for state in part.states],
+        {handle for part in parts for handle in part.untold},
+        next((part.refused for part in parts if part.refused), None),
+    )
+
+
+def stop_orphan(provider: Provider, state: TaskState) -> None:
+    """End a task without a pod in two steps: stopped now, forgotten when it has ended. Raises ProviderUnavailable."""
+    with suppress(TaskNotFound):
+        if state.phase == "stopped":
+            provider.remove(state.handle)
+        else:
+            provider.stop(state.handle, grace_seconds=ORPHAN_GRACE_SECONDS, reason="NoPod")
 
 
 class PodTasks:
@@ -65,9 +110,13 @@ class PodTasks:
             raise unavailable(f"{error.reason}: {error.message}") from error
         return chain((first,), pieces)
 
-    def find(self, uid: str) -> str:
-        """Return the handle of a pod whose annotation was lost (a client may replace annotations), or ""."""
-        try:
-            return next((state.handle for state in self._provider.list_tasks() if state.uid == uid), "")
-        except ProviderUnavailable:
-            return ""
+    def find(self, uid: str) -> TaskState | None:
+        """Return the state of a pod's task that is not noted in the pod, None if there is none.
+
+        Raises ProviderUnavailable if that cannot be told.
+        """
+        told = ask(self._provider.list_tasks)
+        found = next((state for state in told.states if state.uid == uid), None)
+        if told.refused and found is None:
+            raise told.refused
+        return found

@@ -42,11 +42,16 @@ def state_of(pod: JSON) -> str:
     return "Killed" if labels_of(pod).get("spark-role") == "driver" else "Ended"
 
 
+def record_name(metadata: JSON) -> str:
+    """Return the name of a pod's record, by the pod's metadata."""
+    return f"{metadata['name'][:LONGEST_NAME]}-{metadata['uid'].rpartition('-')[2][:12]}"
+
+
 def record_of(pod: JSON, logs: Sequence[JSON], now: datetime) -> JSON:
     """Return the record of a pod that is removed now; the same one for the same pod each time."""
     metadata = metadata_of(pod)
     own = {
-        "name": f"{metadata['name'][:LONGEST_NAME]}-{metadata['uid'].rpartition('-')[2][:12]}",
+        "name": record_name(metadata),
         "namespace": metadata.get("namespace", ""),
         "uid": str(uuid5(NAMESPACE_URL, f"podrecord/{metadata['uid']}")),
         "creationTimestamp": format_time(now),

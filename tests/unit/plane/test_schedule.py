@@ -19,7 +19,8 @@ def test_a_chore_that_fails_stops_no_other_and_fails_the_run(monkeypatch: pytest
     w.pass_time(61)
     list_tasks = w.provider.list_tasks
 
-    def fail() -> list[object]:
+    def fail(known: object) -> list[object]:
+        del known
         raise RuntimeError("bad day")
 
     monkeypatch.setattr(w.provider, "list_tasks", fail)

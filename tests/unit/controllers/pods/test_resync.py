@@ -13,7 +13,8 @@ from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.resync import BATCH, FEW, MOST, Resync
 from chalicelib.controllers.runtime.objects import PAGE
-from chalicelib.providers.base import Container, ProviderUnavailable, Task
+from chalicelib.providers.base import Container, ProviderUnavailable, Task, TaskState, ToldInPart
+from chalicelib.storage.base import StorageUnavailable
 from tests.inline import Inline, inline
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import pod
@@ -160,6 +161,79 @@ def test_tasks_that_the_provider_does_not_tell_of_now_keep_no_others_from_their_
     assert w.phase("p100") == "Failed"
 
 
+def test_a_task_that_the_provider_does_not_tell_of_hides_no_other_of_its_hundred(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("untold", "ended", "lost"):
+        w.create_pod(name)
+    w.provider.finish(w.handle("ended"), 3)
+    w.provider.remove(w.handle("lost"))
+    w.pass_time(61)
+    describe, untold = w.provider.describe, w.handle("untold")
+
+    def telling_in_part(handles: Sequence[str]) -> Any:  # Any: as the provider's
+        states = describe([each for each in handles if each != untold])
+        raise ToldInPart("Unavailable", "not of one", states=states, untold=[untold])
+
+    monkeypatch.setattr(w.provider, "describe", telling_in_part)
+    for _ in range(3):
+        with pytest.raises(ToldInPart):
+            list(w.controllers.resync.run())
+
+    reasons = {name: (w.phase(name), w.pod(name)["status"].get("reason")) for name in ("untold", "ended", "lost")}
+    assert reasons == {"untold": ("Running", None), "ended": ("Failed", None), "lost": ("Failed", "TaskLost")}
+
+
+def test_orphans_that_are_told_of_are_stopped_whatever_is_not(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.provider.run(task("nobody"))
+    states = w.provider.list_tasks()
+
+    def telling_in_part(known: object = ()) -> Any:  # Any: as the provider's
+        del known
+        raise ToldInPart("Unavailable", "not of one", states=states, untold=["other"])
+
+    monkeypatch.setattr(w.provider, "list_tasks", telling_in_part)
+    with pytest.raises(ToldInPart):
+        w.controllers.resync.stop_orphans()
+
+    assert [handle for handle, _ in w.provider.stops] == ["fake-nobody"]
+
+
+def test_a_pod_that_cannot_be_seen_to_keeps_no_other_from_its_turn(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("bad", "good"):
+        w.create_pod(name)
+        w.provider.finish(w.handle(name), 3)
+    observe, bad = w.pods.observe, w.handle("bad")
+
+    def failing(state: TaskState) -> None:
+        if state.handle == bad:
+            raise RuntimeError("a report that nobody has thought of")
+        observe(state)
+
+    monkeypatch.setattr(w.pods, "observe", failing)
+    with pytest.raises(RuntimeError):
+        list(w.controllers.resync.run())
+
+    assert (w.phase("bad"), w.phase("good")) == ("Running", "Failed")
+
+
+def test_a_store_that_is_down_ends_a_run_at_once(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    for name in ("one", "two"):
+        w.create_pod(name)
+        w.provider.finish(w.handle(name), 3)
+
+    def failing(state: TaskState) -> None:
+        seen.append(state.handle)
+        raise StorageUnavailable("throttled")
+
+    monkeypatch.setattr(w.pods, "observe", failing)
+    with pytest.raises(StorageUnavailable):
+        list(w.controllers.resync.run())
+
+    assert len(seen) == 1
+
+
 def test_a_run_that_is_broken_off_is_gone_on_with_after_what_waits(w: World) -> None:
     for number in range(101):
         w.create_pod(f"p{number:03}")
@@ -183,7 +257,13 @@ def test_a_run_that_is_broken_off_is_gone_on_with_after_what_waits(w: World) -> 
 def resync_beside_functions(w: World, takes: Callable[[Sequence[str]], bool]) -> Resync:
     """Return a resync that can have pods launched by functions of their own."""
     return Resync(
-        index=PodIndex(w.storage), provider=w.provider, pods=w.pods, clock=w.clock, later=inline, launch_elsewhere=takes
+        index=PodIndex(w.storage),
+        provider=w.provider,
+        pods=w.pods,
+        removed=w.plane.stored.removed,
+        clock=w.clock,
+        later=inline,
+        launch_elsewhere=takes,
     )
 
 
@@ -328,13 +408,9 @@ def test_sync_that_takes_long_is_not_asked_for_again() -> None:
 
 def test_stray_task_is_stopped_and_then_forgotten(w: World) -> None:
     w.provider.run(task("nobody"))
-    resync(w)
-    assert w.provider.stops == [], "its pod may be about to be saved"
 
-    w.pass_time(121)
     resync(w)
-    assert [handle for handle, _ in w.provider.stops] == ["fake-nobody"]
-    w.pass_time(61)
+    assert [handle for handle, _ in w.provider.stops] == ["fake-nobody"], "a pod is stored before its task is run"
     resync(w)
 
     assert w.provider.list_tasks() == []
@@ -346,8 +422,10 @@ def test_second_task_of_a_pod_is_an_orphan(w: World) -> None:
     w.provider.run(task("ghost"))
     uid = w.pod()["metadata"]["uid"]
     w.provider.update("fake-ghost", lambda state: replace(state, uid=uid))
-    w.pass_time(121)
+    resync(w)
+    assert w.provider.stops == [], "it may be the one that the pod is just being given"
 
+    w.pass_time(121)
     resync(w)
 
     assert [handle for handle, _ in w.provider.stops] == ["fake-ghost"]
