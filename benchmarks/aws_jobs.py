@@ -11,8 +11,7 @@ from pathlib import Path
 
 from benchmarks import aws_launch
 from benchmarks.aws_launch import EXECUTORS, LAUNCH_BURST, LAUNCHES_PER_SECOND, REQUEST_SECONDS
-from benchmarks.cpu_share import FULL_MB
-from benchmarks.schedule import MEMORY_MB
+from benchmarks.aws_writes import requests_of_a_driver
 from tests.aws_box.package import make_package
 
 JOBS, EACH = 10, 1000
@@ -26,8 +25,7 @@ def run() -> str:
     if taken.without_task or taken.beyond:
         raise RuntimeError(f"{taken.without_task} pods are without a task, {taken.beyond} tasks are too many")
     transactions = taken.transactions / EXECUTORS
-    # On AWS an answer takes at most so long, whatever this machine does: its processor, and all requests in sequence
-    answer = taken.api_cpu_seconds / EXECUTORS / (MEMORY_MB / FULL_MB) + taken.requests / EXECUTORS * REQUEST_SECONDS
+    answer = taken.answer_seconds(len(requests_of_a_driver()))
     per_second = 1 / (2 * REQUEST_SECONDS)  # one reads the store's row and one writes it, each after the one before
     rows = [
         ("launches that ECS takes", 1.0, LAUNCHES_PER_SECOND, (JOBS * EACH - LAUNCH_BURST) / LAUNCHES_PER_SECOND),

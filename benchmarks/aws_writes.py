@@ -16,21 +16,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from benchmarks.dynamodb_units import UnitMeter, Units
 from chalicelib.config import Settings
 from chalicelib.plane.control_plane import ControlPlane
 from chalicelib.plane.foundation import Sources
 from chalicelib.plane.host import LAMBDA
+from chalicelib.storage.dynamodb.item import SETTLED_SECONDS
 from chalicelib.storage.dynamodb.storage import DynamoStorage
 from tests.api_client import CONFIGMAPS, PODS, ApiClient
 from tests.aws_box.ecs_task import EcsTask
 from tests.aws_box.fake_ecs import FakeEcs
+from tests.aws_box.lambda_api import LambdaApi
+from tests.aws_box.lambda_function import LambdaFunction
 from tests.contract.fake_dynamodb import FakeDynamoDB
 
 EXECUTORS = 10
 TOKEN = "administrator"
+FUNCTION = "sparkanywhere-prod"
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 RECORDED = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark"
 SETTLE_SECONDS = 30.0
@@ -206,6 +210,32 @@ def executor(driver: Any, number: int) -> Any:  # Any: JSON
     pod["metadata"]["name"] = f"{pod['metadata']['name'].rpartition('-')[0]}-{number}"
     pod["metadata"]["labels"]["spark-exec-id"] = str(number)
     return pod
+
+
+def requests_of_a_driver() -> list[str]:
+    """Return what DynamoDB is asked while a driver waits for an executor to be stored, its own token in the request.
+
+    Pods are launched by another function, and nothing but pods has been written for a while.
+    """
+    functions = LambdaApi()
+    functions.functions[f"{FUNCTION}-launch"] = Mock(spec=LambdaFunction)
+    functions.lose = lambda _name: True
+    try:
+        with world(AWS_LAMBDA_FUNCTION_NAME=FUNCTION, AWS_ENDPOINT_URL_LAMBDA=functions.url) as here:
+            driver = here.start_driver()
+            named = {key: driver["metadata"][key] for key in ("name", "uid")}
+            wanted = {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", **named}}}
+            token = here.api.create(f"{ACCOUNTS}/spark/token", wanted)["status"]["token"]
+            api = ApiClient(here.plane, token)
+            here.skipped += timedelta(seconds=2 * SETTLED_SECONDS)
+            asked = []
+            for number in range(5):  # who may do what, and whether somebody launches, is asked every few seconds only
+                before = len(here.fake.requests)
+                api.create(PODS, executor(driver, number))
+                asked.append(here.fake.requests[before:])
+            return min(asked, key=len)
+    finally:
+        functions.close()
 
 
 def run() -> str:

@@ -180,7 +180,8 @@ class Reactions:
                 on(resource, STORED, self._sync_workload)
             for resource in {each.owns for each in WORKLOADS.values()}:
                 on(resource, (*STORED, *GONE, "STATUS"), self._sync_owner)
-        on(ANY, STORED, self._look_up_owners)
+        on(ANY, ["ADDED"], self._look_up_owners_here)
+        on(ANY, ["MODIFIED"], self._look_up_owners)
         on(ANY, ["MODIFIED"], self._act_on_finalizers)
         on(ANY, GONE, self._clean_up)
 
@@ -189,8 +190,10 @@ class Reactions:
 
     def _start(self, pod: JSON) -> None:
         to = self._controllers
-        if to.launches is not None and to.pods.is_to_launch(pod) and to.launches.ask(pod):
-            return
+        if to.launches is not None and to.pods.is_to_launch(pod):
+            if to.launches.ask(pod):
+                return  # who launches it looks up its owners, too
+            self._look_up_owners("pods", pod)
         # On a host that scans, later is now, and a read that is saved saves the client's time.
         to.pods.sync(pod, is_fresh=self._scans)
 
@@ -271,7 +274,13 @@ class Reactions:
 
     def _look_up_owners(self, _: str, obj: JSON) -> None:
         if obj["metadata"].get("ownerReferences") and not is_deleting(obj):
-            self._later(partial(self._controllers.lifecycle.garbage.dependent_stored, obj))
+            self._later(partial(self._controllers.lifecycle.garbage.dependents_stored, [obj]))
+
+    def _look_up_owners_here(self, resource: str, obj: JSON) -> None:
+        """Do so unless a pod's launch is asked of a function of its own: a client waits for each read."""
+        to = self._controllers
+        if resource != "pods" or to.launches is None or not to.pods.is_to_launch(obj):
+            self._look_up_owners(resource, obj)
 
     def _act_on_finalizers(self, resource: str, obj: JSON) -> None:
         if not is_deleting(obj):

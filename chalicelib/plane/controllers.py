@@ -105,7 +105,14 @@ def _launch_requests(base: Foundation) -> LaunchRequests | None:
 def build_launch_function(base: Foundation, controllers: Controllers) -> LaunchFunction:
     """Return what launches pods behind the answers of other processes, on threads of its own."""
     later = Background(threads=LAUNCH_THREADS, patience_seconds=0.0)
-    return LaunchFunction(base.storage, controllers.pods, _launch_lease(base), later=later, clock=base.sources.clock)
+    return LaunchFunction(
+        base.storage,
+        controllers.pods,
+        _launch_lease(base),
+        look_up_owners=controllers.lifecycle.garbage.dependents_stored,
+        later=later,
+        clock=base.sources.clock,
+    )
 
 
 def _launch_lease(base: Foundation) -> Lease:

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from chalicelib.apimachinery.accessors import is_deleting, metadata_of, owners_of
 from chalicelib.apimachinery.rules.meta import FOREGROUND, ORPHAN
@@ -51,14 +52,22 @@ class Garbage:
             if reference.get("blockOwnerDeletion"):
                 self.release(reference["uid"])
 
-    def dependent_stored(self, obj: JSON) -> None:
-        """Collect an object that was stored after its owners had gone: whoever made it had not heard of that yet."""
-        metadata = obj["metadata"]
-        if any(self._leaves(each, metadata.get("namespace", "")) for each in owners_of(obj)):
-            try:
-                self._reconcile(self._storage.get_by_uid(metadata["uid"]).key, metadata["uid"])
-            except KeyNotFound:
-                return
+    def dependents_stored(self, objects: Iterable[JSON]) -> None:
+        """Collect those that were stored after their owners had gone: whoever made them had not heard of that yet.
+
+        Each owner is looked for once: it is gone for all of them, or there after all of them were stored.
+        """
+        leaving: dict[tuple[str, str], bool] = {}
+        for obj in objects:
+            metadata = obj["metadata"]
+            namespace = metadata.get("namespace", "")
+            for each in owners_of(obj):
+                owner = each["uid"], namespace
+                if owner not in leaving:
+                    leaving[owner] = self._leaves(each, namespace)
+            if any(leaving[each["uid"], namespace] for each in owners_of(obj)):
+                with suppress(KeyNotFound):
+                    self._reconcile(self._storage.get_by_uid(metadata["uid"]).key, metadata["uid"])
 
     def is_held(self, obj: JSON) -> bool:
         """Return whether a deleting object waits for its dependents (see release)."""

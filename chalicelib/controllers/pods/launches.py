@@ -6,7 +6,8 @@ The stored pod stays the intent (decision 1), and the schedule launches what is 
     POST a pod ---> stored ---> is somebody at work who sees it? no: invoke ---> answer
                                                                       |
     LaunchFunction: launch the pods it was told of, take the lease, follow the store's log from there, launch each
-    new pod; after LINGER_SECONDS without one let go of the lease and look once more.
+    new pod; after LINGER_SECONDS without one let go of the lease and look once more. Of new pods it looks up the
+    owners, too: one that went before the pod was stored has not collected it.
 
 One function at a time holds the lease and follows the log, for the provider's rate is one for all. That every pod is
 seen rests on order alone. A pod is stored before the lease is read, and the log is read once more after the lease has
@@ -17,9 +18,10 @@ again for SURE_SECONDS: that is less than LINGER_SECONDS. Two that launch one po
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -29,7 +31,7 @@ from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.store import pod_key
 from chalicelib.controllers.runtime.background import Workers
 from chalicelib.controllers.runtime.lease import Lease
-from chalicelib.storage.base import Storage
+from chalicelib.storage.base import Storage, StoredObject, WatchEvent
 from chalicelib.storage.keys import prefix
 
 LOG = logging.getLogger(__name__)
@@ -102,9 +104,17 @@ class LaunchFunction:
     """Launches pods until no more come. Safe to run several times at once, and again after any crash."""
 
     def __init__(
-        self, storage: Storage, pods: PodController, lease: Lease, *, later: Workers, clock: Callable[[], datetime]
+        self,
+        storage: Storage,
+        pods: PodController,
+        lease: Lease,
+        *,
+        look_up_owners: Callable[[Iterable[JSON]], None],
+        later: Workers,
+        clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
+        self._look_up_owners = look_up_owners
         self._pods = pods
         self._lease = lease
         self._later = later
@@ -120,6 +130,7 @@ class LaunchFunction:
             self._later(partial(self._pods.sync_key, key))
         try:
             if event["after"]:
+                self._later(lambda: self._look_up_owners(map(_object, self._storage.get_all(event["pods"]).values())))
                 self._follow(event["after"], end)
         finally:
             self._later.settle((end - self._clock()).total_seconds())
@@ -152,11 +163,18 @@ class LaunchFunction:
         found = 0
         while until is None or seen < until:
             batch = self._storage.events_after(PODS, seen)
-            keys = [each.key for each in batch.events if each.type == "ADDED"]
-            for key in keys:
-                self._later(partial(self._pods.sync_key, key))
-            found += len(keys)
+            new = [each for each in batch.events if each.type == "ADDED"]
+            for each in new:
+                self._later(partial(self._pods.sync_key, each.key))
+            if new:
+                self._later(partial(self._look_up_owners, list(map(_object, new))))
+            found += len(new)
             seen = batch.revision
             if not batch.events:
                 break
         return seen, found
+
+
+def _object(stored: StoredObject | WatchEvent) -> JSON:
+    decoded: JSON = json.loads(stored.json)
+    return decoded

@@ -30,7 +30,7 @@ from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider,
 from tests.unit.controllers.world import World
 
 RUN_SECONDS = 870.0
-INTERRUPTED = ("get", "create", "update", "transact", "events_after", "wait")
+INTERRUPTED = ("get", "get_all", "create", "update", "transact", "events_after", "wait")
 CALLS_AT_MOST = 200  # more than a run of the function makes here
 
 
@@ -95,7 +95,15 @@ class Region:
         provider = crashing_provider(self.provider, dies)
         world = World(storage, provider=provider, clock=self.clock, first=False)
         lease = self._lease(storage, holder)
-        LaunchFunction(storage, world.pods, lease, later=inline, clock=self.clock).run(event, seconds=RUN_SECONDS)
+        function = LaunchFunction(
+            storage,
+            world.pods,
+            lease,
+            look_up_owners=world.controllers.lifecycle.garbage.dependents_stored,
+            later=inline,
+            clock=self.clock,
+        )
+        function.run(event, seconds=RUN_SECONDS)
 
     def run_all(self) -> None:
         """Run invocations until there are none."""
@@ -126,6 +134,25 @@ def test_a_burst_is_launched_by_one_invocation() -> None:
     region.run_all()
 
     assert (region.invocations, len(region.launched()), region.without_task()) == (1, 10, [])
+
+
+def test_pods_that_are_stored_after_their_owner_has_gone_are_collected() -> None:
+    region = Region()
+    model = region.client.create_pod("model")
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone"}
+
+    def ask_for_orphan(name: str) -> None:  # the client's own control plane would collect it
+        metadata = {**model["metadata"], "name": name, "uid": f"uid-{name}", "ownerReferences": [gone]}
+        assert region.api[0].ask(
+            region.storage.create(f"/registry/pods/ns/{name}", {**model, "metadata": metadata}).object()
+        )
+
+    ask_for_orphan("first")  # of which the function is told
+    ask_for_orphan("second")  # which it finds
+    region.run_all()
+
+    pods = [item.object()["metadata"] for item in region.storage.list("/registry/pods/").items]
+    assert [each["name"] for each in pods if "deletionTimestamp" not in each] == ["model"]
 
 
 def test_pods_that_come_while_it_is_at_work_cost_no_invocation() -> None:
