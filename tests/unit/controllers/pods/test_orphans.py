@@ -100,9 +100,15 @@ class Region:
         world = self.world(storage, provider)
         lease = Lease(storage, LEASE, holder="function", seconds=LEASE_SECONDS, clock=self.clock)
         event = {**self.events[0], "after": 0}  # what it was told of, and no more: nothing waits here
-        LaunchFunction(storage, world.pods, lease, later=world.plane.base.later, clock=self.clock).run(
-            event, seconds=RUN_SECONDS
+        function = LaunchFunction(
+            storage,
+            world.pods,
+            lease,
+            look_up_owners=world.controllers.lifecycle.garbage.dependents_stored,
+            later=world.plane.base.later,
+            clock=self.clock,
         )
+        function.run(event, seconds=RUN_SECONDS)
 
     def schedule(self) -> None:
         """Let the schedule come once more, in a new process."""
