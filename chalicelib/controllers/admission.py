@@ -18,6 +18,7 @@ from chalicelib.controllers.lifecycle.namespace_objects import new_namespace_obj
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.podmodel.placement import home_zone
+from chalicelib.controllers.podmodel.refusals import warnings_of
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.pod_security import hold_to_level
 from chalicelib.controllers.policy.quotas import Quotas
@@ -128,7 +129,7 @@ class Admission:
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
         unmet = unsupported_fields(pod, probes=self._node.probes)
         warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unmet]
-        return warnings + (self._provider.warnings(task) if task else [])
+        return warnings + (warnings_of(self._provider, task) if task else [])
 
 
 TEMPLATES = ("podtemplates", *WORKLOADS)

@@ -15,6 +15,7 @@ from chalicelib.apimachinery.rules.status import (
     internal_error,
     method_not_allowed,
     unauthorized,
+    unavailable,
     unknown_path,
 )
 from chalicelib.controllers.pods.payloads import TaskPayloads
@@ -37,6 +38,7 @@ from chalicelib.endpoints.verbs.resource_verbs import ResourceVerbs
 from chalicelib.endpoints.verbs.staged_files import FileEndpoint, authorized_as
 from chalicelib.endpoints.verbs.subresources import Subresources
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
+from chalicelib.providers.base import ProviderError, TaskRejected
 from chalicelib.registry.parts import EVERYTHING, Scope, store_unavailable
 from chalicelib.registry.registry import Registries, registry_key
 from chalicelib.resources.custom.custom_registries import CustomRegistries
@@ -53,6 +55,13 @@ def gateway_url(context: dict[str, Any]) -> str:
         return ""
     is_own_domain = ".execute-api." not in domain  # a custom domain's mapping hides the stage
     return f"https://{domain}" if is_own_domain else f"https://{domain}/{stage}"
+
+
+def provider_refused(error: ProviderError) -> StatusError:
+    """Return the answer to a request that a provider has refused: 403 for good, 503 for what passes."""
+    if isinstance(error, TaskRejected):
+        return StatusError(403, "Forbidden", f"{error.reason}: {error.message}")
+    return unavailable(f"what runs the pods is not available: {error}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +137,9 @@ class Api:
             attempt.error, response = error, status_response(error, is_pretty=is_pretty)
         except StorageUnavailable as error:  # met outside of a registry: by who may do what, or what there is
             response = status_response(store_unavailable(error), is_pretty=is_pretty)
+        except ProviderError as error:  # met where no endpoint has an answer of its own
+            attempt.error = provider_refused(error)
+            response = status_response(attempt.error, is_pretty=is_pretty)
         except Exception:
             LOG.exception("method=%s path=%s unexpected error", request.method, request.context.get("path"))
             unexpected = internal_error("the control plane met an unexpected error; see its log")

@@ -82,6 +82,8 @@ class ControlPlane:
         self._are_defaults_complete = base.host.outlives_requests or not has_default_objects(self.stored)
         if self._are_defaults_complete:
             create_default_objects(self.stored)
+            if not base.host.outlives_requests:  # what is new here has no chore before the schedule's first
+                self._keep_nodes()
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.stranger, self.forbidden = self.api.stranger, self.api.forbidden
         self._launching: LaunchFunction | None = None  # made when this process is the function
@@ -132,10 +134,14 @@ class ControlPlane:
         if self.controllers.prober:
             self.controllers.prober.start()
         self.base.provider.start(self.controllers.pods.observe)
-        if self.base.launches:
-            with suppress(StorageError):  # then the loop makes it
-                self.controllers.nodes.keep()  # clients that come at once ask the node what pods can have
+        self._keep_nodes()
         self.loop.start()
+
+    def _keep_nodes(self) -> None:
+        """Make the nodes: clients that come at once ask them what pods can have."""
+        if self.base.launches:
+            with suppress(StorageError):  # then a chore makes them
+                self.controllers.nodes.keep()
 
     def close(self) -> None:
         """End that work; pods that run go on. May be repeated."""

@@ -310,7 +310,10 @@ class Provider(Protocol):
         """
 
     def warnings(self, task: Task) -> list[str]:
-        """Return one sentence for each thing the task asks for that will not be honoured here."""
+        """Return one sentence for each thing the task asks for that will not be honoured here.
+
+        Raises TaskRejected where run() would, as far as that can be told without starting it.
+        """
 
     def capacities(self) -> list[Capacity]:
         """Return what this provider can run, one entry per architecture.

@@ -18,6 +18,7 @@ from chalicelib.controllers.podmodel.container_status import all_statuses
 from chalicelib.controllers.podmodel.references import MOUNT, SCHEDULE
 from chalicelib.controllers.podmodel.status import REJECTED, bound_waiting_status, ended_status, unscheduled_status
 from chalicelib.controllers.runtime.recorder import News
+from chalicelib.providers.base import Provider, ProviderError, Task, TaskRejected
 
 CREATE_ERROR = "CreateContainerError"
 NO_NODE = "0/1 nodes are available"  # as the scheduler begins
@@ -88,6 +89,19 @@ class Refusal:
             yield from pod_events.container_news(before, after)
         else:
             yield News("Warning", self.shown, self.message)
+
+
+def warnings_of(provider: Provider, task: Task) -> list[str]:
+    """Return what a provider will not honour of a task; of one that it will not start why its pod stays Pending.
+
+    What it cannot tell at the moment is no reason to refuse a pod: its start is tried, and says it.
+    """
+    try:
+        return provider.warnings(task)
+    except TaskRejected as error:
+        return [f"the pod stays Pending: {error.message}"]
+    except ProviderError:
+        return []
 
 
 def why_not_started(pod: JSON) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.record import handle_of, refusal_of
 from chalicelib.controllers.podmodel.references import SCHEDULE, Missing
-from chalicelib.controllers.podmodel.refusals import Refusal
+from chalicelib.controllers.podmodel.refusals import Refusal, warnings_of
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import Observer, PodStore, Recorded, pod_key
 from chalicelib.controllers.pods.waiting import WaitingPods
@@ -146,7 +146,7 @@ class PodLauncher:
             return None
         if self.set_back(stored, state):
             return None
-        warnings = self._provider.warnings(task)
+        warnings = warnings_of(self._provider, task)
         written = self._store.record(
             stored,
             state,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
@@ -129,7 +130,8 @@ class PodRecords:
         known = {each["container"]: each for each in record.get("logs") or ()}.get(container, {})
         try:
             if known.get("place"):
-                return self._provider.logs(handle_of(pod), container, replace(options, follow=False))
+                pieces = self._provider.logs(handle_of(pod), container, replace(options, follow=False))
+                return chain((next(pieces, b""),), pieces)
             kept = self.archive.find(metadata_of(pod)["uid"], container, options) if self.archive else None
         except TaskNotFound:
             kept = None

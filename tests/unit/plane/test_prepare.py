@@ -14,6 +14,8 @@ from chalicelib.plane.control_plane import ControlPlane, _first, control_plane, 
 from chalicelib.plane.host import LAMBDA
 from chalicelib.registry.options import WriteOptions
 from chalicelib.storage.sqlite.storage import SqliteStorage
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.world import World
 
 ROLES = ("rbac.authorization.k8s.io", "clusterroles")
 
@@ -81,3 +83,12 @@ def test_where_processes_come_and_go_the_schedule_alone_completes_roles(tmp_path
     second.run_chores()
     assert rules(second) == before
     second.close()
+
+
+def test_a_fresh_deployment_tells_what_pods_can_have_before_its_schedule_has_run() -> None:
+    w = World(MemoryStorage(), host=replace(LAMBDA, keeps_files=False))
+
+    node = w.get("nodes", "fake", None)
+
+    assert node is not None
+    assert node["status"]["allocatable"]["cpu"] == "4"
