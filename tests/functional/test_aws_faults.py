@@ -137,10 +137,6 @@ class Refused(NamedTuple):
 
 
 PASSING = [
-    Refused("RunTask", "AccessDeniedException", f"{CLUSTER_USER}ecs:RunTask", "AccessDenied"),
-    Refused("RunTask", "AccessDeniedException", f"{CLUSTER_USER}iam:PassRole", "AccessDenied"),
-    Refused("RegisterTaskDefinition", "AccessDeniedException", CLUSTER_USER, "AccessDenied"),
-    Refused("RunTask", "ClusterNotFoundException", "Cluster not found.", "ClusterNotFound"),
     Refused("RunTask", "ExpiredTokenException", "The security token is expired", "Credentials"),
     Refused("RunTask", "ServerException", "Service Unavailable. Please try again later.", "ServerError"),
     Refused("RunTask", "ThrottlingException", "Rate exceeded", "Throttled"),
@@ -176,7 +172,7 @@ def test_a_pod_that_may_run_later_is_pending_and_says_why(cloud: Cloud, refused:
 
 
 def test_a_pod_that_waits_runs_once_what_was_missing_is_there(cloud: Cloud) -> None:
-    cloud.fail("RunTask", "ClusterNotFoundException", "Cluster not found.")
+    cloud.fail("RunTask", "LimitExceededException", "The limit on tasks is reached")
     cloud.client.create_pod("patient")
     until(lambda: _is_told(cloud, "patient", "FailedScheduling"), "the Event", seconds=HEAL_SECONDS)
     assert cloud.client.phase("patient") == "Pending"
@@ -272,16 +268,25 @@ def test_a_driver_whose_task_dies_before_it_runs_fails_with_the_reason(
     )
 
 
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("InvalidParameterException", "The subnet ID 'subnet-0a' does not exist"),
-        ("ClientException", "Fargate requires that 'cpu' be defined at the task level"),
-        ("PlatformUnknownException", "The specified platform version does not exist"),
-    ],
-)
-def test_what_ecs_refuses_waits_with_its_words_and_is_asked_again(cloud: Cloud, code: str, message: str) -> None:
-    cloud.fail("RunTask", code, message)
+LASTING = [
+    ("RunTask", "InvalidParameterException", "The subnet ID 'subnet-0a' does not exist"),
+    ("RunTask", "ClientException", "Fargate requires that 'cpu' be defined at the task level"),
+    ("RunTask", "PlatformUnknownException", "The specified platform version does not exist"),
+    ("RunTask", "AccessDeniedException", f"{CLUSTER_USER}ecs:RunTask"),
+    ("RunTask", "AccessDeniedException", f"{CLUSTER_USER}iam:PassRole"),
+    ("RegisterTaskDefinition", "AccessDeniedException", f"{CLUSTER_USER}ecs:RegisterTaskDefinition"),
+    ("RunTask", "ClusterNotFoundException", "Cluster not found."),
+]
+
+
+@pytest.mark.parametrize(("operation", "code", "message"), LASTING)
+def test_what_ecs_refuses_waits_with_its_words_and_is_asked_again(
+    cloud: Cloud, operation: str, code: str, message: str
+) -> None:
+    if operation == "RegisterTaskDefinition":
+        cloud.ecs.forget_definitions()
+        cloud.deployment.set()  # a process that has registered nothing yet
+    cloud.fail(operation, code, message)
 
     cloud.client.create_pod("refused")
     until(lambda: _is_told(cloud, "refused", "Failed"), "the Event", seconds=HEAL_SECONDS)

@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.providers.base import ProviderError, ProviderUnavailable, RefusedError, TaskRejected
 
 THROTTLED = "Throttled"
-# Error codes of the API that pass.
+# Error codes of the API that pass. A right or a cluster that is missing does not: somebody has to see to that.
 PASSING = {
     "ThrottlingException": THROTTLED,
     "Throttling": THROTTLED,
@@ -25,8 +25,6 @@ PASSING = {
     "LimitExceededException": "QuotaExceeded",
     "PlatformTaskDefinitionIncompatibilityException": "Incompatible",
     "ExpiredTokenException": "Credentials",
-    "ClusterNotFoundException": "ClusterNotFound",
-    "AccessDeniedException": "AccessDenied",
     "UnrecognizedClientException": "Credentials",
 }
 INACTIVE = "DefinitionInactive"
@@ -57,7 +55,7 @@ def translated(error: Exception) -> RefusedError:
     reason = passing(message)
     if reason or not response:
         return ProviderUnavailable(reason or "Unavailable", f"{code}: {message}")
-    return TaskRejected(code.removesuffix("Exception"), f"{code}: {message}")
+    return TaskRejected(code.removesuffix("Exception"), message)  # the reason is told beside it
 
 
 def passing(text: str) -> str:
@@ -71,5 +69,5 @@ def failure(failures: Sequence[dict[str, Any]]) -> ProviderError:
     reason, detail = str(first.get("reason") or "unknown"), str(first.get("detail") or "")
     text = f"{reason}: {detail}" if detail else reason
     if reason == "INACTIVE" or "MISSING" in reason:
-        return ProviderUnavailable("ClusterNotFound", text)
+        return TaskRejected("ClusterNotFound", text)
     return ProviderUnavailable(passing(text) or "FailedScheduling", text)

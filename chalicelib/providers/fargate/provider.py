@@ -236,7 +236,7 @@ class FargateProvider:
         except ecs.exceptions.ClusterNotFoundException as error:
             if self._is_of_our_cluster(handle):
                 raise TaskNotFound(handle) from error
-            raise clients.translated(error) from error
+            raise ProviderUnavailable("ClusterNotFound", str(error)) from error
         except Exception as error:
             raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
 
