@@ -30,6 +30,7 @@ class _Entry:
     task: Task
     state: TaskState
     output: dict[str, bytes] = field(default_factory=dict)
+    waits: bool = False  # reserved, and not begun yet
     killed_at: datetime | None = None  # when the grace of a task that ignores SIGTERM is over
 
 
@@ -69,6 +70,31 @@ class FakeProvider:
                     self.begin(handle)
             return self._entries[handle].state
 
+    def shape(self, task: Task) -> str:
+        """Return images and mounts, where a container has what."""
+        return str([(each.name, each.image, each.mounts, each.memory_mib) for each in task.containers])
+
+    def reserve(self, task: Task) -> TaskState:
+        """Start a task that stays pending until begin(), which runs what it was bound to last."""
+        with self._guard:
+            holds, self.hold_pending = self.hold_pending, True
+            try:
+                state = self.run(task)
+            finally:
+                self.hold_pending = holds
+            self._entries[state.handle].waits = True
+            return state
+
+    def bind(self, handle: str, task: Task) -> TaskState:
+        """Let the next begin() of a reserved task run that one."""
+        with self._guard:
+            entry = self._entry(handle)
+            if entry.state.phase == "stopped":
+                raise TaskNotFound(handle)
+            if entry.waits:
+                entry.task = task
+            return replace(entry.state, uid=task.uid)
+
     def _first_state(self, task: Task, handle: str) -> TaskState:
         number = len(self.tasks)
         waiting = [
@@ -90,6 +116,7 @@ class FakeProvider:
         """Let a pending task run."""
         with self._guard:
             entry = self._entries[handle]
+            entry.waits = False
             started = [self._begun(one, known) for one, known in zip(*self._pairs(entry), strict=True)]
             self._change(handle, phase="running", started_at=self._clock(), containers=tuple(started))
             for container in entry.task.containers:

@@ -17,6 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.namespace_objects import new_namespace_objects
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
+from chalicelib.controllers.podmodel.parked import parked_for
 from chalicelib.controllers.podmodel.placement import home_zone
 from chalicelib.controllers.podmodel.refusals import warnings_of
 from chalicelib.controllers.policy.driver_rights import driver_binding
@@ -32,7 +33,7 @@ from chalicelib.providers.base import Provider
 from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.catalogue import WORKLOADS
-from chalicelib.resources.pods.marks import HOME_ZONE
+from chalicelib.resources.pods.marks import HOME_ZONE, PARKED_POD
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
@@ -126,6 +127,9 @@ class Admission:
             metadata["annotations"] = admitted["metadata"].get("annotations", {})
         if home := home_zone(pod, heads):
             metadata["annotations"] = {**annotations_of(pod), HOME_ZONE: home}
+        waiting = next(filter(None, (parked_for(pod, head) for head in heads)), "")
+        if waiting or PARKED_POD in annotations_of(pod):
+            metadata["annotations"] = {**annotations_of(pod), PARKED_POD: waiting}
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
         unmet = unsupported_fields(pod, probes=self._node.probes)
         warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unmet]

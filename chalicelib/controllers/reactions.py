@@ -31,6 +31,7 @@ from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.launches import LaunchRequests
+from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
@@ -113,6 +114,7 @@ class Controllers:
     """The controllers of one control plane, wired."""
 
     pods: PodController
+    parking: ParkedTasks | None  # None: the provider binds no task late
     launches: LaunchRequests | None  # None: a pod is launched by the process that has stored it
     prober: Prober | None  # None: no probe can be run
     causes: CauseFinder
@@ -159,6 +161,9 @@ class Reactions:
         on("nodes", STORED, self._sync_unplaced)
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))
+        if parking := to.parking:
+            on("pods", ("MODIFIED", "STATUS"), lambda _, pod: later(partial(parking.pod_changed, pod)))
+            on("pods", GONE, lambda _, pod: later(partial(parking.pod_gone, pod)))
         on("pods", GONE, lambda _, pod: to.usage.after_delete(pod), self._release_claims)
         on(PODRECORDS, ["DELETED"], lambda _, record: to.records.forget(record))
         on("pods", ("MODIFIED", "STATUS", *GONE), to.services.pod_changed)

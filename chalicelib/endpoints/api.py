@@ -177,9 +177,11 @@ class Api:
     def _answer(self, attempt: Attempt, path: list[str], body: bytes, url: str) -> Response:
         headers, query = attempt.headers, attempt.query
         match = self._router.find(attempt.method, path)
-        if not isinstance(match, str) and match.route.verb == "payload":
+        if not isinstance(match, str) and match.route.verb in ("payload", "wait"):
             if self._endpoints.payloads is None:
                 raise unknown_path()
+            if match.route.verb == "wait":
+                return text_response(self._endpoints.payloads.wait(match.values["uid"]))
             proof = bearer_token(headers)  # of a kind of its own
             return text_response(self._endpoints.payloads.payload(match.values["uid"], proof))
         if not isinstance(match, str) and match.route.verb == FETCH:

@@ -164,7 +164,9 @@ def _payloads(base: Foundation, stored: Stored) -> TaskPayloads | None:
     def identify(proof: str) -> str:
         return signer_of(proof, provider.audience, ask_sts, now=base.sources.clock()).arn
 
-    return TaskPayloads(base.storage, node=stored.node, provider=provider, identify=identify, render=render)
+    return TaskPayloads(
+        base.storage, node=stored.node, provider=provider, identify=identify, render=render, clock=base.sources.clock
+    )
 
 
 def _problem(base: Foundation) -> str:

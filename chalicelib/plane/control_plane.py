@@ -15,7 +15,8 @@ from chalicelib.controllers.runtime.background import ResyncLoop, Workers
 from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
-from chalicelib.plane.controllers import build_controllers, build_launch_function, chores, subscribe
+from chalicelib.plane.chores import chores
+from chalicelib.plane.controllers import build_controllers, build_launch_function, subscribe
 from chalicelib.plane.foundation import Sources, build_foundation
 from chalicelib.plane.host import LAMBDA_SECONDS, Host
 from chalicelib.plane.registries import build_registries, create_default_objects, has_default_objects
@@ -87,7 +88,7 @@ class ControlPlane:
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.stranger, self.forbidden = self.api.stranger, self.api.forbidden
         self._launching: LaunchFunction | None = None  # made when this process is the function
-        self.loop = ResyncLoop(list(chores(base, self.controllers)))
+        self.loop = ResyncLoop(list(chores(base, self.stored.index, self.controllers)))
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
         # and where pods find the API's own Service: the server's certificate names it

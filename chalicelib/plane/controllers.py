@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
@@ -22,32 +21,30 @@ from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.launches import LEASE, LEASE_SECONDS, LaunchFunction, LaunchRequests
+from chalicelib.controllers.pods.parking import ParkedTasks, ParkingTerms
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, ignore
 from chalicelib.controllers.probes.prober import ProbedProvider, Prober
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
-from chalicelib.controllers.runtime.background import Background, Chore
+from chalicelib.controllers.runtime.background import Background
 from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
 from chalicelib.controllers.runtime.recorder import Recorder
-from chalicelib.controllers.workloads.controller import WorkloadController
+from chalicelib.controllers.workloads.controller import WRITER, WorkloadController
 from chalicelib.plane.backends import build_files, build_rates
 from chalicelib.plane.foundation import Foundation
 from chalicelib.plane.registries import Stored
-from chalicelib.providers.extensions import Tidies
+from chalicelib.providers.extensions import BindsLate
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
 from chalicelib.storage.shared_commits import SharedCommits
 
 PROBE_THREADS = 8  # attempts at a time
 LAUNCH_THREADS = 24  # launches at a time: 20 a second, with what one waits for the provider and the store
-RETRY_SECONDS = 1.0  # the shortest pause of Backoff
-SWEEP_SECONDS = 60.0
-EXPIRY_SECONDS = 300.0  # what reads much, and is but the net below what is done at once
+LONG_START_SECONDS = 5.0  # beyond that executors' tasks start with their driver unless its annotation says no
 MB_BYTES = 1_000_000
 MAX_PUT_MB = 5000  # of one PUT to S3
-HISTORY_SECONDS = 3600.0  # old watch events are looked for so often; they are kept for days
 
 
 def build_controllers(base: Foundation, stored: Stored) -> Controllers:
@@ -57,7 +54,14 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     recorder = Recorder(storage, clock=clock, new_uid=base.sources.new_uid, later=base.later)
     lifecycle = _lifecycle(base, stored, delete)
     capacity = NodeCapacity(provider, memory_mib=base.settings.node_memory_mib, cpus=base.settings.node_cpus)
-    pods = _pod_controller(base, stored, recorder, lifecycle.claims, capacity)
+    observers = PodObservers(
+        on_launch=lifecycle.claims.bind,
+        on_change=stored.changes.pod_changed,
+        before_delete=partial(stored.changes.before_removal, "pods"),
+        after_delete=stored.changes.pod_removed,
+    )
+    parking = _parking(base, stored, recorder, observers, delete)
+    pods = _pod_controller(base, stored, recorder, observers, capacity, parking)
     budget_enforcer = BudgetEnforcer(
         storage=storage,
         index=stored.index,
@@ -72,6 +76,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     launches = _launch_requests(base)
     return Controllers(
         pods=pods,
+        parking=parking,
         launches=launches,
         prober=prober,
         causes=_cause_finder(base, stored, pods),
@@ -174,7 +179,12 @@ def subscribe(base: Foundation, stored: Stored, controllers: Controllers) -> Non
 
 
 def _pod_controller(
-    base: Foundation, stored: Stored, recorder: Recorder, claims: VolumeClaims, capacity: NodeCapacity
+    base: Foundation,
+    stored: Stored,
+    recorder: Recorder,
+    observers: PodObservers,
+    capacity: NodeCapacity,
+    parking: ParkedTasks | None,
 ) -> PodController:
     scheduler = Scheduler(
         base.storage,
@@ -190,16 +200,34 @@ def _pod_controller(
         scheduler=scheduler,
         recorder=recorder,
         clock=base.sources.clock,
-        observers=PodObservers(
-            on_launch=claims.bind,
-            on_change=stored.changes.pod_changed,
-            before_delete=partial(stored.changes.before_removal, "pods"),
-            after_delete=stored.changes.pod_removed,
-        ),
+        observers=observers,
         removed=stored.removed,
         archive=stored.records.archive,
+        parking=parking,
         # of the threads that wait for one invocation; a store of this machine has a way of its own
         transact=None if base.host.outlives_requests else SharedCommits(base.storage.transact),
+    )
+
+
+def _parking(
+    base: Foundation, stored: Stored, recorder: Recorder, observers: PodObservers, delete: RegistryDeletes
+) -> ParkedTasks | None:
+    """Return what starts executors' tasks with their driver, None where the provider binds no task late."""
+    if not isinstance(base.provider, BindsLate):
+        return None
+    pods = stored.registries[("", "pods")]
+    return ParkedTasks(
+        storage=base.storage,
+        provider=base.provider,
+        node=stored.node,
+        create=lambda namespace, pod: pods.create(namespace, pod, WRITER),
+        delete=delete,
+        recorder=recorder,
+        observers=observers,
+        clock=base.sources.clock,
+        terms=ParkingTerms(
+            seconds=base.settings.park_seconds, by_default=base.settings.declaration.start_seconds > LONG_START_SECONDS
+        ),
     )
 
 
@@ -266,40 +294,3 @@ def _resources(base: Foundation, *, namespaced_only: bool = False, ownable_only:
     kinds = [each for each in kinds if "create" in each.verbs or not ownable_only]
     names = [each.resource for each in kinds]
     return StoredResources(names, base.storage, namespaced_only=namespaced_only)
-
-
-def chores(base: Foundation, to: Controllers) -> Iterator[Chore]:
-    """Yield what is to be done periodically, in order: to heal, to retry, and to remove what is over."""
-    often = base.settings.resync_seconds
-    if base.launches:
-        yield Chore("nodes", EXPIRY_SECONDS, to.nodes.keep, urgent=True)  # first: how much there is for pods
-    yield Chore("resync", often, to.resync.run, urgent=True)
-    yield Chore("orphans", SWEEP_SECONDS, to.resync.stop_orphans, urgent=True)  # they cost money, and nobody sees them
-    yield Chore("budgets", often, to.budget_enforcer.sweep, urgent=True)
-    yield Chore("services", often, to.services.keep, urgent=True)
-    if base.host.outlives_requests:  # else resync does the same, and is as frequent
-        yield Chore("retry", RETRY_SECONDS, to.pods.retry)
-        yield Chore("services-changed", RETRY_SECONDS, to.services.catch_up)
-    if base.launches:
-        if base.host.outlives_requests:
-            yield Chore("workloads-due", RETRY_SECONDS, to.workloads.run_due)
-        yield Chore("workloads", SWEEP_SECONDS, to.workloads.sweep)
-    yield Chore("namespaces", SWEEP_SECONDS, to.lifecycle.namespaces.sweep)
-    yield Chore("causes", SWEEP_SECONDS, to.causes.sweep)
-    yield Chore("usage", SWEEP_SECONDS, to.usage.sweep)
-    yield Chore("garbage", EXPIRY_SECONDS, to.lifecycle.garbage.sweep)
-    yield Chore("quotas", EXPIRY_SECONDS, to.quotas.sweep)
-    yield Chore("claims", EXPIRY_SECONDS, to.lifecycle.claims.sweep)
-    yield Chore("definitions", EXPIRY_SECONDS, to.lifecycle.definitions.sweep)
-    yield Chore("pod-expiry", EXPIRY_SECONDS, to.lifecycle.expiry.sweep)
-    yield Chore("namespace-objects", EXPIRY_SECONDS, to.lifecycle.namespace_objects.sweep)
-    yield Chore("record-expiry", EXPIRY_SECONDS, to.records.sweep)
-    yield Chore("event-expiry", EXPIRY_SECONDS, to.recorder.expire)
-    if to.files is not None:
-        yield Chore("files", EXPIRY_SECONDS, to.files.sweep)
-    if base.launches:
-        yield Chore("volumes", SWEEP_SECONDS, to.lifecycle.claims.drop_volumes)
-    expire = partial(base.storage.expire_events, base.settings.event_keep_hours * 3600.0)
-    yield Chore("history", HISTORY_SECONDS, expire)
-    if isinstance(base.provider, Tidies):
-        yield Chore("provider", HISTORY_SECONDS, base.provider.tidy)

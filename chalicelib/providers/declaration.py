@@ -91,6 +91,9 @@ class ProviderDeclaration:
     sizes: SizeTable | None = None
     """The sizes that tasks are given, where they are not those that are asked for."""
 
+    start_seconds: float = 0.0
+    """How long it usually takes from asking for a task until it runs."""
+
     price_list: Callable[[], PriceList] | None = None
     """What tasks cost where the settings name no prices; None: nothing."""
 

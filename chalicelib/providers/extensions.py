@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from chalicelib.providers.base import Task, TaskState
+
 
 @runtime_checkable
 class VolumeKeeper(Protocol):
@@ -34,6 +36,32 @@ class VouchesForTasks(Protocol):
         The role is the one that the task was launched with, whatever its pod's objects name by now. Handle and
         definition are those of its TaskState, "" where they are not stored yet. A uid that no task has been started
         for is no error: nobody is its caller. Repeatable. Raises ProviderUnavailable.
+        """
+
+
+@runtime_checkable
+class BindsLate(Protocol):
+    """A provider whose tasks fetch what they are to run, so that one may be started before that is known.
+
+    Such a task waits, asks the control plane what it is for, and ends by itself when it is told to, when its time is
+    over, or when nobody answers. What is stored decides which task it becomes: nothing here does.
+    """
+
+    def shape(self, task: Task) -> str:
+        """Return what no longer changes once a task is started; two of one shape may take each other's place.
+
+        Which of several zones an application is kept in is not part of it. Raises TaskRejected.
+        """
+
+    def reserve(self, task: Task) -> TaskState:
+        """Start a task of this one's shape that waits; return its state. As run() in all else, and as repeatable."""
+
+    def bind(self, handle: str, task: Task) -> TaskState:
+        """Return the state of a reserved task, under the uid of the task that it is to become.
+
+        It begins once it fetches that one's payload; its later states have the uid that it was reserved under. May
+        be repeated, also with another task, until then. Raises TaskNotFound if it has ended or is about to, and
+        ProviderUnavailable.
         """
 
 

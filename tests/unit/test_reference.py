@@ -13,7 +13,15 @@ from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, CAPACIT
 from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.http.requests import ROUTES
 from chalicelib.resources.catalogue import ALL
-from chalicelib.resources.pods.marks import ENDED_BY, HOME_ZONE, MAX_USD, TTL_ANNOTATION, WRITTEN_BY_US
+from chalicelib.resources.pods.marks import (
+    ENDED_BY,
+    HOME_ZONE,
+    MAX_USD,
+    PARK,
+    PARKED_POD,
+    TTL_ANNOTATION,
+    WRITTEN_BY_US,
+)
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
 from tests.e2e.scenarios import table
@@ -56,7 +64,7 @@ def test_every_kind_is_listed_with_its_api_and_no_other(reference: str) -> None:
 def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
     ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, ENDED_BY, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
     ours |= {FALLBACK, CAPACITY_PROVIDER}
-    ours |= {STAGED_ANNOTATION, APPLICATION_LABEL, QUOTAS, SHARED_FOLDERS, ZONES, HOME_ZONE}
+    ours |= {STAGED_ANNOTATION, APPLICATION_LABEL, QUOTAS, SHARED_FOLDERS, ZONES, HOME_ZONE, PARK, PARKED_POD}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours
 

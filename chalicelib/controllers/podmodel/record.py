@@ -9,15 +9,18 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.refusals import CONTAINER_REASONS, Refusal, is_driver
 from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.controllers.podmodel.usage import rate_text
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import (
     BILLED_FROM,
+    BOUND_TASK,
     CAPACITY,
     DEFINITION,
     FAILED_STARTS,
+    PARKED_POD,
     RATE,
     SIZE,
     TASK_ANNOTATION,
@@ -35,6 +38,11 @@ SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out during a do
 def handle_of(pod: JSON) -> str:
     """Return the provider's handle of the pod's task, empty if none is known."""
     return str(annotations_of(pod).get(TASK_ANNOTATION, ""))
+
+
+def task_uid_of(pod: JSON) -> str:
+    """Return the uid under which the provider tells of the pod's task: another one's, if that was started early."""
+    return str(annotations_of(pod).get(BOUND_TASK) or pod["metadata"]["uid"])
 
 
 def definition_of(pod: JSON) -> str:
@@ -81,12 +89,14 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
     if is_terminal(pod) or not is_newer(pod, state):
         return None
     status = next_status(pod, state, now=now, probes=probes)
-    if handle_of(pod) and _worth_a_write(status) == _worth_a_write(status_of(pod)):
+    billed_from, known_from = dict(state.times).get("pull_started"), find_time(annotations_of(pod).get(BILLED_FROM))
+    is_due = billed_from is not None and known_from is None and is_parked(pod)  # it is paid for while nothing runs
+    if handle_of(pod) and not is_due and _worth_a_write(status) == _worth_a_write(status_of(pod)):
         return None
     annotations = {**annotations_of(pod), TASK_ANNOTATION: state.handle, VERSION_ANNOTATION: str(state.version)}
-    billed_from = dict(state.times).get("pull_started")
     if billed_from is not None:
-        annotations[BILLED_FROM] = format_time(billed_from)
+        since = known_from if BOUND_TASK in annotations else None  # until then its parked pod has paid
+        annotations[BILLED_FROM] = format_time(max(billed_from, since or billed_from))
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
     given = {ZONE: state.zone, CAPACITY: state.capacity, DEFINITION: state.definition}
@@ -128,7 +138,8 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
         return None
     if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
-    ours = (TASK_ANNOTATION, VERSION_ANNOTATION, BILLED_FROM, SIZE, ZONE, CAPACITY, DEFINITION, RATE)
+    task = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
+    ours = (*task, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE)
     kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
     dropped = launches(pod) + 1 - LAUNCHES
     known = ",".join(failed[-LAUNCHES:])

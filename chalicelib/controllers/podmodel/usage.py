@@ -2,6 +2,8 @@
 
 Fargate bills a task's size from the start of the image pull until the task has ended
 (aws.amazon.com/fargate/pricing); where the provider tells no such time, a pod counts from its first container's start.
+A task that waits costs what one costs that runs, though no container of its pod has started: that is the parked pod's
+until an executor is bound to the task, and then the executor's.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ from chalicelib.apimachinery.accessors import annotations_of, is_terminal, spec_
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.controllers.podmodel.container_status import all_statuses, finished_at
+from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.placement import first_choice, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.providers.sizes import SizeTable
-from chalicelib.resources.pods.marks import BILLED_FROM, CAPACITY, SIZE
+from chalicelib.resources.pods.marks import BILLED_FROM, BOUND_TASK, CAPACITY, SIZE
 
 HOUR_SECONDS = 3600.0
 
@@ -73,7 +76,8 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
     if seconds is None:
         return NOTHING
     asked = asked_size(spec_of(pod))
-    usd = max(seconds, rates.minimum_seconds) / HOUR_SECONDS * hourly_usd(pod, rates)
+    is_first_part = is_parked(pod) and BOUND_TASK in annotations_of(pod)  # of a task that an executor goes on with
+    usd = max(seconds, 0.0 if is_first_part else rates.minimum_seconds) / HOUR_SECONDS * hourly_usd(pod, rates)
     return Usage(asked.vcpus * seconds, asked.gib * seconds, usd)
 
 
@@ -97,11 +101,13 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
         if started:
             starts.append(started)
             ends.append(find_time(terminated.get("finishedAt")) or now)
+    billed_from = find_time(annotations_of(pod).get(BILLED_FROM))
+    if billed_from and (starts or is_parked(pod) or BOUND_TASK in annotations_of(pod)):
+        starts.append(billed_from)
     if not starts:
         return None
-    billed_from = find_time(annotations_of(pod).get(BILLED_FROM))
-    started = min([*starts, billed_from] if billed_from else starts)
-    ended = max(ends) if is_terminal(pod) else now
+    started = min(starts)
+    ended = max(ends, default=finished_at(pod) or now) if is_terminal(pod) else now
     return max(0.0, (ended - started).total_seconds())
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal
@@ -26,6 +27,7 @@ from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gat
 from chalicelib.controllers.podmodel.refusals import given_up_status, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.launcher import PodLauncher, Queues
 from chalicelib.controllers.pods.log_archive import LogArchive
+from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.removed import RemovedPods
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
@@ -56,6 +58,7 @@ class PodController:
         observers: PodObservers,
         removed: RemovedPods,
         archive: LogArchive | None = None,
+        parking: ParkedTasks | None = None,
         transact: Transact | None = None,
     ) -> None:
         self.waiting = WaitingPods()
@@ -71,9 +74,11 @@ class PodController:
         self._clock = clock
         self._observers = observers
         self._scheduler = scheduler
+        self._parking = parking
         self._launcher = PodLauncher(
             store=self._store,
             provider=provider,
+            parking=parking,
             node=node,
             scheduler=scheduler,
             queues=self._queues,
@@ -122,6 +127,8 @@ class PodController:
             self._tasks.discard(handle)
         elif is_deleting(written.after) or is_terminal(written.after):
             self._stop(written.after, handle, grace_left(written.after, self._clock()))
+        elif self._parking is not None and launch.state.phase == "pending":
+            self._parking.reserve(written.after)  # while the driver itself starts
 
     def sync_key(self, key: str) -> None:
         """Sync the pod under a storage key, if there is one."""
@@ -240,6 +247,7 @@ class PodController:
             if not self._removed.observe(state):
                 LOG.info("no pod for task uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
             return
+        state = replace(state, uid=stored.object()["metadata"]["uid"])  # of a task that was bound to a pod
         if state.phase == "pending" and not handle_of(stored.object()):
             return  # it is being started: who does so saves it in a moment, or else the next sync finds it
         if self._launcher.set_back(stored, state):

@@ -12,9 +12,11 @@ from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
+from chalicelib.controllers.podmodel.parked import is_parked, name_of_parked
 from chalicelib.controllers.podmodel.record import handle_of, refusal_of
 from chalicelib.controllers.podmodel.references import SCHEDULE, Missing
 from chalicelib.controllers.podmodel.refusals import Refusal, warnings_of
+from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import Observer, PodStore, Recorded, pod_key
 from chalicelib.controllers.pods.waiting import WaitingPods
@@ -22,6 +24,7 @@ from chalicelib.controllers.runtime.backoff import LASTING, PASSING, Backoff
 from chalicelib.controllers.runtime.recorder import News
 from chalicelib.controllers.translation.task import Node, Translation, translate
 from chalicelib.providers.base import Provider, ProviderUnavailable, TaskRejected, TaskState
+from chalicelib.providers.extensions import BindsLate
 from chalicelib.registry.writing import as_stored
 from chalicelib.storage.base import StoredObject
 
@@ -59,6 +62,7 @@ class PodLauncher:
         *,
         store: PodStore,
         provider: Provider,
+        parking: ParkedTasks | None,
         node: Node,
         scheduler: Scheduler,
         queues: Queues,
@@ -67,6 +71,7 @@ class PodLauncher:
     ) -> None:
         self._store = store
         self._provider = provider
+        self._parking = parking
         self._node = node
         self._scheduler = scheduler
         self._queues = queues
@@ -86,6 +91,10 @@ class PodLauncher:
             return None
         if is_deleting(current) or is_terminal(current) or handle_of(current):
             return None
+        if self._parking is not None and (bound := self._parking.bind(stored)):
+            self._queues.drop(uid)
+            self._on_launch(bound[1].after)
+            return Launch(*bound)
         lookup = self._node.lookup.now()
         if why := self._scheduler.why_kept_off(current, lookup):
             self._scheduler.set_aside(key)
@@ -136,11 +145,19 @@ class PodLauncher:
         self, stored: StoredObject, translation: Translation, notes: Sequence[str], assigned: Sequence[News]
     ) -> Launch | None:
         """Start the pod's task, and write its state into the pod."""
+        if self._parking is not None and name_of_parked(stored.object()):
+            declined = self._parking.decline(stored)
+            if declined is None:
+                return None
+            stored = declined
         pod, task = stored.object(), translation.task
         assert task is not None
         self._queues.waiting.discard(task.uid)
         try:
-            state = self._provider.run(task)
+            if is_parked(pod) and isinstance(self._provider, BindsLate):
+                state = self._provider.reserve(task)
+            else:
+                state = self._provider.run(task)
         except (TaskRejected, ProviderUnavailable) as error:
             self._refuse(pod, error, assigned)
             return None

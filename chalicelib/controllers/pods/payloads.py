@@ -9,12 +9,18 @@ a pod that is not Pending any more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from math import ceil
 
-from chalicelib.apimachinery.accessors import phase_of
+from chalicelib.apimachinery.accessors import is_deleting, is_terminal, phase_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, forbidden, unauthorized, unavailable
+from chalicelib.apimachinery.rules.time import after
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import definition_of, handle_of
 from chalicelib.controllers.podmodel.references import PodRejected
+from chalicelib.controllers.podmodel.status import deadline
+from chalicelib.controllers.pods.store import bound_key
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.translation.task import Node, translate
 from chalicelib.providers.base import ProviderUnavailable, Task
@@ -48,12 +54,35 @@ class TaskPayloads:
         provider: VouchesForTasks,
         identify: Callable[[str], str],
         render: Callable[[Task], str],
+        clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
         self._node = node
         self._provider = provider
         self._identify = identify
         self._render = render
+        self._clock = clock
+
+    def wait(self, uid: str) -> str:
+        """Tell a task that was started early: `wait SECONDS` at most, or `go` and fetch its payload, or `end`.
+
+        Asked for without a proof: of every other uid it says `end`. May be repeated.
+        """
+        pod = self._stored(uid)
+        if not is_parked(pod):
+            return "go" if not pod and self._bound_to(uid) else "end"
+        now = self._clock()
+        # without a start its launch has yet to be written
+        end = deadline(pod) or after(now, float(spec_of(pod).get("activeDeadlineSeconds") or 0))
+        left = ceil((end - now).total_seconds())
+        return "end" if left <= 0 or is_deleting(pod) or is_terminal(pod) else f"wait {left}"
+
+    def _bound_to(self, task_uid: str) -> str:
+        """Return the uid of the pod that a task started early was bound to, "" for none."""
+        try:
+            return str(self._storage.get(bound_key(task_uid)).object()["pod"])
+        except KeyNotFound:
+            return ""
 
     def payload(self, uid: str, proof: str) -> str:
         """Return the payload of a pending pod's task; may be repeated. Raises 401, 403, 409, 503.
@@ -81,7 +110,11 @@ class TaskPayloads:
         return self._render(task)
 
     def _pod(self, uid: str) -> JSON:
-        """Return the pod of that uid, {} if there is none."""
+        """Return the pod whose task was started under that uid, {} if there is none: while parked it is nobody's."""
+        pod = self._stored(uid) or self._stored(self._bound_to(uid))
+        return {} if is_parked(pod) else pod
+
+    def _stored(self, uid: str) -> JSON:
         try:
             stored = self._storage.get_by_uid(uid)
         except KeyNotFound:

@@ -20,6 +20,7 @@ from chalicelib.apimachinery.rules.status import StatusError, bad_request, unava
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import finished_at
+from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.controllers.runtime.background import Later
@@ -75,7 +76,7 @@ class PodRecords:
     def before_removal(self, pod: JSON) -> Sequence[Change]:
         """Keep the logs of a pod; return the write that goes with its removal, none for a pod that leaves no record."""
         labels, now = labels_of(pod), self._clock()
-        if not any(labels.get(each) for each in SPARK_LABELS):
+        if not any(labels.get(each) for each in SPARK_LABELS) or is_parked(pod):
             return ()
         ended = finished_at(pod)
         if ended is not None and now >= after(ended, self._limits.keep_seconds):

@@ -11,23 +11,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_terminal
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.record import handle_of, is_gated, lost_task, with_state
+from chalicelib.controllers.podmodel.parked import is_parked
+from chalicelib.controllers.podmodel.record import handle_of, is_gated, lost_task, task_uid_of, with_state
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.store import Observer
 from chalicelib.controllers.pods.tasks import in_hundreds, stop_orphan
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import Provider, TaskState
+from chalicelib.resources.pods.marks import BOUND_TASK
 from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, Storage
 from chalicelib.storage.keys import object_key, prefix
 
 LOG = logging.getLogger(__name__)
 
-REMOVED = "sparkanywhere-removed"  # by the pod's uid
+REMOVED = "sparkanywhere-removed"  # by the uid that the pod's task was started under
 # Lambda ends a function after 15 minutes: whoever was starting a task has done so by then, or never will.
 KEEP_SECONDS = 900.0
 LOST_SECONDS = 60.0  # a provider may need that long until it knows what it has just started
@@ -57,6 +60,8 @@ class RemovedPods:
 
     def before_removal(self, pod: JSON) -> Sequence[Change]:
         """Return the write that goes with a pod's removal, none for one that has seen the end of its task."""
+        if is_parked(pod) and BOUND_TASK in annotations_of(pod):
+            return ()  # its task has another pod now
         if not self._node.runs(pod) or is_gated(pod) or (handle_of(pod) and is_terminal(pod)):
             return ()
         return (self._keeping(pod),)
@@ -69,7 +74,7 @@ class RemovedPods:
                 self._storage.create(change.key, change.obj or {})
 
     def _keeping(self, pod: JSON) -> Change:
-        uid = pod["metadata"]["uid"]
+        uid = task_uid_of(pod)
         kept = {"metadata": {"name": uid, "uid": f"{REMOVED}/{uid}"}, "removed": format_time(self._clock())}
         return Change("ADDED", object_key(REMOVED, None, uid), {**kept, "pod": _short(pod)})
 
@@ -112,7 +117,8 @@ class RemovedPods:
             self.observe(state)
         for handle, record in by_handle.items():
             if handle not in told.untold and self._has_passed(record, LOST_SECONDS):
-                self.observe(lost_task(record["pod"], now=find_time(record["removed"]) or self._clock()))
+                lost = lost_task(record["pod"], now=find_time(record["removed"]) or self._clock())
+                self.observe(replace(lost, uid=task_uid_of(record["pod"])))
         for item, record in kept.items():
             if not handle_of(record["pod"]) and self._has_passed(record, KEEP_SECONDS):
                 with suppress(KeyNotFound, RevisionConflict):  # a report has just come

@@ -15,6 +15,7 @@ from chalicelib.apimachinery.accessors import is_deleting, is_terminal
 from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import explained
+from chalicelib.controllers.podmodel.parked import BOUND_TASKS
 from chalicelib.controllers.podmodel.record import handle_of, with_state, without_task
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.task import Node
@@ -62,6 +63,11 @@ def pod_key(pod: JSON) -> str:
     return object_key("pods", pod["metadata"].get("namespace"), pod["metadata"]["name"])
 
 
+def bound_key(task_uid: str) -> str:
+    """Return the storage key of the record that says which pod a reserved task was bound to."""
+    return object_key(BOUND_TASKS, None, task_uid)
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A pod right before and after a write."""
@@ -99,11 +105,12 @@ class PodStore:
         self._observers = observers
 
     def find(self, uid: str) -> StoredObject | None:
-        """Return the pod with that uid."""
+        """Return the pod with that uid, or the one that the task started under that uid was bound to."""
         try:
             stored = self._storage.get_by_uid(uid)
         except KeyNotFound:
-            return None
+            bound = self.under(bound_key(uid))
+            return self.find(bound.object()["pod"]) if bound else None
         return stored if parse_key(stored.key)[0] == "pods" else None
 
     def under(self, key: str) -> StoredObject | None:

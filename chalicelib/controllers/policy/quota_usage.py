@@ -29,6 +29,11 @@ def add(first: Amounts, second: Amounts) -> Amounts:
     return {name: first.get(name, ZERO) + second.get(name, ZERO) for name in first.keys() | second.keys()}
 
 
+def less(first: Amounts, second: Amounts) -> Amounts:
+    """Return what is left of a usage without another one, nothing where that is larger."""
+    return {name: Quantity(max(0, each.nanos - second.get(name, ZERO).nanos)) for name, each in first.items()}
+
+
 def hard_limits(quota: JSON) -> JSON:
     """Return what a quota bounds; nothing for one with scopes, which is stored and not enforced."""
     spec = spec_of(quota)

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 
-from chalicelib.apimachinery.accessors import metadata_of, status_of
+from chalicelib.apimachinery.accessors import is_deleting, metadata_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.parked import name_of_parked
 from chalicelib.controllers.policy import limit_ranges
 from chalicelib.controllers.policy.quota_usage import (
     GROUPS,
@@ -24,13 +25,14 @@ from chalicelib.controllers.policy.quota_usage import (
     add,
     counted_resource,
     hard_limits,
+    less,
     missing_resources,
     usage,
 )
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.resources.pods.totals import ZERO
 from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
-from chalicelib.storage.keys import parse_key, prefix
+from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
 
@@ -150,7 +152,7 @@ class Quotas:
     def _take(self, resource: str, obj: JSON, quotas: list[StoredObject], *, is_dry_run: bool) -> bool:
         """Take from every quota of the namespace that counts the object; return whether there was one."""
         namespace = obj["metadata"]["namespace"]
-        asked = usage(resource, obj) if quotas else {}
+        asked = self._asked(resource, obj) if quotas else {}
         counting = []
         for item in quotas:
             hard = hard_limits(item.object())
@@ -171,6 +173,17 @@ class Quotas:
             self.recount_soon(namespace)  # what the quotas before this one have given
             raise
         return True
+
+    def _asked(self, resource: str, obj: JSON) -> Amounts:
+        """Return what an object uses beyond what the pod holds already whose place it takes."""
+        asked, place = usage(resource, obj), name_of_parked(obj) if resource == "pods" else ""
+        if not place:
+            return asked
+        try:
+            held = self._storage.get(object_key("pods", obj["metadata"]["namespace"], place)).object()
+        except KeyNotFound:
+            return asked
+        return asked if is_deleting(held) else less(asked, usage(resource, held))
 
     def _take_from(self, item: StoredObject, resource: str, obj: JSON, asked: Amounts) -> None:
         for attempt in range(TAKE_ATTEMPTS):

@@ -71,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
         for method in ("GET", "HEAD")
     ),
     Route("GET", "/sparkanywhere/v1/tasks/{uid}/payload", "payload"),
+    Route("GET", "/sparkanywhere/v1/tasks/{uid}/wait", "wait"),
     Route("POST", "/sparkanywhere/v1/namespaces/{namespace}/files", STAGE),
     Route("PUT", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", SEND),
     Route("GET", "/sparkanywhere/v1/namespaces/{namespace}/files/{name}", FETCH),

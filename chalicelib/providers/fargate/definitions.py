@@ -204,11 +204,13 @@ def _logs(site: DeploymentConfig) -> Document:
 class Launch:
     """What is this run's own: where to fetch the payload, and whose turn it is once a clientToken is spent.
 
-    `spreads`: its application's zone has no capacity, so any zone will do. `place`: which of the places to try.
+    `waits`: it asks what it is for until it is told. `spreads`: its application's zone has no capacity, so any zone
+    will do. `place`: which of the places to try.
     """
 
     definition_arn: str
     payload_url: str
+    waits: bool = False
     turn: int = 0
     capacity_provider: str = capacity.FARGATE
     spreads: bool = False
@@ -221,6 +223,8 @@ def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
     own = [("sparkanywhere:deployment", site.name), ("sparkanywhere:pod", f"{task.group}/{task.name}")]
     tags = {key[:MAX_TAG_KEY]: value[:MAX_TAG_VALUE] for key, value in [*own, *task.labels]}
     environment = [{"name": payload.URL, "value": launch.payload_url}]
+    if launch.waits:
+        environment.append({"name": payload.WAITS, "value": "1"})
     override = {"name": payload.FETCHER, "environment": environment}
     return {
         "cluster": site.cluster,
@@ -244,6 +248,13 @@ def run_task(task: Task, site: DeploymentConfig, launch: Launch) -> Document:
         "enableECSManagedTags": True,
         "enableExecuteCommand": site.execute_command,
     }
+
+
+def shape(task: Task, site: DeploymentConfig) -> str:
+    """Return what RunTask is told of a task beside what is its own: all that it keeps. Raises TaskRejected."""
+    places = subnet_choices(task, site.subnets)[-1]
+    fixed = [definition(task, site)["family"], site.security_group_of(task), places, capacity.ladder(task)]
+    return json.dumps(fixed)
 
 
 def client_token(uid: str, attempt: int = 0, turn: int = 0) -> str:

@@ -24,7 +24,8 @@ START_PATH = "/.sparkanywhere"  # where that volume is mounted
 VOLUMES_PATH = f"{START_PATH}/volumes"  # where the first container sees the task's volumes
 FETCHER = "sparkanywhere-start"  # the first container's name
 SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
-URL = "SPARKANYWHERE_PAYLOAD_URL"
+URL, WAITS = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_WAITS"
+WAIT_PAUSE_SECONDS = 1
 STOP_FUNCTION = "sparkanywhere_stop"
 NO_FILES = f"the pod's files could not be fetched, see the log of container {FETCHER}"
 
@@ -47,8 +48,19 @@ sys.stdout.write(urllib.request.urlopen(request, timeout=60).read().decode())' "
 ip=$(fetch "$ECS_CONTAINER_METADATA_URI_V4" "Accept: application/json" \\
   | tr -d ' \\n' | sed -n 's/.*"IPv4Addresses":\\["\\([0-9.]*\\)".*/\\1/p')
 [ -n "$ip" ] || ip=$(hostname -i | cut -d' ' -f1)
-{identity.SIGN}
 again() {{ fetch "$@" || {{ sleep 2; fetch "$@"; }} || {{ sleep 5; fetch "$@"; }}; }}  # curl alone does so by itself
+if [ -n "${{{WAITS}:-}}" ]; then  # started before it is known what for: see providers/extensions, BindsLate
+  trap 'exit 143' TERM
+  began=$(date +%s)
+  while :; do
+    told=$(again "${{{URL}%/payload}}/wait" "Accept: text/plain") || exit {START_FAILED}
+    case "$told" in go) break ;; "wait "[0-9]*) ;; *) echo "not needed: $told"; exit {START_FAILED} ;; esac
+    longest=${{longest:-${{told#wait }}}}
+    [ $(($(date +%s) - began)) -lt "$longest" ] || {{ echo "nobody has needed this task"; exit {START_FAILED}; }}
+    sleep {WAIT_PAUSE_SECONDS}
+  done
+fi
+{identity.SIGN}
 again "${URL}" "Authorization: Bearer $proof" | base64 -d | tar -xz -f - -C {START_PATH}
 [ ! -s addressed ] || xargs -0 sed -i "s/{ADDRESS}/$ip/g" < addressed
 for folder in {VOLUMES_PATH}/*; do [ ! -d "$folder" ] || chmod a+rwx "$folder"; done

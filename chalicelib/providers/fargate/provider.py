@@ -39,6 +39,7 @@ from chalicelib.providers.fargate.site import DeploymentConfig
 from chalicelib.providers.fargate.states import Raw, task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.fargate.task_definitions import TaskDefinitions
+from chalicelib.providers.fargate.token_bucket import TokenBucket
 
 LOG = logging.getLogger(__name__)
 
@@ -53,30 +54,6 @@ TURN_SECONDS = 60  # for so long, processes that try anew at once do so under th
 
 class TokenSpent(Exception):
     """The clientToken was used by a request that has started no task."""
-
-
-class TokenBucket:
-    """So many calls a second, with a burst. Safe to call from many threads."""
-
-    def __init__(self, rate: float, burst: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._burst, self._tokens = rate, burst, burst
-        self._monotonic = monotonic
-        self._at = monotonic()
-        self._lock = threading.Lock()
-
-    def take(self) -> float:
-        """Take a token; return how many seconds to wait before using it."""
-        with self._lock:
-            now = self._monotonic()
-            self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-            self._at = now
-            self._tokens -= 1
-            return max(0.0, -self._tokens / self._rate)
-
-    def give_back(self) -> None:
-        """Return a token that was not used."""
-        with self._lock:
-            self._tokens += 1
 
 
 def _all_told(states: list[TaskState], untold: Mapping[str, str]) -> list[TaskState]:
@@ -114,6 +91,26 @@ class FargateProvider:
 
     def run(self, task: Task) -> TaskState:
         """Start the task in the cluster, or find it started before."""
+        return self._run(task, waits=False)
+
+    def reserve(self, task: Task) -> TaskState:
+        """Start a task that asks what it is for until it is told; see BindsLate."""
+        return self._run(task, waits=True)
+
+    def shape(self, task: Task) -> str:
+        """Return definition, security group, subnets and capacity; see BindsLate."""
+        return definitions.shape(task, self._site)
+
+    def bind(self, handle: str, task: Task) -> TaskState:
+        """Return what ECS says of a task that waits; see BindsLate."""
+        told, untold = self._describe([handle])
+        if untold:
+            raise ProviderUnavailable("Unavailable", untold[handle])
+        if not told or told[0].get("desiredStatus") == "STOPPED":
+            raise TaskNotFound(handle)
+        return replace(task_state(told[0]), uid=task.uid)
+
+    def _run(self, task: Task, *, waits: bool) -> TaskState:
         document = definitions.definition(task, self._site)
         try:
             arn = self._definitions.arn(document)
@@ -123,7 +120,7 @@ class FargateProvider:
                 raise ProviderUnavailable("Throttled", "more tasks asked for than ECS starts in a second; waiting")
             if seconds:
                 self._sleep(seconds)
-            return self._on_some_rung(task, Launch(arn, self._payloads(task)))
+            return self._on_some_rung(task, Launch(arn, self._payloads(task), waits=waits))
         except ProviderUnavailable as error:
             if error.reason == clients.INACTIVE:
                 self._definitions.forget(document["family"])

@@ -25,6 +25,11 @@ RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
 FAILED_STARTS = (
     "sparkanywhere.io/failed-starts"  # tasks that ended before they began: how many more, +, the last handles
 )
+PARK = "sparkanywhere.io/park"  # of a driver: whether its executors' tasks start with it, true or false
+PARKED = "sparkanywhere.io/parked"  # how many of them did
+# Written by admission, so not among those below.
+PARKED_POD = "sparkanywhere.io/parked-pod"  # of an executor: the pod whose task waited for it
+BOUND_TASK = "sparkanywhere.io/bound-task"  # of an executor: the uid that its task was started under
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -38,6 +43,8 @@ WRITTEN_BY_US = (
     DEFINITION,
     RATE,
     FAILED_STARTS,
+    PARKED,
+    BOUND_TASK,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
 )

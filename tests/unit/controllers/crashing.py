@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chalicelib.providers.base import Task, TaskState
 from chalicelib.storage.base import Storage
 from tests.fake_provider import FakeProvider
 
 WRITES = ("create", "update", "delete", "transact")
-ACTS = ("run", "stop", "remove")
+ACTS = ("run", "reserve", "bind", "stop", "remove")
 
 
 class Crash(BaseException):
@@ -53,6 +54,21 @@ class _Proxy:
         return self._counted.get(name) or getattr(self._target, name)
 
 
+class _ProviderProxy(_Proxy):
+    """The same for a provider that binds late: from Python 3.12 on a protocol is looked for in the class."""
+
+    def shape(self, task: Task) -> str:
+        return str(self._target.shape(task))  # type: ignore[attr-defined]  # a FakeProvider
+
+    def reserve(self, task: Task) -> TaskState:
+        state: TaskState = self._counted["reserve"](task)
+        return state
+
+    def bind(self, handle: str, task: Task) -> TaskState:
+        state: TaskState = self._counted["bind"](handle, task)
+        return state
+
+
 def crashing_storage(storage: Storage, countdown: Countdown) -> Storage:
     """Return the store with its writes counted."""
     proxy: Any = _Proxy(storage, WRITES, countdown)  # Any: a proxy has every method of its target
@@ -62,6 +78,6 @@ def crashing_storage(storage: Storage, countdown: Countdown) -> Storage:
 
 def crashing_provider(provider: FakeProvider, countdown: Countdown) -> FakeProvider:
     """Return the provider with what it does counted."""
-    proxy: Any = _Proxy(provider, ACTS, countdown)  # Any: as above
+    proxy: Any = _ProviderProxy(provider, ACTS, countdown)  # Any: as above
     found: FakeProvider = proxy
     return found

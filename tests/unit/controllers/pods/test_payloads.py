@@ -11,6 +11,8 @@ from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.builders import Clock
+from tests.unit.controllers.parking_job import PROPERTIES, create_driver, create_executor
 from tests.unit.controllers.world import World
 
 MAIN = {"name": "c", "image": "image:1"}
@@ -43,7 +45,8 @@ class Payloads:
     """The payload of pod `a`, which is not started unless `starts`."""
 
     def __init__(self, *, starts: bool = False) -> None:
-        self.w = World(MemoryStorage(), provider=FakeProvider(hold_pending=True))
+        clock = Clock()
+        self.w = World(MemoryStorage(), provider=FakeProvider(clock=clock, hold_pending=True), clock=clock)
         gates = [] if starts else [{"name": "hold"}]
         self.uid = self.w.create_pod("a", schedulingGates=gates)["metadata"]["uid"]
         self.voucher = Voucher()
@@ -56,6 +59,7 @@ class Payloads:
             provider=self.voucher,
             identify=identify,
             render=lambda task: f"payload of {task.name}",
+            clock=self.w.clock,
         )
 
     def fetch(self, proof: str = OWN, uid: str = "") -> str:
@@ -89,6 +93,63 @@ def test_the_url_alone_opens_nothing_and_names_no_more_than_the_pod() -> None:
     of_a = Payloads()
 
     assert of_a.url.endswith(f"/sparkanywhere/v1/tasks/{of_a.uid}/payload")
+
+
+class WaitingTask(Payloads):
+    """The task that waits for executor 1 of driver `a`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w.delete("pods", "a", grace_seconds=0)
+        create_driver(self.w, properties=PROPERTIES.replace("=2", "=1"))
+        self.uid = self.voucher.uid = self.w.pod("a-parked-1")["metadata"]["uid"]
+
+    def wait(self, uid: str = "") -> str:
+        """Return what the task is told."""
+        return self._payloads.wait(uid or self.uid)
+
+
+def test_a_task_that_waits_is_told_for_how_long_and_has_no_payload() -> None:
+    task = WaitingTask()
+    first = task.wait()
+    task.w.pass_time(60)
+
+    assert [first, task.wait()] == ["wait 180", "wait 120"]
+    assert task.fetch() == "403 Forbidden"
+
+
+def test_a_task_that_was_bound_fetches_the_payload_of_its_executor_and_of_no_other() -> None:
+    task = WaitingTask()
+    executor = create_executor(task.w, 1)
+
+    assert task.wait() == "go"
+    assert task.fetch() == "payload of exec-1"
+    assert task.fetch(OTHERS) == "403 Forbidden"
+    assert task.fetch(uid=executor["metadata"]["uid"]) == "403 Forbidden", "its own is the task's, by the task's uid"
+
+
+@pytest.mark.parametrize("end", ["its time is over", "its driver fails", "its driver goes", "it is deleted"])
+def test_a_task_that_nobody_needs_is_told_to_end(end: str) -> None:
+    task = WaitingTask()
+    match end:
+        case "its time is over":
+            task.w.pass_time(180)
+        case "its driver fails":
+            task.w.provider.finish(task.w.handle(), 1)
+            task.w.observe_all()
+        case "its driver goes":
+            task.w.delete("pods", "a", grace_seconds=0)
+        case _:
+            task.w.provider.ignores_sigterm = True
+            task.w.delete("pods", "a-parked-1")
+
+    assert task.wait() == "end"
+
+
+def test_of_what_was_not_started_early_it_says_nothing() -> None:
+    task = WaitingTask()
+
+    assert task.wait(task.w.pod()["metadata"]["uid"]) == task.wait("no-such-uid") == "end"
 
 
 @pytest.mark.parametrize("phase", ["Running", "Succeeded", "Failed"])

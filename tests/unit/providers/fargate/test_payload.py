@@ -98,12 +98,18 @@ class Endpoints:
 
     credentials: bytes
     fails: int = 0
+    told: list[str] = field(default_factory=list)  # what a task that waits is told, in turn; the last from then on
+    waits: int = 0  # how often it has asked
     proofs: list[str] = field(default_factory=list)
 
     def serve(self, request: Request) -> Answer:
         """Answer one request."""
         if request.target == "/credentials":
             return Answer(200, self.credentials)
+        if request.target == "/wait":
+            self.waits += 1
+            words = self.told[min(self.waits, len(self.told)) - 1]
+            return Answer(200, words.encode()) if words else Answer(503)
         if request.target != "/payload":
             return Answer(200, METADATA)
         self.proofs.append(request.header("authorization").removeprefix("Bearer "))
@@ -132,6 +138,7 @@ def fetched(folder: Path, endpoints: Endpoints, program: str, shell: str = "sh")
         identity.AUDIENCE: OWN_AUDIENCE,
         "ECS_CONTAINER_METADATA_URI_V4": f"{server.url}/metadata",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/credentials",
+        **({payload.WAITS: "1"} if endpoints.told else {}),
     }
     words = [shutil.which(shell) or shell, "-c", script]
     ran = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
@@ -223,6 +230,30 @@ def test_a_session_token_of_two_kilobytes_still_makes_a_proof(tmp_path: Path) ->
 )
 def test_a_session_is_the_roles_name_and_the_tasks_id(role: str, known: str) -> None:
     assert identity.session(role, "t1") == known
+
+
+@pytest.mark.parametrize("program", ["curl", "wget", "python3"])
+def test_a_task_that_waits_fetches_nothing_until_it_is_told_to(tmp_path: Path, sts: FakeSts, program: str) -> None:
+    endpoints = Endpoints(sts.session(SESSION).as_ecs_gives_them(), told=["wait 60", "wait 59", "go"])
+
+    ran = fetched(tmp_path, endpoints, program)
+
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "start" / "ready").exists()
+    assert (endpoints.waits, len(endpoints.proofs)) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "told", [["wait 60", "end"], ["wait 1"], ["<html>"], ["wait for me"], [""]], ids=["end", "late", "?", "??", "503"]
+)
+def test_a_task_that_nobody_needs_ends_by_itself_with_nothing_fetched(tmp_path: Path, told: list[str]) -> None:
+    endpoints = Endpoints(b"{}", told=told)
+
+    ran = fetched(tmp_path, endpoints, "python3")
+
+    assert ran.returncode == START_FAILED
+    assert endpoints.proofs == []
+    assert not (tmp_path / "start" / "ready").exists()
 
 
 def test_nothing_starts_whose_files_were_not_all_fetched(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""Parked pods: each stands for a task that waits for an executor, from its driver's start until that comes. Pure.
+
+A parked pod is a pod of the driver's like its executors: it is counted, paid for, shown and ended as they are. Number
+N waits for the executor whose spark-exec-id is N, and takes its place in no quota twice.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, owners_of
+from chalicelib.apimachinery.rules.integers import parse_int64
+from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.pods.marks import PARK, PARKED, PARKED_POD
+
+ROLE_LABEL, PARKED_ROLE, EXECUTOR_ROLE = "spark-role", "parked", "executor"
+EXECUTOR_ID = "spark-exec-id"
+BOUND_TASKS = "sparkanywhere-bound-tasks"  # the resource of records: a task's uid, and the pod that it was bound to
+
+
+def is_parked(pod: JSON) -> bool:
+    """Return whether a pod stands for a task that waits."""
+    return labels_of(pod).get(ROLE_LABEL) == PARKED_ROLE
+
+
+def wants_parking(driver: JSON, *, by_default: bool) -> bool:
+    """Return whether executors' tasks are to start with a driver: as its annotation says, once."""
+    annotations = annotations_of(driver)
+    wish = str(annotations.get(PARK, "")).strip().lower()
+    is_wanted = wish == "true" or (by_default and wish != "false")
+    return is_wanted and labels_of(driver).get(ROLE_LABEL) == "driver" and PARKED not in annotations
+
+
+def parked_name(driver_name: str, number: int) -> str:
+    """Return the name of a driver's parked pod."""
+    return f"{driver_name}-parked-{number}"
+
+
+def parked_for(executor: JSON, driver: JSON) -> str:
+    """Return the name of the parked pod that waits for a new executor of a driver, "" if there never was one."""
+    labels, most = labels_of(executor), parse_int64(str(annotations_of(driver).get(PARKED, ""))) or 0
+    number = parse_int64(str(labels.get(EXECUTOR_ID, ""))) or 0
+    if labels.get(ROLE_LABEL) != EXECUTOR_ROLE or not 1 <= number <= most:
+        return ""
+    return parked_name(driver["metadata"]["name"], number)
+
+
+def parked_pod(plan: JSON, driver: JSON, number: int, *, seconds: int) -> JSON:
+    """Return one of a driver's parked pods, to be created: of the shape of an executor, for so many seconds."""
+    metadata, about = plan["metadata"], driver["metadata"]
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": about["name"], "uid": about["uid"], "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": parked_name(about["name"], number),
+            "namespace": about["namespace"],
+            "labels": {**metadata["labels"], ROLE_LABEL: PARKED_ROLE},
+            "annotations": metadata["annotations"],
+            "ownerReferences": [owner],
+        },
+        "spec": {**plan["spec"], "activeDeadlineSeconds": seconds},
+    }
+
+
+def may_be_bound(parked: JSON, executor: JSON) -> bool:
+    """Return whether a stored pod is the parked one that an executor's mark names, of the same owner."""
+    owners = {each["uid"] for each in owners_of(executor) if each.get("controller")}
+    return is_parked(parked) and bool(owners & {each["uid"] for each in owners_of(parked)})
+
+
+def name_of_parked(executor: JSON) -> str:
+    """Return the name of the parked pod that waits for an executor, as it was marked when it came; "" for none."""
+    return str(annotations_of(executor).get(PARKED_POD, ""))
+
+
+def seconds_left(end: datetime | None, now: datetime) -> float:
+    """Return how long a parked task may still wait; without an end it may not."""
+    return (end - now).total_seconds() if end else 0.0

@@ -1,0 +1,298 @@
+"""Parking: executors' tasks that start with their driver, and wait until it asks for the executors.
+
+    driver launched --> its mark, then parked pods --> tasks that wait
+    POST of executor N --> one transaction: the executor gets the task, its parked pod goes, a record says which task
+    nobody came: the driver has ended, the time is over, the shapes differ --> the parked pods are deleted
+
+Decision 49. A parked pod is stored before its task is started and owned by the driver, so that all that holds for pods
+holds for it: launching, quotas, budgets, records of use, resync, orphans, garbage collection. Every step may be
+repeated, and be the last of a process: what is bound is what the transaction says, and a parked pod that nobody binds
+or deletes ends by its deadline, which its task, too, is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, owners_of
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel import events as pod_events
+from chalicelib.controllers.podmodel import parked
+from chalicelib.controllers.podmodel.family import members_of
+from chalicelib.controllers.podmodel.index import PodIndex
+from chalicelib.controllers.podmodel.record import handle_of, with_state
+from chalicelib.controllers.podmodel.references import References
+from chalicelib.controllers.podmodel.status import deadline
+from chalicelib.controllers.pods.store import PodObservers, Recorded, bound_key
+from chalicelib.controllers.runtime.objects import DeleteObject
+from chalicelib.controllers.runtime.recorder import News, Recorder
+from chalicelib.controllers.translation.executor_plan import executor_plan
+from chalicelib.controllers.translation.task import Node, Translation, translate
+from chalicelib.providers.base import ProviderUnavailable, TaskNotFound, TaskRejected, TaskState
+from chalicelib.providers.extensions import BindsLate
+from chalicelib.resources.pods.marks import ANY_ZONE, BILLED_FROM, BOUND_TASK, HOME_ZONE, PARKED, PARKED_POD, ZONE
+from chalicelib.storage.base import (
+    GUARANTEED_UPDATE_ATTEMPTS,
+    Change,
+    KeyExists,
+    KeyNotFound,
+    RevisionConflict,
+    Storage,
+    StorageError,
+    StoredObject,
+    guaranteed_update,
+)
+from chalicelib.storage.keys import object_key, parse_key, prefix
+
+LOG = logging.getLogger(__name__)
+
+MOST = 50  # of one driver: what ECS starts within three seconds, before the driver itself runs
+
+
+@dataclass(frozen=True, slots=True)
+class ParkingTerms:
+    """How long a task waits, 0 for none at all; whether drivers without the annotation have theirs started."""
+
+    seconds: int
+    by_default: bool
+
+
+class ParkedTasks:
+    """Reserves tasks for drivers, binds executors to them, and gives back the rest. Safe from many threads."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        provider: BindsLate,
+        node: Node,
+        create: Callable[[str, JSON], object],
+        delete: DeleteObject,
+        recorder: Recorder,
+        observers: PodObservers,
+        clock: Callable[[], datetime],
+        terms: ParkingTerms,
+    ) -> None:
+        self._storage = storage
+        self._provider = provider
+        self._node = node
+        self._create = create  # of a pod in a namespace, as a client would; raises StatusError
+        self._delete = delete
+        self._recorder = recorder
+        self._observers = observers
+        self._clock = clock
+        self._terms = terms
+
+    def reserve(self, driver: JSON) -> None:
+        """Park what a driver will ask for, once, as its task has been asked for. Raises StorageError."""
+        if not self._terms.seconds or not parked.wants_parking(driver, by_default=self._terms.by_default):
+            return
+        references = References(driver, self._node.lookup.now())
+        try:
+            plan = executor_plan(driver, lambda name: references.data("configmaps", name))
+        except (AttributeError, KeyError, TypeError, ValueError, TaskRejected) as error:
+            LOG.info("executors not foretold uid=%s error=%r", driver["metadata"]["uid"], error)
+            return
+        count = min(plan.count, MOST) if plan else 0
+        if plan is None or not count or not self._mark(driver, count):
+            return
+        made = 0
+        try:
+            for number in range(1, count + 1):
+                pod = parked.parked_pod(plan.pod, driver, number, seconds=self._terms.seconds)
+                self._create(driver["metadata"]["namespace"], pod)
+                made += 1
+        except StatusError as error:  # a quota, most of all: the executors will ask for themselves
+            self._recorder.record(driver, [News("Normal", "NotParked", f"{count - made} of {count}: {error.message}")])
+        if made:
+            words = f"started {made} executors' tasks with the driver: they wait {self._terms.seconds} s for it"
+            self._recorder.record(driver, [News("Normal", "Parked", words)])
+
+    def _mark(self, driver: JSON, count: int) -> bool:
+        """Write into a driver how many tasks are parked for it; False if that stands there, or it is gone or over."""
+        metadata, is_first = driver["metadata"], False
+
+        def change(pod: JSON) -> JSON | None:
+            nonlocal is_first
+            annotations = annotations_of(pod)
+            is_same = pod["metadata"]["uid"] == metadata["uid"] and not is_deleting(pod) and not is_terminal(pod)
+            is_first = is_same and PARKED not in annotations
+            if not is_first:
+                return None
+            return {**pod, "metadata": {**pod["metadata"], "annotations": {**annotations, PARKED: str(count)}}}
+
+        try:
+            guaranteed_update(self._storage, object_key("pods", metadata["namespace"], metadata["name"]), change)
+        except KeyNotFound:
+            return False
+        return is_first
+
+    def bind(self, executor: StoredObject) -> tuple[TaskState, Recorded] | None:
+        """Give an executor the task that waits for it; None where there is none for it. Raises StorageError."""
+        for _ in range(GUARANTEED_UPDATE_ATTEMPTS):
+            name = parked.name_of_parked(executor.object())
+            try:
+                waiting = self._storage.get(object_key("pods", parse_key(executor.key)[1], name)) if name else None
+            except KeyNotFound:
+                waiting = None
+            if waiting is None or not parked.may_be_bound(waiting.object(), executor.object()):
+                return None
+            translation = self._fitting(executor.object(), waiting.object())
+            if translation is None or translation.task is None:
+                return None
+            try:
+                state = self._provider.bind(handle_of(waiting.object()), translation.task)
+            except (TaskNotFound, ProviderUnavailable) as error:
+                LOG.info("parked task not bound pod=%s error=%r", waiting.key, error)
+                return None
+            with suppress(RevisionConflict):
+                return state, self._write(executor, waiting, state, translation)
+            again = self._storage.get_by_uid(executor.object()["metadata"]["uid"])
+            if is_deleting(again.object()) or is_terminal(again.object()) or handle_of(again.object()):
+                return None
+            executor = again
+        return None
+
+    def _fitting(self, executor: JSON, waiting: JSON) -> Translation | None:
+        """Return an executor as a task that can take a waiting one's place; where shapes differ all are given back."""
+        try:
+            translation = translate(executor, replace(self._node, lookup=self._node.lookup.now()))
+            theirs = translate(waiting, replace(self._node, lookup=self._node.lookup.now())).task
+            if translation.task is None:
+                return None  # it waits for its ConfigMap, and is tried again
+            fits = theirs is not None and self._provider.shape(theirs) == self._provider.shape(translation.task)
+        except TaskRejected:
+            return None
+        if not fits:
+            words = f"{executor['metadata']['name']} is of another shape than was foretold: parked tasks are given back"
+            self._recorder.record(executor, [News("Normal", "NotParked", words)])
+            self._give_back(self._parked_beside(waiting))
+            return None
+        left = parked.seconds_left(deadline(waiting), self._clock())
+        home = annotations_of(executor).get(HOME_ZONE, ANY_ZONE)
+        is_near = home == ANY_ZONE or annotations_of(waiting).get(ZONE, home) == home
+        is_alive = left > 0 and not is_deleting(waiting) and not is_terminal(waiting)
+        return translation if handle_of(waiting) and is_alive and is_near else None
+
+    def decline(self, executor: StoredObject) -> StoredObject | None:
+        """Take from an executor its mark before it is launched as any pod: from then on nobody binds it.
+
+        Returns it as it is stored then; None if somebody has bound it, or it is gone or to go. Raises StorageError.
+        """
+        metadata = executor.object()["metadata"]
+
+        def change(pod: JSON) -> JSON | None:
+            if pod["metadata"]["uid"] != metadata["uid"]:
+                raise KeyNotFound(metadata["uid"])
+            kept = {name: text for name, text in annotations_of(pod).items() if name != PARKED_POD}
+            is_free = not handle_of(pod) and not is_deleting(pod) and not is_terminal(pod)
+            return {**pod, "metadata": {**pod["metadata"], "annotations": kept}} if is_free else None
+
+        try:
+            declined = guaranteed_update(self._storage, executor.key, change, known=executor)
+        except KeyNotFound:
+            return None
+        if name := annotations_of(declined.object()).get(PARKED_POD):
+            LOG.info("executor bound by another process uid=%s pod=%s", metadata["uid"], name)
+            return None
+        with suppress(KeyNotFound):
+            waiting = self._storage.get(
+                object_key("pods", metadata["namespace"], parked.name_of_parked(executor.object()))
+            )
+            if parked.may_be_bound(waiting.object(), executor.object()):
+                self._give_back([waiting.object()])
+        return declined
+
+    def _write(self, executor: StoredObject, waiting: StoredObject, state: TaskState, found: Translation) -> Recorded:
+        """Write who has the task now, all at once. Raises RevisionConflict if one of the two has changed."""
+        before, old, now = executor.object(), waiting.object(), self._clock()
+        own = {BOUND_TASK: old["metadata"]["uid"], BILLED_FROM: format_time(now)}
+        marked = {**before, "metadata": {**before["metadata"], "annotations": {**annotations_of(before), **own}}}
+        after = with_state(marked, state, node_name=self._node.name, probes=self._node.probes, now=now)
+        if after is None:
+            raise RevisionConflict(executor.key, expected=executor.revision)
+        record = {"metadata": {"name": own[BOUND_TASK], "uid": f"bound-{own[BOUND_TASK]}"}, "pod": state.uid}
+        paid = {**annotations_of(old), BOUND_TASK: state.uid}
+        if since := dict(state.times).get("pull_started"):
+            paid[BILLED_FROM] = format_time(since)
+        beside = self._observers.before_delete({**old, "metadata": {**old["metadata"], "annotations": paid}})
+        try:
+            stored = self._storage.transact(
+                [
+                    Change("MODIFIED", executor.key, after, executor.revision),
+                    Change("DELETED", waiting.key, None, waiting.revision),
+                    Change("ADDED", bound_key(own[BOUND_TASK]), record),
+                    *beside,
+                ]
+            )
+        except (KeyExists, KeyNotFound) as error:
+            raise RevisionConflict(executor.key, expected=executor.revision) from error
+        written = Recorded(before, stored[0].object())
+        self._recorder.record(written.after, self._news(written, state, found))
+        self._observers.on_change(written.after)
+        self._observers.after_delete(old)
+        return written
+
+    def _news(self, written: Recorded, state: TaskState, found: Translation) -> Iterator[News]:
+        yield from pod_events.assigned(written.before, self._node.name)
+        yield News("Normal", "Bound", f"runs in a task that was started with its driver: {state.handle}")
+        yield from pod_events.launched(found.unsupported, (), ())
+        yield from pod_events.changed(written.before, written.after, state)
+
+    def pod_changed(self, pod: JSON) -> None:
+        """Give back what has nothing to wait for: a parked pod that has ended, the pods parked for such a driver."""
+        if parked.is_parked(pod) and is_terminal(pod):
+            self._give_back([pod])
+        elif PARKED in annotations_of(pod) and (is_terminal(pod) or is_deleting(pod)):
+            self._give_back(self._parked_of(pod["metadata"]["uid"], pod["metadata"]["namespace"]))
+
+    def pod_gone(self, pod: JSON) -> None:
+        """Drop the record of which task a pod was bound to, with the pod."""
+        if uid := annotations_of(pod).get(BOUND_TASK):
+            self._drop(bound_key(uid))
+
+    def sweep(self, index: PodIndex) -> None:
+        """Do the same for whatever was lost on the way, and drop records whose pod is gone. Raises StorageError."""
+        records = self._storage.list(prefix(parked.BOUND_TASKS)).items  # before the pods: none is bound in between
+        snapshot = index.look()
+        for uid, each in snapshot.by_uid.items():
+            if each.ending and each.ending.role == parked.PARKED_ROLE:
+                with suppress(KeyNotFound):
+                    self._give_back([self._storage.get_by_uid(uid).object()])
+        for each in snapshot.unfinished:
+            if f'"{parked.PARKED_ROLE}"' not in each.json or not parked.is_parked(pod := each.object()):
+                continue
+            owners = [snapshot.by_uid.get(owner) for owner in each.owners]
+            if not any(owner and not owner.ending and not is_deleting(owner.object()) for owner in owners):
+                self._give_back([pod])
+        for record in records:
+            if record.object()["pod"] not in snapshot.by_uid:
+                self._drop(record.key)
+
+    def _parked_beside(self, waiting: JSON) -> list[JSON]:
+        namespace = waiting["metadata"]["namespace"]
+        return [each for owner in owners_of(waiting) for each in self._parked_of(owner["uid"], namespace)]
+
+    def _parked_of(self, uid: str, namespace: str) -> list[JSON]:
+        return [each for each in members_of(self._storage, uid, namespace) if parked.is_parked(each)]
+
+    def _give_back(self, pods: Sequence[JSON]) -> None:
+        """Delete parked pods; what fails is left to the next sweep."""
+        for each in pods:
+            if is_deleting(each):
+                continue
+            metadata = each["metadata"]
+            try:
+                self._delete("pods", metadata["namespace"], metadata["name"], uid=metadata["uid"])
+            except (StatusError, StorageError) as error:
+                LOG.info("parked pod not deleted uid=%s error=%s", metadata["uid"], error)
+
+    def _drop(self, key: str) -> None:
+        with suppress(KeyNotFound, RevisionConflict):
+            self._storage.delete(key, expected_revision=self._storage.get(key).revision)

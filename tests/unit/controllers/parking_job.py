@@ -1,0 +1,66 @@
+"""A Spark job whose executors' tasks start with its driver: its objects, as a driver of stock Spark makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.apimachinery.types import JSON
+from tests.unit.controllers.world import World
+
+PROPERTIES = "spark.executor.instances=2\nspark.executor.memory=1g\nspark.kubernetes.container.image=spark\n"
+APPLICATION = {"spark-app-selector": "spark-1", "spark-app-name": "pi"}
+LOCAL = "/var/data/spark-126a3a92-1930-4579-9dd4-934ca40abf94"
+HOLDS = {"cpu": "1", "memory": "1408Mi"}  # 1 GiB and what Spark adds
+
+
+def create_driver(w: World, *, properties: str = PROPERTIES, park: str = "true", **annotations: str) -> JSON:
+    """Create a driver named `a`, and its ConfigMap, which the driver waits for."""
+    container = {
+        "name": "spark-kubernetes-driver",
+        "image": "spark",
+        "args": ["driver", "--class", "Pi"],
+        "env": [{"name": "SPARK_LOCAL_DIRS", "value": LOCAL}],
+        "volumeMounts": [{"name": "conf", "mountPath": "/opt/spark/conf"}],
+    }
+    about = {"labels": {"spark-role": "driver", **APPLICATION}, "annotations": annotations}
+    if park:
+        about["annotations"]["sparkanywhere.io/park"] = park
+    w.create_pod(metadata=about, containers=[container], volumes=[{"name": "conf", "configMap": {"name": "drv"}}])
+    w.create("configmaps", "drv", metadata=w.owner_of(), data={"spark.properties": properties})
+    return w.pod()
+
+
+def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], **spec: Any) -> JSON:
+    """Create an executor `exec-N` of driver `a`, as the driver would, and their ConfigMap."""
+    owner = w.owner_of()["ownerReferences"][0]
+    labels = {"spark-role": "executor", "spark-exec-id": str(number), **APPLICATION}
+    metadata = {"labels": labels, "ownerReferences": [{**owner, "controller": True}]}
+    if w.get("configmaps", "exec") is None:
+        w.create("configmaps", "exec", metadata=w.owner_of(), data={})
+    container = {
+        "name": "spark-kubernetes-executor",
+        "image": "spark",
+        "args": ["executor"],
+        "env": [{"name": "SPARK_EXECUTOR_ID", "value": str(number)}],
+        "resources": {"requests": {**HOLDS, "memory": memory}, "limits": {"memory": memory}},
+        "volumeMounts": [
+            {"name": "spark-conf-volume-exec", "mountPath": "/opt/spark/conf"},
+            {"name": "spark-local-dir-1", "mountPath": LOCAL},
+        ],
+    }
+    volumes = [
+        {"name": "spark-conf-volume-exec", "configMap": {"name": "exec"}},
+        {"name": "spark-local-dir-1", "emptyDir": {}},
+    ]
+    return w.create_pod(f"exec-{number}", metadata=metadata, containers=[container], volumes=volumes, **spec)
+
+
+def parked_names(w: World) -> list[str]:
+    """Return the names of the parked pods that are stored."""
+    pods = [item.object() for item in w.storage.list("/registry/pods/").items]
+    return sorted(each["metadata"]["name"] for each in pods if each["metadata"]["labels"].get("spark-role") == "parked")
+
+
+def living(w: World) -> list[str]:
+    """Return the handles of tasks that have not ended."""
+    return sorted(state.handle for state in w.provider.list_tasks() if state.phase != "stopped")

@@ -1,0 +1,160 @@
+"""Death at any line, and seeded races, leave no parked task behind and bind none twice: given back is what was taken.
+
+As in test_crashes: a scenario runs until a call that is its last, and then a new control plane has time to heal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Callable
+
+import pytest
+
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.controllers.podmodel.record import handle_of
+from tests.fake_provider import FakeProvider
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.builders import Clock
+from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider, crashing_storage
+from tests.unit.controllers.parking_job import create_driver, create_executor, living, parked_names
+from tests.unit.controllers.test_crashes import recover
+from tests.unit.controllers.world import World
+
+CALLS_AT_MOST = 120  # more than any scenario here makes
+SEEDS = 30
+BOUND = "/registry/sparkanywhere-bound-tasks/"
+
+
+def park(w: World) -> None:
+    """A driver's executors are parked, and it asks for none."""
+    create_driver(w)
+
+
+def bind(w: World) -> None:
+    """It asks for both, and they run."""
+    create_driver(w)
+    for number in (1, 2):
+        create_executor(w, number)
+        w.provider.begin(handle_of(w.pod(f"exec-{number}")))
+    w.observe_all()
+
+
+def differ(w: World) -> None:
+    """It asks for another shape than was foretold."""
+    create_driver(w)
+    create_executor(w, 1, memory="9Gi")
+
+
+def lose(w: World) -> None:
+    """A parked task is lost before its executor comes."""
+    create_driver(w)
+    w.provider.finish(w.handle("a-parked-1"), None, reason="SpotInterruption")
+    create_executor(w, 1)
+    w.observe_all()
+
+
+def fail(w: World) -> None:
+    """The driver fails with one executor bound, and is deleted."""
+    create_driver(w)
+    create_executor(w, 1)
+    w.provider.finish(w.handle(), 1)
+    w.observe_all()
+    w.delete("pods", "a")
+    w.observe_all()
+
+
+def leave(w: World) -> None:
+    """An executor is deleted by force right after it was bound."""
+    create_driver(w)
+    create_executor(w, 1)
+    w.delete("pods", "exec-1", grace_seconds=0)
+
+
+SCENARIOS: list[Callable[[World], None]] = [park, bind, differ, lose, fail, leave]
+
+
+def assert_whole(w: World) -> None:
+    """What runs is what living pods have, each its own; nothing waits any more; records are of pods that are there."""
+    pods = [item.object() for item in w.storage.list("/registry/pods/").items]
+    handles = [handle_of(pod) for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")]
+    if w.get("configmaps", "drv") is None:  # the client died before it made what the driver waits for
+        handles = [handle for handle in handles if handle]
+    assert sorted(handles) == living(w)
+    assert len(set(handles)) == len(handles)
+    assert parked_names(w) == []
+    uids = {pod["metadata"]["uid"] for pod in pods}
+    assert {item.object()["pod"] for item in w.storage.list(BOUND).items} <= uids
+    assert not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_crash_at_any_call_leaves_no_task_without_a_pod(scenario: Callable[[World], None], after: bool) -> None:
+    for calls in range(CALLS_AT_MOST):
+        storage, clock = MemoryStorage(), Clock()
+        provider = FakeProvider(clock=clock, hold_pending=True)
+        World(storage, provider=provider, clock=clock)
+        countdown = Countdown(calls, after=after)
+        doomed = World(
+            crashing_storage(storage, countdown),
+            provider=crashing_provider(provider, countdown),
+            clock=clock,
+            first=False,
+        )
+        with contextlib.suppress(Crash, StatusError, KeyError, AssertionError):  # of a scenario that goes on dead
+            scenario(doomed)
+
+        heir = World(storage, provider=provider, clock=clock, first=False)
+        recover(heir)
+
+        assert_whole(heir)
+        if not countdown.crashed:
+            return
+    raise AssertionError(f"{scenario.__name__} makes more than {CALLS_AT_MOST} calls")
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_whatever_happens_to_tasks_and_pods_what_was_taken_is_given_back(seed: int) -> None:
+    drawn = random.Random(seed)
+    clock = Clock()
+    provider = FakeProvider(clock=clock, hold_pending=True)
+    w = World(MemoryStorage(), provider=provider, clock=clock, node_memory_mib=1_000_000)
+    create_driver(w)
+    number = 0
+
+    def ask() -> None:
+        nonlocal number
+        number += 1
+        create_executor(w, number, memory=drawn.choice(["1408Mi", "1408Mi", "1408Mi", "9Gi"]))
+
+    def some_pod() -> str:
+        pods = [item.object()["metadata"]["name"] for item in w.storage.list("/registry/pods/").items]
+        return str(drawn.choice([name for name in pods if name != "a"] or ["a"]))
+
+    def lose_a_task() -> None:
+        w.provider.finish(drawn.choice(living(w)), None, reason="SpotInterruption")
+
+    def begin_one() -> None:
+        w.provider.begin(handle_of(w.pod(some_pod())))
+
+    acts: list[Callable[[], object]] = [
+        ask,
+        ask,
+        lambda: w.delete("pods", some_pod(), grace_seconds=drawn.choice([None, 0])),
+        lose_a_task,
+        begin_one,
+        w.observe_all,
+        w.run_chores,
+        lambda: w.pass_time(drawn.choice([1, 30, 100])),
+    ]
+    for _ in range(drawn.randrange(3, 12)):
+        with contextlib.suppress(StatusError, KeyError, IndexError, AssertionError):  # of what is not there any more
+            drawn.choice(acts)()
+    if drawn.random() < 0.5:
+        with contextlib.suppress(StatusError):
+            w.delete("pods", "a", grace_seconds=drawn.choice([None, 0]))
+
+    recover(w)
+
+    assert_whole(w)
