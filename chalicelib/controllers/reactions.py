@@ -242,17 +242,22 @@ class Reactions:
 
     def _wake_pods(self, resource: str, obj: JSON) -> None:
         namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        if self._scans:
+            self._later(partial(self._wake_stored, namespace, name))
+            return
         pods = self._controllers.pods
         for key in pods.waiting.wanting((resource, namespace, name)):
             self._later(partial(pods.sync_key, key))
-        if self._scans:
-            self._later(partial(self._wake_stored, namespace, name))
 
     def _wake_stored(self, namespace: str, name: str) -> None:
-        """Sync the pods that name the object and have no task yet; their text tells without decoding."""
-        for item in self._storage.list(prefix("pods", namespace)).items:
-            if f'"{name}"' in item.json and f'"{TASK_ANNOTATION}":' not in item.json:
-                self._controllers.pods.sync(item.object())
+        """Have the pods launched that name the object and have no task yet; their text tells without decoding."""
+        launches, pods = self._controllers.launches, self._controllers.pods
+        items = self._storage.list(prefix("pods", namespace)).items
+        named = [each for each in items if f'"{name}"' in each.json and f'"{TASK_ANNOTATION}":' not in each.json]
+        woken = {each.key: pod for each in named if pods.is_to_launch(pod := each.object())}
+        if woken and not (launches and launches.ask_for(list(woken))):
+            for pod in woken.values():
+                pods.sync(pod)
 
     def _keep_namespace_object(self, resource: str, obj: JSON) -> None:
         self._later(partial(self._controllers.lifecycle.namespace_objects.changed, resource, obj))

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.controllers.podmodel.index import PodIndex
+from chalicelib.controllers.pods.launches import LEASE, LaunchRequests
+from chalicelib.controllers.reactions import Changes, Reactions
+from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import LogOptions
+from tests.inline import inline
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import MOUNTS
 from tests.unit.controllers.world import World
@@ -82,6 +90,33 @@ def test_host_without_memory_finds_waiting_pods_in_the_store() -> None:
     w.create("configmaps", "settings", data={})
 
     assert len(w.provider.tasks) == 1
+
+
+def test_where_pods_are_launched_behind_the_answer_those_that_an_object_wakes_are_too() -> None:
+    w = World(MemoryStorage(), host=LAMBDA)
+    w.create_pod("waiting", **MOUNTS)
+    w.create_pod("unconcerned")
+    w.create_pod("gated", **MOUNTS, schedulingGates=[{"name": "later"}])
+    invoked: list[dict[str, Any]] = []
+    lease = Lease(w.storage, LEASE, holder="api", seconds=1.0, clock=w.clock)
+    requests = LaunchRequests(lease, lambda _, event: invoked.append(event), clock=w.clock)
+    changes = Changes(before_removal={})
+    Reactions(
+        replace(w.controllers, launches=requests),
+        storage=w.storage,
+        index=PodIndex(w.storage),
+        later=inline,
+        scans=True,
+        launches=True,
+    ).subscribe_to(changes)
+    settings = {"metadata": {"name": "settings", "namespace": "ns", "uid": "u"}, "data": {}}
+    w.storage.create("/registry/configmaps/ns/settings", settings)
+
+    changes.after_write("configmaps", settings, "ADDED")
+    changes.after_write("configmaps", {"metadata": {"name": "other", "namespace": "ns", "uid": "v"}}, "ADDED")
+
+    assert invoked == [{"pods": ["/registry/pods/ns/waiting"], "after": 0}]
+    assert [each.name for each in w.provider.tasks] == ["unconcerned"]
 
 
 def test_waiting_again_writes_nothing_and_says_nothing_more(w: World) -> None:
