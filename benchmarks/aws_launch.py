@@ -1,9 +1,10 @@
 """How fast executors that Spark's drivers ask for reach RunTask, and whether each does so once.
 
-The packaged functions as on Lambda; ECS takes launches as it does in a real account (service quotas of Fargate: a burst
-of 100, then 20 a second) and throttles what is beyond; a request to DynamoDB takes 5 ms and RunTask 100; the schedule
-runs each minute. The pod is the executor that Spark 4.3 was recorded to ask for, owned by its driver and asked for with
-that driver's own token. Spark asks for one executor after another, so one driver is one client with one connection.
+The packaged functions as on Lambda; ECS takes calls of RunTask as it does in a real account (quotas of Fargate: 20 a
+second, in a burst too; each of ours starts one task) and throttles what is beyond; a request to DynamoDB takes 5 ms and
+RunTask 100; the schedule runs each minute. The pod is the executor that Spark 4.3 was recorded to ask for, owned by its
+driver and asked for with that driver's own token. Spark asks for one executor after another, so one driver is one
+client with one connection.
 
 How long an answer takes on AWS is told beside, since the processor of this machine is another: what the requests take
 that a driver waits for, and the API's processor time, of which its function has a share.
@@ -27,7 +28,7 @@ import requests
 from benchmarks.aws_writes import requests_of_a_driver
 from benchmarks.cpu_share import FULL_MB, cpu_seconds
 from benchmarks.dynamodb_units import UnitMeter
-from chalicelib.providers.fargate.provider import TokenBucket
+from chalicelib.providers.fargate.provider import RUN_BURST, RUNS_PER_SECOND, TokenBucket
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document
@@ -38,7 +39,7 @@ from tests.contract.fake_dynamodb import Faults
 EXECUTORS = 1000
 DRIVERS = (1, 4, 16)  # at once, each a function's process of its own
 EXECUTOR = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark" / "executor-4.3.0.json"
-LAUNCHES_PER_SECOND, LAUNCH_BURST = 20.0, 100.0
+LAUNCHES_PER_SECOND, LAUNCH_BURST = RUNS_PER_SECOND, RUN_BURST
 REQUEST_SECONDS = 0.005  # to DynamoDB, from within its region
 RUN_TASK_SECONDS = 0.1
 SCHEDULE_SECONDS = 60.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+THROTTLED = "Throttled"  # the reason of a refusal: too many calls within a second
 ADDRESS = "--task-address--"  # stands for the task's own IP address until the provider knows it
 PULLING = "Pulling image"  # how the message of a container that waits for its image begins
 Restart = Literal["never", "on-failure", "always"]
@@ -42,7 +43,7 @@ class TaskRejected(RefusedError):
 
 
 class ProviderUnavailable(RefusedError):
-    """Not now: repeat later with the same task."""
+    """Not now: repeat later with the same task; within seconds where the reason is THROTTLED."""
 
 
 class ToldInPart(ProviderUnavailable):

@@ -33,7 +33,7 @@ from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, PodStore, pod_key
 from chalicelib.controllers.pods.tasks import PodTasks
 from chalicelib.controllers.pods.waiting import WaitingPods
-from chalicelib.controllers.runtime.backoff import Backoff
+from chalicelib.controllers.runtime.backoff import RATE, Backoff
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskState
@@ -135,6 +135,18 @@ class PodController:
         stored = self._store.under(key)
         if stored is not None:
             self.sync(stored.object(), is_fresh=True)
+
+    def launch_key(self, key: str) -> float:
+        """Launch the pod under a storage key if it has yet to get its task; return after how long to do so again.
+
+        In seconds; 0.0 unless the provider's rate was exceeded.
+        """
+        stored = self._store.under(key)
+        pod = stored.object() if stored else {}
+        if not pod or not self.is_to_launch(pod):
+            return 0.0
+        self.sync(pod, is_fresh=True)
+        return self.backoff.seconds_left(pod["metadata"]["uid"], self._clock(), RATE)
 
     def is_to_launch(self, pod: JSON) -> bool:
         """Return whether a pod, as it is given, is for this provider and has yet to get its task."""

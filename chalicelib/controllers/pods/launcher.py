@@ -20,10 +20,10 @@ from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import Observer, PodStore, Recorded, pod_key
 from chalicelib.controllers.pods.waiting import WaitingPods
-from chalicelib.controllers.runtime.backoff import LASTING, PASSING, Backoff
+from chalicelib.controllers.runtime.backoff import LASTING, PASSING, RATE, Backoff, Pauses
 from chalicelib.controllers.runtime.recorder import News
 from chalicelib.controllers.translation.task import Node, Translation, translate
-from chalicelib.providers.base import Provider, ProviderUnavailable, TaskRejected, TaskState
+from chalicelib.providers.base import THROTTLED, Provider, ProviderUnavailable, TaskRejected, TaskState
 from chalicelib.providers.extensions import BindsLate
 from chalicelib.registry.writing import as_stored
 from chalicelib.storage.base import StoredObject
@@ -188,7 +188,7 @@ class PodLauncher:
             stored, state, lambda before, after: refusal.news(before, after) if before != after else ()
         ):
             return False
-        self._queues.backoff.postpone(state.uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
+        self._queues.backoff.postpone(state.uid, self._clock(), _pauses(refusal))
         return True
 
     def _leave_unscheduled(self, pod: JSON, why: str) -> None:
@@ -225,7 +225,7 @@ class PodLauncher:
         uid = pod["metadata"]["uid"]
         self._queues.waiting.discard(uid)
         refusal = Refusal(error.reason, error.message, is_lasting=isinstance(error, TaskRejected))
-        self._queues.backoff.postpone(uid, self._clock(), LASTING if refusal.is_lasting else PASSING)
+        self._queues.backoff.postpone(uid, self._clock(), _pauses(refusal))
         said = assigned if refusal.is_bound else ()
         is_there = self._store.set_status(
             pod,
@@ -235,3 +235,9 @@ class PodLauncher:
         )
         if not is_there:
             self._queues.drop(uid)
+
+
+def _pauses(refusal: Refusal) -> Pauses:
+    if refusal.is_lasting:
+        return LASTING
+    return RATE if refusal.reason == THROTTLED else PASSING

@@ -6,8 +6,9 @@ The stored pod stays the intent (decision 1), and the schedule launches what is 
     POST a pod ---> stored ---> is somebody at work who sees it? no: invoke ---> answer
                                                                       |
     LaunchFunction: launch the pods it was told of, take the lease, follow the store's log from there, launch each
-    new pod; after LINGER_SECONDS without one let go of the lease and look once more. Of new pods it looks up the
-    owners, too: one that went before the pod was stored has not collected it.
+    new pod; after LINGER_SECONDS without one let go of the lease and look once more. What the provider throttles is
+    launched again after a pause, for as long as the function may last. Of new pods it looks up the owners, too: one
+    that went before the pod was stored has not collected it.
 
 One function at a time holds the lease and follows the log, for the provider's rate is one for all. That every pod is
 seen rests on order alone. A pod is stored before the lease is read, and the log is read once more after the lease has
@@ -75,12 +76,12 @@ class LaunchRequests:
         """
         revision = int(pod["metadata"]["resourceVersion"])
         with self._lock:
-            now = self._clock()
-            if self._sure_until is None or now >= self._sure_until:
+            now, sure = self._clock(), timedelta(seconds=SURE_SECONDS)
+            if self._sure_until is None or not now < self._sure_until <= now + sure:  # nor where the clock was put back
                 held = self._lease.find()
                 if (held is None or held.since >= revision) and not self._invoked([pod_key(pod)], revision):
                     return False
-                self._sure_until = now + timedelta(seconds=SURE_SECONDS)
+                self._sure_until = now + sure
             return True
 
     def ask_for_all(self, keys: Sequence[str]) -> bool:
@@ -127,13 +128,18 @@ class LaunchFunction:
         """
         end = self._clock() + timedelta(seconds=seconds)
         for key in event["pods"]:
-            self._later(partial(self._pods.sync_key, key))
+            self._later(partial(self._launch, key))
         try:
             if event["after"]:
                 self._later(lambda: self._look_up_owners(map(_object, self._storage.get_all(event["pods"]).values())))
                 self._follow(event["after"], end)
         finally:
             self._later.settle((end - self._clock()).total_seconds())
+
+    def _launch(self, key: str) -> None:
+        """Launch a pod, and again after a pause where the provider's rate is exceeded."""
+        if seconds := self._pods.launch_key(key):
+            self._later(partial(self._launch, key), delay_seconds=seconds)
 
     def _follow(self, seen: int, end: datetime) -> None:
         """Launch all that is stored after a revision; where another function follows, what it does not see."""
@@ -165,7 +171,7 @@ class LaunchFunction:
             batch = self._storage.events_after(PODS, seen)
             new = [each for each in batch.events if each.type == "ADDED"]
             for each in new:
-                self._later(partial(self._pods.sync_key, each.key))
+                self._later(partial(self._launch, each.key))
             if new:
                 self._later(partial(self._look_up_owners, list(map(_object, new))))
             found += len(new)

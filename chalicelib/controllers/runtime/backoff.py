@@ -16,6 +16,7 @@ class Pauses:
 
 
 PASSING = Pauses(1.0, 60.0)  # most refusals are short: a throttled call, an address still in use
+RATE = Pauses(1.0, 8.0)  # a rate that is exceeded has room again within seconds
 LASTING = Pauses(10.0, 300.0)  # as a kubelet with a container that cannot be started
 
 
@@ -24,15 +25,15 @@ class Backoff:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._pauses: dict[str, tuple[float, datetime]] = {}  # uid -> (seconds, next try)
+        self._pauses: dict[str, tuple[float, datetime, Pauses]] = {}  # uid -> (seconds, next try, by which)
 
     def postpone(self, uid: str, now: datetime, pauses: Pauses = PASSING) -> datetime:
         """Note a failure; return when to try again, in twice the last pause."""
         with self._guard:
-            seconds, _ = self._pauses.get(uid, (0.0, now))
+            seconds = self._pauses[uid][0] if uid in self._pauses else 0.0
             seconds = min(max(seconds * 2, pauses.first_seconds), pauses.longest_seconds)
             due = now + timedelta(seconds=seconds)
-            self._pauses[uid] = (seconds, due)
+            self._pauses[uid] = (seconds, due, pauses)
             return due
 
     def forget(self, uid: str) -> None:
@@ -46,9 +47,15 @@ class Backoff:
             pause = self._pauses.get(uid)
         return pause is None or now >= pause[1]
 
+    def seconds_left(self, uid: str, now: datetime, pauses: Pauses) -> float:
+        """Return how long to wait until the next try; 0.0 if it is due, or was not postponed by these pauses."""
+        with self._guard:
+            _, when, by = self._pauses.get(uid, (0.0, now, pauses))
+        return max(0.0, (when - now).total_seconds()) if by is pauses else 0.0
+
     def due(self, now: datetime) -> list[str]:
         """Return the uids of those that failed and may be tried now."""
         if not self._pauses:  # by far the usual case
             return []
         with self._guard:
-            return [uid for uid, (_, when) in self._pauses.items() if now >= when]
+            return [uid for uid, (_, when, _) in self._pauses.items() if now >= when]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib.providers.base import ProviderError, ProviderUnavailable, RefusedError, TaskRejected
+from chalicelib.providers.base import THROTTLED, ProviderError, ProviderUnavailable, RefusedError, TaskRejected
 
-THROTTLED = "Throttled"
 # Error codes of the API that pass. A right or a cluster that is missing does not: somebody has to see to that.
 PASSING = {
     "ThrottlingException": THROTTLED,

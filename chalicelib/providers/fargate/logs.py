@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.providers.base import LogOptions, ProviderUnavailable
-from chalicelib.providers.fargate.clients import THROTTLED, translated
+from chalicelib.providers.base import THROTTLED, LogOptions, ProviderUnavailable
+from chalicelib.providers.fargate.clients import translated
 
 FOLLOW_PAUSE_SECONDS = 1.0  # log lines reach CloudWatch some seconds late; asking faster would cost more only
 QUIET_PAUSE_SECONDS = 5.0  # at most, half as long again after each look that found nothing or was throttled

@@ -17,6 +17,7 @@ from typing import Any
 
 from chalicelib.aws_client import boto3_client
 from chalicelib.providers.base import (
+    THROTTLED,
     Capacity,
     LogOptions,
     Observer,
@@ -44,7 +45,9 @@ from chalicelib.providers.fargate.token_bucket import TokenBucket
 LOG = logging.getLogger(__name__)
 
 DESCRIBE_AT_ONCE = 100  # DescribeTasks takes no more
-RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0  # RunTask on Fargate: 20 calls a second (ECS throttling quotas)
+# Calls of RunTask that Fargate takes of an account, in a burst too. Of tasks it takes 100 at once and 20 a second, but
+# with one task a call the calls come first. Amazon ECS Developer Guide, "AWS Fargate throttling quotas" (2026-11).
+RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0
 RUN_WAIT_SECONDS = 3.0  # longer than that a request must not wait for its turn; resync comes again
 PLACES = 100  # more than there are to try one after the other
 TASK_ID = re.compile("[0-9a-f]{32}", re.ASCII)  # the last part of a task's ARN
@@ -117,7 +120,7 @@ class FargateProvider:
             seconds = self._bucket.take()
             if seconds > RUN_WAIT_SECONDS:
                 self._bucket.give_back()
-                raise ProviderUnavailable("Throttled", "more tasks asked for than ECS starts in a second; waiting")
+                raise ProviderUnavailable(THROTTLED, "more tasks asked for than ECS starts in a second; waiting")
             if seconds:
                 self._sleep(seconds)
             return self._on_some_rung(task, Launch(arn, self._payloads(task), waits=waits))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from chalicelib.providers.base import ProviderUnavailable, RefusedError
+from chalicelib.providers.base import THROTTLED, ProviderUnavailable, RefusedError
 from chalicelib.providers.fargate import clients
 from chalicelib.providers.fargate.definitions import FAMILY_DIGITS, Document
 
@@ -133,4 +133,4 @@ class TaskDefinitions:
                 if CONCURRENT not in str(error).lower():
                     raise
             self._sleep(pause)
-        raise ProviderUnavailable("Throttled", f"others register {document['family']} as well; waiting")
+        raise ProviderUnavailable(THROTTLED, f"others register {document['family']} as well; waiting")

@@ -22,6 +22,7 @@ from chalicelib.controllers.pods.launches import (
 )
 from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.plane import foundation
+from chalicelib.providers.base import THROTTLED, ProviderUnavailable
 from tests.fake_provider import FakeProvider
 from tests.inline import inline
 from tests.memory_storage import MemoryStorage
@@ -208,6 +209,43 @@ def test_pods_are_launched_by_their_keys_however_old_they_are() -> None:
     region.run_all()
 
     assert region.without_task() == []
+
+
+def test_what_the_provider_throttles_is_launched_by_the_same_invocation() -> None:
+    region = Region()
+    region.provider.failures = [ProviderUnavailable(THROTTLED, "Rate exceeded")] * 5
+    for _ in range(3):
+        region.ask()
+    region.run_all()
+
+    assert (region.invocations, region.without_task(), len(region.launched())) == (1, [], 3)
+
+
+@pytest.mark.parametrize("reason", ["QuotaExceeded", "CapacityUnavailable"])
+def test_what_the_provider_has_no_room_for_is_left_to_the_schedule(reason: str) -> None:
+    region = Region()
+    region.provider.failures = [ProviderUnavailable(reason, "no room")]
+    region.ask()
+    region.run_all()
+
+    assert (region.provider.failures, region.without_task()) == ([], ["pod-1"])
+
+
+def test_a_throttled_pod_that_is_deleted_meanwhile_is_not_launched_again() -> None:
+    region = Region()
+    region.provider.failures = [ProviderUnavailable(THROTTLED, "Rate exceeded")] * 2
+    region.ask()
+    run = region.provider.run
+
+    def delete_then_run(task: Any) -> Any:  # Any: as the provider's
+        if len(region.provider.failures) == 1:
+            region.client.delete("pods", "pod-1")
+        return run(task)
+
+    region.provider.run = delete_then_run  # type: ignore[method-assign]  # one world, one provider
+    region.run_all()
+
+    assert (region.client.get("pods", "pod-1"), region.launched()) == (None, [])
 
 
 def test_where_somebody_is_at_work_old_pods_are_not_handed_out() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.controllers.runtime.backoff import PASSING, Backoff
+from chalicelib.controllers.runtime.backoff import PASSING, RATE, Backoff
 from tests.unit.controllers.builders import NOW
 
 
@@ -33,3 +33,17 @@ def test_success_starts_pauses_anew() -> None:
 
     assert backoff.due(NOW) == []
     assert backoff.due(NOW + timedelta(seconds=1)) == ["a"]
+
+
+def test_how_long_is_left_is_told_of_those_alone_that_are_postponed_by_these_pauses() -> None:
+    backoff = Backoff()
+    backoff.postpone("throttled", NOW, RATE)
+    backoff.postpone("other", NOW)
+
+    assert backoff.seconds_left("throttled", NOW, RATE) == RATE.first_seconds
+    assert backoff.seconds_left("throttled", NOW + timedelta(seconds=9), RATE) == 0.0
+    assert backoff.seconds_left("other", NOW, RATE) == 0.0
+    assert backoff.seconds_left("unknown", NOW, RATE) == 0.0
+
+    backoff.postpone("throttled", NOW)  # by now it fails otherwise
+    assert backoff.seconds_left("throttled", NOW, RATE) == 0.0
