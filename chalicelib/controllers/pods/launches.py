@@ -27,12 +27,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from chalicelib.apimachinery.rules.retry import retried
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.store import pod_key
 from chalicelib.controllers.runtime.background import Workers
 from chalicelib.controllers.runtime.lease import Lease
-from chalicelib.storage.base import Storage, StoredObject, WatchEvent
+from chalicelib.storage.base import Storage, StorageUnavailable, StoredObject, WatchEvent
 from chalicelib.storage.keys import prefix
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ LEASE_SECONDS = 15.0  # without a sign of life: what is stored meanwhile waits f
 SURE_SECONDS = 2.0  # for so long after a look a process asks no more
 LINGER_SECONDS = 4.0  # more than SURE_SECONDS, by more than a request and two clocks may differ
 LOOK_SECONDS = 0.5  # a store sees what others write within that
+FAILURES = 5  # of the store in a row: then the function fails, and Lambda invokes it again with the same event
 PODS = prefix("pods")
 
 
@@ -147,21 +149,36 @@ class LaunchFunction:
             if other := self._lease.take(seen):
                 self._launch_after(seen, until=other.since)
                 return
-            seen = self._lead(seen, end)
-            self._lease.release()
-            seen, found = self._launch_after(seen)  # what was stored by those who saw us at work
+            try:
+                seen = self._lead(seen, end)
+            finally:
+                self._lease.release()
+            # what was stored by those who saw us at work
+            seen, found = retried(partial(self._launch_after, seen), on=StorageUnavailable, attempts=FAILURES)
             if not found:
                 return
 
     def _lead(self, seen: int, end: datetime) -> int:
-        """Launch what is stored until no more comes, or the lease is another's; return the revision seen last."""
+        """Launch what is stored until no more comes, or the lease is another's; return the revision seen last.
+
+        Raises StorageUnavailable if the store fails FAILURES times in a row, each with all attempts of its client.
+        """
         linger = timedelta(seconds=LINGER_SECONDS)
-        quiet_at = self._clock() + linger
-        while self._clock() < min(quiet_at, end) and self._lease.renew():
-            seen, found = self._launch_after(seen)
-            if found or self._later.is_busy:
-                quiet_at = self._clock() + linger  # after the look, however long it took
-            self._storage.wait(seen, LOOK_SECONDS, PODS)
+        quiet_at, failures = self._clock() + linger, 0
+        while self._clock() < min(quiet_at, end):
+            try:
+                if not self._lease.renew():
+                    break
+                seen, found = self._launch_after(seen)
+                if found or self._later.is_busy:
+                    quiet_at = self._clock() + linger  # after the look, however long it took
+                self._storage.wait(seen, LOOK_SECONDS, PODS)
+                failures = 0
+            except StorageUnavailable:
+                failures += 1
+                if failures == FAILURES:
+                    raise
+                quiet_at = self._clock() + linger  # nothing was seen: nobody knows that no more comes
         return seen
 
     def _launch_after(self, seen: int, *, until: int | None = None) -> tuple[int, int]:

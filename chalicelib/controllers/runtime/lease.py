@@ -1,5 +1,7 @@
 """Lease: which of several processes does something now. It expires, so a holder that has died keeps nobody waiting.
 
+Nor does one whose clock was wrong: two that hold a lease for a moment do the same work twice, which must do no harm.
+
 As coordination.k8s.io's Lease, but no object of the API: clients neither see nor change it.
 """
 
@@ -16,6 +18,7 @@ from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, guaranteed_
 from chalicelib.storage.keys import object_key
 
 LEASES = "sparkanywhere-leases"  # the resource of their records
+CLOCKS_DIFFER = 2  # times a lease's length: what it may still have to last by another clock
 RENEW_PART = 3  # a lease is written anew once a third of its time is over
 
 
@@ -67,8 +70,10 @@ class Lease:
 
     def renew(self) -> bool:
         """Have the lease last if it is held by us, with a write once it is time for it; return whether it is."""
-        if self._renew_at is None or self._clock() < self._renew_at:
-            return self._renew_at is not None
+        if self._renew_at is None:
+            return False
+        if self._renew_at - timedelta(seconds=self._seconds / RENEW_PART) <= self._clock() < self._renew_at:
+            return True
         held = self.find()
         if held is None or held.holder != self._holder or self.take(held.since) is not None:
             self._renew_at = None
@@ -81,8 +86,10 @@ class Lease:
             self._renew_at = None
 
     def _held(self, record: JSON) -> Held | None:
-        until = find_time(record.get("until"))
-        is_held = record.get("holder") and until is not None and self._clock() < until
+        until, now = find_time(record.get("until")), self._clock()
+        # One that lasts longer than any is given has been taken by a clock that was put back since, or goes wrong.
+        latest = now + CLOCKS_DIFFER * timedelta(seconds=self._seconds)
+        is_held = record.get("holder") and until is not None and now < until <= latest
         return Held(record["holder"], record["since"]) if is_held else None
 
     def _held_by_us(self, record: JSON, since: int, now: datetime) -> JSON:

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.launches import (
+    FAILURES,
     FUNCTION,
     LEASE,
     LEASE_SECONDS,
@@ -23,6 +24,7 @@ from chalicelib.controllers.pods.launches import (
 from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.plane import foundation
 from chalicelib.providers.base import THROTTLED, ProviderUnavailable
+from chalicelib.storage.base import StorageUnavailable
 from tests.fake_provider import FakeProvider
 from tests.inline import inline
 from tests.memory_storage import MemoryStorage
@@ -246,6 +248,55 @@ def test_a_throttled_pod_that_is_deleted_meanwhile_is_not_launched_again() -> No
     region.run_all()
 
     assert (region.client.get("pods", "pod-1"), region.launched()) == (None, [])
+
+
+def failing_reads(region: Region, monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+    """Have so many reads of the log fail while the lease is held; return what grows with each."""
+    read, failed = region.storage.events_after, list[str]()
+
+    def events_after(prefix: str, revision: int, **options: Any) -> Any:  # Any: as the storage's
+        if len(failed) < times and region.api[0]._lease.find():
+            failed.append(prefix)
+            raise StorageUnavailable("throttled")
+        return read(prefix, revision, **options)
+
+    monkeypatch.setattr(region.storage, "events_after", events_after)
+    return failed
+
+
+def test_reads_that_fail_for_a_while_cost_no_pod_its_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def meanwhile(region: Region) -> None:
+        if region.pods < 5:
+            region.ask()
+
+    region = Region(meanwhile=meanwhile)
+    failed = failing_reads(region, monkeypatch, FAILURES - 1)
+    region.ask()
+    region.run_all()
+
+    assert (len(failed), region.invocations, region.without_task()) == (FAILURES - 1, 1, [])
+
+
+def test_a_function_that_can_read_no_more_gives_the_lease_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    region = Region()
+    failing_reads(region, monkeypatch, FAILURES)
+    region.ask()
+
+    with pytest.raises(StorageUnavailable):
+        region.run_next()
+
+    assert region.api[0]._lease.find() is None
+
+
+def test_a_process_whose_clock_is_put_back_looks_again() -> None:
+    region = Region()
+    region.ask()
+    region.run_all()
+    region.clock.advance(-3600)
+    region.ask()
+    region.run_all()
+
+    assert (region.invocations, region.without_task()) == (2, [])
 
 
 def test_where_somebody_is_at_work_old_pods_are_not_handed_out() -> None:

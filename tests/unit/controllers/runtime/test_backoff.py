@@ -47,3 +47,13 @@ def test_how_long_is_left_is_told_of_those_alone_that_are_postponed_by_these_pau
 
     backoff.postpone("throttled", NOW)  # by now it fails otherwise
     assert backoff.seconds_left("throttled", NOW, RATE) == 0.0
+
+
+def test_a_clock_that_is_put_back_keeps_nobody_waiting() -> None:
+    backoff = Backoff()
+    backoff.postpone("a", NOW, RATE)
+    before = NOW - timedelta(hours=1)
+
+    assert backoff.is_due("a", before)
+    assert backoff.due(before) == ["a"]
+    assert backoff.seconds_left("a", before, RATE) == RATE.first_seconds
