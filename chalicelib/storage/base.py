@@ -65,6 +65,7 @@ class ObjectTooLarge(StorageError):
 
     def __init__(self, key: str, *, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(f"{key}: {size_bytes} bytes, the limit is {limit_bytes}")
+        self.key = key
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
 
@@ -309,12 +310,27 @@ def guaranteed_update(
 def remove_with(storage: Storage, live: StoredObject, beside: Sequence[Change]) -> StoredObject:
     """Remove an object, at its revision, and do the other writes in the same transaction; return its last state.
 
-    What is written beside never keeps it: if that is too large, or there already, the object goes alone. Raises
-    KeyNotFound, RevisionConflict.
+    What is written beside never keeps it: what is too large, or there already under another uid, is left out. What an
+    earlier removal that did not come about has left of it is replaced. Raises KeyNotFound, RevisionConflict.
     """
-    if beside:
+    left = list(beside)
+    for _ in range(2 * len(beside)):  # each is once there already, or too large
+        if not left:
+            break
         try:
-            return storage.transact([Change("DELETED", live.key, None, live.revision), *beside])[0]
-        except (KeyExists, ObjectTooLarge):
-            pass
+            return storage.transact([Change("DELETED", live.key, None, live.revision), *left])[0]
+        except KeyExists:
+            left = [over for each in left if (over := _written_over(storage, each))]
+        except ObjectTooLarge as error:
+            left = [each for each in left if each.key != error.key]
     return storage.delete(live.key, expected_revision=live.revision)
+
+
+def _written_over(storage: Storage, change: Change) -> Change | None:
+    """Return an addition as a change of the same object that is there, None if that is another one."""
+    try:
+        there = storage.get(change.key)
+    except KeyNotFound:
+        return change
+    is_same = change.obj and there.object()["metadata"]["uid"] == change.obj["metadata"]["uid"]
+    return Change("MODIFIED", change.key, change.obj, there.revision) if is_same else None

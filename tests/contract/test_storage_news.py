@@ -159,6 +159,18 @@ def test_news_go_with_the_transaction_that_they_are_about(storage: Storage) -> N
     assert [item.key for item in storage.list("/registry/podrecords/").items] == ["/registry/podrecords/default/a"]
 
 
+def test_what_an_earlier_removal_left_is_replaced(storage: Storage) -> None:
+    live, key = storage.create(pod_key("a"), pod("a")), "/registry/podrecords/default/a"
+    storage.create(key, {**pod("a", uid="record"), "state": "Running"})
+    kept = Change("ADDED", "/registry/configmaps/default/kept", pod("kept", uid="kept"))
+
+    remove_with(storage, live, [Change("ADDED", key, {**pod("a", uid="record"), "state": "Ended"}), kept])
+
+    assert storage.list("/registry/pods/").items == []
+    assert [item.object()["state"] for item in storage.list("/registry/podrecords/").items] == ["Ended"]
+    assert storage.get(kept.key).object()["metadata"]["uid"] == "kept"
+
+
 def test_on_dynamodb_news_are_no_transactions_and_take_no_revision(stores: FakeStores) -> None:
     storage = stores.open()
     before = storage.revision()

@@ -163,7 +163,8 @@ def test_what_cannot_be_written_beside_keeps_no_object(storage: Storage, beside:
     storage.create(map_key("taken"), pod("taken", uid="uid-of-another"))
     live = storage.create(pod_key("a"), pod("a"))
 
-    remove_with(storage, live, [beside])
+    remove_with(storage, live, [beside, added("fits")])
 
     assert storage.list("/registry/pods/").items == []
+    assert storage.get(map_key("fits"))
     assert storage.get(map_key("taken")).object()["metadata"]["uid"] == "uid-of-another"
