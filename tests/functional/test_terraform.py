@@ -276,6 +276,61 @@ def test_tasks_see_the_event_logs_of_their_namespace_and_no_staged_file(
         assert allows([inline(role)], action, f"arn:aws:s3:::{bucket}/{key}", {}) is allowed
 
 
+TASK_ROLES = (
+    "sparkanywhere-prod-task",
+    "sparkanywhere-prod-execution",
+    "sparkanywhere-dev-task",
+    "sparkanywhere-dev-task-team-a",
+    "sparkanywhere-dev-execution",
+)
+REGION = f"us-east-1:{ACCOUNT}"
+# What somebody tries who runs code in a task: each on the deployment of his own and on the other one.
+ATTACKS = {
+    "dynamodb:GetItem": "arn:aws:dynamodb:{region}:table/{deployment}-objects",
+    "dynamodb:Scan": "arn:aws:dynamodb:{region}:table/{deployment}-objects",
+    "dynamodb:PutItem": "arn:aws:dynamodb:{region}:table/{deployment}-objects",
+    "ssm:GetParameter": "arn:aws:ssm:{region}:parameter/{deployment}/admin-token",
+    "ssm:PutParameter": "arn:aws:ssm:{region}:parameter/{deployment}/admin-token",
+    "s3:ListBucketVersions": "arn:aws:s3:::{bucket}",
+    "s3:PutBucketPolicy": "arn:aws:s3:::{bucket}",
+    "s3:GetObjectVersion": "arn:aws:s3:::{bucket}/staged/0a1b",
+    "s3:GetObject": "arn:aws:s3:::{bucket}/staged/0a1b",
+    "ecs:RunTask": "arn:aws:ecs:{region}:task-definition/{deployment}-0a1b:1",
+    "ecs:DescribeTasks": "arn:aws:ecs:{region}:task/{deployment}/0a1b",
+    "ecs:ExecuteCommand": "arn:aws:ecs:{region}:task/{deployment}/0a1b",
+    "ecs:StopTask": "arn:aws:ecs:{region}:task/{deployment}/0a1b",
+    "ecs:RegisterTaskDefinition": "*",
+    "iam:PassRole": "arn:aws:iam::{account}:role/{deployment}/tasks/{deployment}-task",
+    "sts:AssumeRole": "arn:aws:iam::{account}:role/{deployment}/tasks/{deployment}-task",
+    "lambda:InvokeFunction": "arn:aws:lambda:{region}:function:{deployment}-launch",
+    "lambda:GetFunction": "arn:aws:lambda:{region}:function:{deployment}",
+    "logs:GetLogEvents": "arn:aws:logs:{region}:log-group:/{deployment}/tasks:log-stream:of-another-pod",
+    "sqs:ReceiveMessage": "arn:aws:sqs:{region}:{deployment}-dead-letters",
+    "kms:Decrypt": "arn:aws:kms:{region}:key/0a1b",
+}
+
+
+@pytest.mark.usefixtures("applied")
+@pytest.mark.parametrize("role", TASK_ROLES)
+def test_who_runs_code_in_a_task_gets_nowhere_else(role: str) -> None:
+    own, whose = inline(role), ({"deployment": f"sparkanywhere-{stage}"} for stage in OPEN)
+    places = [{**each, "bucket": f"{each['deployment']}-{ACCOUNT}-us-east-1"} for each in whose]
+
+    allowed = [
+        (action, place["deployment"])
+        for place in places
+        for action, pattern in ATTACKS.items()
+        if allows([own], action, pattern.format(region=REGION, account=ACCOUNT, **place), TABLE_KEY)
+    ]
+
+    assert allowed == []
+    assert client("iam").list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+    trust = client("iam").get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert [(each["Principal"], each["Action"]) for each in trust] == [
+        ({"Service": "ecs-tasks.amazonaws.com"}, "sts:AssumeRole")
+    ]
+
+
 def managed(name: str) -> Document:
     """Return a policy of AWS's own, as moto has copied it."""
     document: Document = json.loads(aws_managed_policies_data)[name.rpartition("/")[2]]["Document"]
