@@ -19,7 +19,11 @@ Client = Callable[[str, str], Any]  # (service, region) -> a boto3 client, which
 
 
 class SecretUnreadable(Exception):
-    """AWS did not give the secret; str() says why, without any of it."""
+    """AWS did not give the secret; str() says why, without any of it, and `code` is AWS's, "" if it gave none."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def check_arn(arn: str) -> None:
@@ -43,7 +47,7 @@ def read_secret(arn: str, *, client: Client = boto3_client) -> str:
     except Exception as error:  # boto3's errors have no common base of ours
         response = getattr(error, "response", None) or {}
         code = (response.get("Error") or {}).get("Code") or type(error).__name__
-        raise SecretUnreadable(f"{arn} cannot be read: {code}") from error
+        raise SecretUnreadable(f"{arn} cannot be read: {code}", code) from error
     if not text.strip():
         raise SecretUnreadable(f"{arn} holds no text")
     return text.strip()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kubeconfig_file import remove_context
 from sparkanywhere.deployment.aws_errors import sentence
-from sparkanywhere.deployment.login import LoginFailed, find_endpoint
+from sparkanywhere.deployment.login import LoginFailed, default_region, find_endpoint
 from sparkanywhere.deployment.plan import Plan, read_plan
-from sparkanywhere.deployment.project_folder import ProjectFolder, default_folder
-from sparkanywhere.deployment.terraform import Terraform
+from sparkanywhere.deployment.project_folder import OFFERED, ProjectFolder, default_folder, known_variables
+from sparkanywhere.deployment.terraform import Terraform, ended
 
-FIRST_REGION = "us-east-1"  # as Terraform's variable
-PLAN = "plan.tfplan"
+OPTIONS = {"name", "stage", "region"}  # variables that are options here
+PLAN, VARIABLES = "plan.tfplan", f"-var-file={OFFERED}"
+ELSEWHERE = "--name, --stage, --folder and --state-bucket say where it is."
 PROTECTION = "deletion_protection"  # Terraform's, of table and bucket; here the question protects them
 
 
@@ -53,7 +54,7 @@ class Deployment:
 
     def plan(self, *words: str) -> Plan:
         """Return what Terraform would do. Raises TerraformFailed."""
-        self.terraform.read("plan", "-input=false", f"-out={PLAN}", *words)
+        self.terraform.read("plan", "-json", "-input=false", f"-out={PLAN}", VARIABLES, *words)
         return read_plan(json.loads(self.terraform.read("show", "-json", PLAN)))
 
     def configure(self, outputs: dict[str, Any]) -> None:
@@ -64,8 +65,7 @@ class Deployment:
     def chalice(self, verb: str) -> None:
         """Run a verb of Chalice's on the stage. Raises DeploymentRefused."""
         command = [sys.executable, "-P", "-m", "sparkanywhere.local.chalice_command", verb, "--stage", self.stage]
-        code = subprocess.run(command, cwd=self.folder.path, check=False).returncode
-        if code:
+        if code := ended(command, self.folder.path):
             raise DeploymentRefused(f"chalice {verb} ended with {code}; the same command again goes on from there.")
 
 
@@ -78,7 +78,13 @@ def deploy() -> None:
     epilog="Examples: sparkanywhere deploy aws --dry-run; sparkanywhere deploy aws --region eu-west-1 --var network=nat"
 )
 @deployment_options
-@click.option("--var", "variables", multiple=True, metavar="KEY=VALUE", help="A variable of Terraform's; it is kept.")
+@click.option(
+    "--var",
+    "variables",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A variable of Terraform's, kept for the next time; KEY= goes back to its default.",
+)
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="Where Terraform's state is. Default: below ~/.local/share."
 )
@@ -105,6 +111,8 @@ def aws(
     """
     with errors_as_sentences():
         where = ProjectFolder(folder.absolute() if folder else default_folder(os.environ, f"{name}-{stage}"))
+        if destroy and not where.path.exists() and not state_bucket:
+            raise DeploymentRefused(f"There is no {name}-{stage}: {where.path} does not exist. {ELSEWHERE}")
         made = open_deployment(where, {"name": name, "stage": stage}, region, variables, state_bucket)
         (take_down if destroy else put_up)(made, dry_run=dry_run, yes=yes)
 
@@ -115,9 +123,10 @@ def open_deployment(
     """Return a deployment whose folder is ready for a plan, and say where it is. Raises Failure."""
     terraform = Terraform(folder.terraform)
     before = folder.variables
+    changed = dict(map(_variable, variables))
     try:
         session = Session()
-        where = region or before.get("region") or session.get_config_variable("region") or FIRST_REGION
+        where = default_region(session, region or before.get("region", ""))
         sts: Any = session.create_client("sts", region_name=where)  # botocore makes its methods at run time
         caller = sts.get_caller_identity()
     except (BotoCoreError, ClientError) as error:
@@ -125,11 +134,10 @@ def open_deployment(
     for key, value in {**names, "region": where}.items():
         if before.get(key, value) != value:
             raise DeploymentRefused(f"{folder.path} has {key} {before[key]}, not {value}: --folder names another.")
-    given = dict(map(_variable, variables))
+    set_now = {key: value for key, value in {**before, **changed}.items() if value != ""}
     backend = {"bucket": state_bucket, "key": f"{names['name']}-{names['stage']}.tfstate", "region": where}
-    folder.refresh(
-        {**before, **given, **names, "region": where}, {**backend, "use_lockfile": True} if state_bucket else None
-    )
+    folder.refresh({**backend, "use_lockfile": True} if state_bucket else None)
+    folder.offer({**set_now, **names, "region": where})
     made = Deployment(folder, terraform, names["name"], names["stage"], where)
     echo(f"{made.full_name} in {where}, account {caller['Account']}, as {caller['Arn']}")
     terraform.check_version()
@@ -148,6 +156,7 @@ def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     if dry_run:
         return
     _ask(yes, "Make it?")
+    made.folder.keep()
     made.terraform.run("apply", "-input=false", PLAN)
     made.configure(made.terraform.outputs())
     made.chalice("deploy")
@@ -163,6 +172,8 @@ def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
         )
     unprotected = f"-var={PROTECTION}=false"
     plan = made.plan("-destroy", unprotected)
+    if plan.is_empty and not outputs:
+        raise DeploymentRefused(f"There is no {made.full_name}: {made.folder.path} has no state of it. {ELSEWHERE}")
     echo("Terraform has nothing here." if plan.is_empty else f"Terraform {_changes(plan)}")
     echo("With them go all objects of the table, and staged files and event logs in the bucket.")
     if dry_run:
@@ -177,8 +188,8 @@ def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
             server = ""
         made.chalice("delete")
         remove_context(os.environ, context_of(made.name, made.stage), server=server)
-        made.terraform.run("apply", "-input=false", "-auto-approve", unprotected)
-    made.terraform.run("destroy", "-input=false", "-auto-approve", unprotected)
+        made.terraform.run("apply", "-input=false", "-auto-approve", VARIABLES, unprotected)
+    made.terraform.run("destroy", "-input=false", "-auto-approve", VARIABLES, unprotected)
     echo("Left: inactive task definitions, which cost nothing; a key of KMS until its waiting period is over; what")
     echo(f"your jobs wrote elsewhere; and {made.folder.path}, which has nothing of value any more.")
 
@@ -188,6 +199,12 @@ def _variable(text: str) -> tuple[str, Any]:  # Any: a list or a map in JSON, as
     key, is_given, value = text.partition("=")
     if not is_given:
         raise DeploymentRefused(f"--var takes KEY=VALUE, not {text}.")
+    if key in OPTIONS:
+        raise DeploymentRefused(f"--var does not take {key}: there is --{key}.")
+    if key not in (known := known_variables()):
+        close = get_close_matches(key, known, n=1)
+        hint = f": did you mean {close[0]}?" if close else f". It has {', '.join(sorted(known - OPTIONS))}."
+        raise DeploymentRefused(f"Terraform has no variable {key}{hint}")
     try:
         return key, json.loads(value) if value[:1] in ("[", "{") else value
     except ValueError as error:

@@ -14,13 +14,16 @@ from sparkanywhere.cli.target_options import errors_as_sentences
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.kubeconfig_file import set_context
 from sparkanywhere.deployment.login import LoginFailed, exec_credential, find_endpoint, plugin_user, read_token
+from sparkanywhere.deployment.project_folder import ProjectFolder, default_folder
 
 NAME, STAGE = "sparkanywhere", "prod"
 
 
 def deployment_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that name a deployment, as Terraform's variables do."""
-    command = click.option("--region", default="", help="AWS region. Default: the profile's.")(command)
+    command = click.option(
+        "--region", default="", help="AWS region. Default: where it was deployed from here, the profile's, us-east-1."
+    )(command)
     command = click.option("--stage", default=STAGE, show_default=True, help="Terraform's stage.")(command)
     return click.option("--name", default=NAME, show_default=True, help="Terraform's name.")(command)
 
@@ -36,7 +39,9 @@ def context_of(name: str, stage: str) -> str:
 def login(*, name: str, stage: str, region: str, context: str) -> None:
     """Write a context for a deployment on AWS into your kubeconfig; its token is fetched by your AWS credentials."""
     with errors_as_sentences():
-        write_context(f"{name}-{stage}", region, context or context_of(name, stage))
+        deployment = f"{name}-{stage}"
+        kept = ProjectFolder(default_folder(os.environ, deployment)).variables.get("region", "")
+        write_context(deployment, region or kept, context or context_of(name, stage))
 
 
 def write_context(deployment: str, region: str, context: str) -> str:

@@ -6,6 +6,7 @@ Spark take. Spark's reads the plugin's standard error as part of its answer, so 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from sparkanywhere.deployment.record import DeploymentRecord
 API_VERSION = "client.authentication.k8s.io/v1beta1"
 TOKEN_LIFE = timedelta(minutes=5)  # as long as the control plane takes a token after another was drawn
 PROFILE = "AWS_PROFILE"
+FIRST_REGION = "us-east-1"  # as Terraform's variable
+# What AWS answers with where it refuses to show the token.
+GONE = ("ParameterNotFound", "ResourceNotFoundException")
 
 
 class LoginFailed(Failure):
@@ -38,12 +42,20 @@ class Endpoint:
     token_from: str
 
 
+def default_region(session: Session, known: str = "") -> str:
+    """Return the region of a deployment: the one that is known, else the profile's, else Terraform's default.
+
+    Raises botocore's BotoCoreError where the profile cannot be used.
+    """
+    return known or session.get_config_variable("region") or os.environ.get("AWS_REGION") or FIRST_REGION
+
+
 def find_endpoint(deployment: str, region: str) -> Endpoint:
-    """Return the endpoint of what is deployed, `region` "" being the profile's. Raises LoginFailed."""
+    """Return the endpoint of what is deployed, `region` "" being the default one. Raises LoginFailed."""
     try:
         session = Session()
-        where = region or session.get_config_variable("region") or ""
-        found = DeploymentRecord(session, deployment, where or None).read() or {"resources": []}
+        where = default_region(session, region)
+        found = DeploymentRecord(session, deployment, where).read() or {"resources": []}
     except (BotoCoreError, ClientError) as error:
         raise LoginFailed(sentence(error)) from error
     for each in found["resources"]:
@@ -77,7 +89,14 @@ def read_token(token_from: str) -> str:
     try:
         return read_secret(token_from, client=client)
     except SecretUnreadable as error:
-        raise LoginFailed(f"{error}. These AWS credentials may not be allowed to read it.") from error
+        cause = error.__cause__
+        if isinstance(cause, BotoCoreError):
+            why = sentence(cause)
+        elif error.code in GONE:
+            why = "It is gone: `sparkanywhere deploy aws` or `terraform apply` makes another one."
+        else:
+            why = "These AWS credentials may not be allowed to read it."
+        raise LoginFailed(f"{error}. {why}") from error
 
 
 def exec_credential(token: str, now: datetime) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,16 @@ from chalicelib.private_folder import make_private, write_private
 from sparkanywhere.project import PROJECT
 
 FILES = ("app.py", "requirements.txt", "locks/vendor.txt", ".chalice/policy.json")
+VARIABLE = re.compile(r'^variable "(\w+)"', re.MULTILINE)
+OFFERED = "offered.tfvars.json"
 CODE = Path(__file__).resolve().parents[1]
 KEPT = shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars*", "__pycache__", "examples", "tests")
+
+
+def known_variables() -> set[str]:
+    """Return the names of the variables that our Terraform files take."""
+    files = (PROJECT / "terraform" / name for name in ("variables.tf", "provider.tf"))
+    return {name for file in files for name in VARIABLE.findall(file.read_text())}
 
 
 def default_folder(environ: Mapping[str, str], deployment: str) -> Path:
@@ -30,18 +39,26 @@ class ProjectFolder:
         self.path = path
         self.terraform = path / "terraform"
         self.config = path / ".chalice" / "config.json"
-        self._variables = self.terraform / "terraform.tfvars.json"
+        self._variables = self.terraform / "kept.tfvars.json"  # not a name that Terraform loads by itself
 
     @property
     def variables(self) -> dict[str, Any]:
-        """Return what Terraform's variables were set to last, {} before the first time."""
+        """Return what Terraform's variables were set to last by somebody who said yes, {} before the first time."""
         if not self._variables.is_file():
             return {}
         found: dict[str, Any] = json.loads(self._variables.read_text())
         return found
 
-    def refresh(self, variables: dict[str, Any], backend: dict[str, Any] | None) -> None:
-        """Bring our files up to date, and set Terraform's variables and, if one is given, its S3 backend."""
+    def offer(self, variables: dict[str, Any]) -> None:
+        """Set Terraform's variables for this time, in the file OFFERED beside its files."""
+        write_private(self.terraform / OFFERED, json.dumps(variables, indent=2).encode())
+
+    def keep(self) -> None:
+        """Let the next time begin with the variables of this one. May be repeated."""
+        shutil.copy(self.terraform / OFFERED, self._variables)
+
+    def refresh(self, backend: dict[str, Any] | None) -> None:
+        """Bring our files up to date, and set Terraform's S3 backend if one is given."""
         make_private(self.path)
         for old in (path for path in self.terraform.rglob("*.tf") if ".terraform" not in path.parts):
             old.unlink()
@@ -52,7 +69,6 @@ class ProjectFolder:
         config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
         write_private(self.config, json.dumps({**config, "stages": {}}).encode())
         self._copy_code()
-        write_private(self._variables, json.dumps(variables, indent=2).encode())
         if backend:
             override = {"terraform": {"backend": {"s3": backend}}}
             write_private(self.terraform / "backend_override.tf.json", json.dumps(override).encode())

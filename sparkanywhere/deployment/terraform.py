@@ -6,23 +6,30 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from sparkanywhere.client.failure import Failure
 
 LEAST = (1, 11)  # as terraform/provider.tf
 INSTALL = "https://developer.hashicorp.com/terraform/install has it for every system, in one file"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-SECONDS = 900  # for what changes nothing: a plan reads each resource that is there
 
 
 class TerraformFailed(Failure):
     """Terraform is missing, too old, or has failed; str() is a sentence."""
 
 
+class Interrupted(Failure):
+    """The user has pressed Ctrl-C; str() is a sentence."""
+
+    exit_code = 130  # 128 + SIGINT, as shells have it
+
+
 class Terraform:
-    """Runs terraform in a folder. Each method raises TerraformFailed."""
+    """Runs terraform in a folder. Each method raises TerraformFailed and Interrupted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,18 +53,63 @@ class Terraform:
 
     def read(self, *words: str) -> str:
         """Return what a command says that changes nothing."""
-        ran = subprocess.run(
-            [self._program, *words], cwd=self._folder, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-        if ran.returncode:
-            said = [line.strip("│╷╵ ") for line in COLOUR.sub("", ran.stderr).splitlines()]
-            first = next((at for at, line in enumerate(said) if line.startswith("Error: ")), len(said))
-            why = " ".join(filter(None, said[first:])).removeprefix("Error: ") or f"it ended with {ran.returncode}"
-            raise TerraformFailed(f"terraform {words[0]}: {why.rstrip('.')}.")
-        return ran.stdout
+        with TemporaryFile("w+") as said, TemporaryFile("w+") as errors:
+            code = ended([self._program, *words], self._folder, stdout=said, stderr=errors)
+            said.seek(0)
+            errors.seek(0)
+            text = said.read()
+            why = diagnosed(text) or _told(errors.read())
+        if code:
+            raise TerraformFailed(" ".join(why) or f"terraform {words[0]} ended with {code}.")
+        return text
 
     def run(self, *words: str) -> None:
         """Run a command that shows what it does, with this terminal."""
-        code = subprocess.run([self._program, *words], cwd=self._folder, check=False).returncode
-        if code:
+        if code := ended([self._program, *words], self._folder):
             raise TerraformFailed(f"terraform {words[0]} ended with {code}; the same command again goes on from there.")
+
+
+def ended(command: Sequence[str], folder: Path, *, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> int:
+    """Run a command to its end and return its exit code. Raises Interrupted once it has ended after a Ctrl-C.
+
+    The terminal sends Ctrl-C to the command as well, which then writes down what it has done so far: killed before
+    that, Terraform would forget resources that it has made.
+    """
+    process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=stderr)
+    is_interrupted = False
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            is_interrupted = True
+        else:
+            break
+    if is_interrupted:
+        raise Interrupted(
+            "Interrupted; what was done so far is recorded, and the same command again goes on from there."
+        )
+    return code
+
+
+def diagnosed(output: str) -> list[str]:
+    """Return a sentence for each error among the JSON lines of a command of Terraform's, none in other output.
+
+    Terraform's internals documentation, "Machine-Readable UI" (1.11): messages of the type `diagnostic`. Where a
+    condition of ours has failed, its own words are enough.
+    """
+    lines = (json.loads(line) for line in output.splitlines() if line.startswith('{"@level"') and line.endswith("}"))
+    errors = (each["diagnostic"] for each in lines if each.get("type") == "diagnostic" and each["@level"] == "error")
+    return [_sentence(each["summary"], each.get("detail") or "") for each in errors]
+
+
+def _sentence(summary: str, detail: str) -> str:
+    first = " ".join(detail.partition("\n\n")[0].split())
+    is_ours = summary == "Invalid value for variable" or summary.endswith("condition failed")
+    return f"{first if is_ours and first else ': '.join(filter(None, (summary, first)))}".rstrip(".") + "."
+
+
+def _told(errors: str) -> list[str]:
+    """Return the first error that Terraform has written for people, as one sentence."""
+    said = [line.strip("│╷╵ ") for line in COLOUR.sub("", errors).splitlines()]
+    first = next((at for at, line in enumerate(said) if line.startswith("Error: ")), len(said))
+    return [_sentence(" ".join(filter(None, said[first:])).removeprefix("Error: "), "")] if said[first:] else []

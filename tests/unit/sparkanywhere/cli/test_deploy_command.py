@@ -1,0 +1,134 @@
+"""`sparkanywhere deploy aws`: the variables it takes, and when it keeps them. Terraform is a program of the test."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from sparkanywhere.cli.deploy_command import aws
+from sparkanywhere.deployment.project_folder import known_variables
+from tests.aws_box.wire import Answer, HttpServer
+
+IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::123456789012:user/me</Arn><UserId>AIDA</UserId><Account>123456789012</Account>
+</GetCallerIdentityResult></GetCallerIdentityResponse>"""
+PLAN: dict[str, object] = {"resource_changes": [], "planned_values": {}}
+FAULT = {
+    "@level": "error",
+    "type": "diagnostic",
+    "diagnostic": {"summary": "Invalid value for variable", "detail": "network is one of public, nat, endpoints."},
+}
+TERRAFORM = f"""#!/bin/sh
+case "$1" in
+  version) echo '{{"terraform_version": "1.11.4"}}' ;;
+  plan) cat offered.tfvars.json > planned; ! grep -q wrong planned || {{ echo '{json.dumps(FAULT)}'; exit 1; }} ;;
+  show) echo '{json.dumps(PLAN)}' ;;
+  apply) exit 7 ;;
+esac
+"""
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the command an empty home, credentials, and that Terraform."""
+    (tmp_path / "terraform").write_text(TERRAFORM)
+    (tmp_path / "terraform").chmod(0o755)
+    sts = HttpServer(lambda _: Answer(200, IDENTITY, [("Content-Type", "text/xml")]))
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_ENDPOINT_URL": sts.url}
+    home = {"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for name, value in {**keys, **home}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    yield
+    sts.close()
+
+
+def deploy(*words: str, answer: str = "n\n") -> Result:
+    return CliRunner().invoke(aws, words, input=answer)
+
+
+def planned(tmp_path: Path) -> dict[str, str]:
+    """Return the variables that Terraform has planned with last."""
+    folder = tmp_path / ".local/share/sparkanywhere/aws/sparkanywhere-prod/terraform"
+    found: dict[str, str] = json.loads((folder / "planned").read_text())
+    return {name: value for name, value in found.items() if name not in ("name", "stage", "region")}
+
+
+def test_variables_are_kept_once_they_are_planned_and_agreed_to(tmp_path: Path) -> None:
+    for words, answer in [
+        (["--var", "network=nat", "--dry-run"], ""),
+        (["--var", "network=nat"], "n\n"),
+        (["--var", "network=wrong"], "y\n"),
+    ]:
+        deploy(*words, answer=answer)
+        deploy("--dry-run")
+        assert planned(tmp_path) == {}
+
+    deploy("--var", "network=nat", "--var", "alarm_mail=me@example.com", answer="y\n")
+    deploy("--dry-run")
+    assert planned(tmp_path) == {"network": "nat", "alarm_mail": "me@example.com"}
+
+    deploy("--var", "network=", "--dry-run")
+    assert planned(tmp_path) == {"alarm_mail": "me@example.com"}
+    deploy("--var", "network=", answer="y\n")
+    deploy("--dry-run")
+    assert planned(tmp_path) == {"alarm_mail": "me@example.com"}
+
+
+def test_a_value_that_terraform_refuses_is_told_in_its_one_sentence() -> None:
+    refused = deploy("--var", "network=wrong")
+
+    assert refused.exit_code == 1
+    assert refused.output.endswith("\nError: network is one of public, nat, endpoints.\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "why"),
+    [
+        ("netwrk=nat", "Terraform has no variable netwrk: did you mean network?"),
+        ("zzz=1", "Terraform has no variable zzz. It has admin_token, "),
+        ("stage=dev", "--var does not take stage: there is --stage."),
+        ("network", "--var takes KEY=VALUE, not network."),
+        ("namespaces=[a]", "--var namespaces is no JSON: "),
+    ],
+)
+def test_what_is_no_variable_is_refused_before_anything_is_made(variable: str, why: str, tmp_path: Path) -> None:
+    refused = deploy("--var", variable)
+
+    assert refused.exit_code == 1
+    assert why in refused.output
+    assert not (tmp_path / ".local").exists()
+
+
+def test_every_variable_of_the_root_is_known() -> None:
+    assert {"region", "network", "customer_key"} < known_variables()
+
+
+def test_nothing_is_taken_down_where_nothing_is(tmp_path: Path) -> None:
+    unknown = deploy("--destroy", "--name", "other", answer="y\n")
+
+    assert unknown.exit_code == 1
+    assert "There is no other-prod: " in unknown.output
+    assert not (tmp_path / ".local").exists()
+
+    deploy("--dry-run")
+    empty = deploy("--destroy", answer="y\n")
+    assert empty.exit_code == 1
+    assert "There is no sparkanywhere-prod: " in empty.output
+
+
+@pytest.mark.parametrize(("environ", "region"), [({}, "us-east-1"), ({"AWS_REGION": "eu-west-1"}, "eu-west-1")])
+def test_a_region_that_nobody_names_is_terraforms_own(
+    environ: dict[str, str], region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert f"sparkanywhere-prod in {region}, account 123456789012" in deploy("--dry-run").output
