@@ -1,6 +1,7 @@
 """moto as a server, for what deploys: Terraform and Chalice.
 
-It imports an API's definition as OpenAPI 3 alone, so a proxy in front of it says that our Swagger 2 is that.
+It imports an API's definition as OpenAPI 3 alone, so a proxy in front of it says that our Swagger 2 is that; and it has
+tags of an API's stages, but none of the API itself, which the proxy keeps.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import requests
 from moto.server import ThreadedMotoServer
@@ -24,17 +26,29 @@ def credentials(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def moto(refused: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the URL of an empty account. Paths that hold a word of `refused` are answered with 403."""
+def moto(refused: Sequence[str] = (), seen: list[Request] | None = None) -> Iterator[str]:
+    """Yield the URL of an empty account. Paths that hold a word of `refused` are answered with 403.
+
+    What is asked is added to `seen`, in the order of its arrival.
+    """
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     base = f"http://{host}:{port}"
     requests.post(f"{base}/moto-api/reset", timeout=SECONDS)  # what it knows belongs to the process
 
+    tags: dict[str, bytes] = {}  # the body of TagResource by path
+
     def forward(request: Request) -> Answer:
+        if seen is not None:
+            seen.append(request)
         if any(path in request.target for path in refused):
             return Answer(403, b'{"message": "not allowed"}', [("x-amzn-ErrorType", "AccessDeniedException")])
+        if "/restapis" in (path := unquote(request.target)) and path.startswith("/tags/") and "/stages/" not in path:
+            if request.method == "PUT":
+                tags[path] = request.body
+                return Answer(204)
+            return Answer(200, tags[path], [("Content-Type", "application/json")])
         body = _as_openapi_3(request.body) if "mode=" in request.target else request.body
         answer = requests.request(
             request.method,

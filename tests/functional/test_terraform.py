@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,18 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from chalicelib.config import Settings, read_settings
-from chalicelib.providers.fargate.declaration import FargateSettings
+from chalicelib.providers.base import Task
+from chalicelib.providers.declaration import ProviderContext
+from chalicelib.providers.fargate.declaration import DECLARATION, FargateSettings
+from chalicelib.providers.fargate.provider import FargateProvider
 from chalicelib.secret_value import read_secret
 from chalicelib.storage.dynamodb.declaration import DynamoSettings
 from sparkanywhere.cli.stage_config import environment
+from sparkanywhere.deployment.project_folder import known_variables
 from tests.aws_box.moto_server import credentials, moto
 from tests.aws_box.policy import Document, allows, faults
 from tests.aws_box.role import ROOT, Statement, functions, statements_of, statements_of_terraform
+from tests.aws_box.wire import Request
 from tests.tools import find, terraform_plugins
 
 SOURCE = ROOT / "terraform"
@@ -35,6 +41,57 @@ APPLY = ("apply", "-auto-approve", "-input=false")
 # What each stage's deployment is applied with: one to keep, and one that may be destroyed again.
 OPEN = {"prod": (), "dev": ("-var", "deletion_protection=false", "-var", 'namespaces=["team-a"]')}
 APPLY_SECONDS = 240  # the provider itself waits for buckets' lifecycle rules, a minute at least
+
+# Every variable of a deployment that lives: what would do harm and is refused, and what changes it or takes from it.
+KEPT = {"name": "other", "stage": "dev", "region": "eu-west-1", "vpc_cidr": "10.40.0.0/16", "network": "endpoints"}
+ADDED = {
+    "tags": '{"team" = "a"}',
+    "availability_zones": "4",
+    "namespaces": '["team-a"]',
+    "log_retention_days": "1",
+    "staged_file_days": "1",
+    "event_log_days": "1",
+    "job_buckets": '["files"]',
+    "xray": "true",
+    "monthly_budget_usd": "5",
+    "budget_mail": "me@example.com",
+    "admin_token_version": "2",
+    "alarm_mail": "me@example.com",
+    "alarm_topics": f'["arn:aws:sns:us-east-1:{ACCOUNT}:topic"]',
+    "dashboard": "true",
+    "reserved_concurrency": "{resync = 1}",
+    "api_requests_a_second": "1",
+    "api_burst": "1",
+    "data_buckets": '["data"]',
+}
+TAKEN = {
+    "network": "nat",
+    "availability_zones": "2",
+    "customer_key": "false",
+    "admin_token": "false",
+    "alarms": "false",
+    "execute_command": "false",
+    "deletion_protection": "false",
+}
+# What may go then. Nothing of it holds objects, files, logs, or what lets anybody in but the administrator's token.
+GOES = {
+    "aws_subnet",
+    "aws_route_table_association",
+    "aws_kms_key",
+    "aws_kms_alias",
+    "aws_ssm_parameter",
+    "aws_cloudwatch_metric_alarm",
+}
+ONLY_FOR_EMULATORS = "endpoint_url"
+KEY_AND_WHAT_IT_KEEPS = tuple(
+    f"-target=module.sparkanywhere.{each}"
+    for each in (
+        "aws_kms_key.this",
+        "aws_kms_alias.this",
+        "aws_dynamodb_table.objects",
+        "aws_ssm_parameter.admin_token",
+    )
+)
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -95,7 +152,13 @@ class Terraform:
 
     def run(self, *words: str, stage: str = "prod") -> str:
         """Run the command on the deployment of a stage; return what it said. Fails unless it ends with 0."""
-        ran = subprocess.run(
+        ran = self.ended(*words, stage=stage)
+        assert ran.returncode == 0, f"{words}: {ran.stdout}\n{ran.stderr}"
+        return ran.stdout
+
+    def ended(self, *words: str, stage: str = "prod") -> subprocess.CompletedProcess[str]:
+        """Run the command on the deployment of a stage, however it ends."""
+        return subprocess.run(
             [str(find("terraform")), *words],
             cwd=self.folder,
             env={**self._environ, "TF_VAR_stage": stage},
@@ -104,35 +167,70 @@ class Terraform:
             timeout=APPLY_SECONDS,
             check=False,
         )
-        assert ran.returncode == 0, f"{words}: {ran.stdout}\n{ran.stderr}"
-        return ran.stdout
+
+    def changes(self, variables: Mapping[str, str]) -> list[Any]:  # Any: JSON
+        """Return what the plan for other variables of stage prod would change."""
+        self.run("plan", "-refresh=false", "-input=false", "-state=prod", "-out=plan", *given(variables))
+        changes = json.loads(self.run("show", "-json", "plan"))["resource_changes"]
+        return [each for each in changes if each["change"]["actions"] not in (["no-op"], ["read"])]
+
+
+def given(variables: Mapping[str, str]) -> list[str]:
+    return [word for name, value in variables.items() for word in ("-var", f"{name}={value}")]
 
 
 @pytest.fixture(scope="module")
-def terraform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terraform]:
+def asked() -> list[Request]:
+    """Return what AWS is asked, in order."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def terraform(tmp_path_factory: pytest.TempPathFactory, asked: list[Request]) -> Iterator[Terraform]:
     """Yield the command in a copy of terraform/, with the provider that the lock file names, and an empty account."""
     folder = tmp_path_factory.mktemp("copy") / "terraform"
     shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-    with moto() as url, pytest.MonkeyPatch.context() as patch:
+    with moto(seen=asked) as url, pytest.MonkeyPatch.context() as patch:
         for name, value in credentials(url).items():
             patch.setenv(name, value)
         yield Terraform(folder, url)
 
 
 @pytest.fixture(scope="module")
-def applied(terraform: Terraform) -> Outputs:
-    """Return the outputs of stage prod, beside which stage dev is deployed."""
+def applying(terraform: Terraform) -> Iterator[dict[str, Future[None]]]:
+    """Yield the deployments as they are made, by stage, which is waiting for the most part.
+
+    Of stage keys there is only what its key encrypts, which loses that key and gets another one.
+    """
+
+    def apply(stage: str) -> None:
+        terraform.run(*APPLY, f"-state={stage}", *OPEN[stage], stage=stage)
+
+    def change_keys() -> None:
+        for key in ("true", "false", "true"):
+            words = (*KEY_AND_WHAT_IT_KEEPS, "-var", f"customer_key={key}")
+            terraform.run(*APPLY, "-state=keys", *words, stage="keys")
+
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda stage: terraform.run(*APPLY, f"-state={stage}", *OPEN[stage], stage=stage), OPEN))
+        yield {**{stage: pool.submit(apply, stage) for stage in OPEN}, "keys": pool.submit(change_keys)}
+
+
+@pytest.fixture(scope="module")
+def applied(terraform: Terraform, applying: dict[str, Future[None]]) -> Outputs:
+    """Return the outputs of stage prod, beside which stage dev is deployed."""
+    for stage in OPEN:
+        applying[stage].result()
     outputs: Outputs = json.loads(terraform.run("output", "-state=prod", "-json"))
     return outputs
 
 
+@pytest.mark.usefixtures("applying")
 def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
     terraform.run("fmt", "-check", "-recursive")
     terraform.run("validate")
 
 
+@pytest.mark.usefixtures("applying")
 def test_wrong_variables_are_refused_and_every_network_is_planned(terraform: Terraform) -> None:
     """By the module's own tests: tests/variables.tftest.hcl."""
     module = terraform.folder / "modules" / "sparkanywhere"
@@ -142,6 +240,7 @@ def test_wrong_variables_are_refused_and_every_network_is_planned(terraform: Ter
     assert "Success! 10 passed, 0 failed." in alone.run("test", "-no-color")
 
 
+@pytest.mark.usefixtures("applying")
 @pytest.mark.parametrize("example", sorted(path.name for path in SOURCE.glob("modules/sparkanywhere/examples/*")))
 def test_every_example_is_valid(terraform: Terraform, example: str) -> None:
     folder = terraform.folder / "modules" / "sparkanywhere" / "examples" / example
@@ -162,6 +261,30 @@ def test_outputs_feed_chalice(terraform: Terraform, applied: Outputs) -> None:
     token = read_secret(settings.token_from)
     assert len(token) == 48
     assert token not in (terraform.folder / "prod").read_text()
+
+
+def test_a_namespace_gets_its_own_group_and_role_all_the_way_to_its_tasks(
+    terraform: Terraform, applied: Outputs
+) -> None:
+    """From Terraform's outputs by `make config` to the functions' environment, and from that to RunTask."""
+    assert applied
+    outputs: Outputs = json.loads(terraform.run("output", "-state=dev", "-json"))
+    settings = read_settings(FargateSettings, environment(outputs))
+    context = ProviderContext(
+        instance="i", state=terraform.folder, cache=terraform.folder, environ={}, settings=settings
+    )
+
+    provider = DECLARATION.build(context)
+
+    assert isinstance(provider, FargateProvider)
+    found = {
+        group: (provider._site.security_group_of(task), provider._site.role_of(task))
+        for group in ("team-a", "other")
+        for task in [Task(uid="u", group=group, name="pod", containers=())]
+    }
+    own = (outputs["security_groups"]["value"]["team-a"], outputs["task_roles"]["value"]["team-a"])
+    assert found == {"team-a": own, "other": (settings.security_group, settings.task_role)}
+    assert client("iam").get_role(RoleName=own[1].rpartition("/")[2])["Role"]["Arn"] == own[1]
 
 
 @pytest.mark.usefixtures("applied")
@@ -188,12 +311,12 @@ def test_each_function_has_a_log_group_that_forgets_and_its_alarms() -> None:
 
 
 def policies() -> Mapping[str, Document]:
-    """Return all policies of stage prod and of Chalice, by what they belong to."""
+    """Return all policies of stages prod and dev and of Chalice, by what they belong to."""
     roles = [each["RoleName"] for each in client("iam").list_roles()["Roles"]]
     queue = client("sqs").get_queue_url(QueueName="sparkanywhere-prod-dead-letters")["QueueUrl"]
     attributes = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]
     return {
-        **{name: inline(name) for name in roles if name.startswith("sparkanywhere-")},
+        **{name: inline(name) for name in roles if name.startswith(tuple(f"sparkanywhere-{stage}-" for stage in OPEN))},
         "key": key_policy(),
         "bucket": json.loads(client("s3").get_bucket_policy(Bucket=BUCKET)["Policy"]),
         "queue": json.loads(attributes["Policy"]),
@@ -354,9 +477,71 @@ def may_get(principal: str, own: Document, resource: str) -> bool:
     return allows([own, bucket], "s3:GetObject", resource, context)
 
 
-@pytest.mark.usefixtures("applied")
-def test_a_deployment_is_destroyed_and_the_other_one_is_whole(terraform: Terraform) -> None:
-    terraform.run("destroy", "-auto-approve", "-input=false", "-state=dev", *OPEN["dev"], stage="dev")
+@pytest.fixture(scope="module")
+def destroying(terraform: Terraform, applied: Outputs) -> Iterator[Future[str]]:
+    """Yield stage dev as it is destroyed; whoever looks at it comes before, who looks at stage prod may come after."""
+    assert applied
+    with ThreadPoolExecutor() as pool:
+        words = ("destroy", "-auto-approve", "-input=false", "-state=dev", *OPEN["dev"])
+        yield pool.submit(terraform.run, *words, stage="dev")
+
+
+def test_what_may_happen_to_a_living_deployment_is_said_of_every_variable() -> None:
+    assert {*KEPT, *ADDED, *TAKEN, ONLY_FOR_EMULATORS} == known_variables()
+
+
+@pytest.mark.usefixtures("destroying")
+def test_what_a_deployment_is_made_with_cannot_change_while_it_lives(terraform: Terraform) -> None:
+    ran = terraform.ended("plan", "-refresh=false", "-input=false", "-no-color", "-state=prod", *given(KEPT))
+
+    said = " ".join(ran.stderr.replace("│", " ").split())
+    assert ran.returncode == 1
+    assert said.count("Error: ") == 1
+    for name, value in {**KEPT, "network": "endpoints"}.items():
+        assert re.search(rf"{name} [^ ]+( or nat)?, not {value}[ .]", said), said
+    assert "That cannot change while it lives: apply another deployment from another folder or workspace" in said
+
+
+@pytest.mark.usefixtures("destroying")
+@pytest.mark.parametrize(("variables", "goes"), [(ADDED, set()), (TAKEN, GOES)], ids=["added", "taken"])
+def test_another_value_of_a_variable_destroys_no_data(
+    terraform: Terraform, variables: Mapping[str, str], goes: set[str]
+) -> None:
+    changes = terraform.changes(variables)
+
+    assert {each["type"] for each in changes if "delete" in each["change"]["actions"]} == goes
+    assert [each["address"] for each in changes if len(each["change"]["actions"]) > 1] == []  # nothing is replaced
+
+
+def test_a_key_goes_once_nothing_needs_it_and_comes_with_a_new_token(
+    applying: dict[str, Future[None]], asked: list[Request]
+) -> None:
+    """To AWS a missing key is the one there is, and a parameter is never written without its value."""
+    applying["keys"].result()
+
+    calls = [
+        (each.header("x-amz-target").rpartition(".")[2], json.loads(each.body))
+        for each in asked
+        if each.body[:1] == b"{"
+    ]
+    table = [at for at, (call, body) in enumerate(calls) if call == "UpdateTable" and "SSESpecification" in body]
+    token = [
+        at for at, (call, body) in enumerate(calls) if call == "PutParameter" and "/sparkanywhere-keys/" in body["Name"]
+    ]
+    [plain, own] = [calls[at][1]["SSESpecification"] for at in table]
+    [first, second, third] = [calls[at][1] for at in token]
+    key = {"KeyId": first["KeyId"].rpartition("/")[2], "PendingWindowInDays": 30}
+    destroyed = calls.index(("ScheduleKeyDeletion", key))
+    assert table[0] < destroyed < table[1]
+    assert token[1] < destroyed < token[2]
+    assert plain == {"Enabled": False}
+    assert own["KMSMasterKeyId"] == third["KeyId"] != first["KeyId"]
+    assert second["KeyId"] == "alias/aws/ssm"
+    assert len({each["Value"] for each in (first, second, third)} - {""}) == 3
+
+
+def test_a_deployment_is_destroyed_and_the_other_one_is_whole(terraform: Terraform, destroying: Future[str]) -> None:
+    destroying.result()
     terraform.run("plan", "-detailed-exitcode", "-input=false", "-state=prod")  # 2 would be a difference
 
     assert not json.loads(terraform.run("output", "-state=dev", "-json"))

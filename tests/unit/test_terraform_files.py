@@ -56,3 +56,33 @@ def test_every_variable_that_can_be_wrong_is_checked(path: Path) -> None:
 
     unchecked = [each.split('"')[1] for each in variables if "= bool" not in each and "validation {" not in each]
     assert unchecked == []
+
+
+def inputs() -> dict[str, tuple[str, str]]:
+    """Return default and description of each variable, by its name."""
+    found = {}
+    for text in re.split(r'^variable "', (MODULE / "variables.tf").read_text(), flags=re.MULTILINE)[1:]:
+        default = re.search(r"^  default +=(.*)$", text, re.MULTILINE)
+        assert default
+        found[text.partition('"')[0]] = (default[1].strip(), description(text))
+    return found
+
+
+def description(text: str) -> str:
+    """Return what a block says of itself, on one line."""
+    found = re.search(
+        r'description = (?:"(?P<line>[^\n]*)"$|<<-TEXT\n(?P<lines>.*?)^ +TEXT$)', text, re.MULTILINE | re.DOTALL
+    )
+    assert found
+    return " ".join((found["line"] or found["lines"]).replace('\\"', '"').split())
+
+
+def test_the_modules_readme_has_every_input_and_output_as_they_are() -> None:
+    readme = (MODULE / "README.md").read_text().partition("## Inputs")[2]
+    blocks_of_outputs = re.split(r'^output "', (MODULE / "outputs.tf").read_text(), flags=re.MULTILINE)[1:]
+
+    written = [line.strip("| ").split(" | ") for line in readme.splitlines() if line.startswith("| `")]
+
+    expected = [[f"`{name}`", f"`{default}`", text] for name, (default, text) in inputs().items()]
+    expected += [[f"`{each.partition(chr(34))[0]}`", description(each)] for each in blocks_of_outputs]
+    assert written == expected

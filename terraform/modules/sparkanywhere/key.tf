@@ -99,6 +99,10 @@ resource "aws_kms_key" "this" {
   deletion_window_in_days = 30 # a deleted table's last backup, which only this key opens, is kept for 35
   policy                  = data.aws_iam_policy_document.key.json
   tags                    = local.tags
+
+  lifecycle {
+    create_before_destroy = true # that is, destroyed last: once table and token have another key
+  }
 }
 
 resource "aws_kms_alias" "this" {

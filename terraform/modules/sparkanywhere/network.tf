@@ -1,7 +1,7 @@
 # Local zones, which an account may have joined and which would be listed first, have no Fargate; nor have two others:
 # docs.aws.amazon.com/AmazonECS, "Supported Regions for Amazon ECS on AWS Fargate" (2026).
+# A zone that is impaired for a while stays: its subnet is in use, and the others' addresses go by the zones' order.
 data "aws_availability_zones" "here" {
-  state            = "available"
   exclude_zone_ids = ["apne1-az3", "usw1-az2"]
 
   filter {
@@ -51,11 +51,18 @@ resource "aws_route_table_association" "tasks" {
   route_table_id = aws_route_table.tasks.id
 }
 
-resource "aws_route" "internet" {
-  count                  = local.is_public ? 1 : 0
+# The one way out, which changes in place: a table takes no second route to the same addresses.
+resource "aws_route" "outside" {
+  count                  = var.network == "endpoints" ? 0 : 1
   route_table_id         = aws_route_table.tasks.id
   destination_cidr_block = "0.0.0.0/0"
-  gateway_id             = aws_internet_gateway.this[0].id
+  gateway_id             = local.is_public ? aws_internet_gateway.this[0].id : null
+  nat_gateway_id         = one(aws_nat_gateway.this[*].id)
+}
+
+moved {
+  from = aws_route.internet
+  to   = aws_route.outside
 }
 
 # One NAT gateway in a public subnet of its own: by choice, since it costs while nothing runs.
@@ -97,13 +104,6 @@ resource "aws_nat_gateway" "this" {
   subnet_id     = aws_subnet.nat[0].id
   tags          = merge(local.tags, { Name = local.deployment })
   depends_on    = [aws_internet_gateway.this]
-}
-
-resource "aws_route" "nat" {
-  count                  = var.network == "nat" ? 1 : 0
-  route_table_id         = aws_route_table.tasks.id
-  destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.this[0].id
 }
 
 # Data in S3 and objects in DynamoDB by gateway endpoints: these cost nothing, in any kind of network.

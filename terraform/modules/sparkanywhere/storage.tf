@@ -26,8 +26,10 @@ resource "aws_dynamodb_table" "objects" {
     enabled = true
   }
 
+  # Without a key of ours, DynamoDB's own, which "enabled = false" says. An ARN that is only left out would change
+  # nothing of a table that has our key, and the key would be deleted all the same.
   server_side_encryption {
-    enabled     = true
+    enabled     = var.customer_key
     kms_key_arn = one(aws_kms_key.this[*].arn)
   }
 }

@@ -26,8 +26,10 @@ variable "tags" {
   default     = {}
 
   validation {
-    condition     = length(var.tags) <= 40 && alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
-    error_message = "tags takes 40 tags at most, since AWS takes 50 and some are ours, and none that begins with aws:."
+    condition = length(var.tags) <= 40 && alltrue([
+      for key in keys(var.tags) : !startswith(lower(key), "aws:") && !contains(["project", "sparkanywhere:deployment", "Name"], key)
+    ])
+    error_message = "tags takes 40 tags at most, since AWS takes 50, none that begins with aws:, and none of ours: project, sparkanywhere:deployment, Name."
   }
 }
 
