@@ -14,6 +14,7 @@ from sparkanywhere.aws.clients import Clients, code_of
 from sparkanywhere.aws.finding import Finding, State
 from sparkanywhere.aws.site import Site
 
+SIGN_IN = "aws sso login, aws configure, or export AWS_PROFILE=PROFILE"
 SKEW_WARNING_SECONDS = 60
 SKEW_SECONDS = 300  # AWS refuses a signature that is five minutes off: IAM User Guide, "Signature Version 4"
 
@@ -58,12 +59,12 @@ def check_identity(site: Site | None, clients: Clients) -> Iterator[Finding]:
     try:
         said = clients("sts").get_caller_identity()
     except NoCredentialsError:
-        yield Finding("identity", "failure", "there are no AWS credentials here", "aws login")
+        yield Finding("identity", "failure", "there are no AWS credentials here", SIGN_IN)
         return
     except ClientError as error:
         said = error.response
         text = f"AWS does not take these credentials: {code_of(error)}"
-        yield Finding("identity", "failure", text, "aws login")
+        yield Finding("identity", "failure", text, SIGN_IN)
     else:
         who = f"{said['Arn']} of account {said['Account']}"
         if site is None or said["Account"] == site.account:
@@ -73,11 +74,12 @@ def check_identity(site: Site | None, clients: Clients) -> Iterator[Finding]:
             yield Finding("identity", "failure", text, "export AWS_PROFILE=PROFILE of that account")
     date = (said.get("ResponseMetadata") or {}).get("HTTPHeaders", {}).get("date")
     if date:
-        yield clock(parsedate_to_datetime(date), datetime.now(UTC))
+        theirs = parsedate_to_datetime(date)  # without a zone where it ends with -0000
+        yield clock(theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC), datetime.now(UTC))
 
 
 def clock(theirs: datetime, ours: datetime) -> Finding:
-    """Return how far this machine's clock is from AWS's."""
+    """Return how far this machine's clock is from AWS's, by two aware times."""
     seconds = (ours - theirs).total_seconds()
     text = f"this machine is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} AWS"
     if abs(seconds) < SKEW_WARNING_SECONDS:

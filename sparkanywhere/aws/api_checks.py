@@ -23,8 +23,14 @@ def check_ready(client: KubeClient) -> Iterator[Finding]:
         yield Finding("API", "ok", "answers, and its store takes writes")
 
 
-def check_token(client: KubeClient) -> Iterator[Finding]:
-    """Yield whether the API knows who we are. A user who may not list nodes is known all the same."""
+def check_token(client: KubeClient, why_no_token: str = "") -> Iterator[Finding]:
+    """Yield whether there is a token, and the API knows who we are by it.
+
+    A user who may not list nodes is known all the same.
+    """
+    if why_no_token:
+        yield Finding("token", "failure", why_no_token, LOGIN)
+        return
     try:
         client.get("/api/v1/nodes")
     except ApiUnreachable as error:

@@ -12,6 +12,7 @@ from sparkanywhere.aws import account_checks, plane_checks, role_check, task_che
 from sparkanywhere.aws.api_checks import check_ready, check_token
 from sparkanywhere.aws.clients import AwsUnusable, Clients, code_of, is_denied, is_passing
 from sparkanywhere.aws.finding import Finding
+from sparkanywhere.aws.plane_checks import check_functions
 from sparkanywhere.aws.site import NoSite, Site, find_site
 from sparkanywhere.client.kube_client import Access, KubeClient
 
@@ -24,12 +25,15 @@ Look = Callable[[], Iterable[Finding]]
 CHECKS: dict[str, Check] = {
     "region": account_checks.check_region,
     "table": plane_checks.check_table,
+    "key": plane_checks.check_key,
+    "bucket": plane_checks.check_bucket,
     "cluster": task_checks.check_cluster,
     "network": task_checks.check_network,
     "token source": plane_checks.check_token_source,
     "role": role_check.check_role,
     "logs": plane_checks.check_logs,
     "rules": plane_checks.check_rules,
+    "dead letters": plane_checks.check_dead_letters,
     "schedule": plane_checks.check_schedule,
     "alarms": plane_checks.check_alarms,
     **{each.check: account_checks.check_quota(each) for each in account_checks.QUOTAS},
@@ -49,20 +53,24 @@ def examine(
     *,
     images: Sequence[str],
     function: str,
+    why_no_token: str = "",
     client: Callable[[Access], KubeClient] = KubeClient,
 ) -> Iterator[Finding]:
     """Yield what each check has found, in a fixed order. May be repeated; nothing is changed.
 
-    `function` is the name of the API's function where its URL does not lead to it, "" otherwise.
+    `function` is the name of the API's function where its URL does not lead to it, "" otherwise. `why_no_token` says
+    why `access` has no token, which is then a finding; "" if it has one.
     """
     anybody = Access(access.url, ca_pem=access.ca_pem, is_insecure=access.is_insecure)
-    from_api = _start({"API": lambda: check_ready(client(anybody)), "token": lambda: check_token(client(access))})
+    from_api = _start(
+        {"API": lambda: check_ready(client(anybody)), "token": lambda: check_token(client(access), why_no_token)}
+    )
     looking: list[Site] = []
 
     def look() -> Iterator[Finding]:
         looking.append(find_site(clients, access.url, function=function))
         site = looking[0]
-        yield Finding("deployment", "ok", f"{site.function} in {site.region}, account {site.account}")
+        yield check_functions(site)
 
     found = list(_results(_start({"deployment": look}), SITE_SECONDS))
     site = looking[0] if looking else None

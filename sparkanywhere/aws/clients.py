@@ -14,6 +14,7 @@ from sparkanywhere.client.failure import Failure
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 3, 6, 2
 # Error codes by which services say that the caller may not: EC2's, IAM's and STS's, the JSON protocols', Lambda's.
 DENIED = {
+    "403",  # of a HEAD, which has no body
     "UnauthorizedOperation",
     "AccessDenied",
     "AccessDeniedException",

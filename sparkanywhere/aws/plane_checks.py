@@ -14,6 +14,11 @@ from sparkanywhere.aws.finding import Finding
 from sparkanywhere.aws.site import Site
 
 EVENTS, SCHEDULE = "task_events", "resync"  # the functions that rules of EventBridge call
+LAUNCH = "launch"
+MENDS_OF_KEYS = {
+    "PendingDeletion": "aws kms cancel-key-deletion --key-id KEY && aws kms enable-key --key-id KEY",
+    "Disabled": "aws kms enable-key --key-id KEY",
+}
 LATE = timedelta(minutes=5)  # the schedule runs each minute, and CloudWatch tells up to three minutes later
 LOOK_BACK = timedelta(minutes=15)
 
@@ -32,6 +37,65 @@ def check_table(site: Site, clients: Clients) -> Iterator[Finding]:
         yield Finding("table", "failure", f"{name} is {table['TableStatus']}", site.deploy)
     else:
         yield Finding("table", "ok", f"{name} is {table['TableStatus']}")
+
+
+def check_functions(site: Site) -> Finding:
+    """Return whether the functions are there; those that rules call have lines of their own."""
+    wanted = (site.function, f"{site.function}-{LAUNCH}")
+    if missing := [each for each in wanted if each not in site.functions]:
+        return Finding("deployment", "failure", f"there is no function {' and no '.join(missing)}", site.deploy)
+    return Finding("deployment", "ok", f"{site.function} in {site.region}, account {site.account}")
+
+
+def check_key(site: Site, clients: Clients) -> Iterator[Finding]:
+    """Yield whether the KMS key of table and token can be used, if they have one of their own."""
+    try:
+        table = clients("dynamodb").describe_table(TableName=site.setting("TABLE"))["Table"]
+    except Exception as error:
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        return  # of which the check of the table tells
+    arn = (table.get("SSEDescription") or {}).get("KMSMasterKeyArn", "")
+    if not arn:
+        yield Finding("key", "ok", "the table has no key of its own")
+        return
+    try:
+        state = clients("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
+    except Exception as error:
+        if code_of(error) != "NotFoundException":
+            raise
+        state = "gone, and with it all that it has encrypted"
+    if state == "Enabled":
+        yield Finding("key", "ok", f"{arn} is {state}")
+    else:
+        mend = MENDS_OF_KEYS.get(state, site.deploy).replace("KEY", arn)
+        yield Finding("key", "failure", f"{arn} is {state}: table and token cannot be read", mend)
+
+
+def check_bucket(site: Site, clients: Clients) -> Iterator[Finding]:
+    """Yield whether the bucket of staged files and event logs is there."""
+    name = site.setting("BUCKET")
+    try:
+        clients("s3").head_bucket(Bucket=name)
+    except Exception as error:
+        if code_of(error) not in ("404", "NoSuchBucket"):
+            raise
+        yield Finding("bucket", "failure", f"there is no bucket {name}", site.deploy)
+    else:
+        yield Finding("bucket", "ok", f"{name} is there")
+
+
+def check_dead_letters(site: Site, clients: Clients) -> Iterator[Finding]:
+    """Yield whether the queue is there that keeps events and invocations which failed to the end."""
+    name = f"{site.setting('DEPLOYMENT')}-dead-letters"
+    try:
+        clients("sqs").get_queue_url(QueueName=name)
+    except Exception as error:
+        if not code_of(error).endswith(("NonExistentQueue", "QueueDoesNotExist")):
+            raise
+        yield Finding("dead letters", "failure", f"there is no queue {name}", site.deploy)
+    else:
+        yield Finding("dead letters", "ok", f"{name} is there")
 
 
 def check_token_source(site: Site, clients: Clients) -> Iterator[Finding]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from chalicelib.secret_value import ARN
-from sparkanywhere.aws.clients import Clients
+from sparkanywhere.aws.clients import Clients, code_of
 from sparkanywhere.aws.finding import Finding
 from sparkanywhere.aws.site import Site
 
@@ -81,9 +82,30 @@ def _calls_of_ecs(site: Site, start: str) -> list[Calls]:
     ]
 
 
+def _roles(site: Site) -> list[str]:
+    """Return the ARNs of all roles that the deployment goes by, namespaces' own ones included."""
+    task = site.setting("TASK_ROLE")
+    namespaces = [pair.partition("=")[0] for pair in site.setting("SECURITY_GROUPS").split(",") if pair]
+    own = [f"{task}-{each}" for each in namespaces]
+    return [each for each in (site.role_arn, site.setting("EXECUTION_ROLE"), task, *own) if each]
+
+
+def _is_there(role_arn: str, iam: Any) -> bool:  # Any: boto3's
+    try:
+        iam.get_role(RoleName=role_arn.rpartition("/")[2])
+    except Exception as error:
+        if code_of(error) != "NoSuchEntity":
+            raise
+        return False
+    return True
+
+
 def check_role(site: Site, clients: Clients) -> Iterator[Finding]:
-    """Yield which calls of the control plane IAM would refuse."""
+    """Yield which roles are gone, else which calls of the control plane IAM would refuse."""
     iam = clients("iam")
+    if missing := [each for each in _roles(site) if not _is_there(each, iam)]:
+        yield Finding("role", "failure", f"there is no {' and no '.join(missing)}", site.deploy)
+        return
     refused, count = [], 0
     for each in calls_of(site):
         context = [

@@ -22,6 +22,9 @@ HOST = re.compile(
     r"(?P<id>[a-z0-9]+)(?:-vpce-[a-z0-9]+)?\.execute-api\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
 )
 FUNCTION = re.compile(r":function:(?P<name>[A-Za-z0-9_-]+)(?::[^/]+)?/invocations")
+ANOTHER_REGION = (
+    "If it is in another region, export AWS_DEFAULT_REGION=REGION; else `sparkanywhere deploy aws` makes it."
+)
 RESOURCES = 500  # the most that one answer has; ours has fewer
 
 
@@ -36,7 +39,7 @@ class Site:
     function: str  # the API's; the others are called so, with a dash and their own name behind it
     arn: str
     role_arn: str
-    functions: tuple[str, ...]  # all of them, the API's first
+    functions: tuple[str, ...]  # those that are there
     settings: Mapping[str, str]
 
     @property
@@ -89,22 +92,31 @@ def find_site(clients: Clients, url: str, *, function: str = "") -> Site:
     """
     name = function or _function_behind(clients, url)
     functions = clients("lambda")
+    listed = [each for page in functions.get_paginator("list_functions").paginate() for each in page["Functions"]]
+    named = {each["FunctionName"]: each for each in listed if f"{each['FunctionName']}-".startswith(f"{name}-")}
     try:
         found = functions.get_function_configuration(FunctionName=name)
     except Exception as error:
-        if code_of(error) == "ResourceNotFoundException":
-            raise NoSite(f"There is no function {name} in {clients.region}: deploy it again.") from error
-        raise
-    variables = (found.get("Environment") or {}).get("Variables") or {}
-    settings = {key.removeprefix(PREFIX): text for key, text in variables.items() if key.startswith(PREFIX)}
-    others: list[str] = []
-    for page in functions.get_paginator("list_functions").paginate():
-        others += [
-            each["FunctionName"]
-            for each in page["Functions"]
-            if each["FunctionName"].startswith(f"{name}-") and each["Role"] == found["Role"]
-        ]
-    return Site(name, found["FunctionArn"], found["Role"], (name, *sorted(others)), settings)
+        if code_of(error) != "ResourceNotFoundException":
+            raise
+        found = {}
+        for other in sorted(named):  # a deployment's functions all have its settings
+            each = functions.get_function_configuration(FunctionName=other)
+            if _settings(each).get("DEPLOYMENT") == name:
+                found = {**each, "FunctionArn": f"{each['FunctionArn'].rpartition(':')[0]}:{name}"}
+                break
+        if not found:
+            raise NoSite(f"There is no function {name} in {clients.region}. {ANOTHER_REGION}") from error
+    settings = _settings(found)
+    if not settings.get("DEPLOYMENT"):
+        raise NoSite(f"The function {name} in {clients.region} is none of a deployment of Sparkanywhere.")
+    own = tuple(sorted(each for each, about in named.items() if about["Role"] == found["Role"]))
+    return Site(name, found["FunctionArn"], found["Role"], own, settings)
+
+
+def _settings(function: Any) -> dict[str, str]:  # Any: Lambda's, which boto3 makes at run time
+    variables = (function.get("Environment") or {}).get("Variables") or {}
+    return {key.removeprefix(PREFIX): text for key, text in variables.items() if key.startswith(PREFIX)}
 
 
 def _function_behind(clients: Clients, url: str) -> str:

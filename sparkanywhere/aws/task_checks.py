@@ -40,11 +40,12 @@ def check_cluster(site: Site, clients: Clients) -> Iterator[Finding]:
 
 
 def check_network(site: Site, clients: Clients) -> Iterator[Finding]:
-    """Yield whether subnets and security group are there, and how many addresses are free."""
+    """Yield whether subnets and security groups are there, and how many addresses are free."""
     ec2 = clients("ec2")
     try:
         subnets = ec2.describe_subnets(SubnetIds=list(site.subnets))["Subnets"]
-        ec2.describe_security_groups(GroupIds=[site.setting("SECURITY_GROUP")])
+        own = [pair.partition("=")[2] for pair in site.setting("SECURITY_GROUPS").split(",") if pair]
+        ec2.describe_security_groups(GroupIds=[site.setting("SECURITY_GROUP"), *own])
     except Exception as error:
         if not code_of(error).endswith(".NotFound"):
             raise
@@ -53,10 +54,10 @@ def check_network(site: Site, clients: Clients) -> Iterator[Finding]:
     free = {each["SubnetId"]: each["AvailableIpAddressCount"] for each in subnets}
     text = ", ".join(f"{subnet} {count}" for subnet, count in sorted(free.items()))
     if not any(free.values()):
-        yield Finding("network", "failure", f"no address is free: {text}", f"{site.deploy} --var vpc_cidr=A.B.0.0/16")
+        yield Finding("network", "failure", f"no address is free: {text}", f"{site.deploy} --var availability_zones=4")
     elif any(count < FEW_ADDRESSES for count in free.values()):
         yield Finding(
-            "network", "warning", f"few addresses are free: {text}", f"{site.deploy} --var vpc_cidr=A.B.0.0/16"
+            "network", "warning", f"few addresses are free: {text}", f"{site.deploy} --var availability_zones=4"
         )
     else:
         yield Finding("network", "ok", f"free addresses: {text}")

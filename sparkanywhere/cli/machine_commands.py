@@ -20,9 +20,9 @@ from sparkanywhere.aws.finding import Finding
 from sparkanywhere.cli.completion import contexts
 from sparkanywhere.cli.output import is_for_programs, output_option, print_records
 from sparkanywhere.cli.smoke_job import SmokeFailed, smoke_job
-from sparkanywhere.cli.target_options import errors_as_sentences, open_target
+from sparkanywhere.cli.target_options import errors_as_sentences, open_target, say_where
 from sparkanywhere.cli.terminal import echo
-from sparkanywhere.client.access import LAPTOP, NothingHere, find_target
+from sparkanywhere.client.access import LAPTOP, NothingHere, find_target, where
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.client.server_records import living_servers
@@ -116,14 +116,23 @@ def doctor(*, context: str, images: tuple[str, ...], function: str, output: str)
 
 
 def deployment_findings(context: str, *, images: Sequence[str], function: str) -> Iterator[Finding]:
-    """Yield what is there and what is not of the deployment that a context leads to. Raises Failure."""
+    """Yield what is there and what is not of the deployment that a context leads to, also where its token is gone.
+
+    Raises Failure.
+    """
     from sparkanywhere.aws.checkup import examine
     from sparkanywhere.aws.clients import Clients
     from sparkanywhere.aws.site import region_of
+    from sparkanywhere.client.credentials import CredentialsMissing
 
-    target = open_target(context=context, namespace="")
-    clients = Clients(region_of(target.access.url))
-    yield from examine(clients, target.access, images=images, function=function)
+    why_no_token = ""
+    try:
+        access = open_target(context=context, namespace="").access
+    except CredentialsMissing as error:
+        access, why_no_token = error.anonymous, str(error)
+        say_where(where(context, access.url))
+    clients = Clients(region_of(access.url))
+    yield from examine(clients, access, images=images, function=function, why_no_token=why_no_token)
 
 
 def tell(found: Iterable[Finding], output: str) -> int:

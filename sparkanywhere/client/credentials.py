@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,8 +26,19 @@ EXEC_VERSION = "client.authentication.k8s.io/v1beta1"
 UNSUPPORTED = ("proxy-url", "tls-server-name", "auth-provider", "username", "as")
 
 
+class CredentialsMissing(NoAccess):
+    """A context's token or certificate cannot be had; `anonymous` reaches its server without them."""
+
+    def __init__(self, text: str, anonymous: Access) -> None:
+        super().__init__(text)
+        self.anonymous = anonymous
+
+
 def access_of(kubeconfigs: Kubeconfigs, name: str, environ: Mapping[str, str]) -> Access:
-    """Return how to reach the server of a context that exists. May run its credential plugin. Raises NoAccess."""
+    """Return how to reach the server of a context that exists. May run its credential plugin.
+
+    Raises NoAccess; CredentialsMissing where it is only the user's credentials that cannot be had.
+    """
     context = kubeconfigs.contexts[name]
     cluster, user = kubeconfigs.cluster_of(context), kubeconfigs.user_of(context)
     url = cluster.body.get("server")
@@ -42,14 +54,20 @@ def access_of(kubeconfigs: Kubeconfigs, name: str, environ: Mapping[str, str]) -
         if cluster.body.get(key) or user.body.get(key):
             raise NoAccess(f"The {what} has {key}, which is not supported here.")
     try:
-        return Access(
+        anonymous = Access(
             url=url.rstrip("/"),
             ca_pem=_text(cluster, "certificate-authority"),
             is_insecure=bool(cluster.body.get("insecure-skip-tls-verify")),
-            **_credentials(user, environ),
         )
     except (OSError, ValueError) as error:  # also of broken base64
-        raise NoAccess(f"The credentials of {what} cannot be read: {error}") from error
+        raise NoAccess(f"The certificate of {what} cannot be read: {error}") from error
+    try:
+        found = _credentials(user, environ)
+    except NoAccess as error:
+        raise CredentialsMissing(str(error), anonymous) from error
+    except (OSError, ValueError) as error:
+        raise CredentialsMissing(f"The credentials of {what} cannot be read: {error}", anonymous) from error
+    return replace(anonymous, token=found["token"], certificate_pem=found["certificate_pem"], key_pem=found["key_pem"])
 
 
 def _text(entry: Entry, key: str) -> str:

@@ -24,10 +24,12 @@ from tests.aws_box.role import statements_of_terraform
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 FUNCTION = "sparkanywhere-prod"
-FUNCTIONS = (FUNCTION, f"{FUNCTION}-resync", f"{FUNCTION}-task_events")
+FUNCTIONS = (FUNCTION, f"{FUNCTION}-launch", f"{FUNCTION}-resync", f"{FUNCTION}-task_events")
+OF_OTHERS = f"{FUNCTION}-of-others"
 LAMBDA = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sparkanywhere-prod-control-plane"
 API = "a1b2c3d4e5"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b2c3d"
 URL = f"https://{API}.execute-api.{REGION}.amazonaws.com/api"
 QUOTAS = {"L-3032A538": 4000.0, "L-36FBB829": 4000.0, "L-B99A9384": 1000.0}
 
@@ -61,9 +63,14 @@ class FakeAccount:
     rules: dict[str, str] = field(default_factory=lambda: {"resync": "ENABLED", "task_events": "ENABLED"})
     alarms: dict[str, str] = field(default_factory=lambda: {f"{FUNCTION}-schedule": "OK"})
     subnets: dict[str, int] = field(default_factory=lambda: {"subnet-0a": 4000, "subnet-0b": 4000})
+    key_state: str = "Enabled"  # "" for a key that is gone
+    buckets: set[str] = field(default_factory=lambda: {stage()["BUCKET"]})
+    queues: set[str] = field(default_factory=lambda: {f"{FUNCTION}-dead-letters"})
+    gone_roles: set[str] = field(default_factory=set)
     ran_ago: timedelta = timedelta(minutes=1)
     errors: float = 0.0
     clock_off: timedelta = timedelta()
+    zone: str = "GMT"  # of the Date of its answers
     token: str = "hush"
     repositories: dict[str, str] = field(default_factory=dict)  # manifest by repository:tag
     refused_actions: set[str] = field(default_factory=set)
@@ -89,7 +96,7 @@ class FakeAccount:
             return None
         if name not in self.answers and not hasattr(self, f"_{name}"):
             raise EndpointConnectionError(endpoint_url=f"https://{model.service_model.endpoint_prefix}.example.com")
-        date = format_datetime(datetime.now(UTC) + self.clock_off, usegmt=True)
+        date = format_datetime(datetime.now(UTC) + self.clock_off, usegmt=True).replace("GMT", self.zone)
         about = {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
         try:
             if name in self.denied:
@@ -117,10 +124,10 @@ class FakeAccount:
         return {"items": [{"basePath": "(none)", "restApiId": API, "stage": "api"}]}
 
     def _GetFunctionConfiguration(self, request: Request) -> Answer:
-        if request["FunctionName"] not in self.functions:
+        name, is_ours = request["FunctionName"], request["FunctionName"] in self.functions
+        if not is_ours and name != OF_OTHERS:
             raise Refused("ResourceNotFoundException")
-        variables = {f"SPARKANYWHERE_{key}": text for key, text in self.settings.items()}
-        name = request["FunctionName"]
+        variables = {f"SPARKANYWHERE_{key}": text for key, text in self.settings.items()} if is_ours else {}
         return {
             "FunctionName": name,
             "FunctionArn": f"{LAMBDA}:{name}",
@@ -130,10 +137,33 @@ class FakeAccount:
 
     def _ListFunctions(self, _: Request) -> Answer:
         own = [{"FunctionName": each, "Role": ROLE} for each in self.functions]
-        return {"Functions": [*own, {"FunctionName": f"{FUNCTION}-of-others", "Role": f"{ROLE}-of-others"}]}
+        return {"Functions": [*own, {"FunctionName": OF_OTHERS, "Role": f"{ROLE}-of-others"}]}
 
     def _DescribeTable(self, request: Request) -> Answer:
-        return {"Table": {"TableName": request["TableName"], "TableStatus": "ACTIVE"}}
+        key = {"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": KEY}
+        return {"Table": {"TableName": request["TableName"], "TableStatus": "ACTIVE", "SSEDescription": key}}
+
+    def _DescribeKey(self, request: Request) -> Answer:
+        if request["KeyId"] != KEY or not self.key_state:
+            raise Refused("NotFoundException")
+        return {"KeyMetadata": {"KeyId": KEY.rpartition("/")[2], "KeyState": self.key_state}}
+
+    def _HeadBucket(self, request: Request) -> Answer:
+        if request["Bucket"] not in self.buckets:
+            raise Refused("404")
+        return {}
+
+    def _GetQueueUrl(self, request: Request) -> Answer:
+        if request["QueueName"] not in self.queues:
+            raise Refused("AWS.SimpleQueueService.NonExistentQueue")
+        return {"QueueUrl": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{request['QueueName']}"}
+
+    def _GetRole(self, request: Request) -> Answer:
+        if request["RoleName"] in self.gone_roles:
+            raise Refused("NoSuchEntity")
+        name = request["RoleName"]
+        role = {"Path": "/", "RoleName": name, "RoleId": "AROAEXAMPLEEXAMPLE", "Arn": name.rjust(20, "/")}
+        return {"Role": {**role, "CreateDate": datetime.now(UTC)}}
 
     def _DescribeClusters(self, request: Request) -> Answer:
         if request["clusters"] != [self.settings["CLUSTER_ARN"]]:

@@ -86,6 +86,16 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("region", "warning", lambda account: setattr(account, "profile_region", "eu-west-1")),
     ("table", "failure", answering("DescribeTable", refuse("ResourceNotFoundException"))),
     ("table", "failure", answering("DescribeTable", lambda _: {"Table": {"TableStatus": "DELETING"}})),
+    ("key", "failure", lambda account: setattr(account, "key_state", "PendingDeletion")),
+    ("key", "failure", lambda account: setattr(account, "key_state", "Disabled")),
+    ("key", "failure", lambda account: setattr(account, "key_state", "")),
+    ("bucket", "failure", lambda account: account.buckets.clear()),
+    ("dead letters", "failure", lambda account: account.queues.clear()),
+    ("deployment", "failure", lambda account: account.functions.remove(FUNCTION)),
+    ("deployment", "failure", lambda account: account.functions.remove(f"{FUNCTION}-launch")),
+    ("role", "failure", lambda account: account.gone_roles.add("sparkanywhere-prod-control-plane")),
+    ("role", "failure", lambda account: account.gone_roles.add("sparkanywhere-prod-execution")),
+    ("role", "failure", lambda account: account.gone_roles.add("sparkanywhere-prod-task")),
     ("cluster", "failure", answering("DescribeClusters", lambda _: {"clusters": [{"status": "INACTIVE"}]})),
     ("cluster", "failure", answering("DescribeClusters", lambda _: {"clusters": []})),
     ("network", "failure", lambda account: account.subnets.pop("subnet-0a")),
@@ -173,6 +183,10 @@ def test_a_user_who_may_not_list_nodes_has_a_good_token() -> None:
         ("DescribeClusters", "cluster"),
         ("DescribeSubnets", "network"),
         ("GetParameter", "token source"),
+        ("DescribeKey", "key"),
+        ("HeadBucket", "bucket"),
+        ("GetQueueUrl", "dead letters"),
+        ("GetRole", "role"),
         ("SimulatePrincipalPolicy", "role"),
         ("DescribeLogGroups", "logs"),
         ("ListRuleNamesByTarget", "rules"),
@@ -238,6 +252,46 @@ def test_an_api_of_another_account_or_region_is_named_as_what_was_not_found() ->
     assert "--function" in found["deployment"].text
 
 
+def test_a_context_without_a_token_is_one_fault_and_all_else_is_looked_at() -> None:
+    access = Access(URL)
+
+    found = {
+        each.what: each
+        for each in examine(
+            FakeAccount().clients(),
+            access,
+            images=[],
+            function="",
+            why_no_token="the plugin has failed: it is gone",
+            client=lambda _: Plane(),
+        )
+    }
+
+    assert {each.what: each.text for each in found.values() if each.state != "ok"} == {
+        "token": "the plugin has failed: it is gone"
+    }
+    assert set(found) - {"token"} == set(findings(FakeAccount())) - {"token", f"image {IMAGE}"}
+
+
+def test_a_function_that_is_not_there_may_be_in_another_region_and_a_strangers_is_none() -> None:
+    account = FakeAccount()
+    account.functions.clear()
+    found = findings(account)["deployment"]
+    assert found.state == "failure"
+    assert f"There is no function {FUNCTION} in {REGION}. If it is in another region, export AWS_DEFAULT" in found.text
+
+    account = FakeAccount()
+    account.settings.pop("DEPLOYMENT")
+    assert "is none of a deployment of Sparkanywhere" in findings(account)["deployment"].text
+
+
+def test_a_date_without_a_zone_is_utc() -> None:
+    account = FakeAccount()
+    account.zone = "-0000"
+
+    assert findings(account)["clock"].state == "ok"
+
+
 def test_a_domain_of_ones_own_leads_to_the_deployment_too() -> None:
     assert findings(FakeAccount(), url="https://spark.example.com")["deployment"].state == "ok"
 
@@ -254,5 +308,5 @@ def test_nothing_is_changed() -> None:
 
     findings(account)
 
-    reads = ("Get", "Describe", "List", "BatchGet", "Simulate")
+    reads = ("Get", "Describe", "List", "BatchGet", "Simulate", "Head")
     assert all(name.startswith(reads) for name, _ in account.calls)
