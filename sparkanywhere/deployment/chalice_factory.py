@@ -88,8 +88,8 @@ class StageFactory(CLIFactory):
         region = config.environment_variables.get(REGION)
         if not (region and config.environment_variables.get(CLUSTER_ARN)):
             raise click.ClickException(
-                f"Stage {config.chalice_stage} is not set up: run `terraform apply` in terraform/, and then "
-                f"`python -m sparkanywhere.cli.stage_config --stage {config.chalice_stage}`."
+                f"Stage {config.chalice_stage} is not set up: run `terraform init` and `terraform apply` in "
+                f"terraform/, and then `python -m sparkanywhere.cli.stage_config --stage {config.chalice_stage}`."
             )
         with errors_as_sentences():
             session = super().create_botocore_session(*args, **named)

@@ -63,8 +63,9 @@ class StageDetails:
             ],
         )
         partition = self.dead_letters.split(":")[1]
-        arn = f"arn:{partition}:apigateway:{client.meta.region_name}::/restapis/{api}/stages/{stage}"
-        client.tag_resource(resourceArn=arn, tags=dict(tags))
+        arn = f"arn:{partition}:apigateway:{client.meta.region_name}::/restapis/{api}"
+        for each in (arn, f"{arn}/stages/{stage}"):
+            client.tag_resource(resourceArn=each, tags=dict(tags))
 
 
 def details_of(stage: Mapping[str, Any]) -> StageDetails | None:

@@ -126,6 +126,8 @@ def assert_complete(deployed: dict[str, Any], api: str) -> None:
     limits = stage["methodSettings"]["*/*"]
     assert (limits["throttlingRateLimit"], limits["throttlingBurstLimit"]) == (500, 1000)
     assert stage["tags"][tag] == "sparkanywhere-prod"
+    whole = gateway.get_tags(resourceArn=f"arn:aws:apigateway:us-east-1::/restapis/{api}")["tags"]
+    assert whole == {"project": "sparkanywhere", tag: "sparkanywhere-prod"}
 
 
 def assert_whole(deployed: dict[str, Any]) -> None:
@@ -192,7 +194,7 @@ def test_what_cannot_work_is_refused_in_one_sentence(tmp_path: Path, command: tu
 
     for words in (("deploy",), ("package", "out"), ("delete",)):
         assert chalice(bare, *words, command=command, code=1) == (
-            "Error: Stage prod is not set up: run `terraform apply` in terraform/, and then "
+            "Error: Stage prod is not set up: run `terraform init` and `terraform apply` in terraform/, and then "
             "`python -m sparkanywhere.cli.stage_config --stage prod`.\n"
         )
     said = chalice(other, "deploy", command=command, code=1)
