@@ -8,7 +8,7 @@ write one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,6 +108,10 @@ class ProviderDeclaration:
 
     events: EventSource | None = None
     """Where changes of tasks are told by events; None: Provider.start reports them."""
+
+    start_advice: Mapping[str, str] = field(default_factory=dict)
+    """What makes a phase of a start faster here, a clause without a full stop: by `placement`, `pull`, `start` of a
+    task, and by `register`, which is from Spark's start in the driver until its executors are there."""
 
     log_delay_seconds: float = 0.0
     """How long after a container's end its log may still be incomplete."""

@@ -11,8 +11,10 @@ from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.refusals import CONTAINER_REASONS, Refusal, is_driver
+from chalicelib.controllers.podmodel.start_phases import start_text
 from chalicelib.controllers.podmodel.status import next_status
 from chalicelib.controllers.podmodel.usage import rate_text
+from chalicelib.providers import registry
 from chalicelib.providers.base import TaskState
 from chalicelib.resources.pods.marks import (
     BILLED_FROM,
@@ -23,6 +25,7 @@ from chalicelib.resources.pods.marks import (
     PARKED_POD,
     RATE,
     SIZE,
+    START,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
     ZONE,
@@ -99,7 +102,10 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
         annotations[BILLED_FROM] = format_time(max(billed_from, since or billed_from))
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
-    given = {ZONE: state.zone, CAPACITY: state.capacity, DEFINITION: state.definition}
+    provider = registry.of_node(node_name) if is_driver(pod) else None  # a thousand executors need no advice
+    is_own = BOUND_TASK not in annotations  # else the task began before the pod did
+    start = annotations.get(START) or (start_text(state, provider.start_advice if provider else {}) if is_own else "")
+    given = {ZONE: state.zone, CAPACITY: state.capacity, DEFINITION: state.definition, START: start}
     annotations |= {name: text for name, text in given.items() if text}
     annotations[RATE] = rate_text({**pod, "metadata": {**pod["metadata"], "annotations": annotations}})
     return {
@@ -139,7 +145,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
     if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
     task = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
-    ours = (*task, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE)
+    ours = (*task, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE, START)
     kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
     dropped = launches(pod) + 1 - LAUNCHES
     known = ",".join(failed[-LAUNCHES:])

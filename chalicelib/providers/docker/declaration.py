@@ -95,6 +95,7 @@ DECLARATION = ProviderDeclaration(
     shares_cpu=True,
     splits_output=True,
     not_honoured=("size limits of volumes", "requests of disk"),
+    start_advice={"pull": "the engine did not have the image: the next start finds it there"},
     image_engine=connect,
     check=check,
     leavings="containers, networks and volumes",

@@ -118,6 +118,11 @@ DECLARATION = ProviderDeclaration(
         "exec, attach and port-forward",
     ),
     payload=payload,
+    start_advice={
+        "placement": "ECS finds each task a place and a network interface: a Spark Connect server waits for it once",
+        "pull": "each task pulls its image anew: a smaller one, or one with a SOCI index (`sparkanywhere image --push`)",
+        "register": "executors' tasks start when Spark asks for them: a Spark Connect server keeps its own",
+    },
     log_delay_seconds=60.0,  # of CloudWatch: seconds as a rule
     events=EventSource(event_pattern, event_state),
     port_access=PORT_ACCESS,

@@ -21,6 +21,7 @@ CAPACITY = "sparkanywhere.io/capacity"  # what the pod's task runs on: fargate-s
 DEFINITION = "sparkanywhere.io/task-definition"  # what the pod's task was started from, where the provider names it
 HOME_ZONE = "sparkanywhere.io/home-zone"  # its driver's, in which an executor is to run; `any` to be spread
 ANY_ZONE = "any"
+START = "sparkanywhere.io/start"  # JSON: how long the phases of its start took, and when its task ran
 RATE = "sparkanywhere.io/rate"  # JSON: what an hour of the pod comes to
 FAILED_STARTS = (
     "sparkanywhere.io/failed-starts"  # tasks that ended before they began: how many more, +, the last handles
@@ -42,6 +43,7 @@ WRITTEN_BY_US = (
     CAPACITY,
     DEFINITION,
     RATE,
+    START,
     FAILED_STARTS,
     PARKED,
     BOUND_TASK,
