@@ -2,7 +2,7 @@
 
 The control plane is a version's own package; ECS, its events and its tasks are the box's, with the seconds that
 docs/aws.md has of a real task: 12 until it has a place, 14 for the image, 20 until it runs. The schedule runs each
-minute, as on AWS.
+minute, as on AWS. The driver asks for its executors' tasks to start with it, where the version knows how.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def measure(package: Package, folder: Path, *, image: str, jar: str) -> BoxStart
             executors=EXECUTORS,
             driver_memory="600m",
             executor_memory="600m",
+            conf={"spark.kubernetes.driver.annotation.sparkanywhere.io/park": "true"},
         )
         box.client.get(PODS)  # the functions are warm, as those of a place that is used
         began = time.time()

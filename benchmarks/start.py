@@ -134,7 +134,9 @@ def by_connect(all_versions: Sequence[Version]) -> list[Kind]:
 
 def in_the_box(all_versions: Sequence[Version]) -> list[Kind]:
     """Measure AWS in a box."""
-    kind = Kind("AWS in a box, a task takes 47 s: POST of the driver to 2 executors registered", 60.0)
+    kind = Kind(
+        "AWS in a box, a task takes 47 s, `sparkanywhere.io/park`: POST of the driver to 2 executors registered", 60.0
+    )
     with images(all_versions) as names, tempfile.TemporaryDirectory() as name:
         for number in range(BOX_ROUNDS):
             for version in all_versions:

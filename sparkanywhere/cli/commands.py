@@ -24,6 +24,7 @@ from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT
 from sparkanywhere.jobs.spark_rest import SparkRest
+from sparkanywhere.jobs.start_phases import start_words
 
 WAIT_SECONDS = 1.0  # between two looks while waiting
 KILL_SECONDS, KILL_LOOK_SECONDS = 45.0, 0.2  # beyond the grace that a pod has by default
@@ -39,8 +40,9 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
     pods = [pod_record(pod, found.last_seen(pod, now)) for pod in found.pods]
     events = client.get(f"/api/v1/namespaces/{target.namespace}/events")["items"]
     happened = list(event_records(events, {str(pod["pod"]) for pod in pods}))
+    record = application_record(found, now)
     if is_for_programs(output):
-        print_records({**application_record(found, now), "pods": pods, "events": happened}, output)
+        print_records({**record, "pods": pods, "events": happened}, output)
         return
     used, took = found.usage(now), human_duration(timedelta(seconds=found.seconds(now)))
     code = "" if found.exit_code is None else f", exit code {found.exit_code}"
@@ -50,6 +52,8 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
         echo(f"Cause:        {one_line(found.cause)}")
     echo(f"Started:      {local_time(found.started_at)}")
     echo(f"Ended:        {local_time(found.ended_at)}, after {took}" if found.ended_at else f"Has taken:    {took}")
+    if record["start_seconds"]:
+        echo(f"Start:        {start_words(record['start_seconds'], record['start_advice'])}")
     echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate")
     rows = [[pod["pod"], pod["state"] or "", pod["ip"] or "-", pod["cause"] or ""] for pod in pods]
     print_table(("POD", "STATE", "IP", "CAUSE"), rows)

@@ -34,10 +34,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class SparkSaid:
-    """How far the driver's Spark is, and where its UI can be opened."""
+    """How far the driver's Spark is, None where that cannot be asked, and where its UI can be opened."""
 
-    progress: SparkProgress
-    link: str
+    progress: SparkProgress | None
+    link: str = ""
 
 
 class DriverFollower:
@@ -105,3 +105,5 @@ class DriverFollower:
             pause = POLL_SHARE * (time.monotonic() - asked_at)
             least = POLL_SECONDS if said and said.tasks else FIRST_POLL_SECONDS
             self._stop.wait(min(max(least, pause), LONGEST_PAUSE_SECONDS))
+        if spark.is_refused:
+            self._put(SparkSaid(None))

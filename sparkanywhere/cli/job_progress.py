@@ -11,11 +11,13 @@ the driver's INFO lines, as far as it logs any.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.jobs.spark_rest import SparkProgress
+from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
 TASKS = re.compile(r" INFO TaskSetManager: Finished task .* in stage (\d+)\.\d+ .*\((\d+)/(\d+)\)$")
@@ -55,6 +57,9 @@ class JobProgress:
     logged: tuple[int, int, int] | None = None  # a stage, and how many of its tasks are done, by the log
     attempts: int = 1  # drivers that may fail
     stopped_with: int | None = None  # the exit code, where we ended the job
+    advice: Mapping[str, str] = field(default_factory=dict)  # on phases of the start that are the job's own
+    driver_pod: JSON = field(default_factory=dict)  # as last seen
+    is_spark_silent: bool = False  # its Spark cannot be asked: what only that tells stays unknown
 
     def end(self, phase: str, now: float) -> None:
         """Note that a phase is over, and with it all before it. The first word on a phase counts."""
@@ -80,6 +85,7 @@ class JobProgress:
         if (gone or seen.phase in TERMINAL_PHASES) and seen.ended_at is None:
             seen.ended_at = now
         if role == "driver":
+            self.driver_pod = pod
             self.end("submit", now)
             if seen.ran_at is not None:
                 self.end("driver", now)
@@ -89,8 +95,11 @@ class JobProgress:
                 self.end("job", now)
         self._judge_executors(now)
 
-    def observe_spark(self, said: SparkProgress, now: float) -> None:
-        """Take in what the driver's Spark says of itself."""
+    def observe_spark(self, said: SparkProgress | None, now: float) -> None:
+        """Take in what the driver's Spark says of itself; None: it never will say anything."""
+        if said is None:
+            self.is_spark_silent = True
+            return
         self.spark = said
         if said.tasks_running or said.tasks_done:
             self.end("executors", now)  # Spark does not wait for the last one
@@ -105,6 +114,23 @@ class JobProgress:
     def _judge_executors(self, now: float) -> None:
         if "driver" in self.ends and self.executors >= self.instances:
             self.end("executors", now)
+
+    @property
+    def start(self) -> dict[str, float]:
+        """Return the seconds of each phase of the start that is known so far."""
+        submit = self.seconds("submit", 0.0) if "submit" in self.ends else None
+        return start_seconds(self.driver_pod, self.spark, executors=self.instances, submit=submit)
+
+    @property
+    def start_advice(self) -> str:
+        """Return what would make a slow start faster, else ""."""
+        return start_advice(self.driver_pod, self.start, self.advice)
+
+    @property
+    def is_start_told(self) -> bool:
+        """Return whether no more will be known of the start than is, and that is more than the submission."""
+        is_all = "register" in self.start or self.is_over or (self.is_spark_silent and "executors" in self.ends)
+        return is_all and bool(self.start.keys() - {"submit"})
 
     @property
     def phase(self) -> str:

@@ -249,7 +249,8 @@ class JobRun:
                 self.last_lines = [*self.last_lines, *lines][-KEPT_LINES:]
             case SparkSaid(progress=progress, link=link):
                 self._job.observe_spark(progress, self._clock())
-                self._screen.link(link)
+                if link:
+                    self._screen.link(link)
             case Submitted(exit_code=code):
                 if code and not self._is_clearing:
                     raise JobFailed(f"spark-submit failed: {_last_line(self._submit_log)}")

@@ -15,6 +15,7 @@ from rich.text import Text
 from sparkanywhere.cli.job_progress import PHASES, JobProgress
 from sparkanywhere.client.printable import harmless, one_line
 from sparkanywhere.jobs.spark_rest import SparkProgress
+from sparkanywhere.jobs.start_phases import start_words
 
 REDRAWS_PER_SECOND = 8
 BAR_COLUMNS = 20
@@ -39,6 +40,7 @@ class JobScreen:
         self._printed: set[str] = set()
         self._live: Live | None = None
         self._link = ""
+        self._has_told_start = False
         if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(console=console, refresh_per_second=REDRAWS_PER_SECOND, transient=True)
 
@@ -68,10 +70,17 @@ class JobScreen:
         self._link = one_line(text)
 
     def update(self, now: float) -> None:
-        """Show the state of the job at `now`."""
+        """Show the state of the job at `now`, and once, on a line that stays, how its start went."""
         if self._live:
             self._live.update(self._drawing(now))
-            return
+        else:
+            self._print_phases(now)
+        if self._job.is_start_told and not self._has_told_start:
+            self._has_told_start = True
+            self.print_line(f"{'':9}  Start: {start_words(self._job.start, self._job.start_advice)}")
+
+    def _print_phases(self, now: float) -> None:
+        """Print a line for each phase that has ended since."""
         for phase in PHASES:
             if phase in self._job.ends and phase not in self._printed:
                 self._printed.add(phase)

@@ -40,6 +40,7 @@ from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
 
 FAILURE, USAGE = 1, 2
+PACKAGES_FIRST = "its Python packages were installed first, and are kept for the next run"
 
 
 @contextmanager
@@ -108,7 +109,8 @@ def run(spec: JobSpec, options: RunOptions) -> int:
 
 def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
     client, suffix = KubeClient(target.access), new_suffix()
-    job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts)
+    advice = {"submit": PACKAGES_FIRST} if spec.requirements else {}
+    job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts, advice=advice)
     job.end("control plane", time.monotonic())
     screen, takes = JobScreen(job, our_console()), not is_for_programs(options.output)
     run = JobRun(
@@ -162,6 +164,8 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: 
             "exit_code": job.exit_code if job.succeeded or job.stopped_with else found.exit_code,
             "state": "Succeeded" if job.succeeded else "Failed",
             **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
+            "start_seconds": {phase: round(seconds, 3) for phase, seconds in job.start.items()},
+            "start_advice": job.start_advice or None,
             "phase_seconds": {phase: round(job.seconds(phase, now), 3) for phase in PHASES},
             "prices_of": prices.date,
         }

@@ -16,6 +16,7 @@ from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.usage import running_seconds
 from chalicelib.resources.pods.podrecords import state_of
 from sparkanywhere.jobs.applications import ROLE, Application
+from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
 Record = dict[str, Any]  # Any: texts, numbers, null, and in `pods` and `events` more records
 
@@ -24,6 +25,7 @@ def application_record(application: Application, now: datetime) -> Record:
     """Return the fields that every command has of an application."""
     used, driver = application.usage(now), application.driver or {"metadata": {}}
     one, ended = pod_record(driver, now), application.ended_at
+    start = start_seconds(driver, None, executors=0)
     return {
         "id": application.id,
         "name": application.name,
@@ -36,6 +38,8 @@ def application_record(application: Application, now: datetime) -> Record:
         "started": one["started"],
         "ended": None if ended is None else format_time(ended),
         "seconds": _rounded(application.seconds(now)),
+        "start_seconds": start,
+        "start_advice": start_advice(driver, start) or None,
         "executors": application.shown_executors,
         **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
     }

@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
 from chalicelib.apimachinery.accessors import labels_of
+from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs.spark_properties import UI_PORT
@@ -31,7 +33,8 @@ class SparkProgress:
     """How far an application is: task counts are of all its stages so far, bytes are those written by shuffles.
 
     `job` counts from 1 and is the youngest that runs, 0 while none does; `stage` of `stages` is where that one is, and
-    `doing` what it is: the SQL's description, else the call site.
+    `doing` what it is: the SQL's description, else the call site. `began_at` is when the program made its Spark, None
+    where that is not told; `registered_at` when each executor came that there ever was.
     """
 
     executors: int
@@ -44,6 +47,8 @@ class SparkProgress:
     stage: int = 0
     stages: int = 0
     doing: str = ""
+    began_at: datetime | None = None
+    registered_at: tuple[datetime, ...] = ()
 
 
 def ui_port(conf: Mapping[str, str]) -> int:
@@ -60,6 +65,7 @@ class SparkRest:
         self._client = client
         self._driver = driver
         self._application = ""
+        self._began_at: datetime | None = None
         self.port = port
         self.is_refused = port == 0
 
@@ -69,7 +75,16 @@ class SparkRest:
             return self._found() if self._application or self._find() else None
         except ApiError as error:
             self.is_refused = error.code in REFUSALS and not self._application
-        except (ApiUnreachable, HTTPException, OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (
+            ApiUnreachable,
+            HTTPException,
+            OSError,
+            ArithmeticError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ):
             pass  # another program's page, a slow or a broken answer: asked again
         return None
 
@@ -78,14 +93,14 @@ class SparkRest:
         ours = (metadata["name"], labels_of(self._driver).get("spark-app-selector"))  # a Job's driver is its pod's name
         for port in range(self.port, self.port + PORTS_TRIED):
             try:
-                known = [each["id"] for each in self._get(port, "")]
+                known = {each["id"]: each for each in self._get(port, "")}
             except ApiError as error:
                 if error.code in REFUSALS:
                     raise
                 continue
             found = next((each for each in known if each in ours), None)
             if found:
-                self.port, self._application = port, found
+                self.port, self._application, self._began_at = port, found, _began_at(known[found])
                 return True
         return False
 
@@ -95,6 +110,7 @@ class SparkRest:
             self._get(self.port, f"{base}/jobs?status=running"),
             self._get(self.port, f"{base}/stages?status=active"),
             self._get(self.port, f"{base}/allexecutors"),
+            began_at=self._began_at,
         )
 
     def _get(self, port: int, path: str) -> Any:  # Any: JSON that nobody has looked at yet
@@ -103,7 +119,14 @@ class SparkRest:
         return json.loads(self._client.text(f"{pod}/proxy/api/v1/applications{path}"))
 
 
-def progress(jobs: list[JSON], stages: list[JSON], executors: list[JSON]) -> SparkProgress:
+def _began_at(application: JSON) -> datetime | None:
+    milliseconds = next((each.get("startTimeEpoch") for each in application.get("attempts") or ()), None)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def progress(
+    jobs: list[JSON], stages: list[JSON], executors: list[JSON], *, began_at: datetime | None = None
+) -> SparkProgress:
     """Return how far an application is: from its running jobs, its active stages, and all executors it ever had."""
     done = _sum(executors, "completedTasks")
     left = sum(max(0, each["numTasks"] - each["numSkippedTasks"] - each["numCompletedIndices"]) for each in jobs)
@@ -122,6 +145,12 @@ def progress(jobs: list[JSON], stages: list[JSON], executors: list[JSON]) -> Spa
         stage=min(int(job["numCompletedStages"]) + 1, count) if job else 0,
         stages=count,
         doing=FOLDERS.sub("", str(first.get("description") or first.get("name") or "")),
+        began_at=began_at,
+        registered_at=tuple(
+            moment
+            for each in executors
+            if each["id"] != "driver" and (moment := find_time(str(each.get("addTime")).replace("GMT", "Z")))
+        ),
     )
 
 

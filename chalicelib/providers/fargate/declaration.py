@@ -120,8 +120,8 @@ DECLARATION = ProviderDeclaration(
     payload=payload,
     start_advice={
         "placement": "ECS finds each task a place and a network interface: a Spark Connect server waits for it once",
-        "pull": "each task pulls its image anew: a smaller one, or one with a SOCI index (`sparkanywhere image --push`)",
-        "register": "executors' tasks start when Spark asks for them: a Spark Connect server keeps its own",
+        "pull": "each task pulls its image: a smaller one is quicker, or a SOCI index (`sparkanywhere image --push`)",
+        "register": "executors' tasks start with their driver where its annotation `sparkanywhere.io/park` is true",
     },
     log_delay_seconds=60.0,  # of CloudWatch: seconds as a rule
     events=EventSource(event_pattern, event_state),

@@ -107,7 +107,7 @@ def test_streams_come_apart_from_a_provider_that_tells_them() -> None:
     plane = Plane([[b"x\n"]])
 
     streams, events = followed(plane, "process")
-    list(zip(range(4), events, strict=False))
+    list(zip(range(5), events, strict=False))  # of two streams, and that without a UI no Spark is asked
 
     assert streams == ["Stdout", "Stderr"]
     assert set(plane.asked) == {"Stderr", "Stdout"}
@@ -120,6 +120,7 @@ def test_sparks_word_comes_with_where_it_can_be_seen() -> None:
     said = next(event for event in events if isinstance(event, SparkSaid))
     plane.ended.set()
 
+    assert said.progress is not None
     assert (said.progress.executors, said.link) == (1, "http://ui:4141")
 
 
@@ -129,5 +130,6 @@ def test_a_control_plane_that_reaches_no_pod_is_asked_once() -> None:
 
     _, events = followed(plane, "elsewhere", ui_port=4040)
 
+    assert next(event for event in events if isinstance(event, SparkSaid)) == SparkSaid(None)
     assert output_of(events, "All") == b"end"
     assert plane.asked.count("ui") == 1

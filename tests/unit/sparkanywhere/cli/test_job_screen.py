@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.pods.marks import START
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_screen import UNWRAPPED_COLUMNS, JobScreen, our_console, print_result
 from sparkanywhere.jobs.spark_rest import SparkProgress
@@ -52,6 +55,9 @@ SPARK = SparkProgress(
     stages=7,
     doing="groupBy at etl.py:9",
 )
+
+RAN_AT = datetime(2026, 11, 30, 8, tzinfo=UTC)
+STARTED = replace(SPARK, began_at=RAN_AT + timedelta(seconds=2), registered_at=(RAN_AT + timedelta(seconds=7.5),))
 
 
 def pod(name: str, role: str, phase: str, exit_code: int | None = None) -> JSON:
@@ -104,6 +110,38 @@ def test_in_a_pipe_phases_are_lines(with_spark: bool, middle: list[str]) -> None
     assert sorted(lines) == sorted([*start, *middle])
     assert result.startswith("✗ Failed, exit code 3, in 10.0 s: control plane 1.0 s, submit 1.0 s, ")
     assert "\x1b" not in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (STARTED, "Start: submit 1.0 s, placement 12.0 s, JVM 2.0 s, register 5.5 s"),
+        (None, "Start: submit 1.0 s, placement 12.0 s"),
+    ],
+    ids=["all is known", "its Spark cannot be asked"],
+)
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_how_a_start_went_is_one_line_as_soon_as_it_is_known(
+    said: SparkProgress | None, expected: str, is_terminal: bool
+) -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=is_terminal, color_system=None, width=200)
+    job = JobProgress(instances=1, began_at=0.0)
+    screen = JobScreen(job, console)
+    driver = pod("d", "driver", "Running")
+    driver["metadata"]["annotations"] = {START: '{"placement": 12, "runningAt": "2026-11-30T08:00:00Z"}'}
+    job.end("control plane", 1.0)
+    job.observe_pod(driver, 2.0)
+    screen.update(2.0)
+    assert "Start:" not in written.getvalue()
+
+    job.observe_pod(pod("e", "executor", "Running"), 3.0)
+    job.observe_spark(said, 4.0)
+    for now in (4.0, 5.0):
+        screen.update(now)
+
+    (line,) = [line for line in written.getvalue().splitlines() if "Start:" in line]
+    assert line.strip().startswith(expected)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
