@@ -201,11 +201,20 @@ def test_on_dynamodb_events_expire_by_themselves(stores: FakeStores) -> None:
     assert storage.create(event_key("a"), pod("a")).revision > created.revision
 
 
+def put_news_of_an_earlier_version(stores: FakeStores) -> None:
+    text = '{"metadata":{"resourceVersion":"7","name":"old","uid":"old"}}'
+    key = {"key": event_key("old")}
+    for row in (
+        {"pk": "object#events", "sk": "default/old", "uid": "old", "owners": '["owner"]', "text": text, **key},
+        {"pk": "uid#old", "sk": "uid", **key},
+        {"pk": "owner#owner", "sk": event_key("old"), **key},
+    ):
+        stores.fake.put({**{name: {"S": value} for name, value in row.items()}, "revision": {"N": "7"}})
+
+
 def test_events_of_an_earlier_version_are_read_and_removed(stores: FakeStores) -> None:
     storage = stores.open()
-    text = '{"metadata":{"resourceVersion":"7","name":"old","uid":"old"}}'
-    row = {"pk": "object#events", "sk": "default/old", "key": event_key("old"), "uid": "old", "text": text}
-    stores.fake.put({**{name: {"S": value} for name, value in row.items()}, "revision": {"N": "7"}})
+    put_news_of_an_earlier_version(stores)
 
     (old,) = storage.list(EVENTS).items
 
@@ -213,3 +222,24 @@ def test_events_of_an_earlier_version_are_read_and_removed(stores: FakeStores) -
     assert storage.update(old.key, pod("old", uid="old"), expected_revision=7).revision > 7
     storage.delete(old.key, expected_revision=storage.get(old.key).revision)
     assert storage.list(EVENTS).items == []
+
+
+@pytest.mark.parametrize("change", ["update", "delete"])
+def test_what_an_earlier_version_wrote_beside_an_event_goes_with_its_next_write(
+    stores: FakeStores, change: str
+) -> None:
+    storage = stores.open()
+    put_news_of_an_earlier_version(stores)
+
+    if change == "update":
+        storage.update(event_key("old"), pod("old", uid="old"), expected_revision=7)
+    else:
+        storage.delete(event_key("old"), expected_revision=7)
+
+    assert stores.fake.find("uid#old", "uid") is None
+    assert stores.fake.find("owner#owner", event_key("old")) is None
+    assert len(storage.list(EVENTS).items) == (change == "update")
+    before = len(stores.fake.requests)
+    for event in storage.list(EVENTS).items:
+        storage.delete(event.key, expected_revision=event.revision)
+    assert stores.fake.requests[before:].count("DeleteItem") == (change == "update"), "no rows are looked for again"

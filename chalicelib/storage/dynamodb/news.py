@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.storage.base import EventBatch, KeyNotFound, Page, StorageUnavailable, StoredObject, WatchEvent
-from chalicelib.storage.dynamodb.item import Item, fill, object_pk, pack, stored_object
+from chalicelib.storage.dynamodb.item import Item, fill, object_pk, owner_pk, pack, stored_object
 from chalicelib.storage.dynamodb.list import Range, condition_of
-from chalicelib.storage.dynamodb.table import Backoff, Table
-from chalicelib.storage.dynamodb.write import object_item_key
+from chalicelib.storage.dynamodb.table import Backoff, Key, Table
+from chalicelib.storage.dynamodb.write import object_item_key, uid_key
 from chalicelib.storage.keys import NEWS, restamp, split_key
 from chalicelib.storage.write import Write, find_refusal
 
@@ -123,14 +123,21 @@ class News:
         else:
             assert write.draft
             row.key, row.revision, row.uid, row.owners = write.key, revision, write.draft.uid, []
-            row.made = revision if item is None else item.made
+            row.made = revision if item is None else item.made or item.revision
             keep_seconds = NEWS[resource]
             if keep_seconds is not None:
                 row.expires = datetime.fromtimestamp(now + keep_seconds, UTC)
             fill(row, pack(text))
             absent: Condition = Item.pk.does_not_exist() | (Item.expires <= datetime.fromtimestamp(now, UTC))
             is_done = self._table.put(row, absent if write.type == "ADDED" else unchanged)
+        if is_done and item is not None and item.made is None:
+            self._remove_rows(item)
         return StoredObject(write.key, revision, text) if is_done else None
+
+    def _remove_rows(self, item: Item) -> None:
+        """Remove what an earlier version has written beside: news of now need neither a uid's row nor owners'."""
+        for key in (uid_key(item.uid), *(Key(owner_pk(uid), item.key) for uid in item.owners or ())):
+            self._table.delete(self._table.items(*key), Item.key == item.key)
 
     def _find(self, key: str) -> Item | None:
         item = self._table.find(object_item_key(key))
