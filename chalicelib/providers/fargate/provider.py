@@ -326,7 +326,8 @@ class FargateProvider:
         return f"CloudWatch, log group {self._site.log_group}, stream {self._log_stream(handle, container)}"
 
     def warnings(self, task: Task) -> list[str]:
-        """Name what Fargate rounds up or leaves out."""
+        """Name what Fargate rounds up or leaves out. Raises TaskRejected for its size, and for a role not to be had."""
+        self._site.role_of(task)
         return unhonoured(task)
 
     def capacities(self) -> list[Capacity]:

@@ -71,6 +71,8 @@ def test_no_service_account_chooses_the_role_of_another_namespace(namespace: str
 def test_no_service_account_chooses_a_role_of_another_path_or_account(role: str) -> None:
     with pytest.raises(TaskRejected, match=f"role {role} is not below {PATH}/"):
         definition(task("team-a", role), TENANTS)
+    with pytest.raises(TaskRejected, match=f"role {role} is not below {PATH}/"):  # as soon as the pod is created
+        FargateProvider(TENANTS, payloads=lambda _: "").warnings(task("team-a", role))
 
 
 @pytest.mark.parametrize(
