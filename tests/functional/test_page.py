@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -167,6 +168,18 @@ def test_why_a_job_ended_is_told(server: LocalServer, browser: Browser) -> None:
     assert browser.all(".track .bad")
     browser.find(".to-log").click()
     assert has_focus(browser, lambda element: element.tag_name == "pre")
+
+
+def test_how_the_drivers_start_went_is_told(server: LocalServer, browser: Browser) -> None:
+    slow = spark_pod("slow", "driver", "exit 0")
+    slow["spec"]["initContainers"] = [{"name": "waits", "image": "sh", "command": ["sleep", "1"]}]
+    put(server.url, slow)
+
+    browser.open(f"{server.url}/#/default/slow")
+
+    browser.wait_for("#detail dl", "Driver's start")
+    (told,) = [each.text for each in browser.all("#detail dl div") if each.text.startswith("Driver's start")]
+    assert re.search(r"start [1-9]\d*\.\d s", told)
 
 
 def test_why_a_job_failed_stands_in_the_list(server: LocalServer, browser: Browser) -> None:

@@ -107,6 +107,7 @@ class Detail {
     this.#drawCause(driver);
     const ended = driver && isOver(driver) && (driver.cause ? driver.exit : driver.why);
     if (ended) rows.splice(1, 0, ["How it ended", ended]);
+    if (driver?.start) rows.push(["Driver's start", driver.start]);
     this.figures.replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   }
 

@@ -64,6 +64,7 @@ const slim = (pod) => {
     billed: earliest([metadata.annotations?.["sparkanywhere.io/billed-from"], ...begunAt].filter(Boolean).map(instant)),
     gonePods: goneOf(metadata.annotations?.["sparkanywhere.io/used-by-gone-pods"]),
     rate: rateOf(metadata.annotations?.["sparkanywhere.io/rate"]),
+    start: startOf(metadata.annotations?.["sparkanywhere.io/start"]),
   };
 };
 
@@ -86,6 +87,17 @@ const rateOf = (text) => {
     return { ...NO_RATE, ...JSON.parse(text) };
   } catch {
     return NO_RATE;
+  }
+};
+
+// How a pod's start went, in words; nothing of one whose provider does not tell.
+const startOf = (text) => {
+  try {
+    const said = JSON.parse(text);
+    const parts = ["placement", "pull", "start"].filter((phase) => said[phase] > 0).map((phase) => `${phase} ${said[phase].toFixed(1)} s`);
+    return parts.join(", ") + (said.faster ? `; faster: ${said.faster}` : "");
+  } catch {
+    return "";
   }
 };
 
