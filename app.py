@@ -12,7 +12,7 @@ from chalicelib.plane.control_plane import control_plane, prepare
 
 app = KubernetesApp(app_name="sparkanywhere")
 app.serve(control_plane)
-task_events, resync, launch = register_events(app, control_plane, pattern=event_pattern())
+task_events, resync, launch, stream = register_events(app, control_plane, pattern=event_pattern())
 prepare()
 initialised()
 

@@ -17,7 +17,7 @@ from chalicelib.storage import stores
 PREFIX = "SPARKANYWHERE_"
 INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")  # the name of a folder, and a label
 
-WatchMode = Literal["auto", "streamed", "buffered"]
+WatchMode = Literal["auto", "streamed", "buffered", "redirected"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 T = TypeVar("T")
 # names by which programs in a pod look for the API of the cluster they run in
@@ -36,7 +36,10 @@ class Settings:
     storage: str = field(default=stores.DEFAULT, metadata={"doc": "where objects are kept"})
     watch: WatchMode = field(
         default="auto",
-        metadata={"doc": "how watches are answered: streamed or buffered; auto: buffered only on Lambda"},
+        metadata={
+            "doc": "how watches are answered: streamed, buffered, or redirected (buffered, and kubectl's sent to the"
+            " function that streams); auto: buffered only on Lambda"
+        },
     )
     instance: str = field(default="default", metadata={"doc": "name of this control plane; labels what it starts"})
     state: str = field(

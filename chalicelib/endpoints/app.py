@@ -96,6 +96,15 @@ class KubernetesApp(Chalice):
         headers = {**(response.get("headers") or {}), "Content-Type": "application/json"}
         return {**response, "headers": headers, "body": json.dumps(status.to_dict())}
 
+    def stream(self, event: dict[str, Any], context: Any) -> Any:
+        """Handle a request whose path follows STREAM_PATH; return the proxy response, its body maybe an iterator."""
+        inner = {
+            **event,
+            "pathParameters": {"p1": event["pathParameters"]["proxy"]},
+            "requestContext": {**event["requestContext"], "resourcePath": "/{p1}"},  # our own table splits it
+        }
+        return self(inner, context)
+
 
 class EventTarget(Protocol):
     """What events are for (the control plane)."""
@@ -117,15 +126,15 @@ Function = Callable[[Any, Any], Any]  # Lambda's event and context, and what it 
 
 
 def register_events(
-    app: Chalice, target: Callable[[], EventTarget], *, pattern: dict[str, Any] | None
+    app: KubernetesApp, target: Callable[[], EventTarget], *, pattern: dict[str, Any] | None
 ) -> tuple[Function | None, ...]:
-    """Make functions of their own: for the events that fit the pattern, for the schedule, and for launches.
+    """Make functions of their own: for the events that fit the pattern, the schedule, launches, and streams.
 
-    Returns them in this order; Lambda looks for them as `task_events`, `resync` and `launch` in app.py. Without a
-    pattern there are none: a local control plane hears of its tasks itself.
+    Returns them in this order; Lambda looks for them as `task_events`, `resync`, `launch` and `stream` in app.py.
+    Without a pattern there are none: a local control plane hears of its tasks itself.
     """
     if pattern is None:
-        return (None,) * 3
+        return (None,) * 4
 
     def task_events(event: Any) -> None:  # Any: Chalice's CloudWatchEvent
         target().observe_event(event.detail)
@@ -142,4 +151,5 @@ def register_events(
         app.on_cw_event(pattern, name="task_events")(task_events),
         app.schedule(Rate(RESYNC_MINUTES, unit=Rate.MINUTES), name="resync")(resync),
         app.lambda_function(name="launch")(launch),
+        app.lambda_function(name="stream")(app.stream),
     )

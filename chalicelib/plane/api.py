@@ -33,6 +33,7 @@ from chalicelib.endpoints.auth.scopes import Scopes
 from chalicelib.endpoints.http.parameters import Bodies
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import MASTERS
+from chalicelib.endpoints.verbs.delivery import Delivery
 from chalicelib.endpoints.verbs.health import HealthEndpoint
 from chalicelib.endpoints.verbs.logs import LogEndpoint
 from chalicelib.endpoints.verbs.metrics import MetricsEndpoint
@@ -64,6 +65,7 @@ NO_STREAMS = "{} needs a connection that stays open, which this control plane ca
 def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, audit: AuditLog) -> Api:
     """Return the Api that answers every request."""
     settings, clock, streams = base.settings, base.sources.clock, base.host.streams
+    delivery = Delivery(streams, base.host.stream_seconds, base.host.redirects)
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
     rbac = _rbac(base, stored.changes)
     authenticator = build_authenticator(settings, base.issuer, clock)
@@ -80,8 +82,8 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             subresources=Subresources(
                 bodies, _subresources(base, bodies, stored), {"ephemeralcontainers": NO_DEBUG} if base.launches else {}
             ),
-            watches=WatchEndpoint(shaper, limits, streams=streams, clock=clock),
-            logs=LogEndpoint(controllers.pods, controllers.records, clock, streams=streams),
+            watches=WatchEndpoint(shaper, limits, delivery=delivery, clock=clock),
+            logs=LogEndpoint(controllers.pods, controllers.records, clock, delivery=delivery),
             reviews=Reviews(bodies, rbac, authenticator=authenticator, issuer=base.issuer, clock=clock),
             files=FileEndpoint(controllers.files, build_job_buckets(settings), root_ca=read_root_ca(settings)),
             health=HealthEndpoint(store=partial(_problem, base)),

@@ -28,6 +28,8 @@ class Host:
 
     threads: int
     streams: bool
+    stream_seconds: float | None = None  # the longest that a stream lasts
+    redirects: bool = False  # clients that want a stream to the function that has them
     keeps_files: bool
     settle: SettleSeconds | None
 
@@ -62,6 +64,8 @@ LAMBDA = Host(
     # Calls of AWS's APIs that one request brings on: 100 StopTasks must fit into seconds.
     threads=8,
     streams=False,
+    # Of the 900 that API Gateway streams an answer and that the function `stream` has.
+    stream_seconds=870.0,
     keeps_files=False,
     settle=LAMBDA_SECONDS,
 )
@@ -70,4 +74,6 @@ LAMBDA = Host(
 def choose_host(settings: Settings) -> Host:
     """Return the host that this process runs on; the setting WATCH decides how watches leave, if set."""
     host = LAMBDA if runs_on_lambda() else LONG_LIVED
-    return host if settings.watch == "auto" else replace(host, streams=settings.watch == "streamed")
+    if settings.watch == "auto":
+        return host
+    return replace(host, streams=settings.watch == "streamed", redirects=settings.watch == "redirected")

@@ -15,6 +15,7 @@ import click
 
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.deployment.stage_details import KEY
+from sparkanywhere.deployment.streaming import FUNCTION
 from sparkanywhere.deployment.terraform import Terraform, TerraformFailed
 
 # Setting (SPARKANYWHERE_...) by output; lists and flags are written as config.py reads them.
@@ -45,7 +46,9 @@ DETAILS = {  # of stage_details by output
     "requests_a_second": "api_requests_a_second",
     "burst": "api_burst",
 }
-FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "buffered"}
+FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "redirected"}
+# Of the function that streams: Lambda starts it by this.
+STREAM_VARIABLES = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/chalicelib/plane/stream_runtime.sh"}
 
 
 class OutputMissing(Exception):
@@ -90,7 +93,7 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
         "tags": {**(before.get("tags") or {}), DEPLOYMENT_TAG: _value(outputs, SETTINGS["DEPLOYMENT"])},
         "xray": _value(outputs, XRAY) is True,
         "api_gateway_endpoint_type": str(_value(outputs, ENDPOINT_TYPE)),
-        "lambda_functions": _reserved(before.get("lambda_functions", {}), _value(outputs, CONCURRENCY)),
+        "lambda_functions": _functions(before.get("lambda_functions", {}), _value(outputs, CONCURRENCY)),
         KEY: {name: _value(outputs, output) for name, output in DETAILS.items()},
     }
     if endpoint := str(_value(outputs, VPC_ENDPOINT)):
@@ -98,11 +101,12 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
     return {**config, "stages": stages}
 
 
-def _reserved(functions: dict[str, Any], numbers: dict[str, int]) -> dict[str, Any]:
+def _functions(functions: dict[str, Any], numbers: dict[str, int]) -> dict[str, Any]:
     kept = {
         function: {key: value for key, value in settings.items() if key != CONCURRENCY}
         for function, settings in functions.items()
     }
+    kept[FUNCTION] = {**kept.get(FUNCTION, {}), "environment_variables": STREAM_VARIABLES}
     return {
         **kept,
         **{function: {**kept.get(function, {}), CONCURRENCY: number} for function, number in numbers.items()},

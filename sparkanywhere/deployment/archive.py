@@ -17,6 +17,7 @@ from pathlib import Path
 from chalice.deploy.packager import LambdaDeploymentPackager
 
 TASK_ROOT = "/var/task"  # where Lambda unpacks it: what tracebacks name
+EXECUTABLE = 0o111 << 16  # in what an archive notes of a file for Unix
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that an archive can tell
 
 
@@ -50,6 +51,8 @@ def compile_archive(archive: Path) -> None:
             for path in sorted(each for each in folder.rglob("*") if each.is_file()):
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
                 entry.external_attr = modes.get(entry.filename, modes["app.py"])
+                if path.suffix == ".sh":  # a package that was installed may have lost it
+                    entry.external_attr |= EXECUTABLE
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 packed.writestr(entry, path.read_bytes())
         os.replace(whole, archive)

@@ -30,6 +30,7 @@ from sparkanywhere.deployment.aws_errors import sentence
 from sparkanywhere.deployment.libraries import LibrariesMissing, fetch_libraries
 from sparkanywhere.deployment.record import DeploymentRecord, Values
 from sparkanywhere.deployment.stage_details import details_of
+from sparkanywhere.deployment.streaming import StreamingPermission, define_streams
 
 REGION, DEPLOYMENT, CLUSTER_ARN = "SPARKANYWHERE_REGION", "SPARKANYWHERE_DEPLOYMENT", "SPARKANYWHERE_CLUSTER_ARN"
 TOKEN_FROM = "SPARKANYWHERE_TOKEN_FROM"
@@ -122,7 +123,10 @@ class StageFactory(CLIFactory):
                 "use `chalice deploy`, or the template for CloudFormation."
             )
         self._fetch_libraries()
-        return super().create_app_packager(config, options, package_format, *args)
+        made = super().create_app_packager(config, options, package_format, *args)
+        processors: Any = made._template_post_processor  # several in one
+        processors._processors.insert(0, StreamingPermission(made._osutils))
+        return made
 
     def create_plan_only_deployer(self, session: Session, config: Config, ui: Any) -> Deployer:
         """Return what only says what it would do."""
@@ -172,6 +176,7 @@ class StageFactory(CLIFactory):
         return found
 
     def _fetch_libraries(self) -> None:
+        define_streams()
         deployer.LambdaDeploymentPackager = CompilingPackager  # type: ignore[attr-defined]  # found by name
         try:
             os.environ.update(fetch_libraries(Path(self.project_dir)))

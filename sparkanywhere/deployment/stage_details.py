@@ -1,4 +1,4 @@
-"""What Chalice cannot say of a stage, set after each of its deployments: dead letters, throttling, tags.
+"""What Chalice cannot say of a stage, set after each of its deployments: dead letters, throttling, tags, streams.
 
 Chalice tags functions alone, writes the rules' targets anew without a queue, and leaves the API to the account's
 limits. References: EventBridge API Reference, PutTargets; Lambda API Reference, PutFunctionEventInvokeConfig; API
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.session import Session
+from chalice.awsclient import TypedAWSClient
 from chalice.config import Config
 
 from sparkanywhere.deployment.record import Values
+from sparkanywhere.deployment.streaming import FUNCTION
 
 KEY = "sparkanywhere"  # in a stage of .chalice/config.json; Chalice passes over what it does not know
 
@@ -40,6 +42,11 @@ class StageDetails:
                 self._keep_undelivered(clients["events"], each["rule_name"], tags)
             elif each["resource_type"] == "rest_api":
                 self._throttle(clients["apigateway"], each["rest_api_id"], config.api_gateway_stage, tags)
+                account = self.dead_letters.split(":")[4]
+                streaming = f"{config.app_name}-{config.chalice_stage}-{FUNCTION}"
+                TypedAWSClient(session).add_permission_for_apigateway(
+                    streaming, clients["apigateway"].meta.region_name, account, each["rest_api_id"]
+                )
 
     def _keep_failed(self, client: Any, function: str) -> None:
         queue = {"OnFailure": {"Destination": self.dead_letters}}

@@ -60,9 +60,24 @@ class Client:
 
     def kubectl(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl over TLS; `text` is its standard input."""
+        return subprocess.run(
+            self._kubectl_command(*arguments),
+            capture_output=True,
+            text=True,
+            input=text,
+            timeout=KUBECTL_SECONDS,
+            check=False,
+        )
+
+    def start_kubectl(self, *arguments: str, program: str = "kubectl") -> subprocess.Popen[str]:
+        """Start kubectl over TLS, its output and errors together in a pipe."""
+        command = [program, *self._kubectl_command(*arguments)[1:]]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def _kubectl_command(self, *arguments: str) -> list[str]:
         own = self._folder / "kubeconfig"
         own.touch()
-        command = [
+        return [
             "kubectl",
             f"--server={self._deployment.gateway.tls_url}",
             f"--certificate-authority={self._deployment.ca_file}",
@@ -71,4 +86,3 @@ class Client:
             f"--kubeconfig={own}",
             *arguments,
         ]
-        return subprocess.run(command, capture_output=True, text=True, input=text, timeout=KUBECTL_SECONDS, check=False)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sparkanywhere.cli.stage_config import FIXED, STREAM_VARIABLES
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from tests.aws_box.dynamodb_server import DynamoDBServer
 from tests.aws_box.execution_environment import runtime_folder
@@ -24,7 +25,7 @@ NOWHERE = "http://127.0.0.1:9"  # the port `discard`, where nobody listens
 
 
 class Deployment:
-    """Four functions of one archive, a table, and a REST API; what Terraform gives comes as settings."""
+    """Five functions of one archive, a table, and a REST API; what Terraform gives comes as settings."""
 
     def __init__(
         self,
@@ -56,12 +57,13 @@ class Deployment:
         }
 
         def function(handler: str) -> LambdaFunction:
+            variables = STREAM_VARIABLES if handler == "app.stream" else {}
             suffix = "" if handler == "app.app" else f"-{handler.rpartition('.')[2]}"
             return LambdaFunction(
                 handler,
                 task_root=package.task_root,
                 runtime=runtime,
-                environ={**environ, "AWS_LAMBDA_FUNCTION_NAME": API_FUNCTION + suffix},
+                environ={**environ, **variables, "AWS_LAMBDA_FUNCTION_NAME": API_FUNCTION + suffix},
                 log=self.log,
                 account=self.account,
                 timeout_seconds=package.timeout_seconds(handler),
@@ -71,13 +73,14 @@ class Deployment:
         self.task_events = function("app.task_events")
         self.resync = function("app.resync")
         self.launch = function("app.launch")
+        self.stream = function("app.stream")
         for name in ("task_events", "resync", "launch"):
             self.lambda_api.functions[f"{API_FUNCTION}-{name}"] = getattr(self, name)
         certificates = CertificateFiles(folder / "tls")
         ensure_certificates(certificates, frozenset({host}), datetime.now(UTC))
         self.ca_file = certificates.ca
         tls = server_context(certificates)
-        self.gateway = Gateway(package.api_definition, self.api.invoke, host=host, tls=tls)
+        self.gateway = Gateway(package.api_definition, self.api.invoke, stream=self.stream.stream, host=host, tls=tls)
 
     @property
     def url(self) -> str:
@@ -87,7 +90,7 @@ class Deployment:
     @property
     def functions(self) -> tuple[LambdaFunction, ...]:
         """Return all functions."""
-        return (self.api, self.task_events, self.resync, self.launch)
+        return (self.api, self.task_events, self.resync, self.launch, self.stream)
 
     def set(self, **settings: str) -> None:
         """Deploy again with further settings."""
@@ -139,9 +142,7 @@ def _lambda_environ() -> dict[str, str]:
 def stage() -> dict[str, str]:
     """Return what `make config` writes into the stage, with names of the box."""
     return {
-        "PROVIDER": "fargate",
-        "STORAGE": "dynamodb",
-        "WATCH": "buffered",
+        **FIXED,
         "REGION": "us-east-1",
         "DEPLOYMENT": "sparkanywhere-prod",
         "CLUSTER": CLUSTER,

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,12 @@ from tests.aws_box.wire import Answer, HttpServer, Request
 
 VERSION = "/2018-06-01/runtime"
 STOP_SECONDS = 5.0
+TASK_ROOT = "/var/task"
+WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
+BOOTSTRAP = """import os, sys
+from awslambdaric.__main__ import main
+main(["awslambdaric", os.environ["_HANDLER"]])
+"""
 # What python3.11's managed runtime holds, as names in this environment's site-packages.
 RUNTIME_PACKAGES = (
     "awslambdaric",
@@ -53,6 +59,9 @@ class _Invocation:
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     done: threading.Event = field(default_factory=threading.Event)
     result: bytes = b""
+    pieces: queue.Queue[bytes | None] = field(
+        default_factory=queue.Queue
+    )  # of an answer that is streamed; None ends it
     error: FunctionError | None = None
 
 
@@ -67,6 +76,8 @@ def runtime_folder(folder: Path) -> Path:
             link = folder / found.name
             if not link.exists():
                 link.symlink_to(found)
+    # What Lambda starts the managed runtime's client by; a wrapper gets this command.
+    (folder / "bootstrap.py").write_text(BOOTSTRAP)
     return folder
 
 
@@ -80,8 +91,9 @@ class ExecutionEnvironment:
         self.ready = threading.Event()  # it has initialised, and waits for its first invocation
         self._server = HttpServer(self._serve)
         self._log = log.open("ab")
+        wrapper = [environ[WRAPPER].replace(TASK_ROOT, str(task_root))] if WRAPPER in environ else []
         self._process = subprocess.Popen(
-            [sys.executable, "-S", "-m", "awslambdaric", handler],
+            [*wrapper, sys.executable, "-S", str(runtime / "bootstrap.py")],
             cwd=task_root,
             env={
                 "PATH": "/usr/bin:/bin",
@@ -123,6 +135,28 @@ class ExecutionEnvironment:
             raise invocation.error
         return invocation.result
 
+    def stream(self, event: Any, *, timeout_seconds: float) -> Iterator[bytes]:
+        """Yield what the handler answers as it comes. Raises FunctionError, also after the timeout.
+
+        It goes on to its end whether or not somebody reads: "Response streaming for Lambda functions".
+        """
+        invocation = _Invocation(json.dumps(event).encode(), time.time() + timeout_seconds)
+        self._invocations.put(invocation)
+        while True:
+            try:
+                piece = invocation.pieces.get(timeout=0.05)
+            except queue.Empty:
+                if not self.is_alive:
+                    raise FunctionError("Runtime.ExitError", self._init_error or "the process has ended") from None
+                if time.time() >= invocation.deadline:
+                    self.kill()
+                continue
+            if piece is None:
+                break
+            yield piece
+        if invocation.error is not None:
+            raise invocation.error
+
     def kill(self) -> None:
         """Kill the process, whatever it does."""
         self._process.kill()
@@ -149,6 +183,11 @@ class ExecutionEnvironment:
             told = json.loads(request.body or b"{}")
             invocation.error = FunctionError(told.get("errorType", "Unhandled"), told.get("errorMessage", ""))
         invocation.result = request.body
+        for piece in request.pieces or ():
+            invocation.pieces.put(piece)
+        if invocation.result and invocation.error is None:
+            invocation.pieces.put(invocation.result)  # of a function that does not stream
+        invocation.pieces.put(None)
         invocation.done.set()
         return Answer(202)
 

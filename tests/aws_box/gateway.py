@@ -11,7 +11,8 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -31,6 +32,9 @@ REMAPPED = ("connection", "content-length", "date", "server", "www-authenticate"
 OWN_ERRORS = {"Sandbox.Timedout": (504, "Endpoint request timed out"), THROTTLED: (500, "Internal server error")}
 
 Invoke = Callable[[Any], bytes]
+Stream = Callable[[Any], Iterator[bytes]]
+METADATA_END = bytes(8)
+INTEGRATION = "x-amazon-apigateway-integration"
 
 
 class Gateway:
@@ -41,14 +45,17 @@ class Gateway:
         definition: Mapping[str, Any],
         invoke: Invoke,
         *,
+        stream: Stream | None = None,  # of the function behind the paths whose answers are streamed
         stage: str = "api",
         host: str = LOOPBACK,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._routes = [
-            (_segments(path), path, {method.upper() for method in methods})
+            (_segments(path), path, {method.upper(): each[INTEGRATION] for method, each in methods.items()})
             for path, methods in definition["paths"].items()
         ]
+        self._routes.sort(key=lambda route: [part.startswith("{") for part in route[0]])  # a literal part goes first
+        self._stream = stream
         self._binary = set(definition.get("x-amazon-apigateway-binary-media-types") or ())
         self._invoke = invoke
         self._stage = stage
@@ -90,6 +97,10 @@ class Gateway:
         event = self._event(request, path, *match)
         if len(json.dumps(event)) > LAMBDA_BYTES:
             return _message(413, "Request Too Long")
+        integration = self._integration(match[0], request.method)
+        if integration.get("responseTransferMode") == "STREAM":
+            assert self._stream is not None
+            return _streamed(self._stream(event))
         try:
             result = self._invoke(event)
         except FunctionError as error:
@@ -108,10 +119,20 @@ class Gateway:
         if stage != self._stage:
             return None
         for pattern, resource, methods in self._routes:
-            if len(pattern) == len(segments) and method in methods:
-                pairs = zip(pattern, segments, strict=True)
-                return resource, {name[1:-1]: unquote(value) for name, value in pairs}
+            if pattern[-1:] == ["{proxy+}"]:  # the rest of a path, however long
+                start = len(pattern) - 1
+                parts = [*segments[:start], "/".join(segments[start:])] if len(segments) > start else segments
+            else:
+                parts = segments
+            pairs = list(zip(pattern, parts, strict=False))
+            is_match = all(name.startswith("{") or name == value for name, value in pairs)
+            if is_match and len(pattern) == len(parts) and method in methods:
+                return resource, {name.strip("{+}"): unquote(value) for name, value in pairs}
         return None
+
+    def _integration(self, resource: str, method: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = next(methods[method] for _, path, methods in self._routes if path == resource)
+        return found
 
     def _event(self, request: Request, path: str, resource: str, parameters: dict[str, str]) -> dict[str, Any]:
         headers: dict[str, list[str]] = {}
@@ -163,6 +184,31 @@ def _segments(path: str) -> list[str]:
 
 def _message(status: int, text: str) -> Answer:
     return Answer(status, json.dumps({"message": text}).encode(), [("Content-Type", "application/json")])
+
+
+def _streamed(pieces: Iterator[bytes]) -> Answer:
+    """Return the answer that a function streams: JSON that says how it begins, eight zeros, and the payload.
+
+    What fails before the payload is an error of the gateway's own; later the answer is cut off.
+    """
+    head = b""
+    try:
+        while METADATA_END not in head:
+            head += next(pieces)
+        metadata, _, rest = head.partition(METADATA_END)
+        begun = json.loads(metadata)
+        answer = _response({**begun, "body": ""}, is_binary=False)
+    except FunctionError as error:
+        return _message(*OWN_ERRORS.get(error.kind, (502, "Internal server error")))
+    except (StopIteration, ValueError):
+        return _message(502, "Internal server error")
+    return replace(answer, stream=_payload(rest, pieces))
+
+
+def _payload(first: bytes, pieces: Iterator[bytes]) -> Generator[bytes]:
+    if first:
+        yield first
+    yield from (piece for piece in pieces if piece)
 
 
 def _response(result: Any, *, is_binary: bool) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,6 +88,31 @@ class LambdaFunction:
                 return environment.invoke(event, timeout_seconds=self._timeout_seconds)
             finally:
                 self._give_back(environment)
+
+    def stream(self, event: Any) -> Iterator[bytes]:
+        """Yield the handler's answer as it comes. Raises FunctionError, THROTTLED too.
+
+        The invocation goes on until its own end when nobody reads any more.
+        """
+        pieces: queue.Queue[bytes | FunctionError | None] = queue.Queue()
+        threading.Thread(target=self._stream_to, args=(event, pieces), daemon=True).start()
+        while (piece := pieces.get()) is not None:
+            if isinstance(piece, FunctionError):
+                raise piece
+            yield piece
+
+    def _stream_to(self, event: Any, pieces: queue.Queue[bytes | FunctionError | None]) -> None:
+        try:
+            with self._account.slot(waits=False):
+                environment = self._take()
+                try:
+                    for piece in environment.stream(event, timeout_seconds=self._timeout_seconds):
+                        pieces.put(piece)
+                finally:
+                    self._give_back(environment)
+            pieces.put(None)
+        except FunctionError as error:
+            pieces.put(error)
 
     def kill_busy(self) -> int:
         """Kill the processes of all invocations under way, as a lost host would; return how many."""

@@ -117,6 +117,8 @@ def make_package(folder: Path) -> Package:
     subprocess.run(command, cwd=clone, check=True, timeout=PACKAGE_SECONDS, capture_output=True)
     with zipfile.ZipFile(folder / "deployment.zip") as packed:
         packed.extractall(folder / "task")
+        for each in packed.infolist():
+            (folder / "task" / each.filename).chmod(each.external_attr >> 16)
     return _package(folder)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,12 +15,16 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; header names are in lower case, `headers` has every value."""
+    """One HTTP request; header names are in lower case, `headers` has every value.
+
+    A body that Lambda's Runtime API is to pass on as it comes is in `pieces`.
+    """
 
     method: str
     target: str  # path and query, as sent
     headers: list[tuple[str, str]]
     body: bytes
+    pieces: Iterator[bytes] | None = None
 
     def header(self, name: str) -> str:
         """Return the last value of a header, "" if it was not sent."""
@@ -28,11 +33,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP response."""
+    """One HTTP response; a `stream` is sent as it comes, in chunks, and closed."""
 
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
+    stream: Generator[bytes] | None = None
 
 
 Handle = Callable[[Request], Answer]
@@ -55,11 +61,16 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _answer(self) -> None:
-        request = Request(self.command, self.path, list(self.headers.items()), self._body())
+        is_streamed = self.headers.get("Lambda-Runtime-Function-Response-Mode") == "streaming"
+        body, pieces = (b"", self._chunks()) if is_streamed else (self._body(), None)
+        request = Request(self.command, self.path, list(self.headers.items()), body, pieces)
         answer = self.server.handle(request)
         self.send_response(answer.status)
         for name, value in answer.headers:
             self.send_header(name, value)
+        if answer.stream is not None:
+            self._send_stream(answer.stream)
+            return
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -70,12 +81,22 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        pieces = []
+        return b"".join(self._chunks())
+
+    def _chunks(self) -> Iterator[bytes]:
         while size := int(self.rfile.readline().split(b";")[0], 16):
-            pieces.append(self.rfile.read(size))
+            yield self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
-        return b"".join(pieces)
+
+    def _send_stream(self, pieces: Generator[bytes]) -> None:
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with closing(pieces):
+            for piece in pieces:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""

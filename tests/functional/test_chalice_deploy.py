@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
+from sparkanywhere.cli.stage_config import STREAM_VARIABLES
 from tests.aws_box.moto_server import credentials, moto
 from tests.aws_box.package import ACCOUNT, CHALICE, CLUSTER_ARN, make_project, outputs
 
@@ -24,7 +25,7 @@ ASSUME = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
-FUNCTIONS = {f"sparkanywhere-prod{each}" for each in ("", "-task_events", "-resync", "-launch")}
+FUNCTIONS = {f"sparkanywhere-prod{each}" for each in ("", "-task_events", "-resync", "-launch", "-stream")}
 STOCK = (sys.executable, "-c", "import sys; from chalice.cli import main; sys.argv[0] = 'chalice'; sys.exit(main())")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -122,6 +123,13 @@ def assert_complete(deployed: dict[str, Any], api: str) -> None:
         assert tags[tag] == "sparkanywhere-prod"
     reserved = functions.get_function_concurrency(FunctionName="sparkanywhere-prod-resync")
     assert reserved["ReservedConcurrentExecutions"] == 2
+    for name in ("sparkanywhere-prod", "sparkanywhere-prod-stream"):
+        policy = json.loads(functions.get_policy(FunctionName=name)["Policy"])
+        assert [each["Principal"]["Service"] for each in policy["Statement"]] == ["apigateway.amazonaws.com"]
+        assert f":{api}/*" in policy["Statement"][0]["Condition"]["ArnLike"]["AWS:SourceArn"]
+    [streamed] = [each for each in gateway.get_resources(restApiId=api)["items"] if each["path"] == "/stream/{proxy+}"]
+    [integration] = [each["methodIntegration"] for each in streamed["resourceMethods"].values()]
+    assert integration["uri"].endswith(":function:sparkanywhere-prod-stream/response-streaming-invocations")
     stage = gateway.get_stage(restApiId=api, stageName="api")
     limits = stage["methodSettings"]["*/*"]
     assert (limits["throttlingRateLimit"], limits["throttlingBurstLimit"]) == (500, 1000)
@@ -132,11 +140,12 @@ def assert_complete(deployed: dict[str, Any], api: str) -> None:
 
 def assert_whole(deployed: dict[str, Any]) -> None:
     api = deployed["sparkanywhere-prod"]
-    others = ("task_events", "resync", "launch")
+    others = ("task_events", "resync", "launch", "stream")
     assert set(deployed) == {"sparkanywhere-prod", *(f"sparkanywhere-prod-{name}" for name in others)}
     assert (api["Handler"], api["MemorySize"], api["Timeout"], api["Architectures"]) == ("app.app", 512, 29, ["arm64"])
     timeouts = {name: deployed[f"sparkanywhere-prod-{name}"]["Timeout"] for name in others}
-    assert timeouts == {"task_events": 29, "resync": 60, "launch": 900}
+    assert timeouts == {"task_events": 29, "resync": 60, "launch": 900, "stream": 900}
+    assert deployed["sparkanywhere-prod-stream"]["Environment"]["Variables"].items() >= STREAM_VARIABLES.items()
     variables = api["Environment"]["Variables"]
     assert variables["SPARKANYWHERE_PROVIDER"] == "fargate"
     assert variables["SPARKANYWHERE_SUBNETS"] == "us-east-1a=subnet-a"

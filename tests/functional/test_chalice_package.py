@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkanywhere.cli.stage_config import STREAM_VARIABLES
 from tests.aws_box.execution_environment import runtime_folder
 from tests.aws_box.package import CHALICE, make_package
 
@@ -94,7 +95,7 @@ def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> 
     resources = json.loads((package / "sam.json").read_text())["Resources"]
     functions = {name: each for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"}
 
-    assert set(functions) == {"APIHandler", "TaskEvents", "Resync", "Launch"}
+    assert set(functions) == {"APIHandler", "TaskEvents", "Resync", "Launch", "Stream"}
     assert resources["RestAPI"]["Properties"]["EndpointConfiguration"] == "REGIONAL"
     properties = functions["APIHandler"]["Properties"]
     assert (properties["MemorySize"], properties["Timeout"], properties["Architectures"]) == (512, 29, ["arm64"])
@@ -102,6 +103,16 @@ def test_the_template_has_the_api_the_events_and_the_schedule(package: Path) -> 
     pattern = json.dumps(functions["TaskEvents"]["Properties"]["Events"])
     assert "ECS Task State Change" in pattern
     assert "cluster/sparkanywhere" in pattern
+    streamed = resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"]["/stream/{proxy+}"]["get"]
+    assert "/functions/${Stream.Arn}/" in streamed["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+    assert resources["StreamInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "Stream"}
+
+
+def test_the_script_that_starts_the_streaming_runtime_can_be_run(package: Path) -> None:
+    with zipfile.ZipFile(package / "deployment.zip") as archive:
+        script = archive.getinfo(STREAM_VARIABLES["AWS_LAMBDA_EXEC_WRAPPER"].removeprefix("/var/task/"))
+
+    assert script.external_attr >> 16 & 0o111 == 0o111
 
 
 def test_the_gateway_lets_every_body_through_as_bytes(package: Path) -> None:

@@ -194,6 +194,66 @@ def test_a_watch_wakes_for_what_another_environment_writes(client: Client, deplo
     assert deployment.api.cold_starts > 1  # the watch held an environment of its own
 
 
+@pytest.mark.kubectl
+def test_kubectls_watch_goes_on_after_its_first_event(client: Client) -> None:
+    with client.start_kubectl("get", "configmaps", "--watch") as kubectl:
+        assert kubectl.stdout is not None
+        for name in ("first", "second", "third"):
+            client.call("POST", CONFIG_MAPS, json=config_map(name))
+            assert any(line.startswith(name) for line in iter(kubectl.stdout.readline, ""))  # "" is its end
+
+        assert kubectl.poll() is None
+        kubectl.kill()
+
+
+def test_a_stream_comes_piece_by_piece_and_ends_as_the_client_wanted(client: Client, deployment: Deployment) -> None:
+    revision = client.get(CONFIG_MAPS)["metadata"]["resourceVersion"]
+    params = {"watch": "1", "resourceVersion": revision, "timeoutSeconds": "4", "allowWatchBookmarks": "true"}
+    before = deployment.api.invocations
+
+    response = client.call("GET", "/stream" + CONFIG_MAPS, params=params, stream=True)
+    lines = (json.loads(line) for line in response.iter_lines() if line)
+    client.call("POST", CONFIG_MAPS, json=config_map("streamed"))
+    first = next(lines)
+    client.call("DELETE", f"{CONFIG_MAPS}/streamed")
+    rest = [frame["type"] for frame in lines]
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "application/json")
+    assert (first["type"], first["object"]["metadata"]["name"]) == ("ADDED", "streamed")
+    assert [each for each in rest if each != "BOOKMARK"] == ["DELETED"]
+    assert deployment.api.invocations == before + 2  # not for the watch
+
+
+def test_what_is_streamed_is_refused_like_anything_else(client: Client, deployment: Deployment, tmp_path: Path) -> None:
+    stranger = Client(deployment, tmp_path, token="wrong")
+
+    unknown = stranger.call("GET", "/stream" + CONFIG_MAPS, params={"watch": "1"})
+    missing = client.call("GET", "/stream/api/v1/nothing")
+
+    assert (unknown.status_code, unknown.json()["reason"]) == (401, "Unauthorized")
+    assert (missing.status_code, missing.json()["kind"]) == (404, "Status")
+
+
+def test_a_list_of_any_size_is_streamed(client: Client, large_maps: set[str]) -> None:
+    answer = client.get("/stream" + CONFIG_MAPS)
+
+    assert large_maps <= names_in(answer)
+
+
+def test_a_stream_whose_function_is_killed_is_cut_off_and_can_be_asked_again(
+    client: Client, deployment: Deployment
+) -> None:
+    response = client.call("GET", "/stream" + CONFIG_MAPS, params={"watch": "1"}, stream=True)
+    lines = response.iter_lines()
+    assert any(lines)  # it has begun
+
+    deployment.stream.kill_busy()
+
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        list(lines)
+    assert client.call("GET", "/stream" + CONFIG_MAPS).status_code == 200
+
+
 @pytest.mark.parametrize("key", [{}, {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}])
 def test_an_attempt_to_upgrade_ends_inside_the_gateways_window(client: Client, key: dict[str, str]) -> None:
     params = {"watch": "1", "timeoutSeconds": "1"}

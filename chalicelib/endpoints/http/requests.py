@@ -17,6 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import StoredObject
 from chalicelib.storage.keys import parse_key
 
+STREAM_PATH = "stream"  # in front of a path, for the function that streams
 MAX_DEPTH = 9  # /apis/GROUP/VERSION/namespaces/NS/RESOURCE/NAME/SUBRESOURCE is 8, and one to answer 404
 STAGE, SEND, FETCH = "stage-file", "send-file", "fetch-file"  # of the files that jobs bring along
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]

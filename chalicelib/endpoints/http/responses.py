@@ -214,7 +214,7 @@ def compressed(response: Response, headers: Mapping[str, str]) -> Response:
         return response
     packed = gzip.compress(body.encode(), LEVEL, mtime=0)
     content_type = str(response.headers.get("Content-Type", "application/json"))
-    made = StreamResponse(iter([packed]), content_type=content_type, status_code=response.status_code)
+    made = StreamResponse((each for each in [packed]), content_type=content_type, status_code=response.status_code)
     made.headers.update(response.headers)
     made.headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     return made

@@ -21,6 +21,7 @@ from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.endpoints.http.parameters import parse_int
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse
+from chalicelib.endpoints.verbs.delivery import Delivery
 from chalicelib.endpoints.verbs.watching import MAX_HOLD_SECONDS
 from chalicelib.providers.base import LogOptions, LogStream
 from chalicelib.registry.registry import Registry
@@ -39,12 +40,12 @@ class LogEndpoint:
     """
 
     def __init__(
-        self, pods: PodController, records: PodRecords, clock: Callable[[], datetime], *, streams: bool
+        self, pods: PodController, records: PodRecords, clock: Callable[[], datetime], *, delivery: Delivery
     ) -> None:
         self._pods = pods
         self._records = records
         self._clock = clock
-        self._streams = streams
+        self._delivery = delivery
 
     def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the log as text. Raises 400 for a container that is not the pod's or has not begun."""
@@ -56,10 +57,12 @@ class LogEndpoint:
         found = registry.typed(registry.get(info.namespace, info.name))
         pod = found["pod"] if info.resource == PODRECORDS else found
         container = container_of(pod, info)
+        if options.follow and (elsewhere := self._delivery.redirect(info)):
+            return elsewhere
         if not spec_of(pod).get("nodeName"):
             return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
         pieces = (self._pods if pod is found else self._records).logs(found, container, options)
-        if self._streams:
+        if self._delivery.streams:
             return StreamResponse(pieces, content_type=TEXT_TYPE)
         body = b"".join(bounded(pieces, MAX_LOG_BYTES)).decode("utf-8", "replace")
         return Response(body=body, status_code=200, headers={"Content-Type": TEXT_TYPE})
@@ -87,6 +90,7 @@ class LogEndpoint:
             raise invalid("PodLogOptions", info.name, found)
         follows = info.flag("follow")
         now = self._clock()
+        seconds = self._delivery.longest_seconds if self._delivery.streams else MAX_HOLD_SECONDS
         moment = kubetime.after(now, -since) if since is not None else None
         if info.first("sinceTime"):
             moment = kubetime.parse_time(info.first("sinceTime"))
@@ -98,7 +102,7 @@ class LogEndpoint:
             timestamps=info.flag("timestamps"),
             previous=info.flag("previous"),
             stream=STREAMS[stream],
-            until=None if self._streams or not follows else now + timedelta(seconds=MAX_HOLD_SECONDS),
+            until=now + timedelta(seconds=seconds) if follows and seconds else None,
         )
 
 

@@ -26,6 +26,7 @@ from chalicelib.endpoints.http.parameters import list_options, namespace_of
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import JSON_TYPE, Representation, StreamResponse, dumps, negotiate, typed_text
+from chalicelib.endpoints.verbs.delivery import Delivery
 from chalicelib.endpoints.verbs.polled_watch import Pauses, is_polled, lets_go_late
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
@@ -49,18 +50,21 @@ class WatchEndpoint:
         shaper: Shaper,
         limits: Limits,
         *,
-        streams: bool,
+        delivery: Delivery,
         clock: Callable[[], datetime],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._shaper = shaper
         self._limits = limits
-        self._streams = streams
+        self._delivery = delivery
+        self._streams = delivery.streams
         self._jitter = jitter
         self._pauses = Pauses(clock)
 
     def answer(self, registry: Registry, info: RequestInfo) -> Response:
-        """Return the watch's answer: a stream, or a buffer that took up to MAX_HOLD_SECONDS to fill."""
+        """Return the watch's answer: a stream, a buffer that took up to MAX_HOLD_SECONDS to fill, or a redirect."""
+        if elsewhere := self._delivery.redirect(info):
+            return elsewhere
         how = negotiate(info.headers.get("accept", ""), is_list=True)
         options = list_options(info, registry.strategy)
         if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
@@ -85,14 +89,17 @@ class WatchEndpoint:
 
     def _seconds(self, asked: float) -> float:
         if self._streams:
-            return asked or STREAM_SECONDS * (1 + self._jitter())
+            wanted = asked or STREAM_SECONDS * (1 + self._jitter())
+            return min(wanted, self._delivery.longest_seconds or wanted)
         return min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
 
     def _lines(self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo) -> Iterator[bytes]:
         is_first = True
+        # Between frames clients skip a newline, and API Gateway ends a stream that is silent for five minutes.
+        silence = b"\n" if self._streams and self._delivery.longest_seconds else b""
         for frame in watch.frames():
             if frame is None:
-                yield b""
+                yield silence
                 continue
             yield self._line(registry, frame, how, info, is_first=is_first).encode()
             is_first = is_first and frame.type in ("BOOKMARK", "ERROR")

@@ -18,7 +18,7 @@ locals {
   # The functions of the control plane, by Chalice's names. Log groups, alarms and concurrency go by this list, and a
   # test holds it to what app.py registers. Chalice names the API's function after the deployment alone.
   functions = {
-    for function in ["api_handler", "task_events", "resync", "launch"] :
+    for function in ["api_handler", "task_events", "resync", "launch", "stream"] :
     function => function == "api_handler" ? local.deployment : "${local.deployment}-${function}"
   }
 

@@ -26,6 +26,7 @@ def test_a_function_has_time_for_what_it_waits_for_and_what_comes_before(stage: 
     assert timeout_seconds(stage, "task_events") >= LAMBDA.settle.event + BEFORE_SECONDS
     assert timeout_seconds(stage, "resync") >= LAMBDA.settle.schedule + BEFORE_SECONDS
     assert timeout_seconds(stage, "launch") >= LAMBDA.settle.launch + BEFORE_SECONDS
+    assert timeout_seconds(stage, "stream") >= (LAMBDA.stream_seconds or 0) + BEFORE_SECONDS
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])

@@ -14,6 +14,7 @@ from sparkanywhere.cli.stage_config import (
     ENDPOINT_TYPE,
     ROLE,
     SETTINGS,
+    STREAM_VARIABLES,
     VPC_ENDPOINT,
     XRAY,
     OutputMissing,
@@ -38,7 +39,7 @@ def test_the_environment_is_what_settings_read() -> None:
     settings = Settings.from_env(environment(OUTPUTS))
     fargate = read_settings(FargateSettings, environment(OUTPUTS))
 
-    assert (settings.provider, settings.storage, settings.watch) == ("fargate", "dynamodb", "buffered")
+    assert (settings.provider, settings.storage, settings.watch) == ("fargate", "dynamodb", "redirected")
     assert fargate.cluster == "the-ecs_cluster_name"
     assert fargate.subnets == "us-east-1a=subnet-a,us-east-1b=subnet-b"
     assert fargate.assign_public_ip is True
@@ -77,7 +78,8 @@ def test_concurrency_is_reserved_and_given_back_and_other_settings_of_a_function
     again = configured(once, "prod", {**OUTPUTS, CONCURRENCY: {"value": {}}})
 
     assert once["stages"]["prod"]["lambda_functions"]["resync"] == {"lambda_timeout": 50, "reserved_concurrency": 2}
-    assert again["stages"]["prod"]["lambda_functions"] == before["stages"]["prod"]["lambda_functions"]
+    stream = {"stream": {"environment_variables": STREAM_VARIABLES}}
+    assert again["stages"]["prod"]["lambda_functions"] == before["stages"]["prod"]["lambda_functions"] | stream
 
 
 def test_a_missing_output_is_named() -> None:

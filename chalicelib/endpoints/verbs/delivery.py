@@ -1,0 +1,53 @@
+"""How answers that last leave this process: streamed, buffered, or by the function that streams.
+
+API Gateway buffers the answers of the API's function. kubectl's `get --watch`, `events --watch` and `logs --follow`
+end with the first answer, so these clients are sent on to the function `stream`, whose answers the gateway passes on
+as they come, for 15 minutes at most: API Gateway Developer Guide, "Stream the integration response for your proxy
+integrations", 2026. Lambda does not learn that a client has left, and a stream costs until its end: so whoever asks
+again by itself is not sent on.
+
+Go's HTTP client follows a redirect with all of its headers (net/http, Client), and client-go adds its credentials to
+each request (client-go v0.24 to v0.37, transport/round_trippers.go).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from chalice.app import Response
+
+from chalicelib.endpoints.http.requests import STREAM_PATH, RequestInfo
+
+# client-go's DefaultKubernetesUserAgent: program/version (os/arch) kubernetes/commit
+GO_CLIENT = re.compile(r"\S+ \([^)]*\) kubernetes/")
+# Of kubectl's commands, those that end with a watch's answer; the others ask again. kubectl says which one asks.
+KUBECTL_ENDS = ("", "kubectl get", "kubectl events")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What becomes of watches and followed logs: streams of `longest_seconds` at most, None for no limit, or buffers.
+
+    With `redirects` those who would end with a buffer are sent to the function that streams.
+    """
+
+    streams: bool
+    longest_seconds: float | None = None
+    redirects: bool = False
+
+    def redirect(self, info: RequestInfo) -> Response | None:
+        """Return the redirect of a request that is to be streamed elsewhere, None if it is answered here.
+
+        It is relative, so that it holds behind any domain and base path.
+        """
+        if not (self.redirects and GO_CLIENT.match(info.headers.get("user-agent", ""))):
+            return None
+        if info.verb == "watch" and (
+            info.first("timeoutSeconds") or info.headers.get("kubectl-command", "") not in KUBECTL_ENDS
+        ):
+            return None  # client-go's reflectors name a timeout and come back
+        up = "../" * (info.path.count("/") - 1)
+        location = f"{up}{STREAM_PATH}{quote(info.path)}?{urlencode(info.query, doseq=True)}"
+        return Response(body="", status_code=307, headers={"Location": location})
