@@ -30,6 +30,7 @@ from sparkanywhere.local.instance_lock import InstanceLock
 from sparkanywhere.local.left_records import keep_logs, record_ended
 from sparkanywhere.local.local_server import ServerFailed
 from sparkanywhere.local.providers import remove_leftovers
+from sparkanywhere.spark.java_wrapper import missing_because
 
 DISK_GB = 3.0  # a Spark, its image, and room for logs
 JOB_GB = 2.0  # memory of a driver and two small executors
@@ -57,7 +58,8 @@ def findings() -> Iterator[Finding]:
     yield finding("disk", free > DISK_GB, f"{free:.1f} GB free at {there}", "Free some, or set SPARKANYWHERE_CACHE.")
     java = os.environ.get("JAVA_HOME") or shutil.which("java")
     yield finding("java", True, java or "none; the first job downloads one from PyPI")
-    versions = ", ".join(each.name for each in spark_homes(cache))
+    slow = {each: missing_because(each) for each in spark_homes(cache)}
+    versions = ", ".join(f"{each.name} (it starts slower: {why})" if why else each.name for each, why in slow.items())
     yield finding("spark", True, versions or "none; the first job downloads it (some 450 MB)")
     for each in registry.declarations():
         text = each.summary

@@ -35,7 +35,6 @@ from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.local.local_server import LocalServer, ServerFailed, temporary_server
 from sparkanywhere.local.provider_type import ProviderType
 from sparkanywhere.local.stop_signals import signals_as_interrupt, uninterrupted
-from sparkanywhere.spark import java_wrapper
 from sparkanywhere.spark.spark_submit import (
     NoSuchExample,
     Submission,
@@ -128,9 +127,6 @@ def run_pi(options: PiOptions) -> int:
     ) as server:
         _run_on(server, wanted, spark_home, job, JobScreen(job, console), options.verbose)
     print_result(console, job, now=time.monotonic(), with_tables=True)
-    if job.succeeded and not in_images and java_wrapper.is_due(spark_home):
-        console.print("\nPreparing a faster start of Spark for the next run (once, some seconds) ...")
-        java_wrapper.make_archive(spark_home)
     return job.exit_code
 
 

@@ -1,27 +1,34 @@
-"""The `java` of one SPARK_HOME: the real one, started so that it finds Spark's classes ready to map.
+"""The `java` of one SPARK_HOME: the real one, started so that a Spark is up in a third of its processor time.
 
 A JVM of Spark's spends half its start on loading and verifying the same classes each time. Class data sharing
 (JEP 310, JEP 350) keeps them in an archive, for a class path that begins with the same jars and no folder that
 holds files. Spark's launcher puts the configuration folder first, so the wrapper moves it behind the jars; no
 jar of Spark's holds a file that people configure by (log4j2.properties, core-site.xml, hive-site.xml, ...).
+The archive holds the classes named in classes.txt.gz, as far as this Spark has them. Without an archive, or with
+one that does not fit, Java starts as ever.
 
-While the folder `training` exists each JVM notes there which classes it loaded; make_archive() makes
-the archive of them. Without an archive, or with one that does not fit, Java starts as ever.
+Half of the rest goes to C2, the compiler for code that runs long. It is put off until code has run DELAY times as
+often as Java asks for by itself; docs/benchmarks.md has what that saves and costs. Options of the user's own that
+have to do with compilers or archives win: nothing of ours is added then.
 """
 
 from __future__ import annotations
 
-import fcntl
+import gzip
+import hashlib
 import os
-import re
-import shutil
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 VECTOR_MODULE = "jdk.incubator.vector"
 JAVA_SECONDS = 30  # a `java -version` takes 0.05 s; a cold disk and a busy machine take more
+CLASSES = Path(__file__).with_name("classes.txt.gz")  # written by tools/spark_classes.py
+DELAY = 10
+# Java's own thresholds for C2 (globals.hpp of HotSpot 17 to 25), and those here.
+TIER4 = {"Invocation": 5_000, "MinInvocation": 600, "Compile": 15_000, "BackEdge": 40_000}
+DELAYED_C2 = " ".join(f"-XX:Tier4{name}Threshold={times * DELAY}" for name, times in TIER4.items())
+QUICK = "-XX:TieredStopAtLevel=1"  # for a JVM that lives for half a second
 
 WRAPPER = """#!/bin/sh
 # Written by sparkanywhere (java_wrapper.py): starts {java} for the Spark in {spark_home}.
@@ -29,10 +36,24 @@ java='{java}'
 jars='{spark_home}/jars'
 logging='{logging_jar}'  # Spark's launcher puts this jar before the others
 conf="${{SPARK_CONF_DIR:-{spark_home}/conf}}"
+compiler='{compiler}'
+archive='{archive}'
+yield_to() {{  # what the user says of compilers and archives wins
+  case $1 in
+    *-XX:Flags=*|*-XX:VMOptionsFile=*|@*|*' @'*) compiler= archive= ;;  # files of options
+    *-XX:*Tier*|*-XX:CompilationMode=*|*-XX:CompileThreshold*|*-Xint*|*-Xcomp*) compiler= ;;
+  esac
+  case $1 in
+    *-Xshare:*|*-XX:*Shared*|*-XX:*Archive*|*-XX:DumpLoadedClassList=*|*-XX:AOT*) archive= ;;
+  esac
+}}
+yield_to "${{JAVA_TOOL_OPTIONS:-}} ${{JDK_JAVA_OPTIONS:-}} ${{_JAVA_OPTIONS:-}}"
 for argument do
   shift
+  yield_to "$argument"
   case $argument in
     {dropped}
+    org.apache.spark.launcher.Main) compiler="${{compiler:+{quick}}}" ;;
     "$conf":*|"$conf"/:*)
       rest="${{argument#"$conf"}}"
       rest="${{rest#/}}"
@@ -44,15 +65,13 @@ for argument do
   esac
   set -- "$@" "$argument"
 done
-if [ -d '{folder}/training' ]; then
-  exec "$java" "-XX:DumpLoadedClassList={folder}/training/%p" "$@"
-elif [ -f '{archive}' ]; then
-  exec "$java" '-XX:SharedArchiveFile={archive}' -Xlog:cds=off "$@"
+if [ -f "$archive" ]; then
+  exec "$java" $compiler "-XX:SharedArchiveFile=$archive" -Xlog:cds=off "$@"
 fi
-exec "$java" "$@"
+exec "$java" $compiler "$@"
 """
-DUMP_SECONDS = 180.0  # 5 to 10 s on an idle machine
-NUMBER = re.compile(r" id: \d+$")  # of a class within its own list; lists are merged here
+DUMP = ("-Xshare:dump", "-Xlog:disable", "-Xlog:all=error:stderr")
+DUMP_SECONDS = 1800.0  # it takes 25 s of processor time; a busy machine gets patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +96,9 @@ class WrappedJava:
         return self.folder / "classes.jsa"
 
     @property
-    def training(self) -> Path:
-        """Return the folder into which JVMs note the classes they load, while it exists."""
-        return self.folder / "training"
+    def stamp(self) -> Path:
+        """Return the file that says what wrapper and archive were made from, and why there is no archive, if so."""
+        return self.folder / "stamp"
 
     @property
     def real(self) -> Path:
@@ -88,35 +107,48 @@ class WrappedJava:
 
 
 def wrap(tree: Path, spark_home: Path, real: Path) -> None:
-    """Write the wrapper of `real` (a Java home) into `tree`, which is or will be `spark_home`.
-
-    Repeatable; an archive made by another Java is dropped, and training begins if this Java can share.
-    """
-    wrapped = WrappedJava(spark_home)
+    """Write the wrapper of `real` (a Java home) into `tree`, which is or will be `spark_home`. Repeatable."""
     here = WrappedJava(tree)
     here.command.parent.mkdir(parents=True, exist_ok=True)
-    here.archive.unlink(missing_ok=True)
-    ran = subprocess.run(
-        [real / "bin" / "java", "--list-modules"], capture_output=True, text=True, timeout=JAVA_SECONDS, check=False
-    )
-    modules = ran.stdout if ran.returncode == 0 else ""  # Java 8 has none and can't share
+    modules = _says(real, "--list-modules")  # Java 8 has none
     lacks_vectors = bool(modules) and VECTOR_MODULE not in modules
-    text = WRAPPER.format(
+    delays = bool(_says(real, *DELAYED_C2.split(), "-version"))  # another Java's compilers may have other options
+    text = wrapper_text(
         java=real / "bin" / "java",
         spark_home=spark_home,
         logging_jar=_logging_jar(tree, spark_home),
-        dropped=f"--add-modules={VECTOR_MODULE}) continue ;;" if lacks_vectors else "",
-        folder=wrapped.folder,
-        archive=wrapped.archive,
+        lacks_vectors=lacks_vectors,
+        delays=delays,
     )
     _write(here.folder / "real-home", f"{real}\n", 0o644)
     _write(here.command, text, 0o755)
     for entry in ("lib", "release"):  # for what looks into JAVA_HOME
         link = here.folder / entry
-        if not link.is_symlink() and (real / entry).exists():
+        if link.is_symlink():
+            link.unlink()
+        if (real / entry).exists():
             link.symlink_to(real / entry)
-    if modules:
-        here.training.mkdir(exist_ok=True)
+
+
+def wrapper_text(*, java: Path, spark_home: Path, logging_jar: str, lacks_vectors: bool, delays: bool) -> str:
+    """Return the wrapper's text."""
+    return WRAPPER.format(
+        java=java,
+        spark_home=spark_home,
+        logging_jar=logging_jar,
+        compiler=DELAYED_C2 if delays else "",
+        quick=QUICK,
+        archive=WrappedJava(spark_home).archive,
+        dropped=f"--add-modules={VECTOR_MODULE}) continue ;;" if lacks_vectors else "",
+    )
+
+
+def _says(real: Path, *options: str) -> str:
+    """Return what a Java prints, "" if it refuses."""
+    ran = subprocess.run(
+        [real / "bin" / "java", *options], capture_output=True, text=True, timeout=JAVA_SECONDS, check=False
+    )
+    return ran.stdout + ran.stderr if ran.returncode == 0 else ""
 
 
 def class_path(tree: Path, spark_home: Path) -> str:
@@ -140,50 +172,76 @@ def _logging_jar(tree: Path, spark_home: Path) -> str:
     return ""
 
 
-def is_due(spark_home: Path) -> bool:
-    """Return whether JVMs of this Spark have noted their classes and no archive was made of them yet."""
-    training = WrappedJava(spark_home).training
-    return training.is_dir() and any(training.iterdir())
+def fingerprints(spark_home: Path) -> list[str]:
+    """Return what the archive depends on, as a hash, and what the wrapper does.
+
+    Java takes an archive only for the very Java and the very jars that it was made from.
+    """
+    real = WrappedJava(spark_home).real
+    parts = [str(real), hashlib.sha256(CLASSES.read_bytes()).hexdigest()]
+    for path in (real / "lib" / "modules", *sorted((spark_home / "jars").glob("*.jar"))):
+        if path.exists():  # Java 8 has no modules
+            about = path.stat()
+            parts.append(f"{path.name} {about.st_size} {about.st_mtime_ns}")
+    return [hashlib.sha256(text.encode()).hexdigest() for text in ("\n".join(parts), WRAPPER + DELAYED_C2)]
+
+
+def _stamped(spark_home: Path) -> list[str]:
+    try:
+        return WrappedJava(spark_home).stamp.read_text().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def is_current(spark_home: Path) -> bool:
+    """Return whether wrapper and archive are those of today's code, Java and jars."""
+    stamped = _stamped(spark_home)
+    return bool(stamped) and stamped[:2] == fingerprints(spark_home)
+
+
+def missing_because(spark_home: Path) -> str:
+    """Return why a SPARK_HOME has no archive, or none that fits, in a few words; "" if it has one."""
+    if not is_current(spark_home):
+        return "the archive of its classes is not that of this Java and these jars; the next job makes it"
+    return "" if WrappedJava(spark_home).archive.is_file() else " ".join(_stamped(spark_home)[2:])
 
 
 def make_archive(spark_home: Path) -> bool:
-    """Make the archive and end the training; return whether there is an archive now.
+    """Make the archive, and stamp it; return whether there is one. One caller at a time. Repeatable.
 
-    It is optional, so a failure only ends the training. Of two concurrent calls the second does nothing.
+    An archive only saves time, so that a failure is noted in the stamp and not tried again. The archive before it is
+    used until the new one is whole.
     """
-    wrapped = WrappedJava(spark_home)
-    with (wrapped.folder / ".lock-archive").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_due(spark_home):
-            try:
-                _dump(wrapped)
-            except (OSError, subprocess.SubprocessError):
-                wrapped.archive.unlink(missing_ok=True)
-            finally:
-                shutil.rmtree(wrapped.training, ignore_errors=True)
-    return wrapped.archive.is_file()
+    wrapped, stamps = WrappedJava(spark_home), fingerprints(spark_home)
+    fits = _stamped(spark_home)[:1] == stamps[:1] and wrapped.archive.is_file()
+    why = "" if fits else _dump(wrapped)
+    if why:
+        wrapped.archive.unlink(missing_ok=True)
+    _write(wrapped.stamp, "\n".join([*stamps, why]), 0o644)
+    return not why
 
 
-def merge(lists: Iterable[str]) -> list[str]:
-    """Return the classes of several lists, each once, without those of loaders other than Java's own."""
-    lines = (line for text in lists for line in text.splitlines())
-    kept = (NUMBER.sub("", line) for line in lines if line and not line.startswith("#"))
-    return list(dict.fromkeys(line for line in kept if " source: " not in line))
-
-
-def _dump(wrapped: WrappedJava) -> None:
-    """Let Java write the archive beside its place, and put it there in one step."""
-    names = wrapped.training / "classes"
-    found = [file.read_text(errors="replace") for file in sorted(wrapped.training.iterdir())]
-    names.write_text("\n".join(merge(found)) + "\n")
-    fresh = wrapped.archive.with_name("classes.new")
-    fresh.unlink(missing_ok=True)
-    command = [str(wrapped.real / "bin" / "java"), "-Xshare:dump", "-Xlog:disable", "-Xlog:all=error:stderr"]
-    command += [f"-XX:SharedClassListFile={names}", f"-XX:SharedArchiveFile={fresh}"]
-    subprocess.run(
-        [*command, "-cp", class_path(wrapped.spark_home, wrapped.spark_home)],
-        capture_output=True,
-        timeout=DUMP_SECONDS,
-        check=True,
-    )
-    fresh.replace(wrapped.archive)
+def _dump(wrapped: WrappedJava) -> str:
+    """Have Java write the archive, and put it in its place in one step; return why that failed, "" if it did not."""
+    fresh, names = wrapped.archive.with_name("classes.new"), wrapped.folder / "classes.txt"
+    try:
+        fresh.unlink(missing_ok=True)
+        names.write_bytes(gzip.decompress(CLASSES.read_bytes()))
+        java = str(wrapped.real / "bin" / "java")
+        dump = [java, *DUMP, f"-XX:SharedClassListFile={names}", f"-XX:SharedArchiveFile={fresh}"]
+        subprocess.run(
+            [*dump, "-cp", class_path(wrapped.spark_home, wrapped.spark_home)],
+            capture_output=True,
+            text=True,
+            timeout=DUMP_SECONDS,
+            check=True,
+        )
+        fresh.replace(wrapped.archive)
+    except subprocess.CalledProcessError as error:
+        return f"Java could not write the archive of its classes: {(error.stderr or error.stdout or '').strip()[-200:]}"
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"the archive of its classes could not be written: {error}"
+    finally:
+        for each in (fresh, names):
+            each.unlink(missing_ok=True)
+    return ""

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from chalicelib.config import Settings
-from sparkanywhere.spark import java_wrapper
 from sparkanywhere.spark.spark_distribution import ensure
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
@@ -26,10 +25,7 @@ def spark() -> Callable[[str], Path]:
     """Return what gives the SPARK_HOME of a version, downloading it the first time."""
 
     def home_of(version: str) -> Path:
-        home = ensure(version, cache=Settings.from_env().cache_dir(), environ=os.environ)
-        if java_wrapper.is_due(home):  # jobs of the tests before have run: the next ones start faster
-            java_wrapper.make_archive(home)
-        return home
+        return ensure(version, cache=Settings.from_env().cache_dir(), environ=os.environ)
 
     return home_of
 

@@ -47,6 +47,7 @@ def test_what_is_no_version_is_refused_before_anything_is_touched(version: str, 
 
 def test_a_complete_spark_is_used_again_without_a_word(tmp_path: Path) -> None:
     home = lay_out(tmp_path, "4.3.0")
+    ensure("4.3.0", cache=tmp_path, environ={})  # wraps its Java
     shown: list[Step] = []
 
     assert ensure("4.3.0", cache=tmp_path, environ={}, progress=shown.append) == home
