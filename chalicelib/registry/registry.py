@@ -14,7 +14,7 @@ from chalicelib.apimachinery.accessors import is_deleting
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.names import path_segment_errors
 from chalicelib.apimachinery.rules.retry import retried
-from chalicelib.apimachinery.rules.status import StatusError, bad_request
+from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.registry import deletion, listing, patching, writing
 from chalicelib.registry.listing import Listed
@@ -22,8 +22,9 @@ from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, Write
 from chalicelib.registry.parts import EVERYTHING, RegistryParts, Scope, WriteEvent, seen_by, translated
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch, start_watch
-from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, StoredObject, remove_with
+from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, StoredObject, remove_with
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.shared_commits import SharedCommits, Transact
 
 RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
 GENERATE_NAME_ATTEMPTS = 8  # as a real server: a clash of five random letters is rare
@@ -35,6 +36,7 @@ class Registry:
     def __init__(self, strategy: Strategy, parts: RegistryParts, scope: Scope = EVERYTHING) -> None:
         self.strategy, self.storage = strategy, parts.storage
         self._parts = parts
+        self._transact: Transact = parts.storage.transact
         self._types = {"kind": strategy.kind, "apiVersion": strategy.api_version}
         self.scope = scope
 
@@ -252,7 +254,7 @@ class Registry:
                 return Written(writing.as_stored(key, plan.obj, live.revision), removed=plan.removes)
             if plan.writes:
                 marked = writing.without_type(plan.obj)
-                live = self.storage.update(key, marked, expected_revision=live.revision)
+                live = self._transact([Change("MODIFIED", key, marked, live.revision)])[0]
             if plan.removes:
                 live = self._remove(live, plan.obj)
             elif plan.writes:
@@ -263,15 +265,14 @@ class Registry:
             return retried(delete_once, on=RevisionConflict, attempts=RACE_ATTEMPTS)
 
     def delete_collection(self, namespace: str | None, options: ListOptions, delete_options: DeleteOptions) -> Listed:
-        """Delete what a list with the same options would give; return it as it was listed."""
+        """Delete what a list with the same options would give; return it as it was listed. May be repeated.
+
+        Several at a time, whose marks share transactions. Raises what one fails with, when those under way are done.
+        """
         listed = self.list_page(namespace, options)
-        for item in listed.items:
-            metadata = item.object()["metadata"]
-            try:
-                self.delete(metadata.get("namespace"), metadata["name"], delete_options)
-            except StatusError as error:
-                if error.code != 404:
-                    raise
+        together = Registry(self.strategy, self._parts, self.scope)
+        together._transact = SharedCommits(self.storage.transact)
+        deletion.delete_each(listed.items, lambda inside, name: together.delete(inside, name, delete_options))
         return replace(listed, revision=self.storage.revision())
 
     def _stored_form(self, stored: StoredObject) -> JSON:
