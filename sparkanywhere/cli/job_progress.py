@@ -14,13 +14,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from chalicelib.apimachinery.accessors import TERMINAL_PHASES
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES, spec_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.start_phases import SHORTEST_SECONDS
+from chalicelib.providers import registry
 from sparkanywhere.jobs.spark_rest import SparkProgress
 from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
 TASKS = re.compile(r" INFO TaskSetManager: Finished task .* in stage (\d+)\.\d+ .*\((\d+)/(\d+)\)$")
+MADE = re.compile(r" INFO SparkContext: Running Spark version ")
+REGISTERED = re.compile(r" Registered executor \S+\(spark-client://Executor\)")
 
 
 @dataclass(slots=True)
@@ -59,6 +63,8 @@ class JobProgress:
     stopped_with: int | None = None  # the exit code, where we ended the job
     advice: Mapping[str, str] = field(default_factory=dict)  # on phases of the start that are the job's own
     driver_pod: JSON = field(default_factory=dict)  # as last seen
+    made_at: float | None = None  # its Spark, by the log
+    registrations: list[float] = field(default_factory=list)  # of executors, by the log
     is_spark_silent: bool = False  # its Spark cannot be asked: what only that tells stays unknown
 
     def end(self, phase: str, now: float) -> None:
@@ -107,6 +113,10 @@ class JobProgress:
 
     def observe_line(self, line: str, now: float) -> None:
         """Take in a line of the driver's log."""
+        if MADE.search(line):
+            self.made_at, self.registrations = now, []  # another attempt begins anew
+        if REGISTERED.search(line):
+            self.registrations.append(now)
         if found := TASKS.search(line):
             self.logged = (int(found[1]), int(found[2]), int(found[3]))
             self.end("executors", now)
@@ -119,7 +129,19 @@ class JobProgress:
     def start(self) -> dict[str, float]:
         """Return the seconds of each phase of the start that is known so far."""
         submit = self.seconds("submit", 0.0) if "submit" in self.ends else None
-        return start_seconds(self.driver_pod, self.spark, executors=self.instances, submit=submit)
+        known = start_seconds(self.driver_pod, self.spark, executors=self.instances, submit=submit)
+        return {**known, **{name: each for name, each in self._logged_start().items() if name not in known}}
+
+    def _logged_start(self) -> dict[str, float]:
+        """Return what the log tells of the start, where its lines come as they are written."""
+        provider = registry.of_node(str(spec_of(self.driver_pod).get("nodeName", "")))
+        ran_at = self.driver.ran_at if self.driver else None
+        if self.made_at is None or ran_at is None or provider is None or provider.log_delay_seconds:
+            return {}
+        seconds = {"JVM": self.made_at - ran_at}
+        if len(self.registrations) >= self.instances:
+            seconds["register"] = self.registrations[self.instances - 1] - self.made_at
+        return {name: round(each, 3) for name, each in seconds.items() if each >= SHORTEST_SECONDS}
 
     @property
     def start_advice(self) -> str:

@@ -65,6 +65,7 @@ def followed(plane: Plane, node: str, *, ui_port: int = 0) -> tuple[list[str], I
         threading.Event(),
         ui_port=ui_port,
         ui_link=lambda _pod, port: f"http://ui:{port}",
+        first_ask_seconds=0.0,
     )
     streams = list(follower.follow(pod(node)))
 

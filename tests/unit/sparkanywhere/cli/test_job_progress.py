@@ -165,3 +165,38 @@ def test_the_last_attempt_that_fails_is_the_end() -> None:
     job.observe_pod(pod("two", "driver", "Failed", exit_code=1), 2.0)
 
     assert (job.is_over, job.succeeded) == (True, False)
+
+
+AT = "26/11/30 09:57:35 INFO "
+MADE = f"{AT}SparkContext: Running Spark version 4.3.0"
+REGISTERED = (
+    f"{AT}KubernetesClusterSchedulerBackend$KubernetesDriverEndpoint: Registered executor"
+    " NettyRpcEndpointRef(spark-client://Executor) (127.0.0.1:41960) with ID {}, ResourceProfileId 0"
+)
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [("process", {"submit": 1.0, "JVM": 3.0, "register": 4.5}), ("fargate", {"submit": 1.0}), ("", {"submit": 1.0})],
+    ids=["as they are written", "seconds later", "nobody knows"],
+)
+def test_the_log_tells_of_the_start_where_its_lines_come_at_once(node: str, expected: dict[str, float]) -> None:
+    job = JobProgress(instances=2, began_at=0.0)
+    job.end("control plane", 1.0)
+    driver = {
+        "metadata": {"name": "d", "labels": {"spark-role": "driver"}},
+        "spec": {"nodeName": node},
+        "status": {"phase": "Running"},
+    }
+    job.observe_pod(driver, 2.0)
+
+    for line, now in (
+        (MADE, 5.0),
+        (REGISTERED.format(1), 8.0),
+        (REGISTERED.format(2), 9.5),
+        (REGISTERED.format(3), 20.0),
+    ):
+        job.observe_line(line, now)
+
+    assert job.start == expected
+    assert job.is_start_told == (node == "process")
