@@ -33,6 +33,7 @@ from chalicelib.resources.pods.marks import (
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
+LOST = "TaskLost"  # the reason of a task that its provider does not know
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
 LONGEST_GRACE_SECONDS = 365 * 86400  # the field takes any int64, which no timer of a provider does
 SHORTEST_GRACE_SECONDS = 1.0  # what is left of a grace that ran out during a downtime
@@ -160,13 +161,18 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
     }
 
 
+def has_seen_end(pod: JSON) -> bool:
+    """Return whether a pod tells how its task ended. One that counts as lost may run: a provider shows it late."""
+    return bool(handle_of(pod)) and is_terminal(pod) and status_of(pod).get("reason") != LOST
+
+
 def lost_task(pod: JSON, *, now: datetime) -> TaskState:
     """Return the last state of a task that its provider no longer knows."""
     return TaskState(
         uid=pod["metadata"]["uid"],
         handle=handle_of(pod),
         phase="stopped",
-        reason="TaskLost",
+        reason=LOST,
         message="What ran the pod is gone: it was removed, or ended together with the machine or the server",
         version=(version_of(pod) or 0) + 1,
         stopped_at=now,

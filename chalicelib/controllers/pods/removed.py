@@ -13,18 +13,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from chalicelib.apimachinery.accessors import annotations_of, is_terminal
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.parked import is_parked
-from chalicelib.controllers.podmodel.record import handle_of, is_gated, lost_task, task_uid_of, with_state
+from chalicelib.controllers.podmodel.record import handle_of, has_seen_end, is_gated, lost_task, task_uid_of, with_state
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.store import Observer
 from chalicelib.controllers.pods.tasks import in_hundreds, stop_orphan
+from chalicelib.controllers.runtime.one_by_one import OneByOne
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import Provider, TaskState
-from chalicelib.resources.pods.marks import BOUND_TASK
+from chalicelib.resources.pods.marks import BOUND_TASK, VERSION_ANNOTATION
 from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, Storage
 from chalicelib.storage.keys import object_key, prefix
 
@@ -33,7 +35,6 @@ LOG = logging.getLogger(__name__)
 REMOVED = "sparkanywhere-removed"  # by the uid that the pod's task was started under
 # Lambda ends a function after 15 minutes: whoever was starting a task has done so by then, or never will.
 KEEP_SECONDS = 900.0
-LOST_SECONDS = 60.0  # a provider may need that long until it knows what it has just started
 METADATA = ("name", "namespace", "uid", "labels", "ownerReferences", "creationTimestamp")
 CONTAINER = ("name", "image", "resources", "restartPolicy")
 
@@ -62,7 +63,7 @@ class RemovedPods:
         """Return the write that goes with a pod's removal, none for one that has seen the end of its task."""
         if is_parked(pod) and BOUND_TASK in annotations_of(pod):
             return ()  # its task has another pod now
-        if not self._node.runs(pod) or is_gated(pod) or (handle_of(pod) and is_terminal(pod)):
+        if not self._node.runs(pod) or is_gated(pod) or has_seen_end(pod):
             return ()
         return (self._keeping(pod),)
 
@@ -88,7 +89,9 @@ class RemovedPods:
         except KeyNotFound:
             return False
         record = stored.object()
-        pod = with_state(record["pod"], state, node_name=self._node.name, now=self._clock()) or record["pod"]
+        is_known = handle_of(record["pod"]) and not is_terminal(record["pod"])
+        known = record["pod"] if is_known else _anew(record["pod"])
+        pod = with_state(known, state, node_name=self._node.name, now=self._clock()) or record["pod"]
         if handle_of(pod) != state.handle:
             return False
         self._record_usage(pod)
@@ -110,25 +113,33 @@ class RemovedPods:
         kept = {item: item.object() for item in self._storage.list(prefix(REMOVED)).items}
         by_handle = {handle_of(record["pod"]): record for record in kept.values() if handle_of(record["pod"])}
         told = in_hundreds(self._provider.describe, list(by_handle))
+        each_alone = OneByOne()
+        each_alone.failed(told.refused)
         for state in told.states:
             by_handle.pop(state.handle, None)
+            each_alone(partial(self.observe, state), default=False)
             if state.phase != "stopped":
-                stop_orphan(self._provider, state)
-            self.observe(state)
-        for handle, record in by_handle.items():
-            if handle not in told.untold and self._has_passed(record, LOST_SECONDS):
-                lost = lost_task(record["pod"], now=find_time(record["removed"]) or self._clock())
-                self.observe(replace(lost, uid=task_uid_of(record["pod"])))
+                each_alone(partial(stop_orphan, self._provider, state), default=None)
         for item, record in kept.items():
-            if not handle_of(record["pod"]) and self._has_passed(record, KEEP_SECONDS):
-                with suppress(KeyNotFound, RevisionConflict):  # a report has just come
-                    self._storage.delete(item.key, expected_revision=item.revision)
-        if told.refused:
-            raise told.refused
+            pod, removed = record["pod"], find_time(record.get("removed")) or self._clock()
+            handle = handle_of(pod)
+            is_unknown = not handle or (handle in by_handle and handle not in told.untold)
+            if not is_unknown or self._clock() < after(removed, KEEP_SECONDS):
+                continue
+            if handle and not is_terminal(pod):
+                each_alone(
+                    partial(self.observe, replace(lost_task(pod, now=removed), uid=task_uid_of(pod))), default=False
+                )
+                continue
+            with suppress(KeyNotFound, RevisionConflict):  # a report has just come
+                self._storage.delete(item.key, expected_revision=item.revision)
+        each_alone.end()
 
-    def _has_passed(self, record: JSON, seconds: float) -> bool:
-        removed = find_time(record.get("removed"))
-        return removed is None or self._clock() >= after(removed, seconds)
+
+def _anew(pod: JSON) -> JSON:
+    """Return a pod that has counted as lost, or had no task, as one whose task has just begun."""
+    annotations = {name: text for name, text in annotations_of(pod).items() if name != VERSION_ANNOTATION}
+    return {**pod, "metadata": {**pod["metadata"], "annotations": annotations}, "status": {"phase": "Pending"}}
 
 
 def _short(pod: JSON) -> JSON:
@@ -142,5 +153,5 @@ def _short(pod: JSON) -> JSON:
     return {
         "metadata": {**{name: metadata[name] for name in METADATA if name in metadata}, "annotations": ours},
         "spec": {**spec, **containers},
-        "status": pod.get("status") if handle_of(pod) else {"phase": "Pending"},
+        "status": pod.get("status") or {},
     }

@@ -17,7 +17,7 @@ from chalicelib.controllers.pods.launches import FUNCTION, LEASE, LEASE_SECONDS,
 from chalicelib.controllers.pods.removed import KEEP_SECONDS, REMOVED
 from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.plane import foundation
-from chalicelib.providers.base import ProviderUnavailable, Task, TaskState
+from chalicelib.providers.base import ProviderUnavailable, Task, TaskNotFound, TaskState
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
@@ -37,6 +37,7 @@ class Flaky(FakeProvider):
     """Refuses so many calls, whatever is asked."""
 
     refusals = 0
+    is_late = False  # what was started is neither listed, described nor found yet, as ECS may have it
 
     def _answer(self) -> None:
         if self.refusals:
@@ -51,6 +52,8 @@ class Flaky(FakeProvider):
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """End the task."""
         self._answer()
+        if self.is_late:
+            raise TaskNotFound(handle)
         super().stop(handle, grace_seconds=grace_seconds, reason=reason)
 
     def remove(self, handle: str) -> None:
@@ -60,12 +63,12 @@ class Flaky(FakeProvider):
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of those that are known."""
         self._answer()
-        return super().describe(handles)
+        return [] if self.is_late else super().describe(handles)
 
     def list_tasks(self, known: Any = ()) -> list[TaskState]:  # Any: as the provider's
         """Return those that run, as ECS does."""
         self._answer()
-        return [state for state in super().list_tasks(known) if state.phase != "stopped"]
+        return [state for state in super().list_tasks(known) if state.phase != "stopped" and not self.is_late]
 
     def every(self) -> list[TaskState]:
         """Return all states, whoever is not answered."""
@@ -198,3 +201,55 @@ def test_no_task_outlives_its_pod_wherever_the_launch_dies(
         if not countdown.crashed:
             return
     raise AssertionError("the function makes more calls than that")
+
+
+@pytest.mark.parametrize("runs_late", [0, 1, 2, 3])
+@pytest.mark.parametrize("end", [delete, force], ids=lambda end: end.__name__)
+def test_a_task_that_the_provider_shows_late_is_found_and_recorded(
+    region: Callable[[], Region], end: Callable[[World], None], runs_late: int
+) -> None:
+    here = region()
+    api = here.world()
+    api.create_pod("e", metadata={**api.owner_of("d"), "labels": EXECUTOR}, **SPEC)
+    here.launch()
+    here.provider.is_late = True
+    here.clock.advance(RUN_SECONDS)
+    end(api)
+    for _ in range(runs_late):
+        here.schedule()
+    here.provider.is_late = False
+
+    here.schedule()
+    assert here.running_without_pod() == []
+    here.schedule()
+
+    (ran,) = [state for state in here.provider.every() if state.phase == "stopped"]
+    used = VCPUS * (ran.stopped_at - ran.started_at).total_seconds()  # type: ignore[operator]  # it ran
+    assert [each["vcpuSeconds"] for each in here.recorded()] == [used]
+
+
+def test_a_stop_that_is_refused_keeps_no_other_from_its_turn(region: Callable[[], Region]) -> None:
+    here = region()
+    api = here.world()
+    for name in ("e", "f"):
+        api.create_pod(name, metadata=api.owner_of("d"), **SPEC)
+        here.launch()
+        here.events.clear()
+        here.clock.advance(RUN_SECONDS)
+    here.provider.refusals = 2
+    for name in ("e", "f"):
+        api.delete("pods", name, grace_seconds=0)
+    assert len(here.running_without_pod()) == 2
+    stop, refused = here.provider.stop, set[str]()
+
+    def refuse_one(handle: str, *, grace_seconds: float, reason: str = "") -> None:
+        refused.add(handle)
+        if len(refused) == 1:
+            raise ProviderUnavailable("Throttled", "later")
+        stop(handle, grace_seconds=grace_seconds, reason=reason)
+
+    here.provider.stop = refuse_one  # type: ignore[method-assign]  # one region, one provider
+    here.schedule()
+
+    assert len(refused) == 2
+    assert len(here.running_without_pod()) <= 1
