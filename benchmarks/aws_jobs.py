@@ -25,11 +25,13 @@ def run() -> str:
     if taken.without_task or taken.beyond:
         raise RuntimeError(f"{taken.without_task} pods are without a task, {taken.beyond} tasks are too many")
     transactions = taken.transactions / EXECUTORS
+    launch = taken.launch_seconds()
     answer = taken.answer_seconds(len(requests_of_a_driver()))
     per_second = 1 / (2 * REQUEST_SECONDS)  # one reads the store's row and one writes it, each after the one before
     rows = [
         ("launches that ECS takes", 1.0, LAUNCHES_PER_SECOND, (JOBS * EACH - LAUNCH_BURST) / LAUNCHES_PER_SECOND),
         ("transactions, one after the other", transactions, per_second, transactions * JOBS * EACH / per_second),
+        ("launches by the processor of the launch function", 1.0, 1 / launch, JOBS * EACH * launch),
         ("answers to each of the drivers, at least", 1.0, 1 / answer, EACH * answer),
     ]
     head = f"| {JOBS} jobs of {EACH:,} executors at once | each executor | at most a second | all after |"

@@ -46,7 +46,7 @@ SCHEDULE_SECONDS = 60.0
 GIVE_UP_SECONDS = 900.0
 LOOK_SECONDS = 0.2
 FAULTS = 100_000  # as many calls as may be throttled
-MEMORY_MB = 512  # of the API's function: .chalice/config.json
+MEMORY_MB, LAUNCH_MB = 512, 1024  # of the API's and of the launch function: .chalice/config.json
 MANY = 1000  # functions at once: an account that has been used for a while
 
 
@@ -94,6 +94,7 @@ class Taken:
     transactions: int
     writes: int
     api_cpu_seconds: float
+    launch_cpu_seconds: float
     cold_api: int
     cold_launch: int
     without_task: int
@@ -102,6 +103,10 @@ class Taken:
     def answer_seconds(self, waits: int) -> float:
         """Return how long an answer takes on AWS, whatever this machine does, if it `waits` for so many requests."""
         return self.api_cpu_seconds / EXECUTORS / (MEMORY_MB / FULL_MB) + waits * REQUEST_SECONDS
+
+    def launch_seconds(self) -> float:
+        """Return how long the launch function's processor takes for one pod on AWS, as one of them launches for all."""
+        return self.launch_cpu_seconds / EXECUTORS / (LAUNCH_MB / FULL_MB)
 
 
 def run() -> str:
@@ -180,6 +185,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
     meter = UnitMeter(deployment.dynamodb.fake)
     others, asked = len(ecs.tasks), len(deployment.dynamodb.fake.requests)
     before = sum(map(cpu_seconds, deployment.api.pids))
+    launched_before = sum(map(cpu_seconds, deployment.launch.pids))
     started = time.monotonic()
     with ThreadPoolExecutor(len(owners)) as threads:
         each = EXECUTORS // len(owners)
@@ -192,6 +198,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
             deployment.run_schedule()
             runs += 1
     api_cpu_seconds = sum(map(cpu_seconds, deployment.api.pids)) - before
+    launch_cpu_seconds = sum(map(cpu_seconds, deployment.launch.pids)) - launched_before
     requested = deployment.dynamodb.fake.requests[asked:]
     writes = sum(meter.read().writes.values())
     found = Client(deployment, Path()).get(PODS)["items"]
@@ -207,6 +214,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
         transactions=requested.count("TransactWriteItems"),
         writes=writes,
         api_cpu_seconds=api_cpu_seconds,
+        launch_cpu_seconds=launch_cpu_seconds,
         cold_api=deployment.api.cold_starts,
         cold_launch=deployment.launch.cold_starts,
         without_task=len(pods - set(tasks)),
