@@ -1,6 +1,24 @@
 """dynoxide: a DynamoDB by others, which a public conformance suite holds against the service itself.
 
-`make test-dynoxide` builds it (dynoxide-rs 3.2 of crates.io, MIT or Apache-2.0) and runs the contract on it.
+`make test-dynoxide` builds it (dynoxide-rs 3.2 of crates.io, MIT or Apache-2.0) and runs the contract on it, races too.
+
+What it answers otherwise than our fake (fake_dynamodb.py) or moto 5, and whom the documentation bears out; "refused"
+is a ValidationException (DynamoDB API Reference, TransactWriteItems, BatchGetItem, Query; Developer Guide, "Quotas"):
+
+    request                                       dynoxide            fake        moto        documented
+    a transaction above 4 MB                      refused             taken       taken       refused
+    a token of a transaction, with other items    mismatch error      first wins  taken       mismatch error
+    BatchGetItem without keys                     refused             empty       empty       refused
+    a key that is an empty text                   refused             taken       refused     refused
+    a sort key above 1,024 bytes                  refused             taken       refused     refused
+    a number of more than 38 digits               refused             taken       taken       refused
+    Query with Limit 0                            refused             breaks      breaks      refused
+    BETWEEN with its bounds exchanged             refused             breaks      empty       not said
+    a read while a transaction is carried out     all or nothing      item by     item by     item by item
+                                                                      item        item
+
+The last is why the fake alone shows what half-visible transactions do to lists and watches. None of the others is ever
+asked for by the store; that it would be refused is what dynoxide is for.
 """
 
 from __future__ import annotations

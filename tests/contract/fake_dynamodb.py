@@ -137,6 +137,9 @@ class FakeDynamoDB:
         ((table, wanted),) = request["RequestItems"].items()
         assert wanted["ConsistentRead"] is True
         _require(len(wanted["Keys"]) <= BATCH_GET_ITEMS, "Too many items requested for the BatchGetItem call")
+        _require(
+            len(set(map(_key, wanted["Keys"]))) == len(wanted["Keys"]), "Provided list of item keys contains duplicates"
+        )
         found = []
         for key in wanted["Keys"]:  # each at a moment of its own, as documented
             with self._lock:

@@ -128,7 +128,7 @@ def test_reading_what_is_not_there_is_refused(storage: Storage) -> None:
 def test_several_objects_are_read_at_once(storage: Storage) -> None:
     first, second = storage.create(pod_key("a"), pod("a")), storage.create("/registry/events/default/b", pod("b"))
 
-    found = storage.get_all([second.key, pod_key("none"), first.key])
+    found = storage.get_all([second.key, pod_key("none"), first.key, second.key])
 
     assert found == {first.key: first, second.key: second}
     assert storage.get_all([]) == {}

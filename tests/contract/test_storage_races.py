@@ -20,7 +20,7 @@ from chalicelib.storage.base import (
     guaranteed_update,
 )
 from tests.contract.fake_dynamodb import Faults
-from tests.contract.storage_backends import FakeStores, SqliteStores, StoreFactory, pod
+from tests.contract.storage_backends import DynoxideStores, FakeStores, SqliteStores, StoreFactory, pod
 
 HANDLES = 3  # as many processes
 WRITERS = 6
@@ -43,12 +43,20 @@ class Race:
     shows_all_deleted: bool
 
 
-@pytest.fixture(params=["sqlite", "dynamodb", "dynamodb-half-visible"])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "dynamodb",
+        "dynamodb-half-visible",
+        pytest.param("dynamodb-dynoxide", marks=pytest.mark.dynoxide),
+    ]
+)
 def race(request: pytest.FixtureRequest, tmp_path: Path, no_aws_account: None) -> Iterator[Race]:  # noqa: ARG001
     """Yield a store to race on."""
     races = {
         "sqlite": lambda: Race(SqliteStores(tmp_path), writes=150, shows_all_deleted=True),
         "dynamodb": lambda: Race(FakeStores(Faults(conflict_every=7)), writes=25, shows_all_deleted=True),
+        "dynamodb-dynoxide": lambda: Race(DynoxideStores(tmp_path), writes=10, shows_all_deleted=True),
         "dynamodb-half-visible": lambda: Race(FakeStores(HALF_VISIBLE), writes=20, shows_all_deleted=False),
     }
     race = races[request.param]()

@@ -161,7 +161,7 @@ class Table:
     def find_all(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """Return those of the items that exist, each consistently read, but not all at one moment."""
         found: dict[Key, Item] = {}
-        wanted = iter(keys)
+        wanted = iter(dict.fromkeys(keys))  # the same key twice in a batch is refused
         while batch := list(islice(wanted, BATCH_GET_ITEMS)):
             for item in self._get_batch([{"pk": {"S": key.pk}, "sk": {"S": key.sk}} for key in batch]):
                 found[Key(item.pk, item.sk)] = item
