@@ -111,7 +111,10 @@ class FargateProvider:
             raise ProviderUnavailable("Unavailable", untold[handle])
         if not told or told[0].get("desiredStatus") == "STOPPED":
             raise TaskNotFound(handle)
-        return replace(task_state(told[0]), uid=task.uid)
+        state = replace(task_state(told[0]), uid=task.uid)
+        if state.definition.rpartition(":")[0] != definitions.definition(task, self._site)["family"]:
+            raise TaskNotFound(f"{handle} was started from {state.definition}, with another role or shape")
+        return state
 
     def _run(self, task: Task, *, waits: bool) -> TaskState:
         document = definitions.definition(task, self._site)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.providers.base import Container, Mount, ProviderUnavailable, Task, Volume
+from chalicelib.providers.base import Container, Mount, ProviderUnavailable, Task, TaskNotFound, Volume
 from chalicelib.providers.fargate.provider import FargateProvider
 from chalicelib.providers.fargate.task_definitions import DELETED_AT_ONCE, KEEP_SECONDS, REFUSED_SECONDS
 from tests.aws_box.fake_ecs import CLUSTER, EcsError, FakeEcs, NoEngine
@@ -203,3 +203,13 @@ def test_a_definition_that_another_process_has_deleted_is_registered_again(ecs: 
     provider.run(executor(2))
 
     assert len(ecs.fake.tasks) == 2
+
+
+def test_a_task_that_waits_is_bound_as_what_it_was_started_as(ecs: Ecs) -> None:
+    provider, role = ecs.provider(), "arn:aws:iam::123456789012:role/reader"
+    handle = provider.reserve(executor(1)).handle
+
+    other = replace(executor(1), placement=(("eks.amazonaws.com/role-arn", role),))  # its account names it by now
+    with pytest.raises(TaskNotFound, match="another role or shape"):
+        provider.bind(handle, other)
+    assert provider.bind(handle, executor(1)).handle == handle
