@@ -40,8 +40,14 @@ def is_polled(info: RequestInfo) -> bool:
 
 
 def is_spark_listing_executors(info: RequestInfo) -> bool:
-    """Return whether a Spark driver lists its executors, as it does in case that its watch has missed one."""
-    return _fabric8(info) > (0, 0) and "spark-role=executor" in info.first("labelSelector").split(",")
+    """Return whether a Spark driver lists its executors, as it does in case that its watch has missed one.
+
+    It asks for those of one application that it has not given up (ExecutorPodsPollingSnapshotSource, 3.1 to 4.3);
+    other programs with its client, which may read more of a pod, hardly name its mark for these.
+    """
+    selected = info.first("labelSelector").split(",")
+    is_sparks = {"spark-role=executor", "spark-exec-inactive!=true"} <= set(selected)
+    return is_sparks and _fabric8(info) > (0, 0) and any(each.startswith("spark-app-selector=") for each in selected)
 
 
 def lets_go_late(info: RequestInfo) -> bool:

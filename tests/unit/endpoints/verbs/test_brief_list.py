@@ -58,7 +58,15 @@ def test_a_driver_gets_all_its_executors_briefly_and_is_told(api: ApiClient) -> 
 
 
 @pytest.mark.parametrize(
-    ("agent", "selector"), [(KUBECTL, EXECUTORS), (DRIVER, "spark-app-selector=spark-1"), (DRIVER, "")]
+    ("agent", "selector"),
+    [
+        (KUBECTL, EXECUTORS),
+        (DRIVER, "spark-app-selector=spark-1"),
+        (DRIVER, "spark-role=executor"),  # another program with Spark's client, an operator's
+        (DRIVER, "spark-app-selector=spark-1,spark-role=executor"),
+        (DRIVER, "spark-role=executor,spark-exec-inactive!=true"),
+        (DRIVER, ""),
+    ],
 )
 def test_nobody_else_gets_less_than_the_whole(api: ApiClient, agent: str, selector: str) -> None:
     assert _list(api, agent, selector).status == 413
