@@ -240,6 +240,64 @@ def test_what_a_reader_of_the_account_finds_opens_no_payload(box: AwsBox) -> Non
     assert fetch(proof(box.sts.session(other.session), audience)) == 403, "once it runs"
 
 
+def parked_job(box: AwsBox) -> dict[str, Any]:
+    """Create a driver whose two executors' tasks start with it; return the executors' owner reference and image."""
+    properties = (
+        "spark.executor.instances=2\nspark.executor.memory=200m\nspark.kubernetes.container.image=busybox:latest\n"
+    )
+    driver = {
+        **shell("sleep 600", name="spark-kubernetes-driver", args=["driver", "--class", "Pi"])["containers"][0],
+        "env": [{"name": "SPARK_LOCAL_DIRS", "value": "/var/data/spark"}],
+        "volumeMounts": [{"name": "conf", "mountPath": "/opt/spark/conf"}],
+    }
+    about = {"labels": {"spark-role": "driver"}, "annotations": {"sparkanywhere.io/park": "true"}}
+    volumes = [{"name": "conf", "configMap": {"name": "drv"}}]
+    made = box.client.create_pod("early", containers=[driver], volumes=volumes, metadata=about)["metadata"]
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "early", "uid": made["uid"], "controller": True}
+    config_map = {"metadata": {"name": "drv", "ownerReferences": [owner]}, "data": {"spark.properties": properties}}
+    box.client.call("POST", "/api/v1/namespaces/default/configmaps", json={**CONFIG_MAP, **config_map})
+    return owner
+
+
+def test_an_executor_runs_in_the_task_that_was_started_with_its_driver(box: AwsBox) -> None:
+    owner = parked_job(box)
+    until(lambda: len(box.tasks("early-parked-")) == 2, "the executors' tasks to start", seconds=POD_SECONDS)
+    resources = {"requests": {"cpu": "1", "memory": "584Mi"}, "limits": {"memory": "584Mi"}}
+    container = shell('echo "I am $SPARK_EXECUTOR_ID of $(hostname -i)"; sleep 600', resources=resources)["containers"]
+    container[0] |= {
+        "name": "spark-kubernetes-executor",
+        "env": [{"name": "SPARK_EXECUTOR_ID", "value": "1"}],
+        "volumeMounts": [
+            {"name": "spark-conf-volume-exec", "mountPath": "/opt/spark/conf"},
+            {"name": "spark-local-dir-1", "mountPath": "/var/data/spark"},
+        ],
+    }
+    volumes = [
+        {"name": "spark-conf-volume-exec", "configMap": {"name": "settings"}},
+        {"name": "spark-local-dir-1", "emptyDir": {}},
+    ]
+    labels = {"spark-role": "executor", "spark-exec-id": "1"}
+    about = {"labels": labels, "ownerReferences": [owner]}
+    started = len(box.ecs.tasks)
+    until(lambda: handle_of(box, "early-parked-1") != "", "the task to be known", seconds=POD_SECONDS)
+    waiting = handle_of(box, "early-parked-1")
+
+    box.client.create_pod("early-exec-1", containers=container, volumes=volumes, metadata=about)
+    status = wait_for(box, "early-exec-1", "Running")
+
+    assert handle_of(box, "early-exec-1") == waiting
+    assert len(box.ecs.tasks) == started, "no other was started"
+    wait_for_log(box, "spark-kubernetes-executor", f"I am 1 of {status['podIP']}")
+    box.client.call("DELETE", f"{PODS}/early", params={"gracePeriodSeconds": "1"})
+    box.wait_until_quiet()
+    assert "Bound" in events(box, "early-exec-1")
+
+
+def handle_of(box: AwsBox, name: str) -> str:
+    """Return the task of a pod, "" while it has none."""
+    return str((box.client.pod(name)["metadata"].get("annotations") or {}).get("sparkanywhere.io/task", ""))
+
+
 def test_a_deleted_pod_gets_sigterm_and_goes(box: AwsBox) -> None:
     script = "trap 'echo asked to end; exit 0' TERM; sleep 600 & wait"
     box.client.create_pod("polite", **shell(script))
