@@ -22,7 +22,9 @@ import benchmarks
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 # Those that need a Spark or an engine, and minutes more: run if the variable is set, or if named.
-ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI", "docker": "DOCKER", "docker_pi": "DOCKER", "start": "DOCKER"}
+ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI"} | dict.fromkeys(
+    ("docker", "docker_pi", "start", "parked"), "DOCKER"
+)
 
 
 def main(names: list[str]) -> int:

@@ -30,6 +30,7 @@ EXECUTORS = 2
 PACKAGE = (
     "import sys; from pathlib import Path; from tests.aws_box.package import make_package as m; m(Path(sys.argv[1]))"
 )
+PARK, PARKED = "spark.kubernetes.driver.annotation.sparkanywhere.io/park", "-parked-"
 PI = "org.apache.spark.examples.SparkPi"
 
 
@@ -51,8 +52,11 @@ def package_of(version: Version, folder: Path) -> Package:
     return Package(folder / "deployment.zip", folder / "task", json.loads((folder / "sam.json").read_text()))
 
 
-def measure(package: Package, folder: Path, *, image: str, jar: str) -> BoxStart:
-    """Run a job in a box of its own; return when what of its start came."""
+def measure(package: Package, folder: Path, *, image: str, jar: str, parks: bool = True) -> BoxStart:
+    """Run a job in a box of its own; return when what of its start came.
+
+    `parks` says whether executors' tasks start with the driver.
+    """
     box = AwsBox(package, folder, schedule_seconds=60.0, start_seconds=FARGATE)
     try:
         spec = JobSpec(
@@ -63,13 +67,16 @@ def measure(package: Package, folder: Path, *, image: str, jar: str) -> BoxStart
             executors=EXECUTORS,
             driver_memory="600m",
             executor_memory="600m",
-            conf={"spark.kubernetes.driver.annotation.sparkanywhere.io/park": "true"},
+            conf={PARK: str(parks).lower()},
         )
         box.client.get(PODS)  # the functions are warm, as those of a place that is used
         began = time.time()
         submit(KubeClient(Access(box.url, token=TOKEN)), spec, suffix=new_suffix())
         until(lambda: len(_registrations(box)) >= EXECUTORS, "executors to register", seconds=RUN_SECONDS)
-        driver, executors = box.tasks("-driver")[0].document, [each.document for each in box.tasks("-exec-")]
+        every = [each.document for each in box.tasks("-driver")]
+        driver = next(each for each in every if PARKED not in str(each["tags"]))
+        executors = [each for each in every if PARKED in str(each["tags"])]
+        executors += [each.document for each in box.tasks("-exec-")]
         return BoxStart(
             driver["createdAt"] - began,
             driver["startedAt"] - began,

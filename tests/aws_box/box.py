@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 from tests.aws_box.client import Client
 from tests.aws_box.deployment import Deployment
@@ -69,6 +70,11 @@ class AwsBox:
             if name in tags.get("sparkanywhere:pod", ""):
                 found.append(task)
         return found
+
+    def task_of(self, pod: Any) -> EcsTask:  # Any: a pod, as JSON
+        """Return the task that a pod has, whichever pod it was started for."""
+        arn = pod["metadata"]["annotations"]["sparkanywhere.io/task"]
+        return next(task for task in self.ecs.tasks if task.arn == arn)
 
     def living_tasks(self) -> list[EcsTask]:
         """Return the tasks that are not over."""

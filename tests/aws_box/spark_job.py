@@ -21,6 +21,7 @@ from tests.waiting import until
 
 JOB_SECONDS = 360.0  # two busy processors shared with others; alone it takes some 25
 EXECUTOR, DRIVER = "spark-kubernetes-executor", "spark-kubernetes-driver"
+PARKED = "-parked-"  # in the name of a pod whose task waits for an executor
 SMALL_EXECUTORS = {"spark.executor.memory": "600m", "spark.kubernetes.executor.request.cores": "250m"}
 
 
@@ -48,9 +49,9 @@ class SparkJob:
         return [each for each in self._pods("executor") if _labels(each)["spark-app-selector"] == application]
 
     def executor_tasks(self) -> list[EcsTask]:
-        """Return the executors' tasks since the job began, ended ones too."""
+        """Return the executors' tasks since the job began, ended ones and those that started with the driver too."""
         since = self.box.ecs.tasks[self.first_task :]
-        return [task for task in since if "-exec-" in str(task.document["tags"])]
+        return [task for task in since if any(word in str(task.document["tags"]) for word in ("-exec-", PARKED))]
 
     def _pods(self, role: str) -> list[Any]:
         found: list[Any] = self.box.client.get(f"{PODS}?labelSelector=spark-role%3D{role}")["items"]

@@ -12,7 +12,7 @@ from tests.aws_box.box import AwsBox
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
-from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, pi_here, run_here, submit
+from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, PARKED, pi_here, run_here, submit
 from tests.e2e.conftest import GONE_SECONDS
 from tests.e2e.docker_cluster import image_for
 from tests.e2e.spark_scenarios import NEWEST, PI, VERSIONS
@@ -79,15 +79,13 @@ def test_a_killed_executor_is_replaced_and_a_killed_driver_ends_all_though_event
 ) -> None:
     box.events.trouble = Trouble(drop=0.2, double=0.3, delay_seconds=1.0)
     job = submit(box, tmp_path, parts=1_000_000, version=NEWEST)
-    lost = job.wait_for_executors(2)[0]["metadata"]["name"]
-    (task,) = box.tasks(lost)
+    task = box.task_of(job.wait_for_executors(2)[0])
 
     box.fargate.kill(task, EXECUTOR)
 
     until(lambda: len(job.executor_tasks()) > 2, "a third executor's task", seconds=JOB_SECONDS)
     job.wait_for_executors(2)
-    (driver_task,) = box.tasks(job.driver()["metadata"]["name"])
-    box.fargate.kill(driver_task, DRIVER)
+    box.fargate.kill(box.task_of(job.driver()), DRIVER)
     until(lambda: job.phase() == "Failed", "the driver's pod to fail", seconds=GONE_SECONDS)
     box.wait_until_quiet()  # executors end with their driver
     until(lambda: not job.running_executors(), "no pod to say that it runs", seconds=GONE_SECONDS)
@@ -122,13 +120,14 @@ def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_
 ) -> None:
     box.ecs.faults["RunTask"] = launch_troubles(box)
     conf = {
+        "spark.kubernetes.driver.annotation.sparkanywhere.io/park": "false",  # the troubles are the executors'
         "spark.kubernetes.executor.node.selector.sparkanywhere.io/capacity-type": "spot",
         "spark.decommission.enabled": "true",
     }
     job = submit(box, tmp_path, conf=conf, parts=1500, version=NEWEST)
-    interrupted = job.wait_for_executors(2)[0]["metadata"]["name"]
+    interrupted = job.wait_for_executors(2)[0]
     until(lambda: job.log().count("Registered executor") >= 2, "executors to register", seconds=JOB_SECONDS)
-    task = box.tasks(interrupted)[-1]  # the first may have ended before it began
+    task = box.task_of(interrupted)
     before = len(job.executor_tasks())
 
     box.fargate.interrupt(task)
@@ -142,7 +141,11 @@ def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_
 
 def test_a_driver_that_is_deleted_takes_its_executors_along(box: AwsBox, tmp_path: Path) -> None:
     job = submit(box, tmp_path, parts=1_000_000)
-    job.wait_for_executors(2)
+
+    tasks = {box.task_of(each).id: box.task_of(each) for each in job.wait_for_executors(2)}
+
+    assert len(tasks) == len(job.executor_tasks()) == 2
+    assert all(PARKED in str(task.document["tags"]) for task in tasks.values())
 
     deleted = box.client.kubectl("delete", "pod", job.driver()["metadata"]["name"])
 
