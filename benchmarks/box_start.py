@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.versions import RUN_SECONDS, Version
+from chalicelib.apimachinery.rules.time import find_time
 from sparkanywhere.client.kube_client import Access, KubeClient
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
@@ -43,6 +44,7 @@ class BoxStart:
     executors_asked: float  # the last of them
     executors_run: float
     registered: float  # all of them
+    executors_wanted: float  # the POST of the last executor's pod, in whole seconds
 
 
 def package_of(version: Version, folder: Path) -> Package:
@@ -73,6 +75,8 @@ def measure(package: Package, folder: Path, *, image: str, jar: str, parks: bool
         began = time.time()
         submit(KubeClient(Access(box.url, token=TOKEN)), spec, suffix=new_suffix())
         until(lambda: len(_registrations(box)) >= EXECUTORS, "executors to register", seconds=RUN_SECONDS)
+        pods = box.client.get(f"{PODS}?labelSelector=spark-role%3Dexecutor")["items"]
+        wanted = [find_time(each["metadata"]["creationTimestamp"]) for each in pods]
         every = [each.document for each in box.tasks("-driver")]
         driver = next(each for each in every if PARKED not in str(each["tags"]))
         executors = [each for each in every if PARKED in str(each["tags"])]
@@ -83,6 +87,7 @@ def measure(package: Package, folder: Path, *, image: str, jar: str, parks: bool
             sorted(each["createdAt"] for each in executors)[EXECUTORS - 1] - began,
             sorted(each["startedAt"] for each in executors if "startedAt" in each)[EXECUTORS - 1] - began,
             sorted(_registrations(box))[EXECUTORS - 1] - began,
+            max(each.timestamp() for each in wanted if each) - began,
         )
     finally:
         box.client.call("DELETE", PODS)
