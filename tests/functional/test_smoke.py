@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparkanywhere.aws.site import find_site
+from sparkanywhere.aws.smoke import gateway
 from sparkanywhere.aws.smoke.ground import Ground
 from sparkanywhere.aws.smoke.recorder import Recorder
 from sparkanywhere.aws.smoke.redaction import Redactor
@@ -24,6 +25,7 @@ from tests.aws_box.package import Package
 SERVED = {
     "apply",
     "watch",
+    "lasting-watch",
     "gzip",
     "slash",
     "upgrade",
@@ -49,6 +51,7 @@ def test_what_the_box_can_serve_is_proven_and_recorded_and_nothing_is_left(
     box: AwsBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECS", box.ecs.url)
+    monkeypatch.setattr(gateway, "LASTING_SECONDS", 12.0)  # some answers of it; all of them with --on
     account = FakeAccount(elsewhere=frozenset({"ecs"}))
     clients = account.clients()
     site = find_site(clients, box.url, function=FUNCTION)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import boto3
 import pytest
@@ -145,7 +146,7 @@ class Terraform:
     """The terraform command in a copy of our folder, with states of its own by name."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        self.folder = folder
+        self.folder, self.url = folder, url
         known = {"TF_IN_AUTOMATION": "1", "TF_VAR_endpoint_url": url, "CHECKPOINT_DISABLE": "1"}
         self._environ = {**os.environ, **credentials(url), **known}
         self.run("init", "-backend=false", "-input=false", "-lockfile=readonly", f"-plugin-dir={terraform_plugins()}")
@@ -242,11 +243,11 @@ def test_wrong_variables_are_refused_and_every_network_is_planned(terraform: Ter
 
 @pytest.mark.usefixtures("applying")
 @pytest.mark.parametrize("example", sorted(path.name for path in SOURCE.glob("modules/sparkanywhere/examples/*")))
-def test_every_example_is_valid(terraform: Terraform, example: str) -> None:
+def test_every_example_is_valid_and_planned(terraform: Terraform, example: str) -> None:
     folder = terraform.folder / "modules" / "sparkanywhere" / "examples" / example
     shutil.copy(terraform.folder / ".terraform.lock.hcl", folder)
 
-    Terraform(folder, "").run("validate")
+    assert " to add, 0 to change, 0 to destroy." in Terraform(folder, terraform.url).run("plan", "-input=false")
 
 
 def test_outputs_feed_chalice(terraform: Terraform, applied: Outputs) -> None:
@@ -538,6 +539,23 @@ def test_a_key_goes_once_nothing_needs_it_and_comes_with_a_new_token(
     assert own["KMSMasterKeyId"] == third["KeyId"] != first["KeyId"]
     assert second["KeyId"] == "alias/aws/ssm"
     assert len({each["Value"] for each in (first, second, third)} - {""}) == 3
+
+
+def test_what_is_asked_of_iam_is_what_the_docs_let_a_deployer_do(destroying: Future[str], asked: list[Request]) -> None:
+    destroying.result()
+    text = (ROOT / "docs" / "aws.md").read_text().partition("<!-- deployer's policy -->\n```json\n")[2]
+    policy = json.loads(text.partition("```")[0])
+
+    form = [dict(parse_qsl(each.body.decode(errors="replace"))) for each in list(asked) if each.body[:7] == b"Action="]
+    calls = {each["Action"] for each in form if "RoleName" in each}  # what names none, PowerUserAccess allows
+    roles = {each["RoleName"] for each in form if each.get("RoleName", "").startswith("sparkanywhere-prod")}
+
+    assert {"CreateRole", "DeleteRole"} < calls
+    assert list(faults(policy)) == []
+    path = {name: "/sparkanywhere-prod/tasks/" if "-task" in name else "/" for name in roles}
+    for role in roles:
+        for call in (*calls, "PassRole"):
+            assert allows([policy], f"iam:{call}", f"arn:aws:iam::{ACCOUNT}:role{path[role]}{role}", {})
 
 
 def test_a_deployment_is_destroyed_and_the_other_one_is_whole(terraform: Terraform, destroying: Future[str]) -> None:

@@ -14,6 +14,8 @@ from sparkanywhere.aws.smoke.step import step
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 LABEL = "smoke.sparkanywhere.io/name"
+LASTING_SECONDS = 62.0  # longer than two answers of the gateway's
+ASK_AGAIN_SECONDS, ANSWER_SECONDS = 10, 30.0  # how long an answer may take, and how long the event
 WATCHES, WATCH_SECONDS, GATEWAY_SECONDS = 20, 25, 29.0
 PROTOBUF, GZIP = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf", b"\x1f\x8b"
 UPGRADE = {
@@ -95,7 +97,7 @@ def wrong_token(ground: Ground) -> str:
     return "a wrong token gets a Status of 401"
 
 
-@step("watches", usd=0.01, minutes=1)
+@step("watches", usd=0.01, minutes=0.5)
 def many_watches(ground: Ground) -> str:
     """Try 20 watches of 25 s at once: concurrency and the 29 s."""
     found: list[tuple[float, Exchange | StepFailed]] = []
@@ -122,4 +124,25 @@ def many_watches(ground: Ground) -> str:
     return f"{WATCHES} at once, each answered within {longest:.1f} s"
 
 
-STEPS = (apply, watch, packed, slash, upgrade, wrong_token, many_watches)
+@step("lasting-watch", usd=0.0, minutes=1.1)
+def lasting_watch(ground: Ground) -> str:
+    """Try a watch as a client library holds one, asked again after each answer: it tells an event after a minute."""
+    revision = ground.call("GET", ground.path("configmaps")).json()["metadata"]["resourceVersion"]
+    began, answers, created = time.monotonic(), 0, ""
+    while time.monotonic() - began < LASTING_SECONDS + ANSWER_SECONDS:
+        if not created and time.monotonic() - began >= LASTING_SECONDS:
+            created = "lasting"
+            ground.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": created}})
+        query = f"watch=1&resourceVersion={revision}&allowWatchBookmarks=true&timeoutSeconds={ASK_AGAIN_SECONDS}"
+        answer = ground.call("GET", f"{ground.path('configmaps')}?{query}", is_recorded=bool(created))
+        expect(answer.status == 200, f"the watch answers {answer.status} after {time.monotonic() - began:.0f} s")
+        answers += 1
+        for event in map(json.loads, filter(str.strip, answer.text.splitlines())):
+            metadata = event["object"].get("metadata") or {}
+            revision = metadata.get("resourceVersion") or revision
+            if (event["type"], metadata.get("name")) == ("ADDED", created or None):
+                return f"told of it after {time.monotonic() - began:.0f} s, in the last of {answers} answers"
+    raise StepFailed(f"{answers} answers in {time.monotonic() - began:.0f} s, and none tells of it")
+
+
+STEPS = (apply, watch, packed, slash, upgrade, wrong_token, many_watches, lasting_watch)
