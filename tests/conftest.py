@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ TOOL_MARKERS = (
 )
 # Workers take a file at a time, in this order: short files at the end fill up what long ones leave.
 LONGEST_FIRST = ("e2e", "functional", "contract", "unit")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WAITS = "test_many_crashes.py"  # ten minutes, of which it computes few
 
 
@@ -42,6 +44,17 @@ def pytest_configure() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, usual)
+
+
+@pytest.fixture(autouse=True)
+def same_signal_handlers() -> Iterator[None]:
+    """Hold that a test leaves the answers to signals as they were: the next one in this process lives with them."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    after = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert after == before
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

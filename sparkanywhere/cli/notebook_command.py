@@ -14,7 +14,7 @@ import click
 from sparkanywhere.cli.target_options import fail
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.jobs.connect_session import ConnectProcess, SessionFailed
-from sparkanywhere.local.stop_signals import stopping_signals
+from sparkanywhere.local.stop_signals import handled, stopping_signals
 
 JUPYTER = ("jupyter-lab", "jupyter-notebook")
 HOW = """\
@@ -66,13 +66,12 @@ def _run(program: str, url: str) -> int:
         for each in started:
             each.terminate()
 
-    for number in stopping_signals():
-        signal.signal(number, end)
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is Jupyter's to answer: it asks
-    started.append(subprocess.Popen([program], env={**os.environ, "SPARK_REMOTE": url}))
-    if asked:  # before it had started
-        started[0].terminate()
-    return started[0].wait()
+    # Ctrl-C is Jupyter's to answer: it asks
+    with handled({**dict.fromkeys(stopping_signals(), end), signal.SIGINT: lambda *_: None}):
+        started.append(subprocess.Popen([program], env={**os.environ, "SPARK_REMOTE": url}))
+        if asked:  # before it had started
+            started[0].terminate()
+        return started[0].wait()
 
 
 def prefix_of(program: str) -> str:

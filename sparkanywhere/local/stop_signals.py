@@ -13,7 +13,7 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # SIGHUP: the terminal was closed
@@ -51,11 +51,8 @@ def signals_as_interrupt() -> Iterator[None]:
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise StoppedBySignal(number)
 
-    before = {number: signal.signal(number, interrupt) for number in stopping_signals()}
-    try:
+    with handled(dict.fromkeys(stopping_signals(), interrupt)):
         yield
-    finally:
-        _restore(before)
 
 
 @contextlib.contextmanager
@@ -67,16 +64,19 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    with handled(dict.fromkeys(SIGNALS, signal.SIG_IGN)):
+        yield
+
+
+@contextlib.contextmanager
+def handled(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    """Answer signals by these handlers within; only in the main thread."""
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        _restore(before)
-
-
-def _restore(handlers: dict[signal.Signals, Handler]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class StopSignals:
@@ -118,11 +118,10 @@ class StopSignals:
             yield
             return
         wakeup = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, self._on_signal) for number in stopping_signals()}
         try:
-            yield
+            with handled(dict.fromkeys(stopping_signals(), self._on_signal)):
+                yield
         finally:
-            _restore(before)
             signal.set_wakeup_fd(wakeup)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:

@@ -61,7 +61,7 @@ def test_table_and_administrators_token_are_under_the_key() -> None:
     token = (MODULE / "token.tf").read_text().partition('resource "aws_ssm_parameter"')[2]
 
     assert re.search(r"kms_key_arn\s+= one\(aws_kms_key\.this\[\*\]\.arn\)", table)
-    assert re.search(r"key_id\s+= one\(aws_kms_key\.this\[\*\]\.arn\)", token)
+    assert re.search(r"key_id\s+= var\.customer_key \? aws_kms_key\.this\[0\]\.arn : ", token)
 
 
 def test_the_key_serves_the_functions_and_those_alone_whom_iam_allows_its_cryptography() -> None:
