@@ -62,16 +62,6 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     )
     parking = _parking(base, stored, recorder, observers, delete)
     pods = _pod_controller(base, stored, recorder, observers, capacity, parking)
-    budget_enforcer = BudgetEnforcer(
-        storage=storage,
-        index=stored.index,
-        rates=build_rates(base.settings),
-        records=stored.usage,
-        pods=pods,
-        delete=delete,
-        recorder=recorder,
-        clock=clock,
-    )
     prober = _prober(base, stored, pods, recorder)
     launches = _launch_requests(base)
     return Controllers(
@@ -83,7 +73,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         interruptions=Interruptions(delete),
         resync=_resync(base, stored, pods, prober, launches),
         recorder=recorder,
-        budget_enforcer=budget_enforcer,
+        budget_enforcer=_budget_enforcer(base, stored, pods, delete, recorder),
         usage=stored.usage,
         records=stored.records,
         quotas=stored.quotas,
@@ -97,6 +87,21 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         ),
         services=_services(base, stored, delete),
         files=_staged_files(base),
+    )
+
+
+def _budget_enforcer(
+    base: Foundation, stored: Stored, pods: PodController, delete: RegistryDeletes, recorder: Recorder
+) -> BudgetEnforcer:
+    return BudgetEnforcer(
+        storage=base.storage,
+        index=stored.index,
+        rates=build_rates(base.settings),
+        records=stored.usage,
+        pods=pods,
+        delete=delete,
+        recorder=recorder,
+        clock=base.sources.clock,
     )
 
 

@@ -69,19 +69,9 @@ def build_registries(base: Foundation) -> Stored:
         return [*records.before_removal(pod), *removed.before_removal(pod)]
 
     changes = Changes(before_removal={"pods": leaves})
-    admission = Admission(
-        storage=storage,
-        quotas=quotas,
-        node=node,
-        provider=base.provider,
-        injection=partial(_injection, base),
-        root_ca=base.root_ca,
-        binds_drivers=base.settings.driver_rights and not is_open(base.settings),
-        new_uid=base.sources.new_uid,
-    )
     parts = RegistryParts(
         storage=storage,
-        admission=admission,
+        admission=_admission(base, quotas, node),
         observer=changes,
         clock=clock,
         new_uid=base.sources.new_uid,
@@ -97,6 +87,19 @@ def build_registries(base: Foundation) -> Stored:
         removed=removed,
         index=PodIndex(storage),
         node=node,
+    )
+
+
+def _admission(base: Foundation, quotas: Quotas, node: Node) -> Admission:
+    return Admission(
+        storage=base.storage,
+        quotas=quotas,
+        node=node,
+        provider=base.provider,
+        injection=partial(_injection, base),
+        root_ca=base.root_ca,
+        binds_drivers=base.settings.driver_rights and not is_open(base.settings),
+        new_uid=base.sources.new_uid,
     )
 
 

@@ -40,9 +40,8 @@ def read_log(
     log = _Stream(client, group, stream, options)
     left = options.limit_bytes
     for line in log.forward() if options.tail_lines is None else log.last(options.tail_lines):
-        piece = line if left is None else line[:left]
-        yield piece
-        left = None if left is None else left - len(piece)
+        yield line[:left]
+        left = None if left is None else max(0, left - len(line))
         if left == 0:
             return
     found, pause = True, FOLLOW_PAUSE_SECONDS

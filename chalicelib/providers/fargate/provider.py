@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,24 +27,23 @@ from chalicelib.providers.base import (
     TaskNotFound,
     TaskRejected,
     TaskState,
-    ToldInPart,
 )
 from chalicelib.providers.declaration import PayloadSource
 from chalicelib.providers.extensions import Quota
 from chalicelib.providers.fargate import clients, definitions, identity
 from chalicelib.providers.fargate.capacity import NO_CAPACITY, rungs
+from chalicelib.providers.fargate.cluster_tasks import ClusterTasks
 from chalicelib.providers.fargate.definitions import Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
 from chalicelib.providers.fargate.site import DeploymentConfig
-from chalicelib.providers.fargate.states import Raw, task_state
+from chalicelib.providers.fargate.states import task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.fargate.task_definitions import TaskDefinitions
 from chalicelib.providers.fargate.token_bucket import TokenBucket
 
 LOG = logging.getLogger(__name__)
 
-DESCRIBE_AT_ONCE = 100  # DescribeTasks takes no more
 # Calls of RunTask that Fargate takes of an account, in a burst too. Of tasks it takes 100 at once and 20 a second, but
 # with one task a call the calls come first. Amazon ECS Developer Guide, "AWS Fargate throttling quotas" (2026-11).
 RUNS_PER_SECOND, RUN_BURST = 20.0, 20.0
@@ -57,14 +56,6 @@ TURN_SECONDS = 60  # for so long, processes that try anew at once do so under th
 
 class TokenSpent(Exception):
     """The clientToken was used by a request that has started no task."""
-
-
-def _all_told(states: list[TaskState], untold: Mapping[str, str]) -> list[TaskState]:
-    """Return the states. Raises ToldInPart where it could not be told of some tasks, by handle why."""
-    if untold:
-        message = f"ECS does not tell of {len(untold)} tasks: " + "; ".join(sorted(set(untold.values()))[:3])
-        raise ToldInPart("Unavailable", message, states=states, untold=untold.keys())
-    return states
 
 
 class FargateProvider:
@@ -89,6 +80,7 @@ class FargateProvider:
         self._clients: dict[str, Any] = {}  # by service, made at first use
         self._making = threading.Lock()
         self._definitions = TaskDefinitions(site.name, lambda: self._service("ecs"), sleep=sleep, seconds=seconds)
+        self._tasks = ClusterTasks(site, lambda: self._service("ecs"))
         self._bucket = TokenBucket(RUNS_PER_SECOND, RUN_BURST)
         self._quotas = AccountQuotas(lambda: self._service("service-quotas"), seconds)
 
@@ -106,7 +98,7 @@ class FargateProvider:
 
     def bind(self, handle: str, task: Task) -> TaskState:
         """Return what ECS says of a task that waits; see BindsLate."""
-        told, untold = self._describe([handle])
+        told, untold = self._tasks.describe([handle])
         if untold:
             raise ProviderUnavailable("Unavailable", untold[handle])
         if not told or told[0].get("desiredStatus") == "STOPPED":
@@ -237,7 +229,7 @@ class FargateProvider:
                 raise ProviderUnavailable("Unavailable", str(error)) from error
             raise TaskNotFound(handle) from error
         except ecs.exceptions.ClusterNotFoundException as error:
-            if self._is_of_our_cluster(handle):
+            if self._site.runs(handle):
                 raise TaskNotFound(handle) from error
             raise ProviderUnavailable("ClusterNotFound", str(error)) from error
         except Exception as error:
@@ -252,64 +244,11 @@ class FargateProvider:
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of the tasks that ECS still knows."""
-        told, untold = self._describe(handles)
-        return _all_told([task_state(raw) for raw in told], untold)
-
-    def _describe(self, handles: Sequence[str], *, tags: bool = False) -> tuple[list[Raw], dict[str, str]]:
-        """Return what ECS tells of tasks, and by handle why it does not tell of others that it may know."""
-        told, untold = list[Raw](), dict[str, str]()
-        ecs, include = self._service("ecs"), ["TAGS"] if tags else []
-        waiting = [list(handles[at : at + DESCRIBE_AT_ONCE]) for at in range(0, len(handles), DESCRIBE_AT_ONCE)]
-        while waiting:
-            some = waiting.pop(0)
-            try:
-                answer = ecs.describe_tasks(cluster=self._site.cluster, tasks=some, include=include)
-            except ecs.exceptions.InvalidParameterException as error:
-                if len(some) > 1:  # it understands one of them at least no more: halves tell which
-                    waiting[:0] = [some[: len(some) // 2], some[len(some) // 2 :]]
-                    continue
-                untold[some[0]] = str(error)
-            except Exception as error:
-                is_gone = isinstance(error, ecs.exceptions.ClusterNotFoundException)
-                left = [each for part in (some, *waiting) for each in part]
-                # Nobody knows the tasks of a cluster that has been deleted.
-                untold |= {each: str(error) for each in left if not (is_gone and self._is_of_our_cluster(each))}
-                break
-            else:
-                told += answer.get("tasks") or []
-                for each in answer.get("failures") or ():
-                    if each.get("reason") != "MISSING":  # "API failure reasons" of the Developer Guide
-                        untold[str(each.get("arn"))] = str(each)
-        return told, untold
-
-    def _is_of_our_cluster(self, handle: str) -> bool:
-        """Return whether a task ends with our cluster: ECS deletes none while tasks run in it.
-
-        Of another cluster's task nothing is known: then it is our settings that are wrong.
-        """
-        return f":{self._site.region}:" in handle and f":task/{self._site.cluster}/" in handle
+        return self._tasks.states(handles)
 
     def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:
-        """Return this deployment's tasks that run or are about to, but for the known: a list has 100 a call, as ARNs.
-
-        Of ended ones there is nothing to clean up. ECS shows those for an hour, and asking it to forget them would
-        cost a call for each, each minute.
-        """
-        arns: list[str] = []
-        try:
-            pages = self._service("ecs").get_paginator("list_tasks")
-            for page in pages.paginate(cluster=self._site.cluster, desiredStatus="RUNNING"):
-                arns += page.get("taskArns") or []
-        except Exception as error:
-            raise ProviderUnavailable("Unavailable", str(clients.translated(error))) from error
-        found, (told, untold) = [], self._describe([each for each in arns if each not in known], tags=True)
-        for raw in told:
-            tags = {each.get("key"): each.get("value") for each in raw.get("tags") or ()}
-            is_ours = tags.get("sparkanywhere:deployment") == self._site.name
-            # The group tells once ECS has dropped the tags of a stopped task.
-            if is_ours or str(raw.get("group") or "").startswith(f"{self._site.name}:"):
-                found.append(task_state(raw))
-        return _all_told(found, untold)
+        """Return this deployment's tasks that run or are about to, but for the known."""
+        return self._tasks.running(known)
 
     def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield a container's log from CloudWatch; it arrives there some seconds late."""

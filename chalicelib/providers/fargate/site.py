@@ -64,6 +64,13 @@ class DeploymentConfig:
         partition, account = self.task_role_arn.split(":")[1], self.task_role_arn.split(":")[4]
         return f"arn:{partition}:ecs:{self.region}:{account}:task/{self.cluster}/{task_id}"
 
+    def runs(self, handle: str) -> bool:
+        """Return whether a task ends with our cluster: ECS deletes none while tasks run in it.
+
+        Of another cluster's task nothing is known: then it is our settings that are wrong.
+        """
+        return f":{self.region}:" in handle and f":task/{self.cluster}/" in handle
+
     def _own_role(self, namespace: str) -> str:
         return f"{self.task_role_arn}-{namespace}"
 

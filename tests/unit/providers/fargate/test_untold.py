@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound, ToldInPart
-from chalicelib.providers.fargate.provider import DESCRIBE_AT_ONCE, FargateProvider
+from chalicelib.providers.fargate.cluster_tasks import DESCRIBE_AT_ONCE
+from chalicelib.providers.fargate.provider import FargateProvider
 from tests.unit.providers.fargate.fake_api import SITE, FakeApi, InvalidParameterException
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task/jobs/{}"
