@@ -1,4 +1,4 @@
-"""boto3 clients whose calls end, their second try included, before those who wait for an answer give up.
+"""AWS's clients, whose calls end, their second try included, before those who wait for an answer give up.
 
 Spark's client waits ten seconds. What standard retries wait between two tries is at most a second before the second
 (botocore, "Retries": a random part of 2 to the power of the retry).
@@ -7,19 +7,19 @@ Spark's client waits ten seconds. What standard retries wait between two tries i
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import Any
 
 CONNECT_SECONDS = 1  # to an endpoint of the same region: longer means that it is not there
 READ_SECONDS = 3
 ATTEMPTS = 2
 
-_making = threading.Lock()  # boto3's own session, which all of these are made by, takes one thread at a time
+_making = threading.Lock()  # a session makes clients for one thread at a time
 
 
-def boto3_client(service: str, region: str, **more: Any) -> Any:  # Any: what boto3 makes and takes
+def aws_client(service: str, region: str, **more: Any) -> Any:  # Any: what botocore makes and takes
     """Return a client of a service in a region, with further options of botocore's Config. Safe from many threads."""
-    import boto3  # lazy: Lambda's cold start pays for it only where it is needed
-    from botocore.config import Config
+    from botocore.config import Config  # lazy: nothing but the extra `aws` brings it
 
     limits = Config(
         connect_timeout=CONNECT_SECONDS,
@@ -27,6 +27,17 @@ def boto3_client(service: str, region: str, **more: Any) -> Any:  # Any: what bo
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         **more,
     )
-    make: Any = boto3.client  # its stubs know services by literal names only
     with _making:
-        return make(service, region_name=region, config=limits)
+        return _session().create_client(service, region_name=region, config=limits)
+
+
+@cache
+def _session() -> Any:
+    """Return botocore's session, without boto3's around it, whose import takes as long as two clients."""
+    from botocore.session import get_session
+
+    from chalicelib.aws_models import MODELS
+
+    session = get_session()
+    session.register_component("data_loader", MODELS)
+    return session

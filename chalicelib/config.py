@@ -250,8 +250,13 @@ def functions_prefix(environ: Mapping[str, str] | None = None) -> str:
     The API's function has that as its name; each other one's ends in a dash and what it is called in app.py.
     """
     env = os.environ if environ is None else environ
-    own = env.get("_HANDLER", "").rpartition(".")[2]
-    return env.get("AWS_LAMBDA_FUNCTION_NAME", "").removesuffix(f"-{own}")
+    return env.get("AWS_LAMBDA_FUNCTION_NAME", "").removesuffix(f"-{function_name(env)}")
+
+
+def function_name(environ: Mapping[str, str] | None = None) -> str:
+    """Return what this process's Lambda function is called in app.py, "" outside of Lambda."""
+    env = os.environ if environ is None else environ
+    return env.get("_HANDLER", "").rpartition(".")[2]
 
 
 def event_pattern(environ: Mapping[str, str] | None = None) -> dict[str, Any] | None:

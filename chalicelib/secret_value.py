@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.aws_client import boto3_client
+from chalicelib.aws_client import aws_client
 from chalicelib.config import SettingsError
 from chalicelib.extras import lacking
 
@@ -37,7 +37,7 @@ def check_arn(arn: str) -> None:
         raise SettingsError(f"SPARKANYWHERE_TOKEN_FROM is set, but {words}")
 
 
-def read_secret(arn: str, *, client: Client = boto3_client) -> str:
+def read_secret(arn: str, *, client: Client = aws_client) -> str:
     """Return the secret's text, without white space around it. Raises SecretUnreadable, also for an empty one."""
     found = ARN.fullmatch(arn)
     if found is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of
 from chalicelib.apimachinery.types import JSON
@@ -35,7 +35,6 @@ from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.policy.quotas import Quotas
-from chalicelib.controllers.probes.prober import Prober
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import KINDS as WORKLOADS
@@ -46,6 +45,9 @@ from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.resources.pods.podrecords import RESOURCE as PODRECORDS
 from chalicelib.storage.base import Change, Storage
 from chalicelib.storage.keys import prefix
+
+if TYPE_CHECKING:
+    from chalicelib.controllers.probes.prober import Prober
 
 Event = Literal["ADDED", "MODIFIED", "DELETED", "REMOVED", "STATUS"]
 Reaction = Callable[[str, JSON], None]  # of a resource and its object, as stored

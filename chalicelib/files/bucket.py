@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from chalicelib.aws_client import boto3_client
+from chalicelib.aws_client import aws_client
 from chalicelib.extras import lacking
 from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStoreUnavailable, Upload, content_path
 
@@ -106,7 +106,7 @@ def s3_client(region: str) -> Any:  # Any: boto3 makes its clients at run time
     if words := lacking("aws"):
         raise FileStoreUnavailable(words)
     # Else URLs name a host that only redirects, which a signature forbids.
-    return boto3_client("s3", region, signature_version="s3v4", s3={"addressing_style": "virtual"})
+    return aws_client("s3", region, signature_version="s3v4", s3={"addressing_style": "virtual"})
 
 
 def _code(error: Exception) -> str:

@@ -9,8 +9,6 @@ import logging
 import os
 import sys
 from dataclasses import fields
-from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +25,6 @@ from chalicelib.storage.base import Storage
 
 if TYPE_CHECKING:
     from chalicelib.files.bucket import JobBuckets
-
-LOG = logging.getLogger(__name__)
-AUDIT_BYTES, AUDIT_FILES = 20_000_000, 5  # of one file, and how many: some 150,000 lines
 
 
 def build_storage(settings: Settings) -> Storage:
@@ -83,27 +78,15 @@ def build_job_buckets(settings: Settings) -> JobBuckets | None:
     return JobBuckets(names, settings.region)
 
 
-class AuditFile(RotatingFileHandler):
-    """A file of audit lines for its owner alone, which says in one line of the log when one could not be written."""
-
-    def _open(self) -> TextIOWrapper:
-        file = super()._open()
-        os.fchmod(file.fileno(), 0o600)
-        return file
-
-    def handleError(self, record: logging.LogRecord) -> None:  # logging's name
-        """Log what has become of a record instead of printing a traceback."""
-        LOG.error("audit line lost: %s line=%s", sys.exc_info()[1], record.getMessage())
-
-
 def audit_log(settings: Settings, host: Host) -> logging.Logger:
     """Return where audit lines go: a file in the state folder, or standard output (CloudWatch)."""
     log = logging.Logger("audit", logging.INFO)  # not a child of the root logger: no library may turn it off
     handler: logging.Handler
     if host.keeps_files:
         _make_state_dir(settings, "SPARKANYWHERE_STATE names another")
-        file = settings.state_dir() / "audit.log"
-        handler = AuditFile(file, maxBytes=AUDIT_BYTES, backupCount=AUDIT_FILES - 1, delay=True)
+        from chalicelib.plane.audit_file import AuditFile
+
+        handler = AuditFile(settings.state_dir() / "audit.log")
     else:
         handler = logging.StreamHandler(sys.stdout)
     log.addHandler(handler)

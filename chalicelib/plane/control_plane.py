@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from chalicelib.config import Settings, runs_on_lambda
+from chalicelib.config import Settings, function_name, runs_on_lambda
 from chalicelib.controllers.pods.launches import LaunchFunction
 from chalicelib.controllers.runtime.background import ResyncLoop, Workers
 from chalicelib.endpoints.auth.audit import AuditLog
@@ -18,14 +18,16 @@ from chalicelib.plane.backends import audit_log
 from chalicelib.plane.chores import chores
 from chalicelib.plane.controllers import build_controllers, build_launch_function, subscribe
 from chalicelib.plane.foundation import Sources, build_foundation
+from chalicelib.plane.functions import Functions
 from chalicelib.plane.host import LAMBDA_SECONDS, Host
 from chalicelib.plane.registries import build_registries, create_default_objects, has_default_objects
 from chalicelib.providers.base import Provider
-from chalicelib.providers.extensions import HasListenAddresses
+from chalicelib.providers.extensions import HasListenAddresses, Prepares
 from chalicelib.registry.parts import new_uid
 from chalicelib.storage.base import Storage, StorageError
 
 EARLY_SECONDS = 15.0  # EventBridge calls each minute, and not to the second: nothing waits for another minute then
+API, START_TASKS = "app", ("launch", "resync")  # Lambda functions by their names in app.py
 _lock = threading.Lock()
 
 
@@ -47,7 +49,7 @@ def prepare() -> None:
     """
     if runs_on_lambda():
         with suppress(Exception):
-            control_plane()
+            control_plane().prepare(function_name())
 
 
 @cache
@@ -95,6 +97,13 @@ class ControlPlane:
         services = base.services
         self.api_addresses = (str(services.network[1]),) if services and services.network else ()
         self.proxy_addresses = services.proxy_addresses if services else ()
+
+    def prepare(self, function: str) -> None:
+        """Make the clients that a Lambda function of that name in app.py needs beside the store's. Nothing is asked."""
+        if function == API and isinstance(self.base.functions, Functions):
+            self.base.functions.prepare()
+        if function in START_TASKS and isinstance(self.base.provider, Prepares):
+            self.base.provider.prepare()
 
     def observe_event(self, detail: dict[str, Any]) -> None:
         """Take in the detail of an event by which the provider tells of a task; in any order, twice, late."""

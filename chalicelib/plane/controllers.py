@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from chalicelib.controllers.cluster.capacity import NodeCapacity
 from chalicelib.controllers.cluster.evictions import Evictions
@@ -25,7 +25,6 @@ from chalicelib.controllers.pods.parking import ParkedTasks, ParkingTerms
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, ignore
-from chalicelib.controllers.probes.prober import ProbedProvider, Prober
 from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
 from chalicelib.controllers.runtime.background import Background
 from chalicelib.controllers.runtime.lease import Lease
@@ -39,6 +38,9 @@ from chalicelib.providers.extensions import BindsLate
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
 from chalicelib.storage.shared_commits import SharedCommits
+
+if TYPE_CHECKING:
+    from chalicelib.controllers.probes.prober import Prober
 
 PROBE_THREADS = 8  # attempts at a time
 LAUNCH_THREADS = 24  # launches at a time: 20 a second, with what one waits for the provider and the store
@@ -240,6 +242,8 @@ def _prober(base: Foundation, stored: Stored, pods: PodController, recorder: Rec
     """Return what runs probes, on threads of its own: an attempt may last as long as its timeout."""
     if not stored.node.probes:
         return None
+    from chalicelib.controllers.probes.prober import ProbedProvider, Prober  # lazy: not on Lambda
+
     provider = cast(ProbedProvider, base.provider)  # Foundation.runs_probes has looked
     later = Background(threads=PROBE_THREADS, patience_seconds=0.0)
     return Prober(provider=provider, pods=pods, recorder=recorder, later=later, clock=base.sources.clock)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from chalicelib.aws_client import boto3_client
+from chalicelib.aws_client import aws_client
 from chalicelib.controllers.pods.launches import FunctionUnavailable
 from chalicelib.extras import lacking
 
@@ -18,17 +18,21 @@ from chalicelib.extras import lacking
 class Functions:
     """Invokes functions whose names begin as this deployment's do. Safe from many threads."""
 
-    def __init__(self, prefix: str, region: str, *, client: Callable[[str, str], Any] = boto3_client) -> None:
+    def __init__(self, prefix: str, region: str, *, client: Callable[[str, str], Any] = aws_client) -> None:
         self._prefix = prefix
         self._region = region
         self._make = client
         self._client: Any = None  # Any: a boto3 client
 
+    def prepare(self) -> None:
+        """Make the client, which the first call does otherwise. Repeatable; nothing is asked."""
+        self._client = self._client or self._make("lambda", self._region)
+
     def __call__(self, name: str, event: dict[str, Any]) -> None:
         """Have a function run with an event, soon. Raises FunctionUnavailable."""
         if words := lacking("aws"):
             raise FunctionUnavailable(words)
-        self._client = self._client or self._make("lambda", self._region)
+        self.prepare()
         function = f"{self._prefix}-{name}"
         try:
             self._client.invoke(FunctionName=function, InvocationType="Event", Payload=json.dumps(event).encode())

@@ -23,6 +23,14 @@ class VolumeKeeper(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """A provider that can do before its first call what that call would wait for."""
+
+    def prepare(self) -> None:
+        """Make what starting and finding tasks needs. Repeatable; asks nobody."""
+
+
+@runtime_checkable
 class VouchesForTasks(Protocol):
     """A provider whose tasks have identities of AWS, one each: by that a task proves which payload is its own."""
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.aws_client import boto3_client
+from chalicelib.aws_client import aws_client
 from chalicelib.files import bucket
 from chalicelib.storage.dynamodb.storage import DynamoStorage
 
 CLIENT_SECONDS = 10  # that Spark 4.3's client waits for an answer (spark.kubernetes.submission.requestTimeout)
 REGION = "us-east-1"
+CLIENT = re.compile(r"boto3\.(client|resource|session)|\.create_client\(")
 CLIENTS: dict[str, Callable[[], Any]] = {  # Any: botocore makes its clients at run time
     "dynamodb": lambda: DynamoStorage("table", region=REGION).client,
-    "ecs": lambda: boto3_client("ecs", REGION),
-    "logs": lambda: boto3_client("logs", REGION),
+    "ecs": lambda: aws_client("ecs", REGION),
+    "logs": lambda: aws_client("logs", REGION),
     "s3": lambda: bucket.s3_client(REGION),
-    "ssm": lambda: boto3_client("ssm", REGION),
+    "ssm": lambda: aws_client("ssm", REGION),
 }
 
 
@@ -38,6 +40,6 @@ def test_all_attempts_of_a_call_end_before_its_client_gives_up(name: str, monkey
 def test_there_are_no_other_clients() -> None:
     sources = Path(__file__).resolve().parents[2] / "chalicelib"
 
-    makers = [path.name for path in sources.rglob("*.py") if "boto3.client" in path.read_text()]
+    makers = [path.name for path in sources.rglob("*.py") if CLIENT.search(path.read_text())]
 
     assert makers == ["aws_client.py"]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.accessors import labels_of, spec_of
-from chalicelib.apimachinery.decoding.yaml_loader import load_yaml
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.translation.spark_admission import PROPERTIES_KEY, driver_container
 
@@ -69,6 +68,8 @@ def executor_plan(driver: JSON, config_map: ConfigMapData) -> ExecutorPlan | Non
         return None
     template: JSON = {}
     if conf.get(f"{OF_EXECUTORS}podTemplateFile"):
+        from chalicelib.apimachinery.decoding.yaml_loader import load_yaml  # lazy: few drivers bring one
+
         template = load_yaml((config_map(volumes.get(TEMPLATE_VOLUME, "")) or {})[TEMPLATE_KEY])
     pod = _pod(driver, conf, template, image=container["image"], local_dirs=local_dirs.split(","))
     return ExecutorPlan(_count(conf), pod)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.aws_client import boto3_client
+from chalicelib.aws_client import aws_client
 from chalicelib.providers.base import (
     THROTTLED,
     Capacity,
@@ -68,7 +68,7 @@ class FargateProvider:
         site: DeploymentConfig,
         *,
         payloads: PayloadSource,
-        client: Callable[[str, str], Any] = boto3_client,
+        client: Callable[[str, str], Any] = aws_client,
         sleep: Callable[[float], None] = time.sleep,
         seconds: Callable[[], float] = time.time,
     ) -> None:
@@ -279,6 +279,10 @@ class FargateProvider:
     def quotas(self) -> Sequence[Quota]:
         """Return what the account may run at once, as it was within the last hour."""
         return self._quotas.get()
+
+    def prepare(self) -> None:
+        """Make the client of ECS; see Prepares."""
+        self._service("ecs")
 
     def start(self, observe: Observer) -> None:
         """Do nothing: news come from EventBridge."""

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of, status_of
 from chalicelib.apimachinery.rules import meta
@@ -42,6 +41,8 @@ def find_zone(name: str | None) -> tzinfo | None:
         return UTC
     if not _ZONE.fullmatch(name):
         return None
+    from zoneinfo import ZoneInfo  # lazy: few requests name a zone, and it loads how Python was built
+
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):  # ZoneInfoNotFoundError; a folder of zones; no file of zones

@@ -19,6 +19,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.aws_models import MODELS
 from chalicelib.storage.base import StorageUnavailable
 from chalicelib.storage.dynamodb.item import (
     CHECKPOINT_SK,
@@ -122,7 +123,9 @@ class Table:
             # Lambda's cold start another botocore client. Made here since its making is not locked.
             self._connection: TableConnection = self.items._get_connection()
             # botocore makes its own name for each request anew, which takes a sixth of a request's processor time.
-            self._connection.connection.session.set_default_client_config(Config(user_agent="sparkanywhere"))
+            session = self._connection.connection.session
+            session.set_default_client_config(Config(user_agent="sparkanywhere"))
+            session.register_component("data_loader", MODELS)
             self.client: Any = self._connection.connection.client  # botocore's, which is typed by name only
 
     def create(self) -> None:
