@@ -72,13 +72,14 @@ def _send(connection: HTTPConnection, request_id: str, answer: dict[str, Any]) -
 def _pieces(answer: dict[str, Any]) -> Generator[bytes]:
     """Yield the metadata of a proxy response, and its body as that comes."""
     metadata = {key: answer[key] for key in ("statusCode", "headers", "multiValueHeaders") if key in answer}
-    yield json.dumps(metadata).encode() + METADATA_END
-    if STREAM_KEY in answer:
-        with closing(answer[STREAM_KEY]) as pieces:
-            yield from pieces
-        return
     body = str(answer.get("body") or "").encode()
-    yield base64.b64decode(body) if answer.get("isBase64Encoded") else body
+    pieces = answer.get(STREAM_KEY) or [base64.b64decode(body) if answer.get("isBase64Encoded") else body]
+    try:
+        yield json.dumps(metadata).encode() + METADATA_END
+        yield from pieces
+    finally:
+        if close := getattr(pieces, "close", None):  # not every iterator has one
+            close()
 
 
 if __name__ == "__main__":

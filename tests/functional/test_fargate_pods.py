@@ -149,8 +149,10 @@ def test_a_pod_gets_its_environment_files_and_address_and_its_log_is_read(box: A
 
     assert terminated(status)["exitCode"] == 3
     wait_for_log(box, "main", "in a file")
-    log = box.client.kubectl("logs", "told").stdout
-    assert log == f'it\'s a "quoted" $HOME from {status["podIP"]}\nin a file\n'
+    for command in (["logs", "told"], ["logs", "--follow", "told"]):
+        read = box.client.kubectl(*command)
+        assert (read.returncode, read.stderr) == (0, "")
+        assert read.stdout == f'it\'s a "quoted" $HOME from {status["podIP"]}\nin a file\n'
 
 
 def test_a_pod_whose_init_container_fails_has_failed_and_runs_nothing(box: AwsBox) -> None:

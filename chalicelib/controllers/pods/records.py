@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
@@ -23,6 +22,7 @@ from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.log_archive import LogArchive
+from chalicelib.controllers.pods.tasks import resumed
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.objects import paged
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
@@ -132,7 +132,7 @@ class PodRecords:
         try:
             if known.get("place"):
                 pieces = self._provider.logs(handle_of(pod), container, replace(options, follow=False))
-                return chain((next(pieces, b""),), pieces)
+                return resumed(next(pieces, b""), pieces)
             kept = self.archive.find(metadata_of(pod)["uid"], container, options) if self.archive else None
         except TaskNotFound:
             kept = None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 
 from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
@@ -49,6 +48,12 @@ def in_hundreds(describe: Callable[[Sequence[str]], list[TaskState]], handles: S
         {handle for part in parts for handle in part.untold},
         next((part.refused for part in parts if part.refused), None),
     )
+
+
+def resumed(first: bytes, pieces: Iterator[bytes]) -> Generator[bytes]:
+    """Yield the pieces of a log whose first was taken to see whether there is one; closing it closes them."""
+    yield first
+    yield from pieces
 
 
 def stop_orphan(provider: Provider, state: TaskState) -> None:
@@ -108,7 +113,7 @@ class PodTasks:
             raise not_found("pods", name) from error
         except ProviderUnavailable as error:
             raise unavailable(f"{error.reason}: {error.message}") from error
-        return chain((first,), pieces)
+        return resumed(first, pieces)
 
     def find(self, uid: str) -> TaskState | None:
         """Return the state of a pod's task that is not noted in the pod, None if there is none.

@@ -6,6 +6,7 @@ import json
 import queue
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -79,6 +80,14 @@ def test_an_answer_that_is_no_stream_is_sent_whole(runtime: RuntimeApi, answer: 
 
     whole = b"".join(runtime.pieces.queue)
     assert whole == json.dumps({"statusCode": answer["statusCode"]}).encode() + METADATA_END + sent
+
+
+def test_a_stream_that_cannot_be_closed_is_sent_to_its_end(runtime: RuntimeApi) -> None:
+    run(runtime, lambda *_: {"statusCode": 200, "x-stream": chain([b"a"], [b"b"])})
+
+    [request] = runtime.requests  # noted once its last chunk was read
+    assert request.target == f"{INVOCATION}/one/response"
+    assert list(runtime.pieces.queue)[1:] == [b"a", b"b"]
 
 
 def test_a_handler_that_fails_fails_its_invocation_alone(runtime: RuntimeApi) -> None:
