@@ -37,7 +37,7 @@ KILL_SECONDS, KILL_LOOK_SECONDS = 45.0, 0.2  # beyond the grace that a pod has b
 def describe(client: KubeClient, target: Target, *, application: str, output: str) -> None:
     """Show an application, its pods and their events."""
     found, now = find_application(client, target.namespace, application), datetime.now(UTC)
-    pods = [pod_record(pod, found.last_seen(pod, now)) for pod in found.pods]
+    pods = [pod_record(found, pod, now) for pod in found.pods]
     events = client.get(f"/api/v1/namespaces/{target.namespace}/events")["items"]
     happened = list(event_records(events, {str(pod["pod"]) for pod in pods}))
     record = application_record(found, now)

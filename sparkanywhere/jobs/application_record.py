@@ -14,7 +14,6 @@ from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.usage import running_seconds
-from chalicelib.resources.pods.podrecords import state_of
 from sparkanywhere.jobs.applications import ROLE, Application
 from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
@@ -24,7 +23,7 @@ Record = dict[str, Any]  # Any: texts, numbers, null, and in `pods` and `events`
 def application_record(application: Application, now: datetime) -> Record:
     """Return the fields that every command has of an application."""
     used, driver = application.usage(now), application.driver or {"metadata": {}}
-    one, ended = pod_record(driver, now), application.ended_at
+    ended = application.ended_at
     start = start_seconds(driver, None, executors=0)
     return {
         "id": application.id,
@@ -35,7 +34,7 @@ def application_record(application: Application, now: datetime) -> Record:
         "cause": application.cause or None,
         "exit_code": application.exit_code,
         "created": min((str(pod["metadata"].get("creationTimestamp")) for pod in application.pods), default=None),
-        "started": one["started"],
+        "started": status_of(driver).get("startTime"),
         "ended": None if ended is None else format_time(ended),
         "seconds": _rounded(application.seconds(now)),
         "start_seconds": start,
@@ -54,7 +53,7 @@ def usage_record(vcpu_seconds: float, gib_seconds: float, usd: float) -> Record:
     }
 
 
-def pod_record(pod: JSON, now: datetime) -> Record:
+def pod_record(application: Application, pod: JSON, now: datetime) -> Record:
     """Return the fields of one pod of an application."""
     status, labels = status_of(pod), labels_of(pod)
     ended, number = _terminated(status), labels.get("spark-exec-id")
@@ -62,14 +61,14 @@ def pod_record(pod: JSON, now: datetime) -> Record:
         "pod": pod["metadata"].get("name"),
         "role": labels.get(ROLE),
         "executor": None if number is None else int(number) if number.isdecimal() else number,
-        "state": state_of(pod),
+        "state": application.state_of(pod),
         "ip": status.get("podIP"),
         "exit_code": ended.get("exitCode"),
         "reason": ended.get("reason") or status.get("reason"),
         "cause": cause_of(pod) or why_pending(pod) or None,
         "started": status.get("startTime"),
         "ended": ended.get("finishedAt"),
-        "seconds": _rounded(running_seconds(pod, now)) if pod.get("spec") else None,
+        "seconds": _rounded(running_seconds(pod, application.last_seen(pod, now))) if pod.get("spec") else None,
     }
 
 

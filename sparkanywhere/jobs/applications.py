@@ -78,6 +78,11 @@ class Application:
         """Return the record of a pod that is gone, None for one that is there."""
         return self.records.get(pod["metadata"].get("uid", ""))
 
+    def state_of(self, pod: JSON) -> str:
+        """Return the state of one of its pods; of one that is gone, as it was known when it was removed."""
+        record = self.record_of(pod)
+        return str(record["state"]) if record else state_of(pod)
+
     @property
     def state(self) -> str:
         """Return the driver's phase, Deleting while it goes, Killed if it was deleted before its end.
@@ -88,7 +93,7 @@ class Application:
             return "Running" if any(self.record_of(each) is None for each in self.executors) else "Ended"
         if self.record_of(self.driver) is None and self.driver["metadata"].get("deletionTimestamp"):
             return "Deleting"
-        return state_of(self.driver)
+        return self.state_of(self.driver)
 
     @property
     def is_gone(self) -> bool:

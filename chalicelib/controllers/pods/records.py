@@ -18,6 +18,7 @@ from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadat
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.causes.pod_cause import explained
 from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import handle_of
@@ -27,7 +28,7 @@ from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.objects import paged
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
 from chalicelib.providers.extensions import RemembersLogs
-from chalicelib.resources.pods.podrecords import RESOURCE, SPARK_LABELS, record_name, record_of
+from chalicelib.resources.pods.podrecords import CUT_SHORT, RESOURCE, SPARK_LABELS, record_name, record_of, state_of
 from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
@@ -94,7 +95,10 @@ class PodRecords:
         return (Change("ADDED", object_key(RESOURCE, namespace, record["metadata"]["name"]), record),)
 
     def amend(self, pod: JSON) -> None:
-        """Write what the task of a removed pod has come to since into its record, if it has left one. Repeatable."""
+        """Write what the task of a removed pod has come to since into its record, if it has left one. Repeatable.
+
+        A pod that was cut short stays so: its task ended because of that, with whatever exit code.
+        """
         name, namespace = record_name(pod["metadata"]), pod["metadata"].get("namespace", "")
         try:
             stored = self._storage.get(object_key(RESOURCE, namespace, name))
@@ -106,7 +110,9 @@ class PodRecords:
             old = record["pod"]
             metadata = {**old["metadata"], "annotations": {**annotations_of(old), **annotations_of(pod)}}
             last = {**old, "metadata": metadata, "status": pod["status"]}
-            return {**record, "pod": last, "logs": logs}
+            if record["state"] in CUT_SHORT:
+                return {**record, "pod": explained(last), "logs": logs}
+            return {**record, "pod": last, "state": state_of(last), "logs": logs}
 
         with suppress(KeyNotFound):
             guaranteed_update(self._storage, stored.key, change, known=stored)

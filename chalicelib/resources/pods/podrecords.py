@@ -21,6 +21,7 @@ from chalicelib.registry.strategy import NAME_COLUMN, Column, Strategy
 from chalicelib.registry.subresources import READ_VERBS, Subresource
 
 GROUP, VERSION, RESOURCE = "sparkanywhere.io", "v1alpha1", "podrecords"
+CUT_SHORT = KILLED, ENDED = ("Killed", "Ended")  # states of pods that were deleted before their end
 SPARK_LABELS = ("spark-role", "spark-app-selector")  # a pod with one of them is of a Spark application
 LONGEST_NAME = 253 - 13  # of the pod in the name of its record: a dash and the last part of a uid follow
 _DELETE_VERBS = ("delete", "deletecollection")
@@ -32,14 +33,14 @@ def is_cut_short(pod: JSON) -> bool:
 
 
 def state_of(pod: JSON) -> str:
-    """Return how a pod has ended, its phase while it has not.
+    """Return how a pod has ended, its phase while it has not. Of one that is gone its record tells (`state`).
 
     A driver stops its executors by deleting them, so that one cut short has not failed, whatever its exit code.
     """
     phase = phase_of(pod) or "Pending"
     if phase == "Succeeded" or not is_cut_short(pod):
         return phase
-    return "Killed" if labels_of(pod).get("spark-role") == "driver" else "Ended"
+    return KILLED if labels_of(pod).get("spark-role") == "driver" else ENDED
 
 
 def record_name(metadata: JSON) -> str:

@@ -11,10 +11,14 @@ import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.pods.removed import KEEP_SECONDS
 from chalicelib.plane.host import LONG_LIVED
 from chalicelib.providers.base import LogOptions, ProviderUnavailable
 from chalicelib.registry.options import WriteOptions
+from chalicelib.resources.pods.marks import ENDED_BY
 from chalicelib.storage.base import ObjectTooLarge, StoredObject
+from sparkanywhere.jobs.application_record import pod_record
+from sparkanywhere.jobs.applications import group
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
@@ -117,6 +121,55 @@ def test_a_deleted_pod_leaves_its_last_state_and_its_log(w: World, delete: Calla
     assert record["logs"] == [{"container": "c"}]
     assert said(w, record) == b"hello\n"
     assert w.provider.list_tasks() == []
+
+
+class Unhurried(FakeProvider):
+    """Only asks a task to end when it is to be removed, as ECS does."""
+
+    def remove(self, handle: str) -> None:
+        """Let the task run on."""
+
+
+def stopped(w: World, handle: str) -> None:
+    """The provider tells that the task has ended."""
+    w.provider.finish(handle, 143)
+    w.pods.observe(w.provider.describe([handle])[0])
+
+
+def forgotten(w: World, handle: str) -> None:
+    """The provider knows nothing of the task any more, and the schedule has waited for long enough."""
+    FakeProvider.remove(w.provider, handle)
+    w.pass_time(KEEP_SECONDS)
+    w.run_chores()
+
+
+@pytest.mark.parametrize("end", [stopped, forgotten])
+@pytest.mark.parametrize(
+    ("metadata", "state", "cause"),
+    [
+        (DRIVER, "Killed", "it was killed: its pod was deleted while it ran"),
+        ({**DRIVER, "annotations": {ENDED_BY: "kill ended it"}}, "Killed", "kill ended it"),
+        (EXECUTOR, "Ended", None),
+    ],
+)
+def test_a_pod_deleted_by_force_stays_cut_short_when_its_task_ends(
+    tmp_path: Path, end: Callable[[World, str], None], metadata: JSON, state: str, cause: str | None
+) -> None:
+    w = World(MemoryStorage(), provider=Unhurried(), host=LONG_LIVED, state=str(tmp_path))
+    run(w, "a", metadata)
+    handle = w.handle()
+    w.delete("pods", "a", grace_seconds=0)
+
+    end(w, handle)
+    end(w, handle)
+
+    (record,) = records(w)
+    (application,) = group([], [record])
+    (shown,) = [pod_record(application, pod, w.clock()) for pod in application.pods]
+    assert record["pod"]["status"]["phase"] == "Failed"
+    assert (record["state"], shown["state"]) == (state, state)
+    if cause and end is stopped:
+        assert (application.state, shown["cause"]) == (state, cause)
 
 
 def test_an_executor_that_its_driver_stops_has_ended_and_not_failed(w: World) -> None:
