@@ -33,7 +33,7 @@ from chalicelib.providers.base import Provider
 from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.catalogue import WORKLOADS
-from chalicelib.resources.pods.marks import HOME_ZONE, PARKED_POD
+from chalicelib.resources.pods.marks import HOME_ZONE, PARKED_POD, without_our_marks
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
@@ -84,6 +84,7 @@ class Admission:
         if resource != "pods":
             return hold_to_level(resource, obj, now) if resource in TEMPLATES else []
         try:
+            without_our_marks(obj)
             return [*hold_to_level(resource, obj, now), *self._admit_pod(obj, now)]
         except (AttributeError, KeyError, TypeError, ValueError):
             if not any(PodStrategy().validate(obj)):
@@ -127,8 +128,7 @@ class Admission:
             metadata["annotations"] = admitted["metadata"].get("annotations", {})
         if home := home_zone(pod, heads):
             metadata["annotations"] = {**annotations_of(pod), HOME_ZONE: home}
-        waiting = next(filter(None, (parked_for(pod, head) for head in heads)), "")
-        if waiting or PARKED_POD in annotations_of(pod):
+        if waiting := next(filter(None, (parked_for(pod, head) for head in heads)), ""):
             metadata["annotations"] = {**annotations_of(pod), PARKED_POD: waiting}
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
         unmet = unsupported_fields(pod, probes=self._node.probes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +22,8 @@ from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.launches import LEASE, LEASE_SECONDS, LaunchFunction, LaunchRequests
-from chalicelib.controllers.pods.parking import ParkedTasks, ParkingTerms
+from chalicelib.controllers.pods.parking import ParkedTasks
+from chalicelib.controllers.pods.reservations import ParkingTerms
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, ignore
@@ -37,6 +39,7 @@ from chalicelib.plane.registries import Stored
 from chalicelib.providers.extensions import BindsLate
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
+from chalicelib.resources.pods.marks import WAITS_FOR
 from chalicelib.storage.shared_commits import SharedCommits
 
 if TYPE_CHECKING:
@@ -227,7 +230,7 @@ def _parking(
         storage=base.storage,
         provider=base.provider,
         node=stored.node,
-        create=lambda namespace, pod: pods.create(namespace, pod, WRITER),
+        create=partial(pods.create, options=replace(WRITER, marks={WAITS_FOR: ""})),
         delete=delete,
         recorder=recorder,
         observers=observers,

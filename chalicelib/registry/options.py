@@ -5,7 +5,7 @@ Reference: Kubernetes API reference v1.36, ListOptions, CreateOptions, DeleteOpt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,10 +35,14 @@ class ListOptions:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Options of create, update and patch; `known` is what the request has read before, for a decision to go by."""
+    """Options of create, update and patch; `known` is what the request has read before, for a decision to go by.
+
+    `marks` are annotations that a new object gets after admission, which takes them from what clients send.
+    """
 
     field_manager: str = "unknown"
     known: tuple[StoredObject, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
     force: bool = False
     permit_create: Callable[[], None] | None = None  # raises 403 if a PUT or apply may not create what is missing

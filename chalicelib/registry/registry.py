@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from chalicelib.apimachinery.accessors import is_deleting
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting
 from chalicelib.apimachinery.rules import meta
 from chalicelib.apimachinery.rules.names import path_segment_errors
 from chalicelib.apimachinery.rules.retry import retried
@@ -115,6 +115,8 @@ class Registry:
         self.scope.check_new(self.strategy.kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = writing.prepare_new(self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings)
+        if options.marks:
+            obj["metadata"]["annotations"] = {**annotations_of(obj), **options.marks}
         if options.permit is not None:
             options.permit(obj, None)
         with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):

@@ -16,6 +16,7 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, owners_of, phase_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import finished_at
+from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.runtime.objects import ENDED_POD, paged
 from chalicelib.resources.pods.marks import TTL_ANNOTATION
@@ -35,6 +36,7 @@ class Ending:
     handle: str  # of its task
     has_failed: bool
     role: str  # Spark's label
+    is_parked: bool
     ttl: str  # as the client wrote it
 
 
@@ -70,6 +72,7 @@ def indexed(key: str, revision: int, text: str) -> IndexedPod:
             handle=handle_of(pod),
             has_failed=phase_of(pod) == "Failed",
             role=str(labels_of(pod).get("spark-role", "")),
+            is_parked=is_parked(pod),
             ttl=str(annotations_of(pod).get(TTL_ANNOTATION, "")),
         )
     return IndexedPod(

@@ -1,17 +1,18 @@
 """Parked pods: each stands for a task that waits for an executor, from its driver's start until that comes. Pure.
 
 A parked pod is a pod of the driver's like its executors: it is counted, paid for, shown and ended as they are. Number
-N waits for the executor whose spark-exec-id is N, and takes its place in no quota twice.
+N waits for the executor whose spark-exec-id is N, which takes its place in quotas: one executor, and once. What makes a
+pod a parked one is an annotation that only we write; its label, which any client may set, is for those who look.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, labels_of, owners_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, labels_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.marks import PARK, PARKED, PARKED_POD
+from chalicelib.resources.pods.marks import PARK, PARKED, PARKED_POD, WAITS_FOR
 
 ROLE_LABEL, PARKED_ROLE, EXECUTOR_ROLE = "spark-role", "parked", "executor"
 EXECUTOR_ID = "spark-exec-id"
@@ -20,7 +21,7 @@ BOUND_TASKS = "sparkanywhere-bound-tasks"  # the resource of records: a task's u
 
 def is_parked(pod: JSON) -> bool:
     """Return whether a pod stands for a task that waits."""
-    return labels_of(pod).get(ROLE_LABEL) == PARKED_ROLE
+    return WAITS_FOR in annotations_of(pod)
 
 
 def wants_parking(driver: JSON, *, by_default: bool) -> bool:
@@ -72,6 +73,19 @@ def may_be_bound(parked: JSON, executor: JSON) -> bool:
 def name_of_parked(executor: JSON) -> str:
     """Return the name of the parked pod that waits for an executor, as it was marked when it came; "" for none."""
     return str(annotations_of(executor).get(PARKED_POD, ""))
+
+
+def place_given(parked: JSON, executor: JSON) -> JSON | None:
+    """Return a parked pod as one whose place in quotas a new executor takes; None if it may not.
+
+    It may again, under its name: a request is repeated. One that gates hold back is not about to be bound.
+    """
+    if not may_be_bound(parked, executor) or is_deleting(parked) or spec_of(executor).get("schedulingGates"):
+        return None
+    annotations, name = annotations_of(parked), executor["metadata"]["name"]
+    if annotations[WAITS_FOR] not in ("", name):
+        return None
+    return {**parked, "metadata": {**parked["metadata"], "annotations": {**annotations, WAITS_FOR: name}}}
 
 
 def seconds_left(end: datetime | None, now: datetime) -> float:

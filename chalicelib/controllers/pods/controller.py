@@ -128,7 +128,7 @@ class PodController:
         elif is_deleting(written.after) or is_terminal(written.after):
             self._stop(written.after, handle, grace_left(written.after, self._clock()))
         elif self._parking is not None and launch.state.phase == "pending":
-            self._parking.reserve(written.after)  # while the driver itself starts
+            self._parking.reservations.reserve(written.after)  # while the driver itself starts
 
     def sync_key(self, key: str) -> None:
         """Sync the pod under a storage key, if there is one."""

@@ -91,15 +91,18 @@ class PodLauncher:
             return None
         if is_deleting(current) or is_terminal(current) or handle_of(current):
             return None
-        if self._parking is not None and (bound := self._parking.bind(stored)):
+        if self._parking is not None and self._parking.expire(current):
             self._queues.drop(uid)
-            self._on_launch(bound[1].after)
-            return Launch(*bound)
+            return None
         lookup = self._node.lookup.now()
         if why := self._scheduler.why_kept_off(current, lookup):
             self._scheduler.set_aside(key)
             self._leave_unscheduled(current, why)
             return None
+        if self._parking is not None and (bound := self._parking.bind(stored)):
+            self._queues.drop(uid)
+            self._on_launch(bound[1].after)
+            return Launch(*bound)
         if why := self._scheduler.why_no_room(current, key):
             self._leave_unscheduled(current, why)
             return None

@@ -15,28 +15,36 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, owners_of
 from chalicelib.apimachinery.rules.status import StatusError
-from chalicelib.apimachinery.rules.time import format_time
+from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import parked
 from chalicelib.controllers.podmodel.family import members_of
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.record import handle_of, with_state
-from chalicelib.controllers.podmodel.references import References
 from chalicelib.controllers.podmodel.status import deadline
+from chalicelib.controllers.pods.reservations import CreatePod, ParkingTerms, Reservations
 from chalicelib.controllers.pods.store import PodObservers, Recorded, bound_key
 from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
-from chalicelib.controllers.translation.executor_plan import executor_plan
 from chalicelib.controllers.translation.task import Node, Translation, translate
 from chalicelib.providers.base import ProviderUnavailable, TaskNotFound, TaskRejected, TaskState
 from chalicelib.providers.extensions import BindsLate
-from chalicelib.resources.pods.marks import ANY_ZONE, BILLED_FROM, BOUND_TASK, HOME_ZONE, PARKED, PARKED_POD, ZONE
+from chalicelib.resources.pods.marks import (
+    ANY_ZONE,
+    BILLED_FROM,
+    BOUND_TASK,
+    HOME_ZONE,
+    PARKED,
+    PARKED_POD,
+    WAITS_FOR,
+    ZONE,
+)
 from chalicelib.storage.base import (
     GUARANTEED_UPDATE_ATTEMPTS,
     Change,
@@ -52,19 +60,9 @@ from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
 
-MOST = 50  # of one driver: what ECS starts within three seconds, before the driver itself runs
-
-
-@dataclass(frozen=True, slots=True)
-class ParkingTerms:
-    """How long a task waits, 0 for none at all; whether drivers without the annotation have theirs started."""
-
-    seconds: int
-    by_default: bool
-
 
 class ParkedTasks:
-    """Reserves tasks for drivers, binds executors to them, and gives back the rest. Safe from many threads."""
+    """Has tasks reserved for drivers, binds executors to them, and gives back the rest. Safe from many threads."""
 
     def __init__(
         self,
@@ -72,7 +70,7 @@ class ParkedTasks:
         storage: Storage,
         provider: BindsLate,
         node: Node,
-        create: Callable[[str, JSON], object],
+        create: CreatePod,
         delete: DeleteObject,
         recorder: Recorder,
         observers: PodObservers,
@@ -82,56 +80,12 @@ class ParkedTasks:
         self._storage = storage
         self._provider = provider
         self._node = node
-        self._create = create  # of a pod in a namespace, as a client would; raises StatusError
+        self.reservations = Reservations(storage=storage, node=node, create=create, recorder=recorder, terms=terms)
         self._delete = delete
         self._recorder = recorder
         self._observers = observers
         self._clock = clock
         self._terms = terms
-
-    def reserve(self, driver: JSON) -> None:
-        """Park what a driver will ask for, once, as its task has been asked for. Raises StorageError."""
-        if not self._terms.seconds or not parked.wants_parking(driver, by_default=self._terms.by_default):
-            return
-        references = References(driver, self._node.lookup.now())
-        try:
-            plan = executor_plan(driver, lambda name: references.data("configmaps", name))
-        except (AttributeError, KeyError, TypeError, ValueError, TaskRejected) as error:
-            LOG.info("executors not foretold uid=%s error=%r", driver["metadata"]["uid"], error)
-            return
-        count = min(plan.count, MOST) if plan else 0
-        if plan is None or not count or not self._mark(driver, count):
-            return
-        made = 0
-        try:
-            for number in range(1, count + 1):
-                pod = parked.parked_pod(plan.pod, driver, number, seconds=self._terms.seconds)
-                self._create(driver["metadata"]["namespace"], pod)
-                made += 1
-        except StatusError as error:  # a quota, most of all: the executors will ask for themselves
-            self._recorder.record(driver, [News("Normal", "NotParked", f"{count - made} of {count}: {error.message}")])
-        if made:
-            words = f"started {made} executors' tasks with the driver: they wait {self._terms.seconds} s for it"
-            self._recorder.record(driver, [News("Normal", "Parked", words)])
-
-    def _mark(self, driver: JSON, count: int) -> bool:
-        """Write into a driver how many tasks are parked for it; False if that stands there, or it is gone or over."""
-        metadata, is_first = driver["metadata"], False
-
-        def change(pod: JSON) -> JSON | None:
-            nonlocal is_first
-            annotations = annotations_of(pod)
-            is_same = pod["metadata"]["uid"] == metadata["uid"] and not is_deleting(pod) and not is_terminal(pod)
-            is_first = is_same and PARKED not in annotations
-            if not is_first:
-                return None
-            return {**pod, "metadata": {**pod["metadata"], "annotations": {**annotations, PARKED: str(count)}}}
-
-        try:
-            guaranteed_update(self._storage, object_key("pods", metadata["namespace"], metadata["name"]), change)
-        except KeyNotFound:
-            return False
-        return is_first
 
     def bind(self, executor: StoredObject) -> tuple[TaskState, Recorded] | None:
         """Give an executor the task that waits for it; None where there is none for it. Raises StorageError."""
@@ -153,7 +107,10 @@ class ParkedTasks:
                 return None
             with suppress(RevisionConflict):
                 return state, self._write(executor, waiting, state, translation)
-            again = self._storage.get_by_uid(executor.object()["metadata"]["uid"])
+            try:
+                again = self._storage.get_by_uid(executor.object()["metadata"]["uid"])
+            except KeyNotFound:
+                return None
             if is_deleting(again.object()) or is_terminal(again.object()) or handle_of(again.object()):
                 return None
             executor = again
@@ -262,11 +219,11 @@ class ParkedTasks:
         records = self._storage.list(prefix(parked.BOUND_TASKS)).items  # before the pods: none is bound in between
         snapshot = index.look()
         for uid, each in snapshot.by_uid.items():
-            if each.ending and each.ending.role == parked.PARKED_ROLE:
+            if each.ending and each.ending.is_parked:
                 with suppress(KeyNotFound):
                     self._give_back([self._storage.get_by_uid(uid).object()])
         for each in snapshot.unfinished:
-            if f'"{parked.PARKED_ROLE}"' not in each.json or not parked.is_parked(pod := each.object()):
+            if WAITS_FOR not in each.json or not parked.is_parked(pod := each.object()) or self.expire(pod):
                 continue
             owners = [snapshot.by_uid.get(owner) for owner in each.owners]
             if not any(owner and not owner.ending and not is_deleting(owner.object()) for owner in owners):
@@ -274,6 +231,17 @@ class ParkedTasks:
         for record in records:
             if record.object()["pod"] not in snapshot.by_uid:
                 self._drop(record.key)
+
+    def expire(self, pod: JSON) -> bool:
+        """Give back a parked pod that has had no task for as long as one may wait; False for any other pod.
+
+        From when a task begins its deadline counts, which no pod has before.
+        """
+        since = find_time(pod["metadata"].get("creationTimestamp")) or self._clock()
+        if not parked.is_parked(pod) or handle_of(pod) or self._clock() < after(since, self._terms.seconds):
+            return False
+        self._give_back([pod])
+        return True
 
     def _parked_beside(self, waiting: JSON) -> list[JSON]:
         namespace = waiting["metadata"]["namespace"]

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 
-from chalicelib.apimachinery.accessors import is_deleting, metadata_of, status_of
+from chalicelib.apimachinery.accessors import metadata_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.rules.status import StatusError, forbidden
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.parked import name_of_parked
+from chalicelib.controllers.podmodel.parked import name_of_parked, place_given
 from chalicelib.controllers.policy import limit_ranges
 from chalicelib.controllers.policy.quota_usage import (
     GROUPS,
@@ -31,7 +31,7 @@ from chalicelib.controllers.policy.quota_usage import (
 )
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.resources.pods.totals import ZERO
-from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
+from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
 LOG = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class Quotas:
     def _take(self, resource: str, obj: JSON, quotas: list[StoredObject], *, is_dry_run: bool) -> bool:
         """Take from every quota of the namespace that counts the object; return whether there was one."""
         namespace = obj["metadata"]["namespace"]
-        asked = self._asked(resource, obj) if quotas else {}
+        asked = self._asked(resource, obj, is_dry_run=is_dry_run) if quotas else {}
         counting = []
         for item in quotas:
             hard = hard_limits(item.object())
@@ -174,16 +174,23 @@ class Quotas:
             raise
         return True
 
-    def _asked(self, resource: str, obj: JSON) -> Amounts:
-        """Return what an object uses beyond what the pod holds already whose place it takes."""
+    def _asked(self, resource: str, obj: JSON, *, is_dry_run: bool) -> Amounts:
+        """Return what an object uses beyond what the pod holds already whose place it takes, and write that it does."""
         asked, place = usage(resource, obj), name_of_parked(obj) if resource == "pods" else ""
         if not place:
             return asked
+        held: JSON | None = None
+
+        def give(parked: JSON) -> JSON | None:
+            nonlocal held
+            held = place_given(parked, obj)
+            return None if is_dry_run else held
+
         try:
-            held = self._storage.get(object_key("pods", obj["metadata"]["namespace"], place)).object()
+            guaranteed_update(self._storage, object_key("pods", obj["metadata"]["namespace"], place), give)
         except KeyNotFound:
             return asked
-        return asked if is_deleting(held) else less(asked, usage(resource, held))
+        return less(asked, usage(resource, held)) if held else asked
 
     def _take_from(self, item: StoredObject, resource: str, obj: JSON, asked: Amounts) -> None:
         for attempt in range(TAKE_ATTEMPTS):

@@ -28,7 +28,7 @@ FAILED_STARTS = (
 )
 PARK = "sparkanywhere.io/park"  # of a driver: whether its executors' tasks start with it, true or false
 PARKED = "sparkanywhere.io/parked"  # how many of them did
-# Written by admission, so not among those below.
+WAITS_FOR = "sparkanywhere.io/waits-for"  # of a parked pod: who has taken its place in quotas, "" while nobody has
 PARKED_POD = "sparkanywhere.io/parked-pod"  # of an executor: the pod whose task waited for it
 BOUND_TASK = "sparkanywhere.io/bound-task"  # of an executor: the uid that its task was started under
 TASK_ANNOTATION = "sparkanywhere.io/task"
@@ -46,6 +46,8 @@ WRITTEN_BY_US = (
     START,
     FAILED_STARTS,
     PARKED,
+    WAITS_FOR,
+    PARKED_POD,
     BOUND_TASK,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,

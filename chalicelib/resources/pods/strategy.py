@@ -53,8 +53,7 @@ class PodStrategy(Strategy):
         pod_defaults.default_pod(obj)
 
     def prepare_for_create(self, obj: JSON) -> None:
-        """Set the first status, and what admission adds: tolerations and priority."""
-        pod_marks.without_our_marks(obj)
+        """Set the first status, and what every pod gets: tolerations and priority. Admission has seen to our marks."""
         _admit(obj["spec"])
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         if obj["spec"].get("schedulingGates"):
