@@ -117,6 +117,10 @@ class Settings:
         default=5000, metadata={"doc": "requests a second that one user may make before 429"}
     )
     user_watches: int = field(default=2000, metadata={"doc": "watches that one user may hold at once"})
+    streams: int = field(
+        default=6, metadata={"doc": "streams that are open at once on AWS; further ones end after 25 seconds"}
+    )
+    user_streams: int = field(default=4, metadata={"doc": "of these, how many one user may have"})
     user_lists: int = field(
         default=16, metadata={"doc": "lists of one user that are made at once; others wait 5 seconds at most, then 429"}
     )

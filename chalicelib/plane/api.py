@@ -27,6 +27,7 @@ from chalicelib.endpoints.auth.callers import (
     read_token_file,
 )
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
+from chalicelib.endpoints.auth.open_streams import OpenStreams
 from chalicelib.endpoints.auth.rbac import Rbac
 from chalicelib.endpoints.auth.reviews import Reviews
 from chalicelib.endpoints.auth.scopes import Scopes
@@ -65,12 +66,15 @@ NO_STREAMS = "{} needs a connection that stays open, which this control plane ca
 def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, audit: AuditLog) -> Api:
     """Return the Api that answers every request."""
     settings, clock, streams = base.settings, base.sources.clock, base.host.streams
-    delivery = Delivery(streams, base.host.stream_seconds, base.host.redirects)
+    lasts = base.host.stream_seconds if streams else None  # a stream there holds a function until then
+    delivery = Delivery(streams, lasts, base.host.redirects, open_streams=_open_streams(base, lasts) if lasts else None)
     bodies, shaper = Bodies(settings.body_kib * 1024), Shaper(clock)
     rbac = _rbac(base, stored.changes)
     authenticator = build_authenticator(settings, base.issuer, clock)
     limits = Limits(UserLimits(settings.user_requests_per_second, settings.user_watches, settings.user_lists))
-    list_limits = ([] if streams else [MAX_ANSWER_BYTES]) + ([settings.list_kib * 1024] if settings.list_kib else [])
+    list_limits = ([MAX_ANSWER_BYTES] if lasts or not streams else []) + (
+        [settings.list_kib * 1024] if settings.list_kib else []
+    )
     return Api(
         stored.registries,
         stored.custom,
@@ -97,6 +101,17 @@ def build_api(base: Foundation, stored: Stored, controllers: Controllers, *, aud
             compresses=streams,
             settle=partial(_settle, base, base.host.settle.request) if base.host.settle else None,
         ),
+    )
+
+
+def _open_streams(base: Foundation, seconds: float) -> OpenStreams:
+    return OpenStreams(
+        base.storage,
+        most=base.settings.streams,
+        most_of_user=base.settings.user_streams,
+        seconds=seconds,
+        clock=base.sources.clock,
+        new_uid=base.sources.new_uid,
     )
 
 

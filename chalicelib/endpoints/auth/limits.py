@@ -1,7 +1,7 @@
 """Limits: how many requests, watches and lists one user may have, so that nobody starves the others.
 
 Refusals are those of a real server's priority and fairness: 429 with Retry-After. Each limit is per process: on Lambda,
-where a process serves one request at a time, API Gateway's own throttling does this work.
+where a process serves one request at a time, API Gateway's throttling bounds requests, and open_streams.py the streams.
 """
 
 from __future__ import annotations

@@ -13,13 +13,19 @@ each request (client-go v0.24 to v0.37, transport/round_trippers.go).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from chalice.app import Response
 
+from chalicelib.endpoints.auth.limits import CountedWatch
+from chalicelib.endpoints.auth.open_streams import OpenStreams
 from chalicelib.endpoints.http.requests import STREAM_PATH, RequestInfo
 
+# The gateway gives up after 29 s: 25 leave room for a cold start and a slow last read.
+MAX_HOLD_SECONDS = 25.0
 # client-go's DefaultKubernetesUserAgent: program/version (os/arch) kubernetes/commit
 GO_CLIENT = re.compile(r"\S+ \([^)]*\) kubernetes/")
 # Of kubectl's commands, those that end with a watch's answer; the others ask again. kubectl says which one asks.
@@ -30,12 +36,28 @@ KUBECTL_ENDS = ("", "kubectl get", "kubectl events")
 class Delivery:
     """What becomes of watches and followed logs: streams of `longest_seconds` at most, None for no limit, or buffers.
 
+    Beyond what `open_streams` lets be open, a stream lasts as long as a buffer is held: nobody is refused.
     With `redirects` those who would end with a buffer are sent to the function that streams.
     """
 
     streams: bool
     longest_seconds: float | None = None
     redirects: bool = False
+    open_streams: OpenStreams | None = None  # where a stream holds what others want
+
+    def stream(self, user: str, begin: Callable[[float | None], Iterator[bytes]]) -> Iterator[bytes]:
+        """Return the pieces of a user's stream, which `begin` returns for the seconds that it may last."""
+        if self.open_streams is None:
+            return begin(self.longest_seconds)
+        name = self.open_streams.take(user)
+        if name is None:
+            return begin(MAX_HOLD_SECONDS)
+        release = partial(self.open_streams.release, name)
+        try:
+            return CountedWatch(begin(self.longest_seconds), release)
+        except BaseException:
+            release()
+            raise
 
     def redirect(self, info: RequestInfo) -> Response | None:
         """Return the redirect of a request that is to be streamed elsewhere, None if it is answered here.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chalice.app import Response
@@ -21,8 +22,7 @@ from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.endpoints.http.parameters import parse_int
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse
-from chalicelib.endpoints.verbs.delivery import Delivery
-from chalicelib.endpoints.verbs.watching import MAX_HOLD_SECONDS
+from chalicelib.endpoints.verbs.delivery import MAX_HOLD_SECONDS, Delivery
 from chalicelib.providers.base import LogOptions, LogStream
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.pods.podrecords import RESOURCE as PODRECORDS
@@ -61,10 +61,15 @@ class LogEndpoint:
             return elsewhere
         if not spec_of(pod).get("nodeName"):
             return Response(body="", status_code=204, headers={"Content-Type": TEXT_TYPE})
-        pieces = (self._pods if pod is found else self._records).logs(found, container, options)
-        if self._delivery.streams:
-            return StreamResponse(pieces, content_type=TEXT_TYPE)
-        body = b"".join(bounded(pieces, MAX_LOG_BYTES)).decode("utf-8", "replace")
+        source, now = self._pods if pod is found else self._records, self._clock()
+
+        def begin(longest: float | None) -> Iterator[bytes]:
+            until = now + timedelta(seconds=longest) if options.follow and longest else None
+            return source.logs(found, container, replace(options, until=until))
+
+        if self._delivery.streams and (options.follow or not self._delivery.open_streams):
+            return StreamResponse(self._delivery.stream(info.user.name, begin), content_type=TEXT_TYPE)
+        body = b"".join(bounded(begin(MAX_HOLD_SECONDS), MAX_LOG_BYTES)).decode("utf-8", "replace")
         return Response(body=body, status_code=200, headers={"Content-Type": TEXT_TYPE})
 
     def _options(self, info: RequestInfo) -> LogOptions:
@@ -88,21 +93,18 @@ class LogEndpoint:
             raise bad_request(f'parsing time "{info.first("sinceTime")}": not an RFC 3339 time')
         if found:
             raise invalid("PodLogOptions", info.name, found)
-        follows = info.flag("follow")
         now = self._clock()
-        seconds = self._delivery.longest_seconds if self._delivery.streams else MAX_HOLD_SECONDS
         moment = kubetime.after(now, -since) if since is not None else None
         if info.first("sinceTime"):
             moment = kubetime.parse_time(info.first("sinceTime"))
         return LogOptions(
-            follow=follows,
+            follow=info.flag("follow"),
             tail_lines=tail,
             since=moment and max(moment, EPOCH),
             limit_bytes=limit,
             timestamps=info.flag("timestamps"),
             previous=info.flag("previous"),
             stream=STREAMS[stream],
-            until=now + timedelta(seconds=seconds) if follows and seconds else None,
         )
 
 

@@ -26,15 +26,13 @@ from chalicelib.endpoints.http.parameters import list_options, namespace_of
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import JSON_TYPE, Representation, StreamResponse, dumps, negotiate, typed_text
-from chalicelib.endpoints.verbs.delivery import Delivery
+from chalicelib.endpoints.verbs.delivery import MAX_HOLD_SECONDS, Delivery
 from chalicelib.endpoints.verbs.polled_watch import Pauses, is_polled, lets_go_late
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import INITIAL_EVENTS_END, Frame, Watch
 
 # fabric8 7.8 and later take an empty answer in under 2 s for a lost watch and invent a 410.
 MIN_HOLD_SECONDS = 2.0
-# The gateway gives up after 29 s: 25 leave room for a cold start and a slow last read.
-MAX_HOLD_SECONDS = 25.0
 # A real server's --min-request-timeout: watches without timeoutSeconds end after 30 to 60 minutes.
 STREAM_SECONDS = 1800.0
 MAX_BUFFER_BYTES = 4_000_000  # a Lambda answer may have 6 MB; clients come back for the rest
@@ -69,12 +67,19 @@ class WatchEndpoint:
         options = list_options(info, registry.strategy)
         if not self._streams:  # a buffer's one bookmark is its end: one in between would end the hold
             options = replace(options, allow_bookmarks=False)
-        polled = not self._streams and is_polled(info)
-        seconds = 0.0 if polled else self._seconds(float(options.timeout_seconds or 0))
-        watch = registry.watch(namespace_of(registry, info), options, seconds=seconds)
-        lines = self._limits.watch(info.user.name, self._lines(registry, watch, how, info))
+        namespace, asked = namespace_of(registry, info), float(options.timeout_seconds or 0)
         if self._streams:
-            return StreamResponse(lines, content_type=JSON_TYPE)
+
+            def begin(longest: float | None) -> Iterator[bytes]:
+                wanted = asked or STREAM_SECONDS * (1 + self._jitter())
+                watch = registry.watch(namespace, options, seconds=min(wanted, longest or wanted))
+                return self._limits.watch(info.user.name, self._lines(registry, watch, how, info))
+
+            return StreamResponse(self._delivery.stream(info.user.name, begin), content_type=JSON_TYPE)
+        polled = is_polled(info)
+        seconds = min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
+        watch = registry.watch(namespace, options, seconds=0.0 if polled else seconds)
+        lines = self._limits.watch(info.user.name, self._lines(registry, watch, how, info))
         with closing(lines):
             pieces, size = _collect(lines)
         pause = self._pauses.next(info, has_news=bool(pieces) or not options.resource_version) if polled else 1
@@ -86,12 +91,6 @@ class WatchEndpoint:
                 pieces.append(_error_line(timeout(END_OF_ANSWER, retry_after_seconds=pause)).encode())
         body = b"".join(pieces).decode()
         return Response(body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"})
-
-    def _seconds(self, asked: float) -> float:
-        if self._streams:
-            wanted = asked or STREAM_SECONDS * (1 + self._jitter())
-            return min(wanted, self._delivery.longest_seconds or wanted)
-        return min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
 
     def _lines(self, registry: Registry, watch: Watch, how: Representation, info: RequestInfo) -> Iterator[bytes]:
         is_first = True

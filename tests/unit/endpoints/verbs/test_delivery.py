@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,16 @@ from urllib.parse import urljoin
 
 import pytest
 
+from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.endpoints.auth.limits import Limits, UserLimits
+from chalicelib.endpoints.auth.open_streams import OpenStreams
+from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo
-from chalicelib.endpoints.verbs.delivery import Delivery
+from chalicelib.endpoints.verbs.delivery import MAX_HOLD_SECONDS, Delivery
+from chalicelib.endpoints.verbs.watching import WatchEndpoint
+from chalicelib.registry.options import ListOptions
+from chalicelib.registry.registry import Registry
+from chalicelib.registry.watch import Watch
 from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.api_client import ApiClient
 from tests.unit.controllers.world import WORLD, World
@@ -90,11 +99,114 @@ def test_a_log_that_is_followed_is_sent_on_once_it_is_known_to_be_there(world: W
     assert ask("a", follow="true", container="other") == (400, None)
 
 
-def test_a_stream_of_a_function_ends_before_the_function_must(tmp_path: Path) -> None:
-    host = replace(WORLD, streams=True, stream_seconds=0.5)
-    world = World(SqliteStorage(tmp_path / "db"), host=host)
+class NotedRegistry(Registry):
+    """Notes how long each watch is to last."""
 
-    answer = ApiClient(world.plane).request("GET", PODS, query={"watch": "1"})  # without an end of its own
+    seconds: list[float]
 
-    assert answer.status == 200
+    def watch(self, namespace: str | None, options: ListOptions, *, seconds: float) -> Watch:
+        self.seconds.append(seconds)
+        return super().watch(namespace, options, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("longest", "asked", "lasts"), [(870.0, "", 870.0), (870.0, "5", 5.0), (870.0, "900", 870.0), (None, "", 1800.0)]
+)
+def test_a_stream_ends_before_its_function_must(world: World, longest: float | None, asked: str, lasts: float) -> None:
+    pods = world.registries[("", "pods")]
+    registry = NotedRegistry(pods.strategy, pods._parts)
+    registry.seconds = []
+    endpoint = WatchEndpoint(
+        Shaper(world.clock),
+        Limits(UserLimits()),
+        delivery=Delivery(streams=True, longest_seconds=longest),
+        clock=world.clock,
+        jitter=lambda: 0.0,
+    )
+
+    query = {"timeoutSeconds": [asked]} if asked else {}
+    endpoint.answer(registry, RequestInfo(verb="watch", path=PODS, method="GET", namespace="ns", query=query))
+
+    assert registry.seconds == [lasts]
+
+
+def test_a_stream_too_many_is_as_short_as_a_buffer_until_another_ends(world: World) -> None:
+    delivery = Delivery(streams=True, longest_seconds=870.0, open_streams=open_streams(world, most=1))
+    lasting: list[float | None] = []
+
+    def begin(seconds: float | None) -> Iterator[bytes]:
+        lasting.append(seconds)
+        return iter([b"a"])
+
+    first = delivery.stream("ana", begin)
+    second = delivery.stream("ana", begin)
+    ended = [list(first), list(second)]
+    delivery.stream("ana", begin)
+
+    assert ended == [[b"a"], [b"a"]]
+    assert lasting == [870.0, MAX_HOLD_SECONDS, 870.0]
+
+
+def test_a_stream_that_could_not_begin_is_not_open(world: World) -> None:
+    delivery = Delivery(streams=True, longest_seconds=870.0, open_streams=open_streams(world, most=1))
+
+    def refuses(seconds: float | None) -> Iterator[bytes]:
+        raise ValueError(seconds)
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"870"):
+            delivery.stream("ana", refuses)
+
+
+def test_streams_are_counted_over_processes_and_of_each_user_and_expire(world: World) -> None:
+    here, there = open_streams(world, most=3, most_of_user=2), open_streams(world, most=3, most_of_user=2)
+
+    mine = [here.take("ana"), there.take("ana"), here.take("ana")]
+    others = [there.take("bob"), here.take("eve")]
+    world.pass_time(870.0)
+    later = [here.take("ana"), there.take("ana"), here.take("ana")]
+
+    assert [each is not None for each in mine] == [True, True, False]
+    assert [each is not None for each in others] == [True, False]
+    assert [each is not None for each in later] == [True, True, False]
+
+
+def test_none_is_open_where_none_may_be(world: World) -> None:
+    assert open_streams(world, most=0).take("ana") is None
+
+
+def test_a_function_that_streams_counts_watches_and_followed_logs_and_its_lists_have_a_limit(tmp_path: Path) -> None:
+    world = World(SqliteStorage(tmp_path / "db"), host=replace(WORLD, streams=True, stream_seconds=870.0))
+    api = ApiClient(world.plane)
+    world.create_pod("a")
+    world.provider.say(handle_of(world.pod("a")), "c", b"said\n")
+    for name in ("b", "c", "d", "e", "f", "g", "h"):
+        world.create("configmaps", name, data={"a": "x" * 1_000_000})
+
+    plain = api.request("GET", f"{PODS}/a/log")
+    noted = [world.get("sparkanywhere-streams", "open", namespace=None)]
+    answers = []
+    for path, query in ((PODS, {"watch": "1", "timeoutSeconds": "1"}), (f"{PODS}/a/log", {"follow": "1"})):
+        answers.append(api.request("GET", path, query=query))
+        noted.append(world.get("sparkanywhere-streams", "open", namespace=None))
+    large = api.request("GET", "/api/v1/namespaces/ns/configmaps")
+
+    assert [each.status for each in (plain, *answers, large)] == [200, 200, 200, 413]
+    assert plain.body == answers[1].body == "said\n"
+    assert noted[0] is None
+    assert [each and each["open"] for each in noted[1:]] == [{}, {}]
+    versions = [each["metadata"]["resourceVersion"] for each in noted[1:] if each]
+    assert len(set(versions)) == 2
     world.plane.close()
+
+
+def open_streams(world: World, *, most: int, most_of_user: int = 4) -> OpenStreams:
+    """Return what a process of the function that streams has."""
+    return OpenStreams(
+        world.storage,
+        most=most,
+        most_of_user=most_of_user,
+        seconds=870.0,
+        clock=world.clock,
+        new_uid=lambda: str(uuid.uuid4()),
+    )
