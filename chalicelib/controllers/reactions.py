@@ -33,7 +33,7 @@ from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
 from chalicelib.controllers.pods.launches import LaunchRequests
 from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.records import PodRecords
-from chalicelib.controllers.pods.resync import Resync
+from chalicelib.controllers.pods.resync import BATCH, Resync
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.recorder import Recorder
@@ -257,9 +257,11 @@ class Reactions:
         items = self._storage.list(prefix("pods", namespace)).items
         named = [each for each in items if f'"{name}"' in each.json and f'"{TASK_ANNOTATION}":' not in each.json]
         woken = {each.key: pod for each in named if pods.is_to_launch(pod := each.object())}
-        if woken and not (launches and launches.ask_for(list(woken))):
-            for pod in woken.values():
-                pods.sync(pod)
+        keys = list(woken)
+        while keys and launches and launches.ask_for(keys[:BATCH]):
+            del keys[:BATCH]
+        for key in keys:
+            pods.sync(woken[key])
 
     def _keep_namespace_object(self, resource: str, obj: JSON) -> None:
         self._later(partial(self._controllers.lifecycle.namespace_objects.changed, resource, obj))

@@ -7,6 +7,7 @@ object names its owner once, and naming a foreign one gives rights over the obje
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 
 from chalicelib.apimachinery.accessors import labels_of, metadata_of, owners_of, spec_of
@@ -30,7 +31,7 @@ def account_of(pod_spec: JSON) -> str:
 
 
 class OwnedScope:
-    """The scope of one request by, or as, a pod. For one thread."""
+    """The scope of one request by, or as, a pod. Safe to call from the threads that delete a collection for it."""
 
     def __init__(self, owner: str, info: RequestInfo, *, storage: Storage, rbac: Rbac, refuse: Refuse) -> None:
         self.owner = owner
@@ -92,14 +93,25 @@ class OwnedScope:
         self.check_write(resource, obj)
 
     def _owns(self, uid: str) -> bool:
+        """Return whether an object is the pod, or its owners and theirs, which may be a circle, lead up to the pod."""
         if uid not in self._is_ours:
-            self._is_ours[uid] = False  # also for a circle of owners
-            try:
-                owner = stored_metadata(self._storage.get_by_uid(uid).json)
-            except KeyNotFound:
-                return False
-            self._is_ours[uid] = self.sees(owner)
+            self._is_ours[uid] = self._leads_up(uid)  # written once it is known: other threads read it
         return self._is_ours[uid]
+
+    def _leads_up(self, uid: str) -> bool:
+        waiting, seen = [uid], set[str]()
+        while waiting:
+            each = waiting.pop()
+            is_ours = self._is_ours.get(each)
+            if is_ours:
+                return True
+            if is_ours is None and each not in seen:
+                seen.add(each)
+                with suppress(KeyNotFound):
+                    owner = stored_metadata(self._storage.get_by_uid(each).json)
+                    if owner.get("namespace", "") == self._namespace:
+                        waiting += [above.get("uid") or "" for above in owner.get("ownerReferences") or ()]
+        return False
 
     def _check_seen(self, metadata: JSON) -> None:
         if not self.sees(metadata):

@@ -202,10 +202,15 @@ class FargateProvider:
     def is_caller(self, arn: str, uid: str, *, handle: str, definition: str) -> bool:
         """Return whether an AWS identity is that of the task's containers; see VouchesForTasks.
 
-        Of tasks that run what is not stored is asked of ECS, by the id that the session is named after.
+        Of tasks that run what is not stored is asked of ECS, by the id that the session is named after; for nobody of
+        another account.
         """
         task_id = arn.rpartition("/")[2]
-        if not TASK_ID.fullmatch(task_id) or handle.rpartition("/")[2] not in ("", task_id):
+        if (
+            not arn.startswith(self._site.sessions)
+            or not TASK_ID.fullmatch(task_id)
+            or handle.rpartition("/")[2] not in ("", task_id)
+        ):
             return False
         if not handle or not definition:
             known = next(iter(self.describe([handle or self._site.task_arn(task_id)])), None)

@@ -59,10 +59,14 @@ class DeploymentConfig:
         """Return whether a role may be a task's: it is of the same account and under the same path as Terraform's."""
         return bool(ROLE_ARN.fullmatch(role_arn)) and role_arn.startswith(f"{self.task_role_arn.rpartition('/')[0]}/")
 
+    @property
+    def sessions(self) -> str:
+        """Return how the ARN of every session of a role of our account begins."""
+        return f"arn:{self._partition}:sts::{self._account}:assumed-role/"
+
     def task_arn(self, task_id: str) -> str:
         """Return the ARN of a task of our cluster."""
-        partition, account = self.task_role_arn.split(":")[1], self.task_role_arn.split(":")[4]
-        return f"arn:{partition}:ecs:{self.region}:{account}:task/{self.cluster}/{task_id}"
+        return f"arn:{self._partition}:ecs:{self.region}:{self._account}:task/{self.cluster}/{task_id}"
 
     def runs(self, handle: str) -> bool:
         """Return whether a task ends with our cluster: ECS deletes none while tasks run in it.
@@ -70,6 +74,14 @@ class DeploymentConfig:
         Of another cluster's task nothing is known: then it is our settings that are wrong.
         """
         return f":{self.region}:" in handle and f":task/{self.cluster}/" in handle
+
+    @property
+    def _partition(self) -> str:
+        return self.task_role_arn.split(":")[1]
+
+    @property
+    def _account(self) -> str:
+        return self.task_role_arn.split(":")[4]
 
     def _own_role(self, namespace: str) -> str:
         return f"{self.task_role_arn}-{namespace}"

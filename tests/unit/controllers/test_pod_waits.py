@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers import reactions
 from chalicelib.controllers.podmodel.index import PodIndex
-from chalicelib.controllers.pods.launches import LEASE, LaunchRequests
+from chalicelib.controllers.pods.launches import LEASE, FunctionUnavailable, InvokeFunction, LaunchRequests
 from chalicelib.controllers.reactions import Changes, Reactions
 from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.plane.host import LAMBDA
@@ -92,31 +94,63 @@ def test_host_without_memory_finds_waiting_pods_in_the_store() -> None:
     assert len(w.provider.tasks) == 1
 
 
-def test_where_pods_are_launched_behind_the_answer_those_that_an_object_wakes_are_too() -> None:
-    w = World(MemoryStorage(), host=LAMBDA)
-    w.create_pod("waiting", **MOUNTS)
-    w.create_pod("unconcerned")
-    w.create_pod("gated", **MOUNTS, schedulingGates=[{"name": "later"}])
-    invoked: list[dict[str, Any]] = []
+def changes_of(w: World, invoke: InvokeFunction) -> Changes:
+    """Return the changes that a function reacts to which launches nothing itself."""
     lease = Lease(w.storage, LEASE, holder="api", seconds=1.0, clock=w.clock)
-    requests = LaunchRequests(lease, lambda _, event: invoked.append(event), clock=w.clock)
     changes = Changes(before_removal={})
     Reactions(
-        replace(w.controllers, launches=requests),
+        replace(w.controllers, launches=LaunchRequests(lease, invoke, clock=w.clock)),
         storage=w.storage,
         index=PodIndex(w.storage),
         later=inline,
         scans=True,
         launches=True,
     ).subscribe_to(changes)
+    return changes
+
+
+def stored_settings(w: World) -> JSON:
+    """Store what the pods wait for, unnoticed, and return it."""
     settings = {"metadata": {"name": "settings", "namespace": "ns", "uid": "u"}, "data": {}}
     w.storage.create("/registry/configmaps/ns/settings", settings)
+    return settings
 
-    changes.after_write("configmaps", settings, "ADDED")
+
+def test_where_pods_are_launched_behind_the_answer_those_that_an_object_wakes_are_too() -> None:
+    w = World(MemoryStorage(), host=LAMBDA)
+    w.create_pod("waiting", **MOUNTS)
+    w.create_pod("unconcerned")
+    w.create_pod("gated", **MOUNTS, schedulingGates=[{"name": "later"}])
+    invoked: list[dict[str, Any]] = []
+    changes = changes_of(w, lambda _, event: invoked.append(event))
+
+    changes.after_write("configmaps", stored_settings(w), "ADDED")
     changes.after_write("configmaps", {"metadata": {"name": "other", "namespace": "ns", "uid": "v"}}, "ADDED")
 
     assert invoked == [{"pods": ["/registry/pods/ns/waiting"], "after": 0}]
     assert [each.name for each in w.provider.tasks] == ["unconcerned"]
+
+
+@pytest.mark.parametrize("answered", [2, 1], ids=["all-are-taken", "the-second-is-refused"])
+def test_more_pods_than_one_function_launches_are_handed_over_in_parts(
+    answered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "BATCH", 2)
+    w = World(MemoryStorage(), host=LAMBDA)
+    for name in "abc":
+        w.create_pod(name, **MOUNTS)
+    parts: list[int] = []
+
+    def invoke(name: str, event: dict[str, Any]) -> None:
+        del name
+        if len(parts) == answered:
+            raise FunctionUnavailable("it is busy")
+        parts.append(len(event["pods"]))
+
+    changes_of(w, invoke).after_write("configmaps", stored_settings(w), "ADDED")
+
+    assert parts == [2, 1][:answered]
+    assert len(w.provider.tasks) == 3 - sum(parts)
 
 
 def test_waiting_again_writes_nothing_and_says_nothing_more(w: World) -> None:

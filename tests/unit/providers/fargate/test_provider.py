@@ -244,6 +244,23 @@ def test_a_task_that_is_not_stored_yet_runs_for_the_uid_that_is_asked_for(uid: s
     assert not fargate.is_caller(SESSION, "uid-1", handle="", definition="")
 
 
+@pytest.mark.parametrize("handle", [HANDLE, ""])
+@pytest.mark.parametrize(
+    "arn",
+    [
+        SESSION.replace("123456789012", "210987654321"),
+        SESSION.replace("aws", "aws-cn"),
+        f"arn:aws:iam::123456789012:user/{ID}",
+        f"arn:aws:sts::123456789012:federated-user/{ID}",
+    ],
+)
+def test_strangers_make_nobody_ask_ecs(arn: str, handle: str) -> None:
+    api = ecs_with("jobs-default:1")
+
+    assert not provider(api, site=OWN_ROLE).is_caller(arn, "uid-1", handle=handle, definition="")
+    assert api.calls == []
+
+
 def test_what_is_recorded_costs_one_question_for_each_definition() -> None:
     api = ecs_with("jobs-default:1")
     fargate = provider(api, site=OWN_ROLE)
