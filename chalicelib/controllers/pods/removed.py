@@ -22,7 +22,7 @@ from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import handle_of, has_seen_end, is_gated, lost_task, task_uid_of, with_state
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.store import Observer
-from chalicelib.controllers.pods.tasks import in_hundreds, stop_orphan
+from chalicelib.controllers.pods.tasks import Told, ask, stop_orphan
 from chalicelib.controllers.runtime.one_by_one import OneByOne
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import Provider, TaskState
@@ -112,7 +112,8 @@ class RemovedPods:
         """
         kept = {item: item.object() for item in self._storage.list(prefix(REMOVED)).items}
         by_handle = {handle_of(record["pod"]): record for record in kept.values() if handle_of(record["pod"])}
-        told = in_hundreds(self._provider.describe, list(by_handle))
+        handles = list(by_handle)
+        told = ask(partial(self._provider.describe, handles), handles) if handles else Told(())
         each_alone = OneByOne()
         each_alone.failed(told.refused)
         for state in told.states:

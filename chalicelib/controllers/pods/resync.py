@@ -21,7 +21,7 @@ from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.removed import RemovedPods
 from chalicelib.controllers.pods.store import ignore
-from chalicelib.controllers.pods.tasks import DESCRIBE_AT_ONCE, ask, in_hundreds, stop_orphan
+from chalicelib.controllers.pods.tasks import ask, stop_orphan
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.one_by_one import OneByOne
 from chalicelib.providers.base import Provider, TaskState
@@ -29,6 +29,7 @@ from chalicelib.providers.base import Provider, TaskState
 LOG = logging.getLogger(__name__)
 
 FEW = 20  # pods that wait: as many launches are a second of this process
+STEP = 100  # pods compared with their tasks before a run may be broken off
 BATCH = 200  # pods for one function: 20 seconds of its processor
 MOST = 800  # in a run: what ECS starts until the next, at 20 a second
 
@@ -95,8 +96,8 @@ class Resync:
         yield
         self._missed &= {handle_of(pod) for _, pod in living}
         living.sort(key=lambda each: (each[0] <= self._compared, each[0]))
-        for start in range(0, len(living), DESCRIBE_AT_ONCE):
-            some = living[start : start + DESCRIBE_AT_ONCE]
+        for start in range(0, len(living), STEP):
+            some = living[start : start + STEP]
             self._compare([pod for _, pod in some], each_alone)
             self._compared = some[-1][0]
             yield
@@ -167,7 +168,8 @@ class Resync:
         One answer without the task proves nothing: what a provider shows may be late. The next one does.
         """
         by_handle = {handle_of(pod): pod for pod in pods}
-        told = in_hundreds(self._provider.describe, list(by_handle))
+        handles = list(by_handle)
+        told = ask(partial(self._provider.describe, handles), handles)
         each_alone.failed(told.refused)
         for state in told.states:
             pod = by_handle.pop(state.handle, None)

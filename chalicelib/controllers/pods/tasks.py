@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
@@ -16,7 +15,6 @@ from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable,
 
 LOG = logging.getLogger(__name__)
 
-DESCRIBE_AT_ONCE = 100  # tasks a call; ECS takes no more
 ORPHAN_GRACE_SECONDS = 30.0
 
 
@@ -37,17 +35,6 @@ def ask(call: Callable[[], Sequence[TaskState]], handles: Collection[str] = ()) 
         return Told(error.states, error.untold, error)
     except ProviderUnavailable as error:
         return Told((), handles, error)
-
-
-def in_hundreds(describe: Callable[[Sequence[str]], list[TaskState]], handles: Sequence[str]) -> Told:
-    """Return what a provider's describe() tells of any number of tasks."""
-    some = (handles[at : at + DESCRIBE_AT_ONCE] for at in range(0, len(handles), DESCRIBE_AT_ONCE))
-    parts = [ask(partial(describe, each), each) for each in some]
-    return Told(
-        [state for part in parts for state in part.states],
-        {handle for part in parts for handle in part.untold},
-        next((part.refused for part in parts if part.refused), None),
-    )
 
 
 def resumed(first: bytes, pieces: Iterator[bytes]) -> Generator[bytes]:
