@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.aws_launch import MANY, REQUEST_SECONDS, RUN_TASK_SECONDS
+from benchmarks.aws_writes import executors_of
 from benchmarks.cpu_share import FULL_MB, cpu_seconds
 from benchmarks.dynamodb_units import UnitMeter
 from tests.aws_box.client import PODS, Client
@@ -277,7 +278,7 @@ def _job_hour(site: Site, executors: int) -> Counts:
             time.sleep(QUIET_SECONDS)
         schedules, minute = _schedules(site)
         with site.counted() as listing:
-            site.ask("GET", PODS, params={"labelSelector": theirs}, headers=FABRIC8)
+            site.ask("GET", PODS, params={"labelSelector": executors_of(driver)}, headers=FABRIC8)
         with site.counted() as end:
             _delete_executors(site, theirs)
             site.ask("DELETE", f"{PODS}/{name}")

@@ -44,7 +44,6 @@ REQUESTS = {
     "transactions lost": ("TransactWriteItems refused",),
     "writes of one item": ("PutItem", "UpdateItem", "DeleteItem"),
 }
-EXECUTOR_LIST = {"labelSelector": "spark-role=executor"}
 ENVIRON = {
     "AWS_ACCESS_KEY_ID": "benchmark",
     "AWS_SECRET_ACCESS_KEY": "benchmark",
@@ -195,12 +194,21 @@ def measure(executors: int = EXECUTORS) -> Life:
             return here.meter.read() - before
 
         started = units_of(start, executors)
-        lists = units_of(lambda _: here.api.request("GET", PODS, query=EXECUTOR_LIST), 1)
+        lists = units_of(lambda _: here.api.request("GET", PODS, query={"labelSelector": executors_of(driver)}), 1)
         ended = units_of(end, executors)
         here.plane.run_chores()
         here.skipped += TRACES
         traces = units_of(lambda _: here.plane.run_chores(), 1)
         return Life(started, ended, traces, lists, executors)
+
+
+def executors_of(pod: Any) -> str:  # Any: JSON
+    """Return the selector by which Spark lists the executors of the application that a pod belongs to.
+
+    ExecutorPodsPollingSnapshotSource, 3.1 to 4.3.
+    """
+    application = pod["metadata"]["labels"]["spark-app-selector"]
+    return f"spark-app-selector={application},spark-role=executor,spark-exec-inactive!=true"
 
 
 def executor(driver: Any, number: int) -> Any:  # Any: JSON

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.aws_cost import FABRIC8
+from benchmarks.aws_writes import executors_of
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.fake_ecs import FakeEcs, NoEngine
@@ -76,10 +78,10 @@ def run() -> str:
 
 
 def _verbs(client: Client) -> dict[str, Callable[[int], None]]:
-    one, executors = f"{PODS}/stored-1", {"labelSelector": "spark-role=executor"}
+    one, executors = f"{PODS}/stored-1", {"labelSelector": executors_of(_executor("any"))}
     return {
         "get a pod": lambda _: _ask(client, "GET", one),
-        "list the executors": lambda _: _ask(client, "GET", PODS, params=executors),
+        "list the executors": lambda _: _ask(client, "GET", PODS, params=executors, headers=FABRIC8),
         "create an executor": lambda n: _ask(client, "POST", PODS, json=_executor(f"made-{n}")),
         "watch, with an event to tell": lambda n: _ask(
             client, "GET", PODS, params={"watch": "1", "resourceVersion": _before(client, f"watched-{n}")}
