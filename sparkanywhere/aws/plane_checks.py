@@ -14,7 +14,7 @@ from sparkanywhere.aws.finding import Finding
 from sparkanywhere.aws.site import Site
 
 EVENTS, SCHEDULE = "task_events", "resync"  # the functions that rules of EventBridge call
-LAUNCH = "launch"
+CALLED = ("launch", "stream")  # those that the API calls, and that its gateway calls beside it
 MENDS_OF_KEYS = {
     "PendingDeletion": "aws kms cancel-key-deletion --key-id KEY && aws kms enable-key --key-id KEY",
     "Disabled": "aws kms enable-key --key-id KEY",
@@ -41,7 +41,7 @@ def check_table(site: Site, clients: Clients) -> Iterator[Finding]:
 
 def check_functions(site: Site) -> Finding:
     """Return whether the functions are there; those that rules call have lines of their own."""
-    wanted = (site.function, f"{site.function}-{LAUNCH}")
+    wanted = (site.function, *(f"{site.function}-{each}" for each in CALLED))
     if missing := [each for each in wanted if each not in site.functions]:
         return Finding("deployment", "failure", f"there is no function {' and no '.join(missing)}", site.deploy)
     return Finding("deployment", "ok", f"{site.function} in {site.region}, account {site.account}")

@@ -24,7 +24,7 @@ from tests.aws_box.role import statements_of_terraform
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 FUNCTION = "sparkanywhere-prod"
-FUNCTIONS = (FUNCTION, f"{FUNCTION}-launch", f"{FUNCTION}-resync", f"{FUNCTION}-task_events")
+FUNCTIONS = (FUNCTION, *(f"{FUNCTION}-{each}" for each in ("launch", "resync", "stream", "task_events")))
 OF_OTHERS = f"{FUNCTION}-of-others"
 LAMBDA = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sparkanywhere-prod-control-plane"

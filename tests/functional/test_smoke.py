@@ -25,6 +25,7 @@ from tests.aws_box.package import Package
 SERVED = {
     "apply",
     "watch",
+    "stream",
     "lasting-watch",
     "gzip",
     "slash",

@@ -7,15 +7,18 @@ import json
 import threading
 import time
 
+from chalicelib.endpoints.http.requests import STREAM_PATH
 from sparkanywhere.aws.smoke.ground import Exchange, Ground, expect
 from sparkanywhere.aws.smoke.outcome import StepFailed
 from sparkanywhere.aws.smoke.recorder import headers_of
 from sparkanywhere.aws.smoke.step import step
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 LABEL = "smoke.sparkanywhere.io/name"
 LASTING_SECONDS = 62.0  # longer than two answers of the gateway's
 ASK_AGAIN_SECONDS, ANSWER_SECONDS = 10, 30.0  # how long an answer may take, and how long the event
+STREAM_SECONDS = 20  # until such an answer ends
 WATCHES, WATCH_SECONDS, GATEWAY_SECONDS = 20, 25, 29.0
 PROTOBUF, GZIP = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf", b"\x1f\x8b"
 UPGRADE = {
@@ -145,4 +148,28 @@ def lasting_watch(ground: Ground) -> str:
     raise StepFailed(f"{answers} answers in {time.monotonic() - began:.0f} s, and none tells of it")
 
 
-STEPS = (apply, watch, packed, slash, upgrade, wrong_token, many_watches, lasting_watch)
+@step("stream", usd=0.0, minutes=0.5)
+def stream(ground: Ground) -> str:
+    """Try a stream: what happens once its first piece has come is told in the same answer."""
+    revision = ground.call("GET", ground.path("configmaps")).json()["metadata"]["resourceVersion"]
+    client, told = KubeClient(ground.access), []
+    left = ["streamed-first", "streamed-second"]
+    ground.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": left[0]}})
+    query = {"resourceVersion": revision, "timeoutSeconds": str(STREAM_SECONDS)}
+    try:
+        for event in client.watch(f"/{STREAM_PATH}{ground.path('configmaps')}", seconds=ANSWER_SECONDS, **query):
+            told.append(f"{event['type']} {event['object'].get('metadata', {}).get('name', '')}")
+            if told[-1] != f"ADDED {left[0]}":
+                continue
+            left.pop(0)
+            if not left:
+                break
+            ground.create("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": left[0]}})
+    except (ApiError, ApiUnreachable) as error:
+        raise StepFailed(f"the stream is refused: {error}") from error
+    ground.recorder.add("stream", told=told)
+    expect(not left, f"the answer tells {told} and not {left}: its pieces came together at its end")
+    return "two pieces came apart, in one answer"
+
+
+STEPS = (apply, watch, stream, packed, slash, upgrade, wrong_token, many_watches, lasting_watch)

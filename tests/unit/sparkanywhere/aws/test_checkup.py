@@ -93,6 +93,7 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("dead letters", "failure", lambda account: account.queues.clear()),
     ("deployment", "failure", lambda account: account.functions.remove(FUNCTION)),
     ("deployment", "failure", lambda account: account.functions.remove(f"{FUNCTION}-launch")),
+    ("deployment", "failure", lambda account: account.functions.remove(f"{FUNCTION}-stream")),
     ("role", "failure", lambda account: account.gone_roles.add("sparkanywhere-prod-control-plane")),
     ("role", "failure", lambda account: account.gone_roles.add("sparkanywhere-prod-execution")),
     ("role", "failure", lambda account: account.gone_roles.add("sparkanywhere-prod-task")),
