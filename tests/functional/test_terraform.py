@@ -169,9 +169,9 @@ class Terraform:
             check=False,
         )
 
-    def changes(self, variables: Mapping[str, str]) -> list[Any]:  # Any: JSON
+    def changes(self, variables: Mapping[str, str], state: str = "prod") -> list[Any]:  # Any: JSON
         """Return what the plan for other variables of stage prod would change."""
-        self.run("plan", "-refresh=false", "-input=false", "-state=prod", "-out=plan", *given(variables))
+        self.run("plan", "-refresh=false", "-input=false", f"-state={state}", "-out=plan", *given(variables))
         changes = json.loads(self.run("show", "-json", "plan"))["resource_changes"]
         return [each for each in changes if each["change"]["actions"] not in (["no-op"], ["read"])]
 
@@ -512,6 +512,21 @@ def test_another_value_of_a_variable_destroys_no_data(
 
     assert {each["type"] for each in changes if "delete" in each["change"]["actions"]} == goes
     assert [each["address"] for each in changes if len(each["change"]["actions"]) > 1] == []  # nothing is replaced
+
+
+@pytest.mark.usefixtures("destroying")
+@pytest.mark.parametrize(("route", "network", "actions"), [("internet", "public", []), ("nat", "nat", [["update"]])])
+def test_a_state_from_before_there_was_one_route_out_goes_on_with_its_route(
+    terraform: Terraform, route: str, network: str, actions: list[list[str]]
+) -> None:
+    """A route table takes no second route to the same addresses. To AWS, prod's leads to the internet in both cases."""
+    text = (terraform.folder / "prod").read_text()
+    assert text.count('"name": "outside"') == 1
+    (terraform.folder / "old").write_text(text.replace('"name": "outside"', f'"name": "{route}"'))
+
+    changes = [each for each in terraform.changes({"network": network}, "old") if each["type"] == "aws_route"]
+
+    assert [each["change"]["actions"] for each in changes] == actions
 
 
 def test_a_key_goes_once_nothing_needs_it_and_comes_with_a_new_token(

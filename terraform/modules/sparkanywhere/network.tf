@@ -60,8 +60,14 @@ resource "aws_route" "outside" {
   nat_gateway_id         = one(aws_nat_gateway.this[*].id)
 }
 
+# There was a route for each kind of network, of which a state has one; a chain, since two moves to one place are refused.
 moved {
   from = aws_route.internet
+  to   = aws_route.nat
+}
+
+moved {
+  from = aws_route.nat
   to   = aws_route.outside
 }
 

@@ -15,7 +15,7 @@ resource "aws_ssm_parameter" "admin_token" {
   type             = "SecureString"
   key_id           = var.customer_key ? aws_kms_key.this[0].arn : "alias/aws/ssm" # null would keep the key that it has
   value_wo         = ephemeral.aws_secretsmanager_random_password.admin_token[0].random_password
-  value_wo_version = 2 * var.admin_token_version + (var.customer_key ? 1 : 0)
+  value_wo_version = 2 * var.admin_token_version - (var.customer_key ? 1 : 0) # 1 by default, as it once was
   tags             = local.tags
 
   lifecycle {
