@@ -153,6 +153,11 @@ def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     usd = sum(plan.monthly_usd.values())
     parts = "".join(f", {kind.removeprefix('aws_')} ${each:.2f}" for kind, each in sorted(plan.monthly_usd.items()))
     echo(f"While no job runs: ${usd:.2f} a month{parts}, and cents for a function that runs once a minute.")
+    if not (has_token := made.folder.offered.get("admin_token") not in ("false", "0")):
+        echo(
+            "It has no administrator's token then, and takes the tokens of service accounts alone; a deployment from a"
+        )
+        echo("clone can let IAM identities in as well (SPARKANYWHERE_IAM_USERS; docs/aws.md, Tokens).")
     if dry_run:
         return
     _ask(yes, "Make it?")
@@ -160,7 +165,12 @@ def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     made.terraform.run("apply", "-input=false", PLAN)
     made.configure(made.terraform.outputs())
     made.chalice("deploy")
-    write_context(made.full_name, made.region, context_of(made.name, made.stage))
+    if has_token:
+        write_context(made.full_name, made.region, context_of(made.name, made.stage))
+    else:
+        echo(
+            f"{find_endpoint(made.full_name, made.region).url} is up, for clients with the token of a service account."
+        )
 
 
 def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:

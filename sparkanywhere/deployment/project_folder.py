@@ -32,6 +32,11 @@ def default_folder(environ: Mapping[str, str], deployment: str) -> Path:
     return home / "sparkanywhere" / "aws" / deployment
 
 
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
 class ProjectFolder:
     """A folder as a checkout is, as far as Terraform and Chalice look. Raises OSError where it cannot be written."""
 
@@ -44,10 +49,12 @@ class ProjectFolder:
     @property
     def variables(self) -> dict[str, Any]:
         """Return what Terraform's variables were set to last by somebody who said yes, {} before the first time."""
-        if not self._variables.is_file():
-            return {}
-        found: dict[str, Any] = json.loads(self._variables.read_text())
-        return found
+        return _read(self._variables) if self._variables.is_file() else {}
+
+    @property
+    def offered(self) -> dict[str, Any]:
+        """Return what Terraform's variables are set to this time."""
+        return _read(self.terraform / OFFERED)
 
     def offer(self, variables: dict[str, Any]) -> None:
         """Set Terraform's variables for this time, in the file OFFERED beside its files."""

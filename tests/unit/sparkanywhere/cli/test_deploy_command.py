@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from sparkanywhere.cli.deploy_command import aws
+from sparkanywhere.cli import deploy_command, login_command
+from sparkanywhere.cli.deploy_command import Deployment, aws
+from sparkanywhere.deployment.login import Endpoint
 from sparkanywhere.deployment.project_folder import known_variables
+from sparkanywhere.deployment.terraform import Terraform
 from tests.aws_box.wire import Answer, HttpServer
 
 IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
@@ -122,6 +125,45 @@ def test_nothing_is_taken_down_where_nothing_is(tmp_path: Path) -> None:
     empty = deploy("--destroy", answer="y\n")
     assert empty.exit_code == 1
     assert "There is no sparkanywhere-prod: " in empty.output
+
+
+class Chalice:
+    """Deploys nothing, and Terraform has made nothing: what is said before and afterwards counts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, token_from: str) -> None:
+        self.deployed: list[str] = []
+        found = Endpoint("https://api.example.com/api", token_from)
+        monkeypatch.setattr(Terraform, "run", lambda *_: None)
+        monkeypatch.setattr(Terraform, "outputs", lambda _: {})
+        monkeypatch.setattr(Deployment, "configure", lambda *_: None)
+        monkeypatch.setattr(Deployment, "chalice", lambda _, verb: self.deployed.append(verb))
+        for module in (deploy_command, login_command):
+            monkeypatch.setattr(module, "find_endpoint", lambda *_: found)
+        monkeypatch.setattr(login_command, "read_token", lambda _: "token")
+
+
+def test_a_deployment_without_a_token_says_who_gets_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chalice = Chalice(monkeypatch, token_from="")
+
+    made = deploy("--var", "admin_token=false", answer="y\n")
+
+    assert made.exit_code == 0, made.output
+    assert chalice.deployed == ["deploy"]
+    before, after = made.output.split("Make it?")
+    assert "no administrator's token" in before
+    assert "https://api.example.com/api is up, for clients with the token of a service account." in after
+    assert not (tmp_path / ".kube").exists()
+
+
+def test_a_deployment_with_a_token_ends_with_its_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    Chalice(monkeypatch, token_from="arn:aws:ssm:us-east-1:123456789012:parameter/token")
+
+    made = deploy(answer="y\n")
+
+    assert made.exit_code == 0, made.output
+    assert "no administrator's token" not in made.output
+    assert (tmp_path / ".kube" / "config").exists()
 
 
 @pytest.mark.parametrize(("environ", "region"), [({}, "us-east-1"), ({"AWS_REGION": "eu-west-1"}, "eu-west-1")])
