@@ -43,7 +43,7 @@ def apply(ground: Ground) -> str:
     return "server-side apply creates and changes"
 
 
-@step("watch", usd=0.0, minutes=0.3)
+@step("watch", usd=0.0, minutes=0.2)
 def watch(ground: Ground) -> str:
     """Try a watch: it is answered with what has happened."""
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "watched"}}
@@ -148,7 +148,7 @@ def lasting_watch(ground: Ground) -> str:
     raise StepFailed(f"{answers} answers in {time.monotonic() - began:.0f} s, and none tells of it")
 
 
-@step("stream", usd=0.0, minutes=0.5)
+@step("stream", usd=0.0, minutes=0.1)
 def stream(ground: Ground) -> str:
     """Try a stream: what happens once its first piece has come is told in the same answer."""
     revision = ground.call("GET", ground.path("configmaps")).json()["metadata"]["resourceVersion"]
