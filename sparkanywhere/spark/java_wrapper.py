@@ -48,20 +48,38 @@ yield_to() {{  # what the user says of compilers and archives wins
   esac
 }}
 yield_to "${{JAVA_TOOL_OPTIONS:-}} ${{JDK_JAVA_OPTIONS:-}} ${{_JAVA_OPTIONS:-}}"
+before=   # the option that the next word is the value of
+program=  # the main class or the jar: the words behind it are not Java's
 for argument do
   shift
-  yield_to "$argument"
-  case $argument in
-    {dropped}
-    org.apache.spark.launcher.Main) compiler="${{compiler:+{quick}}}" ;;
-    "$conf":*|"$conf"/:*)
-      rest="${{argument#"$conf"}}"
-      rest="${{rest#/}}"
-      argument="${{rest#:}}:$conf/"
+  case ${{program:+program}}$before in
+    program) ;;
+    -cp|-classpath|--class-path)
+      before=
+      case $argument in
+        "$conf":*|"$conf"/:*)
+          rest="${{argument#"$conf"}}"
+          rest="${{rest#/}}"
+          argument="${{rest#:}}:$conf/"
+          ;;
+      esac
+      case $argument in
+        "$jars/*"*) argument="$logging$argument" ;;
+      esac
+      ;;
+    -*) before= ;;
+    *)
+      yield_to "$argument"
+      case $argument in
+        {dropped}
+        {valued}) before=$argument ;;
+        -*|@*) ;;
+        *) program=$argument ;;
+      esac
       ;;
   esac
-  case $argument in
-    "$jars/*"*) argument="$logging$argument" ;;
+  case $program in
+    org.apache.spark.launcher.Main) compiler="${{compiler:+{quick}}}" ;;
   esac
   set -- "$@" "$argument"
 done
@@ -70,6 +88,12 @@ if [ -f "$archive" ]; then
 fi
 exec "$java" $compiler "$@"
 """
+# Options whose value is the next word (IsWhiteSpaceOption in the java.c of OpenJDK 17 to 25); -jar's is the program.
+VALUED = (
+    *("-cp", "-classpath", "--class-path", "-p", "--module-path", "--upgrade-module-path", "--add-modules"),
+    *("--limit-modules", "--add-exports", "--add-opens", "--add-reads", "--patch-module", "--enable-native-access"),
+    *("--source", "-d", "--describe-module"),
+)
 DUMP = ("-Xshare:dump", "-Xlog:disable", "-Xlog:all=error:stderr")
 DUMP_SECONDS = 1800.0  # it takes 25 s of processor time; a busy machine gets patience
 
@@ -138,6 +162,7 @@ def wrapper_text(*, java: Path, spark_home: Path, logging_jar: str, lacks_vector
         logging_jar=logging_jar,
         compiler=DELAYED_C2 if delays else "",
         quick=QUICK,
+        valued="|".join(VALUED),
         archive=WrappedJava(spark_home).archive,
         dropped=f"--add-modules={VECTOR_MODULE}) continue ;;" if lacks_vectors else "",
     )
@@ -178,7 +203,7 @@ def fingerprints(spark_home: Path) -> list[str]:
     Java takes an archive only for the very Java and the very jars that it was made from.
     """
     real = WrappedJava(spark_home).real
-    parts = [str(real), hashlib.sha256(CLASSES.read_bytes()).hexdigest()]
+    parts = [str(spark_home), str(real), hashlib.sha256(CLASSES.read_bytes()).hexdigest()]
     for path in (real / "lib" / "modules", *sorted((spark_home / "jars").glob("*.jar"))):
         if path.exists():  # Java 8 has no modules
             about = path.stat()
@@ -199,10 +224,16 @@ def is_current(spark_home: Path) -> bool:
     return bool(stamped) and stamped[:2] == fingerprints(spark_home)
 
 
+def is_writable(spark_home: Path) -> bool:
+    """Return whether wrapper and archive could be written anew."""
+    return os.access(WrappedJava(spark_home).folder, os.W_OK)
+
+
 def missing_because(spark_home: Path) -> str:
     """Return why a SPARK_HOME has no archive, or none that fits, in a few words; "" if it has one."""
     if not is_current(spark_home):
-        return "the archive of its classes is not that of this Java and these jars; the next job makes it"
+        then = "the next job makes it" if is_writable(spark_home) else "and its folder cannot be written"
+        return f"the archive of its classes is not that of this Java and these jars; {then}"
     return "" if WrappedJava(spark_home).archive.is_file() else " ".join(_stamped(spark_home)[2:])
 
 

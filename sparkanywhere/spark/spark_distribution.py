@@ -22,7 +22,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from sparkanywhere.spark.java_home import JavaNotFound, ensure_java, java_range
-from sparkanywhere.spark.java_wrapper import WrappedJava, is_current, make_archive, wrap
+from sparkanywhere.spark.java_wrapper import WrappedJava, is_current, is_writable, make_archive, wrap
 from sparkanywhere.spark.pip_download import DownloadFailed, download
 from sparkanywhere.spark.progress import Progress, Step, silent
 
@@ -108,7 +108,7 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
         raise SparkUnavailable(f"{version!r} is not a Spark version: write it like 4.3.0.")
     home = cache / "spark" / version
     try:
-        if is_ready(home) and is_current(home) and (home / LINKED_EXAMPLES).is_symlink():
+        if is_ready(home) and (not is_writable(home) or (is_current(home) and (home / LINKED_EXAMPLES).is_symlink())):
             return home
         with _lock(cache / "spark", version, progress):
             if not home.is_dir():
@@ -117,7 +117,7 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
                 _choose_java(home, home, cache=cache, environ=environ, progress=progress)
             if not is_current(home):
                 wrap(home, home, WrappedJava(home).real)
-                progress(Step("Preparing a faster start of Spark's JVMs"))
+                progress(Step("Preparing a faster start of Spark's JVMs (once; half a minute)"))
                 make_archive(home)
             if not (home / LINKED_EXAMPLES).is_symlink():
                 (home / LINKED_EXAMPLES).symlink_to(example_jar(home, version).name)

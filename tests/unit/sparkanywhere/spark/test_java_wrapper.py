@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,21 @@ def test_arguments_pass_through_as_they_are(spark_home: Path, tmp_path: Path) ->
         "$x",
         "--add-modules=jdk.incubator.vector",
     ]
+
+
+def test_what_the_program_is_given_is_the_programs(spark_home: Path, tmp_path: Path) -> None:
+    home = wrapped(spark_home, tmp_path, modules="java.base@17")
+    WrappedJava(home).archive.touch()
+    program = [
+        *("org.apache.spark.deploy.SparkSubmit", "-cp", f"{home}/conf:foo", f"{home}/jars/*", "@daily", "-Xint"),
+        *("-XX:SharedArchiveFile=/a", "--add-modules=jdk.incubator.vector", "org.apache.spark.launcher.Main", ""),
+    ]
+    options = ["-Xmx1g", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-classpath", "x"]
+
+    given = all_of(home, *options, *program)
+
+    assert given == [*DELAYED, f"-XX:SharedArchiveFile={home}/java/classes.jsa", "-Xlog:cds=off", *options, *program]
+    assert all_of(home, "-jar", *program)[-len(program) :] == program
 
 
 def test_a_module_that_this_java_lacks_is_not_asked_for(spark_home: Path, tmp_path: Path) -> None:
@@ -223,6 +239,16 @@ def test_what_an_archive_depends_on_is_looked_at(change: str, spark_home: Path, 
 
     assert not is_current(spark_home)
     assert "not that of this Java" in missing_because(spark_home)
+
+
+def test_a_copy_of_a_spark_is_not_taken_for_the_one_that_it_is_a_copy_of(spark_home: Path, tmp_path: Path) -> None:
+    writing_java(tmp_path / "real")
+    wrap(spark_home, spark_home, tmp_path / "real")
+    make_archive(spark_home)
+
+    copied = shutil.copytree(spark_home, tmp_path / "copied", symlinks=True)
+
+    assert (is_current(spark_home), is_current(copied)) == (True, False)
 
 
 def test_the_names_are_of_classes_that_every_java_program_has_and_of_sparks() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from sparkanywhere.spark.image import context_files
-from sparkanywhere.spark.java_wrapper import wrap
+from sparkanywhere.spark.java_wrapper import WrappedJava, missing_because, wrap
 from sparkanywhere.spark.progress import Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure, is_ready, place
 from tests.unit.sparkanywhere.fake_java import fake_java
@@ -52,6 +53,19 @@ def test_a_complete_spark_is_used_again_without_a_word(tmp_path: Path) -> None:
 
     assert ensure("4.3.0", cache=tmp_path, environ={}, progress=shown.append) == home
     assert shown == []
+
+
+def test_a_spark_that_cannot_be_written_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = lay_out(tmp_path, "4.3.0")
+    ensure("4.3.0", cache=tmp_path, environ={})
+    stamp = WrappedJava(home).stamp
+    stamp.write_text(stamp.read_text().upper())  # as of another version of ours
+    monkeypatch.setattr("sparkanywhere.spark.java_wrapper.os.access", lambda _path, mode: mode != os.W_OK)
+    shown: list[Step] = []
+
+    assert ensure("4.3.0", cache=tmp_path, environ={}, progress=shown.append) == home
+    assert shown == []
+    assert missing_because(home).endswith("its folder cannot be written")
 
 
 def test_the_examples_have_the_official_images_name_too(tmp_path: Path) -> None:
