@@ -102,8 +102,9 @@ class Settings:
     record_log_mib: int = field(
         default=10, metadata={"doc": "MiB that are kept of the log of a container whose pod is gone; the end stays"}
     )
-    park_seconds: int = field(
-        default=180, metadata={"doc": "seconds that a task waits for its executor, started with its driver; 0: none is"}
+    park_seconds: float = field(
+        default=180.0,
+        metadata={"doc": "seconds that a task started with its driver waits for its executor; 0: none is"},
     )
     resync_seconds: int = field(default=10, metadata={"doc": "seconds between two resyncs of the local control plane"})
     body_kib: int = field(default=3072, metadata={"doc": "largest request body in KiB; 3072 at most, as in Kubernetes"})

@@ -236,7 +236,8 @@ def _parking(
         observers=observers,
         clock=base.sources.clock,
         terms=ParkingTerms(
-            seconds=base.settings.park_seconds, by_default=base.settings.declaration.start_seconds > LONG_START_SECONDS
+            seconds=int(base.settings.park_seconds),
+            by_default=base.settings.declaration.start_seconds > LONG_START_SECONDS,
         ),
     )
 

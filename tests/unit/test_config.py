@@ -20,6 +20,7 @@ def test_a_name_that_would_lead_elsewhere_is_refused(name: str) -> None:
 
 def test_zero_is_for_those_that_have_it_as_their_default() -> None:
     assert Settings.from_env({"SPARKANYWHERE_LIST_KIB": "0"}).list_kib == 0
+    assert Settings.from_env({"SPARKANYWHERE_PARK_SECONDS": "0"}).park_seconds == 0  # an amount, which all may be 0
     for name in ("SPARKANYWHERE_LIST_KIB", "SPARKANYWHERE_RESYNC_SECONDS"):
         with pytest.raises(SettingsError, match=name):
             Settings.from_env({name: "-1"})
