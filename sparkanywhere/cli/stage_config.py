@@ -13,7 +13,9 @@ from typing import Any, TextIO
 
 import click
 
+from chalicelib import plane
 from sparkanywhere.cli.terminal import echo
+from sparkanywhere.deployment.archive import TASK_ROOT
 from sparkanywhere.deployment.stage_details import KEY
 from sparkanywhere.deployment.streaming import FUNCTION
 from sparkanywhere.deployment.terraform import Terraform, TerraformFailed
@@ -48,7 +50,8 @@ DETAILS = {  # of stage_details by output
 }
 FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "redirected"}
 # Of the function that streams: Lambda starts it by this.
-STREAM_VARIABLES = {"AWS_LAMBDA_EXEC_WRAPPER": "/var/task/chalicelib/plane/stream_runtime.sh"}
+RUNTIME = "/".join((TASK_ROOT, *plane.__name__.split("."), "stream_runtime.sh"))
+STREAM_VARIABLES = {"AWS_LAMBDA_EXEC_WRAPPER": RUNTIME}
 
 
 class OutputMissing(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,11 +126,25 @@ def test_the_wheel_deploys_what_answers_and_takes_it_down_again(stranger: Strang
     assert not [path for path in stranger.home.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
     with deployed(stranger) as url:
         assert stranger.kubectl("--context", "prod", "--server", url, "get", "pods") == NO_PODS
+        assert stream_runtime(stranger).endswith("_plane.plane.stream_runtime")
     kubeconfig.unlink()
     stranger.run("login", "--region", "us-east-1", "--context", "mine")
     assert "mine  https://" in stranger.run("contexts")
     assert "Left: " in stranger.run("deploy", "aws", "--destroy", "--yes")
     assert stranger.left() == []
+
+
+def stream_runtime(stranger: Stranger) -> str:
+    """Return the module by which the function starts that streams; Python has found it in the archive."""
+    configuration = stranger.client("lambda").get_function_configuration(FunctionName="sparkanywhere-prod-stream")
+    named = configuration["Environment"]["Variables"]["AWS_LAMBDA_EXEC_WRAPPER"]
+    script = stranger.home / "task" / named.removeprefix("/var/task/")
+    environ = {"LAMBDA_TASK_ROOT": str(stranger.home / "task"), "PATH": os.environ["PATH"]}
+    command = ["bash", str(script), sys.executable, "-c", "import sys; print(sys.argv[2])", "handler"]
+    module = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+    found = [sys.executable, "-c", f"import importlib.util as u; assert u.find_spec({module!r})"]
+    subprocess.run(found, cwd=stranger.home / "task", env=environ, check=True)
+    return module
 
 
 @contextmanager
