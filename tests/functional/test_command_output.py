@@ -23,7 +23,7 @@ from tests.waiting import until
 SCRIPT = "print('one\\ntwo\\nthree', flush=True); raise SystemExit(3)"
 FIELDS = {
     *("id", "name", "namespace", "driver", "state", "cause", "exit_code", "created", "started", "ended", "seconds"),
-    *("executors", "vcpu_seconds", "gib_seconds", "usd_on_fargate"),
+    *("executors", "vcpu_seconds", "gib_seconds", "usd_on_fargate", "start_seconds", "start_advice"),
 }
 WAIT_SECONDS = 60.0
 
