@@ -24,7 +24,7 @@ import yaml
 
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from tests.aws_box.execution_environment import runtime_folder
-from tests.aws_box.gateway import Gateway
+from tests.aws_box.gateway import INTEGRATION, Gateway
 from tests.aws_box.lambda_function import CONCURRENCY, Account, LambdaFunction
 from tests.aws_box.moto_server import credentials, moto
 from tests.aws_box.wire import LOOPBACK
@@ -173,7 +173,8 @@ def deployed(stranger: Stranger) -> Iterator[str]:
         timeout_seconds=ANSWER_SECONDS,
     )
     paths: dict[str, Any] = {
-        "".join(f"/{{p{part}}}" for part in range(1, parts + 1)): {"get": {}} for parts in range(1, DEPTH)
+        "".join(f"/{{p{part}}}" for part in range(1, parts + 1)): {"get": {INTEGRATION: {}}}
+        for parts in range(1, DEPTH)
     }
     gateway = Gateway({"paths": paths}, function.invoke, tls=server_context(certificates))
     try:
