@@ -176,7 +176,7 @@ def put_up(made: Deployment, *, dry_run: bool, yes: bool) -> None:
 def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     """Show, ask, and remove; say what is left. Raises Failure."""
     outputs = made.terraform.outputs()
-    if made.folder.variables.get(PROTECTION, "false") != "false":
+    if made.folder.offered.get(PROTECTION, "false") != "false":
         raise DeploymentRefused(
             f"{PROTECTION} was set: --var {PROTECTION}=false beside --destroy lets table and bucket go."
         )

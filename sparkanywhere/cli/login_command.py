@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,13 +20,25 @@ from sparkanywhere.deployment.project_folder import ProjectFolder, default_folde
 NAME, STAGE = "sparkanywhere", "prod"
 
 
+PLAIN = re.compile("[a-z][a-z0-9-]*")
+
+
 def deployment_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that name a deployment, as Terraform's variables do."""
     command = click.option(
         "--region", default="", help="AWS region. Default: where it was deployed from here, the profile's, us-east-1."
     )(command)
-    command = click.option("--stage", default=STAGE, show_default=True, help="Terraform's stage.")(command)
-    return click.option("--name", default=NAME, show_default=True, help="Terraform's name.")(command)
+    command = click.option("--stage", default=STAGE, callback=_plain, show_default=True, help="Terraform's stage.")(
+        command
+    )
+    return click.option("--name", default=NAME, callback=_plain, show_default=True, help="Terraform's name.")(command)
+
+
+def _plain(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    """Refuse what could be no part of a folder's name; how long it may be is Terraform's to say."""
+    if not PLAIN.fullmatch(value):
+        raise click.BadParameter("it takes lower-case letters, digits and dashes, and begins with a letter")
+    return value
 
 
 def context_of(name: str, stage: str) -> str:

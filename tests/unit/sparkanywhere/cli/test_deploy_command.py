@@ -174,3 +174,28 @@ def test_a_region_that_nobody_names_is_terraforms_own(
         monkeypatch.setenv(name, value)
 
     assert f"sparkanywhere-prod in {region}, account 123456789012" in deploy("--dry-run").output
+
+
+@pytest.mark.parametrize("option", ["--name", "--stage"])
+@pytest.mark.parametrize("value", ["../../../../evil", "a b/../c", "/abs", "PROD", "-x", ""])
+def test_a_name_that_leads_out_of_the_folder_of_deployments_makes_nothing(
+    option: str, value: str, tmp_path: Path
+) -> None:
+    before = set(tmp_path.rglob("*"))
+
+    refused = deploy(f"{option}={value}", "--dry-run")
+
+    assert refused.exit_code == 2
+    assert "it takes lower-case letters, digits and dashes" in refused.output
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_protected_deployment_goes_once_destroy_is_told_so_beside_it(tmp_path: Path) -> None:
+    deploy("--var", "deletion_protection=true", answer="y\n")  # its apply fails here, after the yes
+
+    refused = deploy("--destroy", answer="y\n")
+    let_go = deploy("--destroy", "--var", "deletion_protection=false", answer="n\n")
+
+    assert "deletion_protection was set" in refused.output
+    assert "deletion_protection was set" not in let_go.output
+    assert tmp_path.joinpath(".local").exists()
