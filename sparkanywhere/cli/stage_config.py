@@ -8,6 +8,7 @@ stage_details sets after a deployment, and nothing else. May be repeated.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -48,7 +49,8 @@ DETAILS = {  # of stage_details by output
     "requests_a_second": "api_requests_a_second",
     "burst": "api_burst",
 }
-FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb", "WATCH": "redirected"}
+FIXED = {"PROVIDER": "fargate", "STORAGE": "dynamodb"}
+WATCH, TOKEN_FROM = "SPARKANYWHERE_WATCH", "SPARKANYWHERE_TOKEN_FROM"  # may be somebody's own
 # Of the function that streams: Lambda starts it by this.
 RUNTIME = "/".join((TASK_ROOT, *plane.__name__.split("."), "stream_runtime.sh"))
 STREAM_VARIABLES = {"AWS_LAMBDA_EXEC_WRAPPER": RUNTIME}
@@ -58,10 +60,16 @@ class OutputMissing(Exception):
     """Terraform gave no such output: it was not applied, or by another version."""
 
 
-def environment(outputs: dict[str, Any]) -> dict[str, str]:
-    """Return a stage's environment variables for Terraform's outputs. Raises OutputMissing."""
+def environment(outputs: dict[str, Any], before: Mapping[str, str]) -> dict[str, str]:
+    """Return a stage's environment variables for Terraform's outputs and what it had before. Raises OutputMissing.
+
+    How watches are answered stays, and where the administrator's token is, unless that is Terraform's own parameter.
+    """
     values = {name: _text(_value(outputs, output)) for name, output in SETTINGS.items()}
-    return {f"SPARKANYWHERE_{name}": value for name, value in {**FIXED, **values}.items()}
+    made = {f"SPARKANYWHERE_{name}": value for name, value in {**FIXED, **values}.items()}
+    token_from, parameter = before.get(TOKEN_FROM, ""), f":parameter/{values['DEPLOYMENT']}/admin-token"
+    own = {TOKEN_FROM: token_from} if token_from and not token_from.endswith(parameter) else {}
+    return {WATCH: "redirected", **before, **made, **own}
 
 
 def _value(outputs: dict[str, Any], name: str) -> Any:  # Any: whatever an output holds
@@ -87,7 +95,7 @@ def configured(config: dict[str, Any], stage: str, outputs: dict[str, Any]) -> d
         raise OutputMissing(f"Terraform has made stage {made} here, not {stage}: --stage {made}.")
     stages = dict(config.get("stages") or {})
     before = dict(stages.get(stage) or {})
-    variables = {**(before.get("environment_variables") or {}), **environment(outputs)}
+    variables = environment(outputs, before.get("environment_variables") or {})
     stages[stage] = {
         **{key: value for key, value in before.items() if key != "api_gateway_endpoint_vpce"},
         "environment_variables": variables,

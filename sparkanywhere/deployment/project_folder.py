@@ -65,7 +65,7 @@ class ProjectFolder:
         shutil.copy(self.terraform / OFFERED, self._variables)
 
     def refresh(self, backend: dict[str, Any] | None) -> None:
-        """Bring our files up to date, and set Terraform's S3 backend if one is given."""
+        """Bring our files up to date, and set Terraform's S3 backend if one is given. The folder's own stages stay."""
         make_private(self.path)
         for old in (path for path in self.terraform.rglob("*.tf") if ".terraform" not in path.parts):
             old.unlink()
@@ -74,7 +74,8 @@ class ProjectFolder:
             (self.path / name).parent.mkdir(exist_ok=True)
             shutil.copy(PROJECT / name, self.path / name)
         config = json.loads((PROJECT / ".chalice" / "config.json").read_text())
-        write_private(self.config, json.dumps({**config, "stages": {}}).encode())
+        stages = json.loads(self.config.read_text())["stages"] if self.config.is_file() else {}
+        write_private(self.config, json.dumps({**config, "stages": stages}, indent=2).encode())
         self._copy_code()
         if backend:
             override = {"terraform": {"backend": {"s3": backend}}}

@@ -143,6 +143,7 @@ def stage() -> dict[str, str]:
     """Return what `make config` writes into the stage, with names of the box."""
     return {
         **FIXED,
+        "WATCH": "redirected",
         "REGION": "us-east-1",
         "DEPLOYMENT": "sparkanywhere-prod",
         "CLUSTER": CLUSTER,

@@ -251,14 +251,14 @@ def test_every_example_is_valid_and_planned(terraform: Terraform, example: str) 
 
 
 def test_outputs_feed_chalice(terraform: Terraform, applied: Outputs) -> None:
-    settings = Settings.from_env(environment(applied))
-    fargate = read_settings(FargateSettings, environment(applied))
+    settings = Settings.from_env(environment(applied, {}))
+    fargate = read_settings(FargateSettings, environment(applied, {}))
 
     assert fargate.cluster == "sparkanywhere-prod"
     assert applied["api_endpoint_type"]["value"] == "REGIONAL"
     assert fargate.cluster_arn.endswith(":cluster/sparkanywhere-prod")
     assert len(fargate.subnets.split(",")) == 3
-    assert read_settings(DynamoSettings, environment(applied)).table == "sparkanywhere-prod-objects"
+    assert read_settings(DynamoSettings, environment(applied, {})).table == "sparkanywhere-prod-objects"
     token = read_secret(settings.token_from)
     assert len(token) == 48
     assert token not in (terraform.folder / "prod").read_text()
@@ -270,7 +270,7 @@ def test_a_namespace_gets_its_own_group_and_role_all_the_way_to_its_tasks(
     """From Terraform's outputs by `make config` to the functions' environment, and from that to RunTask."""
     assert applied
     outputs: Outputs = json.loads(terraform.run("output", "-state=dev", "-json"))
-    settings = read_settings(FargateSettings, environment(outputs))
+    settings = read_settings(FargateSettings, environment(outputs, {}))
     context = ProviderContext(
         instance="i", state=terraform.folder, cache=terraform.folder, environ={}, settings=settings
     )

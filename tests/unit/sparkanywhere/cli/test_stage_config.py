@@ -36,8 +36,8 @@ OUTPUTS: dict[str, Any] = {
 
 
 def test_the_environment_is_what_settings_read() -> None:
-    settings = Settings.from_env(environment(OUTPUTS))
-    fargate = read_settings(FargateSettings, environment(OUTPUTS))
+    settings = Settings.from_env(environment(OUTPUTS, {}))
+    fargate = read_settings(FargateSettings, environment(OUTPUTS, {}))
 
     assert (settings.provider, settings.storage, settings.watch) == ("fargate", "dynamodb", "redirected")
     assert fargate.cluster == "the-ecs_cluster_name"
@@ -57,6 +57,46 @@ def test_the_rest_of_a_configuration_stays() -> None:
     assert (prod["manage_iam_role"], prod["iam_role_arn"]) == (False, f"the-{ROLE}")
     assert prod["xray"] is True
     assert prod["tags"] == {"sparkanywhere:deployment": "the-deployment"}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "made"),
+    [
+        ("WATCH", "buffered", "buffered"),
+        ("WATCH", "", "redirected"),
+        (
+            "TOKEN_FROM",
+            "arn:aws:secretsmanager:us-east-1:1:secret:own",
+            "arn:aws:secretsmanager:us-east-1:1:secret:own",
+        ),
+        (
+            "TOKEN_FROM",
+            "arn:aws:ssm:us-east-1:1:parameter/own/admin-token",
+            "arn:aws:ssm:us-east-1:1:parameter/own/admin-token",
+        ),
+        ("TOKEN_FROM", "arn:aws:ssm:us-east-1:1:parameter/the-deployment/admin-token", "the-admin_token_arn"),
+        ("TOKEN_FROM", "", "the-admin_token_arn"),
+        ("PROVIDER", "process", "fargate"),
+        ("CLUSTER", "another", "the-ecs_cluster_name"),
+    ],
+)
+def test_what_a_user_has_set_lasts_unless_it_is_terraforms(name: str, before: str, made: str) -> None:
+    variables = {f"SPARKANYWHERE_{name}": before} if before else {}
+    config: dict[str, Any] = {"stages": {"prod": {"environment_variables": variables}}}
+
+    for _ in range(2):
+        config = configured(config, "prod", OUTPUTS)
+
+    assert config["stages"]["prod"]["environment_variables"][f"SPARKANYWHERE_{name}"] == made
+
+
+def test_terraforms_token_goes_with_its_parameter() -> None:
+    arn = "arn:aws:ssm:us-east-1:1:parameter/the-deployment/admin-token"
+    config = configured({}, "prod", {**OUTPUTS, "admin_token_arn": {"value": arn}})
+
+    again = configured(config, "prod", {**OUTPUTS, "admin_token_arn": {"value": ""}})
+
+    assert again["stages"]["prod"]["environment_variables"]["SPARKANYWHERE_TOKEN_FROM"] == ""
 
 
 def test_a_private_api_is_reached_by_the_vpcs_endpoint_and_a_public_one_by_none() -> None:
@@ -84,4 +124,4 @@ def test_concurrency_is_reserved_and_given_back_and_other_settings_of_a_function
 
 def test_a_missing_output_is_named() -> None:
     with pytest.raises(OutputMissing, match="ecs_cluster_name"):
-        environment({name: value for name, value in OUTPUTS.items() if name != "ecs_cluster_name"})
+        environment({name: value for name, value in OUTPUTS.items() if name != "ecs_cluster_name"}, {})
