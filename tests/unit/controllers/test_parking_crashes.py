@@ -21,6 +21,7 @@ from tests.unit.controllers.parking_job import create_driver, create_executor, l
 from tests.unit.controllers.test_crashes import recover
 from tests.unit.controllers.world import World
 
+pytestmark = pytest.mark.slow
 CALLS_AT_MOST = 120  # more than any scenario here makes
 SEEDS = 30
 BOUND = "/registry/sparkanywhere-bound-tasks/"

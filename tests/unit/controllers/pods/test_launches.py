@@ -339,6 +339,7 @@ def test_every_pod_is_launched_once_however_requests_and_functions_interleave(se
     assert len(region.launched()) == len(set(region.launched())) == region.pods
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_function_that_dies_at_any_call_loses_and_doubles_nothing(seed: int, after: bool) -> None:

@@ -24,6 +24,7 @@ from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider, crashing_storage
 from tests.unit.controllers.world import World
 
+pytestmark = pytest.mark.slow
 VCPUS = 2
 ASKED = {"requests": {"cpu": str(VCPUS), "memory": "4Gi"}}
 SPEC: dict[str, Any] = {"containers": [{"name": "c", "image": "i", "resources": ASKED}]}
