@@ -6,7 +6,6 @@ everything must have come to where it would have been without the crash.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 
@@ -15,10 +14,8 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.runtime.background import Background
-from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
-from tests.unit.controllers.builders import Clock
-from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider, crashing_storage
+from tests.unit.controllers.crash_walk import recover, walk
 from tests.unit.controllers.world import URL, World
 
 CALLS_AT_MOST = 60  # more than any scenario here makes
@@ -134,14 +131,6 @@ SCENARIOS: list[Callable[[World], None]] = [
 ]
 
 
-def recover(w: World) -> None:
-    """Let a new control plane work for as long as everything needs to heal."""
-    for _ in range(8):
-        w.run_chores()
-        w.observe_all()
-        w.pass_time(200)
-
-
 def assert_whole(w: World) -> None:
     """Every pod has its one task, every task its pod, nothing hangs, and nobody writes any more."""
     pods = {item.object()["metadata"]["uid"]: item.object() for item in w.storage.list("/registry/pods/").items}
@@ -170,27 +159,7 @@ def assert_whole(w: World) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_crash_at_any_call_is_healed(scenario: Callable[[World], None], after: bool) -> None:
-    for calls in range(CALLS_AT_MOST):
-        storage, clock = MemoryStorage(), Clock()
-        provider = FakeProvider(clock=clock)
-        World(storage, provider=provider, clock=clock)
-        countdown = Countdown(calls, after=after)
-        doomed = World(
-            crashing_storage(storage, countdown),
-            provider=crashing_provider(provider, countdown),
-            clock=clock,
-            first=False,
-        )
-        with contextlib.suppress(Crash, StatusError):
-            scenario(doomed)
-
-        heir = World(storage, provider=provider, clock=clock, first=False)
-        recover(heir)
-
-        assert_whole(heir)
-        if not countdown.crashed:
-            return
-    raise AssertionError(f"{scenario.__name__} makes more than {CALLS_AT_MOST} calls")
+    walk(scenario, assert_whole, after=after, most=CALLS_AT_MOST, raised=(StatusError,))
 
 
 def test_pod_synced_by_many_threads_is_started_once() -> None:

@@ -16,9 +16,8 @@ from chalicelib.controllers.podmodel.record import handle_of
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
-from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider, crashing_storage
+from tests.unit.controllers.crash_walk import recover, walk
 from tests.unit.controllers.parking_job import create_driver, create_executor, living, parked_names
-from tests.unit.controllers.test_crashes import recover
 from tests.unit.controllers.world import World
 
 pytestmark = pytest.mark.slow
@@ -92,27 +91,8 @@ def assert_whole(w: World) -> None:
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_crash_at_any_call_leaves_no_task_without_a_pod(scenario: Callable[[World], None], after: bool) -> None:
-    for calls in range(CALLS_AT_MOST):
-        storage, clock = MemoryStorage(), Clock()
-        provider = FakeProvider(clock=clock, hold_pending=True)
-        World(storage, provider=provider, clock=clock)
-        countdown = Countdown(calls, after=after)
-        doomed = World(
-            crashing_storage(storage, countdown),
-            provider=crashing_provider(provider, countdown),
-            clock=clock,
-            first=False,
-        )
-        with contextlib.suppress(Crash, StatusError, KeyError, AssertionError):  # of a scenario that goes on dead
-            scenario(doomed)
-
-        heir = World(storage, provider=provider, clock=clock, first=False)
-        recover(heir)
-
-        assert_whole(heir)
-        if not countdown.crashed:
-            return
-    raise AssertionError(f"{scenario.__name__} makes more than {CALLS_AT_MOST} calls")
+    dead = (StatusError, KeyError, AssertionError)  # of a scenario that goes on dead
+    walk(scenario, assert_whole, after=after, most=CALLS_AT_MOST, hold_pending=True, raised=dead)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
