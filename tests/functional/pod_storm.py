@@ -171,12 +171,17 @@ def weather(storm: Storm, api: Api, strike: Callable[[random.Random], None], **h
         creator.close()
 
 
-def phases(api: Api) -> dict[str, str]:
-    """Return the phase of each pod by name."""
+def statuses(api: Api) -> dict[str, Any]:
+    """Return the status of each pod by name."""
     reply = api.ask("GET", PODS)
     assert reply is not None
     assert reply.status == 200, reply
-    return {pod["metadata"]["name"]: pod["status"]["phase"] for pod in reply.json()["items"]}
+    return {pod["metadata"]["name"]: pod["status"] for pod in reply.json()["items"]}
+
+
+def phases(api: Api) -> dict[str, str]:
+    """Return the phase of each pod by name."""
+    return {name: status["phase"] for name, status in statuses(api).items()}
 
 
 def check_ends(storm: Storm, api: Api, marks: Path) -> None:
@@ -188,9 +193,9 @@ def check_ends(storm: Storm, api: Api, marks: Path) -> None:
     try:
         until(lambda: phases(api) == expected, "every pod's end", seconds=END_SECONDS)
     except AssertionError:
-        found = phases(api)
-        wrong = {name: (found.get(name), expected.get(name)) for name in {*found, *expected}}
-        raise AssertionError({name: pair for name, pair in wrong.items() if pair[0] != pair[1]}) from None
+        found = statuses(api)
+        wrong = {name for name in {*found, *expected} if found.get(name, {}).get("phase") != expected.get(name)}
+        raise AssertionError({name: (expected.get(name), found.get(name)) for name in wrong}) from None
     runs = {name: len((marks / name).read_text().split()) if (marks / name).exists() else 0 for name in names}
     assert {name: count for name, count in runs.items() if name in expected and count != 1} == {}, "runs of each"
     assert {name: count for name, count in runs.items() if count > 1} == {}, "runs of each"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -381,7 +382,7 @@ def test_pods_are_told_the_address_that_requests_came_to(client: Client) -> None
 def test_the_schedule_runs_in_a_function_of_its_own(deployment: Deployment) -> None:
     before = deployment.resync.invocations
 
-    with pytest.raises(FunctionError, match=r"ChoresFailed: .*orphans"):  # there is no ECS here
+    with contextlib.suppress(FunctionError):  # chores that ask ECS fail if they are due: there is no ECS here
         deployment.run_schedule()
 
     assert deployment.resync.invocations == before + 1
