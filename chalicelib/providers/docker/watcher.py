@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import docker
@@ -102,40 +103,52 @@ class Watcher:
             LOG.warning("event=stop-failed task=%s error=%s", uid, error)
 
     def resync(self) -> None:
-        """Bring the cache up to the engine's state. Raises ProviderUnavailable."""
-        tasks: dict[str, list[ContainerSnapshot]] = defaultdict(list)
-        present: set[str] = set()
-        for item in self._containers.summaries():
-            if item["Labels"].get(labels.ROLE) in HELPERS:
-                continue
-            snapshot = self._cache.find_container(str(item["Id"]))
-            if snapshot is None or snapshot.status != item["State"] or snapshot.restarts_itself:
-                try:
-                    snapshot = self._explained(self._containers.inspect(str(item["Id"])))
-                except docker.errors.NotFound:
-                    continue
-            present.add(snapshot.id)
-            tasks[snapshot.uid].append(snapshot)
-        for uid in self._cache.uids():
-            for snapshot in self._cache.snapshots(uid):
-                if snapshot.id not in present:
-                    self.settle(self._cache.gone(snapshot.id))
-        for uid, snapshots in tasks.items():
-            self._take_over(uid, snapshots)
+        """Bring the cache up to the engine's state. Raises ProviderUnavailable.
 
-    def _take_over(self, uid: str, snapshots: list[ContainerSnapshot]) -> None:
-        """Adopt a task found in the engine, or bring a known one up to date."""
-        if self._cache.entry(uid) is None:
-            with self._launcher.lock(uid):
-                if self._cache.entry(uid) is None and not self._containers.is_complete(snapshots):
-                    for snapshot in snapshots:  # a launch of ours died before anything could run
-                        self._containers.remove(snapshot.id)
-                    return
+        What is known is noted before the engine is asked: what is made meanwhile is in no list, and is there.
+        """
+        known = {uid: self._cache.snapshots(uid) for uid in self._cache.uids()}
+        listed: dict[str, list[str]] = defaultdict(list)
+        status: dict[str, str] = {}
+        for item in self._containers.summaries():
+            if item["Labels"].get(labels.ROLE) not in HELPERS:
+                listed[item["Labels"][labels.UID]].append(str(item["Id"]))
+                status[str(item["Id"])] = item["State"]
+        for uid, snapshots in known.items():
+            for snapshot in snapshots:
+                if snapshot.id not in status:
+                    self._cache.gone(snapshot.id)
+                elif snapshot.status != status[snapshot.id] or snapshot.restarts_itself:
+                    self.look(snapshot.id)
+            self.settle(uid)
+        for uid, ids in listed.items():
+            if self._cache.entry(uid) is None:
+                self._adopt(uid, ids)
+
+    def _adopt(self, uid: str, ids: list[str]) -> None:
+        """Take over a task found in the engine, or remove what a launch that died has left half-made.
+
+        The containers are inspected under the lock: a launch on another thread may have put others in their place
+        since they were listed.
+        """
+        with self._launcher.lock(uid):
+            if self._cache.entry(uid) is not None:
+                return
+            snapshots = []
+            for container_id in ids:
+                with suppress(docker.errors.NotFound):
+                    snapshots.append(self._explained(self._containers.inspect(container_id)))
+            if not snapshots:
+                return
+            if not self._containers.is_complete(snapshots):
+                for snapshot in snapshots:
+                    self._containers.remove(snapshot.id)
+                return
             LOG.info("event=adopted task=%s", uid)
-        if not has_ended(snapshots) or any(each.is_live for each in snapshots):
-            for address in {each.address for each in snapshots} - {"", self._network.gateway}:
-                self._network.hold(address)
-        self._cache.update(snapshots)
+            if not has_ended(snapshots) or any(each.is_live for each in snapshots):
+                for address in {each.address for each in snapshots} - {"", self._network.gateway}:
+                    self._network.hold(address)
+            self._cache.update(snapshots)
         self.settle(uid)
 
     def adopt_records(self) -> None:
