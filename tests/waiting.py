@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-SECONDS = 30.0  # generous: machines are busy; a test that passes never gets near it
+SECONDS = 60.0  # generous: machines are busy; a test that passes never gets near it
 # The pause between two looks grows with the time waited: what comes at once is seen at once, and what takes long
 # (a JVM that starts, say) has the processor to itself in the meantime.
 SHORTEST_PAUSE_SECONDS = 0.005

@@ -22,7 +22,7 @@ from chalicelib.providers.process.plan import first_record
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.process.records import MARKER
 from tests.contract.provider_backends import container, ended, running, state_of, task
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")]
 
@@ -379,7 +379,7 @@ def test_a_task_waits_while_another_may_yet_begin_it(provider: ProcessProvider, 
             started.result(timeout=0.1)
         before = directory.begun()
         os.close(claim)
-        started.result(timeout=10)
+        started.result(timeout=SECONDS)
 
     assert not before
     assert ended(provider, "some-uid").containers[0].exit_code == 0
