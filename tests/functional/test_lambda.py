@@ -23,10 +23,21 @@ from tests.aws_box.deployment import TOKEN, Deployment
 from tests.aws_box.execution_environment import ExecutionEnvironment, FunctionError, runtime_folder
 from tests.aws_box.package import Package
 from tests.waiting import until
+from tools import clients
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
 GATEWAY_SECONDS = 29.0
+STREAMED = f"GET /api/stream{CONFIG_MAPS}"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+# The one at hand, the oldest, and those whose reflectors wait.
+KUBECTLS = [
+    pytest.param("kubectl", marks=pytest.mark.kubectl),
+    *(
+        pytest.param(str(clients.folder() / f"kubectl-{version}" / "kubectl"), marks=pytest.mark.clients, id=version)
+        for version in ("1.24", "1.36", "1.37")
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +216,30 @@ def test_kubectls_watch_goes_on_after_its_first_event(client: Client) -> None:
 
         assert kubectl.poll() is None
         kubectl.kill()
+
+
+@pytest.mark.parametrize("kubectl", KUBECTLS)
+def test_kubectl_gives_up_when_told_and_learns_at_once_what_it_waits_for(
+    client: Client, deployment: Deployment, kubectl: str
+) -> None:
+    held = config_map("held")
+    held["metadata"]["finalizers"] = ["example.com/held"]
+    client.call("POST", CONFIG_MAPS, json=held)
+    lines = (
+        ("wait", "configmap/held", "--for=jsonpath={.metadata.name}=other"),
+        ("wait", "configmap/held", "--for=delete"),
+        ("delete", "configmap/held"),
+    )
+    deployment.gateway.requests.clear()
+
+    for line in lines:
+        with client.start_kubectl(*line, "--timeout=2s", program=kubectl) as given_up:
+            output = given_up.communicate()[0]
+            assert output.endswith("error: timed out waiting for the condition on configmaps/held\n")
+    with client.start_kubectl("wait", "configmap/held", "--for=delete", "--timeout=80s", program=kubectl) as waiting:
+        until(lambda: deployment.gateway.requests.count(STREAMED) > len(lines), "the last watch to be streamed")
+        client.call("PATCH", f"{CONFIG_MAPS}/held", json={"metadata": {"finalizers": None}}, headers=MERGE)
+        assert (waiting.communicate()[0], waiting.returncode) == ("configmap/held condition met\n", 0)
 
 
 def test_a_stream_comes_piece_by_piece_and_ends_as_the_client_wanted(client: Client, deployment: Deployment) -> None:

@@ -4,7 +4,8 @@ API Gateway buffers the answers of the API's function. kubectl's `get --watch`, 
 end with the first answer, so these clients are sent on to the function `stream`, whose answers the gateway passes on
 as they come, for 15 minutes at most: API Gateway Developer Guide, "Stream the integration response for your proxy
 integrations", 2026. Lambda does not learn that a client has left, and a stream costs until its end: so whoever asks
-again by itself is not sent on.
+again by itself is not sent on. Except for kubectl: its `wait`, `rollout status` and `delete` give up at a time of their
+own, but not before an answer has begun, and a buffer begins with its end. They get short streams.
 
 Go's HTTP client follows a redirect with all of its headers (net/http, Client), and client-go adds its credentials to
 each request (client-go v0.24 to v0.37, transport/round_trippers.go).
@@ -26,9 +27,12 @@ from chalicelib.endpoints.http.requests import STREAM_PATH, RequestInfo
 
 # The gateway gives up after 29 s: 25 leave room for a cold start and a slow last read.
 MAX_HOLD_SECONDS = 25.0
+# Of a kubectl that asks again: 1.24 looks at `wait --timeout` only between two watches.
+SHORT_STREAM_SECONDS = 5.0
 # client-go's DefaultKubernetesUserAgent: program/version (os/arch) kubernetes/commit
 GO_CLIENT = re.compile(r"\S+ \([^)]*\) kubernetes/")
-# Of kubectl's commands, those that end with a watch's answer; the others ask again. kubectl says which one asks.
+KUBECTL_COMMAND = "kubectl-command"  # a header
+# Of kubectl's commands, those that end with a watch's answer; the others ask again.
 KUBECTL_ENDS = ("", "kubectl get", "kubectl events")
 
 
@@ -45,11 +49,13 @@ class Delivery:
     redirects: bool = False
     open_streams: OpenStreams | None = None  # where a stream holds what others want
 
-    def stream(self, user: str, begin: Callable[[float | None], Iterator[bytes]]) -> Iterator[bytes]:
-        """Return the pieces of a user's stream, which `begin` returns for the seconds that it may last."""
+    def stream(self, info: RequestInfo, begin: Callable[[float | None], Iterator[bytes]]) -> Iterator[bytes]:
+        """Return the pieces of a request's stream, which `begin` returns for the seconds that it may last."""
         if self.open_streams is None:
             return begin(self.longest_seconds)
-        name = self.open_streams.take(user)
+        if info.verb == "watch" and info.headers.get(KUBECTL_COMMAND, "") not in KUBECTL_ENDS:
+            return begin(SHORT_STREAM_SECONDS)
+        name = self.open_streams.take(info.user.name)
         if name is None:
             return begin(MAX_HOLD_SECONDS)
         release = partial(self.open_streams.release, name)
@@ -66,9 +72,7 @@ class Delivery:
         """
         if not (self.redirects and GO_CLIENT.match(info.headers.get("user-agent", ""))):
             return None
-        if info.verb == "watch" and (
-            info.first("timeoutSeconds") or info.headers.get("kubectl-command", "") not in KUBECTL_ENDS
-        ):
+        if info.verb == "watch" and info.first("timeoutSeconds") and not info.headers.get(KUBECTL_COMMAND):
             return None  # client-go's reflectors name a timeout and come back
         up = "../" * (info.path.count("/") - 1)
         location = f"{up}{STREAM_PATH}{quote(info.path)}?{urlencode(info.query, doseq=True)}"

@@ -68,7 +68,7 @@ class LogEndpoint:
             return source.logs(found, container, replace(options, until=until))
 
         if self._delivery.streams and (options.follow or not self._delivery.open_streams):
-            return StreamResponse(self._delivery.stream(info.user.name, begin), content_type=TEXT_TYPE)
+            return StreamResponse(self._delivery.stream(info, begin), content_type=TEXT_TYPE)
         body = b"".join(bounded(begin(MAX_HOLD_SECONDS), MAX_LOG_BYTES)).decode("utf-8", "replace")
         return Response(body=body, status_code=200, headers={"Content-Type": TEXT_TYPE})
 

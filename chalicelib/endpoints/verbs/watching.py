@@ -75,7 +75,7 @@ class WatchEndpoint:
                 watch = registry.watch(namespace, options, seconds=min(wanted, longest or wanted))
                 return self._limits.watch(info.user.name, self._lines(registry, watch, how, info))
 
-            return StreamResponse(self._delivery.stream(info.user.name, begin), content_type=JSON_TYPE)
+            return StreamResponse(self._delivery.stream(info, begin), content_type=JSON_TYPE)
         polled = is_polled(info)
         seconds = min(max(asked, MIN_HOLD_SECONDS), MAX_HOLD_SECONDS) if asked else MAX_HOLD_SECONDS
         watch = registry.watch(namespace, options, seconds=0.0 if polled else seconds)

@@ -14,8 +14,8 @@ from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.open_streams import OpenStreams
 from chalicelib.endpoints.http.representation import Shaper
-from chalicelib.endpoints.http.requests import RequestInfo
-from chalicelib.endpoints.verbs.delivery import MAX_HOLD_SECONDS, Delivery
+from chalicelib.endpoints.http.requests import RequestInfo, User
+from chalicelib.endpoints.verbs.delivery import MAX_HOLD_SECONDS, SHORT_STREAM_SECONDS, Delivery
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.options import ListOptions
 from chalicelib.registry.registry import Registry
@@ -26,6 +26,7 @@ from tests.unit.controllers.world import WORLD, World
 
 PODS = "/api/v1/namespaces/ns/pods"
 KUBECTL = "kubectl/v1.32.4 (linux/amd64) kubernetes/59526cd"
+ANA = RequestInfo(verb="watch", path=PODS, method="GET", user=User("ana"))
 REDIRECTS = Delivery(streams=False, redirects=True)
 
 
@@ -43,15 +44,17 @@ def world(tmp_path: Path) -> Iterator[World]:
         (KUBECTL, "kubectl events", "", True),
         (KUBECTL, "", "", True),
         ("my-tool/v0.0.0 (darwin/arm64) kubernetes/$Format", "", "", True),
-        (KUBECTL, "kubectl wait", "", False),  # asks again by itself
-        ("spark-operator/v2.3 (linux/arm64) kubernetes/$Format", "", "412", False),  # so does a reflector
+        (KUBECTL, "kubectl wait", "", True),
+        (KUBECTL, "kubectl rollout status", "412", True),  # a reflector that gives up before this answer ends
+        (KUBECTL, "kubectl delete", "412", True),
+        ("spark-operator/v2.3 (linux/arm64) kubernetes/$Format", "", "412", False),  # asks again by itself
         ("fabric8-kubernetes-client/7.6.1", "", "", False),
         ("OpenAPI-Generator/33.1.0/python", "", "", False),
         ("curl/8.5.0", "", "", False),  # does not follow
         ("", "", "", False),
     ],
 )
-def test_a_watch_is_sent_on_if_its_client_would_end_with_a_buffer(
+def test_a_watch_is_sent_on_if_its_client_cannot_do_with_a_buffer(
     agent: str, command: str, timeout: str, is_sent_on: bool
 ) -> None:
     query = {"watch": ["1"], "timeoutSeconds": [timeout]}
@@ -138,10 +141,10 @@ def test_a_stream_too_many_is_as_short_as_a_buffer_until_another_ends(world: Wor
         lasting.append(seconds)
         return iter([b"a"])
 
-    first = delivery.stream("ana", begin)
-    second = delivery.stream("ana", begin)
+    first = delivery.stream(ANA, begin)
+    second = delivery.stream(ANA, begin)
     ended = [list(first), list(second)]
-    delivery.stream("ana", begin)
+    delivery.stream(ANA, begin)
 
     assert ended == [[b"a"], [b"a"]]
     assert lasting == [870.0, MAX_HOLD_SECONDS, 870.0]
@@ -155,7 +158,35 @@ def test_a_stream_that_could_not_begin_is_not_open(world: World) -> None:
 
     for _ in range(2):
         with pytest.raises(ValueError, match=r"870"):
-            delivery.stream("ana", refuses)
+            delivery.stream(ANA, refuses)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("kubectl wait", SHORT_STREAM_SECONDS),
+        ("kubectl rollout status", SHORT_STREAM_SECONDS),
+        ("kubectl delete", SHORT_STREAM_SECONDS),
+        ("kubectl get", 870.0),
+        ("kubectl events", 870.0),
+        ("", 870.0),
+    ],
+)
+def test_a_kubectl_that_asks_again_gets_short_streams_and_takes_nobodys_place(
+    world: World, command: str, expected: float
+) -> None:
+    delivery = Delivery(streams=True, longest_seconds=870.0, open_streams=open_streams(world, most=1))
+    lasting: list[float | None] = []
+
+    def begin(seconds: float | None) -> Iterator[bytes]:
+        lasting.append(seconds)
+        return iter([b"a"])
+
+    first = delivery.stream(replace(ANA, headers={"kubectl-command": command}), begin)
+    second = delivery.stream(ANA, begin)
+
+    assert [list(first), list(second)] == [[b"a"], [b"a"]]
+    assert lasting == [expected, 870.0 if expected < 870.0 else MAX_HOLD_SECONDS]
 
 
 def test_streams_are_counted_over_processes_and_of_each_user_and_expire(world: World) -> None:
