@@ -54,15 +54,14 @@ def has_only_sidecars_left(pod: JSON) -> bool:
 def pod_phase(pod: JSON, state: TaskState) -> Phase:
     """Return the phase that a task's state means. No other code decides it:
 
-    pending -> Pending; running -> Running once a main container has started, before that Pending; stopped ->
-    Succeeded if every main container reported exit code 0 and we did not end it (deadline, budget), else Failed.
+    pending, running -> Running once a main container has started, before that Pending (ECS reports containers that
+    run in a task that is pending yet); stopped -> Succeeded if every main container reported exit code 0 and we did
+    not end it (deadline, budget), else Failed.
     """
     known = {container.name: container for container in state.containers}
     mains = [known.get(container["name"]) for container in pod["spec"].get("containers") or ()]
     match state.phase:
-        case "pending":
-            return "Pending"
-        case "running":
+        case "pending" | "running":
             return "Running" if any(_has_started(main) for main in mains) else "Pending"
         case "stopped":
             succeeded = bool(mains) and all(main is not None and main.exit_code == 0 for main in mains)

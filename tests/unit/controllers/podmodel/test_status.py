@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import get_args
+
 import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.references import CONFIG, MOUNT, SCHEDULE, Missing
 from chalicelib.controllers.podmodel.status import next_status, pod_phase, unscheduled_status, waiting_status
-from chalicelib.providers.base import ContainerState, TaskState
+from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 from tests.unit.controllers.builders import BEFORE, NOW, after, container, known, pod, task
 
 TWO = pod(containers=[container("c"), container("d")])
@@ -21,6 +24,7 @@ IN_TIME["status"]["startTime"] = "2026-01-02T03:03:00Z"
 PHASES: list[tuple[str, JSON, TaskState, str]] = [
     ("nothing known yet", pod(), task("pending"), "Pending"),
     ("image is pulled", pod(), task("pending", [known("c", "waiting")]), "Pending"),
+    ("container runs, its task is not told to", pod(), task("pending", [known()]), "Running"),
     ("task runs, container waits", pod(), task("running", [known("c", "waiting")]), "Pending"),
     ("task runs, nothing known of containers", pod(), task("running"), "Pending"),
     ("container runs", pod(), task("running", [known()]), "Running"),
@@ -54,6 +58,25 @@ PHASES: list[tuple[str, JSON, TaskState, str]] = [
 def test_phase(obj: JSON, state: TaskState, phase: str) -> None:
     assert pod_phase(obj, state) == phase
     assert next_status(obj, state, now=NOW)["phase"] == phase
+
+
+@pytest.mark.parametrize("before", [(), ("waiting",), ("running",)])
+@pytest.mark.parametrize("phase", get_args(TaskPhase))
+@pytest.mark.parametrize("containers", list(product(get_args(ContainerPhase), repeat=2)))
+def test_phase_and_containers_of_a_status_agree(
+    phase: TaskPhase, containers: tuple[ContainerPhase, ...], before: tuple[ContainerPhase, ...]
+) -> None:
+    obj = TWO
+    for each in before:
+        obj = {**obj, "status": next_status(obj, task("running", [known("c", each), known("d", each)]), now=BEFORE)}
+
+    found = next_status(obj, task(phase, [known("c", containers[0]), known("d", containers[1])]), now=NOW)
+
+    running = ["running" in each["state"] for each in found["containerStatuses"]]
+    ready = [each["ready"] for each in found["containerStatuses"]]
+    assert not any(running) or found["phase"] == "Running"
+    assert ready == running
+    assert (conditions(found)["Ready"][0] == "True") is all(ready)
 
 
 def conditions(status: JSON) -> dict[str, tuple[str, str]]:
