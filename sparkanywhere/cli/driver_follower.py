@@ -16,8 +16,9 @@ from sparkanywhere.jobs.spark_rest import SparkProgress, SparkRest
 FOLLOW_SECONDS = 60.0  # of silence until a stream is opened anew
 RETRY_SECONDS = 0.2  # before a stream that could not be had is asked for again
 END_LOOKS, END_LOOK_SECONDS = 10, 0.02  # for a pod's end once its stream has ended, else that is opened again
-# Until Spark is asked at all: its first answer takes the driver 1.8 processor seconds (4.3.0), all of SparkPi 4.5
-FIRST_ASK_SECONDS = 5.0
+# Until Spark is asked at all: its first answer takes the driver 1.8 processor seconds (4.3.0), all of SparkPi 4.5, and
+# on two processors that meets the start of executors or a short job
+FIRST_ASK_SECONDS = 15.0
 FIRST_POLL_SECONDS = 0.5  # between two looks at how far Spark is until it has tasks: executors come and go unseen else,
 POLL_SECONDS = 1.0  # and from then on
 POLL_SHARE = 10  # times as long as the last one took is the pause, so that a busy driver is asked less often,

@@ -117,6 +117,7 @@ class JobProgress:
             self.made_at, self.registrations = now, []  # another attempt begins anew
         if REGISTERED.search(line):
             self.registrations.append(now)
+            self._judge_executors(now)
         if found := TASKS.search(line):
             self.logged = (int(found[1]), int(found[2]), int(found[3]))
             self.end("executors", now)
@@ -132,11 +133,16 @@ class JobProgress:
         known = start_seconds(self.driver_pod, self.spark, executors=self.instances, submit=submit)
         return {**known, **{name: each for name, each in self._logged_start().items() if name not in known}}
 
+    @property
+    def _is_logged_live(self) -> bool:
+        """Return whether the log has INFO lines, and they come as they are written."""
+        provider = registry.of_node(str(spec_of(self.driver_pod).get("nodeName", "")))
+        return self.made_at is not None and provider is not None and not provider.log_delay_seconds
+
     def _logged_start(self) -> dict[str, float]:
         """Return what the log tells of the start, where its lines come as they are written."""
-        provider = registry.of_node(str(spec_of(self.driver_pod).get("nodeName", "")))
         ran_at = self.driver.ran_at if self.driver else None
-        if self.made_at is None or ran_at is None or provider is None or provider.log_delay_seconds:
+        if self.made_at is None or ran_at is None or not self._is_logged_live:
             return {}
         seconds = {"JVM": self.made_at - ran_at}
         if len(self.registrations) >= self.instances:
@@ -161,9 +167,11 @@ class JobProgress:
 
     @property
     def executors(self) -> int:
-        """Return how many executors have registered; until that is known and at the end, how many of their pods run."""
+        """Return how many executors have registered; if unknown, and at the end, how many of their pods run."""
         if self.spark and not self.is_over:
             return self.spark.executors
+        if self._is_logged_live and not self.is_over:
+            return len(self.registrations)
         return sum(each.ran_at is not None and (each.ended_at is None or self.is_over) for each in self.executor_pods)
 
     @property

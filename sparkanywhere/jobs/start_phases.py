@@ -19,9 +19,6 @@ from chalicelib.providers import registry
 if TYPE_CHECKING:  # `ps` asks no Spark
     from sparkanywhere.jobs.spark_rest import SparkProgress
 
-KEPT = "a Spark Connect server keeps its JVMs from one program to the next (`sparkanywhere connect`)"
-ADVICE = {"JVM": KEPT, "register": KEPT}
-
 
 def start_seconds(
     driver: JSON, spark: SparkProgress | None, *, executors: int, submit: float | None = None
@@ -40,7 +37,7 @@ def start_seconds(
 def start_advice(driver: JSON, seconds: Mapping[str, float], more: Mapping[str, str] | None = None) -> str:
     """Return what would make a slow start faster, "" of a quick one; `more` is advice that its submitter knows."""
     provider = registry.of_node(str(spec_of(driver).get("nodeName", "")))
-    return faster(seconds, {**ADVICE, **(provider.start_advice if provider else {}), **(more or {})})
+    return faster(seconds, {**(provider.start_advice if provider else {}), **(more or {})})
 
 
 def start_words(seconds: Mapping[str, float], advice: str | None) -> str:

@@ -83,6 +83,24 @@ def test_executors_are_those_whose_pods_run_until_spark_can_be_asked() -> None:
     assert job.executors == 0
 
 
+@pytest.mark.parametrize(("node", "counts_the_log"), [("process", True), ("docker", True), ("fargate", False)])
+def test_executors_are_those_that_the_log_says_have_registered_where_it_comes_as_written(
+    node: str, counts_the_log: bool
+) -> None:
+    job = JobProgress(instances=2, began_at=0.0)
+    job.observe_pod({**pod("d", "driver", "Running"), "spec": {"nodeName": node}}, 1.0)
+    job.observe_line("26/11/30 12:31:03 INFO SparkContext: Running Spark version 4.3.0", 2.0)
+
+    for name in ("e1", "e2"):
+        job.observe_pod(pod(name, "executor", "Running"), 3.0)
+
+    assert job.executors == (0 if counts_the_log else 2)
+    for at in (4.0, 5.0):
+        job.observe_line("INFO Backend: Registered executor Ref(spark-client://Executor) (127.0.0.1:1) with ID 1", at)
+    assert job.executors == 2
+    assert job.seconds("executors", 9.0) == (4.0 if counts_the_log else 2.0)
+
+
 def test_at_the_end_executors_are_those_that_ran_whatever_spark_said_last() -> None:
     job = JobProgress(instances=2, began_at=0.0)
     job.observe_pod(pod("d", "driver", "Running"), 1.0)
