@@ -30,7 +30,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-st
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs wheel lock audit soak
+.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs jars wheel lock audit soak
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ conformance: $(DEV) ## Compare our API with a real server's recorded answers, an
 docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and docs/job.schema.json
 	@$(BIN)/python -m tools.settings_page
 	@$(BIN)/python -m tools.job_options_page
+
+jars: $(DEV) ## Pin the jars of --with, after a change of sparkanywhere/jars/table.toml
+	@$(BIN)/python -m tools.jar_sums
 
 vendor: $(RUN) ## Fetch what Lambda needs beside our code, as deploy and package do by themselves
 	@$(BIN)/python -m sparkanywhere.deployment.libraries

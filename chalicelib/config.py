@@ -45,7 +45,15 @@ class Settings:
     state: str = field(
         default="", metadata={"doc": "folder for the SQLite file, pods and kubeconfig; default under XDG_STATE_HOME"}
     )
-    cache: str = field(default="", metadata={"doc": "folder for Spark distributions; default under XDG_CACHE_HOME"})
+    cache: str = field(
+        default="", metadata={"doc": "folder for Spark distributions, jars and packages; default under XDG_CACHE_HOME"}
+    )
+    maven_mirror: str = field(
+        default="",
+        metadata={
+            "doc": "URL of the Maven repository that --with fetches jars from; default that of ~/.m2/settings.xml"
+        },
+    )
     url: str = field(default="", metadata={"doc": "URL that clients use"})
     pod_url: str = field(default="", metadata={"doc": "URL that pods use; default the same as clients"})
     token: str = field(default="", metadata={"doc": "administrator's bearer token; if empty, loopback asks for none"})

@@ -30,6 +30,8 @@ from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.application_record import application_record, usage_record
 from sparkanywhere.jobs.applications import Application, group, has_failed, selector_of
 from sparkanywhere.jobs.failures import reason
+from sparkanywhere.jobs.jar_files import fetch_jars
+from sparkanywhere.jobs.jar_sets import wanted_sets
 from sparkanywhere.jobs.own_plane import own_plane
 from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import JobSpec
@@ -38,6 +40,7 @@ from sparkanywhere.jobs.usage import usage_of_seen
 from sparkanywhere.jobs.user_python import check_python
 from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
+from sparkanywhere.spark.progress import StepPrinter
 
 FAILURE, USAGE = 1, 2
 PACKAGES_FIRST = "its Python packages were installed first, and are kept for the next run"
@@ -83,6 +86,8 @@ class RunOptions:
 def run(spec: JobSpec, options: RunOptions) -> int:
     """Run the job; return the exit code. Errors are one sentence on stderr."""
     try:
+        if wanted_sets(spec):
+            _fetch_jars(spec)
         if options.detach:
             target = open_target(context=options.context, namespace=spec.namespace, lasting=True)
             client, say = KubeClient(target.access), partial(echo, err=True)
@@ -105,6 +110,15 @@ def run(spec: JobSpec, options: RunOptions) -> int:
         echo(f"The job was ended: {error}.", err=True)
         return error.exit_code
     return code
+
+
+def _fetch_jars(spec: JobSpec) -> None:
+    """Have the jars of --with in the cache before anything starts, with progress on stderr. Raises JarsFailed."""
+    show = StepPrinter()
+    try:
+        fetch_jars(spec, os.environ, say=partial(echo, err=True), progress=show)
+    finally:
+        show.close()
 
 
 def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:

@@ -79,6 +79,23 @@ class JobFields:
     exclude_packages: tuple[str, ...] = job_field(
         "What --packages is not to bring along: group:artifact, separated by commas.", (), conf="spark.jars.excludes"
     )
+    jar_sets: tuple[str, ...] = job_field(
+        "Jars that work with this Spark, separated by commas: s3, gcs, azure, iceberg, delta, hudi, kafka, postgres,"
+        " xgboost.",
+        (),
+        flag="--with",
+        key="with",
+        metavar="NAME,NAME",
+        makes={},
+        pod="class path, and the settings of docs/data.md",
+    )
+    catalog: str = job_field(
+        "The Iceberg catalog `lake`: glue, rest=URL or hadoop=FOLDER.",
+        "",
+        metavar="KIND[=PLACE]",
+        makes={},
+        pod="settings spark.sql.catalog.lake",
+    )
     repositories: tuple[str, ...] = job_field(
         "Further Maven repositories for --packages, separated by commas.", (), conf="spark.jars.repositories"
     )
@@ -138,7 +155,12 @@ class JobFields:
         choices=("Always", "IfNotPresent", "Never"),
         pod="imagePullPolicy of the container",
     )
-    spark: str = job_field("Version of Spark.", DEFAULT_SPARK, metavar="VERSION", pod="image of the container")
+    spark: str = job_field(
+        f"Version of Spark; default: {DEFAULT_SPARK}, or the newest that has builds of all of --with.",
+        "",
+        metavar="VERSION",
+        pod="image of the container",
+    )
     python: str = job_field(
         "Python of driver and executors: a path here for local processes, else in the image; default: your active one.",
         "",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sparkanywhere.jars.table import joined
+from sparkanywhere.jobs.jar_sets import set_conf
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.memory_size import JVM_FACTOR, OTHER_FACTOR
 from sparkanywhere.jobs.spec import JobSpec
@@ -34,7 +36,7 @@ def overhead_factor(spec: JobSpec) -> float:
 
 
 def properties(spec: JobSpec, *, name: str, app_id: str) -> dict[str, str]:
-    """Return the properties of one run; its conf comes last and wins."""
+    """Return the properties of one run; its conf comes last and wins, and adds to extensions."""
     factor = OTHER_FACTOR if spec.is_python else JVM_FACTOR
     own = {
         "spark.app.id": app_id,
@@ -54,7 +56,7 @@ def properties(spec: JobSpec, *, name: str, app_id: str) -> dict[str, str]:
         own |= option.properties(spec)
     if spec.dynamic_allocation:
         del own["spark.executor.instances"]
-    return {**own, **spec.conf}
+    return joined({**own, **set_conf(spec)}, spec.conf)
 
 
 def literal(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkanywhere.client.failure import Failure
+from sparkanywhere.jobs.jar_sets import fitting_spark
 from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.spec_problems import problems
 
@@ -36,6 +37,10 @@ class JobSpec(JobFields):
         found, rest = as_fields(self.conf, given, where="--conf", wins=True)
         for name, value in {**found, "conf": rest}.items():
             object.__setattr__(self, name, value)  # it is frozen from here on
+        if not self.spark:
+            if self.jar_sets and self.image:
+                raise SpecError("--with depends on the Spark of --image: say which it is by --spark.")
+            object.__setattr__(self, "spark", fitting_spark(self))
         for problem in problems(self):
             raise SpecError(problem)  # the first one
 

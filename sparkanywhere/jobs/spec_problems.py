@@ -8,6 +8,7 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars
+from sparkanywhere.jobs.jar_sets import set_problems
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
 from sparkanywhere.jobs.memory_size import parse_mib
@@ -31,7 +32,7 @@ SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 def problems(spec: JobFields) -> Iterator[str]:
     """Yield what is wrong, the first thing to mend first; files of this machine are looked at."""
-    for check in (_program_problems, _amount_problems, _pair_problems, _file_problems):
+    for check in (_program_problems, set_problems, _amount_problems, _pair_problems, _file_problems):
         yield from check(spec)
 
 

@@ -15,6 +15,7 @@ from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.ending import user_name
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
+from sparkanywhere.jobs.jar_files import with_jars
 from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import Objects, build, main_place, owned_by
 from sparkanywhere.jobs.requirements import with_requirements
@@ -54,8 +55,8 @@ def submit(
     """Bring the job's files, create its objects, and those `beside` for its driver to own; return what was made.
 
     The program works in `folder`, an absolute path of this machine, where the driver's pod sees that.
-    Raises SpecError, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that were
-    uploaded, which the control plane removes in time.
+    Raises SpecError, JarsFailed, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that
+    were uploaded, which the control plane removes in time.
     """
     check_capacity(client, spec, say=say)
     spec, here = _placed(client, spec, folder, say)
@@ -93,12 +94,13 @@ def _create(client: KubeClient, made: Objects, beside: Sequence[tuple[str, JSON]
 def _placed(client: KubeClient, spec: JobSpec, folder: str, say: Say) -> tuple[JobSpec, WorkingFolder | None]:
     """Return the job as the caller's machine and folder make it, and the folder if it works there.
 
-    Raises SpecError, FileFailed.
+    Raises SpecError, JarsFailed, FileFailed.
     """
     found = working_folder.find(client, folder) if folder else None
     is_local = found is not None and not found.shared.is_mounted
     if is_local:
         spec = with_users_python(spec, os.environ, say=say)
+    spec = with_jars(spec, os.environ, is_local=is_local)
     spec = with_requirements(client, spec, os.environ, is_local=is_local, say=say)
     here = working_folder.fitting(found, spec, say=say) if folder else None
     return (here.placed(spec) if here else spec), here

@@ -61,7 +61,7 @@ class WorkingFolder:
             volume = f"spark.kubernetes.executor.volumes.hostPath.{VOLUME}"
             conf |= {f"{volume}.mount.path": self.path, f"{volume}.options.path": self.path}
         if _brings_jars(spec):
-            conf["spark.kubernetes.jars.avoidDownloadSchemes"] = "file"
+            conf["spark.kubernetes.jars.avoidDownloadSchemes"] = "file,local"
         seen = [source_of(each) for each in (*spec.py_files, spec.application) if named[each] != each]
         modules = [Path(each).absolute() for each in seen if each.endswith((".py", ".zip", ".egg"))]
         places = dict.fromkeys(str(each.parent if each.suffix == ".py" else each) for each in modules)

@@ -32,6 +32,8 @@ TEXTS = {
     "max_usd": "5",
     "image_pull_policy": "Always",
     "spark": "4.1.0",
+    "jar_sets": "s3,kafka",
+    "catalog": "rest=https://catalog.example",
 }
 PAIRS = {"secrets": ("db", "/etc/db"), "secret_env": ("PASSWORD", "db:password")}
 

@@ -196,7 +196,7 @@ def test_spark_is_told_to_copy_no_jars_into_the_folder(kube: InProcessClient, he
 
     submitted(kube, here, packages=("a:b:1",))
 
-    assert properties(kube)["spark.kubernetes.jars.avoidDownloadSchemes"] == "file"
+    assert properties(kube)["spark.kubernetes.jars.avoidDownloadSchemes"] == "file,local"
 
 
 def test_a_link_out_of_a_mounted_folder_is_brought(kube: InProcessClient, here: Path) -> None:

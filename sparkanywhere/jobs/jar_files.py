@@ -1,0 +1,58 @@
+"""The jars of `--with`: fetched into this machine's cache, and put where driver and executors load them from.
+
+Processes of this machine read them where they lie, by Spark's scheme local:. Spark before 4.0 would copy them into the
+driver's folder, so there they come before the class path instead. For all other pods they are the job's --jars, which
+the control plane stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from chalicelib.config import Settings
+from sparkanywhere.jars.jar_cache import ensure_jars
+from sparkanywhere.jars.repository import find_repository
+from sparkanywhere.jars.table import jar_table
+from sparkanywhere.jobs.jar_sets import wanted_sets
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.staging import Say, nothing
+from sparkanywhere.spark.progress import Progress, silent
+
+EXECUTORS_CLASS_PATH = "spark.executor.extraClassPath"
+FIRST_WITH_LOCAL_JARS = 4  # spark.kubernetes.jars.avoidDownloadSchemes (SPARK-47475)
+
+
+def fetch_jars(
+    spec: JobSpec, environ: Mapping[str, str], *, say: Say = nothing, progress: Progress = silent
+) -> list[Path]:
+    """Return the files of the jars that a job asks for by --with, fetched where the cache has them not.
+
+    `say` is told which Spark they are for. Raises JarsFailed. May be repeated.
+    """
+    names = wanted_sets(spec)
+    jars, cache = jar_table().jars(names, spec.spark), Settings.from_env(environ).cache_dir(environ)
+    newest = ", the newest that has builds of them" if spec.spark == jar_table().newest_spark(names) else ""
+    say(f"Spark {spec.spark} with {', '.join(names)}{newest}")
+    return ensure_jars(jars, cache=cache, repository=find_repository(environ, home=Path.home()), progress=progress)
+
+
+def with_jars(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> JobSpec:
+    """Return the job with the jars that it asks for. If `is_local`, its pods are processes of this machine.
+
+    Raises JarsFailed.
+    """
+    if not wanted_sets(spec):
+        return spec
+    paths = [str(path) for path in fetch_jars(spec, environ)]
+    if not is_local:
+        return replace(spec, jars=(*spec.jars, *paths))
+    if int(spec.spark.partition(".")[0]) >= FIRST_WITH_LOCAL_JARS:
+        return replace(spec, jars=(*spec.jars, *(f"local://{quote(path)}" for path in paths)))
+    executors = [*filter(None, [spec.conf.get(EXECUTORS_CLASS_PATH)]), *paths]
+    drivers = [*filter(None, [spec.driver_class_path]), *paths]
+    return replace(
+        spec, driver_class_path=":".join(drivers), conf={**spec.conf, EXECUTORS_CLASS_PATH: ":".join(executors)}
+    )

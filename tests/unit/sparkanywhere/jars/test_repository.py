@@ -1,0 +1,69 @@
+"""Jars come from the mirror that is set, as for Maven and for Spark, else from Maven Central."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sparkanywhere.jars.coordinate import parse
+from sparkanywhere.jars.repository import Repository, find_repository
+
+NAMESPACE = 'xmlns="http://maven.apache.org/SETTINGS/1.2.0"'
+
+
+def with_settings(home: Path, mirrors: str, servers: str = "", namespace: str = NAMESPACE) -> Path:
+    (home / ".m2").mkdir()
+    text = f"<settings {namespace}><servers>{servers}</servers><mirrors>{mirrors}</mirrors></settings>"
+    (home / ".m2" / "settings.xml").write_text(text)
+    return home
+
+
+def mirror(of: str, url: str = "https://mirror.example/maven", name: str = "m") -> str:
+    return f"<mirror><id>{name}</id><mirrorOf>{of}</mirrorOf><url>{url}</url></mirror>"
+
+
+def test_without_any_setting_it_is_maven_central(tmp_path: Path) -> None:
+    found = find_repository({}, home=tmp_path)
+
+    assert str(found) == "Maven Central"
+    assert found.url_of(parse("org.a.b:c_2.13:1.0:shaded")).endswith("/org/a/b/c_2.13/1.0/c_2.13-1.0-shaded.jar")
+    assert found.url_of(parse("org.a.b:c:1.0")).startswith("https://")
+
+
+@pytest.mark.parametrize("namespace", [NAMESPACE, ""])
+@pytest.mark.parametrize("of", ["central", "*", "external:*", "*,!other", "other, central"])
+def test_mavens_own_mirror_of_central_is_taken(tmp_path: Path, of: str, namespace: str) -> None:
+    found = find_repository({}, home=with_settings(tmp_path, mirror(of), namespace=namespace))
+
+    assert found.url == "https://mirror.example/maven"
+    assert str(tmp_path) in str(found)
+
+
+@pytest.mark.parametrize("of", ["other", "*,!central", ""])
+def test_a_mirror_of_something_else_is_not(tmp_path: Path, of: str) -> None:
+    assert find_repository({}, home=with_settings(tmp_path, mirror(of))) == Repository()
+
+
+def test_a_mirrors_server_gives_the_login(tmp_path: Path) -> None:
+    server = "<server><id>m</id><username>me</username><password>${env.NEXUS}</password></server>"
+    home = with_settings(tmp_path, mirror("central"), server)
+
+    found = find_repository({"NEXUS": "secret"}, home=home)
+
+    assert found.authorization == "Basic bWU6c2VjcmV0"
+
+
+def test_a_settings_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    home = with_settings(tmp_path, "<broken>")
+
+    assert find_repository({}, home=home) == Repository()
+
+
+def test_our_variable_wins_over_sparks_and_that_over_mavens(tmp_path: Path) -> None:
+    home = with_settings(tmp_path, mirror("central"))
+    ours, sparks = {"SPARKANYWHERE_MAVEN_MIRROR": "https://ours"}, {"DEFAULT_ARTIFACT_REPOSITORY": "https://spark/"}
+
+    assert find_repository({**ours, **sparks}, home=home).url == "https://ours"
+    assert find_repository(sparks, home=home).url == "https://spark/"
+    assert find_repository(sparks, home=home).url_of(parse("a:b:1")) == "https://spark/a/b/1/b-1.jar"

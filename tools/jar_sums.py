@@ -1,0 +1,60 @@
+"""Pin the jars of sparkanywhere/jars/table.toml: fetch each once, compare it with the repository's own checksum, and
+write its SHA-256 and size into sums.txt. What is pinned already must still be the same. The first part of `make jars`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from sparkanywhere.jars.coordinate import Coordinate
+from sparkanywhere.jars.jar_cache import AT_ONCE, SILENCE_SECONDS
+from sparkanywhere.jars.repository import Repository, find_repository
+from sparkanywhere.jars.table import SUMS, TABLE, JarTable, read_table
+
+FOLDER = Path(__file__).resolve().parents[1] / "sparkanywhere" / "jars"
+
+
+def pinned(repository: Repository, jar: Coordinate) -> str:
+    """Return the line of a jar, as the repository has it and vouches for it."""
+
+    def get(ending: str) -> bytes:
+        request = Request(repository.url_of(jar) + ending)
+        if repository.authorization:
+            request.add_header("Authorization", repository.authorization)
+        with urlopen(request, timeout=SILENCE_SECONDS) as answer:
+            return bytes(answer.read())
+
+    content, told = get(""), get(".sha1").split()[0].decode()
+    if hashlib.sha1(content, usedforsecurity=False).hexdigest() != told:
+        sys.exit(f"{jar} of {repository} is not what its .sha1 says.")
+    return f"{hashlib.sha256(content).hexdigest()} {len(content)} {jar}\n"
+
+
+def all_jars(table: JarTable) -> list[Coordinate]:
+    """Return every jar of the table, sorted."""
+    return sorted(
+        {each for jar_set in table.sets.values() for row in jar_set.rows.values() for each in row.coordinates}
+    )
+
+
+def main() -> None:
+    """Pin what is new, and write the file without what the table names no more."""
+    sums = FOLDER / SUMS
+    table = read_table((FOLDER / TABLE).read_text("utf-8"), sums.read_text("utf-8") if sums.exists() else "")
+    repository, wanted = find_repository(os.environ, home=Path.home()), all_jars(table)
+    known = {each: f"{jar.sha256} {jar.size} {each}\n" for each, jar in table.sums.items()}
+    new = [each for each in wanted if each not in known]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        lines = known | dict(zip(new, pool.map(lambda each: pinned(repository, each), new), strict=True))
+    sums.write_text("".join(lines[each] for each in wanted), encoding="utf-8")
+    print(f"{len(wanted)} jars, {len(new)} of them new, from {replace(repository, authorization='')}")
+
+
+if __name__ == "__main__":
+    main()
