@@ -6,8 +6,8 @@ storage/storageclass/setdefault, network/defaultingressclass, storage/persistent
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of, phase_of, spec_of
@@ -20,6 +20,7 @@ from chalicelib.controllers.podmodel.family import heads_of
 from chalicelib.controllers.podmodel.parked import parked_for
 from chalicelib.controllers.podmodel.placement import home_zone
 from chalicelib.controllers.podmodel.refusals import warnings_of
+from chalicelib.controllers.pods.warm import WarmTasks
 from chalicelib.controllers.policy.driver_rights import driver_binding
 from chalicelib.controllers.policy.pod_security import hold_to_level
 from chalicelib.controllers.policy.quotas import Quotas
@@ -33,13 +34,13 @@ from chalicelib.providers.base import Provider
 from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.catalogue import WORKLOADS
-from chalicelib.resources.pods.marks import HOME_ZONE, PARKED_POD, without_our_marks
+from chalicelib.resources.pods.marks import HOME_ZONE, PARKED_POD, TAKES_WARM, without_our_marks
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
 from chalicelib.resources.volumes.claims import CLASS_ANNOTATION, storage_of
 from chalicelib.resources.volumes.storageclasses import DEFAULT_ANNOTATIONS
-from chalicelib.storage.base import KeyNotFound, Reader, Storage
+from chalicelib.storage.base import KeyExists, KeyNotFound, Reader, Storage
 from chalicelib.storage.keys import object_key, prefix
 
 
@@ -51,6 +52,7 @@ class Admission:
         *,
         storage: Storage,
         quotas: Quotas,
+        warm: WarmTasks,
         node: Node,
         provider: Provider,
         injection: Callable[[], Injection],
@@ -60,6 +62,7 @@ class Admission:
     ) -> None:
         self._storage = storage
         self._quotas = quotas
+        self._warm = warm
         self._node = node
         self._provider = provider
         self._services = provider.services if isinstance(provider, HasServices) else None
@@ -105,9 +108,26 @@ class Admission:
             binding = driver_binding(obj, new_uid=self._new_uid)
         return [("rolebindings", binding)] if binding else []
 
-    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> AbstractContextManager[None]:
-        """Reserve quota for an object that is stored inside the context. Raises 403."""
+    def reserve(
+        self, resource: str, obj: JSON, now: Reader, *, user: str, is_dry_run: bool
+    ) -> AbstractContextManager[None]:
+        """Reserve quota for an object that is stored inside the context, and for a pod a warm task. Raises 403."""
+        if resource == "pods" and self._node.runs(obj) and not is_dry_run:
+            return self._reserve_for_pod(obj, now, user=user)
         return self._quotas.reserve(resource, obj, now, is_dry_run=is_dry_run)
+
+    @contextmanager
+    def _reserve_for_pod(self, pod: JSON, now: Reader, *, user: str) -> Iterator[None]:
+        has_claimed = self._warm.claim(pod, user=user)
+        try:
+            with self._quotas.reserve("pods", pod, now, is_dry_run=False):
+                yield
+        except KeyExists:
+            raise  # it is that pod's claim
+        except BaseException:
+            if has_claimed:
+                self._warm.release(pod)
+            raise
 
     def _admit_pod(self, pod: JSON, now: Reader) -> list[str]:
         metadata = pod["metadata"]
@@ -130,9 +150,11 @@ class Admission:
             metadata["annotations"] = {**annotations_of(pod), HOME_ZONE: home}
         if waiting := next(filter(None, (parked_for(pod, head) for head in heads)), ""):
             metadata["annotations"] = {**annotations_of(pod), PARKED_POD: waiting}
+        if user := next(filter(None, (annotations_of(head).get(TAKES_WARM) for head in heads)), ""):
+            metadata["annotations"] = {**annotations_of(pod), TAKES_WARM: user}
         task = draft(pod, replace(self._node, lookup=self._node.lookup.over(now)))
         unmet = unsupported_fields(pod, probes=self._node.probes)
-        warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unmet]
+        warnings = [f"{path}: not honoured by provider {self._node.name}" for path in unmet] + self._warm.admit(pod)
         return warnings + (warnings_of(self._provider, task) if task else [])
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.capacity import NodeCapacity
 from chalicelib.controllers.cluster.evictions import Evictions
 from chalicelib.controllers.cluster.nodes import NodeController
@@ -39,7 +41,6 @@ from chalicelib.plane.registries import Stored
 from chalicelib.providers.extensions import BindsLate
 from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.custom.custom_registries import StoredResources
-from chalicelib.resources.pods.marks import WAITS_FOR
 from chalicelib.storage.shared_commits import SharedCommits
 
 if TYPE_CHECKING:
@@ -226,11 +227,16 @@ def _parking(
     if not isinstance(base.provider, BindsLate):
         return None
     pods = stored.registries[("", "pods")]
+
+    def create(namespace: str, pod: JSON, marks: Mapping[str, str]) -> None:
+        pods.create(namespace, pod, replace(WRITER, marks=marks))
+
     return ParkedTasks(
         storage=base.storage,
         provider=base.provider,
         node=stored.node,
-        create=partial(pods.create, options=replace(WRITER, marks={WAITS_FOR: ""})),
+        warm=stored.warm,
+        create=create,
         delete=delete,
         recorder=recorder,
         observers=observers,

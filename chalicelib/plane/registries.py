@@ -14,6 +14,7 @@ from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.records import PodRecords, RecordLimits
 from chalicelib.controllers.pods.removed import RemovedPods
+from chalicelib.controllers.pods.warm import WarmTasks
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.reactions import Changes
 from chalicelib.controllers.runtime.objects import StorageLookup
@@ -23,6 +24,7 @@ from chalicelib.controllers.translation.task import Node
 from chalicelib.plane.backends import build_log_archive, build_rates
 from chalicelib.plane.default_roles import reconciled
 from chalicelib.plane.foundation import Foundation, is_open
+from chalicelib.providers.extensions import BindsLate
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.parts import RegistryParts
 from chalicelib.registry.registry import Registries, Registry, registry_key
@@ -45,6 +47,7 @@ class Stored:
     custom: CustomRegistries
     changes: Changes
     quotas: Quotas
+    warm: WarmTasks
     usage: UsageRecords
     records: PodRecords
     removed: RemovedPods
@@ -59,6 +62,8 @@ def build_registries(base: Foundation) -> Stored:
     usage = UsageRecords(storage=storage, rates=rates, clock=clock, later=later, folds=base.host.outlives_requests)
     quotas = Quotas(storage=storage, later=later, max_objects=base.settings.namespace_objects)
     node, records = _node(base), _records(base)
+    binder = base.provider if isinstance(base.provider, BindsLate) else None
+    warm = WarmTasks(storage=storage, provider=binder, node=node, clock=clock)
 
     removed = RemovedPods(
         storage, base.provider, node=node, record_usage=usage.before_delete, records=records, clock=clock
@@ -71,7 +76,7 @@ def build_registries(base: Foundation) -> Stored:
     changes = Changes(before_removal={"pods": leaves})
     parts = RegistryParts(
         storage=storage,
-        admission=_admission(base, quotas, node),
+        admission=_admission(base, quotas, warm, node),
         observer=changes,
         clock=clock,
         new_uid=base.sources.new_uid,
@@ -82,6 +87,7 @@ def build_registries(base: Foundation) -> Stored:
         custom=CustomRegistries(storage, parts),
         changes=changes,
         quotas=quotas,
+        warm=warm,
         usage=usage,
         records=records,
         removed=removed,
@@ -90,10 +96,11 @@ def build_registries(base: Foundation) -> Stored:
     )
 
 
-def _admission(base: Foundation, quotas: Quotas, node: Node) -> Admission:
+def _admission(base: Foundation, quotas: Quotas, warm: WarmTasks, node: Node) -> Admission:
     return Admission(
         storage=base.storage,
         quotas=quotas,
+        warm=warm,
         node=node,
         provider=base.provider,
         injection=partial(_injection, base),

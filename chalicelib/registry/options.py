@@ -37,11 +37,13 @@ class ListOptions:
 class WriteOptions:
     """Options of create, update and patch; `known` is what the request has read before, for a decision to go by.
 
+    `user` is who asks for it, "" where that is a controller of ours.
     `marks` are annotations that a new object gets after admission, which takes them from what clients send.
     """
 
     field_manager: str = "unknown"
     known: tuple[StoredObject, ...] = ()
+    user: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
     force: bool = False

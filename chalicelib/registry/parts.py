@@ -162,8 +162,10 @@ class Admission(Protocol):
         """Return what is stored together with a new object, complete, each with its resource."""
         ...
 
-    def reserve(self, resource: str, obj: JSON, now: Reader, *, is_dry_run: bool) -> AbstractContextManager[None]:
-        """Reserve quota for an object that is stored inside the context. Raises 403."""
+    def reserve(
+        self, resource: str, obj: JSON, now: Reader, *, user: str, is_dry_run: bool
+    ) -> AbstractContextManager[None]:
+        """Reserve for an object that is stored inside the context, and mark it in place. Raises 403."""
         ...
 
 

@@ -119,7 +119,9 @@ class Registry:
             obj["metadata"]["annotations"] = {**annotations_of(obj), **options.marks}
         if options.permit is not None:
             options.permit(obj, None)
-        with self._parts.admission.reserve(self.strategy.kept_as, obj, now, is_dry_run=options.dry_run):
+        with self._parts.admission.reserve(
+            self.strategy.kept_as, obj, now, user=options.user, is_dry_run=options.dry_run
+        ):
             key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
             if options.dry_run:
                 self._require_absent(key)

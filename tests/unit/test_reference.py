@@ -16,10 +16,12 @@ from chalicelib.resources.catalogue import ALL
 from chalicelib.resources.pods.marks import (
     ENDED_BY,
     HOME_ZONE,
+    KEEP_WARM,
     MAX_USD,
     PARK,
     PARKED_POD,
     TTL_ANNOTATION,
+    WARM,
     WRITTEN_BY_US,
 )
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
@@ -65,6 +67,7 @@ def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
     ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, ENDED_BY, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
     ours |= {FALLBACK, CAPACITY_PROVIDER}
     ours |= {STAGED_ANNOTATION, APPLICATION_LABEL, QUOTAS, SHARED_FOLDERS, ZONES, HOME_ZONE, PARK, PARKED_POD}
+    ours |= {WARM, KEEP_WARM}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours
 

@@ -1,5 +1,7 @@
 """Parked pods: each stands for a task that waits for an executor, from its driver's start until that comes. Pure.
 
+A warm one waits for a driver or an executor of any job of its user's, and is bound to the one that has claimed it.
+
 A parked pod is a pod of the driver's like its executors: it is counted, paid for, shown and ended as they are. Number
 N waits for the executor whose spark-exec-id is N, which takes its place in quotas: one executor, and once. What makes a
 pod a parked one is an annotation that only we write; its label, which any client may set, is for those who look.
@@ -12,7 +14,7 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, labels_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.marks import PARK, PARKED, PARKED_POD, WAITS_FOR
+from chalicelib.resources.pods.marks import KEEP_WARM, PARK, PARKED, PARKED_POD, TAKES_WARM, WAITS_FOR, WARM, WARM_USER
 
 ROLE_LABEL, PARKED_ROLE, EXECUTOR_ROLE = "spark-role", "parked", "executor"
 EXECUTOR_ID = "spark-exec-id"
@@ -22,6 +24,11 @@ BOUND_TASKS = "sparkanywhere-bound-tasks"  # the resource of records: a task's u
 def is_parked(pod: JSON) -> bool:
     """Return whether a pod stands for a task that waits."""
     return WAITS_FOR in annotations_of(pod)
+
+
+def is_warm(pod: JSON) -> bool:
+    """Return whether a pod stands for a task that waits for some job's pod, not for that of its own driver."""
+    return is_parked(pod) and WARM_USER in annotations_of(pod)
 
 
 def wants_parking(driver: JSON, *, by_default: bool) -> bool:
@@ -47,9 +54,13 @@ def parked_for(executor: JSON, driver: JSON) -> str:
 
 
 def parked_pod(plan: JSON, driver: JSON, number: int, *, seconds: int) -> JSON:
-    """Return one of a driver's parked pods, to be created: of the shape of an executor, for so many seconds."""
+    """Return one of a driver's parked pods, to be created: of the shape of an executor, for so many seconds.
+
+    A warm driver does not own it: it goes when its own task is bound.
+    """
     metadata, about = plan["metadata"], driver["metadata"]
     owner = {"apiVersion": "v1", "kind": "Pod", "name": about["name"], "uid": about["uid"], "controller": True}
+    owners = owners_of(driver) if is_warm(driver) else [owner]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -58,14 +69,53 @@ def parked_pod(plan: JSON, driver: JSON, number: int, *, seconds: int) -> JSON:
             "namespace": about["namespace"],
             "labels": {**metadata["labels"], ROLE_LABEL: PARKED_ROLE},
             "annotations": metadata["annotations"],
-            "ownerReferences": [owner],
+            "ownerReferences": owners,
         },
         "spec": {**plan["spec"], "activeDeadlineSeconds": seconds},
     }
 
 
+def warm_pod(driver: JSON, *, span: str) -> JSON:
+    """Return the warm pod of a driver's shape that is to wait when it has ended, to be created: it owns that one.
+
+    What it mounts may be gone by then, and is none of the shape.
+    """
+    about, spec = driver["metadata"], driver["spec"]
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": about["name"], "uid": about["uid"]}
+    volumes = [
+        {**each, **{kind: {**each[kind], "optional": True} for kind in ("configMap", "secret") if each.get(kind)}}
+        for each in spec.get("volumes") or ()
+    ]
+    containers = [
+        {**each, "env": [variable for variable in each.get("env") or () if "valueFrom" not in variable]}
+        for each in spec["containers"]
+    ]
+    kept = {name: value for name, value in spec.items() if name not in ("nodeName", "priority", "preemptionPolicy")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"warm-{about['name']}",
+            "namespace": about["namespace"],
+            "labels": {
+                **labels_of(driver),
+                "spark-app-selector": f"{labels_of(driver).get('spark-app-selector')}-warm",
+            },
+            "annotations": {
+                **{key: text for key, text in annotations_of(driver).items() if key != KEEP_WARM},
+                WARM: span,
+            },
+            "ownerReferences": [owner],
+        },
+        "spec": {**kept, "volumes": volumes, "containers": containers},
+    }
+
+
 def may_be_bound(parked: JSON, executor: JSON) -> bool:
-    """Return whether a stored pod is the parked one that an executor's mark names, of the same owner."""
+    """Return whether a stored pod is the parked one that an executor's mark names: of the same owner, or claimed."""
+    if is_warm(parked):
+        waits_for, takes = (annotations_of(parked)[key] for key in (WAITS_FOR, WARM_USER))
+        return (waits_for, takes) == (executor["metadata"]["name"], annotations_of(executor).get(TAKES_WARM))
     owners = {each["uid"] for each in owners_of(executor) if each.get("controller")}
     return is_parked(parked) and bool(owners & {each["uid"] for each in owners_of(parked)})
 

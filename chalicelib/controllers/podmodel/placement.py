@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.parked import EXECUTOR_ROLE, is_parked
+from chalicelib.controllers.podmodel.parked import EXECUTOR_ROLE, PARKED_ROLE, is_parked
 from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from chalicelib.resources.pods.marks import ANY_ZONE, HOME_ZONE, ZONE
 
@@ -53,7 +53,7 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
             hints[_KNOWN[key]] = _value(key, value)
     role = labels_of(pod).get("spark-role")
     if role:
-        hints[ROLE] = EXECUTOR_ROLE if is_parked(pod) else str(role)
+        hints[ROLE] = EXECUTOR_ROLE if role == PARKED_ROLE and is_parked(pod) else str(role)
     if text := annotations_of(pod).get(FALLBACK):
         hints[FALLBACK] = ",".join(each.strip() for each in text.split(","))
     if not _may_be_interrupted(pod):

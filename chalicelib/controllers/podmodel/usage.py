@@ -26,7 +26,7 @@ from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.providers.sizes import SizeTable
-from chalicelib.resources.pods.marks import BILLED_FROM, BOUND_TASK, CAPACITY, SIZE
+from chalicelib.resources.pods.marks import BILLED_FROM, BOUND_TASK, BOUND_TO, CAPACITY, SIZE
 
 HOUR_SECONDS = 3600.0
 
@@ -76,7 +76,7 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
     if seconds is None:
         return NOTHING
     asked = asked_size(spec_of(pod))
-    is_first_part = is_parked(pod) and BOUND_TASK in annotations_of(pod)  # of a task that an executor goes on with
+    is_first_part = BOUND_TO in annotations_of(pod)  # of a task that an executor goes on with
     usd = max(seconds, 0.0 if is_first_part else rates.minimum_seconds) / HOUR_SECONDS * hourly_usd(pod, rates)
     return Usage(asked.vcpus * seconds, asked.gib * seconds, usd)
 

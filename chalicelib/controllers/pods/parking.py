@@ -26,10 +26,11 @@ from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import parked
 from chalicelib.controllers.podmodel.family import members_of
 from chalicelib.controllers.podmodel.index import PodIndex
-from chalicelib.controllers.podmodel.record import handle_of, with_state
+from chalicelib.controllers.podmodel.record import handle_of, task_uid_of, with_state
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.reservations import CreatePod, ParkingTerms, Reservations
 from chalicelib.controllers.pods.store import PodObservers, Recorded, bound_key
+from chalicelib.controllers.pods.warm import WarmTasks
 from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.task import Node, Translation, translate
@@ -39,7 +40,9 @@ from chalicelib.resources.pods.marks import (
     ANY_ZONE,
     BILLED_FROM,
     BOUND_TASK,
+    BOUND_TO,
     HOME_ZONE,
+    KEEP_WARM,
     PARKED,
     PARKED_POD,
     WAITS_FOR,
@@ -70,6 +73,7 @@ class ParkedTasks:
         storage: Storage,
         provider: BindsLate,
         node: Node,
+        warm: WarmTasks,
         create: CreatePod,
         delete: DeleteObject,
         recorder: Recorder,
@@ -80,12 +84,12 @@ class ParkedTasks:
         self._storage = storage
         self._provider = provider
         self._node = node
+        self._warm = warm
         self.reservations = Reservations(storage=storage, node=node, create=create, recorder=recorder, terms=terms)
         self._delete = delete
         self._recorder = recorder
         self._observers = observers
         self._clock = clock
-        self._terms = terms
 
     def bind(self, executor: StoredObject) -> tuple[TaskState, Recorded] | None:
         """Give an executor the task that waits for it; None where there is none for it. Raises StorageError."""
@@ -162,29 +166,36 @@ class ParkedTasks:
             waiting = self._storage.get(
                 object_key("pods", metadata["namespace"], parked.name_of_parked(executor.object()))
             )
-            if parked.may_be_bound(waiting.object(), executor.object()):
+            if parked.is_warm(waiting.object()):
+                self._warm.release(executor.object())
+            elif parked.may_be_bound(waiting.object(), executor.object()):
                 self._give_back([waiting.object()])
         return declined
 
     def _write(self, executor: StoredObject, waiting: StoredObject, state: TaskState, found: Translation) -> Recorded:
         """Write who has the task now, all at once. Raises RevisionConflict if one of the two has changed."""
         before, old, now = executor.object(), waiting.object(), self._clock()
-        own = {BOUND_TASK: old["metadata"]["uid"], BILLED_FROM: format_time(now)}
+        own = {BOUND_TASK: task_uid_of(old), BILLED_FROM: format_time(now)}
         marked = {**before, "metadata": {**before["metadata"], "annotations": {**annotations_of(before), **own}}}
         after = with_state(marked, state, node_name=self._node.name, probes=self._node.probes, now=now)
         if after is None:
             raise RevisionConflict(executor.key, expected=executor.revision)
         record = {"metadata": {"name": own[BOUND_TASK], "uid": f"bound-{own[BOUND_TASK]}"}, "pod": state.uid}
-        paid = {**annotations_of(old), BOUND_TASK: state.uid}
-        if since := dict(state.times).get("pull_started"):
+        is_first = BOUND_TASK not in annotations_of(old)  # else it was bound to this one, which has paid since then
+        paid = {**annotations_of(old), BOUND_TO: state.uid}
+        if is_first and (since := dict(state.times).get("pull_started")):
             paid[BILLED_FROM] = format_time(since)
         beside = self._observers.before_delete({**old, "metadata": {**old["metadata"], "annotations": paid}})
+        key = bound_key(own[BOUND_TASK])
         try:
+            noted = Change("ADDED", key, record)
+            if not is_first:
+                noted = Change("MODIFIED", key, record, self._storage.get(key).revision)
             stored = self._storage.transact(
                 [
                     Change("MODIFIED", executor.key, after, executor.revision),
                     Change("DELETED", waiting.key, None, waiting.revision),
-                    Change("ADDED", bound_key(own[BOUND_TASK]), record),
+                    noted,
                     *beside,
                 ]
             )
@@ -198,7 +209,7 @@ class ParkedTasks:
 
     def _news(self, written: Recorded, state: TaskState, found: Translation) -> Iterator[News]:
         yield from pod_events.assigned(written.before, self._node.name)
-        yield News("Normal", "Bound", f"runs in a task that was started with its driver: {state.handle}")
+        yield News("Normal", "Bound", f"has a task that was started before: {state.handle}")
         yield from pod_events.launched(found.unsupported, (), ())
         yield from pod_events.changed(written.before, written.after, state)
 
@@ -208,11 +219,13 @@ class ParkedTasks:
             self._give_back([pod])
         elif PARKED in annotations_of(pod) and (is_terminal(pod) or is_deleting(pod)):
             self._give_back(self._parked_of(pod["metadata"]["uid"], pod["metadata"]["namespace"]))
+        if KEEP_WARM in annotations_of(pod) and is_terminal(pod):
+            self.reservations.keep_warm(pod)
 
     def pod_gone(self, pod: JSON) -> None:
         """Drop the record of which task a pod was bound to, with the pod."""
         if uid := annotations_of(pod).get(BOUND_TASK):
-            self._drop(bound_key(uid))
+            self._drop(bound_key(uid), pod["metadata"]["uid"])
 
     def sweep(self, index: PodIndex) -> None:
         """Do the same for whatever was lost on the way, and drop records whose pod is gone. Raises StorageError."""
@@ -223,14 +236,16 @@ class ParkedTasks:
                 with suppress(KeyNotFound):
                     self._give_back([self._storage.get_by_uid(uid).object()])
         for each in snapshot.unfinished:
-            if WAITS_FOR not in each.json or not parked.is_parked(pod := each.object()) or self.expire(pod):
+            if WAITS_FOR not in each.json or not parked.is_parked(pod := each.object()):
+                continue
+            if self.expire(pod) or parked.is_warm(pod):
                 continue
             owners = [snapshot.by_uid.get(owner) for owner in each.owners]
             if not any(owner and not owner.ending and not is_deleting(owner.object()) for owner in owners):
                 self._give_back([pod])
         for record in records:
             if record.object()["pod"] not in snapshot.by_uid:
-                self._drop(record.key)
+                self._drop(record.key, record.object()["pod"])
 
     def expire(self, pod: JSON) -> bool:
         """Give back a parked pod that has had no task for as long as one may wait; False for any other pod.
@@ -238,7 +253,8 @@ class ParkedTasks:
         From when a task begins its deadline counts, which no pod has before.
         """
         since = find_time(pod["metadata"].get("creationTimestamp")) or self._clock()
-        if not parked.is_parked(pod) or handle_of(pod) or self._clock() < after(since, self._terms.seconds):
+        longest = float(pod["spec"].get("activeDeadlineSeconds") or 0)
+        if not parked.is_parked(pod) or handle_of(pod) or self._clock() < after(since, longest):
             return False
         self._give_back([pod])
         return True
@@ -248,7 +264,11 @@ class ParkedTasks:
         return [each for owner in owners_of(waiting) for each in self._parked_of(owner["uid"], namespace)]
 
     def _parked_of(self, uid: str, namespace: str) -> list[JSON]:
-        return [each for each in members_of(self._storage, uid, namespace) if parked.is_parked(each)]
+        return [
+            each
+            for each in members_of(self._storage, uid, namespace)
+            if parked.is_parked(each) and not parked.is_warm(each)
+        ]
 
     def _give_back(self, pods: Sequence[JSON]) -> None:
         """Delete parked pods; what fails is left to the next sweep."""
@@ -261,6 +281,9 @@ class ParkedTasks:
             except (StatusError, StorageError) as error:
                 LOG.info("parked pod not deleted uid=%s error=%s", metadata["uid"], error)
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: str, uid: str) -> None:
+        """Drop a record if it is of that pod: another one may have the task by now."""
         with suppress(KeyNotFound, RevisionConflict):
-            self._storage.delete(key, expected_revision=self._storage.get(key).revision)
+            record = self._storage.get(key)
+            if record.object()["pod"] == uid:
+                self._storage.delete(key, expected_revision=record.revision)

@@ -68,9 +68,10 @@ class TaskPayloads:
 
         Asked for without a proof: of every other uid it says `end`. May be repeated.
         """
-        pod = self._stored(uid)
+        own = self._stored(uid)
+        pod = own or self._stored(self._bound_to(uid))
         if not is_parked(pod):
-            return "go" if not pod and self._bound_to(uid) else "end"
+            return "go" if pod and not own else "end"
         now = self._clock()
         # without a start its launch has yet to be written
         end = deadline(pod) or after(now, float(spec_of(pod).get("activeDeadlineSeconds") or 0))

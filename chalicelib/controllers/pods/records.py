@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
@@ -77,8 +77,8 @@ class PodRecords:
     def before_removal(self, pod: JSON) -> Sequence[Change]:
         """Keep the logs of a pod; return the write that goes with its removal, none for a pod that leaves no record."""
         labels, now = labels_of(pod), self._clock()
-        if not any(labels.get(each) for each in SPARK_LABELS) or is_parked(pod):
-            return ()
+        if not any(labels.get(each) for each in SPARK_LABELS) or (is_parked(pod) and owners_of(pod)):
+            return ()  # a parked pod is its owner's to tell of
         ended = finished_at(pod)
         if ended is not None and now >= after(ended, self._limits.keep_seconds):
             return ()

@@ -18,7 +18,6 @@ from functools import partial
 from chalicelib.apimachinery.accessors import annotations_of, is_terminal
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.record import handle_of, has_seen_end, is_gated, lost_task, task_uid_of, with_state
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.store import Observer
@@ -26,7 +25,7 @@ from chalicelib.controllers.pods.tasks import Told, ask, stop_orphan
 from chalicelib.controllers.runtime.one_by_one import OneByOne
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import Provider, TaskState
-from chalicelib.resources.pods.marks import BOUND_TASK, VERSION_ANNOTATION
+from chalicelib.resources.pods.marks import BOUND_TO, VERSION_ANNOTATION
 from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, Storage
 from chalicelib.storage.keys import object_key, prefix
 
@@ -61,7 +60,7 @@ class RemovedPods:
 
     def before_removal(self, pod: JSON) -> Sequence[Change]:
         """Return the write that goes with a pod's removal, none for one that has seen the end of its task."""
-        if is_parked(pod) and BOUND_TASK in annotations_of(pod):
+        if BOUND_TO in annotations_of(pod):
             return ()  # its task has another pod now
         if not self._node.runs(pod) or is_gated(pod) or has_seen_end(pod):
             return ()

@@ -1,12 +1,15 @@
-"""Reservations: the parked pods that a driver gets as it starts, decision 49. ParkedTasks binds and gives them back."""
+"""Reservations: the parked pods that a driver gets as it starts, and the warm one that it leaves, decisions 49 and 52.
+
+ParkedTasks binds and gives them back.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import parked
@@ -15,15 +18,24 @@ from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.executor_plan import executor_plan
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import TaskRejected
-from chalicelib.resources.pods.marks import PARKED
+from chalicelib.resources.pods.marks import (
+    HOME_ZONE,
+    KEEP_WARM,
+    KEPT_WARM,
+    PARKED,
+    TAKES_WARM,
+    WAITS_FOR,
+    WARM_USER,
+    ZONE,
+)
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 from chalicelib.storage.keys import object_key
 
 LOG = logging.getLogger(__name__)
 
 MOST = 50  # of one driver: what ECS starts within three seconds, before the driver itself runs
-# Of a parked pod in a namespace: as a client's, and marked as what only we make. Raises StatusError.
-CreatePod = Callable[[str, JSON], object]
+# Of a parked pod in a namespace: as a client's, with marks that only we make. Raises StatusError.
+CreatePod = Callable[[str, JSON, Mapping[str, str]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,13 @@ class Reservations:
 
     def reserve(self, driver: JSON) -> None:
         """Park what a driver will ask for, once, as its task has been asked for. Raises StorageError."""
-        if not self._terms.seconds or not parked.wants_parking(driver, by_default=self._terms.by_default):
+        seconds, marks = self._terms.seconds, {WAITS_FOR: ""}
+        if parked.is_warm(driver):
+            seconds, found = int(driver["spec"]["activeDeadlineSeconds"]), annotations_of(driver)
+            marks |= {WARM_USER: found[WARM_USER], **({HOME_ZONE: found[ZONE]} if ZONE in found else {})}
+            if labels_of(driver).get(parked.ROLE_LABEL) != "driver":
+                return
+        elif not seconds or not parked.wants_parking(driver, by_default=self._terms.by_default):
             return
         references = References(driver, self._node.lookup.now())
         try:
@@ -57,36 +75,51 @@ class Reservations:
             LOG.info("executors not foretold uid=%s error=%r", driver["metadata"]["uid"], error)
             return
         count = min(plan.count, MOST) if plan else 0
-        if plan is None or count < 1 or not self._mark(driver, count, before=None):
+        if plan is None or count < 1 or not self._mark(driver, PARKED, str(count), before=None):
             return
         made = 0
         try:
             for number in range(1, count + 1):
-                pod = parked.parked_pod(plan.pod, driver, number, seconds=self._terms.seconds)
-                self._create(driver["metadata"]["namespace"], pod)
+                pod = parked.parked_pod(plan.pod, driver, number, seconds=seconds)
+                self._create(driver["metadata"]["namespace"], pod, marks)
                 made += 1
         except StatusError as error:  # a quota, most of all: the executors will ask for themselves
             self._recorder.record(driver, [News("Normal", "NotParked", f"{count - made} of {count}: {error.message}")])
-            self._mark(driver, made, before=str(count))
+            self._mark(driver, PARKED, str(made), before=str(count))
         if made:
-            words = f"started {made} executors' tasks with the driver: they wait {self._terms.seconds} s for it"
+            words = f"started {made} executors' tasks with the driver: they wait {seconds} s"
             self._recorder.record(driver, [News("Normal", "Parked", words)])
 
-    def _mark(self, driver: JSON, count: int, *, before: str | None) -> bool:
-        """Write into a driver how many tasks are parked for it, where that says `before`; False otherwise.
+    def keep_warm(self, driver: JSON) -> None:
+        """Have tasks of an ended driver's shape, and its executors', wait for the next job, once. Raises StorageError.
 
-        And if it is gone or over.
+        They are the ended driver's: counted in its cost and budget, and gone with it.
+        """
+        marks = annotations_of(driver)
+        user = marks.get(TAKES_WARM)
+        if KEEP_WARM not in marks or not user or not self._mark(driver, KEPT_WARM, "true", before=None, is_over=True):
+            return
+        try:
+            pod = parked.warm_pod(driver, span=marks[KEEP_WARM])
+            self._create(driver["metadata"]["namespace"], pod, {WAITS_FOR: "", WARM_USER: user})
+        except StatusError as error:  # a quota or a spent budget
+            self._recorder.record(driver, [News("Normal", "NotParked", f"nothing is kept warm: {error.message}")])
+
+    def _mark(self, driver: JSON, key: str, text: str, *, before: str | None, is_over: bool = False) -> bool:
+        """Write an annotation of ours into a driver, where that says `before`; False otherwise.
+
+        And if it is gone or to go, or has ended, or has not if it is to be over.
         """
         metadata, is_due = driver["metadata"], False
 
         def change(pod: JSON) -> JSON | None:
             nonlocal is_due
             annotations = annotations_of(pod)
-            is_same = pod["metadata"]["uid"] == metadata["uid"] and not is_deleting(pod) and not is_terminal(pod)
-            is_due = is_same and annotations.get(PARKED) == before
+            is_same = pod["metadata"]["uid"] == metadata["uid"] and not is_deleting(pod) and is_terminal(pod) == is_over
+            is_due = is_same and annotations.get(key) == before
             if not is_due:
                 return None
-            return {**pod, "metadata": {**pod["metadata"], "annotations": {**annotations, PARKED: str(count)}}}
+            return {**pod, "metadata": {**pod["metadata"], "annotations": {**annotations, key: text}}}
 
         try:
             guaranteed_update(self._storage, object_key("pods", metadata["namespace"], metadata["name"]), change)

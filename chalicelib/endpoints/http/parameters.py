@@ -121,6 +121,7 @@ def write_options(info: RequestInfo, kind: str) -> WriteOptions:
         dry_run="All" in (info.query.get("dryRun") or []),
         force=info.flag("force"),
         known=info.user.bound_to,
+        user=info.user.name,
     )
 
 

@@ -31,6 +31,12 @@ PARKED = "sparkanywhere.io/parked"  # how many of them did
 WAITS_FOR = "sparkanywhere.io/waits-for"  # of a parked pod: who has taken its place in quotas, "" while nobody has
 PARKED_POD = "sparkanywhere.io/parked-pod"  # of an executor: the pod whose task waited for it
 BOUND_TASK = "sparkanywhere.io/bound-task"  # of an executor: the uid that its task was started under
+BOUND_TO = "sparkanywhere.io/bound-to"  # of a parked pod as it goes: the uid of the pod that has its task from now on
+WARM = "sparkanywhere.io/warm"  # of a driver: it runs nothing, its task and its executors' wait so long for a job
+KEEP_WARM = "sparkanywhere.io/keep-warm"  # of a driver: how long such tasks wait for the next job, from its end on
+KEPT_WARM = "sparkanywhere.io/kept-warm"  # of a driver: that they have been asked for
+WARM_USER = "sparkanywhere.io/warm-user"  # of a parked pod: it is warm, and for jobs of that user
+TAKES_WARM = "sparkanywhere.io/takes-warm"  # of a pod: whose warm tasks it may take
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -49,11 +55,18 @@ WRITTEN_BY_US = (
     WAITS_FOR,
     PARKED_POD,
     BOUND_TASK,
+    BOUND_TO,
+    KEPT_WARM,
+    WARM_USER,
+    TAKES_WARM,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
 )
 NOT_DOLLARS = "must be an amount of US dollars above 0, such as 5 or 0.50"
 NOT_A_TTL = "must be a number of seconds, a span such as 90s, 15m, 12h or 7d, or never"
+
+NOT_WARM = "must be a number of seconds, or a span such as 90s, 15m or 2h, of a day at most"
+LONGEST_WARM_SECONDS = 86400
 
 _TTL = re.compile(r"([0-9]{1,15})([smhd]?)", re.ASCII)
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -76,6 +89,14 @@ def parse_ttl(text: str) -> float | None:
     if not match:
         raise ValueError(NOT_A_TTL)
     return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+def parse_warm(text: str) -> int:
+    """Return for how many seconds tasks are to be kept warm. Raises ValueError."""
+    seconds = parse_ttl(text)
+    if seconds is None or not 1 <= seconds <= LONGEST_WARM_SECONDS:
+        raise ValueError(NOT_WARM)
+    return int(seconds)
 
 
 def without_our_marks(pod: JSON) -> None:
@@ -105,7 +126,12 @@ def annotation_causes(pod: JSON, old: JSON | None = None) -> Iterator[Cause]:
     """Yield what is wrong with annotations that users set, if an update of `old` changes them at all."""
     annotations = pod["metadata"].get("annotations") or {}
     before = (old["metadata"].get("annotations") or {}) if old else {}
-    for key, parse, problem in ((MAX_USD, parse_dollars, NOT_DOLLARS), (TTL_ANNOTATION, parse_ttl, NOT_A_TTL)):
+    for key, parse, problem in (
+        (MAX_USD, parse_dollars, NOT_DOLLARS),
+        (TTL_ANNOTATION, parse_ttl, NOT_A_TTL),
+        (WARM, parse_warm, NOT_WARM),
+        (KEEP_WARM, parse_warm, NOT_WARM),
+    ):
         text = annotations.get(key)
         if text is None or text == before.get(key):
             continue

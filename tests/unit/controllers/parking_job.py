@@ -13,8 +13,15 @@ LOCAL = "/var/data/spark-126a3a92-1930-4579-9dd4-934ca40abf94"
 HOLDS = {"cpu": "1", "memory": "1408Mi"}  # 1 GiB and what Spark adds
 
 
-def create_driver(w: World, *, properties: str = PROPERTIES, park: str = "true", **annotations: str) -> JSON:
-    """Create a driver named `a`, and its ConfigMap, which the driver waits for."""
+def conf_of(name: str) -> str:
+    """Return the name of a driver's ConfigMap."""
+    return "drv" if name == "a" else f"drv-{name}"
+
+
+def create_driver(
+    w: World, name: str = "a", *, properties: str = PROPERTIES, park: str = "true", **annotations: str
+) -> JSON:
+    """Create a driver, and its ConfigMap, which the driver waits for; annotations are ours, `keep_warm` and so on."""
     container = {
         "name": "spark-kubernetes-driver",
         "image": "spark",
@@ -22,21 +29,23 @@ def create_driver(w: World, *, properties: str = PROPERTIES, park: str = "true",
         "env": [{"name": "SPARK_LOCAL_DIRS", "value": LOCAL}],
         "volumeMounts": [{"name": "conf", "mountPath": "/opt/spark/conf"}],
     }
-    about = {"labels": {"spark-role": "driver", **APPLICATION}, "annotations": annotations}
+    ours = {f"sparkanywhere.io/{each.replace('_', '-')}": text for each, text in annotations.items()}
+    about = {"labels": {"spark-role": "driver", **APPLICATION}, "annotations": ours}
     if park:
         about["annotations"]["sparkanywhere.io/park"] = park
-    w.create_pod(metadata=about, containers=[container], volumes=[{"name": "conf", "configMap": {"name": "drv"}}])
-    w.create("configmaps", "drv", metadata=w.owner_of(), data={"spark.properties": properties})
-    return w.pod()
+    conf = conf_of(name)
+    w.create_pod(name, metadata=about, containers=[container], volumes=[{"name": "conf", "configMap": {"name": conf}}])
+    w.create("configmaps", conf, metadata=w.owner_of(name), data={"spark.properties": properties})
+    return w.pod(name)
 
 
-def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], **spec: Any) -> JSON:
-    """Create an executor `exec-N` of driver `a`, as the driver would, and their ConfigMap."""
-    owner = w.owner_of()["ownerReferences"][0]
+def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], driver: str = "a", **spec: Any) -> JSON:
+    """Create an executor `exec-N` of a driver, as the driver would, and their ConfigMap."""
+    owner = w.owner_of(driver)["ownerReferences"][0]
     labels = {"spark-role": "executor", "spark-exec-id": str(number), **APPLICATION}
     metadata = {"labels": labels, "ownerReferences": [{**owner, "controller": True}]}
     if w.get("configmaps", "exec") is None:
-        w.create("configmaps", "exec", metadata=w.owner_of(), data={})
+        w.create("configmaps", "exec", metadata=w.owner_of(driver), data={})
     container = {
         "name": "spark-kubernetes-executor",
         "image": "spark",

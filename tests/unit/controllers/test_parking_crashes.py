@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 import pytest
 
+from chalicelib.apimachinery.accessors import is_terminal
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel.record import handle_of
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.crash_walk import recover, walk
-from tests.unit.controllers.parking_job import create_driver, create_executor, living, parked_names
+from tests.unit.controllers.parking_job import PROPERTIES, conf_of, create_driver, create_executor, living, parked_names
 from tests.unit.controllers.world import World
 
 pytestmark = pytest.mark.slow
@@ -71,15 +72,32 @@ def leave(w: World) -> None:
     w.delete("pods", "exec-1", grace_seconds=0)
 
 
-SCENARIOS: list[Callable[[World], None]] = [park, bind, differ, lose, fail, leave]
+def warm(w: World) -> None:
+    """A driver and an executor take warm tasks, and one is left to its time."""
+    create_driver(w, "warm-1", warm="5m")
+    create_driver(w, properties=PROPERTIES.replace("=2", "=1"))
+    create_executor(w, 1)
+    w.provider.begin(handle_of(w.pod("exec-1")))
+    w.observe_all()
+
+
+def keep(w: World) -> None:
+    """A job leaves warm tasks, and the next one takes them."""
+    create_driver(w, keep_warm="5m")
+    w.provider.finish(w.handle(), 0)
+    w.observe_all()
+    create_driver(w, "b")
+
+
+SCENARIOS: list[Callable[[World], None]] = [park, bind, differ, lose, fail, leave, warm, keep]
 
 
 def assert_whole(w: World) -> None:
     """What runs is what living pods have, each its own; nothing waits any more; records are of pods that are there."""
     pods = [item.object() for item in w.storage.list("/registry/pods/").items]
-    handles = [handle_of(pod) for pod in pods if pod["status"]["phase"] not in ("Succeeded", "Failed")]
-    if w.get("configmaps", "drv") is None:  # the client died before it made what the driver waits for
-        handles = [handle for handle in handles if handle]
+    unended = {pod["metadata"]["name"]: handle_of(pod) for pod in pods if not is_terminal(pod)}
+    # a driver waits for its ConfigMap where the client died before it made that
+    handles = [handle for name, handle in unended.items() if handle or w.get("configmaps", conf_of(name))]
     assert sorted(handles) == living(w)
     assert len(set(handles)) == len(handles)
     assert parked_names(w) == []

@@ -47,6 +47,7 @@ class World:
         **settings: Any,  # fields of Settings
     ) -> None:
         self.clock = clock or Clock()
+        self.user = "ana"  # who asks for what is created
         self.storage = storage
         self.provider = provider or FakeProvider(clock=self.clock)
         self.plane = ControlPlane(
@@ -84,7 +85,7 @@ class World:
         namespace = "ns" if registry.strategy.namespaced else None
         typed = {"kind": registry.strategy.kind, "apiVersion": registry.strategy.api_version}
         obj = {**typed, "metadata": {"name": name, **(metadata or {})}, **fields}
-        return registry.create(namespace, obj, WriteOptions()).stored.object()
+        return registry.create(namespace, obj, WriteOptions(user=self.user)).stored.object()
 
     def create_pod(self, name: str = "a", *, metadata: JSON | None = None, **spec: Any) -> JSON:
         """Create a pod of one container `c` that is never restarted. Any: fields of the spec."""

@@ -37,7 +37,7 @@ def test_a_driver_has_its_executors_tasks_started_with_it(w: World) -> None:
 
     assert parked_names(w) == PARKED
     assert len(living(w)) == 3
-    assert reason(w, "a", "Parked") == ["started 2 executors' tasks with the driver: they wait 180 s for it"]
+    assert reason(w, "a", "Parked") == ["started 2 executors' tasks with the driver: they wait 180 s"]
 
 
 @pytest.mark.parametrize("park", ["", "false"])

@@ -128,6 +128,24 @@ def test_a_task_that_was_bound_fetches_the_payload_of_its_executor_and_of_no_oth
     assert task.fetch(uid=executor["metadata"]["uid"]) == "403 Forbidden", "its own is the task's, by the task's uid"
 
 
+def test_a_warm_task_waits_on_for_the_executor_of_the_driver_that_has_claimed_it() -> None:
+    task = WaitingTask()
+    task.w.delete("pods", "a", grace_seconds=0)
+    create_driver(task.w, "warm-1", warm="10m", properties=PROPERTIES.replace("=2", "=1"))
+    task.uid = task.voucher.uid = task.w.pod("warm-1-parked-1")["metadata"]["uid"]
+    own = task.w.pod("warm-1")["metadata"]["uid"]
+
+    told = [task.wait(), task.wait(own)]
+    create_driver(task.w, "b", properties=PROPERTIES.replace("=2", "=1"))
+    told += [task.wait(), task.wait(own)]
+    before = task.fetch()
+    create_executor(task.w, 1, driver="b")
+
+    assert told == ["wait 600", "wait 600", "wait 180", "go"]
+    assert (before, task.fetch()) == ("403 Forbidden", "payload of exec-1")
+    assert task.wait() == "go"
+
+
 @pytest.mark.parametrize("end", ["its time is over", "its driver fails", "its driver goes", "it is deleted"])
 def test_a_task_that_nobody_needs_is_told_to_end(end: str) -> None:
     task = WaitingTask()

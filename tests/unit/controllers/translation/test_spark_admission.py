@@ -208,6 +208,7 @@ def admission_with(w: World, injection: Callable[[], Injection]) -> Admission:
     return Admission(
         storage=w.storage,
         quotas=w.controllers.quotas,
+        warm=w.plane.stored.warm,
         node=w.plane.stored.node,
         provider=w.provider,
         injection=injection,

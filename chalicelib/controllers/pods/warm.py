@@ -1,0 +1,154 @@
+"""Warm tasks: parked tasks that wait for the next job of their user's in their namespace; a new pod claims one.
+
+A claim is written into the warm pod before the new one is stored. What is claimed is bound as a parked task is, also to
+a parked pod of a driver's, whose executor gets it after that. A claim whose pod never came ends with the warm pod's
+time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, spec_of
+from chalicelib.apimachinery.rules.status import forbidden
+from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel import parked
+from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.podmodel.status import deadline
+from chalicelib.controllers.translation.spark_admission import driver_container
+from chalicelib.controllers.translation.task import Node, draft
+from chalicelib.providers.base import TaskRejected
+from chalicelib.providers.extensions import BindsLate
+from chalicelib.resources.pods.marks import (
+    ANY_ZONE,
+    HOME_ZONE,
+    KEEP_WARM,
+    PARKED_POD,
+    TAKES_WARM,
+    WAITS_FOR,
+    WARM,
+    WARM_USER,
+    ZONE,
+    parse_warm,
+)
+from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.keys import object_key, prefix
+
+LOG = logging.getLogger(__name__)
+
+NAMES = "warm-"  # how the names of warm pods begin: a new pod has to find them among thousands
+MOST_LOOKED_AT = 200  # pods from there on
+LEAST_SECONDS = 60.0  # that one must have left: a driver that starts cold takes as long to ask for its executors
+
+
+class WarmTasks:
+    """Lets new pods claim them. Safe from many threads. Methods raise StorageError."""
+
+    def __init__(
+        self, *, storage: Storage, provider: BindsLate | None, node: Node, clock: Callable[[], datetime]
+    ) -> None:
+        self._storage = storage
+        self._provider = provider
+        self._node = node
+        self._clock = clock
+
+    def admit(self, pod: JSON) -> list[str]:
+        """Give, in place, a new warm pod its end; return Warnings. Raises 403 where it cannot be one."""
+        wishes = annotations_of(pod)
+        why = f"provider {self._node.name} starts tasks for pods that are there, and keeps none warm"
+        if WARM not in wishes:
+            return [f"metadata.annotations[{KEEP_WARM}]: {why}"] if KEEP_WARM in wishes and not self._provider else []
+        if self._provider is not None:
+            why = f"{WARM} is for a driver of Spark whose name begins with {NAMES}"
+            if driver_container(pod) is not None and pod["metadata"].get("name", "").startswith(NAMES):
+                with suppress(ValueError):  # validation comes next, and has the words for it
+                    pod["spec"]["activeDeadlineSeconds"] = parse_warm(wishes[WARM])
+                return []
+        raise forbidden("pods", pod["metadata"].get("name", ""), why)
+
+    def claim(self, pod: JSON, *, user: str) -> bool:
+        """Mark, in place, a new pod of a user's as a warm one, or as the one that a warm task waits for.
+
+        Returns whether it has claimed one.
+        """
+        marks = pod["metadata"].setdefault("annotations", {})
+        if WARM in marks and WAITS_FOR not in marks:
+            marks |= {WAITS_FOR: "", WARM_USER: user}
+        role, is_one = labels_of(pod).get(parked.ROLE_LABEL), WARM in marks or WARM_USER in marks
+        if is_one or self._provider is None or spec_of(pod).get("schedulingGates"):
+            return False
+        if role != "driver" and (TAKES_WARM not in marks or PARKED_POD in marks):
+            return False
+        waiting = self._named_warm(pod["metadata"]["namespace"])
+        if role == "driver" and user and (waiting or KEEP_WARM in marks):
+            marks[TAKES_WARM] = user
+        return any(self._take(each, pod) for each in self._fitting(waiting, pod))
+
+    def _named_warm(self, namespace: str) -> list[JSON]:
+        """Return the stored pods of such names, as many as there may be in one namespace."""
+        first = object_key("pods", namespace, NAMES)
+        items = self._storage.list(prefix("pods", namespace), start_key=first, limit=MOST_LOOKED_AT).items
+        return [each.object() for each in items if each.key.startswith(first)]
+
+    def _fitting(self, waiting: list[JSON], pod: JSON) -> Iterator[JSON]:
+        """Yield the warm pods that a new pod may have, those it has claimed before and those that end first."""
+        marks, name, now = annotations_of(pod), pod["metadata"]["name"], self._clock()
+        home = marks.get(HOME_ZONE, ANY_ZONE)
+        able = [
+            each
+            for each in waiting
+            if parked.is_warm(each)
+            and annotations_of(each)[WARM_USER] == marks.get(TAKES_WARM)
+            and annotations_of(each)[WAITS_FOR] in ("", name)
+            and home in (ANY_ZONE, annotations_of(each).get(ZONE, home))
+            and spec_of(each).get("serviceAccountName") == spec_of(pod).get("serviceAccountName")
+            and handle_of(each)
+            and parked.seconds_left(deadline(each), now) >= LEAST_SECONDS
+        ]
+        shape = self._shape(pod) if able else ""
+        for each in sorted(able, key=lambda each: (annotations_of(each)[WAITS_FOR] != name, str(deadline(each)))):
+            if shape and self._shape(each) == shape:
+                yield each
+
+    def _shape(self, pod: JSON) -> str:
+        task = draft(pod, replace(self._node, lookup=self._node.lookup.now()))
+        with suppress(TaskRejected):
+            return self._provider.shape(task) if task and self._provider else ""
+        return ""
+
+    def _take(self, waiting: JSON, pod: JSON) -> bool:
+        name = pod["metadata"]["name"]
+        if not self._write_claim(waiting, before=("", name), after=name):
+            return False
+        pod["metadata"]["annotations"][PARKED_POD] = waiting["metadata"]["name"]
+        return True
+
+    def release(self, pod: JSON) -> None:
+        """Take back the claim of a pod that does not get its warm task. Repeatable."""
+        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        with suppress(KeyNotFound):
+            waiting = self._storage.get(object_key("pods", namespace, parked.name_of_parked(pod))).object()
+            self._write_claim(waiting, before=(name,), after="")
+
+    def _write_claim(self, waiting: JSON, *, before: tuple[str, ...], after: str) -> bool:
+        """Write whom a warm pod waits for, where that is one of `before`; False otherwise, and if it is gone."""
+        metadata, is_done = waiting["metadata"], False
+
+        def change(found: JSON) -> JSON | None:
+            nonlocal is_done
+            marks = annotations_of(found)
+            is_done = parked.is_warm(found) and marks[WAITS_FOR] in before
+            if not is_done or is_deleting(found) or is_terminal(found):
+                is_done = False
+                return None
+            return {**found, "metadata": {**found["metadata"], "annotations": {**marks, WAITS_FOR: after}}}
+
+        try:
+            guaranteed_update(self._storage, object_key("pods", metadata["namespace"], metadata["name"]), change)
+        except KeyNotFound:
+            return False
+        return is_done
