@@ -1,5 +1,7 @@
 """Chalice's archive, with the bytecode of all its modules: Lambda's folder cannot be written to, and compiling is slow.
 
+With it comes what importing them compiles beside (generated_code.py).
+
 A function that starts would compile each module anew, which is most of the time that it takes to start. The bytecode is
 valid whatever the time of its source (PEP 552, unchecked), since what unpacks the archive sets times of its own. The
 same content makes the same archive, byte for byte.
@@ -15,6 +17,10 @@ import zipfile
 from pathlib import Path
 
 from chalice.deploy.packager import LambdaDeploymentPackager
+
+from chalicelib.cold_start import GENERATED
+from sparkanywhere.deployment import generated_code
+from sparkanywhere.project import PROJECT
 
 TASK_ROOT = "/var/task"  # where Lambda unpacks it: what tracebacks name
 EXECUTABLE = 0o111 << 16  # in what an archive notes of a file for Unix
@@ -46,6 +52,9 @@ def compile_archive(archive: Path) -> None:
         how = ["-q", "-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", TASK_ROOT]
         command = [sys.executable, "-I", "-m", "compileall", *how, str(folder)]
         subprocess.run(command, check=False)  # a module in another Python's syntax is left as it is
+        for module in folder.glob("*/cold_start.py"):
+            command = [sys.executable, "-m", generated_code.__name__, str(module.with_name(GENERATED).resolve())]
+            subprocess.run(command, cwd=PROJECT, check=True)
         whole = Path(name, archive.name)
         with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as packed:
             for path in sorted(each for each in folder.rglob("*") if each.is_file()):

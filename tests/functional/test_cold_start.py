@@ -30,19 +30,26 @@ NEEDLESS = {
     "jsonpatch": "few requests are patches",
     "logging.handlers": "no file is written",
     "sqlite3": "it is another store's",
+    "tarfile": "few requests are a task's for its payload",
     "yaml": "few requests are YAML",
     "zoneinfo": "few CronJobs name a zone",
 }
 PROGRAM = """
-import importlib, json, sys
+import importlib, json, re, sys
 from botocore.session import Session
+compiled, parse = [], re._parser.parse
+sys.addaudithook(lambda event, told: compiled.append(str(told[0])) if event == "compile" and told[0] else None)
+def parse_pattern(pattern, *rest):
+    compiled.append("expression " + str(pattern))
+    return parse(pattern, *rest)
+re._parser.parse = parse_pattern
 made, create = [], Session.create_client
 def create_client(session, service, *args, **kwargs):
     made.append(service)
     return create(session, service, *args, **kwargs)
 Session.create_client = create_client
 app, event = importlib.import_module("app"), json.load(sys.stdin)
-told = {"at_init": list(made), "modules": sorted(sys.modules)}
+told = {"at_init": list(made), "modules": sorted(sys.modules), "compiled": list(compiled)}
 told["answer"] = event and app.app(event, None)
 print(json.dumps({**told, "later": made[len(told["at_init"]):]}))
 """
@@ -140,3 +147,12 @@ def test_nothing_is_imported_that_few_requests_need(cold: ColdProcesses) -> None
     assert "chalicelib.storage.dynamodb.storage" in modules
     found = {each: why for each, why in NEEDLESS.items() for name in modules if f"{name}.".startswith(f"{each}.")}
     assert found == {}
+
+
+def test_what_classes_and_expressions_are_made_of_comes_compiled(cold: ColdProcesses) -> None:
+    compiled = cold.run("app")["compiled"]
+
+    assert any("lambda" in text for text in compiled)  # a namedtuple's: what is compiled is seen
+    assert [text for text in compiled if "__create_fn__" in text] == []
+    expressions = [text for text in compiled if text.startswith("expression ")]
+    assert 0 < len(expressions) < 20, expressions  # of a hundred: those of settings, and of what is imported before

@@ -9,7 +9,7 @@ from sparkanywhere.project import PROJECT
 STARTED = re.compile(r'\[(?:sys\.executable|python), *("[^"]+")')
 SAFE = ('"-P"', '"-I"')  # Python 3.11, "Command line and environment"
 # Which start it in a checkout that may not be installed: with cwd=PROJECT, and where a stock chalice has loaded app.py.
-IN_OUR_FOLDER = {"local_server.py": ['"-m"'], "chalice_command.py": ['"-m"']}
+IN_OUR_FOLDER = {"archive.py": ['"-m"'], "local_server.py": ['"-m"'], "chalice_command.py": ['"-m"']}
 
 
 def test_every_python_is_started_without_the_current_folder() -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import io
 import shlex
-import tarfile
 
 from chalicelib.providers.base import ADDRESS, Container, Task
 from chalicelib.providers.fargate import identity
@@ -115,6 +114,8 @@ exit $code
 
 def render(task: Task) -> str:
     """Return the payload of a task: a gzipped tar in base64, text so that any gateway lets it pass."""
+    import tarfile  # lazy: few requests are a task's for its payload
+
     task, files = with_fixed_paths(task), {}
     before = ""  # the init container that must have ended well
     for each in task.containers:
