@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sparkanywhere.aws.finding import Finding
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.printable import brief
 
 LOGIN = "sparkanywhere login"
 
@@ -18,7 +19,7 @@ def check_ready(client: KubeClient) -> Iterator[Finding]:
         yield Finding("API", "failure", str(error), "sparkanywhere contexts")
     except ApiError as error:
         # Of /readyz everybody may know; a gateway without function answers 403 of its own.
-        yield Finding("API", "failure", f"/readyz answers {error.code}: {error}", "sparkanywhere contexts")
+        yield Finding("API", "failure", f"/readyz answers {error.code}: {brief(error)}", "sparkanywhere contexts")
     else:
         yield Finding("API", "ok", "answers, and its store takes writes")
 
@@ -37,7 +38,7 @@ def check_token(client: KubeClient, why_no_token: str = "") -> Iterator[Finding]
         yield Finding("token", "unknown", str(error))
     except ApiError as error:
         if error.code == 401 or "anonymous" in str(error):
-            yield Finding("token", "failure", f"the API does not know us: {error}", LOGIN)
+            yield Finding("token", "failure", f"the API does not know us: {brief(error)}", LOGIN)
         elif error.code == 403:
             yield Finding("token", "ok", "the API knows us, as a user who may not list nodes")
         else:

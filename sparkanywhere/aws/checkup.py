@@ -15,6 +15,7 @@ from sparkanywhere.aws.finding import Finding
 from sparkanywhere.aws.plane_checks import check_functions
 from sparkanywhere.aws.site import NoSite, Site, find_site
 from sparkanywhere.client.kube_client import Access, KubeClient
+from sparkanywhere.client.printable import brief
 
 LOG = logging.getLogger(__name__)
 
@@ -122,9 +123,9 @@ def _run(name: str, look: Look, found: list[Finding]) -> None:
         elif is_passing(error):
             found.append(Finding(name, "unknown", f"AWS does not answer {error.operation_name} now: {code_of(error)}"))
         else:
-            found.append(Finding(name, "failure", str(error)))
+            found.append(Finding(name, "failure", brief(error)))
     except BotoCoreError as error:  # no credentials, no answer
-        found.append(Finding(name, "unknown", f"AWS cannot be asked: {error}"))
+        found.append(Finding(name, "unknown", f"AWS cannot be asked: {brief(error)}"))
     except Exception as error:  # a thread's error reaches nobody, and the other checks are worth having
         LOG.debug("check %s", name, exc_info=True)
-        found.append(Finding(name, "unknown", f"the check itself broke: {type(error).__name__}: {error}"))
+        found.append(Finding(name, "unknown", f"the check itself broke: {type(error).__name__}: {brief(error)}"))

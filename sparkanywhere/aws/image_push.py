@@ -19,6 +19,7 @@ from typing import Any
 
 from sparkanywhere.aws.clients import Clients
 from sparkanywhere.aws.task_checks import ECR
+from sparkanywhere.client.printable import brief
 from sparkanywhere.spark.image import ImageFailed
 from sparkanywhere.spark.progress import Progress, Step
 
@@ -57,7 +58,7 @@ def _ecr_login(target: str) -> tuple[str, str] | None:
     try:
         answer = Clients(found["region"])("ecr").get_authorization_token(registryIds=[found["account"]])
     except (BotoCoreError, ClientError) as error:
-        raise ImageFailed(f"ECR gave no login for {target}: {error}") from error
+        raise ImageFailed(f"ECR gave no login for {target}: {brief(error)}") from error
     user, _, password = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().partition(":")
     return user, password
 
@@ -98,4 +99,4 @@ def _run(*command: str) -> None:
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if ran.returncode:
         said = (ran.stderr.strip() or ran.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise ImageFailed(f"{' '.join(command[:2])} failed: {said}")
+        raise ImageFailed(f"{' '.join(command[:2])} failed: {brief(said)}")

@@ -218,7 +218,9 @@ def last_runs(
 def check_alarms(site: Site, clients: Clients) -> Iterator[Finding]:
     """Yield which of the deployment's alarms ring."""
     prefix = f"{site.function}-"
-    alarms = clients("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    found = clients("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+    # Those of a deployment whose name begins like this one's have more than two words after the prefix.
+    alarms = [each for each in found if each["AlarmName"].removeprefix(prefix).count("-") == 1]
     ringing = [each["AlarmName"] for each in alarms if each["StateValue"] == "ALARM"]
     if ringing:
         show = f"aws cloudwatch describe-alarms --alarm-names {' '.join(ringing)}"

@@ -24,7 +24,7 @@ from sparkanywhere.cli.output import is_for_programs, output_option, print_recor
 from sparkanywhere.cli.target_options import FAILURE, USAGE, errors_as_sentences, fail, open_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import find_target
-from sparkanywhere.client.printable import one_line
+from sparkanywhere.client.printable import brief, one_line
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
 
 SMALL = "public.ecr.aws/docker/library/busybox:stable"  # no limit to anonymous pulls, as Docker Hub has
@@ -113,7 +113,7 @@ def _site(clients: Clients, url: str, function: str) -> tuple[Site | None, str]:
     try:
         return find_site(clients, url, function=function), ""
     except (NoSite, AwsUnusable, ClientError, BotoCoreError) as error:
-        return None, f"the deployment was not found in AWS: {error}"
+        return None, f"the deployment was not found in AWS: {brief(error)}"
 
 
 def _try(ground: Ground, steps: Sequence[Step], output: str) -> int:

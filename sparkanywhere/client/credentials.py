@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from sparkanywhere.client.kube_client import Access, NoAccess
 from sparkanywhere.client.kubeconfigs import Entry, Kubeconfigs
-from sparkanywhere.client.printable import one_line
+from sparkanywhere.client.printable import brief, one_line
 
 PLUGIN_SECONDS = 30.0  # for a credential plugin, which may ask STS
 EXEC_VERSION = "client.authentication.k8s.io/v1beta1"
@@ -128,7 +128,7 @@ def _ask_plugin(plugin: Mapping[str, Any], folder: Path, environ: Mapping[str, s
         raise NoAccess(f"The credential plugin {program!r} is not installed.{' ' if hint else ''}{hint}") from error
     except subprocess.CalledProcessError as error:
         said = (error.stderr.strip() or error.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise NoAccess(f"The credential plugin {program!r} ended with {error.returncode}: {one_line(said)}") from error
+        raise NoAccess(f"The credential plugin {program!r} ended with {error.returncode}: {brief(said)}") from error
     except subprocess.TimeoutExpired as error:
         raise NoAccess(f"The credential plugin {program!r} did not end within {PLUGIN_SECONDS:.0f} s.") from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

@@ -61,7 +61,7 @@ class FakeAccount:
         default_factory=lambda: {"/sparkanywhere-prod/tasks": 14, **{f"/aws/lambda/{each}": 14 for each in FUNCTIONS}}
     )
     rules: dict[str, str] = field(default_factory=lambda: {"resync": "ENABLED", "task_events": "ENABLED"})
-    alarms: dict[str, str] = field(default_factory=lambda: {f"{FUNCTION}-schedule": "OK"})
+    alarms: dict[str, str] = field(default_factory=lambda: {f"{FUNCTION}-schedule-late": "OK"})
     subnets: dict[str, int] = field(default_factory=lambda: {"subnet-0a": 4000, "subnet-0b": 4000})
     key_state: str = "Enabled"  # "" for a key that is gone
     buckets: set[str] = field(default_factory=lambda: {stage()["BUCKET"]})

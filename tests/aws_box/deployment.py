@@ -155,6 +155,6 @@ def stage() -> dict[str, str]:
         "TASK_ROLE": "arn:aws:iam::123456789012:role/sparkanywhere-prod/tasks/sparkanywhere-prod-task",
         "LOG_GROUP": "/sparkanywhere-prod/tasks",
         "TABLE": "sparkanywhere-prod-objects",
-        "BUCKET": "sparkanywhere-prod-box",
+        "BUCKET": "sparkanywhere-prod-123456789012-us-east-1",
         "TOKEN": TOKEN,
     }

@@ -106,11 +106,11 @@ def _as_pattern(text: str) -> str:
 
 @cache
 def overlap(one: str, other: str) -> bool:
-    """Return whether anything matches both patterns, whose only wildcard is `*`."""
+    """Return whether anything matches both patterns."""
     if not one or not other:
         return set(one + other) <= {"*"}
     if one[0] == "*":
         return overlap(one[1:], other) or overlap(one, other[1:])
     if other[0] == "*":
         return overlap(other, one)
-    return one[0] == other[0] and overlap(one[1:], other[1:])
+    return (one[0] == other[0] or "?" in (one[0], other[0])) and overlap(one[1:], other[1:])

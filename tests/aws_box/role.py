@@ -13,16 +13,18 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 MODULE = ROOT / "terraform" / "modules" / "sparkanywhere"
 
+BUCKET = "sparkanywhere-prod-????????????-??-*"  # of any account, in any region
 # What Terraform's expressions come to with its defaults, in an account and a region that Chalice's policies leave open.
 VALUES = {
     "aws_cloudwatch_log_group.tasks.arn": "arn:aws:logs:*:*:log-group:/sparkanywhere-prod/tasks",
     "aws_dynamodb_table.objects.arn": "arn:aws:dynamodb:*:*:table/sparkanywhere-prod-objects",
     "aws_ecs_cluster.this.arn": "arn:aws:ecs:*:*:cluster/sparkanywhere-prod",
     "aws_iam_role.execution.arn": "arn:aws:iam::*:role/sparkanywhere-prod-execution",
-    "aws_s3_bucket.files.arn": "arn:aws:s3:::sparkanywhere-prod-*",
+    "aws_s3_bucket.files.arn": f"arn:aws:s3:::{BUCKET}",
     "aws_sqs_queue.dead_letters.arn": "arn:aws:sqs:*:*:sparkanywhere-prod-dead-letters",
     "bucket": "a-bucket-of-jobs",
     "local.account": "*",
+    "local.definition": "arn:aws:ecs:*:*:task-definition/sparkanywhere-prod-????????????????",
     "local.deployment": "sparkanywhere-prod",
     "local.partition": "aws",
     "local.region": "*",

@@ -111,7 +111,7 @@ def bucket(box: AwsBox) -> Iterator[None]:
         aws_secret_access_key="box",
         region_name="us-east-1",
     )
-    s3.create_bucket(Bucket="sparkanywhere-prod-box")
+    s3.create_bucket(Bucket="sparkanywhere-prod-123456789012-us-east-1")
     yield
     server.stop()
 

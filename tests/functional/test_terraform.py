@@ -32,6 +32,7 @@ from sparkanywhere.cli.stage_config import environment
 from sparkanywhere.deployment.project_folder import known_variables
 from tests.aws_box.moto_server import credentials, moto
 from tests.aws_box.policy import Document, allows, faults
+from tests.aws_box.role import BUCKET as ANY_BUCKET
 from tests.aws_box.role import ROOT, Statement, functions, statements_of, statements_of_terraform
 from tests.aws_box.wire import Request
 from tests.tools import find, terraform_plugins
@@ -132,7 +133,7 @@ def conditions_of_trust(name: str) -> list[Any]:  # Any: JSON
 def control_plane_policy() -> Any:  # Any: JSON
     """Return the policy as Terraform has written it, open for any account, region and name of a bucket."""
     text = json.dumps(inline("sparkanywhere-prod-control-plane")).replace("ArnEquals", "ArnLike")
-    text = text.replace(BUCKET, "sparkanywhere-prod-*")
+    text = text.replace(BUCKET, ANY_BUCKET)
     return json.loads(text.replace("us-east-1", "*").replace(ACCOUNT, "*"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from chalice.config import Config
 
+from chalicelib.providers.fargate.definitions import FAMILY_DIGITS
 from tests.aws_box.role import (
     Statement,
     chalice_config,
@@ -32,7 +33,9 @@ ECS = "arn:aws:ecs:us-east-1:123456789012"
 HERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere-prod"}
 ELSEWHERE = {"ecs:cluster": f"{ECS}:cluster/sparkanywhere-dev"}
 TO_TASKS = {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
-DEFINITION, OTHER_DEFINITION = f"{ECS}:task-definition/sparkanywhere-prod-0a1b:1", f"{ECS}:task-definition/web:1"
+FAMILY = "0123456789abcdef"
+assert len(FAMILY) == FAMILY_DIGITS
+DEFINITION, OTHER_DEFINITION = f"{ECS}:task-definition/sparkanywhere-prod-{FAMILY}:1", f"{ECS}:task-definition/web:1"
 TASK, OTHER_TASK = f"{ECS}:task/sparkanywhere-prod/0a1b", f"{ECS}:task/web/0a1b"
 ROLES = "arn:aws:iam::123456789012:role"
 TABLES = "arn:aws:dynamodb:us-east-1:123456789012:table"
@@ -88,6 +91,12 @@ REFUSED: list[tuple[str, str, dict[str, str]]] = [
 ]
 
 
+# Deployments beside sparkanywhere-prod whose names begin like its own: NAME-STAGE as Terraform's variables let them be.
+ALIKE = [
+    f"sparkanywhere-prod-{more}" for more in ("x", "a-b", "abcde-0123456789", "abc-abcdefgh", "ab-abcdefghi", "task-x")
+]
+
+
 def allows(policy: dict[str, Statement], action: str, resource: str, context: dict[str, str]) -> bool:
     """Return whether any statement of a policy allows a request."""
     return any(each.allows(action, resource, context) for each in policy.values())
@@ -117,6 +126,25 @@ def test_what_is_ours_is_allowed(policy: str, action: str, resource: str, contex
 @pytest.mark.parametrize(("action", "resource", "context"), REFUSED)
 def test_what_is_not_ours_is_refused(policy: str, action: str, resource: str, context: dict[str, str]) -> None:
     assert not allows(POLICIES[policy], action, resource, context)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("alike", ALIKE)
+def test_a_deployment_whose_name_begins_alike_is_not_ours(policy: str, alike: str) -> None:
+    """Of all that is allowed here nothing is there."""
+    theirs = [
+        (
+            action,
+            resource.replace("sparkanywhere-prod", alike),
+            {key: text.replace("sparkanywhere-prod", alike) for key, text in context.items()},
+        )
+        for action, resource, context in ALLOWED
+        if resource != "*"
+    ]
+    # Even where the cluster is ours.
+    theirs += [(action, resource, HERE) for action, resource, _ in theirs if action.startswith("ecs:")]
+
+    assert [each for each in theirs if allows(POLICIES[policy], *each)] == []
 
 
 @pytest.mark.parametrize("policy", POLICIES)

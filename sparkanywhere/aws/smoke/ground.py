@@ -18,6 +18,7 @@ from sparkanywhere.aws.site import Site
 from sparkanywhere.aws.smoke.outcome import NotHere, StepFailed
 from sparkanywhere.aws.smoke.recorder import Recorder, headers_of
 from sparkanywhere.client.kube_client import Access, tls_context
+from sparkanywhere.client.printable import brief
 
 ANSWER_SECONDS = 60.0
 NOT_KNOWN = 401
@@ -103,7 +104,7 @@ class Ground:
                 raise NotHere(f"AWS does not let you use {service} {operation}") from error
             raise
         except (BotoCoreError, AwsUnusable) as error:
-            raise NotHere(f"AWS cannot be asked ({service}): {error}") from error
+            raise NotHere(f"AWS cannot be asked ({service}): {brief(error)}") from error
 
     @property
     def clients(self) -> Clients:
@@ -151,7 +152,7 @@ class Ground:
             answer = connection.getresponse()
             found = Exchange(answer.status, answer.getheaders(), answer.read())
         except (OSError, HTTPException) as error:
-            raise StepFailed(f"{method} {target}: no answer: {type(error).__name__} {error}") from error
+            raise StepFailed(f"{method} {target}: no answer: {type(error).__name__} {brief(error)}") from error
         finally:
             connection.close()
         if is_recorded:

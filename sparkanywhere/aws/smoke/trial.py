@@ -11,6 +11,7 @@ from sparkanywhere.aws.smoke import gateway, pods, scale, spark, tasks
 from sparkanywhere.aws.smoke.ground import Ground
 from sparkanywhere.aws.smoke.outcome import NotHere, Outcome, StepFailed
 from sparkanywhere.aws.smoke.step import Step
+from sparkanywhere.client.printable import brief
 
 STEPS: Sequence[Step] = (*gateway.STEPS, *pods.STEPS, *tasks.STEPS, *spark.STEPS, *scale.STEPS)
 NOTHING_LEFT = "nothing-left"
@@ -49,9 +50,9 @@ def _tried(ground: Ground, step: Step) -> Outcome:
     except StepFailed as error:
         return ended("failed", str(error))
     except ClientError as error:
-        return ended("failed", f"{error.operation_name}: {code_of(error)}: {error}")
+        return ended("failed", f"{error.operation_name}: {code_of(error)}: {brief(error)}")
     except Exception as error:  # an answer that is unlike what we know is what the trial is for
-        return ended("failed", f"{type(error).__name__}: {error}")
+        return ended("failed", f"{type(error).__name__}: {brief(error)}")
 
 
 def clear_away(ground: Ground) -> Outcome:
@@ -77,7 +78,7 @@ def _cleared(ground: Ground) -> str:
     try:
         left = _living_tasks(ground)
     except NotHere as error:
-        return f"the namespace is gone; whether tasks are, ECS was not asked: {error}"
+        return f"the namespace is gone; whether tasks are, ECS was not asked: {brief(error)}"
     if left:
         raise StepFailed(f"tasks still run: {', '.join(left)}: aws ecs stop-task --task ARN")
     return "the namespace is gone, and none of its tasks runs"

@@ -29,7 +29,7 @@ data "aws_iam_policy_document" "control_plane" {
   statement {
     sid       = "RunTasks"
     actions   = ["ecs:RunTask"]
-    resources = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${local.deployment}-*"]
+    resources = ["${local.definition}", "${local.definition}:*"]
 
     condition {
       test     = "ArnEquals"
@@ -71,14 +71,15 @@ data "aws_iam_policy_document" "control_plane" {
   statement {
     sid       = "DeleteOldDefinitions"
     actions   = ["ecs:DeleteTaskDefinitions"]
-    resources = ["arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${local.deployment}-*"]
+    resources = ["${local.definition}", "${local.definition}:*"]
   }
 
   statement {
     sid     = "TagWhatItMakes"
     actions = ["ecs:TagResource"]
     resources = [
-      "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${local.deployment}-*",
+      "${local.definition}",
+      "${local.definition}:*",
       "arn:${local.partition}:ecs:${local.region}:${local.account}:task/${local.deployment}/*",
     ]
 

@@ -28,7 +28,10 @@ data "aws_iam_policy_document" "dead_letters" {
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = ["arn:${local.partition}:events:${local.region}:${local.account}:rule/${local.deployment}-*"]
+      values = [
+        for function in ["task_events", "resync"] : # as Chalice names the rules of their events
+        "arn:${local.partition}:events:${local.region}:${local.account}:rule/${local.deployment}-${function}-event"
+      ]
     }
   }
 }

@@ -15,6 +15,9 @@ locals {
   task_role_path = "/${local.deployment}/tasks/"
   tags           = merge({ project = "sparkanywhere", "sparkanywhere:deployment" = local.deployment }, var.tags)
 
+  # A task definition's family ends with 16 digits. A star would match those of a deployment whose name begins like this.
+  definition = "arn:${local.partition}:ecs:${local.region}:${local.account}:task-definition/${local.deployment}-????????????????"
+
   # The functions of the control plane, by Chalice's names. Log groups, alarms and concurrency go by this list, and a
   # test holds it to what app.py registers. Chalice names the API's function after the deployment alone.
   functions = {

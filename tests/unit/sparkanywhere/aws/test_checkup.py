@@ -226,6 +226,24 @@ def test_what_aws_refuses_for_another_reason_is_a_failure_in_its_own_words() -> 
     assert (found["logs"].state, "no such prefix" in found["logs"].text) == ("failure", True)
 
 
+def test_a_web_page_in_place_of_an_answer_is_a_short_line() -> None:
+    account = FakeAccount()
+    page = "<!DOCTYPE html>\n<html><head><title>500 Oh no</title></head><body>" + "<p>no</p>" * 99 + "</body></html>"
+    account.answers["SimulatePrincipalPolicy"] = refuse("500", page)
+
+    found = findings(account)["role"]
+
+    assert "<" not in found.text
+    assert found.text.endswith("calling the SimulatePrincipalPolicy operation: a web page (500 Oh no)")
+
+
+def test_alarms_of_a_deployment_whose_name_begins_alike_are_not_counted() -> None:
+    account = FakeAccount()
+    account.alarms[f"{FUNCTION}-x-schedule-late"] = "ALARM"
+
+    assert findings(account)["alarms"] == Finding("alarms", "ok", "1, none rings")
+
+
 def test_a_check_that_breaks_says_so_and_stops_no_other() -> None:
     account = FakeAccount()
     account.answers["DescribeClusters"] = lambda _: {"clusters": [{}]}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkanywhere.client.printable import harmless, one_line
+from sparkanywhere.client.printable import MOST_SAID, brief, harmless, one_line
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,28 @@ from sparkanywhere.client.printable import harmless, one_line
 )
 def test_what_acts_is_shown(text: str, shown: str) -> None:
     assert harmless(text) == one_line(text) == shown
+
+
+PAGE = "<!DOCTYPE html>\n<html><head><title>502 Bad\nGateway</title></head><body><h1>502</h1></body></html>"
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (f"GetRole failed: {PAGE}\n", "GetRole failed: a web page (502 Bad Gateway)"),
+        (f"not XML: {PAGE.encode()!r}", "not XML: b'a web page (502 Bad\\nGateway)'"),
+        ("<HTML>cut off", "a web page"),
+        ("a\n  b\tc", "a b c"),
+        ("expected <init> of List<String>", "expected <init> of List<String>"),
+        ("x" * 1000, "x" * (MOST_SAID - 1) + "…"),
+    ],
+)
+def test_what_another_program_says_is_a_short_part_of_a_line(said: str, line: str) -> None:
+    assert brief(said) == line
+
+
+def test_no_line_has_a_page_in_it() -> None:
+    assert one_line(f"a{PAGE}b") == "aa web page (502 Bad Gateway)b"
 
 
 def test_only_lines_may_have_tabs_and_ends() -> None:
