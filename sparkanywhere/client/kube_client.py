@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
@@ -95,6 +95,11 @@ class KubeClient:
             self._opener.add_handler(handler)
         if access.url.startswith("https:"):  # reading the machine's authorities takes 20 ms
             self._opener.add_handler(HTTPSHandler(context=tls_context(access)))
+
+    @property
+    def host(self) -> str:
+        """Return the name or address of the server."""
+        return urlsplit(self._access.url).hostname or ""
 
     def get(self, path: str, **query: str) -> JSON:
         """Return the object or list at `path`. Raises ApiError, ApiUnreachable."""

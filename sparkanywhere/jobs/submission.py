@@ -12,12 +12,13 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs import working_folder
 from sparkanywhere.jobs.applications import selector_of
+from sparkanywhere.jobs.aws_credentials import with_credentials
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.ending import user_name
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.jar_files import with_jars
 from sparkanywhere.jobs.job_files import sort_files
-from sparkanywhere.jobs.objects import Objects, build, main_place, owned_by
+from sparkanywhere.jobs.objects import Objects, build, main_place, owned_by, resource_name
 from sparkanywhere.jobs.requirements import with_requirements
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
@@ -60,6 +61,7 @@ def submit(
     """
     check_capacity(client, spec, say=say)
     spec, here = _placed(client, spec, folder, say)
+    spec, secrets = with_credentials(client, spec, name=f"{resource_name(spec, suffix)}-aws", say=say)
     needed_by = main_place(spec, suffix)
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
     made = build(spec, suffix=suffix, user=user_name(), fetched=fetched)
@@ -67,7 +69,7 @@ def submit(
         made = with_event_log(made)
     if here:
         made = here.applied(made, spec)
-    name = _create(client, made, beside, namespace=spec.namespace)
+    name = _create(client, made, (*beside, *secrets), namespace=spec.namespace)
     # The other commands look for the driver's pod, which a Job makes a moment later; not for long.
     for _ in range(DRIVER_LOOKS if spec.max_attempts > 1 else 0):
         query = {"labelSelector": selector_of(spec, f"spark-{suffix}")}

@@ -18,6 +18,12 @@ class InProcessClient(KubeClient):
         super().__init__(Access("http://127.0.0.1:1"))
         self.api = api
         self.logs: dict[str, str] = {}
+        self.host_name = "127.0.0.1"
+
+    @property
+    def host(self) -> str:
+        """Return where the test says that the control plane is."""
+        return self.host_name
 
     def get(self, path: str, **query: str) -> Any:  # Any: JSON
         """Return an object or list."""

@@ -1,0 +1,141 @@
+"""A job on this machine that reads S3 gets the caller's AWS credentials as files of a Secret; others get nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparkanywhere.jobs.aws_credentials import with_credentials
+from sparkanywhere.jobs.job_files import FileFailed
+from sparkanywhere.jobs.spark_properties import properties
+from sparkanywhere.jobs.spec import JobSpec
+from tests.unit.sparkanywhere.jobs.kube_in_process import InProcessClient
+
+
+@pytest.fixture(autouse=True)
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a folder with a user's AWS files, and no other credentials; return the file of credentials."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    credentials, config = tmp_path / "credentials", tmp_path / "config"
+    credentials.write_text(
+        "[work]\naws_access_key_id = AKWORK\naws_secret_access_key = s3cr3t/+\naws_session_token = t0k\n"
+    )
+    config.write_text("[profile work]\nregion = eu-west-1\n[profile gone]\nsource_profile = nobody\nrole_arn = arn:x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return credentials
+
+
+def given(kube: InProcessClient, **fields: Any) -> tuple[JobSpec, dict[str, str], list[str]]:
+    """Return a job with what goes along, the texts of its Secret, and what was said."""
+    said: list[str] = []
+    asked = JobSpec(application="local:///etl.py", **{"jar_sets": ("s3",), **fields})
+    spec, made = with_credentials(kube, asked, name="etl-aws", say=said.append)
+    texts = {key: base64.b64decode(text).decode() for _, secret in made for key, text in secret["data"].items()}
+    assert (spec is asked) == (not made)
+    return spec, texts, said
+
+
+@pytest.mark.parametrize("provider", ["process", "docker"])
+def test_a_profile_goes_along_as_files(kube: InProcessClient, provider: str) -> None:
+    kube.add_node(provider)
+
+    spec, texts, said = given(kube)
+
+    assert texts == {
+        "credentials": (
+            "[default]\naws_access_key_id = AKWORK\naws_secret_access_key = s3cr3t/+\naws_session_token = t0k\n"
+        ),
+        "config": "[default]\nregion = eu-west-1\n",
+    }
+    assert spec.secrets == {"etl-aws": "/opt/sparkanywhere/aws"}
+    assert spec.env["AWS_SHARED_CREDENTIALS_FILE"] == "/opt/sparkanywhere/aws/credentials"
+    assert said == ["Your AWS credentials (profile work) go along, in a Secret that is deleted with the job"]
+
+
+def test_nothing_of_them_is_in_the_environment_or_in_a_setting(kube: InProcessClient) -> None:
+    kube.add_node("process")
+
+    spec, _, said = given(kube)
+
+    told = json.dumps([dict(spec.env), properties(spec, name="etl", app_id="spark-1"), said])
+    assert "AKWORK" not in told
+    assert "s3cr3t" not in told
+
+
+def test_variables_of_the_callers_shell_go_along_as_files_too(
+    kube: InProcessClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.add_node("process")
+    monkeypatch.delenv("AWS_PROFILE")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
+
+    _, texts, said = given(kube)
+
+    assert texts["credentials"] == "[default]\naws_access_key_id = AKENV\naws_secret_access_key = other\n"
+    assert "(of your environment)" in said[0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"jar_sets": ("iceberg",)},
+        {"env": {"AWS_PROFILE": "mine"}},
+        {"secret_env": {"AWS_ACCESS_KEY_ID": "aws:id"}},
+        {"conf": {"spark.hadoop.fs.s3a.access.key": "x"}},
+        {"conf": {"spark.hadoop.fs.s3a.aws.credentials.provider": "x"}},
+    ],
+)
+def test_who_needs_none_or_has_chosen_otherwise_gets_none(kube: InProcessClient, fields: dict[str, Any]) -> None:
+    kube.add_node("process")
+
+    _, texts, said = given(kube, **fields)
+
+    assert (texts, said) == ({}, [])
+
+
+def test_pods_on_other_machines_have_a_role(kube: InProcessClient) -> None:
+    kube.add_node("fargate")
+
+    assert given(kube)[1:] == ({}, [])
+
+
+def test_a_control_plane_elsewhere_is_told_nothing(kube: InProcessClient) -> None:
+    kube.add_node("docker")
+    kube.host_name = "spark.example"
+
+    assert given(kube)[1:] == ({}, [])
+
+
+def test_without_any_it_is_said_that_only_public_data_can_be_read(
+    kube: InProcessClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube.add_node("process")
+    monkeypatch.delenv("AWS_PROFILE")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "nowhere")
+
+    _, texts, said = given(kube)
+
+    assert texts == {}
+    assert "only public data" in said[0]
+
+
+@pytest.mark.parametrize("name", ["gone", "nosuch"])
+def test_a_profile_that_cannot_be_used_is_one_sentence(
+    kube: InProcessClient, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    kube.add_node("process")
+    monkeypatch.setenv("AWS_PROFILE", name)
+
+    with pytest.raises(FileFailed, match=r"^Your AWS credentials for --with cannot be had: .*; log in again.$"):
+        given(kube)
