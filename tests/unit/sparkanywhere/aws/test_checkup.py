@@ -121,7 +121,7 @@ FAULTS: list[tuple[str, str, Break]] = [
     ("schedule", "failure", lambda account: setattr(account, "ran_ago", timedelta(minutes=20))),
     ("schedule", "failure", lambda account: setattr(account, "errors", 1.0)),
     ("schedule", "warning", lambda account: setattr(account, "errors", 0.5)),
-    ("alarms", "failure", lambda account: account.alarms.update({f"{FUNCTION}-throttles": "ALARM"})),
+    ("alarms", "failure", lambda account: account.alarms.update({f"{FUNCTION}-resync-throttles": "ALARM"})),
     ("alarms", "warning", lambda account: account.alarms.clear()),
     ("quota L-3032A538", "warning", lambda account: account.quotas.pop("L-3032A538")),  # the default: 6
     ("quota L-36FBB829", "failure", lambda account: account.quotas.update({"L-36FBB829": 0})),
