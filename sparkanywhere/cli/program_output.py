@@ -20,7 +20,7 @@ OWN_LINE = re.compile(
     r"|[A-Z][a-z]{2} \d{1,2}, \d{4},? .*[AP]M |(?:SEVERE|WARNING|INFO): "
     r"|\s+at [\w.$/@-]+\(?|\s+\.\.\. \d+ more|Caused by: |(?:java|io|org)\.[\w.$]+(?:Exception|Error)\b"
     r"|Files \S+ from |Using Spark's default log4j profile|Setting default log level"
-    r"|To adjust logging level|NOTE: Picked up "
+    r"|To adjust logging level|NOTE: Picked up |Calling System\.exit\(\) with exit code "
 )
 # Left out without --verbose: what every start says, what is not a warning, and frames that are not the program's.
 NOISE = re.compile(
@@ -32,6 +32,7 @@ NOISE = re.compile(
     r"|\s+(?:exit code|termination reason): "
     r"|WARNING: Using incubator modules|Files \S+ from |Using Spark's default log4j profile|Setting \w+ log level"
     r"|To adjust logging level|NOTE: Picked up |INFO: |\s+\.\.\. \d+ more"
+    r"|Calling System\.exit\(\) with exit code |org\.apache\.spark\.SparkUserAppException: "
     r"|\s+at (?:[\w.@-]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
 )
 

@@ -14,11 +14,19 @@ RPC_PORT, BLOCK_MANAGER_PORT, UI_PORT, CONNECT_PORT = 7078, 7079, 4040, 15002
 ESCALATION = "securityContext.allowPrivilegeEscalation"  # the end of two settings' names
 FIRST_HARDENED = (4, 3)  # SPARK-57493
 MASTER = "k8s://https://kubernetes.default.svc"
+# Has a driver end once its main has and Spark is stopped (SPARK-48547; with what was thrown: SPARK-53620). Else it
+# stays for a second, until Netty's GlobalEventExecutor ends, and for good with such a thread of the program's own.
+EXIT, FIRST_WITH_EXIT = "spark.submit.callSystemExitOnMainExit", (4, 1)
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return the two numbers by which Spark's releases differ in what they know."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def hardens(version: str) -> bool:
     """Return whether this Spark's containers may not gain privileges unless a setting lets them."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= FIRST_HARDENED
+    return release(version) >= FIRST_HARDENED
 
 
 def driver_ports(version: str) -> dict[str, int]:
@@ -51,6 +59,8 @@ def properties(spec: JobSpec, *, name: str, app_id: str) -> dict[str, str]:
         "spark.driver.port": str(RPC_PORT),
         "spark.driver.blockManager.port": str(BLOCK_MANAGER_PORT),
     }
+    if release(spec.spark) >= FIRST_WITH_EXIT:
+        own[EXIT] = "true"
     own |= {f"spark.executorEnv.{key}": value for key, value in locale(spec).items()}
     for option in JOB_OPTIONS.values():
         own |= option.properties(spec)

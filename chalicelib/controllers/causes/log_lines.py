@@ -22,15 +22,30 @@ REMARK = re.compile(
     r"|NOTE: Picked up |WARNING: |OpenJDK |\+ (?:CMD|exec|case|shift|echo|test|\[) ?|\+\+ |:: |\[Stage \d+:"
     r"|.*: (?:Future|Deprecation|User|Runtime|Syntax|Resource)Warning: "
 )
+THROWN = re.compile(r"(?:[a-z]\w*\.)+[A-Z][\w$]*(?:: |$)")
 STACK = re.compile(
     r"\s+at [\w.$/@<>-]+\(?|\s+\.\.\. \d+ (?:more|common frames omitted)|Caused by: |Driver stacktrace:$"
 )
 MAX_LINE = 2000  # characters of a line that are looked at
+# What SparkSubmit says as it ends a driver by spark.submit.callSystemExitOnMainExit, and, of a Python program that has
+# told the rest by itself, what it was thrown. Java's words for what else was thrown are put in their place.
+EXITS = re.compile(r"Calling System\.exit\(\) with exit code \d+ because ")
+USER_EXIT = "org.apache.spark.SparkUserAppException: "
+UNCAUGHT = 'Exception in thread "main" '
 
 
 def split(text: str) -> list[str]:
-    """Return the lines of a log, each of a bounded length; what a progress bar has overwritten is left out."""
-    return [line.rstrip("\r").rpartition("\r")[2][:MAX_LINE] for line in text.split("\n")]
+    """Return the lines of a log, each of a bounded length; what a progress bar has overwritten is left out.
+
+    An exception that ended the driver's main begins as Java itself would write it, however Spark logged it.
+    """
+    lines, is_thrown = list[str](), False
+    for each in text.split("\n"):
+        line = each.rstrip("\r").rpartition("\r")[2][:MAX_LINE]
+        if not EXITS.match(line) and not (is_thrown and line.startswith(USER_EXIT)):
+            lines.append(f"{UNCAUGHT}{line}" if is_thrown and THROWN.match(line) else line)
+        is_thrown = bool(EXITS.match(line))
+    return lines
 
 
 def level_of(line: str) -> str:

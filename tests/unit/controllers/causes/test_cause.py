@@ -98,6 +98,22 @@ def driver(*args: str, **container: object) -> JSON:
         ),
         (
             1,
+            "Calling System.exit() with exit code 1 because spark.submit.callSystemExitOnMainExit=true\n"
+            'java.lang.NumberFormatException: For input string: "abc"\n'
+            "\tat java.base/java.lang.Integer.parseInt(Integer.java:668)\n"
+            "\tat com.example.Main.main(Main.java:7)\n",
+            'NumberFormatException: For input string: "abc" at Main.java:7',
+        ),
+        (
+            3,
+            "on page 3\n"
+            "Calling System.exit() with exit code 3 because spark.submit.callSystemExitOnMainExit=true\n"
+            "org.apache.spark.SparkUserAppException: User application exited with 3\n"
+            "\tat org.apache.spark.deploy.PythonRunner$.main(PythonRunner.scala:115)\n",
+            "exit code 3, and its last line is: on page 3",
+        ),
+        (
+            1,
             "26/11/30 00:00:00 ERROR SparkContext: Error initializing SparkContext.\n"
             "org.apache.spark.SparkException: External scheduler cannot be instantiated\n"
             "\tat org.apache.spark.SparkContext$.create(SparkContext.scala:1)\n"

@@ -122,6 +122,17 @@ def test_of_sparks_log_warnings_and_errors_are_shown(
     assert streams.printed == b""
 
 
+def test_how_spark_ends_a_driver_is_left_out_and_what_its_main_threw_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    exits = "Calling System.exit() with exit code {} because spark.submit.callSystemExitOnMainExit=true\n"
+    thrown = "java.lang.NumberFormatException: For input string"
+    left = "org.apache.spark.SparkUserAppException: User application exited with 3\n"
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", f"{exits.format(0)}{exits.format(3)}{left}{exits.format(1)}{thrown}\n".encode())
+
+    assert streams.screen == [thrown]
+
+
 def test_a_traceback_goes_with_the_record_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     traceback = [
         '  File "job.py", line 3, in f',

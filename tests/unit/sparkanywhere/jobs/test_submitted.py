@@ -18,7 +18,10 @@ RECORDED = Path(__file__).resolve().parents[3] / "data" / "spark"
 VERSIONS = ("3.5.9", "4.3.0")
 # What differs on purpose: where the API is, which the control plane tells the driver; what spark-submit alone needs to
 # know; and executors' names, which Spark would make up.
-OURS_ALONE = {"spark.kubernetes.executor.podNamePrefix"}
+OURS_ALONE = {
+    "3.5.9": {"spark.kubernetes.executor.podNamePrefix"},
+    "4.3.0": {"spark.kubernetes.executor.podNamePrefix", "spark.submit.callSystemExitOnMainExit"},
+}
 THEIRS_ALONE = {"spark.app.submitTime", "spark.kubernetes.submission.waitAppCompletion"}
 BY_OTHER_MEANS = {"spark.master": "our own URL in the cluster", "spark.jars": "--jars in the driver's arguments"}
 EMPTY = {"spark.submit.pyFiles"}
@@ -89,7 +92,7 @@ def test_the_properties_are_those_that_spark_submit_writes(version: str) -> None
     theirs = {**DEFAULTS, **recorded(version)["properties"]}
     made = javaproperties.loads(ours(version).owned[0][1]["data"]["spark.properties"])
 
-    assert set(made) - set(theirs) == OURS_ALONE
+    assert set(made) - set(theirs) == OURS_ALONE[version]
     assert set(theirs) - set(made) == THEIRS_ALONE | EMPTY | {"spark.jars"}
     drawn = {"spark.app.id", *BY_OTHER_MEANS}
     shared = (set(made) & set(theirs)) - drawn
