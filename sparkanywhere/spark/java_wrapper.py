@@ -24,7 +24,7 @@ from pathlib import Path
 VECTOR_MODULE = "jdk.incubator.vector"
 JAVA_SECONDS = 30  # a `java -version` takes 0.05 s; a cold disk and a busy machine take more
 CLASSES = Path(__file__).with_name("classes.txt.gz")  # written by tools/spark_classes.py
-DELAY = 10
+DELAY = 30
 # Java's own thresholds for C2 (globals.hpp of HotSpot 17 to 25), and those here.
 TIER4 = {"Invocation": 5_000, "MinInvocation": 600, "Compile": 15_000, "BackEdge": 40_000}
 DELAYED_C2 = " ".join(f"-XX:Tier4{name}Threshold={times * DELAY}" for name, times in TIER4.items())
