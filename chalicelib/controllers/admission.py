@@ -94,10 +94,11 @@ class Admission:
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
 
-    def admit_change(self, resource: str, new: JSON, old: JSON) -> None:
-        """Raise 403 where an object may not become what it is to be, by what else is stored."""
+    def admit_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
+        """Reserve what an object that is changed inside the context asks for more. Raises 403."""
         if resource == "persistentvolumeclaims":
             check_expansion(new, old, self._storage)
+        return self._quotas.reserve_change(resource, new, old, is_dry_run=is_dry_run)
 
     def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:
         """Return what a namespace holds from its beginning; the RoleBinding of a driver pod, where drivers get one."""

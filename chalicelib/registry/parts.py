@@ -154,8 +154,8 @@ class Admission(Protocol):
         """Complete an object in place; return warnings. Raises 403."""
         ...
 
-    def admit_change(self, resource: str, new: JSON, old: JSON) -> None:
-        """Judge what an object is to become, as a whole and not by a subresource. Raises 403."""
+    def admit_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
+        """Judge what an object becomes, which is stored inside the context, and reserve for it. Raises 403."""
         ...
 
     def companions(self, resource: str, obj: JSON) -> Sequence[tuple[str, JSON]]:

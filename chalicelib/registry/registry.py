@@ -223,18 +223,17 @@ class Registry:
             new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
             warnings = writing.complete_changed(self.strategy, new, old, how, self._parts.clock(), self.siblings)
-            if not how.subresource:
-                self._parts.admission.admit_change(self.strategy.kept_as, new, old)
             self.scope.check_change(self.strategy.kept_as, old, new)
             if writing.is_same(new, old):
                 return Written(live, warnings=warnings)
             if options.permit is not None:
                 options.permit(new, old)
-            if options.dry_run:
-                return Written(writing.as_stored(key, new, live.revision), warnings=warnings)
-            if is_deleting(new) and deletion.is_due(self.strategy, new):
-                return Written(self._remove(live, new), removed=True, warnings=warnings)
-            stored = self.storage.update(key, writing.without_type(new), expected_revision=live.revision)
+            with self._parts.admission.admit_change(self.strategy.kept_as, new, old, is_dry_run=options.dry_run):
+                if options.dry_run:
+                    return Written(writing.as_stored(key, new, live.revision), warnings=warnings)
+                if is_deleting(new) and deletion.is_due(self.strategy, new):
+                    return Written(self._remove(live, new), removed=True, warnings=warnings)
+                stored = self.storage.update(key, writing.without_type(new), expected_revision=live.revision)
             self._written(stored, new, "MODIFIED")
             return Written(stored, warnings=warnings)
 

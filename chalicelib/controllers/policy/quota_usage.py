@@ -31,7 +31,9 @@ def add(first: Amounts, second: Amounts) -> Amounts:
 
 def less(first: Amounts, second: Amounts) -> Amounts:
     """Return what is left of a usage without another one, nothing where that is larger."""
-    return {name: Quantity(max(0, each.nanos - second.get(name, ZERO).nanos)) for name, each in first.items()}
+    return {
+        name: Quantity(max(0, each.nanos - second.get(name, ZERO).nanos), each.format) for name, each in first.items()
+    }
 
 
 def hard_limits(quota: JSON) -> JSON:

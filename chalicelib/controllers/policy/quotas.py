@@ -72,25 +72,40 @@ class Quotas:
         if not namespace:
             return nullcontext()
         quotas, revision = now.list(prefix(QUOTAS, namespace)).items, now.revision()
-        ranges = _ranges(namespace, now) if resource in ("pods", "persistentvolumeclaims") else []
-        problems = limit_ranges.problems(resource, obj, ranges) if ranges else []
-        if problems:
-            why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            raise _forbidden(resource, obj, why)
+        _hold_to_ranges(resource, obj, now)
         self._check_count(resource, obj, namespace, revision)
-        if quotas and self._take(resource, obj, quotas, is_dry_run=is_dry_run):
+        asked = self._asked(resource, obj, is_dry_run=is_dry_run) if quotas else {}
+        if quotas and self._take(resource, obj, asked, quotas, is_dry_run=is_dry_run):
             return self._reservation(obj)
         return nullcontext()
 
+    def reserve_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
+        """Reserve what a changed object, which is stored inside the context, uses more than before. Raises 403.
+
+        A pod that is resized, a claim that is expanded. What it uses less is given back.
+        """
+        namespace, after, before = new["metadata"].get("namespace") or "", usage(resource, new), usage(resource, old)
+        if not namespace or after == before:
+            return nullcontext()
+        more = {name: each for name, each in less(after, before).items() if each > ZERO}
+        if more:
+            _hold_to_ranges(resource, new, self._storage)
+        quotas = self._storage.list(prefix(QUOTAS, namespace)).items
+        if more and quotas:
+            self._take(resource, new, more, quotas, is_dry_run=is_dry_run)
+        return self._reservation(new, counts_anew=True) if quotas and not is_dry_run else nullcontext()
+
     @contextmanager
-    def _reservation(self, obj: JSON) -> Iterator[None]:
+    def _reservation(self, obj: JSON, *, counts_anew: bool = False) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self.recount_soon(obj["metadata"]["namespace"])
+            counts_anew = True
             raise
         finally:
             self._pending.pop(obj["metadata"]["uid"], None)
+            if counts_anew:
+                self.recount_soon(obj["metadata"]["namespace"])
 
     def object_gone(self, namespace: str) -> None:
         """Have a namespace counted anew, if it has quotas at all: something there went, or ended."""
@@ -149,10 +164,9 @@ class Quotas:
             why = f"exceeded quota: namespace-objects, requested: {name}=1, used: {name}={count}"
             raise _forbidden(resource, obj, f"{why}, limited: {name}={self._max_objects}")
 
-    def _take(self, resource: str, obj: JSON, quotas: list[StoredObject], *, is_dry_run: bool) -> bool:
+    def _take(self, resource: str, obj: JSON, asked: Amounts, quotas: list[StoredObject], *, is_dry_run: bool) -> bool:
         """Take from every quota of the namespace that counts the object; return whether there was one."""
         namespace = obj["metadata"]["namespace"]
-        asked = self._asked(resource, obj, is_dry_run=is_dry_run) if quotas else {}
         counting = []
         for item in quotas:
             hard = hard_limits(item.object())
@@ -229,8 +243,8 @@ class Quotas:
         for resource in sorted(resources):
             for item in self._storage.list(prefix(resource, namespace)).items:
                 obj = item.object()
-                pending.pop(obj["metadata"]["uid"], None)
-                total = add(total, usage(resource, obj))
+                _, coming = pending.pop(obj["metadata"]["uid"], ("", obj))
+                total = add(total, usage(resource, coming))
         for resource, obj in pending.values():
             if resource in resources and obj["metadata"].get("namespace") == namespace:
                 total = add(total, usage(resource, obj))
@@ -239,6 +253,16 @@ class Quotas:
 
 def _ranges(namespace: str, reader: Reader) -> list[JSON]:
     return [item.object() for item in reader.list(prefix(RANGES, namespace)).items]
+
+
+def _hold_to_ranges(resource: str, obj: JSON, reader: Reader) -> None:
+    """Raise 403 for what the LimitRanges of its namespace do not let be."""
+    if resource not in ("pods", "persistentvolumeclaims"):
+        return
+    ranges = _ranges(obj["metadata"]["namespace"], reader)
+    if problems := limit_ranges.problems(resource, obj, ranges) if ranges else []:
+        why = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+        raise _forbidden(resource, obj, why)
 
 
 def _check(quota: JSON, resource: str, obj: JSON, asked: Amounts, used: Amounts) -> None:

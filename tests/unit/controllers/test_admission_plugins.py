@@ -163,6 +163,15 @@ def test_a_bound_claim_grows_where_its_class_lets_it(w: World) -> None:
     assert claim["status"]["capacity"] == {"storage": "2Gi"}
 
 
+def test_a_claim_grows_within_its_quota(w: World) -> None:
+    claims = Claims(w, bound=True, **EXPANDS)
+    w.create("resourcequotas", "q", spec={"hard": {"requests.storage": "3Gi"}})
+
+    claims.resize("3Gi")
+    with pytest.raises(StatusError, match=r"exceeded quota: q, requested: requests.storage=1Gi"):
+        claims.resize("4Gi")
+
+
 @pytest.mark.parametrize(
     "storage_class", [{}, {"provisioner": "p"}, {"provisioner": "p", "allowVolumeExpansion": False}]
 )

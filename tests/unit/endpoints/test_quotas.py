@@ -17,6 +17,7 @@ from tests.inline import inline
 from tests.memory_storage import MemoryStorage
 from tests.waiting import until
 
+STRATEGIC = "application/strategic-merge-patch+json"
 BASE = "/api/v1/namespaces/default"
 
 
@@ -80,6 +81,71 @@ def test_a_pod_that_leaves_out_what_a_quota_demands_is_forbidden(api: ApiClient)
     assert _message(answer) == (
         'pods "a" is forbidden: failed quota: q: must specify limits.cpu for: c; requests.memory for: c'
     )
+
+
+def _resize(api: ApiClient, cpu: str, **query: str) -> Answer:
+    spec = {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}
+    return api.request("PATCH", f"{BASE}/pods/a/resize", {"spec": spec}, content_type=STRATEGIC, query=query)
+
+
+def test_a_pod_is_resized_within_its_quota_and_gives_back_what_it_needs_no_more(api: ApiClient) -> None:
+    _quota(api, {"requests.cpu": "1"})
+    api.create(f"{BASE}/pods", _pod("a", requests={"cpu": "200m"}))
+
+    tried = [_resize(api, cpu, dryRun="All").status for cpu in ("1", "1001m")]
+    resized = _resize(api, "900m").status
+    used = _used(api)
+    refused = _resize(api, "2")
+
+    assert (tried, resized, used) == ([200, 403], 200, {"requests.cpu": "900m"})
+    assert _message(refused) == (
+        'pods "a" is forbidden: exceeded quota: q, requested: requests.cpu=1100m, used: requests.cpu=900m,'
+        " limited: requests.cpu=1"
+    )
+    assert _resize(api, "100m").status == 200
+    until(lambda: _used(api) == {"requests.cpu": "100m"}, "the quota to be counted anew")
+
+
+def test_a_pod_is_resized_within_the_bounds_of_a_limit_range(api: ApiClient) -> None:
+    api.create(f"{BASE}/pods", _pod("a", requests={"cpu": "200m"}))
+    item = {"type": "Pod", "max": {"cpu": "1"}}
+    api.create(f"{BASE}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [item]}})
+
+    assert "maximum cpu usage per Pod is 1" in _message(_resize(api, "2"))
+
+
+MORE = {"requests": {"cpu": "5"}}
+DEBUG = {"name": "d", "image": "i", "resources": MORE}
+
+
+GROWING: list[tuple[str, JSON]] = [
+    ("", {"containers": [{"name": "c", "resources": MORE}]}),
+    ("", {"containers": [{"name": "d", "image": "i", "resources": MORE}]}),
+    ("", {"initContainers": [{"name": "d", "image": "i", "resources": MORE}]}),
+    ("", {"overhead": {"cpu": "5"}}),
+    ("", {"resources": MORE}),
+    ("", {"ephemeralContainers": [DEBUG]}),
+    ("/ephemeralcontainers", {"ephemeralContainers": [DEBUG]}),
+    ("/ephemeralcontainers", {"containers": [{"name": "c", "resources": MORE}]}),
+    ("/resize", {"initContainers": [{"name": "d", "image": "i", "resources": MORE}]}),
+    ("/status", {"containers": [{"name": "c", "resources": MORE}]}),
+]
+
+
+@pytest.mark.parametrize(("verb", "content_type"), [("PATCH", STRATEGIC), ("PUT", "application/json")])
+def test_there_is_no_other_way_for_a_pod_to_grow(api: ApiClient, verb: str, content_type: str) -> None:
+    _quota(api, {"requests.cpu": "1"})
+    pod = api.create(f"{BASE}/pods", _pod("a", requests={"cpu": "200m"}))
+
+    for subresource, spec in GROWING:
+        sent = {"spec": spec} if verb == "PATCH" else {**pod, "spec": {**pod["spec"], **spec}}
+        answer = api.request(verb, f"{BASE}/pods/a{subresource}", sent, content_type=content_type)
+        now = api.get(f"{BASE}/pods/a")["spec"]
+        assert answer.status in (200, 422), answer.body
+        assert now["containers"] == pod["spec"]["containers"], (subresource, spec)
+        assert {"overhead", "resources", "initContainers", "ephemeralContainers"}.isdisjoint(now)
+
+    assert _used(api) == {"requests.cpu": "200m"}
 
 
 @pytest.mark.parametrize("key", ["secrets", "count/secrets"])
