@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("sparkanywhere.cli.login_command:token", "Print a deployment's token for a Kubernetes client."),
     "ui": ("sparkanywhere.cli.commands:ui", "Print the URL of an application's Spark UI."),
     "use": ("sparkanywhere.cli.context_commands:use", "Choose the control plane that commands talk to."),
+    "warm": ("sparkanywhere.cli.warm_command:warm", "Keep tasks ready for the next job."),
     "wait": ("sparkanywhere.cli.commands:wait", "Wait until an application has ended."),
     "down": ("sparkanywhere.cli.machine_commands:down", "Remove what stopped control planes left running."),
     "image": ("sparkanywhere.cli.spark_commands:image", "Build the Spark image for containers."),

@@ -19,6 +19,7 @@ from chalicelib.providers.base import (
     TaskNotFound,
     TaskState,
 )
+from chalicelib.providers.fargate.shape import UUID
 
 
 def _utc_now() -> datetime:
@@ -71,8 +72,9 @@ class FakeProvider:
             return self._entries[handle].state
 
     def shape(self, task: Task) -> str:
-        """Return images and mounts, where a container has what."""
-        return str([(each.name, each.image, each.mounts, each.memory_mib) for each in task.containers])
+        """Return images and mounts, where a container has what; of Spark's own folders all but their UUIDs."""
+        kept = str([(each.name, each.image, each.mounts, each.memory_mib) for each in task.containers])
+        return UUID.sub("", kept)
 
     def reserve(self, task: Task) -> TaskState:
         """Start a task that stays pending until begin(), which runs what it was bound to last."""

@@ -19,7 +19,8 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.application_record import application_record, event_records, pod_record, usage_record
-from sparkanywhere.jobs.applications import LIVE_STATES, Application, find_application, has_ended, list_applications
+from sparkanywhere.jobs.applications import LIVE_STATES, Application, find_application, list_applications
+from sparkanywhere.jobs.driver_job import has_ended
 from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.spark_properties import UI_PORT

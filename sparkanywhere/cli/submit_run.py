@@ -28,7 +28,8 @@ from sparkanywhere.client.access import OWN_PLANE, NothingHere, Target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.application_record import application_record, usage_record
-from sparkanywhere.jobs.applications import Application, group, has_failed, selector_of
+from sparkanywhere.jobs.applications import Application, group, selector_of
+from sparkanywhere.jobs.driver_job import has_failed
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.jar_files import fetch_jars
 from sparkanywhere.jobs.jar_sets import wanted_sets

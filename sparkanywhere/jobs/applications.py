@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from chalicelib.apimachinery.accessors import labels_of, phase_of, status_of
-from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, phase_of, status_of
+from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.container_status import finished_at
-from chalicelib.controllers.podmodel.usage import NOTHING, Usage
+from chalicelib.controllers.podmodel.status import deadline
+from chalicelib.controllers.podmodel.usage import NOTHING, Usage, hourly_usd
+from chalicelib.providers.registry import reference_prices
+from chalicelib.resources.pods.marks import WARM_USER
 from chalicelib.resources.pods.podrecords import GROUP, RESOURCE, VERSION, state_of
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient, log_path
@@ -22,7 +25,7 @@ from sparkanywhere.jobs.usage import usage, usage_of_gone
 if TYPE_CHECKING:
     from sparkanywhere.jobs.spec import JobSpec
 
-LIVE_STATES = ("Pending", "Running", "Unknown", "Deleting")
+LIVE_STATES = ("Pending", "Running", "Unknown", "Deleting", "Warm")
 MAX_NAMED = 5  # applications in a message
 SHORT_ID = 6  # characters of an id that tell the runs of one name apart
 SELECTOR = "spark-app-selector"
@@ -87,13 +90,27 @@ class Application:
     def state(self) -> str:
         """Return the driver's phase, Deleting while it goes, Killed if it was deleted before its end.
 
-        In client mode, where the driver is no pod, Running, and Ended once no executor is there.
+        Of tasks that wait for a job Warm, and Ended once none does. In client mode, where the driver is no pod,
+        Running, and Ended once no executor is there.
         """
+        if self.is_warm:
+            return "Warm" if self.waiting else "Ended"
         if self.driver is None:
             return "Running" if any(self.record_of(each) is None for each in self.executors) else "Ended"
         if self.record_of(self.driver) is None and self.driver["metadata"].get("deletionTimestamp"):
             return "Deleting"
         return self.state_of(self.driver)
+
+    @property
+    def is_warm(self) -> bool:
+        """Return whether this is no job, but tasks that wait for one."""
+        return any(WARM_USER in annotations_of(each) for each in self.pods)
+
+    @property
+    def waiting(self) -> tuple[JSON, ...]:
+        """Return those pods that wait for a job."""
+        stored = (each for each in self.pods if self.is_warm and self.record_of(each) is None)
+        return tuple(each for each in stored if not is_terminal(each) and not is_deleting(each))
 
     @property
     def is_gone(self) -> bool:
@@ -138,13 +155,22 @@ class Application:
 
     @property
     def cause(self) -> str:
-        """Return why it failed or does not start, in one sentence, "" if it does or nobody knows (yet)."""
+        """Return why it failed or does not start, in one sentence, "" if it does or nobody knows (yet).
+
+        Of tasks that wait for a job until when, and at what price.
+        """
+        if self.waiting:
+            usd = sum(hourly_usd(each, reference_prices().rates) for each in self.waiting)
+            end = max((format_time(each) for each in map(deadline, self.waiting) if each), default="their time is over")
+            return f"{len(self.waiting)} tasks wait for a job until {end}: ${usd:.4f} an hour on Fargate"
         driver = self.driver or {}
         return cause_of(driver) or why_pending(driver)
 
     @property
     def running_executors(self) -> int:
-        """Return how many executors run."""
+        """Return how many executors run, or wait for a job."""
+        if self.is_warm:
+            return sum(each is not self.driver for each in self.waiting)
         return sum(phase_of(each) == "Running" and self.record_of(each) is None for each in self.executors)
 
     @property
@@ -206,37 +232,6 @@ def _created_at(pod: JSON) -> str:
 def selector_of(spec: JobSpec, app_id: str) -> str:
     """Return the label selector of all pods of a submitted application."""
     return f"{APPLICATION_LABEL if spec.max_attempts > 1 else SELECTOR}={app_id}"
-
-
-def find_job(client: KubeClient, namespace: str, application: Application) -> JSON | None:
-    """Return the Job that makes an application's driver, None if there is none (any more)."""
-    if not application.job_name:
-        return None
-    try:
-        return client.get(job_path(namespace, application.job_name))
-    except ApiError as error:
-        if error.code != 404:
-            raise
-        return None
-
-
-def job_path(namespace: str, name: str) -> str:
-    """Return the path of a Job."""
-    return f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
-
-
-def has_ended(client: KubeClient, namespace: str, application: Application) -> bool:
-    """Return whether an application has ended for good: a driver that failed may be tried again."""
-    if application.state != "Failed":
-        return application.state not in LIVE_STATES
-    job = find_job(client, namespace, application)
-    return job is None or has_failed(job)
-
-
-def has_failed(job: JSON) -> bool:
-    """Return whether a Job makes no more pods and has not succeeded."""
-    conditions = status_of(job).get("conditions") or ()
-    return any(each.get("type") == "Failed" and each.get("status") == "True" for each in conditions)
 
 
 def list_applications(client: KubeClient, namespace: str) -> list[Application]:

@@ -11,12 +11,13 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from chalicelib.apimachinery.accessors import metadata_of, spec_of
 from chalicelib.apimachinery.decoding.parsing import DecodeError
 from chalicelib.apimachinery.decoding.yaml_loader import load_yaml
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.marks import MAX_USD
+from chalicelib.resources.pods.marks import KEEP_WARM, MAX_USD
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.job_fields import TEMPLATE_PATH
 from sparkanywhere.jobs.job_file import read_document
@@ -160,7 +161,8 @@ class _Parts:
         self._app_id = app_id
         self.volumes: list[JSON] = []
         self._mounts: list[JSON] = []
-        self._local_dir = f"/var/data/{app_id}"
+        # as Spark's, whose UUID is none of a task's shape where providers keep that (LocalDirsFeatureStep, 4.3)
+        self._local_dir = f"/var/data/spark-{uuid5(NAMESPACE_URL, app_id)}"
         self.mount("spark-local-dir-1", self._local_dir, {"emptyDir": {}})
         self.mount("spark-conf-volume-driver", CONF_PATH, {"configMap": {"name": f"{name}-conf-map"}})
 
@@ -193,7 +195,8 @@ class _Parts:
         found = under(self._conf, "spark.kubernetes.driver.annotation.")
         staged = [each.sha256 for each in fetched if each.is_staged]
         found |= {STAGED_ANNOTATION: " ".join(staged)} if staged else {}
-        return {**found, **({MAX_USD: self._spec.max_usd} if self._spec.max_usd else {})}
+        ours = {MAX_USD: self._spec.max_usd, KEEP_WARM: self._spec.keep_warm}
+        return {**found, **{key: text for key, text in ours.items() if text}}
 
     def container(self, user: str, fetched: Sequence[Fetched]) -> JSON:
         """Return the driver's container."""

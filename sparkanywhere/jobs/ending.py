@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from chalicelib.resources.pods.marks import ENDED_BY
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.jobs.applications import SELECTOR, Application, find_job, job_path
+from sparkanywhere.jobs.applications import SELECTOR, Application
+from sparkanywhere.jobs.driver_job import find_job, job_path
 
 
 def user_name() -> str:
@@ -27,9 +28,10 @@ def mark_ended(client: KubeClient, namespace: str, driver: str, why: str) -> Non
 def end_application(client: KubeClient, namespace: str, application: Application, *, by: str) -> None:
     """Delete an application's driver, or the Job that makes it, and all that it owns. Raises ApiError, ApiUnreachable.
 
-    In client mode, where the driver is no pod, its executors. `by` is with what, in words, for the cause.
+    In client mode, where the driver is no pod, its executors; of warm tasks all that wait. `by` is with what, in words,
+    for the cause.
     """
-    if application.driver is None:
+    if application.driver is None or application.is_warm:
         client.delete(f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"{SELECTOR}={application.id}")
         return
     mark_ended(client, namespace, application.driver_name, f"killed by {user_name()} with {by}")

@@ -204,6 +204,12 @@ class JobFields:
     max_usd: str = job_field(
         "End the job once it has cost so much.", "", metavar="DOLLARS", pod="the annotation sparkanywhere.io/max-usd"
     )
+    keep_warm: str = job_field(
+        "Keep as many tasks ready for the next job, for so long after the end of this one.",
+        "",
+        metavar="TIME",
+        pod="the annotation sparkanywhere.io/keep-warm",
+    )
     event_log: bool = job_field(
         "Keep the event log for `history`, where the control plane has a place for it.",
         True,

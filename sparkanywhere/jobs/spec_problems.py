@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import is_zipfile
 
-from chalicelib.resources.pods.marks import parse_dollars
+from chalicelib.resources.pods.marks import parse_dollars, parse_warm
 from sparkanywhere.jobs.jar_sets import set_problems
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
@@ -72,11 +72,12 @@ def _amount_problems(spec: JobFields) -> Iterator[str]:
             yield f"{option.flag} must be at most {option.at_most}."
         if option.choices and value not in (option.default, *option.choices):
             yield f"{option.flag} {value} is unknown: {', '.join(option.choices[:-1])} or {option.choices[-1]}."
-    if spec.max_usd:
+    for flag, text, parse in (("--max-usd", spec.max_usd, parse_dollars), ("--keep-warm", spec.keep_warm, parse_warm)):
         try:
-            parse_dollars(spec.max_usd)
+            if text:
+                parse(text)
         except ValueError as error:
-            yield f"--max-usd: {error}."
+            yield f"{flag}: {error}."
 
 
 def _pair_problems(spec: JobFields) -> Iterator[str]:

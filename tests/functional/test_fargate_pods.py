@@ -20,6 +20,7 @@ from sparkanywhere.jobs.job_files import FETCHED_PATH, sort_files
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import bring
+from sparkanywhere.jobs.submission import submit
 from tests.aws_box.box import AwsBox
 from tests.aws_box.client import PODS
 from tests.aws_box.deployment import TOKEN
@@ -135,6 +136,25 @@ def test_a_large_file_goes_through_the_bucket_to_its_task(box: AwsBox, tmp_path:
 
     wait_for_log(box, "spark-kubernetes-driver", fetched[0].sha256)
     assert box.client.call("DELETE", "/api/v1/namespaces/default/secrets/job-0a-fetch").status_code == 200
+
+
+def test_a_warm_task_runs_the_next_jobs_driver(box: AwsBox) -> None:
+    client = KubeClient(Access(box.url, TOKEN))
+    program, warm = "local:///job.py", "spark.kubernetes.driver.annotation.sparkanywhere.io/warm"
+    submit(client, JobSpec(application=program, image="busybox:latest", name="warm", conf={warm: "5m"}), suffix="0a")
+    until(lambda: len(box.tasks("warm-0a-driver")) == 3, "a driver's and two executors' tasks", seconds=POD_SECONDS)
+    (waiting,) = [each for each in box.tasks("warm-0a-driver") if "-parked-" not in str(each.document["tags"])]
+    conf = {"spark.kubernetes.driver.annotation.sparkanywhere.io/park": "false"}
+    made = build(JobSpec(application=program, image="busybox:latest", conf=conf), suffix="0b", user="ana")
+    made.driver["spec"]["containers"][0]["command"] = ["sh", "-c", "echo runs as $SPARK_APPLICATION_ID"]
+
+    assert box.client.call("POST", PODS, json=made.driver).status_code == 201
+    for collection, obj in made.owned:
+        client.create(f"/api/v1/namespaces/default/{collection}", obj)
+    wait_for(box, "job-0b-driver", "Succeeded")
+
+    assert box.task_of(box.client.get(f"{PODS}/job-0b-driver")).id == waiting.id
+    wait_for_log(box, "spark-kubernetes-driver", "runs as spark-0b")
 
 
 @pytest.mark.kubectl

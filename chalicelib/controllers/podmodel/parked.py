@@ -75,6 +75,15 @@ def parked_pod(plan: JSON, driver: JSON, number: int, *, seconds: int) -> JSON:
     }
 
 
+def with_optional_volumes(spec: JSON) -> JSON:
+    """Return a pod's spec with the same volumes whether what they hold is there or not."""
+    volumes = [
+        {**each, **{kind: {**each[kind], "optional": True} for kind in ("configMap", "secret") if each.get(kind)}}
+        for each in spec.get("volumes") or ()
+    ]
+    return {**spec, "volumes": volumes}
+
+
 def warm_pod(driver: JSON, *, span: str) -> JSON:
     """Return the warm pod of a driver's shape that is to wait when it has ended, to be created: it owns that one.
 
@@ -82,10 +91,6 @@ def warm_pod(driver: JSON, *, span: str) -> JSON:
     """
     about, spec = driver["metadata"], driver["spec"]
     owner = {"apiVersion": "v1", "kind": "Pod", "name": about["name"], "uid": about["uid"]}
-    volumes = [
-        {**each, **{kind: {**each[kind], "optional": True} for kind in ("configMap", "secret") if each.get(kind)}}
-        for each in spec.get("volumes") or ()
-    ]
     containers = [
         {**each, "env": [variable for variable in each.get("env") or () if "valueFrom" not in variable]}
         for each in spec["containers"]
@@ -107,7 +112,7 @@ def warm_pod(driver: JSON, *, span: str) -> JSON:
             },
             "ownerReferences": [owner],
         },
-        "spec": {**kept, "volumes": volumes, "containers": containers},
+        "spec": {**with_optional_volumes(kept), "containers": containers},
     }
 
 

@@ -115,7 +115,9 @@ class WarmTasks:
                 yield each
 
     def _shape(self, pod: JSON) -> str:
-        task = draft(pod, replace(self._node, lookup=self._node.lookup.now()))
+        # a driver's ConfigMap comes after it
+        known = {**pod, "spec": parked.with_optional_volumes(spec_of(pod))}
+        task = draft(known, replace(self._node, lookup=self._node.lookup.now()))
         with suppress(TaskRejected):
             return self._provider.shape(task) if task and self._provider else ""
         return ""

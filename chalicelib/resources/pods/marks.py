@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from chalicelib.apimachinery.rules.causes import invalid
 from chalicelib.apimachinery.rules.status import Cause
@@ -93,10 +94,11 @@ def parse_ttl(text: str) -> float | None:
 
 def parse_warm(text: str) -> int:
     """Return for how many seconds tasks are to be kept warm. Raises ValueError."""
-    seconds = parse_ttl(text)
-    if seconds is None or not 1 <= seconds <= LONGEST_WARM_SECONDS:
-        raise ValueError(NOT_WARM)
-    return int(seconds)
+    with suppress(ValueError):
+        seconds = parse_ttl(text) or 0.0
+        if 1 <= seconds <= LONGEST_WARM_SECONDS:
+            return int(seconds)
+    raise ValueError(NOT_WARM)
 
 
 def without_our_marks(pod: JSON) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.jobs.applications import has_failed
+from sparkanywhere.jobs.driver_job import has_failed
 from sparkanywhere.jobs.failures import find_cause, reason
 from sparkanywhere.jobs.spec import JobSpec
 

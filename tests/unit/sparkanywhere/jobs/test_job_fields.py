@@ -30,6 +30,7 @@ TEXTS = {
     "packages": "a:b:1,c:d:2",
     "arch": "arm64",
     "max_usd": "5",
+    "keep_warm": "10m",
     "image_pull_policy": "Always",
     "spark": "4.1.0",
     "jar_sets": "s3,kafka",
