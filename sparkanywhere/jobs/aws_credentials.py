@@ -21,6 +21,12 @@ from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say
 
 PATH = "/opt/sparkanywhere/aws"
+# The second is what version 1 of the SDK for Java reads, which Spark 3.5 has.
+PLACES = {
+    "AWS_SHARED_CREDENTIALS_FILE": f"{PATH}/credentials",
+    "AWS_CREDENTIAL_PROFILES_FILE": f"{PATH}/credentials",
+    "AWS_CONFIG_FILE": f"{PATH}/config",
+}
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Whoever says one of these has chosen another way.
 CHOSEN_BY_ENV = ("AWS_ACCESS_KEY_ID", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -47,8 +53,7 @@ def with_credentials(
     say(f"Your AWS credentials ({profile}) go along, in a Secret that is deleted with the job")
     entries = {key: base64.b64encode(text.encode()).decode() for key, text in files.items()}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": entries}
-    env = {"AWS_SHARED_CREDENTIALS_FILE": f"{PATH}/credentials", "AWS_CONFIG_FILE": f"{PATH}/config"}
-    changed = replace(spec, secrets={**spec.secrets, name: PATH}, env={**env, **spec.env})
+    changed = replace(spec, secrets={**spec.secrets, name: PATH}, env={**PLACES, **spec.env})
     return changed, [("secrets", {**secret, "immutable": True})]
 
 

@@ -57,7 +57,8 @@ def test_a_profile_goes_along_as_files(kube: InProcessClient, provider: str) -> 
         "config": "[default]\nregion = eu-west-1\n",
     }
     assert spec.secrets == {"etl-aws": "/opt/sparkanywhere/aws"}
-    assert spec.env["AWS_SHARED_CREDENTIALS_FILE"] == "/opt/sparkanywhere/aws/credentials"
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_PROFILES_FILE"):  # of the SDK's versions 2 and 1
+        assert spec.env[name] == "/opt/sparkanywhere/aws/credentials"
     assert said == ["Your AWS credentials (profile work) go along, in a Secret that is deleted with the job"]
 
 
