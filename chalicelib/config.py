@@ -240,6 +240,10 @@ class Settings:
         cache = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return Path(self.cache) if self.cache else Path(cache) / "sparkanywhere"
 
+    def ivy_home(self, environ: Mapping[str, str] | None = None) -> str:
+        """Return where drivers resolve --packages: a folder of theirs, or for processes one that all of them share."""
+        return str(self.cache_dir(environ) / "ivy") if self.declaration.network == "host" else "/tmp/.ivy2"
+
 
 def read_settings(kind: type[T], environ: Mapping[str, str]) -> T:
     """Return an instance of a dataclass of settings, each field from its variable. Raises SettingsError."""

@@ -154,6 +154,7 @@ def _injection(base: Foundation) -> Injection:
         root_ca=root_ca,
         shares_network=base.settings.declaration.is_remote,
         polled=not base.host.streams,
+        ivy_home=base.settings.ivy_home(),
     )
 
 

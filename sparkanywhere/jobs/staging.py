@@ -23,6 +23,7 @@ PIECE_BYTES = 2 * 1024 * 1024  # below the 3 MiB that a request may have
 ATTEMPTS = 5  # without progress, of one upload
 RETRY_SECONDS = 1.0
 PUT_SECONDS = 120.0  # of silence while S3 takes a file
+SAID_ONE_BY_ONE = 3  # files; of more the sum is said
 PASSING = (409, 429, 500, 502, 503, 504)  # HTTP codes after which an upload is tried again
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 
@@ -54,6 +55,10 @@ def bring(
         from sparkanywhere.jobs.s3_objects import signed  # it loads boto3
 
         objects = [signed(url) or _signed_there(client, namespace, url) for url in files.objects]
+    if len(files.staged) > SAID_ONE_BY_ONE:
+        megabytes = sum(Path(path).stat().st_size for path in files.staged) / 1e6
+        say(f"uploading {len(files.staged)} files, {megabytes:,.1f} MB, but for those that are there already")
+        say = nothing
     uploads = (_Upload(client, namespace, path, needed_by, say=say, sleep=sleep) for path in files.staged)
     return (*(upload.run() for upload in uploads), *objects)
 

@@ -38,6 +38,7 @@ _WRAPPERS = re.compile(
 _TELLING = re.compile(r"AccessDenied|Status Code: 403|Call From .* failed on|UnknownHost|OutOfMemoryError")
 _NO_MAIN_CLASS = re.compile(r"Error: Failed to load class (\S+?)\.?$")
 _UNRESOLVED = re.compile(r"unresolved dependency: ([^\s:]+)|not found\]?: (\S+#\S+)")
+_UNREACHED = re.compile(r"Server access error at url (\w+://[^/\s]+)\S* \((.*)\)$")  # Ivy's, of a repository
 _SAYS_ERROR = re.compile(r"(?i)^(?:fatal |unexpected )?error\b|^\[[A-Z0-9_.]+\] |^[\w.]*(?:Error|Exception)\b")
 _ABORTED = "Job aborted due to stage failure"
 # Last words of R and of a JVM that does not start, beside which another line says why
@@ -90,11 +91,15 @@ def init_cause(pod: JSON, container: str, exit_code: int, log: str) -> Cause:
 
 def _by_submission(ended: Ended) -> str:
     """Return what kept Spark from starting the program."""
+    unreached = ""
     for line in ended.lines:
+        if found := _UNREACHED.search(line):
+            unreached = f", and {found[1]} could not be reached: {found[2]}"
         if found := _NO_MAIN_CLASS.match(line):
             return f"there is no class {found[1]} in {ended.paths.program or 'its jars'}: see --class"
         if found := _UNRESOLVED.search(line):
-            return f"{found[1] or found[2]} was not found in any repository: see --packages"
+            missing = f"{found[1] or found[2]} was not found in any repository"
+            return f"{missing}{unreached or ': see --packages'}"
     return ""
 
 

@@ -52,6 +52,14 @@ def driver(*args: str, **container: object) -> JSON:
         ),
         (1, "  :: unresolved dependency: a#b;1: not found\n", "a#b;1 was not found in any repository: see --packages"),
         (
+            1,
+            "\tServer access error at url https://maven.example/m2/a/b/1/b-1.pom"
+            " (java.net.UnknownHostException: maven.example)\n"
+            'Exception in thread "main" java.lang.RuntimeException: [unresolved dependency: a#b;1: not found]\n',
+            "a#b;1 was not found in any repository, and https://maven.example could not be reached:"
+            " java.net.UnknownHostException: maven.example",
+        ),
+        (
             3,
             'Traceback (most recent call last):\n  File "x", line 1, in f\nOSError: x\ngave up\n',
             "exit code 3, and its",

@@ -152,6 +152,22 @@ def test_where_others_reach_its_ports_a_driver_knows_its_executors(name: str) ->
     assert AUTHENTICATED not in driver(admit(recorded(name), FULL))["args"]
 
 
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_driver_resolves_packages_where_it_may_write(name: str) -> None:
+    pod = admit(recorded(name), Injection(ivy_home="/cache/ivy"))
+
+    assert "spark.jars.ivy=/cache/ivy" in driver(pod)["args"]
+    assert "spark.jars.ivy" in pod["metadata"]["annotations"][INJECTED].split(",")
+
+
+def test_what_the_user_says_of_the_ivy_home_wins() -> None:
+    pod = admit(recorded("driver-4.3.0"), Injection(ivy_home="/cache/ivy"))
+
+    args = respecting_properties(pod, driver(pod), "spark.jars.ivy=/mine\n") or []
+
+    assert not [arg for arg in args if "spark.jars.ivy" in arg]
+
+
 @pytest.mark.parametrize("line", ["spark.authenticate=false", "spark.authenticate=true"])
 def test_what_the_user_says_of_authentication_wins(line: str) -> None:
     pod = admit(recorded("driver-4.3.0"), SHARED)
