@@ -49,6 +49,7 @@ def passed_on() -> dict[str, str]:
 # Not features: both kinds of system have these, each in its own way.
 IS_MAC = sys.platform == "darwin"
 TAR_RENAME = "-s" if IS_MAC else "--transform=s"  # the option of BSD's tar, and of GNU's, before #from#to#flags
+STAT_LINE = "-f '%z %m %N'" if IS_MAC else "-c '%s %Y %n'"  # options of stat: a line of size, time and path
 LOCALE = "en_US.UTF-8" if IS_MAC else "C.UTF-8"  # one in UTF-8 that is always there
 # macOS has a /usr/bin/java even where there is no Java; without one it opens a window that offers to install it.
 JAVA_STUB = "/usr/bin/java" if IS_MAC else ""

@@ -1,11 +1,13 @@
 """The `java` of one SPARK_HOME: the real one, started so that a Spark is up in a third of its processor time.
 
 A JVM of Spark's spends half its start on loading and verifying the same classes each time. Class data sharing
-(JEP 310, JEP 350) keeps them in an archive, for a class path that begins with the same jars and no folder that
-holds files. Spark's launcher puts the configuration folder first, so the wrapper moves it behind the jars; no
-jar of Spark's holds a file that people configure by (log4j2.properties, core-site.xml, hive-site.xml, ...).
-The archive holds the classes named in classes.txt.gz, as far as this Spark has them. Without an archive, or with
-one that does not fit, Java starts as ever.
+(JEP 310, JEP 350) keeps them in an archive, for a class path that begins with the same jars in the same order and no
+folder that holds files. Spark's launcher puts the configuration folder first, so the wrapper (java.sh) moves it behind
+the jars; no jar of Spark's holds a file that people configure by (log4j2.properties, core-site.xml, hive-site.xml). It
+names the jars one by one: Java expands `jars/*` in an order that differs from file system to file system.
+The archive holds the classes named in classes.txt.gz, as far as this Spark has them. Java itself refuses an archive of
+another Java, other jars or other pointers (FileMapInfo::validate_header, JDK 17), but without a word, and without the
+archive that it brings along; so the wrapper looks first, and where the archive does not fit it says why.
 
 Half of the rest goes to C2, the compiler for code that runs long. It is put off until code has run DELAY times as
 often as Java asks for by itself; docs/benchmarks.md has what that saves and costs. Options of the user's own that
@@ -21,6 +23,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from chalicelib import system
+
 VECTOR_MODULE = "jdk.incubator.vector"
 JAVA_SECONDS = 30  # a `java -version` takes 0.05 s; a cold disk and a busy machine take more
 CLASSES = Path(__file__).with_name("classes.txt.gz")  # written by tools/spark_classes.py
@@ -30,70 +34,14 @@ TIER4 = {"Invocation": 5_000, "MinInvocation": 600, "Compile": 15_000, "BackEdge
 DELAYED_C2 = " ".join(f"-XX:Tier4{name}Threshold={times * DELAY}" for name, times in TIER4.items())
 QUICK = "-XX:TieredStopAtLevel=1"  # for a JVM that lives for half a second
 
-WRAPPER = """#!/bin/sh
-# Written by sparkanywhere (java_wrapper.py): starts {java} for the Spark in {spark_home}.
-java='{java}'
-jars='{spark_home}/jars'
-logging='{logging_jar}'  # Spark's launcher puts this jar before the others
-conf="${{SPARK_CONF_DIR:-{spark_home}/conf}}"
-compiler='{compiler}'
-archive='{archive}'
-yield_to() {{  # what the user says of compilers and archives wins
-  case $1 in
-    *-XX:Flags=*|*-XX:VMOptionsFile=*|@*|*' @'*) compiler= archive= ;;  # files of options
-    *-XX:*Tier*|*-XX:CompilationMode=*|*-XX:CompileThreshold*|*-Xint*|*-Xcomp*) compiler= ;;
-  esac
-  case $1 in
-    *-Xshare:*|*-XX:*Shared*|*-XX:*Archive*|*-XX:DumpLoadedClassList=*|*-XX:AOT*) archive= ;;
-  esac
-}}
-yield_to "${{JAVA_TOOL_OPTIONS:-}} ${{JDK_JAVA_OPTIONS:-}} ${{_JAVA_OPTIONS:-}}"
-before=   # the option that the next word is the value of
-program=  # the main class or the jar: the words behind it are not Java's
-for argument do
-  shift
-  case ${{program:+program}}$before in
-    program) ;;
-    -cp|-classpath|--class-path)
-      before=
-      case $argument in
-        "$conf":*|"$conf"/:*)
-          rest="${{argument#"$conf"}}"
-          rest="${{rest#/}}"
-          argument="${{rest#:}}:$conf/"
-          ;;
-      esac
-      case $argument in
-        "$jars/*"*) argument="$logging$argument" ;;
-      esac
-      ;;
-    -*) before= ;;
-    *)
-      yield_to "$argument"
-      case $argument in
-        {dropped}
-        {valued}) before=$argument ;;
-        -*|@*) ;;
-        *) program=$argument ;;
-      esac
-      ;;
-  esac
-  case $program in
-    org.apache.spark.launcher.Main) compiler="${{compiler:+{quick}}}" ;;
-  esac
-  set -- "$@" "$argument"
-done
-if [ -f "$archive" ]; then
-  exec "$java" $compiler "-XX:SharedArchiveFile=$archive" -Xlog:cds=off "$@"
-fi
-exec "$java" $compiler "$@"
-"""
+WRAPPER = Path(__file__).with_name("java.sh").read_text(encoding="utf-8")
 # Options whose value is the next word (IsWhiteSpaceOption in the java.c of OpenJDK 17 to 25); -jar's is the program.
 VALUED = (
     *("-cp", "-classpath", "--class-path", "-p", "--module-path", "--upgrade-module-path", "--add-modules"),
     *("--limit-modules", "--add-exports", "--add-opens", "--add-reads", "--patch-module", "--enable-native-access"),
     *("--source", "-d", "--describe-module"),
 )
+ARCHIVE, MADE_OF = "classes.jsa", "classes.made-of"
 DUMP = ("-Xshare:dump", "-Xlog:disable", "-Xlog:all=error:stderr")
 DUMP_SECONDS = 1800.0  # it takes 25 s of processor time; a busy machine gets patience
 
@@ -117,12 +65,17 @@ class WrappedJava:
     @property
     def archive(self) -> Path:
         """Return where the archive of Spark's classes belongs."""
-        return self.folder / "classes.jsa"
+        return self.folder / ARCHIVE
+
+    @property
+    def listing(self) -> Path:
+        """Return the file of what the archive was made of: size, time, path of Java's own classes, then of each jar."""
+        return self.folder / MADE_OF
 
     @property
     def stamp(self) -> Path:
         """Return the file that says what wrapper and archive were made from, and why there is no archive, if so."""
-        return self.folder / "stamp"
+        return self.folder / "classes.stamp"
 
     @property
     def real(self) -> Path:
@@ -138,9 +91,10 @@ def wrap(tree: Path, spark_home: Path, real: Path) -> None:
     lacks_vectors = bool(modules) and VECTOR_MODULE not in modules
     delays = bool(_says(real, *DELAYED_C2.split(), "-version"))  # another Java's compilers may have other options
     text = wrapper_text(
+        tree,
+        spark_home,
         java=real / "bin" / "java",
-        spark_home=spark_home,
-        logging_jar=_logging_jar(tree, spark_home),
+        folder=WrappedJava(spark_home).folder,
         lacks_vectors=lacks_vectors,
         delays=delays,
     )
@@ -154,18 +108,25 @@ def wrap(tree: Path, spark_home: Path, real: Path) -> None:
             link.symlink_to(real / entry)
 
 
-def wrapper_text(*, java: Path, spark_home: Path, logging_jar: str, lacks_vectors: bool, delays: bool) -> str:
-    """Return the wrapper's text."""
-    return WRAPPER.format(
-        java=java,
-        spark_home=spark_home,
-        logging_jar=logging_jar,
-        compiler=DELAYED_C2 if delays else "",
-        quick=QUICK,
-        valued="|".join(VALUED),
-        archive=WrappedJava(spark_home).archive,
-        dropped=f"--add-modules={VECTOR_MODULE}) continue ;;" if lacks_vectors else "",
-    )
+def wrapper_text(tree: Path, spark_home: Path, *, java: Path, folder: Path, lacks_vectors: bool, delays: bool) -> str:
+    """Return the wrapper's text, for an archive in `folder`; `tree` is, or will be, `spark_home`."""
+    text = WRAPPER
+    values = {
+        "java": java,
+        "modules": java.parent.parent / "lib" / "modules",
+        "spark_home": spark_home,
+        "logging_jar": _logging_jar(tree, spark_home),
+        "compiler": DELAYED_C2 if delays else "",
+        "quick": QUICK,
+        "valued": "|".join(VALUED),
+        "archive": folder / ARCHIVE,
+        "listing": folder / MADE_OF,
+        "format": system.STAT_LINE,
+        "dropped": f"--add-modules={VECTOR_MODULE}) continue ;;" if lacks_vectors else "",
+    }
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text
 
 
 def _says(real: Path, *options: str) -> str:
@@ -178,7 +139,11 @@ def _says(real: Path, *options: str) -> str:
 
 def class_path(tree: Path, spark_home: Path) -> str:
     """Return the class path that every JVM behind the wrapper begins with."""
-    return f"{_logging_jar(tree, spark_home)}{spark_home}/jars/*"
+    return _logging_jar(tree, spark_home) + ":".join(f"{spark_home}/jars/{name}" for name in _jars(tree))
+
+
+def _jars(tree: Path) -> list[str]:
+    return sorted(jar.name for jar in tree.glob("jars/*.jar"))
 
 
 def _write(path: Path, text: str, mode: int) -> None:
@@ -203,7 +168,7 @@ def fingerprints(spark_home: Path) -> list[str]:
     Java takes an archive only for the very Java and the very jars that it was made from.
     """
     real = WrappedJava(spark_home).real
-    parts = [str(spark_home), str(real), hashlib.sha256(CLASSES.read_bytes()).hexdigest()]
+    parts = [class_path(spark_home, spark_home), str(real), hashlib.sha256(CLASSES.read_bytes()).hexdigest()]
     for path in (real / "lib" / "modules", *sorted((spark_home / "jars").glob("*.jar"))):
         if path.exists():  # Java 8 has no modules
             about = path.stat()
@@ -266,6 +231,14 @@ def _dump(wrapped: WrappedJava) -> str:
             text=True,
             timeout=DUMP_SECONDS,
             check=True,
+        )
+        made_of = (
+            wrapped.real / "lib" / "modules",
+            *(wrapped.spark_home / "jars" / each for each in _jars(wrapped.spark_home)),
+        )
+        stats = ((path, path.stat()) for path in made_of)
+        _write(
+            wrapped.listing, "".join(f"{about.st_size} {int(about.st_mtime)} {path}\n" for path, about in stats), 0o644
         )
         fresh.replace(wrapped.archive)
     except subprocess.CalledProcessError as error:

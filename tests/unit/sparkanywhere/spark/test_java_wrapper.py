@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sparkanywhere.spark.java_wrapper import (
     DELAYED_C2,
     QUICK,
     WrappedJava,
+    class_path,
     is_current,
     make_archive,
     missing_because,
@@ -63,17 +65,17 @@ def test_arguments_pass_through_as_they_are(spark_home: Path, tmp_path: Path) ->
 
 
 def test_what_the_program_is_given_is_the_programs(spark_home: Path, tmp_path: Path) -> None:
-    home = wrapped(spark_home, tmp_path, modules="java.base@17")
-    WrappedJava(home).archive.touch()
+    home = archived(spark_home, tmp_path, modules="java.base@17")
     program = [
         *("org.apache.spark.deploy.SparkSubmit", "-cp", f"{home}/conf:foo", f"{home}/jars/*", "@daily", "-Xint"),
         *("-XX:SharedArchiveFile=/a", "--add-modules=jdk.incubator.vector", "org.apache.spark.launcher.Main", ""),
     ]
-    options = ["-Xmx1g", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-classpath", "x"]
+    options = ["-Xmx1g", "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-classpath"]
 
-    given = all_of(home, *options, *program)
+    given = all_of(home, *options, f"{home}/jars/*", *program)
 
-    assert given == [*DELAYED, f"-XX:SharedArchiveFile={home}/java/classes.jsa", "-Xlog:cds=off", *options, *program]
+    shared = [f"-XX:SharedArchiveFile={home}/java/classes.jsa", "-Xlog:cds=off"]
+    assert given == [*DELAYED, *shared, *options, class_path(home, home), *program]
     assert all_of(home, "-jar", *program)[-len(program) :] == program
 
 
@@ -102,11 +104,126 @@ def test_a_class_path_of_the_jars_alone_begins_as_the_launchers_does(spark_home:
     assert run(home, "-cp", given)[1] == f"{home}/jars/slf4j-api-2.0.17.jar:{home}/jars/*:{home}/conf/"
 
 
-def test_an_archive_is_used_once_it_is_there(spark_home: Path, tmp_path: Path) -> None:
-    home = wrapped(spark_home, tmp_path)
-    WrappedJava(home).archive.touch()
+def archived(spark_home: Path, tmp_path: Path, *, modules: str = VECTORS) -> Path:
+    """Wrap a fake Java that has an archive."""
+    writing_java(tmp_path / "real", modules=modules)
+    wrap(spark_home, spark_home, tmp_path / "real")
+    assert make_archive(spark_home)
+    return spark_home
 
-    assert run(home, "X") == [f"-XX:SharedArchiveFile={home}/java/classes.jsa", "-Xlog:cds=off", "X"]
+
+def spark_jvm(home: Path, *options: str, class_path: str = "", **environ: str) -> tuple[list[str], str]:
+    """Start a JVM of Spark's; return the arguments that reach Java, without those of compilers, and what stderr has."""
+    given = [*options, "-cp", class_path or f"{home}/conf:{home}/jars/*", "Main"]
+    ran = subprocess.run(
+        [WrappedJava(home).command, *given],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], **environ},
+    )
+    return [line for line in ran.stdout.splitlines() if line not in DELAYED], ran.stderr
+
+
+def test_an_archive_is_used_for_the_jars_in_the_order_that_it_has_them_in(spark_home: Path, tmp_path: Path) -> None:
+    home = archived(spark_home, tmp_path)
+    jars = f"{home}/jars"
+
+    arguments, said = spark_jvm(home, LC_ALL="de_DE.UTF-8")
+
+    ordered = f"{jars}/slf4j-api-2.0.17.jar:{jars}/slf4j-api-2.0.17.jar:{jars}/spark-core_2.13-4.3.0.jar:{home}/conf/"
+    shared = [f"-XX:SharedArchiveFile={home}/java/classes.jsa", "-Xlog:cds=off"]
+    assert (arguments, said) == ([*shared, "-cp", ordered, "Main"], "")
+
+
+def test_a_jar_that_has_come_since_follows_those_of_the_archive(spark_home: Path, tmp_path: Path) -> None:
+    home = archived(spark_home, tmp_path)
+    (home / "jars" / "a-first.jar").touch()
+
+    arguments, said = spark_jvm(home)
+
+    assert arguments[0].startswith("-XX:SharedArchiveFile=")
+    assert f"/spark-core_2.13-4.3.0.jar:{home}/jars/*:{home}/conf/" in arguments[3]
+    assert said == ""
+
+
+def test_an_archive_of_which_nothing_is_known_is_left_out(spark_home: Path, tmp_path: Path) -> None:
+    home = archived(spark_home, tmp_path)
+    WrappedJava(home).listing.unlink()
+
+    assert spark_jvm(home) == (["-cp", f"{home}/jars/slf4j-api-2.0.17.jar:{home}/jars/*:{home}/conf/", "Main"], "")
+
+
+def another_jar(home: Path) -> None:
+    (home / "jars" / "slf4j-api-2.0.17.jar").write_text("another")
+
+
+def without_a_jar(home: Path) -> None:
+    (home / "jars" / "slf4j-api-2.0.17.jar").unlink()
+
+
+def an_older_jar(home: Path) -> None:
+    os.utime(home / "jars" / "slf4j-api-2.0.17.jar", (1, 1))
+
+
+def another_java(home: Path) -> None:
+    (WrappedJava(home).real / "lib" / "modules").write_text("of an update")
+
+
+@pytest.mark.parametrize("change", [another_jar, without_a_jar, an_older_jar, another_java])
+def test_an_archive_of_other_jars_or_another_java_is_left_out_and_said(
+    change: Callable[[Path], None], spark_home: Path, tmp_path: Path
+) -> None:
+    home = archived(spark_home, tmp_path)
+    change(home)
+
+    arguments, said = spark_jvm(home)
+
+    logging = f"{home}/jars/slf4j-api-2.0.17.jar"
+    assert arguments == ["-cp", f"{logging}:{home}/jars/*:{home}/conf/", "Main"]
+    changed = f"{tmp_path}/real/lib/modules" if change is another_java else logging
+    assert said == (
+        f"sparkanywhere: this JVM starts without the archive of Spark's classes: {changed} is not what it was\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "class_path", "why"),
+    [
+        (["-XX:+UseZGC"], "", "-XX:+UseZGC"),
+        (["-XX:-UseCompressedOops"], "", "-XX:-UseCompressedOops"),
+        (["-XX:ObjectAlignmentInBytes=16"], "", "-XX:ObjectAlignmentInBytes=16"),
+        (["-Xmx32g"], "", "32 GiB"),
+        (["-Xms40960m", "-Xmx40960m"], "", "32 GiB"),
+        ([], "/mine.jar:{home}/conf:{home}/jars/*", "its class path begins with /mine.jar"),
+    ],
+)
+def test_an_archive_is_left_out_and_said_where_the_jvm_is_of_another_kind(
+    options: list[str], class_path: str, why: str, spark_home: Path, tmp_path: Path
+) -> None:
+    home = archived(spark_home, tmp_path)
+
+    arguments, said = spark_jvm(home, *options, class_path=class_path.format(home=home))
+
+    assert "SharedArchiveFile" not in "".join(arguments)
+    assert why in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("options", [["-Xmx31g"], ["-Xmx32767m"], ["-XX:+UseSerialGC"], ["-Xmx1073741824"]])
+def test_an_archive_is_used_with_any_heap_whose_pointers_are_short(
+    options: list[str], spark_home: Path, tmp_path: Path
+) -> None:
+    arguments, said = spark_jvm(archived(spark_home, tmp_path), *options)
+
+    assert arguments[0].startswith("-XX:SharedArchiveFile=")
+    assert said == ""
+
+
+def test_a_program_without_sparks_jars_keeps_the_archive_that_java_brings_along(
+    spark_home: Path, tmp_path: Path
+) -> None:
+    assert run(archived(spark_home, tmp_path), "-cp", "/mine.jar", "Mine") == ["-cp", "/mine.jar", "Mine"]
 
 
 def all_of(home: Path, *args: str, **environ: str) -> list[str]:
@@ -149,11 +266,11 @@ def test_the_users_own_word_on_compilers_stands_alone(
 
 @pytest.mark.parametrize("option", [*ARCHIVES, "-XX:DumpLoadedClassList=/mine"])
 def test_the_users_own_word_on_archives_stands_alone(option: str, spark_home: Path, tmp_path: Path) -> None:
-    home = wrapped(spark_home, tmp_path)
-    WrappedJava(home).archive.touch()
+    home = archived(spark_home, tmp_path)
 
-    assert run(home, option) == [option]
-    assert run(home, "X", JAVA_TOOL_OPTIONS=option) == ["X"]
+    for arguments, said in (spark_jvm(home, option), spark_jvm(home, JAVA_TOOL_OPTIONS=option)):
+        assert f"-XX:SharedArchiveFile={home}/java/classes.jsa" not in arguments
+        assert said == ""
 
 
 def test_a_java_that_does_not_know_our_options_is_given_none(spark_home: Path, tmp_path: Path) -> None:
@@ -164,10 +281,14 @@ def test_a_java_that_does_not_know_our_options_is_given_none(spark_home: Path, t
     assert all_of(spark_home, "Main") == ["Main"]
 
 
-def writing_java(home: Path) -> None:
+def writing_java(home: Path, *, modules: str = VECTORS) -> None:
     """Make a fake Java that writes the archive that it is asked for."""
-    java = fake_java(home, version_line='openjdk version "17"', modules=VECTORS)
-    line = 'for a do case $a in -XX:SharedArchiveFile=*) echo "$@" > "${a#*=}" ;; esac; done\n'
+    java = fake_java(home, version_line='openjdk version "17"', modules=modules)
+    (home / "lib").mkdir()
+    (home / "lib" / "modules").write_text("of Java")
+    line = (
+        '[ "$1" != -Xshare:dump ] || for a do case $a in -XX:SharedArchiveFile=*) echo "$@" > "${a#*=}" ;; esac; done\n'
+    )
     java.write_text(java.read_text().replace('case "$1" in', f'{line}case "$1" in'))
 
 
@@ -180,9 +301,9 @@ def test_an_archive_is_made_whole_of_the_class_path_that_jvms_have(spark_home: P
 
     assert is_current(spark_home)
     assert missing_because(spark_home) == ""
-    jars = f"{spark_home}/jars"
-    assert WrappedJava(spark_home).archive.read_text().endswith(f"-cp {jars}/slf4j-api-2.0.17.jar:{jars}/*\n")
-    assert {path.name for path in (spark_home / "java").iterdir()} == {"bin", "classes.jsa", "real-home", "stamp"}
+    assert WrappedJava(spark_home).archive.read_text().endswith(f"-cp {class_path(spark_home, spark_home)}\n")
+    made = {"bin", "classes.jsa", "classes.made-of", "classes.stamp", "lib", "real-home"}
+    assert {path.name for path in (spark_home / "java").iterdir()} == made
 
 
 def test_an_archive_that_cannot_be_made_is_missing_for_a_reason_and_not_tried_again(
